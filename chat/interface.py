@@ -1,0 +1,387 @@
+"""The narrow door between the engine and its clients (terminal interface, command line).
+
+Rules: standard library only; views are frozen and hold no engine object; every call may raise only
+`ParlourError`, whose text says what to do next; events arrive in the order in which they happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+
+class ParlourError(Exception):
+    """A failure that a user can act on: one line that says what happened and what to do.
+
+    `exit_status` is the command line's status for this class (DESIGN: 1 is "any other failure").
+    """
+
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(ParlourError):
+    """The call itself is wrong: an unknown contact, an empty text, a bad option."""
+
+    exit_status = 64
+
+
+class BadData(ParlourError):
+    """Data is damaged or not what it says: an invitation, a header, a database."""
+
+    exit_status = 65
+
+
+class Unreachable(ParlourError):
+    """Nobody answers, in a call that needs somebody now."""
+
+    exit_status = 69
+
+
+class CannotCreate(ParlourError):
+    """A profile, file or port cannot be created or is in use."""
+
+    exit_status = 73
+
+
+class NotPermitted(ParlourError):
+    """Wrong passphrase, or the profile is locked."""
+
+    exit_status = 77
+
+
+class EntryState(StrEnum):
+    """What is known of an entry; each value is said only when it is true."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    RECEIVED = "received"
+
+
+class PairingStage(StrEnum):
+    """Where a pairing stands. WORDS and JOINER wait for this person's answer."""
+
+    CONNECTING = "connecting"
+    WORDS = "words"
+    JOINER = "joiner"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfView:
+    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT."""
+
+    person: str
+    terminal: str
+    name: str
+    port: int
+    addresses: tuple[str, ...]
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactView:
+    """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
+
+    `label` is the name, with a suffix `~xxxx` where two contacts share one name.
+    `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
+    """
+
+    person: str
+    name: str
+    label: str
+    verified: bool
+    present: bool
+    blocked: bool
+    typing: bool
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyView:
+    """A stranger who is visible now. `instance` names the announcement, `name` is peer text."""
+
+    instance: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry as shown. `contact` is the conversation's contact (person id), `time` is UTC.
+
+    `author` is a name for display (peer text), `own` tells whose it is. Views come in the order of
+    the conversation, which is not the order of `time`.
+    """
+
+    id: str
+    contact: str
+    author: str
+    own: bool
+    time: datetime
+    kind: str
+    text: str
+    state: EntryState
+
+
+@dataclass(frozen=True, slots=True)
+class PairingView:
+    """One pairing under way. `words` are the five words to compare, once they are known.
+
+    `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when
+    FAILED. `incoming` tells that the other side began.
+    """
+
+    id: str
+    stage: PairingStage
+    peer: str
+    incoming: bool
+    words: tuple[str, ...] = ()
+    contact: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationView:
+    """A one-time invitation: `text` is what the other person types, pastes or scans."""
+
+    text: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsView:
+    """What this person chose to tell contacts."""
+
+    read_receipts: bool
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisView:
+    """One line of `doctor`: `good` or not, what was found, and the fix where it is not."""
+
+    check: str
+    good: bool
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The engine listens; `addresses` are HOST:PORT."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryAdded:
+    """An entry was committed here: one's own or a contact's. Each entry is announced once."""
+
+    entry: EntryView
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """The state of one's own entry changed."""
+
+    contact: str
+    id: str
+    state: EntryState
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """A contact came, went, was paired, renamed, blocked, verified, or began or stopped typing."""
+
+    contact: ContactView
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRemoved:
+    """A contact was removed here."""
+
+    person: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """A contact's person log changed; `cause` says how in words."""
+
+    person: str
+    name: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyChanged:
+    """Who is visible nearby now."""
+
+    nearby: tuple[NearbyView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairingChanged:
+    """A pairing moved to another stage."""
+
+    pairing: PairingView
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationUsed:
+    """An invitation was used up; `contact` is the person who joined."""
+
+    text: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityChanged:
+    """This terminal began or stopped to be visible to strangers nearby."""
+
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the person should know, in one line (the port was taken, the disk is full)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The engine has locked or stopped; nothing follows. `reason` is one line."""
+
+    reason: str
+
+
+Event = (
+    Ready
+    | EntryAdded
+    | EntryChanged
+    | ContactChanged
+    | ContactRemoved
+    | IdentityChanged
+    | NearbyChanged
+    | PairingChanged
+    | InvitationUsed
+    | VisibilityChanged
+    | Notice
+    | Closed
+)
+
+
+class Messenger(Protocol):
+    """A running engine, here or behind the profile's socket. Contacts are named by person id."""
+
+    async def me(self) -> SelfView:
+        """This person and terminal."""
+
+    async def contacts(self) -> tuple[ContactView, ...]:
+        """All contacts, by name."""
+
+    async def nearby(self) -> tuple[NearbyView, ...]:
+        """Strangers who are visible now."""
+
+    async def set_visible(self, on: bool) -> None:
+        """Be visible to strangers nearby for two minutes, or stop."""
+
+    async def pair_nearby(self, instance: str) -> PairingView:
+        """Begin pairing with a nearby stranger by comparing words. Raises Unreachable."""
+
+    async def pair_address(self, host: str, port: int) -> PairingView:
+        """Begin pairing by address. Raises Unreachable, UsageError (the address is not local)."""
+
+    async def invite(self) -> InvitationView:
+        """Make a one-time invitation and accept whoever uses it as a pairing of stage JOINER."""
+
+    async def join(self, text: str) -> PairingView:
+        """Begin pairing by an invitation. Raises BadData (damaged, expired), Unreachable."""
+
+    async def answer_pairing(self, pairing: str, accept: bool) -> None:
+        """Answer a pairing that waits for this person: the words are the same, or the joiner is right."""
+
+    async def rename(self, contact: str, name: str) -> None:
+        """Call a contact by another name, here only."""
+
+    async def block(self, contact: str, on: bool) -> None:
+        """Block or unblock: a blocked contact gets no answer and nothing of it is shown."""
+
+    async def remove(self, contact: str) -> None:
+        """Forget a contact and its keys; the history with it goes too."""
+
+    async def safety_number(self, contact: str) -> str:
+        """Sixty digits in twelve groups of five; equal on both sides."""
+
+    async def set_verified(self, contact: str, on: bool) -> None:
+        """Remember that the safety numbers were compared."""
+
+    async def send(self, contact: str, text: str) -> EntryView:
+        """Commit a text entry; it goes when the contact is there. Raises UsageError (empty, too long)."""
+
+    async def history(self, contact: str, limit: int = 100, before: str | None = None) -> tuple[EntryView, ...]:
+        """The newest `limit` entries, oldest first, ending before the entry `before` where it is given."""
+
+    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
+        """Entries in which all the words occur, oldest first."""
+
+    async def mark_read(self, contact: str, entry: str) -> None:
+        """This person has seen everything up to this entry."""
+
+    async def typing(self, contact: str, on: bool) -> None:
+        """Tell the contact that this person is typing, if the setting allows."""
+
+    async def settings(self) -> SettingsView:
+        """The settings in force."""
+
+    async def change_settings(self, settings: SettingsView) -> None:
+        """Replace the settings."""
+
+    async def change_passphrase(self, old: str, new: str) -> None:
+        """Wrap the database key anew. Raises NotPermitted when `old` is wrong."""
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Everything that happens from now on; ends after `Closed`."""
+
+    async def lock(self) -> None:
+        """Drop the key and stop; every client sees `Closed`."""
+
+    async def close(self) -> None:
+        """End this use of the engine; the engine itself stops if it runs in this process."""
+
+
+class DoorState(StrEnum):
+    """What is found where a profile should be."""
+
+    NEW = "new"
+    LOCKED = "locked"
+    RUNNING = "running"
+
+
+class Door(Protocol):
+    """The way from a profile folder to a `Messenger`. Never starts afresh over anything found."""
+
+    async def state(self) -> DoorState:
+        """NEW: no profile yet; LOCKED: a passphrase is needed; RUNNING: an engine has it open.
+
+        Raises BadData when there is a profile but its header or database is missing or damaged.
+        """
+
+    async def create(self, name: str, passphrase: str) -> Messenger:
+        """Make a person and this terminal, and open them. Raises CannotCreate, UsageError."""
+
+    async def unlock(self, passphrase: str) -> Messenger:
+        """Open the profile. Raises NotPermitted, BadData, CannotCreate (another engine has it)."""
+
+    async def attach(self) -> Messenger:
+        """Use the engine that is running on this profile, through its socket. Raises Unreachable."""
