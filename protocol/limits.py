@@ -1,0 +1,77 @@
+"""Every number of the protocol, each with its section of SPEC.md.
+
+Specification constants change what goes over the wire or what a peer must accept: a new version.
+Implementation constants are our own choice within the SPEC's bounds.
+Only integers and fractions here: no code, no derived tables.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- Specification constants ---
+
+NOISE_MESSAGE_MAX: Final = 65_535
+"""Bytes of one Noise message, tag included (Noise §3)."""
+
+NOISE_NONCE_MAX: Final = 2**64 - 1
+"""Reserved nonce that no message may use (Noise §5.1)."""
+
+PADDED_MIN: Final = 256
+"""Smallest padded payload of an envelope, bytes (SPEC §9)."""
+
+PADDED_MAX: Final = 61_440
+"""Largest padded payload of an envelope, bytes; larger content travels in pieces (SPEC §9)."""
+
+CONTENT_MAX: Final = PADDED_MAX - 2
+"""Largest content of one envelope, bytes: the padded payload less its length field (SPEC §9)."""
+
+COUNTER_MAX: Final = 2**32 - 1
+"""Reserved value of the header counters N and PN: refused on both sides (SPEC §9)."""
+
+SKIP_PER_CHAIN_MAX: Final = 1_000
+"""Envelopes that may be skipped in one receiving chain by one step; on a link none may (SPEC §9)."""
+
+SKIPPED_STORED_MAX: Final = 2_000
+"""Skipped message keys kept by one session; the oldest go first (SPEC §9)."""
+
+SKIPPED_AGE_MAX: Final = 2_000
+"""Received envelopes after which a skipped message key is erased (SPEC §9)."""
+
+OPERATION_BYTES_MAX: Final = 1_024
+"""One signed operation of a person log, bytes (SPEC §7.2)."""
+
+LOG_OPERATIONS_MAX: Final = 256
+"""Operations of one person log (SPEC §7.2)."""
+
+PARENTS_MAX: Final = 16
+"""Parents or heads that one operation or entry names (SPEC §7.2, §11.1)."""
+
+HEADER_BYTES_MAX: Final = 2_048
+"""One entry header, bytes (SPEC §11.1)."""
+
+BODY_BYTES_MAX: Final = 131_072
+"""One entry body, bytes (SPEC §11.1)."""
+
+TEXT_CHARACTERS_MAX: Final = 16_384
+"""Characters of a text entry (SPEC §11.1)."""
+
+SALT_BYTES: Final = 16
+"""Salt of an entry's body (SPEC §11.1)."""
+
+HEADS_MAX: Final = 256
+"""Heads in one message (SPEC §11.4)."""
+
+RECEIPT_IDS_MAX: Final = 1_024
+"""Entries that one receipt names (SPEC §11.5)."""
+
+MESSAGE_BYTES_MAX: Final = 300_000
+"""One message of a session, put together from its pieces, bytes (SPEC §5.2)."""
+
+NAME_CHARACTERS_MAX: Final = 64
+"""A name that a person chooses, characters (SPEC §7.2)."""
+
+# --- Implementation constants ---
+
+SEAL_BUFFER_START: Final = 4_096
+"""First size of a session's reused output buffer, bytes; it grows when needed (SPEC §16)."""
