@@ -1,0 +1,241 @@
+"""One struct for every message a terminal can send on a link (SPEC §5), and what entries are made of.
+
+Rules: shapes and sizes only, no behaviour; tags are the SPEC's numbers and are never used again;
+lengths are bounded by types, so that a decoder refuses before anything is built.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from protocol import limits
+from protocol.codec import Codec, Wire
+
+B8 = Annotated[bytes, Meta(min_length=8, max_length=8)]
+B16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+B32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+B64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
+KemKey = Annotated[bytes, Meta(min_length=1184, max_length=1184)]
+KemCiphertext = Annotated[bytes, Meta(min_length=1088, max_length=1088)]
+U8 = Annotated[int, Meta(ge=0, le=0xFF)]
+U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
+U32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
+U53 = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
+Ids = Annotated[list[B32], Meta(max_length=limits.PARENTS_MAX)]
+Optional32 = Annotated[bytes, Meta(max_length=32)]  # 0 or 32 bytes; the length between is refused by its reader
+
+
+# Payloads inside the handshake (SPEC §6.3), padded like envelopes.
+
+
+class ShareNumbers(Wire, frozen=True):
+    """Numbers of the contact-secret shares that the initiator holds, newest first."""
+
+    own: Annotated[list[U32], Meta(min_length=1, max_length=4)]
+    theirs: Annotated[list[U32], Meta(min_length=1, max_length=4)]
+
+
+class ContactHello(Wire, frozen=True):
+    """IKpsk2 message 1: who calls, which shares it holds, its KEM key and link share."""
+
+    person: B32
+    numbers: ShareNumbers
+    kem_key: KemKey
+    share: B32
+
+
+class ContactReply(Wire, frozen=True):
+    """IKpsk2 message 2: KEM ciphertext, link share and the responder's first ratchet key."""
+
+    kem_ciphertext: KemCiphertext
+    share: B32
+    ratchet_key: B32
+
+
+class PairingReply(Wire, frozen=True):
+    """XX and XXpsk0 message 2: KEM key, link share and the responder's first ratchet key."""
+
+    kem_key: KemKey
+    share: B32
+    ratchet_key: B32
+
+
+class PairingFinish(Wire, frozen=True):
+    """XX and XXpsk0 message 3: KEM ciphertext and the initiator's link share."""
+
+    kem_ciphertext: KemCiphertext
+    share: B32
+
+
+# Messages of a session (SPEC §5.2). 1 to 15: the link itself.
+
+
+class Confirm(Wire, frozen=True, tag=1):
+    """The initiator's first message; `replaces` is a session id (16 bytes) or empty."""
+
+    replaces: Annotated[bytes, Meta(max_length=16)]
+
+
+class Ping(Wire, frozen=True, tag=2):
+    """Keepalive; answered by a Pong of the same number."""
+
+    number: U32
+
+
+class Pong(Wire, frozen=True, tag=3):
+    """Answer to a Ping."""
+
+    number: U32
+
+
+class Close(Wire, frozen=True, tag=4):
+    """The last message of a link, so that an end is told from a cut. Reasons: SPEC §6.7."""
+
+    reason: U8
+
+
+# 16 to 31: pairing.
+
+
+class Commit(Wire, frozen=True, tag=16):
+    """The initiator's commitment to its nonce, and the name it chose to show."""
+
+    commitment: B32
+    name: Name
+
+
+class Reveal(Wire, frozen=True, tag=17):
+    """The responder's nonce, and the name it chose to show."""
+
+    nonce: B32
+    name: Name
+
+
+class Open(Wire, frozen=True, tag=18):
+    """The initiator's nonce, which the commitment fixed."""
+
+    nonce: B32
+
+
+class Record(Wire, frozen=True, tag=19):
+    """Who this is: the whole person log, the terminal, its contact-secret share, all signed."""
+
+    operations: Annotated[list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
+                          Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
+    terminal: B32
+    number: U32
+    share: B32
+    heads: Ids
+    signature: B64
+
+
+class Accept(Wire, frozen=True, tag=20):
+    """Confirmation over both records; whoever has sent and received one stores the contact."""
+
+    tag: B32
+
+
+# 32 to 47: person logs and shares.
+
+
+class LogHeads(Wire, frozen=True, tag=32):
+    """The heads of the sender's own person log."""
+
+    heads: Ids
+
+
+class LogOperations(Wire, frozen=True, tag=33):
+    """Operations of the sender's own person log that the receiver lacks, in causal order."""
+
+    operations: Annotated[list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
+                          Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
+
+
+# 48 to 79: conversations.
+
+
+class Head(Wire, frozen=True):
+    """The newest entry held of one author's chain in a conversation."""
+
+    author: B32
+    sequence: U53
+    id: B32
+
+
+class HeadsHash(Wire, frozen=True, tag=48):
+    """Hash of all heads of a conversation; equal hashes need nothing more (SPEC §11.4)."""
+
+    conversation: B32
+    hash: B32
+
+
+class Heads(Wire, frozen=True, tag=49):
+    """All heads of a conversation, sorted; what they do not cover is what the sender lacks."""
+
+    conversation: B32
+    heads: Annotated[list[Head], Meta(max_length=limits.HEADS_MAX)]
+
+
+class Entry(Wire, frozen=True, tag=50):
+    """One entry: header as stored, salt and body (both empty where they were deleted)."""
+
+    header: Annotated[bytes, Meta(max_length=limits.HEADER_BYTES_MAX)]
+    salt: Annotated[bytes, Meta(max_length=16)]
+    body: Annotated[bytes, Meta(max_length=limits.BODY_BYTES_MAX)]
+
+
+class Receipt(Wire, frozen=True, tag=51):
+    """The sender's terminal has stored (kind 1) or its person has read (kind 2) these entries."""
+
+    kind: Annotated[int, Meta(ge=1, le=2)]
+    ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
+
+
+class Typing(Wire, frozen=True, tag=52):
+    """The person began or stopped typing; never stored."""
+
+    conversation: B32
+    on: bool
+
+
+Message = (
+    Confirm | Ping | Pong | Close | Commit | Reveal | Open | Record | Accept | LogHeads | LogOperations
+    | HeadsHash | Heads | Entry | Receipt | Typing
+)
+
+MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)
+
+
+# Entries (SPEC §11.1).
+
+
+class EntryHeader(Wire, frozen=True):
+    """The part of an entry that is never deleted; its hash is the entry's id."""
+
+    conversation: B32
+    author: B32
+    incarnation: B8
+    sequence: U53
+    previous: Optional32
+    parents: Ids
+    membership: Ids
+    time: Annotated[int, Meta(ge=0, le=2**48 - 1)]
+    kind: U8
+    content: B32
+    self_tag: Optional32
+
+
+ENTRY_HEADER: Codec[EntryHeader] = Codec(EntryHeader, limits.HEADER_BYTES_MAX)
+
+
+class TextBody(Wire, frozen=True):
+    """Body of kind 1. `reply` is the id of the entry answered, or empty."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARACTERS_MAX)]
+    reply: Optional32
+
+
+TEXT_BODY: Codec[TextBody] = Codec(TextBody, limits.BODY_BYTES_MAX)
