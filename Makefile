@@ -1,0 +1,79 @@
+# Every task of the project. `make chat` is the program, `make test` the proof, `make check` the loop of a change.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+READY := $(VENV)/ready
+LOCKS := requirements.lock requirements-dev.lock
+FAST := not (network or terminal or crash or slow)
+
+# The first Python that is new enough and really starts: a version manager's shim may be there and not start.
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+.PHONY: help env chat test check lint format bench lock clean
+
+help:
+	@echo "make chat    open Parlour"
+	@echo "make test    run every test"
+	@echo "make check   format, lint, types, layers and the fast tests, in under a minute"
+	@echo "make format  format the code and mend what the linter can"
+	@echo "make bench   measure, beside bare libsodium and beside the peers"
+	@echo "make env     only make the environment in $(VENV)"
+	@echo "make lock    resolve the dependencies anew"
+
+env: $(READY)
+
+chat: env
+	@$(BIN)/parlour
+
+test: env
+	@$(BIN)/python -m pytest
+
+check: lint
+	@$(BIN)/python -m pytest -q -m "$(FAST)"
+
+lint: env
+	@$(BIN)/ruff format --check --quiet . || { echo "make format mends this" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+
+format: env
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+bench: env
+	@$(BIN)/parlour bench --peers
+
+# The build backend comes from the lock as well: without isolation nothing else is fetched.
+$(READY): pyproject.toml $(LOCKS) requirements-peers.lock
+	@test -n "$(PYTHON)" || { echo "Parlour needs Python 3.11 or later; none was found (make PYTHON=/path/to/python3)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot make environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Making the environment in $(VENV) with $$($(PYTHON) --version); this takes a minute, once."
+	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --quiet --require-hashes $(LOCKS:%=--requirement %)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --only-binary :all: --require-hashes --requirement requirements-peers.lock 2>/dev/null \
+		|| $(MAKE) --no-print-directory peers-one-by-one
+	@touch $@
+
+# Not every peer has a wheel for every Python and machine. Those that have none are left out.
+.PHONY: peers-one-by-one
+peers-one-by-one:
+	@parts=$$(mktemp -d) && awk '/^[a-z]/ { n++ } n { print > ("'$$parts'/" n) }' requirements-peers.lock \
+		&& for part in $$parts/*; do \
+			$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $$part 2>/dev/null \
+				|| echo "Left out, for comparisons only: $$(sed -n '1s/ .*//p' $$part) does not install here."; \
+		done; rm -r $$parts
+
+# uv's own lock names the registry, so only its export in requirements form is kept.
+EXPORT := $(BIN)/uv export --quiet --no-emit-project --format requirements-txt
+lock: env
+	@test -x $(BIN)/uv || $(PIP) install --quiet uv
+	@$(BIN)/uv lock --quiet --upgrade
+	@$(EXPORT) --no-default-groups --output-file requirements.lock
+	@$(EXPORT) --only-group dev --output-file requirements-dev.lock
+	@$(EXPORT) --only-group peers --output-file requirements-peers.lock
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
