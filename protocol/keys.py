@@ -1,0 +1,122 @@
+"""One type per key role, so that a key of one role cannot stand where another belongs (SPEC §4).
+
+A secret here never shows itself: repr, str and format print its type alone, pickling and hashing are refused.
+Equality is in constant time. Sizes are checked once, when a key is made.
+Python cannot promise erasure: these types keep secrets out of texts, not out of memory (SPEC §18).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NoReturn, Self
+
+from protocol import primitives
+from protocol.errors import LocalMisuse
+from protocol.primitives import Random, system_random
+
+
+class Secret:
+    """Secret bytes of one role; `reveal` is the only way to them. LocalMisuse for a wrong size."""
+
+    __slots__ = ("_value",)
+    size: ClassVar[int] = 32
+
+    def __init__(self, value: bytes) -> None:
+        if len(value) != self.size:
+            raise LocalMisuse(f"{type(self).__name__} has {len(value)} bytes, not {self.size}")
+        self._value = bytes(value)
+
+    @classmethod
+    def generate(cls, random: Random = system_random) -> Self:
+        """A new secret of this role."""
+        return cls(random(cls.size))
+
+    def reveal(self) -> bytes:
+        """The bytes themselves, for the primitive that needs them."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<redacted>)"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self) or not isinstance(other, Secret):
+            return NotImplemented
+        return primitives.equal(self._value, other._value)
+
+    __hash__ = None  # type: ignore[assignment]  # a dictionary of secrets would compare them in variable time
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} is not written anywhere by pickling")
+
+
+class RootKey(Secret):
+    """The root key of a session (Double Ratchet §2.1)."""
+
+
+class MessageKey(Secret):
+    """A skipped message key: it opens one envelope, once (Double Ratchet §2.4)."""
+
+
+class PreSharedKey(Secret):
+    """A psk of a Noise handshake (Noise §9)."""
+
+
+class X25519Secret(Secret):
+    """An X25519 secret: static, ephemeral or ratchet."""
+
+
+class SigningSecret(Secret):
+    """An Ed25519 secret, expanded: the seed and the public key it gives, 64 bytes."""
+
+    size = 64
+
+
+class X25519Pair:
+    """An X25519 key pair; `public` is 32 bytes and derived from the secret, never given beside it."""
+
+    __slots__ = ("_secret", "public")
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = X25519Secret(secret)
+        self.public = primitives.x25519_public(secret)
+
+    @classmethod
+    def generate(cls, random: Random = system_random) -> Self:
+        """A new pair from 32 random bytes."""
+        return cls(random(primitives.KEY_SIZE))
+
+    def dh(self, public: bytes) -> bytes:
+        """The shared secret, 32 bytes. Malformed or AuthenticationFailed as primitives.x25519."""
+        return primitives.x25519(self._secret.reveal(), public)
+
+    def reveal(self) -> bytes:
+        """The secret, 32 bytes, for the encrypted database alone."""
+        return self._secret.reveal()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(public={self.public.hex()}, secret=<redacted>)"
+
+
+class SigningPair:
+    """An Ed25519 key pair; `public` is 32 bytes and derived from the seed, never given beside it."""
+
+    __slots__ = ("_secret", "public")
+
+    def __init__(self, seed: bytes) -> None:
+        self._secret = SigningSecret(primitives.ed25519_expand(seed))
+        self.public = self._secret.reveal()[primitives.KEY_SIZE :]
+
+    @classmethod
+    def generate(cls, random: Random = system_random) -> Self:
+        """A new pair from 32 random bytes."""
+        return cls(random(primitives.KEY_SIZE))
+
+    def sign(self, message: bytes) -> bytes:
+        """A signature, 64 bytes; message begins with a prefix of labels.py."""
+        return primitives.ed25519_sign_expanded(self._secret.reveal(), message)
+
+    def reveal(self) -> bytes:
+        """The seed, 32 bytes, for the encrypted database and the backup alone."""
+        return self._secret.reveal()[: primitives.KEY_SIZE]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(public={self.public.hex()}, secret=<redacted>)"

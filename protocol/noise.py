@@ -1,0 +1,374 @@
+"""The Noise Protocol Framework, revision 34, for 25519 and ChaChaPoly (SPEC §6): unmodified, table-driven.
+
+Objects, variables and functions bear the names of Noise §5. Patterns come from noise_patterns.py as data.
+A read or a write works on a copy and commits only when it succeeded, so a forged message changes nothing.
+Roles are looked up in a table (`_DH`), never branched on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Self
+
+from protocol import primitives
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Unexpected
+from protocol.keys import X25519Pair
+from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
+from protocol.noise_patterns import Protocol, parse_name
+from protocol.primitives import Random, system_random
+
+DHLEN: Final = 32
+TAGLEN: Final = 16
+PSKLEN: Final = 32
+
+# --- CipherState (Noise §5.1) ---
+
+
+class CipherState:
+    """A key k (32 bytes, or None) and a nonce n that only counts up."""
+
+    __slots__ = ("_k", "_n")
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._k = key
+        self._n = 0
+
+    def has_key(self) -> bool:
+        """Whether k is set; without it, data passes through in the clear."""
+        return self._k is not None
+
+    def set_nonce(self, nonce: int) -> None:
+        """Set n, 0 to 2^64-1."""
+        self._n = nonce
+
+    def encrypt_with_ad(self, ad: bytes, plaintext: bytes) -> bytes:
+        """The ciphertext, 16 bytes longer under a key. LimitExceeded when the nonces are used up."""
+        if self._k is None:
+            return plaintext
+        ciphertext = primitives.chacha_seal(self._k, self._nonce(), ad, plaintext)
+        self._n += 1
+        return ciphertext
+
+    def decrypt_with_ad(self, ad: bytes, ciphertext: bytes) -> bytes:
+        """The plaintext. AuthenticationFailed leaves n as it was; LimitExceeded when nonces are used up."""
+        if self._k is None:
+            return ciphertext
+        plaintext = primitives.chacha_open(self._k, self._nonce(), ad, ciphertext)
+        self._n += 1
+        return plaintext
+
+    def rekey(self) -> None:
+        """REKEY of Noise §4.2: a new k from encrypting zeros under the reserved nonce; n stays."""
+        if self._k is None:
+            raise LocalMisuse("a cipher state without a key cannot rekey")
+        nonce = b"\x00\x00\x00\x00" + NOISE_NONCE_MAX.to_bytes(8, "little")
+        self._k = primitives.chacha_seal(self._k, nonce, b"", bytes(32))[:32]
+
+    def _nonce(self) -> bytes:
+        # "If incrementing n results in 2^64-1, then any further calls signal an error" (Noise §5.1).
+        if self._n >= NOISE_NONCE_MAX:
+            raise LimitExceeded("Noise nonces are used up")
+        return b"\x00\x00\x00\x00" + self._n.to_bytes(8, "little")
+
+    def fork(self) -> CipherState:
+        """An independent copy."""
+        copy = CipherState(self._k)
+        copy._n = self._n
+        return copy
+
+    def __repr__(self) -> str:
+        return f"CipherState(n={self._n}, k=<redacted>)"
+
+
+# --- SymmetricState (Noise §5.2) ---
+
+
+class SymmetricState:
+    """A cipher state, the chaining key ck and the transcript hash h (HASHLEN bytes each)."""
+
+    __slots__ = ("_cipher", "_ck", "_hash", "h")
+
+    def __init__(self, protocol: Protocol) -> None:
+        name, self._hash = protocol.name.encode("ascii"), protocol.hash
+        short = len(name) <= self._hash.hashlen
+        self.h = name.ljust(self._hash.hashlen, b"\x00") if short else self._hash.digest(name)
+        self._ck = self.h
+        self._cipher = CipherState()
+
+    def has_key(self) -> bool:
+        """Whether encrypt_and_hash encrypts already."""
+        return self._cipher.has_key()
+
+    def mix_key(self, input_key_material: bytes) -> None:
+        """MixKey."""
+        self._ck, temp_k = self._hash.hkdf(self._ck, input_key_material, 2)
+        self._cipher = CipherState(temp_k[:32])
+
+    def mix_hash(self, data: bytes) -> None:
+        """MixHash."""
+        self.h = self._hash.digest(self.h + data)
+
+    def mix_key_and_hash(self, input_key_material: bytes) -> None:
+        """MixKeyAndHash."""
+        self._ck, temp_h, temp_k = self._hash.hkdf(self._ck, input_key_material, 3)
+        self.mix_hash(temp_h)
+        self._cipher = CipherState(temp_k[:32])
+
+    def encrypt_and_hash(self, plaintext: bytes) -> bytes:
+        """EncryptAndHash."""
+        ciphertext = self._cipher.encrypt_with_ad(self.h, plaintext)
+        self.mix_hash(ciphertext)
+        return ciphertext
+
+    def decrypt_and_hash(self, ciphertext: bytes) -> bytes:
+        """DecryptAndHash; AuthenticationFailed if not authentic."""
+        plaintext = self._cipher.decrypt_with_ad(self.h, ciphertext)
+        self.mix_hash(ciphertext)
+        return plaintext
+
+    def split(self) -> tuple[CipherState, CipherState]:
+        """Split: the initiator's sending state, then the responder's; ck and k are dropped, h stays."""
+        first, second = self._hash.hkdf(self._ck, b"", 2)
+        self._ck, self._cipher = b"", CipherState()
+        return CipherState(first[:32]), CipherState(second[:32])
+
+    def fork(self) -> SymmetricState:
+        """An independent copy."""
+        copy = object.__new__(SymmetricState)
+        copy._hash, copy._ck, copy.h, copy._cipher = self._hash, self._ck, self.h, self._cipher.fork()
+        return copy
+
+
+# --- HandshakeState (Noise §5.3) ---
+
+
+class Finished(NamedTuple):
+    """What a finished handshake leaves: cipher states for sending and receiving, the handshake hash."""
+
+    send: CipherState
+    receive: CipherState
+    handshake_hash: bytes
+
+
+_DH: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
+    ("ee", True): ("e", "re"),
+    ("ee", False): ("e", "re"),
+    ("es", True): ("e", "rs"),
+    ("es", False): ("s", "re"),
+    ("se", True): ("s", "re"),
+    ("se", False): ("e", "rs"),
+    ("ss", True): ("s", "rs"),
+    ("ss", False): ("s", "rs"),
+}
+"""(token, initiator) to (own pair, their public): the table of Noise §5.3."""
+
+
+class HandshakeState:
+    """One side of a handshake, from its first message to `finish`.
+
+    `psks` are used in the order of the psk tokens; they may come later, through `fork`, as long as they are
+    there when their token is. `static_dh` may hold kept results of DH(s, rs) by rs for the token ss: the
+    caller fills it after authentication only, since a stranger chooses rs before.
+    LocalMisuse for a key that the pattern needs and lacks, and for every call out of turn.
+    """
+
+    __slots__ = (
+        "_e", "_initiator", "_position", "_protocol", "_psk_position", "_psks",
+        "_random", "_re", "_rs", "_s", "_static_dh", "_symmetric",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        protocol_name: str,
+        initiator: bool,
+        *,
+        prologue: bytes = b"",
+        s: X25519Pair | None = None,
+        rs: bytes | None = None,
+        psks: Sequence[bytes] = (),
+        static_dh: Mapping[bytes, bytes] | None = None,
+        random: Random = system_random,
+    ) -> None:
+        """Initialize of Noise §5.3. A known `rs` is checked as every received key is (Malformed)."""
+        self._protocol = parse_name(protocol_name)
+        self._initiator, self._random = initiator, random
+        self._s, self._rs = s, rs
+        self._e: X25519Pair | None = None
+        self._re: bytes | None = None
+        self._psks, self._psk_position = _checked_psks(psks), 0
+        self._static_dh: Mapping[bytes, bytes] = static_dh or {}
+        self._position = 0
+        self._symmetric = SymmetricState(self._protocol)
+        self._symmetric.mix_hash(prologue)
+        self._mix_known_keys()
+
+    def _mix_known_keys(self) -> None:
+        known = (self._protocol.initiator_known, self._protocol.responder_known)
+        for is_known, of_initiator in zip(known, (True, False), strict=True):
+            if is_known:
+                own = of_initiator == self._initiator
+                self._symmetric.mix_hash(self._pair("s").public if own else self._public("rs"))
+
+    @property
+    def remote_static(self) -> bytes | None:
+        """The peer's static public key, 32 bytes, once known."""
+        return self._rs
+
+    @property
+    def remote_ephemeral(self) -> bytes | None:
+        """The peer's ephemeral public key, 32 bytes, once received."""
+        return self._re
+
+    @property
+    def handshake_hash(self) -> bytes:
+        """h so far, HASHLEN bytes: a binding to all of the transcript up to here, and no secret."""
+        return self._symmetric.h
+
+    @property
+    def finished(self) -> bool:
+        """Whether every message has passed and `finish` is due."""
+        return self._position == len(self._protocol.messages)
+
+    @property
+    def my_turn(self) -> bool:
+        """Whether the next message is ours to write."""
+        return not self.finished and (self._position % 2 == 0) == self._initiator
+
+    def fork(self, psks: Sequence[bytes] | None = None) -> Self:
+        """An independent copy, with other psks if given: to try several on one message."""
+        copy = object.__new__(type(self))
+        for name in HandshakeState.__slots__:
+            setattr(copy, name, getattr(self, name))
+        copy._symmetric = self._symmetric.fork()
+        if psks is not None:
+            copy._psks = _checked_psks(psks)
+        return copy
+
+    def write_message(self, payload: bytes = b"") -> bytes:
+        """WriteMessage: the next message with payload. Unchanged if it fails.
+
+        AuthenticationFailed for a low-order key of the peer's; LocalMisuse out of turn or over 65,535 bytes.
+        """
+        self._require_turn(ours=True)
+        work = self.fork()
+        message = b"".join([work._write_token(token) for token in work._tokens()])
+        message += work._symmetric.encrypt_and_hash(payload)
+        if len(message) > NOISE_MESSAGE_MAX:
+            raise LocalMisuse(f"Noise message of {len(message)} bytes")
+        self._commit(work)
+        return message
+
+    def read_message(self, message: bytes) -> bytes:
+        """ReadMessage: the payload of the peer's next message. Unchanged if it fails.
+
+        AuthenticationFailed if it does not open or is too short, Malformed for a key that is not canonical,
+        Unexpected for our own ephemeral key sent back, LimitExceeded over 65,535 bytes.
+        """
+        self._require_turn(ours=False)
+        if len(message) > NOISE_MESSAGE_MAX:
+            raise LimitExceeded(f"Noise message of {len(message)} bytes")
+        work, rest = self.fork(), message
+        for token in work._tokens():
+            rest = work._read_token(token, rest)
+        payload = work._symmetric.decrypt_and_hash(rest)
+        self._commit(work)
+        return payload
+
+    def finish(self) -> Finished:
+        """Split, and end this state: no further call is possible. LocalMisuse unless finished."""
+        if not self.finished:
+            raise LocalMisuse("the handshake is not finished")
+        first, second = self._symmetric.split()
+        self._e, self._psks, self._static_dh = None, (), {}
+        self._position += 1
+        return Finished(*(first, second) if self._initiator else (second, first), self.handshake_hash)
+
+    def _require_turn(self, *, ours: bool) -> None:
+        if self._position >= len(self._protocol.messages) or self.my_turn != ours:
+            raise LocalMisuse("not the turn for this handshake message")
+
+    def _tokens(self) -> tuple[str, ...]:
+        return self._protocol.messages[self._position]
+
+    def _commit(self, work: Self) -> None:
+        for name in HandshakeState.__slots__:
+            setattr(self, name, getattr(work, name))
+        self._position += 1
+
+    def _write_token(self, token: str) -> bytes:
+        if token == "e":
+            self._e = X25519Pair.generate(self._random)
+            self._mix_ephemeral(self._e.public)
+            return self._e.public
+        if token == "s":
+            return self._symmetric.encrypt_and_hash(self._pair("s").public)
+        self._mix_token(token)
+        return b""
+
+    def _read_token(self, token: str, message: bytes) -> bytes:
+        """Consume one token of a received message and return the rest of it."""
+        if token == "e":
+            self._re, rest = self._take(message, DHLEN)
+            if self._e is not None and self._re == self._e.public:
+                raise Unexpected("our own ephemeral key came back")
+            primitives.check_x25519_public(self._re)
+            self._mix_ephemeral(self._re)
+            return rest
+        if token == "s":
+            sealed, rest = self._take(message, DHLEN + TAGLEN if self._symmetric.has_key() else DHLEN)
+            self._rs = self._symmetric.decrypt_and_hash(sealed)
+            primitives.check_x25519_public(self._rs)
+            return rest
+        self._mix_token(token)
+        return message
+
+    def _take(self, message: bytes, size: int) -> tuple[bytes, bytes]:
+        if len(message) < size:
+            raise AuthenticationFailed("Noise message is too short")
+        return message[:size], message[size:]
+
+    def _mix_ephemeral(self, public: bytes) -> None:
+        self._symmetric.mix_hash(public)
+        # "In any handshake modified by psk, MixKey(e.public_key) follows" (Noise §9.2).
+        if self._protocol.psk:
+            self._symmetric.mix_key(public)
+
+    def _mix_token(self, token: str) -> None:
+        if token == "psk":
+            self._symmetric.mix_key_and_hash(self._next_psk())
+        else:
+            self._symmetric.mix_key(self._dh(token))
+
+    def _next_psk(self) -> bytes:
+        if self._psk_position == len(self._psks):
+            raise LocalMisuse("the handshake needs another psk")
+        self._psk_position += 1
+        return self._psks[self._psk_position - 1]
+
+    def _dh(self, token: str) -> bytes:
+        own, theirs = _DH[token, self._initiator]
+        public = self._public(theirs)
+        kept = self._static_dh.get(public) if token == "ss" else None
+        return self._pair(own).dh(public) if kept is None else kept
+
+    def _pair(self, name: str) -> X25519Pair:
+        pair = self._e if name == "e" else self._s
+        if pair is None:
+            raise LocalMisuse(f"the handshake needs the key pair {name}")
+        return pair
+
+    def _public(self, name: str) -> bytes:
+        public = self._re if name == "re" else self._rs
+        if public is None:
+            raise LocalMisuse(f"the handshake needs the public key {name}")
+        return public
+
+    def __repr__(self) -> str:
+        role = "initiator" if self._initiator else "responder"
+        return f"HandshakeState({self._protocol.name}, {role}, message {self._position})"
+
+
+def _checked_psks(psks: Sequence[bytes]) -> tuple[bytes, ...]:
+    if any(len(psk) != PSKLEN for psk in psks):
+        raise LocalMisuse(f"a psk has {PSKLEN} bytes")
+    return tuple(psks)

@@ -1,0 +1,143 @@
+"""Names of Noise protocols and what they stand for (Noise §4.3, §7, §8, §9), for 25519 and ChaChaPoly.
+
+Rules: patterns are data, and only the fundamental ones are written down; deferred and psk patterns derive.
+A name that cannot be parsed is our own mistake (LocalMisuse): no peer ever sends one.
+No state and no secret of a handshake lives here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from protocol.errors import LocalMisuse
+
+# --- Hash functions and HKDF (Noise §4.3) ---
+
+_IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
+
+
+@dataclass(frozen=True)
+class Hash:
+    """A hash function of Noise §12: its HASHLEN and BLOCKLEN in bytes."""
+
+    hashlen: int
+    blocklen: int
+    digest: Callable[[bytes], bytes]
+
+    def hmac(self, key: bytes, data: bytes) -> bytes:
+        """HMAC-HASH (RFC 2104) of HASHLEN bytes, with a key of at most BLOCKLEN bytes.
+
+        Two calls of hashlib take half the time of hmac.digest, which looks its hash up at each call.
+        """
+        block = key.ljust(self.blocklen, b"\x00")
+        return self.digest(block.translate(_OPAD) + self.digest(block.translate(_IPAD) + data))
+
+    def hkdf(self, chaining_key: bytes, input_key_material: bytes, num_outputs: int) -> tuple[bytes, ...]:
+        """HKDF of Noise §4.3: num_outputs (2 or 3) outputs of HASHLEN bytes."""
+        temp_key = self.hmac(chaining_key, input_key_material)
+        outputs = [self.hmac(temp_key, b"\x01")]
+        for index in range(2, num_outputs + 1):
+            outputs.append(self.hmac(temp_key, outputs[-1] + bytes([index])))
+        return tuple(outputs)
+
+
+HASHES: Final[Mapping[str, Hash]] = {
+    "BLAKE2b": Hash(64, 128, lambda data: hashlib.blake2b(data).digest()),
+    "BLAKE2s": Hash(32, 64, lambda data: hashlib.blake2s(data).digest()),
+    "SHA256": Hash(32, 64, lambda data: hashlib.sha256(data).digest()),
+}
+
+# --- Handshake patterns (Noise §7) ---
+
+_FUNDAMENTAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "N": ("e es",),
+    "K": ("e es ss",),
+    "X": ("e es s ss",),
+    "NN": ("e", "e ee"),
+    "NK": ("e es", "e ee"),
+    "NX": ("e", "e ee s es"),
+    "KN": ("e", "e ee se"),
+    "KK": ("e es ss", "e ee se"),
+    "KX": ("e", "e ee se s es"),
+    "XN": ("e", "e ee", "s se"),
+    "XK": ("e es", "e ee", "s se"),
+    "XX": ("e", "e ee s es", "s se"),
+    "IN": ("e s", "e ee se"),
+    "IK": ("e es s ss", "e ee se"),
+    "IX": ("e s", "e ee se s es"),
+}
+"""Messages of the patterns of Noise §7.4 and §7.5, the initiator's first; all others derive from them."""
+
+_NAME: Final = re.compile(
+    r"Noise_([NKX]|([NKXI])(1?)([NKX])(1?))(psk\d(?:\+psk\d)*)?_25519_ChaChaPoly_(BLAKE2b|BLAKE2s|SHA256)"
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A parsed protocol name: who is known beforehand, the tokens of each message, psk mode, the hash."""
+
+    name: str
+    initiator_known: bool
+    responder_known: bool
+    messages: tuple[tuple[str, ...], ...]
+    psk: bool
+    one_way: bool
+    hash: Hash
+
+
+def _defer(messages: list[list[str]], token: str) -> None:
+    """Move an authentication DH to the next message (Noise §7.6), before a static key that is sent there."""
+    position = next(index for index, message in enumerate(messages) if token in message)
+    messages[position].remove(token)
+    if position + 1 == len(messages):
+        messages.append([])
+    following = messages[position + 1]
+    following.insert(following.index("s") if "s" in following else len(following), token)
+    for message in messages:
+        if "ss" in message:
+            message.remove("ss")
+
+
+def _insert_psks(messages: list[list[str]], modifiers: str | None) -> None:
+    """psk0 begins the first message, pskN ends message N (Noise §9.4)."""
+    for modifier in modifiers.split("+") if modifiers else ():
+        place = int(modifier.removeprefix("psk"))
+        if place == 0:
+            messages[0].insert(0, "psk")
+        else:
+            messages[place - 1].append("psk")
+
+
+@lru_cache(maxsize=256)
+def parse_name(name: str) -> Protocol:
+    """The protocol of a name of Noise §8. LocalMisuse for a name that this module does not know."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise LocalMisuse(f"unknown Noise protocol {name}")
+    pattern, first, first_deferred, second, second_deferred, modifiers, hash_name = match.groups()
+    try:
+        messages = [message.split() for message in _FUNDAMENTAL[pattern.replace("1", "")]]
+        if first_deferred:
+            _defer(messages, "se")
+        if second_deferred:
+            _defer(messages, "es")
+        _insert_psks(messages, modifiers)
+    except (KeyError, StopIteration, IndexError) as error:
+        raise LocalMisuse(f"unknown Noise pattern {name}") from error
+    one_way = second is None
+    return Protocol(
+        name,
+        initiator_known=(first or pattern) == "K",
+        responder_known=one_way or second == "K",
+        messages=tuple(tuple(message) for message in messages),
+        psk=modifiers is not None,
+        one_way=one_way,
+        hash=HASHES[hash_name],
+    )
