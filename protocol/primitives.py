@@ -113,7 +113,7 @@ def x25519_public(secret: bytes) -> bytes:
 
 
 def x25519(secret: bytes, public: bytes) -> bytes:
-    """The shared secret, 32 bytes; Malformed for a public not canonical, AuthenticationFailed if low-order."""
+    """The shared secret, 32 bytes. Malformed for a key not canonical, AuthenticationFailed for low order."""
     _require("X25519 secret", secret, KEY_SIZE)
     check_x25519_public(public)
     try:
