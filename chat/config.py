@@ -1,0 +1,67 @@
+"""Every choice of the engine that is not the protocol's, in one frozen place.
+
+Rules: numbers with their reason; no reading of files or environment here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Timing in seconds and bounds of one engine. Tests hand in others only to reach a state sooner."""
+
+    port: int = 4747
+    """First port tried; the next free ones follow (DESIGN section 6)."""
+
+    ports_tried: int = 64
+    """How many ports are tried before the engine gives up."""
+
+    keep_port: bool = False
+    """Whether `port` was named by the person: then no other is tried."""
+
+    dial_timeout: float = 3.0
+    """A first connection to an address that may be stale."""
+
+    probe_timeout: float = 0.5
+    """A connection while a contact does not answer: the kernel repeats a lost SYN only after a second."""
+
+    probe_every: float = 0.5
+    """Between two probes of a contact that was there a moment ago."""
+
+    probe_for: float = 120.0
+    """How long a contact that went away is probed at that pace."""
+
+    retry_most: float = 30.0
+    """Between two attempts to reach a contact that has been away for long."""
+
+    second_dialler_waits: float = 0.25
+    """The side with the higher static key leaves the first move to the other: one link, not two."""
+
+    suspect_after: float = 1.2
+    """Unanswered for so long, a link is probed by a second one."""
+
+    absent_after: float = 3.0
+    """Unanswered for so long, a contact is shown as absent."""
+
+    visible_for: float = 120.0
+    """Visibility to strangers ends by itself."""
+
+    invitation_for: int = 3600
+    """Seconds that an invitation stays valid."""
+
+    pairing_for: float = 300.0
+    """A pairing that nobody answers ends."""
+
+    handshakes_total: int = 64
+    """Connections not yet authenticated, in all."""
+
+    handshakes_address: int = 8
+    """Connections not yet authenticated, an address."""
+
+    handshake_rate: float = 40.0
+    """New handshakes a second that are computed for addresses of no known contact."""
+
+    typing_lasts: float = 6.0
+    """A typing mark that is not renewed goes away."""

@@ -1,0 +1,71 @@
+"""What the other side lacks, from the heads of both (SPEC §11.4).
+
+Rules: pure; the history is reached only through `Chain`. An author's chain may fork where a copy of a
+profile was used: both branches are followed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Chain(Protocol):
+    """Access to the entries held, by the author's own order."""
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        """(sequence, id of the author's previous entry or b"") of a held entry, None where it is not held."""
+
+
+def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> list[bytes]:
+    """Ids of held entries that are in the past of `mine` and not in the past of `theirs`.
+
+    Walks both histories back from their heads in step, newest first, and stops where they meet: the
+    cost is the difference, not the history. Heads of theirs that are not held cover nothing.
+    """
+    missing: list[bytes] = []
+    frontier = _Frontier(chain)
+    frontier.add(mine, ours=True)
+    frontier.add(theirs, ours=False)
+    while frontier.has_ours():
+        entry, previous, covered = frontier.pop()
+        if not covered:
+            missing.append(entry)
+        if previous:
+            frontier.add([previous], ours=not covered)
+    return missing
+
+
+class _Frontier:
+    """Entries still to look at, by descending sequence, each marked as covered by the other side or not."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._heap: list[tuple[int, bytes]] = []
+        self._previous: dict[bytes, bytes] = {}
+        self._covered: dict[bytes, bool] = {}
+        self._ours = 0
+
+    def add(self, entries: Iterable[bytes], ours: bool) -> None:
+        for entry in entries:
+            if entry in self._covered:
+                self._mark(entry, ours)
+            elif (place := self._chain.place(entry)) is not None:
+                heapq.heappush(self._heap, (-place[0], entry))
+                self._previous[entry], self._covered[entry] = place[1], not ours
+                self._ours += ours
+
+    def _mark(self, entry: bytes, ours: bool) -> None:
+        if not ours and not self._covered[entry]:
+            self._covered[entry] = True
+            self._ours -= 1
+
+    def has_ours(self) -> bool:
+        return self._ours > 0
+
+    def pop(self) -> tuple[bytes, bytes, bool]:
+        entry = heapq.heappop(self._heap)[1]
+        covered = self._covered.pop(entry)
+        self._ours -= not covered
+        return entry, self._previous.pop(entry), covered

@@ -1,0 +1,31 @@
+"""Protocol errors as a person meets them: whose fault, and what to do.
+
+Rules: no peer text and no key in any message; a peer itself learns nothing of the class.
+"""
+
+from __future__ import annotations
+
+from chat.interface import BadData, ParlourError, Unreachable
+from protocol.errors import AuthenticationFailed, ProtocolError
+
+NO_ANSWER = "Nobody answers there. Is Parlour open on the other terminal, and on the same network?"
+OTHER_VERSION = "The other terminal speaks other versions of the protocol: update the older of the two."
+NOT_PARLOUR = "Something other than Parlour answers at that address: check the address."
+CUT = "The connection ended before pairing was complete: nothing was changed here, try again."
+PROBLEM = "The other terminal did not keep to the protocol: pairing stopped, nothing was stored. Try again."
+WRONG_KEYS = "The keys do not match: somebody may be in between. Nothing was stored; pair face to face."
+
+
+def pairing_problem(error: ProtocolError) -> str:
+    """What a person is told when a pairing fails."""
+    return WRONG_KEYS if isinstance(error, AuthenticationFailed) else PROBLEM
+
+
+def as_parlour_error(error: ProtocolError) -> ParlourError:
+    """A peer's fault as an error that a client may show."""
+    return BadData(pairing_problem(error))
+
+
+def no_answer() -> Unreachable:
+    """Nobody there."""
+    return Unreachable(NO_ANSWER)
