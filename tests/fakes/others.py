@@ -1,0 +1,309 @@
+"""What the fake `Messenger` stands on: the people around, played by the test.
+
+Rules: nothing is random and no clock is read: ids are hashes of counters and each entry is a minute
+later than the one before; every change is told to all clients, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import count
+
+from chat.interface import (
+    Closed,
+    ContactChanged,
+    ContactView,
+    DiagnosisView,
+    EntryAdded,
+    EntryChanged,
+    EntryState,
+    EntryView,
+    Event,
+    IdentityChanged,
+    InvitationUsed,
+    NearbyChanged,
+    NearbyView,
+    Notice,
+    NotPermitted,
+    PairingChanged,
+    PairingStage,
+    PairingView,
+    ParlourError,
+    SelfView,
+    SettingsView,
+    UsageError,
+)
+
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
+
+
+def identity(label: str) -> str:
+    """A stable id of 64 hex digits."""
+    return sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that a client made."""
+
+    method: str
+    arguments: tuple[object, ...]
+
+
+class Subscription:
+    """One client's stream of events, open from the moment it is asked for."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._ended = False
+
+    def put(self, event: Event) -> None:
+        self._queue.put_nowait(event)
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._ended:
+            raise StopAsyncIteration
+        event = await self._queue.get()
+        self._ended = isinstance(event, Closed)
+        return event
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The entries with one contact in their order, and where this person has read to."""
+
+    entries: list[EntryView] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
+
+    def index(self, entry: str) -> int:
+        for at, held in enumerate(self.entries):
+            if held.id == entry:
+                return at
+        raise UsageError("There is no such entry in this conversation.")
+
+
+class Others:
+    """Contacts, strangers and entries, moved by the test. With `prompt`, the others answer at once."""
+
+    def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
+        self.prompt = prompt
+        self.calls: list[Call] = []
+        self.failures: dict[str, ParlourError] = {}
+        self.diagnosis: tuple[DiagnosisView, ...] = (
+            DiagnosisView("interfaces", True, "eth0 has 192.168.1.20"),
+            DiagnosisView(
+                "firewall",
+                False,
+                "iptables drops incoming TCP on port 4747",
+                "iptables -I INPUT -p tcp --dport 4747 -j ACCEPT",
+            ),
+        )
+        self.closed = False
+        self._me = SelfView(
+            identity(f"person {name}"),
+            identity(f"terminal {name}"),
+            name,
+            4747,
+            ("192.168.1.20:4747", "[fe80::1c2d]:4747"),
+            visible,
+        )
+        self._contacts: dict[str, ContactView] = {}
+        self._nearby: dict[str, NearbyView] = {}
+        self._conversations: dict[str, Conversation] = {}
+        self._pairings: dict[str, PairingView] = {}
+        self._invitation_of: dict[str, str] = {}
+        self._settings = SettingsView(read_receipts=True, typing=True)
+        self._passphrase = "correct horse"
+        self._subscriptions: list[Subscription] = []
+        self._numbers = count(1)
+        self._now = START
+
+    def emit(self, event: Event) -> None:
+        """Tell every client."""
+        for subscription in self._subscriptions:
+            subscription.put(event)
+
+    def add_contact(
+        self,
+        name: str,
+        *,
+        present: bool = False,
+        verified: bool = False,
+        blocked: bool = False,
+        typing: bool = False,
+    ) -> ContactView:
+        """A contact who was paired; returned and announced."""
+        person = identity(f"person {name} {next(self._numbers)}")
+        view = ContactView(person, name, name, verified, present, blocked, typing, 0)
+        self._contacts[person] = view
+        self._conversations[person] = Conversation()
+        self._label_anew()
+        self.emit(ContactChanged(self._contacts[person]))
+        return self._contacts[person]
+
+    def change_contact(
+        self,
+        person: str,
+        *,
+        present: bool | None = None,
+        typing: bool | None = None,
+        verified: bool | None = None,
+    ) -> ContactView:
+        """A contact comes, goes, types or stops typing; what was waiting is delivered to who comes."""
+        view = self._contacts[person]
+        view = replace(
+            view,
+            present=view.present if present is None else present,
+            typing=view.typing if typing is None else typing,
+            verified=view.verified if verified is None else verified,
+        )
+        self._set_contact(view)
+        if present and self.prompt:
+            self._deliver(person)
+        return view
+
+    def receive(
+        self, person: str, text: str, *, before: str | None = None, time: datetime | None = None
+    ) -> EntryView | None:
+        """An entry of a contact arrives, at the end or before a held entry; None from who is blocked."""
+        contact = self._contacts[person]
+        if contact.blocked:
+            return None
+        entry = self._entry(contact, text, own=False, time=time)
+        conversation = self._conversations[person]
+        at = len(conversation.entries) if before is None else conversation.index(before)
+        conversation.entries.insert(at, entry)
+        conversation.unread.add(entry.id)
+        self.emit(EntryAdded(entry))
+        self._count_unread(person)
+        return entry
+
+    def fill(self, person: str, texts: list[str]) -> None:
+        """Entries from before this client looked: received, read and not announced."""
+        contact = self._contacts[person]
+        entries = self._conversations[person].entries
+        entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
+
+    def set_state(self, person: str, entry: str, state: EntryState) -> None:
+        """One's own entry goes to another state."""
+        conversation = self._conversations[person]
+        at = conversation.index(entry)
+        conversation.entries[at] = replace(conversation.entries[at], state=state)
+        self.emit(EntryChanged(person, entry, state))
+
+    def see_stranger(self, name: str) -> NearbyView:
+        """Somebody becomes visible nearby."""
+        view = NearbyView(f"instance-{next(self._numbers)}", name)
+        self._nearby[view.instance] = view
+        self.emit(NearbyChanged(tuple(self._nearby.values())))
+        return view
+
+    def lose_stranger(self, instance: str) -> None:
+        """Somebody is visible no more."""
+        del self._nearby[instance]
+        self.emit(NearbyChanged(tuple(self._nearby.values())))
+
+    def stranger_begins(self, name: str) -> PairingView:
+        """Somebody nearby begins to pair with this person; the words are known at once."""
+        view = self._begin(name, incoming=True)
+        return self.move_pairing(view.id, PairingStage.WORDS, words=WORDS)
+
+    def use_invitation(self, text: str, name: str) -> PairingView:
+        """Somebody uses an invitation; this person is asked whether it is the right one."""
+        view = self._begin(name, incoming=True)
+        self._invitation_of[view.id] = text
+        return self.move_pairing(view.id, PairingStage.JOINER)
+
+    def move_pairing(
+        self,
+        pairing: str,
+        stage: PairingStage,
+        *,
+        words: tuple[str, ...] | None = None,
+        problem: str = "",
+    ) -> PairingView:
+        """A pairing comes to another stage; at DONE there is a new contact."""
+        view = replace(self._pairings[pairing], stage=stage, problem=problem)
+        if words is not None:
+            view = replace(view, words=words)
+        if stage is PairingStage.DONE:
+            view = replace(view, contact=self.add_contact(view.peer, present=True).person)
+        self._pairings[pairing] = view
+        self.emit(PairingChanged(view))
+        if stage is PairingStage.DONE and pairing in self._invitation_of:
+            self.emit(InvitationUsed(self._invitation_of[pairing], view.contact))
+        return view
+
+    def change_identity(self, person: str, cause: str) -> None:
+        """A contact's person log changes."""
+        self.emit(IdentityChanged(person, self._contacts[person].name, cause))
+
+    def notice(self, text: str) -> None:
+        """The engine has something to say."""
+        self.emit(Notice(text))
+
+    def called(self, method: str) -> list[tuple[object, ...]]:
+        """The arguments of every call of one method, in order."""
+        return [call.arguments for call in self.calls if call.method == method]
+
+    def _enter(self, method: str, *arguments: object) -> None:
+        self.calls.append(Call(method, arguments))
+        if self.closed:
+            raise NotPermitted("Parlour is locked: unlock it with the passphrase.")
+        if method in self.failures:
+            raise self.failures.pop(method)
+
+    def _end(self, reason: str) -> None:
+        self.closed = True
+        self.emit(Closed(reason))
+
+    def _contact(self, person: str) -> ContactView:
+        if person not in self._contacts:
+            raise UsageError("There is no such contact.")
+        return self._contacts[person]
+
+    def _set_contact(self, view: ContactView) -> None:
+        self._contacts[view.person] = view
+        self.emit(ContactChanged(view))
+
+    def _label_anew(self) -> None:
+        names = [view.name for view in self._contacts.values()]
+        for person, view in self._contacts.items():
+            label = f"{view.name}~{person[:4]}" if names.count(view.name) > 1 else view.name
+            self._contacts[person] = replace(view, label=label)
+
+    def _count_unread(self, person: str) -> None:
+        unread = len(self._conversations[person].unread)
+        self._set_contact(replace(self._contacts[person], unread=unread))
+
+    def _entry(self, contact: ContactView, text: str, *, own: bool, time: datetime | None) -> EntryView:
+        self._now += timedelta(minutes=1)
+        author = self._me.name if own else contact.name
+        state = EntryState.QUEUED if own else EntryState.RECEIVED
+        entry = identity(f"entry {next(self._numbers)}")
+        return EntryView(entry, contact.person, author, own, time or self._now, "text", text, state)
+
+    def _deliver(self, person: str) -> None:
+        for entry in list(self._conversations[person].entries):
+            if entry.own and entry.state is EntryState.QUEUED:
+                self.set_state(person, entry.id, EntryState.SENT)
+                self.set_state(person, entry.id, EntryState.DELIVERED)
+
+    def _begin(self, peer: str, *, incoming: bool) -> PairingView:
+        view = PairingView(f"pairing-{next(self._numbers)}", PairingStage.CONNECTING, peer, incoming)
+        self._pairings[view.id] = view
+        self.emit(PairingChanged(view))
+        return view
+
+    def _begin_words(self, peer: str) -> PairingView:
+        view = self._begin(peer, incoming=False)
+        if self.prompt:
+            self.move_pairing(view.id, PairingStage.WORDS, words=WORDS)
+        return view
