@@ -1,0 +1,26 @@
+"""What holds for every test: no way to the user's own data, and the same inputs in every run of CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+# A deadline would make slow machines fail; a random seed would make a failure of CI hard to repeat.
+hypothesis.settings.register_profile("parlour", deadline=None, derandomize=os.environ.get("CI") == "true")
+hypothesis.settings.load_profile("parlour")
+
+_XDG = [f"XDG_{kind}" for kind in ("DATA_HOME", "CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR")]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _foreign_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stand an empty folder in for the user's home, so that no test can touch a real profile."""
+    home = str(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", *_XDG):
+            patch.setenv(name, home)
+        patch.delenv("PARLOUR_PROFILE", raising=False)
+        yield

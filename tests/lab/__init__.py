@@ -1,0 +1,1 @@
+"""Tools to test Parlour as its users meet it: hosts on a network, terminals, memory, virtual time."""

@@ -1,0 +1,69 @@
+"""What some tests need of the machine.
+
+Rules: each function either returns or skips with the reason, and under CI=true fails instead: nothing
+is left out there unseen. All may be called in a test, in a fixture or at the top of a test file.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def needs_root_network() -> None:
+    """Network namespaces, a bridge and packet filters on this machine (Linux, as root)."""
+    if reason := _network_obstacle():
+        _left_out(reason)
+
+
+def needs_tmux() -> None:
+    """tmux, which plays the terminal."""
+    _needs_tool("tmux")
+
+
+def needs_strace() -> None:
+    """strace, which injects faults into system calls."""
+    _needs_tool("strace")
+
+
+def needs_public_vectors() -> Path:
+    """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
+    named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")
+    if not named:
+        _left_out("PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors")
+    if not Path(named).is_dir():
+        _left_out(f"there is no folder of published vectors at {named}")
+    return Path(named)
+
+
+def _needs_tool(name: str) -> None:
+    if shutil.which(name) is None:
+        _left_out(f"{name} is not installed")
+
+
+@functools.cache
+def _network_obstacle() -> str:
+    """Why there can be no lab here, or nothing."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("ip", "iptables", "ip6tables"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    name = f"parlour-{os.getpid()}-probe"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if made.returncode:
+        return f"network namespaces cannot be made: {made.stderr.strip()}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    return ""
+
+
+def _left_out(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"nothing is left out under CI: {reason}", pytrace=False)
+    pytest.skip(reason, allow_module_level=True)
