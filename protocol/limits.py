@@ -71,6 +71,33 @@ MESSAGE_BYTES_MAX: Final = 300_000
 NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
 
+LOG_HELD_MAX: Final = 512
+"""Operations held of one person: beyond LOG_OPERATIONS_MAX only recoveries and the senior's (SPEC §7.2)."""
+
+RECOVER_REMOVED_MAX: Final = 8
+"""Terminals that one recovery removes (SPEC §7.2)."""
+
+SHARE_NUMBERS_MAX: Final = 4
+"""Contact-secret shares of one person that message 1 of a link names (SPEC §7.6)."""
+
+INVITATION_SECONDS: Final = 3_600
+"""How long an invitation is good, seconds (SPEC §7.5)."""
+
+INVITATION_TEXT_MAX: Final = 4_096
+"""Characters of an invitation, spaces and line breaks included (SPEC §7.5)."""
+
+INVITATION_ADDRESSES_MAX: Final = 8
+"""Addresses in one invitation (SPEC §7.5)."""
+
+INVITATION_RELAYS_MAX: Final = 4
+"""Relays in one invitation (SPEC §7.5)."""
+
+SLOT_BYTES: Final = 8
+"""One slot of an announcement (SPEC §13)."""
+
+SLOT_DAYS: Final = 1
+"""Days by which the clocks of two contacts may differ for a slot to be recognised (SPEC §13)."""
+
 # --- Implementation constants ---
 
 SEAL_BUFFER_START: Final = 4_096
