@@ -1,4 +1,4 @@
-"""The one registry of domain-separation labels (SPEC §4): every use of B2b and every signature has its own.
+"""The one registry of domain-separation labels (SPEC §4.2): every use of B2b and every signature has its own.
 
 A label is made here and nowhere else; registering one twice, or a hash label over 16 bytes, fails at import.
 No label is the beginning of another signature's prefix: prefixes end in a zero byte.
@@ -37,11 +37,11 @@ def _signature(name: str, use: str) -> bytes:
 
 
 def registry() -> dict[bytes, str]:
-    """A copy of all labels with their use in one line each, as the table of SPEC §4 shows them."""
+    """A copy of all labels with their use in one line each, as the table of SPEC §4.2 shows them."""
     return dict(_registered)
 
 
-# Sessions (SPEC §9)
+# Sessions (SPEC §9.1)
 CHAIN: Final = _personal("chain", "chain step: chain key and message key")
 RATCHET: Final = _personal("ratchet", "root step: root key and chain key")
 

@@ -18,25 +18,25 @@ NOISE_NONCE_MAX: Final = 2**64 - 1
 """Reserved nonce that no message may use (Noise §5.1)."""
 
 PADDED_MIN: Final = 256
-"""Smallest padded payload of an envelope, bytes (SPEC §9)."""
+"""Smallest padded payload of an envelope, bytes (SPEC §9.5)."""
 
 PADDED_MAX: Final = 61_440
-"""Largest padded payload of an envelope, bytes; larger content travels in pieces (SPEC §9)."""
+"""Largest padded payload of an envelope, bytes; larger content travels in pieces (SPEC §9.5)."""
 
 CONTENT_MAX: Final = PADDED_MAX - 2
-"""Largest content of one envelope, bytes: the padded payload less its length field (SPEC §9)."""
+"""Largest content of one envelope, bytes: the padded payload less its length field (SPEC §9.5)."""
 
 COUNTER_MAX: Final = 2**32 - 1
-"""Reserved value of the header counters N and PN: refused on both sides (SPEC §9)."""
+"""Reserved value of the header counters N and PN: refused on both sides (SPEC §9.6)."""
 
 SKIP_PER_CHAIN_MAX: Final = 1_000
-"""Envelopes that may be skipped in one receiving chain by one step; on a link none may (SPEC §9)."""
+"""Envelopes that may be skipped in one receiving chain by one step; on a link none may (SPEC §9.6)."""
 
 SKIPPED_STORED_MAX: Final = 2_000
-"""Skipped message keys kept by one session; the oldest go first (SPEC §9)."""
+"""Skipped message keys kept by one session; the oldest go first (SPEC §9.6)."""
 
 SKIPPED_AGE_MAX: Final = 2_000
-"""Received envelopes after which a skipped message key is erased (SPEC §9)."""
+"""Received envelopes after which a skipped message key is erased (SPEC §9.6)."""
 
 OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""

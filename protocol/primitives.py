@@ -1,4 +1,4 @@
-"""Thin, typed calls of libsodium (through PyNaCl) and of ML-KEM-768 (through cryptography) (SPEC §4).
+"""Thin, typed calls of libsodium (through PyNaCl) and of ML-KEM-768 (through cryptography) (SPEC §4.1).
 
 The only module that imports either library; every library error leaves here as one of protocol/errors.py.
 A wrong size of a secret of ours is LocalMisuse; whatever a peer can cause is a ProtocolError.

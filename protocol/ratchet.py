@@ -1,0 +1,388 @@
+"""The Double Ratchet (Perrin and Marlinspike), with its names and its order (SPEC §9).
+
+KDFs, AEAD and header are parameters, so that vectors of others run through the same core as our sessions.
+A rejected envelope changes nothing: keys are derived on the side and committed only after authentication.
+State lives in memory alone; nothing here can be written to disk or printed.
+Departure: the new sending chain of a DH ratchet step is made after authentication, so a forgery costs one DH.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final, NamedTuple, NoReturn, Self
+
+from protocol import labels
+from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
+from protocol.hotpath import COUNTERS, HEADER_SIZE, FastReceiving, FastSending, Workspace
+from protocol.keys import MessageKey, RootKey, X25519Pair
+from protocol.limits import (
+    COUNTER_MAX,
+    PADDED_MAX,
+    PADDED_MIN,
+    SKIP_PER_CHAIN_MAX,
+    SKIPPED_AGE_MAX,
+    SKIPPED_STORED_MAX,
+)
+from protocol.padding import pad, unpad
+from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, system_random
+
+_COUNTER_FIELDS: Final = Struct(">II")
+
+
+class Header(NamedTuple):
+    """HEADER of Double Ratchet §3.1: the sender's ratchet key (32 bytes), PN and N."""
+
+    dh: bytes
+    pn: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The external functions of Double Ratchet §3.1, and the bounds on skipped keys.
+
+    `kdf_rk`: root key, DH output, the sender's and the receiver's ratchet key, to root key and chain key.
+    `kdf_ck`: a chain key, to the next one and a message key.
+    `encrypt`, `decrypt`: message key, header bytes and plaintext or ciphertext, to the other.
+    `decode_header`: an envelope, to its header and that header's size in bytes; or Malformed.
+    `fast`: the AEAD whose envelopes hotpath.py makes, where these parameters are Parlour's own.
+    """
+
+    kdf_rk: Callable[[bytes, bytes, bytes, bytes], tuple[bytes, bytes]]
+    kdf_ck: Callable[[bytes], tuple[bytes, bytes]]
+    encrypt: Callable[[bytes, bytes, bytes], bytes]
+    decrypt: Callable[[bytes, bytes, bytes], bytes]
+    encode_header: Callable[[Header], bytes]
+    decode_header: Callable[[bytes], tuple[Header, int]]
+    skip_per_chain_max: int = SKIP_PER_CHAIN_MAX
+    skipped_stored_max: int = SKIPPED_STORED_MAX
+    skipped_age_max: int = SKIPPED_AGE_MAX
+    fast: Aead | None = None
+
+
+# --- Parlour's parameters (SPEC §9.1) ---
+
+
+def _halves(output: bytes) -> tuple[bytes, bytes]:
+    return output[:KEY_SIZE], output[KEY_SIZE:]
+
+
+def _kdf_rk(root_key: bytes, dh_output: bytes, sender: bytes, receiver: bytes) -> tuple[bytes, bytes]:
+    return _halves(b2b(dh_output + sender + receiver, personal=labels.RATCHET, key=root_key, size=64))
+
+
+def _kdf_ck(chain_key: bytes) -> tuple[bytes, bytes]:
+    return _halves(b2b(b"", personal=labels.CHAIN, key=chain_key, size=64))
+
+
+def _encode_header(header: Header) -> bytes:
+    return header.dh + _COUNTER_FIELDS.pack(header.pn, header.n)
+
+
+def _header_decoder(tag_size: int) -> Callable[[bytes], tuple[Header, int]]:
+    smallest, largest = (HEADER_SIZE + padded + tag_size for padded in (PADDED_MIN, PADDED_MAX))
+
+    def decode_header(envelope: bytes) -> tuple[Header, int]:
+        # The size is refused here, before a forged header could cost a DH.
+        if not smallest <= len(envelope) <= largest:
+            raise Malformed("envelope has an impossible size")
+        return Header(envelope[:KEY_SIZE], *_COUNTER_FIELDS.unpack_from(envelope, KEY_SIZE)), HEADER_SIZE
+
+    return decode_header
+
+
+def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parameters:
+    """Parlour's sessions under a payload AEAD; without `fast`, the plain twins give the same bytes."""
+    # Message keys serve once, so a constant nonce never repeats under a key. The associated data is the two
+    # counters and nothing that an attacker picks: no AEAD is taken to be committing (SPEC §9.3).
+    nonce = bytes(aead.nonce_size)
+
+    def encrypt(message_key: bytes, header: bytes, content: bytes) -> bytes:
+        return aead.seal(message_key, nonce, header[COUNTERS:], pad(content))
+
+    def decrypt(message_key: bytes, header: bytes, ciphertext: bytes) -> bytes:
+        return unpad(aead.open(message_key, nonce, header[COUNTERS:], ciphertext))
+
+    decode_header = _header_decoder(aead.tag_size)
+    return Parameters(
+        _kdf_rk, _kdf_ck, encrypt, decrypt, _encode_header, decode_header, fast=aead if fast else None
+    )
+
+
+# --- Chains ---
+
+
+class PlainSending:
+    """A sending chain under any parameters; the twin of hotpath.FastSending."""
+
+    def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
+        self._parameters, self._chain_key, self._dh, self._pn, self.n = parameters, chain_key, dh, pn, n
+
+    def seal(self, content: bytes) -> bytes:
+        """The next envelope. LimitExceeded when the counter is used up."""
+        if self.n >= COUNTER_MAX:
+            raise LimitExceeded("envelope counter is used up")
+        chain_key, message_key = self._parameters.kdf_ck(self._chain_key)
+        header = self._parameters.encode_header(Header(self._dh, self._pn, self.n))
+        envelope = header + self._parameters.encrypt(message_key, header, content)
+        self._chain_key, self.n = chain_key, self.n + 1
+        return envelope
+
+    def wipe(self) -> None:
+        """Drop the chain key."""
+        self._chain_key = bytes(len(self._chain_key))
+
+
+class PlainReceiving:
+    """A receiving chain under any parameters; the twin of hotpath.FastReceiving."""
+
+    def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
+        self._parameters, self.chain_key, self._dh, self._pn, self.n = parameters, chain_key, dh, pn, n
+
+    def open_next(self, envelope: bytes) -> bytes | None:
+        """The content if envelope is this chain's next one, else None; errors leave the chain as it was."""
+        header, size = self._parameters.decode_header(envelope)
+        if header != (self._dh, self._pn, self.n):
+            return None
+        if self.n >= COUNTER_MAX:
+            raise LimitExceeded("envelope counter is used up")
+        chain_key, message_key = self._parameters.kdf_ck(self.chain_key)
+        content = self._parameters.decrypt(message_key, envelope[:size], envelope[size:])
+        self.chain_key, self.n = chain_key, self.n + 1
+        return content
+
+    def wipe(self) -> None:
+        """Drop the chain key."""
+        self.chain_key = bytes(len(self.chain_key))
+
+
+# --- The session ---
+
+SkippedKeys = dict[tuple[bytes, int], bytes]
+"""MKSKIPPED before it is committed: (ratchet key, N) to message key."""
+
+
+@dataclass(frozen=True)
+class _Skipped:
+    key: MessageKey
+    stored_at: int
+
+
+class RatchetSession:
+    """One end of a session: the state variables of Double Ratchet §3.2, and its encrypt and decrypt.
+
+    With `allow_skip` false, as on every link, no envelope may be missing: any gap is Unexpected.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        dhs: X25519Pair,
+        root_key: bytes,
+        *,
+        allow_skip: bool = False,
+        random: Random = system_random,
+    ) -> None:
+        """The state before any chain; use init_alice or init_bob."""
+        self._parameters, self._allow_skip, self._random = parameters, allow_skip, random
+        fast = parameters.fast
+        self._work = Workspace(SODIUM, fast) if SODIUM is not None and fast is not None else None
+        self._dhs, self._dhr = dhs, b""
+        self._rk: RootKey | None = RootKey(root_key)
+        self._sending: FastSending | PlainSending | None = None
+        self._receiving: FastReceiving | PlainReceiving | None = None
+        self._mkskipped: dict[tuple[bytes, int], _Skipped] = {}
+        self._received = 0
+
+    @classmethod
+    def init_alice(
+        cls,
+        sk: bytes,
+        bob_ratchet_public: bytes,
+        random: Random = system_random,
+        *,
+        parameters: Parameters,
+        allow_skip: bool = False,
+    ) -> Self:
+        """RatchetInitAlice: who sends first. sk is 32 bytes agreed before, and used for this session alone.
+
+        Malformed or AuthenticationFailed for a ratchet key that is not canonical or of low order.
+        """
+        dhs = X25519Pair.generate(random)
+        session = cls(parameters, dhs, sk, allow_skip=allow_skip, random=random)
+        session._start_sending(RootKey(sk), dhs, bob_ratchet_public)
+        return session
+
+    @classmethod
+    def init_bob(
+        cls,
+        sk: bytes,
+        ratchet_pair: X25519Pair,
+        random: Random = system_random,
+        *,
+        parameters: Parameters,
+        allow_skip: bool = False,
+    ) -> Self:
+        """RatchetInitBob: who receives first, and cannot send before. sk as in init_alice."""
+        return cls(parameters, ratchet_pair, sk, allow_skip=allow_skip, random=random)
+
+    def encrypt(self, plaintext: bytes) -> bytes:
+        """RatchetEncrypt: the next envelope, a header of 40 bytes and the sealed padded content.
+
+        LocalMisuse before Bob has received, after erase, or for over 61,438 bytes; LimitExceeded when N is
+        used up.
+        """
+        if self._sending is None:
+            raise LocalMisuse("this end of the session cannot send yet, or no longer")
+        return self._sending.seal(plaintext)
+
+    def decrypt(self, envelope: bytes) -> bytes:
+        """RatchetDecrypt: the content of an envelope. Every error leaves the session as it was.
+
+        AuthenticationFailed if it does not open or its ratchet key is of low order; Malformed for a ratchet
+        key that is not canonical and an impossible size or padding; Unexpected for a repeat, our own ratchet
+        key, or a gap where none may be; LimitExceeded for a gap over the bounds or a counter of 2^32-1.
+        """
+        content = self._receiving.open_next(envelope) if self._receiving is not None else None
+        if content is None:
+            content = self._decrypt_out_of_line(envelope)
+        if self._mkskipped:
+            self._expire_skipped()
+        return content
+
+    def erase(self) -> None:
+        """Wipe what can be wiped and drop the rest; the session is over."""
+        for part in (self._sending, self._receiving, self._work):
+            if part is not None:
+                part.wipe()
+        self._sending = self._receiving = self._rk = None
+        self._mkskipped.clear()
+
+    @property
+    def skipped(self) -> int:
+        """How many skipped message keys are kept."""
+        return len(self._mkskipped)
+
+    def _decrypt_out_of_line(self, envelope: bytes) -> bytes:
+        """Whatever is not the next envelope of the receiving chain."""
+        header, size = self._parameters.decode_header(envelope)
+        if COUNTER_MAX in (header.pn, header.n):
+            raise LimitExceeded("envelope counter is used up")
+        if (header.dh, header.n) in self._mkskipped:
+            return self._try_skipped_message_key(header, envelope[:size], envelope[size:])
+        if header.dh == self._dhs.public:
+            raise Unexpected("our own ratchet key came back")
+        if self._receiving is not None and header.dh == self._dhr:
+            return self._decrypt_ahead(self._receiving, header, envelope)
+        return self._decrypt_new_ratchet_key(header, envelope)
+
+    def _try_skipped_message_key(self, header: Header, header_bytes: bytes, ciphertext: bytes) -> bytes:
+        """TrySkippedMessageKeys, for a key that is there: it goes once it has opened its envelope."""
+        key = self._mkskipped[header.dh, header.n].key
+        content = self._parameters.decrypt(key.reveal(), header_bytes, ciphertext)
+        del self._mkskipped[header.dh, header.n]
+        return content
+
+    def _decrypt_ahead(
+        self, chain: FastReceiving | PlainReceiving, header: Header, envelope: bytes
+    ) -> bytes:
+        """An envelope of the current receiving chain with others missing before it."""
+        self._require_gap(header.n - chain.n)
+        keys, chain_key = self._skip_message_keys(chain.chain_key, header.dh, chain.n, header.n)
+        ahead = self._receiving_chain(chain_key, header)
+        content = self._open(ahead, envelope)
+        self._commit_receiving(ahead, keys)
+        return content
+
+    def _decrypt_new_ratchet_key(self, header: Header, envelope: bytes) -> bytes:
+        """An envelope of a new receiving chain: DHRatchet of Double Ratchet §3.4."""
+        if self._rk is None:
+            raise LocalMisuse("the session is erased")
+        self._require_gap(header.n)
+        keys = self._skip_rest_of_chain(header.pn)
+        dhs, dh_output = self._dhs, self._dhs.dh(header.dh)
+        root, chain = self._parameters.kdf_rk(self._rk.reveal(), dh_output, header.dh, dhs.public)
+        keys_of_new, chain = self._skip_message_keys(chain, header.dh, 0, header.n)
+        receiving = self._receiving_chain(chain, header)
+        content = self._open(receiving, envelope)
+        next_dhs = X25519Pair.generate(self._random)
+        self._commit_receiving(receiving, keys | keys_of_new)
+        self._start_sending(RootKey(root), next_dhs, header.dh)
+        return content
+
+    def _skip_rest_of_chain(self, pn: int) -> SkippedKeys:
+        """The keys of envelopes missing in the old receiving chain, of which the peer says it sent pn."""
+        received = self._receiving.n if self._receiving is not None else 0
+        # The document takes a PN below what was received for no gap; on a link it is a lie.
+        self._require_gap(max(pn - received, 0) if self._allow_skip else pn - received)
+        if self._receiving is None:
+            return {}
+        return self._skip_message_keys(self._receiving.chain_key, self._dhr, received, pn)[0]
+
+    def _require_gap(self, missing: int) -> None:
+        """Refuse a gap before a single key of it is derived."""
+        if missing < 0:
+            raise Unexpected("envelope was received before")
+        if missing and not self._allow_skip:
+            raise Unexpected("an envelope is missing")
+        if missing > self._parameters.skip_per_chain_max:
+            raise LimitExceeded(f"{missing} envelopes are missing")
+
+    def _skip_message_keys(
+        self, chain_key: bytes, dh: bytes, start: int, until: int
+    ) -> tuple[SkippedKeys, bytes]:
+        """SkipMessageKeys on the side: the message keys from start to until, and the chain key at until."""
+        keys: SkippedKeys = {}
+        for n in range(start, until):
+            chain_key, keys[dh, n] = self._parameters.kdf_ck(chain_key)
+        return keys, chain_key
+
+    def _receiving_chain(self, chain_key: bytes, header: Header) -> FastReceiving | PlainReceiving:
+        if self._work is not None:
+            return FastReceiving(self._work, chain_key, *header)
+        return PlainReceiving(self._parameters, chain_key, *header)
+
+    def _open(self, chain: FastReceiving | PlainReceiving, envelope: bytes) -> bytes:
+        content = chain.open_next(envelope)
+        if content is None:
+            raise Unexpected("PN changed within a chain")
+        return content
+
+    def _commit_receiving(self, chain: FastReceiving | PlainReceiving, keys: SkippedKeys) -> None:
+        if self._receiving is not None:
+            self._receiving.wipe()
+        self._receiving = chain
+        for place, key in keys.items():
+            self._mkskipped[place] = _Skipped(MessageKey(key), self._received)
+        while len(self._mkskipped) > self._parameters.skipped_stored_max:
+            del self._mkskipped[next(iter(self._mkskipped))]
+
+    def _start_sending(self, root_key: RootKey, dhs: X25519Pair, dhr: bytes) -> None:
+        """The sending half of DHRatchet: PN, a new pair, root key and sending chain."""
+        pn = self._sending.n if self._sending is not None else 0
+        root, chain = self._parameters.kdf_rk(root_key.reveal(), dhs.dh(dhr), dhs.public, dhr)
+        if self._sending is not None:
+            self._sending.wipe()
+        self._rk, self._dhs, self._dhr = RootKey(root), dhs, dhr
+        if self._work is not None:
+            self._sending = FastSending(self._work, chain, dhs.public, pn)
+        else:
+            self._sending = PlainSending(self._parameters, chain, dhs.public, pn)
+
+    def _expire_skipped(self) -> None:
+        """Erase keys that waited for as many received envelopes as the bound says; oldest stand first."""
+        self._received += 1
+        expired = self._received - self._parameters.skipped_age_max
+        while self._mkskipped:
+            place = next(iter(self._mkskipped))
+            if self._mkskipped[place].stored_at > expired:
+                return
+            del self._mkskipped[place]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session lives in memory alone and is written nowhere")
+
+    def __repr__(self) -> str:
+        return f"RatchetSession(skipped={self.skipped}, keys=<redacted>)"
