@@ -1,0 +1,1 @@
+"""Reaching other terminals: addresses, connections, links, discovery."""

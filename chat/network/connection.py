@@ -1,0 +1,159 @@
+"""One TCP connection as `ports.Connection`: bounded in both directions.
+
+Rules: no more than a fixed amount waits unread, then the peer has to wait; a writer waits for a slow
+peer; whatever happens to the connection, nobody who waits on it is forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final, cast
+
+from chat.network.addresses import canonical, is_link_local_v6
+
+UNREAD_MAX: Final = 256 * 1024
+"""Bytes received and not yet read at which reading stops; one more read of the loop may stand above it."""
+UNREAD_LOW: Final = 64 * 1024
+UNSENT_MAX: Final = 256 * 1024
+"""Bytes written and not yet taken by the system at which `write` waits."""
+READ_MAX: Final = 65_536
+LINGER: Final = 2.0
+"""Seconds that an ended connection may take to send what was written."""
+
+
+class TcpConnection(asyncio.Protocol):
+    """A connection that was accepted or opened; `lost` is called once, when its socket is closed."""
+
+    def __init__(self, lost: Callable[[TcpConnection], None] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._unread = bytearray()
+        self._reading_paused = False
+        self._writing_paused = False
+        self._ended = False
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._linger: asyncio.TimerHandle | None = None
+
+    @property
+    def peer(self) -> str:
+        """The other end's IP address; IPv6 link-local with %interface."""
+        return self._peer
+
+    async def read(self) -> bytes:
+        """The next 1 to 65,536 bytes, or b"" when the stream has ended, broke or was closed here."""
+        while not self._unread and not self._ended:
+            await self._change()
+        data = bytes(self._unread[:READ_MAX])
+        del self._unread[: len(data)]
+        if self._reading_paused and len(self._unread) <= UNREAD_LOW:
+            self._resume_reading()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes over; wait while more than 256 KiB wait to be sent. Raises ConnectionError."""
+        if self._ended or self._transport is None:
+            raise ConnectionResetError("the connection has ended")
+        self._transport.write(data)
+        while self._writing_paused:
+            await self._change()
+            if self._ended:
+                raise ConnectionResetError("the connection ended while data waited to be sent")
+
+    def close(self) -> None:
+        """End the stream: what was written is still sent, for two seconds; a pending read returns b""."""
+        self._unread.clear()
+        self._end()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the stream at once; what waits is not sent."""
+        self._unread.clear()
+        self._end()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=UNSENT_MAX)
+        self._peer = peer_host(transport.get_extra_info("peername"))
+        if self._ended:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        self._unread += data
+        if not self._reading_paused and len(self._unread) >= UNREAD_MAX:
+            self._pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._end()
+        return False  # the transport sends what is left, then closes
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        self._transport = None
+        if self._linger is not None:
+            self._linger.cancel()
+        if self._lost is not None:
+            self._lost(self)
+
+    def _end(self) -> None:
+        """Nothing more is taken in or handed over; a peer that does not read cannot keep the socket."""
+        if not self._ended:
+            self._ended = True
+            if self._transport is not None:
+                self._linger = self._loop.call_later(LINGER, self._transport.abort)
+        self._wake()
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._reading_paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    async def _change(self) -> None:
+        """Wait until something about the connection has changed."""
+        change: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.add(change)
+        try:
+            await change
+        finally:
+            self._waiting.discard(change)
+
+    def _wake(self) -> None:
+        for change in self._waiting:
+            if not change.done():
+                change.set_result(None)
+
+
+def peer_host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """The canonical host of a socket address, with %interface where it takes one to reach it."""
+    host = canonical(address[0].partition("%")[0])
+    if len(address) == 4 and is_link_local_v6(host):
+        return f"{host}%{_scope_name(address[3])}"
+    return host
+
+
+def _scope_name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return str(index)  # the interface has gone in the meantime

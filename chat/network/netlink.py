@@ -1,0 +1,140 @@
+"""Asking Linux for its interfaces, addresses and routes over rtnetlink (RFC 3549).
+
+Rules: read only, nothing here changes the machine and no packet leaves it; every attribute is parsed
+within its own length; the numbers are those of the kernel's headers.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+AVAILABLE: Final = sys.platform == "linux"
+
+GET_LINK: Final = 18
+GET_ADDRESS: Final = 22
+GET_ROUTE: Final = 26
+
+_ERROR, _DONE = 2, 3
+_REQUEST, _DUMP, _INTERRUPTED = 0x001, 0x300, 0x010
+_GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_ATTRIBUTE = struct.Struct("=HH")  # length, type
+_FIXED = {GET_LINK: 16, GET_ADDRESS: 8, GET_ROUTE: 12}
+_TYPE_MASK = 0x3FFF  # without the nested and byte-order flags
+_READ = 1 << 18
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answer: the fixed part (16 bytes for a link, 8 for an address, 12 for a route) and attributes."""
+
+    fixed: bytes
+    attributes: dict[int, bytes]
+
+
+def dump(kind: int) -> list[Record]:
+    """All links (GET_LINK), addresses (GET_ADDRESS) or routes. Raises OSError."""
+    for _ in range(_ATTEMPTS):
+        records, whole = _dump_once(kind)
+        if whole:
+            return records
+    raise InterruptedError("the interfaces change faster than they can be read")
+
+
+def route(family: int, destination: bytes) -> Record | None:
+    """The route that the kernel would take to `destination` (4 or 16 bytes); None if there is none."""
+    attribute = _ATTRIBUTE.pack(4 + len(destination), 1) + destination
+    fixed = struct.pack("=BBBBBBBBI", family, 8 * len(destination), 0, 0, 0, 0, 0, 0, 0)
+    with _talk() as talk:
+        talk.send(_request(GET_ROUTE, 0, fixed + attribute))
+        for kind, _, payload in _messages(talk.recv(_READ)):
+            return None if kind == _ERROR else _record(GET_ROUTE, payload)
+    return None
+
+
+def subscribe() -> socket.socket:
+    """A non-blocking socket that becomes readable when a link or an address changes. Raises OSError."""
+    listening = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    try:
+        listening.setblocking(False)
+        listening.bind((0, _GROUPS))
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def drain(listening: socket.socket) -> None:
+    """Take all that waits. What it says does not matter: the state is read anew."""
+    while True:
+        try:
+            listening.recv(_READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            return  # ENOBUFS: more changes than the socket could hold, which is a change as well
+
+
+def _talk() -> socket.socket:
+    talk = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    talk.settimeout(1.0)
+    return talk
+
+
+def _request(kind: int, flags: int, body: bytes) -> bytes:
+    return _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, 1, 0) + body
+
+
+def _dump_once(kind: int) -> tuple[list[Record], bool]:
+    """The records, and whether nothing changed while they were read."""
+    records: list[Record] = []
+    whole = True
+    with _talk() as talk:
+        talk.send(_request(kind, _DUMP, bytes(_FIXED[kind])))
+        while True:
+            for answer, flags, payload in _messages(talk.recv(_READ)):
+                whole = whole and not flags & _INTERRUPTED
+                if answer == _DONE:
+                    return records, whole
+                if answer == _ERROR:
+                    raise OSError(-struct.unpack_from("=i", payload)[0], "the kernel refuses a list")
+                records.append(_record(kind, payload))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(type, flags, payload) of each message of one datagram."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, flags, _, _ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size:
+            return
+        yield kind, flags, data[at + _HEADER.size : at + length]
+        at += _aligned(length)
+
+
+def _record(kind: int, payload: bytes) -> Record:
+    fixed = _FIXED[kind]
+    return Record(payload[:fixed], attributes(payload[fixed:]))
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """The attributes of a message or, nested, of an attribute: type to value, the last of a type."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if length < _ATTRIBUTE.size:
+            break
+        found[kind & _TYPE_MASK] = data[at + _ATTRIBUTE.size : at + length]
+        at += _aligned(length)
+    return found
+
+
+def _aligned(length: int) -> int:
+    return (length + 3) & ~3

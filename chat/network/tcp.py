@@ -1,0 +1,263 @@
+"""TCP as `ports.Transport`: the one place in the project that opens or accepts connections.
+
+Rules: `connect` sends nothing to an address that is not local, and looks nothing up; a stranger cannot
+take all connections, all memory or all time; no failure to accept ends the listening.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from chat.network.addresses import NotLocal, canonical, is_link_local_v6, is_local
+from chat.network.connection import TcpConnection, peer_host
+from chat.network.gate import Gate
+from chat.network.interfaces import own_addresses, scopes
+from chat.ports import Connection
+
+Accept = Callable[[Connection], Awaitable[None]]
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+Target = tuple[socket.AddressFamily, SocketAddress]
+
+ACCEPTED_MAX: Final = 256
+"""Connections accepted in total."""
+ACCEPTED_FROM_ONE: Final = 16
+"""Connections accepted from one address."""
+UNACKNOWLEDGED_MAX: Final = 30_000
+"""Milliseconds after which the system gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT)."""
+_PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors or memory left
+_BACKLOG: Final = 100
+_FREE_PORT_ATTEMPTS: Final = 20
+_NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+class TcpTransport:
+    """Implements `ports.Transport` over this machine's sockets."""
+
+    def __init__(self, *, total: int = ACCEPTED_MAX, an_address: int = ACCEPTED_FROM_ONE) -> None:
+        self._total, self._an_address = total, an_address
+
+    async def listen(self, port: int, accept: Accept) -> TcpListener:
+        """Listen on every IPv4 and IPv6 address; 0 takes a free port. Raises OSError (EADDRINUSE: taken).
+
+        `accept` runs as a task a connection; the connection is its to close. If it raises, the
+        connection is closed and the loop's exception handler told. Peers that are not local are reset.
+        """
+        gate = Gate(self._total, self._an_address, asyncio.get_running_loop().time)
+        return TcpListener(_bind(port), gate, accept)
+
+    async def connect(self, host: str, port: int, timeout: float) -> TcpConnection:
+        """Connect to a local IP literal within `timeout` seconds.
+
+        IPv6 link-local without a scope is tried through every interface in parallel. Raises NotLocal
+        before anything is sent, TimeoutError, OSError.
+        """
+        targets = _targets(host, port)
+        async with asyncio.timeout(timeout):
+            return await _first(targets)
+
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses under which others may reach this machine: at most 8, without scope."""
+        return own_addresses()
+
+
+class TcpListener:
+    """Implements `ports.Listener`; made by `TcpTransport.listen`."""
+
+    def __init__(self, sockets: Sequence[socket.socket], gate: Gate, accept: Accept) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = tuple(sockets)
+        self._gate = gate
+        self._accept = accept
+        self._running: set[asyncio.Task[None]] = set()
+        self._loops = [self._loop.create_task(self._accept_all(server)) for server in self._sockets]
+
+    @property
+    def port(self) -> int:
+        return int(self._sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening. Connections accepted before live on, and so do their tasks."""
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for server in self._sockets:
+            server.close()
+
+    async def _accept_all(self, server: socket.socket) -> None:
+        failing = False
+        while True:
+            try:
+                accepted, address = await self._loop.sock_accept(server)
+            except OSError as error:
+                # Out of descriptors or memory, most often: whoever waits stays in the backlog.
+                if not failing:
+                    self._tell("no connection can be accepted at the moment", error)
+                failing = True
+                await asyncio.sleep(_PAUSE)
+                continue
+            failing = False
+            await self._take(accepted, peer_host(address))
+            await asyncio.sleep(0)  # under a flood everybody else still gets a turn
+
+    async def _take(self, accepted: socket.socket, host: str) -> None:
+        connection = TcpConnection(self._gate.left)
+        if not is_local(host) or not self._gate.enter(connection, host):
+            _reset(accepted)
+            return
+        try:
+            _tune(accepted)
+            await self._loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError:
+            self._gate.left(connection)  # it went away before it was ours
+            accepted.close()
+            return
+        self._run(connection)
+
+    def _run(self, connection: TcpConnection) -> None:
+        task = self._loop.create_task(self._serve(connection))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._served(done, connection))
+
+    async def _serve(self, connection: TcpConnection) -> None:
+        await self._accept(connection)
+
+    def _served(self, task: asyncio.Task[None], connection: TcpConnection) -> None:
+        self._running.discard(task)
+        if task.cancelled():
+            connection.close()
+        elif (error := task.exception()) is not None:
+            connection.close()
+            self._tell("a connection could not be served", error)
+
+    def _tell(self, message: str, error: BaseException) -> None:
+        self._loop.call_exception_handler({"message": message, "exception": error})
+
+
+def _bind(port: int) -> list[socket.socket]:
+    for _ in range(_FREE_PORT_ATTEMPTS - 1):
+        try:
+            return _bind_both(port)
+        except OSError as error:
+            # The free port of one family can be taken in the other: then another free port is.
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    return _bind_both(port)
+
+
+def _bind_both(port: int) -> list[socket.socket]:
+    """Listening sockets of the families that this machine has, all on one port."""
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        try:
+            bound.append(_listening(family, host, bound[0].getsockname()[1] if bound else port))
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FAMILY:
+                _close_all(bound)
+                raise
+            missing = error
+    if not bound and missing is not None:
+        raise missing
+    return bound
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    server = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        server.setblocking(False)
+        if os.name == "posix":
+            # On Windows the same option would let another program take the port over.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        server.bind((host, port))
+        server.listen(_BACKLOG)
+    except OSError:
+        server.close()
+        raise
+    return server
+
+
+def _targets(host: str, port: int) -> list[Target]:
+    """Socket addresses to try, all local. Raises NotLocal, OSError for an unknown interface."""
+    if not is_local(host):
+        raise NotLocal(host)
+    plain, _, scope = canonical(host).partition("%")
+    if ":" not in plain:
+        return [(socket.AF_INET, (plain, port))]
+    if not is_link_local_v6(plain):
+        return [(socket.AF_INET6, (plain, port, 0, 0))]
+    indexes = [_scope_index(scope)] if scope else scopes()
+    if not indexes:
+        raise OSError(errno.ENETUNREACH, "no interface has IPv6")
+    return [(socket.AF_INET6, (plain, port, 0, index)) for index in indexes]
+
+
+def _scope_index(scope: str) -> int:
+    return int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
+
+
+async def _first(targets: Sequence[Target]) -> TcpConnection:
+    """The first connection that opens; the others are given up. Raises the last OSError if none does."""
+    attempts = [asyncio.create_task(_open(*target)) for target in targets]
+    winner: TcpConnection | None = None
+    try:
+        winner = await _winner(set(attempts))
+        return winner
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        for late in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(late, TcpConnection) and late is not winner:
+                late.abort()
+
+
+async def _winner(pending: set[asyncio.Task[TcpConnection]]) -> TcpConnection:
+    error: BaseException = OSError(errno.ENETUNREACH, "no way there")
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for attempt in done:
+            if (failure := attempt.exception()) is None:
+                return attempt.result()
+            error = failure
+    raise error
+
+
+async def _open(family: socket.AddressFamily, address: SocketAddress) -> TcpConnection:
+    loop = asyncio.get_running_loop()
+    connection = TcpConnection()
+    outgoing = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        outgoing.setblocking(False)
+        _tune(outgoing)
+        await loop.sock_connect(outgoing, address)
+        await loop.create_connection(lambda: connection, sock=outgoing)
+    except BaseException:
+        outgoing.close()
+        raise
+    return connection
+
+
+def _tune(connected: socket.socket) -> None:
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MAX)
+
+
+def _reset(refused: socket.socket) -> None:
+    """Close without the minute of TIME_WAIT, of which a flood would leave thousands."""
+    with contextlib.suppress(OSError):  # it may have gone by itself
+        refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    refused.close()
+
+
+def _close_all(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
