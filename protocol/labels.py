@@ -45,6 +45,11 @@ def registry() -> dict[bytes, str]:
 CHAIN: Final = _personal("chain", "chain step: chain key and message key")
 RATCHET: Final = _personal("ratchet", "root step: root key and chain key")
 
+# Links (SPEC §8)
+LINK_ROOT: Final = _personal("linkroot", "S: the secret of a link, from KEM secret, shares and transcript")
+SESSION_ID: Final = _personal("sess.id", "session id of a link")
+SESSION_ROOT: Final = _personal("sessroot", "first root key of a session")
+
 # Persons (SPEC §7)
 PERSON: Final = _personal("person", "person id: hash of the genesis")
 TERMINAL: Final = _personal("terminal", "terminal id: hash of its two public keys")

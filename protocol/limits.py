@@ -98,7 +98,44 @@ SLOT_BYTES: Final = 8
 SLOT_DAYS: Final = 1
 """Days by which the clocks of two contacts may differ for a slot to be recognised (SPEC §13)."""
 
+HANDSHAKE_FRAME_MAX: Final = 4_096
+"""A frame before the link is confirmed, bytes: no handshake message or Confirm needs more (SPEC §5.1)."""
+
+HANDSHAKE_PAYLOAD_MAX: Final = 2_048
+"""A struct inside a handshake message, before padding, bytes (SPEC §6.3)."""
+
+PSK_CANDIDATES_MAX: Final = 16
+"""Psks that an initiator tries on one answer: own times their share numbers (SPEC §6.3)."""
+
+INVITATIONS_TRIED_MAX: Final = 4
+"""Invitation psks that a responder tries on one first message (SPEC §6.2)."""
+
+HANDSHAKE_SECONDS: Final = 5.0
+"""From the beginning of a link to its Confirm, seconds (SPEC §6.4)."""
+
+PING_AFTER_SECONDS: Final = 4.0
+"""Silence after which a link pings, seconds (SPEC §6.6)."""
+
+DEAD_AFTER_SECONDS: Final = 10.0
+"""A Ping or Entry without any answer for so long ends the link, seconds (SPEC §6.6)."""
+
+LINK_SECONDS_MAX: Final = 3_600.0
+"""Longest life of an open link, seconds (SPEC §6.5)."""
+
+LINK_ENVELOPES_MAX: Final = 2**20
+"""Most envelopes of one direction of a link (SPEC §6.5)."""
+
 # --- Implementation constants ---
+
+LINK_SECONDS_REPLACE: Final = 3_300.0
+"""Age from which a link is to be replaced, seconds (SPEC §6.5)."""
+
+LINK_ENVELOPES_REPLACE: Final = 2**20 - 2**14
+"""Envelopes of a direction from which a link is to be replaced (SPEC §6.5)."""
+
+HELD_BYTES_MAX: Final = 131_072
+"""Bytes kept while a link waits for an invitation to be burned: two reads of a connection (SPEC §16)."""
+
 
 SEAL_BUFFER_START: Final = 4_096
 """First size of a session's reused output buffer, bytes; it grows when needed (SPEC §16)."""

@@ -1,0 +1,144 @@
+"""What a link tells whoever drives it (SPEC §6.4): frozen, in the order in which it happened.
+
+Rules: an event holds values, never a part of the link. LinkClosed comes exactly once, and last.
+Secrets in events do not show in their text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from protocol.keys import Secret
+from protocol.messages import Message
+
+
+class Role(IntEnum):
+    """Who began the link; the value is the role byte of pairing (SPEC §7.4)."""
+
+    INITIATOR = 0
+    RESPONDER = 1
+
+
+class Ending(StrEnum):
+    """Why a link ended. The first four are the reasons of Close, in their order (SPEC §6.7)."""
+
+    DONE = "done"
+    REPLACED = "replaced"
+    LOCKED = "locked"
+    REFUSED = "refused"
+    CUT = "cut"
+    DEADLINE = "deadline"
+    DEAD = "dead"
+    AGED = "aged"
+    VERSION = "version"
+    NOT_PARLOUR = "not parlour"
+    ERROR = "error"
+
+
+CLOSE_REASONS = (Ending.DONE, Ending.REPLACED, Ending.LOCKED, Ending.REFUSED)
+"""The ending that a number in Close means."""
+
+
+class LinkSecret(Secret):
+    """S of SPEC §8: the secret of one link, from which session and pairing root come."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPsk:
+    """A psk of two persons (32 bytes) and the numbers of the shares it comes from, as this side sees them."""
+
+    psk: bytes = field(repr=False)
+    own: int
+    theirs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingFacts:
+    """All that a handshake agreed on, in the order in which pairing hashes it (SPEC §7.4), and S.
+
+    Sizes in bytes: handshake hash 64, shares and ratchet key 32, KEM key 1184, KEM ciphertext 1088.
+    """
+
+    handshake_hash: bytes
+    share_initiator: bytes = field(repr=False)
+    share_responder: bytes = field(repr=False)
+    kem_key: bytes = field(repr=False)
+    kem_ciphertext: bytes = field(repr=False)
+    ratchet_key: bytes
+    secret: LinkSecret
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeAuthenticated:
+    """A joiner proved to hold an invitation's secret; the link reads nothing more until `resume`.
+
+    `static` is the joiner's one-time static key (32 bytes): once burned, only it may finish the invitation.
+    """
+
+    static: bytes
+    invitation: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpen:
+    """The link is confirmed and may carry messages.
+
+    `session_id` 16 bytes; `peer_static` 32 bytes. `person` (32 bytes) and `contact_psk` are set for contacts,
+    `pairing` for the two patterns of pairing, `invitation` for the responder of a pairing by invitation.
+    `replaces` is the session id of the link that this one replaces, or empty.
+    """
+
+    session_id: bytes
+    role: Role
+    pattern: int
+    peer_static: bytes
+    person: bytes | None = None
+    contact_psk: ContactPsk | None = None
+    replaces: bytes = b""
+    invitation: bytes | None = None
+    pairing: PairingFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message of the peer, any but the link's own (Confirm, Ping, Pong, Close)."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class PingAnswered:
+    """The peer answered our ping of this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRefused:
+    """No common version; the other side speaks `minimum` to `maximum`. Not authenticated: only to be shown."""
+
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotParlour:
+    """What answers does not greet as Parlour does."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """The link is over. `clean`: by an authenticated Close, the peer's or our own.
+
+    `error_class` names one of the five classes of SPEC §15 where the peer broke the protocol.
+    """
+
+    reason: Ending = Ending.CUT
+    error_class: str | None = None
+    clean: bool = False
+
+
+Event = (
+    HandshakeAuthenticated | LinkOpen | MessageReceived | PingAnswered | VersionRefused | NotParlour | LinkClosed
+)

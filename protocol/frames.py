@@ -1,0 +1,145 @@
+"""Frames on a stream, and messages in pieces (SPEC §5.1, §9.5).
+
+Rules: lengths are judged before anything is waited for or kept; at most one unfinished frame and one
+unfinished message are held; a message has one way to be cut into pieces, every other is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from protocol.errors import LimitExceeded, LocalMisuse, Malformed
+from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX
+
+LENGTH_SIZE: Final = 2
+FRAME_MAX: Final = 65_535
+
+LAST: Final = b"\x00"
+"""Flag of the last or only piece of a message."""
+
+MORE: Final = b"\x01"
+"""Flag of a piece that another follows; it is always full."""
+
+PIECE_MAX: Final = CONTENT_MAX - 1
+"""Bytes of a message in one full piece: the content less its flag."""
+
+
+def length_of(body: bytes) -> bytes:
+    """The length field, 2 bytes, that goes before a frame's body of 1 to 65,535 bytes."""
+    if not body:
+        raise LocalMisuse("a frame is not empty")
+    return len(body).to_bytes(LENGTH_SIZE, "big")
+
+
+class FrameReader:
+    """Cuts a stream, fed in any pieces, into frames."""
+
+    __slots__ = ("_data", "_position")
+
+    def __init__(self) -> None:
+        self._data, self._position = b"", 0
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes that arrived."""
+        self._data, self._position = self._data[self._position :] + data, 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes fed and not yet taken."""
+        return len(self._data) - self._position
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, at most size, without taking them."""
+        return self._data[self._position : self._position + size]
+
+    def take(self, size: int) -> bytes | None:
+        """The next size bytes, or None if they are not all there."""
+        if self.pending < size:
+            return None
+        self._position += size
+        return self._data[self._position - size : self._position]
+
+    def next_frame(self, limit: int) -> bytes | None:
+        """The body of the next frame, or None if it is not all there.
+
+        Malformed for an empty frame, LimitExceeded for one over limit bytes, as soon as its length is there.
+        """
+        data, start = self._data, self._position + LENGTH_SIZE
+        if len(data) < start:
+            return None
+        size = data[start - 2] << 8 | data[start - 1]
+        if not 0 < size <= limit:
+            raise _bad_length(size, limit)
+        end = start + size
+        if len(data) < end:
+            return None
+        self._position = end
+        return data[start:end]
+
+    def settle(self) -> None:
+        """Let go of what was taken, so that an idle link keeps nothing of it."""
+        if self._position:
+            self.feed(b"")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._data, self._position = b"", 0
+
+
+def _bad_length(size: int, limit: int) -> Malformed | LimitExceeded:
+    if size == 0:
+        return Malformed("a frame is not empty")
+    return LimitExceeded(f"a frame of {size} bytes where {limit} are allowed")
+
+
+def pieces(message: bytes) -> Iterator[bytes]:
+    """The contents, at most 61,438 bytes each, that carry an encoded message. LocalMisuse over 300,000 bytes."""
+    if len(message) > MESSAGE_BYTES_MAX:
+        raise LocalMisuse(f"a message of {len(message)} bytes")
+    start = 0
+    while len(message) - start > PIECE_MAX:
+        yield MORE + message[start : start + PIECE_MAX]
+        start += PIECE_MAX
+    yield LAST + message[start:]
+
+
+class Assembler:
+    """Puts messages together from the contents of envelopes; keeps the pieces of at most one."""
+
+    __slots__ = ("_parts", "_size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, content: bytes) -> bytes | None:
+        """The encoded message that content completes, or None if more pieces follow.
+
+        Malformed for an empty piece, an unknown flag, and a piece that another follows without being full;
+        LimitExceeded before more than 300,000 bytes are kept.
+        """
+        flag, piece = content[:1], content[1:]
+        if not piece or flag not in (LAST, MORE):
+            raise Malformed("not a piece of a message")
+        if flag == LAST and not self._parts:
+            return piece
+        return self._gather(flag, piece)
+
+    def _gather(self, flag: bytes, piece: bytes) -> bytes | None:
+        if flag == MORE and len(piece) != PIECE_MAX:
+            raise Malformed("a piece that another follows is not full")
+        if self._size + len(piece) > MESSAGE_BYTES_MAX:
+            raise LimitExceeded(f"a message of more than {MESSAGE_BYTES_MAX} bytes")
+        self._parts.append(piece)
+        self._size += len(piece)
+        return None if flag == MORE else self._finish()
+
+    def _finish(self) -> bytes:
+        message = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return message
+
+    def clear(self) -> None:
+        """Forget the pieces of an unfinished message."""
+        self._parts, self._size = [], 0
