@@ -32,6 +32,12 @@ def needs_strace() -> None:
     _needs_tool("strace")
 
 
+def needs_process_memory() -> None:
+    """/proc/PID/mem of a process that the test started (Linux)."""
+    if not Path("/proc/self/mem").exists():
+        _left_out("the memory of processes cannot be read here")
+
+
 def needs_public_vectors() -> Path:
     """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
     named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")

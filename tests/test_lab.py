@@ -19,7 +19,7 @@ from tests.lab.pages import Unreadable, residues
 from tests.lab.programs import Program, Silent
 from tests.lab.terminal import Terminal, Unseen
 from tests.lab.virtual import Deadlock, VirtualClock, run_virtual, seeded
-from tests.needs import needs_root_network, needs_tmux
+from tests.needs import needs_process_memory, needs_root_network, needs_tmux
 
 # Answers the service's browsers by multicast until its input ends.
 ANNOUNCE = """
@@ -237,7 +237,7 @@ sys.stdin.read()
 """
 
     def test_a_held_secret_is_found_and_another_is_not(self) -> None:
-        needs_root_network()
+        needs_process_memory()
         seed = os.urandom(8).hex()
         with Program([sys.executable, "-c", self.SOURCE, seed]) as program:
             program.line()
@@ -245,7 +245,7 @@ sys.stdin.read()
             assert copies(program.pid, os.urandom(32)) == 0
 
     def test_a_needle_across_two_steps_is_counted_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        needs_root_network()
+        needs_process_memory()
         monkeypatch.setattr("tests.lab.memory._STEP", 4096)
         source = """
 import mmap, sys

@@ -1,0 +1,291 @@
+"""The layers of ARCHITECTURE.md, as contracts over every import statement and over fresh processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.imports import ROOT, Import, imports, sources, within
+
+# What would let the protocol reach out, wait or differ from run to run: it takes these as arguments instead.
+OUTSIDE_WORLD = {
+    "asyncio",
+    "socket",
+    "threading",
+    "time",
+    "sqlite3",
+    "logging",
+    "random",
+    "subprocess",
+    "ssl",
+    "select",
+}
+
+# Programs beside the protocol: they write vectors and measure, and nothing of the protocol imports them.
+PROGRAMS = ("protocol.vectors", "protocol.bench")
+
+# The one place that may import each library. A row's key is the library, its value a module or a package.
+HOMES = {
+    "nacl": "protocol.primitives",
+    "cryptography": "protocol.primitives",
+    "sqlcipher3": "chat.storage",
+    "zeroconf": "chat.network.discovery",
+    "nats": "chat.relay.backplane",
+    "resource": "chat.relay.confine",
+    "ctypes": "chat.relay.confine",
+    "click": "chat.cli",
+    "textual": "tui",
+    "rich": "tui",
+}
+
+# The engine from the bottom up: a module imports what stands in an earlier row, or in its own entry.
+ENGINE_ROWS = (
+    ("chat.interface", "chat.ports", "chat.errors", "chat.config", "chat.tasks"),
+    ("chat.storage", "chat.network", "chat.delivery"),
+    ("chat.relay", "chat.doctor"),
+    ("chat.service",),
+    ("chat.engine",),
+    ("chat.control_wire",),
+    ("chat.control", "chat.remote", "chat.prove", "chat.bench"),
+    ("chat.assemble",),
+    ("chat.cli",),
+)
+RANK = {name: rank for rank, row in enumerate(ENGINE_ROWS) for name in row}
+FOUNDATION = ENGINE_ROWS[0]  # these may use each other; a cycle among them is still one
+
+
+def _is_program(module: str) -> bool:
+    return any(within(module, program) for program in PROGRAMS)
+
+
+def protocol_is_closed(found: Import) -> bool:
+    """The protocol imports itself, its three libraries and what of the standard library only computes."""
+    if not within(found.module, "protocol") or _is_program(found.module):
+        return True
+    if found.top in ("protocol", "nacl", "cryptography", "msgspec"):
+        return not _is_program(found.target)
+    return found.top in sys.stdlib_module_names and found.top not in OUTSIDE_WORLD
+
+
+def programs_stand_below_the_engine(found: Import) -> bool:
+    return not _is_program(found.module) or found.top not in ("chat", "tui")
+
+
+def libraries_have_one_home(found: Import) -> bool:
+    home = HOMES.get(found.top)
+    return home is None or within(found.module, home) or _is_program(found.module)
+
+
+def engine_does_not_know_the_interface(found: Import) -> bool:
+    """One permitted exception: the command opens the terminal interface, from inside a function."""
+    if not within(found.module, "chat") or found.top != "tui":
+        return True
+    return found.source == "chat/cli/__main__.py" and bool(found.in_function)
+
+
+def clients_use_the_door(found: Import) -> bool:
+    """Both clients import `chat.interface` alone; the command's entry also calls the composition root."""
+    client = next((name for name in ("tui", "chat.cli") if within(found.module, name)), None)
+    if client is None or found.top not in ("chat", "protocol") or within(found.target, client):
+        return True
+    if found.source == "chat/cli/__main__.py" and found.target == "chat.assemble":
+        return True
+    return found.target in ("chat", "chat.interface")
+
+
+def only_the_command_assembles(found: Import) -> bool:
+    return found.target != "chat.assemble" or found.source == "chat/cli/__main__.py"
+
+
+def relay_stores_nothing(found: Import) -> bool:
+    return not (within(found.module, "chat.relay") and within(found.target, "chat.storage"))
+
+
+def the_door_stands_alone(found: Import) -> bool:
+    return found.module not in ("chat.interface", "chat.ports") or found.top in sys.stdlib_module_names
+
+
+def engine_rows_keep_their_order(found: Import) -> bool:
+    source, target = _entry(found.module), _entry(found.target)
+    if source is None or target is None or source == target:
+        return True
+    return RANK[target] < RANK[source] or (source in FOUNDATION and target in FOUNDATION)
+
+
+def _entry(module: str) -> str | None:
+    return next((name for name in RANK if within(module, name)), None)
+
+
+def every_engine_module_has_a_row(found: Import) -> bool:
+    return not found.module.startswith("chat.") or _entry(found.module) is not None
+
+
+CONTRACTS: tuple[Callable[[Import], bool], ...] = (
+    protocol_is_closed,
+    programs_stand_below_the_engine,
+    libraries_have_one_home,
+    engine_does_not_know_the_interface,
+    clients_use_the_door,
+    only_the_command_assembles,
+    relay_stores_nothing,
+    the_door_stands_alone,
+    engine_rows_keep_their_order,
+    every_engine_module_has_a_row,
+)
+
+
+def broken(contract: Callable[[Import], bool], found: Iterable[Import]) -> list[str]:
+    return [str(one) for one in found if not contract(one)]
+
+
+def cycles(found: Iterable[Import]) -> list[str]:
+    """Modules that import each other, also around a corner; imports for type checkers do not count."""
+    edges: dict[str, set[str]] = {}
+    for one in found:
+        if not one.for_types_only and one.module != one.target:
+            edges.setdefault(one.module, set()).add(one.target)
+    return sorted(module for module in edges if module in _reachable(module, edges))
+
+
+def _reachable(start: str, edges: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(edges[start])
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting.extend(edges.get(module, ()))
+    return seen
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.__name__)
+def test_contract(contract: Callable[[Import], bool]) -> None:
+    assert broken(contract, imports()) == []
+
+
+def test_no_module_imports_itself_around_a_corner() -> None:
+    assert cycles(imports()) == []
+
+
+PLANTED = [
+    (protocol_is_closed, "protocol/noise.py", "import asyncio"),
+    (protocol_is_closed, "protocol/noise.py", "def f():\n    from time import monotonic"),
+    (protocol_is_closed, "protocol/noise.py", "from chat.storage import vault"),
+    (protocol_is_closed, "protocol/noise.py", "import requests"),
+    (protocol_is_closed, "protocol/noise.py", "from protocol.bench import rows"),
+    (programs_stand_below_the_engine, "protocol/bench/rows.py", "import chat.engine"),
+    (libraries_have_one_home, "protocol/keys.py", "from nacl import bindings"),
+    (libraries_have_one_home, "protocol/noise.py", "from cryptography.hazmat.primitives import hashes"),
+    (libraries_have_one_home, "chat/engine.py", "from sqlcipher3 import dbapi2"),
+    (libraries_have_one_home, "chat/network/links.py", "import zeroconf"),
+    (libraries_have_one_home, "chat/relay/server.py", "import nats"),
+    (libraries_have_one_home, "chat/engine.py", "from rich.text import Text"),
+    (engine_does_not_know_the_interface, "chat/engine.py", "def f():\n    import tui"),
+    (engine_does_not_know_the_interface, "chat/cli/__main__.py", "import tui"),
+    (clients_use_the_door, "tui/app.py", "from chat.engine import Engine"),
+    (clients_use_the_door, "tui/app.py", "from protocol import keys"),
+    (clients_use_the_door, "chat/cli/send.py", "from chat.storage.vault import open"),
+    (only_the_command_assembles, "tui/app.py", "from chat.assemble import assemble"),
+    (relay_stores_nothing, "chat/relay/server.py", "from chat.storage import entries"),
+    (the_door_stands_alone, "chat/interface.py", "from protocol.keys import Secret32"),
+    (engine_rows_keep_their_order, "chat/storage/entries.py", "from chat.engine import Engine"),
+    (engine_rows_keep_their_order, "chat/network/links.py", "from chat.storage import contacts"),
+    (every_engine_module_has_a_row, "chat/helpers.py", "import os"),
+]
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), PLANTED)
+def test_planted_violation_is_seen(
+    contract: Callable[[Import], bool], file: str, line: str, tmp_path: Path
+) -> None:
+    _plant(tmp_path, file, line)
+    assert len(broken(contract, imports(tmp_path))) == 1
+
+
+ALLOWED = [
+    ("protocol/primitives.py", "from nacl import bindings\nimport hashlib\nimport msgspec"),
+    ("protocol/vectors/generate.py", "import time\nfrom protocol import keys"),
+    ("chat/cli/__main__.py", "from chat.assemble import assemble\ndef f():\n    from tui import run"),
+    (
+        "chat/cli/send.py",
+        "from chat.interface import Messenger\nfrom chat.cli.output import say\nimport click",
+    ),
+    ("chat/storage/database.py", "from sqlcipher3 import dbapi2\nfrom protocol.keys import Secret32"),
+    (
+        "tui/app.py",
+        "from textual.app import App\nfrom tui.actions import ACTIONS\nfrom chat.interface import Ready",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "lines"), ALLOWED)
+def test_what_the_layers_allow_is_not_reported(file: str, lines: str, tmp_path: Path) -> None:
+    _plant(tmp_path, file, lines)
+    assert [broken(contract, imports(tmp_path)) for contract in CONTRACTS] == [[]] * len(CONTRACTS)
+
+
+def test_planted_cycle_is_seen(tmp_path: Path) -> None:
+    _plant(tmp_path, "protocol/a.py", "from protocol import b")
+    _plant(tmp_path, "protocol/b.py", "from protocol.c import x")
+    _plant(tmp_path, "protocol/c.py", "def f():\n    import protocol.a")
+    assert cycles(imports(tmp_path)) == ["protocol.a", "protocol.b", "protocol.c"]
+    _plant(tmp_path, "protocol/c.py", "if TYPE_CHECKING:\n    import protocol.a")
+    assert cycles(imports(tmp_path)) == []
+
+
+def _plant(root: Path, file: str, lines: str) -> None:
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(lines + "\n")
+
+
+# Loads its arguments in order and prints what the ones after "--" added to the loaded modules.
+LOADED = """
+import importlib, sys
+split = sys.argv.index("--")
+for name in sys.argv[1:split]:
+    importlib.import_module(name)
+before = set(sys.modules)
+for name in sys.argv[split + 1:]:
+    importlib.import_module(name)
+print("\\n".join(set(sys.modules) - before))
+"""
+
+
+def loaded_by(modules: Iterable[str], *, beyond: Iterable[str] = (), root: Path = ROOT) -> set[str]:
+    """Top names of the modules that a fresh process loads for `modules`, beyond those that `beyond` loads."""
+    command = [sys.executable, "-c", LOADED, *beyond, "--", *modules]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_command_loads_no_interface() -> None:
+    """Not even in passing: a command must start fast, and run where no terminal is."""
+    assert not loaded_by(["chat.cli"]) & {"tui", "textual", "rich"}
+
+
+def test_importing_the_protocol_loads_nothing_of_the_outside_world() -> None:
+    """Beyond what its libraries load by themselves."""
+    modules = [
+        path.relative_to(ROOT).as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in sources(ROOT, "protocol")
+    ]
+    libraries = [
+        "nacl.bindings",
+        "msgspec",
+        "cryptography.hazmat.primitives.asymmetric.mlkem",
+        "dataclasses",
+        "hmac",
+    ]
+    loaded = loaded_by((name for name in modules if not _is_program(name)), beyond=libraries)
+    assert "protocol" in loaded
+    assert not loaded & (OUTSIDE_WORLD | {"chat", "tui"})
+
+
+def test_a_fresh_process_shows_what_is_loaded(tmp_path: Path) -> None:
+    _plant(tmp_path, "planted.py", "import sqlite3")
+    assert "sqlite3" in loaded_by(["planted"], beyond=["json"], root=tmp_path)

@@ -1,0 +1,144 @@
+"""Rules for every file of the project, and that what is installed is the whole program."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.imports import PACKAGES, ROOT
+
+HERE = "tests/architecture/test_project.py"  # holds what it looks for
+LEFT_OUT = {".git", ".venv", "build", "dist", "htmlcov", "__pycache__", ".hypothesis"}
+LEFT_OUT |= {f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")}
+
+REGISTRIES = (
+    r"pypi\.org",
+    r"pythonhosted\.org",
+    r"registry\.npmjs",
+    r"crates\.io",
+    r"proxy\.golang",
+    r"deb\.debian\.org",
+)
+MACHINE_PATHS = r"(?<![\w./)\]}*-])/(?:work|root|home|Users)(?![\w-])"
+UNFINISHED = r"\b(?:TODO|FIXME|XXX|HACK)\b|\bNotImplementedError\b"
+LEAVES_OUT = r"pytest\.skip\(|mark\.skip|importorskip|xfail\(|mark\.xfail"
+SLEEPS = r"\btime\.sleep\("
+
+RULES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    # name: (pattern, files it holds for, files that may)
+    "no address of a package registry": ("|".join(REGISTRIES), "", (HERE,)),
+    "no path of one machine": (MACHINE_PATHS, "", (HERE,)),
+    "nothing unfinished": (UNFINISHED, "", (HERE,)),
+    "tests are left out in one place only": (LEAVES_OUT, "tests/", (HERE, "tests/needs.py")),
+    "nothing waits for time to pass": (SLEEPS, "", (HERE,)),
+}
+
+
+def files(root: Path) -> Iterator[str]:
+    """Every file of the project by its path from the root, committed or about to be."""
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if (
+            path.is_file()
+            and not LEFT_OUT.intersection(parts)
+            and not any(p.endswith(".egg-info") for p in parts)
+        ):
+            yield "/".join(parts)
+
+
+def offences(root: Path, rule: str) -> list[str]:
+    """Lines that break a rule, as `file:line: text`. Files that are no text have no lines."""
+    pattern, below, exempt = RULES[rule]
+    found = []
+    for name in files(root):
+        if name.startswith(below) and name not in exempt:
+            for number, line in enumerate(_lines(root / name), 1):
+                if re.search(pattern, line):
+                    found.append(f"{name}:{number}: {line.strip()[:100]}")
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        return []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(rule: str) -> None:
+    assert offences(ROOT, rule) == []
+
+
+PLANTED = {
+    "no address of a package registry": [
+        "--index-url https://pypi.org/simple",
+        "from https://files.pythonhosted.org/x",
+    ],
+    "no path of one machine": ["cd /work/main", 'open("/root/.config")', "see /home/somebody/notes"],
+    "nothing unfinished": ["# TODO later", "raise NotImplementedError"],
+    "tests are left out in one place only": [
+        "pytest.skip('slow')",
+        "@pytest.mark.skipif(True)",
+        "@pytest.mark.xfail",
+    ],
+    "nothing waits for time to pass": ["time.sleep(1)"],
+}
+HARMLESS = ["the work/root folder", "https://example.org/home", "import time", "XXpsk0", "sha256:aXXXb"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "line"), [(rule, line) for rule, lines in PLANTED.items() for line in lines]
+)
+def test_planted_offence_is_seen(rule: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "planted.py").write_text("\n".join(["first line", line, *HARMLESS]))
+    assert [offence.split(": ")[0] for offence in offences(tmp_path, rule)] == ["tests/planted.py:2"]
+
+
+def test_every_dependency_is_locked_with_hashes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {
+        "requirements.lock": project["project"]["dependencies"],
+        "requirements-dev.lock": project["dependency-groups"]["dev"],
+        "requirements-peers.lock": project["dependency-groups"]["peers"],
+    }
+    for lock, requirements in wanted.items():
+        locked = _locked(ROOT / lock)
+        assert {_name(requirement) for requirement in requirements} <= locked.keys(), lock
+        assert all("--hash=sha256:" in block for block in locked.values()), lock
+
+
+def _locked(lock: Path) -> dict[str, str]:
+    """Name of each locked package, with its version and hashes."""
+    blocks = re.split(r"^(?=[a-z0-9])", lock.read_text(), flags=re.MULTILINE)
+    return {_name(block): block for block in blocks if "==" in block.split("\n")[0]}
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+@pytest.mark.slow
+def test_what_is_installed_is_the_whole_program(tmp_path: Path) -> None:
+    """A wheel, built as an installer builds it, holds every file of the packages, SPEC and vectors too."""
+    for name in files(ROOT):
+        target = tmp_path / "tree" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(tmp_path / "tree")], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert {
+        name for name in files(ROOT) if name.startswith(tuple(f"{package}/" for package in PACKAGES))
+    } <= packed
+    assert not [name for name in packed if name.startswith("tests/")]
