@@ -326,7 +326,9 @@ class Messenger(Protocol):
     async def send(self, contact: str, text: str) -> EntryView:
         """Commit a text entry; it goes when the contact is there. Raises UsageError (empty, too long)."""
 
-    async def history(self, contact: str, limit: int = 100, before: str | None = None) -> tuple[EntryView, ...]:
+    async def history(
+        self, contact: str, limit: int = 100, before: str | None = None
+    ) -> tuple[EntryView, ...]:
         """The newest `limit` entries, oldest first, ending before the entry `before` where it is given."""
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:

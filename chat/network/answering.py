@@ -1,0 +1,71 @@
+"""Answering those who dial: admission, the responder's handshake, and who takes the open link.
+
+Rules: nothing is shown and nothing is closed before a link is open; a stranger learns only what DESIGN
+section 4 lets him learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from protocol.link import Link
+
+from chat.config import Config
+from chat.network.admission import Admission
+from chat.network.directory import Directory
+from chat.network.driver import Driver, Handler
+from chat.network.links import Links
+from chat.network.opening import Opening
+from chat.ports import Clock, Connection, Random
+from chat.tasks import Tasks
+from protocol.events import HandshakeAuthenticated, LinkOpen
+from protocol.handshake import Pattern, Responder
+
+PairingOpened = Callable[[Driver, LinkOpen], Awaitable[Handler | None]]
+Burn = Callable[[HandshakeAuthenticated], Awaitable[bool]]
+
+
+class Answerer:
+    """Accepts connections: contacts' links go to `Links`, others to `pairing`."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        links: Links,
+        clock: Clock,
+        random: Random,
+        config: Config,
+        tasks: Tasks,
+        pairing: PairingOpened,
+        burn: Burn,
+    ) -> None:
+        self._directory = directory
+        self._links = links
+        self._clock = clock
+        self._random = random
+        self._tasks = tasks
+        self._pairing = pairing
+        self._burn = burn
+        self._admission = Admission(config.handshakes_total, config.handshakes_address, config.handshake_rate)
+
+    async def accept(self, connection: Connection) -> None:
+        """Serve one connection until its link ends."""
+        address = connection.peer
+        known = address in self._directory.known_addresses()
+        if not self._admission.enter(address, known, self._clock.monotonic()):
+            connection.close()
+            return
+        opening = Opening(self._adopt, self._burn)
+        driver = Driver(connection, self._link(), self._clock, opening)
+        opening.result.add_done_callback(lambda _: self._admission.leave(address))
+        await driver.run()
+
+    def _link(self) -> Link:
+        identity = self._directory.identity
+        start = Responder(identity.static, self._directory, static_dh=identity.static_dh, random=self._random)
+        return Link(start, self._clock.monotonic())
+
+    async def _adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
+        if opened.pattern is Pattern.IKPSK2:
+            return await self._links.adopt(driver, opened)
+        return await self._pairing(driver, opened)

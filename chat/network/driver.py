@@ -1,0 +1,128 @@
+"""One connection and one link: pumps bytes in, events out, and the link's timer (SPEC §6).
+
+Rules: no decision is taken here; events of one read are handed over together, in order, and the next
+read waits for the handler, so that a slow disk slows the peer and not the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from protocol.link import Link
+
+from chat.ports import Clock, Connection
+from protocol.events import Event, LinkClosed
+from protocol.messages import Message
+
+
+class Handler(Protocol):
+    """Who decides what the events of a link mean."""
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        """The events of one read, in order. A LinkClosed comes once, as the very last event."""
+
+
+class Driver:
+    """Runs one link over one connection until either ends; `run` returns then.
+
+    `handler` may be replaced between two reads, when it is known what the link is for.
+    """
+
+    def __init__(self, connection: Connection, link: Link, clock: Clock, handler: Handler) -> None:
+        self.connection = connection
+        self.link = link
+        self.handler = handler
+        self._clock = clock
+        self._writing = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._end: LinkClosed | None = None
+
+    async def run(self) -> None:
+        """Pump until the link or the connection ends, then hand over the LinkClosed."""
+        try:
+            await self.flush()
+            while self._end is None:
+                await self._received(await self.connection.read())
+        finally:
+            self._disarm()
+            self.connection.close()
+            self._without_end(self.link.end_of_stream())
+            await self.handler.on_events(self, [self._end or LinkClosed()])
+
+    async def _received(self, data: bytes) -> None:
+        now = self._clock.monotonic()
+        await self._dispatch(self.link.receive(data, now) if data else self.link.end_of_stream())
+
+    async def _dispatch(self, events: Sequence[Event]) -> None:
+        left = self._without_end(events)
+        await self.flush()
+        if left:
+            await self.handler.on_events(self, left)
+
+    def _without_end(self, events: Sequence[Event]) -> list[Event]:
+        for event in events:
+            if isinstance(event, LinkClosed):
+                self._end = event
+        return [event for event in events if not isinstance(event, LinkClosed)]
+
+    async def resume(self) -> None:
+        """Go on after HandshakeAuthenticated: what had to be durable before is durable now."""
+        await self._dispatch(self.link.resume(self._clock.monotonic()))
+
+    async def send(self, message: Message) -> None:
+        """Seal a message and hand it to the connection, waiting while the peer is slow.
+
+        Does nothing when the link has ended meanwhile: what was not acknowledged goes again.
+        """
+        if self.link.is_open:
+            self.link.send(message, self._clock.monotonic())
+            await self.flush()
+
+    async def ping(self) -> int | None:
+        """Ask for an answer now; returns the number that comes back, None when the link has ended."""
+        if not self.link.is_open:
+            return None
+        number = self.link.ping(self._clock.monotonic())
+        await self.flush()
+        return number
+
+    async def flush(self) -> None:
+        """Write what the link has to say and arm its timer."""
+        async with self._writing:
+            while data := self.link.data_to_send():
+                try:
+                    await self.connection.write(data)
+                except ConnectionError:
+                    self.connection.close()
+        self._arm()
+
+    async def close(self, reason: int) -> None:
+        """Say Close to the peer and end; `run` returns soon after."""
+        self._without_end(self.link.close(reason))
+        await self.flush()
+        self.connection.close()
+
+    def abort(self) -> None:
+        """End at once, saying nothing."""
+        self.connection.close()
+
+    def _arm(self) -> None:
+        self._disarm()
+        due = self.link.next_timer()
+        if due is not None:
+            delay = max(0.0, due - self._clock.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _due(self) -> None:
+        self._without_end(self.link.handle_timer(self._clock.monotonic()))
+        if self._end is not None:
+            self.connection.close()
+        else:
+            self._flushing = asyncio.get_running_loop().create_task(self.flush())

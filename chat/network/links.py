@@ -1,0 +1,179 @@
+"""All links with contacts: adopts them when they open, reads them, watches them, closes the spare ones.
+
+Rules: what messages mean is `LinkEvents`' business; which link sends is `LinkSet`'s; here they are joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from chat.config import Config
+from chat.network.directory import Directory
+from chat.network.driver import Driver
+from chat.network.link_set import LinkSet, LiveLink
+from chat.ports import Clock
+from chat.tasks import Tasks
+from protocol.events import Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
+from protocol.messages import Message
+
+REPLACED = 1
+
+
+class LinkEvents(Protocol):
+    """What happens on links with contacts."""
+
+    async def opened(self, link: LiveLink) -> None:
+        """A link can carry messages now; it is the one that sends."""
+
+    async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
+        """Messages of one read, in order."""
+
+    async def ended(self, link: LiveLink) -> None:
+        """A link ended; what it carried without a receipt is waiting again."""
+
+    def presence(self, person: bytes, present: bool) -> None:
+        """A contact came or went."""
+
+
+class Links:
+    """The living links, by contact. `missed` is called when a contact needs a new link."""
+
+    def __init__(
+        self, directory: Directory, clock: Clock, config: Config, tasks: Tasks, events: LinkEvents
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._config = config
+        self._tasks = tasks
+        self._events = events
+        self._sets: dict[bytes, LinkSet] = {}
+        self._of: dict[Driver, LiveLink] = {}
+        self._pings: dict[tuple[Driver, int], None] = {}
+        self._present: set[bytes] = set()
+        self.missed: Callable[[bytes], None] = lambda person: None
+
+    # What is there.
+
+    def current(self, person: bytes) -> LiveLink | None:
+        """The link that sends to a contact, None where there is none."""
+        links = self._sets.get(person)
+        return links.current if links is not None else None
+
+    def all(self) -> list[LiveLink]:
+        return list(self._of.values())
+
+    def is_present(self, person: bytes) -> bool:
+        return person in self._present
+
+    def needs_link(self, person: bytes) -> bool:
+        """Whether a contact has no link, one that does not answer, or one that must be replaced soon."""
+        link = self.current(person)
+        return link is None or self._silent(link, self._config.suspect_after) or self._ageing(link)
+
+    def _silent(self, link: LiveLink, seconds: float) -> bool:
+        since = link.unanswered_since
+        return since is not None and self._clock.monotonic() - since > seconds
+
+    def _ageing(self, link: LiveLink) -> bool:
+        return link.began and link.driver.link.should_replace(self._clock.monotonic())
+
+    # A link opens, speaks and ends.
+
+    async def adopt(self, driver: Driver, opened: LinkOpen) -> Links | None:
+        """Take over a link that has just opened; None where it is not wanted any more."""
+        if opened.person is None or not self._directory.may_open(opened):
+            return None
+        link = LiveLink(
+            driver=driver,
+            session=opened.session_id,
+            person=opened.person,
+            terminal=opened.peer_static,
+            began=opened.role is Role.INITIATOR,
+            replaces=opened.replaces,
+            address=driver.connection.peer,
+            opened_at=self._clock.monotonic(),
+        )
+        self._of[driver] = link
+        await self._confirmed(link)
+        return self
+
+    async def _confirmed(self, link: LiveLink) -> None:
+        own = self._directory.identity.static.public
+        links = self._sets.setdefault(link.person, LinkSet(own, link.terminal))
+        for asked in links.confirmed(link):
+            await self._ask(asked)
+        await self._events.opened(link)
+        self._set_present(link.person, True)
+
+    async def _ask(self, link: LiveLink) -> None:
+        number = await link.driver.ping()
+        if number is not None:
+            self._pings[link.driver, number] = None
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        link = self._of[driver]
+        self._set_present(link.person, True)
+        messages = [event.message for event in events if isinstance(event, MessageReceived)]
+        if messages:
+            await self._events.received(link, messages)
+        for event in events:
+            if isinstance(event, PingAnswered):
+                await self._answered(link, event.number)
+            elif isinstance(event, LinkClosed):
+                await self._ended(link)
+
+    async def _answered(self, link: LiveLink, number: int) -> None:
+        if self._pings.pop((link.driver, number), 0) is None:
+            for spare in self._sets[link.person].answered(link):
+                await spare.driver.close(REPLACED)
+
+    async def _ended(self, link: LiveLink) -> None:
+        del self._of[link.driver]
+        self._pings = {ping: None for ping in self._pings if ping[0] is not link.driver}
+        links = self._sets[link.person]
+        links.ended(link)
+        await self._events.ended(link)
+        if links.current is None:
+            self._sets.pop(link.person)
+            self._set_present(link.person, False)
+            self.missed(link.person)
+
+    # Watching.
+
+    async def watch(self) -> None:
+        """Look at all links four times in the time after which one is suspect."""
+        while True:
+            await asyncio.sleep(self._config.suspect_after / 4)
+            for link in self.all():
+                self._look(link)
+
+    def _look(self, link: LiveLink) -> None:
+        if link is not self.current(link.person):
+            return
+        if self._silent(link, self._config.absent_after):
+            self._set_present(link.person, False)
+        if self.needs_link(link.person):
+            self.missed(link.person)
+
+    async def probe(self) -> None:
+        """Ask every contact for a sign of life: the network has changed, or an entry waits."""
+        for link in self.all():
+            await link.driver.ping()
+
+    def _set_present(self, person: bytes, present: bool) -> None:
+        if present != (person in self._present):
+            (self._present.add if present else self._present.discard)(person)
+            self._events.presence(person, present)
+
+    # Ending.
+
+    async def close(self, person: bytes, reason: int) -> None:
+        """End all links with a contact."""
+        for link in [link for link in self.all() if link.person == person]:
+            await link.driver.close(reason)
+
+    async def close_all(self, reason: int) -> None:
+        for link in self.all():
+            await link.driver.close(reason)

@@ -1,0 +1,52 @@
+"""How soon a contact is tried again.
+
+Rules: pure. A contact that was there a moment ago is probed at once and often, since TCP's own patience
+after a cut is ten seconds and more; one that has been away for long costs a packet every half minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chat.config import Config
+
+
+@dataclass(slots=True)
+class Pace:
+    """Counts failures and remembers the last sign of life (monotonic seconds)."""
+
+    config: Config
+    last_sign: float | None = None
+    failures: int = 0
+    refused: bool = False
+
+    def heard(self, now: float) -> None:
+        """The contact was there a moment ago."""
+        self.last_sign = now
+
+    def encouraged(self, now: float) -> None:
+        """The contact can probably be reached now: what failed before does not count."""
+        self.last_sign, self.failures, self.refused = now, 0, False
+
+    def failed(self, refused: bool) -> None:
+        """An attempt ended without a link; `refused` when somebody answered who is not the contact."""
+        self.failures += 1
+        self.refused = refused
+
+    def probing(self, now: float) -> bool:
+        """Whether the contact was there so recently that it is probed."""
+        recent = self.last_sign is not None and now - self.last_sign < self.config.probe_for
+        return recent and not self.refused
+
+    def delay(self, now: float) -> float:
+        """Seconds to wait after a failure."""
+        if self.refused:
+            return self.config.retry_most
+        if self.probing(now):
+            return self.config.probe_every
+        return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.failures, 10))
+
+    def timeout(self, now: float) -> float:
+        """Seconds that a connection may take; now and then a probe gets the longer time of a slow network."""
+        short = self.probing(now) and self.failures % 4 != 3
+        return self.config.probe_timeout if short else self.config.dial_timeout

@@ -1,0 +1,188 @@
+"""An in-memory network for engines on a virtual clock: streams that cut, heal and break, and announcements.
+
+Rules: it behaves like TCP where that matters: bytes arrive in order or not at all; a cut wire tells nobody,
+and old streams come back only after TCP's own patience, long after the wire is whole again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from chat.ports import Announcement, Connection, DiscoveryEvents, Listener
+
+Accept = Callable[[Connection], Awaitable[None]]
+LATENCY = 0.001
+TCP_PATIENCE = 10.0
+
+
+class VirtualClock:
+    """The running loop's time, with a wall clock that starts at a fixed day and may be set wrong."""
+
+    def __init__(self, wall: int = 1_780_000_000_000) -> None:
+        self.offset = wall
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> int:
+        return self.offset + int(self.monotonic() * 1000)
+
+
+class Pipe:
+    """One end of a stream."""
+
+    def __init__(self, network: Network, here: str, there: str) -> None:
+        self.network, self.here, self.peer = network, here, there
+        self.other: Pipe
+        self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self.waiting: list[bytes] = []
+        self.closed = False
+        self.left: int | None = None
+        """Writes left before this end breaks, None for no limit."""
+
+    async def read(self) -> bytes:
+        return b"" if self.closed else await self.inbox.get()
+
+    async def write(self, data: bytes) -> None:
+        if self.closed:
+            raise ConnectionResetError("the stream is closed")
+        self.network.seen.append((self.here, self.peer, data))
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.break_now()
+                raise ConnectionResetError("the stream was broken by the test")
+        self._carry(data)
+
+    def _carry(self, data: bytes) -> None:
+        if self.waiting or not self.network.whole(self.here, self.peer):
+            self.waiting.append(data)
+        else:
+            asyncio.get_running_loop().call_later(LATENCY, self.other.arrive, data)
+
+    def arrive(self, data: bytes) -> None:
+        if not self.closed:
+            self.inbox.put_nowait(data)
+
+    def resume(self) -> None:
+        """TCP has noticed that the wire is whole again."""
+        waiting, self.waiting = self.waiting, []
+        for data in waiting:
+            self._carry(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.inbox.put_nowait(b"")
+            self._carry(b"")
+
+    def break_now(self) -> None:
+        """Both ends end at once, and what was under way is lost."""
+        for end in (self, self.other):
+            end.closed = True
+            end.inbox.put_nowait(b"")
+
+
+class MemoryListener:
+    def __init__(self, network: Network, key: tuple[str, int]) -> None:
+        self._network, self._key = network, key
+
+    @property
+    def port(self) -> int:
+        return self._key[1]
+
+    async def close(self) -> None:
+        self._network.listeners.pop(self._key, None)
+
+
+class Network:
+    """All hosts, wires and announcements of a test."""
+
+    def __init__(self) -> None:
+        self.listeners: dict[tuple[str, int], Accept] = {}
+        self.pipes: list[Pipe] = []
+        self.down: set[str] = set()
+        self.seen: list[tuple[str, str, bytes]] = []
+        self.break_next_after: int | None = None
+        self.watchers: dict[str, DiscoveryEvents] = {}
+        self.announced: dict[str, Announcement] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def whole(self, one: str, other: str) -> bool:
+        return one not in self.down and other not in self.down
+
+    def cut(self, host: str) -> None:
+        self.down.add(host)
+
+    def heal(self, host: str) -> None:
+        self.down.discard(host)
+        for pipe in self.pipes:
+            if host in (pipe.here, pipe.peer) and pipe.waiting:
+                asyncio.get_running_loop().call_later(TCP_PATIENCE, pipe.resume)
+
+    def accept(self, accept: Accept, pipe: Pipe) -> None:
+        task = asyncio.ensure_future(accept(pipe))
+        self._tasks.add(task)  # type: ignore[arg-type]
+        task.add_done_callback(self._tasks.discard)  # type: ignore[arg-type]
+
+
+class MemoryTransport:
+    """ports.Transport of one host."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        self._network, self._host = network, host
+
+    async def listen(self, port: int, accept: Accept) -> Listener:
+        key = (self._host, port)
+        if key in self._network.listeners:
+            raise OSError(98, "address in use")
+        self._network.listeners[key] = accept
+        return MemoryListener(self._network, key)
+
+    async def connect(self, host: str, port: int, timeout: float) -> Connection:
+        network = self._network
+        if not network.whole(self._host, host):
+            await asyncio.sleep(timeout)
+            raise TimeoutError("no answer")
+        await asyncio.sleep(2 * LATENCY)
+        accept = network.listeners.get((host, port))
+        if accept is None or not network.whole(self._host, host):
+            raise ConnectionRefusedError("refused")
+        mine, theirs = Pipe(network, self._host, host), Pipe(network, host, self._host)
+        mine.other, theirs.other = theirs, mine
+        mine.left, network.break_next_after = network.break_next_after, None
+        network.pipes += [mine, theirs]
+        network.accept(accept, theirs)
+        return mine
+
+    def addresses(self) -> tuple[str, ...]:
+        return (self._host,)
+
+
+class MemoryDiscovery:
+    """ports.Discovery of one host."""
+
+    def __init__(self, network: Network, host: str) -> None:
+        self._network, self._host = network, host
+
+    async def start(self, events: DiscoveryEvents) -> None:
+        self._network.watchers[self._host] = events
+        for host, announcement in list(self._network.announced.items()):
+            if host != self._host:
+                events.found(announcement)
+
+    async def announce(self, announcement: Announcement | None) -> None:
+        old = self._network.announced.pop(self._host, None)
+        others = [events for host, events in self._network.watchers.items() if host != self._host]
+        if announcement is not None:
+            self._network.announced[self._host] = announcement
+        for events in others:
+            if old is not None and (announcement is None or announcement.instance != old.instance):
+                events.lost(old.instance)
+            if announcement is not None:
+                events.found(announcement)
+
+    async def close(self) -> None:
+        await self.announce(None)
+        self._network.watchers.pop(self._host, None)
