@@ -122,12 +122,13 @@ class FastReceiving:
 
     __slots__ = (
         "_chain", "_chain_view", "_dh", "_expected", "_message_key", "_next_chain", "_overhead",
-        "_pn", "_step", "_step_view", "_work", "n",
+        "_pn_bytes", "_step", "_step_view", "_work", "n", "pn",
     )  # fmt: skip
 
     def __init__(self, work: Workspace, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
-        self._work, self._dh, self._pn, self.n = work, dh, _get_u32(pn), n
-        self._expected = self._pn + _get_u32(n)
+        self._work, self._dh, self.pn, self.n = work, dh, pn, n
+        self._pn_bytes = _get_u32(pn)
+        self._expected = self._pn_bytes + _get_u32(n)
         self._overhead = HEADER_SIZE + work.tag_size
         self._chain = work.ffi.new("unsigned char[]", KEY_SIZE)
         self._chain_view = work.ffi.buffer(self._chain)
@@ -169,7 +170,7 @@ class FastReceiving:
         self._chain_view[:] = self._next_chain
         self._step_view[:] = _ZERO_STEP
         self.n = n = n + 1
-        self._expected = self._pn + _get_u32(n)
+        self._expected = self._pn_bytes + _get_u32(n)
         return content
 
     def wipe(self) -> None:

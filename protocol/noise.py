@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 from protocol import primitives
-from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Unexpected
+from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
 from protocol.keys import X25519Pair
 from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise_patterns import Protocol, parse_name
@@ -261,8 +261,9 @@ class HandshakeState:
     def read_message(self, message: bytes) -> bytes:
         """ReadMessage: the payload of the peer's next message. Unchanged if it fails.
 
-        AuthenticationFailed if it does not open or is too short, Malformed for a key that is not canonical,
-        Unexpected for our own ephemeral key sent back, LimitExceeded over 65,535 bytes.
+        AuthenticationFailed if it does not open or a key is of low order, Malformed if it is shorter than its
+        keys or one is not canonical, Unexpected for our own ephemeral key sent back, LimitExceeded over
+        65,535 bytes.
         """
         self._require_turn(ours=False)
         if len(message) > NOISE_MESSAGE_MAX:
@@ -324,7 +325,7 @@ class HandshakeState:
 
     def _take(self, message: bytes, size: int) -> tuple[bytes, bytes]:
         if len(message) < size:
-            raise AuthenticationFailed("Noise message is too short")
+            raise Malformed("Noise message is shorter than its keys")
         return message[:size], message[size:]
 
     def _mix_ephemeral(self, public: bytes) -> None:

@@ -139,12 +139,12 @@ class PlainReceiving:
     """A receiving chain under any parameters; the twin of hotpath.FastReceiving."""
 
     def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
-        self._parameters, self.chain_key, self._dh, self._pn, self.n = parameters, chain_key, dh, pn, n
+        self._parameters, self.chain_key, self._dh, self.pn, self.n = parameters, chain_key, dh, pn, n
 
     def open_next(self, envelope: bytes) -> bytes | None:
         """The content if envelope is this chain's next one, else None; errors leave the chain as it was."""
         header, size = self._parameters.decode_header(envelope)
-        if header != (self._dh, self._pn, self.n):
+        if header != (self._dh, self.pn, self.n):
             return None
         if self.n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
@@ -285,14 +285,14 @@ class RatchetSession:
         del self._mkskipped[header.dh, header.n]
         return content
 
-    def _decrypt_ahead(
-        self, chain: FastReceiving | PlainReceiving, header: Header, envelope: bytes
-    ) -> bytes:
-        """An envelope of the current receiving chain with others missing before it."""
+    def _decrypt_ahead(self, chain: FastReceiving | PlainReceiving, header: Header, envelope: bytes) -> bytes:
+        """An envelope of the current receiving chain, but not its next."""
+        if header.pn != chain.pn:
+            raise Unexpected("PN changed within a chain")
         self._require_gap(header.n - chain.n)
         keys, chain_key = self._skip_message_keys(chain.chain_key, header.dh, chain.n, header.n)
         ahead = self._receiving_chain(chain_key, header)
-        content = self._open(ahead, envelope)
+        content = self._open_first(ahead, envelope)
         self._commit_receiving(ahead, keys)
         return content
 
@@ -306,7 +306,7 @@ class RatchetSession:
         root, chain = self._parameters.kdf_rk(self._rk.reveal(), dh_output, header.dh, dhs.public)
         keys_of_new, chain = self._skip_message_keys(chain, header.dh, 0, header.n)
         receiving = self._receiving_chain(chain, header)
-        content = self._open(receiving, envelope)
+        content = self._open_first(receiving, envelope)
         next_dhs = X25519Pair.generate(self._random)
         self._commit_receiving(receiving, keys | keys_of_new)
         self._start_sending(RootKey(root), next_dhs, header.dh)
@@ -344,10 +344,10 @@ class RatchetSession:
             return FastReceiving(self._work, chain_key, *header)
         return PlainReceiving(self._parameters, chain_key, *header)
 
-    def _open(self, chain: FastReceiving | PlainReceiving, envelope: bytes) -> bytes:
+    def _open_first(self, chain: FastReceiving | PlainReceiving, envelope: bytes) -> bytes:
         content = chain.open_next(envelope)
         if content is None:
-            raise Unexpected("PN changed within a chain")
+            raise LocalMisuse("a chain was not made for this envelope")
         return content
 
     def _commit_receiving(self, chain: FastReceiving | PlainReceiving, keys: SkippedKeys) -> None:

@@ -1,0 +1,48 @@
+"""The project's own vectors: which areas there are, and running what is committed (SPEC §20).
+
+An area is a module with `build(phrase)`, which makes its file, and `run(test, inputs)` for one test of it.
+A new area is one line in AREAS and a file made by generate.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from protocol.vectors import noise, sessions
+from protocol.vectors.frame import Area, Json, Report, file_cases
+
+
+@dataclass(frozen=True)
+class OwnArea:
+    """How an area is made and how one of its tests is checked."""
+
+    build: Callable[[str], Json]
+    run: Callable[[Json, Json], None]
+
+
+AREAS: Final[Mapping[str, OwnArea]] = {
+    noise.AREA: OwnArea(noise.build, noise.run),
+    sessions.AREA: OwnArea(sessions.build, sessions.run),
+}
+
+
+def load(area: str) -> Json:
+    """The committed file of an area."""
+    text = resources.files("protocol.vectors").joinpath(f"{area}.json").read_text(encoding="utf-8")
+    file: Json = json.loads(text)
+    return file
+
+
+def own_areas() -> Iterator[Area]:
+    """Every area with its cases."""
+    for name, area in AREAS.items():
+        yield Area(name, tuple(file_cases(load(name), area.run)))
+
+
+def run_own() -> Iterator[Report]:
+    """Run all own vectors, an area at a time."""
+    return (area.report() for area in own_areas())
