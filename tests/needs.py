@@ -23,8 +23,10 @@ def needs_root_network() -> None:
 
 
 def needs_tmux() -> None:
-    """tmux, which plays the terminal."""
+    """tmux, which plays the terminal, and Linux's handles on processes, which end it."""
     _needs_tool("tmux")
+    if not hasattr(os, "pidfd_open"):
+        _left_out("the terminal's programs are ended by Linux's process handles")
 
 
 def needs_strace() -> None:
