@@ -81,3 +81,6 @@ CONTENT: Final = _personal("content", "an entry's salt and body")
 SELF_TAG: Final = _personal("self", "self tag of an entry")
 ENTRY: Final = _personal("entry", "entry id: hash of the header")
 HEADS: Final = _personal("heads", "hash of all heads of a conversation")
+
+# Profile (SPEC §21)
+PROFILE_HEADER: Final = _personal("header", "checksum that tells a damaged profile header from a wrong passphrase")
