@@ -215,7 +215,7 @@ def _noise_area(path: Path) -> Area:
 
 
 def public_areas(folder: Path) -> Iterator[Area]:
-    """The areas in a folder with `noise` and `wycheproof` inside; a file that nothing here runs is unknown."""
+    """The areas in a folder with `noise` and `wycheproof` inside; a file that nothing runs is unknown."""
     for path in sorted((folder / "noise").glob("*.json")):
         yield _noise_area(path)
     others = []
