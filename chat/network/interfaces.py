@@ -72,11 +72,27 @@ def own_addresses(found: Iterable[Interface] | None = None) -> tuple[str, ...]:
     café of the company's VPN; a container bridge has the same address on every machine. Tunnels and
     virtual networks serve where there is no LAN, loopback where there is nothing else.
     """
-    usable = [interface for interface in (interfaces() if found is None else found) if interface.up]
+    return _told(outward(interfaces() if found is None else found))
+
+
+def outward(found: Iterable[Interface]) -> list[Interface]:
+    """The interfaces on which this machine shows itself: see `own_addresses`."""
+    usable = [interface for interface in found if interface.up]
     for kinds in ((Kind.LAN,), (Kind.TUNNEL, Kind.VIRTUAL), (Kind.LOOPBACK,)):
-        if told := _told([interface for interface in usable if interface.kind in kinds]):
-            return told
-    return ()
+        group = [interface for interface in usable if interface.kind in kinds]
+        if _told(group):
+            return group
+    return []
+
+
+def spoken_on(found: Iterable[Interface]) -> list[str | int]:
+    """Where multicast is spoken: of each outward interface one IPv4 address, and its index for IPv6."""
+    on: list[str | int] = []
+    for interface in outward(found):
+        on += [address for address in interface.addresses if ":" not in address][:1]
+        if interface.kind is not Kind.LOOPBACK and any(":" in address for address in interface.addresses):
+            on.append(interface.index)
+    return on
 
 
 def scopes() -> tuple[int, ...]:

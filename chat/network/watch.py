@@ -40,7 +40,7 @@ def time_with_sleep() -> float:
 
 
 class NetworkWatch:
-    """Calls `changed` in the event loop when the network is another than before.
+    """Calls `changed` in the event loop it was made in when the network is another than before.
 
     `state` and `clock` are what is compared, for tests.
     """
@@ -52,6 +52,7 @@ class NetworkWatch:
         state: Callable[[], Hashable] = network_state,
         clock: Callable[[], float] = time_with_sleep,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._changed = changed
         self._read_state = state
         self._clock = clock
@@ -63,8 +64,7 @@ class NetworkWatch:
         self._woke = False
 
     def start(self) -> None:
-        """Begin, in the running event loop."""
-        self._loop = asyncio.get_running_loop()
+        """Begin: what is compared with is the state of now."""
         self._state = self._look()
         self._asleep = self._clock() - self._loop.time()
         self._subscribe()
