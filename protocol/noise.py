@@ -192,6 +192,8 @@ class HandshakeState:
         """Initialize of Noise §5.3. A known `rs` is checked as every received key is (Malformed)."""
         self._protocol = parse_name(protocol_name)
         self._initiator, self._random = initiator, random
+        if rs is not None:
+            primitives.check_x25519_public(rs)
         self._s, self._rs = s, rs
         self._e: X25519Pair | None = None
         self._re: bytes | None = None
