@@ -116,7 +116,7 @@ class PingAnswered:
 
 @dataclass(frozen=True, slots=True)
 class VersionRefused:
-    """No common version; the other side speaks `minimum` to `maximum`. Not authenticated: only to be shown."""
+    """No common version; the other side speaks `minimum` to `maximum`. Not authenticated, only shown."""
 
     minimum: int
     maximum: int
@@ -140,5 +140,11 @@ class LinkClosed:
 
 
 Event = (
-    HandshakeAuthenticated | LinkOpen | MessageReceived | PingAnswered | VersionRefused | NotParlour | LinkClosed
+    HandshakeAuthenticated
+    | LinkOpen
+    | MessageReceived
+    | PingAnswered
+    | VersionRefused
+    | NotParlour
+    | LinkClosed
 )

@@ -94,7 +94,7 @@ def _bad_length(size: int, limit: int) -> Malformed | LimitExceeded:
 
 
 def pieces(message: bytes) -> Iterator[bytes]:
-    """The contents, at most 61,438 bytes each, that carry an encoded message. LocalMisuse over 300,000 bytes."""
+    """The contents, at most 61,438 bytes each, of an encoded message. LocalMisuse over 300,000 bytes."""
     if len(message) > MESSAGE_BYTES_MAX:
         raise LocalMisuse(f"a message of {len(message)} bytes")
     start = 0
