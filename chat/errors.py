@@ -11,7 +11,9 @@ from protocol.errors import AuthenticationFailed, ProtocolError
 NO_ANSWER = "Nobody answers there. Is Parlour open on the other terminal, and on the same network?"
 OTHER_VERSION = "The other terminal speaks other versions of the protocol: update the older of the two."
 NOT_PARLOUR = "Something other than Parlour answers at that address: check the address."
+NOT_WELCOME = "The other terminal does not take part: is it visible, or is the invitation used or expired?"
 CUT = "The connection ended before pairing was complete: nothing was changed here, try again."
+REFUSED = "The other person refused: nothing was stored."
 PROBLEM = "The other terminal did not keep to the protocol: pairing stopped, nothing was stored. Try again."
 WRONG_KEYS = "The keys do not match: somebody may be in between. Nothing was stored; pair face to face."
 

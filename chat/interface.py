@@ -89,7 +89,8 @@ class SelfView:
 class ContactView:
     """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
 
-    `label` is the name, with a suffix `~xxxx` where two contacts share one name.
+    `label` is the name, with a suffix `~xxxx` where two contacts share one name. `held`: entries wait until
+    this person has confirmed a changed identity.
     `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
     """
 
@@ -101,6 +102,7 @@ class ContactView:
     blocked: bool
     typing: bool
     unread: int
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +323,7 @@ class Messenger(Protocol):
         """Sixty digits in twelve groups of five; equal on both sides."""
 
     async def set_verified(self, contact: str, on: bool) -> None:
-        """Remember that the safety numbers were compared."""
+        """Remember whether the safety numbers were compared; either answer ends `held`."""
 
     async def send(self, contact: str, text: str) -> EntryView:
         """Commit a text entry; it goes when the contact is there. Raises UsageError (empty, too long)."""

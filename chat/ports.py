@@ -108,3 +108,13 @@ class Discovery(Protocol):
         """Replace what is announced (a goodbye for the old instance), or withdraw it."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that an engine takes from outside."""
+
+    clock: Clock
+    random: Random
+    transport: Transport
+    discovery: Discovery

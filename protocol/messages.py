@@ -142,7 +142,7 @@ class Accept(Wire, frozen=True, tag=20):
 
 
 class LogHeads(Wire, frozen=True, tag=32):
-    """The heads of the sender's own person log."""
+    """The heads of the receiver's person log as the sender holds it; answered when it lacks something."""
 
     heads: Ids
 
@@ -152,6 +152,12 @@ class LogOperations(Wire, frozen=True, tag=33):
 
     operations: Annotated[list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
                           Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
+
+
+class Reachable(Wire, frozen=True, tag=34):
+    """The port on which the sender's terminal listens; its host is where this link comes from."""
+
+    port: Annotated[int, Meta(ge=1, le=0xFFFF)]
 
 
 # 48 to 79: conversations.
@@ -202,7 +208,7 @@ class Typing(Wire, frozen=True, tag=52):
 
 
 Message = (
-    Confirm | Ping | Pong | Close | Commit | Reveal | Open | Record | Accept | LogHeads | LogOperations
+    Confirm | Ping | Pong | Close | Commit | Reveal | Open | Record | Accept | LogHeads | LogOperations | Reachable
     | HeadsHash | Heads | Entry | Receipt | Typing
 )
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from protocol.link import Link
-
 from chat.config import Config
 from chat.network.admission import Admission
 from chat.network.directory import Directory
@@ -17,9 +15,10 @@ from chat.network.driver import Driver, Handler
 from chat.network.links import Links
 from chat.network.opening import Opening
 from chat.ports import Clock, Connection, Random
-from chat.tasks import Tasks
 from protocol.events import HandshakeAuthenticated, LinkOpen
-from protocol.handshake import Pattern, Responder
+from protocol.greeting import Pattern
+from protocol.handshake import Responder
+from protocol.link import Link
 
 PairingOpened = Callable[[Driver, LinkOpen], Awaitable[Handler | None]]
 Burn = Callable[[HandshakeAuthenticated], Awaitable[bool]]
@@ -35,7 +34,6 @@ class Answerer:
         clock: Clock,
         random: Random,
         config: Config,
-        tasks: Tasks,
         pairing: PairingOpened,
         burn: Burn,
     ) -> None:
@@ -43,7 +41,6 @@ class Answerer:
         self._links = links
         self._clock = clock
         self._random = random
-        self._tasks = tasks
         self._pairing = pairing
         self._burn = burn
         self._admission = Admission(config.handshakes_total, config.handshakes_address, config.handshake_rate)

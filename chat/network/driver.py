@@ -10,10 +10,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from protocol.link import Link
-
 from chat.ports import Clock, Connection
 from protocol.events import Event, LinkClosed
+from protocol.link import Link
 from protocol.messages import Message
 
 
@@ -50,7 +49,7 @@ class Driver:
             self._disarm()
             self.connection.close()
             self._without_end(self.link.end_of_stream())
-            await self.handler.on_events(self, [self._end or LinkClosed()])
+            await self.handler.on_events(self, [LinkClosed() if self._end is None else self._end])
 
     async def _received(self, data: bytes) -> None:
         now = self._clock.monotonic()

@@ -15,8 +15,8 @@ from chat.network.driver import Driver
 class LiveLink:
     """A confirmed link with a contact's terminal.
 
-    `began`: this side dialled. `replaces`: the session it names, or b"". `carried`: the ids of entries that
-    this link has carried, so that none goes twice on it.
+    `began`: this side dialled. `replaces`: the session it names, or b"". `carried`: the entries that this
+    link has carried, so that none goes twice on it, and whether a receipt came for each.
     """
 
     driver: Driver
@@ -27,7 +27,7 @@ class LiveLink:
     replaces: bytes
     address: str
     opened_at: float
-    carried: set[bytes] = field(default_factory=set)
+    carried: dict[bytes, bool] = field(default_factory=dict)
 
     @property
     def unanswered_since(self) -> float | None:

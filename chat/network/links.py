@@ -14,7 +14,6 @@ from chat.network.directory import Directory
 from chat.network.driver import Driver
 from chat.network.link_set import LinkSet, LiveLink
 from chat.ports import Clock
-from chat.tasks import Tasks
 from protocol.events import Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
 from protocol.messages import Message
 
@@ -40,13 +39,10 @@ class LinkEvents(Protocol):
 class Links:
     """The living links, by contact. `missed` is called when a contact needs a new link."""
 
-    def __init__(
-        self, directory: Directory, clock: Clock, config: Config, tasks: Tasks, events: LinkEvents
-    ) -> None:
+    def __init__(self, directory: Directory, clock: Clock, config: Config, events: LinkEvents) -> None:
         self._directory = directory
         self._clock = clock
         self._config = config
-        self._tasks = tasks
         self._events = events
         self._sets: dict[bytes, LinkSet] = {}
         self._of: dict[Driver, LiveLink] = {}

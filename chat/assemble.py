@@ -1,0 +1,119 @@
+"""The composition root: from a profile folder to a running engine or to the one that runs already.
+
+Rules: the only place that knows all parts; heavy imports wait until somebody wants to open a profile, so
+that the first screen is there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chat.config import Config
+from chat.interface import DoorState, Messenger, UsageError
+
+if TYPE_CHECKING:
+    from chat.storage.database import Database
+    from chat.storage.vault import Cost, Vault
+    from protocol.person_author import NewPerson
+
+NO_NAME = "A name has 1 to 64 characters, none of them a control character, and no space at its ends."
+
+
+class ProfileDoor:
+    """interface.Door of one profile folder."""
+
+    def __init__(self, folder: Path, config: Config, cost: Cost | None = None) -> None:
+        self._folder = folder
+        self._config = config
+        self._cost = cost
+
+    async def state(self) -> DoorState:
+        from chat.remote import is_running
+        from chat.storage import vault
+
+        found = await asyncio.to_thread(vault.state, self._folder)
+        if found is vault.ProfileState.NEW:
+            return DoorState.NEW
+        running = await is_running(self._folder / vault.SOCKET)
+        return DoorState.RUNNING if running else DoorState.LOCKED
+
+    async def create(self, name: str, passphrase: str) -> Messenger:
+        from chat.storage import vault
+        from protocol.person_author import create_person
+        from protocol.person_log import is_name
+
+        if not is_name(name):
+            raise UsageError(NO_NAME)
+        person = create_person(name, os.urandom)
+        cost = self._cost or vault.MODERATE
+        made = await asyncio.to_thread(
+            vault.create, self._folder, passphrase, _filler(person), random=os.urandom, cost=cost
+        )
+        return await self._open(made)
+
+    async def unlock(self, passphrase: str) -> Messenger:
+        from chat.storage import vault
+
+        opened = await asyncio.to_thread(vault.unlock, self._folder, passphrase)
+        return await self._open(opened)
+
+    async def attach(self) -> Messenger:
+        from chat.remote import connect
+        from chat.storage import vault
+
+        return await connect(self._folder / vault.SOCKET)
+
+    async def _open(self, opened: Vault) -> Messenger:
+        """Start an engine on an open vault, reachable for other commands through its socket."""
+        from chat.control import Served
+        from chat.engine import open_engine
+        from chat.network.discovery import ZeroconfDiscovery
+        from chat.network.tcp import TcpTransport
+        from chat.ports import Ports, SystemClock
+        from chat.storage import vault
+
+        executor = ThreadPoolExecutor(1, "database")
+        ports = Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
+        try:
+            engine = await open_engine(opened, ports, self._config, executor)
+        except BaseException:
+            opened.close()
+            raise
+        try:
+            await engine.start()
+        except BaseException:
+            await engine.close()
+            raise
+        return await Served.start(engine, self._folder / vault.SOCKET)
+
+
+def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
+    """The door of a profile folder. `port`: the one that the person named; `cost`: of Argon2id, for tests."""
+    config = Config() if port is None else replace(Config(), port=port, keep_port=True)
+    return ProfileDoor(folder, config, cost)
+
+
+def _filler(person: NewPerson):  # type: ignore[no-untyped-def]
+    from chat.storage import logs, own
+    from chat.storage.own import OwnRow
+    from protocol.person_log import parse_operation
+
+    def fill(database: Database) -> None:
+        row = OwnRow(
+            person=person.person,
+            terminal=person.terminal,
+            signing_seed=person.signing_seed,
+            static_secret=person.static_secret,
+            self_key=person.self_key,
+            recovery_seed=person.recovery_seed,
+        )
+        own.create(database, row)
+        for operation in person.operations:
+            logs.add(database, person.person, parse_operation(operation).id, operation)
+
+    return fill

@@ -1,0 +1,214 @@
+"""The engine: one profile, opened; implements `interface.Messenger` by handing each call to a use case.
+
+Rules: no logic of its own beyond start, stop and delegation; clock, randomness, transport and discovery
+come from outside; every failure that a client sees is a ParlourError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+
+from chat.config import Config
+from chat.interface import (
+    Closed,
+    ContactView,
+    DiagnosisView,
+    EntryView,
+    Event,
+    InvitationView,
+    NearbyView,
+    Notice,
+    PairingView,
+    ParlourError,
+    Ready,
+    SelfView,
+    SettingsView,
+)
+from chat.network.addresses import format_address
+from chat.ports import Ports
+from chat.service.diagnosing import diagnose
+from chat.service.history import History
+from chat.service.listening import listen
+from chat.service.parts import Parts
+from chat.service.world import World
+from chat.storage.settings import Settings
+from chat.storage.settings import save as save_settings
+from chat.storage.vault import Vault
+from chat.tasks import Tasks
+
+TICK = 1.0
+"""Seconds between two looks at what ends by itself."""
+
+LOCKED = "locked"
+STOPPED = "stopped"
+UNEXPECTED = (
+    "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again."
+)
+
+
+class Engine:
+    """A running engine. Made by `open_engine`, started once, stopped once."""
+
+    def __init__(self, world: World, parts: Parts, vault: Vault, executor: Executor, ports: Ports) -> None:
+        self._world = world
+        self._parts = parts
+        self._vault = vault
+        self._executor = executor
+        self._ports = ports
+        self._stopping: asyncio.Task[None] | None = None
+
+    # Life.
+
+    async def start(self) -> None:
+        """Listen, announce, seek contacts. Raises CannotCreate when no port is to be had."""
+        parts = self._parts
+        parts.listener = await listen(self._ports.transport, self._vault, self._world, parts.answerer.accept)
+        self._world.port = parts.listener.port
+        self._world.tasks.spawn(self._world.links.watch())
+        self._world.tasks.spawn(self._keep_house())
+        await parts.announcing.start()
+        parts.dialler.follow(self._world.keyring.linkable())
+        if not self._world.contacts:
+            parts.announcing.set_visible(True)
+        self._world.hub.publish(Ready(self._addresses()))
+
+    async def _keep_house(self) -> None:
+        while True:
+            await self._parts.pending.drop_old()
+            await self._parts.welcoming.drop_expired()
+            self._parts.announcing.tick()
+            self._parts.receiving.forget_typing()
+            await asyncio.sleep(TICK)
+
+    def failed(self, error: BaseException) -> None:
+        """A background task failed: say so instead of going on in silence."""
+        known = isinstance(error, ParlourError)
+        text = str(error) if known else UNEXPECTED.format(kind=type(error).__name__)
+        self._world.hub.publish(Notice(text))
+        if not known:
+            asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error})
+
+    async def lock(self) -> None:
+        await self._stop(LOCKED, 2)
+
+    async def close(self) -> None:
+        await self._stop(STOPPED, 0)
+
+    async def _stop(self, reason: str, close_reason: int) -> None:
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._shut_down(reason, close_reason))
+        await asyncio.shield(self._stopping)
+
+    async def _shut_down(self, reason: str, close_reason: int) -> None:
+        try:
+            await self._parts.stop(close_reason)
+            await self._ports.discovery.close()
+            await self._world.tasks.stop()
+        finally:
+            await self._world.store.close()
+            self._vault.close()
+            self._executor.shutdown(wait=False)
+            self._world.hub.publish(Closed(reason))
+
+    # Messenger.
+
+    def events(self) -> AsyncIterator[Event]:
+        return self._world.hub.subscribe()
+
+    def _addresses(self) -> tuple[str, ...]:
+        port = self._world.port
+        return tuple(format_address(host, port) for host in self._ports.transport.addresses())
+
+    async def me(self) -> SelfView:
+        own = self._world.own
+        return SelfView(
+            person=own.person.hex(),
+            terminal=own.terminal.hex(),
+            name=self._world.keyring.own.name,
+            port=self._world.port,
+            addresses=self._addresses(),
+            visible=self._world.visibility.visible,
+        )
+
+    async def contacts(self) -> tuple[ContactView, ...]:
+        return self._parts.views.contacts()
+
+    async def nearby(self) -> tuple[NearbyView, ...]:
+        return self._parts.announcing.nearby()
+
+    async def set_visible(self, on: bool) -> None:
+        self._parts.announcing.set_visible(on)
+
+    async def pair_nearby(self, instance: str) -> PairingView:
+        return await self._parts.meeting.nearby(instance)
+
+    async def pair_address(self, host: str, port: int) -> PairingView:
+        return await self._parts.meeting.address(host, port)
+
+    async def invite(self) -> InvitationView:
+        return await self._parts.welcoming.invite()
+
+    async def join(self, text: str) -> PairingView:
+        return await self._parts.meeting.join(text)
+
+    async def answer_pairing(self, pairing: str, accept: bool) -> None:
+        await self._parts.pairings.answer(pairing, accept)
+
+    async def rename(self, contact: str, name: str) -> None:
+        await self._parts.people.rename(self._parts.people.known(contact), name)
+
+    async def block(self, contact: str, on: bool) -> None:
+        await self._parts.people.block(self._parts.people.known(contact), on)
+
+    async def remove(self, contact: str) -> None:
+        await self._parts.people.remove(self._parts.people.known(contact))
+
+    async def safety_number(self, contact: str) -> str:
+        return self._parts.people.safety_number(self._parts.people.known(contact))
+
+    async def set_verified(self, contact: str, on: bool) -> None:
+        await self._parts.people.verify(self._parts.people.known(contact), on)
+
+    async def send(self, contact: str, text: str) -> EntryView:
+        return await self._parts.sending.send(self._parts.people.known(contact), text)
+
+    async def history(
+        self, contact: str, limit: int = 100, before: str | None = None
+    ) -> tuple[EntryView, ...]:
+        return await self._parts.history.page(self._parts.people.known(contact), limit, before)
+
+    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
+        person = self._parts.people.known(contact) if contact is not None else None
+        return await self._parts.history.search(words, person, limit)
+
+    async def mark_read(self, contact: str, entry: str) -> None:
+        person = self._parts.people.known(contact)
+        await self._parts.people.mark_read(person, History.entry_id(entry))
+
+    async def typing(self, contact: str, on: bool) -> None:
+        self._parts.people.typing(self._parts.people.known(contact), on)
+
+    async def settings(self) -> SettingsView:
+        return self._world.settings
+
+    async def change_settings(self, settings: SettingsView) -> None:
+        row = Settings(settings.read_receipts, settings.typing)
+        await self._world.store.write(save_settings, row)
+        self._world.settings = settings
+
+    async def change_passphrase(self, old: str, new: str) -> None:
+        await self._world.store.change_passphrase(self._vault, old, new, self._world.random)
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        return await diagnose(self._world, self._world.port, self._vault, self._ports)
+
+
+async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:
+    """Read the profile and make an engine of it, not yet started. Raises the StorageFailure family."""
+    tasks = Tasks(lambda error: engine.failed(error))
+    world = await World.load(vault, ports, config, executor, tasks)
+    parts = Parts.wire(world, ports)
+    engine = Engine(world, parts, vault, executor, ports)
+    return engine

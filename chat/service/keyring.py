@@ -1,0 +1,146 @@
+"""The keys of all persons in memory: what links, discovery and pairing ask, at once and without the disk.
+
+Rules: written only by the use cases, after their commit; it never reads the database itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from protocol.contact_secret import Pair
+from protocol.discovery import Known
+from protocol.invitation import Invitation
+
+from chat.network.directory import DialKeys, Identity
+from chat.service.visibility import Visibility
+from protocol.events import ContactPsk, LinkOpen
+from protocol.messages import ContactHello
+from protocol.person import PersonState, Terminal
+
+
+@dataclass(slots=True)
+class ContactKeys:
+    """A contact's log state and what is shared with it. `pending`: its Accept has not been seen yet."""
+
+    state: PersonState
+    pairs: tuple[Pair, ...]
+    pending: bool
+    blocked: bool
+    own_keys: frozenset[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        terminals = [*self.state.live.values(), *self.state.removed.values()]
+        keys = {key for terminal in terminals for key in (terminal.signing, terminal.static)}
+        self.own_keys = frozenset(keys | {self.state.recovery})
+
+    def terminal(self) -> Terminal | None:
+        """The most senior live terminal."""
+        live = sorted(self.state.live.values(), key=lambda terminal: (terminal.depth, terminal.id))
+        return live[0] if live else None
+
+    def candidates(self) -> tuple[ContactPsk, ...]:
+        """The psks of all pairings with this contact, newest first, as many as message 1 may name."""
+        return tuple(psk for pair in self.pairs for psk in pair.candidates())[:4]
+
+
+@dataclass(slots=True)
+class OpenInvitation:
+    """An invitation that can still be used, or finished by the static key that burned it."""
+
+    invitation: Invitation
+    text: str
+    burned_by: bytes | None
+
+
+class Keyring:
+    """network.directory.Directory, from memory."""
+
+    def __init__(
+        self, identity: Identity, own: PersonState, visibility: Visibility, now: Callable[[], int]
+    ) -> None:
+        self.identity = identity
+        self.own = own
+        self.contacts: dict[bytes, ContactKeys] = {}
+        self.invitations: dict[bytes, OpenInvitation] = {}
+        self.found: dict[bytes, tuple[tuple[str, int], ...]] = {}
+        self.remembered: dict[bytes, tuple[tuple[str, int], ...]] = {}
+        self._visibility = visibility
+        self._now = now
+
+    # What a responder asks (protocol.handshake.Policy).
+
+    def pairing_open(self) -> bool:
+        return self._visibility.accepts
+
+    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+        return [
+            (secret, opened.invitation.psk())
+            for secret, opened in self.invitations.items()
+            if not opened.invitation.expired(self._now() // 1000)
+        ]
+
+    def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
+        contact = self.contacts.get(hello.person)
+        if contact is None or contact.blocked or not self._is_live(contact, static):
+            return None
+        answers = (pair.answer(hello.numbers) for pair in contact.pairs)
+        psk = next((answer for answer in answers if answer is not None), None)
+        return None if psk is None else (hello.person, psk)
+
+    @staticmethod
+    def _is_live(contact: ContactKeys, static: bytes) -> bool:
+        return any(terminal.static == static for terminal in contact.state.live.values())
+
+    # What the dialler asks.
+
+    def dial_keys(self, person: bytes) -> DialKeys | None:
+        contact = self.contacts.get(person)
+        terminal = contact.terminal() if contact is not None else None
+        if contact is None or contact.blocked or terminal is None:
+            return None
+        return DialKeys(terminal.static, contact.candidates())
+
+    def may_open(self, opened: LinkOpen) -> bool:
+        contact = self.contacts.get(opened.person or b"")
+        return contact is not None and not contact.blocked and self._is_live(contact, opened.peer_static)
+
+    def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
+        merged = dict.fromkeys((*self.found.get(person, ()), *self.remembered.get(person, ())))
+        return list(merged)[:16]
+
+    def known_addresses(self) -> Iterable[str]:
+        hints = (*self.found.values(), *self.remembered.values())
+        return {host for places in hints for host, _ in places}
+
+    # Discovery and pairing.
+
+    def linkable(self) -> list[bytes]:
+        """Everybody who is sought, in a fixed order."""
+        return sorted(person for person, contact in self.contacts.items() if not contact.blocked)
+
+    def viewers(self) -> list[bytes]:
+        """The discovery keys under which this terminal announces itself, one a contact."""
+        own = self.identity.person
+        keyed = ((person, self.contacts[person].pairs[0]) for person in self.linkable())
+        return [pair.newest().discovery_key(own, person) for person, pair in keyed]
+
+    def announcers(self) -> list[Known]:
+        """Under which keys contacts announce themselves to this person."""
+        return [
+            Known(
+                person,
+                terminal.id,
+                terminal.static,
+                pair.newest().discovery_key(person, self.identity.person),
+            )
+            for person in self.linkable()
+            for terminal in self.contacts[person].state.live.values()
+            for pair in self.contacts[person].pairs
+        ]
+
+    def foreign(self, key: bytes, person: bytes) -> bool:
+        """Whether a public key stands in the log of somebody other than `person`."""
+        if person != self.own.person and key in ContactKeys(self.own, (), False, False).own_keys:
+            return True
+        return any(key in contact.own_keys for other, contact in self.contacts.items() if other != person)

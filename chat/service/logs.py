@@ -1,0 +1,87 @@
+"""Person logs over links: each side brings what the other lacks (SPEC §7.2).
+
+Rules: an operation counts only after `extend` has checked it; a change of identity without a signed cause
+cannot happen here, and a recovery or a fork holds sending until this person has looked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat.interface import ContactChanged, IdentityChanged
+from chat.service.pending import PendingContacts, terminal_rows
+from chat.service.views import Views
+from chat.service.world import World
+from chat.storage import contacts, logs, terminals
+from chat.storage.contacts import ContactRow
+from chat.storage.database import Database
+from protocol.messages import LogOperations
+from protocol.person import Cause, CauseKind, Extension, changes, extend, missing
+from protocol.person_log import parse_operation
+
+HOLDING = {CauseKind.RECOVERED, CauseKind.FORKED}
+"""Changes after which *verified* is dropped and sending waits for this person."""
+
+TEXTS = {
+    CauseKind.FOUNDED: "is new",
+    CauseKind.ADDED: "added a terminal",
+    CauseKind.REMOVED: "removed a terminal",
+    CauseKind.RENAMED: "changed the name",
+    CauseKind.RECOVERED: "used the recovery key: compare the safety number before you go on",
+    CauseKind.FORKED: "shows two histories of its keys: compare the safety number before you go on",
+}
+
+
+class Logs:
+    """The use case of person logs."""
+
+    def __init__(self, world: World, views: Views, pending: PendingContacts) -> None:
+        self._world = world
+        self._views = views
+        self._pending = pending
+
+    async def missing(self, held: Sequence[bytes]) -> LogOperations | None:
+        """Operations of one's own log for somebody who holds these heads; None when nothing lacks."""
+        if sorted(held) == sorted(self._world.keyring.own.heads):
+            return None
+        operations = await self._world.store.read(logs.of, self._world.own.person)
+        lacking = missing(operations, held)
+        return LogOperations(list(lacking)) if lacking else None
+
+    async def received(self, person: bytes, operations: Sequence[bytes]) -> None:
+        """Take what is new of a contact's log. Raises ProtocolError."""
+        before = self._world.keyring.contacts[person].state
+        held = await self._world.store.read(logs.of, person)
+        found = extend(held, operations, self._world.keyring.foreign)
+        if not found.new:
+            return
+        causes = changes(before, found.state)
+        row = await self._world.store.write(_store, person, found, _holds(causes))
+        await self._pending.reload(person)
+        if person in self._world.contacts:
+            self._world.contacts[person] = row
+            self._tell(person, causes)
+        self._pending.changed()
+
+    def _tell(self, person: bytes, causes: Sequence[Cause]) -> None:
+        for cause in causes:
+            event = IdentityChanged(person.hex(), self._views.name(person), TEXTS[cause.kind])
+            self._world.hub.publish(event)
+        self._world.hub.publish(ContactChanged(self._views.contact(person)))
+
+
+def _holds(causes: Sequence[Cause]) -> bool:
+    return any(cause.kind in HOLDING for cause in causes)
+
+
+def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow:
+    for operation in found.new:
+        logs.add(database, person, parse_operation(operation).id, operation)
+    terminals.replace(database, person, terminal_rows(found.state))
+    contacts.set_name(database, person, found.state.name)
+    if hold:
+        contacts.set_verified(database, person, False)
+        contacts.set_held(database, person, True)
+    row = contacts.get(database, person)
+    assert row is not None, "a contact that was just changed is there"
+    return row

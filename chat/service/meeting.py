@@ -1,0 +1,162 @@
+"""Beginning a pairing from this side: nearby, by address, by an invitation (SPEC §7.4, §7.5).
+
+Rules: one link a user action; whatever answers is told from Parlour, from another version of it and from
+nobody, each with its own words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from protocol.invitation import Invitation, parse_invitation
+from protocol.pairing import Pairing
+
+from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION
+from chat.interface import BadData, PairingView, ParlourError, Unreachable, UsageError
+from chat.network.addresses import format_address, is_local, parse
+from chat.network.driver import Driver, Handler
+from chat.network.opening import Opening, Result
+from chat.ports import Connection, Transport
+from chat.service.pairing import ActivePairing, PairingService
+from chat.service.world import World
+from protocol.errors import ProtocolError
+from protocol.events import LinkOpen, NotParlour, VersionRefused
+from protocol.greeting import Pattern
+from protocol.handshake import Initiator
+from protocol.keys import X25519Pair
+from protocol.link import Link
+
+Place = tuple[str, int]
+Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
+JOIN_ATTEMPTS = 3
+"""A joiner whose connection was cut comes again with the same one-time static key."""
+
+NOT_NEARBY = "This person is not visible any more: ask them to become visible again."
+NOT_LOCAL = "Parlour connects to addresses of the local network only: check the address."
+DAMAGED = "This is no whole invitation: copy all of it, beginning with PARLOUR:."
+EXPIRED = "This invitation has expired: ask for a new one."
+OWN = "This is your own invitation: the other person has to join with it."
+
+
+class Meeting:
+    """The use cases that begin a pairing. `where` finds a visible stranger: (name, addresses)."""
+
+    def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
+        self._world = world
+        self._pairings = pairings
+        self._transport = transport
+        self.where: Callable[[str], tuple[str, Sequence[Place]] | None] = lambda instance: None
+
+    async def nearby(self, instance: str) -> PairingView:
+        """Dial a stranger who is visible. Raises Unreachable."""
+        found = self.where(instance)
+        if found is None:
+            raise Unreachable(NOT_NEARBY)
+        return await self._begin(*found, self._by_words)
+
+    async def address(self, host: str, port: int) -> PairingView:
+        """Dial an address. Raises UsageError (not local), Unreachable."""
+        if not is_local(host):
+            raise UsageError(NOT_LOCAL)
+        return await self._begin(format_address(host, port), [(host, port)], self._by_words)
+
+    async def join(self, text: str) -> PairingView:
+        """Use an invitation. Raises BadData, Unreachable."""
+        invitation = self._parse(text)
+        places = [parse(address) for address in invitation.addresses]
+        static = X25519Pair.generate(self._world.random)
+
+        async def plan() -> Plan:
+            return await self._by_invitation(invitation, static)
+
+        for _ in range(JOIN_ATTEMPTS - 1):
+            try:
+                return await self._begin("", places, plan)
+            except Unreachable:
+                continue
+        return await self._begin("", places, plan)
+
+    def _parse(self, text: str) -> Invitation:
+        try:
+            invitation = parse_invitation(text)
+        except (ProtocolError, ValueError):
+            raise BadData(DAMAGED) from None
+        if invitation.expired(self._world.clock.wall() // 1000):
+            raise BadData(EXPIRED)
+        own = self._world.keyring.invitations.values()
+        if any(opened.invitation.check == invitation.check for opened in own):
+            raise BadData(OWN)
+        return invitation
+
+    async def _by_words(self) -> Plan:
+        identity = await self._pairings.identity()
+        start = Initiator.pairing(Pattern.XX, random=self._world.random)
+        return start, lambda opened: self._pairings.by_words(opened, identity)
+
+    async def _by_invitation(self, invitation: Invitation, static: X25519Pair) -> Plan:
+        identity = await self._pairings.identity()
+        psk = invitation.psk()
+        start = Initiator.pairing(Pattern.XXPSK0, psk, static=static, random=self._world.random)
+        return start, lambda opened: self._pairings.as_joiner(opened, identity, invitation.check)
+
+    # One link.
+
+    async def _begin(
+        self, name: str, places: Sequence[Place], plan: Callable[[], Awaitable[Plan]]
+    ) -> PairingView:
+        """Open a pairing link with the first address that answers as Parlour does."""
+        pairing = self._pairings.new(name, incoming=False)
+        problem: ParlourError = Unreachable(NO_ANSWER)
+        async for connection, place in self._connections(places):
+            result = await self._open(pairing, connection, place, *(await plan()))
+            if isinstance(result, LinkOpen):
+                return pairing.view
+            problem = _problem(result)
+        pairing.fail_with(str(problem))
+        raise problem
+
+    async def _connections(self, places: Sequence[Place]) -> AsyncIterator[tuple[Connection, Place]]:
+        """Connections to the addresses, tried in parallel, in the order in which they come."""
+        left = {self._world.tasks.spawn(self._connect(place)) for place in places}
+        try:
+            while left:
+                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    connection, place = task.result()
+                    if connection is not None:
+                        yield connection, place
+        finally:
+            for task in left:
+                task.cancel()
+
+    async def _connect(self, place: Place) -> tuple[Connection | None, Place]:
+        try:
+            return await self._transport.connect(*place, self._world.config.dial_timeout), place
+        except OSError:
+            return None, place
+
+    async def _open(
+        self,
+        pairing: ActivePairing,
+        connection: Connection,
+        place: Place,
+        start: Initiator,
+        machine: Callable[[LinkOpen], Pairing],
+    ) -> Result:
+        async def adopt(driver: Driver, opened: LinkOpen) -> Handler:
+            pairing.place = place
+            return await pairing.begin(driver, machine(opened))
+
+        opening = Opening(adopt)
+        link = Link(start, self._world.clock.monotonic())
+        self._world.tasks.spawn(Driver(connection, link, self._world.clock, opening).run())
+        return await opening.result
+
+
+def _problem(result: Result) -> ParlourError:
+    if isinstance(result, VersionRefused):
+        return Unreachable(OTHER_VERSION)
+    if isinstance(result, NotParlour):
+        return Unreachable(NOT_PARLOUR)
+    return Unreachable(NOT_WELCOME)

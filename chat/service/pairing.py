@@ -1,0 +1,243 @@
+"""Pairing: nearby by words, by address, by invitation (SPEC §7.4 and §7.5).
+
+Rules: the steps are protocol.pairing's; here they meet links, the disk and the person. A contact is stored
+before Accept leaves; whatever goes wrong before that leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from protocol.contact_secret import new_share
+from protocol.pairing import (
+    Completed,
+    Identity,
+    JoinerKnown,
+    Pairing,
+    PairingEvent,
+    PairingFailed,
+    PendingContact,
+    PendingReady,
+    Step,
+    WordsReady,
+)
+
+from chat.errors import CUT, PROBLEM, REFUSED, WRONG_KEYS
+from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
+from chat.network.driver import Driver, Handler
+from chat.service.pending import PendingContacts
+from chat.service.world import World
+from chat.storage import logs
+from protocol.events import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
+from protocol.messages import Close
+
+NOT_WAITING = "This pairing does not wait for an answer any more."
+REFUSED_HERE = "You refused: nothing was stored."
+NO_PAIRING = "There is no such pairing any more: begin again."
+TIMED_OUT = "Nobody answered in time: begin again when both of you are there."
+PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
+
+
+class ActivePairing:
+    """One pairing, from the person's wish to its end; its link comes with `begin`."""
+
+    def __init__(self, service: PairingService, view: PairingView) -> None:
+        self.view = view
+        self.place: tuple[str, int] | None = None
+        self.completed: Callable[[bytes], None] = lambda person: None
+        self.failed: Callable[[], None] = lambda: None
+        self._service = service
+        self._steps: _Steps | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.view.stage in (PairingStage.DONE, PairingStage.FAILED)
+
+    async def begin(self, driver: Driver, machine: Pairing) -> Handler:
+        """The link is open: take the first step. Returns the handler of what follows."""
+        self._steps = _Steps(self, self._service, driver, machine)
+        await self._steps.begin()
+        return self._steps
+
+    async def answer(self, accept: bool) -> None:
+        """This person says whether the words are the same, or the joiner is the right one."""
+        if self._steps is None or not self._steps.awaits_person:
+            raise UsageError(NOT_WAITING)
+        await self._steps.answer(accept)
+
+    async def give_up(self, problem: str) -> None:
+        """End it from this side."""
+        if self._steps is not None:
+            await self._steps.refuse()
+        self.fail_with(problem)
+
+    def move(self, **changed: object) -> None:
+        """Move on and tell the clients."""
+        self.view = replace(self.view, **changed)  # type: ignore[arg-type]
+        self._service.tell(self)
+
+    def fail(self, cause: str) -> None:
+        self.fail_with(PROBLEMS.get(cause, PROBLEM))
+
+    def fail_with(self, problem: str) -> None:
+        if not self.over:
+            self.move(stage=PairingStage.FAILED, problem=problem)
+            self.failed()
+
+
+class _Steps:
+    """A pairing on its link: the link's events go into the machine, its steps come out."""
+
+    def __init__(
+        self, pairing: ActivePairing, service: PairingService, driver: Driver, machine: Pairing
+    ) -> None:
+        self._pairing = pairing
+        self._service = service
+        self._driver = driver
+        self._machine = machine
+
+    @property
+    def awaits_person(self) -> bool:
+        return self._machine.awaits_person
+
+    async def begin(self) -> None:
+        await self._take(self._machine.start())
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, MessageReceived):
+                await self._take(self._machine.receive(event.message))
+            elif isinstance(event, LinkClosed):
+                await self._ended(event)
+
+    async def _ended(self, event: LinkClosed) -> None:
+        if not self._pairing.over:
+            if event.reason is Ending.REFUSED:
+                self._pairing.fail("refused")
+            elif event.error_class is not None:
+                self._pairing.fail(event.error_class)
+            else:
+                self._pairing.fail("cut")
+        await self._take(self._machine.link_closed())
+
+    async def answer(self, accept: bool) -> None:
+        if accept:
+            self._pairing.move(stage=PairingStage.WAITING)
+            await self._take(self._machine.confirm())
+        else:
+            await self._take(self._machine.refuse())
+            self._pairing.fail_with(REFUSED_HERE)
+
+    async def refuse(self) -> None:
+        if not self._machine.finished:
+            await self._take(self._machine.refuse())
+
+    async def _take(self, step: Step) -> None:
+        for message in step.send:
+            if isinstance(message, Close):
+                await self._driver.close(message.reason)
+            else:
+                await self._driver.send(message)
+        for event in step.events:
+            await self._on(event)
+
+    async def _on(self, event: PairingEvent) -> None:
+        match event:
+            case WordsReady(words=words, name=name):
+                self._pairing.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
+            case JoinerKnown(name=name):
+                self._pairing.move(stage=PairingStage.JOINER, peer=name)
+            case PendingReady(contact=contact):
+                await self._service.store(contact)
+                await self._take(self._machine.stored())
+            case Completed(person=person):
+                await self._service.complete(self._pairing, person)
+                await self._driver.close(0)
+            case PairingFailed(error_class=error_class):
+                self._pairing.fail(error_class)
+
+
+class PairingService:
+    """All pairings under way."""
+
+    def __init__(self, world: World, pending: PendingContacts) -> None:
+        self._world = world
+        self._pending = pending
+        self._active: dict[str, ActivePairing] = {}
+        self.attached: Callable[[bytes, str, int], None] = lambda person, host, port: None
+
+    def new(self, peer: str, incoming: bool) -> ActivePairing:
+        """A pairing that begins; it ends by itself when nobody answers."""
+        view = PairingView(self._world.random(8).hex(), PairingStage.CONNECTING, peer, incoming)
+        pairing = ActivePairing(self, view)
+        self._active[view.id] = pairing
+        self._world.tasks.spawn(self._watch(pairing))
+        return pairing
+
+    async def _watch(self, pairing: ActivePairing) -> None:
+        await asyncio.sleep(self._world.config.pairing_for)
+        if not pairing.over:
+            await pairing.give_up(TIMED_OUT)
+
+    async def identity(self) -> Identity:
+        """This person as it shows itself: the log, the terminal, a fresh share of the contact secret.
+
+        The share's number is the time in seconds, so that a later pairing of the same two is the newer one.
+        """
+        own = self._world.own
+        operations = tuple(await self._world.store.read(logs.of, own.person))
+        number = self._world.clock.wall() // 1000
+        share = new_share(number, self._world.keyring.own.heads, self._world.random)
+        return Identity(operations, own.terminal, own.signing_seed, share)
+
+    async def answer(self, pairing: str, accept: bool) -> None:
+        """Raises UsageError when there is no such pairing, or it waits for nobody."""
+        if pairing not in self._active:
+            raise UsageError(NO_PAIRING)
+        await self._active[pairing].answer(accept)
+
+    def foreign(self, key: bytes, person: bytes) -> bool:
+        return self._world.keyring.foreign(key, person)
+
+    async def store(self, contact: PendingContact) -> None:
+        """Keep what the other side has shown, durably, before Accept leaves."""
+        await self._pending.store(contact)
+
+    async def complete(self, pairing: ActivePairing, person: bytes) -> None:
+        """Both sides have it."""
+        await self._pending.promote(person)
+        if pairing.place is not None:
+            self.attached(person, *pairing.place)
+        pairing.move(stage=PairingStage.DONE, contact=person.hex())
+        pairing.completed(person)
+
+    def tell(self, pairing: ActivePairing) -> None:
+        if pairing.over:
+            self._active.pop(pairing.view.id, None)
+        self._world.hub.publish(PairingChanged(pairing.view))
+
+    async def stop(self) -> None:
+        """The engine stops: the other sides are told."""
+        for pairing in list(self._active.values()):
+            await pairing.give_up(CUT)
+
+    # The steps for a link that has just opened.
+
+    def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
+        """Either side of a pairing by words."""
+        return Pairing.nearby(_facts(opened), opened.role, identity, self.foreign, self._world.random)
+
+    def as_joiner(self, opened: LinkOpen, identity: Identity, check: bytes) -> Pairing:
+        """The side that has the invitation."""
+        return Pairing.joiner(_facts(opened), identity, self.foreign, check)
+
+    def as_inviter(self, opened: LinkOpen, identity: Identity) -> Pairing:
+        """The side that made the invitation."""
+        return Pairing.inviter(_facts(opened), identity, self.foreign)
+
+
+def _facts(opened: LinkOpen) -> PairingFacts:
+    assert opened.pairing is not None, "a pairing link has its facts"
+    return opened.pairing

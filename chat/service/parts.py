@@ -1,0 +1,108 @@
+"""All use cases of one engine, made and joined in one place.
+
+Rules: wiring only; who must hear of a change is written here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chat.network.answering import Answerer
+from chat.network.dialling import Dialler
+from chat.network.links import Links
+from chat.ports import Listener, Ports
+from chat.service.announcing import Announcing
+from chat.service.exchange import Exchange
+from chat.service.history import History
+from chat.service.logs import Logs
+from chat.service.meeting import Meeting
+from chat.service.pairing import PairingService
+from chat.service.pending import PendingContacts
+from chat.service.people import People
+from chat.service.receiving import Receiving
+from chat.service.remembering import Remembering
+from chat.service.sending import Sending
+from chat.service.views import Views
+from chat.service.welcoming import Welcoming
+from chat.service.world import World
+
+
+@dataclass(slots=True)
+class Parts:
+    """The use cases of an engine."""
+
+    world: World
+    views: Views
+    pending: PendingContacts
+    receiving: Receiving
+    sending: Sending
+    history: History
+    people: People
+    pairings: PairingService
+    meeting: Meeting
+    welcoming: Welcoming
+    announcing: Announcing
+    dialler: Dialler
+    answerer: Answerer
+    listener: Listener | None = field(default=None)
+
+    @classmethod
+    def wire(cls, world: World, ports: Ports) -> Parts:
+        """Make all parts of an engine and join them."""
+        views = Views(world)
+        pending = PendingContacts(world, views)
+        receiving = Receiving(world, views, pending)
+        remembering = Remembering(world)
+        exchange = Exchange(world, views, receiving, Logs(world, views, pending), remembering)
+        world.links = Links(world.keyring, world.clock, world.config, exchange)
+        dialler = Dialler(
+            world.keyring, world.links, ports.transport, world.clock, world.random, world.config, world.tasks
+        )
+        pairings = PairingService(world, pending)
+        welcoming = Welcoming(world, pairings, ports.transport)
+        answerer = Answerer(
+            world.keyring,
+            world.links,
+            world.clock,
+            world.random,
+            world.config,
+            welcoming.opened,
+            welcoming.burn,
+        )
+        parts = cls(
+            world=world,
+            views=views,
+            pending=pending,
+            receiving=receiving,
+            sending=Sending(world, exchange, views),
+            history=History(world, views),
+            people=People(world, views, exchange),
+            pairings=pairings,
+            meeting=Meeting(world, pairings, ports.transport),
+            welcoming=welcoming,
+            announcing=Announcing(world, ports.discovery, ports.transport, dialler),
+            dialler=dialler,
+            answerer=answerer,
+        )
+        parts._join(remembering)
+        return parts
+
+    def _join(self, remembering: Remembering) -> None:
+        self.pending.changed = self._contacts_changed
+        self.people.changed = self._contacts_changed
+        self.meeting.where = self.announcing.places
+        self.welcoming.visibility_used = lambda: self.announcing.set_visible(False)
+        self.pairings.attached = remembering.hint
+
+    def _contacts_changed(self) -> None:
+        """Contacts came or went: seek them, and announce for them."""
+        self.dialler.follow(self.world.keyring.linkable())
+        self.announcing.recognise_again()
+        self.announcing.renew()
+
+    async def stop(self, reason: int) -> None:
+        """End pairings, links and the port, in this order."""
+        if self.listener is not None:
+            await self.listener.close()
+        await self.pairings.stop()
+        await self.world.links.close_all(reason)

@@ -1,0 +1,124 @@
+"""Contacts on their way in: stored before the last message of pairing, complete after it (SPEC §7.4).
+
+Rules: the order "store, then say Accept" makes a lost last message harmless: the first link that opens with
+the pending contact completes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protocol.contact_secret import Share
+from protocol.pairing import PendingContact
+
+from chat.interface import ContactChanged
+from chat.service.keyring import ContactKeys
+from chat.service.loading import contact_keys
+from chat.service.views import Views
+from chat.service.world import World
+from chat.storage import contacts, logs, shares, terminals
+from chat.storage.contacts import PAIRED, PENDING, ContactRow
+from chat.storage.database import Database
+from chat.storage.shares import OWN, THEIRS, ShareRow
+from chat.storage.terminals import TerminalRow
+from protocol.person import PersonState
+from protocol.person_log import parse_operation
+
+PENDING_FOR = 24 * 3600 * 1000
+"""Milliseconds after which a pairing that never completed is forgotten."""
+
+
+class PendingContacts:
+    """Stores pending contacts and promotes them. `changed` is called when the set of contacts has changed."""
+
+    def __init__(self, world: World, views: Views) -> None:
+        self._world = world
+        self._views = views
+        self.changed: Callable[[], None] = lambda: None
+
+    async def store(self, contact: PendingContact) -> None:
+        """Keep what a later link with this person needs; from now on such a link opens."""
+        await self._world.store.write(_store_pending, contact, self._world.clock.wall())
+        await self.reload(contact.person)
+        self.changed()
+
+    async def promote(self, person: bytes) -> None:
+        """The other side has it too: the person is a contact now. Does nothing for one that is."""
+        keys = self._world.keyring.contacts.get(person)
+        if keys is None or not keys.pending:
+            return
+        row = await self._world.store.write(_promote, person)
+        self._world.contacts[person] = row
+        keys.pending = False
+        self.changed()
+        self._world.hub.publish(ContactChanged(self._views.contact(person)))
+
+    async def reload(self, person: bytes) -> None:
+        """Read a person's keys again after a commit."""
+        keys = await self._world.store.read(_keys, self._world.own.person, person)
+        self._world.keyring.contacts[person] = keys
+
+    async def drop_old(self) -> None:
+        """Forget pairings that never completed."""
+        before = self._world.clock.wall() - PENDING_FOR
+        dropped = await self._world.store.write(contacts.drop_pending, before)
+        for person in dropped:
+            self._world.keyring.contacts.pop(person, None)
+        if dropped:
+            self.changed()
+
+
+def _keys(database: Database, own: bytes, person: bytes) -> ContactKeys:
+    row = contacts.get(database, person)
+    assert row is not None, "a contact that was just stored is there"
+    return contact_keys(database, own, row)
+
+
+def _store_pending(database: Database, contact: PendingContact, now: int) -> None:
+    """A new person becomes a pending contact; a known one gets the new keys beside the old."""
+    if contacts.get(database, contact.person) is None:
+        contacts.add(database, _new_row(contact, now))
+    for operation in contact.operations:
+        logs.add(database, contact.person, parse_operation(operation).id, operation)
+    terminals.replace(database, contact.person, terminal_rows(contact.state))
+    for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
+        shares.add(database, _share_row(contact, owner, share))
+
+
+def _new_row(contact: PendingContact, now: int) -> ContactRow:
+    return ContactRow(
+        person=contact.person,
+        name=contact.name,
+        petname="",
+        state=PENDING,
+        verified=False,
+        blocked=False,
+        held=False,
+        since=now,
+    )
+
+
+def _share_row(contact: PendingContact, owner: str, share: Share) -> ShareRow:
+    return ShareRow(contact.person, owner, share.number, share.share, list(share.heads), contact.root)
+
+
+def terminal_rows(state: PersonState) -> list[TerminalRow]:
+    """The terminals of a log's reduction as rows."""
+    return [
+        TerminalRow(
+            state.person,
+            terminal.id,
+            terminal.signing,
+            terminal.static,
+            terminal.id in state.live,
+            terminal.depth,
+        )
+        for terminal in (*state.live.values(), *state.removed.values())
+    ]
+
+
+def _promote(database: Database, person: bytes) -> ContactRow:
+    contacts.set_state(database, person, PAIRED)
+    row = contacts.get(database, person)
+    assert row is not None, "a contact that was just changed is there"
+    return row

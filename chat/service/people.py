@@ -1,0 +1,135 @@
+"""Contacts after pairing: rename, verify, block, remove, read.
+
+Rules: commit first, then memory, then links and announcements follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from protocol.entries import conversation_of_two
+from protocol.safety import safety_number
+
+from chat.delivery.states import READ
+from chat.interface import ContactChanged, ContactRemoved, UsageError
+from chat.service.exchange import Exchange
+from chat.service.outgoing import waiting
+from chat.service.views import Views
+from chat.service.world import World
+from chat.storage import contacts, entries, receipts
+from chat.storage.database import Database
+from protocol.limits import RECEIPT_IDS_MAX
+from protocol.messages import Receipt, Typing
+from protocol.person_log import is_name
+
+NO_CONTACT = "There is no such contact: look at the list of contacts."
+NO_NAME = "A name has 1 to 64 characters, none of them a control character, and no space at its ends."
+
+
+class People:
+    """The use cases about one contact. `changed`: links and announcements have to follow."""
+
+    def __init__(self, world: World, views: Views, exchange: Exchange) -> None:
+        self._world = world
+        self._views = views
+        self._exchange = exchange
+        self.changed: Callable[[], None] = lambda: None
+
+    def known(self, contact: str) -> bytes:
+        """The person id of a contact. Raises UsageError."""
+        try:
+            person = bytes.fromhex(contact)
+        except ValueError:
+            raise UsageError(NO_CONTACT) from None
+        if person not in self._world.contacts:
+            raise UsageError(NO_CONTACT)
+        return person
+
+    async def rename(self, person: bytes, name: str) -> None:
+        """Call a contact by another name here. Raises UsageError."""
+        if not is_name(name):
+            raise UsageError(NO_NAME)
+        await self._world.store.write(contacts.set_petname, person, name)
+        self._update(person, petname=name)
+
+    async def verify(self, person: bytes, on: bool) -> None:
+        """Remember whether the safety numbers were compared; what was held may go on."""
+        await self._world.store.write(_verify, person, on)
+        self._update(person, verified=on, held=False)
+        self._exchange.carry(person, await self._world.store.read(waiting, self._world, person))
+
+    def safety_number(self, person: bytes) -> str:
+        return safety_number(self._world.own.person, person)
+
+    async def block(self, person: bytes, on: bool) -> None:
+        """Block or unblock; the links of a blocked contact end and it gets no more answers."""
+        await self._world.store.write(contacts.set_blocked, person, on)
+        self._world.keyring.contacts[person].blocked = on
+        self._update(person, blocked=on)
+        if on:
+            await self._world.links.close(person, 0)
+        self.changed()
+
+    async def remove(self, person: bytes) -> None:
+        """Forget a contact, its keys and the history with it."""
+        name = self._views.name(person)
+        keys = self._world.keyring.contacts.pop(person)
+        await self._world.links.close(person, 0)
+        try:
+            await self._world.store.write(contacts.remove, person)
+        except BaseException:
+            self._world.keyring.contacts[person] = keys
+            raise
+        self._forget(person)
+        self.changed()
+        self._world.hub.publish(ContactRemoved(person.hex(), name))
+        await self._world.store.read(Database.scrub)
+
+    def _forget(self, person: bytes) -> None:
+        world = self._world
+        for memory in (
+            world.contacts,
+            world.unread,
+            world.typing,
+            world.keyring.found,
+            world.keyring.remembered,
+        ):
+            memory.pop(person, None)
+
+    def _update(self, person: bytes, **changed: object) -> None:
+        self._world.contacts[person] = replace(self._world.contacts[person], **changed)  # type: ignore[arg-type]
+        self.tell(person)
+
+    def tell(self, person: bytes) -> None:
+        self._world.hub.publish(ContactChanged(self._views.contact(person)))
+
+    async def mark_read(self, person: bytes, entry: bytes) -> None:
+        """This person has seen everything up to an entry; the contact is told if the setting allows."""
+        ids, unread = await self._world.store.write(_mark_read, self._world, person, entry)
+        if not ids:
+            return
+        self._world.unread[person] = unread
+        self.tell(person)
+        if self._world.settings.read_receipts:
+            for start in range(0, len(ids), RECEIPT_IDS_MAX):
+                self._exchange.say(person, Receipt(READ, ids[start : start + RECEIPT_IDS_MAX]))
+
+    def typing(self, person: bytes, on: bool) -> None:
+        """Tell the contact, if the setting allows."""
+        if self._world.settings.typing and not self._world.contacts[person].blocked:
+            self._exchange.say(person, Typing(conversation_of_two(self._world.own.person, person), on))
+
+
+def _verify(database: Database, person: bytes, on: bool) -> None:
+    contacts.set_verified(database, person, on)
+    contacts.set_held(database, person, False)
+
+
+def _mark_read(database: Database, world: World, person: bytes, entry: bytes) -> tuple[list[bytes], int]:
+    conversation = conversation_of_two(world.own.person, person)
+    row = entries.get(database, entry)
+    if row is None or row.conversation != conversation:
+        return [], world.unread.get(person, 0)
+    ids = receipts.mark_read(database, conversation, row.position, world.own.terminal, world.clock.wall())
+    return ids, receipts.unread(database, conversation)

@@ -1,0 +1,212 @@
+"""What contacts send: entries, receipts, heads, typing (SPEC §11).
+
+Rules: entries are checked, then committed together, then acknowledged in one receipt, the new ones and
+those already held; only what is new is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocol.entries import (
+    KIND_TEXT,
+    Facts,
+    ParsedEntry,
+    accept_entry,
+    conversation_of_two,
+    heads_hash,
+    parse_entry,
+    read_text,
+)
+
+from chat.delivery.heads import lacking
+from chat.delivery.states import READ, STORED
+from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
+from chat.network.link_set import LiveLink
+from chat.service.outgoing import held_heads
+from chat.service.pending import PendingContacts
+from chat.service.views import Views
+from chat.service.world import World
+from chat.storage import conversations, entries, receipts
+from chat.storage.database import Database
+from chat.storage.entries import EntryRow, NewEntry
+from protocol.errors import Unexpected, Untrusted
+from protocol.messages import Entry, Heads, HeadsHash, Message, Receipt, Typing
+
+
+class Receiving:
+    """The use case *receive*, for every kind of message in a conversation."""
+
+    def __init__(self, world: World, views: Views, pending: PendingContacts) -> None:
+        self._world = world
+        self._views = views
+        self._pending = pending
+
+    async def proved(self, link: LiveLink) -> None:
+        """A contact's link opened: a pairing whose last message was lost is complete."""
+        await self._pending.promote(link.person)
+
+    # Entries.
+
+    async def entries(self, link: LiveLink, messages: Sequence[Message]) -> Receipt:
+        """Store a group of entries; returns the receipt for all of them.
+
+        Raises ProtocolError for the first that does not belong, after storing those before it.
+        """
+        parsed: list[ParsedEntry] = []
+        try:
+            parsed.extend(self._checked(link, message) for message in messages)
+        finally:
+            if parsed:
+                await self._store(link, parsed)
+        return Receipt(STORED, [entry.id for entry in parsed])
+
+    def _checked(self, link: LiveLink, message: Message) -> ParsedEntry:
+        if not isinstance(message, Entry):
+            raise Unexpected("not an entry")
+        entry = parse_entry(message)
+        accept_entry(entry, self._facts(link))
+        return entry
+
+    def _facts(self, link: LiveLink) -> Facts:
+        contact = self._world.keyring.contacts.get(link.person)
+        if contact is None or contact.blocked:
+            raise Untrusted("no contact any more")
+        return Facts(
+            own_person=self._world.own.person,
+            own_terminals=set(self._world.keyring.own.live),
+            contact=link.person,
+            contact_terminals=set(contact.state.live),
+            carrier=link.person,
+            self_key=self._world.own.self_key,
+        )
+
+    async def _store(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
+        rows, unread = await self._world.store.write(_insert, self._world, link.person, parsed)
+        self._world.unread[link.person] = unread
+        self._stop_typing(link, rows)
+        for row in rows:
+            self._world.hub.publish(EntryAdded(self._views.entry(link.person, row)))
+
+    def _stop_typing(self, link: LiveLink, rows: Sequence[EntryRow]) -> None:
+        if rows and self._world.typing.pop(link.person, None) is not None:
+            self._world.hub.publish(ContactChanged(self._views.contact(link.person)))
+
+    # Receipts.
+
+    async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
+        """Record what the contact's terminal has stored or its person has read."""
+        terminal = self._terminal(link)
+        new = await self._world.store.write(_acknowledge, self._world, link.person, terminal, receipt)
+        state = EntryState.READ if receipt.kind == READ else EntryState.DELIVERED
+        for entry in receipt.ids:
+            if entry in link.carried:
+                link.carried[entry] = True
+        for entry in new:
+            self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), state))
+
+    def _terminal(self, link: LiveLink) -> bytes:
+        live = self._world.keyring.contacts[link.person].state.live
+        for terminal in live.values():
+            if terminal.static == link.terminal:
+                return terminal.id
+        raise Untrusted("the terminal was removed")
+
+    # Heads.
+
+    def _conversation(self, link: LiveLink, named: bytes) -> bytes:
+        conversation = conversation_of_two(self._world.own.person, link.person)
+        if named != conversation:
+            raise Untrusted("a conversation that the other side does not belong to")
+        return conversation
+
+    async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> Heads | None:
+        """This side's heads, where they differ from the other side's."""
+        conversation = self._conversation(link, message.conversation)
+        heads = await self._world.store.read(held_heads, conversation)
+        if heads_hash(conversation, heads) == message.hash:
+            return None
+        return Heads(conversation, heads)
+
+    async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
+        """Entries that the other side's heads do not cover."""
+        conversation = self._conversation(link, message.conversation)
+        return await self._world.store.read(_lacking, conversation, [head.id for head in message.heads])
+
+    # Typing.
+
+    def typing(self, link: LiveLink, message: Typing) -> None:
+        """Show for a while that the contact is typing."""
+        self._conversation(link, message.conversation)
+        before = link.person in self._world.typing
+        if message.on:
+            until = self._world.clock.monotonic() + self._world.config.typing_lasts
+            self._world.typing[link.person] = until
+        else:
+            self._world.typing.pop(link.person, None)
+        if before != message.on and link.person in self._world.contacts:
+            self._world.hub.publish(ContactChanged(self._views.contact(link.person)))
+
+    def forget_typing(self) -> None:
+        """Typing marks that were not renewed go away."""
+        now = self._world.clock.monotonic()
+        for person in [person for person, until in self._world.typing.items() if until <= now]:
+            del self._world.typing[person]
+            if person in self._world.contacts:
+                self._world.hub.publish(ContactChanged(self._views.contact(person)))
+
+
+def _insert(
+    database: Database, world: World, person: bytes, parsed: Sequence[ParsedEntry]
+) -> tuple[list[EntryRow], int]:
+    """Insert what is new; returns the new rows and the number of unread entries."""
+    conversation = conversation_of_two(world.own.person, person)
+    conversations.ensure(database, conversation, conversations.TWO, person)
+    new = [entry.id for entry in parsed if _insert_one(database, world, entry)]
+    rows = [row for entry in new if (row := entries.get(database, entry)) is not None]
+    return rows, receipts.unread(database, conversation)
+
+
+def _insert_one(database: Database, world: World, entry: ParsedEntry) -> bool:
+    text = read_text(entry.body).text if entry.header.kind == KIND_TEXT and not entry.deleted else ""
+    row = NewEntry(entry.id, entry.header_bytes, entry.header, entry.salt, entry.body, text)
+    return entries.insert(database, row, unread=entry.header.author != world.own.terminal)
+
+
+def _acknowledge(
+    database: Database, world: World, person: bytes, terminal: bytes, receipt: Receipt
+) -> list[bytes]:
+    """Record a receipt for one's own entries of this conversation; returns those that are news."""
+    conversation = conversation_of_two(world.own.person, person)
+    rows = (entries.get(database, entry) for entry in receipt.ids)
+    own = [
+        row.id
+        for row in rows
+        if row is not None and row.conversation == conversation and row.author == world.own.terminal
+    ]
+    known = receipts.of(database, own)
+    receipts.add(database, terminal, receipt.kind, own, world.clock.wall())
+    return [entry for entry in own if not _says_more(known.get(entry, []), terminal, receipt.kind)]
+
+
+def _says_more(rows: Sequence[receipts.ReceiptRow], terminal: bytes, kind: int) -> bool:
+    """Whether as much was known before: a *stored* after a *read* is no news."""
+    return any(row.terminal == terminal and row.kind >= kind for row in rows)
+
+
+class _Held:
+    """delivery.heads.Chain over the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        row = entries.get(self._database, entry)
+        return None if row is None else (row.sequence, row.previous)
+
+
+def _lacking(database: Database, conversation: bytes, theirs: Sequence[bytes]) -> list[bytes]:
+    mine = [head.id for head in held_heads(database, conversation)]
+    found = lacking(mine, theirs, _Held(database))
+    rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
+    return [row.id for row in sorted(rows, key=lambda row: row.position)]

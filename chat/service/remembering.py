@@ -1,0 +1,40 @@
+"""Where contacts were reached, for the next start: discovery takes a moment, a kept address does not.
+
+Rules: an address is a hint; the host is where a link came from, only the port is the contact's word.
+"""
+
+from __future__ import annotations
+
+from chat.network.link_set import LiveLink
+from chat.service.world import World
+from chat.storage import known_addresses
+from chat.storage.known_addresses import AddressRow
+
+KEPT = 8
+"""Addresses kept in memory a contact."""
+
+
+class Remembering:
+    """Keeps the addresses of contacts."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def hint(self, person: bytes, host: str, port: int) -> None:
+        """A contact was met here a moment ago."""
+        known = self._world.keyring.found.get(person, ())
+        self._world.keyring.found[person] = ((host, port), *known)
+
+    async def reached(self, link: LiveLink, port: int) -> None:
+        """A contact's terminal says on which port it listens: keep that beside the address of the link."""
+        place, terminal = (link.address, port), self._terminal(link)
+        kept = self._world.keyring.remembered.get(link.person, ())
+        if terminal is None or kept[:1] == (place,):
+            return
+        row = AddressRow(terminal, *place, self._world.clock.wall())
+        await self._world.store.write(known_addresses.add, row)
+        self._world.keyring.remembered[link.person] = tuple(dict.fromkeys((place, *kept)))[:KEPT]
+
+    def _terminal(self, link: LiveLink) -> bytes | None:
+        live = self._world.keyring.contacts[link.person].state.live.values()
+        return next((terminal.id for terminal in live if terminal.static == link.terminal), None)

@@ -1,0 +1,57 @@
+"""The database behind the event loop: one worker thread, one piece of work at a time.
+
+Rules: a piece of work takes the Database as its first argument and runs whole; `write` makes it one
+transaction, durable when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from chat.ports import Random
+from chat.storage.database import Database
+from chat.storage.vault import Vault
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Store:
+    """Runs work on the database off the event loop. Raises what the work raises (StorageFailure)."""
+
+    def __init__(self, database: Database, executor: Executor) -> None:
+        self._database = database
+        self._executor = executor
+
+    async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work(database, …)`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: work(self._database, *args, **kwargs))
+
+    async def write(
+        self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(database, …)` in one transaction; when this returns, it is on the disk."""
+
+        def transaction(database: Database) -> T:
+            with database.transaction():
+                return work(database, *args, **kwargs)
+
+        return await self.read(transaction)
+
+    async def change_passphrase(self, vault: Vault, old: str, new: str, random: Random) -> None:
+        """Wrap the database's key anew; takes as long as opening. Raises WrongPassphrase."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, lambda: vault.change_passphrase(old, new, random=random))
+
+    async def set_port(self, vault: Vault, port: int) -> None:
+        """Keep the profile's port in its header."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, vault.set_port, port)
+
+    async def close(self) -> None:
+        """Close the database after all work before; nothing may follow."""
+        await self.read(Database.close)

@@ -1,0 +1,127 @@
+"""From rows and memory to the frozen views that clients see.
+
+Rules: pure reading; names and texts stay as the peer wrote them, clients filter them for display.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from protocol.entries import KIND_TEXT, read_text
+
+from chat.delivery.states import state_of
+from chat.interface import ContactView, EntryView
+from chat.service.world import World
+from chat.storage import receipts
+from chat.storage.contacts import ContactRow
+from chat.storage.database import Database
+from chat.storage.entries import EntryRow
+from chat.storage.receipts import ReceiptRow
+
+DELETED = "deleted"
+UNSUPPORTED = "unsupported"
+TEXT = "text"
+
+
+def utc(milliseconds: int) -> datetime:
+    """A time of Unix milliseconds (below 2^48) as UTC; beyond the calendar, its last day."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def content(row: EntryRow) -> tuple[str, str]:
+    """(kind, text) of an entry for display; a kind of a later version is named as such."""
+    if row.deleted:
+        return DELETED, ""
+    if row.kind == KIND_TEXT:
+        return TEXT, read_text(row.body).text
+    return UNSUPPORTED, ""
+
+
+def with_receipts(
+    database: Database, rows: Sequence[EntryRow]
+) -> tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]:
+    """Entries and what is acknowledged of them, read together."""
+    return list(rows), receipts.of(database, [row.id for row in rows])
+
+
+class Views:
+    """Builds views of one engine."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def entries(
+        self, person: bytes, rows: Iterable[EntryRow], receipts_of: dict[bytes, list[ReceiptRow]]
+    ) -> tuple[EntryView, ...]:
+        return tuple(self.entry(person, row, receipts_of.get(row.id, ())) for row in rows)
+
+    def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
+        own = row.author == self._world.own.terminal
+        kind, text = content(row)
+        return EntryView(
+            id=row.id.hex(),
+            contact=person.hex(),
+            author=self._world.keyring.own.name if own else self.name(person),
+            own=own,
+            time=utc(row.time),
+            kind=kind,
+            text=text,
+            state=state_of(own, self._kinds(person, receipts_of), self.on_link(person, row.id)),
+        )
+
+    def _kinds(self, person: bytes, receipts_of: Iterable[ReceiptRow]) -> set[int]:
+        keys = self._world.keyring.contacts.get(person)
+        terminals = {*keys.state.live, *keys.state.removed} if keys is not None else set()
+        return {receipt.kind for receipt in receipts_of if receipt.terminal in terminals}
+
+    def on_link(self, person: bytes, entry: bytes) -> bool:
+        """Whether a living link has carried the entry."""
+        return any(entry in link.carried for link in self._world.links.all() if link.person == person)
+
+    def name(self, person: bytes) -> str:
+        contact = self._world.contacts.get(person)
+        return contact.shown if contact is not None else ""
+
+    def contacts(self) -> tuple[ContactView, ...]:
+        rows = sorted(self._world.contacts.values(), key=lambda row: (row.shown.casefold(), row.person))
+        labels = unique_labels(rows)
+        return tuple(self._contact(row, labels[row.person]) for row in rows)
+
+    def contact(self, person: bytes) -> ContactView:
+        """One contact's view. KeyError if it is none."""
+        row = self._world.contacts[person]
+        return self._contact(row, unique_labels(self._world.contacts.values())[person])
+
+    def _contact(self, row: ContactRow, label: str) -> ContactView:
+        world = self._world
+        return ContactView(
+            person=row.person.hex(),
+            name=row.shown,
+            label=label,
+            verified=row.verified,
+            present=world.links.is_present(row.person) and not row.blocked,
+            blocked=row.blocked,
+            typing=row.person in world.typing,
+            unread=world.unread.get(row.person, 0),
+            held=row.held,
+        )
+
+
+def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:
+    """A name for each contact that no other has: two of one name get a suffix from their ids."""
+    rows = list(rows)
+    digits = 0
+    labels = {row.person: row.shown for row in rows}
+    while len(set(labels.values())) < len(rows):
+        digits += 4
+        shared = Counter(row.shown for row in rows)
+        labels = {
+            row.person: f"{row.shown}~{row.person.hex()[:digits]}" if shared[row.shown] > 1 else row.shown
+            for row in rows
+        }
+    return labels

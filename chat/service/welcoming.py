@@ -1,0 +1,100 @@
+"""Those who begin a pairing with this terminal: visible strangers by words, joiners by invitation.
+
+Rules: an invitation is burned on the disk before anything is answered to whoever used it; afterwards only
+the same one-time static key may finish. One incoming attempt by words a visibility.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from protocol.invitation import format_invitation, make_invitation
+
+from chat.interface import InvitationUsed, InvitationView, UsageError
+from chat.network.addresses import format_address
+from chat.network.driver import Driver, Handler
+from chat.ports import Transport
+from chat.service.keyring import OpenInvitation
+from chat.service.pairing import PairingService
+from chat.service.world import World
+from chat.storage import invitations
+from chat.storage.database import Database
+from chat.storage.invitations import InvitationRow
+from protocol.events import HandshakeAuthenticated, LinkOpen
+from protocol.greeting import Pattern
+from protocol.limits import INVITATIONS_TRIED_MAX
+
+TOO_MANY = "Four invitations are open already: wait until one is used or has expired."
+
+
+class Welcoming:
+    """The use case *invite*, and the responder's side of pairing."""
+
+    def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
+        self._world = world
+        self._pairings = pairings
+        self._transport = transport
+        self.visibility_used: Callable[[], None] = lambda: None
+
+    async def invite(self) -> InvitationView:
+        """Make a one-time invitation. Raises UsageError when four are open."""
+        world = self._world
+        await self.drop_expired()
+        if (
+            sum(opened.burned_by is None for opened in world.keyring.invitations.values())
+            >= INVITATIONS_TRIED_MAX
+        ):
+            raise UsageError(TOO_MANY)
+        addresses = [format_address(host, world.port) for host in self._transport.addresses()]
+        now = world.clock.wall() // 1000
+        static = world.keyring.identity.static.public
+        made = make_invitation(world.own.person, static, now, addresses, (), world.random)
+        text = format_invitation(made)
+        row = InvitationRow(made.secret, made.check, made.expires, text, None)
+        await world.store.write(invitations.add, row)
+        world.keyring.invitations[made.secret] = OpenInvitation(made, text, None)
+        return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
+
+    async def drop_expired(self) -> None:
+        """Forget invitations whose time is over."""
+        now = self._world.clock.wall() // 1000
+        opened = self._world.keyring.invitations
+        expired = [secret for secret, item in opened.items() if item.invitation.expired(now)]
+        for secret in expired:
+            del opened[secret]
+        if expired:
+            await self._world.store.write(invitations.drop_expired, now)
+
+    async def burn(self, event: HandshakeAuthenticated) -> bool:
+        """Use an invitation up, durably; whether this static key may go on."""
+        opened = self._world.keyring.invitations.get(event.invitation)
+        if opened is None:
+            return False
+        may = await self._world.store.write(invitations.burn, event.invitation, event.static)
+        if may:
+            opened.burned_by = event.static
+        return may
+
+    async def opened(self, driver: Driver, opened: LinkOpen) -> Handler | None:
+        """A stranger's link is open: begin the pairing, or None to close it."""
+        if opened.pattern is Pattern.XX and not self._world.visibility.take():
+            return None
+        identity = await self._pairings.identity()
+        pairing = self._pairings.new("", incoming=True)
+        if opened.invitation is None:
+            pairing.failed = self.visibility_used
+            return await pairing.begin(driver, self._pairings.by_words(opened, identity))
+        secret = opened.invitation
+        pairing.completed = lambda person: self._used(secret, person)
+        return await pairing.begin(driver, self._pairings.as_inviter(opened, identity))
+
+    def _used(self, secret: bytes, person: bytes) -> None:
+        opened = self._world.keyring.invitations.pop(secret, None)
+        if opened is not None:
+            self._world.tasks.spawn(self._world.store.write(_remove, secret))
+            self._world.hub.publish(InvitationUsed(opened.text, person.hex()))
+
+
+def _remove(database: Database, secret: bytes) -> None:
+    invitations.remove(database, secret)
