@@ -1,0 +1,217 @@
+"""What goes through the profile's socket, for both of its ends.
+
+Rules: one JSON line a value; the calls and their types are read from `Messenger` itself, so that a call
+added there is offered here; the socket belongs to one user, and both ends check that the other is that user.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast, get_args, get_type_hints
+
+import msgspec
+
+from chat import interface
+from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
+
+VERSION: Final = 1
+"""Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
+
+REQUEST_BYTES_MAX: Final = 1 << 20
+"""One request: a text entry of 16,384 characters, each escaped to twelve bytes, with room."""
+
+LINE_BYTES_MAX: Final = 1 << 26
+"""One line from the engine: a page of the longest entries."""
+
+_NAME_BYTES_MAX: Final = 103
+"""Bytes of a socket's name: 107 on Linux, 103 on macOS."""
+
+NO_ENGINE: Final = "The engine of this profile does not answer: try again, or end it and start it anew."
+NO_SOCKET: Final = "The engine's socket cannot be made"
+STRANGER: Final = (
+    "The engine's socket belongs to another user of this machine: check who owns the profile folder."
+)
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first line, from the engine."""
+
+    version: int
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call by name; `arguments` is an object by parameter names."""
+
+    id: int
+    call: str
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Result(msgspec.Struct, frozen=True, tag="result"):
+    """What the call returned."""
+
+    id: int
+    value: msgspec.Raw
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """What the call raised: the class's name and its text."""
+
+    id: int
+    error: str
+    text: str
+
+
+class Happened(msgspec.Struct, frozen=True, tag="event"):
+    """An event, for a request named `events`."""
+
+    id: int
+    event: str
+    value: msgspec.Raw
+
+
+Line = Result | Failure | Happened
+
+
+def _arguments(name: str) -> type[msgspec.Struct]:
+    method = getattr(Messenger, name)
+    hints = get_type_hints(method)
+    fields: list[Any] = []
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        field = (parameter.name, hints[parameter.name])
+        optional = parameter.default is not parameter.empty
+        fields.append((*field, parameter.default) if optional else field)
+    return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+
+
+CALLS: Final = {
+    name: _arguments(name)
+    for name, method in vars(Messenger).items()
+    if inspect.iscoroutinefunction(method) and not name.startswith("_") and name != "close"
+}
+"""Every call of `Messenger` that has an answer, with its arguments' type. `close` ends the connection."""
+
+EVENTS: Final = "events"
+"""The request that opens a stream of events."""
+
+_EVENT_TYPES: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in get_args(Event)}
+_ERRORS: Final[dict[str, type[ParlourError]]] = {
+    name: value
+    for name, value in vars(interface).items()
+    if isinstance(value, type) and issubclass(value, ParlourError)
+}
+
+
+def encode(value: object) -> bytes:
+    """One line. JSON escapes every line break inside, so a line is a value."""
+    return msgspec.json.encode(value) + b"\n"
+
+
+def happened(request: int, event: Event) -> bytes:
+    """The line of an event."""
+    return encode(Happened(request, type(event).__name__, msgspec.Raw(msgspec.json.encode(event))))
+
+
+def event_of(line: Happened) -> Event:
+    """The event of a line. Raises msgspec.ValidationError."""
+    if line.event not in _EVENT_TYPES:
+        raise msgspec.ValidationError(f"no event is called {line.event}")
+    return cast(Event, msgspec.json.decode(line.value, type=_EVENT_TYPES[line.event]))
+
+
+def failure(request: int, error: ParlourError) -> bytes:
+    """The line of an error. A subclass that the interface does not name goes as the one that it does."""
+    named = next(kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
+    return encode(Failure(request, named.__name__, str(error)))
+
+
+def error_of(line: Failure) -> ParlourError:
+    """The error of a line."""
+    return _ERRORS.get(line.error, ParlourError)(line.text)
+
+
+def listen(path: Path) -> socket.socket:
+    """A bound socket of mode 0600, in the place of one that a dead engine left. Raises CannotCreate."""
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        _clear(path)
+        # Linux takes the mode of the file from the socket: at no moment is it open to others.
+        os.fchmod(server.fileno(), 0o600)
+        with _short(path) as name:
+            server.bind(name)
+        path.chmod(0o600)
+    except OSError as error:
+        server.close()
+        raise CannotCreate(
+            f"The engine's socket cannot be made ({error.strerror}): check the folder."
+        ) from error
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def connect(path: Path) -> socket.socket:
+    """A socket to the engine, not blocking. Raises Unreachable."""
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.settimeout(2.0)
+        with _short(path) as name:
+            client.connect(name)
+        client.setblocking(False)
+    except OSError as error:
+        client.close()
+        raise Unreachable(NO_ENGINE) from error
+    if not same_user(client):
+        client.close()
+        raise Unreachable(STRANGER)
+    return client
+
+
+def same_user(connection: socket.socket) -> bool:
+    """Whether the other end runs as this user; true where the platform does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _, user, _ = struct.unpack("3i", credentials)
+    return bool(user == os.geteuid())
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that nobody listens on; the profile's lock says that no engine does."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise CannotCreate(
+            "Something that is no socket stands where the engine's socket should be: move it away."
+        )
+    path.unlink()
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name of `path` that fits into a socket's address, however deep the profile lies."""
+    if len(os.fsencode(path)) <= _NAME_BYTES_MAX:
+        yield str(path)
+        return
+    if Path("/proc/self/fd").is_dir():
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{folder}/{path.name}"
+        finally:
+            os.close(folder)
+        return
+    relative = os.path.relpath(path)
+    if len(os.fsencode(relative)) > _NAME_BYTES_MAX:
+        raise CannotCreate("The profile's path is too long for a socket: name a folder with a shorter path.")
+    yield relative

@@ -1,0 +1,285 @@
+"""A `Messenger` that is another process: the client's end of the profile's socket.
+
+Rules: every call of the interface and nothing else; an engine that goes away ends calls with
+`Unreachable` and streams with `Closed`, so that no client waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from chat.control_wire import (
+    EVENTS,
+    LINE_BYTES_MAX,
+    NO_ENGINE,
+    VERSION,
+    Failure,
+    Happened,
+    Hello,
+    Line,
+    Request,
+    connect,
+    encode,
+    error_of,
+    event_of,
+)
+from chat.interface import (
+    BadData,
+    Closed,
+    ContactView,
+    DiagnosisView,
+    EntryView,
+    Event,
+    InvitationView,
+    NearbyView,
+    PairingView,
+    SelfView,
+    SettingsView,
+    Unreachable,
+    UsageError,
+)
+
+HELLO_WITHIN: Final = 3.0
+"""Seconds in which the engine says hello."""
+
+EVENTS_WAITING_MAX: Final = 65_536
+"""Events that this client may leave unread before its stream ends."""
+
+GONE: Final = "The engine of this profile has stopped: start Parlour again."
+BEHIND: Final = "This client did not keep up with the engine: start it again."
+OTHER_VERSION: Final = "The engine that runs on this profile is of another version: end it and start it anew."
+
+T = TypeVar("T")
+_LINES: Final[msgspec.json.Decoder[Line]] = msgspec.json.Decoder(Line)
+
+
+class RemoteMessenger:
+    """The engine behind the socket at `path`; made by `open`, ended by `close`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._numbers = count(1)
+        self._answers: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._streams: dict[int, _Stream] = {}
+        self._gone = False
+        self._receiver = asyncio.create_task(self._receive_all(), name="remote receiver")
+
+    @classmethod
+    async def open(cls, path: Path) -> RemoteMessenger:
+        """Connect and check the version. Raises Unreachable, BadData (another version)."""
+        connection = connect(path)
+        reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX)
+        try:
+            line = await asyncio.wait_for(reader.readline(), HELLO_WITHIN)
+            hello = msgspec.json.decode(line, type=Hello)
+        except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
+            writer.close()
+            raise Unreachable(NO_ENGINE) from error
+        if hello.version != VERSION:
+            writer.close()
+            raise BadData(OTHER_VERSION)
+        return cls(reader, writer)
+
+    async def me(self) -> SelfView:
+        return await self._call(SelfView, "me")
+
+    async def contacts(self) -> tuple[ContactView, ...]:
+        return await self._call(tuple[ContactView, ...], "contacts")
+
+    async def nearby(self) -> tuple[NearbyView, ...]:
+        return await self._call(tuple[NearbyView, ...], "nearby")
+
+    async def set_visible(self, on: bool) -> None:
+        await self._order("set_visible", on=on)
+
+    async def pair_nearby(self, instance: str) -> PairingView:
+        return await self._call(PairingView, "pair_nearby", instance=instance)
+
+    async def pair_address(self, host: str, port: int) -> PairingView:
+        return await self._call(PairingView, "pair_address", host=host, port=port)
+
+    async def invite(self) -> InvitationView:
+        return await self._call(InvitationView, "invite")
+
+    async def join(self, text: str) -> PairingView:
+        return await self._call(PairingView, "join", text=text)
+
+    async def answer_pairing(self, pairing: str, accept: bool) -> None:
+        await self._order("answer_pairing", pairing=pairing, accept=accept)
+
+    async def rename(self, contact: str, name: str) -> None:
+        await self._order("rename", contact=contact, name=name)
+
+    async def block(self, contact: str, on: bool) -> None:
+        await self._order("block", contact=contact, on=on)
+
+    async def remove(self, contact: str) -> None:
+        await self._order("remove", contact=contact)
+
+    async def safety_number(self, contact: str) -> str:
+        return await self._call(str, "safety_number", contact=contact)
+
+    async def set_verified(self, contact: str, on: bool) -> None:
+        await self._order("set_verified", contact=contact, on=on)
+
+    async def send(self, contact: str, text: str) -> EntryView:
+        return await self._call(EntryView, "send", contact=contact, text=text)
+
+    async def history(
+        self, contact: str, limit: int = 100, before: str | None = None
+    ) -> tuple[EntryView, ...]:
+        entries = tuple[EntryView, ...]
+        return await self._call(entries, "history", contact=contact, limit=limit, before=before)
+
+    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
+        entries = tuple[EntryView, ...]
+        return await self._call(entries, "search", words=words, contact=contact, limit=limit)
+
+    async def mark_read(self, contact: str, entry: str) -> None:
+        await self._order("mark_read", contact=contact, entry=entry)
+
+    async def typing(self, contact: str, on: bool) -> None:
+        await self._order("typing", contact=contact, on=on)
+
+    async def settings(self) -> SettingsView:
+        return await self._call(SettingsView, "settings")
+
+    async def change_settings(self, settings: SettingsView) -> None:
+        await self._order("change_settings", settings=settings)
+
+    async def change_passphrase(self, old: str, new: str) -> None:
+        await self._order("change_passphrase", old=old, new=new)
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        return await self._call(tuple[DiagnosisView, ...], "diagnose")
+
+    def events(self) -> AsyncIterator[Event]:
+        stream = _Stream()
+        if self._gone:
+            stream.end(GONE)
+            return stream
+        number = next(self._numbers)
+        self._streams[number] = stream
+        self._writer.write(encode(Request(number, EVENTS)))
+        return stream
+
+    async def lock(self) -> None:
+        """Lock the engine. That it goes away before it has answered is what was asked for."""
+        try:
+            await self._order("lock")
+        except Unreachable:
+            if not self._gone:
+                raise
+
+    async def close(self) -> None:
+        """Leave; the engine goes on."""
+        self._receiver.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._receiver
+        self._leave(GONE)
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def _order(self, name: str, /, **arguments: object) -> None:
+        await self._ask(name, arguments)
+
+    async def _call(self, returns: type[T], name: str, /, **arguments: object) -> T:
+        return msgspec.json.decode(await self._ask(name, arguments), type=returns)
+
+    async def _ask(self, name: str, arguments: dict[str, object]) -> msgspec.Raw:
+        if self._gone:
+            raise Unreachable(GONE)
+        number = next(self._numbers)
+        line = _request(number, name, arguments)
+        answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        try:
+            self._writer.write(line)
+            return await answer
+        finally:
+            del self._answers[number]
+
+    async def _receive_all(self) -> None:
+        reason = GONE
+        try:
+            while line := await self._reader.readline():
+                self._take(_LINES.decode(line))
+        except (ConnectionError, ValueError, msgspec.DecodeError):
+            reason = NO_ENGINE
+        except _Behind:
+            reason = BEHIND
+        self._leave(reason)
+
+    def _take(self, line: Line) -> None:
+        if isinstance(line, Happened):
+            if line.id in self._streams:
+                self._streams[line.id].put(event_of(line))
+            return
+        answer = self._answers.get(line.id)
+        if answer is None or answer.done():
+            return
+        if isinstance(line, Failure):
+            answer.set_exception(error_of(line))
+        else:
+            answer.set_result(line.value)
+
+    def _leave(self, reason: str) -> None:
+        self._gone = True
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(Unreachable(reason))
+        for stream in self._streams.values():
+            stream.end(reason)
+        self._streams.clear()
+        self._writer.close()
+
+
+class _Behind(Exception):
+    """A stream that nobody reads has grown to its bound."""
+
+
+class _Stream:
+    """Events of one `events()`; ends after `Closed`, which the engine sends or its end stands for."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._closed = False
+        self._ended = False
+
+    def put(self, event: Event) -> None:
+        if self._closed:
+            return
+        if self._queue.qsize() >= EVENTS_WAITING_MAX:
+            raise _Behind
+        self._closed = isinstance(event, Closed)
+        self._queue.put_nowait(event)
+
+    def end(self, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            self._queue.put_nowait(Closed(reason))
+
+    def __aiter__(self) -> _Stream:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._ended:
+            raise StopAsyncIteration
+        event = await self._queue.get()
+        self._ended = isinstance(event, Closed)
+        return event
+
+
+def _request(number: int, name: str, arguments: dict[str, object]) -> bytes:
+    try:
+        return encode(Request(number, name, msgspec.Raw(msgspec.json.encode(arguments))))
+    except UnicodeEncodeError as error:
+        raise UsageError("The text is not valid Unicode: correct it and try again.") from error

@@ -1,0 +1,194 @@
+"""What every `Messenger` does alike: the fake, the engine, and either of them behind the socket.
+
+Rules: a subclass gives a `subject`: a messenger with one contact who is there; nothing here knows
+what is behind it. Waiting is for events, never for time; `PATIENCE` only turns a hang into a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC
+
+import pytest
+
+from chat.interface import (
+    BadData,
+    Closed,
+    ContactChanged,
+    ContactRemoved,
+    ContactView,
+    EntryAdded,
+    EntryChanged,
+    EntryState,
+    Event,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    SettingsView,
+    UsageError,
+    VisibilityChanged,
+)
+
+PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A messenger under test, the person id of its one contact, who is there, and its passphrase."""
+
+    messenger: Messenger
+    friend: str
+    passphrase: str
+
+
+async def until(events: AsyncIterator[Event], wanted: Callable[[Event], bool]) -> Event:
+    """The first event that is wanted."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            if wanted(event):
+                return event
+    raise AssertionError("the events ended before the one that the test waits for")
+
+
+async def contact(subject: Subject) -> ContactView:
+    """The view of the subject's contact."""
+    held = {view.person: view for view in await subject.messenger.contacts()}
+    return held[subject.friend]
+
+
+class MessengerContract:
+    """The tests. A subclass adds the fixture `subject`."""
+
+    async def test_says_who_one_is(self, subject: Subject) -> None:
+        me = await subject.messenger.me()
+        assert len(bytes.fromhex(me.person)) == len(bytes.fromhex(me.terminal)) == 32
+        assert 0 < me.port < 65536
+        assert me.addresses
+
+    async def test_visibility_is_changed_and_announced(self, subject: Subject) -> None:
+        events = subject.messenger.events()
+        await subject.messenger.set_visible(True)
+        await until(events, lambda event: event == VisibilityChanged(True))
+        assert (await subject.messenger.me()).visible
+        await subject.messenger.set_visible(False)
+        await until(events, lambda event: event == VisibilityChanged(False))
+        assert not (await subject.messenger.me()).visible
+
+    async def test_an_invitation_has_text_and_a_time_in_utc(self, subject: Subject) -> None:
+        first, second = await subject.messenger.invite(), await subject.messenger.invite()
+        assert first.text != second.text
+        assert first.expires.utcoffset() == UTC.utcoffset(None)
+
+    async def test_a_damaged_invitation_is_bad_data(self, subject: Subject) -> None:
+        with pytest.raises(BadData):
+            await subject.messenger.join("this is no invitation")
+
+    async def test_an_address_outside_is_refused(self, subject: Subject) -> None:
+        with pytest.raises(UsageError):
+            await subject.messenger.pair_address("198.51.100.7", 4747)
+
+    async def test_a_pairing_that_is_not_there_cannot_be_answered(self, subject: Subject) -> None:
+        with pytest.raises(ParlourError):
+            await subject.messenger.answer_pairing("none", True)
+
+    async def test_a_contact_is_renamed_here(self, subject: Subject) -> None:
+        events = subject.messenger.events()
+        await subject.messenger.rename(subject.friend, "Gärtner 花")
+        assert (await contact(subject)).label == "Gärtner 花"
+        await until(
+            events, lambda event: isinstance(event, ContactChanged) and event.contact.name == "Gärtner 花"
+        )
+        with pytest.raises(UsageError):
+            await subject.messenger.rename(subject.friend, "  ")
+
+    async def test_a_contact_is_blocked_and_unblocked(self, subject: Subject) -> None:
+        await subject.messenger.block(subject.friend, True)
+        assert (await contact(subject)).blocked
+        await subject.messenger.block(subject.friend, False)
+        assert not (await contact(subject)).blocked
+
+    async def test_the_safety_number_has_sixty_digits_and_the_mark_stays(self, subject: Subject) -> None:
+        number = await subject.messenger.safety_number(subject.friend)
+        groups = number.split()
+        assert [len(group) for group in groups] == [5] * 12
+        assert number.replace(" ", "").isdigit()
+        await subject.messenger.set_verified(subject.friend, True)
+        assert (await contact(subject)).verified
+        await subject.messenger.set_verified(subject.friend, False)
+        assert not (await contact(subject)).verified
+
+    async def test_an_entry_is_announced_once_and_delivered(self, subject: Subject) -> None:
+        events = subject.messenger.events()
+        sent = await subject.messenger.send(subject.friend, "Grüße\nin two lines 🙂")
+        assert sent.own
+        assert sent.contact == subject.friend
+        assert sent.text == "Grüße\nin two lines 🙂"
+        added: list[str] = []
+
+        def delivered(event: Event) -> bool:
+            if isinstance(event, EntryAdded):
+                added.append(event.entry.id)
+            return isinstance(event, EntryChanged) and event.state is EntryState.DELIVERED
+
+        await until(events, delivered)
+        assert added == [sent.id]
+        assert (await subject.messenger.history(subject.friend))[-1].state is EntryState.DELIVERED
+
+    async def test_history_pages_from_the_end(self, subject: Subject) -> None:
+        sent = [(await subject.messenger.send(subject.friend, f"number {n}")).id for n in range(5)]
+        newest = await subject.messenger.history(subject.friend, limit=2)
+        assert [entry.id for entry in newest] == sent[3:]
+        earlier = await subject.messenger.history(subject.friend, limit=2, before=sent[3])
+        assert [entry.id for entry in earlier] == sent[1:3]
+        with pytest.raises(ParlourError):
+            await subject.messenger.history(subject.friend, before="none")
+
+    async def test_search_finds_all_words_in_one_conversation_and_in_all(self, subject: Subject) -> None:
+        sent = await subject.messenger.send(subject.friend, "the harbour at noon")
+        await subject.messenger.send(subject.friend, "the harbour at dusk")
+        for where in (subject.friend, None):
+            found = await subject.messenger.search("harbour noon", where)
+            assert [entry.id for entry in found] == [sent.id]
+        assert await subject.messenger.search("nowhere") == ()
+
+    async def test_what_cannot_be_sent_is_a_usage_error(self, subject: Subject) -> None:
+        for text in ("", " \n", "x" * 16_385):
+            with pytest.raises(UsageError):
+                await subject.messenger.send(subject.friend, text)
+        with pytest.raises(UsageError):
+            await subject.messenger.send("00" * 32, "to nobody")
+        assert await subject.messenger.history(subject.friend) == ()
+
+    async def test_settings_are_kept(self, subject: Subject) -> None:
+        await subject.messenger.change_settings(SettingsView(read_receipts=False, typing=True))
+        assert await subject.messenger.settings() == SettingsView(read_receipts=False, typing=True)
+
+    async def test_a_passphrase_is_changed_only_with_the_old_one(self, subject: Subject) -> None:
+        with pytest.raises(NotPermitted):
+            await subject.messenger.change_passphrase("not " + subject.passphrase, "another one")
+        await subject.messenger.change_passphrase(subject.passphrase, "another one")
+        with pytest.raises(NotPermitted):
+            await subject.messenger.change_passphrase(subject.passphrase, "a third")
+
+    async def test_a_removed_contact_is_gone(self, subject: Subject) -> None:
+        events = subject.messenger.events()
+        await subject.messenger.send(subject.friend, "before")
+        await subject.messenger.remove(subject.friend)
+        await until(events, lambda event: isinstance(event, ContactRemoved))
+        assert await subject.messenger.contacts() == ()
+        assert await subject.messenger.search("before") == ()
+        with pytest.raises(UsageError):
+            await subject.messenger.send(subject.friend, "after")
+
+    async def test_every_stream_ends_with_closed(self, subject: Subject) -> None:
+        first, second = subject.messenger.events(), subject.messenger.events()
+        await subject.messenger.me()
+        await subject.messenger.lock()
+        for events in (first, second):
+            await until(events, lambda event: isinstance(event, Closed))
+            with pytest.raises(StopAsyncIteration):
+                await anext(events)
+        with pytest.raises(ParlourError):
+            await subject.messenger.contacts()
