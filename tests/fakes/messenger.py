@@ -129,7 +129,7 @@ class FakeMessenger(Others):
 
     async def set_verified(self, contact: str, on: bool) -> None:
         self._enter("set_verified", contact, on)
-        self._set_contact(replace(self._contact(contact), verified=on))
+        self._set_contact(replace(self._contact(contact), verified=on, held=False))
 
     async def send(self, contact: str, text: str) -> EntryView:
         self._enter("send", contact, text)

@@ -155,6 +155,7 @@ class Others:
         present: bool | None = None,
         typing: bool | None = None,
         verified: bool | None = None,
+        held: bool | None = None,
     ) -> ContactView:
         """A contact comes, goes, types or stops typing; what was waiting is delivered to who comes."""
         view = self._contacts[person]
@@ -163,6 +164,7 @@ class Others:
             present=view.present if present is None else present,
             typing=view.typing if typing is None else typing,
             verified=view.verified if verified is None else verified,
+            held=view.held if held is None else held,
         )
         self._set_contact(view)
         if present and self.prompt:

@@ -1,0 +1,35 @@
+"""The terminal interface: one of the two clients of `chat.interface`.
+
+Rules: it is handed a `Door` and knows nothing else of the engine; importing this package loads no
+Textual; what could copy the screen to a file or a socket is off before Textual is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chat.interface import Door
+
+# Textual reads these once, when it is imported: they write what is on the screen to files or sockets.
+LEAKS = (
+    "TEXTUAL",
+    "TEXTUAL_DEBUG",
+    "TEXTUAL_LOG",
+    "TEXTUAL_SCREENSHOT",
+    "TEXTUAL_SCREENSHOT_LOCATION",
+    "TEXTUAL_SCREENSHOT_FILENAME",
+    "TEXTUAL_PRESS",
+    "TEXTUAL_DEVTOOLS_HOST",
+    "TEXTUAL_DEVTOOLS_PORT",
+)
+
+
+def run(door: Door) -> None:
+    """Open the interface on the profile behind `door`; returns when the person has closed it."""
+    for name in LEAKS:
+        os.environ.pop(name, None)
+    from tui.app import ParlourApp  # not before the variables are gone
+
+    ParlourApp(door).run()

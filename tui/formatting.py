@@ -1,0 +1,211 @@
+"""From views to words on the screen: peer text made safe, times, marks, addresses. Pure functions.
+
+Rules: nothing here knows Textual or reads a clock; whatever another person wrote (names, entries,
+problems that quote them) passes through `safe` or `safe_line` before it is drawn, wherever it is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, datetime, tzinfo
+
+from rich.cells import cell_len
+
+from chat.interface import EntryState
+
+NAME_CELLS = 24
+MARKS_IN_A_ROW = 4
+DEFAULT_PORT = 4747
+TEXT_LIMIT = 16_384
+COUNTER_FROM = 15_000
+
+_ZWJ = "\u200d"
+_BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+_DROPPED = frozenset(("Cc", "Cf", "Cs", "Me"))
+_REPLACED = frozenset(("Cn", "Co"))
+_MARKS = frozenset(("Mn", "Mc"))
+_BLANKS = frozenset(("Zs", "Cc"))
+_SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF), (0x180B, 0x180F))
+_SKIN_TONES = (0x1F3FB, 0x1F3FF)
+# Fillers are letters by their category and blank on the screen: a name made of them would be invisible.
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Latin, kana, ideographs, Hangul, full-width forms: nothing in them needs a second look.
+_PLAIN = re.compile(
+    "[\n -~\u00a1-\u00ac\u00ae-\u02ff\u3001-\u3029\u3041-\u3096\u30a0-\u30ff"
+    "\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]*"
+)
+
+STATE_MARKS = {
+    EntryState.QUEUED: "… queued",
+    EntryState.SENT: "✓ sent",
+    EntryState.DELIVERED: "✓✓ delivered",
+    EntryState.READ: "✓✓ read",
+    EntryState.RECEIVED: "",
+}
+
+
+def safe(text: str) -> str:
+    """Peer text of many lines, with only characters that stay in their cells (SECURITY cases 14, 79).
+
+    Removes controls, ESC, bidi and zero-width characters, variation selectors, skin tones and what a
+    ZWJ glues on; limits combining chains; unassigned and private characters become U+FFFD.
+    """
+    text = _BREAKS.sub("\n", text).replace("\t", "    ")
+    if _PLAIN.fullmatch(text):
+        return text
+    return _without_chains(_without_joins(text))
+
+
+def safe_line(text: str) -> str:
+    """Peer text on one line: every run of blanks and breaks is one space."""
+    return " ".join(safe(text).split())
+
+
+def safe_name(name: str, cells: int = NAME_CELLS) -> str:
+    """A name of at most `cells` columns; what shows nothing at all is said to be nameless."""
+    return shorten(safe_line(name), cells) or "(no name)"
+
+
+def shorten(text: str, cells: int) -> str:
+    """Safe text cut to `cells` columns, with an ellipsis where something is missing."""
+    if widest(text) <= cells:
+        return text
+    kept, used = "", 0
+    for character in text:
+        used += widest(character)
+        if used > cells - 1:
+            break
+        kept += character
+    return kept.rstrip() + "…" if cells > 0 else ""
+
+
+def widest(text: str) -> int:
+    """The most columns that any terminal gives to safe text.
+
+    Terminals disagree on spacing marks (0 or 1) and on a few symbols (1 or 2); the table that Textual
+    draws by takes the smaller figure.
+    """
+    if text.isascii():
+        return len(text)
+    return cell_len(text) + sum(map(_doubtful, text))
+
+
+def _doubtful(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category == "Mc" or (category in ("So", "No") and cell_len(character) == 1)
+
+
+def _without_joins(text: str) -> str:
+    kept: list[str] = []
+    joined = False
+    for character in text:
+        if character == _ZWJ:
+            joined = True
+            continue
+        if not (joined and _is_pictograph(character)):
+            kept.append(character)
+        joined = joined and _is_selector(character)
+    return "".join(kept)
+
+
+def _is_pictograph(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "LMNZ"
+
+
+def _without_chains(text: str) -> str:
+    kept: list[str] = []
+    chain, base = 0, False
+    for character in text:
+        shown = _shown(character)
+        if not shown:
+            continue
+        if unicodedata.category(character) in _MARKS:
+            chain += 1
+            if not base or chain > MARKS_IN_A_ROW:
+                continue
+        else:
+            chain, base = 0, unicodedata.category(character) not in _BLANKS
+        kept.append(shown)
+    return "".join(kept)
+
+
+def _shown(character: str) -> str:
+    if character == "\n":
+        return character
+    category = unicodedata.category(character)
+    if category in _DROPPED or character in _FILLERS or _is_selector(character) or _is_skin_tone(character):
+        return ""
+    if category == "Zs":
+        return " "
+    return "\ufffd" if category in _REPLACED else character
+
+
+def _is_selector(character: str) -> bool:
+    return any(low <= ord(character) <= high for low, high in _SELECTORS)
+
+
+def _is_skin_tone(character: str) -> bool:
+    return _SKIN_TONES[0] <= ord(character) <= _SKIN_TONES[1]
+
+
+def clock_time(moment: datetime, zone: tzinfo | None = None) -> str:
+    """Hours and minutes in the zone, the machine's own where none is given."""
+    return f"{moment.astimezone(zone):%H:%M}"
+
+
+def day_of(moment: datetime, zone: tzinfo | None = None) -> date:
+    """The day on which a moment falls in the zone."""
+    return moment.astimezone(zone).date()
+
+
+def day_title(day: date, today: date) -> str:
+    """The words of a day separator."""
+    days = (today - day).days
+    if days in (0, 1):
+        return "Today" if days == 0 else "Yesterday"
+    return f"{day:%A}, {day.day} {day:%B} {day.year}"
+
+
+def state_mark(state: EntryState) -> str:
+    """The delivery mark of one's own entry; empty for a contact's."""
+    return STATE_MARKS[state]
+
+
+def counter(length: int) -> str:
+    """What the composer says of its length; empty while the limit is far."""
+    if length < COUNTER_FROM:
+        return ""
+    if length > TEXT_LIMIT:
+        return f"{length - TEXT_LIMIT:,} characters too many"
+    return f"{length:,} of {TEXT_LIMIT:,} characters"
+
+
+def strength(passphrase: str) -> str:
+    """A hint on a new passphrase; counts, because no dictionary is at hand."""
+    if not passphrase:
+        return ""
+    words, distinct = len(passphrase.split()), len(set(passphrase))
+    if len(passphrase) < 8 or distinct < 5:
+        return "Short: it can be guessed."
+    if words >= 5 or (len(passphrase) >= 20 and distinct >= 10):
+        return "Strong."
+    if words >= 4 or (len(passphrase) >= 12 and distinct >= 8):
+        return "Good. Five unrelated words are better still."
+    return "Fair. Four or five unrelated words are better."
+
+
+def parse_address(text: str) -> tuple[str, int] | None:
+    """HOST:PORT, [IPV6]:PORT or a bare host, which means port 4747; None when it is none of these."""
+    text = text.strip()
+    if text.count(":") > 1 and not text.startswith("["):
+        host, port = text, str(DEFAULT_PORT)
+    elif text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":") or str(DEFAULT_PORT)
+    else:
+        host, _, port = text.partition(":")
+        port = port or str(DEFAULT_PORT)
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        return None
+    return host, int(port)

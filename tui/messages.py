@@ -1,0 +1,183 @@
+"""Every Textual message of the interface, as dataclasses.
+
+Rules: facts are named in the past tense, requests in the imperative; a message carries frozen views or
+plain values, never an engine object; those that come in bursts let a newer one take their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from chat.interface import (
+    ContactView,
+    EntryState,
+    EntryView,
+    Messenger,
+    NearbyView,
+    PairingView,
+)
+
+# What the engine said, through the bridge.
+
+
+@dataclass
+class EngineListened(Message):
+    """The engine listens at these addresses."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass
+class EntryStored(Message):
+    """An entry was committed."""
+
+    entry: EntryView
+
+
+@dataclass
+class EntryMoved(Message):
+    """One's own entry came to another state."""
+
+    contact: str
+    entry: str
+    state: EntryState
+
+
+@dataclass
+class ContactMoved(Message):
+    """A contact is not as it was."""
+
+    contact: ContactView
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ContactMoved) and message.contact.person == self.contact.person
+
+
+@dataclass
+class ContactForgotten(Message):
+    """A contact was removed."""
+
+    person: str
+    name: str
+
+
+@dataclass
+class IdentityMoved(Message):
+    """A contact's person log changed."""
+
+    person: str
+    name: str
+    cause: str
+
+
+@dataclass
+class StrangersMoved(Message):
+    """Other people are visible nearby."""
+
+    nearby: tuple[NearbyView, ...]
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, StrangersMoved)
+
+
+@dataclass
+class PairingMoved(Message):
+    """A pairing came to another stage."""
+
+    pairing: PairingView
+
+
+@dataclass
+class InvitationSpent(Message):
+    """An invitation was used."""
+
+    text: str
+    contact: str
+
+
+@dataclass
+class VisibilityMoved(Message):
+    """This terminal began or stopped to be visible."""
+
+    visible: bool
+
+
+@dataclass
+class EngineSaid(Message):
+    """The engine has a line for the person."""
+
+    text: str
+
+
+@dataclass
+class EngineClosed(Message):
+    """The engine is gone."""
+
+    reason: str
+
+
+# What screens and widgets say to each other.
+
+
+@dataclass
+class Opened(Message):
+    """The door gave a messenger."""
+
+    messenger: Messenger
+
+
+@dataclass
+class CallFailed(Message):
+    """A call to the engine was refused; `text` is one safe line."""
+
+    text: str
+
+
+@dataclass
+class OpenConversation(Message):
+    """Show the conversation with this contact."""
+
+    person: str
+
+
+@dataclass
+class PairWith(Message):
+    """Begin to pair with this stranger."""
+
+    instance: str
+    name: str
+
+
+@dataclass
+class SendText(Message):
+    """Send what was written."""
+
+    text: str
+
+
+@dataclass
+class DraftChanged(Message):
+    """The text in the composer is another."""
+
+    text: str
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, DraftChanged)
+
+
+@dataclass
+class ReachedOldest(Message):
+    """The reader is near the oldest entry that is held."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ReachedOldest)
+
+
+@dataclass
+class ViewMoved(Message):
+    """Other entries are in sight."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ViewMoved)

@@ -1,0 +1,189 @@
+"""The list on the left: contacts, and the strangers who are visible nearby.
+
+Rules: drawn row by row, so that names never meet markup; the cursor stays on a person, not on a row, so
+that a list that changes under the finger cannot make Enter mean somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from chat.interface import ContactView, NearbyView
+from tui.formatting import safe_name, shorten
+from tui.messages import OpenConversation, PairWith
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: `key` is what can be chosen in it, None for headings and blanks."""
+
+    key: str | None
+    pieces: tuple[tuple[str, str], ...]
+    right: str = ""
+
+
+class People(ScrollView, can_focus=True):
+    """Contacts and nearby strangers, with one cursor over both."""
+
+    COMPONENT_CLASSES = {
+        "people--heading",
+        "people--name",
+        "people--current",
+        "people--quiet",
+        "people--present",
+        "people--stranger",
+        "people--unread",
+        "people--alert",
+        "people--cursor",
+    }
+
+    BINDINGS = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("home", "move(-100000)", "First", show=False),
+        Binding("end", "move(100000)", "Last", show=False),
+        Binding("enter,space", "choose", "Choose", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="people")
+        self._contacts: dict[str, ContactView] = {}
+        self._nearby: dict[str, NearbyView] = {}
+        self._lines: list[Line] = []
+        self._current: str | None = None
+        self.cursor: str | None = None
+        self.tooltip = None
+
+    def show(
+        self, contacts: Sequence[ContactView], nearby: Sequence[NearbyView], current: str | None
+    ) -> None:
+        """Show these people; `current` is the contact whose conversation is open."""
+        self._contacts = {view.person: view for view in contacts}
+        self._nearby = {view.instance: view for view in nearby}
+        self._current = current
+        self._lines = self._build()
+        self._keep_cursor()
+        self.virtual_size = Size(self.size.width, len(self._lines))
+        self.refresh()
+
+    def point_at(self, key: str) -> None:
+        """Put the cursor on a person."""
+        if key in self._keys():
+            self.cursor = key
+            self._show_cursor()
+
+    def render_line(self, y: int) -> Strip:
+        at = y + self.scroll_offset.y
+        width = self.size.width
+        if at >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        line = self._lines[at]
+        ground = self.rich_style
+        if line.key is not None and line.key == self.cursor and self.has_focus:
+            ground += self.get_component_rich_style("people--cursor", partial=True)
+        return _strip(self, line, width, ground)
+
+    def action_move(self, by: int) -> None:
+        keys = self._keys()
+        if keys:
+            at = keys.index(self.cursor) if self.cursor in keys else 0
+            self.cursor = keys[max(0, min(len(keys) - 1, at + by))]
+            self._show_cursor()
+
+    def action_choose(self) -> None:
+        if self.cursor in self._contacts:
+            self.post_message(OpenConversation(self.cursor))
+        elif self.cursor in self._nearby:
+            stranger = self._nearby[self.cursor]
+            self.post_message(PairWith(stranger.instance, stranger.name))
+
+    def on_click(self, event: events.Click) -> None:
+        at = event.y + self.scroll_offset.y
+        if at < len(self._lines) and (key := self._lines[at].key) is not None:
+            self.cursor = key
+            self.refresh()
+            self.action_choose()
+
+    def on_resize(self) -> None:
+        self._lines = self._build()
+        self.refresh()
+
+    def _build(self) -> list[Line]:
+        heading = ("people--heading", "Contacts")
+        lines = [Line(None, (("", " "), heading))] if self._contacts else []
+        lines += [self._contact(view) for view in self._contacts.values()]
+        if self._contacts:
+            lines.append(Line(None, ()))
+        lines.append(Line(None, (("", " "), ("people--heading", "Nearby"))))
+        lines += [self._stranger(view) for view in self._nearby.values()]
+        if not self._nearby:
+            lines.append(Line(None, (("people--quiet", " nobody in sight"),)))
+        return lines
+
+    def _contact(self, view: ContactView) -> Line:
+        right, name_style = "", "people--name"
+        dot = ("people--present", " ● ") if view.present else ("people--quiet", " ○ ")
+        if view.blocked:
+            dot, name_style = ("people--alert", " ⊘ "), "people--quiet"
+        elif view.unread:
+            right = str(view.unread) if view.unread < 1000 else "999+"
+        name = _label(view, self.size.width - 5 - len(right) - 2 * view.verified)
+        pieces = [dot, (name_style, name)]
+        if view.person == self._current:
+            pieces = [dot, ("people--current", name)]
+        if view.verified:
+            pieces.append(("people--present", " ✓"))
+        if view.held:
+            pieces.append(("people--alert", " !"))
+        if view.typing and not view.blocked:
+            pieces.append(("people--quiet", " …"))
+        return Line(view.person, tuple(pieces), right)
+
+    def _stranger(self, view: NearbyView) -> Line:
+        name = safe_name(view.name, max(4, self.size.width - 4))
+        return Line(view.instance, (("people--stranger", " + "), ("people--name", name)))
+
+    def _keys(self) -> list[str]:
+        return [line.key for line in self._lines if line.key is not None]
+
+    def _keep_cursor(self) -> None:
+        keys = self._keys()
+        if self.cursor not in keys:
+            self.cursor = self._current if self._current in keys else (keys[0] if keys else None)
+
+    def _show_cursor(self) -> None:
+        rows = [at for at, line in enumerate(self._lines) if line.key == self.cursor]
+        if rows:
+            self.scroll_to_region(Region(0, rows[0], 1, 1), animate=False)
+        self.refresh()
+
+
+def _label(view: ContactView, cells: int) -> str:
+    """The contact's label; of a long one the suffix that tells two of one name apart stays."""
+    suffix = view.label[len(view.name) :] if view.label.startswith(view.name) else ""
+    return shorten(safe_name(view.name, max(4, cells - len(suffix))), cells) + safe_name(suffix) * bool(suffix)
+
+
+def _strip(widget: ScrollView, line: Line, width: int, ground: Style) -> Strip:
+    """The cells of a row, exactly as wide as the widget."""
+    segments, used = [], 0
+    for name, text in line.pieces:
+        style = widget.get_component_rich_style(name, partial=True) if name else Style()
+        segments.append(Segment(text, ground + style))
+        used += cell_len(text)
+    right = f" {line.right} " if line.right else ""
+    segments.append(Segment(" " * max(0, width - used - len(right)), ground))
+    if right:
+        unread = widget.get_component_rich_style("people--unread", partial=True)
+        segments.append(Segment(right, ground + unread))
+    return Strip(segments).adjust_cell_length(width, ground)
