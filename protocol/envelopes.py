@@ -219,4 +219,3 @@ class OpenPhase:
 
     def __repr__(self) -> str:
         return f"OpenPhase(sent={self._sent}, received={self._received})"
-

@@ -80,7 +80,7 @@ class FrameReader:
     def settle(self) -> None:
         """Let go of what was taken, so that an idle link keeps nothing of it."""
         if self._position:
-            self.feed(b"")
+            self._data, self._position = self._data[self._position :], 0
 
     def clear(self) -> None:
         """Forget everything."""

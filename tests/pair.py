@@ -6,36 +6,23 @@ event is kept in order; nothing here knows a key but those it made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from protocol.envelopes import OpenPhase
 from protocol.events import ContactPsk, Event, HandshakeAuthenticated, LinkClosed, LinkOpen, MessageReceived
-from protocol.greeting import Pattern
+from protocol.frames import length_of
+from protocol.greeting import GREETING_SIZE, Pattern
 from protocol.handshake import Initiator, Responder
 from protocol.keys import X25519Pair
 from protocol.link import Link
 from protocol.messages import ContactHello, Message
 from protocol.primitives import Random, b2b, system_random
+from tests.protocol.points import seeded
 
 START = 1_000.0
 PSK = bytes(range(32))
 INVITATION = b"invitation".ljust(32, b".")
-
-
-def seeded(seed: str) -> Random:
-    """Random bytes that depend on seed alone."""
-    counter = 0
-
-    def random(size: int) -> bytes:
-        nonlocal counter
-        counter += 1
-        blocks = [
-            b2b(f"{seed} {counter} {block}".encode(), personal=b"tests.random", size=64)
-            for block in range(size // 64 + 1)
-        ]
-        return b"".join(blocks)[:size]
-
-    return random
 
 
 @dataclass
@@ -104,9 +91,7 @@ class Party:
 
     def answers(self) -> Responder:
         """A responder for one link."""
-        return Responder(
-            self.static, self.policy, static_dh=self.static_dh, random=self.random, aes=self.aes
-        )
+        return Responder(self.static, self.policy, static_dh=self.static_dh, random=self.random, aes=self.aes)
 
 
 def contacts(*, aes: bool = True, seed: str = "") -> tuple[Party, Party]:
@@ -127,8 +112,15 @@ class End:
         self.sent: list[bytes] = []
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Keep events; a held link goes on at once, as after a durable burn."""
+        """Keep events."""
         self.events.extend(events)
+
+    def seal(self, content: bytes) -> bytes:
+        """An envelope of the link's own session with any content: a peer with the keys and no manners."""
+        phase = self.link._phase
+        assert isinstance(phase, OpenPhase)
+        phase._sent += 1
+        return phase._session.encrypt(content)
 
     def opened(self) -> LinkOpen:
         """The one LinkOpen so far."""
@@ -145,9 +137,6 @@ class End:
     def messages(self) -> list[Message]:
         """The messages received so far."""
         return [event.message for event in self.events if isinstance(event, MessageReceived)]
-
-
-Tamper = Callable[[bytes], bytes]
 
 
 class Pair:
@@ -201,10 +190,27 @@ class Pair:
             if due is not None and due <= self.now:
                 end.tell(end.link.handle_timer(self.now))
 
+    def inject(self, target: End, *bodies: bytes) -> None:
+        """Let target receive frames that its peer's link never made."""
+        for body in bodies:
+            self.deliver(target, length_of(body) + body)
+
     def cut(self) -> None:
         """End the stream on both sides."""
         for end in self.ends:
             end.tell(end.link.end_of_stream())
+
+
+def frames(stream: bytes) -> list[bytes]:
+    """The bodies of the frames in a stream; a greeting at its beginning is left out."""
+    if stream.startswith(b"PARLOUR"):
+        stream = stream[GREETING_SIZE:]
+    found = []
+    while stream:
+        size = 2 + int.from_bytes(stream[:2], "big")
+        found.append(stream[2:size])
+        stream = stream[size:]
+    return found
 
 
 def pair(pattern: Pattern = Pattern.IKPSK2, *, aes: bool = True, portion: int = 0) -> Pair:
