@@ -1,0 +1,223 @@
+"""One connection to the encrypted database, and the transactions of every write (DESIGN section 5).
+
+Rules: writes happen in a transaction and are durable when it returns, or not there at all; all rows of a
+query are read at once, so that no open reader holds up a checkpoint; the key is not kept here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlcipher3 import dbapi2
+
+from chat.storage.errors import DatabaseDamaged, NotEncrypted, StorageBusy, StorageGone, StorageMisuse
+from chat.storage.failures import SqliteError, from_sqlite, from_system
+
+Row = tuple[Any, ...]
+
+# SECURITY: secure_delete=FAST would leave whole rows on the free list; temp files would be in clear.
+_PRAGMAS: Final = (
+    ("cipher_compatibility = 4", None),
+    ("locking_mode = EXCLUSIVE", "exclusive"),
+    ("journal_mode = WAL", "wal"),
+    ("synchronous = FULL", None),
+    ("synchronous", 2),
+    ("secure_delete = ON", 1),
+    ("temp_store = MEMORY", None),
+    ("temp_store", 2),
+    ("foreign_keys = ON", None),
+    ("foreign_keys", 1),
+)
+
+
+class Database:
+    """An open database; `path` is its file. Used by one thread at a time, whichever it is.
+
+    Every method may raise StorageFailure and DatabaseDamaged.
+    """
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        """Open an existing file (it may be empty) under a raw key of 32 bytes.
+
+        Raises DatabaseDamaged where no page can be read so, NotEncrypted where the library lacks SQLCipher.
+        """
+        self.path = path
+        self._places: dict[Path, tuple[int, int]] = {}
+        self._connection = _connect(path)
+        try:
+            self._unlock(key)
+            for pragma, expected in _PRAGMAS:
+                self._set(pragma, expected)
+            self._remember_place(path)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    # --- Reading ---
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """All rows of a query."""
+        try:
+            return self._connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+        except SqliteError as error:
+            raise from_sqlite(error, self.path) from None
+
+    def row(self, sql: str, *values: object) -> Row | None:
+        """The first row of a query, or None."""
+        found = self.rows(sql, *values)
+        return found[0] if found else None
+
+    def value(self, sql: str, *values: object) -> Any:
+        """The first column of the first row, or None."""
+        found = self.rows(sql, *values)
+        return found[0][0] if found else None
+
+    # --- Writing, in a transaction ---
+
+    def run(self, sql: str, *values: object) -> int:
+        """Change rows; returns how many. Raises StorageMisuse outside a transaction."""
+        return int(self._change(sql, values).rowcount)
+
+    def insert(self, sql: str, *values: object) -> int:
+        """Insert a row; returns its number. Raises StorageMisuse outside a transaction."""
+        return int(self._change(sql, values).lastrowid)
+
+    def run_many(self, sql: str, many: Iterable[tuple[object, ...]]) -> None:
+        """The same change for many values. Raises StorageMisuse outside a transaction."""
+        for values in many:
+            self._change(sql, values)
+
+    @property
+    def in_transaction(self) -> bool:
+        """False too after a failure that made SQLite roll back by itself (a full disk)."""
+        return bool(self._connection.in_transaction)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside, or none: they are on the disk when this returns, and undone if it raises.
+
+        Raises StorageMisuse when there is one already, StorageGone when the file is no longer there.
+        """
+        if self.in_transaction:
+            raise StorageMisuse("transactions do not nest")
+        self._control("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._control("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        self._check_place()
+
+    # --- Care ---
+
+    def scrub(self) -> None:
+        """Leave nothing of deleted rows in any page or frame (recipe: VACUUM, then an empty log).
+
+        Takes seconds at a million entries. Raises StorageBusy while something else reads, StorageMisuse in
+        a transaction.
+        """
+        if self.in_transaction:
+            raise StorageMisuse("a transaction is open")
+        self._control("VACUUM")
+        if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
+            raise StorageBusy
+
+    def integrity(self) -> tuple[str, ...]:
+        """What is wrong, a line each: pages that do not authenticate, broken structures. Reads every page."""
+        pages = [str(row[0]) for row in self.rows("PRAGMA cipher_integrity_check")]
+        try:
+            structure = [str(row[0]) for row in self.rows("PRAGMA quick_check")]
+        except DatabaseDamaged:
+            structure = ["the structure cannot be read"]
+        orphans = [f"{row[0]}: a row without its parent" for row in self.rows("PRAGMA foreign_key_check")]
+        return tuple(pages + [line for line in structure if line != "ok"] + orphans)
+
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log: when it grows without end, checkpoints fail."""
+        wal = _wal(self.path)
+        return wal.stat().st_size if wal.exists() else 0
+
+    def close(self) -> None:
+        """Write everything into the one file and let go of it; a second call does nothing."""
+        try:
+            self._connection.close()
+        except SqliteError as error:
+            raise from_sqlite(error, self.path) from None
+
+    def __repr__(self) -> str:
+        return f"Database({self.path})"
+
+    # --- Inside ---
+
+    def _unlock(self, key: bytes) -> None:
+        if not self.value("PRAGMA cipher_version"):
+            raise NotEncrypted(self.path)
+        # The library would report each page that does not authenticate on standard error.
+        self.value("PRAGMA cipher_log_level = NONE")
+        self.value(f"PRAGMA key = \"x'{key.hex()}'\"")
+
+    def _set(self, pragma: str, expected: object) -> None:
+        found = self.value(f"PRAGMA {pragma}")
+        if expected is not None and found != expected:
+            raise StorageMisuse(f"the database does not take: PRAGMA {pragma}")
+
+    def _change(self, sql: str, values: tuple[object, ...]) -> Any:
+        if not self._connection.in_transaction:
+            raise StorageMisuse("a write outside a transaction")
+        try:
+            return self._connection.execute(sql, values)
+        except SqliteError as error:
+            raise from_sqlite(error, self.path) from None
+
+    def _control(self, sql: str) -> None:
+        self.rows(sql)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._control("ROLLBACK")
+
+    def _check_place(self) -> None:
+        """Writes into an unlinked file succeed and are lost: nothing may be acknowledged then."""
+        for path in (self.path, _wal(self.path)):
+            if path not in self._places:
+                self._remember_place(path)
+            elif _place(path) != self._places[path]:
+                raise StorageGone
+
+    def _remember_place(self, path: Path) -> None:
+        place = _place(path)
+        if place is None:
+            raise StorageGone
+        self._places[path] = place
+
+
+def _connect(path: Path) -> Any:
+    try:
+        return dbapi2.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=0.0,
+            cached_statements=256,
+        )
+    except SqliteError as error:
+        raise from_sqlite(error, path) from None
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise from_system(error) from None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,233 @@
+"""Entries of conversations: inserted once, read by page, by place and by what follows what (SPEC §11).
+
+Rules: an entry is known by its id, and a second insert changes nothing; pages are in the order of the
+conversation (rank, then id); validity is the caller's business, before an entry comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from chat.storage import conversations, order, terminals, words
+from chat.storage.database import Database, Row
+from protocol.messages import ENTRY_HEADER, EntryHeader
+
+Position = tuple[int, bytes]
+"""(rank, id): a place in the order of a conversation."""
+
+_END: Final[Position] = (2**63 - 1, b"")
+
+COLUMNS: Final = (
+    "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
+    " ifnull(b.salt, x''), ifnull(b.body, x'')"
+    " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
+    " JOIN terminals AS t ON t.number = e.author LEFT JOIN bodies AS b ON b.entry = e.number"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to insert: `header` and `fields` are the same, as bytes and parsed; `id` is its hash.
+
+    `salt` 16 bytes and `body`, both empty where they were deleted; `text` is what a search finds.
+    """
+
+    id: bytes
+    header: bytes = field(repr=False)
+    fields: EntryHeader = field(repr=False)
+    salt: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """A held entry. `number` is local; `time` is the author's word, in milliseconds."""
+
+    number: int
+    id: bytes
+    conversation: bytes
+    author: bytes
+    incarnation: bytes
+    sequence: int
+    time: int
+    kind: int
+    rank: int
+    header: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def position(self) -> Position:
+        """Its place in the order of the conversation."""
+        return self.rank, self.id
+
+    @property
+    def previous(self) -> bytes:
+        """The author's entry before it, 32 bytes, or b""."""
+        return ENTRY_HEADER.decode(self.header).previous
+
+    @property
+    def deleted(self) -> bool:
+        """Whether salt and body were destroyed."""
+        return not self.salt
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRow:
+    """The end of an author's chain, as far as it is held."""
+
+    author: bytes
+    sequence: int
+    id: bytes
+
+
+def insert(db: Database, entry: NewEntry, *, unread: bool) -> bool:
+    """Keep an entry; False where it is held already, and nothing has changed.
+
+    Its rank, and those of held entries after it, come out the same whatever came first. Raises
+    StorageMisuse for an unknown conversation.
+    """
+    if db.row("SELECT 1 FROM entries WHERE id = ?", entry.id) is not None:
+        return False
+    node = _insert_row(db, entry)
+    if entry.salt:
+        db.run("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", node.number, entry.salt, entry.body)
+    order.add(db, node, entry.id, entry.fields)
+    if unread:
+        db.run("INSERT INTO unread (entry, conversation) VALUES (?, ?)", node.number, node.conversation)
+    if entry.text:
+        db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", node.number, words.spaced(entry.text))
+    return True
+
+
+def _insert_row(db: Database, entry: NewEntry) -> order.Node:
+    fields = entry.fields
+    conversation = conversations.number_of(db, fields.conversation)
+    author = terminals.number_of(db, fields.author)
+    number = db.insert(
+        "INSERT INTO entries (id, conversation, author, incarnation, sequence, time, kind, rank, header)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        entry.id,
+        conversation,
+        author,
+        fields.incarnation,
+        fields.sequence,
+        fields.time,
+        fields.kind,
+        fields.time,
+        entry.header,
+    )
+    return order.Node(number, conversation, author)
+
+
+def get(db: Database, entry: bytes) -> EntryRow | None:
+    """An entry by its id."""
+    found = db.row(f"{COLUMNS} WHERE e.id = ?", entry)
+    return None if found is None else EntryRow(*found)
+
+
+def held(db: Database, ids: Iterable[bytes]) -> set[bytes]:
+    """Those of these ids that are held."""
+    return {entry for entry in ids if db.row("SELECT 1 FROM entries WHERE id = ?", entry) is not None}
+
+
+def page(db: Database, conversation: bytes, limit: int, before: Position | None = None) -> list[EntryRow]:
+    """The newest `limit` entries before a position (or at the end), oldest first."""
+    found = db.rows(
+        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
+        conversation,
+        *(before or _END),
+        limit,
+    )
+    return _rows(reversed(found))
+
+
+def after(db: Database, conversation: bytes, author: bytes, sequence: int, limit: int) -> list[EntryRow]:
+    """An author's entries of a higher sequence, lowest first."""
+    return _rows(
+        db.rows(
+            f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+            " AND e.author = (SELECT number FROM terminals WHERE terminal = ?) AND e.sequence > ?"
+            " ORDER BY e.sequence, e.rank, e.id LIMIT ?",
+            conversation,
+            author,
+            sequence,
+            limit,
+        )
+    )
+
+
+def tips(db: Database, conversation: bytes) -> list[bytes]:
+    """Ids of the entries that no held entry names, ascending."""
+    rows = db.rows(
+        "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
+        " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
+        conversation,
+    )
+    return [row[0] for row in rows]
+
+
+def heads(db: Database, conversation: bytes) -> list[HeadRow]:
+    """The ends of all authors' chains, ascending; more than one of an author where its chain forked."""
+    rows = db.rows(
+        "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
+        " JOIN terminals AS t ON t.number = e.author"
+        " WHERE h.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " ORDER BY t.terminal, e.sequence, e.id",
+        conversation,
+    )
+    return [HeadRow(*row) for row in rows]
+
+
+def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
+    """The author's head of the highest sequence: the `previous` of what it writes next."""
+    return max(
+        (head for head in heads(db, conversation) if head.author == author),
+        key=lambda head: (head.sequence, head.id),
+        default=None,
+    )
+
+
+def previous_of(db: Database, entry: bytes) -> bytes:
+    """The id before an entry in its author's chain; b"" for a first one, or one that is not held."""
+    row = get(db, entry)
+    return b"" if row is None else row.previous
+
+
+def missing(db: Database, conversation: bytes) -> list[bytes]:
+    """Ids that held entries name and that are not held, ascending."""
+    rows = db.rows(
+        "SELECT DISTINCT parent FROM missing"
+        " WHERE conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY parent",
+        conversation,
+    )
+    return [row[0] for row in rows]
+
+
+def twins(db: Database, entry: bytes) -> list[bytes]:
+    """Ids of other entries at the same place: one author, incarnation and sequence of one conversation."""
+    rows = db.rows(
+        "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
+        " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
+        " AND o.number != e.number WHERE e.id = ? ORDER BY o.id",
+        entry,
+    )
+    return [row[0] for row in rows]
+
+
+def evidence(db: Database) -> list[tuple[bytes, ...]]:
+    """Groups of ids that share a place: what no honest terminal writes."""
+    places = db.rows(
+        "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
+        " HAVING count(*) > 1"
+    )
+    firsts = [db.value("SELECT id FROM entries WHERE number = ?", number) for (number,) in places]
+    return sorted(tuple(sorted((first, *twins(db, first)))) for first in firsts)
+
+
+def _rows(found: Iterable[Row]) -> list[EntryRow]:
+    return [EntryRow(*row) for row in found]

@@ -1,0 +1,68 @@
+"""What the system and SQLCipher report, as errors of this project.
+
+Rules: results are told by code, not by text; a library's text goes no further, since it may quote a
+statement or what was searched for.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Final
+
+from sqlcipher3 import dbapi2
+
+from chat.storage.errors import (
+    DatabaseDamaged,
+    StorageBroken,
+    StorageBusy,
+    StorageFailure,
+    StorageFull,
+    StorageMisuse,
+    StorageReadOnly,
+    TooLittleMemory,
+)
+
+SqliteError = dbapi2.Error
+
+_DAMAGED: Final = frozenset({dbapi2.SQLITE_CORRUPT, dbapi2.SQLITE_NOTADB, dbapi2.SQLITE_FORMAT})
+
+_FAILURES: Final[dict[int, type[StorageFailure]]] = {
+    dbapi2.SQLITE_FULL: StorageFull,
+    dbapi2.SQLITE_IOERR: StorageBroken,
+    dbapi2.SQLITE_CANTOPEN: StorageBroken,
+    dbapi2.SQLITE_NOLFS: StorageBroken,
+    dbapi2.SQLITE_READONLY: StorageReadOnly,
+    dbapi2.SQLITE_PERM: StorageReadOnly,
+    dbapi2.SQLITE_BUSY: StorageBusy,
+    dbapi2.SQLITE_LOCKED: StorageBusy,
+    dbapi2.SQLITE_PROTOCOL: StorageBusy,
+    dbapi2.SQLITE_NOMEM: TooLittleMemory,
+}
+
+_SYSTEM: Final[dict[int, type[StorageFailure]]] = {
+    errno.ENOSPC: StorageFull,
+    errno.EDQUOT: StorageFull,
+    errno.EFBIG: StorageFull,
+    errno.EROFS: StorageReadOnly,
+    errno.EACCES: StorageReadOnly,
+    errno.EPERM: StorageReadOnly,
+}
+
+
+def from_sqlite(error: Exception, path: Path) -> Exception:
+    """DatabaseDamaged, a StorageFailure, or StorageMisuse where the statement itself was wrong."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return StorageMisuse(f"{type(error).__name__} in a call of the database")
+    primary = code & 0xFF  # the rest is an extended code
+    if primary in _DAMAGED:
+        return DatabaseDamaged(path)
+    if primary in _FAILURES:
+        return _FAILURES[primary]()
+    return StorageMisuse(str(getattr(error, "sqlite_errorname", "an unknown result")))
+
+
+def from_system(error: OSError) -> StorageFailure:
+    """The failure behind an OSError of a file of the profile."""
+    return _SYSTEM.get(error.errno or 0, StorageBroken)()

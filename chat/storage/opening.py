@@ -1,0 +1,82 @@
+"""From a file and its key to a database that may be used: checked, of the newest schema, complete.
+
+Rules: what is wrong is told apart before anything is written; a file that should be there is never made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from chat.storage import files, migrations, pages, rebuilding
+from chat.storage.database import Database
+from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, LogForeign
+from chat.storage.failures import from_system
+from chat.storage.header import DatabaseKey
+
+_APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it
+
+Fill = Callable[[Database], None]
+"""Writes the first rows of a new database, inside one transaction."""
+
+
+def open_history(path: Path, key: DatabaseKey) -> Database:
+    """Open an existing database.
+
+    Raises DatabaseMissing, DatabaseEmpty, NotEncrypted, DatabaseForeign, DatabaseDamaged, LogForeign,
+    ProfileTooNew, or a StorageFailure.
+    """
+    intact = _check_file(path, key)
+    database = _open_checked(path, key, intact)
+    try:
+        _check_ours(database)
+        migrations.migrate(database)
+        rebuilding.rebuild_if_lost(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def create_history(path: Path, key: DatabaseKey, fill: Fill) -> None:
+    """Make a database whose one file is complete when this returns.
+
+    Raises OSError (FileExistsError where there is anything already), or a StorageFailure.
+    """
+    files.create_private(path)
+    database = Database(path, key.reveal())
+    try:
+        migrations.migrate(database)
+        with database.transaction():
+            fill(database)
+    finally:
+        database.close()
+    pages.check_present(path)
+
+
+def _check_file(path: Path, key: DatabaseKey) -> bool:
+    """Whether page 1 authenticates; a torn one may be made good from the log, so it is no error yet."""
+    try:
+        pages.check_present(path)
+        pages.check_key(path, key.reveal())
+        return pages.first_page_authentic(path, key.reveal())
+    except OSError as error:
+        raise from_system(error) from None
+
+
+def _open_checked(path: Path, key: DatabaseKey, intact: bool) -> Database:
+    try:
+        return Database(path, key.reveal())
+    except DatabaseDamaged:
+        log = path.with_name(f"{path.name}-wal")
+        if intact and log.exists():
+            raise LogForeign(log) from None
+        raise
+
+
+def _check_ours(database: Database) -> None:
+    """An empty database under the right key is not a fresh start."""
+    if migrations.version(database) == 0:
+        raise DatabaseEmpty(database.path)
+    if database.value("PRAGMA application_id") != _APPLICATION_ID:
+        raise DatabaseDamaged(database.path)

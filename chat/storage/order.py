@@ -1,0 +1,118 @@
+"""The graph of a conversation: who names whom, what comes before what, what nobody has answered (SPEC §11.3).
+
+Rules: everything here is derived from headers and is the same whatever the order of arrival; an edge counts
+only within one conversation, since an id of another one must tell a peer nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from chat.storage.database import Database
+from protocol.messages import EntryHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A held entry by its local numbers."""
+
+    number: int
+    conversation: int
+    author: int
+
+
+def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
+    """Join an entry (its row has rank = time so far) with the held entries that it names or that name it."""
+    _adopt(db, node, entry)
+    before = max((_name(db, node, parent, chain) for parent, chain in _parents(fields).items()), default=-1)
+    _mark_ends(db, node)
+    _settle(db, node.number, max(fields.time, before + 1))
+
+
+def _parents(fields: EntryHeader) -> dict[bytes, int]:
+    """The ids that a header names, 1 for the author's previous entry."""
+    named = dict.fromkeys(fields.parents, 0)
+    if fields.previous:
+        named[fields.previous] = 1
+    return named
+
+
+def _adopt(db: Database, node: Node, entry: bytes) -> None:
+    """Turn the names under which held entries waited for this one into edges."""
+    waiting = db.rows(
+        "SELECT m.child, m.chain AND e.author = ? FROM missing AS m JOIN entries AS e ON e.number = m.child"
+        " WHERE m.conversation = ? AND m.parent = ?",
+        node.author,
+        node.conversation,
+        entry,
+    )
+    if waiting:
+        for child, chain in waiting:
+            _add_edge(db, node.number, child, chain)
+        db.run("DELETE FROM missing WHERE conversation = ? AND parent = ?", node.conversation, entry)
+
+
+def _name(db: Database, node: Node, parent: bytes, chain: int) -> int:
+    """Record that an entry names a parent; returns the parent's rank, -1 where it is not held."""
+    held = db.row(
+        "SELECT number, author, rank FROM entries WHERE id = ? AND conversation = ?",
+        parent,
+        node.conversation,
+    )
+    if held is None:
+        db.run("INSERT INTO missing VALUES (?, ?, ?, ?)", node.conversation, parent, node.number, chain)
+        return -1
+    number, author, rank = held
+    follows = int(chain and author == node.author)
+    _add_edge(db, number, node.number, follows)
+    db.run("DELETE FROM tips WHERE entry = ?", number)
+    if follows:
+        db.run("DELETE FROM heads WHERE entry = ?", number)
+    return int(rank)
+
+
+def _add_edge(db: Database, parent: int, child: int, chain: int) -> None:
+    db.run("INSERT INTO edges (parent, child, chain) VALUES (?, ?, ?)", parent, child, chain)
+
+
+def _mark_ends(db: Database, node: Node) -> None:
+    """A tip is named by no held entry, a head by none of its author as previous."""
+    named = db.row("SELECT count(*), ifnull(sum(chain), 0) FROM edges WHERE parent = ?", node.number)
+    children, followers = named or (0, 0)
+    if not children:
+        db.run("INSERT INTO tips (entry, conversation) VALUES (?, ?)", node.number, node.conversation)
+    if not followers:
+        db.run("INSERT INTO heads (entry, conversation) VALUES (?, ?)", node.number, node.conversation)
+
+
+def _settle(db: Database, number: int, rank: int) -> None:
+    """Give an entry its rank and raise those after it, each once.
+
+    The ranks in force put parents before children, so taking the lowest of them first reaches every entry
+    after all that can raise it.
+    """
+    db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", rank, number, rank)
+    least: dict[int, int] = {}
+    queue: list[tuple[int, int]] = []
+    _push_children(db, number, rank, least, queue)
+    while queue:
+        _, child = heapq.heappop(queue)
+        db.run("UPDATE entries SET rank = ? WHERE number = ?", least[child], child)
+        _push_children(db, child, least[child], least, queue)
+
+
+def _push_children(
+    db: Database, parent: int, rank: int, least: dict[int, int], queue: list[tuple[int, int]]
+) -> None:
+    """Queue the children that stand too low after `parent`, by the rank that they have now."""
+    low = db.rows(
+        "SELECT e.rank, e.number FROM edges AS d JOIN entries AS e ON e.number = d.child"
+        " WHERE d.parent = ? AND e.rank <= ?",
+        parent,
+        rank,
+    )
+    for now, child in low:
+        if child not in least:
+            heapq.heappush(queue, (now, child))
+        least[child] = max(least.get(child, 0), rank + 1)

@@ -1,0 +1,78 @@
+"""Whether pages of a SQLCipher 4 file authenticate under a key, to tell a wrong key from damage.
+
+Rules: only reads; not used on a file that this process has open, since closing a second descriptor would
+drop SQLite's locks on it (POSIX); the library itself reports both cases as "file is not a database".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, DatabaseForeign, DatabaseMissing, NotEncrypted
+
+PAGE_SIZE: Final = 4_096
+_SALT_SIZE: Final = 16
+_MAC_SIZE: Final = 64
+_CLEAR: Final = b"SQLite format 3\x00"
+
+
+def check_present(path: Path) -> None:
+    """Raise DatabaseMissing, DatabaseEmpty or NotEncrypted unless there is a file that may be a database.
+
+    Needs no key. Raises OSError.
+    """
+    if not path.is_file():
+        raise DatabaseMissing(path)
+    with path.open("rb") as file:
+        start = file.read(len(_CLEAR))
+    if not start:
+        raise DatabaseEmpty(path)
+    if start == _CLEAR:
+        raise NotEncrypted(path)
+
+
+def check_key(path: Path, key: bytes) -> None:
+    """Raise DatabaseForeign where no page authenticates under `key`, DatabaseDamaged for less than a page.
+
+    Stops at the first page that does. Raises OSError.
+    """
+    with path.open("rb") as file:
+        first = file.read(PAGE_SIZE)
+        if len(first) < PAGE_SIZE:
+            raise DatabaseDamaged(path)
+        if not _any_authentic(file, first, key):
+            raise DatabaseForeign(path)
+
+
+def first_page_authentic(path: Path, key: bytes) -> bool:
+    """Whether page 1 is as it was written under `key`. Raises OSError."""
+    with path.open("rb") as file:
+        first = file.read(PAGE_SIZE)
+    return len(first) == PAGE_SIZE and _authentic(1, first, _mac_key(key, first))
+
+
+def _any_authentic(file: BinaryIO, first: bytes, key: bytes) -> bool:
+    mac_key = _mac_key(key, first)
+    number, page = 1, first
+    while len(page) == PAGE_SIZE:
+        if _authentic(number, page, mac_key):
+            return True
+        number, page = number + 1, file.read(PAGE_SIZE)
+    return False
+
+
+def _mac_key(key: bytes, first: bytes) -> bytes:
+    """SQLCipher 4: PBKDF2-HMAC-SHA512 of the key, two rounds, over the file's salt xor 0x3a."""
+    salt = bytes(byte ^ 0x3A for byte in first[:_SALT_SIZE])
+    return hashlib.pbkdf2_hmac("sha512", key, salt, 2, 32)
+
+
+def _authentic(number: int, page: bytes, mac_key: bytes) -> bool:
+    """HMAC-SHA512 over ciphertext, IV and page number; page 1 begins with the salt instead."""
+    covered = page[_SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
+    expected = hmac.digest(mac_key, covered + struct.pack("<I", number), "sha512")
+    return hmac.compare_digest(expected, page[-_MAC_SIZE:])

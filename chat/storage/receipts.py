@@ -1,0 +1,129 @@
+"""Who has stored or read an entry (SPEC §11.5), and so what nobody of a contact has: the outbox.
+
+Rules: a receipt is recorded once a terminal and kind; what is still to be sent is only ever computed from
+entries and receipts; what this person has read is a receipt of an own terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from chat.storage import conversations, terminals
+from chat.storage.database import Database
+from chat.storage.entries import Position
+
+STORED: Final = 1
+READ: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A terminal's statement, learned here at `time` (milliseconds); `kind` is STORED or READ."""
+
+    terminal: bytes
+    kind: int
+    time: int
+
+
+def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: int) -> list[bytes]:
+    """Record a terminal's receipt; returns the ids for which it is new. Ids not held are passed over."""
+    number = terminals.number_of(db, terminal)
+    return [
+        entry
+        for entry in ids
+        if db.run(
+            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time)"
+            " SELECT number, ?, ?, ? FROM entries WHERE id = ?",
+            number,
+            kind,
+            time,
+            entry,
+        )
+    ]
+
+
+def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
+    """The receipts of those of these entries that have any."""
+    found = {entry: _of_one(db, entry) for entry in ids}
+    return {entry: rows for entry, rows in found.items() if rows}
+
+
+def _of_one(db: Database, entry: bytes) -> list[ReceiptRow]:
+    rows = db.rows(
+        "SELECT t.terminal, r.kind, r.time FROM entries AS e JOIN receipts AS r ON r.entry = e.number"
+        " JOIN terminals AS t ON t.number = r.terminal WHERE e.id = ? ORDER BY t.terminal, r.kind",
+        entry,
+    )
+    return [ReceiptRow(*row) for row in rows]
+
+
+def unacknowledged(
+    db: Database, conversation: bytes, own_terminal: bytes, contact: bytes, limit: int | None = None
+) -> list[bytes]:
+    """This terminal's entries that no terminal of the contact has stored or read, in order: the outbox."""
+    rows = db.rows(
+        "SELECT e.id FROM entries AS e"
+        " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
+        " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
+        " ORDER BY e.sequence, e.rank, e.id LIMIT ?",
+        conversation,
+        own_terminal,
+        contact,
+        -1 if limit is None else limit,
+    )
+    return [row[0] for row in rows]
+
+
+def mark_read(
+    db: Database, conversation: bytes, position: Position, terminal: bytes, time: int
+) -> list[bytes]:
+    """This person has read everything up to a position: returns what was not read before, in order.
+
+    `terminal` is the own one on which it was read.
+    """
+    rows = db.rows(
+        "SELECT e.number, e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry"
+        " WHERE u.conversation = (SELECT number FROM conversations WHERE id = ?) AND (e.rank, e.id) <= (?, ?)"
+        " ORDER BY e.rank, e.id",
+        conversation,
+        *position,
+    )
+    add(db, terminal, READ, (entry for _, entry in rows), time)
+    for number, _ in rows:
+        db.run("DELETE FROM unread WHERE entry = ?", number)
+    return [entry for _, entry in rows]
+
+
+def read_by(db: Database, conversation: bytes, terminal: bytes, limit: int) -> list[bytes]:
+    """The newest entries that this terminal's person has read, newest first."""
+    rows = db.rows(
+        "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
+        " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?) AND r.kind = ?)"
+        " ORDER BY e.rank DESC, e.id DESC LIMIT ?",
+        conversation,
+        terminal,
+        READ,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+def unread(db: Database, conversation: bytes) -> int:
+    """Entries of a conversation that this person has not read."""
+    number = conversations.find_number(db, conversation)
+    return int(db.value("SELECT count(*) FROM unread WHERE conversation = ?", number))
+
+
+def unread_all(db: Database) -> dict[bytes, int]:
+    """Those counts, for each conversation that has any."""
+    return dict(
+        db.rows(
+            "SELECT c.id, count(*) FROM unread AS u JOIN conversations AS c ON c.number = u.conversation"
+            " GROUP BY c.number"
+        )
+    )

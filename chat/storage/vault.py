@@ -1,0 +1,237 @@
+"""The profile folder: a header that holds the wrapped key, the database, a lock and the engine's socket.
+
+Rules: nothing that is found is overwritten, and nothing begins afresh where something is missing; a new
+profile is built under other names and appears by its last step, the header's; a key lives only in a Vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Self
+
+from chat.storage import files, header, pages
+from chat.storage.database import Database
+from chat.storage.errors import (
+    HeaderDamaged,
+    HeaderMissing,
+    ProfileExists,
+    ProfileMissing,
+    ProfileTooNew,
+    ProfileUnwritable,
+    StorageMisuse,
+    StorageReadOnly,
+)
+from chat.storage.failures import from_system
+from chat.storage.header import CHEAPEST, MODERATE, Cost, DatabaseKey, Header
+from chat.storage.lock import ProfileLock
+from chat.storage.opening import Fill, create_history, open_history
+from protocol.errors import ProtocolError
+from protocol.primitives import Random
+
+__all__ = [
+    "CHEAPEST",
+    "DATABASE",
+    "HEADER",
+    "MODERATE",
+    "SOCKET",
+    "Cost",
+    "ProfileState",
+    "Vault",
+    "create",
+    "state",
+    "unlock",
+]
+
+HEADER: Final = "header"
+DATABASE: Final = "history.db"
+SOCKET: Final = "engine.sock"
+# A profile in the making. Without their last step they hold nothing that anybody ever had.
+_NEW_HEADER: Final = "unfinished.header"
+_NEW_DATABASE: Final = "unfinished.db"
+
+
+class ProfileState(StrEnum):
+    """What a folder holds: no profile yet, or one that a passphrase opens."""
+
+    NEW = "new"
+    LOCKED = "locked"
+
+
+def state(folder: Path) -> ProfileState:
+    """What is there; writes nothing and takes no lock.
+
+    Raises HeaderMissing, HeaderDamaged, DatabaseMissing, DatabaseEmpty, NotEncrypted, ProfileTooNew.
+    """
+    with _system_failures():
+        place = _header_place(folder)
+        if place is None:
+            return ProfileState.NEW
+        _read_header(place)
+        pages.check_present(folder / DATABASE)
+        return ProfileState.LOCKED
+
+
+def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: Cost = MODERATE) -> Vault:
+    """Make a profile in `folder`, whose database `fill` gives its first rows.
+
+    A crash at any moment leaves no profile or a whole one. Takes Argon2id's time. Raises UsageError (no
+    passphrase), ProfileExists, ProfileInUse, ProfileUnwritable, a StorageFailure, and what `state` does.
+    """
+    key = DatabaseKey.generate(random)
+    wrapped = header.wrap(key, passphrase, cost, 0, random)
+    lock = _lock_new(folder)
+    try:
+        with _system_failures():
+            _build(folder, wrapped, key, fill)
+    except BaseException:
+        lock.release()
+        raise
+    return Vault(folder, wrapped, key, lock)
+
+
+def unlock(folder: Path, passphrase: str) -> Vault:
+    """Open the profile in `folder` and lock others out of it. Takes Argon2id's time.
+
+    Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and what `state` does.
+    """
+    if state(folder) is ProfileState.NEW:
+        raise ProfileMissing(folder)
+    with _system_failures():
+        lock = ProfileLock(folder)
+        try:
+            files.close_to_others(folder)
+            _finish_creation(folder)
+            found = _read_header(folder / HEADER)
+            return Vault(folder, found, header.unwrap(found, passphrase), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+
+class Vault:
+    """An unlocked profile: it keeps the key and the lock until `close`."""
+
+    def __init__(self, folder: Path, found: Header, key: DatabaseKey, lock: ProfileLock) -> None:
+        self.folder = folder
+        self._header = found
+        self._key: DatabaseKey | None = key
+        self._lock = lock
+
+    @property
+    def port(self) -> int:
+        """The listening port chosen for this profile, 0 before the first."""
+        return self._header.port
+
+    def set_port(self, port: int) -> None:
+        """Keep another listening port. Raises a StorageFailure."""
+        self._replace(self._header.with_port(port))
+
+    def database(self) -> Database:
+        """Open the database; the caller closes it before this vault. Raises as `opening.open_history`."""
+        return open_history(self.folder / DATABASE, self._open_key())
+
+    def change_passphrase(self, old: str, new: str, *, random: Random, cost: Cost | None = None) -> None:
+        """Wrap the key anew; `cost` None keeps the cost in force. The database is not touched.
+
+        Raises WrongPassphrase (nothing changed), UsageError (no new passphrase), a StorageFailure.
+        """
+        key = header.unwrap(self._header, old)
+        if key != self._open_key():
+            raise StorageMisuse("the header holds another key than this vault")
+        self._replace(header.wrap(key, new, cost or self._header.cost, self.port, random))
+
+    def close(self) -> None:
+        """Forget the key and let another engine in; a second call does nothing."""
+        self._key = None
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Vault({self.folder}, {'locked' if self._key is None else 'unlocked'})"
+
+    def _open_key(self) -> DatabaseKey:
+        if self._key is None:
+            raise StorageMisuse("this vault is locked")
+        return self._key
+
+    def _replace(self, changed: Header) -> None:
+        with _system_failures():
+            files.replace_private(self.folder / HEADER, changed.to_bytes())
+        self._header = changed
+
+
+def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
+    """The steps of a creation, each durable before the next."""
+    if state(folder) is not ProfileState.NEW:
+        raise ProfileExists(folder)
+    _clear_unfinished(folder)
+    try:
+        create_history(folder / _NEW_DATABASE, key, fill)
+        files.write_private(folder / _NEW_HEADER, wrapped.to_bytes())
+        files.sync_folder(folder)
+    except BaseException:
+        _clear_unfinished(folder)
+        raise
+    files.move(folder / _NEW_DATABASE, folder / DATABASE)
+    _finish_creation(folder)
+
+
+def _finish_creation(folder: Path) -> None:
+    """The last step, which may follow a crash: with both parts complete, the header gets its name."""
+    if not (folder / HEADER).exists():
+        files.move(folder / _NEW_HEADER, folder / HEADER)
+
+
+def _clear_unfinished(folder: Path) -> None:
+    """Remove what a creation left that did not come to its end: no header was ever given for it."""
+    for name in (_NEW_HEADER, _NEW_DATABASE, f"{_NEW_DATABASE}-wal", f"{_NEW_DATABASE}-journal"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _lock_new(folder: Path) -> ProfileLock:
+    try:
+        files.make_private_folder(folder)
+        return ProfileLock(folder)
+    except OSError as error:
+        failure = from_system(error)
+        if isinstance(failure, StorageReadOnly) or isinstance(error, (FileExistsError, NotADirectoryError)):
+            raise ProfileUnwritable(folder, "cannot be made or written") from None
+        raise failure from None
+
+
+def _header_place(folder: Path) -> Path | None:
+    """Where the header is: under its name, under the one before the last step of creation, or nowhere."""
+    if (folder / HEADER).exists():
+        return folder / HEADER
+    if not (folder / DATABASE).exists():
+        return None
+    if (folder / _NEW_HEADER).exists():
+        return folder / _NEW_HEADER
+    raise HeaderMissing(folder / HEADER)
+
+
+def _read_header(path: Path) -> Header:
+    with path.open("rb") as file:
+        data = file.read(header.HEADER_BYTES_MAX + 1)
+    try:
+        return header.parse(data)
+    except header.NewerHeader:
+        raise ProfileTooNew(path) from None
+    except ProtocolError:
+        raise HeaderDamaged(path) from None
+
+
+@contextmanager
+def _system_failures() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise from_system(error) from None
