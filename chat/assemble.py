@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chat.config import Config
-from chat.interface import DoorState, Messenger, UsageError
+from chat.interface import DoorState, Messenger, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from chat.storage.database import Database
@@ -33,14 +34,20 @@ class ProfileDoor:
         self._cost = cost
 
     async def state(self) -> DoorState:
-        from chat.remote import is_running
         from chat.storage import vault
 
         found = await asyncio.to_thread(vault.state, self._folder)
         if found is vault.ProfileState.NEW:
             return DoorState.NEW
-        running = await is_running(self._folder / vault.SOCKET)
-        return DoorState.RUNNING if running else DoorState.LOCKED
+        return DoorState.RUNNING if await self._is_running() else DoorState.LOCKED
+
+    async def _is_running(self) -> bool:
+        try:
+            other = await self.attach()
+        except Unreachable:
+            return False
+        await other.close()
+        return True
 
     async def create(self, name: str, passphrase: str) -> Messenger:
         from chat.storage import vault
@@ -52,7 +59,7 @@ class ProfileDoor:
         person = create_person(name, os.urandom)
         cost = self._cost or vault.MODERATE
         made = await asyncio.to_thread(
-            vault.create, self._folder, passphrase, _filler(person), random=os.urandom, cost=cost
+            vault.create, self._folder, passphrase, filler(person), random=os.urandom, cost=cost
         )
         return await self._open(made)
 
@@ -63,14 +70,14 @@ class ProfileDoor:
         return await self._open(opened)
 
     async def attach(self) -> Messenger:
-        from chat.remote import connect
+        from chat.remote import RemoteMessenger
         from chat.storage import vault
 
-        return await connect(self._folder / vault.SOCKET)
+        return await RemoteMessenger.open(self._folder / vault.SOCKET)
 
     async def _open(self, opened: Vault) -> Messenger:
         """Start an engine on an open vault, reachable for other commands through its socket."""
-        from chat.control import Served
+        from chat.control import ControlServer
         from chat.engine import open_engine
         from chat.network.discovery import ZeroconfDiscovery
         from chat.network.tcp import TcpTransport
@@ -86,10 +93,11 @@ class ProfileDoor:
             raise
         try:
             await engine.start()
+            await engine.serve(ControlServer(engine, self._folder / vault.SOCKET))
         except BaseException:
             await engine.close()
             raise
-        return await Served.start(engine, self._folder / vault.SOCKET)
+        return engine
 
 
 def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
@@ -98,7 +106,8 @@ def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> 
     return ProfileDoor(folder, config, cost)
 
 
-def _filler(person: NewPerson):  # type: ignore[no-untyped-def]
+def filler(person: NewPerson) -> Callable[[Database], None]:
+    """Writes a new person's rows into a new database."""
     from chat.storage import logs, own
     from chat.storage.own import OwnRow
     from protocol.person_log import parse_operation

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from typing import Protocol
 
 from chat.config import Config
 from chat.interface import (
@@ -48,6 +49,14 @@ UNEXPECTED = (
 )
 
 
+class Server(Protocol):
+    """What offers the engine to other processes."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class Engine:
     """A running engine. Made by `open_engine`, started once, stopped once."""
 
@@ -58,6 +67,7 @@ class Engine:
         self._executor = executor
         self._ports = ports
         self._stopping: asyncio.Task[None] | None = None
+        self._server: Server | None = None
 
     # Life.
 
@@ -81,6 +91,11 @@ class Engine:
             self._parts.announcing.tick()
             self._parts.receiving.forget_typing()
             await asyncio.sleep(TICK)
+
+    async def serve(self, server: Server) -> None:
+        """Let other processes of this user in through a server, until the engine stops."""
+        await server.start()
+        self._server = server
 
     def failed(self, error: BaseException) -> None:
         """A background task failed: say so instead of going on in silence."""
@@ -111,6 +126,8 @@ class Engine:
             self._vault.close()
             self._executor.shutdown(wait=False)
             self._world.hub.publish(Closed(reason))
+            if self._server is not None:
+                await self._server.close()
 
     # Messenger.
 

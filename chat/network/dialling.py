@@ -26,6 +26,9 @@ from protocol.handshake import Initiator
 STAGGER = 0.05
 """Seconds between the starts of two addresses of one contact (RFC 8305 names 0.25 s for the internet)."""
 
+SHORT_LIFE = 2.0
+"""Seconds that a link has to live to count as a success."""
+
 
 class Seeker:
     """Keeps one contact linked while it can be reached."""
@@ -45,15 +48,23 @@ class Seeker:
         self.pace.encouraged(self._dialler.clock.monotonic())
         self._wake.set()
 
-    def lost(self) -> None:
+    def missed(self) -> None:
         """The contact was there a moment ago."""
         self.pace.heard(self._dialler.clock.monotonic())
         self._wake.set()
+
+    def lost(self, lived: float) -> None:
+        """Its last link ended. One that lived for a moment only is no success: do not race in circles."""
+        if lived < SHORT_LIFE:
+            self.pace.failed(refused=False)
+        self.missed()
 
     async def run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self.pace.failures:
+                await self._pause()
             await self._leave_the_first_move()
             while self._dialler.wanted(self.person) and await self._attempt():
                 await self._pause()
@@ -104,7 +115,7 @@ class Dialler:
         self._random = random
         self._tasks = tasks
         self._seekers: dict[bytes, tuple[Seeker, asyncio.Task[None]]] = {}
-        links.missed = self.missed
+        links.missed, links.lost = self.missed, self.lost
 
     def follow(self, persons: Sequence[bytes]) -> None:
         """Seek exactly these contacts from now on."""
@@ -124,7 +135,12 @@ class Dialler:
     def missed(self, person: bytes) -> None:
         """A contact that was there does not answer, or its link grows old."""
         if person in self._seekers:
-            self._seekers[person][0].lost()
+            self._seekers[person][0].missed()
+
+    def lost(self, person: bytes, lived: float) -> None:
+        """A contact's last link ended."""
+        if person in self._seekers:
+            self._seekers[person][0].lost(lived)
 
     def seek_all(self) -> None:
         """The network has changed."""

@@ -37,7 +37,11 @@ class LinkEvents(Protocol):
 
 
 class Links:
-    """The living links, by contact. `missed` is called when a contact needs a new link."""
+    """The living links, by contact.
+
+    `missed` is called when a contact needs a new link beside the one it has, `lost` when its last link has
+    ended, with the seconds that it lived.
+    """
 
     def __init__(self, directory: Directory, clock: Clock, config: Config, events: LinkEvents) -> None:
         self._directory = directory
@@ -49,6 +53,7 @@ class Links:
         self._pings: dict[tuple[Driver, int], None] = {}
         self._present: set[bytes] = set()
         self.missed: Callable[[bytes], None] = lambda person: None
+        self.lost: Callable[[bytes, float], None] = lambda person, lived: None
 
     # What is there.
 
@@ -134,7 +139,7 @@ class Links:
         if links.current is None:
             self._sets.pop(link.person)
             self._set_present(link.person, False)
-            self.missed(link.person)
+            self.lost(link.person, self._clock.monotonic() - link.opened_at)
 
     # Watching.
 

@@ -28,11 +28,11 @@ from protocol.keys import X25519Pair
 
 @dataclass(slots=True)
 class World:
-    """One engine's parts. `incarnation`: 8 random bytes drawn at this start (SPEC §11.1).
+    """One engine's parts.
 
-    `port`: where this terminal listens, 0
-    before it does. `contacts` mirrors the contacts table by person; `typing` has the time (monotonic) until which a contact
-    is typing.
+    `incarnation`: 8 random bytes drawn at this start (SPEC §11.1). `contacts` mirrors the contacts table by
+    person; `typing` has the time (monotonic) until which a contact is typing; `port` is where this terminal
+    listens, 0 before it does.
     """
 
     config: Config

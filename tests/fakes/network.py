@@ -16,19 +16,6 @@ LATENCY = 0.001
 TCP_PATIENCE = 10.0
 
 
-class VirtualClock:
-    """The running loop's time, with a wall clock that starts at a fixed day and may be set wrong."""
-
-    def __init__(self, wall: int = 1_780_000_000_000) -> None:
-        self.offset = wall
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def wall(self) -> int:
-        return self.offset + int(self.monotonic() * 1000)
-
-
 class Pipe:
     """One end of a stream."""
 
@@ -120,6 +107,15 @@ class Network:
         for pipe in self.pipes:
             if host in (pipe.here, pipe.peer) and pipe.waiting:
                 asyncio.get_running_loop().call_later(TCP_PATIENCE, pipe.resume)
+
+    def unplug(self, host: str) -> None:
+        """A process was killed: its streams break at once and its port is closed, nothing is said goodbye."""
+        for pipe in self.pipes:
+            if pipe.here == host and not pipe.closed:
+                pipe.break_now()
+        for key in [key for key in self.listeners if key[0] == host]:
+            del self.listeners[key]
+        self.watchers.pop(host, None)
 
     def accept(self, accept: Accept, pipe: Pipe) -> None:
         task = asyncio.ensure_future(accept(pipe))

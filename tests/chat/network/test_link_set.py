@@ -1,0 +1,95 @@
+"""Which link sends and which may go, from both sides of one pair at once (SPEC §6.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chat.network.link_set import LinkSet, LiveLink
+
+LOW, HIGH = b"\x01" * 32, b"\x02" * 32
+
+
+def link(name: str, began: bool, replaces: str = "") -> LiveLink:
+    driver: Any = object()
+    return LiveLink(driver, name.encode(), b"person", b"terminal", began, replaces.encode(), "10.0.0.1", 0.0)
+
+
+class Pair:
+    """Both ends' view of the links between two terminals; `low` has the lower static key."""
+
+    def __init__(self) -> None:
+        self.low, self.high = LinkSet(LOW, HIGH), LinkSet(HIGH, LOW)
+        self.ends: dict[str, tuple[LiveLink, LiveLink]] = {}
+
+    def open(self, name: str, by_low: bool, replaces: str = "") -> None:
+        self.ends[name] = link(name, by_low, replaces), link(name, not by_low, replaces)
+
+    def confirm(self, side: str, name: str) -> None:
+        (self.low if side == "low" else self.high).confirmed(self.ends[name][side == "high"])
+
+    def settle(self) -> set[str]:
+        """Every living link answers its keepalive on both sides; what one closes ends for the other."""
+        for name, (mine, theirs) in list(self.ends.items()):
+            for links, here in ((self.low, mine), (self.high, theirs)):
+                if here in links.links:
+                    for closed in links.answered(here):
+                        self._end(closed.session.decode())
+        return {one.session.decode() for one in self.low.links}
+
+    def _end(self, name: str) -> None:
+        mine, theirs = self.ends[name]
+        self.low.ended(mine)
+        self.high.ended(theirs)
+
+
+@pytest.mark.parametrize("low_sees", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("high_sees", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("named", ["", "old"])
+def test_attack_18_two_links_at_once_become_one(
+    low_sees: tuple[str, str], high_sees: tuple[str, str], named: str
+) -> None:
+    pair = Pair()
+    pair.open("a", by_low=True, replaces=named)
+    pair.open("b", by_low=False, replaces=named)
+    for name in low_sees:
+        pair.confirm("low", name)
+    for name in high_sees:
+        pair.confirm("high", name)
+    assert pair.settle() == {"a"}
+    assert pair.low.current is pair.ends["a"][0]
+    assert pair.high.current is pair.ends["a"][1]
+
+
+@pytest.mark.parametrize("by_low", [True, False])
+def test_a_link_that_names_another_replaces_it(by_low: bool) -> None:
+    pair = Pair()
+    pair.open("old", by_low=not by_low)
+    pair.open("new", by_low=by_low, replaces="old")
+    for side in ("low", "high"):
+        pair.confirm(side, "old")
+        pair.confirm(side, "new")
+    assert pair.low.current is pair.ends["new"][0]
+    assert pair.settle() == {"new"}
+
+
+def test_the_newest_confirmed_link_sends_and_an_older_one_takes_over_when_it_ends() -> None:
+    links = LinkSet(LOW, HIGH)
+    old, new = link("old", True), link("new", False)
+    assert links.confirmed(old) == []
+    assert links.confirmed(new) == [old, new]
+    assert links.current is new
+    links.ended(new)
+    assert links.current is old
+    links.ended(old)
+    assert links.current is None
+
+
+def test_of_two_links_begun_by_one_side_the_older_goes() -> None:
+    links = LinkSet(HIGH, LOW)
+    old, new = link("old", True), link("new", True)
+    links.confirmed(old)
+    links.confirmed(new)
+    assert links.answered(old) == []
+    assert links.answered(new) == [old]

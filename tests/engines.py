@@ -1,0 +1,139 @@
+"""Real engines on a virtual clock and an in-memory network, each with its own encrypted profile.
+
+Rules: everything but clock, randomness and wires is the real thing; whoever waits, waits for an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from chat.assemble import filler
+from chat.config import Config
+from chat.engine import Engine, open_engine
+from chat.interface import EntryView, Event, PairingChanged, PairingStage, PairingView
+from chat.ports import Ports
+from chat.storage import vault
+from protocol.person_author import create_person
+from tests.fakes.network import MemoryDiscovery, MemoryTransport, Network
+from tests.lab.virtual import VirtualClock
+
+PASSPHRASE = "correct horse"
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class Person:
+    """One person with one terminal on one host; its engine can be stopped, killed and started again."""
+
+    name: str
+    host: str
+    folder: Path
+    network: Network
+    config: Config
+    seed: int
+    clock: VirtualClock = field(init=False)
+    engine: Engine = field(init=False)
+    seen: list[Event] = field(default_factory=list)
+    _watchers: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = field(default_factory=list)
+    _listening: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.clock = VirtualClock(asyncio.get_running_loop())
+        self._random = random.Random(self.seed)
+
+    def ports(self) -> Ports:
+        return Ports(
+            self.clock,
+            self._random.randbytes,
+            MemoryTransport(self.network, self.host),
+            MemoryDiscovery(self.network, self.host),
+        )
+
+    async def create(self) -> None:
+        person = create_person(self.name, self._random.randbytes)
+        made = vault.create(
+            self.folder, PASSPHRASE, filler(person), random=self._random.randbytes, cost=vault.CHEAPEST
+        )
+        await self._run(made)
+
+    async def start(self) -> None:
+        await self._run(vault.unlock(self.folder, PASSPHRASE))
+
+    async def _run(self, opened: vault.Vault) -> None:
+        self.engine = await open_engine(opened, self.ports(), self.config, ThreadPoolExecutor(1))
+        self._listening = asyncio.ensure_future(self._listen(self.engine.events()))
+        await self.engine.start()
+
+    async def _listen(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            self.seen.append(event)
+            for watcher in list(self._watchers):
+                if watcher[0](event) and not watcher[1].done():
+                    watcher[1].set_result(event)
+                    self._watchers.remove(watcher)
+
+    async def stop(self) -> None:
+        await self.engine.close()
+
+    async def crash(self) -> None:
+        """End the engine as kill -9 does: nothing is said, nothing is written, the wires break."""
+        self.network.unplug(self.host)
+        await self.engine.close()
+
+    def wait(self, kind: type[E], test: Callable[[E], bool] = lambda event: True) -> asyncio.Future[E]:
+        """The next event of a kind that passes a test; ask before causing it."""
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._watchers.append((lambda event: isinstance(event, kind) and test(event), future))
+        return future  # type: ignore[return-value]
+
+    async def contact(self, other: Person) -> str:
+        me = await other.engine.me()
+        return me.person
+
+    async def texts(self, other: Person) -> list[str]:
+        return [view.text for view in await self.history(other)]
+
+    async def history(self, other: Person) -> tuple[EntryView, ...]:
+        return await self.engine.history(await self.contact(other), 10_000)
+
+    def stage(self, stage: PairingStage) -> asyncio.Future[PairingChanged]:
+        return self.wait(PairingChanged, lambda event: event.pairing.stage is stage)
+
+
+@asynccontextmanager
+async def people(
+    folder: Path, *names: str, config: Config = Config(), seed: int = 1
+) -> AsyncIterator[tuple[Network, list[Person]]]:
+    """Persons who have just made their profiles; all engines are stopped at the end."""
+    network, made = Network(), []
+    for number, name in enumerate(names, 1):
+        person = Person(name, f"10.0.0.{number}", folder / name, network, config, seed * 100 + number)
+        await person.create()
+        made.append(person)
+    try:
+        yield network, made
+    finally:
+        for person in made:
+            await person.engine.close()
+
+
+async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
+    """Pair nearby, both confirming the words; both are contacts at the end."""
+    found = next(view for view in await one.engine.nearby() if view.name == other.name)
+    words = one.stage(PairingStage.WORDS), other.stage(PairingStage.WORDS)
+    done = one.stage(PairingStage.DONE), other.stage(PairingStage.DONE)
+    await one.engine.pair_nearby(found.instance)
+    mine, theirs = [event.pairing for event in await asyncio.gather(*words)]
+    assert mine.words == theirs.words
+    assert len(mine.words) == 5
+    await one.engine.answer_pairing(mine.id, True)
+    await other.engine.answer_pairing(theirs.id, True)
+    ended = await asyncio.gather(*done)
+    return ended[0].pairing, ended[1].pairing
