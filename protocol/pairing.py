@@ -1,7 +1,7 @@
 """Pairing two persons over an open link, nearby by words or by an invitation (SPEC §7.4, §7.5).
 
-Rules: `TRANSITIONS` is the whole course, and what is not in it ends the pairing; a contact is handed out to be
-stored before Accept leaves; our record leaves only after our person's consent; a peer sees one refusal for all.
+Rules: `TRANSITIONS` is the whole course, and what is not in it ends the pairing; a contact is handed out to
+be stored before Accept leaves; our record leaves only with our person's consent; a peer sees one refusal.
 """
 
 from __future__ import annotations

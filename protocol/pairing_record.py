@@ -20,7 +20,7 @@ from protocol.events import PairingFacts, Role
 from protocol.invitation import invitation_check
 from protocol.messages import Record
 from protocol.order import check_ascending
-from protocol.person import Foreign, PersonState, Terminal, extend, reduce, share_is_stale
+from protocol.person import Foreign, PersonState, Terminal, extend, share_is_stale
 from protocol.primitives import SIGNATURE_SIZE
 
 Held = Callable[[bytes], Iterable[bytes]]
@@ -58,7 +58,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """This person as it shows itself: its log, the terminal that pairs, a fresh share under the log's heads."""
+    """This person as it shows itself: its log, the terminal that pairs, a fresh share under its heads."""
 
     operations: tuple[bytes, ...]
     terminal: bytes
@@ -138,10 +138,10 @@ class RecordRules:
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The contact that the other side's record makes.
 
-    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (ourselves, a terminal that
-    is not live, a key of another person, a forked log, not the one that invitation or shown name promised).
+    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (ourselves, a terminal
+    that is not live, another person's key, a forked log, not whom invitation or shown name promised).
     """
-    alone = reduce(record.operations)
+    alone = extend((), record.operations).state
     if alone.person == rules.person:
         raise Untrusted("this is our own person")
     if not alone.name or rules.name not in ("", alone.name):
