@@ -115,6 +115,10 @@ class End:
         """Keep events."""
         self.events.extend(events)
 
+    def receive(self, body: bytes) -> None:
+        """Receive one frame of a peer that is no link but a test."""
+        self.tell(self.link.receive(length_of(body) + body, START))
+
     def seal(self, content: bytes) -> bytes:
         """An envelope of the link's own session with any content: a peer with the keys and no manners."""
         phase = self.link._phase
