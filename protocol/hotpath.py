@@ -25,7 +25,6 @@ _N: Final = 36
 _STEP_SIZE: Final = 2 * KEY_SIZE
 _ZERO_KEY: Final = bytes(KEY_SIZE)
 _ZERO_STEP: Final = bytes(_STEP_SIZE)
-_PERSONAL: Final = labels.CHAIN.ljust(labels.PERSONAL_SIZE, b"\x00")
 _u32: Final = Struct(">I")
 _put_u32: Final = _u32.pack_into
 _get_u32: Final = _u32.pack
@@ -62,7 +61,9 @@ class Buffer:
 class Workspace:
     """What all chains of one session share: the calls of its AEAD, the nonce, a buffer for each direction."""
 
-    __slots__ = ("decrypt", "encrypt", "ffi", "hash", "nonce", "null", "opened", "sealed", "tag_size")
+    __slots__ = (
+        "decrypt", "encrypt", "ffi", "hash", "label", "nonce", "null", "opened", "sealed", "tag_size",
+    )  # fmt: skip
 
     def __init__(self, sodium: Sodium, aead: Aead) -> None:
         self.ffi, self.null, self.tag_size = sodium.ffi, sodium.ffi.NULL, aead.tag_size
@@ -71,6 +72,7 @@ class Workspace:
         self.decrypt = getattr(sodium.lib, aead.sodium_name + "_decrypt")
         # Message keys serve once, so a constant nonce never repeats under a key (SPEC §9.3).
         self.nonce = sodium.ffi.new("unsigned char[]", aead.nonce_size)
+        self.label = sodium.ffi.new("unsigned char[]", labels.CHAIN.ljust(labels.PERSONAL_SIZE, b"\x00"))
         self.sealed, self.opened = Buffer(self.ffi), Buffer(self.ffi)
 
     def wipe(self) -> None:
@@ -88,10 +90,10 @@ class FastSending:
         self._work, self.n = work, n
         work.sealed.view[:_N] = dh + _get_u32(pn)
         self._state = work.ffi.new("unsigned char[]", _STEP_SIZE)
-        self._view = work.ffi.buffer(self._state)
+        self._view = memoryview(work.ffi.buffer(self._state))
         self._view[:KEY_SIZE] = chain_key
         self._message_key = self._state + KEY_SIZE
-        self._key_view = work.ffi.buffer(self._message_key, KEY_SIZE)
+        self._key_view = self._view[KEY_SIZE:]
 
     def seal(self, content: bytes) -> bytes:
         """The next envelope. LimitExceeded when the counter is used up, LocalMisuse for too much content."""
@@ -105,7 +107,7 @@ class FastSending:
             out.grow(end)
         _put_u32(out.view, _N, n)
         null = work.null
-        work.hash(state, _STEP_SIZE, null, 0, state, KEY_SIZE, null, _PERSONAL)
+        work.hash(state, _STEP_SIZE, null, 0, state, KEY_SIZE, null, work.label)
         work.encrypt(out.body, null, padded, size, out.counters, 8, null, work.nonce, self._message_key)
         self._key_view[:] = _ZERO_KEY
         self.n = n + 1
@@ -131,18 +133,17 @@ class FastReceiving:
         self._expected = self._pn_bytes + _get_u32(n)
         self._overhead = HEADER_SIZE + work.tag_size
         self._chain = work.ffi.new("unsigned char[]", KEY_SIZE)
-        self._chain_view = work.ffi.buffer(self._chain)
+        self._chain_view = memoryview(work.ffi.buffer(self._chain))
         self._chain_view[:] = chain_key
         self._step = work.ffi.new("unsigned char[]", _STEP_SIZE)
-        self._step_view = work.ffi.buffer(self._step)
-        self._next_chain = work.ffi.buffer(self._step, KEY_SIZE)
+        self._step_view = memoryview(work.ffi.buffer(self._step))
+        self._next_chain = self._step_view[:KEY_SIZE]
         self._message_key = self._step + KEY_SIZE
 
     @property
     def chain_key(self) -> bytes:
         """A copy of the chain key, 32 bytes, to step it outside the hot path."""
-        key: bytes = self._chain_view[:]
-        return key
+        return bytes(self._chain_view)
 
     def open_next(self, envelope: bytes) -> bytes | None:
         """The content if envelope is this chain's next one, else None.
@@ -162,7 +163,7 @@ class FastReceiving:
         null, out, step, sealed = work.null, work.opened, self._step, envelope[HEADER_SIZE:]
         if size > out.size:
             out.grow(size)
-        work.hash(step, _STEP_SIZE, null, 0, self._chain, KEY_SIZE, null, _PERSONAL)
+        work.hash(step, _STEP_SIZE, null, 0, self._chain, KEY_SIZE, null, work.label)
         key = self._message_key
         if work.decrypt(out.memory, null, null, sealed, len(sealed), counters, 8, work.nonce, key):
             raise AuthenticationFailed("envelope does not open")

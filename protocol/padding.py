@@ -7,6 +7,7 @@ Larger contents travel in pieces and never reach this file.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -28,6 +29,7 @@ def padme(size: int) -> int:
     return (size + mask) & ~mask
 
 
+@lru_cache(maxsize=4_096)
 def padded_size(content_size: int) -> int:
     """Bytes of the padded payload of a content of content_size bytes (0 to CONTENT_MAX)."""
     return max(PADDED_MIN, padme(LENGTH_SIZE + content_size))
@@ -52,6 +54,6 @@ def unpad(padded: bytes) -> bytes:
     if total != (PADDED_MIN if size <= _SMALL_MAX else padded_size(size)):
         raise Malformed("padded payload has another size than its content demands")
     end = LENGTH_SIZE + size
-    if not padded.endswith(_ZEROS[: total - end]):
+    if not _ZEROS.startswith(padded[end:]):
         raise Malformed("padding is not zero")
     return padded[LENGTH_SIZE:end]

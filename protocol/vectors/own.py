@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from protocol.vectors import noise, sessions
@@ -32,7 +32,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
 
 def load(area: str) -> Json:
     """The committed file of an area."""
-    text = resources.files("protocol.vectors").joinpath(f"{area}.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name(f"{area}.json").read_text(encoding="utf-8")
     file: Json = json.loads(text)
     return file
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import hotpath, labels, primitives, ratchet
+from protocol import labels, primitives, ratchet
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
-from protocol.hotpath import FastReceiving, FastSending
+from protocol.hotpath import FastReceiving, FastSending, Workspace
 from protocol.keys import X25519Pair
 from protocol.limits import CONTENT_MAX
 from protocol.padding import padded_size
-from protocol.primitives import AEGIS256, Aead
+from protocol.primitives import AEGIS256, SODIUM, Aead
 from protocol.ratchet import Header, Parameters, PlainSending, parlour_parameters
 from tests.protocol.points import seeded, u
 from tests.protocol.sessions import AEADS, CHAINS, ROOT, chains, counters, pair, refuse, snapshot
@@ -191,7 +191,9 @@ def test_a_buffer_that_grows_keeps_the_header_and_wipes_what_it_leaves() -> None
 
 
 def test_the_hot_path_uses_the_registered_label() -> None:
-    assert hotpath._PERSONAL.rstrip(b"\x00") == labels.CHAIN
+    assert SODIUM is not None
+    work = Workspace(SODIUM, AEGIS256)
+    assert bytes(work.ffi.buffer(work.label, labels.PERSONAL_SIZE)).rstrip(b"\x00") == labels.CHAIN
 
 
 # --- Foreign parameters ---
