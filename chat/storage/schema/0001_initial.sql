@@ -83,15 +83,15 @@ CREATE TABLE invitations (
 
 CREATE TABLE known_addresses (
     terminal     BLOB NOT NULL CHECK (length(terminal) = 32),
-    host         TEXT NOT NULL,
+    host         TEXT NOT NULL,                    -- an IP address, with its scope where it needs one
     port         INTEGER NOT NULL,
-    last_success INTEGER NOT NULL,
+    last_success INTEGER NOT NULL,                 -- when a link last opened there
     PRIMARY KEY (terminal, host, port)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY,
-    value TEXT NOT NULL
+    value TEXT NOT NULL -- on, off; a setting never changed has no row
 ) STRICT, WITHOUT ROWID;
 
 -- Conversations -----------------------------------------------------------------------------------------
@@ -122,8 +122,8 @@ CREATE INDEX entries_by_place ON entries (conversation, author, sequence, incarn
 -- Content stands apart from headers: a deletion takes this row and leaves chains and repair whole.
 CREATE TABLE bodies (
     entry INTEGER PRIMARY KEY REFERENCES entries,
-    salt  BLOB NOT NULL CHECK (length(salt) = 16),
-    body  BLOB NOT NULL
+    salt  BLOB NOT NULL CHECK (length(salt) = 16), -- without it the hash in the header confirms no guess
+    body  BLOB NOT NULL                            -- as received; its shape is the entry's kind's
 ) STRICT;
 
 CREATE TABLE receipts (

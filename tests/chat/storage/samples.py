@@ -1,0 +1,138 @@
+"""Rows, entries and profiles for the tests of storage.
+
+Rules: every byte comes from a seed; entries are real headers whose ids are their hashes, so that what the
+storage derives can be compared with what the headers say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chat.storage import conversations, entries, own, terminals
+from chat.storage.database import Database
+from chat.storage.entries import NewEntry
+from chat.storage.header import DatabaseKey
+from chat.storage.opening import create_history, open_history
+from chat.storage.own import OwnRow
+from chat.storage.terminals import TerminalRow
+from protocol.codec import encode
+from protocol.messages import EntryHeader, TextBody
+from protocol.primitives import Random
+
+PASSPHRASE = "correct horse battery staple"
+TEXT = 1
+
+
+def seeded(seed: str) -> Random:
+    """A source of bytes that gives the same ones in every run."""
+    drawn = 0
+
+    def random(size: int) -> bytes:
+        nonlocal drawn
+        drawn += 1
+        return hashlib.shake_256(f"{seed} {drawn}".encode()).digest(size)
+
+    return random
+
+
+def blob(name: str, size: int = 32) -> bytes:
+    """An id or key that a test knows by name."""
+    return seeded(name)(size)
+
+
+ME = OwnRow(
+    person=blob("own person"),
+    terminal=blob("own terminal"),
+    signing_seed=blob("own signing seed"),
+    static_secret=blob("own static secret"),
+    self_key=blob("own self key"),
+    recovery_seed=blob("own recovery seed"),
+)
+THEM = blob("their person")
+THEIR_TERMINAL = TerminalRow(
+    THEM, blob("their terminal"), blob("their signing"), blob("their static"), True, 0
+)
+TALK = blob("conversation")
+KEY = DatabaseKey(blob("database key"))
+
+
+def first_rows(database: Database) -> None:
+    """What a new profile holds: this person; and a contact's terminal, with a conversation."""
+    own.create(database, ME)
+    terminals.replace(database, THEM, [THEIR_TERMINAL])
+    conversations.ensure(database, TALK, conversations.TWO, THEM)
+
+
+def new_database(folder: Path) -> Database:
+    """A database with those rows, open."""
+    path = folder / "history.db"
+    create_history(path, KEY, first_rows)
+    return open_history(path, KEY)
+
+
+def sample(
+    text: str = "",
+    *,
+    author: bytes = ME.terminal,
+    sequence: int = 1,
+    previous: bytes = b"",
+    parents: Sequence[bytes] = (),
+    time: int = 1_000,
+    conversation: bytes = TALK,
+    incarnation: bytes = b"incarnat",
+    deleted: bool = False,
+) -> NewEntry:
+    """One text entry; salt and content hash follow from what it says and where it stands."""
+    body = encode(TextBody(text, b"")) if text else b""
+    salt = hashlib.sha256(b"salt" + body + author + sequence.to_bytes(8, "big")).digest()[:16]
+    header = EntryHeader(
+        conversation=conversation,
+        author=author,
+        incarnation=incarnation,
+        sequence=sequence,
+        previous=previous,
+        parents=sorted(parents),
+        membership=[],
+        time=time,
+        kind=TEXT,
+        content=hashlib.sha256(salt + body).digest(),
+        self_tag=b"",
+    )
+    data = encode(header)
+    identity = hashlib.sha256(data).digest()
+    return NewEntry(identity, data, header, b"" if deleted else salt, b"" if deleted else body, text)
+
+
+@dataclass
+class Author:
+    """Writes a chain of entries, one after the other, a second apart."""
+
+    terminal: bytes = ME.terminal
+    conversation: bytes = TALK
+    incarnation: bytes = b"incarnat"
+    time: int = 1_000
+    written: list[NewEntry] = field(default_factory=list)
+
+    def write(self, text: str, parents: Sequence[bytes] = ()) -> NewEntry:
+        """The next entry."""
+        entry = sample(
+            text,
+            author=self.terminal,
+            sequence=len(self.written) + 1,
+            previous=self.written[-1].id if self.written else b"",
+            parents=parents,
+            time=self.time + 1_000 * len(self.written),
+            conversation=self.conversation,
+            incarnation=self.incarnation,
+        )
+        self.written.append(entry)
+        return entry
+
+
+def store(database: Database, *new: NewEntry, unread: bool = False) -> list[bool]:
+    """Insert entries in one transaction."""
+    with database.transaction():
+        return [entries.insert(database, entry, unread=unread) for entry in new]

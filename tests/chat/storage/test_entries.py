@@ -1,0 +1,156 @@
+"""Entries: inserted once, paged in order, walked by place; two at one place are kept as evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chat.storage import entries
+from chat.storage.database import Database
+from chat.storage.entries import HeadRow
+from chat.storage.errors import StorageMisuse
+from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, Author, blob, sample, store
+
+
+def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
+    author = Author()
+    first, second = author.write("first"), author.write("second")
+    assert store(database, first, second) == [True, True]
+    row = entries.get(database, second.id)
+    assert row is not None
+    assert (row.id, row.header, row.salt, row.body) == (second.id, second.header, second.salt, second.body)
+    assert (row.conversation, row.author, row.sequence) == (TALK, ME.terminal, 2)
+    assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
+    assert row.position == (2_000, second.id)
+    assert not row.deleted
+
+
+def test_a_second_insert_changes_nothing(database: Database) -> None:
+    entry = sample("once")
+    assert store(database, entry, entry) == [True, False]
+    assert store(database, replace(entry, body=b"other", salt=bytes(16))) == [False]
+    row = entries.get(database, entry.id)
+    assert row is not None
+    assert row.body == entry.body
+    assert database.value("SELECT count(*) FROM search") == 1
+
+
+def test_an_unknown_conversation_is_our_own_mistake(database: Database) -> None:
+    with pytest.raises(StorageMisuse), database.transaction():
+        entries.insert(database, sample("lost", conversation=blob("nowhere")), unread=False)
+    assert database.value("SELECT count(*) FROM entries") == 0
+
+
+def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> None:
+    author = Author()
+    gone = author.write("gone")
+    after = author.write("stays")
+    store(database, replace(gone, salt=b"", body=b"", text=""), after)
+    row = entries.get(database, gone.id)
+    assert row is not None
+    assert row.deleted
+    assert (row.header, row.salt, row.body) == (gone.header, b"", b"")
+    assert entries.previous_of(database, after.id) == gone.id
+    # Whoever supplies it again brings nothing back.
+    assert store(database, gone) == [False]
+    assert database.value("SELECT count(*) FROM bodies") == 1
+
+
+def test_pages_follow_one_another_without_gap_or_repeat(database: Database) -> None:
+    ours, theirs = Author(time=0), Author(THEIR_TERMINAL.terminal, time=0)
+    for number in range(25):
+        store(database, ours.write(f"ours {number}"), theirs.write(f"theirs {number}"))
+    whole = [row.position for row in entries.page(database, TALK, 100)]
+    pages: list[tuple[int, bytes]] = []
+    before = None
+    while page := entries.page(database, TALK, 7, before):
+        pages = [row.position for row in page] + pages
+        before = page[0].position
+    assert pages == whole == sorted(whole)
+    assert len(whole) == 50
+
+
+def test_pages_of_an_unknown_conversation_are_empty(database: Database) -> None:
+    assert entries.page(database, blob("nowhere"), 10) == []
+    assert entries.tips(database, blob("nowhere")) == []
+    assert entries.heads(database, blob("nowhere")) == []
+    assert entries.last_by(database, TALK, ME.terminal) is None
+
+
+def test_what_follows_a_place_in_an_authors_chain(database: Database) -> None:
+    author = Author()
+    chain = [author.write(f"entry {number}") for number in range(6)]
+    store(database, *chain, sample("somebody else", author=THEIR_TERMINAL.terminal, sequence=5))
+    rows = entries.after(database, TALK, ME.terminal, 2, 3)
+    assert [row.id for row in rows] == [entry.id for entry in chain[2:5]]
+    assert entries.last_by(database, TALK, ME.terminal) == HeadRow(ME.terminal, 6, chain[5].id)
+    assert entries.held(database, [chain[0].id, blob("not held")]) == {chain[0].id}
+
+
+def test_attack_67_two_entries_at_one_place_are_both_kept_and_named(database: Database) -> None:
+    """A copy of a profile that runs with the same incarnation: no honest terminal does that."""
+    first = sample("one")
+    second = sample("another")
+    store(database, first, second, sample("elsewhere", author=THEIR_TERMINAL.terminal))
+    assert entries.twins(database, first.id) == [second.id]
+    assert entries.evidence(database) == [tuple(sorted((first.id, second.id)))]
+    assert len(entries.page(database, TALK, 9)) == 3
+
+
+def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> None:
+    """After a restore the engine draws another incarnation: its entries fork the chain and accuse nobody."""
+    author = Author()
+    before, lost = author.write("before"), author.write("written after the copy was made")
+    again = sample("written after the restore", sequence=2, previous=before.id, incarnation=b"restored")
+    store(database, before, lost, again)
+    assert entries.evidence(database) == []
+    heads = {head.id for head in entries.heads(database, TALK)}
+    assert heads == {lost.id, again.id}
+
+
+def test_gaps_are_known_by_the_ids_that_lack(database: Database) -> None:
+    author = Author()
+    chain = [author.write(f"entry {number}") for number in range(3)]
+    store(database, chain[2])
+    assert entries.missing(database, TALK) == [chain[1].id]
+    store(database, chain[1])
+    assert entries.missing(database, TALK) == [chain[0].id]
+    store(database, chain[0])
+    assert entries.missing(database, TALK) == []
+
+
+# A million entries must not make these slow: none may walk the table, whatever it holds.
+QUERIES = {
+    "tips": lambda db: entries.tips(db, TALK),
+    "heads": lambda db: entries.heads(db, TALK),
+    "last_by": lambda db: entries.last_by(db, TALK, ME.terminal),
+    "page": lambda db: entries.page(db, TALK, 10, (5, b"")),
+    "after": lambda db: entries.after(db, TALK, ME.terminal, 1, 10),
+    "get": lambda db: entries.get(db, blob("x")),
+    "missing": lambda db: entries.missing(db, TALK),
+    "twins": lambda db: entries.twins(db, blob("x")),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_queries_use_an_index_and_never_sort_a_conversation(
+    database: Database, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    rows = Database.rows
+
+    def spy(self: Database, sql: str, *values: object) -> list[tuple[object, ...]]:
+        asked.append((sql, values))
+        return rows(self, sql, *values)
+
+    monkeypatch.setattr(Database, "rows", spy)
+    QUERIES[name](database)
+    monkeypatch.undo()
+    plans = [
+        str(row[3]) for sql, values in asked for row in rows(database, f"EXPLAIN QUERY PLAN {sql}", *values)
+    ]
+    assert plans
+    assert not [plan for plan in plans if plan.startswith("SCAN")]
+    if name == "page":
+        assert not [plan for plan in plans if "TEMP B-TREE" in plan]

@@ -1,0 +1,216 @@
+"""Persons, contacts, shares, invitations, settings, addresses: what is written comes back, and only once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chat.storage import (
+    contacts,
+    conversations,
+    entries,
+    invitations,
+    known_addresses,
+    logs,
+    own,
+    settings,
+    shares,
+    terminals,
+)
+from chat.storage.contacts import PAIRED, PENDING, ContactRow
+from chat.storage.conversations import ConversationRow
+from chat.storage.database import Database
+from chat.storage.errors import StorageMisuse
+from chat.storage.invitations import InvitationRow
+from chat.storage.known_addresses import KEPT, AddressRow
+from chat.storage.settings import Settings
+from chat.storage.shares import OWN, THEIRS, ShareRow
+from chat.storage.terminals import TerminalRow
+from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
+
+CONTACT = ContactRow(THEM, "Ada", "", PAIRED, verified=False, blocked=False, held=False, since=1_000)
+INVITATION = InvitationRow(blob("secret", 16), blob("check"), 5_000, "PARLOUR:TEXT")
+
+
+def test_this_person_is_written_once(database: Database) -> None:
+    assert own.read(database) == ME
+    with pytest.raises(StorageMisuse), database.transaction():
+        own.create(database, replace(ME, person=blob("somebody else")))
+    assert own.read(database) == ME
+
+
+def test_the_recovery_seed_can_be_forgotten(database: Database) -> None:
+    with database.transaction():
+        own.forget_recovery(database)
+    assert own.read(database) == replace(ME, recovery_seed=None)
+
+
+def test_the_newest_self_key_is_in_force_and_older_ones_stay(database: Database) -> None:
+    heads = [blob("head 1"), blob("head 2")]
+    with database.transaction():
+        own.add_self_key(database, blob("newer"), heads)
+    assert own.read(database).self_key == blob("newer")
+    assert [(row.key, row.heads) for row in own.self_keys(database)] == [
+        (blob("newer"), heads),
+        (ME.self_key, []),
+    ]
+
+
+def test_operations_are_kept_once_in_order_of_arrival(database: Database) -> None:
+    with database.transaction():
+        assert logs.add(database, THEM, blob("b"), b"genesis")
+        assert logs.add(database, THEM, blob("a"), b"rename")
+        assert not logs.add(database, THEM, blob("b"), b"genesis")
+        logs.add(database, ME.person, blob("c"), b"own")
+    assert logs.of(database, THEM) == [b"genesis", b"rename"]
+    assert logs.ids(database, THEM) == [blob("b"), blob("a")]
+    with database.transaction():
+        logs.replace(database, THEM, [(blob("d"), b"other")])
+    assert logs.of(database, THEM) == [b"other"]
+    assert logs.of(database, ME.person) == [b"own"]
+
+
+def test_only_live_terminals_are_found_by_their_key(database: Database) -> None:
+    assert terminals.find_static(database, THEIR_TERMINAL.static) == THEIR_TERMINAL
+    second = TerminalRow(THEM, blob("second"), blob("s2"), blob("x2"), True, 1)
+    with database.transaction():
+        terminals.replace(database, THEM, [second])
+    assert terminals.find_static(database, THEIR_TERMINAL.static) is None
+    assert terminals.find_static(database, blob("x2")) == second
+    assert terminals.of(database, THEM) == [replace(THEIR_TERMINAL, live=False), second]
+    assert terminals.get(database, THEIR_TERMINAL.terminal) == replace(THEIR_TERMINAL, live=False)
+    keys = [THEIR_TERMINAL.signing, blob("unknown"), blob("x2")]
+    assert terminals.persons_with_keys(database, keys) == {THEM}
+    assert terminals.persons_with_keys(database, [blob("unknown")]) == set()
+
+
+def test_an_author_that_no_log_names_is_nobodys_terminal(database: Database) -> None:
+    store(database, Author(blob("a stranger")).write("hello"))
+    assert terminals.get(database, blob("a stranger")) is None
+
+
+def test_contacts_change_one_thing_at_a_time(database: Database) -> None:
+    with database.transaction():
+        contacts.add(database, replace(CONTACT, state=PENDING))
+    assert contacts.all(database) == []
+    assert contacts.pending(database) == [replace(CONTACT, state=PENDING)]
+    with database.transaction():
+        contacts.set_state(database, THEM, PAIRED)
+        contacts.set_name(database, THEM, "Ada L.")
+        contacts.set_petname(database, THEM, "Countess")
+        contacts.set_verified(database, THEM, True)
+        contacts.set_blocked(database, THEM, True)
+        contacts.set_held(database, THEM, True)
+    row = ContactRow(THEM, "Ada L.", "Countess", PAIRED, verified=True, blocked=True, held=True, since=1_000)
+    assert contacts.all(database) == [row]
+    assert row.shown == "Countess"
+    assert CONTACT.shown == "Ada"
+    with database.transaction():
+        contacts.set_verified(database, THEM, False)
+    assert contacts.get(database, THEM) == replace(row, verified=False)
+
+
+def test_pairings_that_never_ended_are_dropped(database: Database) -> None:
+    late, early = blob("late"), blob("early")
+    with database.transaction():
+        contacts.add(database, CONTACT)
+        contacts.add(database, replace(CONTACT, person=early, state=PENDING, since=10))
+        contacts.add(database, replace(CONTACT, person=late, state=PENDING, since=20))
+        assert contacts.drop_pending(database, 20) == [early]
+    assert [row.person for row in contacts.pending(database)] == [late]
+    assert contacts.all(database) == [CONTACT]
+
+
+def test_shares_never_change_and_the_newest_comes_first(database: Database) -> None:
+    rows = [
+        ShareRow(THEM, OWN, 7, blob("own 7"), [blob("h")], blob("root 1")),
+        ShareRow(THEM, THEIRS, 7, blob("theirs 7"), [], blob("root 1")),
+        ShareRow(THEM, OWN, 9, blob("own 9"), [blob("h"), blob("i")], blob("root 2")),
+    ]
+    with database.transaction():
+        for row in (*rows, *rows):
+            shares.add(database, row)
+    assert shares.of(database, THEM) == [rows[2], rows[0], rows[1]]
+    with pytest.raises(StorageMisuse), database.transaction():
+        shares.add(database, replace(rows[0], share=blob("another")))
+    assert shares.of(database, THEM) == [rows[2], rows[0], rows[1]]
+    with database.transaction():
+        shares.remove_for(database, THEM)
+    assert shares.of(database, THEM) == []
+
+
+def test_an_invitation_burns_once_for_one_key(database: Database) -> None:
+    with database.transaction():
+        invitations.add(database, INVITATION)
+        assert invitations.burn(database, INVITATION.secret, blob("joiner"))
+        assert invitations.burn(database, INVITATION.secret, blob("joiner"))
+        assert not invitations.burn(database, INVITATION.secret, blob("another"))
+        assert not invitations.burn(database, blob("unknown", 16), blob("joiner"))
+    assert invitations.usable(database, 4_999) == [replace(INVITATION, burned_by=blob("joiner"))]
+    assert invitations.usable(database, 5_000) == []
+    with database.transaction():
+        assert invitations.drop_expired(database, 4_999) == 0
+        assert invitations.drop_expired(database, 5_000) == 1
+        invitations.remove(database, INVITATION.secret)
+
+
+def test_settings_begin_on_and_are_kept(database: Database) -> None:
+    assert settings.load(database) == Settings(read_receipts=True, typing=True)
+    with database.transaction():
+        database.run("INSERT INTO settings VALUES ('of a later version', 'x')")
+        settings.save(database, Settings(read_receipts=False, typing=True))
+    assert settings.load(database) == Settings(read_receipts=False, typing=True)
+    assert database.value("SELECT value FROM settings WHERE name = 'of a later version'") == "x"
+
+
+def test_few_addresses_a_terminal_are_kept_the_latest_first(database: Database) -> None:
+    rows = [
+        AddressRow(THEIR_TERMINAL.terminal, f"10.0.0.{number}", 4747, number) for number in range(KEPT + 4)
+    ]
+    with database.transaction():
+        for row in rows:
+            known_addresses.add(database, row)
+        known_addresses.add(database, replace(rows[5], last_success=99))
+    kept = known_addresses.of(database, THEIR_TERMINAL.terminal)
+    assert kept[:2] == [replace(rows[5], last_success=99), rows[-1]]
+    assert len(kept) == KEPT
+    with database.transaction():
+        known_addresses.forget(database, THEIR_TERMINAL.terminal, rows[5].host, 4747)
+    assert known_addresses.of(database, THEIR_TERMINAL.terminal)[0] == rows[-1]
+
+
+def test_a_conversation_is_made_once(database: Database) -> None:
+    with database.transaction():
+        number = conversations.ensure(database, TALK, conversations.TWO, THEM)
+    row = ConversationRow(number, TALK, conversations.TWO, THEM)
+    assert conversations.get(database, TALK) == conversations.with_contact(database, THEM) == row
+    assert conversations.all(database) == [row]
+    assert conversations.get(database, blob("nowhere")) is None
+
+
+def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database) -> None:
+    other = replace(CONTACT, person=blob("other"), name="Bo")
+    kept = blob("a conversation that stays")
+    with database.transaction():
+        for row in (CONTACT, other):
+            contacts.add(database, row)
+            logs.add(database, row.person, row.person, b"log of " + row.person)
+            shares.add(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
+        known_addresses.add(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
+        conversations.ensure(database, kept, conversations.TWO, other.person)
+    store(database, Author(THEIR_TERMINAL.terminal).write("gone"), Author(conversation=kept).write("stays"))
+    with database.transaction():
+        contacts.remove(database, THEM)
+    assert contacts.all(database) == [other]
+    assert logs.of(database, THEM) == shares.of(database, THEM) == []
+    assert terminals.of(database, THEM) == []
+    assert known_addresses.of(database, THEIR_TERMINAL.terminal) == []
+    assert conversations.with_contact(database, THEM) is None
+    assert entries.page(database, TALK, 9) == []
+    assert len(entries.page(database, kept, 9)) == len(shares.of(database, other.person)) == 1
+    names = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE schema = 'main'")]
+    everything = "".join(str(database.rows(f"SELECT * FROM {name}")) for name in names)
+    assert repr(THEM) not in everything
+    assert repr(THEIR_TERMINAL.terminal) not in everything
+    assert database.integrity() == ()
