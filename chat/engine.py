@@ -78,10 +78,10 @@ class Engine:
         self._world.port = parts.listener.port
         self._world.tasks.spawn(self._world.links.watch())
         self._world.tasks.spawn(self._keep_house())
-        await parts.announcing.start()
         parts.dialler.follow(self._world.keyring.linkable())
         if not self._world.contacts:
             parts.announcing.set_visible(True)
+        await parts.announcing.start()
         self._world.hub.publish(Ready(self._addresses()))
 
     async def _keep_house(self) -> None:

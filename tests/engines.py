@@ -7,25 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
 from chat.engine import Engine, open_engine
-from chat.interface import EntryView, Event, PairingChanged, PairingStage, PairingView
+from chat.interface import (
+    EntryView,
+    Event,
+    NearbyChanged,
+    NearbyView,
+    PairingChanged,
+    PairingStage,
+    PairingView,
+)
 from chat.ports import Ports
 from chat.storage import vault
 from protocol.person_author import create_person
 from tests.fakes.network import MemoryDiscovery, MemoryTransport, Network
-from tests.lab.virtual import VirtualClock
+from tests.lab.virtual import VirtualClock, run_virtual
 
 PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
+
+
+def play(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a scenario in virtual time."""
+    run_virtual(lambda clock: scenario())
 
 
 @dataclass
@@ -103,6 +116,14 @@ class Person:
     async def history(self, other: Person) -> tuple[EntryView, ...]:
         return await self.engine.history(await self.contact(other), 10_000)
 
+    async def sees(self, name: str) -> NearbyView:
+        """The stranger of this name, once it is visible."""
+        coming = self.wait(NearbyChanged, lambda event: any(view.name == name for view in event.nearby))
+        nearby = await self.engine.nearby()
+        if not any(view.name == name for view in nearby):
+            nearby = (await coming).nearby
+        return next(view for view in nearby if view.name == name)
+
     def stage(self, stage: PairingStage) -> asyncio.Future[PairingChanged]:
         return self.wait(PairingChanged, lambda event: event.pairing.stage is stage)
 
@@ -126,7 +147,7 @@ async def people(
 
 async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
     """Pair nearby, both confirming the words; both are contacts at the end."""
-    found = next(view for view in await one.engine.nearby() if view.name == other.name)
+    found = await one.sees(other.name)
     words = one.stage(PairingStage.WORDS), other.stage(PairingStage.WORDS)
     done = one.stage(PairingStage.DONE), other.stage(PairingStage.DONE)
     await one.engine.pair_nearby(found.instance)

@@ -30,9 +30,9 @@ class Announcing:
 
     async def start(self) -> None:
         """Listen to announcements and make one's own."""
-        self._world.tasks.spawn(self._announcer())
-        self.renew()
         await self._discovery.start(self)
+        self.renew()
+        self._world.tasks.spawn(self._announcer())
 
     def renew(self) -> None:
         """Something that an announcement depends on has changed."""
