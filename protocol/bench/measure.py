@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any, Final
 
-ROUNDS: Final = 9
-SLICE_SECONDS: Final = 0.04
+ROUNDS: Final = 21
+SLICE_SECONDS: Final = 0.02
 """How long one subject runs in one round, about."""
 
 
