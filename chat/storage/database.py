@@ -128,13 +128,10 @@ class Database:
 
     def integrity(self) -> tuple[str, ...]:
         """What is wrong, a line each: pages that do not authenticate, broken structures. Reads every page."""
-        pages = [str(row[0]) for row in self.rows("PRAGMA cipher_integrity_check")]
-        try:
-            structure = [str(row[0]) for row in self.rows("PRAGMA quick_check")]
-        except DatabaseDamaged:
-            structure = ["the structure cannot be read"]
-        orphans = [f"{row[0]}: a row without its parent" for row in self.rows("PRAGMA foreign_key_check")]
-        return tuple(pages + [line for line in structure if line != "ok"] + orphans)
+        pages = self._findings("cipher_integrity_check")
+        structure = [line for line in self._findings("quick_check") if line != "ok"]
+        orphans = [f"a row without its parent: {line}" for line in self._findings("foreign_key_check")]
+        return tuple(pages + structure + orphans)
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log: when it grows without end, checkpoints fail."""
@@ -152,6 +149,12 @@ class Database:
         return f"Database({self.path})"
 
     # --- Inside ---
+
+    def _findings(self, check: str) -> list[str]:
+        try:
+            return [str(row[0]) for row in self.rows(f"PRAGMA {check}")]
+        except DatabaseDamaged:
+            return [f"{check} cannot read the database"]
 
     def _unlock(self, key: bytes) -> None:
         if not self.value("PRAGMA cipher_version"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chat.storage import files, migrations, pages, rebuilding
 from chat.storage.database import Database
-from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, LogForeign
+from chat.storage.errors import DatabaseDamaged, DatabaseEmpty
 from chat.storage.failures import from_system
 from chat.storage.header import DatabaseKey
 
@@ -26,8 +26,8 @@ def open_history(path: Path, key: DatabaseKey) -> Database:
     Raises DatabaseMissing, DatabaseEmpty, NotEncrypted, DatabaseForeign, DatabaseDamaged, LogForeign,
     ProfileTooNew, or a StorageFailure.
     """
-    intact = _check_file(path, key)
-    database = _open_checked(path, key, intact)
+    _check_files(path, key)
+    database = Database(path, key.reveal())
     try:
         _check_ours(database)
         migrations.migrate(database)
@@ -54,24 +54,13 @@ def create_history(path: Path, key: DatabaseKey, fill: Fill) -> None:
     pages.check_present(path)
 
 
-def _check_file(path: Path, key: DatabaseKey) -> bool:
-    """Whether page 1 authenticates; a torn one may be made good from the log, so it is no error yet."""
+def _check_files(path: Path, key: DatabaseKey) -> None:
     try:
         pages.check_present(path)
         pages.check_key(path, key.reveal())
-        return pages.first_page_authentic(path, key.reveal())
+        pages.check_log(path, key.reveal())
     except OSError as error:
         raise from_system(error) from None
-
-
-def _open_checked(path: Path, key: DatabaseKey, intact: bool) -> Database:
-    try:
-        return Database(path, key.reveal())
-    except DatabaseDamaged:
-        log = path.with_name(f"{path.name}-wal")
-        if intact and log.exists():
-            raise LogForeign(log) from None
-        raise
 
 
 def _check_ours(database: Database) -> None:

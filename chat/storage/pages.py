@@ -10,13 +10,22 @@ import hashlib
 import hmac
 import struct
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
-from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, DatabaseForeign, DatabaseMissing, NotEncrypted
+from chat.storage.errors import (
+    DatabaseDamaged,
+    DatabaseEmpty,
+    DatabaseForeign,
+    DatabaseMissing,
+    LogForeign,
+    NotEncrypted,
+)
 
 PAGE_SIZE: Final = 4_096
 _SALT_SIZE: Final = 16
 _MAC_SIZE: Final = 64
+_LOG_HEAD_SIZE: Final = 32
+_FRAME_HEAD_SIZE: Final = 24
 _CLEAR: Final = b"SQLite format 3\x00"
 
 
@@ -48,11 +57,24 @@ def check_key(path: Path, key: bytes) -> None:
             raise DatabaseForeign(path)
 
 
-def first_page_authentic(path: Path, key: bytes) -> bool:
-    """Whether page 1 is as it was written under `key`. Raises OSError."""
+def check_log(path: Path, key: bytes) -> None:
+    """Raise LogForeign where the write-ahead log beside `path` would be used and is not of this database.
+
+    SQLite takes any log whose checksums hold and would copy its pages over good ones at closing. A first
+    frame that a crash tore is not used, and so is no error. Raises OSError.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not log.exists():
+        return
+    with log.open("rb") as file:
+        head, frame = file.read(_LOG_HEAD_SIZE), file.read(_FRAME_HEAD_SIZE + PAGE_SIZE)
+    if not _frame_counts(head, frame):
+        return
     with path.open("rb") as file:
-        first = file.read(PAGE_SIZE)
-    return len(first) == PAGE_SIZE and _authentic(1, first, _mac_key(key, first))
+        mac_key = _mac_key(key, file.read(PAGE_SIZE))
+    number = int.from_bytes(frame[:4], "big")
+    if not _authentic(number, frame[_FRAME_HEAD_SIZE:], mac_key):
+        raise LogForeign(log)
 
 
 def _any_authentic(file: BinaryIO, first: bytes, key: bytes) -> bool:
@@ -76,3 +98,22 @@ def _authentic(number: int, page: bytes, mac_key: bytes) -> bool:
     covered = page[_SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
     expected = hmac.digest(mac_key, covered + struct.pack("<I", number), "sha512")
     return hmac.compare_digest(expected, page[-_MAC_SIZE:])
+
+
+def _frame_counts(head: bytes, frame: bytes) -> bool:
+    """Whether SQLite would use the first frame of a log (SQLite file format, section 4.2)."""
+    if len(frame) < _FRAME_HEAD_SIZE + PAGE_SIZE or head[16:24] != frame[8:16]:
+        return False
+    order: Literal["big", "little"] = "big" if head[3] & 1 else "little"
+    after_head = _checksum(head[:24], (0, 0), order)
+    after_frame = _checksum(frame[:8] + frame[_FRAME_HEAD_SIZE:], after_head, order)
+    kept = (int.from_bytes(frame[16:20], "big"), int.from_bytes(frame[20:24], "big"))
+    return after_frame == kept
+
+
+def _checksum(data: bytes, start: tuple[int, int], order: Literal["big", "little"]) -> tuple[int, int]:
+    first, second = start
+    for place in range(0, len(data), 8):
+        first = (first + int.from_bytes(data[place : place + 4], order) + second) & 0xFFFFFFFF
+        second = (second + int.from_bytes(data[place + 4 : place + 8], order) + first) & 0xFFFFFFFF
+    return first, second

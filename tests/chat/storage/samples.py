@@ -66,11 +66,11 @@ def first_rows(database: Database) -> None:
     conversations.ensure(database, TALK, conversations.TWO, THEM)
 
 
-def new_database(folder: Path) -> Database:
+def new_database(folder: Path, key: DatabaseKey = KEY) -> Database:
     """A database with those rows, open."""
     path = folder / "history.db"
-    create_history(path, KEY, first_rows)
-    return open_history(path, KEY)
+    create_history(path, key, first_rows)
+    return open_history(path, key)
 
 
 def sample(
