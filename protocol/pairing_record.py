@@ -6,7 +6,7 @@ it is handed out; what it says of a person already known is judged together with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -21,6 +21,7 @@ from protocol.invitation import invitation_check
 from protocol.messages import Record
 from protocol.order import check_ascending
 from protocol.person import Foreign, PersonState, Terminal, extend, share_is_stale
+from protocol.person_log import parse_operation
 from protocol.primitives import SIGNATURE_SIZE
 
 Held = Callable[[bytes], Iterable[bytes]]
@@ -150,7 +151,7 @@ def check_record(record: Record, transcript: Transcript, own: Share, rules: Reco
     together = extend(held, record.operations, rules.foreign)
     terminal = _check_terminal(record, transcript, together.state)
     _check_promises(rules, together.state, terminal)
-    _check_share(record, together.state, (*held, *together.new))
+    _check_share(record, (*held, *together.new))
     return PendingContact(
         together.state,
         together.new,
@@ -177,9 +178,10 @@ def _check_promises(rules: RecordRules, state: PersonState, terminal: Terminal) 
         raise Untrusted("not who made the invitation")
 
 
-def _check_share(record: Record, state: PersonState, operations: Iterable[bytes]) -> None:
+def _check_share(record: Record, operations: Sequence[bytes]) -> None:
     check_ascending(record.heads)
-    if record.number == 0 or not record.heads or not state.counting.issuperset(record.heads):
+    known = {parse_operation(signed).id for signed in operations}
+    if record.number == 0 or not record.heads or not known.issuperset(record.heads):
         raise Malformed("a share without a number, or under heads that are not of its owner's log")
     if share_is_stale(operations, record.heads):
         raise Untrusted("a share from before a removal")

@@ -39,7 +39,10 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Counting operations of one author (empty: recovery key) with one sequence: its key has two users."""
+    """Operations of one author (empty: the recovery key) with one sequence: its key has two users.
+
+    All count, or would if their author had not removed itself.
+    """
 
     author: bytes
     sequence: int
@@ -78,8 +81,8 @@ class PersonState:
     """A person as its log says. Mappings go from terminal ids, the most senior terminal first.
 
     `name` is empty without a counting rename. `recoveries` is the sequence of the newest recovery, `recovery`
-    the key (Ed25519 public) for the next. `forks` are those that nobody has settled. `heads` are the tips of
-    the operations that count, ascending. `pending` lack an ancestor and do not count.
+    the key (Ed25519 public) for the next. `forks` are those that nobody has settled. `heads`, ascending, are
+    the tips of what nobody but its author has cut. `pending` lack an ancestor and do not count.
     """
 
     person: bytes
@@ -103,6 +106,8 @@ class PersonState:
 class Reduction:
     """Which operations of a graph count. An author's operations are decided when it is established.
 
+    `standing` are those that nobody but their own author has cut: they are held and passed on as evidence.
+
     Terminals are taken in the order of seniority. An add stands deeper than its author's, and only a senior
     removes a junior, so whatever can bring in or cut a terminal has been decided when its turn comes.
     """
@@ -113,7 +118,7 @@ class Reduction:
         self.removed: dict[bytes, list[int]] = {}
         self.settled: set[bytes] = set()
         self._keys: set[bytes] = set()
-        self.counting = 1 | graph.by_author.get(b"", 0)
+        self.counting = self.standing = 1 | graph.by_author.get(b"", 0)
         introductions = [
             (graph.depth[index], keys.id, index, keys)
             for index, logged in enumerate(graph.order)
@@ -143,6 +148,7 @@ class Reduction:
         by_others = [row for row in removals if self.counting >> row[0] & 1]
         for _, last in by_others:
             allowed &= self.graph.upto(last)
+        self.standing |= allowed
         by_itself = [row for row in removals if allowed >> row[0] & 1]
         kept = sum(1 << index for index, _ in by_itself)
         for _, last in by_itself:
@@ -164,13 +170,16 @@ class Reduction:
 
     @property
     def kept(self) -> int:
-        """The operations that count, and those they stand upon."""
-        return self.graph.closure(self.counting)
+        """The operations that are to be held: those standing, and those they stand upon."""
+        return self.graph.closure(self.standing)
 
     def forks(self) -> tuple[Fork, ...]:
-        """Forks that neither a senior's removal nor, for the recovery key, a later recovery has settled."""
+        """Forks that neither a senior's removal nor, for the recovery key, a later recovery has settled.
+
+        What a terminal cut off by removing itself is among them: whoever copied its key could do so.
+        """
         groups: dict[tuple[bytes, int], int] = {}
-        for index in bits(self.counting & ~1):
+        for index in bits(self.standing & ~1):
             logged = self.graph.order[index]
             key = logged.author, logged.sequence
             groups[key] = groups.get(key, 0) | 1 << index
@@ -199,7 +208,7 @@ class Reduction:
             sequences={author: sequence_in(graph, kept, author) for author in (b"", *self.terminals)},
             last={author: self._last(author) for author in self.terminals},
             forks=forks,
-            heads=graph.ids(graph.tips(self.counting)),
+            heads=graph.ids(graph.tips(self.standing)),
             counting=frozenset(graph.ids(self.counting)),
             pending=graph.pending,
             causes=(*self._causes(), *(_forked(fork) for fork in forks)),
@@ -268,8 +277,8 @@ class Extension:
 def extend(held: Iterable[bytes], received: Iterable[bytes], foreign: Foreign = _nobody) -> Extension:
     """What received operations add to those held: the one gate for operations that come from outside.
 
-    Left out is what neither counts nor stands under what counts. Errors as `load`; Malformed if an ancestor
-    is missing, Untrusted for a key of another person, LimitExceeded if the log grows beyond SPEC §7.2.
+    Left out is what a removal has cut and nothing else stands upon. Errors as `load`; Malformed if an
+    ancestor is missing, Untrusted for a key of another person, LimitExceeded beyond the bounds of SPEC §7.2.
     """
     known = list(held)
     reduction = Reduction(load([*known, *received]))

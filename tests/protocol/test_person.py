@@ -1,0 +1,787 @@
+"""The person log (SPEC §7.1 to §7.3): what is refused, what counts, and that order changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from protocol import labels, limits, primitives
+from protocol.codec import encode
+from protocol.errors import (
+    AuthenticationFailed,
+    LimitExceeded,
+    LocalMisuse,
+    Malformed,
+    ProtocolError,
+    Untrusted,
+)
+from protocol.person import CauseKind, changes, extend, missing, reduce, share_is_stale
+from protocol.person_author import add_operation, create_person, remove_operation, rename_operation
+from protocol.person_log import (
+    Add,
+    Genesis,
+    Operation,
+    Recover,
+    Removal,
+    Remove,
+    Rename,
+    _Signed,
+    is_name,
+    operation_id,
+    parse_operation,
+    sign_operation,
+)
+from tests.protocol.people import Person, Terminal, id_of
+from tests.protocol.points import LOW_ORDER, NOT_CANONICAL, P, seeded, u
+
+SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "third", "fourth", "thief"))
+
+
+@pytest.fixture
+def anna() -> Person:
+    return Person("Anna")
+
+
+# --- The beginning ---
+
+
+def test_a_new_person_has_a_name_and_one_terminal(anna: Person) -> None:
+    state = anna.state
+    assert (state.person, state.name, list(state.live)) == (anna.new.person, "Anna", [anna.new.terminal])
+    terminal = state.live[anna.new.terminal]
+    assert (terminal.signing, terminal.static, terminal.depth) == (anna.first.signing, anna.first.static, 0)
+    assert not state.removed
+    assert not state.forks
+    assert not state.pending
+    assert state.heads == (id_of(anna.operations[1]),)
+    assert [cause.kind for cause in state.causes] == [CauseKind.FOUNDED, CauseKind.RENAMED]
+
+
+def test_secrets_of_a_new_person_are_not_in_its_text(anna: Person) -> None:
+    text = repr(anna.new)
+    for secret in (
+        anna.new.signing_seed,
+        anna.new.static_secret,
+        anna.new.recovery_seed,
+        anna.new.self_key,
+    ):
+        assert len(secret) == 32
+        assert secret.hex() not in text
+        assert repr(secret) not in text
+
+
+def test_a_person_is_the_same_for_the_same_randomness() -> None:
+    assert create_person("Anna", seeded("x")) == create_person("Anna", seeded("x"))
+    assert create_person("Anna", seeded("x")).person != create_person("Anna", seeded("y")).person
+
+
+# --- Names ---
+
+BAD_NAMES = [
+    "",
+    " Anna",
+    "Anna ",
+    "x" * 65,
+    "An\x1b[31mna",
+    "An\nna",
+    "An\x00na",
+    "An\x9bna",
+    "An\x7fna",
+    "\u202eannA",
+    "An\u2066na",
+    "An\u2028na",
+    "An\u200ena",
+    "An\ud800na",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_attack_14_a_name_that_steers_a_screen_is_refused(name: str, anna: Person) -> None:
+    assert not is_name(name)
+    with pytest.raises(LocalMisuse):
+        create_person(name, seeded("x"))
+    with pytest.raises(LocalMisuse):
+        rename_operation(anna.state, anna.first.id, name)
+    if name.isprintable() or "\ud800" not in name:
+        forged = Rename(anna.id, anna.first.id, 2, list(anna.state.heads), name)
+        with pytest.raises(Malformed):
+            parse_operation(sign_operation(forged, anna.first.seed))
+
+
+@pytest.mark.parametrize("name", ["A", "Анна", "安娜", "x" * 64, "O'Brien <b>", "👩🏽‍🚀", "[red]Anna[/]"])
+def test_other_names_are_allowed(name: str) -> None:
+    assert reduce(create_person(name, seeded("x")).operations).name == name
+
+
+def test_attack_14_two_persons_of_one_name_stay_two() -> None:
+    first, second = create_person("Anna", seeded("1")), create_person("Anna", seeded("2"))
+    assert first.person != second.person
+    with pytest.raises(Malformed):
+        reduce([*first.operations, *second.operations])
+
+
+# --- What one operation must be ---
+
+
+def test_attack_37_the_same_operation_in_other_bytes_is_refused(anna: Person) -> None:
+    signed = anna.operations[1]
+    outer = parse_operation(signed)
+    inner = encode(outer.operation)
+    longer = inner[:1] + b"\xcd\x00\x03" + inner[2:]
+    assert inner[1] == 3
+    with pytest.raises(Malformed):
+        parse_operation(encode(_Signed(longer, list(outer.signatures))))
+    with pytest.raises(Malformed):
+        parse_operation(signed + b"\xc0")
+
+
+@given(st.data())
+def test_attack_37_every_flipped_bit_of_an_operation_is_refused(data: st.DataObject) -> None:
+    anna = Person("Anna")
+    which = data.draw(st.sampled_from([0, 1]))
+    place = data.draw(st.integers(0, 8 * len(anna.operations[which]) - 1))
+    flipped = bytearray(anna.operations[which])
+    flipped[place // 8] ^= 1 << place % 8
+    operations = list(anna.operations)
+    operations[which] = bytes(flipped)
+    with pytest.raises(ProtocolError):
+        extend((), operations)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_an_operation_or_a_typed_error(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        parse_operation(data)
+
+
+def test_attack_36_an_operation_that_is_too_long_is_refused(anna: Person) -> None:
+    with pytest.raises(LimitExceeded):
+        parse_operation(anna.operations[0].ljust(limits.OPERATION_BYTES_MAX + 1, b"\x00"))
+
+
+def genesis(**changed: bytes) -> bytes:
+    """A founding operation with some fields replaced, signed as it should be."""
+    new = create_person("Anna", seeded("person Anna"))
+    original = parse_operation(new.operations[0]).operation
+    assert isinstance(original, Genesis)
+    return sign_operation(replace(original, **changed), new.signing_seed, new.recovery_seed)
+
+
+SMALL_ED25519 = [
+    u(1),
+    u(0),
+    u(P - 1),
+    u(2707385501144840649318225287225658788936804267575313519463743609750303021600),
+]
+"""Points of order 1, 4, 2 and 8."""
+
+
+@pytest.mark.parametrize("key", [*SMALL_ED25519, u(P), u(P + 1), u(2)])
+@pytest.mark.parametrize("field", ["signing", "recovery"])
+def test_attack_05_a_bad_ed25519_key_is_refused(key: bytes, field: str) -> None:
+    with pytest.raises(Malformed):
+        parse_operation(genesis(**{field: key}))
+
+
+def test_attack_05_a_key_of_mixed_order_is_refused() -> None:
+    """The sum of a good key and a point of order 8, which a check of the small orders alone lets pass."""
+    from nacl import bindings
+
+    good = Terminal.named("good").signing
+    mixed = bindings.crypto_core_ed25519_add(good, SMALL_ED25519[3])
+    with pytest.raises(Malformed):
+        parse_operation(genesis(signing=mixed))
+
+
+@pytest.mark.parametrize("value", [*LOW_ORDER, *NOT_CANONICAL])
+def test_attack_04_a_bad_x25519_key_is_refused(value: int) -> None:
+    with pytest.raises(Malformed):
+        parse_operation(genesis(static=u(value)))
+
+
+def test_attack_10_one_key_in_two_roles_is_refused(anna: Person) -> None:
+    with pytest.raises(Malformed):
+        parse_operation(genesis(recovery=anna.first.signing))
+    # The recovery key as a terminal's, later on, is refused too.
+    recovery = Terminal(anna.recovery, THIEF.secret)
+    anna.add(anna.first, recovery)
+    with pytest.raises(Malformed):
+        reduce(anna.operations)
+
+
+def test_attack_10_ids_of_different_things_differ() -> None:
+    """Person, operation and terminal ids of the same bytes: one cannot stand for another."""
+    data = bytes(64)
+    ids = {
+        operation_id(data, genesis=True),
+        operation_id(data, genesis=False),
+        Terminal.named("x").id,
+        primitives.b2b(data, personal=labels.TERMINAL),
+    }
+    assert len(ids) == 4
+
+
+def test_attack_11_a_signature_for_another_use_is_refused(anna: Person) -> None:
+    logged = parse_operation(anna.operations[1])
+    for prefix in (labels.SIGN_RECORD, b"", labels.SIGN_OPERATION[:-1]):
+        signature = primitives.ed25519_sign(anna.first.seed, prefix + logged.id)
+        forged = encode(_Signed(encode(logged.operation), [signature]))
+        with pytest.raises(AuthenticationFailed):
+            reduce([anna.operations[0], forged])
+
+
+def test_no_signature_prefix_begins_another() -> None:
+    prefixes = [label for label in labels.registry() if label.startswith(b"parlour.sign.")]
+    assert len(prefixes) >= 2
+    assert not [(a, b) for a in prefixes for b in prefixes if a != b and b.startswith(a)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_signatures_too_few_or_too_many_are_refused(count: int, anna: Person) -> None:
+    founding = parse_operation(anna.operations[0])
+    forged = encode(_Signed(encode(founding.operation), list(founding.signatures * 2)[:count]))
+    with pytest.raises((AuthenticationFailed, Malformed)):
+        reduce([forged, anna.operations[1]])
+
+
+def later(anna: Person, operation: Operation, *seeds: bytes) -> None:
+    """Reduce the log with one more operation."""
+    reduce([*anna.operations, sign_operation(operation, *seeds)])
+
+
+def test_what_an_operation_says_of_itself_must_fit(anna: Person) -> None:
+    good = rename_operation(anna.state, anna.first.id, "Anne")
+    seed = anna.first.seed
+    later(anna, good, seed)
+    for wrong in (
+        replace(good, sequence=0),
+        replace(good, sequence=1),
+        replace(good, sequence=3),
+        replace(good, parents=[]),
+        replace(good, parents=[*good.parents, *good.parents]),
+        replace(good, parents=sorted([anna.id, *good.parents], reverse=True)),
+        replace(good, person=bytes(32)),
+    ):
+        with pytest.raises(Malformed):
+            later(anna, wrong, seed)
+
+
+def test_a_signature_must_be_the_authors_and_the_newcomers(anna: Person) -> None:
+    rename = rename_operation(anna.state, anna.first.id, "Anne")
+    add = add_operation(anna.state, anna.first.id, SECOND.signing, SECOND.static)
+    recover = Recover(anna.id, 1, list(anna.state.heads), THIRD.signing, [], SECOND.signing, SECOND.static)
+    later(anna, add, anna.first.seed, SECOND.seed)
+    later(anna, recover, anna.recovery, SECOND.seed)
+    for operation, seeds in (
+        (rename, [SECOND.seed]),
+        (rename, [anna.recovery]),
+        (add, [anna.first.seed]),
+        (add, [anna.first.seed, anna.first.seed]),
+        (add, [SECOND.seed, anna.first.seed]),
+        (recover, [anna.first.seed, SECOND.seed]),
+        (recover, [anna.recovery]),
+        (recover, [anna.recovery, anna.recovery]),
+    ):
+        with pytest.raises(AuthenticationFailed):
+            later(anna, operation, *seeds)
+
+
+def test_a_stranger_can_write_nothing(anna: Person) -> None:
+    for operation in (
+        Rename(anna.id, THIEF.id, 1, list(anna.state.heads), "Thief"),
+        Remove(anna.id, THIEF.id, 1, list(anna.state.heads), anna.first.id, b""),
+    ):
+        with pytest.raises(Untrusted):
+            later(anna, operation, THIEF.seed)
+    newcomer = Add(anna.id, THIEF.id, 1, list(anna.state.heads), THIRD.signing, THIRD.static)
+    with pytest.raises(Untrusted):
+        later(anna, newcomer, THIEF.seed, THIRD.seed)
+
+
+def test_a_removal_must_name_what_its_author_knew(anna: Person) -> None:
+    before = anna.state
+    anna.add(anna.first, SECOND)
+    own = id_of(anna.rename(SECOND, "Anne"))
+    good = remove_operation(anna.state, anna.first.id, SECOND.id, own)
+    later(anna, good, anna.first.seed)
+    for last, error in (
+        (id_of(anna.operations[1]), Malformed),
+        (bytes(32), Malformed),
+        (b"short", Malformed),
+    ):
+        with pytest.raises(error):
+            later(anna, replace(good, last=last), anna.first.seed)
+    blind = Remove(anna.id, anna.first.id, 2, list(before.heads), SECOND.id, b"")
+    with pytest.raises(Untrusted):
+        later(anna, blind, anna.first.seed)
+
+
+def test_a_recovery_has_a_whole_terminal_or_none_and_removes_each_once(anna: Person) -> None:
+    heads = list(anna.state.heads)
+    half = Recover(anna.id, 1, heads, THIRD.signing, [], SECOND.signing, b"")
+    with pytest.raises(Malformed):
+        later(anna, half, anna.recovery, SECOND.seed)
+    twice = Recover(anna.id, 1, heads, THIRD.signing, [Removal(anna.first.id, b"")] * 2, b"", b"")
+    with pytest.raises(Malformed):
+        later(anna, twice, anna.recovery)
+    reused = Recover(anna.id, 1, heads, primitives.ed25519_from_seed(anna.recovery), [], b"", b"")
+    with pytest.raises(Malformed):
+        later(anna, reused, anna.recovery)
+
+
+def test_attack_15_a_key_cannot_come_back_as_another_terminal(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    anna.remove(anna.first, SECOND)
+    for again in (SECOND, Terminal(SECOND.seed, THIRD.secret), Terminal(THIRD.seed, SECOND.secret)):
+        operation = add_operation(anna.state, anna.first.id, again.signing, again.static)
+        with pytest.raises(Malformed):
+            later(anna, operation, anna.first.seed, again.seed)
+
+
+# --- What counts ---
+
+
+def test_two_adds_at_once_merge(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    both = anna.state
+    anna.add(anna.first, THIRD, upon=both)
+    anna.add(SECOND, FOURTH, upon=both)
+    state = anna.state
+    assert set(state.live) == {anna.first.id, SECOND.id, THIRD.id, FOURTH.id}
+    assert len(state.heads) == 2
+    assert not state.forks
+    anna.rename(FOURTH, "Anne")
+    assert len(anna.state.heads) == 1
+
+
+def test_the_same_terminal_added_twice_at_once_is_one(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    both = anna.state
+    anna.add(SECOND, THIRD, upon=both)
+    anna.rename(anna.first, "Anne", upon=both)
+    anna.add(anna.first, THIRD, upon=reduce(anna.operations[:3] + anna.operations[4:]))
+    assert sorted(anna.state.live) == sorted([anna.first.id, SECOND.id, THIRD.id])
+    assert anna.state.live[THIRD.id].depth == 3
+
+
+def test_seniority_is_depth_then_id(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    anna.add(anna.first, THIRD, upon=upon)
+    anna.add(SECOND, FOURTH, upon=upon)
+    low, high = sorted([THIRD.id, FOURTH.id])
+    assert list(anna.state.live) == [anna.first.id, SECOND.id, low, high]
+    by_id = {THIRD.id: THIRD, FOURTH.id: FOURTH}
+    anna.remove(by_id[low], by_id[high])
+    assert high in anna.state.removed
+
+
+def test_a_senior_removes_a_junior_and_not_the_other_way_round(anna: Person) -> None:
+    anna.add(anna.first, THIEF)
+    upon = anna.state
+    anna.remove(THIEF, anna.first, upon=upon)
+    assert list(anna.state.live) == [anna.first.id, THIEF.id]
+    anna.remove(anna.first, THIEF, last=b"", upon=upon)
+    assert list(anna.state.live) == [anna.first.id]
+    assert list(anna.state.removed) == [THIEF.id]
+    removed = [cause for cause in anna.state.causes if cause.kind is CauseKind.REMOVED]
+    assert [(cause.terminal, cause.author) for cause in removed] == [(THIEF.id, anna.first.id)]
+
+
+def test_a_thief_cannot_become_senior_by_backdating(anna: Person) -> None:
+    """An add stands upon its author's own, so a thief's accomplice is always junior to the thief."""
+    anna.add(anna.first, THIEF)
+    early = anna.state
+    anna.rename(anna.first, "Anne")
+    anna.add(anna.first, SECOND)
+    anna.add(THIEF, THIRD, upon=early)
+    anna.remove(THIRD, anna.first)
+    anna.remove(THIRD, THIEF)
+    assert list(anna.state.live)[:2] == [anna.first.id, THIEF.id]
+
+
+def test_a_terminal_may_remove_itself(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    anna.remove(SECOND, SECOND)
+    assert list(anna.state.live) == [anna.first.id]
+    cause = anna.state.causes[-1]
+    assert (cause.kind, cause.terminal, cause.author) == (CauseKind.REMOVED, SECOND.id, SECOND.id)
+    anna.rename(SECOND, "Ghost")
+    assert anna.state.name == "Anna"
+
+
+def test_a_removal_cuts_what_is_concurrent_later_or_backdated(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    kept = anna.rename(SECOND, "Anne")
+    early = anna.state
+    anna.rename(SECOND, "Later")
+    seen = anna.state
+    anna.remove(anna.first, SECOND, last=id_of(kept), upon=seen)
+    removed = anna.state
+    assert removed.name == "Anne"
+    assert id_of(kept) in removed.counting
+    anna.rename(SECOND, "Concurrent", upon=seen)
+    anna.add(SECOND, THIEF, upon=early)
+    anna.rename(SECOND, "After")
+    assert anna.state.name == "Anne"
+    assert list(anna.state.live) == [anna.first.id]
+    assert not anna.state.forks
+
+
+def test_a_removal_that_names_nothing_cuts_everything_but_the_add(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    anna.add(SECOND, THIRD)
+    before = anna.state
+    anna.rename(THIRD, "Third")
+    anna.remove(anna.first, SECOND, last=b"")
+    state = anna.state
+    assert list(state.live) == [anna.first.id]
+    assert state.name == "Anna"
+    causes = {(cause.kind, cause.terminal) for cause in changes(before, state)}
+    assert causes == {(CauseKind.REMOVED, SECOND.id), (CauseKind.VOIDED, THIRD.id)}
+
+
+def test_a_removal_by_somebody_who_was_cut_before_does_not_count(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    anna.add(SECOND, THIRD)
+    last = anna.state.last[SECOND.id]
+    upon = anna.state
+    anna.remove(SECOND, THIRD, upon=upon)
+    assert THIRD.id in anna.state.removed
+    anna.remove(anna.first, SECOND, last=last, upon=upon)
+    assert list(anna.state.live) == [anna.first.id, THIRD.id]
+
+
+def test_two_operations_of_one_sequence_are_a_fork(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    one = anna.rename(SECOND, "One", upon=upon)
+    other = anna.rename(SECOND, "Other", upon=upon)
+    (fork,) = anna.state.forks
+    assert (fork.author, fork.sequence) == (SECOND.id, 1)
+    assert fork.operations == tuple(sorted(map(id_of, (one, other))))
+    assert changes(upon, anna.state)[-1].kind is CauseKind.FORKED
+    # Its own removal settles nothing: whoever copied the key could write that too, to cut the other branch.
+    anna.remove(SECOND, SECOND, last=id_of(other))
+    assert anna.state.forks == (fork,)
+    assert extend(anna.operations[:3], anna.operations).state.forks == (fork,)
+    anna.remove(anna.first, SECOND, last=id_of(one), upon=reduce(anna.operations[:-1]))
+    assert not anna.state.forks
+    assert anna.state.name == "One"
+
+
+def test_concurrent_operations_of_two_terminals_are_no_fork(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    anna.rename(SECOND, "One", upon=upon)
+    anna.rename(anna.first, "Other", upon=upon)
+    assert not anna.state.forks
+    names = {id_of(signed): name for signed, name in zip(anna.operations[-2:], ("One", "Other"), strict=True)}
+    assert anna.state.name == names[max(names)]
+
+
+# --- Recovery ---
+
+
+def test_a_recovery_outranks_the_founding_terminal(anna: Person) -> None:
+    upon = anna.state
+    anna.add(anna.first, THIEF, upon=upon)
+    stolen = anna.state
+    anna.recover([(anna.first, upon.last[anna.first.id])], SECOND, upon=upon)
+    anna.remove(anna.first, SECOND)
+    state = anna.state
+    assert list(state.live) == [SECOND.id]
+    assert list(state.removed) == [anna.first.id]
+    assert state.recoveries == 1
+    kinds = [cause.kind for cause in changes(stolen, state)]
+    assert kinds == [CauseKind.RECOVERED, CauseKind.REMOVED, CauseKind.VOIDED]
+
+
+def test_only_the_next_recovery_key_recovers_again(anna: Person) -> None:
+    old = anna.recovery
+    anna.recover(new=SECOND)
+    assert anna.state.recovery == primitives.ed25519_from_seed(anna.recovery)
+    after = list(anna.operations)
+    anna.recover(new=THIRD, following="third recovery")
+    assert anna.state.recoveries == 2
+    anna.operations[:] = after
+    anna.recover(new=THIRD, seed=old, following="fourth recovery")
+    with pytest.raises(AuthenticationFailed):
+        reduce(anna.operations)
+
+
+def test_two_recoveries_at_once_are_a_fork_that_a_third_settles(anna: Person) -> None:
+    upon, seed = anna.state, anna.recovery
+    anna.recover(new=SECOND, upon=upon, seed=seed, following="a")
+    anna.recover(new=THIRD, upon=upon, seed=seed, following="b")
+    (fork,) = anna.state.forks
+    assert (fork.author, fork.sequence) == (b"", 1)
+    present = {primitives.ed25519_from_seed(seeded(name)(32)): seeded(name)(32) for name in "ab"}
+    anna.recover(seed=present[anna.state.recovery], following="c")
+    assert not anna.state.forks
+    assert anna.state.recoveries == 2
+
+
+def test_a_recovery_settles_the_fork_of_the_founding_terminal(anna: Person) -> None:
+    upon = anna.state
+    good = anna.rename(anna.first, "Anne", upon=upon)
+    anna.rename(anna.first, "Eve", upon=upon)
+    assert anna.state.forks
+    anna.recover([(anna.first, id_of(good))], SECOND)
+    assert not anna.state.forks
+    assert anna.state.name == "Anne"
+    assert list(anna.state.live) == [SECOND.id]
+
+
+# --- Any order, any repetition, pending ---
+
+
+def eventful() -> Person:
+    """A log in which everything happens: adds at once, cuts, a fork, a thief, a recovery."""
+    anna = Person("Anna")
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    anna.add(anna.first, THIRD, upon=upon)
+    anna.add(SECOND, THIEF, upon=upon)
+    stolen = anna.state
+    anna.rename(THIEF, "Eve", upon=stolen)
+    anna.rename(THIEF, "Mallory", upon=stolen)
+    anna.remove(THIEF, THIRD)
+    anna.remove(THIRD, THIEF, last=b"", upon=stolen)
+    anna.remove(SECOND, SECOND)
+    anna.remove(anna.first, THIEF, last=b"", upon=stolen)
+    anna.recover([(THIRD, b"")], FOURTH)
+    anna.rename(FOURTH, "Anne")
+    return anna
+
+
+EVENTFUL = eventful().operations
+
+
+@given(st.permutations(EVENTFUL), st.lists(st.sampled_from(EVENTFUL), max_size=8))
+def test_reduction_is_the_same_in_any_order_and_with_repetitions(
+    shuffled: list[bytes], again: list[bytes]
+) -> None:
+    assert reduce([*again, *shuffled]) == reduce(EVENTFUL)
+
+
+@given(st.data())
+def test_arrival_in_any_causal_portions_ends_in_the_same_state(data: st.DataObject) -> None:
+    """Whoever extends step by step, in whatever order is causal, arrives at the reduction of all."""
+    held: list[bytes] = [EVENTFUL[0]]
+    rest = list(EVENTFUL[1:])
+    while rest:
+        known = {id_of(signed) for signed in held}
+        ready = [signed for signed in rest if known.issuperset(parse_operation(signed).parents)]
+        chosen = data.draw(st.sampled_from(ready))
+        rest.remove(chosen)
+        held.append(chosen)
+        reduce(held)
+    assert reduce(held) == reduce(EVENTFUL)
+
+
+@given(st.sets(st.sampled_from(EVENTFUL[1:])))
+def test_what_lacks_a_parent_is_pending_and_does_not_count(chosen: set[bytes]) -> None:
+    operations = [EVENTFUL[0], *chosen]
+    state = reduce(operations)
+    known = {EVENTFUL[0]}
+    complete = {id_of(EVENTFUL[0])}
+    for _ in operations:
+        for signed in operations:
+            if complete.issuperset(parse_operation(signed).parents):
+                known.add(signed)
+                complete.add(id_of(signed))
+    assert state.pending == {id_of(signed) for signed in operations} - complete
+    assert not state.pending & state.counting
+    assert reduce(known) == reduce(operations) or state.pending
+    assert reduce(known).counting == state.counting
+
+
+@given(st.sets(st.sampled_from(EVENTFUL[1:]), min_size=1))
+def test_what_is_valid_stays_valid_beside_anything_else(chosen: set[bytes]) -> None:
+    """Validity hangs on ancestors alone: no operation can make another one's log unreadable."""
+    reduce([EVENTFUL[0], *chosen])
+
+
+@dataclass
+class History:
+    """A log that grows by random choices of who does what upon which older state."""
+
+    data: st.DataObject
+    person: Person = field(default_factory=lambda: Person("Anna"))
+
+    def __post_init__(self) -> None:
+        self.known = {self.person.first.id: self.person.first}
+        self.states = [self.person.state]
+
+    def step(self) -> None:
+        """One more operation; one that its author could not have made is left out."""
+        state = self.data.draw(st.sampled_from(self.states))
+        author = self.known[self.data.draw(st.sampled_from(sorted(state.sequences.keys() - {b""})))]
+        target = self.known[self.data.draw(st.sampled_from(sorted(state.last)))]
+        match self.data.draw(st.sampled_from(["add", "rename", "remove", "cut"])):
+            case "add":
+                new = Terminal.named(f"random {len(self.known)}")
+                self.known[new.id] = new
+                self.person.add(author, new, upon=state)
+            case "rename":
+                self.person.rename(author, f"name {len(self.states)}", upon=state)
+            case "remove":
+                self.person.remove(author, target, upon=state)
+            case "cut":
+                self.person.remove(author, target, last=b"", upon=state)
+        self.states.append(self.person.state)
+
+
+@given(st.data())
+def test_any_history_is_read_the_same_and_keeps_its_founder(data: st.DataObject) -> None:
+    history = History(data)
+    for _ in range(data.draw(st.integers(1, 12))):
+        history.step()
+    person, state = history.person, history.person.state
+    assert reduce(data.draw(st.permutations(person.operations))) == state
+    assert not state.pending
+    everybody = [*state.live.values(), *state.removed.values()]
+    ranks = {terminal.id: (terminal.depth, terminal.id) for terminal in everybody}
+    for cause in state.causes:
+        if cause.kind is CauseKind.REMOVED:
+            assert ranks[cause.author] <= ranks[cause.terminal]
+    by_others = {c.terminal for c in state.causes if c.kind is CauseKind.REMOVED and c.author != c.terminal}
+    assert person.first.id not in by_others
+    assert reduce(extend((), person.operations).new) == state
+
+
+def test_a_log_without_its_genesis_or_with_two_is_refused(anna: Person) -> None:
+    with pytest.raises(Malformed):
+        reduce(anna.operations[1:])
+    with pytest.raises(Malformed):
+        reduce([])
+    with pytest.raises(Malformed):
+        reduce([*anna.operations, Person("Bob").operations[0]])
+
+
+# --- Exchange ---
+
+
+def test_extend_gives_what_is_new_in_causal_order(anna: Person) -> None:
+    held = list(anna.operations)
+    anna.add(anna.first, SECOND)
+    anna.rename(SECOND, "Anne")
+    extension = extend(held, reversed(anna.operations))
+    assert extension.new == tuple(anna.operations[2:])
+    assert extension.state == anna.state
+    assert extend(anna.operations, anna.operations).new == ()
+
+
+def test_extend_refuses_what_lacks_a_parent(anna: Person) -> None:
+    held = list(anna.operations)
+    anna.add(anna.first, SECOND)
+    anna.rename(SECOND, "Anne")
+    with pytest.raises(Malformed):
+        extend(held, anna.operations[3:])
+
+
+def test_attack_09_extend_refuses_keys_of_another_person(anna: Person) -> None:
+    bob = Person("Bob")
+    bobs = {bob.first.signing, bob.first.static}
+
+    def foreign(key: bytes, person: bytes) -> bool:
+        return person != bob.id and key in bobs
+
+    held = list(anna.operations)
+    mixed = Terminal(SECOND.seed, bob.first.secret)
+    anna.add(anna.first, mixed)
+    with pytest.raises(Untrusted):
+        extend(held, anna.operations, foreign)
+    extend((), bob.operations, foreign)
+
+
+def test_a_key_that_two_adds_claim_at_once_is_the_seniors(anna: Person) -> None:
+    """A thief who has heard of a key cannot have a link with it taken for a link with itself."""
+    anna.add(anna.first, THIEF)
+    upon = anna.state
+    anna.add(anna.first, SECOND, upon=upon)
+    anna.rename(THIEF, "x", upon=upon)
+    claimed = Terminal(THIRD.seed, SECOND.secret)
+    anna.add(THIEF, claimed, upon=reduce(anna.operations[:3] + anna.operations[4:]))
+    statics = [terminal.static for terminal in anna.state.live.values()]
+    assert len(statics) == len(set(statics)) == 3
+    assert SECOND.id in anna.state.live
+    assert claimed.id not in anna.state.live
+
+
+def test_what_neither_counts_nor_carries_is_not_stored(anna: Person) -> None:
+    anna.add(anna.first, THIEF)
+    upon = anna.state
+    removal = anna.remove(anna.first, THIEF, last=b"", upon=upon)
+    held = list(anna.operations)
+    anna.rename(THIEF, "Ghost", upon=upon)
+    assert extend(held, anna.operations).new == ()
+    assert missing(anna.operations, upon.heads) == (removal,)
+
+
+def test_missing_is_what_the_other_side_lacks(anna: Person) -> None:
+    heads = anna.state.heads
+    anna.add(anna.first, SECOND)
+    anna.rename(SECOND, "Anne")
+    assert missing(anna.operations, heads) == tuple(anna.operations[2:])
+    assert missing(anna.operations, anna.state.heads) == ()
+    assert missing(anna.operations, [bytes(32)]) == tuple(anna.operations)
+
+
+def test_a_share_is_stale_after_a_removal_outside_its_heads(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    before = anna.state.heads
+    anna.rename(anna.first, "Anne")
+    assert not share_is_stale(anna.operations, before)
+    anna.remove(anna.first, SECOND)
+    assert share_is_stale(anna.operations, before)
+    assert not share_is_stale(anna.operations, anna.state.heads)
+
+
+# --- Bounds ---
+
+
+def spam(anna: Person, by: Terminal, count: int) -> list[bytes]:
+    """`count` renames in a chain, made without reducing the log each time."""
+    state = anna.state
+    parent, made = list(state.heads), []
+    for index in range(count):
+        operation = Rename(anna.id, by.id, state.sequences[by.id] + 1 + index, parent, f"spam {index}")
+        made.append(sign_operation(operation, by.seed))
+        parent = [id_of(made[-1])]
+    return made
+
+
+def test_a_thief_cannot_fill_the_log_to_keep_its_removal_out(anna: Person) -> None:
+    anna.add(anna.first, THIEF)
+    upon = anna.state
+    held = list(anna.operations)
+    made = spam(anna, THIEF, limits.LOG_OPERATIONS_MAX)
+    with pytest.raises(LimitExceeded):
+        extend(held, [*made, *spam(Person("Anna"), anna.first, 0), anna.add(THIEF, SECOND, upon=upon)])
+    held += extend(held, made).new
+    assert len(held) == limits.LOG_OPERATIONS_MAX + 3
+    anna.operations = list(held)
+    removal = anna.remove(anna.first, THIEF, last=b"")
+    assert extend(held, [removal]).state.live.keys() == {anna.first.id}
+
+
+def test_attack_36_a_log_of_too_many_operations_is_refused_before_any_is_looked_at() -> None:
+    with pytest.raises(LimitExceeded):
+        reduce(index.to_bytes(2, "big") for index in range(limits.LOG_HELD_MAX + 1))
+
+
+def test_more_heads_than_an_operation_can_name_are_refused(anna: Person) -> None:
+    anna.add(anna.first, THIEF)
+    upon = anna.state
+    held = list(anna.operations)
+    for index in range(limits.PARENTS_MAX + 1):
+        anna.rename(THIEF, f"fork {index}", upon=upon)
+    assert len(extend(held, anna.operations[:-1]).state.heads) == limits.PARENTS_MAX
+    with pytest.raises(LimitExceeded):
+        extend(held, anna.operations)
