@@ -1,0 +1,165 @@
+"""A connection is bounded both ways and forgets nobody who waits: against a transport that is watched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chat.network import connection as module
+from chat.network.connection import LINGER, READ_MAX, UNREAD_LOW, UNREAD_MAX, TcpConnection, peer_host
+
+
+class Wire(asyncio.Transport):
+    """Stands for the loop's transport: notes what the connection asks of it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("10.0.0.9", 1234)})
+        self.sent = bytearray()
+        self.reading = True
+        self.closing = self.aborted = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def connected() -> tuple[TcpConnection, Wire, list[TcpConnection]]:
+    lost: list[TcpConnection] = []
+    connection, wire = TcpConnection(lost.append), Wire()
+    connection.connection_made(wire)
+    return connection, wire, lost
+
+
+async def waits(task: asyncio.Task[Any]) -> bool:
+    """Whether a task that nothing else can move does not end by itself."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return not task.done()
+
+
+async def test_reading_stops_when_enough_waits_and_goes_on_when_it_was_read() -> None:
+    connection, wire, _ = connected()
+    connection.data_received(b"a" * (UNREAD_MAX - 1))
+    assert wire.reading
+    connection.data_received(b"b")
+    assert not wire.reading
+    unread = UNREAD_MAX
+    while unread > UNREAD_LOW:
+        assert not wire.reading
+        unread -= len(await connection.read())
+    assert wire.reading
+
+
+async def test_a_read_gives_at_most_65536_bytes_in_order() -> None:
+    connection, _, _ = connected()
+    data = bytes(range(256)) * 1000
+    connection.data_received(data)
+    parts = [await connection.read() for _ in range(4)]
+    assert [len(part) for part in parts] == [READ_MAX, READ_MAX, READ_MAX, len(data) - 3 * READ_MAX]
+    assert b"".join(parts) == data
+
+
+async def test_a_read_waits_for_bytes() -> None:
+    connection, _, _ = connected()
+    reading = asyncio.create_task(connection.read())
+    assert await waits(reading)
+    connection.data_received(b"x")
+    assert await reading == b"x"
+
+
+async def test_a_write_waits_while_the_peer_is_slow() -> None:
+    connection, wire, _ = connected()
+    assert wire.high == module.UNSENT_MAX
+    connection.pause_writing()
+    writing = [asyncio.create_task(connection.write(b"x")) for _ in range(3)]
+    assert all([await waits(task) for task in writing])
+    connection.resume_writing()
+    await asyncio.gather(*writing)
+    assert wire.sent == b"xxx"
+
+
+@pytest.mark.parametrize("broken", [None, ConnectionResetError()])
+async def test_when_it_breaks_readers_and_writers_are_told(broken: Exception | None) -> None:
+    connection, _, lost = connected()
+    connection.pause_writing()
+    reading, writing = asyncio.create_task(connection.read()), asyncio.create_task(connection.write(b"x"))
+    assert await waits(reading)
+    connection.connection_lost(broken)
+    assert await reading == b""
+    with pytest.raises(ConnectionError):
+        await writing
+    with pytest.raises(ConnectionError):
+        await connection.write(b"y")
+    assert lost == [connection]
+
+
+async def test_what_came_before_the_end_can_still_be_read() -> None:
+    connection, _, _ = connected()
+    connection.data_received(b"last words")
+    connection.eof_received()
+    connection.connection_lost(None)
+    assert await connection.read() == b"last words"
+    assert await connection.read() == b""
+
+
+async def test_close_ends_a_pending_read_and_drops_what_is_unread() -> None:
+    connection, wire, _ = connected()
+    reading = asyncio.create_task(connection.read())
+    assert await waits(reading)
+    connection.close()
+    assert await reading == b""
+    assert wire.closing
+    connection.data_received(b"too late")
+    assert await connection.read() == b""
+    with pytest.raises(ConnectionError):
+        await connection.write(b"x")
+
+
+@pytest.mark.parametrize("end", ["close", "eof_received"])
+async def test_a_peer_that_takes_nothing_cannot_keep_an_ended_connection(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LINGER <= 5
+    monkeypatch.setattr(module, "LINGER", 0.0)
+    connection, wire, _ = connected()
+    getattr(connection, end)()
+    assert not wire.aborted
+    await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
+    assert wire.aborted
+
+
+async def test_a_connection_that_was_given_up_before_it_was_made_is_dropped() -> None:
+    connection, wire = TcpConnection(), Wire()
+    connection.abort()
+    connection.connection_made(wire)
+    assert wire.aborted
+
+
+async def test_its_text_shows_nothing_that_was_received() -> None:
+    connection, _, _ = connected()
+    connection.data_received(b"zzneedlezz")
+    assert "needle" not in f"{connection!r} {connection}"
+
+
+def test_peer_host() -> None:
+    assert peer_host(("::ffff:10.0.0.1", 1, 0, 0)) == "10.0.0.1"
+    assert peer_host(("fd00::1", 1, 0, 0)) == "fd00::1"
+    assert peer_host(("fe80::1", 1, 0, 1)) == "fe80::1%lo"
+    assert peer_host(("fe80::1", 1, 0, 99_999)) == "fe80::1%99999"
