@@ -1,0 +1,147 @@
+"""One function of the project opens connections, and refuses what is not local: shown from the source.
+
+Rules: what is looked for is every way of the standard library to reach another machine, by its name;
+each place that may use one stands in a table with its reason; every rule has seen its violation.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.imports import PACKAGES, ROOT, imports, sources
+
+# Modules whose purpose is to reach other machines, or that start programs which do.
+NETWORK_LIBRARIES = {
+    *("http", "urllib", "ssl", "ftplib", "smtplib", "poplib", "imaplib", "nntplib", "telnetlib", "xmlrpc"),
+    *("socketserver", "webbrowser", "requests", "httpx", "aiohttp", "websockets", "urllib3"),
+}
+
+# Calls that open connections, send datagrams or look names up.
+WAYS_OUT = {
+    *("sock_connect", "connect_ex", "create_connection", "sendto", "sendmsg", "sock_sendto"),
+    *("create_datagram_endpoint", "getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr"),
+    *("getnameinfo", "getfqdn", "gethostname", "start_tls"),
+}
+
+# file -> calls that it may make, and why.
+ALLOWED = {
+    "chat/network/tcp.py": {"sock_connect", "create_connection"},  # the one way out, after its check
+    "chat/network/probe.py": {"sendto", "create_datagram_endpoint"},  # one multicast question for the doctor
+}
+
+# Sockets that cannot leave the machine: the profile's own, and questions to the kernel.
+INWARD = {"AF_UNIX", "AF_NETLINK"}
+MAKES_SOCKETS = {"chat/network/tcp.py", "chat/network/probe.py"}
+
+
+def calls(root: Path) -> Iterator[tuple[str, ast.Call, str]]:
+    """(file, call, name of what is called) of every call in the project's packages."""
+    for package in PACKAGES:
+        for path in sources(root, package):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield path.relative_to(root).as_posix(), node, _name(node.func)
+
+
+def _name(called: ast.expr) -> str:
+    return (
+        called.attr
+        if isinstance(called, ast.Attribute)
+        else called.id
+        if isinstance(called, ast.Name)
+        else ""
+    )
+
+
+def libraries(root: Path) -> list[str]:
+    return [str(found) for found in imports(root) if found.top in NETWORK_LIBRARIES]
+
+
+def ways_out(root: Path) -> list[str]:
+    """Calls that reach out from a place that may not; a stream over a given socket opens nothing."""
+    return [
+        f"{file}:{call.lineno} {name}"
+        for file, call, name in calls(root)
+        if (name in WAYS_OUT and name not in ALLOWED.get(file, ()))
+        or (name == "open_connection" and "sock" not in {keyword.arg for keyword in call.keywords})
+    ]
+
+
+def sockets(root: Path) -> list[str]:
+    """Sockets made elsewhere that are not of an inward family, whatever is done with them."""
+    return [
+        f"{file}:{call.lineno}"
+        for file, call, name in calls(root)
+        if name in ("socket", "socketpair", "fromfd") and file not in MAKES_SOCKETS and not _is_inward(call)
+    ]
+
+
+def _is_inward(call: ast.Call) -> bool:
+    return bool(call.args) and _name(call.args[0]) in INWARD
+
+
+@pytest.mark.parametrize("rule", [libraries, ways_out, sockets])
+def test_there_is_one_way_out(rule: object) -> None:
+    assert callable(rule)
+    assert rule(ROOT) == []
+
+
+def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None:
+    tree = ast.parse((ROOT / "chat/network/tcp.py").read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    opening = [each.name for each in functions if {"sock_connect", "create_connection"} & set(_called(each))]
+    assert opening == ["_open"]
+    assert _callers(functions, "_open") == ["_first"]
+    assert _callers(functions, "_first") == ["connect"]
+    connect = next(each for each in functions if each.name == "connect")
+    assert _called(connect).index("_targets") < _called(connect).index("_first")
+
+
+def _called(function: ast.AST) -> list[str]:
+    """What a function calls, in the order of the source."""
+    made = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return [_name(call.func) for call in sorted(made, key=lambda call: (call.lineno, call.col_offset))]
+
+
+def _callers(functions: list[ast.FunctionDef | ast.AsyncFunctionDef], name: str) -> list[str]:
+    return [each.name for each in functions if name in _called(each)]
+
+
+PLANTED = [
+    (libraries, "chat/service/preview.py", "import urllib.request"),
+    (libraries, "tui/fonts.py", "def f():\n    from http.client import HTTPConnection"),
+    (ways_out, "chat/engine.py", "import asyncio\nasyncio.open_connection('8.8.8.8', 80)"),
+    (ways_out, "chat/engine.py", "loop.sock_connect(s, a)"),
+    (ways_out, "chat/network/links.py", "loop.create_connection(P, '8.8.8.8', 80)"),
+    (ways_out, "chat/doctor/port.py", "s.sendto(b'', a)"),
+    (ways_out, "chat/network/tcp.py", "socket.getaddrinfo('x', 1)"),
+    (sockets, "chat/engine.py", "import socket\nsocket.socket()"),
+    (sockets, "chat/engine.py", "from socket import *\nsocket(AF_INET, SOCK_STREAM).connect(a)"),
+]
+
+
+@pytest.mark.parametrize(("rule", "file", "lines"), PLANTED)
+def test_planted_violation_is_seen(rule: object, file: str, lines: str, tmp_path: Path) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text(lines + "\n", encoding="utf-8")
+    assert callable(rule)
+    assert len(rule(tmp_path)) == 1
+
+
+def test_what_stays_inside_is_not_reported(tmp_path: Path) -> None:
+    path = tmp_path / "chat" / "control.py"
+    path.parent.mkdir()
+    path.write_text(
+        "import socket, asyncio\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)\n"
+        "s.connect('engine.sock')\n"
+        "asyncio.open_connection(sock=s)\n"
+        "asyncio.open_unix_connection('engine.sock')\n",
+        encoding="utf-8",
+    )
+    assert [rule(tmp_path) for rule in (libraries, ways_out, sockets)] == [[], [], []]
