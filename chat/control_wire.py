@@ -27,8 +27,8 @@ VERSION: Final = 1
 REQUEST_BYTES_MAX: Final = 1 << 20
 """One request: a text entry of 16,384 characters, each escaped to twelve bytes, with room."""
 
-LINE_BYTES_MAX: Final = 1 << 26
-"""One line from the engine: a page of the longest entries."""
+LINE_BYTES_MAX: Final = 1 << 28
+"""One line from the engine: four thousand of the longest entries."""
 
 _NAME_BYTES_MAX: Final = 103
 """Bytes of a socket's name: 107 on Linux, 103 on macOS."""

@@ -1,0 +1,1 @@
+"""The `parlour` command: a client of `chat.interface`, one file a group of commands."""

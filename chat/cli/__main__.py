@@ -1,0 +1,109 @@
+"""The `parlour` program: its commands, and the interface when there is none on the line.
+
+Rules: the only place that knows the composition root and the terminal interface, and it imports either
+when it is needed; every way out of here is an exit status with at most one line on standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from chat.cli.failures import DONE, exit_status, quieten
+from chat.cli.options import Group
+from chat.cli.session import Call
+from chat.cli.terminal import is_interactive
+from chat.interface import Door, UsageError
+
+COMMANDS: Final = {
+    "init": "identity",
+    "invite": "pairing",
+    "join": "pairing",
+    "pair": "pairing",
+    "contacts": "contacts",
+    "verify": "contacts",
+    "send": "talk",
+    "listen": "talk",
+    "history": "talk",
+    "passphrase": "identity",
+    "lock": "identity",
+    "doctor": "maintenance",
+    "vectors": "maintenance",
+    "bench": "maintenance",
+}
+"""Every command, in the order of the help, with the module that has it."""
+
+
+class Program(Group):
+    """The whole program; a command's module is imported when the command is on the line."""
+
+    shown = True
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        commands: dict[str, Any] = vars(import_module(f"chat.cli.{COMMANDS[cmd_name]}"))
+        found: click.Command = commands[cmd_name]
+        return found
+
+
+@click.group("parlour", cls=Program, invoke_without_command=True)
+@click.version_option(package_name="parlour")
+@click.pass_context
+def program(ctx: click.Context) -> int | None:
+    """A messenger for people on one network; history lives on their terminals, encrypted.
+
+    Without a command the terminal interface opens.
+    """
+    return _interface(ctx.obj) if ctx.invoked_subcommand is None else None
+
+
+def _interface(call: Call) -> int:
+    if call.json or call.passphrase_file is not None:
+        raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
+    if not is_interactive():
+        raise UsageError("The interface needs a terminal: name a command, 'parlour --help' lists them.")
+    import tui
+
+    tui.run(call.door())
+    return DONE
+
+
+def open_door(profile: Path, port: int | None) -> Door:
+    """The door of a profile folder, from the composition root."""
+    from chat.assemble import door
+
+    return door(profile, port=port)
+
+
+def run(arguments: Sequence[str], call: Call) -> int:
+    """Run one line; returns the exit status. Nothing is raised."""
+    try:
+        status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
+    except SystemExit as end:  # click's way out when the help's reader has gone
+        return int(end.code or 0)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one handler above all
+        return exit_status(error, verbose=call.verbose)
+    return status or DONE
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
+    call = Call(open_door)
+    quieten(lambda: call.verbose)
+    sys.exit(run(sys.argv[1:], call))
+
+
+if __name__ == "__main__":
+    main()

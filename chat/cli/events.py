@@ -1,0 +1,112 @@
+"""Entries and events as lines: JSON fields to the letter, or text to read.
+
+Rules: JSON holds what a peer wrote, escaped; text holds it filtered; both name a contact by its label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chat.cli.output import block, note, one_line, timestamp
+from chat.cli.people import label_among
+from chat.cli.session import Call
+from chat.interface import (
+    ContactChanged,
+    ContactRemoved,
+    ContactView,
+    EntryAdded,
+    EntryChanged,
+    EntryView,
+    Event,
+    IdentityChanged,
+    Notice,
+    PairingChanged,
+    PairingStage,
+    Ready,
+    SelfView,
+)
+
+INDENT = "    "
+SHORT_ID = 8
+"""Digits of an entry's id that a line to read shows."""
+
+
+def entry_fields(entry: EntryView) -> dict[str, object]:
+    """The fields of `history --json`."""
+    return {
+        "id": entry.id,
+        "author": entry.author,
+        "time": timestamp(entry.time),
+        "kind": entry.kind,
+        "text": entry.text,
+        "state": entry.state.value,
+    }
+
+
+def entry_line(entry: EntryView, conversation: str = "") -> str:
+    """An entry to read; further lines of its text are indented."""
+    where = f"[{conversation}] " if conversation else ""
+    state = f"  ({entry.state.value})" if entry.own else ""
+    return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {block(entry.text, INDENT)}{state}"
+
+
+class Printer:
+    """Prints the events that `listen` is for; the rest of what happens is not its business."""
+
+    def __init__(self, call: Call, me: SelfView, contacts: Iterable[ContactView]) -> None:
+        self._call = call
+        self._addresses = me.addresses
+        self._contacts = {view.person: view for view in contacts}
+
+    def begin(self) -> None:
+        """What is so already: the addresses, and who is there."""
+        self._ready(self._addresses)
+        for view in self._contacts.values():
+            if view.present:
+                self._peer(view)
+
+    def print(self, event: Event) -> None:
+        match event:
+            case Ready(addresses) if addresses != self._addresses:
+                self._ready(addresses)
+            case EntryAdded(entry):
+                self._entry(entry)
+            case EntryChanged(_, entry_id, state):
+                fields = {"event": "state", "id": entry_id, "state": state.value}
+                self._call.result(fields, f"{entry_id[:SHORT_ID]} is {state.value}")
+            case ContactChanged(view):
+                self._contact(view)
+            case ContactRemoved(person, _):
+                self._contacts.pop(person, None)
+            case IdentityChanged(person, _, cause):
+                label = self._label(person)
+                fields = {"event": "identity", "name": label, "cause": cause}
+                self._call.result(fields, f"{label}: {one_line(cause)}")
+            case Notice(text):
+                note(text)
+            case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
+                note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then let them try again.")
+
+    def _ready(self, addresses: tuple[str, ...]) -> None:
+        self._addresses = addresses
+        fields = {"event": "ready", "addresses": list(addresses)}
+        self._call.result(fields, f"Listening on {', '.join(addresses)}")
+
+    def _entry(self, entry: EntryView) -> None:
+        label = self._label(entry.contact)
+        fields = {"event": "entry", **entry_fields(entry), "conversation": label}
+        self._call.result(fields, entry_line(entry, label))
+
+    def _contact(self, view: ContactView) -> None:
+        before = self._contacts.get(view.person)
+        self._contacts[view.person] = view
+        if view.present != (before is not None and before.present):
+            self._peer(view)
+
+    def _peer(self, view: ContactView) -> None:
+        label = self._label(view.person)
+        fields = {"event": "peer", "name": label, "present": view.present}
+        self._call.result(fields, f"{label} is {'here' if view.present else 'away'}")
+
+    def _label(self, person: str) -> str:
+        return label_among(self._contacts.values(), person)

@@ -1,0 +1,76 @@
+"""Commands about this person and terminal: init, passphrase, lock.
+
+Rules: nothing is made over anything found; a passphrase is asked for before any work is done.
+"""
+
+from __future__ import annotations
+
+import click
+
+from chat.cli.failures import DONE
+from chat.cli.options import TEXT, command
+from chat.cli.output import note
+from chat.cli.passphrase import read_new_passphrase, read_passphrase
+from chat.cli.session import Call, existing, messenger
+from chat.interface import CannotCreate, DoorState
+
+
+@command("init")
+@click.option("--name", required=True, type=TEXT, help="What contacts will see.")
+@click.pass_obj
+def init(call: Call, name: str) -> int:
+    """Create a person and this terminal."""
+    return call.run_alone(lambda: _init(call, name))
+
+
+async def _init(call: Call, name: str) -> int:
+    door = call.door()
+    if await door.state() is not DoorState.NEW:
+        raise CannotCreate(
+            f"There is a profile at {call.folder} already: name another folder with --profile."
+        )
+    made = await door.create(name, read_new_passphrase(call.passphrase_file, call.lines))
+    try:
+        me = await made.me()
+    finally:
+        await made.close()
+    fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
+    call.result(fields, f"The profile is at {call.folder}, this terminal listens on port {me.port}.")
+    return DONE
+
+
+@command("passphrase")
+@click.option("--new-passphrase-file", metavar="FILE", help="Read the new one from a file, - is stdin.")
+@click.pass_obj
+def passphrase(call: Call, new_passphrase_file: str | None) -> int:
+    """Change the passphrase."""
+    return call.run_alone(lambda: _change_passphrase(call, new_passphrase_file))
+
+
+async def _change_passphrase(call: Call, source: str | None) -> int:
+    await existing(call)
+    old = read_passphrase(call.passphrase_file, call.lines, "Passphrase until now: ")
+    new = read_new_passphrase(source, call.lines)
+    async with messenger(call, old) as opened:
+        await opened.change_passphrase(old, new)
+    call.result({"changed": True}, "The passphrase is changed.")
+    return DONE
+
+
+@command("lock")
+@click.pass_obj
+def lock(call: Call) -> int:
+    """Stop the engine that runs on the profile."""
+    return call.run_alone(lambda: _lock(call))
+
+
+async def _lock(call: Call) -> int:
+    door, state = await existing(call)
+    if state is DoorState.RUNNING:
+        running = await door.attach()
+        await running.lock()
+        await running.close()
+    else:
+        note("No engine was running on the profile.")
+    call.result({"locked": True}, "The profile is locked.")
+    return DONE

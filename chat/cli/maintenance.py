@@ -1,0 +1,109 @@
+"""Commands that look at the machine and at Parlour itself: doctor, vectors, bench.
+
+Rules: what is not good ends with status 1; nothing is called passed that did not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chat.cli.failures import DONE, FAILED
+from chat.cli.options import command
+from chat.cli.output import one_line
+from chat.cli.session import Call
+from chat.interface import BadData, DiagnosisView, Messenger, UsageError
+
+if TYPE_CHECKING:
+    from protocol.vectors.frame import Report
+
+
+@command("doctor")
+@click.pass_obj
+def doctor(call: Call) -> int:
+    """Find out why two terminals do not see each other.
+
+    Looks at the network, the port, the firewall, the clock and the profile, and says what mends each.
+    """
+    return call.run(lambda opened: _doctor(call, opened))
+
+
+async def _doctor(call: Call, opened: Messenger) -> int:
+    lines = await opened.diagnose()
+    for line in lines:
+        fields = {"check": line.check, "good": line.good, "found": line.found, "fix": line.fix}
+        call.result(fields, _diagnosis(line))
+    return DONE if all(line.good for line in lines) else FAILED
+
+
+def _diagnosis(line: DiagnosisView) -> str:
+    text = f"{'good' if line.good else 'BAD '}  {line.check}: {one_line(line.found)}"
+    return f"{text}\n      {one_line(line.fix)}" if line.fix else text
+
+
+@command("vectors")
+@click.option(
+    "--public",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    envvar="PARLOUR_PUBLIC_VECTORS",
+    metavar="DIR",
+    help="Run the published vectors in this folder too, else in PARLOUR_PUBLIC_VECTORS.",
+)
+@click.pass_obj
+def vectors(call: Call, public: Path | None) -> int:
+    """Check this installation against the test vectors."""
+    # The protocol's own program; nothing of it is loaded for any other command.
+    from protocol.vectors.own import run_own
+    from protocol.vectors.public import missing_areas, run_public
+
+    passed = failed = 0
+    published = run_public(public) if public is not None else ()
+    for report in chain(run_own(), published):
+        _print_area(call, report)
+        passed, failed = passed + report.passed, failed + len(report.failed)
+    fields = {"passed": passed, "failed": failed}
+    call.result(fields, f"{passed} passed, {failed} failed")
+    if public is not None and (missing := missing_areas(public)):
+        raise BadData(f"{public} has no vectors for {', '.join(missing)}: name the folder that has them.")
+    return FAILED if failed else DONE
+
+
+def _print_area(call: Call, report: Report) -> None:
+    """One line an area; what this installation does not have is counted apart."""
+    fields = {
+        "area": report.area,
+        "passed": report.passed,
+        "failed": list(report.failed),
+        "unknown": len(report.unknown),
+    }
+    text = f"{report.area}: {report.passed} passed, {len(report.failed)} failed"
+    text += f", {len(report.unknown)} not run: nothing here has them" if report.unknown else ""
+    text += "".join(f"\n    failed: {name}" for name in report.failed)
+    call.result(fields, text)
+
+
+@command("bench")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--peers", is_flag=True, help="Measure other implementations too, where they are installed.")
+@click.pass_obj
+def bench(call: Call, names: tuple[str, ...], peers: bool) -> int:
+    """Measure what a message costs, beside bare libsodium."""
+    # A program of its own, as above.
+    from protocol.bench import NAMES, run
+
+    if unknown := [name for name in names if name not in NAMES]:
+        raise UsageError(f"Nothing is measured as {unknown[0]}: there are {', '.join(NAMES)}.")
+    for name in names or NAMES:
+        for row in run((name,), peers=peers):
+            call.result(row, _bench_line(row))
+    return DONE
+
+
+def _bench_line(row: Mapping[str, Any]) -> str:
+    size = f"{row['size']:,} B" if row["size"] is not None else ""
+    rate = f"{row['per_second']:>14,.0f} {row['unit']}"
+    return f"{row['name']:<18} {size:>9}  {row['subject']:<10} {rate}  {row['note']}"

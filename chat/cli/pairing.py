@@ -1,0 +1,238 @@
+"""Commands that gain a contact: invite, join, pair.
+
+Rules: nothing is confirmed for a person but by `invite --yes`; whoever finds nobody is told what to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from chat.cli.dialogue import Dialogue, Typed
+from chat.cli.failures import DONE
+from chat.cli.options import TEXT, command
+from chat.cli.output import note, one_line, timestamp
+from chat.cli.people import label_of
+from chat.cli.session import Call, feed
+from chat.cli.terminal import is_interactive
+from chat.interface import (
+    InvitationUsed,
+    InvitationView,
+    Messenger,
+    NearbyChanged,
+    NearbyView,
+    PairingChanged,
+    PairingStage,
+    PairingView,
+    ParlourError,
+    Unreachable,
+    UsageError,
+    VisibilityChanged,
+)
+
+HINT_AFTER: Final = 5.0
+"""Seconds without anybody nearby after which that is said."""
+
+HINT: Final = (
+    "Nobody found yet: run 'parlour pair' on the other terminal too; 'parlour doctor' finds what is wrong."
+)
+NOBODY: Final = "Nobody is visible nearby: pair by 'parlour invite' or --address, or ask 'parlour doctor'."
+UNUSED: Final = "Nobody used the invitation while it was valid: make a new one."
+
+
+@command("invite")
+@click.option("--yes", is_flag=True, help="Confirm whoever joins unasked, for scripts.")
+@click.pass_obj
+def invite(call: Call, yes: bool) -> int:
+    """Print a one-time invitation and wait until it is used."""
+    return _pairing(call, lambda opened, dialogue: _invite(call, opened, dialogue, yes))
+
+
+async def _invite(call: Call, opened: Messenger, dialogue: Dialogue, yes: bool) -> str:
+    invitation = await opened.invite()
+    expires = timestamp(invitation.expires)
+    call.result({"invitation": invitation.text, "expires": expires}, _invitation_text(invitation))
+    note(f"It can be used once, until {expires}. Waiting for who joins.")
+    while True:
+        left = (invitation.expires - datetime.now(UTC)).total_seconds()
+        came = await dialogue.next(asking=False, timeout=max(left, 0))
+        if isinstance(came, InvitationUsed) and came.text == invitation.text:
+            return came.contact
+        if isinstance(came, PairingChanged) and came.pairing.stage is PairingStage.JOINER:
+            return await dialogue.finish(came.pairing, yes=yes)
+        if came is None:
+            raise Unreachable(UNUSED)
+
+
+def _invitation_text(invitation: InvitationView) -> str:
+    """For a person the QR code too; for a pipe the text alone, as `join -` reads it."""
+    text = one_line(invitation.text)
+    if not is_interactive():
+        return text
+    import io
+
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(text, error="l").terminal(out=drawn, compact=True)
+    return f"{drawn.getvalue()}\n{text}\n\nThe other person types: parlour join INVITATION"
+
+
+@command("join")
+@click.argument("invitation", type=TEXT, nargs=-1, required=True)
+@click.pass_obj
+def join(call: Call, invitation: tuple[str, ...]) -> int:
+    """Pair by an invitation; - reads it from standard input."""
+    return _pairing(call, lambda opened, dialogue: _join(call, opened, dialogue, "".join(invitation)))
+
+
+async def _join(call: Call, opened: Messenger, dialogue: Dialogue, text: str) -> str:
+    if text == "-":
+        line = await call.lines.next_line()
+        if not line:
+            raise UsageError("There is no invitation on standard input: give it as one line.")
+        text = line
+    return await dialogue.finish(await opened.join(text))
+
+
+@command("pair")
+@click.option("--address", metavar="HOST:PORT", help="Where the other terminal is, when it is not found.")
+@click.option("--wait", type=click.FloatRange(0), default=30.0, metavar="SECONDS", show_default=True)
+@click.pass_obj
+def pair(call: Call, address: str | None, wait: float) -> int:
+    """Pair with somebody nearby by comparing five words.
+
+    Both run this command. With --address only the other one does, or is visible in the interface.
+    """
+    if address is None:
+        return _pairing(call, lambda opened, dialogue: _pair_nearby(opened, dialogue, wait))
+    host, port = _host_and_port(address)
+    return _pairing(call, lambda opened, dialogue: _pair_address(opened, dialogue, host, port))
+
+
+async def _pair_address(opened: Messenger, dialogue: Dialogue, host: str, port: int) -> str:
+    return await dialogue.finish(await opened.pair_address(host, port))
+
+
+async def _pair_nearby(opened: Messenger, dialogue: Dialogue, wait: float) -> str:
+    async with _visible(opened):
+        return await dialogue.finish(await _meet(opened, dialogue, wait))
+
+
+@asynccontextmanager
+async def _visible(opened: Messenger) -> AsyncIterator[None]:
+    """Visible to strangers for the time of the block, and afterwards as before."""
+    before = (await opened.me()).visible
+    await opened.set_visible(True)
+    try:
+        yield
+    finally:
+        if not before:
+            with suppress(ParlourError):  # the engine has ended, and so has its visibility
+                await opened.set_visible(False)
+
+
+async def _meet(opened: Messenger, dialogue: Dialogue, wait: float) -> PairingView:
+    """A pairing that this person began with a stranger, or a stranger with them. Raises Unreachable."""
+    patience = _Patience(wait)
+    strangers = await opened.nearby()
+    note("This terminal is visible nearby.")
+    _offer(dialogue, strangers)
+    asking = True
+    while True:
+        came = await dialogue.next(asking=asking and bool(strangers), timeout=patience.left(bool(strangers)))
+        if came is None:
+            patience.lose()
+        elif isinstance(came, NearbyChanged):
+            strangers = came.nearby
+            _offer(dialogue, strangers)
+        elif isinstance(came, PairingChanged) and _is_offer(came.pairing):
+            return came.pairing
+        elif isinstance(came, VisibilityChanged) and not came.visible:
+            raise Unreachable(NOBODY)
+        elif isinstance(came, Typed):
+            if (chosen := _choice(dialogue, strangers, came)) is not None:
+                return await opened.pair_nearby(chosen.instance)
+            asking = came.line is not None
+
+
+class _Patience:
+    """How long to wait while nobody is found: a hint first, then the end."""
+
+    def __init__(self, wait: float) -> None:
+        self._ends = _now() + wait
+        self._hint_at: float | None = _now() + HINT_AFTER if wait > HINT_AFTER else None
+
+    def left(self, found: bool) -> float | None:
+        """Seconds to the hint or to the end; no bound but visibility's own once somebody is found."""
+        if found:
+            return None
+        return max(0.0, (self._ends if self._hint_at is None else self._hint_at) - _now())
+
+    def lose(self) -> None:
+        """The time is over. Raises Unreachable at the end."""
+        if self._hint_at is None:
+            raise Unreachable(NOBODY)
+        self._hint_at = None
+        note(HINT)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_offer(view: PairingView) -> bool:
+    """Somebody else began, and the words are there to be compared."""
+    return view.incoming and view.stage is PairingStage.WORDS
+
+
+def _offer(dialogue: Dialogue, strangers: tuple[NearbyView, ...]) -> None:
+    if not strangers:
+        return
+    for number, stranger in enumerate(strangers, 1):
+        note(f"  {number}  {stranger.name}")
+    dialogue.ask("Pair with which number? (or wait for the other to begin)")
+
+
+def _choice(dialogue: Dialogue, strangers: tuple[NearbyView, ...], typed: Typed) -> NearbyView | None:
+    """The stranger of a typed number; after any other line the question is put again."""
+    if typed.line is None:
+        note("Waiting for the other to begin.")
+        return None
+    line = typed.line.strip()
+    if line.isascii() and line.isdigit() and 1 <= int(line) <= len(strangers):
+        return strangers[int(line) - 1]
+    dialogue.ask(f"A number from 1 to {len(strangers)}:")
+    return None
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise UsageError("An address is HOST:PORT, as 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
+    return host, int(port)
+
+
+Pairing = Callable[[Messenger, Dialogue], Awaitable[str]]
+
+
+def _pairing(call: Call, way: Pairing) -> int:
+    """Run one way of pairing and say with whom."""
+
+    async def use(opened: Messenger) -> int:
+        async with feed(opened) as events:
+            dialogue = Dialogue(opened, events, call.lines)
+            try:
+                label = await label_of(opened, await way(opened, dialogue))
+            finally:
+                dialogue.stop()
+        call.result({"paired": label}, f"Paired with {label}")
+        return DONE
+
+    return call.run(use)

@@ -1,0 +1,139 @@
+"""Commands for entries: send, listen, history.
+
+Rules: the state that is printed is the one that is known, never the one hoped for; `send` is done only
+when a terminal of the contact has stored the entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+import click
+
+from chat.cli.events import Printer, entry_fields, entry_line
+from chat.cli.failures import DONE, KEPT
+from chat.cli.options import TEXT, command
+from chat.cli.output import note
+from chat.cli.people import find, label_among
+from chat.cli.session import Call, Feed, feed, messenger
+from chat.interface import Closed, EntryChanged, EntryState, EntryView, Messenger, UsageError
+
+PAGE: Final = 200
+"""Entries asked for at once, so that a long history is never in memory as a whole."""
+
+ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
+FROM_INPUT: Final = ("-",)
+
+
+@command("send")
+@click.argument("name", type=TEXT)
+@click.argument("text", type=TEXT, nargs=-1, required=True)
+@click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
+@click.pass_obj
+def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int:
+    """Send TEXT to the contact NAME.
+
+    A TEXT of - alone is read from standard input.
+
+    Status 0: a terminal of the contact has it. 75: it is kept and goes when the contact is there.
+    """
+    return call.run(lambda opened: _send(call, opened, name, text, wait))
+
+
+async def _send(call: Call, opened: Messenger, name: str, text: tuple[str, ...], wait: float) -> int:
+    label, contact = find(await opened.contacts(), name)
+    words = call.lines.rest().removesuffix("\n") if text == FROM_INPUT else " ".join(text)
+    async with feed(opened) as events:
+        entry = await opened.send(contact.person, words)
+        state = await _state_within(events, entry, wait)
+    call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
+    if state in ARRIVED:
+        return DONE
+    note(f"It is kept here and goes when {label} is there: leave Parlour open, or run 'parlour listen'.")
+    return KEPT
+
+
+async def _state_within(events: Feed, entry: EntryView, wait: float) -> EntryState:
+    """The entry's state once it has arrived, or when the time is over."""
+    state = entry.state
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait):
+            while state not in ARRIVED:
+                event = await events.next()
+                if isinstance(event, EntryChanged) and event.id == entry.id:
+                    state = event.state
+                if isinstance(event, Closed):
+                    break
+    return state
+
+
+@command("listen")
+@click.pass_obj
+def listen(call: Call) -> int:
+    """Run without interface and print what happens."""
+    return call.run_alone(lambda: _until_stopped(_listen(call)))
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> int:
+    """Do the work until it ends, or until SIGINT or SIGTERM: for `listen` that is its proper end."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C ends this command as it ends any other
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+    return DONE
+
+
+async def _listen(call: Call) -> None:
+    async with messenger(call) as opened, feed(opened) as events:
+        printer = Printer(call, await opened.me(), await opened.contacts())
+        printer.begin()
+        while not isinstance(event := await events.next(), Closed):
+            printer.print(event)
+        note(f"The engine has ended ({event.reason}): nothing more is printed.")
+
+
+@command("history")
+@click.argument("name", type=TEXT, required=False)
+@click.option("--search", type=TEXT, metavar="WORDS", help="Only entries in which all these words occur.")
+@click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
+@click.pass_obj
+def history(call: Call, name: str | None, search: str | None, limit: int) -> int:
+    """Print the newest entries with NAME, oldest first.
+
+    Without NAME: what --search finds in all conversations.
+    """
+    if name is None and search is None:
+        raise UsageError("Name a contact, or say with --search WORDS what to find in all conversations.")
+    return call.run(lambda opened: _history(call, opened, name, search, limit))
+
+
+async def _history(call: Call, opened: Messenger, name: str | None, search: str | None, limit: int) -> int:
+    contacts = await opened.contacts()
+    person = find(contacts, name)[1].person if name is not None else None
+    if search is not None:
+        entries = await opened.search(search, person, limit)
+    else:
+        entries = await _newest(opened, person or "", limit)
+    for entry in entries:
+        conversation = label_among(contacts, entry.contact) if person is None else ""
+        call.result(entry_fields(entry), entry_line(entry, conversation))
+    return DONE
+
+
+async def _newest(opened: Messenger, person: str, limit: int) -> tuple[EntryView, ...]:
+    """The newest entries of one conversation, oldest first, in pages from the end."""
+    entries: tuple[EntryView, ...] = ()
+    while limit > len(entries):
+        before = entries[0].id if entries else None
+        page = await opened.history(person, min(PAGE, limit - len(entries)), before)
+        if not page:
+            break
+        entries = page + entries
+    return entries
