@@ -202,12 +202,11 @@ def test_strangers_that_say_too_much() -> None:
     """A megabyte into each of a hundred links leaves nothing."""
     _, bob = contacts()
     links = [Link(bob.answers(), START) for _ in range(100)]
-    megabyte = b"\x10\x00" + bytes(1_000_000)
 
     def flood() -> list[Link]:
         for link in links:
-            assert isinstance(link.receive(megabyte, START)[-1], LinkClosed)
-            assert link.receive(megabyte, START) == []
+            assert isinstance(link.receive(b"\x10\x00" + bytes(1_000_000), START)[-1], LinkClosed)
+            assert link.receive(bytes(1_000_000), START) == []
         return links
 
     assert growth(flood) / len(links) < 2_000

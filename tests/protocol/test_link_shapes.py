@@ -132,9 +132,15 @@ def test_attack_34_link_encryption_alone() -> None:
 def test_attack_34_plaintext_before_confirm(pattern: Pattern) -> None:
     both = pair(pattern)
     both.carry(both.responder, both.initiator)
+    both.carry(both.initiator, both.responder)
+    both.carry(both.responder, both.initiator)
+    stream = both.initiator.link.data_to_send()
+    if pattern is not Pattern.IKPSK2:
+        both.inject(both.responder, frames(stream)[0])
+    assert both.responder.link.state is State.CONFIRMING
     both.inject(both.responder, LAST + encode(Confirm(b"")))
     assert not any(isinstance(event, LinkOpen) for event in both.responder.events)
-    assert both.responder.closed() is not None
+    assert both.responder.closed() == error("malformed")
 
 
 @pytest.mark.parametrize("size", [4_097, 65_535])
@@ -284,7 +290,8 @@ def test_attack_64_no_sign_of_life_before_confirm(known: bool) -> None:
     reply = both.responder.link.data_to_send()
     assert len(reply) == 2 + 32 + padded_size(3 + 3 + 1_088 + 2 * 34) + 16
     for _ in range(3):
-        both.tick(2.0)
+        both.now += 2.0
+        both.responder.tell(both.responder.link.handle_timer(both.now))
         assert both.responder.link.data_to_send() == b""
     assert both.responder.events == [LinkClosed(Ending.DEADLINE, None, False)]
 
