@@ -111,7 +111,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
 )
 
-_APP_WIDE = frozenset(("help", "theme", "quit"))
+_APP_WIDE = frozenset(("help", "theme", "lock", "quit"))
 _SHOWN = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc", "enter": "Enter", "tab": "Tab"}
 
 

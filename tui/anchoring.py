@@ -1,4 +1,4 @@
-"""Keeps text of uncertain width in its place on the terminal. Pure: terminal output in and out.
+"""Keeps text of uncertain width in its place on the terminal.
 
 Rules: Textual draws a row by counting columns, and terminals disagree with its table on spacing marks,
 flags and new emoji. Such a run is drawn between a saved and a restored cursor, so that whatever follows
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 from rich.cells import cell_len
+from rich.console import Console
+from textual._compositor import CompositorUpdate
 
 from tui.formatting import widest
 
@@ -26,6 +28,16 @@ _CERTAIN = (
 )
 _UNCERTAIN = re.compile(f"[^{_CERTAIN}]")
 _PIECES = re.compile(f"\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[^\\[]|[^\x1b\n]*[^{_CERTAIN}][^\x1b\n]*|[^\x1b]+|\x1b")
+
+
+class Anchored(CompositorUpdate):
+    """An update of the screen whose output is `anchored`."""
+
+    def __init__(self, update: CompositorUpdate) -> None:
+        self._update = update
+
+    def render_segments(self, console: Console) -> str:
+        return anchored(self._update.render_segments(console))
 
 
 def anchored(output: str) -> str:

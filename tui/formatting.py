@@ -23,6 +23,7 @@ COUNTER_FROM = 15_000
 _ZWJ = "\u200d"
 _BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _DROPPED = frozenset(("Cc", "Cf", "Cs", "Me"))
+_HIDDEN = frozenset(("Cc", "Cs"))
 _REPLACED = frozenset(("Cn", "Co"))
 _MARKS = frozenset(("Mn", "Mc"))
 _BLANKS = frozenset(("Zs", "Cc"))
@@ -209,3 +210,11 @@ def parse_address(text: str) -> tuple[str, int] | None:
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         return None
     return host, int(port)
+
+
+def without_controls(text: str) -> str:
+    """A paste for one's own field: line ends are as the program has them, no control is left but those."""
+    text = _BREAKS.sub("\n", text)
+    return "".join(
+        one for one in text if one == "\n" or one == "\t" or unicodedata.category(one) not in _HIDDEN
+    )

@@ -7,13 +7,15 @@ arrives; heights are kept an entry, so that a change lays out only what it touch
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from datetime import date, tzinfo
 from itertools import accumulate
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -33,29 +35,30 @@ Layout = tuple[Place, EntryState, tuple[Row, ...]]
 class History(ScrollView, can_focus=True):
     """Shows a `Window`. After every change of the window call `window_changed`."""
 
-    COMPONENT_CLASSES = {f"history--{name}" for name in (*_STYLES, *_MARKS, "below")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name}" for name in (*_STYLES, *_MARKS, "below")}
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False),
         Binding("down,j", "scroll_down", "Down", show=False),
         Binding("home,g", "scroll_home", "Oldest", show=False),
         Binding("end,G", "newest", "Newest", show=False),
     ]
 
-    def __init__(self, zone: tzinfo | None = None) -> None:
+    def __init__(self, today: Callable[[], date], zone: tzinfo | None = None) -> None:
         super().__init__(id="history")
         self.window = Window()
         self._zone = zone
-        self._today = date.min
+        self._today = today
+        self._setting = Setting(0, zone, date.min)
         self._layouts: dict[str, Layout] = {}
         self._starts: list[int] = [0]
         self._at_end = True
         self._known: set[str] = set()
         self.below = 0
 
-    def show(self, window: Window, today: date) -> None:
+    def show(self, window: Window) -> None:
         """Show another conversation, from its end."""
-        self.window, self._today = window, today
+        self.window = window
         self._layouts.clear()
         self._known = {entry.id for entry in window.entries}
         self._at_end, self.below = True, 0
@@ -112,7 +115,6 @@ class History(ScrollView, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         mark = self._reader_place()
         at_end = self._at_end
-        self._layouts.clear()
         self._lay_out()
         if at_end:
             self._go_to_end()
@@ -124,7 +126,10 @@ class History(ScrollView, can_focus=True):
         self.refresh()
 
     def _lay_out(self) -> None:
-        setting = Setting(self.size.width, self._zone, self._today)
+        setting = Setting(self.size.width, self._zone, self._today())
+        if setting != self._setting:
+            self._setting = setting
+            self._layouts.clear()
         layouts: dict[str, Layout] = {}
         previous: EntryView | None = None
         for entry in self.window.entries:
@@ -155,7 +160,7 @@ class History(ScrollView, can_focus=True):
         """The entry at the top of the view, and how many of its rows are above."""
         top = self.scroll_offset.y
         index = bisect_right(self._starts, top) - 1
-        held = [entry for entry in self._layouts]
+        held = list(self._layouts)
         return (held[index], top - self._starts[index]) if 0 <= index < len(held) else None
 
     def _return_to(self, mark: tuple[str, int] | None) -> None:

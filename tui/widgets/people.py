@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -35,7 +36,7 @@ class Line:
 class People(ScrollView, can_focus=True):
     """Contacts and nearby strangers, with one cursor over both."""
 
-    COMPONENT_CLASSES = {
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
         "people--heading",
         "people--name",
         "people--current",
@@ -47,7 +48,7 @@ class People(ScrollView, can_focus=True):
         "people--cursor",
     }
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("home", "move(-100000)", "First", show=False),
@@ -62,7 +63,6 @@ class People(ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._current: str | None = None
         self.cursor: str | None = None
-        self.tooltip = None
 
     def show(
         self, contacts: Sequence[ContactView], nearby: Sequence[NearbyView], current: str | None
@@ -171,7 +171,8 @@ class People(ScrollView, can_focus=True):
 def _label(view: ContactView, cells: int) -> str:
     """The contact's label; of a long one the suffix that tells two of one name apart stays."""
     suffix = view.label[len(view.name) :] if view.label.startswith(view.name) else ""
-    return shorten(safe_name(view.name, max(4, cells - len(suffix))), cells) + safe_name(suffix) * bool(suffix)
+    name = safe_name(view.name, max(4, cells - len(suffix)))
+    return shorten(name, cells) + (safe_name(suffix) if suffix else "")
 
 
 def _strip(widget: ScrollView, line: Line, width: int, ground: Style) -> Strip:

@@ -1,0 +1,119 @@
+"""The Textual application: which screen is up, the keys that work everywhere, and the way out.
+
+Rules: no chat logic; a lock blanks the screen before it waits for anything; a fault of the program ends
+it with a line that quotes no value, because values here are what people wrote.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import ClassVar
+
+from rich.console import RenderableType
+from textual._compositor import CompositorUpdate
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from chat.interface import Door, Messenger
+from tui.actions import app_bindings
+from tui.anchoring import Anchored
+from tui.bridge import attempt
+from tui.messages import EngineClosed, Opened
+from tui.options import Options
+from tui.screens.unlock import UnlockScreen
+from tui.themes import DARK, THEMES, other
+
+
+class ParlourApp(App[None]):
+    """Parlour in a terminal, on the profile behind `door`."""
+
+    TITLE = "Parlour"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
+
+    def __init__(self, door: Door, options: Options | None = None) -> None:
+        super().__init__()
+        self.options = options or Options()
+        self.messenger: Messenger | None = None
+        self._door = door
+        self._drafts: dict[str, str] = {}
+        self._last: str | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+
+    def on_mount(self) -> None:
+        self.push_screen(UnlockScreen(self._door))
+
+    def on_opened(self, message: Opened) -> None:
+        from tui.screens.chat import ChatScreen  # not needed for the first paint
+
+        self.messenger = message.messenger
+        self.switch_screen(ChatScreen(self.messenger, self.options, self._drafts, self._last))
+
+    def on_engine_closed(self, message: EngineClosed) -> None:
+        if self.messenger is not None:
+            self._remember()
+            self._leave(message.reason, locking=False)
+
+    def action_help(self) -> None:
+        from tui.screens.help import HelpDialog
+
+        if isinstance(self.screen, HelpDialog):
+            self.screen.action_leave()
+        else:
+            self.push_screen(HelpDialog())
+
+    def action_theme(self) -> None:
+        self.theme = other(self.theme)
+
+    def action_lock(self) -> None:
+        if self.messenger is not None:
+            self._remember()
+            self._drafts.clear()
+            self._leave("Locked.", locking=True)
+
+    async def action_quit(self) -> None:
+        messenger, self.messenger = self.messenger, None
+        if messenger is not None:
+            await attempt(messenger.close())
+        self.exit()
+
+    def _leave(self, reason: str, *, locking: bool) -> None:
+        """Show the first screen at once, then let go of the messenger."""
+        messenger, self.messenger = self.messenger, None
+
+        async def let_go() -> None:
+            if messenger is not None:
+                if locking:
+                    await attempt(messenger.lock())
+                await attempt(messenger.close())
+
+        while len(self.screen_stack) > 2:  # the empty first one, and the one to change
+            self.pop_screen()
+        self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go))
+
+    def _remember(self) -> None:
+        """Keep what the chat screen leaves behind: the draft and which conversation was open."""
+        from tui.screens.chat import ChatScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                screen.keep()
+                self._last = screen.current
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            renderable = Anchored(renderable)
+        super()._display(screen, renderable)
+
+    def _fatal_error(self) -> None:
+        """Say where the program failed. Textual's own report prints local variables: names, entries, keys."""
+        error = self._exception
+        where = traceback.extract_tb(error.__traceback__)[-1] if error else None
+        place = f"{where.filename}:{where.lineno}" if where else "an unknown place"
+        self.panic(
+            f"Parlour has a fault and stopped ({type(error).__name__} at {place}). Nothing sent was lost."
+        )

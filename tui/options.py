@@ -1,0 +1,29 @@
+"""What a test may choose and a person does not: times in seconds, the clock, the zone.
+
+Rules: nothing else in the interface reads a clock; the defaults are what people get.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`patience`: nobody found after this long is explained; `quiet`: a dialog that opens by itself takes no
+    answer before this long without a key; `typing_again`: how often a contact is told of typing.
+    """
+
+    patience: float = 5.0
+    quiet: float = 0.8
+    typing_again: float = 3.0
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    zone: tzinfo | None = None
+
+    def today(self) -> date:
+        """The day in the zone."""
+        return self.now().astimezone(self.zone).date()

@@ -1,0 +1,102 @@
+"""The part of the chat screen that cares for contacts: verify, rename, block, remove; and the settings.
+
+Rules: what cannot be taken back is asked first; the contact meant is the one that was open when the key
+was pressed, whatever happens meanwhile.
+"""
+
+from __future__ import annotations
+
+from chat.interface import ContactView, SettingsView
+from tui.actions import Group, action, of_group
+from tui.formatting import safe_name
+from tui.screens.base import ChatBase
+
+
+class Care(ChatBase):
+    """Contact actions, settings, doctor."""
+
+    def action_contact(self) -> None:
+        from tui.screens.menu import MenuDialog
+
+        view = self.chosen()
+        if view is not None:
+            ways = tuple(one for one in of_group(Group.CONTACT) if one.id != "contact")
+            self.app.push_screen(MenuDialog(action("contact").label, ways), self.run_chosen)
+
+    def action_verify(self) -> None:
+        view = self.chosen()
+        if view is not None:
+            self.run_worker(self._verify(view), group="care", exclusive=True)
+
+    def action_rename(self) -> None:
+        from tui.screens.rename import RenameDialog
+
+        view = self.chosen()
+        if view is not None:
+            self.app.push_screen(RenameDialog(view.name), lambda name: self._rename(view, name))
+
+    def action_block(self) -> None:
+        from tui.screens.confirm import ConfirmDialog
+
+        view = self.chosen()
+        if view is None:
+            return
+        if view.blocked:
+            self._block(view, on=False)
+            return
+        dialog = ConfirmDialog(
+            f"Block {safe_name(view.name)}?",
+            "A blocked contact gets no answer and nothing of it is shown. You can take it back.",
+        )
+        self.app.push_screen(dialog, lambda yes: self._block(view, on=True) if yes else None)
+
+    def action_remove(self) -> None:
+        from tui.screens.confirm import ConfirmDialog
+
+        view = self.chosen()
+        if view is not None:
+            dialog = ConfirmDialog(
+                f"Remove {safe_name(view.name)}?",
+                "The contact, its keys and the whole history with it go from this terminal, for good.",
+            )
+            self.app.push_screen(dialog, lambda yes: self._remove(view) if yes else None)
+
+    def action_doctor(self) -> None:
+        from tui.screens.doctor import DoctorDialog
+
+        self.app.push_screen(DoctorDialog(self.messenger.diagnose))
+
+    def action_settings(self) -> None:
+        self.run_worker(self._settings(), group="care", exclusive=True)
+
+    def _block(self, view: ContactView, *, on: bool) -> None:
+        self.run_worker(self.done(self.messenger.block(view.person, on)), group="care")
+
+    def _remove(self, view: ContactView) -> None:
+        self.run_worker(self.done(self.messenger.remove(view.person)), group="care")
+
+    def _rename(self, view: ContactView, name: str | None) -> None:
+        if name:
+            self.run_worker(self.done(self.messenger.rename(view.person, name)), group="care")
+
+    async def _verify(self, view: ContactView) -> None:
+        from tui.screens.verify import VerifyDialog
+
+        number = await self.ask(self.messenger.safety_number(view.person))
+        if number is not None:
+            self.app.push_screen(VerifyDialog(view, number), lambda same: self._verified(view, same))
+
+    def _verified(self, view: ContactView, same: bool | None) -> None:
+        if same is not None:
+            self.run_worker(self.done(self.messenger.set_verified(view.person, same)), group="care")
+
+    async def _settings(self) -> None:
+        from tui.screens.settings import SettingsDialog
+
+        settings = await self.ask(self.messenger.settings())
+        if settings is not None:
+            self.app.push_screen(SettingsDialog(settings), self._change_settings)
+
+    def _change_settings(self, settings: SettingsView | None) -> None:
+        if settings is not None:
+            self.run_worker(self.done(self.messenger.change_settings(settings)), group="care")

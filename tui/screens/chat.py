@@ -1,0 +1,349 @@
+"""The main screen: people on the left, the open conversation on the right, the status below.
+
+Rules: engine messages change what is known and the widgets are told to show it; every call to the
+engine runs in a short worker, so that no key waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from chat.interface import ContactView, DiagnosisView, Messenger
+from tui import messages
+from tui.actions import chat_bindings
+from tui.bridge import Problem, attempt, listen
+from tui.conversation import Conversation
+from tui.formatting import safe_line, safe_name
+from tui.options import Options
+from tui.screens.care import Care
+from tui.screens.meeting import Meeting
+from tui.widgets.composer import Composer
+from tui.widgets.guide import Guide
+from tui.widgets.history import History
+from tui.widgets.people import People
+from tui.widgets.status import Said, Status, hints
+
+
+class ChatScreen(Meeting, Care):
+    """People, history, composer. `drafts` (person id to text) outlives the screen."""
+
+    CSS_PATH = "chat.tcss"
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - an instance variable by Textual's typing
+        (0, "-narrow"),
+        (70, "-normal"),
+        (110, "-wide"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
+
+    def __init__(
+        self, messenger: Messenger, options: Options, drafts: dict[str, str], last: str | None = None
+    ) -> None:
+        super().__init__(messenger, options)
+        self.drafts = drafts
+        self.conversation: Conversation | None = None
+        self._last = last
+        self._causes: dict[str, str] = {}
+        self._marked: dict[str, str] = {}
+        self._alone = False
+        self._diagnosis: tuple[DiagnosisView, ...] = ()
+        self._sending = asyncio.Lock()
+        self._told_typing: float | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="panes"):
+            yield People()
+            yield Guide()
+            with Vertical(id="conversation"):
+                yield Static("", id="header", markup=False)
+                yield History(self.options.today, self.options.zone)
+                yield Composer()
+        yield Said()
+        yield Status()
+        yield Static(hints(), id="keys", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#conversation").display = False
+        self.query_one(People).focus()
+        # The stream is open before anything is read, so that nothing falls between the two.
+        self.run_worker(listen(self.messenger, self), group="events")
+        self.run_worker(self._read_everything(), group="start")
+        self.set_timer(self.options.patience, self._lose_patience)
+
+    # What the engine says.
+
+    def on_engine_listened(self, message: messages.EngineListened) -> None:
+        self.me = replace(self.me, addresses=message.addresses)
+        self._show_me()
+
+    def on_visibility_moved(self, message: messages.VisibilityMoved) -> None:
+        self.me = replace(self.me, visible=message.visible)
+        self._show_me()
+
+    def on_engine_said(self, message: messages.EngineSaid) -> None:
+        self.say(safe_line(message.text))
+
+    def on_strangers_moved(self, message: messages.StrangersMoved) -> None:
+        self.nearby = message.nearby
+        self._show_people()
+
+    def on_contact_moved(self, message: messages.ContactMoved) -> None:
+        view = message.contact
+        before = self.contacts.get(view.person)
+        self.contacts[view.person] = view
+        self._show_people()
+        if before is None or (before.name, before.label) != (view.name, view.label):
+            self.run_worker(self._read_contacts(view.person), group="contacts")
+
+    def on_contact_forgotten(self, message: messages.ContactForgotten) -> None:
+        self.contacts.pop(message.person, None)
+        self.drafts.pop(message.person, None)
+        if self.current == message.person:
+            self._close_conversation()
+        self.say(f"{safe_name(message.name)} was removed.")
+        self.run_worker(self._read_contacts(None), group="contacts")
+
+    def on_identity_moved(self, message: messages.IdentityMoved) -> None:
+        self._causes[message.person] = message.cause
+        self.say(f"{safe_name(message.name)}: {safe_line(message.cause)}")
+        self._show_header()
+
+    def on_entry_stored(self, message: messages.EntryStored) -> None:
+        if self.conversation is not None and message.entry.contact == self.conversation.person:
+            entry = message.entry
+            self.run_worker(self._catch_up(self.conversation, entry.id, entry.own), group="read")
+
+    def on_entry_moved(self, message: messages.EntryMoved) -> None:
+        open_one = self.conversation
+        if open_one is None or message.contact != open_one.person:
+            return
+        if open_one.moved(message.entry, message.state):
+            self.query_one(History).window_changed()
+
+    # What the person does.
+
+    def on_open_conversation(self, message: messages.OpenConversation) -> None:
+        self.open_conversation(message.person)
+
+    def open_conversation(self, person: str) -> None:
+        """Show a conversation; the draft of the one before is kept."""
+        composer = self.query_one(Composer)
+        composer.focus()
+        if person == self.current:
+            return
+        self._keep_draft()
+        self.current = person
+        self.conversation = Conversation(self.messenger, person)
+        composer.set_text(self.drafts.get(person, ""))
+        self.query_one(History).show(self.conversation.window)
+        self._show_people()
+        self.query_one(People).point_at(person)
+        self.run_worker(self._open(self.conversation), group="open", exclusive=True)
+
+    def on_send_text(self, message: messages.SendText) -> None:
+        if self.current is not None:
+            self.query_one(Composer).set_text("")
+            self._told_typing = None
+            self.query_one(Said).clear()
+            self.run_worker(self._send(self.current, message.text), group="send")
+
+    def on_draft_changed(self, message: messages.DraftChanged) -> None:
+        view = self.contacts.get(self.current or "")
+        if view is None or not view.present:
+            return
+        now = self.options.monotonic()
+        if not message.text.strip():
+            self._stop_typing(view.person)
+        elif self._told_typing is None or now - self._told_typing >= self.options.typing_again:
+            self._told_typing = now
+            self.run_worker(self.done(self.messenger.typing(view.person, True)), group="typing")
+
+    def on_reached_oldest(self, message: messages.ReachedOldest) -> None:
+        if self.conversation is not None:
+            self.run_worker(self._older(self.conversation), group="older", exclusive=False)
+
+    def on_view_moved(self, message: messages.ViewMoved) -> None:
+        self._mark_seen()
+
+    def on_screen_resume(self) -> None:
+        self.call_after_refresh(self._mark_seen)
+
+    def on_app_focus(self, event: events.AppFocus) -> None:
+        self._mark_seen()
+
+    def action_write(self) -> None:
+        self.query_one(Said).clear()
+        if self.current is not None:
+            self.query_one(Composer).focus()
+
+    def action_next_conversation(self) -> None:
+        self._step(1)
+
+    def action_previous_conversation(self) -> None:
+        self._step(-1)
+
+    def action_older(self) -> None:
+        self.query_one(History).scroll_page_up(animate=False)
+
+    def action_newer(self) -> None:
+        self.query_one(History).scroll_page_down(animate=False)
+
+    def action_newest(self) -> None:
+        self.query_one(History).action_newest()
+
+    def keep(self) -> None:
+        """Put the text in the composer among the drafts."""
+        self._keep_draft()
+
+    # Reading, in workers.
+
+    async def _read_everything(self) -> None:
+        me = await self.ask(self.messenger.me())
+        self.me = me or self.me
+        await self._read_contacts(None)
+        self.nearby = await self.ask(self.messenger.nearby()) or ()
+        self._show_me()
+        self._show_people()
+        only = next(iter(self.contacts)) if len(self.contacts) == 1 else None
+        wanted = self._last if self._last in self.contacts else only
+        if wanted is not None and self.current is None:
+            self.open_conversation(wanted)
+
+    async def _read_contacts(self, changed: str | None) -> None:
+        contacts = await self.ask(self.messenger.contacts())
+        if contacts is None:
+            return
+        self.contacts = {view.person: view for view in contacts}
+        self._show_people()
+        if changed is not None and changed == self.current and self.conversation is not None:
+            self.conversation = Conversation(self.messenger, changed)
+            await self._open(self.conversation)
+
+    async def _open(self, opened: Conversation) -> None:
+        found = await attempt(opened.open())
+        if self.conversation is not opened:
+            return
+        if isinstance(found, Problem):
+            self.say(found.text, problem=True)
+        self.query_one(History).show(opened.window)
+
+    async def _older(self, opened: Conversation) -> None:
+        if await self.ask(opened.older()) and self.conversation is opened:
+            self.query_one(History).window_changed()
+
+    async def _catch_up(self, opened: Conversation, entry: str, own: bool) -> None:
+        if await self.ask(opened.catch_up(entry)) and self.conversation is opened:
+            history = self.query_one(History)
+            history.window_changed()
+            if own:
+                history.action_newest()
+
+    async def _send(self, person: str, text: str) -> None:
+        async with self._sending:
+            if await self.ask(self.messenger.send(person, text)) is None:
+                self._give_back(person, text)
+
+    def _give_back(self, person: str, text: str) -> None:
+        """A text that could not be committed returns to where it was written."""
+        composer = self.query_one(Composer)
+        if person == self.current:
+            composer.set_text("\n".join(part for part in (text, composer.text) if part))
+        else:
+            self.drafts[person] = "\n".join(part for part in (text, self.drafts.get(person, "")) if part)
+
+    def _mark_seen(self) -> None:
+        if self.conversation is None or not self.app.app_focus or not self.is_active:
+            return
+        person, window = self.conversation.person, self.conversation.window
+        seen = self.query_one(History).seen
+        if seen is None or window.index(seen.id) <= window.index(self._marked.get(person, "")):
+            return
+        self._marked[person] = seen.id
+        self.run_worker(self.done(self.messenger.mark_read(person, seen.id)), group="seen")
+
+    # Showing.
+
+    def _show_me(self) -> None:
+        self.query_one(Status).show(self.me)
+        self._show_guide()
+
+    def _show_people(self) -> None:
+        self.query_one(People).show(list(self.contacts.values()), self.nearby, self.current)
+        self._show_header()
+        self._show_guide()
+
+    def _show_guide(self) -> None:
+        guide = self.query_one(Guide)
+        guide.display = self.current is None
+        self.query_one("#conversation").display = self.current is not None
+        causes: Sequence[DiagnosisView] = [line for line in self._diagnosis if not line.good]
+        guide.show(self.me, len(self.contacts), len(self.nearby), self._alone, causes)
+
+    def _show_header(self) -> None:
+        view = self.contacts.get(self.current or "")
+        if view is not None:
+            self.query_one("#header", Static).update(header(view, self._causes.get(view.person, "")))
+
+    def _lose_patience(self) -> None:
+        self._alone = not self.nearby
+        self._show_guide()
+        if self._alone and not self.contacts:
+            self.run_worker(self._find_causes(), group="doctor")
+
+    async def _find_causes(self) -> None:
+        self._diagnosis = await self.ask(self.messenger.diagnose()) or ()
+        self._show_guide()
+
+    def _close_conversation(self) -> None:
+        self.current, self.conversation = None, None
+        self._show_people()
+        self.query_one(People).focus()
+
+    def _keep_draft(self) -> None:
+        if self.current is None:
+            return
+        self._stop_typing(self.current)
+        text = self.query_one(Composer).text
+        if text.strip():
+            self.drafts[self.current] = text
+        else:
+            self.drafts.pop(self.current, None)
+
+    def _stop_typing(self, person: str) -> None:
+        if self._told_typing is not None:
+            self._told_typing = None
+            self.run_worker(self.done(self.messenger.typing(person, False)), group="typing")
+
+    def _step(self, by: int) -> None:
+        order = list(self.contacts)
+        if order:
+            at = order.index(self.current) + by if self.current in order else 0
+            self.open_conversation(order[at % len(order)])
+
+
+def header(view: ContactView, cause: str) -> Content:
+    """The line over a conversation, and what holds it up."""
+    parts: list[tuple[str, str]] = [(safe_name(view.name, 32), "bold")]
+    if view.label != view.name and view.label.startswith(view.name):
+        parts.append((safe_line(view.label[len(view.name) :]), "$quiet"))
+    parts.append(("  ✓ verified", "$success") if view.verified else ("  not verified", "$quiet"))
+    if view.blocked:
+        parts.append(("  ⊘ blocked", "$error"))
+    elif view.typing:
+        parts.append(("  typing…", "$accent"))
+    else:
+        parts.append(("  ● here", "$success") if view.present else ("  ○ away", "$quiet"))
+    if view.held:
+        why = safe_line(cause) or "the identity changed"
+        parts.append((f"\n! {why}. What you write waits: compare the safety number, Ctrl+T.", "$warning"))
+    return Content.assemble(*parts)

@@ -1,0 +1,94 @@
+"""What all dialogs share: a box over the screen with a heading, a body, a problem and key hints.
+
+Rules: a dialog returns a typed result and opens nothing itself; a refused call shows its line in the
+dialog and keeps what was typed.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.actions import shown_key
+
+T = TypeVar("T")
+CSSPath = str | PurePath | list[str | PurePath] | None
+
+
+class Dialog(ModalScreen[T | None]):
+    """Subclasses give `heading`, `hints` (key, words) and `body`."""
+
+    CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", show=False)]
+    AUTO_FOCUS = "Input"
+
+    heading: ClassVar[str] = ""
+    hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", "Close"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ending: list[T | None] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box") as box:
+            box.border_title = self.heading
+            with VerticalScroll(id="body", can_focus=False):
+                yield from self.body()
+            problem = Static("", id="problem", markup=False)
+            problem.display = False
+            yield problem
+            yield Static(key_hints(self.hints), id="hints", markup=False)
+
+    def body(self) -> list[Widget]:
+        """The widgets between heading and hints."""
+        return []
+
+    def fail(self, text: str) -> None:
+        """Show a refusal, a safe line; an empty one hides it."""
+        try:
+            problem = self.query_one("#problem", Static)
+        except NoMatches:
+            return  # closed meanwhile
+        problem.update(Content(text))
+        problem.display = bool(text)
+
+    def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
+        """Show other keys."""
+        self.query_one("#hints", Static).update(key_hints(hints))
+
+    def end(self, result: T | None) -> None:
+        """Close with a result, as soon as no other dialog lies over this one."""
+        if self.is_active:
+            self.dismiss(result)
+        else:
+            self._ending.append(result)
+
+    def on_screen_resume(self) -> None:
+        if self._ending:
+            self.dismiss(self._ending.pop())
+
+    def action_leave(self) -> None:
+        self.end(None)
+
+
+def plain(text: str | Content, id: str | None = None, classes: str | None = None) -> Static:
+    """Text that is shown as it stands, without markup."""
+    content = text if isinstance(text, Content) else Content(text)
+    return Static(content, id=id, classes=classes, markup=False)
+
+
+def key_hints(hints: tuple[tuple[str, str], ...]) -> Content:
+    """Keys and what they do, on one line."""
+    parts: list[tuple[str, str]] = []
+    for key, words in hints:
+        parts += [(shown_key(key), "bold $primary"), (f" {words}   ", "$quiet")]
+    return Content.assemble(*parts).rstrip()

@@ -1,0 +1,41 @@
+"""Using an invitation that one was given: pasted or typed on one line."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.widget import Widget
+from textual.widgets import Input
+
+from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.widgets.field import Field
+
+
+class JoinDialog(Dialog[str]):
+    """The invitation's text, without blanks."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "join.tcss"]
+    heading = "Join"
+    hints = (("enter", "Join"), ("escape", "Cancel"))
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self._text = text
+
+    def body(self) -> list[Widget]:
+        return [
+            plain("Paste the invitation that you were given."),
+            Field(
+                id="invitation",
+                placeholder="the whole text, line breaks do not matter",
+                value=self._text,
+                squeeze=True,
+            ),
+        ]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        text = "".join(event.value.split())
+        if text:
+            self.end(text)
+        else:
+            self.fail("Nothing was pasted yet.")

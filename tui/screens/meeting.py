@@ -1,0 +1,127 @@
+"""The part of the chat screen that meets people: nearby, by invitation, by address.
+
+Rules: one pairing dialog at a time; a pairing that somebody else began opens its dialog by itself when
+this person has to answer, and only then; pairings begun here open where they were begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from chat.interface import Messenger, PairingStage, PairingView
+from tui.actions import Group, action, of_group
+from tui.formatting import safe_line, safe_name
+from tui.messages import InvitationSpent, PairingMoved, PairWith
+from tui.options import Options
+from tui.screens.base import ChatBase
+from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
+
+_OVER = (PairingStage.DONE, PairingStage.FAILED)
+
+
+class Meeting(ChatBase):
+    """Pairing, inviting, joining, being visible."""
+
+    def __init__(self, messenger: Messenger, options: Options) -> None:
+        super().__init__(messenger, options)
+        self._waiting: dict[str, PairingView] = {}
+        self._hidden: set[str] = set()
+        self._invitation = ""
+        self._address = ""
+
+    def action_add(self) -> None:
+        from tui.screens.menu import MenuDialog
+
+        ways = tuple(one for one in of_group(Group.ADD) if one.id != "add")
+        self.app.push_screen(MenuDialog(action("add").label, ways), self.run_chosen)
+
+    def action_visible(self) -> None:
+        self.run_worker(self.done(self.messenger.set_visible(not self.me.visible)), group="visible")
+
+    def action_invite(self) -> None:
+        self.run_worker(self._invite(), group="invite", exclusive=True)
+
+    def action_join(self) -> None:
+        from tui.screens.join import JoinDialog
+
+        self.app.push_screen(JoinDialog(self._invitation), self._join)
+
+    def action_address(self) -> None:
+        from tui.screens.address import AddressDialog
+
+        self.app.push_screen(AddressDialog(self.me.addresses, self._address), self._call)
+
+    def on_pair_with(self, message: PairWith) -> None:
+        self._begin(message.name, lambda: self.messenger.pair_nearby(message.instance))
+
+    def on_pairing_moved(self, message: PairingMoved) -> None:
+        view = message.pairing
+        dialog = self._dialog()
+        if dialog is not None and dialog.concerns(view):
+            dialog.follow(view)
+        elif view.stage in ASKING and (view.incoming or view.id in self._hidden):
+            self._waiting[view.id] = view
+            self._open_waiting()
+        elif view.stage in _OVER:
+            self._ended_unseen(view)
+
+    def on_invitation_spent(self, message: InvitationSpent) -> None:
+        from tui.screens.invite import InviteDialog
+
+        for screen in self.app.screen_stack:
+            if isinstance(screen, InviteDialog) and screen.invitation.text == message.text:
+                screen.end(None)
+
+    def _begin(self, peer: str, call: Callable[[], Awaitable[PairingView]]) -> None:
+        dialog = BeginDialog(self.messenger, peer, call)
+        self.app.push_screen(dialog, lambda view: self._ended(dialog, view))
+
+    async def _invite(self) -> None:
+        from tui.screens.invite import InviteDialog
+
+        invitation = await self.ask(self.messenger.invite())
+        if invitation is not None:
+            self.app.push_screen(InviteDialog(invitation, self.options.zone))
+
+    def _join(self, text: str | None) -> None:
+        if text:
+            self._invitation = text  # offered again where it does not work at once
+            self._begin("", lambda: self.messenger.join(text))
+
+    def _call(self, address: tuple[str, int] | None) -> None:
+        if address:
+            host, port = address
+            self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            self._begin("", lambda: self.messenger.pair_address(host, port))
+
+    def _dialog(self) -> PairingDialog | None:
+        return next((one for one in self.app.screen_stack if isinstance(one, PairingDialog)), None)
+
+    def _open_waiting(self) -> None:
+        """Show the first pairing that waits for an answer, unless another one is being answered."""
+        if self._waiting and self._dialog() is None:
+            view = self._waiting.pop(next(iter(self._waiting)))
+            dialog = PairingDialog(self.messenger, view, quiet=self.options.quiet)
+            self.app.push_screen(dialog, lambda last: self._ended(dialog, last))
+
+    def _ended(self, dialog: PairingDialog, view: PairingView | None) -> None:
+        if view is None:
+            self._hidden.add(dialog.view.id)
+        elif view.stage is PairingStage.DONE:
+            self._invitation = self._address = ""
+            self.say(_paired(view, compared=bool(view.words)))
+            self.open_conversation(view.contact)
+        self.call_after_refresh(self._open_waiting)
+
+    def _ended_unseen(self, view: PairingView) -> None:
+        known = self._waiting.pop(view.id, None) is not None or view.id in self._hidden
+        self._hidden.discard(view.id)
+        if view.stage is PairingStage.DONE:
+            self.say(_paired(view, compared=bool(view.words)))
+        elif known:
+            self.say(f"Pairing with {safe_name(view.peer)}: {safe_line(view.problem)}", problem=True)
+
+
+def _paired(view: PairingView, *, compared: bool) -> str:
+    later = "You can write now." if compared else "Compare the safety number when you can: Ctrl+T."
+    return f"Paired with {safe_name(view.peer)}. {later}"

@@ -1,0 +1,211 @@
+"""One pairing: connecting, the words to compare or the joiner to accept, waiting, the end.
+
+Rules: Enter never confirms by itself, only y or a button that was chosen; a dialog that opened by itself
+takes no answer until the keyboard has been quiet, so that nobody confirms while writing something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from chat.interface import Messenger, PairingStage, PairingView
+from tui.bridge import Problem, attempt
+from tui.formatting import safe_line, safe_name
+from tui.screens.dialog import CSSPath, Dialog, plain
+
+ASKING = (PairingStage.WORDS, PairingStage.JOINER)
+
+
+class PairingDialog(Dialog[PairingView]):
+    """Follows one pairing; the result is its last view, None when it was left before its end."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "The same"),
+        Binding("n", "answer(False)", "Different"),
+        Binding("enter", "close_failed", "Close", show=False),
+    ]
+    heading = "Pairing"
+
+    def __init__(self, messenger: Messenger, view: PairingView, *, quiet: float = 0.0) -> None:
+        super().__init__()
+        self.view = view
+        self._messenger = messenger
+        self._quiet = quiet
+        self._armed = not quiet
+        self._timer: Timer | None = None
+        self._answered = False
+
+    def body(self) -> list[Widget]:
+        return [
+            plain("", id="who"),
+            plain("", id="words"),
+            plain("", id="question"),
+            Horizontal(
+                Button("Yes (y)", id="yes", variant="success", compact=True, action="screen.answer(True)"),
+                Button("No (n)", id="no", variant="error", compact=True, action="screen.answer(False)"),
+                id="buttons",
+            ),
+        ]
+
+    def on_mount(self) -> None:
+        self._wait_for_quiet()
+        self._draw()
+
+    def concerns(self, view: PairingView) -> bool:
+        """Whether this dialog is about that pairing."""
+        return view.id == self.view.id
+
+    def follow(self, view: PairingView) -> None:
+        """The pairing came to another stage."""
+        if self.view.stage is not view.stage and view.stage in ASKING:
+            self._answered = False
+        self.view = view
+        if view.stage is PairingStage.DONE:
+            self.end(view)
+        elif self.is_mounted:
+            self._draw()
+
+    def on_key(self, event: events.Key) -> None:
+        if not self._armed:
+            self._wait_for_quiet()
+
+    def action_answer(self, accept: bool) -> None:
+        if self.asking:
+            self._answered = True
+            self._draw()
+            self.run_worker(self._answer(accept), group="answer")
+
+    def action_close_failed(self) -> None:
+        if self.view.stage is PairingStage.FAILED:
+            self.end(self.view)
+
+    def action_leave(self) -> None:
+        if self.asking:
+            self.action_answer(False)
+        elif self.view.stage is PairingStage.FAILED:
+            self.end(self.view)
+        elif self.view.stage not in ASKING:
+            self.end(None)
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer would be taken now."""
+        return self.view.stage in ASKING and self._armed and not self._answered
+
+    async def _answer(self, accept: bool) -> None:
+        done = await attempt(self._messenger.answer_pairing(self.view.id, accept))
+        if isinstance(done, Problem):
+            self._answered = False
+            self.fail(done.text)
+
+    def _wait_for_quiet(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        if not self._armed:
+            self._timer = self.set_timer(self._quiet, self._arm)
+
+    def _arm(self) -> None:
+        self._armed = True
+        self._draw()
+
+    def _draw(self) -> None:
+        stage = self.view.stage
+        self.query_one("#who", Static).update(_who(self.view))
+        words = self.query_one("#words", Static)
+        words.update(_words(self.view.words))
+        words.display = stage is PairingStage.WORDS
+        question = self.query_one("#question", Static)
+        question.update(_question(self.view, self._armed, self._answered))
+        question.set_class(stage is PairingStage.FAILED, "-failed")
+        self.query_one("#buttons").display = self.asking
+        self.set_hints(self._hints())
+
+    def _hints(self) -> tuple[tuple[str, str], ...]:
+        if self.asking:
+            same = "They are the same" if self.view.stage is PairingStage.WORDS else "The right person"
+            return (("y", same), ("n", "No: stop"))
+        if self.view.stage in ASKING:
+            return ()
+        return (("escape", "Close" if self.view.stage is PairingStage.FAILED else "Hide"),)
+
+
+class BeginDialog(PairingDialog):
+    """A pairing that this person begins: the call is made while the dialog shows it."""
+
+    def __init__(self, messenger: Messenger, peer: str, call: Callable[[], Awaitable[PairingView]]) -> None:
+        super().__init__(messenger, PairingView("", PairingStage.CONNECTING, peer, incoming=False))
+        self._call = call
+        self._early: dict[str, PairingView] = {}
+
+    def on_mount(self) -> None:
+        self.run_worker(self._begin(), group="begin")
+
+    def concerns(self, view: PairingView) -> bool:
+        """Until the call has returned, any pairing that was begun here may be this one."""
+        return super().concerns(view) or (not self.view.id and not view.incoming)
+
+    def follow(self, view: PairingView) -> None:
+        if self.view.id:
+            super().follow(view)
+        else:
+            self._early[view.id] = view
+
+    async def _begin(self) -> None:
+        begun = await attempt(self._call())
+        if isinstance(begun, Problem):
+            peer = self.view.peer
+            super().follow(PairingView("", PairingStage.FAILED, peer, incoming=False, problem=begun.text))
+            return
+        super().follow(begun)
+        if begun.id in self._early:
+            super().follow(self._early[begun.id])
+
+
+def _who(view: PairingView) -> Content:
+    name = (safe_name(view.peer) if view.peer else "the other terminal", "bold")
+    match view.stage:
+        case PairingStage.CONNECTING:
+            return Content.assemble("Connecting to ", name, "…")
+        case PairingStage.WORDS:
+            return Content.assemble(name, " wants to pair with you." if view.incoming else " is there.")
+        case PairingStage.JOINER:
+            return Content.assemble("Somebody who is called ", name, " used your invitation.")
+        case PairingStage.WAITING:
+            return Content.assemble("Waiting for ", name, "…")
+        case _:
+            return Content.assemble("Pairing with ", name)
+
+
+def _words(words: tuple[str, ...]) -> Content:
+    lines = [
+        Content.assemble((f"{number}  ", "$quiet"), (safe_line(word), "bold $accent"))
+        for number, word in enumerate(words, 1)
+    ]
+    return Content("\n").join(lines)
+
+
+def _question(view: PairingView, armed: bool, answered: bool) -> Content:
+    match view.stage:
+        case PairingStage.FAILED:
+            return Content(safe_line(view.problem) or "It did not work: begin again.")
+        case PairingStage.WORDS | PairingStage.JOINER if answered:
+            return Content("One moment…")
+        case PairingStage.WORDS:
+            return Content("Are these the same words, in this order, on the other screen?")
+        case PairingStage.JOINER:
+            return Content("Is this the person whom you gave it to? Names can be invented: ask, if in doubt.")
+        case PairingStage.WAITING:
+            return Content("The other person has to confirm as well.")
+        case _:
+            return Content("")

@@ -1,0 +1,181 @@
+"""The first screen: a name and a passphrase on first run, the passphrase later, or why neither is possible.
+
+Rules: it is painted before the door is asked anything; nothing typed is lost by a failure; the passphrase
+leaves the field when the profile is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from chat.interface import Door, DoorState, Messenger
+from tui.bridge import Problem, attempt
+from tui.formatting import safe_line, strength
+from tui.messages import Opened
+from tui.screens.dialog import key_hints, plain
+from tui.widgets.field import Field
+
+Stage = Literal["looking", "new", "locked", "joining", "opening", "broken"]
+
+_WELCOME = {
+    "looking": "",
+    "new": "Choose a name that others will see, and a passphrase that protects your history.",
+    "locked": "Enter your passphrase.",
+    "joining": "Parlour is running on this profile already: joining it…",
+    "opening": "",
+    "broken": "",
+}
+_WARNING = "The passphrase cannot be recovered: without it the history is lost for good."
+_NAME_MAX = 64
+
+
+class UnlockScreen(Screen[None]):
+    """`reason` says why one is here again; `first` is awaited before the door is asked (a lock, say)."""
+
+    CSS_PATH = "unlock.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "reveal", "Show what is typed", priority=True),
+        Binding("enter", "again", "Look again"),
+    ]
+
+    def __init__(
+        self, door: Door, *, reason: str = "", first: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        super().__init__()
+        self._door = door
+        self._reason = reason
+        self._first = first
+        self._stage: Stage = "looking"
+        self._form: Stage = "locked"
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="card"):
+            yield plain("P a r l o u r", id="title")
+            yield plain("Talk with the people on your network.", id="tagline")
+            yield plain("", id="welcome")
+            yield plain("Name", id="name-label", classes="label")
+            yield Field(id="name", max_length=_NAME_MAX)
+            yield plain("Passphrase", id="passphrase-label", classes="label")
+            yield Field(id="passphrase", password=True)
+            yield plain("", id="strength")
+            yield plain(_WARNING, id="warning")
+            yield plain(safe_line(self._reason), id="message")
+            yield Static("", id="hints", markup=False)
+
+    def on_mount(self) -> None:
+        self._enter("looking")
+        self.run_worker(self._look(), group="door", exclusive=True)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "passphrase":
+            self.query_one("#strength", Static).update(Content(strength(event.value)))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if self._stage == "new" and event.input.id == "name":
+            self.query_one("#passphrase").focus()
+        elif self._stage in ("new", "locked"):
+            self._open()
+
+    def action_reveal(self) -> None:
+        field = self.query_one("#passphrase", Field)
+        field.password = not field.password
+
+    def action_again(self) -> None:
+        if self._stage == "broken":
+            self._enter("looking")
+            self.run_worker(self._look(), group="door", exclusive=True)
+
+    async def _look(self) -> None:
+        if self._first is not None:
+            await self._first()
+            self._first = None
+        state = await attempt(self._door.state())
+        if isinstance(state, Problem):
+            self._fail(state, "broken")
+        elif state is DoorState.RUNNING:
+            self._enter("joining")
+            self._came(await attempt(self._door.attach()), "broken")
+        else:
+            self._form = "new" if state is DoorState.NEW else "locked"
+            self._enter(self._form)
+
+    def _open(self) -> None:
+        name = self.query_one("#name", Field).value.strip()
+        passphrase = self.query_one("#passphrase", Field).value
+        if self._form == "new" and not name:
+            self._say("A name is needed: others will see it.")
+            self.query_one("#name").focus()
+        elif not passphrase:
+            self._say("A passphrase is needed.")
+            self.query_one("#passphrase").focus()
+        else:
+            self._enter("opening")
+            self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
+
+    async def _pass(self, name: str, passphrase: str) -> None:
+        if self._form == "new":
+            opened = await attempt(self._door.create(name, passphrase))
+        else:
+            opened = await attempt(self._door.unlock(passphrase))
+        self._came(opened, self._form)
+
+    def _came(self, opened: Messenger | Problem, otherwise: Stage) -> None:
+        if isinstance(opened, Problem):
+            self._fail(opened, otherwise)
+            return
+        self.query_one("#passphrase", Field).value = ""
+        self.post_message(Opened(opened))
+
+    def _fail(self, problem: Problem, stage: Stage) -> None:
+        self._enter(stage)
+        self._say(problem.text, problem=True)
+        field = self.query_one("#passphrase", Field)
+        field.action_select_all()
+
+    def _say(self, text: str, *, problem: bool = False) -> None:
+        message = self.query_one("#message", Static)
+        message.update(Content(text))
+        message.set_class(problem, "-problem")
+
+    def _enter(self, stage: Stage) -> None:
+        """Show what belongs to a stage."""
+        self._stage = stage
+        form = self._form if stage == "opening" else stage
+        self.query_one("#welcome", Static).update(_WELCOME[stage])
+        for name in ("#name", "#name-label", "#strength", "#warning"):
+            self.query_one(name).display = form == "new"
+        for name in ("#passphrase", "#passphrase-label"):
+            self.query_one(name).display = form in ("new", "locked")
+        for name in ("#name", "#passphrase"):
+            self.query_one(name).disabled = stage not in ("new", "locked")
+        if stage in ("opening", "new", "locked"):
+            self._say("Opening…" if stage == "opening" else self._take_reason())
+        self.query_one("#hints", Static).update(self._hints(stage))
+        if stage in ("new", "locked"):
+            self._focus_first()
+
+    def _focus_first(self) -> None:
+        name = self.query_one("#name", Field)
+        wanted = "#name" if self._stage == "new" and not name.value else "#passphrase"
+        self.query_one(wanted).focus()
+
+    def _take_reason(self) -> str:
+        reason, self._reason = self._reason, ""
+        return safe_line(reason)
+
+    def _hints(self, stage: Stage) -> Content:
+        keys: dict[Stage, tuple[tuple[str, str], ...]] = {
+            "new": (("enter", "Begin"), ("f2", "Show what is typed")),
+            "locked": (("enter", "Open"), ("f2", "Show what is typed")),
+            "broken": (("enter", "Look again"),),
+        }
+        return key_hints((*keys.get(stage, ()), ("ctrl+q", "Quit")))

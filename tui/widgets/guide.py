@@ -1,0 +1,88 @@
+"""What stands in the place of a conversation while none is open: the first screen is never blank.
+
+Rules: it says what can be done now, from the action registry; when nobody is found it says why that
+can be, with what the doctor found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from chat.interface import DiagnosisView, SelfView
+from tui.actions import action
+from tui.formatting import safe_line, safe_name
+
+_REASONS = (
+    "Nobody was found within five seconds. The other person may not be visible, may be on another network, "
+    "or a firewall or the access point keeps your terminals apart."
+)
+
+
+class Guide(Static):
+    """The welcome of an empty or unopened Parlour."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="guide", markup=False)
+
+    def show(
+        self, me: SelfView, contacts: int, nearby: int, alone: bool, causes: Sequence[DiagnosisView]
+    ) -> None:
+        """`alone`: nobody was found in time; `causes`: what the doctor found wrong."""
+        parts = _choose(contacts) if contacts else _welcome(me, nearby, alone, causes)
+        self.update(Content("\n").join(parts))
+
+
+def _choose(contacts: int) -> list[Content]:
+    people = "your contact" if contacts == 1 else f"one of your {contacts} contacts"
+    return [
+        Content.assemble(("No conversation is open", "bold")),
+        Content(""),
+        Content(f"Choose {people} on the left: Tab, the arrow keys, Enter."),
+        Content(""),
+        _choice("add"),
+        _choice("help"),
+    ]
+
+
+def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisView]) -> list[Content]:
+    lines = [Content.assemble(("Nobody to talk with yet", "bold")), Content("")]
+    if nearby:
+        lines.append(
+            Content(
+                "Choose somebody under Nearby: the arrow keys, then Enter. You will both compare five words."
+            )
+        )
+    elif alone:
+        lines += [Content(_REASONS), *(_cause(line) for line in causes)]
+    else:
+        lines.append(Content("Looking for people nearby…"))
+    return [*lines, Content(""), _visibility(me), Content(""), *_choices(alone or bool(nearby))]
+
+
+def _choices(all_of_them: bool) -> list[Content]:
+    names = ("invite", "join", "address", "visible", "doctor", "help")
+    return [_choice(name) for name in names if all_of_them or name != "doctor"]
+
+
+def _visibility(me: SelfView) -> Content:
+    name = (safe_name(me.name), "bold")
+    if me.visible:
+        return Content.assemble("People nearby who open Parlour see you as ", name, ".")
+    return Content.assemble("You are not visible to people nearby, ", name, ".")
+
+
+def _choice(name: str) -> Content:
+    one = action(name)
+    return Content.assemble(
+        (f"  {one.key:<8}", "bold $primary"), (f"{one.label:<13}", ""), (one.help, "$quiet")
+    )
+
+
+def _cause(line: DiagnosisView) -> Content:
+    fix = f" Fix: {safe_line(line.fix)}" if line.fix else ""
+    return Content.assemble(
+        ("✗ ", "bold $error"), (f"{safe_line(line.check)}: ", "bold"), f"{safe_line(line.found)}.{fix}"
+    )

@@ -1,0 +1,57 @@
+"""The two lines at the foot: who and where this terminal is, and the keys; above them what was just said.
+
+Rules: what is said stays until something else is said or Escape is pressed; it is one safe line.
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from chat.interface import SelfView
+from tui.actions import ACTIONS
+from tui.formatting import safe_name
+
+
+class Said(Static):
+    """One line of news or of a refusal; hidden while there is nothing to say."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="said", markup=False)
+        self.display = False
+
+    def say(self, text: str, *, problem: bool = False) -> None:
+        """Show a safe line."""
+        self.set_class(problem, "-problem")
+        self.update(Content(text))
+        self.display = bool(text)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.display = False
+
+
+class Status(Static):
+    """This person, whether strangers see it, and its addresses."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="status", markup=False)
+
+    def show(self, me: SelfView) -> None:
+        """Show who and where this terminal is."""
+        seen = ("● visible nearby", "$success") if me.visible else ("○ not visible nearby", "$quiet")
+        where = "  ".join(me.addresses[:2]) or "no address"
+        self.update(
+            Content.assemble(
+                (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
+            )
+        )
+
+
+def hints() -> Content:
+    """The keys of the foot line, from the registry."""
+    parts: list[tuple[str, str]] = []
+    for one in ACTIONS:
+        if one.hint:
+            parts += [(one.key, "bold $primary"), (f" {one.label}   ", "$quiet")]
+    return Content.assemble(*parts)
