@@ -18,6 +18,8 @@ from chat.assemble import filler
 from chat.config import Config
 from chat.engine import Engine, open_engine
 from chat.interface import (
+    EntryChanged,
+    EntryState,
     EntryView,
     Event,
     NearbyChanged,
@@ -158,3 +160,34 @@ async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
     await other.engine.answer_pairing(theirs.id, True)
     ended = await asyncio.gather(*done)
     return ended[0].pairing, ended[1].pairing
+
+
+async def invite(inviter: Person, joiner: Person) -> None:
+    """Pair by an invitation, which the inviter confirms."""
+    invitation = await inviter.engine.invite()
+    asked = inviter.stage(PairingStage.JOINER)
+    done = inviter.stage(PairingStage.DONE), joiner.stage(PairingStage.DONE)
+    await joiner.engine.join(invitation.text)
+    event = await asked
+    assert event.pairing.peer == joiner.name
+    await inviter.engine.answer_pairing(event.pairing.id, True)
+    await asyncio.gather(*done)
+
+
+async def talk(one: Person, other: Person, text: str) -> str:
+    """Send a text and wait until it is delivered; returns the entry's id."""
+    done = one.wait(EntryChanged, lambda event: event.state is EntryState.DELIVERED)
+    view = await one.engine.send(await one.contact(other), text)
+    assert (await done).id == view.id
+    return view.id
+
+
+def delivered(person: Person, number: int) -> asyncio.Future[EntryChanged]:
+    """The moment when so many more entries of this person have been delivered."""
+    left = {"entries": number}
+
+    def test(event: EntryChanged) -> bool:
+        left["entries"] -= event.state is EntryState.DELIVERED
+        return left["entries"] == 0
+
+    return person.wait(EntryChanged, test)

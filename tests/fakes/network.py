@@ -7,6 +7,7 @@ and old streams come back only after TCP's own patience, long after the wire is 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from chat.ports import Announcement, Connection, DiscoveryEvents, Listener
@@ -24,6 +25,7 @@ class Pipe:
         self.other: Pipe
         self.inbox: asyncio.Queue[bytes] = asyncio.Queue()
         self.waiting: list[bytes] = []
+        self.under_way: deque[bytes] = deque()
         self.closed = False
         self.left: int | None = None
         """Writes left before this end breaks, None for no limit."""
@@ -46,11 +48,14 @@ class Pipe:
         if self.waiting or not self.network.whole(self.here, self.peer):
             self.waiting.append(data)
         else:
-            asyncio.get_running_loop().call_later(LATENCY, self.other.arrive, data)
+            self.under_way.append(data)
+            asyncio.get_running_loop().call_later(LATENCY, self._arrive)
 
-    def arrive(self, data: bytes) -> None:
-        if not self.closed:
-            self.inbox.put_nowait(data)
+    def _arrive(self) -> None:
+        """The oldest bytes under way are there: timers of one moment come in any order, bytes do not."""
+        data = self.under_way.popleft()
+        if not self.other.closed:
+            self.other.inbox.put_nowait(data)
 
     def resume(self) -> None:
         """TCP has noticed that the wire is whole again."""
