@@ -29,7 +29,7 @@ def read_passphrase(source: str | None, lines: Lines, prompt: str = "Passphrase:
 
 
 def read_new_passphrase(source: str | None, lines: Lines) -> str:
-    """A passphrase to be set. Raises like `read_passphrase`, and UsageError when the two typed ones differ."""
+    """A passphrase to be set. Raises like `read_passphrase`, and UsageError when two typed ones differ."""
     if source is not None:
         return read_passphrase(source, lines)
     note(LOST_IS_LOST)

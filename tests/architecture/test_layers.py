@@ -88,12 +88,17 @@ def engine_does_not_know_the_interface(found: Import) -> bool:
 
 
 def clients_use_the_door(found: Import) -> bool:
-    """Both clients import `chat.interface` alone; the command's entry also calls the composition root."""
+    """Both clients import `chat.interface` alone; the command's entry also calls the composition root.
+
+    The command starts the programs beside the protocol as well: where it runs them, never for others.
+    """
     client = next((name for name in ("tui", "chat.cli") if within(found.module, name)), None)
     if client is None or found.top not in ("chat", "protocol") or within(found.target, client):
         return True
     if found.source == "chat/cli/__main__.py" and found.target == "chat.assemble":
         return True
+    if client == "chat.cli" and _is_program(found.target):
+        return bool(found.in_function) or found.for_types_only
     return found.target in ("chat", "chat.interface")
 
 
@@ -189,6 +194,8 @@ PLANTED = [
     (clients_use_the_door, "tui/app.py", "from chat.engine import Engine"),
     (clients_use_the_door, "tui/app.py", "from protocol import keys"),
     (clients_use_the_door, "chat/cli/send.py", "from chat.storage.vault import open"),
+    (clients_use_the_door, "chat/cli/send.py", "from protocol.vectors import own"),
+    (clients_use_the_door, "tui/app.py", "def f():\n    from protocol.vectors import own"),
     (only_the_command_assembles, "tui/app.py", "from chat.assemble import assemble"),
     (relay_stores_nothing, "chat/relay/server.py", "from chat.storage import entries"),
     (the_door_stands_alone, "chat/interface.py", "from protocol.keys import Secret32"),

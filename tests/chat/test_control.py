@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import socket
-import stat
-import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast, get_args, get_type_hints
 
-import msgspec
 import pytest
 
 from chat import control, control_wire, interface, remote
 from chat.control import ControlServer
 from chat.interface import (
-    BadData,
-    CannotCreate,
     Closed,
     ContactChanged,
     ContactRemoved,
@@ -43,21 +36,11 @@ from chat.interface import (
     VisibilityChanged,
 )
 from chat.remote import RemoteMessenger
+from tests.chat.served import fake_and_client, served
 from tests.contract import PATIENCE, MessengerContract, Subject, until
 from tests.fakes.messenger import INVITATION, FakeMessenger
 
 PASSPHRASE = "correct horse"
-
-
-@asynccontextmanager
-async def served(messenger: Messenger, path: Path) -> AsyncIterator[ControlServer]:
-    server = ControlServer(messenger, path)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await messenger.close()
-        await server.close()
 
 
 def fake() -> tuple[FakeMessenger, ContactView]:
@@ -84,11 +67,8 @@ class TestRemote(MessengerContract):
 
 @pytest.fixture
 async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMessenger]]:
-    messenger = FakeMessenger()
-    async with served(messenger, tmp_path / "engine.sock"):
-        client = await RemoteMessenger.open(tmp_path / "engine.sock")
-        yield messenger, client
-        await client.close()
+    async with fake_and_client(tmp_path / "engine.sock") as pair:
+        yield pair
 
 
 def test_the_socket_offers_every_call_and_the_client_has_each_with_the_same_types() -> None:
@@ -339,202 +319,6 @@ async def test_a_client_that_leaves_its_events_unread_is_told_so(
         while True:
             await client.me()
     assert await until(events, lambda event: isinstance(event, Closed)) == Closed(remote.BEHIND)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"no json\n",
-        b"[]\n",
-        b'{"id":1}\n',
-        b'{"id":1,"call":"close"}\n',
-        b'{"id":1,"call":"__init__"}\n',
-        b'{"id":1,"call":"me","more":1}\n',
-        b'{"id":1,"call":"me","arguments":{"x":1}}\n',
-        b'{"id":1,"call":"send","arguments":{"contact":"a"}}\n',
-        b'{"id":1,"call":"block","arguments":{"contact":"a","on":"yes"}}\n',
-    ],
-)
-async def test_a_request_that_is_not_of_the_interface_is_refused(
-    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path, line: bytes
-) -> None:
-    direct, client = both
-    answer = await _ask_raw(tmp_path, line)
-    assert msgspec.json.decode(answer)["error"] == "BadData"
-    assert not direct.calls
-    await client.me()
-
-
-async def _ask_raw(folder: Path, line: bytes) -> bytes:
-    reader, writer = await asyncio.open_unix_connection(str(folder / "engine.sock"))
-    await reader.readline()
-    writer.write(line)
-    async with asyncio.timeout(PATIENCE):
-        answer = await reader.readline()
-    writer.close()
-    return answer
-
-
-async def test_a_line_without_end_is_not_kept(
-    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path
-) -> None:
-    _, client = both
-    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "engine.sock"))
-    await reader.readline()
-    writer.write(b"x" * (2 * control_wire.REQUEST_BYTES_MAX))
-    async with asyncio.timeout(PATIENCE):
-        assert await _rest(reader) == b""
-    writer.close()
-    await client.me()
-
-
-async def _rest(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.read()
-    except ConnectionResetError:
-        return b""
-
-
-async def test_clients_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "CLIENTS_MAX", 2)
-    async with served(FakeMessenger(), tmp_path / "engine.sock"):
-        clients = [await RemoteMessenger.open(tmp_path / "engine.sock") for _ in range(2)]
-        with pytest.raises(Unreachable):
-            await RemoteMessenger.open(tmp_path / "engine.sock")
-        for client in clients:
-            await client.me()
-            await client.close()
-
-
-async def test_calls_of_one_client_are_bounded_and_all_answered(
-    both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    direct, client = both
-    running = most = 0
-    me = await direct.me()
-
-    async def slow() -> interface.SelfView:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0)
-        running -= 1
-        return me
-
-    monkeypatch.setattr(direct, "me", slow)
-    await asyncio.gather(*(client.me() for _ in range(5 * control.CALLS_MAX)))
-    assert most <= control.CALLS_MAX
-
-
-async def test_the_socket_is_the_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "engine.sock"
-    async with served(FakeMessenger(), path):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not path.exists()
-
-
-@pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="this system does not tell the peer's user")
-async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine, theirs = socket.socketpair()
-    with mine, theirs:
-        assert control_wire.same_user(mine)
-        monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_000 % 2**31)
-        assert not control_wire.same_user(mine)
-    monkeypatch.undo()
-    async with served(FakeMessenger(), tmp_path / "engine.sock"):
-        monkeypatch.setattr(control, "same_user", lambda _: False)
-        with pytest.raises(Unreachable):
-            await RemoteMessenger.open(tmp_path / "engine.sock")
-        monkeypatch.setattr(control_wire, "same_user", lambda _: False)
-        with pytest.raises(Unreachable, match="another user"):
-            await RemoteMessenger.open(tmp_path / "engine.sock")
-
-
-def test_the_credentials_are_read_as_linux_gives_them() -> None:
-    mine, theirs = socket.socketpair()
-    with mine, theirs:
-        raw = mine.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    assert struct.unpack("3i", raw) == (os.getpid(), os.geteuid(), os.getegid())
-
-
-def open_descriptors() -> int:
-    """How many files this process has open, or 0 where the system does not tell."""
-    folder = Path("/proc/self/fd")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
-
-
-async def test_a_path_of_any_length_works(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 120) / ("e" * 120)
-    deep.mkdir(parents=True)
-    path = deep / "engine.sock"
-    before = open_descriptors()
-    async with served(FakeMessenger("Long"), path):
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Long"
-        await client.close()
-    assert not path.exists()
-    assert open_descriptors() <= before
-
-
-async def test_a_path_of_any_length_works_without_proc(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deep = tmp_path / ("d" * 120)
-    deep.mkdir()
-    monkeypatch.setattr(Path, "is_dir", lambda self: False)
-    with pytest.raises(CannotCreate, match="shorter"):
-        control_wire.listen(deep / "engine.sock")
-    monkeypatch.chdir(deep)
-    async with served(FakeMessenger(), deep / "engine.sock"):
-        client = await RemoteMessenger.open(deep / "engine.sock")
-        await client.close()
-
-
-async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
-    path = tmp_path / "engine.sock"
-    with socket.socket(socket.AF_UNIX) as left:
-        left.bind(str(path))
-    with pytest.raises(Unreachable):
-        await RemoteMessenger.open(path)
-    async with served(FakeMessenger(), path):
-        await (await RemoteMessenger.open(path)).close()
-    path.write_text("not a socket")
-    with pytest.raises(CannotCreate):
-        await ControlServer(FakeMessenger(), path).start()
-    assert path.read_text() == "not a socket"
-
-
-async def test_the_end_of_one_engine_leaves_the_socket_of_the_next(tmp_path: Path) -> None:
-    path = tmp_path / "engine.sock"
-    old = ControlServer(FakeMessenger(), path)
-    await old.start()
-    path.unlink()
-    async with served(FakeMessenger("Next"), path):
-        await old.close()
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Next"
-        await client.close()
-
-
-async def test_nobody_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable):
-        await RemoteMessenger.open(tmp_path / "engine.sock")
-
-
-@pytest.mark.parametrize(
-    ("hello", "raises"), [(b'{"version":999}\n', BadData), (b"SSH-2.0\n", Unreachable), (b"", Unreachable)]
-)
-async def test_an_engine_of_another_version_is_told_apart(
-    tmp_path: Path, hello: bytes, raises: type[ParlourError]
-) -> None:
-    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(hello)
-        writer.close()
-
-    server = await asyncio.start_unix_server(other, sock=control_wire.listen(tmp_path / "engine.sock"))
-    with pytest.raises(raises):
-        await RemoteMessenger.open(tmp_path / "engine.sock")
-    server.close()
 
 
 async def test_a_pairing_can_be_followed_through_the_socket(
