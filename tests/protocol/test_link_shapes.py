@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import msgspec
 import pytest
 
@@ -235,20 +233,6 @@ def test_a_confirm_that_replaces_no_session(replaces: bytes) -> None:
     responder, session = confirming()
     responder.receive(session.encrypt(LAST + encode(Confirm(replaces))))
     assert responder.events == [error("malformed")]
-
-
-def test_attack_36_memory_of_a_flood() -> None:
-    """A hundred strangers that each send all they may before the link would judge it: little is kept."""
-    _, bob = contacts()
-    links = [Link(bob.answers(), START) for _ in range(100)]
-    tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
-    for link in links:
-        for _ in range(64):
-            link.receive((4_096).to_bytes(2, "big") + bytes(64), START)
-    after, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert (after - before) / len(links) < 3 * 4_096
 
 
 # --- Between lookup and sealing; strangers ---
