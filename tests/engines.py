@@ -38,9 +38,9 @@ PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
 
 
-def play(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a scenario in virtual time."""
-    run_virtual(lambda clock: scenario())
+def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.0) -> None:
+    """Run a scenario in virtual time, of which it may take `limit` seconds."""
+    run_virtual(lambda clock: scenario(), limit)
 
 
 @dataclass

@@ -144,9 +144,9 @@ class Meeting:
         start: Initiator,
         machine: Callable[[LinkOpen], Pairing],
     ) -> Result:
-        async def adopt(driver: Driver, opened: LinkOpen) -> Handler:
+        async def adopt(driver: Driver, opened: LinkOpen) -> Handler | None:
             pairing.place = place
-            return await pairing.begin(driver, machine(opened))
+            return await pairing.begin(driver, machine(opened), opened)
 
         opening = Opening(adopt)
         link = Link(start, self._world.clock.monotonic())

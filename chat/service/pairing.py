@@ -31,10 +31,13 @@ from chat.service.pending import PendingContacts
 from chat.service.world import World
 from chat.storage import logs
 from protocol.events import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
+from protocol.greeting import Pattern
 from protocol.messages import Close
 
 NOT_WAITING = "This pairing does not wait for an answer any more."
 REFUSED_HERE = "You refused: nothing was stored."
+SUPERSEDED = ""
+REPLACED = 1
 NO_PAIRING = "There is no such pairing any more: begin again."
 TIMED_OUT = "Nobody answered in time: begin again when both of you are there."
 PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
@@ -55,11 +58,34 @@ class ActivePairing:
     def over(self) -> bool:
         return self.view.stage in (PairingStage.DONE, PairingStage.FAILED)
 
-    async def begin(self, driver: Driver, machine: Pairing) -> Handler:
-        """The link is open: take the first step. Returns the handler of what follows."""
-        self._steps = _Steps(self, self._service, driver, machine)
+    async def begin(self, driver: Driver, machine: Pairing, opened: LinkOpen) -> Handler | None:
+        """The link is open: take the first step. Returns the handler of what follows.
+
+        None when both persons began at once and the other one's link goes on (SPEC §7.4).
+        """
+        self._steps = _Steps(self, self._service, driver, machine, _facts(opened).handshake_hash)
+        if opened.pattern is Pattern.XX and await self._service.settle_rivals(self):
+            return None
         await self._steps.begin()
         return self._steps
+
+    def rivals(self, other: ActivePairing) -> bool:
+        """Whether these are two attempts of the same two terminals, one from each side."""
+        if self._steps is None or other._steps is None or self.view.incoming == other.view.incoming:
+            return False
+        return self._steps.host == other._steps.host and not self.over and not other.over
+
+    def precedes(self, other: ActivePairing) -> bool:
+        """Of two rivals the one with the lower handshake hash goes on; both sides see the same."""
+        assert self._steps is not None, "rivals have links"
+        assert other._steps is not None, "rivals have links"
+        return self._steps.handshake_hash < other._steps.handshake_hash
+
+    async def give_way(self) -> None:
+        """The rival goes on: end without a word."""
+        assert self._steps is not None, "rivals have links"
+        self.fail_with(SUPERSEDED)
+        await self._steps.close(REPLACED)
 
     async def answer(self, accept: bool) -> None:
         """This person says whether the words are the same, or the joiner is the right one."""
@@ -91,8 +117,15 @@ class _Steps:
     """A pairing on its link: the link's events go into the machine, its steps come out."""
 
     def __init__(
-        self, pairing: ActivePairing, service: PairingService, driver: Driver, machine: Pairing
+        self,
+        pairing: ActivePairing,
+        service: PairingService,
+        driver: Driver,
+        machine: Pairing,
+        handshake_hash: bytes,
     ) -> None:
+        self.host = driver.connection.peer
+        self.handshake_hash = handshake_hash
         self._pairing = pairing
         self._service = service
         self._driver = driver
@@ -114,7 +147,9 @@ class _Steps:
 
     async def _ended(self, event: LinkClosed) -> None:
         if not self._pairing.over:
-            if event.reason is Ending.REFUSED:
+            if event.reason is Ending.REPLACED:
+                self._pairing.fail_with(SUPERSEDED)
+            elif event.reason is Ending.REFUSED:
                 self._pairing.fail("refused")
             elif event.error_class is not None:
                 self._pairing.fail(event.error_class)
@@ -129,6 +164,9 @@ class _Steps:
         else:
             await self._take(self._machine.refuse())
             self._pairing.fail_with(REFUSED_HERE)
+
+    async def close(self, reason: int) -> None:
+        await self._driver.close(reason)
 
     async def refuse(self) -> None:
         if not self._machine.finished:
@@ -175,6 +213,15 @@ class PairingService:
         self._active[view.id] = pairing
         self._world.tasks.spawn(self._watch(pairing))
         return pairing
+
+    async def settle_rivals(self, begun: ActivePairing) -> bool:
+        """Both persons may have begun: of the two attempts one ends. Whether it is the one just begun."""
+        for other in [other for other in self._active.values() if begun.rivals(other)]:
+            if other.precedes(begun):
+                await begun.give_way()
+                return True
+            await other.give_way()
+        return False
 
     async def _watch(self, pairing: ActivePairing) -> None:
         await asyncio.sleep(self._world.config.pairing_for)

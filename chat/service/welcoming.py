@@ -84,10 +84,10 @@ class Welcoming:
         pairing = self._pairings.new("", incoming=True)
         if opened.invitation is None:
             pairing.failed = self.visibility_used
-            return await pairing.begin(driver, self._pairings.by_words(opened, identity))
+            return await pairing.begin(driver, self._pairings.by_words(opened, identity), opened)
         secret = opened.invitation
         pairing.completed = lambda person: self._used(secret, person)
-        return await pairing.begin(driver, self._pairings.as_inviter(opened, identity))
+        return await pairing.begin(driver, self._pairings.as_inviter(opened, identity), opened)
 
     def _used(self, secret: bytes, person: bytes) -> None:
         opened = self._world.keyring.invitations.pop(secret, None)
