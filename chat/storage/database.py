@@ -129,7 +129,7 @@ class Database:
     def integrity(self) -> tuple[str, ...]:
         """What is wrong, a line each: pages that do not authenticate, broken structures. Reads every page."""
         pages = self._findings("cipher_integrity_check")
-        structure = [line for line in self._findings("quick_check") if line != "ok"]
+        structure = [line for line in self._findings("integrity_check") if line != "ok"]
         orphans = [f"a row without its parent: {line}" for line in self._findings("foreign_key_check")]
         return tuple(pages + structure + orphans)
 
