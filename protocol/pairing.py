@@ -258,8 +258,8 @@ class Pairing:
         return self._advance(Call.CONFIRM)
 
     def stored(self) -> Step:
-        """The contact of PendingReady is durably stored as pending."""
-        return self._advance(Call.STORED)
+        """The contact of PendingReady is durably stored as pending. Without effect if it failed meanwhile."""
+        return Step() if self.state is State.FAILED else self._advance(Call.STORED)
 
     def refuse(self) -> Step:
         """The person refuses or gives up: the other side is told, and no event follows."""
