@@ -59,6 +59,8 @@ class Side:
     events: list[PairingEvent] = field(default_factory=list)
     outbox: deque[Message] = field(default_factory=deque)
     sent: list[Message] = field(default_factory=list)
+    read: int = 0
+    """Messages taken from its link, where there is a link."""
 
     def take(self, step: Step) -> Side:
         self.outbox.extend(step.send)
