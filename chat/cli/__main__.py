@@ -90,7 +90,7 @@ def run(arguments: Sequence[str], call: Call) -> int:
         status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
     except SystemExit as end:  # click's way out when the help's reader has gone
         return int(end.code or 0)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one handler above all
+    except Exception as error:  # noqa: BLE001 - the one handler above all
         return exit_status(error, verbose=call.verbose)
     return status or DONE
 

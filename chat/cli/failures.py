@@ -26,7 +26,7 @@ KEPT: Final = 75
 
 
 class Stopped(ParlourError):
-    """The person decided against it."""
+    """The person stopped it, or decided against it."""
 
 
 def exit_status(error: BaseException, *, verbose: bool) -> int:
@@ -53,8 +53,6 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             return DONE, ""
         case OutputFailed():
             return FAILED, f"The output cannot be written ({error.reason}): make room or name another place."
-        case KeyboardInterrupt() | asyncio.CancelledError() | click.Abort():
-            return FAILED, "Stopped before it was done: run the command again."
         case OSError() if error.strerror:
             return FAILED, f"The system refused ({error.strerror}): mend that and run the command again."
     kind = type(error).__name__

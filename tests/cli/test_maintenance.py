@@ -1,0 +1,93 @@
+"""doctor, vectors and bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chat.interface import DiagnosisView
+from tests import needs
+from tests.cli.line import Line
+
+
+def test_doctor_has_a_line_a_check_and_1_when_one_is_bad(line: Line) -> None:
+    outcome = line.run("doctor", "--json")
+    assert outcome.status == 1
+    assert [list(found) for found in outcome.objects] == [["check", "good", "found", "fix"]] * 2
+    text = line.run("doctor").out
+    assert "good  interfaces: eth0 has 192.168.1.20" in text
+    assert "BAD   firewall" in text
+    assert "iptables -I INPUT" in text
+    line.messenger.diagnosis = (DiagnosisView("clock", True, "right"),)
+    assert line.run("doctor").status == 0
+
+
+def test_vectors_ends_with_the_sum(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PARLOUR_PUBLIC_VECTORS", raising=False)
+    outcome = line.run("vectors", passphrase=False)
+    *areas, last = outcome.out.splitlines()
+    assert outcome.status == 0
+    counted = sum(int(area.split(": ")[1].split()[0]) for area in areas)
+    assert last == f"{counted} passed, 0 failed"
+    assert counted > 0
+    assert line.opened == []
+
+
+def test_vectors_runs_the_published_ones_too(line: Line) -> None:
+    folder = needs.needs_public_vectors()
+    own = line.run("vectors", "--json", passphrase=False).objects
+    outcome = line.run("vectors", "--public", str(folder), "--json", passphrase=False)
+    assert outcome.status == 0
+    assert outcome.objects[-1]["passed"] >= own[-1]["passed"]
+    assert any(area.get("area") == "wycheproof/x25519_test" for area in outcome.objects)
+
+
+def test_vectors_from_a_folder_without_them_is_65(line: Line, tmp_path: Path) -> None:
+    outcome = line.run("vectors", "--public", str(tmp_path), passphrase=False)
+    assert outcome.status == 65
+    assert "x25519" in outcome.failure
+    assert line.run("vectors", "--public", str(tmp_path / "none"), passphrase=False).status == 64
+
+
+def test_a_vector_that_fails_is_named_and_ends_with_1(line: Line, tmp_path: Path) -> None:
+    """The published format with one wrong shared secret."""
+    test = {
+        "tcId": 7,
+        "private": "01" * 32,
+        "public": "09" + "00" * 31,
+        "shared": "11" * 32,
+        "result": "valid",
+    }
+    (tmp_path / "wycheproof").mkdir()
+    file = {"testGroups": [{"tests": [test]}]}
+    (tmp_path / "wycheproof" / "x25519_test.json").write_text(json.dumps(file))
+    outcome = line.run("vectors", "--public", str(tmp_path), "--json", passphrase=False)
+    *areas, total = outcome.objects
+    assert areas[-1]["failed"] == ["x25519_test-7"]
+    assert total["failed"] == 1
+    assert outcome.status != 0
+
+
+def test_bench_prints_a_row_a_subject(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, bool]] = []
+    row = {"name": "session.oneway", "size": 64, "subject": "parlour", "per_second": 1000.0}
+    row |= {"unit": "messages/s", "note": "0.40 x libsodium"}
+
+    def measured(names: tuple[str, ...], peers: bool) -> list[dict[str, object]]:
+        asked.append((names, peers))
+        return [dict(row), dict(row, subject="libsodium", size=None)]
+
+    monkeypatch.setattr("protocol.bench.run", measured)
+    outcome = line.run("bench", "session.oneway", "--peers", "--json", passphrase=False)
+    assert outcome.status == 0
+    assert [list(found) for found in outcome.objects] == [list(row)] * 2
+    assert asked == [(("session.oneway",), True)]
+    assert "1,000 messages/s" in line.run("bench", "session.oneway", passphrase=False).out
+
+
+def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line) -> None:
+    outcome = line.run("bench", "session.sideways", passphrase=False)
+    assert outcome.status == 64
+    assert "session.oneway" in outcome.failure
