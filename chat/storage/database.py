@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlcipher3 import dbapi2
 
 from chat.storage.errors import DatabaseDamaged, NotEncrypted, StorageBusy, StorageGone, StorageMisuse
-from chat.storage.failures import SqliteError, from_sqlite, from_system
+from chat.storage.failures import LIBRARY_ERRORS, from_sqlite, from_system
 
 Row = tuple[Any, ...]
 
@@ -62,7 +62,7 @@ class Database:
         """All rows of a query."""
         try:
             return self._connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
-        except SqliteError as error:
+        except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 
     def row(self, sql: str, *values: object) -> Row | None:
@@ -142,7 +142,7 @@ class Database:
         """Write everything into the one file and let go of it; a second call does nothing."""
         try:
             self._connection.close()
-        except SqliteError as error:
+        except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 
     def __repr__(self) -> str:
@@ -173,7 +173,7 @@ class Database:
             raise StorageMisuse("a write outside a transaction")
         try:
             return self._connection.execute(sql, values)
-        except SqliteError as error:
+        except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 
     def _control(self, sql: str) -> None:
@@ -208,7 +208,7 @@ def _connect(path: Path) -> Any:
             timeout=0.0,
             cached_statements=256,
         )
-    except SqliteError as error:
+    except LIBRARY_ERRORS as error:
         raise from_sqlite(error, path) from None
 
 

@@ -1,7 +1,8 @@
 """Entries of conversations: inserted once, read by page, by place and by what follows what (SPEC §11).
 
 Rules: an entry is known by its id, and a second insert changes nothing; pages are in the order of the
-conversation (rank, then id); validity is the caller's business, before an entry comes here.
+conversation (rank, then id); validity is the caller's business, before an entry comes here. What is read is
+checked against the hashes again: an older page that somebody put back may hold rows of another table.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Final
 
 from chat.storage import conversations, order, terminals, words
 from chat.storage.database import Database, Row
+from chat.storage.errors import DatabaseDamaged
+from protocol import labels
 from protocol.messages import ENTRY_HEADER, EntryHeader
+from protocol.primitives import b2b
 
 Position = tuple[int, bytes]
 """(rank, id): a place in the order of a conversation."""
@@ -65,13 +69,18 @@ class EntryRow:
         return self.rank, self.id
 
     @property
+    def fields(self) -> EntryHeader:
+        """The header, parsed."""
+        return ENTRY_HEADER.decode(self.header)
+
+    @property
     def previous(self) -> bytes:
         """The author's entry before it, 32 bytes, or b""."""
-        return ENTRY_HEADER.decode(self.header).previous
+        return self.fields.previous
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body were destroyed."""
+        """Whether salt and body are gone: deleted, here or where it came from."""
         return not self.salt
 
 
@@ -87,19 +96,46 @@ class HeadRow:
 def insert(db: Database, entry: NewEntry, *, unread: bool) -> bool:
     """Keep an entry; False where it is held already, and nothing has changed.
 
-    Its rank, and those of held entries after it, come out the same whatever came first. Raises
-    StorageMisuse for an unknown conversation.
+    Its rank, and those of held entries after it, come out the same whatever came first. A body that was
+    lacking is taken, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
     """
-    if held(db, [entry.id]):
-        return False
+    found = db.row(
+        "SELECT number, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number WHERE id = ?",
+        entry.id,
+    )
+    if found is not None:
+        number, destroyed, salt = found
+        return not (destroyed or salt) and _insert_body(db, number, entry)
     node = _insert_row(db, entry)
-    if entry.salt:
-        db.run("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", node.number, entry.salt, entry.body)
+    _insert_body(db, node.number, entry)
     order.add(db, node, entry.id, entry.fields)
     if unread:
-        db.run("INSERT INTO unread (entry, conversation) VALUES (?, ?)", node.number, node.conversation)
+        db.run(
+            "INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)",
+            node.number,
+            node.conversation,
+        )
+    return True
+
+
+def destroy(db: Database, entry: bytes) -> bool:
+    """Delete salt, body and words for good and keep the header; `Database.scrub` then cleans the file.
+
+    False where there is nothing to delete.
+    """
+    number = db.value("SELECT number FROM entries WHERE id = ?", entry)
+    db.run("DELETE FROM search WHERE rowid = ?", number)
+    db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
+    return bool(db.run("DELETE FROM bodies WHERE entry = ?", number))
+
+
+def _insert_body(db: Database, number: int, entry: NewEntry) -> bool:
+    """Keep salt, body and words; False where the entry comes without."""
+    if not entry.salt:
+        return False
+    db.run("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", number, entry.salt, entry.body)
     if entry.text:
-        db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", node.number, words.spaced(entry.text))
+        db.run("INSERT OR REPLACE INTO search (rowid, text) VALUES (?, ?)", number, words.spaced(entry.text))
     return True
 
 
@@ -126,7 +162,7 @@ def _insert_row(db: Database, entry: NewEntry) -> order.Node:
 def get(db: Database, entry: bytes) -> EntryRow | None:
     """An entry by its id."""
     found = db.row(f"{COLUMNS} WHERE e.id = ?", entry)
-    return None if found is None else EntryRow(*found)
+    return None if found is None else read_row(db, found)
 
 
 def held(db: Database, ids: Iterable[bytes]) -> set[bytes]:
@@ -144,22 +180,21 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
         *(before or _END),
         limit,
     )
-    return _rows(reversed(found))
+    return [read_row(db, row) for row in reversed(found)]
 
 
 def after(db: Database, conversation: bytes, author: bytes, sequence: int, limit: int) -> list[EntryRow]:
     """An author's entries of a higher sequence, lowest first."""
-    return _rows(
-        db.rows(
-            f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-            " AND e.author = (SELECT number FROM terminals WHERE terminal = ?) AND e.sequence > ?"
-            " ORDER BY e.sequence, e.rank, e.id LIMIT ?",
-            conversation,
-            author,
-            sequence,
-            limit,
-        )
+    found = db.rows(
+        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND e.author = (SELECT number FROM terminals WHERE terminal = ?) AND e.sequence > ?"
+        " ORDER BY e.sequence, e.rank, e.id LIMIT ?",
+        conversation,
+        author,
+        sequence,
+        limit,
     )
+    return [read_row(db, row) for row in found]
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:
@@ -230,5 +265,13 @@ def evidence(db: Database) -> list[tuple[bytes, ...]]:
     return sorted(tuple(sorted((first, *twins(db, first)))) for first in firsts)
 
 
-def _rows(found: Iterable[Row]) -> list[EntryRow]:
-    return [EntryRow(*row) for row in found]
+def read_row(db: Database, found: Row) -> EntryRow:
+    """A row of COLUMNS. Raises DatabaseDamaged where header or content are not what the id stands for."""
+    row = EntryRow(*found)
+    if not all(isinstance(value, bytes) for value in (row.header, row.salt, row.body)):
+        raise DatabaseDamaged(db.path)
+    if b2b(row.header, personal=labels.ENTRY) != row.id:
+        raise DatabaseDamaged(db.path)
+    if row.salt and b2b(row.salt + row.body, personal=labels.CONTENT) != row.fields.content:
+        raise DatabaseDamaged(db.path)
+    return row

@@ -23,7 +23,8 @@ from chat.storage.errors import (
     TooLittleMemory,
 )
 
-SqliteError = dbapi2.Error
+# Text of a damaged page may be no UTF-8, in a row or in the library's own message.
+LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
 
 _DAMAGED: Final = frozenset({dbapi2.SQLITE_CORRUPT, dbapi2.SQLITE_NOTADB, dbapi2.SQLITE_FORMAT})
 
@@ -52,6 +53,8 @@ _SYSTEM: Final[dict[int, type[StorageFailure]]] = {
 
 def from_sqlite(error: Exception, path: Path) -> Exception:
     """DatabaseDamaged, a StorageFailure, or StorageMisuse where the statement itself was wrong."""
+    if isinstance(error, UnicodeDecodeError):
+        return DatabaseDamaged(path)
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return StorageMisuse(f"{type(error).__name__} in a call of the database")

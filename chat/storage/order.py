@@ -1,7 +1,8 @@
 """The graph of a conversation: who names whom, what comes before what, what nobody has answered (SPEC §11.3).
 
 Rules: everything here is derived from headers and is the same whatever the order of arrival; an edge counts
-only within one conversation, since an id of another one must tell a peer nothing.
+only within one conversation, since an id of another one must tell a peer nothing; writing a row twice is
+harmless, since an older page that came back may hold it already.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import heapq
 from dataclasses import dataclass
 
 from chat.storage.database import Database
+from protocol.entries import rank
 from protocol.messages import EntryHeader
 
 
@@ -25,9 +27,9 @@ class Node:
 def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
     """Join an entry (its row has rank = time so far) with the held entries that it names or that name it."""
     _adopt(db, node, entry)
-    before = max((_name(db, node, parent, chain) for parent, chain in _parents(fields).items()), default=-1)
+    before = [_name(db, node, parent, chain) for parent, chain in _parents(fields).items()]
     _mark_ends(db, node)
-    _settle(db, node.number, max(fields.time, before + 1))
+    _settle(db, node.number, rank(fields.time, [place for place in before if place is not None]))
 
 
 def _parents(fields: EntryHeader) -> dict[bytes, int]:
@@ -53,27 +55,33 @@ def _adopt(db: Database, node: Node, entry: bytes) -> None:
         db.run("DELETE FROM missing WHERE conversation = ? AND parent = ?", node.conversation, entry)
 
 
-def _name(db: Database, node: Node, parent: bytes, chain: int) -> int:
-    """Record that an entry names a parent; returns the parent's rank, -1 where it is not held."""
+def _name(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
+    """Record that an entry names a parent; returns the parent's rank, None where it is not held."""
     held = db.row(
         "SELECT number, author, rank FROM entries WHERE id = ? AND conversation = ?",
         parent,
         node.conversation,
     )
     if held is None:
-        db.run("INSERT INTO missing VALUES (?, ?, ?, ?)", node.conversation, parent, node.number, chain)
-        return -1
-    number, author, rank = held
+        db.run(
+            "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)",
+            node.conversation,
+            parent,
+            node.number,
+            chain,
+        )
+        return None
+    number, author, place = held
     follows = int(chain and author == node.author)
     _add_edge(db, number, node.number, follows)
     db.run("DELETE FROM tips WHERE entry = ?", number)
     if follows:
         db.run("DELETE FROM heads WHERE entry = ?", number)
-    return int(rank)
+    return int(place)
 
 
 def _add_edge(db: Database, parent: int, child: int, chain: int) -> None:
-    db.run("INSERT INTO edges (parent, child, chain) VALUES (?, ?, ?)", parent, child, chain)
+    db.run("INSERT OR REPLACE INTO edges (parent, child, chain) VALUES (?, ?, ?)", parent, child, chain)
 
 
 def _mark_ends(db: Database, node: Node) -> None:
@@ -81,21 +89,25 @@ def _mark_ends(db: Database, node: Node) -> None:
     named = db.row("SELECT count(*), ifnull(sum(chain), 0) FROM edges WHERE parent = ?", node.number)
     children, followers = named or (0, 0)
     if not children:
-        db.run("INSERT INTO tips (entry, conversation) VALUES (?, ?)", node.number, node.conversation)
+        db.run(
+            "INSERT OR REPLACE INTO tips (entry, conversation) VALUES (?, ?)", node.number, node.conversation
+        )
     if not followers:
-        db.run("INSERT INTO heads (entry, conversation) VALUES (?, ?)", node.number, node.conversation)
+        db.run(
+            "INSERT OR REPLACE INTO heads (entry, conversation) VALUES (?, ?)", node.number, node.conversation
+        )
 
 
-def _settle(db: Database, number: int, rank: int) -> None:
+def _settle(db: Database, number: int, place: int) -> None:
     """Give an entry its rank and raise those after it, each once.
 
     The ranks in force put parents before children, so taking the lowest of them first reaches every entry
     after all that can raise it.
     """
-    db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", rank, number, rank)
+    db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", place, number, place)
     least: dict[int, int] = {}
     queue: list[tuple[int, int]] = []
-    _push_children(db, number, rank, least, queue)
+    _push_children(db, number, place, least, queue)
     while queue:
         _, child = heapq.heappop(queue)
         db.run("UPDATE entries SET rank = ? WHERE number = ?", least[child], child)
@@ -103,16 +115,16 @@ def _settle(db: Database, number: int, rank: int) -> None:
 
 
 def _push_children(
-    db: Database, parent: int, rank: int, least: dict[int, int], queue: list[tuple[int, int]]
+    db: Database, parent: int, place: int, least: dict[int, int], queue: list[tuple[int, int]]
 ) -> None:
     """Queue the children that stand too low after `parent`, by the rank that they have now."""
     low = db.rows(
         "SELECT e.rank, e.number FROM edges AS d JOIN entries AS e ON e.number = d.child"
         " WHERE d.parent = ? AND e.rank <= ?",
         parent,
-        rank,
+        place,
     )
     for now, child in low:
         if child not in least:
             heapq.heappush(queue, (now, child))
-        least[child] = max(least.get(child, 0), rank + 1)
+        least[child] = max(least.get(child, 0), place + 1)

@@ -11,10 +11,10 @@ from typing import Final
 from chat.storage import order, words
 from chat.storage.database import Database, Row
 from chat.storage.receipts import READ
+from protocol.entries import KIND_TEXT, read_text
 from protocol.errors import ProtocolError
-from protocol.messages import ENTRY_HEADER, TEXT_BODY
+from protocol.messages import ENTRY_HEADER
 
-_TEXT: Final = 1  # the kind of a text entry (SPEC §11.1)
 _CHUNK: Final = 1_000
 
 
@@ -60,7 +60,7 @@ def _index(db: Database, number: int) -> None:
         "SELECT b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
         " WHERE b.entry = ? AND e.kind = ?",
         number,
-        _TEXT,
+        KIND_TEXT,
     )
     if body is not None:
         db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, words.spaced(_text(body)))
@@ -69,7 +69,7 @@ def _index(db: Database, number: int) -> None:
 def _text(body: bytes) -> str:
     """What a body says; nothing where it is not a text's (kept for its author's chain, never shown)."""
     try:
-        return TEXT_BODY.decode(body).text
+        return read_text(body).text
     except ProtocolError:
         return ""
 

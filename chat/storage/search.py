@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from chat.storage import words as form
 from chat.storage.database import Database
-from chat.storage.entries import COLUMNS, EntryRow
+from chat.storage.entries import COLUMNS, EntryRow, read_row
 
 
 def find(db: Database, words: str, *, conversation: bytes | None = None, limit: int = 100) -> list[EntryRow]:
@@ -20,7 +20,9 @@ def find(db: Database, words: str, *, conversation: bytes | None = None, limit: 
         if conversation is None
         else _in(db, expression, conversation, limit)
     )
-    found = [EntryRow(*row) for number in numbers for row in db.rows(f"{COLUMNS} WHERE e.number = ?", number)]
+    found = [
+        read_row(db, row) for number in numbers for row in db.rows(f"{COLUMNS} WHERE e.number = ?", number)
+    ]
     return sorted(found, key=lambda row: row.position)
 
 

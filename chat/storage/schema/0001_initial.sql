@@ -114,7 +114,8 @@ CREATE TABLE entries (
     time         INTEGER NOT NULL,                       -- as the author says
     kind         INTEGER NOT NULL,                       -- as in the header: 1 is text
     rank         INTEGER NOT NULL,                       -- derived: place in the conversation, before the id
-    header       BLOB NOT NULL                           -- the bytes that the id is the hash of
+    header       BLOB NOT NULL,                          -- the bytes that the id is the hash of
+    destroyed    INTEGER NOT NULL DEFAULT 0              -- 1: the body was deleted here, and stays so
 ) STRICT;
 CREATE INDEX entries_by_rank ON entries (conversation, rank, id);
 CREATE INDEX entries_by_place ON entries (conversation, author, sequence, incarnation);

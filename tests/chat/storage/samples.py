@@ -18,9 +18,10 @@ from chat.storage.header import DatabaseKey
 from chat.storage.opening import create_history, open_history
 from chat.storage.own import OwnRow
 from chat.storage.terminals import TerminalRow
+from protocol import labels
 from protocol.codec import encode
 from protocol.messages import EntryHeader, TextBody
-from protocol.primitives import Random
+from protocol.primitives import Random, b2b
 
 PASSPHRASE = "correct horse battery staple"
 TEXT = 1
@@ -98,11 +99,11 @@ def sample(
         membership=[],
         time=time,
         kind=TEXT,
-        content=hashlib.sha256(salt + body).digest(),
+        content=b2b(salt + body, personal=labels.CONTENT),
         self_tag=b"",
     )
     data = encode(header)
-    identity = hashlib.sha256(data).digest()
+    identity = b2b(data, personal=labels.ENTRY)
     return NewEntry(identity, data, header, b"" if deleted else salt, b"" if deleted else body, text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -46,7 +47,11 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     author = Author()
     gone = author.write("gone")
     after = author.write("stays")
-    store(database, replace(gone, salt=b"", body=b"", text=""), after)
+    store(database, gone, after)
+    with database.transaction():
+        assert entries.destroy(database, gone.id)
+        assert not entries.destroy(database, gone.id)
+        assert not entries.destroy(database, blob("not held"))
     row = entries.get(database, gone.id)
     assert row is not None
     assert row.deleted
@@ -54,7 +59,18 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     assert entries.previous_of(database, after.id) == gone.id
     # Whoever supplies it again brings nothing back.
     assert store(database, gone) == [False]
-    assert database.value("SELECT count(*) FROM bodies") == 1
+    assert database.value("SELECT count(*) FROM bodies") == database.value("SELECT count(*) FROM search") == 1
+
+
+def test_a_body_that_was_lacking_is_taken_once(database: Database) -> None:
+    """From somebody who deleted it for themselves an entry comes without; its author still has it."""
+    entry = Author().write("whole")
+    bare = replace(entry, salt=b"", body=b"", text="")
+    assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
+    row = entries.get(database, entry.id)
+    assert row is not None
+    assert (row.salt, row.body) == (entry.salt, entry.body)
+    assert database.value("SELECT count(*) FROM search") == 1
 
 
 def test_pages_follow_one_another_without_gap_or_repeat(database: Database) -> None:
@@ -121,7 +137,7 @@ def test_gaps_are_known_by_the_ids_that_lack(database: Database) -> None:
 
 
 # A million entries must not make these slow: none may walk the table, whatever it holds.
-QUERIES = {
+QUERIES: dict[str, Callable[[Database], object]] = {
     "tips": lambda db: entries.tips(db, TALK),
     "heads": lambda db: entries.heads(db, TALK),
     "last_by": lambda db: entries.last_by(db, TALK, ME.terminal),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.storage import conversations, entries, rebuilding
-from chat.storage.database import Database
+from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, NewEntry, Position
 from chat.storage.opening import create_history, open_history
 from tests.chat.storage.samples import (
@@ -162,7 +162,7 @@ def test_rebuilding_gives_the_same_as_inserting(blank: bytes, case: tuple[list[N
         database.close()
 
 
-def derived(database: Database) -> list[object]:
+def derived(database: Database) -> list[list[Row]]:
     return [
         database.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
         for table in ("edges", "missing", "tips", "heads")

@@ -203,7 +203,8 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
     with database.transaction():
         contacts.remove(database, THEM)
     assert contacts.all(database) == [other]
-    assert logs.of(database, THEM) == shares.of(database, THEM) == []
+    assert logs.of(database, THEM) == []
+    assert shares.of(database, THEM) == []
     assert terminals.of(database, THEM) == []
     assert known_addresses.of(database, THEIR_TERMINAL.terminal) == []
     assert conversations.with_contact(database, THEM) is None

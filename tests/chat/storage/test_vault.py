@@ -190,7 +190,7 @@ def test_attack_72_what_is_missing_or_damaged_is_named_and_left_alone(
 
 
 def test_each_finding_has_a_text_of_its_own() -> None:
-    texts = {error: error(Path("x")).args[0] for _, error, _ in FINDINGS}  # type: ignore[call-arg,arg-type]
+    texts = {error: error(Path("x")).args[0] for _, error, _ in FINDINGS}
     assert len(set(texts.values())) == len(texts) == 8
 
 
