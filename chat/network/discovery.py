@@ -17,7 +17,7 @@ from zeroconf import DNSQuestionType, ServiceStateChange, Zeroconf
 from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from chat.network.admission import Bucket
+from chat.network.hearing import Hearing
 from chat.network.interfaces import interfaces, spoken_on
 from chat.network.records import SERVICE, decode, encode_text, instance_of
 from chat.network.resolver import Resolver
@@ -36,9 +36,6 @@ SETTLED_AFTER: Final = 6.0
 AGAIN_AFTER: Final = 30.0
 """Seconds until multicast is tried again where it could not be had."""
 CLOSE_WITHIN: Final = 1.0
-HEARD_A_SECOND: Final = 50.0
-HEARD_AT_ONCE: Final = 256.0
-"""Announcements looked at without waiting: a burst, then a rate. The engine compares slots for each."""
 GOODBYE_AGAIN: Final = 1.5
 """Seconds after a goodbye until it is repeated: zeroconf may answer up to 1.3 s after a question."""
 _BY_MULTICAST: Final = DNSQuestionType.QM
@@ -68,7 +65,8 @@ class ZeroconfDiscovery:
     async def announce(self, announcement: Announcement | None) -> None:
         """Say goodbye for what is announced, and announce this instead. Each instance serves once.
 
-        Raises ValueError for what no peer would accept (records.encode_text).
+        Without an address there is nothing to announce. Raises ValueError for what no peer would accept
+        (records.encode_text).
         """
         if self._running is not None:
             await self._running.announce(announcement)
@@ -94,7 +92,7 @@ class _Running:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks = Tasks(self._failed)
         self._resolver = Resolver(self._resolve, self._tasks)
-        self._heard = Bucket(HEARD_A_SECOND, HEARD_AT_ONCE, HEARD_AT_ONCE, self._loop.time())
+        self._hearing = Hearing(self._look)
         self._watch = NetworkWatch(self._network_changed)
         self.problem: str | None = None
 
@@ -103,7 +101,7 @@ class _Running:
         self._open()
 
     async def announce(self, announcement: Announcement | None) -> None:
-        service = None if announcement is None else self._service(announcement)
+        service = self._service(announcement) if announcement and announcement.addresses else None
         async with self._announcing:
             if self._multicast is not None:
                 await self._multicast.replace(service)
@@ -113,6 +111,7 @@ class _Running:
         for timer in self._timers.values():
             timer.cancel()
         self._resolver.forget_all()
+        self._hearing.forget_all()
         multicast, self._multicast = self._multicast, None
         if multicast is not None:
             await multicast.shut()
@@ -132,6 +131,7 @@ class _Running:
     def _network_changed(self) -> None:
         """Start anew rather than mend: sockets lose their groups, caches keep another network's peers."""
         self._resolver.forget_all()
+        self._hearing.forget_all()
         self._sightings.doubt()
         old, self._multicast = self._multicast, None
         if old is not None:
@@ -166,37 +166,42 @@ class _Running:
     def _browsed(
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:
+        """Called from within zeroconf, which a fault of ours must not reach: it would repeat it for ever."""
+        if self._multicast is not None and self._multicast.speaks_through(zeroconf):
+            self._loop.call_soon(self._noticed, name, state_change)
+
+    def _noticed(self, name: str, state_change: ServiceStateChange) -> None:
         instance = instance_of(name)
-        current = self._multicast is not None and self._multicast.speaks_through(zeroconf)
-        if not instance or instance in self._own or not current:
+        if not instance or instance in self._own or self._multicast is None:
             return
         if state_change is ServiceStateChange.Removed:
+            self._hearing.forget(name)
             self._resolver.forget(name)
             self._sightings.lost(instance)
-        elif not self._take_cached(name):
+        elif self._is_whole(name):
+            self._resolver.forget(name)
+            self._hearing.hear(name)
+        else:
             self._resolver.want(name)
 
-    def _take_cached(self, name: str) -> bool:
+    def _is_whole(self, name: str) -> bool:
         """Most announcements come whole, in one packet, and need no question."""
-        if self._multicast is None or not self._heard.take(self._loop.time()):
-            return False
-        service = self._multicast.cached(name)
-        if service is None:
-            return False
-        self._take(service)
-        return True
+        return self._multicast is not None and self._multicast.cached(name) is not None
 
     async def _resolve(self, name: str) -> bool:
         """Ask for what is missing of an announcement; whether that is settled."""
-        if self._multicast is None or not self._heard.take(self._loop.time()):
+        if self._multicast is None or not await self._multicast.ask(name):
             return False
-        service = await self._multicast.ask(name)
-        if service is not None:
-            self._take(service)
-        return service is not None
+        self._hearing.hear(name)
+        return True
 
-    def _take(self, service: AsyncServiceInfo) -> None:
-        instance = instance_of(service.name)
+    def _look(self, name: str) -> None:
+        """Take what is known of it now; it may have gone since it was heard."""
+        service = None if self._multicast is None else self._multicast.cached(name)
+        if service is not None:
+            self._take(instance_of(name), service)
+
+    def _take(self, instance: str, service: AsyncServiceInfo) -> None:
         try:
             announcement = decode(instance, service.port, service.parsed_addresses(), service.text)
         except Malformed:
@@ -243,14 +248,13 @@ class _Multicast:
         service = AsyncServiceInfo(SERVICE, name)
         return service if service.load_from_cache(self._zeroconf.zeroconf) else None
 
-    async def ask(self, name: str) -> AsyncServiceInfo | None:
-        """The service, asked for where records are missing; None if they do not come."""
-        service = AsyncServiceInfo(SERVICE, name)
+    async def ask(self, name: str) -> bool:
+        """Ask for the records that are missing; whether all are here now."""
         try:
-            whole = await service.async_request(self._zeroconf.zeroconf, ANSWER_WITHIN, _BY_MULTICAST)
+            service = AsyncServiceInfo(SERVICE, name)
+            return await service.async_request(self._zeroconf.zeroconf, ANSWER_WITHIN, _BY_MULTICAST)
         except ZeroconfError:
-            return None  # shut in the meantime
-        return service if whole else None
+            return False  # shut in the meantime
 
     async def shut(self) -> None:
         """Goodbyes, then the sockets, within a second."""

@@ -58,9 +58,9 @@ def decode(instance: str, port: int | None, addresses: Iterable[str], text: byte
 
 
 def instance_of(name: str) -> str:
-    """The instance in a full DNS-SD name; empty if it is none of this service."""
+    """The instance in a full DNS-SD name; empty if it is none of this service, or not of our form."""
     instance, dot, service = name.partition(".")
-    return instance if dot and service == SERVICE else ""
+    return instance if dot and service == SERVICE and _INSTANCE.fullmatch(instance) else ""
 
 
 def _check(announcement: Announcement) -> None:
