@@ -24,13 +24,13 @@ class Config:
     dial_timeout: float = 3.0
     """A first connection to an address that may be stale."""
 
-    probe_timeout: float = 0.5
+    probe_timeout: float = 0.9
     """A connection while a contact does not answer: the kernel repeats a lost SYN only after a second."""
 
-    probe_every: float = 0.5
+    probe_every: float = 0.3
     """Between two probes of a contact that was there a moment ago."""
 
-    probe_for: float = 120.0
+    probe_for: float = 600.0
     """How long a contact that went away is probed at that pace."""
 
     retry_most: float = 30.0

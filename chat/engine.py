@@ -119,8 +119,8 @@ class Engine:
     async def _shut_down(self, reason: str, close_reason: int) -> None:
         try:
             await self._parts.stop(close_reason)
-            await self._ports.discovery.close()
             await self._world.tasks.stop()
+            await self._ports.discovery.close()
         finally:
             await self._world.store.close()
             self._vault.close()

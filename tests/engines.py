@@ -112,6 +112,10 @@ class Person:
         me = await other.engine.me()
         return me.person
 
+    async def contact_known(self, name: str) -> str:
+        """A contact's person id by its name, as this side knows it."""
+        return next(view.person for view in await self.engine.contacts() if view.name == name)
+
     async def texts(self, other: Person) -> list[str]:
         return [view.text for view in await self.history(other)]
 
@@ -176,10 +180,11 @@ async def invite(inviter: Person, joiner: Person) -> None:
 
 async def talk(one: Person, other: Person, text: str) -> str:
     """Send a text and wait until it is delivered; returns the entry's id."""
-    done = one.wait(EntryChanged, lambda event: event.state is EntryState.DELIVERED)
     view = await one.engine.send(await one.contact(other), text)
-    assert (await done).id == view.id
-    return view.id
+    arrived = one.wait(
+        EntryChanged, lambda event: event.id == view.id and event.state is EntryState.DELIVERED
+    )
+    return (await arrived).id
 
 
 def delivered(person: Person, number: int) -> asyncio.Future[EntryChanged]:

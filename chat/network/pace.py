@@ -47,6 +47,5 @@ class Pace:
         return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.failures, 10))
 
     def timeout(self, now: float) -> float:
-        """Seconds that a connection may take; now and then a probe gets the longer time of a slow network."""
-        short = self.probing(now) and self.failures % 4 != 3
-        return self.config.probe_timeout if short else self.config.dial_timeout
+        """Seconds that a connection may take."""
+        return self.config.probe_timeout if self.probing(now) else self.config.dial_timeout
