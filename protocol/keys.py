@@ -56,10 +56,6 @@ class MessageKey(Secret):
     """A skipped message key: it opens one envelope, once (Double Ratchet §2.4)."""
 
 
-class PreSharedKey(Secret):
-    """A psk of a Noise handshake (Noise §9)."""
-
-
 class X25519Secret(Secret):
     """An X25519 secret: static, ephemeral or ratchet."""
 

@@ -83,4 +83,6 @@ ENTRY: Final = _personal("entry", "entry id: hash of the header")
 HEADS: Final = _personal("heads", "hash of all heads of a conversation")
 
 # Profile (SPEC §21)
-PROFILE_HEADER: Final = _personal("header", "checksum that tells a damaged profile header from a wrong passphrase")
+PROFILE_HEADER: Final = _personal(
+    "header", "checksum that tells a damaged profile header from a wrong passphrase"
+)
