@@ -44,14 +44,26 @@ ACTIONS: tuple[Action, ...] = (
         "add", "Add someone", "All ways to add a contact, in one menu.", ("ctrl+n",), Group.ADD, hint=True
     ),
     Action(
-        "invite", "Invite", "Make a one-time invitation: a text, and a picture to scan.", ("f2",), Group.ADD
+        "invite",
+        "Invite someone",
+        "Make a one-time invitation: a text, and a picture to scan.",
+        ("f2",),
+        Group.ADD,
     ),
-    Action("join", "Join", "Use an invitation that you were given.", ("f3",), Group.ADD),
+    Action("join", "Use an invitation", "Use an invitation that you were given.", ("f3",), Group.ADD),
     Action(
-        "address", "By address", "Connect to HOST:PORT where nobody is found by itself.", ("f4",), Group.ADD
+        "address",
+        "Pair by address",
+        "Connect to HOST:PORT where nobody is found by itself.",
+        ("f4",),
+        Group.ADD,
     ),
     Action(
-        "visible", "Be visible", "Let people nearby see you for two minutes, or stop it.", ("f5",), Group.ADD
+        "visible",
+        "Be visible, or hide",
+        "Let people nearby see you for two minutes, or stop it.",
+        ("f5",),
+        Group.ADD,
     ),
     Action(
         "contact",
@@ -83,8 +95,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "write", "Write", "Go back to the text that you write.", ("escape",), Group.READING, priority=False
     ),
-    Action("help", "Help", "This page.", ("f1",), Group.PARLOUR, hint=True),
-    Action("doctor", "Doctor", "Find out why two terminals do not see each other.", ("f9",), Group.PARLOUR),
+    Action("help", "Help", "This page: all keys and marks.", ("f1",), Group.PARLOUR, hint=True),
+    Action(
+        "doctor",
+        "Ask the doctor",
+        "Find out why two terminals do not see each other.",
+        ("f9",),
+        Group.PARLOUR,
+    ),
     Action("settings", "Settings", "Read receipts and typing.", ("f12", "ctrl+g"), Group.PARLOUR),
     Action(
         "theme",

@@ -54,7 +54,7 @@ class ParlourApp(App[None]):
         self.switch_screen(ChatScreen(self.messenger, self.options, self._drafts, self._last))
 
     def on_engine_closed(self, message: EngineClosed) -> None:
-        if self.messenger is not None:
+        if self.messenger is message.messenger:
             self._remember()
             self._leave(message.reason, locking=False)
 

@@ -54,10 +54,10 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
 async def listen(messenger: Messenger, target: MessagePump) -> None:
     """Hand everything that happens to `target`, in order, until the engine closes."""
     async for event in messenger.events():
-        target.post_message(translate(event))
+        target.post_message(translate(event, messenger))
 
 
-def translate(event: Event) -> Message:
+def translate(event: Event, messenger: Messenger) -> Message:
     """The message for an event."""
     match event:
         case Ready(addresses):
@@ -83,4 +83,4 @@ def translate(event: Event) -> Message:
         case Notice(text):
             return messages.EngineSaid(text)
         case Closed(reason):
-            return messages.EngineClosed(reason)
+            return messages.EngineClosed(messenger, reason)

@@ -113,8 +113,9 @@ class EngineSaid(Message):
 
 @dataclass
 class EngineClosed(Message):
-    """The engine is gone."""
+    """The engine is gone; `messenger` tells which, because another may be open by now."""
 
+    messenger: Messenger
     reason: str
 
 

@@ -78,7 +78,9 @@ class FakeMessenger(Others):
     async def invite(self) -> InvitationView:
         self._enter("invite")
         number = next(self._numbers)
-        return InvitationView(f"{INVITATION}{number}", self._now + timedelta(minutes=10))
+        return InvitationView(
+            f"{INVITATION}{number}{self.invitation_tail}", self._now + timedelta(minutes=10)
+        )
 
     async def join(self, text: str) -> PairingView:
         self._enter("join", text)
@@ -223,6 +225,8 @@ class FakeDoor:
 
     async def state(self) -> DoorState:
         self._enter("state")
+        if self._state is DoorState.RUNNING and self.messenger is not None and self.messenger.closed:
+            self._state = DoorState.LOCKED  # whoever ran the engine has locked it
         return self._state
 
     async def create(self, name: str, passphrase: str) -> FakeMessenger:

@@ -293,6 +293,7 @@ class ChatScreen(Meeting, Care):
         view = self.contacts.get(self.current or "")
         if view is not None:
             self.query_one("#header", Static).update(header(view, self._causes.get(view.person, "")))
+            self.query_one(Composer).placeholder = Content(f"Write to {safe_name(view.name)}")
 
     def _lose_patience(self) -> None:
         self._alone = not self.nearby

@@ -19,6 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.actions import shown_key
+from tui.rows import wrap
 
 T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None
@@ -92,3 +93,10 @@ def key_hints(hints: tuple[tuple[str, str], ...]) -> Content:
     for key, words in hints:
         parts += [(shown_key(key), "bold $primary"), (f" {words}   ", "$quiet")]
     return Content.assemble(*parts).rstrip()
+
+
+def hanging(left: Content, text: str, indent: int, width: int) -> Content:
+    """Text of several rows beside a mark or a key, all beginning in the column `indent`."""
+    rows = wrap(text, width - indent)
+    pad = " " * max(1, indent - left.cell_length)
+    return Content.assemble(left, pad, ("\n" + " " * indent).join(rows))

@@ -12,8 +12,9 @@ from textual.widgets import Static
 from chat.interface import DiagnosisView
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line
-from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.screens.dialog import CSSPath, Dialog, hanging, plain
 
+_COLUMNS, _FRAME = 100, 7
 Diagnose = Callable[[], Awaitable[tuple[DiagnosisView, ...]]]
 
 
@@ -26,6 +27,7 @@ class DoctorDialog(Dialog[None]):
     def __init__(self, diagnose: Diagnose) -> None:
         super().__init__()
         self._diagnose = diagnose
+        self._found: tuple[DiagnosisView, ...] = ()
 
     def body(self) -> list[Widget]:
         return [plain("Looking at the network, the firewall and the profile…", id="lines")]
@@ -33,18 +35,29 @@ class DoctorDialog(Dialog[None]):
     def on_mount(self) -> None:
         self.run_worker(self._look(), group="doctor")
 
+    def on_resize(self) -> None:
+        if self._found:
+            self._draw()
+
+    def _draw(self) -> None:
+        width = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
+        lines = [diagnosis(line, width) for line in self._found]
+        self.query_one("#lines", Static).update(Content("\n").join(lines))
+
     async def _look(self) -> None:
         found = await attempt(self._diagnose())
         if isinstance(found, Problem):
             self.fail(found.text)
         else:
-            self.query_one("#lines", Static).update(Content("\n").join(diagnosis(line) for line in found))
+            self._found = found
+            self._draw()
 
 
-def diagnosis(line: DiagnosisView) -> Content:
-    """One check: a mark, what it is, what was found, and the fix below."""
-    mark = ("✓ ", "bold $success") if line.good else ("✗ ", "bold $error")
-    words = Content.assemble(mark, (f"{safe_line(line.check)}: ", "bold"), (safe_line(line.found), ""))
+def diagnosis(line: DiagnosisView, width: int) -> Content:
+    """One check: a mark, what it is and what was found, and the fix below."""
+    mark = Content.assemble(("✓", "bold $success") if line.good else ("✗", "bold $error"))
+    words = hanging(mark, f"{safe_line(line.check)}: {safe_line(line.found)}", 2, width)
     if line.good or not line.fix:
         return words
-    return Content.assemble(words, "\n", ("  Fix: ", "$accent"), (safe_line(line.fix), ""))
+    fix = hanging(Content.assemble(("  Fix", "$accent")), safe_line(line.fix), 6, width)
+    return Content("\n").join([words, fix])

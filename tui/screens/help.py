@@ -8,10 +8,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import Static
 
 from tui.actions import Group, of_group, shown_key
-from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.rows import wrap
+from tui.screens.dialog import CSSPath, Dialog, hanging, plain
 
+_COLUMNS, _FRAME, _KEYS = 84, 7, 17
 _INTRODUCTION = (
     "Parlour talks with people on the same network. History is kept on the terminals of those who talk, "
     "encrypted, and nowhere else. Pair once with each person; entries for somebody absent wait here and go "
@@ -46,20 +49,40 @@ class HelpDialog(Dialog[None]):
         Binding("pagedown,space", "scroll(10)", "Page down"),
     ]
     heading = "Help"
-    hints = (("up", ""), ("down", "Scroll"), ("escape", "Close"))
+    hints = (("↑ ↓", "Scroll"), ("escape", "Close"))
 
     def body(self) -> list[Widget]:
-        widgets: list[Widget] = [plain(_INTRODUCTION)]
-        for group in Group:
-            widgets.append(plain(group.value, classes="section"))
-            widgets += [_row(shown_key(key), words) for key, words in _WRITING if group is Group.READING]
-            widgets += [_row(one.key, one.help) for one in of_group(group)]
-        return [*widgets, plain("Marks", classes="section"), *(_row(mark, words) for mark, words in _MARKS)]
+        return [plain("", id="page")]
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)
 
+    def _draw(self) -> None:
+        width = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
+        self.query_one("#page", Static).update(page(width))
 
-def _row(left: str, right: str) -> Widget:
-    row = Content.assemble((f"{left:<17}", "bold $primary"), (right, ""))
-    return plain(row, classes="row")
+
+def page(width: int) -> Content:
+    """The whole help, laid out for a width."""
+    parts = [Content("\n".join(wrap(_INTRODUCTION, width)))]
+    for group in Group:
+        writing = _WRITING if group is Group.READING else ()
+        rows = [(shown_key(key), words) for key, words in writing]
+        rows += [(one.key, one.help) for one in of_group(group)]
+        parts += [Content(""), _heading(group.value), *(_row(*row, width) for row in rows)]
+    parts += [Content(""), _heading("Marks"), *(_row(*row, width) for row in _MARKS)]
+    return Content("\n").join(parts)
+
+
+def _heading(text: str) -> Content:
+    return Content.assemble((text, "bold $quiet"))
+
+
+def _row(left: str, right: str, width: int) -> Content:
+    return hanging(Content.assemble((left, "bold $primary")), right, _KEYS, width)

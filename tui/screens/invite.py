@@ -6,7 +6,6 @@ clipboard only when it is asked for.
 
 from __future__ import annotations
 
-import io
 from datetime import tzinfo
 from typing import ClassVar
 
@@ -22,8 +21,10 @@ from tui.formatting import clock_time
 from tui.screens.dialog import CSSPath, Dialog, key_hints, plain
 
 _TEXT_COLUMNS = 40
-_FRAME = (6, 6)  # columns and rows around the picture
-_QUIET_ZONE = 2
+_FRAME = (9, 6)  # columns and rows of the box around text and picture
+_QUIET_ZONES = (2, 1)  # light modules around the code; the smaller where only that fits
+# Dark modules are blank and light ones drawn: the sheet draws them white on black in every theme.
+_HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
 
 
 class InviteDialog(Dialog[None]):
@@ -40,7 +41,6 @@ class InviteDialog(Dialog[None]):
         super().__init__()
         self.invitation = invitation
         self._until = clock_time(invitation.expires, zone)
-        self._code = picture(invitation.text)
         self._alone = False
 
     def compose(self) -> ComposeResult:
@@ -54,7 +54,7 @@ class InviteDialog(Dialog[None]):
                     yield plain(self.invitation.text, id="text")
                     yield plain("Somebody who uses it is shown to you here, and you decide.", classes="quiet")
                     yield plain("", id="room", classes="quiet")
-                yield plain("\n".join(self._code), id="code")
+                yield plain("", id="code")
             yield plain("", id="problem")
             yield Static("", id="hints", markup=False)
 
@@ -73,37 +73,54 @@ class InviteDialog(Dialog[None]):
         self._alone = not self._alone
         self._arrange()
 
+    def action_leave(self) -> None:
+        if self._alone:
+            self.action_picture()
+        else:
+            super().action_leave()
+
     def _arrange(self) -> None:
-        columns, rows = len(self._code[0]), len(self._code)
-        width, height = self.app.size.width - _FRAME[0], self.app.size.height - _FRAME[1]
-        fits = columns <= width and rows <= height
-        beside = fits and columns + _TEXT_COLUMNS <= width
-        self.query_one("#code").display = beside or (fits and self._alone)
-        self.query_one("#words").display = beside or not (fits and self._alone)
-        self.query_one("#words").styles.width = _TEXT_COLUMNS - 2 if beside else "1fr"
-        if not fits:
-            need = f"{columns + _FRAME[0]}×{rows + _FRAME[1]}"
-            self.query_one("#room", Static).update(
-                f"In a window of {need} there is a picture to scan as well."
-            )
-        self.query_one("#hints", Static).update(self._keys(choice=fits and not beside))
+        """Text and picture side by side where both fit, else one at a time."""
+        size = self.app.size
+        wide, tall = size.width - _TEXT_COLUMNS - _FRAME[0], size.height - _FRAME[1]
+        beside = _largest(self.invitation.text, wide, tall)
+        alone = _largest(self.invitation.text, size.width, size.height)
+        self._alone = self._alone and not beside and bool(alone)
+        shown = alone if self._alone else beside
+        self.set_class(self._alone, "-alone")
+        self.query_one("#code", Static).update(Content("\n".join(shown)))
+        self.query_one("#code").display = bool(shown)
+        self.query_one("#words").display = not self._alone
+        self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else 60
+        self.query_one("#hints", Static).update(self._keys(choice=bool(alone) and not beside))
+        if not alone:
+            self._say_room()
+
+    def _say_room(self) -> None:
+        code = picture(self.invitation.text, _QUIET_ZONES[-1])
+        need = f"{len(code[0])}×{len(code)}"
+        self.query_one("#room", Static).update(f"A window of {need} has room for a picture to scan.")
 
     def _keys(self, choice: bool) -> Content:
-        change = (("p", "Text" if self._alone else "Picture"),) if choice else ()
-        return key_hints((("c", "Copy"), *change, ("escape", "Close")))
+        return key_hints(
+            (("c", "Copy"), *((("p", "Picture to scan"),) if choice else ()), ("escape", "Close"))
+        )
 
 
-def picture(text: str) -> list[str]:
-    """The QR code of a text as rows of half blocks, two modules a character, quiet zone included."""
-    buffer = io.StringIO()
+def _largest(text: str, columns: int, rows: int) -> list[str]:
+    """The picture with the widest quiet zone that fits; empty when none does."""
+    for zone in _QUIET_ZONES:
+        code = picture(text, zone)
+        if len(code[0]) <= columns and len(code) <= rows:
+            return code
+    return []
+
+
+def picture(text: str, zone: int) -> list[str]:
+    """The QR code of a text as rows of half blocks, two modules a character, with a quiet zone."""
     code = segno.make(text, error="l", boost_error=False, micro=False)
-    matrix = [[bool(module) for module in row] for row in code.matrix_iter(border=_QUIET_ZONE)]
+    matrix = [[bool(module) for module in row] for row in code.matrix_iter(border=zone)]
     if len(matrix) % 2:
         matrix.append([False] * len(matrix[0]))
-    for above, below in zip(matrix[::2], matrix[1::2], strict=True):
-        buffer.write("".join(_HALVES[pair] for pair in zip(above, below, strict=True)) + "\n")
-    return buffer.getvalue().rstrip("\n").split("\n")
-
-
-# Dark modules are blank and light ones drawn: the sheet draws them white on black in every theme.
-_HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
+    pairs = zip(matrix[::2], matrix[1::2], strict=True)
+    return ["".join(_HALVES[pair] for pair in zip(above, below, strict=True)) for above, below in pairs]

@@ -36,7 +36,4 @@ class MenuDialog(Dialog[str]):
 
 
 def _option(one: Action) -> Option:
-    text = Content.assemble(
-        (f"{one.key:<8}", "bold $primary"), (f"{one.label:<18}", ""), (one.help, "$quiet")
-    )
-    return Option(text, id=one.id)
+    return Option(Content.assemble((f"{one.key:<8}", "bold $primary"), one.label), id=one.id)

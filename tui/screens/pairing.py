@@ -22,6 +22,7 @@ from tui.bridge import Problem, attempt
 from tui.formatting import safe_line, safe_name
 from tui.screens.dialog import CSSPath, Dialog, plain
 
+_ROOMY = 30  # rows of a screen on which the words stand apart
 ASKING = (PairingStage.WORDS, PairingStage.JOINER)
 
 
@@ -123,7 +124,7 @@ class PairingDialog(Dialog[PairingView]):
         stage = self.view.stage
         self.query_one("#who", Static).update(_who(self.view))
         words = self.query_one("#words", Static)
-        words.update(_words(self.view.words))
+        words.update(_words(self.view.words, roomy=self.app.size.height >= _ROOMY))
         words.display = stage is PairingStage.WORDS
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
@@ -187,12 +188,12 @@ def _who(view: PairingView) -> Content:
             return Content.assemble("Pairing with ", name)
 
 
-def _words(words: tuple[str, ...]) -> Content:
+def _words(words: tuple[str, ...], *, roomy: bool) -> Content:
     lines = [
         Content.assemble((f"{number}  ", "$quiet"), (safe_line(word), "bold $accent"))
         for number, word in enumerate(words, 1)
     ]
-    return Content("\n").join(lines)
+    return Content("\n\n" if roomy else "\n").join(lines)
 
 
 def _question(view: PairingView, armed: bool, answered: bool) -> Content:

@@ -11,6 +11,14 @@ from chat.interface import SettingsView
 from tui.screens.dialog import CSSPath, Dialog, plain
 
 
+class Toggle(Checkbox):
+    """A box that shows on and off by its sign as well as by its colour."""
+
+    def watch_value(self) -> None:
+        self.BUTTON_INNER = "✓" if self.value else " "
+        super().watch_value()
+
+
 class SettingsDialog(Dialog[SettingsView]):
     """The settings as they shall be; None where nothing was changed."""
 
@@ -25,14 +33,14 @@ class SettingsDialog(Dialog[SettingsView]):
 
     def body(self) -> list[Widget]:
         return [
-            Checkbox(
+            Toggle(
                 "Tell contacts when I have read an entry",
                 self._settings.read_receipts,
                 id="receipts",
                 compact=True,
             ),
             plain("Off: your entries still show when others have read them, if they tell.", classes="quiet"),
-            Checkbox("Tell contacts while I am typing", self._settings.typing, id="typing", compact=True),
+            Toggle("Tell contacts while I am typing", self._settings.typing, id="typing", compact=True),
         ]
 
     def action_leave(self) -> None:

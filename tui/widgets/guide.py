@@ -56,7 +56,8 @@ def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisV
             )
         )
     elif alone:
-        lines += [Content(_REASONS), *(_cause(line) for line in causes)]
+        lines.append(Content(_REASONS))
+        lines += [part for line in causes for part in (Content(""), _cause(line))]
     else:
         lines.append(Content("Looking for people nearby…"))
     return [*lines, Content(""), _visibility(me), Content(""), *_choices(alone or bool(nearby))]
@@ -76,9 +77,7 @@ def _visibility(me: SelfView) -> Content:
 
 def _choice(name: str) -> Content:
     one = action(name)
-    return Content.assemble(
-        (f"  {one.key:<8}", "bold $primary"), (f"{one.label:<13}", ""), (one.help, "$quiet")
-    )
+    return Content.assemble((f"{one.key:<8}", "bold $primary"), one.label)
 
 
 def _cause(line: DiagnosisView) -> Content:

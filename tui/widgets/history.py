@@ -87,6 +87,9 @@ class History(ScrollView, can_focus=True):
         width = self.size.width
         if self.below and y == self.size.height - 1:
             return self._pill(width)
+        if not self.window.entries and self.window.complete and y == self.size.height - 1:
+            text = Segment("Nothing was written yet.", self._style("day"))
+            return Strip([text]).adjust_cell_length(width, self.rich_style)
         at = y + self.scroll_offset.y - self._lead()
         index = bisect_right(self._starts, at) - 1
         if at < 0 or index >= len(self.window.entries):
