@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from itertools import count
 from typing import Protocol
 
 from chat.config import Config
@@ -41,6 +42,9 @@ from chat.tasks import Tasks
 
 TICK = 1.0
 """Seconds between two looks at what ends by itself."""
+
+HOUR = 3600
+"""Ticks between two looks at pairings that never completed."""
 
 LOCKED = "locked"
 STOPPED = "stopped"
@@ -85,8 +89,9 @@ class Engine:
         self._world.hub.publish(Ready(self._addresses()))
 
     async def _keep_house(self) -> None:
-        while True:
-            await self._parts.pending.drop_old()
+        for tick in count():
+            if tick % HOUR == 0:
+                await self._parts.pending.drop_old()
             await self._parts.welcoming.drop_expired()
             self._parts.announcing.tick()
             self._parts.receiving.forget_typing()

@@ -1,0 +1,214 @@
+"""Crashes, restored copies, full disks and wrong clocks, with two engines in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chat.interface import EntryAdded, EntryState, Notice, PairingStage
+from chat.storage import entries as entries_table
+from chat.storage import vault
+from chat.storage.errors import StorageFull
+from tests.engines import PASSPHRASE, Person, delivered, pair, people, play, talk
+
+YEAR_MS = 366 * 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("frames", range(2, 16))
+def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
+    tmp_path: Path, frames: int, side: int
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+            victim = (ada, ben)[side]
+            crashed = asyncio.ensure_future(_crash_after(victim, frames))
+            attempt = asyncio.ensure_future(pair(ada, ben))
+            await asyncio.wait([crashed])
+            await asyncio.sleep(30)
+            attempt.cancel()
+            await victim.start()
+            await asyncio.sleep(60)
+            if not (await ada.engine.contacts() and await ben.engine.contacts()):
+                assert await ada.engine.contacts() == await ben.engine.contacts() == ()
+                await ada.engine.set_visible(True)
+                await ben.engine.set_visible(True)
+                await pair(ada, ben)
+            await talk(ada, ben, "whole again")
+            await talk(ben, ada, "so it is")
+
+    play(scenario)
+
+
+async def _crash_after(victim: Person, frames: int) -> None:
+    """Kill an engine when so many writes have gone over the wire."""
+    while len(victim.network.seen) < frames:
+        await asyncio.sleep(0.0005)
+        if asyncio.get_running_loop().time() > 20:
+            break
+    await victim.crash()
+
+
+def test_with_everything_but_entries_and_receipts_deleted_the_same_entries_go(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "delivered before")
+            await ben.stop()
+            for number in range(3):
+                await ada.engine.send(await ada.contact_known("Ben"), f"waiting {number}")
+            await ada.stop()
+            _forget_all_but_history(ada.folder)
+            await ada.start()
+            done = delivered(ada, 3)
+            await ben.start()
+            await done
+            assert await ben.texts(ada) == ["delivered before", "waiting 0", "waiting 1", "waiting 2"]
+            shown = [event for event in ben.seen if isinstance(event, EntryAdded)]
+            assert len(shown) == 4
+
+    play(scenario)
+
+
+KEPT = {
+    # who this is and whom it knows, without which there is nobody to deliver to
+    *("own", "self_keys", "operations", "terminals", "contacts", "shares", "conversations", "migrations"),
+    *("entries", "bodies", "receipts"),
+}
+
+
+def _forget_all_but_history(folder: Path) -> None:
+    opened = vault.unlock(folder, PASSPHRASE)
+    database = opened.database()
+    with database.transaction():
+        for (table,) in database.rows(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            " AND name NOT LIKE 'search%'"
+        ):
+            if table not in KEPT:
+                database.run(f"DELETE FROM {table}")
+    database.close()
+    opened.close()
+
+
+def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_lost(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "kept")
+            await ada.stop()
+            shutil.copytree(ada.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("engine.sock"))
+            await ada.start()
+            for text in ("lost 1", "lost 2"):
+                await talk(ada, ben, text)
+            await ada.stop()
+            shutil.rmtree(ada.folder)
+            shutil.copytree(tmp_path / "copy", ada.folder)
+            await ada.start()
+            written = await ada.engine.send(await ada.contact_known("Ben"), "after the restore")
+            back = [
+                ada.wait(EntryAdded, lambda event, t=t: event.entry.text == t) for t in ("lost 1", "lost 2")
+            ]  # type: ignore[misc]
+            await asyncio.gather(*back)
+            await talk(ben, ada, "end")
+            assert written.state is EntryState.QUEUED
+            mine, theirs = await ada.history(ben), await ben.history(ada)
+            assert [view.id for view in mine] == [view.id for view in theirs]
+            assert sorted(await ada.texts(ben)) == ["after the restore", "end", "kept", "lost 1", "lost 2"]
+            places = await ada.engine._world.store.read(entries_table.evidence)
+            assert places == []
+
+    play(scenario)
+
+
+def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_and_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "before")
+            full = {"disk": True}
+            insert = entries_table.insert
+
+            def refused(database, entry, *, unread):  # type: ignore[no-untyped-def]
+                if full["disk"] and unread:
+                    raise StorageFull()
+                return insert(database, entry, unread=unread)
+
+            monkeypatch.setattr(entries_table, "insert", refused)
+            said = ben.wait(Notice)
+            view = await ada.engine.send(await ada.contact(ben), "no room")
+            assert "disk" in (await said).text
+            await asyncio.sleep(30)
+            assert (await ada.history(ben))[-1].state in (EntryState.QUEUED, EntryState.SENT)
+            done = delivered(ada, 1)
+            full["disk"] = False
+            assert (await done).id == view.id
+            assert await ben.texts(ada) == ["before", "no room"]
+
+    play(scenario)
+
+
+def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_goes_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "before")
+
+            def refused(*args: object, **named: object) -> bool:
+                raise StorageFull()
+
+            with monkeypatch.context() as patch:
+                patch.setattr(entries_table, "insert", refused)
+                with pytest.raises(StorageFull):
+                    await ada.engine.send(await ada.contact(ben), "no room")
+            await talk(ada, ben, "after")
+            assert await ben.texts(ada) == await ada.texts(ben) == ["before", "after"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("jump", [YEAR_MS, -YEAR_MS])
+def test_attack_41_a_clock_that_jumps_a_year_breaks_neither_order_nor_links(
+    tmp_path: Path, jump: int
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "one")
+            ada.clock.offset_ms = jump
+            await talk(ada, ben, "two")
+            await talk(ben, ada, "three")
+            await asyncio.gather(ada.stop(), ben.stop())
+            await asyncio.gather(ada.start(), ben.start())
+            await talk(ada, ben, "four")
+            ada.clock.offset_ms = 0
+            await asyncio.sleep(4000)
+            await talk(ben, ada, "five")
+            assert await ada.texts(ben) == await ben.texts(ada) == ["one", "two", "three", "four", "five"]
+
+    play(scenario, limit=3 * 3600.0)
+
+
+def test_a_pairing_that_never_completed_is_not_shown_and_is_forgotten(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+            found = await ada.sees("Ben")
+            await ada.engine.pair_nearby(found.instance)
+            mine, _ = await asyncio.gather(*words)
+            await ada.engine.answer_pairing(mine.pairing.id, True)
+            await ben.crash()
+            await asyncio.sleep(30)
+            assert await ada.engine.contacts() == ()
+            await asyncio.sleep(26 * 3600)
+            assert ada.engine._world.keyring.contacts == {}
+            await ben.start()
+
+    play(scenario, limit=30 * 3600.0)
