@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from chat.network.discovery import ZeroconfDiscovery
@@ -75,9 +77,9 @@ class Beacon:
     """The program on a host, as a test sees it."""
 
     def __init__(self, host: Host, count: int = 32) -> None:
-        root = str(__file__).rsplit("/tests/", 1)[0]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
         command = (sys.executable, "-m", "tests.chat.network.beacon", str(count))
-        self.program: Program = host.start(*command, environment={"PYTHONPATH": root})
+        self.program: Program = host.start(*command, environment=environment)
         self.wait("ready")
 
     def do(self, command: str) -> None:

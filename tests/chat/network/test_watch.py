@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.lab.programs import Program
 from tests.lab.virtual import VirtualClock, run_virtual
 from tests.needs import needs_root_network
 
-ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
 
 class Machine:
@@ -145,7 +146,7 @@ def lab() -> Iterator[Lab]:
 
 
 def watching(host: Host) -> Program:
-    program = host.start(sys.executable, "-c", WATCH, environment={"PYTHONPATH": str(ROOT)})
+    program = host.start(sys.executable, "-c", WATCH, environment=ENVIRONMENT)
     assert program.line() == "watching"
     return program
 
