@@ -82,7 +82,9 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
         inverted = words[at] == "!"
         at += inverted
         option, first = words[at : at + 1], at + 1
-        at = next((n for n in range(first, len(words)) if words[n][:1] in ("-", "!")), len(words))
+        # A comment may look like an option.
+        begin = first + (option == ["--comment"])
+        at = next((n for n in range(begin, len(words)) if words[n][:1] in ("-", "!")), len(words))
         if option:
             yield option[0], " ".join(words[first:at]), inverted
         if option in (["-j"], ["-g"]):

@@ -175,8 +175,8 @@ def _network(right: Any) -> str:
 
 
 def _address(left: Any) -> Callable[[Packet], str] | None:
-    field = _part(left)[2]
-    return {"saddr": _source, "daddr": _destination}.get(field)
+    kind, _, field = _part(left)
+    return {"saddr": _source, "daddr": _destination}.get(field) if kind == "payload" else None
 
 
 def _value(left: Any) -> Callable[[Packet], object] | None:
