@@ -123,6 +123,10 @@ class Database:
         if self.in_transaction:
             raise StorageMisuse("a transaction is open")
         self._control("VACUUM")
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
         if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
             raise StorageBusy
 
@@ -139,7 +143,7 @@ class Database:
         return wal.stat().st_size if wal.exists() else 0
 
     def close(self) -> None:
-        """Write everything into the one file and let go of it; a second call does nothing."""
+        """Let go of the file; a second call does nothing. What cannot be moved into it stays in the log."""
         try:
             self._connection.close()
         except LIBRARY_ERRORS as error:

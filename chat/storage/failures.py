@@ -7,6 +7,8 @@ statement or what was searched for.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +66,15 @@ def from_sqlite(error: Exception, path: Path) -> Exception:
     if primary in _FAILURES:
         return _FAILURES[primary]()
     return StorageMisuse(str(getattr(error, "sqlite_errorname", "an unknown result")))
+
+
+@contextmanager
+def system_failures() -> Iterator[None]:
+    """Turn every OSError inside into the failure behind it."""
+    try:
+        yield
+    except OSError as error:
+        raise from_system(error) from None
 
 
 def from_system(error: OSError) -> StorageFailure:

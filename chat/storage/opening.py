@@ -11,7 +11,7 @@ from pathlib import Path
 from chat.storage import files, migrations, pages, rebuilding
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty
-from chat.storage.failures import from_system
+from chat.storage.failures import system_failures
 from chat.storage.header import DatabaseKey
 
 _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it
@@ -26,15 +26,16 @@ def open_history(path: Path, key: DatabaseKey) -> Database:
     Raises DatabaseMissing, DatabaseEmpty, NotEncrypted, DatabaseForeign, DatabaseDamaged, LogForeign,
     ProfileTooNew, or a StorageFailure.
     """
-    _check_files(path, key)
-    database = Database(path, key.reveal())
-    try:
-        _check_ours(database)
-        migrations.migrate(database)
-        rebuilding.rebuild_if_lost(database)
-    except BaseException:
-        database.close()
-        raise
+    with system_failures():
+        pages.check_present(path)
+        pages.check_key(path, key.reveal())
+        pages.check_log(path, key.reveal())
+        database = Database(path, key.reveal())
+        try:
+            _complete(database)
+        except BaseException:
+            database.close()
+            raise
     return database
 
 
@@ -49,18 +50,18 @@ def create_history(path: Path, key: DatabaseKey, fill: Fill) -> None:
         migrations.migrate(database)
         with database.transaction():
             fill(database)
+        # Closing does this too, but keeps silent where it fails, and the log would be left behind.
+        database.checkpoint()
     finally:
         database.close()
     pages.check_present(path)
 
 
-def _check_files(path: Path, key: DatabaseKey) -> None:
-    try:
-        pages.check_present(path)
-        pages.check_key(path, key.reveal())
-        pages.check_log(path, key.reveal())
-    except OSError as error:
-        raise from_system(error) from None
+def _complete(database: Database) -> None:
+    """Bring it to what this version expects, if it is a profile's at all."""
+    _check_ours(database)
+    migrations.migrate(database)
+    rebuilding.rebuild_if_lost(database)
 
 
 def _check_ours(database: Database) -> None:

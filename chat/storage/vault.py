@@ -6,8 +6,6 @@ profile is built under other names and appears by its last step, the header's; a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self
@@ -24,7 +22,7 @@ from chat.storage.errors import (
     StorageMisuse,
     StorageReadOnly,
 )
-from chat.storage.failures import from_system
+from chat.storage.failures import from_system, system_failures
 from chat.storage.header import CHEAPEST, MODERATE, Cost, DatabaseKey, Header
 from chat.storage.lock import ProfileLock
 from chat.storage.opening import Fill, create_history, open_history
@@ -65,7 +63,7 @@ def state(folder: Path) -> ProfileState:
 
     Raises HeaderMissing, HeaderDamaged, DatabaseMissing, DatabaseEmpty, NotEncrypted, ProfileTooNew.
     """
-    with _system_failures():
+    with system_failures():
         place = _header_place(folder)
         if place is None:
             return ProfileState.NEW
@@ -84,7 +82,7 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
     wrapped = header.wrap(key, passphrase, cost, 0, random)
     lock = _lock_new(folder)
     try:
-        with _system_failures():
+        with system_failures():
             _build(folder, wrapped, key, fill)
     except BaseException:
         lock.release()
@@ -99,7 +97,7 @@ def unlock(folder: Path, passphrase: str) -> Vault:
     """
     if state(folder) is ProfileState.NEW:
         raise ProfileMissing(folder)
-    with _system_failures():
+    with system_failures():
         lock = ProfileLock(folder)
         try:
             files.close_to_others(folder)
@@ -163,7 +161,7 @@ class Vault:
         return self._key
 
     def _replace(self, changed: Header) -> None:
-        with _system_failures():
+        with system_failures():
             files.replace_private(self.folder / HEADER, changed.to_bytes())
         self._header = changed
 
@@ -227,11 +225,3 @@ def _read_header(path: Path) -> Header:
         raise ProfileTooNew(path) from None
     except ProtocolError:
         raise HeaderDamaged(path) from None
-
-
-@contextmanager
-def _system_failures() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise from_system(error) from None

@@ -1,20 +1,24 @@
-"""A process that writes to a profile, to be killed at any moment.
+"""A process that writes to a profile, to be killed at any moment, or while its system calls fail.
 
 Rules: a line `stored ID…` is printed only after the commit of these entries, in the order of the commits;
-`python -m tests.chat.storage.writer create|renew|write FOLDER [COUNT]`.
+an error that a person would be shown is printed as `failed CLASS` and the work goes on;
+`python -m tests.chat.storage.writer create|renew|write|insist|starve FOLDER [COUNT]`.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from chat.interface import ParlourError
 from chat.storage import receipts, vault
 from chat.storage.database import Database
 from tests.chat.storage.samples import PASSPHRASE, THEIR_TERMINAL, Author, first_rows, seeded, store
 
-CREATE, RENEW, WRITE = "create", "renew", "write"
+CREATE, RENEW, WRITE, INSIST, STARVE = "create", "renew", "write", "insist", "starve"
 NEW_PASSPHRASE = "another one"
 
 
@@ -39,6 +43,42 @@ def write(database: Database, count: int, say: Callable[[str], None]) -> None:
             database.scrub()
 
 
+def insist(database: Database, count: int) -> None:
+    """Commit entries one by one and clean up in between; after one that fails the next is tried."""
+    writes = author()
+    for number in range(count):
+        entry = writes.write(f"needle {number} " * 200)
+        with told():
+            store(database, entry)
+            say(f"stored {entry.id.hex()}")
+        if number % 4 == 3:
+            with told():
+                database.scrub()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what a person would be shown, and go on; anything else ends the process."""
+    try:
+        yield
+    except ParlourError as error:
+        say(f"failed {type(error).__name__}")
+
+
+def starve(folder: Path) -> None:
+    """Open the profile with ever more files allowed, until it opens."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in range(1, 40):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+        with told(), vault.unlock(folder, PASSPHRASE) as opened:
+            database = opened.database()
+            with told():
+                store(database, author().write("needle"))
+                say("stored")
+            database.close()
+            return
+
+
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -47,16 +87,23 @@ def say(line: str) -> None:
 def main() -> None:
     task, folder = sys.argv[1], Path(sys.argv[2])
     if task == CREATE:
-        vault.create(folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=vault.CHEAPEST).close()
-        say("created")
+        with told():
+            vault.create(folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=vault.CHEAPEST).close()
+            say("created")
         return
-    with vault.unlock(folder, PASSPHRASE) as opened:
+    if task == STARVE:
+        starve(folder)
+        return
+    with told(), vault.unlock(folder, PASSPHRASE) as opened:
         if task == RENEW:
             opened.change_passphrase(PASSPHRASE, NEW_PASSPHRASE, random=seeded("renewed"))
             say("renewed")
             return
         database = opened.database()
-        write(database, int(sys.argv[3]), say)
+        if task == INSIST:
+            insist(database, int(sys.argv[3]))
+        else:
+            write(database, int(sys.argv[3]), say)
         database.close()
         say("closed")
 
