@@ -68,8 +68,8 @@ def question(text: str) -> None:
 
 
 def _json_line(fields: Mapping[str, object]) -> str:
-    # JSON escapes C0 and, in ASCII, everything above DEL; DEL itself it lets through.
-    return json.dumps(fields, ensure_ascii=True).replace("\x7f", "\\u007f")
+    # Only printable ASCII stands as it is: controls, DEL and turned text come as \u escapes.
+    return json.dumps(fields, ensure_ascii=True)
 
 
 def _text_line(line: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -117,6 +118,20 @@ async def test_the_socket_is_the_owners_alone(tmp_path: Path) -> None:
     async with served(FakeMessenger(), path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not path.exists()
+
+
+async def test_the_socket_is_the_owners_alone_from_the_first_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Linux the file is made with that mode; elsewhere the folder's mode covers the moment before."""
+    umask = os.umask(0)
+    try:
+        monkeypatch.setattr(Path, "chmod", lambda self, mode: None)
+        control_wire.listen(tmp_path / "engine.sock").close()
+    finally:
+        os.umask(umask)
+    mode = stat.S_IMODE((tmp_path / "engine.sock").stat().st_mode)
+    assert mode == 0o600 or sys.platform != "linux"
 
 
 async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

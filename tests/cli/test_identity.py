@@ -16,6 +16,7 @@ def called(line: Line, method: str) -> list[tuple[object, ...]]:
 
 
 def put(line: Line, state: DoorState) -> None:
+    line.messenger.closed = False
     line.door = FakeDoor(line.messenger, state=state, passphrase=PASSPHRASE)
 
 
@@ -101,6 +102,7 @@ def test_another_port_than_the_running_engines_is_said(line: Line) -> None:
     outcome = line.run("contacts", "--port", "5000", passphrase=False)
     assert (outcome.status, line.opened[0][1]) == (0, 5000)
     assert "5000" in outcome.failure
+    put(line, DoorState.RUNNING)
     assert line.run("contacts", "--port", "4747", passphrase=False).err == ""
 
 
@@ -148,6 +150,7 @@ def test_passphrase_of_a_running_engine_needs_the_old_one_too(line: Line) -> Non
     put(line, DoorState.RUNNING)
     arguments = ["passphrase", "--passphrase-file", "-", "--new-passphrase-file", "-"]
     assert line.run(*arguments, typed="wrong\nnext one\n", passphrase=False).status == 77
+    put(line, DoorState.RUNNING)
     assert line.run(*arguments, typed=f"{PASSPHRASE}\nnext one\n", passphrase=False).status == 0
 
 

@@ -50,6 +50,13 @@ def test_case_14_a_name_that_imitates_a_suffix_takes_no_other_place() -> None:
         assert find([one, two, liar], label)[1] == view
 
 
+def test_case_14_a_name_that_imitates_a_suffix_made_here_hides_nobody() -> None:
+    everybody = [person("Ben", "a"), person("Ben\u200b", "b"), person("Ben~aaaa", "c")]
+    for order in (everybody, everybody[::-1]):
+        held = labels(order)
+        assert sorted(view.person[0] for view in held.values()) == ["a", "b", "c"]
+
+
 def test_a_name_of_nothing_visible_is_shown_by_its_id() -> None:
     ghost = person("\u200b\u2060", "d")
     assert list(labels([ghost])) == ["~dddd"]

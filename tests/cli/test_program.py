@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from chat import interface
 from chat.cli import __main__ as entry
 from chat.cli.__main__ import COMMANDS, run
-from chat.cli.failures import quieten
 from chat.cli.session import Call
 from chat.interface import ParlourError
 from tests.cli.line import Line
@@ -141,36 +139,36 @@ def test_case_78_a_failure_in_the_background_shows_its_kind_and_no_text(
     assert SECRET not in outcome.err
 
 
-@pytest.fixture
-def hooks() -> Iterator[None]:
-    """What `quieten` replaces is put back."""
-    import logging
-    import threading
+def test_case_78_libraries_and_threads_write_nothing_of_their_own() -> None:
+    check = f"""
+import logging, threading
+from chat.cli.failures import log_to_stderr, quieten
 
-    root = logging.getLogger()
-    before = (sys.unraisablehook, threading.excepthook, list(root.handlers))
-    yield
-    sys.unraisablehook, threading.excepthook, root.handlers = before
+def broken():
+    raise KeyError({SECRET!r})
 
+quieten(lambda: True)
+log_to_stderr()
+logging.getLogger("zeroconf").error({SECRET!r})
+logging.getLogger("asyncio").error({SECRET!r})
+thread = threading.Thread(target=broken)
+thread.start()
+thread.join()
+class Kept:
+    def __del__(self):
+        broken()
 
-@pytest.mark.usefixtures("hooks")
-def test_case_78_libraries_and_threads_write_nothing_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
-    import logging
-    import threading
-
-    def broken() -> None:
-        raise KeyError(SECRET)
-
-    quieten(lambda: True)
-    logging.getLogger("zeroconf").error(SECRET)
-    logging.getLogger("asyncio").error(SECRET)
-    thread = threading.Thread(target=broken)
-    thread.start()
-    thread.join()
-    err = capfd.readouterr().err
-    assert SECRET not in err
-    assert "KeyError" in err
-    assert "broken" in err
+kept = Kept()
+del kept
+try:
+    broken()
+except KeyError:
+    logging.getLogger("chat.network").exception("the port")
+"""
+    ended = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert SECRET not in ended.stdout + ended.stderr
+    assert ended.stderr.count("KeyError") >= 3
+    assert "chat.network the port" in ended.stderr
 
 
 def test_case_74_a_system_error_is_one_line(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
