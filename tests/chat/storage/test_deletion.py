@@ -1,0 +1,84 @@
+"""What was deleted is in no page, frame or file any more, nor are its words in the index (attack 75)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chat.storage import contacts, conversations, entries, logs, own, search
+from chat.storage.contacts import PAIRED, ContactRow
+from chat.storage.database import Database
+from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, new_database, store
+from tests.lab.pages import residues
+
+# FTS5 compresses words by their common beginning, so the tail of one is what stays alone.
+WORD = "zyxhippopotamusqwv"
+TAILS = (WORD.encode(), b"potamusqwv")
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Database:
+    """A history in which the word stands in many entries, among others, written and moved about."""
+    database = new_database(tmp_path)
+    with database.transaction():
+        contacts.add(database, ContactRow(THEM, "Ada " + WORD, "", PAIRED, False, False, False, 1))
+        logs.add(database, THEM, THEM, b"rename " + WORD.encode())
+        conversations.ensure(database, blob("kept"), conversations.TWO, blob("another person"))
+    talk, kept = Author(THEIR_TERMINAL.terminal), Author(conversation=blob("kept"))
+    for number in range(120):
+        store(
+            database,
+            talk.write(f"{WORD}{number} said and {number} more " * 9),
+            kept.write(f"kept {number} " * 9),
+        )
+    return database
+
+
+def found(database: Database) -> list[str]:
+    return [place for tail in TAILS for place in residues(database.path, KEY.reveal(), tail)]
+
+
+def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled: Database) -> None:
+    assert len(found(filled)) > 20
+    with filled.transaction():
+        contacts.remove(filled, THEM)
+    filled.scrub()
+    assert found(filled) == []
+    assert len(entries.page(filled, blob("kept"), 500)) == 120
+    filled.close()
+    assert found(filled) == []
+
+
+def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> None:
+    rows = entries.page(filled, TALK, 500)
+    with filled.transaction():
+        assert all(entries.destroy(filled, row.id) for row in rows)
+        contacts.set_name(filled, THEM, "Ada")
+        logs.replace(filled, THEM, [])
+    filled.scrub()
+    assert found(filled) == []
+    assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
+    assert search.find(filled, f"{WORD}7") == []
+    assert len(search.find(filled, "kept", limit=500)) == 120
+    filled.close()
+
+
+def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    seed = ME.recovery_seed
+    assert seed is not None
+    assert residues(database.path, KEY.reveal(), seed)
+    with database.transaction():
+        own.forget_recovery(database)
+    database.scrub()
+    assert residues(database.path, KEY.reveal(), seed) == []
+    database.close()
+
+
+def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database) -> None:
+    """That the search is able to fail: rows deleted, but the file not yet cleaned."""
+    with filled.transaction():
+        contacts.remove(filled, THEM)
+    assert found(filled)
+    filled.close()
