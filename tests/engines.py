@@ -34,6 +34,7 @@ from protocol.person_author import create_person
 from tests.fakes.network import MemoryDiscovery, MemoryTransport, Network
 from tests.lab.virtual import VirtualClock, run_virtual
 
+DEFAULTS = Config()
 PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
 
@@ -136,7 +137,7 @@ class Person:
 
 @asynccontextmanager
 async def people(
-    folder: Path, *names: str, config: Config = Config(), seed: int = 1
+    folder: Path, *names: str, config: Config = DEFAULTS, seed: int = 1
 ) -> AsyncIterator[tuple[Network, list[Person]]]:
     """Persons who have just made their profiles; all engines are stopped at the end."""
     network, made = Network(), []

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from protocol.link import Link
-
 from chat.config import Config
 from chat.network.directory import DialKeys, Directory
 from chat.network.driver import Driver, Handler
@@ -22,6 +20,7 @@ from chat.ports import Clock, Random, Transport
 from chat.tasks import Tasks
 from protocol.events import Ending, LinkClosed, LinkOpen
 from protocol.handshake import Initiator
+from protocol.link import Link
 
 STAGGER = 0.05
 """Seconds between the starts of two addresses of one contact (RFC 8305 names 0.25 s for the internet)."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from protocol.discovery import make_slots, new_instance, recognise, utc_day
-
 from chat.interface import NearbyChanged, NearbyView, VisibilityChanged
 from chat.network.dialling import Dialler
 from chat.ports import Announcement, Discovery, Transport
 from chat.service.world import World
+from protocol.discovery import make_slots, new_instance, recognise, utc_day
 
 
 class Announcing:

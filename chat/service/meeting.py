@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from protocol.invitation import Invitation, parse_invitation
-from protocol.pairing import Pairing
-
 from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION
 from chat.interface import BadData, PairingView, ParlourError, Unreachable, UsageError
 from chat.network.addresses import format_address, is_local, parse
@@ -24,14 +21,13 @@ from protocol.errors import ProtocolError
 from protocol.events import LinkOpen, NotParlour, VersionRefused
 from protocol.greeting import Pattern
 from protocol.handshake import Initiator
+from protocol.invitation import Invitation, parse_invitation
 from protocol.keys import X25519Pair
 from protocol.link import Link
+from protocol.pairing import Pairing
 
 Place = tuple[str, int]
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
-JOIN_ATTEMPTS = 3
-"""A joiner whose connection was cut comes again with the same one-time static key."""
-
 NOT_NEARBY = "This person is not visible any more: ask them to become visible again."
 NOT_LOCAL = "Parlour connects to addresses of the local network only: check the address."
 DAMAGED = "This is no whole invitation: copy all of it, beginning with PARLOUR:."
@@ -40,12 +36,17 @@ OWN = "This is your own invitation: the other person has to join with it."
 
 
 class Meeting:
-    """The use cases that begin a pairing. `where` finds a visible stranger: (name, addresses)."""
+    """The use cases that begin a pairing.
+
+    `where` finds a visible stranger: (name, addresses). A joiner whose connection was cut comes again with
+    the same one-time static key, since the invitation is burned for every other.
+    """
 
     def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
         self._world = world
         self._pairings = pairings
         self._transport = transport
+        self._statics: dict[bytes, X25519Pair] = {}
         self.where: Callable[[str], tuple[str, Sequence[Place]] | None] = lambda instance: None
 
     async def nearby(self, instance: str) -> PairingView:
@@ -65,17 +66,8 @@ class Meeting:
         """Use an invitation. Raises BadData, Unreachable."""
         invitation = self._parse(text)
         places = [parse(address) for address in invitation.addresses]
-        static = X25519Pair.generate(self._world.random)
-
-        async def plan() -> Plan:
-            return await self._by_invitation(invitation, static)
-
-        for _ in range(JOIN_ATTEMPTS - 1):
-            try:
-                return await self._begin("", places, plan)
-            except Unreachable:
-                continue
-        return await self._begin("", places, plan)
+        static = self._statics.setdefault(invitation.check, X25519Pair.generate(self._world.random))
+        return await self._begin("", places, lambda: self._by_invitation(invitation, static))
 
     def _parse(self, text: str) -> Invitation:
         try:

@@ -10,7 +10,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from chat.errors import CUT, PROBLEM, REFUSED, WRONG_KEYS
+from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
+from chat.network.driver import Driver, Handler
+from chat.service.pending import PendingContacts
+from chat.service.world import World
+from chat.storage import logs
 from protocol.contact_secret import new_share
+from protocol.events import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
+from protocol.greeting import Pattern
+from protocol.messages import Close
 from protocol.pairing import (
     Completed,
     Identity,
@@ -23,16 +32,6 @@ from protocol.pairing import (
     Step,
     WordsReady,
 )
-
-from chat.errors import CUT, PROBLEM, REFUSED, WRONG_KEYS
-from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
-from chat.network.driver import Driver, Handler
-from chat.service.pending import PendingContacts
-from chat.service.world import World
-from chat.storage import logs
-from protocol.events import Ending, Event, LinkClosed, LinkOpen, MessageReceived, PairingFacts
-from protocol.greeting import Pattern
-from protocol.messages import Close
 
 NOT_WAITING = "This pairing does not wait for an answer any more."
 REFUSED_HERE = "You refused: nothing was stored."

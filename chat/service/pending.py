@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from protocol.contact_secret import Share
-from protocol.pairing import PendingContact
-
 from chat.interface import ContactChanged
 from chat.service.keyring import ContactKeys
 from chat.service.loading import contact_keys
@@ -21,6 +18,8 @@ from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.shares import OWN, THEIRS, ShareRow
 from chat.storage.terminals import TerminalRow
+from protocol.contact_secret import Share
+from protocol.pairing import PendingContact
 from protocol.person import PersonState
 from protocol.person_log import parse_operation
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from protocol.invitation import format_invitation, make_invitation
-
 from chat.interface import InvitationUsed, InvitationView, UsageError
 from chat.network.addresses import format_address
 from chat.network.driver import Driver, Handler
@@ -23,6 +21,7 @@ from chat.storage.database import Database
 from chat.storage.invitations import InvitationRow
 from protocol.events import HandshakeAuthenticated, LinkOpen
 from protocol.greeting import Pattern
+from protocol.invitation import format_invitation, make_invitation
 from protocol.limits import INVITATIONS_TRIED_MAX
 
 TOO_MANY = "Four invitations are open already: wait until one is used or has expired."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
     tmp_path: Path, frames: int, side: int
 ) -> None:
     async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        async with people(tmp_path, "Ada", "Ben") as (_network, (ada, ben)):
             victim = (ada, ben)[side]
             crashed = asyncio.ensure_future(_crash_after(victim, frames))
             attempt = asyncio.ensure_future(pair(ada, ben))
@@ -109,9 +110,7 @@ def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_lost(tm
             shutil.copytree(tmp_path / "copy", ada.folder)
             await ada.start()
             written = await ada.engine.send(await ada.contact_known("Ben"), "after the restore")
-            back = [
-                ada.wait(EntryAdded, lambda event, t=t: event.entry.text == t) for t in ("lost 1", "lost 2")
-            ]  # type: ignore[misc]
+            back = [ada.wait(EntryAdded, _says(text)) for text in ("lost 1", "lost 2")]
             await asyncio.gather(*back)
             await talk(ben, ada, "end")
             assert written.state is EntryState.QUEUED
@@ -122,6 +121,10 @@ def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_lost(tm
             assert places == []
 
     play(scenario)
+
+
+def _says(text: str) -> Callable[[EntryAdded], bool]:
+    return lambda event: event.entry.text == text
 
 
 def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_and_comes_later(

@@ -168,7 +168,7 @@ def test_settings_and_unread_survive_a_restart(tmp_path: Path) -> None:
 
 def test_rename_block_unblock_remove(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        async with people(tmp_path, "Ada", "Ben") as (_network, (ada, ben)):
             await pair(ada, ben)
             await talk(ben, ada, "hello")
             name = await ada.contact(ben)

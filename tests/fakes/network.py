@@ -157,7 +157,7 @@ class MemoryTransport:
         return mine
 
     async def _syn(self, host: str, timeout: float) -> None:
-        """A SYN is repeated after 1, 3 and 7 seconds, as kernels do; a wire that heals between is not felt."""
+        """A SYN is repeated after 1, 3 and 7 seconds, as kernels do; what heals between is not felt."""
         tried = 0.0
         for at in (0.0, 1.0, 3.0, 7.0):
             if at > timeout:

@@ -31,7 +31,7 @@ class Pair:
 
     def settle(self) -> set[str]:
         """Every living link answers its keepalive on both sides; what one closes ends for the other."""
-        for name, (mine, theirs) in list(self.ends.items()):
+        for mine, theirs in list(self.ends.values()):
             for links, here in ((self.low, mine), (self.high, theirs)):
                 if here in links.links:
                     for closed in links.answered(here):
