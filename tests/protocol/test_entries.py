@@ -151,6 +151,8 @@ def remade(entry: ParsedEntry, **changed: object) -> Entry:
         {"sequence": 2},
         {"previous": some("x")},
         {"previous": some("x")[:31]},
+        {"sequence": 2, "previous": some("x")[:31]},
+        {"sequence": 0, "previous": some("x")},
         {"sequence": 2, "previous": some("x"), "parents": [some("x")]},
         {"parents": [bytes([2]) * 32, bytes([1]) * 32]},
         {"parents": [bytes(32), bytes(32)]},
@@ -230,6 +232,19 @@ def test_any_bytes_are_an_entry_or_a_typed_error(header: bytes, salt: bytes, bod
         parse_entry(Entry(header, salt, body))
     with pytest.raises(ProtocolError):
         parse_entry(Entry(written().header_bytes, salt, body + b"\x00"))
+
+
+def test_a_body_of_another_kind_than_the_headers_is_refused() -> None:
+    """Right salt and hash, but no text: what a later screen would stumble over never gets in."""
+    for body in (b"", b"\xc0", encode(["Hello"]), encode(["Hello", b"", b""]), encode(["", b""])):
+        with pytest.raises(Malformed):
+            write_entry(place(), TIME, KIND_TEXT, body, BOB_KEY, seeded("entry"))
+
+
+def test_a_tag_is_whole_or_empty() -> None:
+    entry = written()
+    with pytest.raises(Malformed):
+        parse_entry(Entry(encode(replace(entry.header, self_tag=bytes(31))), entry.salt, entry.body))
 
 
 # --- Deletion ---

@@ -242,6 +242,21 @@ def test_after_its_end_nothing_has_an_effect(kind: type[Message]) -> None:
         assert (side.events, side.sent) == (events, sent)
 
 
+def test_the_table_takes_each_message_only_where_it_may_stand() -> None:
+    """Pinned apart from the table: an Accept counts only where both records have passed."""
+    places = {kind: {state for state, cause in TRANSITIONS if cause is kind} for kind in (*EXAMPLES, *Call)}
+    assert places == {
+        Commit: {State.LISTENING},
+        Reveal: {State.COMMITTED},
+        Open: {State.REVEALED},
+        Record: {State.INVITED, State.COMPARING, State.OFFERED},
+        Accept: {State.READY, State.STORED},
+        Ping: set(),
+        Call.CONFIRM: {State.COMPARING, State.RECEIVED},
+        Call.STORED: {State.READY, State.ACCEPTED},
+    }
+
+
 def test_the_table_covers_every_state_and_ends() -> None:
     """Every state but the last leads on, and no course is endless."""
     leading = {state for state, _ in TRANSITIONS}
@@ -497,6 +512,9 @@ def test_every_field_of_a_record_is_signed() -> None:
 def test_a_record_without_a_whole_log_is_refused() -> None:
     assert verdict(resigned(BOBS, operations=[BOB.operations[0]])) == "untrusted"
     assert verdict(resigned(BOBS, operations=[BOB.operations[1]])) == "malformed"
+    joiner = invited(ANNA, BOB).initiator
+    genesis_only = resigned(BOBS, operations=[BOB.operations[0]], heads=[BOB.id])
+    assert joiner.receive(genesis_only).failure == "untrusted"
     longer = Person("Bob")
     longer.rename(longer.first, "Robert")
     longer.rename(longer.first, "Bob")
@@ -634,6 +652,7 @@ def test_attack_10_accept_is_bound_to_role_records_and_link() -> None:
     wrong = [
         accept_tag(ours, Role.INITIATOR, anna, bob),
         accept_tag(ours, Role.RESPONDER, anna, bob),
+        accept_tag(ours, Role.INITIATOR, bob, anna),
         accept_tag(ours, Role.RESPONDER, bob, replace(anna, number=2)),
         accept_tag(ours, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
         accept_tag(Transcript.of(facts("elsewhere"), Role.RESPONDER), Role.RESPONDER, bob, anna),

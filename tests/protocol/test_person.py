@@ -270,6 +270,14 @@ def test_what_an_operation_says_of_itself_must_fit(anna: Person) -> None:
             later(anna, wrong, seed)
 
 
+def test_some_forms_are_refused_before_the_log_is_known(anna: Person) -> None:
+    good = rename_operation(anna.state, anna.first.id, "Anne")
+    removal = Remove(anna.id, anna.first.id, 2, list(anna.state.heads), SECOND.id, b"short")
+    for wrong in (replace(good, sequence=0), replace(good, parents=[]), removal):
+        with pytest.raises(Malformed):
+            parse_operation(sign_operation(wrong, anna.first.seed))
+
+
 def test_a_signature_must_be_the_authors_and_the_newcomers(anna: Person) -> None:
     rename = rename_operation(anna.state, anna.first.id, "Anne")
     add = add_operation(anna.state, anna.first.id, SECOND.signing, SECOND.static)
@@ -320,11 +328,25 @@ def test_a_removal_must_name_what_its_author_knew(anna: Person) -> None:
         later(anna, blind, anna.first.seed)
 
 
+def test_a_removal_cannot_name_what_came_beside_it(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    beside = id_of(anna.rename(SECOND, "Anne", upon=upon))
+    with pytest.raises(Malformed):
+        later(anna, remove_operation(upon, anna.first.id, SECOND.id, beside), anna.first.seed)
+
+
 def test_a_recovery_has_a_whole_terminal_or_none_and_removes_each_once(anna: Person) -> None:
     heads = list(anna.state.heads)
-    half = Recover(anna.id, 1, heads, THIRD.signing, [], SECOND.signing, b"")
-    with pytest.raises(Malformed):
-        later(anna, half, anna.recovery, SECOND.seed)
+    for signing, static in (
+        (SECOND.signing, b""),
+        (b"", SECOND.static),
+        (SECOND.signing[:31], SECOND.static),
+    ):
+        half = Recover(anna.id, 1, heads, THIRD.signing, [], signing, static)
+        for seeds in ([anna.recovery], [anna.recovery, SECOND.seed]):
+            with pytest.raises(Malformed):
+                later(anna, half, *seeds)
     twice = Recover(anna.id, 1, heads, THIRD.signing, [Removal(anna.first.id, b"")] * 2, b"", b"")
     with pytest.raises(Malformed):
         later(anna, twice, anna.recovery)
@@ -383,8 +405,10 @@ def test_seniority_is_depth_then_id(anna: Person) -> None:
 def test_a_senior_removes_a_junior_and_not_the_other_way_round(anna: Person) -> None:
     anna.add(anna.first, THIEF)
     upon = anna.state
-    anna.remove(THIEF, anna.first, upon=upon)
+    blow = anna.remove(THIEF, anna.first, upon=upon)
     assert list(anna.state.live) == [anna.first.id, THIEF.id]
+    assert id_of(blow) not in anna.state.counting
+    assert CauseKind.REMOVED not in {cause.kind for cause in anna.state.causes}
     anna.remove(anna.first, THIEF, last=b"", upon=upon)
     assert list(anna.state.live) == [anna.first.id]
     assert list(anna.state.removed) == [THIEF.id]
@@ -474,13 +498,31 @@ def test_two_operations_of_one_sequence_are_a_fork(anna: Person) -> None:
     assert anna.state.name == "One"
 
 
-def test_concurrent_operations_of_two_terminals_are_no_fork(anna: Person) -> None:
+def test_a_fork_that_a_senior_saw_whole_is_settled_by_its_removal(anna: Person) -> None:
+    """Both branches may count, if the removal says so: it names an operation that stands upon both."""
     anna.add(anna.first, SECOND)
     upon = anna.state
     anna.rename(SECOND, "One", upon=upon)
-    anna.rename(anna.first, "Other", upon=upon)
+    anna.rename(SECOND, "Other", upon=upon)
+    both = anna.rename(SECOND, "Both")
+    assert anna.state.forks
+    anna.remove(anna.first, SECOND, last=id_of(both))
     assert not anna.state.forks
-    names = {id_of(signed): name for signed, name in zip(anna.operations[-2:], ("One", "Other"), strict=True)}
+    assert anna.state.name == "Both"
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_concurrent_operations_of_two_terminals_are_no_fork(attempt: int, anna: Person) -> None:
+    """Of two names at once the one with the higher operation id holds."""
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    anna.rename(SECOND, f"One {attempt}", upon=upon)
+    anna.rename(anna.first, f"Other {attempt}", upon=upon)
+    assert not anna.state.forks
+    names = {
+        id_of(signed): name
+        for signed, name in zip(anna.operations[-2:], (f"One {attempt}", f"Other {attempt}"), strict=True)
+    }
     assert anna.state.name == names[max(names)]
 
 
@@ -524,6 +566,17 @@ def test_two_recoveries_at_once_are_a_fork_that_a_third_settles(anna: Person) ->
     anna.recover(seed=present[anna.state.recovery], following="c")
     assert not anna.state.forks
     assert anna.state.recoveries == 2
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_of_two_recoveries_at_once_the_lower_id_names_the_next_key(attempt: int, anna: Person) -> None:
+    upon, seed = anna.state, anna.recovery
+    first = anna.recover(upon=upon, seed=seed, following=f"a {attempt}")
+    deeper = reduce([*anna.operations[:2], anna.rename(anna.first, "Anne", upon=upon)])
+    second = anna.recover(upon=deeper, seed=seed, following=f"b {attempt}")
+    named = {id_of(first): f"a {attempt}", id_of(second): f"b {attempt}"}
+    following = seeded(named[min(named)])(32)
+    assert anna.state.recovery == primitives.ed25519_from_seed(following)
 
 
 def test_a_recovery_settles_the_fork_of_the_founding_terminal(anna: Person) -> None:
