@@ -7,7 +7,7 @@ the list of words is part of the protocol, and one word changed makes a new vers
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 
 from protocol import labels, primitives
 from protocol.errors import LocalMisuse
@@ -30,7 +30,7 @@ def safety_number(a: bytes, b: bytes) -> str:
 @lru_cache(maxsize=1)
 def word_list() -> tuple[str, ...]:
     """The 256 words, the byte's value being the place in the list."""
-    return tuple(resources.files("protocol").joinpath("words.txt").read_text("utf-8").split())
+    return tuple(Path(__file__).with_name("words.txt").read_text("utf-8").split())
 
 
 def words(five: bytes) -> tuple[str, ...]:

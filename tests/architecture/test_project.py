@@ -28,7 +28,7 @@ REGISTRIES = (
     r"deb\.debian\.org",
 )
 MACHINE_PATHS = r"(?<![\w./)\]}*-])/(?:work|root|home|Users)(?![\w-])"
-UNFINISHED = r"\b(?:TODO|FIXME|XXX|HACK)\b|\bNotImplementedError\b"
+UNFINISHED = r"\b(?:TODO|FIXME|XXX|HACK)\b|\braise NotImplementedError\b"
 LEAVES_OUT = r"pytest\.skip\(|mark\.skip|importorskip|xfail\(|mark\.xfail"
 SLEEPS = r"\btime\.sleep\("
 
