@@ -12,7 +12,9 @@ from chat.storage import entries
 from chat.storage.database import Database
 from chat.storage.errors import (
     DatabaseDamaged,
+    DatabaseEmpty,
     DatabaseForeign,
+    DatabaseMissing,
     LogForeign,
     NotEncrypted,
     StorageBusy,
@@ -125,6 +127,21 @@ def test_a_file_removed_while_open_acknowledges_nothing(
         path.write_bytes(copy)
     with pytest.raises(StorageGone, match="moved or removed"):
         store(database, Author(time=9).write("after"))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(None, DatabaseMissing), (b"", DatabaseEmpty), (b"SQLite format 3\x00" + bytes(8_176), NotEncrypted)],
+)
+def test_attack_72_what_is_no_database_is_not_opened_as_a_new_one(
+    tmp_path: Path, content: bytes | None, error: type[Exception]
+) -> None:
+    path = tmp_path / "history.db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error):
+        open_history(path, KEY)
+    assert (path.read_bytes() if path.exists() else None) == content
 
 
 def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path) -> None:
