@@ -1,0 +1,37 @@
+"""The demo network of seeds/, as the command line shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from chat.interface import EntryState
+from tests.cli.line import Line, Played
+from tests.fakes.demo import DEMO, demo
+from tests.fakes.messenger import FakeDoor
+
+
+def test_the_demo_is_one_network() -> None:
+    names = {contact["name"] for contact in DEMO["contacts"]}
+    assert {conversation["with"] for conversation in DEMO["conversations"]} <= names
+    for conversation in DEMO["conversations"]:
+        entries = conversation["entries"]
+        assert {entry["author"] for entry in entries} <= {conversation["with"], DEMO["person"]}
+        times = [datetime.fromisoformat(entry["time"]) for entry in entries]
+        assert times == sorted(times)
+        assert all(time.utcoffset() == UTC.utcoffset(None) for time in times)
+        own = [entry for entry in entries if entry["author"] == DEMO["person"]]
+        assert all(EntryState(entry["state"]) is not EntryState.RECEIVED for entry in own)
+        assert all("state" not in entry for entry in entries if entry not in own)
+
+
+def test_the_command_line_shows_all_of_it(line: Line) -> None:
+    line.messenger = Played(DEMO["person"], prompt=False)
+    line.door = FakeDoor(demo(line.messenger))
+    listed = line.run("contacts", "--json").objects
+    assert [contact["name"] for contact in listed] == sorted(contact["name"] for contact in DEMO["contacts"])
+    for conversation in DEMO["conversations"]:
+        shown = line.run("history", conversation["with"], "--json").objects
+        assert [(entry["author"], entry["text"]) for entry in shown] == [
+            (entry["author"], entry["text"]) for entry in conversation["entries"]
+        ]
+    assert "你好" in line.run("history", "--search", "终端").out

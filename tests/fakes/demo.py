@@ -1,0 +1,38 @@
+"""The demo network of seeds/demo.json behind a fake `Messenger`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from chat.interface import EntryState, EntryView
+from tests.architecture.imports import ROOT
+from tests.fakes.messenger import FakeMessenger
+
+DEMO: dict[str, Any] = json.loads((ROOT / "seeds" / "demo.json").read_text(encoding="utf-8"))
+
+
+def demo(messenger: FakeMessenger | None = None) -> FakeMessenger:
+    """The person of the demo, with contacts, history and a stranger nearby."""
+    filled = messenger or FakeMessenger(DEMO["person"], prompt=False)
+    persons = {}
+    for contact in DEMO["contacts"]:
+        marks = {mark: contact[mark] for mark in ("verified", "present", "blocked")}
+        persons[contact["name"]] = filled.add_contact(contact["name"], **marks).person
+    for conversation in DEMO["conversations"]:
+        person = persons[conversation["with"]]
+        filled._conversations[person].entries.extend(
+            _entry(filled, person, entry) for entry in conversation["entries"]
+        )
+    for stranger in DEMO["nearby"]:
+        filled.see_stranger(stranger["name"])
+    return filled
+
+
+def _entry(messenger: FakeMessenger, person: str, entry: dict[str, str]) -> EntryView:
+    own = entry["author"] == DEMO["person"]
+    time = datetime.fromisoformat(entry["time"])
+    view = messenger._entry(messenger._contacts[person], entry["text"], own=own, time=time)
+    return replace(view, state=EntryState(entry["state"])) if own else view
