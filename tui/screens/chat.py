@@ -346,5 +346,5 @@ def header(view: ContactView, cause: str) -> Content:
         parts.append(("  ● here", "$success") if view.present else ("  ○ away", "$quiet"))
     if view.held:
         why = safe_line(cause) or "the identity changed"
-        parts.append((f"\n! {why}. What you write waits: compare the safety number, Ctrl+T.", "$warning"))
+        parts.append((f"\n! {why}\nWhat you write waits. Compare safety numbers: Ctrl+T", "$warning"))
     return Content.assemble(*parts)

@@ -172,11 +172,14 @@ class History(ScrollView, can_focus=True):
             self.scroll_to(y=self._starts[index] + mark[1], animate=False, force=True)
 
     def _count_below(self) -> None:
+        """Count what came in below the entries in sight; older pages come in above."""
+        drawn = list(self._layouts)
+        bottom = bisect_right(self._starts, self.scroll_offset.y + self.size.height) - 1
+        last = self.window.index(drawn[bottom - 1]) if 0 < bottom <= len(drawn) else -1
         fresh = [entry for entry in self.window.entries if entry.id not in self._known]
         self._known.update(entry.id for entry in fresh)
-        bottom = bisect_right(self._starts, self.scroll_offset.y + self.size.height) - 1
         if not self._at_end:
-            self.below += sum(not one.own and self.window.index(one.id) >= bottom for one in fresh)
+            self.below += sum(not entry.own and self.window.index(entry.id) > last for entry in fresh)
 
     def _style(self, name: str) -> Style:
         return self.rich_style + self.get_component_rich_style(f"history--{name}", partial=True)

@@ -1,0 +1,102 @@
+"""How the tests of the interface drive it: a pilot on the fake, and waiting for what is to be seen.
+
+Rules: no test waits for time; `until` gives the program turns of its loop until a condition holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, timedelta
+
+from textual.pilot import Pilot
+
+from chat.interface import ContactView, DoorState
+from tests.fakes.messenger import FakeDoor, FakeMessenger
+from tests.fakes.others import START
+from tui.app import ParlourApp
+from tui.options import Options
+from tui.screens.chat import ChatScreen
+from tui.widgets.composer import Composer
+from tui.widgets.history import History
+
+PATIENCE = 20.0
+OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=3), zone=UTC)
+
+
+@asynccontextmanager
+async def running(
+    door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS
+) -> AsyncIterator[Pilot[None]]:
+    """The whole program on a door."""
+    async with ParlourApp(door, options).run_test(size=size) as pilot:
+        await pilot.pause()
+        yield pilot
+
+
+@asynccontextmanager
+async def chatting(
+    messenger: FakeMessenger, size: tuple[int, int] = (80, 24), **changed: object
+) -> AsyncIterator[Pilot[None]]:
+    """The chat screen on a messenger that runs already."""
+    options = replace(OPTIONS, **changed)  # type: ignore[arg-type]
+    async with running(FakeDoor(messenger, state=DoorState.RUNNING), size, options) as pilot:
+        await until(
+            pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.me.name != ""
+        )
+        await pilot.pause()
+        yield pilot
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Give the program turns until something holds."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                await pilot.pause()
+    except TimeoutError:
+        raise AssertionError(f"what the test waits for did not come; the screen is\n{shown(pilot)}") from None
+
+
+async def until_shown(pilot: Pilot[None], text: str) -> str:
+    """The screen, once it shows a text."""
+    await until(pilot, lambda: text in shown(pilot))
+    return shown(pilot)
+
+
+def shown(pilot: Pilot[None]) -> str:
+    """What a person would see, a line a row."""
+    return "\n".join(rows(pilot))
+
+
+def rows(pilot: Pilot[None]) -> list[str]:
+    """The rows of the screen as text, drawn anew."""
+    update = pilot.app.screen._compositor.render_strips()
+    return [strip.text for strip in update]
+
+
+def chat(pilot: Pilot[None]) -> ChatScreen:
+    """The chat screen, wherever it is in the stack."""
+    return next(screen for screen in pilot.app.screen_stack if isinstance(screen, ChatScreen))
+
+
+def history(pilot: Pilot[None]) -> History:
+    return chat(pilot).query_one(History)
+
+
+def composer(pilot: Pilot[None]) -> Composer:
+    return chat(pilot).query_one(Composer)
+
+
+async def write(pilot: Pilot[None], text: str) -> None:
+    """Put a text into the composer as a paste does, without sending it."""
+    composer(pilot).insert(text)
+    await pilot.pause()
+
+
+def with_bob(*, present: bool = True, prompt: bool = True) -> tuple[FakeMessenger, ContactView]:
+    """A messenger with one contact, whose conversation opens by itself."""
+    messenger = FakeMessenger("Ann", prompt=prompt)
+    return messenger, messenger.add_contact("Bob", present=present)

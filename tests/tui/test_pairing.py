@@ -1,0 +1,232 @@
+"""Pairing through the interface: three inputs a person, and nobody confirms without looking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chat.interface import DoorState, PairingStage, Unreachable
+from tests.fakes.messenger import INVITATION, WORDS, FakeDoor, FakeMessenger
+from tests.tui.driving import OPTIONS, chat, chatting, composer, running, shown, until, until_shown, with_bob
+from tui.screens.chat import ChatScreen
+from tui.screens.invite import InviteDialog, picture
+from tui.screens.pairing import PairingDialog
+
+
+async def test_from_first_run_to_paired_in_three_inputs() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    messenger.see_stranger("Bob")
+    async with running(FakeDoor(messenger, state=DoorState.NEW)) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press(*"Ann", "enter", *"five small words", "enter")  # name, with its passphrase
+        await until_shown(pilot, "+ Bob")
+        await pilot.press("enter")  # pick
+        await until_shown(pilot, "1  harbour")
+        await pilot.press("y")  # confirm
+        await until_shown(pilot, "Paired with Bob")
+        assert chat(pilot).current is not None
+        assert pilot.app.focused is composer(pilot)
+
+
+async def test_the_five_words_stand_in_order_with_the_question() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        screen = await until_shown(pilot, "Are these the same words")
+        places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize("key", ["enter", "space", "a"])
+async def test_enter_and_other_keys_confirm_nothing(key: str) -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "1  harbour")
+        await pilot.press(key, key)
+        await pilot.pause()
+        assert not messenger.called("answer_pairing")
+        assert "1  harbour" in shown(pilot)
+
+
+@pytest.mark.parametrize("key", ["n", "escape"])
+async def test_other_words_end_it_and_keep_nothing(key: str) -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "1  harbour")
+        await pilot.press(key)
+        await until_shown(pilot, "You refused, and nothing was kept")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert [accept for _, accept in messenger.called("answer_pairing")] == [False]
+    assert await messenger.contacts() == ()
+
+
+async def test_a_pairing_that_another_begins_opens_by_itself() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    async with chatting(messenger) as pilot:
+        messenger.stranger_begins("Bob")
+        await until_shown(pilot, "Bob wants to pair with you")
+        await pilot.press("y")
+        await until_shown(pilot, "Paired with Bob")
+
+
+async def test_nobody_confirms_while_typing_something_else() -> None:
+    messenger, _ = with_bob()
+    options = replace(OPTIONS, quiet=3600.0)
+    async with running(FakeDoor(messenger, state=DoorState.RUNNING), options=options) as pilot:
+        await until(pilot, lambda: pilot.app.focused is not None and pilot.app.focused.id == "composer")
+        messenger.stranger_begins("Mallory")
+        await until_shown(pilot, "Mallory wants to pair")
+        await pilot.press(*"yyy", "enter")
+        await pilot.pause()
+        assert not messenger.called("answer_pairing")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PairingDialog)
+        dialog._arm()
+        await pilot.press("y")
+        await until(pilot, lambda: len(messenger.called("answer_pairing")) == 1)
+
+
+async def test_a_quiet_keyboard_arms_the_dialog() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger, quiet=0.001) as pilot:
+        messenger.stranger_begins("Dana")
+        await until_shown(pilot, "They are the same")
+        await pilot.press("y")
+        await until_shown(pilot, "Paired with Dana")
+
+
+async def test_two_pairings_are_answered_one_after_the_other() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    async with chatting(messenger) as pilot:
+        messenger.stranger_begins("Bob")
+        messenger.stranger_begins("Carla")
+        await until_shown(pilot, "Bob wants to pair")
+        await pilot.press("y")
+        await until_shown(pilot, "Carla wants to pair")
+        await pilot.press("n")
+        await until_shown(pilot, "You refused")
+    assert [view.name for view in await messenger.contacts()] == ["Bob"]
+
+
+async def test_an_invitation_is_shown_and_its_user_is_confirmed() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f2")
+        await until_shown(pilot, INVITATION)
+        dialog = pilot.app.screen
+        assert isinstance(dialog, InviteDialog)
+        messenger.use_invitation(dialog.invitation.text, "Bob")
+        await until_shown(pilot, "Somebody who is called Bob used your invitation")
+        await pilot.press("enter")
+        assert not messenger.called("answer_pairing")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert "Compare the safety number" in await until_shown(pilot, "Paired with Bob")
+
+
+async def test_joining_pastes_the_text_whatever_its_line_breaks() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3")
+        await until_shown(pilot, "Paste the invitation")
+        field = pilot.app.screen.query_one("#invitation")
+        from textual import events
+
+        field.post_message(events.Paste("parlour:fake-\n  invitation-\r\n7"))
+        await pilot.pause()
+        await pilot.press("enter")
+        await until_shown(pilot, "Paired with Inviter")
+    assert messenger.called("join") == [("parlour:fake-invitation-7",)]
+
+
+async def test_a_refused_invitation_says_why_and_is_offered_again() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3", *"nonsense", "enter")
+        await until_shown(pilot, "This is no invitation")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await pilot.press("f3")
+        await until_shown(pilot, "nonsense")
+
+
+async def test_pairing_by_address() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f4")
+        assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
+        await pilot.press(*"10.0.0.7:x", "enter")
+        await until_shown(pilot, "That is no address")
+        await pilot.press("backspace", *"4748", "enter")
+        await until_shown(pilot, "1  harbour")
+    assert messenger.called("pair_address") == [("10.0.0.7", 4748)]
+
+
+async def test_an_unreachable_stranger_is_said_in_the_dialog() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    messenger.failures["pair_nearby"] = Unreachable("Nobody answers there: ask them to press F5.")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "ask them to press F5")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_a_hidden_pairing_comes_back_when_it_needs_an_answer() -> None:
+    messenger = FakeMessenger("Ann", prompt=False)
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "Connecting to Bob")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PairingDialog)
+        await until(pilot, lambda: dialog.view.id != "")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        messenger.move_pairing(dialog.view.id, PairingStage.WORDS, words=WORDS)
+        await until_shown(pilot, "1  harbour")
+        await pilot.press("y")
+        await until_shown(pilot, "Waiting for Bob")
+        messenger.move_pairing(dialog.view.id, PairingStage.FAILED, problem="The other side refused.")
+        await until_shown(pilot, "The other side refused.")
+
+
+async def test_visibility_is_changed_and_said() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "○ not visible nearby")
+        await pilot.press("f5")
+        await until_shown(pilot, "● visible nearby")
+        await pilot.press("f5")
+        await until_shown(pilot, "○ not visible nearby")
+    assert messenger.called("set_visible") == [(True,), (False,)]
+
+
+async def test_nobody_found_says_why_and_what_to_do() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    async with chatting(messenger, patience=0.001, size=(80, 34)) as pilot:
+        screen = await until_shown(pilot, "Nobody was found within five seconds")
+        screen = await until_shown(pilot, "firewall: iptables drops incoming TCP")
+        for words in ("Invite someone", "Use an invitation", "Pair by address", "Ask the doctor"):
+            assert words in screen
+        assert "interfaces" not in screen  # what is good needs no line here
+
+
+def test_a_picture_holds_every_module_and_its_quiet_zone() -> None:
+    import segno
+
+    text = INVITATION + "A2B3" * 40
+    code = segno.make(text, error="l", boost_error=False, micro=False)
+    dark = [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
+    halves = {" ": (True, True), "▄": (True, False), "▀": (False, True), "█": (False, False)}
+    drawn = [[halves[half][side] for half in row] for row in picture(text, 2) for side in (0, 1)]
+    assert drawn[: len(dark)] == dark
+    assert all(not any(row) for row in drawn[len(dark) :])

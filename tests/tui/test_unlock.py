@@ -1,0 +1,151 @@
+"""First run and unlocking: two inputs, every failure on the screen, nothing typed is lost."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input
+
+from chat.interface import BadData, CannotCreate, DoorState, ParlourError, Unreachable
+from tests.fakes.messenger import FakeDoor, FakeMessenger
+from tests.tui.driving import chat, running, shown, until, until_shown
+from tui.screens.chat import ChatScreen
+
+
+async def test_first_run_takes_a_name_and_a_passphrase() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    async with running(door) as pilot:
+        screen = await until_shown(pilot, "Name")
+        assert "cannot be recovered" in screen
+        await pilot.press(*"Ann", "enter", *"five small words", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert [call.arguments for call in door.calls if call.method == "create"] == [("Ann", "five small words")]
+
+
+async def test_first_run_says_what_is_missing() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    async with running(door) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press("enter", "enter")
+        await until_shown(pilot, "A name is needed")
+        await pilot.press(*"Ann", "enter", "enter")
+        await until_shown(pilot, "A passphrase is needed")
+    assert not [call for call in door.calls if call.method == "create"]
+
+
+async def test_a_passphrase_is_hidden_until_asked_for_and_its_strength_is_said() -> None:
+    async with running(FakeDoor(state=DoorState.NEW)) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press(*"Ann", "enter", *"abc")
+        screen = await until_shown(pilot, "it can be guessed")
+        assert "abc" not in screen
+        await pilot.press("f2")
+        await until_shown(pilot, "abc")
+
+
+async def test_a_wrong_passphrase_is_said_and_may_be_tried_again() -> None:
+    door = FakeDoor(FakeMessenger())
+    async with running(door) as pilot:
+        await until_shown(pilot, "Enter your passphrase")
+        await pilot.press(*"wrong", "enter")
+        await until_shown(pilot, "The passphrase is wrong")
+        await pilot.press(*"correct horse", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert [call.arguments for call in door.calls if call.method == "unlock"] == [
+        ("wrong",),
+        ("correct horse",),
+    ]
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        BadData("The header of the profile is damaged: restore it from a backup."),
+        CannotCreate("Another engine has this profile open: close it first."),
+    ],
+)
+async def test_other_failures_are_shown_and_keep_what_was_typed(problem: ParlourError) -> None:
+    door = FakeDoor(FakeMessenger())
+    door.failures["unlock"] = problem
+    async with running(door) as pilot:
+        await until_shown(pilot, "Enter your passphrase")
+        await pilot.press(*"correct horse", "enter")
+        await until_shown(pilot, str(problem)[:40])
+        assert pilot.app.screen.query_one("#passphrase", Input).value == "correct horse"
+
+
+async def test_a_failed_creation_keeps_the_name() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    door.failures["create"] = CannotCreate("The folder cannot be written: free some space.")
+    async with running(door) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press(*"Ann", "enter", *"secret", "enter")
+        await until_shown(pilot, "The folder cannot be written")
+        assert pilot.app.screen.query_one("#name", Input).value == "Ann"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_attack_72_a_damaged_profile_offers_no_fresh_start() -> None:
+    door = FakeDoor(FakeMessenger())
+    door.failures["state"] = BadData("The database of this profile is missing: restore it from a backup.")
+    async with running(door) as pilot:
+        screen = await until_shown(pilot, "The database of this profile is missing")
+        assert "Name" not in screen
+        assert "Passphrase" not in screen
+        await pilot.press("enter")
+        await until_shown(pilot, "Enter your passphrase")
+    assert not [call for call in door.calls if call.method == "create"]
+
+
+async def test_a_running_engine_is_joined_without_a_passphrase() -> None:
+    door = FakeDoor(FakeMessenger("Ann"), state=DoorState.RUNNING)
+    async with running(door) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert [call.method for call in door.calls] == ["state", "attach"]
+
+
+async def test_a_running_engine_that_does_not_answer_may_be_asked_again() -> None:
+    door = FakeDoor(FakeMessenger("Ann"), state=DoorState.RUNNING)
+    door.failures["attach"] = Unreachable("The engine does not answer: close the other Parlour.")
+    async with running(door) as pilot:
+        await until_shown(pilot, "The engine does not answer")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_a_lock_blanks_the_screen_and_asks_for_the_passphrase() -> None:
+    messenger = FakeMessenger("Ann")
+    bob = messenger.add_contact("Bob", present=True)
+    messenger.receive(bob.person, "for Ann alone")
+    door = FakeDoor(messenger, state=DoorState.RUNNING)
+    async with running(door) as pilot:
+        await until_shown(pilot, "for Ann alone")
+        await pilot.press("ctrl+o", "ctrl+l")  # over a dialog too
+        assert "for Ann alone" not in await until_shown(pilot, "Enter your passphrase")
+        assert messenger.called("lock")
+        await pilot.press(*"correct horse", "enter")
+        await until_shown(pilot, "for Ann alone")
+        assert chat(pilot).current == bob.person
+
+
+async def test_an_engine_that_closes_leads_back_and_says_why() -> None:
+    messenger = FakeMessenger("Ann")
+    door = FakeDoor(messenger, state=DoorState.RUNNING)
+    async with running(door) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await pilot.pause()
+        await messenger.lock()
+        assert "Parlour was locked." in await until_shown(pilot, "Enter your passphrase")
+
+
+async def test_quitting_closes_the_messenger() -> None:
+    messenger = FakeMessenger("Ann")
+    async with running(FakeDoor(messenger, state=DoorState.RUNNING)) as pilot:
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await pilot.press("ctrl+q")
+    assert messenger.called("close")
+
+
+async def test_first_screen_is_never_blank() -> None:
+    async with running(FakeDoor(state=DoorState.NEW)) as pilot:
+        assert "P a r l o u r" in shown(pilot)
