@@ -48,6 +48,8 @@ class Conversation:
         """Take in a new entry where the messenger has it; False when an earlier read already did."""
         self._awaited.add(entry)
         async with self._reading:
+            if entry in self.window:
+                self._awaited.discard(entry)
             if entry not in self._awaited:
                 return False
             awaited = set(self._awaited)

@@ -1,0 +1,90 @@
+"""The window on a conversation: the messenger's order, each entry once, whatever arrives while it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from chat.interface import EntryState, EntryView
+from tests.fakes.messenger import FakeMessenger
+from tests.tui.driving import with_bob
+from tui.conversation import Conversation
+from tui.window import Window
+
+
+async def everything(messenger: FakeMessenger, person: str) -> list[EntryView]:
+    return list(await messenger.history(person, 100_000))
+
+
+async def test_entries_put_anywhere_end_in_the_messengers_order() -> None:
+    chance = random.Random(20261124)
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(150)])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    while await opened.older():
+        pass
+    for number in range(60):
+        held = await everything(messenger, bob.person)
+        before = chance.choice([None, chance.choice(held).id])
+        entry = messenger.receive(bob.person, f"new {number}", before=before)
+        assert entry is not None
+        await opened.catch_up(entry.id)
+    assert opened.window.entries == await everything(messenger, bob.person)
+
+
+async def test_an_entry_older_than_all_that_is_held_comes_with_its_page() -> None:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(150)])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    first = (await everything(messenger, bob.person))[0]
+    entry = messenger.receive(bob.person, "very old", before=first.id)
+    assert entry is not None
+    await opened.catch_up(entry.id)
+    assert entry.id not in opened.window
+    while await opened.older():
+        pass
+    assert opened.window.entries == await everything(messenger, bob.person)
+
+
+async def test_many_at_once_are_read_once() -> None:
+    messenger, bob = with_bob()
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    entries = [messenger.receive(bob.person, f"burst {number}") for number in range(30)]
+    taken = await asyncio.gather(*(opened.catch_up(entry.id) for entry in entries if entry))
+    assert opened.window.entries == await everything(messenger, bob.person)
+    assert sum(taken) <= 2
+
+
+async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost() -> None:
+    class Slow(FakeMessenger):
+        async def history(
+            self, contact: str, limit: int = 100, before: str | None = None
+        ) -> tuple[EntryView, ...]:
+            page = await super().history(contact, limit, before)
+            gate.set()
+            await go_on.wait()
+            return page
+
+    gate, go_on = asyncio.Event(), asyncio.Event()
+    messenger = Slow("Ann", prompt=False)
+    bob = messenger.add_contact("Bob")
+    entry = await messenger.send(bob.person, "hello")
+    opened = Conversation(messenger, bob.person)
+    reading = asyncio.create_task(opened.open())
+    await gate.wait()
+    messenger.set_state(bob.person, entry.id, EntryState.DELIVERED)
+    assert not opened.moved(entry.id, EntryState.DELIVERED)
+    go_on.set()
+    await reading
+    assert opened.window.entries[0].state is EntryState.DELIVERED
+
+
+def test_a_short_page_says_that_nothing_is_older() -> None:
+    window = Window()
+    window.prepend((), 100)
+    assert window.complete
+    assert window.oldest is None
+    assert window.index("unknown") == -1
