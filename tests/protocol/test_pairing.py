@@ -697,3 +697,17 @@ def test_no_secret_is_in_a_text() -> None:
     for secret in (contact.root, contact.own.share, contact.theirs.share, own.signing_seed):
         assert secret.hex() not in texts
         assert repr(secret) not in texts
+
+
+@given(
+    st.lists(st.binary(max_size=80) | st.sampled_from(BOB.operations), min_size=1, max_size=4), st.binary()
+)
+def test_whatever_a_record_holds_the_machine_fails_and_never_raises(
+    operations: list[bytes], data: bytes
+) -> None:
+    sized = (data + bytes(64))[:64]
+    record = Record(operations, sized[:32], 1, sized[32:], [sized[:32]], sized)
+    for state in (State.COMPARING, State.OFFERED, State.INVITED):
+        side = reach(state).receive(record)
+        assert side.failure in ("malformed", "untrusted", "authentication", "limit")
+        assert side.sent[-1] == Close(3)
