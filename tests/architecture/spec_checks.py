@@ -1,0 +1,396 @@
+"""What SPEC.md and the code have to agree on: numbers, labels, shapes, states, formulas, examples, rules.
+
+Rules: a check takes the document's text and returns what is wrong with it, so that test_spec.py can hand it
+the document and planted mistakes alike; how the document is read is spec_text.py's business.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from chat.config import Config
+from chat.network.tcp import TcpTransport
+from chat.storage import header
+from protocol import errors, invitation, labels, limits, messages, person_log
+from protocol.codec import Wire, encode
+from protocol.frames import LAST, FrameReader, length_of
+from protocol.greeting import REFUSAL, Choice, Greeting, check_refusal
+from protocol.padding import pad, unpad
+from protocol.pairing import TRANSITIONS, Call
+from protocol.primitives import AEGIS256
+from protocol.ratchet import parlour_parameters
+from protocol.states import FOLLOWS, MESSAGES
+from protocol.vectors.own import AREAS
+from tests.architecture import spec_examples, spec_text, spec_values
+from tests.architecture.imports import PACKAGES, ROOT, sources
+from tests.architecture.spec_formulas import parse
+from tests.architecture.spec_shapes import fields, number
+
+Check = Callable[[str], list[str]]
+
+MESSAGE_TYPES: tuple[type[Wire], ...] = get_args(messages.Message)
+STRUCTS: dict[str, type[Wire]] = {
+    **{struct.__name__: struct for struct in MESSAGE_TYPES},
+    **{
+        struct.__name__: struct
+        for struct in (
+            *get_args(person_log.Operation),
+            person_log.Removal,
+            messages.ShareNumbers,
+            messages.ContactHello,
+            messages.ContactReply,
+            messages.PairingReply,
+            messages.PairingFinish,
+            messages.Head,
+            messages.EntryHeader,
+            messages.TextBody,
+            header.Header,
+        )
+    },
+    "Signed": person_log._Signed,
+    "Invitation": invitation._Text,
+}
+BCP_14 = r"\b(?:MUST|REQUIRED|SHALL|SHOULD|RECOMMENDED|MAY|OPTIONAL)\b"
+
+
+def different(said: Iterable[object], true: Iterable[object]) -> list[str]:
+    """What stands only in the document, and what only in the code."""
+    there, here = list(said), list(true)
+    return [f"only in SPEC: {one}" for one in there if one not in here] + [
+        f"only in the code: {one}" for one in here if one not in there
+    ]
+
+
+# --- Sections ---
+
+
+def sections_are_numbered_in_order(text: str) -> list[str]:
+    found = [tuple(int(part) for part in one.split(".")) for one in spec_text.headings(text)]
+    top = [one[0] for one in found if len(one) == 1]
+    wrong = [str(one) for one in found if len(one) > 1 and not _follows(one, found)]
+    return wrong + (
+        [] if found == sorted(set(found)) and top == list(range(1, 22)) else ["order of headings"]
+    )
+
+
+def _follows(one: tuple[int, ...], found: list[tuple[int, ...]]) -> bool:
+    before = one[:-1] if one[-1] == 1 else (*one[:-1], one[-1] - 1)
+    return before in found
+
+
+def cited_sections_exist(text: str) -> list[str]:
+    """Those that the document names, and those that the code does."""
+    exist = set(spec_text.headings(text))
+    cited = {("SPEC.md", one) for one in spec_text.cited(text)} | set(cited_by_code(ROOT))
+    return [f"{place} cites §{one}" for place, one in sorted(cited) if one not in exist]
+
+
+def cited_by_code(root: Path) -> Iterator[tuple[str, str]]:
+    """File and section of every `SPEC §…`, of lists and ranges each one; a line break may stand anywhere."""
+    chain = re.compile(r"SPEC (§\d+(?:\.\d+)*(?:(?:,| to| and) §\d+(?:\.\d+)*)*)")
+    for package in (*PACKAGES, "tests"):
+        for path in sources(root, package):
+            plain = re.sub(r"[\s#]+", " ", path.read_text(encoding="utf-8"))
+            for match in chain.finditer(plain):
+                for one in re.findall(r"\d+(?:\.\d+)*", match[1]):
+                    yield path.relative_to(root).as_posix(), one
+
+
+def explaining_text_demands_nothing(text: str) -> list[str]:
+    return [line for line in spec_text.explanations(text) if re.search(BCP_14, line)]
+
+
+# --- Labels, limits ---
+
+
+def labels_are_the_registry(text: str) -> list[str]:
+    rows = spec_text.table(text, "label", "use").rows
+    true = [(label.decode().replace("\0", "\\0"), use) for label, use in labels.registry().items()]
+    return different([row[:2] for row in rows], true) + _doubles([row[0] for row in rows])
+
+
+def labels_stand_in_formulas(text: str) -> list[str]:
+    """Every label in one, in the section that the registry names, and no other label in any."""
+    registry = {row[0]: row[2] for row in spec_text.table(text, "label", "use").rows}
+    found = [
+        (formula.label, section.number)
+        for section in spec_text.sections(text).values()
+        for lines in spec_text.formulas("\n".join(section.lines) + "\n").values()
+        for formula in map(parse, lines)
+        if formula.label
+    ]
+    return different(found, registry.items())
+
+
+def _doubles(ids: Iterable[str]) -> list[str]:
+    return [f"twice: {one}" for one, count in Counter(ids).items() if count > 1]
+
+
+def limits_are_those_of_the_code(text: str) -> list[str]:
+    both = [table for table in spec_text.tables(text) if table.header == ("name", "value", "meaning", "§")]
+    said = [(kind, row[0], _number(row[1]), row[3]) for kind, table in enumerate(both) for row in table.rows]
+    return different(said, _limits())
+
+
+def _number(written: str) -> int:
+    """The value of `61,440` or `2^20-2^14`."""
+    terms = [part.split("^") for part in written.replace(",", "").split("-")]
+    first, *rest = (pow(*map(int, term)) if len(term) > 1 else int(term[0]) for term in terms)
+    return int(first - sum(rest))
+
+
+def _limits() -> Iterator[tuple[int, str, float, str]]:
+    """Part (0 specification, 1 implementation), name, value and sections of each constant of limits.py."""
+    source = Path(limits.__file__).read_text(encoding="utf-8")
+    part = source[: source.index("# --- Implementation constants")].count("\n")
+    body = ast.parse(source).body
+    for assigned, text in pairwise(body):
+        if isinstance(assigned, ast.AnnAssign) and isinstance(assigned.target, ast.Name):
+            name = assigned.target.id
+            cited = re.search(r"\((?:SPEC )?([^()]*§[^()]*)\)", ast.unparse(text))
+            where = cited[1] if cited else "nowhere"
+            section = where if where.startswith("Noise") else where.replace("§", "")
+            yield int(assigned.lineno > part), name, getattr(limits, name), section
+
+
+def bounds_are_those_of_the_engine(text: str) -> list[str]:
+    """What the protocol leaves to a program, as this one chose it."""
+    rows = spec_text.table(text, "setting", "value").rows
+    transport = inspect.signature(TcpTransport.__init__).parameters
+    true = []
+    for setting, *_ in rows:
+        owner, _, name = setting.partition(".")
+        value = transport[name].default if owner == "TcpTransport" else getattr(Config(), name)
+        true.append((setting, value))
+    return different([(row[0], _number(row[1])) for row in rows], true)
+
+
+# --- Messages, shapes, states ---
+
+
+def messages_are_those_of_the_code(text: str) -> list[str]:
+    """Number, name and section of each, and that the section is its own."""
+    rows = spec_text.table(text, "number", "name", "§").rows
+    titles = {section.number: section.title for section in spec_text.sections(text).values()}
+    true = [(str(number(struct)), struct.__name__) for struct in MESSAGE_TYPES]
+    wrong = [f"{row[1]} is not in §{row[2]}" for row in rows if titles.get(row[2]) != row[1]]
+    return different([row[:2] for row in rows], true) + wrong
+
+
+def messages_have_their_states(text: str) -> list[str]:
+    """The state of the link, and after it those of a pairing, in which each may be received."""
+    rows = spec_text.table(text, "number", "name", "§").rows
+    said = [(row[1], state) for row in rows for state in re.findall(r"[A-Z]{2,}", row[4])]
+    link = [(kind.__name__, state.name) for state, kinds in MESSAGES.items() for kind in kinds]
+    pairing = [(cause.__name__, state.name) for state, cause in TRANSITIONS if not isinstance(cause, Call)]
+    return different(said, link + pairing)
+
+
+def shapes_are_those_of_the_code(text: str) -> list[str]:
+    """Name, number, type and size of every field of every struct."""
+    said = {
+        table.header[0]: [row[:3] for row in table.rows]
+        for table in spec_text.tables(text)
+        if table.header[1:] == ("type", "bytes", "contents")
+    }
+    true = {_titled(name, struct): list(fields(struct)) for name, struct in STRUCTS.items()}
+    wrong = [f"{name}: {different(said[name], true[name])}" for name in said if name in true]
+    return different(said, true) + [line for line in wrong if not line.endswith(": []")]
+
+
+def _titled(name: str, struct: type[Wire]) -> str:
+    own = number(struct)
+    return name if own is None else f"{name} ({own})"
+
+
+def link_states_are_those_of_the_code(text: str) -> list[str]:
+    said = [
+        (row[0], row[1], state)
+        for row in spec_text.table(text, "role", "state", "waits for").rows
+        for state in row[3].split(", ")
+    ]
+    true = [
+        (role.name.lower(), state.name, following.name)
+        for (role, state), every in FOLLOWS.items()
+        for following in every
+    ]
+    return different(said, true)
+
+
+def pairing_states_are_those_of_the_code(text: str) -> list[str]:
+    rows = spec_text.table(text, "state", "input", "next state").rows
+    said = [(row[0].split(" ")[0], row[1], row[2]) for row in rows]
+    true = [
+        (state.name, cause.name if isinstance(cause, Call) else cause.__name__, following.name)
+        for (state, cause), following in TRANSITIONS.items()
+    ]
+    return different(said, true)
+
+
+# --- Formulas and examples ---
+
+
+def formulas_give_what_the_code_gives(text: str) -> list[str]:
+    found, values = spec_text.formulas(text), spec_values.value_examples()
+    wrong = different(found, values)
+    for name in found.keys() & values.keys():
+        for formula in map(parse, found[name]):
+            if formula.compute(values[name]) != _as_bytes(values[name].get(formula.name)):
+                wrong.append(f"formula {name}: {formula.name}")
+    return wrong
+
+
+def _as_bytes(value: spec_values.Value | None) -> object:
+    return value.encode() if isinstance(value, str) else value
+
+
+def examples_are_made_by_the_code(text: str) -> list[str]:
+    said = spec_text.examples(text)
+    return different(said, spec_examples.blocks().items()) + _doubles([name for name, _ in said])
+
+
+def examples_decode_and_encode_back(text: str) -> list[str]:
+    found = dict(spec_text.examples(text))
+    wrong = []
+    for name, example in found.items():
+        try:
+            again = _round_trip(name, example, found)
+        except (errors.ProtocolError, AssertionError, ValueError) as error:
+            again = repr(error)
+        if again != example.replace("\n", ""):
+            wrong.append(f"example {name}: {again}")
+    return wrong
+
+
+def _round_trip(name: str, example: str, others: dict[str, str]) -> str:
+    """An example through its decoder and encoder."""
+    if name == "invitation":
+        return invitation.format_invitation(invitation.parse_invitation(example))
+    data = bytes.fromhex(example)
+    if name in {struct.__name__ for struct in MESSAGE_TYPES}:
+        decoded = messages.MESSAGE.decode(data)
+        assert type(decoded).__name__ == name
+        return encode(decoded).hex()
+    return _READERS[name](
+        data, {other: bytes.fromhex(others[other]) for other in ("greeting", "message-key")}
+    ).hex()
+
+
+Others = dict[str, bytes]
+
+
+def _refusal(data: bytes, _: Others) -> bytes:
+    reader = FrameReader()
+    reader.feed(data)
+    body = reader.next_frame(limits.HANDSHAKE_FRAME_MAX)
+    assert body is not None
+    with pytest.raises(errors.Unexpected):
+        check_refusal(body)
+    return length_of(REFUSAL) + body
+
+
+def _operation(data: bytes, _: Others) -> bytes:
+    parsed = person_log.parse_operation(data)
+    return encode([encode(parsed.operation), list(parsed.signatures)])
+
+
+def _envelope(data: bytes, others: Others) -> bytes:
+    """Opened with the message key beside it, checked to be Confirm, and sealed again."""
+    parameters = parlour_parameters(AEGIS256)
+    decoded, size = parameters.decode_header(data)
+    content = parameters.decrypt(others["message-key"], data[:size], data[size:])
+    assert messages.MESSAGE.decode(content.removeprefix(LAST)) == messages.Confirm(b"")
+    again = parameters.encode_header(decoded)
+    return again + parameters.encrypt(others["message-key"], again, content)
+
+
+_READERS: dict[str, Callable[[bytes, Others], bytes]] = {
+    "greeting": lambda data, _: Greeting.decode(data).encode(),
+    "choice": lambda data, others: Choice.decode(data, Greeting.decode(others["greeting"])).encode(),
+    "refusal": _refusal,
+    "padded": lambda data, _: pad(unpad(data)),
+    "envelope": _envelope,
+    "message-key": lambda data, _: data,
+    "EntryHeader": lambda data, _: encode(messages.ENTRY_HEADER.decode(data)),
+    "TextBody": lambda data, _: encode(messages.TEXT_BODY.decode(data)),
+    "Genesis": _operation,
+    "Rename": _operation,
+    "Header": lambda data, _: header.parse(data).to_bytes(),
+}
+
+
+# --- Rules, vectors ---
+
+
+def rules_have_one_id_each(text: str) -> list[str]:
+    """Numbered from 01 within their letters, each with one of the five classes."""
+    found = spec_text.rules(text)
+    counted: Counter[str] = Counter()
+    wrong = _doubles([rule.id for rule in found])
+    for rule in found:
+        counted[rule.id[:4]] += 1
+        if rule.id != f"{rule.id[:4]}-{counted[rule.id[:4]]:02}":
+            wrong.append(f"{rule.id} is out of order")
+    classes = {kind.error_class for kind in errors.ProtocolError.__subclasses__()}
+    wrong += [f"{rule.id} is {rule.error_class}" for rule in found if rule.error_class not in classes]
+    return wrong + [
+        one for one in re.findall(r"V-[A-Z]{2}-\d\d", text) if one not in {rule.id for rule in found}
+    ]
+
+
+def rules_are_listed(text: str) -> list[str]:
+    """The table of §14 names every rule, its section and its class, and nothing else."""
+    said = []
+    for ids, _, section, classes in spec_text.table(text, "rules", "about", "§").rows:
+        first, _, last = ids.partition(" to ")
+        numbers = range(int(first[-2:]), int((last or first)[-2:]) + 1)
+        each = [f"{first[:4]}-{count:02}" for count in numbers]
+        said += [
+            (one, section, error_class) for one, error_class in zip(each, classes.split(", "), strict=False)
+        ]
+    return different(said, [(rule.id, rule.section, rule.error_class) for rule in spec_text.rules(text)])
+
+
+def error_classes_are_those_of_the_code(text: str) -> list[str]:
+    classes = [
+        kind.error_class for kind in (errors.Malformed, errors.Unexpected, errors.AuthenticationFailed)
+    ]
+    classes += [errors.LimitExceeded.error_class, errors.Untrusted.error_class]
+    return different([row[0] for row in spec_text.table(text, "class", "meaning").rows], classes)
+
+
+def vectors_are_those_that_exist(text: str) -> list[str]:
+    rows = spec_text.table(text, "area", "file").rows
+    return different([row[:2] for row in rows], [(area, f"{area}.json") for area in AREAS])
+
+
+CHECKS: tuple[Check, ...] = (
+    sections_are_numbered_in_order,
+    cited_sections_exist,
+    explaining_text_demands_nothing,
+    labels_are_the_registry,
+    labels_stand_in_formulas,
+    limits_are_those_of_the_code,
+    bounds_are_those_of_the_engine,
+    messages_are_those_of_the_code,
+    messages_have_their_states,
+    shapes_are_those_of_the_code,
+    link_states_are_those_of_the_code,
+    pairing_states_are_those_of_the_code,
+    formulas_give_what_the_code_gives,
+    examples_are_made_by_the_code,
+    examples_decode_and_encode_back,
+    rules_have_one_id_each,
+    rules_are_listed,
+    error_classes_are_those_of_the_code,
+    vectors_are_those_that_exist,
+)

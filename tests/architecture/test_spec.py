@@ -1,0 +1,104 @@
+"""SPEC.md and the code say the same; and each check of that can fail, as planted mistakes show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.architecture import spec_checks as checks
+from tests.architecture import spec_text
+from tests.architecture.spec_checks import CHECKS, Check, cited_by_code
+from tests.architecture.spec_formulas import parse
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_check(check: Check) -> None:
+    assert check(spec_text.read()) == []
+
+
+# A check, what stands in the document, and the mistake that takes its place once.
+PLANTED: list[tuple[Check, str, str]] = [
+    (checks.sections_are_numbered_in_order, "### 5.4 Ping", "### 5.3 Ping"),
+    (checks.sections_are_numbered_in_order, "## 12 Attachments", "## 12 Attachments\n\n## 22 More"),
+    (checks.cited_sections_exist, "### 11.3 Order", "### Order"),
+    (checks.cited_sections_exist, "(§11.4)", "(§11.9)"),
+    (checks.explaining_text_demands_nothing, "> RFC 7748 lets", "> RFC 7748 says that a receiver MAY let"),
+    (checks.explaining_text_demands_nothing, "- **Words.** 40 bits", "- **Words.** There MUST be 40 bits"),
+    (checks.labels_are_the_registry, "| `parlour.slot` |", "| `parlour.slots` |"),
+    (checks.labels_are_the_registry, "one slot of an announcement", "a slot"),
+    (checks.labels_stand_in_formulas, 'personal = "parlour.slot"', 'personal = "parlour.slat"'),
+    (
+        checks.labels_stand_in_formulas,
+        "| one slot of an announcement | 13 |",
+        "| one slot of an announcement | 12 |",
+    ),
+    (checks.limits_are_those_of_the_code, "| `PADDED_MIN` | 256 |", "| `PADDED_MIN` | 255 |"),
+    (checks.limits_are_those_of_the_code, "| `COUNTER_MAX` | 2^32-1 |", "| `COUNTER_MAX` | 2^32-2 |"),
+    (checks.limits_are_those_of_the_code, "| `SLOT_BYTES` |", "| `SLOT_BITS` |"),
+    (
+        checks.bounds_are_those_of_the_engine,
+        "| `Config.visible_for` | 120 |",
+        "| `Config.visible_for` | 121 |",
+    ),
+    (checks.messages_are_those_of_the_code, "| 51 | Receipt | 5.18 |", "| 53 | Receipt | 5.18 |"),
+    (checks.messages_are_those_of_the_code, "| 51 | Receipt | 5.18 |", "| 51 | Receipt | 5.17 |"),
+    (checks.messages_have_their_states, "| initiator | CONFIRMING |", "| initiator | OPEN |"),
+    (checks.messages_have_their_states, "OPEN, LISTENING", "OPEN, COMMITTED"),
+    (
+        checks.shapes_are_those_of_the_code,
+        "| `number` | u32 | 1..5 | that of",
+        "| `number` | u16 | 1..3 | that of",
+    ),
+    (checks.shapes_are_those_of_the_code, "| Typing (52) |", "| Typing (53) |"),
+    (checks.shapes_are_those_of_the_code, "| `reply` | bytes(0..32) |", "| `answer` | bytes(0..32) |"),
+    (checks.link_states_are_those_of_the_code, "HELD, CONFIRMING, CLOSED", "HELD, CLOSED"),
+    (
+        checks.pairing_states_are_those_of_the_code,
+        "| READY | Accept | ACCEPTED |",
+        "| READY | Accept | DONE |",
+    ),
+    (
+        checks.formulas_give_what_the_code_gives,
+        "input = share_I ‖ share_R ‖ h)",
+        "input = share_R ‖ share_I ‖ h)",
+    ),
+    (checks.formulas_give_what_the_code_gives, "size = 5, input = t", "size = 6, input = t"),
+    (checks.formulas_give_what_the_code_gives, "u16(port)", "u32(port)"),
+    (checks.formulas_give_what_the_code_gives, '"parlour.sas.com"', '"parlour.sascom"'),
+    (checks.examples_are_made_by_the_code, "Example `Ping`: `920201`", "Example `Ping`: `920202`"),
+    (checks.examples_are_made_by_the_code, "Example `Ping`: `920201`", "No example"),
+    (checks.examples_decode_and_encode_back, "Example `Ping`: `920201`", "Example `Ping`: `9202cc01`"),
+    (checks.examples_decode_and_encode_back, "Example `Pong`: `920301`", "Example `Pong`: `920201`"),
+    (checks.rules_have_one_id_each, "- **V-CL-01**", "- **V-PO-01**"),
+    (checks.rules_have_one_id_each, "(limit) A frame of more", "(late) A frame of more"),
+    (checks.rules_have_one_id_each, "(V-RC-08)", "(V-RC-28)"),
+    (checks.rules_are_listed, "| V-CL-01 | Close | 5.6 | malformed |", "| V-CL-01 | Close | 5.6 | limit |"),
+    (checks.rules_are_listed, "- **V-PH-05** (authentication)", "- V-PH-05 (authentication)"),
+    (checks.error_classes_are_those_of_the_code, "| untrusted | authentic,", "| unknown | authentic,"),
+    (checks.vectors_are_those_that_exist, "| noise | `noise.json` |", "| noises | `noise.json` |"),
+]
+
+
+@pytest.mark.parametrize(("check", "true", "mistake"), PLANTED)
+def test_planted_mistake_is_seen(check: Check, true: str, mistake: str) -> None:
+    text = spec_text.read()
+    assert true in text
+    assert check(text.replace(true, mistake, 1)) != []
+
+
+def test_every_check_has_a_planted_mistake() -> None:
+    assert {check for check, _, _ in PLANTED} == set(CHECKS)
+
+
+def test_every_way_of_citing_is_read(tmp_path: Path) -> None:
+    (tmp_path / "chat").mkdir()
+    lines = '"""A (SPEC §6.5 to §6.7, §9, RFC 6763 §6.1).\n\nB (SPEC\n§7.2 and §7.4)."""\n# Noise §5.3\n'
+    (tmp_path / "chat" / "planted.py").write_text(lines, encoding="utf-8")
+    assert [one for _, one in cited_by_code(tmp_path)] == ["6.5", "6.7", "9", "7.2", "7.4"]
+
+
+def test_a_formula_has_no_other_form() -> None:
+    for line in ("a = sha256(b)", "a == b", "a = B2b(input = b + c)"):
+        with pytest.raises((AssertionError, KeyError)):
+            parse(line).compute({"b": b"", "c": b""})
