@@ -48,7 +48,7 @@ class Answerer:
     async def accept(self, connection: Connection) -> None:
         """Serve one connection until its link ends."""
         address = connection.peer
-        known = address in self._directory.known_addresses()
+        known = address.partition("%")[0] in self._directory.known_addresses()
         if not self._admission.enter(address, known, self._clock.monotonic()):
             connection.close()
             return

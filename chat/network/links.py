@@ -50,7 +50,7 @@ class Links:
         self._events = events
         self._sets: dict[bytes, LinkSet] = {}
         self._of: dict[Driver, LiveLink] = {}
-        self._pings: dict[tuple[Driver, int], None] = {}
+        self._asked: set[tuple[Driver, int]] = set()
         self._present: set[bytes] = set()
         self.missed: Callable[[bytes], None] = lambda person: None
         self.lost: Callable[[bytes, float], None] = lambda person, lived: None
@@ -111,7 +111,7 @@ class Links:
     async def _ask(self, link: LiveLink) -> None:
         number = await link.driver.ping()
         if number is not None:
-            self._pings[link.driver, number] = None
+            self._asked.add((link.driver, number))
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         link = self._of[driver]
@@ -126,13 +126,14 @@ class Links:
                 await self._ended(link)
 
     async def _answered(self, link: LiveLink, number: int) -> None:
-        if self._pings.pop((link.driver, number), 0) is None:
+        if (link.driver, number) in self._asked:
+            self._asked.discard((link.driver, number))
             for spare in self._sets[link.person].answered(link):
                 await spare.driver.close(REPLACED)
 
     async def _ended(self, link: LiveLink) -> None:
         del self._of[link.driver]
-        self._pings = {ping: None for ping in self._pings if ping[0] is not link.driver}
+        self._asked = {asked for asked in self._asked if asked[0] is not link.driver}
         links = self._sets[link.person]
         links.ended(link)
         await self._events.ended(link)

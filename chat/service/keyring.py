@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from protocol.contact_secret import Pair
-from protocol.discovery import Known
-from protocol.invitation import Invitation
-
 from chat.network.directory import DialKeys, Identity
 from chat.service.visibility import Visibility
+from protocol.contact_secret import Pair
+from protocol.discovery import Known
 from protocol.events import ContactPsk, LinkOpen
+from protocol.invitation import Invitation
 from protocol.messages import ContactHello
 from protocol.person import PersonState, Terminal
 
 
 @dataclass(slots=True)
 class ContactKeys:
-    """A contact's log state and what is shared with it. `pending`: its Accept has not been seen yet."""
+    """A contact's log and what is shared with it. `pending`: its Accept has not been seen yet."""
 
+    operations: tuple[bytes, ...]
     state: PersonState
     pairs: tuple[Pair, ...]
     pending: bool
@@ -111,7 +111,7 @@ class Keyring:
 
     def known_addresses(self) -> Iterable[str]:
         hints = (*self.found.values(), *self.remembered.values())
-        return {host for places in hints for host, _ in places}
+        return {host.partition("%")[0] for places in hints for host, _ in places}
 
     # Discovery and pairing.
 
@@ -139,8 +139,13 @@ class Keyring:
             for pair in self.contacts[person].pairs
         ]
 
+    def held(self, person: bytes) -> tuple[bytes, ...]:
+        """The operations held of a person's log; none of a stranger's."""
+        contact = self.contacts.get(person)
+        return contact.operations if contact is not None else ()
+
     def foreign(self, key: bytes, person: bytes) -> bool:
         """Whether a public key stands in the log of somebody other than `person`."""
-        if person != self.own.person and key in ContactKeys(self.own, (), False, False).own_keys:
+        if person != self.own.person and key in ContactKeys((), self.own, (), False, False).own_keys:
             return True
         return any(key in contact.own_keys for other, contact in self.contacts.items() if other != person)

@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from protocol.contact_secret import Pair, Share
-from protocol.invitation import parse_invitation
-
 from chat.service.keyring import ContactKeys, OpenInvitation
 from chat.storage import (
     contacts,
@@ -28,6 +25,8 @@ from chat.storage.database import Database
 from chat.storage.own import OwnRow
 from chat.storage.settings import Settings
 from chat.storage.shares import OWN, THEIRS, ShareRow
+from protocol.contact_secret import Pair, Share
+from protocol.invitation import parse_invitation
 from protocol.person import PersonState, reduce
 
 
@@ -76,8 +75,10 @@ def all_keys(database: Database, person: bytes) -> dict[bytes, ContactKeys]:
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
     """One contact's log state and shares."""
+    operations = tuple(logs.of(database, row.person))
     return ContactKeys(
-        state=reduce(logs.of(database, row.person)),
+        operations=operations,
+        state=reduce(operations),
         pairs=_pairs(own_person, row.person, shares.of(database, row.person)),
         pending=row.state == contacts.PENDING,
         blocked=row.blocked,

@@ -51,8 +51,7 @@ class Logs:
     async def received(self, person: bytes, operations: Sequence[bytes]) -> None:
         """Take what is new of a contact's log. Raises ProtocolError."""
         before = self._world.keyring.contacts[person].state
-        held = await self._world.store.read(logs.of, person)
-        found = extend(held, operations, self._world.keyring.foreign)
+        found = extend(self._world.keyring.held(person), operations, self._world.keyring.foreign)
         if not found.new:
             return
         causes = changes(before, found.state)

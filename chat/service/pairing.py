@@ -187,7 +187,7 @@ class _Steps:
             case JoinerKnown(name=name):
                 self._pairing.move(stage=PairingStage.JOINER, peer=name)
             case PendingReady(contact=contact):
-                await self._service.store(contact)
+                await self._service.store(self._pairing, contact)
                 await self._take(self._machine.stored())
             case Completed(person=person):
                 await self._service.complete(self._pairing, person)
@@ -244,12 +244,9 @@ class PairingService:
             raise UsageError(NO_PAIRING)
         await self._active[pairing].answer(accept)
 
-    def foreign(self, key: bytes, person: bytes) -> bool:
-        return self._world.keyring.foreign(key, person)
-
-    async def store(self, contact: PendingContact) -> None:
+    async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
         """Keep what the other side has shown, durably, before Accept leaves."""
-        await self._pending.store(contact)
+        await self._pending.store(contact, verified=bool(pairing.view.words))
 
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Both sides have it."""
@@ -273,15 +270,19 @@ class PairingService:
 
     def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
         """Either side of a pairing by words."""
-        return Pairing.nearby(_facts(opened), opened.role, identity, self.foreign, self._world.random)
+        ring = self._world.keyring
+        facts, random = _facts(opened), self._world.random
+        return Pairing.nearby(facts, opened.role, identity, ring.foreign, random, ring.held)
 
     def as_joiner(self, opened: LinkOpen, identity: Identity, check: bytes) -> Pairing:
         """The side that has the invitation."""
-        return Pairing.joiner(_facts(opened), identity, self.foreign, check)
+        ring = self._world.keyring
+        return Pairing.joiner(_facts(opened), identity, ring.foreign, check, ring.held)
 
     def as_inviter(self, opened: LinkOpen, identity: Identity) -> Pairing:
         """The side that made the invitation."""
-        return Pairing.inviter(_facts(opened), identity, self.foreign)
+        ring = self._world.keyring
+        return Pairing.inviter(_facts(opened), identity, ring.foreign, ring.held)
 
 
 def _facts(opened: LinkOpen) -> PairingFacts:

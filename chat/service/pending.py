@@ -35,10 +35,16 @@ class PendingContacts:
         self._views = views
         self.changed: Callable[[], None] = lambda: None
 
-    async def store(self, contact: PendingContact) -> None:
-        """Keep what a later link with this person needs; from now on such a link opens."""
-        await self._world.store.write(_store_pending, contact, self._world.clock.wall())
+    async def store(self, contact: PendingContact, verified: bool) -> None:
+        """Keep what a later link with this person needs; from now on such a link opens.
+
+        `verified`: words were compared, which covers a person already known too.
+        """
+        now = self._world.clock.wall()
+        row = await self._world.store.write(_store_pending, contact, verified, now)
         await self.reload(contact.person)
+        if row.person in self._world.contacts:
+            self._world.contacts[row.person] = row
         self.changed()
 
     async def promote(self, person: bytes) -> None:
@@ -75,7 +81,7 @@ def _keys(database: Database, own: bytes, person: bytes) -> ContactKeys:
     return contact_keys(database, own, row)
 
 
-def _store_pending(database: Database, contact: PendingContact, now: int) -> None:
+def _store_pending(database: Database, contact: PendingContact, verified: bool, now: int) -> ContactRow:
     """A new person becomes a pending contact; a known one gets the new keys beside the old."""
     if contacts.get(database, contact.person) is None:
         contacts.add(database, _new_row(contact, now))
@@ -84,6 +90,12 @@ def _store_pending(database: Database, contact: PendingContact, now: int) -> Non
     terminals.replace(database, contact.person, terminal_rows(contact.state))
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         shares.add(database, _share_row(contact, owner, share))
+    if verified:
+        contacts.set_verified(database, contact.person, True)
+        contacts.set_held(database, contact.person, False)
+    row = contacts.get(database, contact.person)
+    assert row is not None, "a contact that was just stored is there"
+    return row
 
 
 def _new_row(contact: PendingContact, now: int) -> ContactRow:

@@ -27,6 +27,7 @@ def test_two_persons_pair_by_words_and_talk(tmp_path: Path) -> None:
             mine, theirs = await pair(ada, ben)
             assert mine.contact == await ada.contact(ben)
             assert theirs.contact == await ben.contact(ada)
+            assert [view.verified for view in await ada.engine.contacts()] == [True]
             number = await ada.engine.safety_number(mine.contact)
             assert number == await ben.engine.safety_number(theirs.contact)
             assert [len(group) for group in number.split()] == [5] * 12
