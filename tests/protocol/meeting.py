@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from dataclasses import replace as changed
 
 from protocol.codec import encode
 from protocol.contact_secret import Pair, new_share
 from protocol.events import LinkSecret, PairingFacts, Role
 from protocol.invitation import invitation_check
-from protocol.messages import MESSAGE, Accept, Message, Record
+from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
 from protocol.pairing import (
     Completed,
     Held,
@@ -24,9 +23,12 @@ from protocol.pairing import (
     PairingFailed,
     PendingContact,
     PendingReady,
+    State,
     Step,
+    WordsReady,
+    nothing_held,
 )
-from protocol.pairing import nothing_held as nothing_held
+from protocol.pairing_record import Transcript, make_record
 from protocol.person import Foreign
 from tests.protocol.people import Person
 from tests.protocol.points import seeded
@@ -179,4 +181,45 @@ def secret_pair(own: Person, contact: PendingContact) -> Pair:
     return Pair(contact.root, own.id, contact.person, (contact.own,), (contact.theirs,))
 
 
-__all__ = ["Meeting", "Side", "changed", "facts", "identity", "invited", "nearby", "nobody", "secret_pair"]
+ANNA, BOB, MALLORY = Person("Anna"), Person("Bob"), Person("Mallory")
+
+EXAMPLES: dict[type[Message], Message] = {
+    Commit: Commit(bytes(32), "Bob"),
+    Reveal: Reveal(bytes(32), "Bob"),
+    Open: Open(bytes(32)),
+    Record: make_record(identity(BOB), Transcript.of(facts(), Role.RESPONDER)),
+    Accept: Accept(bytes(32)),
+    Ping: Ping(1),
+}
+
+
+def reach(state: State) -> Side:
+    """A machine that has come to a state in the ordinary way."""
+    if state is State.INVITED:
+        return invited(ANNA, BOB).responder
+    if state in (State.LISTENING, State.REVEALED):
+        return nearby(ANNA, BOB).carry(0 if state is State.LISTENING else 1).responder
+    meeting = nearby(ANNA, BOB)
+    initiator, responder = meeting.sides
+    if state is State.COMMITTED:
+        return initiator
+    meeting.carry()
+    if state in (State.RECEIVED, State.READY, State.ACCEPTED, State.STORED, State.DONE):
+        initiator.receive(responder.take(responder.machine.confirm()).outbox.popleft())
+    if state in (State.OFFERED, State.READY, State.ACCEPTED, State.STORED, State.DONE):
+        initiator.take(initiator.machine.confirm())
+    if state in (State.ACCEPTED, State.DONE):
+        responder.receive(initiator.outbox.popleft())
+        initiator.receive(responder.take(responder.machine.stored()).outbox.popleft())
+    if state in (State.STORED, State.DONE):
+        initiator.take(initiator.machine.stored())
+    assert initiator.machine.state is state
+    return initiator
+
+
+REACHABLE = [state for state in State if state not in (State.NEW, State.FAILED)]
+
+
+def words_of(side: Side) -> tuple[str, ...]:
+    (event,) = (event for event in side.events if isinstance(event, WordsReady))
+    return event.words

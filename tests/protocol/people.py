@@ -107,3 +107,6 @@ class Person:
 def id_of(signed: bytes) -> bytes:
     """The id of a signed operation."""
     return parse_operation(signed).id
+
+
+SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "third", "fourth", "thief"))
