@@ -68,6 +68,7 @@ class MessengerContract:
         assert me.addresses
 
     async def test_visibility_is_changed_and_announced(self, subject: Subject) -> None:
+        await subject.messenger.set_visible(False)
         events = subject.messenger.events()
         await subject.messenger.set_visible(True)
         await until(events, lambda event: event == VisibilityChanged(True))
@@ -191,4 +192,4 @@ class MessengerContract:
             with pytest.raises(StopAsyncIteration):
                 await anext(events)
         with pytest.raises(ParlourError):
-            await subject.messenger.contacts()
+            await subject.messenger.send(subject.friend, "too late")

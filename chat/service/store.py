@@ -11,12 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Concatenate, ParamSpec, TypeVar
 
+from chat.interface import NotPermitted
 from chat.ports import Random
 from chat.storage.database import Database
 from chat.storage.vault import Vault
 
 P = ParamSpec("P")
 T = TypeVar("T")
+LOCKED = "Parlour is locked: unlock it with the passphrase."
 
 
 class Store:
@@ -25,9 +27,12 @@ class Store:
     def __init__(self, database: Database, executor: Executor) -> None:
         self._database = database
         self._executor = executor
+        self._closed = False
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work(database, …)`."""
+        """Run `work(database, …)`. Raises NotPermitted after `close`."""
+        if self._closed:
+            raise NotPermitted(LOCKED)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: work(self._database, *args, **kwargs))
 
@@ -54,4 +59,6 @@ class Store:
 
     async def close(self) -> None:
         """Close the database after all work before; nothing may follow."""
-        await self.read(Database.close)
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._database.close)
