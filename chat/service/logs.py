@@ -26,6 +26,7 @@ TEXTS = {
     CauseKind.FOUNDED: "is new",
     CauseKind.ADDED: "added a terminal",
     CauseKind.REMOVED: "removed a terminal",
+    CauseKind.VOIDED: "lost a terminal that a removed one had added",
     CauseKind.RENAMED: "changed the name",
     CauseKind.RECOVERED: "used the recovery key: compare the safety number before you go on",
     CauseKind.FORKED: "shows two histories of its keys: compare the safety number before you go on",
