@@ -24,6 +24,7 @@ class Announcing:
         self._transport = transport
         self._dialler = dialler
         self._found: dict[str, Announcement] = {}
+        self._contacts: set[str] = set()
         self._wanted = asyncio.Event()
         self._day = utc_day(world.clock.wall())
 
@@ -70,22 +71,37 @@ class Announcing:
             self._world.hub.publish(VisibilityChanged(on))
 
     def tick(self) -> None:
-        """Time has passed: end visibility, renew at the change of the day."""
-        if self._world.visibility.expired(self._world.clock.monotonic()):
-            self.set_visible(False)
+        """Time has passed: end visibility, renew at the change of the day.
+
+        Whoever has no contact yet stays visible until there is one.
+        """
+        now = self._world.clock.monotonic()
+        if self._world.visibility.expired(now):
+            if self._world.contacts:
+                self.set_visible(False)
+            else:
+                self._world.visibility.extend(now + self._world.config.visible_for)
         if utc_day(self._world.clock.wall()) != self._day:
             self.renew()
 
     # What is found (ports.DiscoveryEvents).
 
     def found(self, announcement: Announcement) -> None:
-        before = self._found.get(announcement.instance)
+        before = self.nearby()
         self._found[announcement.instance] = announcement
+        self._recognise(announcement)
+        self._tell_nearby(before)
+
+    def _recognise(self, announcement: Announcement) -> None:
+        """Take a contact's announcement as a hint where it is."""
         person = self._person(announcement)
-        if person is not None:
-            self._hint(person, announcement)
-        if (before.name if before else "") != announcement.name:
-            self._tell_nearby()
+        if person is None:
+            self._contacts.discard(announcement.instance)
+            return
+        self._contacts.add(announcement.instance)
+        places = tuple((host, announcement.port) for host in announcement.addresses)
+        self._world.keyring.found[person] = places
+        self._dialler.seek(person)
 
     def _person(self, announcement: Announcement) -> bytes | None:
         known = recognise(
@@ -98,20 +114,18 @@ class Announcing:
         )
         return known.person if known is not None else None
 
-    def _hint(self, person: bytes, announcement: Announcement) -> None:
-        places = tuple((host, announcement.port) for host in announcement.addresses)
-        self._world.keyring.found[person] = places
-        self._dialler.seek(person)
-
     def recognise_again(self) -> None:
-        """A contact was gained: perhaps it has been announcing itself already."""
+        """Contacts were gained or lost: who announces itself is looked at anew."""
+        before = self.nearby()
         for announcement in list(self._found.values()):
-            if (person := self._person(announcement)) is not None:
-                self._hint(person, announcement)
+            self._recognise(announcement)
+        self._tell_nearby(before)
 
     def lost(self, instance: str) -> None:
-        if (announcement := self._found.pop(instance, None)) is not None and announcement.name:
-            self._tell_nearby()
+        before = self.nearby()
+        self._found.pop(instance, None)
+        self._contacts.discard(instance)
+        self._tell_nearby(before)
 
     def network_changed(self) -> None:
         self.renew()
@@ -121,8 +135,9 @@ class Announcing:
     # Strangers.
 
     def nearby(self) -> tuple[NearbyView, ...]:
-        """Who is visible now, by name."""
-        named = [found for found in self._found.values() if found.name]
+        """Strangers who are visible now, by name."""
+        found_now = self._found.values()
+        named = [found for found in found_now if found.name and found.instance not in self._contacts]
         named.sort(key=lambda found: (found.name.casefold(), found.instance))
         return tuple(NearbyView(found.instance, found.name) for found in named)
 
@@ -133,5 +148,7 @@ class Announcing:
             return None
         return found.name, [(host, found.port) for host in found.addresses]
 
-    def _tell_nearby(self) -> None:
-        self._world.hub.publish(NearbyChanged(self.nearby()))
+    def _tell_nearby(self, before: tuple[NearbyView, ...]) -> None:
+        now = self.nearby()
+        if now != before:
+            self._world.hub.publish(NearbyChanged(now))

@@ -203,6 +203,7 @@ class PairingService:
         self._world = world
         self._pending = pending
         self._active: dict[str, ActivePairing] = {}
+        self.paired: Callable[[], None] = lambda: None
         self.attached: Callable[[bytes, str, int], None] = lambda person, host, port: None
 
     def new(self, peer: str, incoming: bool) -> ActivePairing:
@@ -255,6 +256,7 @@ class PairingService:
             self.attached(person, *pairing.place)
         pairing.move(stage=PairingStage.DONE, contact=person.hex())
         pairing.completed(person)
+        self.paired()
 
     def tell(self, pairing: ActivePairing) -> None:
         if pairing.over:

@@ -91,7 +91,7 @@ class Parts:
         self.pending.changed = self._contacts_changed
         self.people.changed = self._contacts_changed
         self.meeting.where = self.announcing.places
-        self.welcoming.visibility_used = lambda: self.announcing.set_visible(False)
+        self.welcoming.visibility_used = self.pairings.paired = lambda: self.announcing.set_visible(False)
         self.pairings.attached = remembering.hint
 
     def _contacts_changed(self) -> None:

@@ -18,6 +18,10 @@ class Visibility:
         """A user action: visible until then (monotonic seconds)."""
         self._until, self._busy = until, False
 
+    def extend(self, until: float) -> None:
+        """Visible for longer, without another attempt."""
+        self._until = until
+
     def end(self) -> None:
         self._until = None
 
