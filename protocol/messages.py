@@ -25,7 +25,16 @@ U32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 U53 = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
 Ids = Annotated[list[B32], Meta(max_length=limits.PARENTS_MAX)]
-Optional32 = Annotated[bytes, Meta(max_length=32)]  # 0 or 32 bytes; the length between is refused by its reader
+Optional32 = Annotated[
+    bytes, Meta(max_length=32)
+]  # 0 or 32 bytes; the length between is refused by its reader
+
+
+class Unprinted(Wire, frozen=True):
+    """Holds secrets or what a person wrote: its text says no more than its type."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<redacted>)"
 
 
 # Payloads inside the handshake (SPEC §6.3), padded like envelopes.
@@ -38,7 +47,7 @@ class ShareNumbers(Wire, frozen=True):
     theirs: Annotated[list[U32], Meta(min_length=1, max_length=4)]
 
 
-class ContactHello(Wire, frozen=True):
+class ContactHello(Unprinted, frozen=True):
     """IKpsk2 message 1: who calls, which shares it holds, its KEM key and link share."""
 
     person: B32
@@ -47,7 +56,7 @@ class ContactHello(Wire, frozen=True):
     share: B32
 
 
-class ContactReply(Wire, frozen=True):
+class ContactReply(Unprinted, frozen=True):
     """IKpsk2 message 2: KEM ciphertext, link share and the responder's first ratchet key."""
 
     kem_ciphertext: KemCiphertext
@@ -55,7 +64,7 @@ class ContactReply(Wire, frozen=True):
     ratchet_key: B32
 
 
-class PairingReply(Wire, frozen=True):
+class PairingReply(Unprinted, frozen=True):
     """XX and XXpsk0 message 2: KEM key, link share and the responder's first ratchet key."""
 
     kem_key: KemKey
@@ -63,7 +72,7 @@ class PairingReply(Wire, frozen=True):
     ratchet_key: B32
 
 
-class PairingFinish(Wire, frozen=True):
+class PairingFinish(Unprinted, frozen=True):
     """XX and XXpsk0 message 3: KEM ciphertext and the initiator's link share."""
 
     kem_ciphertext: KemCiphertext
@@ -120,11 +129,13 @@ class Open(Wire, frozen=True, tag=18):
     nonce: B32
 
 
-class Record(Wire, frozen=True, tag=19):
+class Record(Unprinted, frozen=True, tag=19):
     """Who this is: the whole person log, the terminal, its contact-secret share, all signed."""
 
-    operations: Annotated[list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
-                          Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
+    operations: Annotated[
+        list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
+        Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX),
+    ]
     terminal: B32
     number: U32
     share: B32
@@ -150,8 +161,10 @@ class LogHeads(Wire, frozen=True, tag=32):
 class LogOperations(Wire, frozen=True, tag=33):
     """Operations of the sender's own person log that the receiver lacks, in causal order."""
 
-    operations: Annotated[list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
-                          Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
+    operations: Annotated[
+        list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
+        Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX),
+    ]
 
 
 class Reachable(Wire, frozen=True, tag=34):
@@ -185,7 +198,7 @@ class Heads(Wire, frozen=True, tag=49):
     heads: Annotated[list[Head], Meta(max_length=limits.HEADS_MAX)]
 
 
-class Entry(Wire, frozen=True, tag=50):
+class Entry(Unprinted, frozen=True, tag=50):
     """One entry: header as stored, salt and body (both empty where they were deleted)."""
 
     header: Annotated[bytes, Meta(max_length=limits.HEADER_BYTES_MAX)]
@@ -208,8 +221,23 @@ class Typing(Wire, frozen=True, tag=52):
 
 
 Message = (
-    Confirm | Ping | Pong | Close | Commit | Reveal | Open | Record | Accept | LogHeads | LogOperations | Reachable
-    | HeadsHash | Heads | Entry | Receipt | Typing
+    Confirm
+    | Ping
+    | Pong
+    | Close
+    | Commit
+    | Reveal
+    | Open
+    | Record
+    | Accept
+    | LogHeads
+    | LogOperations
+    | Reachable
+    | HeadsHash
+    | Heads
+    | Entry
+    | Receipt
+    | Typing
 )
 
 MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)
@@ -237,7 +265,7 @@ class EntryHeader(Wire, frozen=True):
 ENTRY_HEADER: Codec[EntryHeader] = Codec(EntryHeader, limits.HEADER_BYTES_MAX)
 
 
-class TextBody(Wire, frozen=True):
+class TextBody(Unprinted, frozen=True):
     """Body of kind 1. `reply` is the id of the entry answered, or empty."""
 
     text: Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARACTERS_MAX)]

@@ -13,6 +13,16 @@ import pytest
 from protocol import keys, labels, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.keys import Secret, SigningPair, X25519Pair
+from protocol.messages import (
+    ContactHello,
+    ContactReply,
+    Entry,
+    PairingFinish,
+    PairingReply,
+    Record,
+    ShareNumbers,
+    TextBody,
+)
 from protocol.noise import CipherState, HandshakeState
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, mlkem_from_seed
 from protocol.ratchet import RatchetSession, parlour_parameters
@@ -172,3 +182,18 @@ def test_a_label_twice_or_too_long_fails_at_once() -> None:
 def test_the_registry_is_a_copy() -> None:
     labels.registry().clear()
     assert labels.CHAIN in labels.registry()
+
+
+def test_attack_78_messages_that_hold_secrets_or_text_print_their_type_alone() -> None:
+    share, text = b"s" * 32, "what I wrote"
+    printed = [
+        ContactHello(b"p" * 32, ShareNumbers([1], [1]), b"k" * 1184, share),
+        ContactReply(b"c" * 1088, share, b"r" * 32),
+        PairingReply(b"k" * 1184, share, b"r" * 32),
+        PairingFinish(b"c" * 1088, share),
+        Record([b"operation"], b"t" * 32, 1, share, [], b"g" * 64),
+        Entry(b"header", b"s" * 16, text.encode()),
+        TextBody(text, b""),
+    ]
+    for message in printed:
+        assert repr(message) == str(message) == f"{type(message).__name__}(<redacted>)"
