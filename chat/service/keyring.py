@@ -17,6 +17,9 @@ from protocol.invitation import Invitation
 from protocol.messages import ContactHello
 from protocol.person import PersonState, Terminal
 
+PAIRINGS_NAMED = 4
+"""Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""
+
 
 @dataclass(slots=True)
 class ContactKeys:
@@ -40,8 +43,12 @@ class ContactKeys:
         return live[0] if live else None
 
     def candidates(self) -> tuple[ContactPsk, ...]:
-        """The psks of all pairings with this contact, newest first, as many as message 1 may name."""
-        return tuple(psk for pair in self.pairs for psk in pair.candidates())[:4]
+        """The psks of the pairings with this contact, newest first, as many as message 1 may name.
+
+        Pairings that only this side completed gather at the new end: the oldest are named too.
+        """
+        named = self.pairs if len(self.pairs) <= PAIRINGS_NAMED else (*self.pairs[:2], *self.pairs[-2:])
+        return tuple(psk for pair in named for psk in pair.candidates())[:PAIRINGS_NAMED]
 
 
 @dataclass(slots=True)
@@ -51,6 +58,11 @@ class OpenInvitation:
     invitation: Invitation
     text: str
     burned_by: bytes | None
+
+    @property
+    def expires(self) -> int:
+        """Seconds of Unix time."""
+        return self.invitation.expires
 
 
 class Keyring:

@@ -64,14 +64,14 @@ class Meeting:
 
     async def join(self, text: str) -> PairingView:
         """Use an invitation. Raises BadData, Unreachable."""
-        invitation = self._parse(text)
-        places = [parse(address) for address in invitation.addresses]
-        static = self._statics.setdefault(invitation.check, X25519Pair.generate(self._world.random))
+        invitation, places = self._parse(text)
+        static = self._statics.setdefault(invitation.secret, X25519Pair.generate(self._world.random))
         return await self._begin("", places, lambda: self._by_invitation(invitation, static))
 
-    def _parse(self, text: str) -> Invitation:
+    def _parse(self, text: str) -> tuple[Invitation, list[Place]]:
         try:
             invitation = parse_invitation(text)
+            places = [parse(address) for address in invitation.addresses]
         except (ProtocolError, ValueError):
             raise BadData(DAMAGED) from None
         if invitation.expired(self._world.clock.wall() // 1000):
@@ -79,7 +79,7 @@ class Meeting:
         own = self._world.keyring.invitations.values()
         if any(opened.invitation.check == invitation.check for opened in own):
             raise BadData(OWN)
-        return invitation
+        return invitation, places
 
     async def _by_words(self) -> Plan:
         identity = await self._pairings.identity()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from chat.interface import InvitationUsed, InvitationView, UsageError
+from chat.interface import InvitationUsed, InvitationView
 from chat.network.addresses import format_address
 from chat.network.driver import Driver, Handler
 from chat.ports import Transport
@@ -17,14 +17,11 @@ from chat.service.keyring import OpenInvitation
 from chat.service.pairing import PairingService
 from chat.service.world import World
 from chat.storage import invitations
-from chat.storage.database import Database
 from chat.storage.invitations import InvitationRow
 from protocol.events import HandshakeAuthenticated, LinkOpen
 from protocol.greeting import Pattern
 from protocol.invitation import format_invitation, make_invitation
 from protocol.limits import INVITATIONS_TRIED_MAX
-
-TOO_MANY = "Four invitations are open already: wait until one is used or has expired."
 
 
 class Welcoming:
@@ -37,14 +34,10 @@ class Welcoming:
         self.visibility_used: Callable[[], None] = lambda: None
 
     async def invite(self) -> InvitationView:
-        """Make a one-time invitation. Raises UsageError when four are open."""
+        """Make a one-time invitation. With more than four the oldest ends, one that was used first."""
         world = self._world
         await self.drop_expired()
-        if (
-            sum(opened.burned_by is None for opened in world.keyring.invitations.values())
-            >= INVITATIONS_TRIED_MAX
-        ):
-            raise UsageError(TOO_MANY)
+        await self._make_room()
         addresses = [format_address(host, world.port) for host in self._transport.addresses()]
         now = world.clock.wall() // 1000
         static = world.keyring.identity.static.public
@@ -54,6 +47,14 @@ class Welcoming:
         await world.store.write(invitations.add, row)
         world.keyring.invitations[made.secret] = OpenInvitation(made, text, None)
         return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
+
+    async def _make_room(self) -> None:
+        """A joiner's first message is tried against four invitations: there are never more."""
+        opened = self._world.keyring.invitations
+        by_age = sorted(opened, key=lambda secret: (opened[secret].burned_by is None, opened[secret].expires))
+        for secret in by_age[: max(0, len(opened) - INVITATIONS_TRIED_MAX + 1)]:
+            del opened[secret]
+            await self._world.store.write(invitations.remove, secret)
 
     async def drop_expired(self) -> None:
         """Forget invitations whose time is over."""
@@ -91,9 +92,5 @@ class Welcoming:
     def _used(self, secret: bytes, person: bytes) -> None:
         opened = self._world.keyring.invitations.pop(secret, None)
         if opened is not None:
-            self._world.tasks.spawn(self._world.store.write(_remove, secret))
+            self._world.tasks.spawn(self._world.store.write(invitations.remove, secret))
             self._world.hub.publish(InvitationUsed(opened.text, person.hex()))
-
-
-def _remove(database: Database, secret: bytes) -> None:
-    invitations.remove(database, secret)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,65 @@ def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_
             await ada.engine.answer_pairing((await asked).pairing.id, True)
             await asyncio.gather(*done)
             assert [view.name for view in await ada.engine.contacts()] == ["Ben"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+def test_attack_25_an_invitation_is_burned_by_message_3_and_by_nothing_before(
+    tmp_path: Path, frames: int
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben", "Cleo") as (network, (ada, ben, cleo)):
+            invitation = await ada.engine.invite()
+            network.break_next_after = (frames, None)
+            failed = ben.stage(PairingStage.FAILED)
+            with suppress(Unreachable):
+                await ben.engine.join(invitation.text)
+            await failed
+            opened = next(iter(ada.engine._world.keyring.invitations.values()))
+            assert opened.burned_by is None
+            asked = ada.stage(PairingStage.JOINER)
+            await cleo.engine.join(invitation.text)
+            await asked
+            assert opened.burned_by is not None
+
+    play(scenario)
+
+
+def test_attack_25_a_burned_invitation_is_finished_by_the_key_that_burned_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+            invitation = await ada.engine.invite()
+            network.break_next_after = (None, 2)  # greeting and message 2, then nothing
+            asked, failed = ada.stage(PairingStage.JOINER), ben.stage(PairingStage.FAILED)
+            await ben.engine.join(invitation.text)
+            await asked
+            network.unplug(ben.host)
+            await failed
+            await ada.stop()
+            await ada.start()
+            again = ada.stage(PairingStage.JOINER)
+            done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
+            await ben.engine.join(invitation.text)
+            await ada.engine.answer_pairing((await again).pairing.id, True)
+            await asyncio.gather(*done)
+
+    play(scenario)
+
+
+def test_a_fifth_invitation_ends_the_oldest(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            texts = []
+            for _number in range(5):
+                texts.append((await ada.engine.invite()).text)
+                await asyncio.sleep(2)
+            with pytest.raises(Unreachable):
+                await ben.engine.join(texts[0])
+            asked = ada.stage(PairingStage.JOINER)
+            await ben.engine.join(texts[4])
+            await asked
 
     play(scenario)
 
