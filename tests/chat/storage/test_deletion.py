@@ -39,13 +39,19 @@ def found(database: Database) -> list[str]:
     return [place for tail in TAILS for place in residues(database.path, KEY.reveal(), tail)]
 
 
-def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled: Database) -> None:
+@pytest.mark.parametrize("rewrite_from", [0, 16], ids=["row by row", "index written anew"])
+def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(
+    filled: Database, monkeypatch: pytest.MonkeyPatch, rewrite_from: int
+) -> None:
+    monkeypatch.setattr(conversations, "REWRITE_FROM", rewrite_from)
     assert len(found(filled)) > 20
     with filled.transaction():
         contacts.remove(filled, THEM)
     filled.scrub()
     assert found(filled) == []
     assert len(entries.page(filled, blob("kept"), 500)) == 120
+    assert len(search.find(filled, "kept", limit=500)) == 120
+    assert filled.value("SELECT v FROM search_config WHERE k = 'secure-delete'") == 1
     filled.close()
     assert found(filled) == []
 
