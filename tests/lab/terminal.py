@@ -69,6 +69,10 @@ class Terminal:
         """Type text as it stands, key by key."""
         self._tmux("send-keys", "-l", "--", text)
 
+    def burst(self, text: str) -> None:
+        """Put all of the text's bytes into the keyboard at once, Enter as a carriage return."""
+        self._tmux("send-keys", "-H", *(f"{byte:02x}" for byte in text.encode()))
+
     def paste(self, text: str) -> None:
         """Paste text, bracketed where the program asked for that."""
         self._tmux("load-buffer", "-", typed=text)
@@ -80,6 +84,10 @@ class Terminal:
     def screen(self) -> str:
         """What a person sees now, a line a row, without trailing blanks."""
         return self._tmux("capture-pane", "-p")
+
+    def cells(self) -> list[str]:
+        """The rows of the screen with their trailing blanks: every cell that was written."""
+        return self._tmux("capture-pane", "-p", "-N").rstrip("\n").split("\n")
 
     def cursor(self) -> tuple[int, int]:
         """Column and row of the cursor, from 0."""

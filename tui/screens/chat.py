@@ -152,7 +152,6 @@ class ChatScreen(Meeting, Care):
 
     def on_send_text(self, message: messages.SendText) -> None:
         if self.current is not None:
-            self.query_one(Composer).set_text("")
             self._told_typing = None
             self.query_one(Said).clear()
             self.run_worker(self._send(self.current, message.text), group="send")

@@ -44,6 +44,8 @@ class UnlockScreen(Screen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "reveal", "Show what is typed", priority=True),
+        # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
+        Binding("enter", "to_passphrase", "Next", priority=True, show=False),
         Binding("enter", "again", "Look again"),
     ]
 
@@ -80,10 +82,16 @@ class UnlockScreen(Screen[None]):
             self.query_one("#strength", Static).update(Content(strength(event.value)))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        if self._stage == "new" and event.input.id == "name":
-            self.query_one("#passphrase").focus()
-        elif self._stage in ("new", "locked"):
+        if self._stage in ("new", "locked"):
             self._open()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "to_passphrase":
+            return self._stage == "new" and self.focused is self.query_one("#name")
+        return super().check_action(action, parameters)
+
+    def action_to_passphrase(self) -> None:
+        self.set_focus(self.query_one("#passphrase"))
 
     def action_reveal(self) -> None:
         field = self.query_one("#passphrase", Field)
@@ -166,7 +174,7 @@ class UnlockScreen(Screen[None]):
     def _focus_first(self) -> None:
         name = self.query_one("#name", Field)
         wanted = "#name" if self._stage == "new" and not name.value else "#passphrase"
-        self.query_one(wanted).focus()
+        self.set_focus(self.query_one(wanted))
 
     def _take_reason(self) -> str:
         reason, self._reason = self._reason, ""

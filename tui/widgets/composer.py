@@ -20,7 +20,6 @@ class Composer(TextArea):
     """A text of many lines for the open conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", priority=True, show=False),
         Binding("ctrl+j,alt+enter,shift+enter,ctrl+enter", "break_line", "New line", show=False),
     ]
 
@@ -39,9 +38,20 @@ class Composer(TextArea):
         self.text = text
         self.move_cursor(self.document.end)
 
+    async def _on_key(self, event: events.Key) -> None:
+        # Not a binding: those run ahead of the keys before them when many arrive at once.
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.action_send()
+        else:
+            await super()._on_key(event)
+
     def action_send(self) -> None:
+        """Hand the text over and be empty for the next key."""
         text = self.text
         if text.strip() and len(text) <= TEXT_LIMIT:
+            self.set_text("")
             self.post_message(SendText(text))
 
     def action_break_line(self) -> None:

@@ -1,0 +1,45 @@
+"""Keys that arrive all at once, as from a fast hand, a paste without brackets or a busy machine.
+
+Rules: the bytes reach the terminal in one piece, so that the program finds them together in its queue.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from tests.lab.terminal import Terminal
+from tests.needs import needs_tmux
+
+pytestmark = pytest.mark.terminal
+
+
+@pytest.fixture(autouse=True)
+def _tmux() -> None:
+    needs_tmux()
+
+
+def _interface(scenario: str) -> Terminal:
+    return Terminal([sys.executable, "-m", "tests.tui.program", scenario], rows=40)
+
+
+def test_each_enter_sends_what_was_typed_before_it_and_no_more() -> None:
+    texts = [f"text-{number}." for number in range(20)]
+    with _interface("talk") as terminal:
+        terminal.wait_for("+ Frank")
+        terminal.send("Enter")
+        terminal.wait_for("Write to Bob")
+        terminal.burst("".join(f"{text}\r" for text in texts))
+        screen = terminal.wait_for(texts[-1])
+        assert re.findall(r"text-\d+\.", screen) == texts
+
+
+def test_a_passphrase_typed_on_goes_to_its_own_field() -> None:
+    with _interface("new") as terminal:
+        terminal.wait_for("Choose a name")
+        terminal.burst("Ann\rnever to be shown\r")
+        terminal.wait_for("+ Bob")
+        assert "Ann" in terminal.screen().splitlines()[-2]
+        assert b"never" not in terminal.written()
