@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping
@@ -21,6 +22,11 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 _JOINERS: Final = frozenset("\u200c\u200d")
 """Persian, Indic scripts and emoji need them inside a text; in a name they only deceive."""
+
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that draw nothing: fillers of Hangul and Khmer, empty Braille, variation selectors."""
 
 
 class OutputClosed(Exception):
@@ -37,7 +43,7 @@ class OutputFailed(Exception):
 
 def one_line(text: str) -> str:
     """A name or message without anything that steers, hides or breaks the line."""
-    spaced = "".join(" " if character.isspace() else character for character in text)
+    spaced = "".join(" " if character.isspace() else character for character in _UNSEEN.sub("", text))
     return "".join(character for character in spaced if _is_shown(character))
 
 

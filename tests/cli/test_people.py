@@ -28,7 +28,20 @@ def test_two_of_one_name_are_told_apart_and_neither_is_guessed() -> None:
     assert caught.value.exit_status == 64
 
 
-@pytest.mark.parametrize("other", ["Ben\u200b", "Ben\x1b", "\u202eBen", "Ｂｅｎ", "Ben ", "B\u00aden"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Ben\u200b",
+        "Ben\x1b",
+        "\u202eBen",
+        "Ｂｅｎ",
+        "Ben ",
+        "B\u00aden",
+        "Ben\u3164",
+        "Be\ufe0fn",
+        "Ben\u2800",
+    ],
+)
 def test_case_14_two_names_that_look_the_same_get_labels_that_do_not(other: str) -> None:
     one, two = person("Ben", "a"), person(other, "b")
     first, second = labels([one, two])
