@@ -174,6 +174,7 @@ def contents(database: Database) -> object:
         "evidence": entries.evidence(database),
         "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
+        "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
         "found": [row.id for row in search.find(database, "北京")],
     }

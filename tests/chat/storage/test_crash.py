@@ -20,7 +20,7 @@ from tests.needs import needs_strace
 pytestmark = pytest.mark.crash
 
 GROUPS = 8
-MOMENTS = 16  # of a system call that is made more often than this, so many are taken, evenly
+MOMENTS = 12  # of a system call that is made more often than this, so many are taken, evenly
 
 
 def moments(count: int) -> list[int]:
