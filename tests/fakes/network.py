@@ -125,8 +125,8 @@ class Network:
 
     def accept(self, accept: Accept, pipe: Pipe) -> None:
         task = asyncio.ensure_future(accept(pipe))
-        self._tasks.add(task)  # type: ignore[arg-type]
-        task.add_done_callback(self._tasks.discard)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 class MemoryTransport:
