@@ -89,18 +89,48 @@ def _print_area(call: Call, report: Report) -> None:
 @command("bench")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--peers", is_flag=True, help="Measure other implementations too, where they are installed.")
+@click.option("--flows", is_flag=True, help="Measure instead what people wait for, each beside its bound.")
 @click.pass_obj
-def bench(call: Call, names: tuple[str, ...], peers: bool) -> int:
-    """Measure what a message costs, beside bare libsodium."""
+def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool) -> int:
+    """Measure what a message costs, beside bare libsodium.
+
+    With --flows: how long people wait, from the real program with two new profiles on this machine.
+    Status 1 where a bound is missed.
+    """
+    return _flows(call, names) if flows else _rows(call, names, peers)
+
+
+def _rows(call: Call, names: tuple[str, ...], peers: bool) -> int:
     # A program of its own, as above.
     from protocol.bench import NAMES, run
 
-    if unknown := [name for name in names if name not in NAMES]:
-        raise UsageError(f"Nothing is measured as {unknown[0]}: there are {', '.join(NAMES)}.")
-    for name in names or NAMES:
+    for name in _known(names, NAMES):
         for row in run((name,), peers=peers):
             call.result(row, _bench_line(row))
     return DONE
+
+
+def _flows(call: Call, names: tuple[str, ...]) -> int:
+    # It needs pseudo-terminals, which not every system has.
+    from chat.cli.flows import NAMES, run
+
+    good = True
+    for row in run(_known(names, NAMES)):
+        good = good and row["good"]
+        call.result(row, _flow_line(row))
+    return DONE if good else FAILED
+
+
+def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
+    """The names asked for, or all. Raises UsageError for one that is not there."""
+    if unknown := [name for name in names if name not in there]:
+        raise UsageError(f"Nothing is measured as {unknown[0]}: there are {', '.join(there)}.")
+    return names or there
+
+
+def _flow_line(row: Mapping[str, Any]) -> str:
+    verdict = "good  " if row["good"] else "MISSED"
+    return f"{verdict}  {row['name']:<13} {row['seconds']:>7.3f} s  under {row['bound']:.3f} s  {row['note']}"
 
 
 def _bench_line(row: Mapping[str, Any]) -> str:

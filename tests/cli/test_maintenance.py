@@ -91,3 +91,15 @@ def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line) -> None
     outcome = line.run("bench", "session.sideways", passphrase=False)
     assert outcome.status == 64
     assert "session.oneway" in outcome.failure
+
+
+@pytest.mark.parametrize(("good", "status"), [(True, 0), (False, 1)])
+def test_flows_stand_beside_their_bounds_and_a_missed_one_is_1(
+    line: Line, monkeypatch: pytest.MonkeyPatch, good: bool, status: int
+) -> None:
+    row = {"name": "flow.send", "seconds": 1.25, "bound": 2.5, "good": good, "note": "median of 5"}
+    monkeypatch.setattr("chat.cli.flows.run", lambda names: [row, {**row, "good": True}])
+    outcome = line.run("bench", "--flows", "--json", passphrase=False)
+    assert (outcome.status, outcome.objects[0]) == (status, row)
+    assert "1.250 s  under 2.500 s" in line.run("bench", "--flows", passphrase=False).out
+    assert line.run("bench", "--flows", "flow.sideways", passphrase=False).status == 64
