@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.chat.network.beacon import Beacon
+from tests.chat.network.wire import Tap
 from tests.lab.hosts import Host, Lab
 from tests.needs import needs_root_network
 
@@ -222,7 +223,10 @@ def test_the_question_of_the_doctor_disturbs_no_discovery(lab: Lab) -> None:
     watcher, announcer = Beacon(host), Beacon(other)
     announcer.do("announce before")
     watcher.wait_for_found("before")
+    tap = Tap(other)
     examine(host)
+    asked = [tap.wait_for(b"local\0\0\x0c\0\1\x09_services") for _ in range(2)]
+    assert {frame[12:14] for frame in asked} == {b"\x08\x00", b"\x86\xdd"}  # IPv4 and IPv6, to port 5353
     announcer.do("announce after")
     watcher.wait("lost", "before")
     watcher.wait("found", "after")

@@ -10,11 +10,12 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from zeroconf import IPVersion
+from zeroconf import IPVersion, ServiceStateChange
 from zeroconf.asyncio import AsyncZeroconf
 
 from chat.network import discovery as module
 from chat.network.discovery import CLOSE_WITHIN, ZeroconfDiscovery
+from chat.network.records import SERVICE
 from chat.ports import Announcement
 
 SECONDS = 15.0
@@ -148,6 +149,22 @@ async def test_a_fault_of_who_listens_does_not_end_the_listening() -> None:
             await ears.until(("found", announcement(instance)))
     await discovery.close()
     assert {type(each) for each in told} == {ZeroDivisionError}
+
+
+async def test_a_fault_of_ours_never_reaches_zeroconf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would leave out whoever else was in the packet, and repeat the fault with every later one."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    async with discovering() as (ours, _):
+        assert ours._running is not None
+
+        def faulty(name: str, change: ServiceStateChange) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(ours._running, "_noticed", faulty)
+        zeroconf = speaking(ours)._zeroconf.zeroconf
+        ours._running._browsed(zeroconf, SERVICE, f"a.{SERVICE}", ServiceStateChange.Added)
+    assert [type(each) for each in told] == [ZeroDivisionError]
 
 
 async def test_the_host_name_is_random_and_used_once() -> None:
