@@ -46,6 +46,7 @@ class Dialogue:
         self._events = events
         self._lines = lines
         self._next_event: asyncio.Task[Event] | None = None
+        self._incoming: PairingView | None = None
 
     async def next(self, *, asking: bool, timeout: float | None = None) -> Event | Typed | None:
         """An event; a line where a question is open; None when neither came in time."""
@@ -88,7 +89,7 @@ class Dialogue:
         """
         while view.stage is not PairingStage.DONE:
             if view.stage is PairingStage.FAILED:
-                raise ParlourError(view.problem)
+                view = await self._other_of(view)
             if yes and view.stage is PairingStage.JOINER:
                 note(f"{_peer(view)} joins.")
                 await self._answer(view, True)
@@ -111,12 +112,26 @@ class Dialogue:
             note(f"Waiting for {peer} to confirm.")
         return view.stage in (PairingStage.WORDS, PairingStage.JOINER)
 
+    async def _other_of(self, view: PairingView) -> PairingView:
+        """The pairing that goes on where both began at once. Raises ParlourError for a real failure."""
+        if view.problem:
+            raise ParlourError(view.problem)
+        while self._incoming is None:
+            self._remember(await self.next(asking=False))
+        return self._incoming
+
+    def _remember(self, came: Event | Typed | None) -> None:
+        """Keep the pairing that another has begun: this side's own may give way to it."""
+        if isinstance(came, PairingChanged) and came.pairing.incoming:
+            self._incoming = came.pairing
+
     async def _moved(self, view: PairingView, asking: bool) -> PairingView:
         """The pairing's next stage; until then, take the person's answer."""
         while True:
             came = await self.next(asking=asking)
             if isinstance(came, PairingChanged) and came.pairing.id == view.id and came.pairing != view:
                 return came.pairing
+            self._remember(came)
             if isinstance(came, Typed):
                 asking = not await self._take(view, came)
 

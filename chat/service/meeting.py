@@ -98,7 +98,7 @@ class Meeting:
         self, name: str, places: Sequence[Place], plan: Callable[[], Awaitable[Plan]]
     ) -> PairingView:
         """Open a pairing link with the first address that answers as Parlour does."""
-        pairing = self._pairings.new(name, incoming=False)
+        pairing = self._pairings.new(name, incoming=False, hosts=[host for host, _ in places])
         problem: ParlourError = Unreachable(NO_ANSWER)
         async for connection, place in self._connections(places):
             result = await self._open(pairing, connection, place, *(await plan()))

@@ -7,7 +7,7 @@ before Accept leaves; whatever goes wrong before that leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from chat.errors import CUT, PROBLEM, REFUSED, WRONG_KEYS
@@ -48,6 +48,8 @@ class ActivePairing:
     def __init__(self, service: PairingService, view: PairingView) -> None:
         self.view = view
         self.place: tuple[str, int] | None = None
+        self.hosts: frozenset[str] = frozenset()
+        """Addresses of the other side's host, as far as they are known."""
         self.completed: Callable[[bytes], None] = lambda person: None
         self.failed: Callable[[], None] = lambda: None
         self._service = service
@@ -63,16 +65,20 @@ class ActivePairing:
         None when both persons began at once and the other one's link goes on (SPEC §7.4).
         """
         self._steps = _Steps(self, self._service, driver, machine, _facts(opened).handshake_hash)
+        self.hosts |= {_without_scope(driver.connection.peer)}
         if opened.pattern is Pattern.XX and await self._service.settle_rivals(self):
             return None
         await self._steps.begin()
         return self._steps
 
     def rivals(self, other: ActivePairing) -> bool:
-        """Whether these are two attempts of the same two terminals, one from each side."""
+        """Whether these are two attempts of the same two hosts, one from each side.
+
+        The two links may use different addresses of one host.
+        """
         if self._steps is None or other._steps is None or self.view.incoming == other.view.incoming:
             return False
-        return self._steps.host == other._steps.host and not self.over and not other.over
+        return not self.hosts.isdisjoint(other.hosts) and not self.over and not other.over
 
     def precedes(self, other: ActivePairing) -> bool:
         """Of two rivals the one with the lower handshake hash goes on; both sides see the same."""
@@ -123,7 +129,6 @@ class _Steps:
         machine: Pairing,
         handshake_hash: bytes,
     ) -> None:
-        self.host = driver.connection.peer
         self.handshake_hash = handshake_hash
         self._pairing = pairing
         self._service = service
@@ -206,10 +211,11 @@ class PairingService:
         self.paired: Callable[[], None] = lambda: None
         self.attached: Callable[[bytes, str, int], None] = lambda person, host, port: None
 
-    def new(self, peer: str, incoming: bool) -> ActivePairing:
-        """A pairing that begins; it ends by itself when nobody answers."""
+    def new(self, peer: str, incoming: bool, hosts: Iterable[str] = ()) -> ActivePairing:
+        """A pairing that begins; it ends by itself when nobody answers. `hosts`: where it is tried."""
         view = PairingView(self._world.random(8).hex(), PairingStage.CONNECTING, peer, incoming)
         pairing = ActivePairing(self, view)
+        pairing.hosts = frozenset(map(_without_scope, hosts))
         self._active[view.id] = pairing
         self._world.tasks.spawn(self._watch(pairing))
         return pairing
@@ -290,3 +296,7 @@ class PairingService:
 def _facts(opened: LinkOpen) -> PairingFacts:
     assert opened.pairing is not None, "a pairing link has its facts"
     return opened.pairing
+
+
+def _without_scope(host: str) -> str:
+    return host.partition("%")[0]

@@ -118,7 +118,7 @@ class Meeting(ChatBase):
         self._hidden.discard(view.id)
         if view.stage is PairingStage.DONE:
             self.say(_paired(view, compared=bool(view.words)))
-        elif known:
+        elif known and view.problem:
             self.say(f"Pairing with {safe_name(view.peer)}: {safe_line(view.problem)}", problem=True)
 
 

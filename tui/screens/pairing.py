@@ -72,7 +72,7 @@ class PairingDialog(Dialog[PairingView]):
         if self.view.stage is not view.stage and view.stage in ASKING:
             self._answered = False
         self.view = view
-        if view.stage is PairingStage.DONE:
+        if view.stage is PairingStage.DONE or _gave_way(view):
             self.end(view)
         elif self.is_mounted:
             self._draw()
@@ -171,6 +171,11 @@ class BeginDialog(PairingDialog):
         super().follow(begun)
         if begun.id in self._early:
             super().follow(self._early[begun.id])
+
+
+def _gave_way(view: PairingView) -> bool:
+    """Whether both began at once and the other one's pairing goes on, which opens its own dialog."""
+    return view.stage is PairingStage.FAILED and not view.problem
 
 
 def _who(view: PairingView) -> Content:
