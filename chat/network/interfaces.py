@@ -11,12 +11,13 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-import ifaddr
+from typing import TYPE_CHECKING, Final
 
 from chat.network import netlink
 from chat.network.addresses import is_link_local_v6, is_local
+
+if TYPE_CHECKING:
+    import ifaddr
 
 MAX_ADDRESSES: Final = 8
 """Addresses that are announced or written into an invitation at most (SPEC §13)."""
@@ -210,6 +211,8 @@ def _unfit(address: bytes) -> int:
 
 
 def _from_ifaddr() -> tuple[Interface, ...]:
+    import ifaddr  # takes 20 ms, and Linux needs none of it
+
     return tuple(
         Interface(adapter.nice_name, adapter.index or 0, _kind_by_name(adapter), True, _networks(adapter))
         for adapter in ifaddr.get_adapters()

@@ -6,9 +6,19 @@ import json
 import sys
 from collections.abc import Iterator
 
+import ifaddr
 import pytest
 
-from chat.network.interfaces import MAX_ADDRESSES, Interface, Kind, outward, own_addresses, spoken_on
+from chat.network import netlink
+from chat.network.interfaces import (
+    MAX_ADDRESSES,
+    Interface,
+    Kind,
+    interfaces,
+    outward,
+    own_addresses,
+    spoken_on,
+)
 from tests.lab.hosts import Host, Lab
 from tests.needs import needs_root_network
 
@@ -144,3 +154,36 @@ def test_an_address_that_is_not_yet_its_own_is_not_told(host: Host) -> None:
     found, _ = seen(host)
     assert "fd00::6/64" in found["eth0"][2]
     assert "fd00::5/64" not in found["eth0"][2]
+
+
+def test_where_the_kernel_cannot_be_asked_the_same_addresses_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """macOS, the BSDs and Windows know no rtnetlink; there names decide what a tunnel is."""
+    by_kernel = {each.name: each for each in interfaces() if each.networks}
+    monkeypatch.setattr(netlink, "AVAILABLE", False)
+    by_name = {each.name: each for each in interfaces()}
+    assert set(by_name) == set(by_kernel)
+    assert by_name["lo"].kind is Kind.LOOPBACK
+    for name, interface in by_name.items():
+        assert interface.index == by_kernel[name].index
+        assert set(interface.networks) >= set(by_kernel[name].networks)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("en0", Kind.LAN),
+        ("Intel(R) Wi-Fi 6", Kind.LAN),
+        ("utun3", Kind.TUNNEL),
+        ("WireGuard Tunnel", Kind.TUNNEL),
+        ("awdl0", Kind.VIRTUAL),
+        ("Hyper-V Virtual Ethernet Adapter", Kind.VIRTUAL),
+        ("vmnet8", Kind.VIRTUAL),
+    ],
+)
+def test_kinds_by_name(name: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = ifaddr.Adapter(name, name, [ifaddr.IP("10.0.0.1", 24, name)], 7)
+    monkeypatch.setattr(netlink, "AVAILABLE", False)
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [adapter])
+    assert interfaces() == (Interface(name, 7, kind, True, ("10.0.0.1/24",)),)
