@@ -1,0 +1,158 @@
+"""Two people at two machines on one wire, through the interface alone: meet, talk, lose the network, return.
+
+Rules: the program as it is, under tmux on lab hosts; each test begins with fresh profiles; times are
+printed and never decide.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.people import Person, compare, in_touch, pair
+from tests.lab.hosts import Lab
+from tests.needs import needs_root_network, needs_tmux
+
+pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    needs_tmux()
+    with Lab(2) as built:
+        yield built
+
+
+@pytest.fixture
+def people(lab: Lab, tmp_path: Path) -> Iterator[tuple[Person, Person]]:
+    """Ada and Ben, each at a machine with a new installation."""
+    ada, ben = lab.hosts
+    with Person("Ada", tmp_path / "ada", ada) as one, Person("Ben", tmp_path / "ben", ben) as other:
+        yield one, other
+
+
+def again(person: Person, lab: Lab, tmp_path: Path) -> Person:
+    """The same person, who starts Parlour again."""
+    host = lab.hosts[("Ada", "Ben").index(person.name)]
+    return Person(person.name, tmp_path / person.name.lower(), host)
+
+
+def test_from_first_run_to_a_read_answer_in_three_inputs(people: tuple[Person, Person]) -> None:
+    ada, ben = people
+    pair(ada, ben)
+    assert (ada.inputs, ben.inputs) == (3, 2)
+    ada.write("Good morning, Ben.")
+    ben.read("Good morning, Ben.")
+    ben.write("Good morning, Ada.")
+    ada.read("Good morning, Ada.")
+    ada.see_marks("read", "Good morning, Ben.")
+    ben.see_marks("read", "Good morning, Ada.")
+
+
+def test_two_who_choose_each_other_at_once_end_up_with_one_pairing(people: tuple[Person, Person]) -> None:
+    ada, ben = people
+    for person in people:
+        person.introduce()
+    for person, other in ((ada, ben), (ben, ada)):
+        person.see(f"+ {other.name}")
+    for person, other in ((ada, ben), (ben, ada)):
+        person.choose(other)
+    compare(ada, ben)
+    in_touch(ada, ben)
+    assert ada.inputs == ben.inputs == 3
+    for person in people:
+        assert person.terminal.screen().count("✓ verified") == 1
+
+
+def test_a_cut_network_loses_doubles_and_reorders_nothing(lab: Lab, people: tuple[Person, Person]) -> None:
+    ada, ben = people
+    pair(ada, ben)
+    in_touch(ada, ben)
+    lab.cut(lab.hosts[0])
+    soon = {person: [f"{person.name}-{number}" for number in range(2)] for person in people}
+    late = {person: [f"{person.name}-{number}" for number in range(2, 5)] for person in people}
+    write_in_turn(soon)
+    for person in people:
+        person.see("○ away")
+    write_in_turn(late)
+    for person in people:
+        person.see_marks("queued", *soon[person], *late[person])  # TCP has given up as well
+    healing = time.monotonic()
+    lab.heal(lab.hosts[0])
+    for person, other in ((ada, ben), (ben, ada)):
+        person.read(soon[other][0])
+        report(f"first entry at {person.name}: {time.monotonic() - healing:.2f} s after healing (bound 2 s)")
+    texts = [text for written in (soon, late) for person in people for text in written[person]]
+    ada.see_marks("read", *soon[ada], *late[ada])
+    ben.see_marks("read", *soon[ben], *late[ben])
+    seen = [[(said.author, said.text) for said in person.read(*texts)] for person in people]
+    assert seen[0] == seen[1]
+    assert sorted(text for _, text in seen[0]) == sorted(texts)
+    for person in people:
+        own = [text for author, text in seen[0] if author == person.name]
+        assert own == [*soon[person], *late[person]]
+
+
+def report(text: str) -> None:
+    """A measured figure, for the reader of a run; it decides nothing."""
+    sys.stdout.write(f"{text}\n")
+
+
+def write_in_turn(written: dict[Person, list[str]]) -> None:
+    """Both write, and each sees the own entries stand before the next ones come."""
+    for texts in zip(*written.values(), strict=True):
+        for person, text in zip(written, texts, strict=True):
+            person.write(text)
+            person.read(text)
+
+
+def test_what_was_written_stays_and_goes_across_restarts(
+    lab: Lab, people: tuple[Person, Person], tmp_path: Path
+) -> None:
+    ada, ben = people
+    pair(ada, ben)
+    in_touch(ada, ben)
+    ada.write("before")
+    ada.see_marks("read", "before")
+    ben.quit()
+    ada.see("○ away")
+    ada.write("while Ben is away")
+    ada.see_marks("queued", "while Ben is away")
+    ada.quit()
+    with again(ada, lab, tmp_path) as ada:
+        ada.unlock()
+        ada.see_marks("read", "before")
+        ada.see_marks("queued", "while Ben is away")
+        with again(ben, lab, tmp_path) as ben:
+            ben.unlock()
+            both = [said.text for said in ben.read("before", "while Ben is away")]
+            assert both == ["before", "while Ben is away"]
+            ada.see_marks("read", *both)
+
+
+def test_a_locked_terminal_shows_nothing_and_receives_later(people: tuple[Person, Person]) -> None:
+    ada, ben = people
+    pair(ada, ben)
+    in_touch(ada, ben)
+    ada.write("for your eyes")
+    ada.see_marks("read", "for your eyes")
+    ben.terminal.send("C-l")
+    locked = ben.see("Enter your passphrase")
+    assert "for your eyes" not in locked
+    assert "Ada" not in locked
+    ada.see("○ away")
+    ada.write("while you were locked")
+    ada.see_marks("queued", "while you were locked")
+    ben.unlock("not the passphrase")
+    assert "while you were locked" not in ben.see("Wrong passphrase")
+    ben.unlock()
+    assert [said.text for said in ben.read("while you were locked")] == [
+        "for your eyes",
+        "while you were locked",
+    ]
+    ada.see_marks("read", "while you were locked")
