@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from chat.config import Config
 from chat.interface import DoorState, Messenger, Unreachable, UsageError
+from chat.process import make_private
 
 if TYPE_CHECKING:
     from chat.storage.database import Database
@@ -102,6 +103,7 @@ class ProfileDoor:
 
 def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
     """The door of a profile folder. `port`: the one that the person named; `cost`: of Argon2id, for tests."""
+    make_private()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
     return ProfileDoor(folder, config, cost)
 

@@ -14,11 +14,6 @@ _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 
 
-def private_umask() -> None:
-    """Let everything that this process makes be its user's alone; once, when the process starts."""
-    os.umask(0o077)
-
-
 def make_private_folder(folder: Path) -> None:
     """Make `folder` with its parents, or close an existing one to others. Raises OSError."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

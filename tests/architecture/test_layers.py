@@ -35,7 +35,7 @@ HOMES = {
     "sqlcipher3": "chat.storage",
     "zeroconf": "chat.network.discovery",
     "nats": "chat.relay.backplane",
-    "resource": "chat.relay.confine",
+    "resource": "chat.process",
     "ctypes": "chat.relay.confine",
     "click": "chat.cli",
     "textual": "tui",
@@ -44,7 +44,7 @@ HOMES = {
 
 # The engine from the bottom up: a module imports what stands in an earlier row, or in its own entry.
 ENGINE_ROWS = (
-    ("chat.interface", "chat.ports", "chat.errors", "chat.config", "chat.tasks"),
+    ("chat.interface", "chat.ports", "chat.errors", "chat.config", "chat.process", "chat.tasks"),
     ("chat.storage", "chat.network", "chat.delivery"),
     ("chat.relay", "chat.doctor"),
     ("chat.service",),
@@ -90,14 +90,14 @@ def engine_does_not_know_the_interface(found: Import) -> bool:
 def clients_use_the_door(found: Import) -> bool:
     """Both clients import `chat.interface` alone; the command's entry also calls the composition root.
 
-    The command starts the programs beside the protocol as well: where it runs them, never for others.
+    The command starts the programs that check and measure as well: where it runs them, never for others.
     """
     client = next((name for name in ("tui", "chat.cli") if within(found.module, name)), None)
     if client is None or found.top not in ("chat", "protocol") or within(found.target, client):
         return True
     if found.source == "chat/cli/__main__.py" and found.target == "chat.assemble":
         return True
-    if client == "chat.cli" and _is_program(found.target):
+    if client == "chat.cli" and (_is_program(found.target) or within(found.target, "chat.bench")):
         return bool(found.in_function) or found.for_types_only
     return found.target in ("chat", "chat.interface")
 
