@@ -152,7 +152,7 @@ async def test_a_connection_that_was_given_up_before_it_was_made_is_dropped() ->
     assert wire.aborted
 
 
-async def test_its_text_shows_nothing_that_was_received() -> None:
+async def test_attack_78_its_text_shows_nothing_that_was_received() -> None:
     connection, _, _ = connected()
     connection.data_received(b"zzneedlezz")
     assert "needle" not in f"{connection!r} {connection}"

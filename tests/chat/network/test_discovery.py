@@ -167,7 +167,7 @@ async def test_a_fault_of_ours_never_reaches_zeroconf(monkeypatch: pytest.Monkey
     assert [type(each) for each in told] == [ZeroDivisionError]
 
 
-async def test_the_host_name_is_random_and_used_once() -> None:
+async def test_attack_65_the_host_name_is_random_and_used_once() -> None:
     async with discovering() as (ours, _):
         servers = set()
         for number in range(3):
@@ -241,6 +241,6 @@ async def test_a_machine_without_ipv6_uses_ipv4(monkeypatch: pytest.MonkeyPatch)
     await discovery.close()
 
 
-def test_what_strangers_send_is_not_logged() -> None:
-    """Attack 78: zeroconf's warnings quote packets: peer text in a log, and written over the interface."""
+def test_attack_78_what_strangers_send_is_not_logged() -> None:
+    """Zeroconf's warnings quote packets: peer text in a log, and written over the interface."""
     assert not logging.getLogger("zeroconf").isEnabledFor(logging.ERROR)

@@ -108,7 +108,7 @@ def test_an_interface_that_appears_later_is_spoken_on(lab: Lab) -> None:
 # --- attack 16: what a stranger puts on the wire ---
 
 
-def test_a_spoofed_record_is_a_hint_and_nothing_more(lab: Lab) -> None:
+def test_attack_16_a_spoofed_record_is_a_hint_and_nothing_more(lab: Lab) -> None:
     """Anybody can redirect an announcement; the port and address that are told lead to a handshake only."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     honest.do("announce honest")
@@ -119,7 +119,7 @@ def test_a_spoofed_record_is_a_hint_and_nothing_more(lab: Lab) -> None:
     assert (spoofed["port"], spoofed["addresses"]) == (9, ["10.77.0.3"])
 
 
-def test_addresses_outside_the_local_network_are_never_handed_on(lab: Lab) -> None:
+def test_attack_16_addresses_outside_the_local_network_are_never_handed_on(lab: Lab) -> None:
     watcher = Beacon(lab.hosts[0])
     text = encode_text(Announcement("mixed", ("10.77.0.3",), 4747, slots("mixed")))
     mixed = response("mixed", addresses=("8.8.8.8", "10.77.0.3"), text=text, server="m.local.")
@@ -129,8 +129,8 @@ def test_addresses_outside_the_local_network_are_never_handed_on(lab: Lab) -> No
     assert [each["instance"] for each in watcher.heard("found")] == ["mixed"]
 
 
-def test_garbage_harms_nobody_and_nothing_of_it_is_repeated(lab: Lab) -> None:
-    """Attacks 16, 36, 78: cut, looped, oversized and absurd packets; then honest terminals are found."""
+def test_attack_16_garbage_harms_nobody_and_nothing_of_it_is_repeated(lab: Lab) -> None:
+    """Cut, looped, oversized and absurd packets; then honest terminals are found."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     # A few at a time: a receiver that is overrun would miss some, and the test what they do.
     for number, some in enumerate((absurd(), *portions(damaged(), 50))):
@@ -169,7 +169,7 @@ def damaged() -> list[bytes]:
     return packets + [seeded.randbytes(seeded.randrange(1, 1400)) for _ in range(100)]
 
 
-def test_a_flood_of_inventions_is_bounded_and_passes(lab: Lab) -> None:
+def test_attack_16_a_flood_of_inventions_is_bounded_and_passes(lab: Lab) -> None:
     """Three thousand invented terminals: few are kept, memory stays, and the honest one is found."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     before = memory(watcher)
@@ -197,7 +197,7 @@ def memory(beacon: Beacon) -> int:
 # --- attack 65: what a stranger reads ---
 
 
-def test_a_hidden_terminal_gives_no_name_key_or_number_away(lab: Lab) -> None:
+def test_attack_65_a_hidden_terminal_gives_no_name_key_or_number_away(lab: Lab) -> None:
     tap = Tap(lab.hosts[2])
     hidden = Beacon(lab.hosts[0])
     for instance in ("k3q9z0aaaaaaaaaa", "k3q9z0bbbbbbbbbb"):
@@ -237,7 +237,7 @@ def labels(packets: list[bytes]) -> set[bytes]:
     return found
 
 
-def test_the_name_is_there_only_while_visible(lab: Lab) -> None:
+def test_attack_65_the_name_is_there_only_while_visible(lab: Lab) -> None:
     tap = Tap(lab.hosts[2])
     terminal = Beacon(lab.hosts[0])
     terminal.do("announce before")
@@ -253,7 +253,7 @@ def test_the_name_is_there_only_while_visible(lab: Lab) -> None:
     assert all(b"shown" in frame for frame in named)
 
 
-def test_nothing_is_said_into_a_vpn(lab: Lab) -> None:
+def test_attack_65_nothing_is_said_into_a_vpn(lab: Lab) -> None:
     """The company at the other end of a tunnel learns neither that Parlour runs here nor when."""
     host = lab.hosts[0]
     tunnel = host.start(sys.executable, "-c", TUNNEL)

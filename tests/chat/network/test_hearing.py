@@ -30,8 +30,8 @@ def test_a_few_are_looked_at_at_once() -> None:
     assert looked_at(names, 0) == names
 
 
-def test_a_flood_is_looked_at_at_a_bounded_rate() -> None:
-    """Attack 16: each look costs a comparison with every contact."""
+def test_attack_16_a_flood_is_looked_at_at_a_bounded_rate() -> None:
+    """Each look costs a comparison with every contact."""
     names = [f"n{number}" for number in range(10_000)]
     for seconds in (0.0, 1.0, 3.0):
         assert len(looked_at(names, seconds)) <= AT_ONCE + A_SECOND * seconds

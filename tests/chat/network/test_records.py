@@ -48,8 +48,8 @@ def test_addresses_are_sorted_so_that_both_sides_hash_the_same() -> None:
     assert read(encode_text(turned)) == PLAIN
 
 
-def test_its_size_tells_the_number_of_slots_and_nothing_else() -> None:
-    """Attack 65: nobody can count contacts; a hidden terminal's record has no name and no room for one."""
+def test_attack_65_the_size_tells_the_number_of_slots_and_nothing_else() -> None:
+    """Nobody can count contacts; a hidden terminal's record has no name and no room for one."""
     for count in SLOT_COUNTS:
         records = [
             encode_text(replace(PLAIN, slots=tuple(os.urandom(8) for _ in range(count)))) for _ in range(9)
@@ -84,7 +84,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_record_is_refused(text: bytes) -> None:
+def test_attack_36_a_malformed_record_is_refused(text: bytes) -> None:
     with pytest.raises(Malformed) as caught:
         read(text)
     assert "red" not in str(caught.value)
@@ -122,7 +122,7 @@ def test_an_instance_is_a_plain_label(instance: str) -> None:
         (["127.0.0.1", "::1"], ("127.0.0.1", "::1")),
     ],
 )
-def test_only_local_addresses_count(addresses: list[str], found: tuple[str, ...]) -> None:
+def test_attack_16_only_local_addresses_count(addresses: list[str], found: tuple[str, ...]) -> None:
     assert decode("a", 1, addresses, encode_text(PLAIN)).addresses == found
 
 

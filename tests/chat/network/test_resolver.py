@@ -62,8 +62,8 @@ def test_nobody_is_asked_for_ever() -> None:
     assert network.asked == {"a": ATTEMPTS}
 
 
-def test_a_flood_of_names_makes_few_questions() -> None:
-    """Attack 16: a packet full of invented names must not turn this terminal into a source of questions."""
+def test_attack_16_a_flood_of_names_makes_few_questions() -> None:
+    """A packet full of invented names must not turn this terminal into a source of questions."""
     names = [f"n{number}" for number in range(5000)]
     network = played(names, good_at=99)
     assert network.most_at_once == AT_ONCE

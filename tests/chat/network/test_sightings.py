@@ -38,8 +38,8 @@ def test_each_thing_is_told_once() -> None:
     assert ears.heard == [ONE, moved, "one"]
 
 
-def test_a_flood_pushes_out_the_oldest_and_keeps_no_more() -> None:
-    """Attack 16: invented announcements cost memory for 256 of them, never more."""
+def test_attack_16_a_flood_pushes_out_the_oldest_and_keeps_no_more() -> None:
+    """Invented announcements cost memory for 256 of them, never more."""
     ears = Ears()
     sightings = Sightings(ears)
     for number in range(KNOWN_MAX + 10):

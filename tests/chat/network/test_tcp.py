@@ -97,6 +97,19 @@ async def test_a_machine_with_one_family_listens_on_that(
         await gone([await ANYONE.connect(there, server.port, SECONDS)])
 
 
+async def test_a_caller_who_comes_in_the_moment_of_closing_disturbs_nothing() -> None:
+    loop = asyncio.get_running_loop()
+    faults: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    listener = await TcpTransport().listen(0, ignore)
+    await asyncio.sleep(0)  # it waits for callers now
+    with socket.create_connection(("127.0.0.1", listener.port)):
+        await asyncio.sleep(0)  # the loop has seen the caller, and closing comes first
+        await listener.close()
+        await asyncio.sleep(0)
+    assert faults == []
+
+
 async def test_after_close_nobody_gets_in_and_who_is_in_stays() -> None:
     async with serving(ANYONE) as server:
         ours = await ANYONE.connect("127.0.0.1", server.port, SECONDS)
