@@ -101,7 +101,9 @@ async def test_whoever_cannot_be_served_is_reported_and_closed() -> None:
 # --- out of descriptors (attack 74) ---
 
 
-async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: told.append(context))
