@@ -48,14 +48,19 @@ def test_lacking_is_the_difference_of_the_pasts(data: st.DataObject) -> None:
     forest = data.draw(forests())
     known = sorted(forest.places)
     choice = st.sets(st.sampled_from(known)) if known else st.just(set())
-    mine, theirs = data.draw(choice), data.draw(choice) | data.draw(st.sets(st.binary(min_size=4, max_size=4)))
+    mine, theirs = (
+        data.draw(choice),
+        data.draw(choice) | data.draw(st.sets(st.binary(min_size=4, max_size=4))),
+    )
     found = lacking(mine, theirs, forest)
     assert set(found) == forest.past(mine) - forest.past(theirs)
     assert len(found) == len(set(found))
 
 
 def test_the_cost_is_the_difference_and_not_the_history() -> None:
-    forest = Forest({n.to_bytes(4, "big"): (n, (n - 1).to_bytes(4, "big") if n > 1 else b"") for n in range(1, 10_001)})
+    forest = Forest(
+        {n.to_bytes(4, "big"): (n, (n - 1).to_bytes(4, "big") if n > 1 else b"") for n in range(1, 10_001)}
+    )
     found = lacking([(10_000).to_bytes(4, "big")], [(9_990).to_bytes(4, "big")], forest)
     assert len(found) == 10
     assert forest.looked < 30
