@@ -84,6 +84,10 @@ class TcpListener:
 
     async def close(self) -> None:
         """Stop listening. Connections accepted before live on, and so do their tasks."""
+        for server in self._sockets:
+            # Else asyncio's accept fails aloud when a caller comes in the moment in which it is cancelled.
+            with contextlib.suppress(NotImplementedError):  # a loop without readers has no such fault
+                self._loop.remove_reader(server)
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
