@@ -101,14 +101,12 @@ def _chop(token: str, width: int) -> list[str]:
 
 
 def _separator(title: str, width: int) -> list[Row]:
-    title = f" {title} "
-    left = max(0, (width - len(title)) // 2)
-    right = max(0, width - len(title) - left)
-    return [
-        _blank(width),
-        (("rule", "─" * left), ("day", title[:width]), ("rule", "─" * right)),
-        _blank(width),
-    ]
+    inner = width - _MARGIN
+    title = f" {title} "[:inner]
+    left = (inner - len(title)) // 2
+    right = inner - len(title) - left
+    line: Row = (("rule", "─" * left), ("day", title), ("rule", "─" * right + " " * _MARGIN))
+    return [_blank(width), line, _blank(width)]
 
 
 def _blank(width: int) -> Row:

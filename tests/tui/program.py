@@ -1,6 +1,6 @@
 """The interface as a program of its own, on the fake: what the tests run in a real terminal.
 
-Usage: python -m tests.tui.program SCENARIO. What happens around the person comes from the scenario; the
+Usage: python -m tests.tui.program SCENARIO LABEL. What happens around the person comes from the scenario; the
 passphrase is `correct horse`.
 """
 
@@ -13,26 +13,26 @@ from datetime import UTC, timedelta
 from chat.interface import DoorState, EntryState
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
-from tests.tui.hostile import BODIES, NAMES
+from tests.tui.hostile import ATTACKS, BODIES, NAMES
 from tui import LEAKS
 from tui.options import Options
 
 OPTIONS = Options(now=lambda: START + timedelta(hours=3), zone=UTC, quiet=0.0)
 
 
-def new() -> FakeDoor:
+def new(_label: str) -> FakeDoor:
     """No profile yet; somebody is visible nearby."""
     messenger = FakeMessenger("Ann", visible=True)
     messenger.see_stranger("Bob")
     return FakeDoor(messenger, state=DoorState.NEW)
 
 
-def alone() -> FakeDoor:
+def alone(_label: str) -> FakeDoor:
     """No profile yet, and nobody around."""
     return FakeDoor(FakeMessenger("Ann", visible=True), state=DoorState.NEW)
 
 
-def talk() -> FakeDoor:
+def talk(_label: str) -> FakeDoor:
     """A running engine with contacts of every kind and a conversation with Bob."""
     messenger = FakeMessenger("Ann")
     messenger.invitation_tail = "A2B3C4D5E6F7" * 13
@@ -47,15 +47,29 @@ def talk() -> FakeDoor:
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
-def hostile() -> FakeDoor:
-    """Contacts, strangers and entries that try to break out of their cells."""
+def bodies(label: str) -> FakeDoor:
+    """One calm contact; the entries try to break out of their cells, or are as calm."""
     messenger = FakeMessenger("Ann")
     calm = messenger.add_contact("Calm", present=True)
-    for name in NAMES:
-        messenger.add_contact(name)
-    messenger.see_stranger(NAMES[0])
-    for body in BODIES:
+    for body in BODIES if label == "hostile" else ["calm"] * len(BODIES):
         messenger.receive(calm.person, body)
+    return FakeDoor(messenger, state=DoorState.RUNNING)
+
+
+def names(label: str) -> FakeDoor:
+    """Many contacts and a stranger whose names try to break out of their cells, or are as calm."""
+    messenger = FakeMessenger("Ann")
+    chosen = NAMES if label == "hostile" else ["calm"] * len(NAMES)
+    for name in chosen:
+        messenger.add_contact(name)
+    messenger.see_stranger(chosen[0])
+    return FakeDoor(messenger, state=DoorState.RUNNING)
+
+
+def name(label: str) -> FakeDoor:
+    """One contact whose name is the attack of that label, or calm."""
+    messenger = FakeMessenger("Ann")
+    messenger.add_contact(ATTACKS.get(label, label), present=True)
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
@@ -78,11 +92,13 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     messenger.say_as_me(person, "One more thing: could you bring the long cable?", EntryState.QUEUED)
 
 
-SCENARIOS: dict[str, Callable[[], FakeDoor]] = {
+SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
     "new": new,
     "alone": alone,
     "talk": talk,
-    "hostile": hostile,
+    "bodies": bodies,
+    "names": names,
+    "name": name,
 }
 
 
@@ -94,7 +110,8 @@ def main() -> None:
         os.environ.pop(name, None)
     from tui.app import ParlourApp
 
-    ParlourApp(SCENARIOS[sys.argv[1]](), OPTIONS).run()
+    scenario, label = (*sys.argv[1:], "")[:2]
+    ParlourApp(SCENARIOS[scenario](label), OPTIONS).run()
 
 
 if __name__ == "__main__":

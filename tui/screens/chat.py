@@ -33,17 +33,16 @@ from tui.widgets.history import History
 from tui.widgets.people import People
 from tui.widgets.status import Said, Status, hints
 
+_NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns
+_BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
+
 
 class ChatScreen(Meeting, Care):
     """People, history, composer. `drafts` (person id to text) outlives the screen."""
 
     CSS_PATH = "chat.tcss"
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - an instance variable by Textual's typing
-        (0, "-narrow"),
-        (70, "-normal"),
-        (110, "-wide"),
-    ]
+    HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
 
     def __init__(
@@ -73,6 +72,8 @@ class ChatScreen(Meeting, Care):
         yield Static(hints(), id="keys", markup=False)
 
     def on_mount(self) -> None:
+        # The first layout is the right one already; the break points hold from the second.
+        self.add_class(next(name for least, name in reversed(_BREAKPOINTS) if self.app.size.width >= least))
         self.query_one("#conversation").display = False
         self.query_one(People).focus()
         # The stream is open before anything is read, so that nothing falls between the two.
@@ -333,7 +334,7 @@ class ChatScreen(Meeting, Care):
 
 def header(view: ContactView, cause: str) -> Content:
     """The line over a conversation, and what holds it up."""
-    parts: list[tuple[str, str]] = [(safe_name(view.name, 32), "bold")]
+    parts: list[tuple[str, str]] = [(safe_name(view.name, _NAME_CELLS), "bold")]
     if view.label != view.name and view.label.startswith(view.name):
         parts.append((safe_line(view.label[len(view.name) :]), "$quiet"))
     parts.append(("  ✓ verified", "$success") if view.verified else ("  not verified", "$quiet"))

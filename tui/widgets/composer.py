@@ -6,22 +6,30 @@ control characters never reach the screen.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from enum import Enum
+from typing import cast
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.widgets import TextArea
 
 from tui.formatting import TEXT_LIMIT, counter, without_controls
 from tui.messages import DraftChanged, SendText
 
 
+class _MoreKeys(Enum):
+    ALT_ENTER = "alt+enter"
+
+
+# Textual reads Escape and Return in one sequence as Enter, and would send what should break the line.
+cast(dict[str, tuple[Enum, ...]], ANSI_SEQUENCES_KEYS)["\x1b\r"] = (_MoreKeys.ALT_ENTER,)
+
+
+_BREAKS = ("ctrl+j", "alt+enter", "shift+enter", "ctrl+enter")
+
+
 class Composer(TextArea):
     """A text of many lines for the open conversation."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+j,alt+enter,shift+enter,ctrl+enter", "break_line", "New line", show=False),
-    ]
 
     def __init__(self) -> None:
         super().__init__(
@@ -38,14 +46,16 @@ class Composer(TextArea):
         self.text = text
         self.move_cursor(self.document.end)
 
-    async def _on_key(self, event: events.Key) -> None:
-        # Not a binding: those run ahead of the keys before them when many arrive at once.
+    def on_key(self, event: events.Key) -> None:
+        """Not bindings: those run apart from the letters typed before and after them, and overtake them."""
         if event.key == "enter":
-            event.stop()
-            event.prevent_default()
             self.action_send()
+        elif event.key in _BREAKS:
+            self.insert("\n")
         else:
-            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
 
     def action_send(self) -> None:
         """Hand the text over and be empty for the next key."""
@@ -53,9 +63,6 @@ class Composer(TextArea):
         if text.strip() and len(text) <= TEXT_LIMIT:
             self.set_text("")
             self.post_message(SendText(text))
-
-    def action_break_line(self) -> None:
-        self.insert("\n")
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()

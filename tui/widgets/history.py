@@ -84,7 +84,7 @@ class History(ScrollView, can_focus=True):
         return next((entry for entry in reversed(self.window.entries[:last]) if not entry.own), None)
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self._columns
         if self.below and y == self.size.height - 1:
             return self._pill(width)
         if not self.window.entries and self.window.complete and y == self.size.height - 1:
@@ -129,7 +129,7 @@ class History(ScrollView, can_focus=True):
         self.refresh()
 
     def _lay_out(self) -> None:
-        setting = Setting(self.size.width, self._zone, self._today())
+        setting = Setting(self._columns, self._zone, self._today())
         if setting != self._setting:
             self._setting = setting
             self._layouts.clear()
@@ -145,8 +145,13 @@ class History(ScrollView, can_focus=True):
         self._layouts = layouts
         heights = (len(layouts[entry.id][2]) for entry in self.window.entries)
         self._starts = list(accumulate(heights, initial=0))
-        self.virtual_size = Size(self.size.width, self._starts[-1])
+        self.virtual_size = Size(self._columns, self._starts[-1])
         self.refresh()
+
+    @property
+    def _columns(self) -> int:
+        """The columns beside the scroll bar."""
+        return max(0, self.size.width - self.styles.scrollbar_size_vertical)
 
     def _lead(self) -> int:
         """Blank rows above a history that does not fill the view: it stands at the bottom."""

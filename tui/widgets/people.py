@@ -61,6 +61,7 @@ class People(ScrollView, can_focus=True):
         self._contacts: dict[str, ContactView] = {}
         self._nearby: dict[str, NearbyView] = {}
         self._lines: list[Line] = []
+        self._width = 0
         self._current: str | None = None
         self.cursor: str | None = None
 
@@ -71,10 +72,8 @@ class People(ScrollView, can_focus=True):
         self._contacts = {view.person: view for view in contacts}
         self._nearby = {view.instance: view for view in nearby}
         self._current = current
-        self._lines = self._build()
+        self._lay_out()
         self._keep_cursor()
-        self.virtual_size = Size(self.size.width, len(self._lines))
-        self.refresh()
 
     def point_at(self, key: str) -> None:
         """Put the cursor on a person."""
@@ -84,7 +83,9 @@ class People(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         at = y + self.scroll_offset.y
-        width = self.size.width
+        width = self._columns
+        if width != self._width:  # a scroll bar came or went
+            self._lay_out()
         if at >= len(self._lines):
             return Strip.blank(width, self.rich_style)
         line = self._lines[at]
@@ -114,8 +115,15 @@ class People(ScrollView, can_focus=True):
             self.refresh()
             self.action_choose()
 
-    def on_resize(self) -> None:
+    @property
+    def _columns(self) -> int:
+        """The columns beside the scroll bar."""
+        return self.scrollable_content_region.width
+
+    def _lay_out(self) -> None:
+        self._width = self._columns
         self._lines = self._build()
+        self.virtual_size = Size(self._width, len(self._lines))
         self.refresh()
 
     def _build(self) -> list[Line]:
@@ -137,7 +145,7 @@ class People(ScrollView, can_focus=True):
             dot, name_style = ("people--alert", " ⊘ "), "people--quiet"
         elif view.unread:
             right = str(view.unread) if view.unread < 1000 else "999+"
-        name = _label(view, self.size.width - 5 - len(right) - 2 * view.verified)
+        name = _label(view, self._width - 5 - len(right) - 2 * view.verified)
         pieces = [dot, (name_style, name)]
         if view.person == self._current:
             pieces = [dot, ("people--current", name)]
@@ -150,7 +158,7 @@ class People(ScrollView, can_focus=True):
         return Line(view.person, tuple(pieces), right)
 
     def _stranger(self, view: NearbyView) -> Line:
-        name = safe_name(view.name, max(4, self.size.width - 4))
+        name = safe_name(view.name, max(4, self._width - 4))
         return Line(view.instance, (("people--stranger", " + "), ("people--name", name)))
 
     def _keys(self) -> list[str]:
