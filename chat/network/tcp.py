@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -73,6 +74,7 @@ class TcpListener:
     def __init__(self, sockets: Sequence[socket.socket], gate: Gate, accept: Accept) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = tuple(sockets)
+        self._port = int(self._sockets[0].getsockname()[1])
         self._gate = gate
         self._accept = accept
         self._running: set[asyncio.Task[None]] = set()
@@ -80,25 +82,20 @@ class TcpListener:
 
     @property
     def port(self) -> int:
-        return int(self._sockets[0].getsockname()[1])
+        return self._port
 
     async def close(self) -> None:
         """Stop listening. Connections accepted before live on, and so do their tasks."""
-        for server in self._sockets:
-            # Else asyncio's accept fails aloud when a caller comes in the moment in which it is cancelled.
-            with contextlib.suppress(NotImplementedError):  # a loop without readers has no such fault
-                self._loop.remove_reader(server)
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        for server in self._sockets:
-            server.close()
+        _close_all(self._sockets)
 
     async def _accept_all(self, server: socket.socket) -> None:
         failing = False
         while True:
             try:
-                accepted, address = await self._loop.sock_accept(server)
+                accepted, address = await self._next(server)
             except OSError as error:
                 # Out of descriptors or memory, most often: whoever waits stays in the backlog.
                 if not failing:
@@ -109,6 +106,27 @@ class TcpListener:
             failing = False
             await self._take(accepted, peer_host(address))
             await asyncio.sleep(0)  # under a flood everybody else still gets a turn
+
+    async def _next(self, server: socket.socket) -> tuple[socket.socket, SocketAddress]:
+        """Accept one. asyncio's own accept loses a caller who comes in the moment of its cancellation."""
+        if sys.platform == "win32":
+            return await self._loop.sock_accept(server)  # its event loop has no readers
+        while True:
+            try:
+                accepted, address = server.accept()
+            except BlockingIOError:
+                await self._readable(server)
+            else:
+                accepted.setblocking(False)
+                return accepted, address
+
+    async def _readable(self, server: socket.socket) -> None:
+        ready = asyncio.Event()
+        self._loop.add_reader(server, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            self._loop.remove_reader(server)
 
     async def _take(self, accepted: socket.socket, host: str) -> None:
         connection = TcpConnection(self._gate.left)
