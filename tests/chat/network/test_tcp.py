@@ -11,6 +11,7 @@ import pytest
 
 from chat.network import tcp
 from chat.network.addresses import NotLocal
+from chat.network.connection import TcpConnection
 from chat.network.tcp import TcpTransport
 from chat.ports import Connection
 from tests.chat.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
@@ -97,16 +98,20 @@ async def test_a_machine_with_one_family_listens_on_that(
         await gone([await ANYONE.connect(there, server.port, SECONDS)])
 
 
-async def test_a_caller_who_comes_in_the_moment_of_closing_disturbs_nothing() -> None:
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_caller_who_comes_in_the_moment_of_closing_disturbs_nothing(turns: int) -> None:
+    """Closing meets the caller at each step: waiting in the backlog, seen, accepted, being wrapped, served."""
     loop = asyncio.get_running_loop()
     faults: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, context: faults.append(context))
-    listener = await TcpTransport().listen(0, ignore)
+    listener = await ANYONE.listen(0, ignore)
     await asyncio.sleep(0)  # it waits for callers now
     with socket.create_connection(("127.0.0.1", listener.port)):
-        await asyncio.sleep(0)  # the loop has seen the caller, and closing comes first
+        for _ in range(turns):
+            await asyncio.sleep(0)
         await listener.close()
-        await asyncio.sleep(0)
+        await listener.close()
+    await gone(each for each in listener._gate._inside if isinstance(each, TcpConnection))
     assert faults == []
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from chat.network import tcp
 from chat.network.connection import TcpConnection
-from chat.network.tcp import TcpTransport
+from chat.network.tcp import TcpListener, TcpTransport
 from chat.ports import Connection
 from tests.chat.network.sockets import (
     SECONDS,
@@ -105,10 +105,9 @@ async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[dict[str, Any]] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: told.append(context))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     pauses: list[float] = []
-    monkeypatch.setattr(loop, "sock_accept", _failing(loop.sock_accept, 4))
+    monkeypatch.setattr(TcpListener, "_next", _failing(TcpListener._next, 4))
     monkeypatch.setattr(asyncio, "sleep", _noting(pauses, asyncio.sleep))
     async with serving(ANYONE) as server:
         await gone([await ANYONE.connect("127.0.0.1", server.port, SECONDS), await server.take()])
@@ -117,13 +116,16 @@ async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(
     assert tcp._PAUSE >= 0.1
 
 
-def _failing(accept: Callable[[socket.socket], Awaitable[Any]], times: int) -> Callable[[socket.socket], Any]:
-    async def failing(server: socket.socket) -> Any:
+Accepting = Callable[[TcpListener, socket.socket], Awaitable[Any]]
+
+
+def _failing(accept: Accepting, times: int) -> Accepting:
+    async def failing(listener: TcpListener, server: socket.socket) -> Any:
         nonlocal times
         if server.family == socket.AF_INET and times:
             times -= 1
             raise OSError(errno.EMFILE, "too many open files")
-        return await accept(server)
+        return await accept(listener, server)
 
     return failing
 
@@ -139,18 +141,18 @@ def _noting(pauses: list[float], sleep: Callable[[float], Any]) -> Callable[[flo
 # Runs out of descriptors for real, in a process of its own, and prints how it bears it.
 EXHAUST = """
 import asyncio, os, resource, socket
-from chat.network.tcp import TcpTransport
+from chat.network.tcp import TcpListener, TcpTransport
 
 async def main():
     told, attempts = [], 0
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: told.append(context))
-    accept_one = loop.sock_accept
-    async def counted(server):
+    accept_one = TcpListener._next
+    async def counted(listener, server):
         nonlocal attempts
         attempts += 1
-        return await accept_one(server)
-    loop.sock_accept = counted
+        return await accept_one(listener, server)
+    TcpListener._next = counted
     served = asyncio.Queue()
     async def accept(connection):
         served.put_nowait(connection)
