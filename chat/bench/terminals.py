@@ -1,0 +1,164 @@
+"""Programs in pseudo-terminals, and waiting for what they show.
+
+Rules: nothing sleeps; while one program is waited for the output of all is read, so that none stops at a
+full terminal; the clock is read right after the read that brought what was waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from chat.bench.report import NotTaken
+from chat.interface import ParlourError
+
+PATIENCE: Final = 30.0
+"""Seconds after which a program that does not show what it should has failed, however slow the machine."""
+
+_SIZE: Final = (30, 100)  # rows, columns
+_ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[^\[\]PX^_])", re.DOTALL)
+
+
+class Unseen(ParlourError):
+    """A program did not show what the flow waits for."""
+
+
+class Terminals:
+    """All programs of a measurement: `with Terminals() as terminals`. Raises NotTaken without terminals."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._programs: list[Program] = []
+
+    def start(self, command: Sequence[str]) -> Program:
+        """Run a command in a terminal of 100 by 30 cells."""
+        program = Program(command, self)
+        self._programs.append(program)
+        self._selector.register(program.terminal, selectors.EVENT_READ, program)
+        return program
+
+    def read(self, until: float) -> bool:
+        """Take in what there is; False where nothing came before `until` (time.perf_counter)."""
+        ready = self._selector.select(max(0.0, until - time.perf_counter()))
+        for key, _ in ready:
+            program: Program = key.data
+            if not program.take():
+                self._selector.unregister(program.terminal)
+        return bool(ready)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for program in self._programs:
+            program.kill()
+        self._selector.close()
+
+
+class Program:
+    """One program; `started` is the time at which it was started."""
+
+    def __init__(self, command: Sequence[str], terminals: Terminals) -> None:
+        self._terminals = terminals
+        self._command = command
+        self._shown = bytearray()
+        self._raw = bytearray()
+        self._since = 0
+        self.terminal, theirs = _open_terminal()
+        try:
+            self.started = time.perf_counter()
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env=_environment(),
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+        self.ended: float | None = None
+
+    def press(self, keys: str) -> float:
+        """Type; returns when. What was shown before is not waited for any more."""
+        self._since = len(self._shown)
+        now = time.perf_counter()
+        os.write(self.terminal, keys.encode())
+        return now
+
+    def wait_for(self, text: str) -> float:
+        """When it showed the text after the last key, styles and places aside. Raises Unseen."""
+        wanted, patience = text.encode(), time.perf_counter() + PATIENCE
+        while self._shown.find(wanted, self._since) < 0:
+            if self.ended is not None or not self._terminals.read(patience):
+                raise Unseen(f"A flow did not get to its end: nothing showed {text!r}. {self._account()}")
+        return time.perf_counter()
+
+    def wait_end(self) -> float:
+        """When it ended with status 0. Raises Unseen."""
+        patience = time.perf_counter() + PATIENCE
+        while self.ended is None:
+            if not self._terminals.read(patience):
+                raise Unseen(f"A flow did not get to its end: a program went on. {self._account()}")
+        if status := self._process.wait():
+            raise Unseen(f"A flow did not get to its end: a program ended with {status}. {self._account()}")
+        return self.ended
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._process.send_signal(signal.SIGTERM)
+        self.wait_end()
+
+    def take(self) -> bool:
+        """Read what there is, for `Terminals`; False at the end."""
+        try:
+            block = os.read(self.terminal, 1 << 16)
+        except OSError:  # Linux's way to say that nobody has the other end open any more
+            block = b""
+        if not block:
+            self._process.wait()
+            self.ended = time.perf_counter()
+            return False
+        self._raw += block
+        last = self._raw.rfind(b"\x1b")
+        whole = len(self._raw) if last < 0 or _ESCAPE.match(self._raw, last) else last
+        self._shown += _ESCAPE.sub(b"", self._raw[:whole])
+        del self._raw[:whole]
+        return True
+
+    def kill(self) -> None:
+        """End it, if it still runs, and close its terminal."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self.terminal)
+
+    def _account(self) -> str:
+        shown = " ".join(self._shown[-400:].decode(errors="replace").split())
+        return f"The last that it showed: {shown!r}"
+
+
+def _open_terminal() -> tuple[int, int]:
+    try:
+        import termios
+
+        ours, theirs = os.openpty()
+    except (ImportError, AttributeError, OSError) as error:
+        raise NotTaken(f"no pseudo-terminal can be had ({error})") from None
+    termios.tcsetwinsize(theirs, _SIZE)
+    return ours, theirs
+
+
+def _environment() -> dict[str, str]:
+    """A terminal as people have it, and none of this process's own settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PARLOUR_", "TEXTUAL"))}
+    kept.pop("NO_COLOR", None)
+    return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
