@@ -100,7 +100,7 @@ async def test_a_machine_with_one_family_listens_on_that(
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_caller_who_comes_in_the_moment_of_closing_disturbs_nothing(turns: int) -> None:
-    """Closing meets the caller at each step: waiting in the backlog, seen, accepted, being wrapped, served."""
+    """Closing meets the caller at each step: in the backlog, seen, accepted, being wrapped, served."""
     loop = asyncio.get_running_loop()
     faults: list[dict[str, object]] = []
     loop.set_exception_handler(lambda _, context: faults.append(context))
