@@ -97,40 +97,32 @@ def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool) -> int:
     With --flows: how long people wait, from the real program with two new profiles on this machine.
     Status 1 where a bound is missed.
     """
-    return _flows(call, names) if flows else _rows(call, names, peers)
+    if flows and (names or peers):
+        raise UsageError("--flows measures all flows together: leave names and --peers out.")
+    return _flows(call) if flows else _rows(call, names, peers)
 
 
 def _rows(call: Call, names: tuple[str, ...], peers: bool) -> int:
     # A program of its own, as above.
     from protocol.bench import NAMES, run
 
-    for name in _known(names, NAMES):
+    if unknown := [name for name in names if name not in NAMES]:
+        raise UsageError(f"Nothing is measured as {unknown[0]}: there are {', '.join(NAMES)}.")
+    for name in names or NAMES:
         for row in run((name,), peers=peers):
             call.result(row, _bench_line(row))
     return DONE
 
 
-def _flows(call: Call, names: tuple[str, ...]) -> int:
-    # It needs pseudo-terminals, which not every system has.
-    from chat.cli.flows import NAMES, run
+def _flows(call: Call) -> int:
+    # A program too: it looks at Parlour from outside, in terminals of its own.
+    from chat.bench.flows import measure
 
     good = True
-    for row in run(_known(names, NAMES)):
-        good = good and row["good"]
-        call.result(row, _flow_line(row))
+    for figure in measure():
+        good = good and figure.good
+        call.result(figure.row(), f"{figure.flow.name:<13} {figure.verdict()}")
     return DONE if good else FAILED
-
-
-def _known(names: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
-    """The names asked for, or all. Raises UsageError for one that is not there."""
-    if unknown := [name for name in names if name not in there]:
-        raise UsageError(f"Nothing is measured as {unknown[0]}: there are {', '.join(there)}.")
-    return names or there
-
-
-def _flow_line(row: Mapping[str, Any]) -> str:
-    verdict = "good  " if row["good"] else "MISSED"
-    return f"{verdict}  {row['name']:<13} {row['seconds']:>7.3f} s  under {row['bound']:.3f} s  {row['note']}"
 
 
 def _bench_line(row: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.bench.report import SEND, START, Figure, Sample
 from chat.interface import DiagnosisView
 from tests import needs
 from tests.cli.line import Line
@@ -93,13 +94,16 @@ def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line) -> None
     assert "session.oneway" in outcome.failure
 
 
-@pytest.mark.parametrize(("good", "status"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("seconds", "status"), [(1.25, 0), (2.75, 1)])
 def test_flows_stand_beside_their_bounds_and_a_missed_one_is_1(
-    line: Line, monkeypatch: pytest.MonkeyPatch, good: bool, status: int
+    line: Line, monkeypatch: pytest.MonkeyPatch, seconds: float, status: int
 ) -> None:
-    row = {"name": "flow.send", "seconds": 1.25, "bound": 2.5, "good": good, "note": "median of 5"}
-    monkeypatch.setattr("chat.cli.flows.run", lambda names: [row, {**row, "good": True}])
+    figures = [Figure(SEND, (Sample(seconds),)), Figure(START, (Sample(0.1),))]
+    monkeypatch.setattr("chat.bench.flows.measure", lambda: figures)
     outcome = line.run("bench", "--flows", "--json", passphrase=False)
-    assert (outcome.status, outcome.objects[0]) == (status, row)
-    assert "1.250 s  under 2.500 s" in line.run("bench", "--flows", passphrase=False).out
-    assert line.run("bench", "--flows", "flow.sideways", passphrase=False).status == 64
+    assert outcome.status == status
+    assert [list(row) for row in outcome.objects] == [
+        ["name", "size", "subject", "per_second", "unit", "note"]
+    ] * 2
+    assert f"{seconds:.2f} s of at most 2.50 s" in line.run("bench", "--flows", passphrase=False).out
+    assert line.run("bench", "--flows", "flow.send", passphrase=False).status == 64
