@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chat.interface import Door
+    from tui.options import Options
 
 # Textual reads these once, when it is imported: they write what is on the screen to files or sockets.
 LEAKS = (
@@ -26,10 +27,16 @@ LEAKS = (
 )
 
 
-def run(door: Door) -> None:
-    """Open the interface on the profile behind `door`; returns when the person has closed it."""
+def run(door: Door, options: Options | None = None) -> None:
+    """Open the interface on the profile behind `door`; returns when the person has closed it.
+
+    A fault of the program is printed as one line and leaves by SystemExit with status 1.
+    """
     for name in LEAKS:
         os.environ.pop(name, None)
     from tui.app import ParlourApp  # not before the variables are gone
 
-    ParlourApp(door).run()
+    app = ParlourApp(door, options)
+    app.run()
+    if app.return_code:
+        raise SystemExit(app.return_code)

@@ -7,13 +7,16 @@ it with a line that quotes no value, because values here are what people wrote.
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import ClassVar
 
 from rich.console import RenderableType
+from rich.text import Text
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
 from tui.actions import app_bindings
@@ -111,9 +114,16 @@ class ParlourApp(App[None]):
 
     def _fatal_error(self) -> None:
         """Say where the program failed. Textual's own report prints local variables: names, entries, keys."""
-        error = self._exception
-        where = traceback.extract_tb(error.__traceback__)[-1] if error else None
-        place = f"{where.filename}:{where.lineno}" if where else "an unknown place"
-        self.panic(
-            f"Parlour has a fault and stopped ({type(error).__name__} at {place}). Nothing sent was lost."
-        )
+        self.panic(Text(fault(self._exception)))
+
+
+def fault(error: BaseException | None) -> str:
+    """What may be said of an unexpected error: its kind and its place, never its text or a value."""
+    if isinstance(error, WorkerFailed):
+        error = error.error
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return (
+        f"Parlour has a fault and stopped ({type(error).__name__} in {place}). "
+        "What was written is kept; start it again, and report this line."
+    )

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, timedelta
 
-from chat.interface import DoorState, EntryState
+from chat.interface import DoorState, EntryState, EntryView
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
 from tests.tui.hostile import ATTACKS, BODIES, NAMES
-from tui import LEAKS
+from tui import run
 from tui.options import Options
 
 OPTIONS = Options(now=lambda: START + timedelta(hours=3), zone=UTC, quiet=0.0)
@@ -92,6 +92,26 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     messenger.say_as_me(person, "One more thing: could you bring the long cable?", EntryState.QUEUED)
 
 
+class Faulty(FakeMessenger):
+    """A messenger that breaks its contract: the label is in the text of what it raises, and in a variable."""
+
+    label = ""
+
+    async def history(
+        self, contact: str, limit: int = 100, before: str | None = None
+    ) -> tuple[EntryView, ...]:
+        secret = self.label
+        raise RuntimeError(secret)
+
+
+def faulty(label: str) -> FakeDoor:
+    """A fault of the program that carries what somebody wrote."""
+    messenger = Faulty("Ann")
+    messenger.label = label
+    messenger.add_contact("Bob")
+    return FakeDoor(messenger, state=DoorState.RUNNING)
+
+
 SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
     "new": new,
     "alone": alone,
@@ -99,19 +119,14 @@ SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
     "bodies": bodies,
     "names": names,
     "name": name,
+    "faulty": faulty,
 }
 
 
 def main() -> None:
     """Run one scenario until it is quit."""
-    import os
-
-    for name in LEAKS:
-        os.environ.pop(name, None)
-    from tui.app import ParlourApp
-
     scenario, label = (*sys.argv[1:], "")[:2]
-    ParlourApp(SCENARIOS[scenario](label), OPTIONS).run()
+    run(SCENARIOS[scenario](label), OPTIONS)
 
 
 if __name__ == "__main__":
