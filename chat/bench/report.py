@@ -48,7 +48,7 @@ SEND: Final = Flow("flow.send", 2.5, "from the start of `parlour send` to its en
 TALK: Final = Flow(
     "flow.talk",
     0.040,
-    "from Enter to the text on the contact's screen, both commits included; a run is the median of 20 entries",
+    "from Enter to the text on the contact's screen, both commits included; a run is the median of 20",
 )
 FLOWS: Final = (PAIRING, START, LAUNCH, SEND, TALK)
 

@@ -69,24 +69,19 @@ class Program:
 
     def __init__(self, command: Sequence[str], terminals: Terminals) -> None:
         self._terminals = terminals
-        self._command = command
         self._shown = bytearray()
         self._raw = bytearray()
         self._since = 0
         self.terminal, theirs = _open_terminal()
+        self.ended: float | None = None
         try:
             self.started = time.perf_counter()
-            self._process = subprocess.Popen(
-                command,
-                stdin=theirs,
-                stdout=theirs,
-                stderr=theirs,
-                env=_environment(),
-                start_new_session=True,
-            )
+            self._process = _started(command, theirs)
+        except BaseException:
+            os.close(self.terminal)
+            raise
         finally:
             os.close(theirs)
-        self.ended: float | None = None
 
     def press(self, keys: str) -> float:
         """Type; returns when. What was shown before is not waited for any more."""
@@ -128,12 +123,16 @@ class Program:
             self._process.wait()
             self.ended = time.perf_counter()
             return False
+        self.hear(block)
+        return True
+
+    def hear(self, block: bytes) -> None:
+        """Keep what is shown; of a sequence that is not whole the rest is still to come."""
         self._raw += block
         last = self._raw.rfind(b"\x1b")
         whole = len(self._raw) if last < 0 or _ESCAPE.match(self._raw, last) else last
         self._shown += _ESCAPE.sub(b"", self._raw[:whole])
         del self._raw[:whole]
-        return True
 
     def kill(self) -> None:
         """End it, if it still runs, and close its terminal."""
@@ -155,6 +154,12 @@ def _open_terminal() -> tuple[int, int]:
         raise NotTaken(f"no pseudo-terminal can be had ({error})") from None
     termios.tcsetwinsize(theirs, _SIZE)
     return ours, theirs
+
+
+def _started(command: Sequence[str], terminal: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env=_environment(), start_new_session=True
+    )
 
 
 def _environment() -> dict[str, str]:
