@@ -14,7 +14,7 @@ import click
 
 from chat.cli.failures import DONE, FAILED
 from chat.cli.options import command
-from chat.cli.output import one_line
+from chat.cli.output import note, one_line
 from chat.cli.session import Call
 from chat.interface import BadData, DiagnosisView, Messenger, UsageError
 
@@ -118,6 +118,7 @@ def _flows(call: Call) -> int:
     # A program too: it looks at Parlour from outside, in terminals of its own.
     from chat.bench.flows import measure
 
+    note("Five rounds of two new persons: this takes a minute or two.")
     good = True
     for figure in measure():
         good = good and figure.good
