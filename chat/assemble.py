@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chat.config import Config
-from chat.interface import DoorState, Messenger, Unreachable, UsageError
+from chat.interface import BadData, DiagnosisView, DoorState, Messenger, Unreachable, UsageError
 from chat.process import make_private
 
 if TYPE_CHECKING:
@@ -68,6 +68,15 @@ class ProfileDoor:
         from chat.storage import vault
 
         return await self._open(await _while_loading(partial(vault.unlock, self._folder, passphrase)))
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        from chat.doctor import Context, diagnose
+        from chat.storage import vault
+
+        found = await asyncio.to_thread(_profile_line, self._folder)
+        port = await asyncio.to_thread(vault.port, self._folder)
+        lines = await diagnose(Context(port=port, listening=False, profile=self._folder))
+        return (*lines, *found)
 
     async def attach(self) -> Messenger:
         from chat.remote import RemoteMessenger
@@ -120,6 +129,17 @@ def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> 
     make_private()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
     return ProfileDoor(folder, config, cost)
+
+
+def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
+    """What is wrong with a profile's header or database, as far as it shows without the passphrase."""
+    from chat.storage import vault
+
+    try:
+        vault.state(folder)
+    except BadData as damage:
+        return (DiagnosisView("profile", False, "it cannot be opened", str(damage)),)
+    return ()
 
 
 def filler(person: NewPerson) -> Callable[[Database], None]:

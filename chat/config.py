@@ -13,7 +13,7 @@ class Config:
     """Timing in seconds and bounds of one engine. Tests hand in others only to reach a state sooner."""
 
     port: int = 4747
-    """First port tried; the next free ones follow (DESIGN section 6)."""
+    """First port tried; the next free ones follow."""
 
     ports_tried: int = 64
     """How many ports are tried before the engine gives up."""

@@ -224,7 +224,7 @@ class Engine:
         await self._world.store.change_passphrase(self._vault, old, new, self._world.random)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        return await diagnose(self._world, self._world.port, self._vault, self._ports)
+        return await diagnose(self._world, self._parts.announcing.heard, self._vault, self._ports)
 
 
 async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:

@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 class ParlourError(Exception):
     """A failure that a user can act on: one line that says what happened and what to do.
 
-    `exit_status` is the command line's status for this class (DESIGN: 1 is "any other failure").
+    `exit_status` is the command line's status for this class (1 is any other failure).
     """
 
     exit_status: ClassVar[int] = 1
@@ -387,6 +387,9 @@ class Door(Protocol):
 
     async def unlock(self, passphrase: str) -> Messenger:
         """Open the profile. Raises NotPermitted, BadData, CannotCreate (another engine has it)."""
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        """What `parlour doctor` says without opening the profile. Takes up to five seconds."""
 
     async def attach(self) -> Messenger:
         """Use the engine that is running on this profile, through its socket. Raises Unreachable."""

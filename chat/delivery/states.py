@@ -1,4 +1,4 @@
-"""The states of an entry, derived and never stored (DESIGN section 3, the delivery law).
+"""The states of an entry, derived and never stored (ARCHITECTURE.md, the delivery law).
 
 Rules: pure; `delivered` and `read` need a receipt of the contact's terminal, `sent` needs a link that
 carried the entry and still lives.

@@ -1,4 +1,4 @@
-"""Which addresses are local, and how an address and a port are written (DESIGN: the network).
+"""Which addresses are local, and how an address and a port are written.
 
 Rules: an address is an IP literal, never a name, so nothing here or above is ever looked up; what is
 not on the list is not local; no input, however strange, makes `is_local` raise.
@@ -45,7 +45,7 @@ class NotLocal(OSError):
 
 
 def is_local(host: str) -> bool:
-    """Whether `host` is an IP literal (with or without %scope) on the list of DESIGN section 6.
+    """Whether `host` is an IP literal (with or without %scope) on the list of local networks below.
 
     An IPv4 address in IPv6 clothes (::ffff:10.0.0.1) counts as the IPv4 address that it reaches.
     """

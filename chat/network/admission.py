@@ -1,4 +1,4 @@
-"""Who may begin a handshake: bounds before anybody is authenticated (SPEC §16, DESIGN section 4).
+"""Who may begin a handshake: bounds before anybody is authenticated (SPEC §16).
 
 Rules: counts and times only; no sockets. Known addresses have a share of their own, so that a flood of
 strangers cannot keep contacts out.

@@ -1,7 +1,7 @@
 """Answering those who dial: admission, the responder's handshake, and who takes the open link.
 
-Rules: nothing is shown and nothing is closed before a link is open; a stranger learns only what DESIGN
-section 4 lets him learn.
+Rules: nothing is shown and nothing is closed before a link is open; a stranger learns that Parlour is here,
+and the name only of whoever is visible.
 """
 
 from __future__ import annotations

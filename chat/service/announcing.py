@@ -141,6 +141,11 @@ class Announcing:
         named.sort(key=lambda found: (found.name.casefold(), found.instance))
         return tuple(NearbyView(found.instance, found.name) for found in named)
 
+    @property
+    def heard(self) -> int:
+        """How many other terminals announce themselves now."""
+        return len(self._found)
+
     def places(self, instance: str) -> tuple[str, list[tuple[str, int]]] | None:
         """Name and addresses of a visible stranger."""
         found = self._found.get(instance)

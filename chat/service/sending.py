@@ -1,4 +1,4 @@
-"""Writing entries: committed here before anything leaves (DESIGN section 3, the delivery law)."""
+"""Writing entries: committed here before anything leaves (ARCHITECTURE.md, the delivery law)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether strangers nearby may see this terminal and begin to pair (DESIGN sections 4 and 6).
+"""Whether strangers nearby may see this terminal and begin to pair (SPEC §7.4, §13).
 
 Rules: visible for two minutes at a time; one attempt a user action: an attempt that got as far as the
 words uses it up, so that nobody can try words again and again against one visibility.

@@ -1,4 +1,4 @@
-"""One connection to the encrypted database, and the transactions of every write (DESIGN section 5).
+"""One connection to the encrypted database, and the transactions of every write.
 
 Rules: writes happen in a transaction and are durable when it returns, or not there at all; all rows of a
 query are read at once, so that no open reader holds up a checkpoint; the key is not kept here.

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self
 
+from chat.interface import BadData
 from chat.storage import files, header, pages
 from chat.storage.database import Database
 from chat.storage.errors import (
@@ -70,6 +71,15 @@ def state(folder: Path) -> ProfileState:
         _read_header(place)
         pages.check_present(folder / DATABASE)
         return ProfileState.LOCKED
+
+
+def port(folder: Path) -> int:
+    """The port in the header, 0 where there is none to read. Takes no lock."""
+    place = _header_place(folder)
+    try:
+        return _read_header(place).port if place is not None else 0
+    except BadData:
+        return 0
 
 
 def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: Cost = MODERATE) -> Vault:

@@ -1,4 +1,4 @@
-"""The form in which text is indexed and looked for (DESIGN section 5).
+"""The form in which text is indexed and looked for.
 
 Rules: text and query go through the same form; a character of a script that is written without spaces, or a
 symbol, is a word of its own, so that two of them are found as a phrase; punctuation finds nothing.

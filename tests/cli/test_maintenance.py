@@ -107,3 +107,11 @@ def test_flows_stand_beside_their_bounds_and_a_missed_one_is_1(
     ] * 2
     assert f"{seconds:.2f} s of at most 2.50 s" in line.run("bench", "--flows", passphrase=False).out
     assert line.run("bench", "--flows", "flow.send", passphrase=False).status == 64
+
+
+def test_doctor_asks_for_no_passphrase_and_needs_no_profile(line: Line) -> None:
+    line.messenger.diagnosis = (DiagnosisView("network", True, "eth0 is up"),)
+    outcome = line.run("doctor", passphrase=False)
+    assert outcome.status == 0
+    assert "good  network: eth0 is up" in outcome.out
+    assert line.opened == []

@@ -245,6 +245,10 @@ class FakeDoor:
             raise NotPermitted("The passphrase is wrong: try again.")
         return self._open()
 
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        self._enter("diagnose")
+        return self.messenger.diagnosis if self.messenger is not None else ()
+
     async def attach(self) -> FakeMessenger:
         self._enter("attach")
         return self._open()

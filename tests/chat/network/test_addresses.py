@@ -1,4 +1,4 @@
-"""Which addresses are local, and how addresses are written: DESIGN section 6 to the letter."""
+"""Which addresses are local, and how addresses are written."""
 
 from __future__ import annotations
 
