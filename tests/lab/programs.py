@@ -67,6 +67,13 @@ class Program:
         """The next line. Raises Silent."""
         return self.wait_for(lambda line: True, seconds)
 
+    def first(self, seconds: float = 10) -> str | None:
+        """The next line, None when the output has ended without one. Raises Silent after `seconds`."""
+        try:
+            return self._fresh.get(timeout=seconds)
+        except queue.Empty:
+            raise Silent(f"nothing within {seconds} s.\n{self._account()}") from None
+
     def write(self, text: str) -> None:
         """Hand text to its standard input."""
         assert self.process.stdin

@@ -1,0 +1,166 @@
+"""Profiles and the `parlour` command on lab hosts or on this machine, as scripts use them.
+
+Rules: the program as it is, in a process of its own; only the profile's making is short-cut, with the
+cheapest Argon2id that the header allows, so that unlocking costs no second each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chat.assemble import filler
+from chat.interface import ContactView, Messenger
+from chat.remote import RemoteMessenger
+from chat.storage import vault
+from protocol.person_author import create_person
+from tests.lab.hosts import Host
+from tests.lab.programs import Program
+
+PATIENCE = 60.0
+"""Seconds after which a test that waits is broken; no test passes because of it."""
+
+PASSPHRASE = "correct horse"
+T = TypeVar("T")
+PARLOUR = (sys.executable, "-m", "chat.cli")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one line left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Station:
+    """One person's profile on one machine: runs lines of the command on it."""
+
+    def __init__(self, name: str, folder: Path, host: Host | None = None) -> None:
+        self.name = name
+        self.profile = folder / name.lower()
+        self.host = host
+        self._secret = folder / "passphrase"
+        self._secret.write_text(f"{PASSPHRASE}\n")
+
+    def create(self) -> Station:
+        """Make the person and the terminal, as `parlour init` does, but with a cheap header."""
+        person = create_person(self.name, os.urandom)
+        made = vault.create(self.profile, PASSPHRASE, filler(person), random=os.urandom, cost=vault.CHEAPEST)
+        made.close()
+        return self
+
+    def line(self, *arguments: str) -> list[str]:
+        """The command line."""
+        options = ("--json", "--profile", str(self.profile), "--passphrase-file", str(self._secret))
+        return [*PARLOUR, *arguments, *options]
+
+    def run(self, *arguments: str, typed: str = "") -> Outcome:
+        """Run a line to its end."""
+        line = self.line(*arguments)
+        done = subprocess.run(
+            self.host.enter(*line) if self.host else line,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, under: Sequence[str] = (), joined: bool = False) -> Program:
+        """Start a line whose output the test waits for.
+
+        `under` is a tracer's command; `joined` has both streams read as one, for lines that ask.
+        """
+        line = [*under, *self.line(*arguments)]
+        if joined:
+            line = ["sh", "-c", 'exec "$@" 2>&1', "line", *line]
+        return Program(self.host.enter(*line) if self.host else line)
+
+    def ask(self, use: Callable[[Messenger], Awaitable[T]]) -> T:
+        """Ask the engine that runs on the profile, through its socket as commands do, without their start."""
+
+        async def asked() -> T:
+            messenger = await RemoteMessenger.open(self.profile / vault.SOCKET)
+            try:
+                return await use(messenger)
+            finally:
+                await messenger.close()
+
+        return asyncio.run(asked())
+
+    def contacts(self) -> tuple[ContactView, ...]:
+        return self.ask(lambda messenger: messenger.contacts())
+
+    def say(self, text: str) -> str:
+        """Commit a text for the only contact; its id."""
+        (contact,) = self.contacts()
+        return self.ask(lambda messenger: messenger.send(contact.person, text)).id
+
+    def said(self) -> list[tuple[str, str]]:
+        """Author and text of every entry with the only contact, in order."""
+        (contact,) = self.contacts()
+        entries = self.ask(lambda messenger: messenger.history(contact.person, limit=1000))
+        return [(entry.author, entry.text) for entry in entries]
+
+    def safety_number(self) -> str:
+        (contact,) = self.contacts()
+        return self.ask(lambda messenger: messenger.safety_number(contact.person))
+
+    def problems(self) -> tuple[str, ...]:
+        """What a full check of the database finds; no engine may run on the profile."""
+        with vault.unlock(self.profile, PASSPHRASE) as opened:
+            database = opened.database()
+            try:
+                return database.integrity()
+            finally:
+                database.close()
+
+
+def is_event(kind: str, **fields: object) -> Callable[[str], bool]:
+    """Whether a line of `listen --json` is an event of this kind with these fields."""
+
+    def holds(line: str) -> bool:
+        said = json.loads(line)
+        return bool(said["event"] == kind and all(said[name] == value for name, value in fields.items()))
+
+    return holds
+
+
+def wait_event(program: Program, kind: str, **fields: object) -> None:
+    program.wait_for(is_event(kind, **fields), PATIENCE)
+
+
+def invited(line: str) -> str:
+    """The invitation in a line of `invite --json`."""
+    return str(json.loads(line)["invitation"])
+
+
+def pair(inviter: Station, joiner: Station) -> None:
+    """Pair by an invitation, each by a command of their own."""
+    with inviter.start("invite", "--yes") as inviting:
+        invitation = invited(inviting.line(PATIENCE))
+        assert joiner.run("join", invitation).objects == [{"paired": inviter.name}]
+        assert json.loads(inviting.line(PATIENCE)) == {"paired": joiner.name}
+        assert inviting.wait_exit(PATIENCE) == 0
+
+
+def end(*programs: Program) -> None:
+    """End programs as a person does; all must end well."""
+    for program in programs:
+        program.process.terminate()
+    assert [program.wait_exit(PATIENCE) for program in programs] == [0] * len(programs)

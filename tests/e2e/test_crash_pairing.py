@@ -1,0 +1,133 @@
+"""kill -9 of either side at each step of pairing: nothing is damaged, all is whole or can be repeated.
+
+Rules: real programs on lab hosts; the kernel kills at the N-th system call, for every N until the program
+survives, or the test kills at what the program says; afterwards both start again and talk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.programs import PATIENCE, Station, end, invited, pair, wait_event
+from tests.e2e.tracing import KILLED, dying
+from tests.lab.hosts import Lab
+from tests.lab.programs import Program
+from tests.needs import needs_root_network, needs_strace
+
+pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    needs_strace()
+    with Lab(2) as built:
+        yield built
+
+
+class Meeting:
+    """Ada and Ben with fresh profiles, at one kill."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        folder.mkdir()
+        self.ada, self.ben = (
+            Station(name, folder, host).create() for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
+        )
+
+    def settle(self) -> None:
+        """Both start again: what began completes by itself or can be repeated, and then they talk."""
+        ada, ben = self.ada, self.ben
+        with ada.start("listen") as one, ben.start("listen") as other:
+            for program in (one, other):
+                wait_event(program, "ready")
+            if not ada.contacts() and not ben.contacts():
+                pair(ada, ben)
+            wait_event(one, "peer", name="Ben", present=True)
+            wait_event(other, "peer", name="Ada", present=True)
+            for program, id in ((one, ada.say("from Ada")), (other, ben.say("from Ben"))):
+                wait_event(program, "state", id=id, state="delivered")
+            assert ada.said() == ben.said()
+            assert sorted(ada.said()) == [("Ada", "from Ada"), ("Ben", "from Ben")]
+            assert ada.safety_number() == ben.safety_number()
+            end(one, other)
+        assert (ada.problems(), ben.problems()) == ((), ())
+
+
+def by_invitation(
+    meeting: Meeting, inviter_under: tuple[str, ...], joiner_under: tuple[str, ...]
+) -> list[int]:
+    """Pair by an invitation; the exit statuses of both, where one may be killed at any time."""
+    with ExitStack() as stack:
+        inviting = stack.enter_context(meeting.ada.start("invite", "--yes", under=inviter_under))
+        said = inviting.first(PATIENCE)
+        if said is None:
+            return [inviting.wait_exit(PATIENCE), 0]
+        joining = stack.enter_context(meeting.ben.start("join", invited(said), under=joiner_under))
+        left = joining.wait_exit(PATIENCE)
+        if left == KILLED:
+            inviting.process.terminate()  # it would wait for the joiner until the invitation expires
+        return [inviting.wait_exit(PATIENCE), left]
+
+
+@pytest.mark.parametrize("side", ["inviter", "joiner"])
+def test_a_kill_at_every_write_to_the_disk(lab: Lab, tmp_path: Path, side: str) -> None:
+    for number in count(1):
+        meeting = Meeting(lab, tmp_path / str(number))
+        tracer = dying("fsync", number)
+        inviter, joiner = (tracer, ()) if side == "inviter" else ((), tracer)
+        statuses = by_invitation(meeting, inviter, joiner)
+        meeting.settle()
+        if KILLED not in statuses:
+            break
+    assert number > 5, "the disk is written to several times"
+
+
+STAGES = ("words", "own", "other", "done")
+"""The words are shown; this person has confirmed; the other one has; the program says that it is done."""
+
+
+def by_words(meeting: Meeting, stage: str, chooser_dies: bool) -> None:
+    """Pair by words up to a stage, at which one side is killed."""
+    with ExitStack() as stack:
+        choosing, waiting = (
+            stack.enter_context(station.start("pair", "--wait", "60", joined=True))
+            for station in (meeting.ada, meeting.ben)
+        )
+        choosing.wait_for(lambda line: line.strip() == "1  Ben", PATIENCE)
+        choosing.write("1\n")
+        words = [program.wait_for(is_words, PATIENCE) for program in (choosing, waiting)]
+        assert words[0] == words[1]
+        victim, other = (choosing, waiting) if chooser_dies else (waiting, choosing)
+        if stage in ("own", "done"):
+            confirm(victim)
+        if stage in ("other", "done"):
+            confirm(other)
+        if stage == "done":
+            victim.wait_for(lambda line: "paired" in line, PATIENCE)
+        victim.kill()
+        assert other.wait_exit(PATIENCE) in ((0, 1) if stage == "done" else (1,))
+
+
+def is_words(line: str) -> bool:
+    return line.startswith("    ") and len(line.split()) == 5
+
+
+def confirm(program: Program) -> None:
+    """Say that the words are the same; the program has heard it."""
+    program.write("y\n")
+    program.wait_for(lambda line: "Waiting for" in line, PATIENCE)
+
+
+@pytest.mark.parametrize("chooser_dies", [True, False], ids=["chooser", "waiter"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_kill_at_every_step_that_a_person_sees(
+    lab: Lab, tmp_path: Path, stage: str, chooser_dies: bool
+) -> None:
+    meeting = Meeting(lab, tmp_path / "profiles")
+    by_words(meeting, stage, chooser_dies)
+    meeting.settle()
