@@ -5,8 +5,6 @@ Rules: the order is the conversation's (SPEC §11.3), the same on every terminal
 
 from __future__ import annotations
 
-from protocol.entries import conversation_of_two
-
 from chat.interface import EntryView, UsageError
 from chat.service.views import Views
 from chat.service.world import World
@@ -14,6 +12,7 @@ from chat.storage import conversations, entries, receipts, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
+from protocol.entries import conversation_of_two
 
 NO_ENTRY = "There is no such entry here."
 Found = tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from protocol.entries import conversation_of_two, heads_hash
-
 from chat.delivery.states import READ
 from chat.interface import EntryChanged, EntryState
 from chat.network.link_set import LiveLink
@@ -18,6 +16,7 @@ from chat.service.world import World
 from chat.storage import conversations, entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
+from protocol.entries import conversation_of_two, heads_hash
 from protocol.messages import Entry, Head, HeadsHash, LogHeads, Message, Reachable, Receipt
 
 WAITING_MOST = 4_096

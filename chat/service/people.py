@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from protocol.entries import conversation_of_two
-from protocol.safety import safety_number
-
 from chat.delivery.states import READ
 from chat.interface import ContactChanged, ContactRemoved, UsageError
 from chat.service.exchange import Exchange
@@ -19,9 +16,11 @@ from chat.service.views import Views
 from chat.service.world import World
 from chat.storage import contacts, entries, receipts
 from chat.storage.database import Database
+from protocol.entries import conversation_of_two
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Receipt, Typing
 from protocol.person_log import is_name
+from protocol.safety import safety_number
 
 NO_CONTACT = "There is no such contact: look at the list of contacts."
 NO_NAME = "A name has 1 to 64 characters, none of them a control character, and no space at its ends."

@@ -8,17 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from protocol.entries import (
-    KIND_TEXT,
-    Facts,
-    ParsedEntry,
-    accept_entry,
-    conversation_of_two,
-    heads_hash,
-    parse_entry,
-    read_text,
-)
-
 from chat.delivery.heads import lacking
 from chat.delivery.states import READ, STORED
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
@@ -30,6 +19,16 @@ from chat.service.world import World
 from chat.storage import conversations, entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, NewEntry
+from protocol.entries import (
+    KIND_TEXT,
+    Facts,
+    ParsedEntry,
+    accept_entry,
+    conversation_of_two,
+    heads_hash,
+    parse_entry,
+    read_text,
+)
 from protocol.errors import Unexpected, Untrusted
 from protocol.messages import Entry, Heads, HeadsHash, Message, Receipt, Typing
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
-
 from chat.interface import EntryAdded, EntryView, UsageError
 from chat.service.exchange import Exchange
 from chat.service.views import Views
@@ -11,6 +9,7 @@ from chat.service.world import World
 from chat.storage import conversations, entries
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, NewEntry
+from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
 from protocol.limits import TEXT_CHARACTERS_MAX
 
 EMPTY = "There is nothing to send: write some text."

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from protocol.entries import KIND_TEXT, read_text
-
 from chat.delivery.states import state_of
 from chat.interface import ContactView, EntryView
 from chat.service.world import World
@@ -19,6 +17,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
+from protocol.entries import KIND_TEXT, read_text
 
 DELETED = "deleted"
 UNSUPPORTED = "unsupported"
