@@ -199,6 +199,21 @@ async def test_a_hidden_pairing_comes_back_when_it_needs_an_answer() -> None:
         await until_shown(pilot, "The other side refused.")
 
 
+async def test_of_two_that_begin_at_once_the_one_that_gives_way_closes_without_a_word() -> None:
+    messenger = FakeMessenger("Ann", prompt=False)
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "Connecting to Bob")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PairingDialog)
+        await until(pilot, lambda: dialog.view.id != "")
+        messenger.move_pairing(dialog.view.id, PairingStage.FAILED)
+        messenger.stranger_begins("Bob")
+        await until_shown(pilot, "Bob wants to pair with you")
+        assert dialog not in pilot.app.screen_stack
+
+
 async def test_visibility_is_changed_and_said() -> None:
     messenger = FakeMessenger("Ann")
     async with chatting(messenger) as pilot:

@@ -92,7 +92,9 @@ async def test_attack_72_a_damaged_profile_offers_no_fresh_start() -> None:
         screen = await until_shown(pilot, "The database of this profile is missing")
         assert "Name" not in screen
         assert "Passphrase" not in screen
-        await pilot.press("enter")
+        await pilot.press("f9")
+        await until_shown(pilot, "iptables drops incoming TCP")
+        await pilot.press("escape", "enter")
         await until_shown(pilot, "Enter your passphrase")
     assert not [call for call in door.calls if call.method == "create"]
 

@@ -63,8 +63,10 @@ class Dialog(ModalScreen[T | None]):
         problem.display = bool(text)
 
     def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
-        """Show other keys."""
-        self.query_one("#hints", Static).update(key_hints(hints))
+        """Show other keys, or none."""
+        line = self.query_one("#hints", Static)
+        line.update(key_hints(hints))
+        line.display = bool(hints)
 
     def end(self, result: T | None) -> None:
         """Close with a result, as soon as no other dialog lies over this one."""

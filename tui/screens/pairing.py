@@ -53,8 +53,8 @@ class PairingDialog(Dialog[PairingView]):
             plain("", id="words"),
             plain("", id="question"),
             Horizontal(
-                Button("Yes (y)", id="yes", variant="success", compact=True, action="screen.answer(True)"),
-                Button("No (n)", id="no", variant="error", compact=True, action="screen.answer(False)"),
+                Button("", id="yes", variant="success", compact=True, action="screen.answer(True)"),
+                Button("n  No, stop", id="no", variant="error", compact=True, action="screen.answer(False)"),
                 id="buttons",
             ),
         ]
@@ -129,16 +129,11 @@ class PairingDialog(Dialog[PairingView]):
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
         question.set_class(stage is PairingStage.FAILED, "-failed")
+        words_or_joiner = "They are the same" if stage is PairingStage.WORDS else "The right person"
+        self.query_one("#yes", Button).label = f"y  {words_or_joiner}"
         self.query_one("#buttons").display = self.asking
-        self.set_hints(self._hints())
-
-    def _hints(self) -> tuple[tuple[str, str], ...]:
-        if self.asking:
-            same = "They are the same" if self.view.stage is PairingStage.WORDS else "The right person"
-            return (("y", same), ("n", "No: stop"))
-        if self.view.stage in ASKING:
-            return ()
-        return (("escape", "Close" if self.view.stage is PairingStage.FAILED else "Hide"),)
+        leave = "Close" if stage is PairingStage.FAILED else "Hide"
+        self.set_hints(() if stage in ASKING else (("escape", leave),))
 
 
 class BeginDialog(PairingDialog):

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from chat.interface import Door, DoorState, Messenger
+from tui.actions import action
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line, strength
 from tui.messages import Opened
@@ -47,6 +48,7 @@ class UnlockScreen(Screen[None]):
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
         Binding("enter", "to_passphrase", "Next", priority=True, show=False),
         Binding("enter", "again", "Look again"),
+        Binding(",".join(action("doctor").keys), "doctor", "Ask the doctor"),
     ]
 
     def __init__(
@@ -101,6 +103,11 @@ class UnlockScreen(Screen[None]):
         if self._stage == "broken":
             self._enter("looking")
             self.run_worker(self._look(), group="door", exclusive=True)
+
+    def action_doctor(self) -> None:
+        from tui.screens.doctor import DoctorDialog
+
+        self.app.push_screen(DoctorDialog(self._door.diagnose))
 
     async def _look(self) -> None:
         if self._first is not None:
@@ -184,6 +191,6 @@ class UnlockScreen(Screen[None]):
         keys: dict[Stage, tuple[tuple[str, str], ...]] = {
             "new": (("enter", "Begin"), ("f2", "Show what is typed")),
             "locked": (("enter", "Open"), ("f2", "Show what is typed")),
-            "broken": (("enter", "Look again"),),
+            "broken": (("enter", "Look again"), (action("doctor").keys[0], action("doctor").label)),
         }
         return key_hints((*keys.get(stage, ()), ("ctrl+q", "Quit")))

@@ -64,7 +64,7 @@ def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisV
 
 
 def _choices(all_of_them: bool) -> list[Content]:
-    names = ("invite", "join", "address", "visible", "doctor", "help")
+    names = ("invite", "join", "address", "visible", "doctor")  # the help is in the foot line
     return [_choice(name) for name in names if all_of_them or name != "doctor"]
 
 

@@ -49,9 +49,9 @@ class Status(Static):
 
 
 def hints() -> Content:
-    """The keys of the foot line, from the registry."""
+    """The keys of the foot line, from the registry; the help comes first, because a narrow line is cut."""
     parts: list[tuple[str, str]] = []
-    for one in ACTIONS:
+    for one in sorted(ACTIONS, key=lambda one: one.id != "help"):
         if one.hint:
             parts += [(one.key, "bold $primary"), (f" {one.label}   ", "$quiet")]
     return Content.assemble(*parts)
