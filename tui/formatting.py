@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime, tzinfo
 
 from rich.cells import cell_len
 
-from chat.interface import EntryState
+from chat.interface import ContactView, EntryState
 
 NAME_CELLS = 24
 MARKS_IN_A_ROW = 4
@@ -66,6 +68,20 @@ def safe_line(text: str) -> str:
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:
     """A name of at most `cells` columns; what shows nothing at all is said to be nameless."""
     return shorten(safe_line(name), cells) or "(no name)"
+
+
+def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
+    """The safe names that several contacts have, whatever their names hold that cannot be seen."""
+    looks = Counter(safe_name(view.name) for view in contacts)
+    return frozenset(name for name, times in looks.items() if times > 1)
+
+
+def contact_name(view: ContactView, alike: frozenset[str], cells: int = NAME_CELLS) -> str:
+    """The name of a contact in `cells` columns, with `~xxxx` where another one looks the same."""
+    looks = safe_name(view.name)
+    labelled = view.label != view.name and view.label.startswith(view.name)
+    suffix = view.label[len(view.name) :] if labelled else f"~{view.person[:4]}" if looks in alike else ""
+    return shorten(looks, max(1, cells - len(suffix))) + safe_line(suffix)
 
 
 def shorten(text: str, cells: int) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from textual import events
 
 from chat.interface import EntryState, NotPermitted, UsageError
-from tests.fakes.messenger import TEXT_LIMIT
+from tests.fakes.messenger import TEXT_LIMIT, FakeMessenger
 from tests.fakes.others import START
 from tests.tui.driving import (
     chat,
@@ -152,12 +155,15 @@ async def test_nothing_is_marked_as_read_under_a_dialog_or_without_focus() -> No
         assert not messenger.called("mark_read")
         await pilot.press("escape")
         await until(pilot, lambda: len(messenger.called("mark_read")) == 1)
-        pilot.app.app_focus = False
+        pilot.app.post_message(events.AppBlur())
+        await until(pilot, lambda: not pilot.app.app_focus)
         away = messenger.receive(bob.person, "while away")
         await until_shown(pilot, "while away")
         assert under is not None
         assert away is not None
         assert messenger.called("mark_read") == [(bob.person, under.id)]
+        pilot.app.post_message(events.AppFocus())
+        await until(pilot, lambda: (bob.person, away.id) in messenger.called("mark_read"))
 
 
 async def test_a_refused_text_returns_to_the_composer() -> None:
@@ -292,3 +298,19 @@ async def test_the_cursor_stays_on_a_person_when_the_list_changes() -> None:
         await until_shown(pilot, "Aaron")
         assert chat(pilot).query_one(People).cursor == carla.person
         assert bob.person != carla.person
+
+
+async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_verified() -> None:
+    messenger = FakeMessenger("Ann")
+    for name in ("Bob", "B\u200bob", "Bob\u202e"):
+        messenger.add_contact(name)
+    chosen = (await messenger.contacts())[1]
+    async with chatting(messenger) as pilot:
+        await pilot.press("down", "enter", "ctrl+t")
+        await until_shown(pilot, "Safety number")
+        await pilot.press("v")
+        screen = (await until_shown(pilot, "✓ verified")).split("\n")
+    names = re.findall(r"Bob~[0-9a-f]{4}", "\n".join(row[:25] for row in screen))
+    assert len(set(names)) == 3
+    assert [row[3:11] for row in screen if row[11:13] == " ✓"] == [f"Bob~{chosen.person[:4]}"]
+    assert f"Bob~{chosen.person[:4]}" in screen[0]

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from chat.interface import ContactView, Messenger, NearbyView, SelfView
 from tui.bridge import Problem, attempt
+from tui.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.options import Options
 from tui.widgets.status import Said
 
@@ -57,6 +58,10 @@ class ChatBase(Screen[None]):
         if isinstance(answer, Problem):
             self.say(answer.text, problem=True)
         return not isinstance(answer, Problem)
+
+    def named(self, view: ContactView, cells: int = NAME_CELLS) -> str:
+        """The name of a contact as it is shown, told apart from those that look the same."""
+        return contact_name(view, look_alikes(self.contacts.values()), cells)
 
     def chosen(self) -> ContactView | None:
         """The contact of the open conversation; without one, that is said."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from chat.interface import ContactView, SettingsView
 from tui.actions import Group, action, of_group
-from tui.formatting import safe_name
 from tui.screens.base import ChatBase
 
 
@@ -45,7 +44,7 @@ class Care(ChatBase):
             self._block(view, on=False)
             return
         dialog = ConfirmDialog(
-            f"Block {safe_name(view.name)}?",
+            f"Block {self.named(view)}?",
             "A blocked contact gets no answer and nothing of it is shown. You can take it back.",
         )
         self.app.push_screen(dialog, lambda yes: self._block(view, on=True) if yes else None)
@@ -56,7 +55,7 @@ class Care(ChatBase):
         view = self.chosen()
         if view is not None:
             dialog = ConfirmDialog(
-                f"Remove {safe_name(view.name)}?",
+                f"Remove {self.named(view)}?",
                 "The contact, its keys and the whole history with it go from this terminal, for good.",
             )
             self.app.push_screen(dialog, lambda yes: self._remove(view) if yes else None)
@@ -84,7 +83,9 @@ class Care(ChatBase):
 
         number = await self.ask(self.messenger.safety_number(view.person))
         if number is not None:
-            self.app.push_screen(VerifyDialog(view, number), lambda same: self._verified(view, same))
+            self.app.push_screen(
+                VerifyDialog(view, self.named(view), number), lambda same: self._verified(view, same)
+            )
 
     def _verified(self, view: ContactView, same: bool | None) -> None:
         if same is not None:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -76,6 +75,7 @@ class ChatScreen(Meeting, Care):
         self.add_class(next(name for least, name in reversed(_BREAKPOINTS) if self.app.size.width >= least))
         self.query_one("#conversation").display = False
         self.query_one(People).focus()
+        self.watch(self.app, "app_focus", self._mark_seen, init=False)
         # The stream is open before anything is read, so that nothing falls between the two.
         self.run_worker(listen(self.messenger, self), group="events")
         self.run_worker(self._read_everything(), group="start")
@@ -177,9 +177,6 @@ class ChatScreen(Meeting, Care):
 
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self._mark_seen)
-
-    def on_app_focus(self, event: events.AppFocus) -> None:
-        self._mark_seen()
 
     def action_write(self) -> None:
         self.query_one(Said).clear()
@@ -292,8 +289,9 @@ class ChatScreen(Meeting, Care):
     def _show_header(self) -> None:
         view = self.contacts.get(self.current or "")
         if view is not None:
-            self.query_one("#header", Static).update(header(view, self._causes.get(view.person, "")))
-            self.query_one(Composer).placeholder = Content(f"Write to {safe_name(view.name)}")
+            name = self.named(view, _NAME_CELLS)
+            self.query_one("#header", Static).update(header(view, name, self._causes.get(view.person, "")))
+            self.query_one(Composer).placeholder = Content(f"Write to {name}")
 
     def _lose_patience(self) -> None:
         self._alone = not self.nearby
@@ -332,11 +330,9 @@ class ChatScreen(Meeting, Care):
             self.open_conversation(order[at % len(order)])
 
 
-def header(view: ContactView, cause: str) -> Content:
+def header(view: ContactView, name: str, cause: str) -> Content:
     """The line over a conversation, and what holds it up."""
-    parts: list[tuple[str, str]] = [(safe_name(view.name, _NAME_CELLS), "bold")]
-    if view.label != view.name and view.label.startswith(view.name):
-        parts.append((safe_line(view.label[len(view.name) :]), "$quiet"))
+    parts: list[tuple[str, str]] = [(name, "bold")]
     parts.append(("  ✓ verified", "$success") if view.verified else ("  not verified", "$quiet"))
     if view.blocked:
         parts.append(("  ⊘ blocked", "$error"))

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from chat.interface import ContactView
-from tui.formatting import safe_line, safe_name
+from tui.formatting import safe_line
 from tui.screens.dialog import CSSPath, Dialog, plain
 
 
@@ -26,15 +26,16 @@ class VerifyDialog(Dialog[bool]):
     ]
     heading = "Safety number"
 
-    def __init__(self, contact: ContactView, number: str) -> None:
+    def __init__(self, contact: ContactView, name: str, number: str) -> None:
         super().__init__()
         self._contact = contact
+        self._named = name
         self._number = number
 
     def body(self) -> list[Widget]:
-        name, standing = safe_name(self._contact.name), _standing(self._contact)
+        standing = _standing(self._contact)
         return [
-            plain(Content.assemble(("You and ", ""), (name, "bold"), (" both see this number.", ""))),
+            plain(Content.assemble(("You and ", ""), (self._named, "bold"), (" both see this number.", ""))),
             plain(grouped(self._number), id="number"),
             plain(f"Read it to each other, side by side or by telephone, never by a message. {standing}"),
         ]

@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.interface import ContactView, NearbyView
-from tui.formatting import safe_name, shorten
+from tui.formatting import contact_name, look_alikes, safe_name
 from tui.messages import OpenConversation, PairWith
 
 
@@ -129,7 +129,8 @@ class People(ScrollView, can_focus=True):
     def _build(self) -> list[Line]:
         heading = ("people--heading", "Contacts")
         lines = [Line(None, (("", " "), heading))] if self._contacts else []
-        lines += [self._contact(view) for view in self._contacts.values()]
+        alike = look_alikes(self._contacts.values())
+        lines += [self._contact(view, alike) for view in self._contacts.values()]
         if self._contacts:
             lines.append(Line(None, ()))
         lines.append(Line(None, (("", " "), ("people--heading", "Nearby"))))
@@ -138,14 +139,15 @@ class People(ScrollView, can_focus=True):
             lines.append(Line(None, (("people--quiet", " nobody in sight"),)))
         return lines
 
-    def _contact(self, view: ContactView) -> Line:
+    def _contact(self, view: ContactView, alike: frozenset[str]) -> Line:
         right, name_style = "", "people--name"
         dot = ("people--present", " ● ") if view.present else ("people--quiet", " ○ ")
         if view.blocked:
             dot, name_style = ("people--alert", " ⊘ "), "people--quiet"
         elif view.unread:
             right = str(view.unread) if view.unread < 1000 else "999+"
-        name = _label(view, self._width - 5 - len(right) - 2 * view.verified)
+        cells = self._width - 5 - len(right) - 2 * view.verified
+        name = contact_name(view, alike, max(1, cells))
         pieces = [dot, (name_style, name)]
         if view.person == self._current:
             pieces = [dot, ("people--current", name)]
@@ -174,13 +176,6 @@ class People(ScrollView, can_focus=True):
         if rows:
             self.scroll_to_region(Region(0, rows[0], 1, 1), animate=False)
         self.refresh()
-
-
-def _label(view: ContactView, cells: int) -> str:
-    """The contact's label; of a long one the suffix that tells two of one name apart stays."""
-    suffix = view.label[len(view.name) :] if view.label.startswith(view.name) else ""
-    name = safe_name(view.name, max(4, cells - len(suffix)))
-    return shorten(name, cells) + (safe_name(suffix) if suffix else "")
 
 
 def _strip(widget: ScrollView, line: Line, width: int, ground: Style) -> Strip:
