@@ -150,7 +150,8 @@ class _Steps:
                 await self._ended(event)
 
     async def _ended(self, event: LinkClosed) -> None:
-        if not self._pairing.over:
+        # A pairing that is complete may still be at the disk: the other side closes as soon as it has it.
+        if not self._pairing.over and not self._machine.finished:
             if event.reason is Ending.REPLACED:
                 self._pairing.fail_with(SUPERSEDED)
             elif event.reason is Ending.REFUSED:
