@@ -106,6 +106,13 @@ class Terminal:
                 raise self._unseen(f"the program ended ({self.exit_status()}) without {wanted!r}")
         return screen
 
+    def wait_quiet(self, quiet: float = 0.2, seconds: float = 10) -> None:
+        """Wait until nothing was written for `quiet` seconds: what was drawn is whole. Raises Unseen."""
+        deadline = Deadline(seconds)
+        while self._wrote(quiet):
+            if deadline.left() == 0:
+                raise self._unseen(f"the program wrote without a pause for {seconds} s")
+
     def written(self) -> bytes:
         """Every byte, escapes included, that the program has written and that has come through."""
         self._keep_output()

@@ -25,6 +25,18 @@ def program(scenario: str, label: str = "", *, size: tuple[int, int] = (80, 24))
     return Terminal(command, columns=size[0], rows=size[1])
 
 
+def whole(terminal: Terminal) -> str:
+    """The screen once the program has drawn all of it."""
+    terminal.wait_quiet()
+    return terminal.screen()
+
+
+def cells(terminal: Terminal) -> list[str]:
+    """Every cell once the program has drawn all of them."""
+    terminal.wait_quiet()
+    return terminal.cells()
+
+
 @pytest.fixture
 def new() -> Iterator[Terminal]:
     with program("new") as terminal:
@@ -73,7 +85,8 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
         terminal.send("Enter")
         terminal.wait_for("long cable")
         terminal.send("C-l")
-        screen = terminal.wait_for("Enter your passphrase")
+        terminal.wait_for("Enter your passphrase")
+        screen = whole(terminal)
         assert "cable" not in screen
         assert "Carla" not in screen
         terminal.write("correct horse")
@@ -85,7 +98,7 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
 def test_attack_79_no_entry_changes_a_cell_outside_of_itself(size: tuple[int, int]) -> None:
     with program("bodies", "calm", size=size) as terminal:
         terminal.wait_for("calm")
-        calm = terminal.cells()
+        calm = cells(terminal)
     with program("bodies", "hostile", size=size) as terminal:
         terminal.wait_for("surrogates:")
         seen = pages(terminal)
@@ -103,12 +116,12 @@ def test_attack_79_no_entry_changes_a_cell_outside_of_itself(size: tuple[int, in
 
 def pages(terminal: Terminal) -> list[list[str]]:
     """Every screen from the newest entry to the oldest."""
-    seen = [terminal.cells()]
+    seen = [cells(terminal)]
     while f"{next(iter(ATTACKS))}:" not in "\n".join(seen[-1]):
         last = terminal.screen()
         terminal.send("PPage")
         terminal.wait_for(lambda screen, last=last: screen != last)  # type: ignore[misc]
-        seen.append(terminal.cells())
+        seen.append(cells(terminal))
     return seen
 
 
@@ -116,10 +129,10 @@ def pages(terminal: Terminal) -> list[list[str]]:
 def test_attack_14_no_name_changes_a_cell_outside_of_itself(size: tuple[int, int]) -> None:
     with program("names", "calm", size=size) as terminal:
         terminal.wait_for("+ calm")
-        calm = terminal.cells()
+        calm = cells(terminal)
     with program("names", "hostile", size=size) as terminal:
         terminal.wait_for("+ [/foo]")
-        rows = terminal.cells()
+        rows = cells(terminal)
     assert len(NAMES) + 4 <= size[1] - 2
     for row, expected in zip(rows, calm, strict=True):
         if EDGE in expected:
@@ -150,7 +163,7 @@ def dialog_with(name: str) -> list[str]:
         terminal.wait_for("Nothing was written yet")
         terminal.send("F7")
         terminal.wait_for("Y Yes")
-        return terminal.cells()
+        return cells(terminal)
 
 
 def test_attack_79_no_sequence_of_a_peer_reaches_the_terminal() -> None:
