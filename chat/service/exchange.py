@@ -80,6 +80,8 @@ class Exchange:
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
                 self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
+        if (left := self._current(link.person)) is not None:
+            left.outgoing.catch_up()
 
     def presence(self, person: bytes, present: bool) -> None:
         if person in self._world.contacts:

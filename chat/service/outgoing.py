@@ -7,7 +7,7 @@ receipts when its turn comes, and never kept in a list of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from chat.delivery.states import READ
 from chat.interface import EntryChanged, EntryState
@@ -35,34 +35,39 @@ class Outgoing:
     def __init__(self, world: World, link: LiveLink) -> None:
         self._world = world
         self._link = link
-        self._queue: asyncio.Queue[Message | tuple[bytes, ...]] = asyncio.Queue()
+        self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._conversation = conversation_of_two(world.own.person, link.person)
 
     def put(self, message: Message) -> None:
         """Say something on this link after what waits already."""
-        self._put(message)
+        self._put(lambda: self._link.driver.send(message))
 
     def carry(self, ids: Sequence[bytes]) -> None:
         """Send these entries, unless this link has carried them."""
         if ids:
-            self._put(tuple(ids))
+            self._put(lambda: self._carry(ids))
 
-    def _put(self, item: Message | tuple[bytes, ...]) -> None:
+    def catch_up(self) -> None:
+        """Another link has ended: what it took along without an answer goes on this one."""
+        self._put(self._catch_up)
+
+    def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         if self._queue.qsize() >= WAITING_MOST:
             self._link.driver.abort()
         else:
-            self._queue.put_nowait(item)
+            self._queue.put_nowait(work)
 
     async def run(self) -> None:
         """Say what this side holds, send what waits, then serve the queue."""
         await self._greet()
-        await self._carry(await self._world.store.read(waiting, self._world, self._link.person))
+        await self._catch_up()
         while True:
-            item = await self._queue.get()
-            if isinstance(item, tuple):
-                await self._carry(item)
-            else:
-                await self._link.driver.send(item)
+            work = await self._queue.get()
+            await work()
+
+    async def _catch_up(self) -> None:
+        await self._repeat_read()
+        await self._carry(await self._world.store.read(waiting, self._world, self._link.person))
 
     async def _greet(self) -> None:
         contact = self._world.keyring.contacts[self._link.person]
@@ -72,7 +77,6 @@ class Outgoing:
         await self._link.driver.send(HeadsHash(self._conversation, hash_of_all))
         if self._world.port:
             await self._link.driver.send(Reachable(self._world.port))
-        await self._repeat_read()
 
     async def _repeat_read(self) -> None:
         if self._world.settings.read_receipts:

@@ -9,6 +9,9 @@ import pytest
 
 from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
+from chat.network.link_set import LiveLink
+from chat.network.links import Links
+from protocol.messages import Message
 from tests.engines import Person, delivered, pair, people, play, talk
 
 EAGER = Config(second_dialler_waits=0.0)
@@ -183,3 +186,63 @@ def test_attack_31_a_resent_entry_keeps_its_id_under_a_new_envelope(tmp_path: Pa
             assert shown_once(ben, 2)
 
     play(scenario)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, seed: int) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "0")
+            for number in range(1, 60):
+                dialler = (ada, ben)[number % 2].engine._parts.dialler
+                other = await (ada.contact(ben) if number % 2 == 0 else ben.contact(ada))
+                dialled = asyncio.ensure_future(dialler.dial(bytes.fromhex(other), 1.0))
+                arrives = ben.wait(EntryAdded)
+                for wait in range(number % 7):
+                    await asyncio.sleep(0.001 * wait)
+                await ada.engine.send(await ada.contact(ben), str(number))
+                event = await arrives
+                await ben.engine.mark_read(await ben.contact(ada), event.entry.id)
+                await dialled
+            await asyncio.sleep(9)  # within the life of the last link
+            assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
+            assert [view.text for view in await ben.history(ada)] == [str(number) for number in range(60)]
+
+    play(scenario)
+
+
+def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "before")
+            monkeypatch.setattr(Links, "_answered", _closes_nothing)
+            await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+            await asyncio.sleep(0.1)
+            assert links(ada) == links(ben) == 2
+            newest = ben.engine._world.links.current(bytes.fromhex(await ben.contact(ada)))
+            assert newest is not None
+            monkeypatch.setattr(newest.driver, "send", _stuck)
+            arrives = ben.wait(EntryAdded)
+            view = await ada.engine.send(await ada.contact(ben), "unanswered")
+            await ben.engine.mark_read(await ben.contact(ada), (await arrives).entry.id)
+            read = ada.wait(
+                EntryChanged, lambda event: event.id == view.id and event.state is EntryState.READ
+            )
+            network.pipes[-1].break_now()
+            await asyncio.wait_for(read, 5)
+            assert links(ada) == links(ben) == 1
+
+    play(scenario)
+
+
+async def _closes_nothing(links: Links, link: LiveLink, number: int) -> None:
+    """Both links stay, as they do while the keepalive that decides is under way."""
+
+
+async def _stuck(message: Message) -> None:
+    """A connection that takes nothing more."""
+    await asyncio.Event().wait()

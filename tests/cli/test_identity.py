@@ -60,7 +60,7 @@ def test_case_71_a_wrong_passphrase_is_77_and_damage_is_65(line: Line) -> None:
 
 def test_without_a_profile_it_is_64_with_what_to_do(line: Line) -> None:
     put(line, DoorState.NEW)
-    for arguments in (["contacts"], ["lock"], ["passphrase"], ["listen"], ["doctor"]):
+    for arguments in (["contacts"], ["lock"], ["passphrase"], ["listen"]):
         outcome = line.run(*arguments, passphrase=False)
         assert outcome.status == 64
         assert "parlour init" in outcome.failure
