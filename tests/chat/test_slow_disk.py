@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,8 @@ from tests.engines import Person, invite, pair, people, play
 def test_a_complete_pairing_is_not_called_cut_by_the_other_who_closes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: object
 ) -> None:
-    promote = PendingContacts.promote
-
-    async def slowly(self: PendingContacts, person: bytes) -> None:
-        await asyncio.sleep(1)
-        await promote(self, person)
+    slow_for_ada(monkeypatch, "store")
+    slow_for_ada(monkeypatch, "promote")
 
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
@@ -31,8 +29,18 @@ def test_a_complete_pairing_is_not_called_cut_by_the_other_who_closes(
             await way(ada, ben)
             assert not failures(ada) + failures(ben)
 
-    monkeypatch.setattr(PendingContacts, "promote", slowly)
     play(scenario)
+
+
+def slow_for_ada(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a use case of Ada's pending contacts begin a second late."""
+    original = getattr(PendingContacts, name)
+
+    async def slowly(self: PendingContacts, *arguments: Any, **options: Any) -> None:
+        await asyncio.sleep(1 if self._world.keyring.own.name == "Ada" else 0)
+        await original(self, *arguments, **options)
+
+    monkeypatch.setattr(PendingContacts, name, slowly)
 
 
 def failures(person: Person) -> list[str]:
