@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from chat.delivery.states import READ
-from chat.interface import EntryChanged, EntryState
+from chat.interface import EntryChanged, EntryState, ParlourError
 from chat.network.link_set import LiveLink
 from chat.service.world import World
 from chat.storage import conversations, entries, receipts
@@ -58,19 +58,28 @@ class Outgoing:
             self._queue.put_nowait(work)
 
     async def run(self) -> None:
-        """Say what this side holds, send what waits, then serve the queue."""
-        await self._greet()
-        await self._catch_up()
-        while True:
-            work = await self._queue.get()
-            await work()
+        """Say what this side holds, send what waits, then serve the queue.
+
+        A disk that fails ends the link: a link on which nothing is said would look alive.
+        """
+        try:
+            await self._greet()
+            await self._catch_up()
+            while True:
+                work = await self._queue.get()
+                await work()
+        except ParlourError:
+            self._link.driver.abort()
+            raise
 
     async def _catch_up(self) -> None:
         await self._repeat_read()
         await self._carry(await self._world.store.read(waiting, self._world, self._link.person))
 
     async def _greet(self) -> None:
-        contact = self._world.keyring.contacts[self._link.person]
+        contact = self._world.keyring.contacts.get(self._link.person)
+        if contact is None:
+            return  # removed since the link opened: it is about to be closed
         await self._link.driver.send(LogHeads(list(contact.state.heads)))
         heads = await self._world.store.read(held_heads, self._conversation)
         hash_of_all = heads_hash(self._conversation, heads)
