@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from chat.assemble import filler
-from chat.interface import ContactView, Messenger
+from chat.interface import ContactView, EntryView, Messenger
 from chat.remote import RemoteMessenger
 from chat.storage import vault
 from protocol.person_author import create_person
@@ -91,15 +93,21 @@ class Station:
             line = ["sh", "-c", 'exec "$@" 2>&1', "line", *line]
         return Program(self.host.enter(*line) if self.host else line)
 
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Messenger]:
+        """The engine that runs on the profile, through its socket, as commands use it."""
+        messenger = await RemoteMessenger.open(self.profile / vault.SOCKET)
+        try:
+            yield messenger
+        finally:
+            await messenger.close()
+
     def ask(self, use: Callable[[Messenger], Awaitable[T]]) -> T:
-        """Ask the engine that runs on the profile, through its socket as commands do, without their start."""
+        """Ask the running engine one thing."""
 
         async def asked() -> T:
-            messenger = await RemoteMessenger.open(self.profile / vault.SOCKET)
-            try:
+            async with self.opened() as messenger:
                 return await use(messenger)
-            finally:
-                await messenger.close()
 
         return asyncio.run(asked())
 
@@ -113,9 +121,7 @@ class Station:
 
     def said(self) -> list[tuple[str, str]]:
         """Author and text of every entry with the only contact, in order."""
-        (contact,) = self.contacts()
-        entries = self.ask(lambda messenger: messenger.history(contact.person, limit=1000))
-        return [(entry.author, entry.text) for entry in entries]
+        return [(entry.author, entry.text) for entry in self.ask(whole_history)]
 
     def safety_number(self) -> str:
         (contact,) = self.contacts()
@@ -129,6 +135,15 @@ class Station:
                 return database.integrity()
             finally:
                 database.close()
+
+
+async def whole_history(messenger: Messenger) -> list[EntryView]:
+    """Every entry with the only contact, the oldest first."""
+    (contact,) = await messenger.contacts()
+    entries: list[EntryView] = []
+    while page := await messenger.history(contact.person, 200, entries[0].id if entries else None):
+        entries[:0] = page
+    return entries
 
 
 def is_event(kind: str, **fields: object) -> Callable[[str], bool]:
@@ -164,3 +179,15 @@ def end(*programs: Program) -> None:
     for program in programs:
         program.process.terminate()
     assert [program.wait_exit(PATIENCE) for program in programs] == [0] * len(programs)
+
+
+def first_to_end(*programs: Program) -> Program:
+    """Wait until one of these has ended."""
+    handles = {os.pidfd_open(program.pid): program for program in programs}
+    try:
+        ended = select.select(list(handles), [], [], PATIENCE)[0]
+    finally:
+        for handle in handles:
+            os.close(handle)
+    assert ended, "one of the programs ends"
+    return handles[ended[0]]

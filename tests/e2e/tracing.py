@@ -6,14 +6,76 @@ killed on entering a call has not made it.
 
 from __future__ import annotations
 
+import re
 import signal
-from typing import Final
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
 
 KILLED: Final = -signal.SIGKILL
 """Exit status of a process that kill -9 has ended."""
 
 
-def dying(call: str, number: int) -> tuple[str, ...]:
-    """The command before a program's own that kills it at a thread's `number`-th `call`."""
+_TRACER: Final = ("strace", "-D", "-f", "-qq")
+_CALL: Final = re.compile(r"^(\d+) +(\w+)\(", re.MULTILINE)
+
+Step = tuple[str, int]
+"""A system call's name, and its number among a thread's calls of that name."""
+
+
+def traced(log: Path) -> tuple[str, ...]:
+    """The command before a program's own that logs how it writes to the disk."""
+    return (*_TRACER, "-o", str(log), "-e", "trace=pwrite64,fsync")
+
+
+def dying(step: Step) -> tuple[str, ...]:
+    """The command before a program's own that kills it at a step of one of its threads."""
+    call, number = step
     inject = f"inject={call}:signal=KILL:when={number}"
-    return ("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+    return (*_TRACER, "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+
+
+def steps(log: Path) -> list[Step]:
+    """Where it matters whether a program dies: at each fsync, and at the first write after one.
+
+    At the fsync a transaction is written but nobody knows of it; at the write all that followed from it
+    has been said.
+    """
+    found: list[Step] = []
+    count: Counter[str] = Counter()
+    before = ""
+    for call in _calls_of_database(log):
+        count[call] += 1
+        if call == "fsync" or before == "fsync":
+            found.append((call, count[call]))
+        before = call
+    return found
+
+
+def _calls_of_database(log: Path) -> list[str]:
+    """The calls of the thread that writes most."""
+    calls = [match.groups() for match in _CALL.finditer(log.read_text())]
+    ((writer, _),) = Counter(thread for thread, _ in calls).most_common(1)
+    return [call for thread, call in calls if thread == writer]
+
+
+T = TypeVar("T")
+
+
+def side_by_side(play: Callable[[Step], T], steps: Iterable[Step]) -> list[T]:
+    """Play a scene for each step, two at a time: mostly they wait."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(play, steps))
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """A failure within says at which kill it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"the kill: {name}")
+        raise

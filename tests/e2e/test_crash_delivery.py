@@ -1,0 +1,199 @@
+"""kill -9 of either side at each step of a delivery, and at moments from a seed while both write.
+
+Rules: real programs on lab hosts; what a program has acknowledged is there afterwards, what was committed
+arrives, each entry once, and both histories are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import sys
+import time
+from contextlib import ExitStack, suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from chat.interface import EntryState, EntryView, Messenger, Unreachable
+from tests.e2e.programs import PATIENCE, Station, end, first_to_end, pair, wait_event, whole_history
+from tests.e2e.tracing import KILLED, dying, side_by_side, steps, told, traced
+from tests.lab.hosts import Lab
+from tests.lab.programs import Program
+from tests.needs import needs_root_network, needs_strace
+
+pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
+
+MOMENTS = 20
+
+
+@pytest.fixture(autouse=True)
+def _tools() -> None:
+    needs_root_network()
+    needs_strace()
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The profiles of Ada and Ben, who have just paired; to be copied, never opened."""
+    needs_root_network()
+    folder = tmp_path_factory.mktemp("paired")
+    with Lab(2) as lab:
+        ada, ben = (
+            Station(name, folder, host).create() for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
+        )
+        pair(ada, ben)
+    return folder
+
+
+class Conversation:
+    """Ada and Ben, paired and at rest, each on a host of the lab."""
+
+    def __init__(self, lab: Lab, paired: Path, folder: Path) -> None:
+        shutil.copytree(paired, folder)
+        self.ada, self.ben = (
+            Station(name, folder, host) for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
+        )
+
+    def settle(self, acknowledged: list[str]) -> None:
+        """Both run again, and everything is at both ends, once, in one order."""
+        with self.ada.start("listen") as one, self.ben.start("listen") as other:
+            for program in (one, other):
+                wait_event(program, "ready")
+            for station in (self.ada, self.ben):
+                station.ask(until_nothing_waits)
+            said = self.ada.said()
+            assert said == self.ben.said()
+            texts = [text for _, text in said]
+            assert len(texts) == len(set(texts))
+            assert set(acknowledged) <= set(texts)
+            end(one, other)
+        assert (self.ada.problems(), self.ben.problems()) == ((), ())
+
+
+async def until_nothing_waits(messenger: Messenger) -> None:
+    """Wait until every own entry has arrived."""
+    events = messenger.events()
+    async with asyncio.timeout(PATIENCE):
+        while any(waits(entry) for entry in await whole_history(messenger)):
+            await anext(events)
+
+
+def waits(entry: EntryView) -> bool:
+    return entry.state in (EntryState.QUEUED, EntryState.SENT)
+
+
+def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
+    """`parlour send` is an engine of its own here; the receiver listens all the time."""
+
+    def send(name: str, tracer: tuple[str, ...]) -> bool:
+        with Lab(2) as lab, told(name):
+            talk = Conversation(lab, paired, tmp_path / name)
+            with talk.ben.start("listen") as other:
+                wait_event(other, "ready")
+                with talk.ada.start("send", "Ben", "hello", "--wait", "60", under=tracer) as sending:
+                    status = sending.wait_exit(PATIENCE)
+                    printed = [json.loads(line)["state"] for line in sending.said]
+                end(other)
+            talk.settle(["hello"] if printed else [])
+        assert printed in ([], ["delivered"])
+        return status == KILLED
+
+    log = tmp_path / "log"
+    assert not send("no kill", traced(log))
+    killed = side_by_side(lambda step: send(f"{step[0]} {step[1]}", dying(step)), steps(log))
+    assert sum(killed) > 4, "most of the steps are there in every run"
+
+
+def test_the_receiver_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
+    def listen(name: str, tracer: tuple[str, ...]) -> bool:
+        with Lab(2) as lab, told(name):
+            talk = Conversation(lab, paired, tmp_path / name)
+            with (
+                talk.ben.start("listen", under=tracer) as other,
+                talk.ada.start("send", "Ben", "hello", "--wait", "60") as sending,
+            ):
+                first_to_end(other, sending).wait_exit(PATIENCE)
+                for program in (other, sending):
+                    program.process.terminate()
+                status = other.wait_exit(PATIENCE)
+                sending.wait_exit(PATIENCE)
+            talk.settle(["hello"] if sending.said else [])
+        return status == KILLED
+
+    log = tmp_path / "log"
+    assert not listen("no kill", traced(log))
+    killed = side_by_side(lambda step: listen(f"{step[0]} {step[1]}", dying(step)), steps(log))
+    assert sum(killed) > 4, "most of the steps are there in every run"
+
+
+def test_either_dies_at_moments_from_a_seed_while_both_write(paired: Path, tmp_path: Path) -> None:
+    seed = int(os.environ.get("PARLOUR_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+    sys.stdout.write(f"PARLOUR_TEST_SEED={seed} draws the same moments again\n")
+    moments = random.Random(seed)
+    with Lab(2) as lab, ExitStack() as stack:
+        talk = Conversation(lab, paired, tmp_path / "profiles")
+        running = {station: stack.enter_context(listening(station)) for station in (talk.ada, talk.ben)}
+        acknowledged: list[str] = []
+        for number in range(MOMENTS):
+            victim, survivor = moments.sample([talk.ada, talk.ben], 2)
+            kill = Kill(running[victim], moments.randrange(1, 60), moments.random() / 200)
+            acknowledged += asyncio.run(write_until(kill, victim, survivor, str(number)))
+            running[victim].close()
+            running[victim] = stack.enter_context(listening(victim))
+        for station in (talk.ada, talk.ben):
+            station.ask(until_nothing_waits)
+        end(*running.values())
+        talk.settle(acknowledged)
+    assert len(acknowledged) > MOMENTS
+
+
+def listening(station: Station) -> Program:
+    program = station.start("listen")
+    wait_event(program, "ready")
+    return program
+
+
+class Kill:
+    """Kills a program after so many of its events, and a little later still: `seconds`, less than 5 ms."""
+
+    def __init__(self, program: Program, events: int, seconds: float) -> None:
+        self._program, self._left, self._seconds = program, events, seconds
+
+    def heard(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            at = time.perf_counter() + self._seconds
+            while time.perf_counter() < at:
+                pass  # the moment lies between two events, and the test must not give way before it
+            self._program.process.kill()
+
+
+async def write_until(kill: Kill, victim: Station, survivor: Station, mark: str) -> list[str]:
+    """Both write without a pause until one is dead; the texts that were acknowledged as committed."""
+    acknowledged: list[str] = []
+    async with victim.opened() as dying_one, survivor.opened() as other:
+        watching = asyncio.ensure_future(watch(dying_one, kill))
+        writing = asyncio.ensure_future(write(other, f"{survivor.name} {mark}", acknowledged))
+        with suppress(Unreachable):
+            await write(dying_one, f"{victim.name} {mark}", acknowledged)
+        for task in (watching, writing):
+            task.cancel()
+        await asyncio.wait({watching, writing})
+    return acknowledged
+
+
+async def watch(messenger: Messenger, kill: Kill) -> None:
+    async for _ in messenger.events():
+        kill.heard()
+
+
+async def write(messenger: Messenger, mark: str, acknowledged: list[str]) -> None:
+    (contact,) = await messenger.contacts()
+    for number in count(1):
+        await messenger.send(contact.person, f"{mark}-{number}")
+        acknowledged.append(f"{mark}-{number}")
