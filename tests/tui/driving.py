@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, timedelta
 
+from textual import _wait
 from textual.pilot import Pilot
 
 from chat.interface import ContactView, DoorState
@@ -21,6 +22,9 @@ from tui.options import Options
 from tui.screens.chat import ChatScreen
 from tui.widgets.composer import Composer
 from tui.widgets.history import History
+
+# How often the pilot looks whether the program rests after a key. No test relies on it: they use `until`.
+_wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = 0.002, 0.001
 
 PATIENCE = 20.0
 OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=3), zone=UTC)
@@ -55,7 +59,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             while not holds():
-                await pilot.pause()
+                await pilot.pause(0.001)
     except TimeoutError:
         raise AssertionError(f"what the test waits for did not come; the screen is\n{shown(pilot)}") from None
 

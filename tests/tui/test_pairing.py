@@ -34,7 +34,8 @@ async def test_the_five_words_stand_in_order_with_the_question() -> None:
     messenger.see_stranger("Bob")
     async with chatting(messenger) as pilot:
         await pilot.press("enter")
-        screen = await until_shown(pilot, "Are these the same words")
+        await until_shown(pilot, "Are these the same words")
+        screen = await until_shown(pilot, "5  orchard")
         places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
         assert places == sorted(places)
 
