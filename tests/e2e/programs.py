@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import queue
 import select
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +57,9 @@ class Station:
         self.name = name
         self.profile = folder / name.lower()
         self.host = host
-        self._secret = folder / "passphrase"
-        self._secret.write_text(f"{PASSPHRASE}\n")
+        secret = folder / "passphrase"
+        secret.write_text(f"{PASSPHRASE}\n")
+        self.options: tuple[str, ...] = ("--passphrase-file", str(secret))
 
     def create(self) -> Station:
         """Make the person and the terminal, as `parlour init` does, but with a cheap header."""
@@ -67,8 +70,7 @@ class Station:
 
     def line(self, *arguments: str) -> list[str]:
         """The command line."""
-        options = ("--json", "--profile", str(self.profile), "--passphrase-file", str(self._secret))
-        return [*PARLOUR, *arguments, *options]
+        return [*PARLOUR, "--json", "--profile", str(self.profile), *self.options, *arguments]
 
     def run(self, *arguments: str, typed: str = "") -> Outcome:
         """Run a line to its end."""
@@ -191,3 +193,23 @@ def first_to_end(*programs: Program) -> Program:
             os.close(handle)
     assert ended, "one of the programs ends"
     return handles[ended[0]]
+
+
+def merged(*programs: Program) -> Iterator[tuple[Program, str]]:
+    """The lines of several programs as they come, until all have ended."""
+    lines: queue.SimpleQueue[tuple[Program, str | None]] = queue.SimpleQueue()
+
+    def hand_on(program: Program) -> None:
+        while (line := program.first(PATIENCE)) is not None:
+            lines.put((program, line))
+        lines.put((program, None))
+
+    for program in programs:
+        threading.Thread(target=hand_on, args=(program,), daemon=True).start()
+    left = len(programs)
+    while left:
+        program, line = lines.get(timeout=PATIENCE)
+        if line is None:
+            left -= 1
+        else:
+            yield program, line

@@ -1,0 +1,256 @@
+"""The command line as scripts use it: two profiles on one machine, real engines, JSON to the letter.
+
+Rules: each exit status is provoked for real; a failure is one line on standard error and nothing on
+standard output; a profile that cannot be opened is left as it was found, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chat.storage.lock import ProfileLock
+from tests.e2e.programs import (
+    PASSPHRASE,
+    PATIENCE,
+    Outcome,
+    Station,
+    end,
+    invited,
+    is_event,
+    merged,
+    pair,
+    wait_event,
+)
+from tests.lab.hosts import Lab
+from tests.lab.programs import Program
+from tests.needs import needs_root_network
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(1) as built:
+        yield built
+
+
+@pytest.fixture
+def ada(lab: Lab, tmp_path: Path) -> Station:
+    return Station("Ada", tmp_path, lab.hosts[0]).create()
+
+
+@pytest.fixture
+def ben(lab: Lab, tmp_path: Path) -> Station:
+    return Station("Ben", tmp_path, lab.hosts[0]).create()
+
+
+def failure(outcome: Outcome, status: int) -> str:
+    """The one line of a failure."""
+    assert (outcome.status, outcome.out) == (status, ""), outcome
+    (line,) = outcome.err.splitlines()
+    return line
+
+
+def test_init_makes_a_person_and_a_terminal(ben: Station, lab: Lab, tmp_path: Path) -> None:
+    ada = Station("Ada", tmp_path, lab.hosts[0])
+    with ben.start("listen") as listening:
+        wait_event(
+            listening, "ready", addresses=[f"{host}:4747" for host in ("10.77.0.1", "[fe80::77:ff:fe00:1]")]
+        )
+        (made,) = ada.run("init", "--name", "Ada").objects
+        end(listening)
+    assert list(made) == ["person", "terminal", "port"]
+    assert _ID.fullmatch(made["person"])
+    assert _ID.fullmatch(made["terminal"])
+    assert made["port"] == 4748  # the next one that was free
+    assert ada.profile.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
+    with ada.start("invite", "--yes") as inviting:
+        offer = json.loads(inviting.line(PATIENCE))
+        assert list(offer) == ["invitation", "expires"]
+        assert _TIME.fullmatch(offer["expires"])
+        assert ben.run("join", "-", typed=f"{offer['invitation']}\n").objects == [{"paired": "Ada"}]
+        assert json.loads(inviting.line(PATIENCE)) == {"paired": "Ben"}
+        assert inviting.wait_exit(PATIENCE) == 0
+    with ben.start("listen") as listening:
+        ready = json.loads(listening.line(PATIENCE))
+        assert list(ready) == ["event", "addresses"]
+        sent = ada.run("send", "Ben", "good", "morning", "--wait", "60")
+        assert sent.status == 0
+        assert list(sent.objects[0]) == ["id", "state"]
+        assert sent.objects[0]["state"] == "delivered"
+        arrived = json.loads(listening.wait_for(is_event("entry"), PATIENCE))
+        entry = ["id", "author", "time", "kind", "text", "state"]
+        assert list(arrived) == ["event", *entry, "conversation"]
+        (answer,) = ben.run("send", "Ada", "and", "to", "you", "--wait", "0").objects
+        assert answer["state"] in ("queued", "sent", "delivered")
+        end(listening)
+    histories = [ada.run("history", "Ben").objects, ben.run("history", "Ada").objects]
+    assert [list(line) for line in (*histories[0], histories[1][0])] == [entry] * len(histories[0]) + [entry]
+    first = histories[1][0]
+    assert (first["author"], first["kind"], first["text"]) == ("Ada", "text", "good morning")
+    assert (histories[0][0]["state"], first["state"]) == ("delivered", "received")
+    assert first["id"] == histories[0][0]["id"] == sent.objects[0]["id"]
+    assert _TIME.fullmatch(first["time"])
+    numbers = [ada.run("verify", "Ben").objects[0], ben.run("verify", "Ada").objects[0]]
+    assert [list(number) for number in numbers] == [["safety_number", "verified"]] * 2
+    assert numbers[0] == numbers[1]
+    assert re.fullmatch(r"(\d{5} ){11}\d{5}", numbers[0]["safety_number"])
+    assert ada.run("verify", "Ben", "--yes").objects[0]["verified"] is True
+    (contact,) = ada.run("contacts").objects
+    assert contact == {"name": "Ben", "verified": True, "present": False}
+    assert list(contact) == ["name", "verified", "present"]
+
+
+def test_an_entry_for_somebody_absent_is_75_and_arrives_when_they_come(ada: Station, ben: Station) -> None:
+    pair(ada, ben)
+    kept = ada.run("send", "Ben", "for later", "--wait", "0")
+    assert kept.status == 75
+    assert kept.objects[0]["state"] == "queued"
+    assert "kept" in kept.err
+    with ben.start("listen") as there, ada.start("listen") as here:
+        arrived = json.loads(there.wait_for(is_event("entry"), PATIENCE))
+        assert (arrived["id"], arrived["text"]) == (kept.objects[0]["id"], "for later")
+        wait_event(here, "state", id=arrived["id"], state="delivered")
+        end(there, here)
+
+
+def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, ben: Station) -> None:
+    with (
+        ada.start("pair", "--wait", "60", joined=True) as one,
+        ben.start("pair", "--wait", "60", joined=True) as other,
+    ):
+        one.wait_for(lambda line: line.strip() == "1  Ben", PATIENCE)
+        other.wait_for(lambda line: line.strip() == "1  Ada", PATIENCE)
+        for program in (one, other):
+            program.write("1\n")
+        words: dict[Program, str] = {}
+        results: dict[Program, object] = {}
+        for program, line in merged(one, other):
+            if is_words(line):
+                words[program] = line
+                if words.get(one) == words.get(
+                    other
+                ):  # else one has shown those of the attempt that gives way
+                    one.write("y\n")
+                    other.write("y\n")
+            elif line.startswith("{"):
+                results[program] = json.loads(line)
+        assert results == {one: {"paired": "Ben"}, other: {"paired": "Ada"}}
+        assert [program.wait_exit(PATIENCE) for program in (one, other)] == [0, 0]
+    assert [contact["name"] for contact in ada.run("contacts").objects] == ["Ben"]
+    assert [contact["verified"] for contact in ben.run("contacts").objects] == [True]
+
+
+def is_words(line: str) -> bool:
+    return line.startswith("    ") and len(line.split()) == 5
+
+
+def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_path: Path) -> None:
+    assert "--help" in failure(ada.run("nonsense"), 64)
+    assert "no contacts yet" in failure(ada.run("send", "Ben", "hello"), 64)
+    assert "PARLOUR:" in failure(ada.run("join", "PARLOUR:NONSENSE"), 65)
+    nobody = ada.run("pair", "--wait", "0")
+    assert (nobody.status, nobody.out) == (69, "")
+    with ben.start("invite") as inviting:
+        invitation = invited(inviting.line(PATIENCE))
+        inviting.kill()
+    failure(ada.run("join", invitation), 69)
+    assert str(ada.profile) in failure(ada.run("init", "--name", "Ada"), 73)
+    nowhere = Station("Cy", tmp_path, ada.host)
+    nowhere.profile = tmp_path / "passphrase" / "cy"
+    failure(nowhere.run("init", "--name", "Cy"), 73)
+    (tmp_path / "passphrase").write_text("another\n")
+    assert "Wrong passphrase" in failure(ada.run("contacts"), 77)
+    unasked = Station("Ada", tmp_path, ada.host)
+    unasked.options = ()
+    assert "--passphrase-file" in failure(unasked.run("contacts", "--profile", str(ada.profile)), 77)
+
+
+def test_a_passphrase_is_changed_and_may_come_from_a_pipe(ada: Station, tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("other words\n")
+    assert ada.run("passphrase", "--new-passphrase-file", str(tmp_path / "new")).objects == [
+        {"changed": True}
+    ]
+    assert "Wrong passphrase" in failure(ada.run("contacts"), 77)
+    assert ada.run("contacts", "--passphrase-file", "-", typed="other words\n").status == 0
+    assert "Wrong passphrase" in failure(ada.run("contacts", "--passphrase-file", "-", typed=PASSPHRASE), 77)
+
+
+def test_lock_ends_the_engine_of_another_command(ada: Station) -> None:
+    with ada.start("listen") as listening:
+        wait_event(listening, "ready")
+        assert ada.run("lock").objects == [{"locked": True}]
+        assert listening.wait_exit(PATIENCE) == 0
+    assert ada.run("lock").objects == [{"locked": True}]
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def plain(profile: Path) -> None:
+    """An ordinary SQLite database in the place of the encrypted one."""
+    (profile / "history.db").unlink()
+    with sqlite3.connect(profile / "history.db") as database:
+        database.execute("CREATE TABLE entries (text TEXT)")
+    database.close()
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a damaged header": (lambda profile: flip(profile / "header", -3), "header: damaged"),
+    "an empty header": (lambda profile: (profile / "header").write_bytes(b""), "header: damaged"),
+    "a missing header": (lambda profile: (profile / "header").unlink(), "header: missing"),
+    "a damaged database": (lambda profile: flip(profile / "history.db", 2000), "history.db: damaged"),
+    "an empty database": (lambda profile: (profile / "history.db").write_bytes(b""), "history.db: empty"),
+    "a missing database": (lambda profile: (profile / "history.db").unlink(), "history.db: missing"),
+    "a database in clear": (plain, "history.db: not encrypted"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_profile_with_a_fault_says_which_and_is_not_touched(ada: Station, fault: str) -> None:
+    damage, text = FAULTS[fault]
+    damage(ada.profile)
+    before = contents(ada.profile)
+    for line in (["contacts"], ["listen"], ["invite"]):
+        assert text in failure(ada.run(*line), 65)
+    again = ada.run("init", "--name", "Ada")
+    assert again.status in (65, 73)
+    assert again.out == ""
+    assert contents(ada.profile) == before
+
+
+def test_attack_72_a_second_engine_is_refused(ada: Station) -> None:
+    lock = ProfileLock(ada.profile)
+    try:
+        before = contents(ada.profile)
+        assert "another Parlour has this profile open" in failure(ada.run("contacts"), 73)
+        assert contents(ada.profile) == before
+    finally:
+        lock.release()
+    assert ada.run("contacts").status == 0
+
+
+def contents(profile: Path) -> dict[str, str]:
+    """A digest of every file of the profile that is data; locks hold none."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(profile.iterdir())
+        if path.is_file() and path.name != "lock"
+    }
