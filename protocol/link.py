@@ -85,6 +85,11 @@ class Link:
         self._out.clear()
         return data
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for `data_to_send`."""
+        return sum(map(len, self._out))
+
     def _process(self, now: float, events: list[Event]) -> None:
         reader, out = self._reader, self._out
         try:

@@ -1,19 +1,27 @@
 """One connection and one link: pumps bytes in, events out, and the link's timer (SPEC §6).
 
 Rules: no decision is taken here; events of one read are handed over together, in order, and the next
-read waits for the handler, so that a slow disk slows the peer and not the memory.
+read waits for the handler, so that a slow disk slows the peer and not the memory. Reading, time and ending
+never wait for a write that waits for the peer.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
 
 from chat.ports import Clock, Connection
 from protocol.events import Event, LinkClosed
 from protocol.link import Link
 from protocol.messages import Message
+
+UNSENT_MAX: Final = 1 << 20
+"""Bytes that may wait behind a write: whoever asks and asks and does not read loses the link."""
+
+CLOSE_WITHIN: Final = 1.0
+"""Seconds that the last words may wait for a peer that does not read."""
 
 
 class Handler(Protocol):
@@ -57,7 +65,7 @@ class Driver:
 
     async def _dispatch(self, events: Sequence[Event]) -> None:
         left = self._without_end(events)
-        await self.flush()
+        await self._answer()
         if left:
             await self.handler.on_events(self, left)
 
@@ -85,7 +93,7 @@ class Driver:
         if not self.link.is_open:
             return None
         number = self.link.ping(self._clock.monotonic())
-        await self.flush()
+        await self._answer()
         return number
 
     async def flush(self) -> None:
@@ -98,10 +106,28 @@ class Driver:
                     self.connection.close()
         self._arm()
 
+    async def _answer(self) -> None:
+        """Write what the link has to say, now or after the write under way.
+
+        Two sides that both have much to say would otherwise stop reading, and wait for each other.
+        """
+        if not self._writing.locked():
+            await self.flush()
+        elif self.link.unsent > UNSENT_MAX:
+            self.connection.close()
+        else:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self.flush())
+
     async def close(self, reason: int) -> None:
-        """Say Close to the peer and end; `run` returns soon after."""
+        """Say Close to the peer and end, within a second; `run` returns soon after."""
         self._without_end(self.link.close(reason))
-        await self.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await self.flush()
         self.connection.close()
 
     def abort(self) -> None:
@@ -124,4 +150,5 @@ class Driver:
         if self._end is not None:
             self.connection.close()
         else:
-            self._flushing = asyncio.get_running_loop().create_task(self.flush())
+            self._arm()  # the write may wait until long after the next thing is due
+            self._flush_soon()

@@ -6,7 +6,7 @@ Rules: what messages mean is `LinkEvents`' business; which link sends is `LinkSe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from chat.config import Config
@@ -173,9 +173,12 @@ class Links:
 
     async def close(self, person: bytes, reason: int) -> None:
         """End all links with a contact."""
-        for link in [link for link in self.all() if link.person == person]:
-            await link.driver.close(reason)
+        await _close((link for link in self.all() if link.person == person), reason)
 
     async def close_all(self, reason: int) -> None:
-        for link in self.all():
-            await link.driver.close(reason)
+        await _close(self.all(), reason)
+
+
+async def _close(links: Iterable[LiveLink], reason: int) -> None:
+    """All at once: none waits for a peer of another one."""
+    await asyncio.gather(*(link.driver.close(reason) for link in links))
