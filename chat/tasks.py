@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
+
+AGAIN: Final = 1.0
+"""Seconds after which whoever still runs is cancelled once more."""
 
 
 class Tasks:
@@ -30,9 +33,9 @@ class Tasks:
             self._failed(error)
 
     async def stop(self) -> None:
-        """Cancel what runs (but not the caller itself) and wait until it has ended."""
+        """Cancel what runs (but not the caller itself) and wait until it has ended, with what it began."""
         mine = asyncio.current_task()
-        left = [task for task in self._running if task is not mine]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        while left := [task for task in self._running if task is not mine]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=AGAIN)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from chat.config import Config
@@ -86,11 +87,11 @@ class Seeker:
     async def _pause(self) -> None:
         """Wait for the next attempt, less long when something happens."""
         delay = self.pace.delay(self._dialler.clock.monotonic())
-        try:
-            await asyncio.wait_for(self._wake.wait(), delay)
-        except TimeoutError:
-            return
-        self._wake.clear()
+        # wait_for of Python 3.11 loses a cancellation that comes together with the wake.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+                self._wake.clear()
 
 
 class Dialler:
