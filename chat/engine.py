@@ -90,9 +90,12 @@ class Engine:
 
     async def _keep_house(self) -> None:
         for tick in count():
-            if tick % HOUR == 0:
-                await self._parts.pending.drop_old()
-            await self._parts.welcoming.drop_expired()
+            try:
+                if tick % HOUR == 0:
+                    await self._parts.pending.drop_old()
+                await self._parts.welcoming.drop_expired()
+            except ParlourError as failure:  # a full disk must not keep anybody visible
+                self.failed(failure)
             self._parts.announcing.tick()
             self._parts.receiving.forget_typing()
             await asyncio.sleep(TICK)

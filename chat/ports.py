@@ -105,7 +105,7 @@ class Discovery(Protocol):
     async def start(self, events: DiscoveryEvents) -> None: ...
 
     async def announce(self, announcement: Announcement | None) -> None:
-        """Replace what is announced (a goodbye for the old instance), or withdraw it."""
+        """Replace what is announced (a goodbye for the old instance), or withdraw it. Raises OSError."""
 
     async def close(self) -> None: ...
 

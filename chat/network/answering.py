@@ -44,18 +44,31 @@ class Answerer:
         self._pairing = pairing
         self._burn = burn
         self._admission = Admission(config.handshakes_total, config.handshakes_address, config.handshake_rate)
+        self._opening: set[Driver] = set()
+        self._stopped = False
 
     async def accept(self, connection: Connection) -> None:
         """Serve one connection until its link ends."""
         address = connection.peer
         known = address.partition("%")[0] in self._directory.known_addresses()
-        if not self._admission.enter(address, known, self._clock.monotonic()):
+        if self._stopped or not self._admission.enter(address, known, self._clock.monotonic()):
             connection.close()
             return
         opening = Opening(self._adopt, self._burn)
         driver = Driver(connection, self._link(), self._clock, opening)
-        opening.result.add_done_callback(lambda _: self._admission.leave(address))
+        self._opening.add(driver)
+        opening.result.add_done_callback(lambda _: self._left(driver, address))
         await driver.run()
+
+    def _left(self, driver: Driver, address: str) -> None:
+        self._opening.discard(driver)
+        self._admission.leave(address)
+
+    def stop(self) -> None:
+        """Answer nobody any more; who has only begun is cut off."""
+        self._stopped = True
+        for driver in self._opening:
+            driver.abort()
 
     def _link(self) -> Link:
         identity = self._directory.identity
@@ -63,6 +76,8 @@ class Answerer:
         return Link(start, self._clock.monotonic())
 
     async def _adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
+        if self._stopped:
+            return None
         if opened.pattern is Pattern.IKPSK2:
             return await self._links.adopt(driver, opened)
         return await self._pairing(driver, opened)

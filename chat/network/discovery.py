@@ -65,8 +65,8 @@ class ZeroconfDiscovery:
     async def announce(self, announcement: Announcement | None) -> None:
         """Say goodbye for what is announced, and announce this instead. Each instance serves once.
 
-        Without an address there is nothing to announce. Raises ValueError for what no peer would accept
-        (records.encode_text).
+        Without an address there is nothing to announce. Raises OSError (the network changed in this moment),
+        ValueError for what no peer would accept (records.encode_text).
         """
         if self._running is not None:
             await self._running.announce(announcement)
@@ -104,7 +104,10 @@ class _Running:
         service = self._service(announcement) if announcement and announcement.addresses else None
         async with self._announcing:
             if self._multicast is not None:
-                await self._multicast.replace(service)
+                try:
+                    await self._multicast.replace(service)
+                except ZeroconfError as error:
+                    raise OSError("multicast was shut in the meantime") from error
 
     async def close(self) -> None:
         self._watch.close()

@@ -115,7 +115,8 @@ class Links:
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         link = self._of[driver]
-        self._set_present(link.person, True)
+        if not isinstance(events[0], LinkClosed):  # which comes alone, and is no sign of life
+            self._set_present(link.person, True)
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await self._events.received(link, messages)

@@ -14,6 +14,9 @@ from chat.ports import Announcement, Discovery, Transport
 from chat.service.world import World
 from protocol.discovery import make_slots, new_instance, recognise, utc_day
 
+AGAIN = 5.0
+"""Seconds after which an announcement that failed is made once more."""
+
 
 class Announcing:
     """ports.DiscoveryEvents of the engine, and the author of its announcements."""
@@ -43,7 +46,11 @@ class Announcing:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            await self._discovery.announce(self._announcement())
+            try:
+                await self._discovery.announce(self._announcement())
+            except OSError:  # the network's trouble, which `doctor` explains
+                await asyncio.sleep(AGAIN)
+                self.renew()
 
     def _announcement(self) -> Announcement:
         world = self._world

@@ -104,5 +104,6 @@ class Parts:
         """End pairings, links and the port, in this order."""
         if self.listener is not None:
             await self.listener.close()
+        self.answerer.stop()
         await self.pairings.stop()
         await self.world.links.close_all(reason)
