@@ -1,5 +1,90 @@
-"""A flooded port does not stop two people from talking.
+"""Strangers who flood the port, and peers that are no Parlour or another version of it.
 
-Everything here runs real programs on hosts of the lab; the flood comes from a third host.
-Bounds are on memory, descriptors and outcomes, never on speed.
+Rules: three hosts of a lab; two talk, the third attacks one of them from forty addresses; memory is the
+kernel's own count for the attacked process.
 """
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.flooder import KINDS, SOURCES
+from tests.e2e.programs import PATIENCE, Station, end, pair, wait_event
+from tests.lab.hosts import Host, Lab
+from tests.lab.programs import Program
+from tests.needs import needs_root_network
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+GROWTH_MOST = 8 * 1024
+"""KiB that the attacked engine may grow by: all connections' buffers at their bound, and slack."""
+
+CONNECTIONS = 6_000
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(3) as built:
+        yield built
+
+
+def attack(host: Host, kind: str, victim: Station) -> Program:
+    """Start a flood from many addresses of a host."""
+    for source in SOURCES:
+        host.run("ip", "address", "add", f"{source}/24", "dev", "eth0")
+    assert victim.host
+    return host.start(sys.executable, "-m", "tests.e2e.flooder", kind, victim.host.address, "4747")
+
+
+def resident(program: Program) -> int:
+    """KiB of memory that a process has now."""
+    status = Path(f"/proc/{program.pid}/status").read_text()
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert match
+    return int(match[1])
+
+
+def talk(one: Station, here: Program, other: Station, there: Program, mark: str) -> None:
+    """Ten texts each way, each delivered before the next."""
+    for number in range(10):
+        for station, program in ((one, here), (other, there)):
+            wait_event(program, "state", id=station.say(f"{mark} {number}"), state="delivered")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_path: Path, kind: str) -> None:
+    ada, ben, cy = (
+        Station(name, tmp_path, host).create()
+        for name, host in zip(("Ada", "Ben", "Cy"), lab.hosts, strict=True)
+    )
+    pair(ada, ben)
+    with ada.start("listen") as here:
+        with ben.start("listen") as there:
+            wait_event(here, "peer", name="Ben", present=True)
+            talk(ada, here, ben, there, "before")
+            before = resident(here)
+            flooding = attack(lab.hosts[2], kind, ada)
+            flooding.line(PATIENCE)
+            talk(ada, here, ben, there, "meanwhile")
+            end(there)
+            wait_event(here, "peer", name="Ben", present=False)
+        with ben.start("listen") as there:  # a contact gets in although strangers fill the port
+            wait_event(here, "peer", name="Ben", present=True)
+            talk(ada, here, ben, there, "again")
+            flooding.wait_for(lambda line: int(line) >= CONNECTIONS, PATIENCE)
+            grown = resident(here) - before
+            flooding.kill()
+            sys.stdout.write(f"{kind}: {grown} KiB more after {flooding.said[-1]} connections\n")
+            assert grown < GROWTH_MOST
+            talk(ada, here, ben, there, "after")
+            end(there)
+        assert len(ada.said()) == 80
+        pair(ada, cy)
+        end(here)
+        assert here.complained == []
