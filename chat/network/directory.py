@@ -9,7 +9,7 @@ from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from protocol.events import ContactPsk, LinkOpen
+from protocol.events import ContactPsk
 from protocol.handshake import Policy
 from protocol.keys import X25519Pair
 
@@ -39,8 +39,8 @@ class Directory(Policy, Protocol):
     def dial_keys(self, person: bytes) -> DialKeys | None:
         """The keys to dial a contact with, None where it is unknown or blocked."""
 
-    def may_open(self, opened: LinkOpen) -> bool:
-        """Whether the link is still wanted: the contact may have been blocked during the handshake."""
+    def may_link(self, person: bytes, static: bytes) -> bool:
+        """Whether a terminal's link is wanted (still): a contact may be blocked, a terminal removed."""
 
     def known_addresses(self) -> Iterable[str]:
         """Hosts where contacts are or were: they keep a share of the handshakes."""

@@ -84,7 +84,7 @@ class Links:
 
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Links | None:
         """Take over a link that has just opened; None where it is not wanted any more."""
-        if opened.person is None or not self._directory.may_open(opened):
+        if opened.person is None or not self._directory.may_link(opened.person, opened.peer_static):
             return None
         link = LiveLink(
             driver=driver,
@@ -175,6 +175,12 @@ class Links:
     async def close(self, person: bytes, reason: int) -> None:
         """End all links with a contact."""
         await _close((link for link in self.all() if link.person == person), reason)
+
+    def part(self) -> None:
+        """End, at once, the links with terminals that this side does not link with any more."""
+        for link in self.all():
+            if not self._directory.may_link(link.person, link.terminal):
+                link.driver.abort()
 
     async def close_all(self, reason: int) -> None:
         await _close(self.all(), reason)

@@ -12,7 +12,7 @@ from chat.network.directory import DialKeys, Identity
 from chat.service.visibility import Visibility
 from protocol.contact_secret import Pair
 from protocol.discovery import Known
-from protocol.events import ContactPsk, LinkOpen
+from protocol.events import ContactPsk
 from protocol.invitation import Invitation
 from protocol.messages import ContactHello
 from protocol.person import PersonState, Terminal
@@ -113,9 +113,9 @@ class Keyring:
             return None
         return DialKeys(terminal.static, contact.candidates())
 
-    def may_open(self, opened: LinkOpen) -> bool:
-        contact = self.contacts.get(opened.person or b"")
-        return contact is not None and not contact.blocked and self._is_live(contact, opened.peer_static)
+    def may_link(self, person: bytes, static: bytes) -> bool:
+        contact = self.contacts.get(person)
+        return contact is not None and not contact.blocked and self._is_live(contact, static)
 
     def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
         merged = dict.fromkeys((*self.found.get(person, ()), *self.remembered.get(person, ())))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.interface import ContactChanged, IdentityChanged
+from chat.service import identities
 from chat.service.pending import PendingContacts, terminal_rows
 from chat.service.views import Views
 from chat.service.world import World
@@ -16,21 +16,8 @@ from chat.storage import contacts, logs, terminals
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from protocol.messages import LogOperations
-from protocol.person import Cause, CauseKind, Extension, changes, extend, missing
+from protocol.person import Extension, changes, extend, missing
 from protocol.person_log import parse_operation
-
-HOLDING = {CauseKind.RECOVERED, CauseKind.FORKED}
-"""Changes after which *verified* is dropped and sending waits for this person."""
-
-TEXTS = {
-    CauseKind.FOUNDED: "is new",
-    CauseKind.ADDED: "added a terminal",
-    CauseKind.REMOVED: "removed a terminal",
-    CauseKind.VOIDED: "lost a terminal that a removed one had added",
-    CauseKind.RENAMED: "changed the name",
-    CauseKind.RECOVERED: "used the recovery key: compare the safety number before you go on",
-    CauseKind.FORKED: "shows two histories of its keys: compare the safety number before you go on",
-}
 
 
 class Logs:
@@ -56,22 +43,12 @@ class Logs:
         if not found.new:
             return
         causes = changes(before, found.state)
-        row = await self._world.store.write(_store, person, found, _holds(causes))
+        row = await self._world.store.write(_store, person, found, identities.holds(causes))
         await self._pending.reload(person)
         if person in self._world.contacts:
             self._world.contacts[person] = row
-            self._tell(person, causes)
+            identities.tell(self._world, self._views, person, causes)
         self._pending.changed()
-
-    def _tell(self, person: bytes, causes: Sequence[Cause]) -> None:
-        for cause in causes:
-            event = IdentityChanged(person.hex(), self._views.name(person), TEXTS[cause.kind])
-            self._world.hub.publish(event)
-        self._world.hub.publish(ContactChanged(self._views.contact(person)))
-
-
-def _holds(causes: Sequence[Cause]) -> bool:
-    return any(cause.kind in HOLDING for cause in causes)
 
 
 def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow:

@@ -95,7 +95,8 @@ class Parts:
         self.pairings.attached = remembering.hint
 
     def _contacts_changed(self) -> None:
-        """Contacts came or went: seek them, and announce for them."""
+        """Contacts or their terminals came or went: seek them, and announce for them."""
+        self.world.links.part()
         self.dialler.follow(self.world.keyring.linkable())
         self.announcing.recognise_again()
         self.announcing.renew()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chat.interface import ContactChanged
+from chat.service import identities
 from chat.service.keyring import ContactKeys
 from chat.service.loading import contact_keys
 from chat.service.views import Views
@@ -20,7 +21,7 @@ from chat.storage.shares import OWN, THEIRS, ShareRow
 from chat.storage.terminals import TerminalRow
 from protocol.contact_secret import Share
 from protocol.pairing import PendingContact
-from protocol.person import PersonState
+from protocol.person import PersonState, changes
 from protocol.person_log import parse_operation
 
 PENDING_FOR = 24 * 3600 * 1000
@@ -40,11 +41,14 @@ class PendingContacts:
 
         `verified`: words were compared, which covers a person already known too.
         """
-        now = self._world.clock.wall()
-        row = await self._world.store.write(_store_pending, contact, verified, now)
+        before = self._world.keyring.contacts.get(contact.person)
+        causes = changes(before.state, contact.state) if before is not None else ()
+        hold, now = identities.holds(causes) and not verified, self._world.clock.wall()
+        row = await self._world.store.write(_store_pending, contact, verified, hold, now)
         await self.reload(contact.person)
         if row.person in self._world.contacts:
             self._world.contacts[row.person] = row
+            identities.tell(self._world, self._views, row.person, causes)
         self.changed()
 
     async def promote(self, person: bytes) -> None:
@@ -81,8 +85,13 @@ def _keys(database: Database, own: bytes, person: bytes) -> ContactKeys:
     return contact_keys(database, own, row)
 
 
-def _store_pending(database: Database, contact: PendingContact, verified: bool, now: int) -> ContactRow:
-    """A new person becomes a pending contact; a known one gets the new keys beside the old."""
+def _store_pending(
+    database: Database, contact: PendingContact, verified: bool, hold: bool, now: int
+) -> ContactRow:
+    """A new person becomes a pending contact; a known one gets the new keys beside the old.
+
+    `hold`: its identity has changed, and no words were compared.
+    """
     if contacts.get(database, contact.person) is None:
         contacts.add(database, _new_row(contact, now))
     for operation in contact.operations:
@@ -90,9 +99,10 @@ def _store_pending(database: Database, contact: PendingContact, verified: bool, 
     terminals.replace(database, contact.person, terminal_rows(contact.state))
     for owner, share in ((OWN, contact.own), (THEIRS, contact.theirs)):
         shares.add(database, _share_row(contact, owner, share))
-    if verified:
-        contacts.set_verified(database, contact.person, True)
-        contacts.set_held(database, contact.person, False)
+    contacts.set_name(database, contact.person, contact.name)
+    if verified or hold:
+        contacts.set_verified(database, contact.person, verified)
+        contacts.set_held(database, contact.person, hold)
     row = contacts.get(database, contact.person)
     assert row is not None, "a contact that was just stored is there"
     return row
