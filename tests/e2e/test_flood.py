@@ -1,7 +1,7 @@
-"""Strangers who flood the port, and peers that are no Parlour or another version of it.
+"""Strangers who flood the port, and two people who talk all the same.
 
-Rules: three hosts of a lab; two talk, the third attacks one of them from forty addresses; memory is the
-kernel's own count for the attacked process.
+Rules: three hosts of a lab; two talk, the third attacks one of them from forty addresses; memory and
+descriptors are the kernel's own count for the attacked process.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from chat.network.tcp import ACCEPTED_MAX
 from tests.e2e.flooder import KINDS, SOURCES
 from tests.e2e.programs import PATIENCE, Station, end, pair, wait_event
+from tests.lab.deadlines import Deadline
 from tests.lab.hosts import Host, Lab
 from tests.lab.programs import Program
 from tests.needs import needs_root_network
@@ -50,6 +52,19 @@ def resident(program: Program) -> int:
     return int(match[1])
 
 
+def descriptors(program: Program) -> int:
+    """How many descriptors a process has open now."""
+    return sum(1 for _ in Path(f"/proc/{program.pid}/fd").iterdir())
+
+
+def at_rest(station: Station, program: Program, count: int) -> None:
+    """Wait until an engine has no more descriptors than that, but for those through which it is asked."""
+    deadline = Deadline(PATIENCE)
+    while (still := descriptors(program)) > count + 2:
+        assert deadline.left(), f"{still} descriptors stay open, {count} before"
+        station.contacts()
+
+
 def talk(one: Station, here: Program, other: Station, there: Program, mark: str) -> None:
     """Ten texts each way, each delivered before the next."""
     for number in range(10):
@@ -68,7 +83,7 @@ def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_pat
         with ben.start("listen") as there:
             wait_event(here, "peer", name="Ben", present=True)
             talk(ada, here, ben, there, "before")
-            before = resident(here)
+            before, opened = resident(here), descriptors(here)
             flooding = attack(lab.hosts[2], kind, ada)
             flooding.line(PATIENCE)
             talk(ada, here, ben, there, "meanwhile")
@@ -79,9 +94,11 @@ def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_pat
             talk(ada, here, ben, there, "again")
             flooding.wait_for(lambda line: int(line) >= CONNECTIONS, PATIENCE)
             grown = resident(here) - before
+            assert descriptors(here) <= opened + ACCEPTED_MAX + 16
             flooding.kill()
             sys.stdout.write(f"{kind}: {grown} KiB more after {flooding.said[-1]} connections\n")
             assert grown < GROWTH_MOST
+            at_rest(ada, here, opened)
             talk(ada, here, ben, there, "after")
             end(there)
         assert len(ada.said()) == 80
