@@ -283,8 +283,9 @@ class ChatScreen(Meeting, Care):
         guide = self.query_one(Guide)
         guide.display = self.current is None
         self.query_one("#conversation").display = self.current is not None
-        causes: Sequence[DiagnosisView] = [line for line in self._diagnosis if not line.good]
-        guide.show(self.me, len(self.contacts), len(self.nearby), self._alone, causes)
+        if self.current is None:
+            causes: Sequence[DiagnosisView] = [line for line in self._diagnosis if not line.good]
+            guide.show(self.me, len(self.contacts), len(self.nearby), self._alone, causes)
 
     def _show_header(self) -> None:
         view = self.contacts.get(self.current or "")

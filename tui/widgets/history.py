@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -53,6 +53,7 @@ class History(ScrollView, can_focus=True):
         self._layouts: dict[str, Layout] = {}
         self._starts: list[int] = [0]
         self._at_end = True
+        self._ground = Style()
         self._known: set[str] = set()
         self.below = 0
 
@@ -83,20 +84,24 @@ class History(ScrollView, can_focus=True):
         last = bisect_right(self._starts, bottom) - 1
         return next((entry for entry in reversed(self.window.entries[:last]) if not entry.own), None)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground = self.rich_style  # computed anew at each reading, which costs more than a row
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self._columns
         if self.below and y == self.size.height - 1:
             return self._pill(width)
         if not self.window.entries and self.window.complete and y == self.size.height - 1:
             text = Segment("Nothing was written yet.", self._style("day"))
-            return Strip([text]).adjust_cell_length(width, self.rich_style)
+            return Strip([text]).adjust_cell_length(width, self._ground)
         at = y + self.scroll_offset.y - self._lead()
         index = bisect_right(self._starts, at) - 1
         if at < 0 or index >= len(self.window.entries):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._ground)
         row = self._layouts[self.window.entries[index].id][2][at - self._starts[index]]
         return Strip([Segment(text, self._style(name)) for name, text in row]).adjust_cell_length(
-            width, self.rich_style
+            width, self._ground
         )
 
     def action_newest(self) -> None:
@@ -187,10 +192,10 @@ class History(ScrollView, can_focus=True):
             self.below += sum(not entry.own and self.window.index(entry.id) > last for entry in fresh)
 
     def _style(self, name: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(f"history--{name}", partial=True)
+        return self._ground + self.get_component_rich_style(f"history--{name}", partial=True)
 
     def _pill(self, width: int) -> Strip:
         text = f" ↓ {self.below} new below · End "
         left = max(0, (width - len(text)) // 2)
-        pieces = [Segment(" " * left, self.rich_style), Segment(text, self._style("below"))]
-        return Strip(pieces).adjust_cell_length(width, self.rich_style)
+        pieces = [Segment(" " * left, self._ground), Segment(text, self._style("below"))]
+        return Strip(pieces).adjust_cell_length(width, self._ground)

@@ -63,6 +63,7 @@ class People(ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._width = 0
         self._current: str | None = None
+        self._ground = Style()
         self.cursor: str | None = None
 
     def show(
@@ -81,15 +82,19 @@ class People(ScrollView, can_focus=True):
             self.cursor = key
             self._show_cursor()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._ground = self.rich_style  # computed anew at each reading, which costs more than a row
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         at = y + self.scroll_offset.y
         width = self._columns
         if width != self._width:  # a scroll bar came or went
             self._lay_out()
         if at >= len(self._lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._ground)
         line = self._lines[at]
-        ground = self.rich_style
+        ground = self._ground
         if line.key is not None and line.key == self.cursor and self.has_focus:
             ground += self.get_component_rich_style("people--cursor", partial=True)
         return _strip(self, line, width, ground)
