@@ -1,0 +1,377 @@
+"""Nothing that people say or are called leaks: not on the wire, on disk, in output or in a terminal's title.
+
+Rules: needles are random, so that a hit is never chance; places are read raw; each search also finds
+something that must be there, so that an empty capture or folder cannot pass.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+
+from chat.storage import own, vault
+from protocol.keys import SigningPair, X25519Pair
+from tests.e2e.people import Person
+from tests.e2e.programs import PASSPHRASE, PATIENCE, Outcome, Station, end, pair, wait_event
+from tests.lab.hosts import Host, Lab
+from tests.lab.programs import Program
+from tests.needs import needs_root_network, needs_tmux
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+ALL_PROTOCOLS = 3  # ETH_P_ALL of <linux/if_ether.h>
+GREETING = b"PARLOUR\x00"
+PIECE = 8
+CORE_FILES = ("sh", "-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', "cores")
+"""The command before a program's own that lets it leave core files, if it wants to."""
+Needles = Mapping[str, bytes]
+
+
+# The wire: a program on each host that keeps every frame it sees.
+
+
+def capture(path: str) -> None:
+    """Write every frame of this host's interfaces to a file until the input ends, and what is left then."""
+    with (
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS)) as wire,
+        Path(path).open("wb") as file,
+    ):
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        wire.setblocking(False)
+        say("capturing")
+        while sys.stdin not in select.select([wire, sys.stdin], [], [])[0]:
+            file.writelines(waiting(wire))
+        file.writelines(waiting(wire))
+
+
+def waiting(wire: socket.socket) -> Iterator[bytes]:
+    """The frames that wait to be read."""
+    while True:
+        try:
+            yield wire.recv(1 << 17)
+        except BlockingIOError:
+            return
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+class Wire:
+    """All frames of some hosts in the time of a `with` block: `frames` afterwards."""
+
+    def __init__(self, hosts: tuple[Host, ...], folder: Path) -> None:
+        self._files = {folder / f"{host.namespace}.{token_hex(4)}": host for host in hosts}
+        self._programs: list[Program] = []
+        self.frames = b""
+
+    def __enter__(self) -> Wire:
+        for file, host in self._files.items():
+            program = host.start(sys.executable, "-m", "tests.e2e.test_leaks", str(file))
+            self._programs.append(program)
+            assert program.line(PATIENCE) == "capturing"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for program in self._programs:
+            program.end_input()
+        assert [program.wait_exit(PATIENCE) for program in self._programs] == [0] * len(self._programs)
+        self.frames = b"".join(file.read_bytes() for file in self._files)
+
+
+# What is looked for.
+
+
+def leaks(where: bytes, needles: Needles) -> list[str]:
+    """The names of the needles of which a piece stands somewhere, as it is or as hexadecimal digits."""
+    digits = where.lower()
+    return [
+        name
+        for name, needle in needles.items()
+        if any(piece in where or piece.hex().encode() in digits for piece in pieces(needle))
+    ]
+
+
+def pieces(needle: bytes) -> list[bytes]:
+    """A short needle whole; of a long one 8 bytes each, for a part of an id tells as much as all of it."""
+    if len(needle) < 16:
+        return [needle]
+    return [needle[at : at + PIECE] for at in range(0, len(needle) - PIECE + 1, PIECE)]
+
+
+def ids_and_keys(station: Station) -> dict[str, bytes]:
+    """Ids, public and secret keys of a person and terminal; no engine may run on the profile."""
+    with vault.unlock(station.profile, PASSPHRASE) as opened:
+        database = opened.database()
+        try:
+            row = own.read(database)
+        finally:
+            database.close()
+    found = {
+        "person": row.person,
+        "terminal": row.terminal,
+        "static key": X25519Pair(row.static_secret).public,
+        "signing key": SigningPair(row.signing_seed).public,
+        "static secret": row.static_secret,
+        "signing seed": row.signing_seed,
+        "self key": row.self_key,
+        "recovery seed": row.recovery_seed or b"",
+    }
+    return {f"{station.name}'s {name}": value for name, value in found.items() if value}
+
+
+def names(*stations: Station) -> dict[str, bytes]:
+    return {f"the name {station.name}": station.name.encode() for station in stations}
+
+
+def texts(*said: str) -> dict[str, bytes]:
+    return {f"the text {text}": text.encode() for text in said}
+
+
+def files(*stations: Station) -> bytes:
+    """All bytes of all files of the profiles, with each file's name."""
+    content = b""
+    for station in stations:
+        for file in sorted(station.profile.rglob("*")):
+            if file.is_file():
+                content += file.name.encode() + b"\n" + file.read_bytes()
+    return content
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(2) as built:
+        yield built
+
+
+@pytest.fixture
+def people(lab: Lab, tmp_path: Path) -> tuple[Station, Station]:
+    """Two people with names that nothing else has, each on a host with a new profile."""
+    (tmp_path / "profiles").mkdir()
+    one, other = (
+        Station(f"{name}-{token_hex(8)}", tmp_path / "profiles", host).create()
+        for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
+    )
+    return one, other
+
+
+@contextmanager
+def listening(*stations: Station) -> Iterator[list[Program]]:
+    """All listen, with everything that they log, until the block ends; the first one sees the others."""
+    programs = [station.start("listen", "--verbose", under=CORE_FILES) for station in stations]
+    try:
+        for program in programs:
+            wait_event(program, "ready")
+        for other in stations[1:]:
+            wait_event(programs[0], "peer", name=other.name, present=True)
+        yield programs
+        end(*programs)
+    finally:
+        for program in programs:
+            program.close()
+
+
+def send(sender: Station, to: Station, text: str) -> Outcome:
+    """Send a text that stands on no command line; it is delivered."""
+    done = sender.run("send", to.name, "-", "--verbose", "--wait", str(PATIENCE / 2), typed=text)
+    assert (done.status, [line["state"] for line in done.objects]) == (0, ["delivered"]), done.err
+    return done
+
+
+# The wire.
+
+
+def test_attack_62_pairing_shows_no_id_and_no_key(
+    lab: Lab, people: tuple[Station, Station], tmp_path: Path
+) -> None:
+    """Names are not looked for: whoever has no contact yet is visible, and announces the name."""
+    with Wire(lab.hosts, tmp_path) as wire:
+        pair(*people)
+    assert GREETING in wire.frames
+    for station in people:
+        assert leaks(wire.frames, ids_and_keys(station)) == []
+
+
+def test_attack_62_a_conversation_shows_no_word_no_name_and_no_id(
+    lab: Lab, people: tuple[Station, Station], tmp_path: Path
+) -> None:
+    """Links, entries, receipts and announcements, from both starts to both ends."""
+    ada, ben = people
+    pair(ada, ben)
+    said = [f"needle-{token_hex(16)}" for _ in range(2)]
+    with Wire(lab.hosts, tmp_path) as wire, listening(ada, ben):
+        sent = [send(ada, ben, said[0]), send(ben, ada, said[1])]
+    entries = {f"the id of {done.out}": bytes.fromhex(done.objects[0]["id"]) for done in sent}
+    wanted = {**texts(*said), **entries, **names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
+    assert GREETING in wire.frames
+    assert b"_parlour" in wire.frames
+    assert leaks(wire.frames, wanted) == []
+
+
+def test_attack_65_a_name_is_announced_only_while_visible(
+    lab: Lab, people: tuple[Station, Station], tmp_path: Path
+) -> None:
+    ada, ben = people
+    with Wire(lab.hosts, tmp_path) as before, ada.start("listen") as alone:
+        wait_event(alone, "ready")
+        with ben.start("pair", joined=True) as looking:
+            looking.wait_for(lambda line: line.strip() == f"1  {ada.name}", PATIENCE)
+        end(alone)
+    pair(ada, ben)
+    with Wire(lab.hosts, tmp_path) as after, listening(ada, ben):
+        pass
+    both = {**names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
+    assert leaks(before.frames, both) == list(names(ada, ben)), "the names, and nothing else"
+    assert b"_parlour" in after.frames
+    assert leaks(after.frames, both) == []
+
+
+def test_attack_64_nobody_but_a_contact_hears_that_somebody_is_there(
+    lab: Lab, people: tuple[Station, Station], tmp_path: Path
+) -> None:
+    """A stranger who dials a contact's terminal by its address gets the same greeting and no answer more."""
+    ada, ben = people
+    pair(ada, ben)
+    stranger = Station(f"Eve-{token_hex(8)}", tmp_path, lab.hosts[1]).create()
+    with listening(ada) as (program,):
+        port = ada.ask(lambda messenger: messenger.me()).port
+        with Wire(lab.hosts, tmp_path) as wire:
+            done = stranger.run("pair", "--address", f"{lab.hosts[0].address}:{port}")
+        assert (done.status, done.out) == (69, "")
+        assert GREETING in wire.frames
+        assert leaks(wire.frames, names(ada, ben)) == []
+        assert not any(name.encode() in done.err.encode() for name in (ada.name, ben.name))
+        assert [json.loads(line)["event"] for line in program.said] == ["ready"]
+
+
+# The disk.
+
+
+def test_attack_78_no_file_of_a_profile_holds_anything_plain(people: tuple[Station, Station]) -> None:
+    """While engines run, with the write-ahead log beside the database, and after they have ended."""
+    ada, ben = people
+    pair(ada, ben)
+    text = f"needle-{token_hex(16)}"
+    with listening(ada, ben):
+        send(ada, ben, text)
+        while_open = files(ada, ben)
+    wanted = {**texts(text, PASSPHRASE, "SQLite format 3"), **names(ada, ben)}
+    wanted |= {**ids_and_keys(ada), **ids_and_keys(ben)}
+    assert b"history.db-wal\n" in while_open
+    for content in (while_open, files(ada, ben)):
+        assert b"history.db\n" in content
+        assert leaks(content, wanted) == []
+
+
+# Output and what the system shows of a process.
+
+
+def test_attack_78_programs_say_what_is_wanted_and_no_more(lab: Lab, people: tuple[Station, Station]) -> None:
+    """With --verbose, and with somebody who talks nonsense to the port."""
+    ada, ben = people
+    pair(ada, ben)
+    text = f"needle-{token_hex(16)}"
+    with listening(ada, ben) as (one, other):
+        port = ben.ask(lambda messenger: messenger.me()).port
+        nonsense = f"printf '%s' {text} >/dev/tcp/{lab.hosts[1].address}/{port}"
+        lab.hosts[0].run("bash", "-c", nonsense)
+        done = send(ada, ben, text)
+        wait_event(other, "entry", text=text)
+        for program in (one, other):
+            shown = system_view(program)
+            assert "\nlisten\n" in shown
+            assert leaks(shown.encode(), texts(text)) == []
+            assert core_limit(program) == 0
+        assert leaks(system_view(one).encode(), names(ben)) == []
+    everything = {**texts(text), **names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
+    assert set(done.objects[0]) == {"id", "state"}
+    assert leaks(done.err.encode(), everything) == []
+    for program in (one, other):
+        assert [line for line in program.said if text in line] == entries_among(program.said)
+        assert len(entries_among(program.said)) == 1
+        assert leaks("\n".join(program.complained).encode(), everything) == []
+
+
+def entries_among(lines: list[str]) -> list[str]:
+    return [line for line in lines if json.loads(line)["event"] == "entry"]
+
+
+def system_view(program: Program) -> str:
+    """What everybody on the machine sees of a process: its command line, a line each, and its name."""
+    seen = [Path(f"/proc/{program.pid}/{name}").read_text() for name in ("cmdline", "comm")]
+    threads = [file.read_text() for file in Path(f"/proc/{program.pid}/task").glob("*/comm")]
+    return "".join([*seen, *threads]).replace("\x00", "\n")
+
+
+def core_limit(program: Program) -> int:
+    """The soft limit of core files, bytes."""
+    found = re.search(r"^Max core file size +(\d+) ", Path(f"/proc/{program.pid}/limits").read_text(), re.M)
+    assert found, "the size of core files is bounded"
+    return int(found[1])
+
+
+@pytest.mark.terminal
+def test_attack_78_what_a_peer_wrote_is_on_the_screen_and_in_no_title(
+    lab: Lab, people: tuple[Station, Station]
+) -> None:
+    needs_tmux()
+    ada, ben = people
+    pair(ada, ben)
+    text = f"needle-{token_hex(8)}"
+    with Person(ben.name, ben.profile, lab.hosts[1]) as person:
+        person.unlock(PASSPHRASE)
+        person.see(ada.name)
+        send(ada, ben, text)
+        person.see(text)
+        person.terminal.wait_written(text.encode(), PATIENCE)
+        person.quit()
+        written = person.terminal.written()
+    strings = re.findall(rb"\x1b([k\]PX^_].*?)(?:\x1b\\|\x07)", written, re.DOTALL)
+    assert strings, "the shape of the mouse pointer"
+    assert [string for string in strings if not re.fullmatch(rb"\]22;[a-z-]+", string)] == []
+
+
+# Failures.
+
+
+def damage(station: Station) -> None:
+    """Turn a byte in the middle of each page of the database."""
+    file = station.profile / vault.DATABASE
+    content = bytearray(file.read_bytes())
+    for at in range(2048, len(content), 4096):
+        content[at] ^= 1
+    file.write_bytes(content)
+
+
+def forget(station: Station) -> None:
+    """From now on the passphrase is typed wrongly."""
+    (station.profile.parent / "passphrase").write_text("wrong needle\n")
+
+
+@pytest.mark.parametrize(("fault", "status"), [(forget, 77), (damage, 65)], ids=["passphrase", "database"])
+@pytest.mark.parametrize("verbose", [(), ("--verbose",)], ids=["quiet", "verbose"])
+def test_attack_78_a_profile_that_does_not_open_is_one_line(
+    people: tuple[Station, Station], fault: Callable[[Station], None], status: int, verbose: tuple[str, ...]
+) -> None:
+    ada, _ = people
+    secret = {**ids_and_keys(ada), **texts(PASSPHRASE, "wrong needle", "Traceback")}
+    fault(ada)
+    done = ada.run("history", ada.name, *verbose)
+    assert (done.status, done.out) == (status, "")
+    assert len(done.err.splitlines()) == 1
+    assert leaks(done.err.encode(), secret) == []
+
+
+if __name__ == "__main__":
+    capture(*sys.argv[1:])
