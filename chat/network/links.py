@@ -97,7 +97,11 @@ class Links:
             opened_at=self._clock.monotonic(),
         )
         self._of[driver] = link
-        await self._confirmed(link)
+        try:
+            await self._confirmed(link)
+        except BaseException:
+            await self._ended(link)
+            raise
         return self
 
     async def _confirmed(self, link: LiveLink) -> None:
@@ -127,18 +131,20 @@ class Links:
                 await self._ended(link)
 
     async def _answered(self, link: LiveLink, number: int) -> None:
-        if (link.driver, number) in self._asked:
+        links = self._sets.get(link.person)
+        if links is not None and (link.driver, number) in self._asked:
             self._asked.discard((link.driver, number))
-            for spare in self._sets[link.person].answered(link):
+            for spare in links.answered(link):
                 await spare.driver.close(REPLACED)
 
     async def _ended(self, link: LiveLink) -> None:
         del self._of[link.driver]
         self._asked = {asked for asked in self._asked if asked[0] is not link.driver}
-        links = self._sets[link.person]
-        links.ended(link)
+        links = self._sets.get(link.person)
+        if links is not None:  # a spare link may end after the last of its set
+            links.ended(link)
         await self._events.ended(link)
-        if links.current is None:
+        if links is not None and links.current is None and self._sets.get(link.person) is links:
             self._sets.pop(link.person)
             self._set_present(link.person, False)
             self.lost(link.person, self._clock.monotonic() - link.opened_at)

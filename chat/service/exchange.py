@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chat.interface import ContactChanged, EntryChanged, EntryState, Notice, ParlourError
+from chat.network.admission import Bucket
 from chat.network.link_set import LiveLink
 from chat.service.logs import Logs
 from chat.service.outgoing import Outgoing
@@ -18,7 +19,7 @@ from chat.service.receiving import Receiving
 from chat.service.remembering import Remembering
 from chat.service.views import Views
 from chat.service.world import World
-from protocol.errors import ProtocolError, Unexpected
+from protocol.errors import LimitExceeded, ProtocolError, Unexpected
 from protocol.messages import (
     Entry,
     Heads,
@@ -31,11 +32,16 @@ from protocol.messages import (
     Typing,
 )
 
+WALKS_A_SECOND = 0.1
+WALKS_AT_ONCE = 4.0
+"""How often a link may name its heads: an honest one does so once."""
+
 
 @dataclass(slots=True)
 class _Worker:
     outgoing: Outgoing
     task: asyncio.Task[None]
+    walks: Bucket
 
 
 class Exchange:
@@ -72,10 +78,12 @@ class Exchange:
     async def opened(self, link: LiveLink) -> None:
         await self._receiving.proved(link)
         outgoing = Outgoing(self._world, link)
-        self._workers[link] = _Worker(outgoing, self._world.tasks.spawn(outgoing.run()))
+        walks = Bucket(WALKS_A_SECOND, WALKS_AT_ONCE, WALKS_AT_ONCE, self._world.clock.monotonic())
+        self._workers[link] = _Worker(outgoing, self._world.tasks.spawn(outgoing.run()), walks)
 
     async def ended(self, link: LiveLink) -> None:
-        self._workers.pop(link).task.cancel()
+        if (worker := self._workers.pop(link, None)) is not None:
+            worker.task.cancel()
         self._world.typing.pop(link.person, None)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
@@ -98,7 +106,8 @@ class Exchange:
             link.driver.abort()
 
     async def _handle(self, link: LiveLink, group: Sequence[Message]) -> None:
-        outgoing = self._workers[link].outgoing
+        worker = self._workers[link]
+        outgoing = worker.outgoing
         match group[0]:
             case Entry():
                 outgoing.put(await self._receiving.entries(link, group))
@@ -108,6 +117,8 @@ class Exchange:
                 if (heads := await self._receiving.heads_if_other(link, heads_hash)) is not None:
                     outgoing.put(heads)
             case Heads() as heads:
+                if not worker.walks.take(self._world.clock.monotonic()):
+                    raise LimitExceeded("heads again and again: one answer compares the whole history")
                 outgoing.carry(await self._receiving.lacking(link, heads))
             case LogHeads(heads=held):
                 if (operations := await self._logs.missing(held)) is not None:

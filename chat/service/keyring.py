@@ -12,6 +12,7 @@ from chat.network.directory import DialKeys, Identity
 from chat.service.visibility import Visibility
 from protocol.contact_secret import Pair
 from protocol.discovery import Known
+from protocol.errors import Untrusted
 from protocol.events import ContactPsk
 from protocol.invitation import Invitation
 from protocol.messages import ContactHello
@@ -79,6 +80,13 @@ class Keyring:
         self.remembered: dict[bytes, tuple[tuple[str, int], ...]] = {}
         self._visibility = visibility
         self._now = now
+
+    def log(self, person: bytes) -> PersonState:
+        """A contact's log. Raises Untrusted where it is none, or none any more."""
+        contact = self.contacts.get(person)
+        if contact is None:
+            raise Untrusted("no contact any more")
+        return contact.state
 
     # What a responder asks (protocol.handshake.Policy).
 

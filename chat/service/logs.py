@@ -38,12 +38,14 @@ class Logs:
 
     async def received(self, person: bytes, operations: Sequence[bytes]) -> None:
         """Take what is new of a contact's log. Raises ProtocolError."""
-        before = self._world.keyring.contacts[person].state
+        before = self._world.keyring.log(person)
         found = extend(self._world.keyring.held(person), operations, self._world.keyring.foreign)
         if not found.new:
             return
         causes = changes(before, found.state)
         row = await self._world.store.write(_store, person, found, identities.holds(causes))
+        if row is None:
+            return
         await self._pending.reload(person)
         if person in self._world.contacts:
             self._world.contacts[person] = row
@@ -51,7 +53,10 @@ class Logs:
         self._pending.changed()
 
 
-def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow:
+def _store(database: Database, person: bytes, found: Extension, hold: bool) -> ContactRow | None:
+    """The contact as it is now, None where it was removed meanwhile."""
+    if contacts.get(database, person) is None:
+        return None
     for operation in found.new:
         logs.add(database, person, parse_operation(operation).id, operation)
     terminals.replace(database, person, terminal_rows(found.state))
@@ -59,6 +64,4 @@ def _store(database: Database, person: bytes, found: Extension, hold: bool) -> C
     if hold:
         contacts.set_verified(database, person, False)
         contacts.set_held(database, person, True)
-    row = contacts.get(database, person)
-    assert row is not None, "a contact that was just changed is there"
-    return row
+    return contacts.get(database, person)

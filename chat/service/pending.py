@@ -45,7 +45,7 @@ class PendingContacts:
         causes = changes(before.state, contact.state) if before is not None else ()
         hold, now = identities.holds(causes) and not verified, self._world.clock.wall()
         row = await self._world.store.write(_store_pending, contact, verified, hold, now)
-        await self.reload(contact.person)
+        await self.reload(contact.person, new=before is None)
         if row.person in self._world.contacts:
             self._world.contacts[row.person] = row
             identities.tell(self._world, self._views, row.person, causes)
@@ -62,10 +62,11 @@ class PendingContacts:
         self.changed()
         self._world.hub.publish(ContactChanged(self._views.contact(person)))
 
-    async def reload(self, person: bytes) -> None:
-        """Read a person's keys again after a commit."""
+    async def reload(self, person: bytes, new: bool = False) -> None:
+        """Read a person's keys again after a commit; a contact that was removed meanwhile stays so."""
         keys = await self._world.store.read(_keys, self._world.own.person, person)
-        self._world.keyring.contacts[person] = keys
+        if keys is not None and (new or person in self._world.keyring.contacts):
+            self._world.keyring.contacts[person] = keys
 
     async def drop_old(self) -> None:
         """Forget pairings that never completed. The disk is touched only where there is one."""
@@ -79,10 +80,9 @@ class PendingContacts:
             self.changed()
 
 
-def _keys(database: Database, own: bytes, person: bytes) -> ContactKeys:
+def _keys(database: Database, own: bytes, person: bytes) -> ContactKeys | None:
     row = contacts.get(database, person)
-    assert row is not None, "a contact that was just stored is there"
-    return contact_keys(database, own, row)
+    return None if row is None else contact_keys(database, own, row)
 
 
 def _store_pending(

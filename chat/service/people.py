@@ -64,7 +64,8 @@ class People:
     async def block(self, person: bytes, on: bool) -> None:
         """Block or unblock; the links of a blocked contact end and it gets no more answers."""
         await self._world.store.write(contacts.set_blocked, person, on)
-        self._world.keyring.contacts[person].blocked = on
+        if (keys := self._world.keyring.contacts.get(person)) is not None:
+            keys.blocked = on
         self._update(person, blocked=on)
         if on:
             await self._world.links.close(person, 0)
@@ -97,20 +98,22 @@ class People:
             memory.pop(person, None)
 
     def _update(self, person: bytes, **changed: object) -> None:
-        self._world.contacts[person] = replace(self._world.contacts[person], **changed)  # type: ignore[arg-type]
-        self.tell(person)
+        if (row := self._world.contacts.get(person)) is not None:  # it may have been removed meanwhile
+            self._world.contacts[person] = replace(row, **changed)  # type: ignore[arg-type]
+            self.tell(person)
 
     def tell(self, person: bytes) -> None:
         self._world.hub.publish(ContactChanged(self._views.contact(person)))
 
     async def mark_read(self, person: bytes, entry: bytes) -> None:
         """This person has seen everything up to an entry; the contact is told if the setting allows."""
-        ids, unread = await self._world.store.write(_mark_read, self._world, person, entry)
-        if not ids:
+        told = self._world.settings.read_receipts and not self._world.contacts[person].blocked
+        ids, unread = await self._world.store.write(_mark_read, self._world, person, entry, told)
+        if not ids or person not in self._world.contacts:
             return
         self._world.unread[person] = unread
         self.tell(person)
-        if self._world.settings.read_receipts:
+        if told:
             for start in range(0, len(ids), RECEIPT_IDS_MAX):
                 self._exchange.say(person, Receipt(READ, ids[start : start + RECEIPT_IDS_MAX]))
 
@@ -125,10 +128,13 @@ def _verify(database: Database, person: bytes, on: bool) -> None:
     contacts.set_held(database, person, False)
 
 
-def _mark_read(database: Database, world: World, person: bytes, entry: bytes) -> tuple[list[bytes], int]:
+def _mark_read(
+    database: Database, world: World, person: bytes, entry: bytes, told: bool
+) -> tuple[list[bytes], int]:
     conversation = conversation_of_two(world.own.person, person)
     row = entries.get(database, entry)
     if row is None or row.conversation != conversation:
         return [], world.unread.get(person, 0)
-    ids = receipts.mark_read(database, conversation, row.position, world.own.terminal, world.clock.wall())
+    now, own = world.clock.wall(), world.own.terminal
+    ids = receipts.mark_read(database, conversation, row.position, own, now, told=told)
     return ids, receipts.unread(database, conversation)

@@ -105,7 +105,7 @@ class Receiving:
             self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 
     def _terminal(self, link: LiveLink) -> bytes:
-        live = self._world.keyring.contacts[link.person].state.live
+        live = self._world.keyring.log(link.person).live
         for terminal in live.values():
             if terminal.static == link.terminal:
                 return terminal.id

@@ -36,5 +36,5 @@ class Remembering:
         self._world.keyring.remembered[link.person] = tuple(dict.fromkeys((place, *kept)))[:KEPT]
 
     def _terminal(self, link: LiveLink) -> bytes | None:
-        live = self._world.keyring.contacts[link.person].state.live.values()
+        live = self._world.keyring.log(link.person).live.values()
         return next((terminal.id for terminal in live if terminal.static == link.terminal), None)

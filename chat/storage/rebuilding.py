@@ -83,6 +83,6 @@ def _find_unread(db: Database) -> None:
     db.run(
         "INSERT INTO unread (entry, conversation) SELECT number, conversation FROM entries AS e"
         f" WHERE author NOT IN {own} AND NOT EXISTS"
-        f" (SELECT 1 FROM receipts WHERE entry = e.number AND kind = ? AND terminal IN {own})",
+        f" (SELECT 1 FROM receipts WHERE entry = e.number AND kind >= ? AND terminal IN {own})",
         READ,
     )

@@ -16,11 +16,13 @@ from chat.storage.entries import Position
 
 STORED: Final = 1
 READ: Final = 2
+READ_UNTOLD: Final = 3
+"""Read by this person, of which the contact is not to hear: own terminals only, never on a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRow:
-    """A terminal's statement, learned here at `time` (milliseconds); `kind` is STORED or READ."""
+    """A terminal's statement, learned here at `time` (milliseconds); `kind` is one of these three."""
 
     terminal: bytes
     kind: int
@@ -79,11 +81,11 @@ def unacknowledged(
 
 
 def mark_read(
-    db: Database, conversation: bytes, position: Position, terminal: bytes, time: int
+    db: Database, conversation: bytes, position: Position, terminal: bytes, time: int, *, told: bool = True
 ) -> list[bytes]:
     """This person has read everything up to a position: returns what was not read before, in order.
 
-    `terminal` is the own one on which it was read.
+    `terminal` is the own one on which it was read; `told`: whether the contact may ever hear of it.
     """
     rows = db.rows(
         "SELECT e.number, e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry"
@@ -92,14 +94,14 @@ def mark_read(
         conversation,
         *position,
     )
-    add(db, terminal, READ, (entry for _, entry in rows), time)
+    add(db, terminal, READ if told else READ_UNTOLD, (entry for _, entry in rows), time)
     for number, _ in rows:
         db.run("DELETE FROM unread WHERE entry = ?", number)
     return [entry for _, entry in rows]
 
 
 def read_by(db: Database, conversation: bytes, terminal: bytes, limit: int) -> list[bytes]:
-    """The newest entries that this terminal's person has read, newest first."""
+    """The newest entries that this terminal's person has read and told so, newest first."""
     rows = db.rows(
         "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
