@@ -6,8 +6,10 @@ slow moment of the machine does not fall on one of them alone.
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -28,11 +30,22 @@ def measure(runs: int = RUNS) -> Iterator[Figure]:
     rounds: list[Round] = []
     problem = ""
     try:
-        rounds = [_round() for _ in range(runs)]
+        with _stoppable():
+            rounds = [_round() for _ in range(runs)]
     except NotTaken as lacking:
         problem = str(lacking)
     for flow in FLOWS:
         yield Figure(flow, tuple(taken[flow] for taken in rounds), problem)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends the measurement as Ctrl-C does: nothing that it made is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _round() -> Round:

@@ -158,8 +158,22 @@ def _open_terminal() -> tuple[int, int]:
 
 def _started(command: Sequence[str], terminal: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, env=_environment(), start_new_session=True
+        command,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=_environment(),
+        start_new_session=True,
+        preexec_fn=_take_terminal,
     )
+
+
+def _take_terminal() -> None:
+    """Make it the one that hangs up: should the measurement be killed, its programs end with it."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _environment() -> dict[str, str]:

@@ -24,6 +24,8 @@ FAILED: Final = 1
 KEPT: Final = 75
 """`send`: the entry waits for an absent contact (EX_TEMPFAIL of sysexits.h)."""
 
+STOPPED: Final = "Stopped before it was done: run the command again."
+
 
 class Stopped(ParlourError):
     """The person stopped it, or decided against it."""
@@ -49,6 +51,8 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             return error.exit_status, str(error)
         case click.ClickException():
             return UsageError.exit_status, _usage(error)
+        case click.Abort():  # Ctrl-C, as click has it
+            return FAILED, STOPPED
         case OutputClosed():
             return DONE, ""
         case OutputFailed():

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.cli import output
-from chat.cli.failures import Stopped, log_to_stderr, loop_handler
+from chat.cli.failures import STOPPED, Stopped, log_to_stderr, loop_handler
 from chat.cli.passphrase import read_passphrase
 from chat.cli.terminal import Lines
 from chat.interface import CannotCreate, Closed, Door, DoorState, Event, Messenger, Unreachable, UsageError
@@ -69,7 +69,7 @@ class Call:
         try:
             return asyncio.run(_supervised(work(), self.verbose))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            raise Stopped("Stopped before it was done: run the command again.") from None
+            raise Stopped(STOPPED) from None
 
 
 async def _supervised(work: Coroutine[Any, Any, int], verbose: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -117,6 +118,18 @@ def test_what_cannot_be_measured_is_said_and_is_not_passed(
     assert status == 1
     assert [row["per_second"] for row in rows] == [None] * 5
     assert str(rows[1]["note"]).startswith("not taken, at most 0.60 s: no pseudo-terminal can be had (out of")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_stops_it_is_told_so_in_a_line(
+    number: signal.Signals, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(flows, "_round", lambda: signal.raise_signal(number))
+    outcome = line.run("bench", "--flows", passphrase=False)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.splitlines()[-1] == "Stopped before it was done: run the command again."
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_without_its_tools_there_is_no_network_and_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -89,6 +90,15 @@ def test_what_still_runs_at_the_end_is_gone() -> None:
         pid = int(program._shown.split()[1])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_closed_terminal_ends_what_runs_in_it(terminals: Terminals) -> None:
+    """As when the measurement itself is killed."""
+    program = start(terminals, "print('ready'); input()")
+    program.wait_for("ready")
+    os.close(program.terminal)
+    program.terminal = os.open(os.devnull, os.O_RDONLY)
+    assert program._process.wait(30) == -signal.SIGHUP
 
 
 def test_without_terminals_there_is_no_figure(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
