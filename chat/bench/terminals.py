@@ -179,5 +179,6 @@ def _take_terminal() -> None:
 def _environment() -> dict[str, str]:
     """A terminal as people have it, and none of this process's own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PARLOUR_", "TEXTUAL"))}
-    kept.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):
+        kept.pop(name, None)
     return {**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
