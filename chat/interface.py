@@ -7,7 +7,7 @@ Rules: standard library only; views are frozen and hold no engine object; every 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
@@ -153,7 +153,7 @@ class PairingView:
 class InvitationView:
     """A one-time invitation: `text` is what the other person types, pastes or scans."""
 
-    text: str
+    text: str = field(repr=False)
     expires: datetime
 
 
@@ -240,7 +240,7 @@ class PairingChanged:
 class InvitationUsed:
     """An invitation was used up; `contact` is the person who joined."""
 
-    text: str
+    text: str = field(repr=False)
     contact: str
 
 

@@ -77,7 +77,7 @@ class HandshakeAuthenticated:
     """
 
     static: bytes
-    invitation: bytes
+    invitation: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class LinkOpen:
     person: bytes | None = None
     contact_psk: ContactPsk | None = None
     replaces: bytes = b""
-    invitation: bytes | None = None
+    invitation: bytes | None = field(default=None, repr=False)
     pairing: PairingFacts | None = None
 
 

@@ -28,7 +28,7 @@ class Identity:
 
     person: bytes
     static: X25519Pair
-    static_dh: MutableMapping[bytes, bytes] = field(default_factory=dict)
+    static_dh: MutableMapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
 
 class Directory(Policy, Protocol):

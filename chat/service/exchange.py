@@ -19,7 +19,7 @@ from chat.service.receiving import Receiving
 from chat.service.remembering import Remembering
 from chat.service.views import Views
 from chat.service.world import World
-from protocol.errors import LimitExceeded, ProtocolError, Unexpected
+from protocol.errors import ProtocolError, Unexpected
 from protocol.messages import (
     Entry,
     Heads,
@@ -32,16 +32,16 @@ from protocol.messages import (
     Typing,
 )
 
-WALKS_A_SECOND = 0.1
-WALKS_AT_ONCE = 4.0
-"""How often a link may name its heads: an honest one does so once."""
+COSTLY_A_SECOND = 0.2
+COSTLY_AT_ONCE = 8.0
+"""How often a contact is heard with what costs much: heads are compared with the whole history, operations
+verified with the whole log. An honest contact says each once a link."""
 
 
 @dataclass(slots=True)
 class _Worker:
     outgoing: Outgoing
     task: asyncio.Task[None]
-    walks: Bucket
 
 
 class Exchange:
@@ -56,6 +56,7 @@ class Exchange:
         self._logs = logs
         self._remembering = remembering
         self._workers: dict[LiveLink, _Worker] = {}
+        self._costly: dict[bytes, Bucket] = {}
 
     # Sending.
 
@@ -78,8 +79,7 @@ class Exchange:
     async def opened(self, link: LiveLink) -> None:
         await self._receiving.proved(link)
         outgoing = Outgoing(self._world, link)
-        walks = Bucket(WALKS_A_SECOND, WALKS_AT_ONCE, WALKS_AT_ONCE, self._world.clock.monotonic())
-        self._workers[link] = _Worker(outgoing, self._world.tasks.spawn(outgoing.run()), walks)
+        self._workers[link] = _Worker(outgoing, self._world.tasks.spawn(outgoing.run()))
 
     async def ended(self, link: LiveLink) -> None:
         if (worker := self._workers.pop(link, None)) is not None:
@@ -105,9 +105,15 @@ class Exchange:
             self._world.hub.publish(Notice(str(failure)))
             link.driver.abort()
 
+    def _affords(self, person: bytes) -> bool:
+        now = self._world.clock.monotonic()
+        new = Bucket(COSTLY_A_SECOND, COSTLY_AT_ONCE, COSTLY_AT_ONCE, now)
+        return self._costly.setdefault(person, new).take(now)
+
     async def _handle(self, link: LiveLink, group: Sequence[Message]) -> None:
-        worker = self._workers[link]
-        outgoing = worker.outgoing
+        if isinstance(group[0], Heads | LogOperations) and not self._affords(link.person):
+            return  # another link brings it; what waits for the contact goes without
+        outgoing = self._workers[link].outgoing
         match group[0]:
             case Entry():
                 outgoing.put(await self._receiving.entries(link, group))
@@ -117,8 +123,6 @@ class Exchange:
                 if (heads := await self._receiving.heads_if_other(link, heads_hash)) is not None:
                     outgoing.put(heads)
             case Heads() as heads:
-                if not worker.walks.take(self._world.clock.monotonic()):
-                    raise LimitExceeded("heads again and again: one answer compares the whole history")
                 outgoing.carry(await self._receiving.lacking(link, heads))
             case LogHeads(heads=held):
                 if (operations := await self._logs.missing(held)) is not None:

@@ -57,7 +57,7 @@ class OpenInvitation:
     """An invitation that can still be used, or finished by the static key that burned it."""
 
     invitation: Invitation
-    text: str
+    text: str = field(repr=False)
     burned_by: bytes | None
 
     @property

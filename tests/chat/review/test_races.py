@@ -19,6 +19,7 @@ from chat.service.exchange import Exchange
 from chat.service.receiving import Receiving
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
 from protocol.messages import Heads, LogOperations, Message, Reachable
+from protocol.person import Extension, extend
 from protocol.person_author import rename_operation
 from protocol.person_log import sign_operation
 from tests.engines import Person, pair, people, play, talk
@@ -216,5 +217,28 @@ def test_what_was_read_while_receipts_were_off_stays_untold(tmp_path: Path) -> N
             await asyncio.sleep(5)
             states = {view.id: view.state for view in await ada.history(ben)}
             assert states[later] is EntryState.READ
+
+    play(scenario)
+
+
+def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with two(tmp_path) as (_, ada, ben, faults):
+            verified = 0
+
+            def counted(*arguments: Any) -> Extension:
+                nonlocal verified
+                verified += 1
+                return extend(*arguments)
+
+            monkeypatch.setattr("chat.service.logs.extend", counted)
+            await say(ben, *[renamed(ben)] * 100)
+            await asyncio.sleep(5)
+            assert 0 < verified <= 8
+            assert [view.name for view in await ada.engine.contacts()] == ["Benjamin"]
+            assert await talk(ada, ben, "still talking")
+            assert not faults
 
     play(scenario)
