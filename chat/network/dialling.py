@@ -55,8 +55,7 @@ class Seeker:
 
     def lost(self, lived: float) -> None:
         """Its last link ended. One that lived for a moment only is no success: do not race in circles."""
-        if lived < SHORT_LIFE:
-            self.pace.failed(refused=False)
+        self.pace.ended(lasted=lived >= SHORT_LIFE)
         self.missed()
 
     async def run(self) -> None:
@@ -78,7 +77,7 @@ class Seeker:
         now = self._dialler.clock.monotonic()
         result = await self._dialler.dial(self.person, self.pace.timeout(now))
         if isinstance(result, LinkOpen):
-            self.pace.encouraged(self._dialler.clock.monotonic())
+            self.pace.opened(self._dialler.clock.monotonic())
             return False
         refused = isinstance(result, LinkClosed) and result.reason is Ending.ERROR
         self.pace.failed(refused)
@@ -90,8 +89,10 @@ class Seeker:
         # wait_for of Python 3.11 loses a cancellation that comes together with the wake.
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
-                await self._wake.wait()
-                self._wake.clear()
+                while await self._wake.wait():
+                    self._wake.clear()
+                    if not self.pace.stumbling:
+                        return
 
 
 class Dialler:

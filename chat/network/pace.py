@@ -10,15 +10,22 @@ from dataclasses import dataclass
 
 from chat.config import Config
 
+STUMBLES_FREE = 3
+"""Links that may end in their first moments, as a flapping network makes them, before that slows anything."""
+
 
 @dataclass(slots=True)
 class Pace:
-    """Counts failures and remembers the last sign of life (monotonic seconds)."""
+    """Counts failures and remembers the last sign of life (monotonic seconds).
+
+    `stumbles`: links in a row that ended as soon as they were open, as where a disk is full.
+    """
 
     config: Config
     last_sign: float | None = None
     failures: int = 0
     refused: bool = False
+    stumbles: int = 0
 
     def heard(self, now: float) -> None:
         """The contact was there a moment ago."""
@@ -26,7 +33,21 @@ class Pace:
 
     def encouraged(self, now: float) -> None:
         """The contact can probably be reached now: what failed before does not count."""
+        self.last_sign, self.failures, self.refused, self.stumbles = now, 0, False, 0
+
+    def opened(self, now: float) -> None:
+        """A link is open; whether it lasts, its end will say."""
         self.last_sign, self.failures, self.refused = now, 0, False
+
+    def ended(self, lasted: bool) -> None:
+        """The last link ended."""
+        self.stumbles = 0 if lasted else self.stumbles + 1
+        self.failures += not lasted
+
+    @property
+    def stumbling(self) -> bool:
+        """Whether another link would most probably end at once too."""
+        return self.stumbles > STUMBLES_FREE
 
     def failed(self, refused: bool) -> None:
         """An attempt ended without a link; `refused` when somebody answered who is not the contact."""
@@ -42,6 +63,8 @@ class Pace:
         """Seconds to wait after a failure."""
         if self.refused:
             return self.config.retry_most
+        if self.stumbling:
+            return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.stumbles, 10))
         if self.probing(now):
             return self.config.probe_every
         return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.failures, 10))
