@@ -37,7 +37,6 @@ class Welcoming:
         """Make a one-time invitation. With more than four the oldest ends, one that was used first."""
         world = self._world
         await self.drop_expired()
-        await self._make_room()
         addresses = [format_address(host, world.port) for host in self._transport.addresses()]
         now = world.clock.wall() // 1000
         static = world.keyring.identity.static.public
@@ -46,14 +45,15 @@ class Welcoming:
         row = InvitationRow(made.secret, made.check, made.expires, text, None)
         await world.store.write(invitations.add, row)
         world.keyring.invitations[made.secret] = OpenInvitation(made, text, None)
+        await self._drop_oldest()
         return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
 
-    async def _make_room(self) -> None:
-        """A joiner's first message is tried against four invitations: there are never more."""
+    async def _drop_oldest(self) -> None:
+        """A joiner's first message is tried against four invitations: the newest four, whoever made them."""
         opened = self._world.keyring.invitations
         by_age = sorted(opened, key=lambda secret: (opened[secret].burned_by is None, opened[secret].expires))
-        for secret in by_age[: max(0, len(opened) - INVITATIONS_TRIED_MAX + 1)]:
-            del opened[secret]
+        for secret in by_age[: max(0, len(opened) - INVITATIONS_TRIED_MAX)]:
+            opened.pop(secret, None)  # two calls may drop the same
             await self._world.store.write(invitations.remove, secret)
 
     async def drop_expired(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chat.interface import EntryState
+from chat.interface import EntryState, PairingStage
 from chat.service.exchange import Exchange
 from chat.service.receiving import Receiving
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
@@ -240,5 +240,20 @@ def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
             assert [view.name for view in await ada.engine.contacts()] == ["Benjamin"]
             assert await talk(ada, ben, "still talking")
             assert not faults
+
+    play(scenario)
+
+
+def test_invitations_made_at_one_moment_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            slow(monkeypatch, ada, "write")
+            for _number in range(3):
+                await ada.engine.invite()
+            made = await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
+            assert len(ada.engine._world.keyring.invitations) == 4
+            asked = ada.stage(PairingStage.JOINER)
+            await ben.engine.join(made[-1].text)
+            await asked
 
     play(scenario)
