@@ -65,6 +65,9 @@ class Links:
     def all(self) -> list[LiveLink]:
         return list(self._of.values())
 
+    def of(self, person: bytes) -> list[LiveLink]:
+        return [link for link in self._of.values() if link.person == person]
+
     def is_present(self, person: bytes) -> bool:
         return person in self._present
 
@@ -180,7 +183,7 @@ class Links:
 
     async def close(self, person: bytes, reason: int) -> None:
         """End all links with a contact."""
-        await _close((link for link in self.all() if link.person == person), reason)
+        await _close(self.of(person), reason)
 
     def part(self) -> None:
         """End, at once, the links with terminals that this side does not link with any more."""

@@ -101,6 +101,10 @@ class Receiving:
         for entry in receipt.ids:
             if entry in link.carried:
                 link.carried[entry] = True
+        # Another link may be about to carry what has arrived by this one, and would call it sent.
+        for other in self._world.links.of(link.person):
+            if other.terminal == link.terminal:
+                other.carried.update(dict.fromkeys(new, True))
         for entry in new:
             self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 

@@ -80,7 +80,7 @@ class Views:
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
         """Whether a living link has carried the entry."""
-        return any(entry in link.carried for link in self._world.links.all() if link.person == person)
+        return any(entry in link.carried for link in self._world.links.of(person))
 
     def name(self, person: bytes) -> str:
         contact = self._world.contacts.get(person)
