@@ -127,7 +127,7 @@ class EntryView:
     own: bool
     time: datetime
     kind: str
-    text: str
+    text: str = field(repr=False)
     state: EntryState
 
 

@@ -7,7 +7,8 @@ nobody, each with its own words.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION
 from chat.interface import BadData, PairingView, ParlourError, Unreachable, UsageError
@@ -100,27 +101,32 @@ class Meeting:
         """Open a pairing link with the first address that answers as Parlour does."""
         pairing = self._pairings.new(name, incoming=False, hosts=[host for host, _ in places])
         problem: ParlourError = Unreachable(NO_ANSWER)
-        async for connection, place in self._connections(places):
-            result = await self._open(pairing, connection, place, *(await plan()))
-            if isinstance(result, LinkOpen):
-                return pairing.view
-            problem = _problem(result)
+        async with aclosing(self._connections(places)) as connections:
+            async for connection, place in connections:
+                result = await self._open(pairing, connection, place, *(await plan()))
+                if isinstance(result, LinkOpen):
+                    return pairing.view
+                problem = _problem(result)
         pairing.fail_with(str(problem))
         raise problem
 
-    async def _connections(self, places: Sequence[Place]) -> AsyncIterator[tuple[Connection, Place]]:
-        """Connections to the addresses, tried in parallel, in the order in which they come."""
+    async def _connections(self, places: Sequence[Place]) -> AsyncGenerator[tuple[Connection, Place], None]:
+        """Connections to the addresses, tried in parallel, in the order in which they come.
+
+        Those that nobody took are closed at the end.
+        """
         left = {self._world.tasks.spawn(self._connect(place)) for place in places}
         try:
             while left:
-                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    connection, place = task.result()
-                    if connection is not None:
-                        yield connection, place
+                done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                left.discard(task := done.pop())
+                connection, place = task.result()
+                if connection is not None:
+                    yield connection, place
         finally:
             for task in left:
-                task.cancel()
+                if not task.cancel() and (unused := task.result()[0]) is not None:
+                    unused.close()
 
     async def _connect(self, place: Place) -> tuple[Connection | None, Place]:
         try:

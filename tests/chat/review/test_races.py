@@ -257,3 +257,16 @@ def test_invitations_made_at_one_moment_can_be_used(tmp_path: Path, monkeypatch:
             await asked
 
     play(scenario)
+
+
+def test_of_two_addresses_that_answer_only_one_keeps_its_connection(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+            found = await ada.sees("Ben")
+            announced = ada.engine._parts.announcing._found
+            announced[found.instance] = replace(announced[found.instance], addresses=(ben.host, ben.host))
+            await ada.engine.pair_nearby(found.instance)
+            await asyncio.sleep(0.1)
+            assert len([pipe for pipe in network.pipes if pipe.here == ada.host and not pipe.closed]) == 1
+
+    play(scenario)
