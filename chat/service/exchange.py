@@ -65,6 +65,11 @@ class Exchange:
         if (worker := self._current(person)) is not None:
             worker.outgoing.carry(ids)
 
+    def catch_up(self, person: bytes) -> None:
+        """What waited for this person's word may go now."""
+        if (worker := self._current(person)) is not None:
+            worker.outgoing.catch_up()
+
     def say(self, person: bytes, message: Message) -> None:
         """Say something that is not an entry, if there is a link."""
         if (worker := self._current(person)) is not None:

@@ -58,6 +58,7 @@ class Parts:
         dialler = Dialler(
             world.keyring, world.links, ports.transport, world.clock, world.random, world.config, world.tasks
         )
+        pending.released = exchange.catch_up
         pairings = PairingService(world, pending)
         welcoming = Welcoming(world, pairings, ports.transport)
         answerer = Answerer(

@@ -29,12 +29,16 @@ PENDING_FOR = 24 * 3600 * 1000
 
 
 class PendingContacts:
-    """Stores pending contacts and promotes them. `changed` is called when the set of contacts has changed."""
+    """Stores pending contacts and promotes them.
+
+    `changed` is called when the set of contacts has changed, `released` when a contact is held no more.
+    """
 
     def __init__(self, world: World, views: Views) -> None:
         self._world = world
         self._views = views
         self.changed: Callable[[], None] = lambda: None
+        self.released: Callable[[bytes], None] = lambda person: None
 
     async def store(self, contact: PendingContact, verified: bool) -> None:
         """Keep what a later link with this person needs; from now on such a link opens.
@@ -49,6 +53,8 @@ class PendingContacts:
         if row.person in self._world.contacts:
             self._world.contacts[row.person] = row
             identities.tell(self._world, self._views, row.person, causes)
+            if verified:
+                self.released(row.person)
         self.changed()
 
     async def promote(self, person: bytes) -> None:

@@ -14,7 +14,7 @@ from chat.network.addresses import format_address
 from chat.network.driver import Driver, Handler
 from chat.ports import Transport
 from chat.service.keyring import OpenInvitation
-from chat.service.pairing import PairingService
+from chat.service.pairing import ActivePairing, PairingService
 from chat.service.world import World
 from chat.storage import invitations
 from chat.storage.invitations import InvitationRow
@@ -31,6 +31,7 @@ class Welcoming:
         self._world = world
         self._pairings = pairings
         self._transport = transport
+        self._joining: dict[bytes, ActivePairing] = {}
         self.visibility_used: Callable[[], None] = lambda: None
 
     async def invite(self) -> InvitationView:
@@ -63,6 +64,7 @@ class Welcoming:
         expired = [secret for secret, item in opened.items() if item.invitation.expired(now)]
         for secret in expired:
             del opened[secret]
+            self._joining.pop(secret, None)
         if expired:
             await self._world.store.write(invitations.drop_expired, now)
 
@@ -87,9 +89,13 @@ class Welcoming:
             return await pairing.begin(driver, self._pairings.by_words(opened, identity), opened)
         secret = opened.invitation
         pairing.completed = lambda person: self._used(secret, person)
+        before, self._joining[secret] = self._joining.get(secret), pairing
+        if before is not None and not before.over:  # whose link was cut: its joiner has come again
+            await before.give_way()
         return await pairing.begin(driver, self._pairings.as_inviter(opened, identity), opened)
 
     def _used(self, secret: bytes, person: bytes) -> None:
+        self._joining.pop(secret, None)
         opened = self._world.keyring.invitations.pop(secret, None)
         if opened is not None:
             self._world.tasks.spawn(self._world.store.write(invitations.remove, secret))

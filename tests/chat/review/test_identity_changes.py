@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from chat.interface import ContactChanged, IdentityChanged
+from chat.interface import ContactChanged, IdentityChanged, PairingStage
 from chat.storage import logs
 from protocol.contact_secret import new_share
 from protocol.messages import LogOperations
@@ -17,10 +17,23 @@ from protocol.person import reduce
 from protocol.person_author import recover_operation
 from protocol.person_log import sign_operation
 from protocol.primitives import ed25519_from_seed
-from tests.engines import Person, pair, people, play, talk
+from tests.engines import Person, delivered, pair, people, play, talk
 from tests.protocol.people import Terminal
 
 STRANGE = Terminal.named("whoever holds the recovery key")
+
+
+async def holding(ada: Person, ben: Person) -> None:
+    """Ben's log says that he used the recovery key, and Ada's side waits for Ada."""
+    held = ada.wait(ContactChanged, lambda event: event.contact.held)
+    store = ben.engine._world.store
+    operations = await store.read(logs.of, ben.engine._world.own.person)
+    operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
+    seed = ben.engine._world.own.recovery_seed
+    assert seed is not None
+    (link,) = ben.engine._world.links.all()
+    await link.driver.send(LogOperations([sign_operation(operation, seed)]))
+    await held
 
 
 async def recovered(person: Person) -> tuple[bytes, ...]:
@@ -107,3 +120,22 @@ def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: Path) -
             assert not ada.engine._world.links.all()
 
     play(scenario, limit=600)
+
+
+def test_what_was_held_goes_as_soon_as_words_were_compared(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "before")
+            await holding(ada, ben)
+            await ada.engine.send(await ada.contact(ben), "held")
+            await ben.engine.set_visible(True)
+            words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+            done = delivered(ada, 1)
+            await ada.engine.pair_address(ben.host, 4747)
+            mine, theirs = await asyncio.gather(*words)
+            await ada.engine.answer_pairing(mine.pairing.id, True)
+            await ben.engine.answer_pairing(theirs.pairing.id, True)
+            await asyncio.wait_for(done, 5)
+
+    play(scenario)

@@ -270,3 +270,17 @@ def test_of_two_addresses_that_answer_only_one_keeps_its_connection(tmp_path: Pa
             assert len([pipe for pipe in network.pipes if pipe.here == ada.host and not pipe.closed]) == 1
 
     play(scenario)
+
+
+def test_attack_17_one_invitation_shows_one_joiner_at_a_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            invitation = await ada.engine.invite()
+            await asyncio.gather(*(ben.engine.join(invitation.text) for _ in range(6)))
+            await asyncio.sleep(1)
+            (waiting,) = ada.engine._parts.pairings._active
+            done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
+            await ada.engine.answer_pairing(waiting, True)
+            await asyncio.gather(*done)
+
+    play(scenario)
