@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
 FAST := not (network or terminal or crash or slow)
+FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/test_two_engines.py tests/cli/test_program.py
 
 # The first Python that is new enough and really starts: a version manager's shim may be there and not start.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -31,7 +32,7 @@ test: env
 	@$(BIN)/python -m pytest
 
 check: lint
-	@$(BIN)/python -m pytest -q -m "$(FAST)"
+	@$(BIN)/python -m pytest -q -m "$(FAST)" $(FAST_TESTS)
 
 lint: env
 	@$(BIN)/ruff format --check --quiet . || { echo "make format mends this" >&2; exit 1; }
