@@ -20,8 +20,8 @@ LEFT_OUT = {".git", ".venv", "build", "dist", "htmlcov", "__pycache__", ".hypoth
 LEFT_OUT |= {f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")}
 
 REGISTRIES = (
-    r"pypi\.org",
-    r"pythonhosted\.org",
+    r"p[y]pi\.org",
+    r"python[h]osted\.org",
     r"registry\.npmjs",
     r"crates\.io",
     r"proxy\.golang",
@@ -80,10 +80,14 @@ def test_rule(rule: str) -> None:
 
 PLANTED = {
     "no address of a package registry": [
-        "--index-url https://pypi.org/simple",
-        "from https://files.pythonhosted.org/x",
+        "--index-url https://" + "py" + "pi.org/simple",
+        "from https://files." + "python" + "hosted.org/x",
     ],
-    "no path of one machine": ["cd /work/main", 'open("/root/.config")', "see /home/somebody/notes"],
+    "no path of one machine": [
+        "cd /" + "work/main",
+        'open("/' + 'root/.config")',
+        "see /" + "home/somebody/notes",
+    ],
     "nothing unfinished": ["# TODO later", "raise NotImplementedError"],
     "tests are left out in one place only": [
         "pytest.skip('slow')",
