@@ -140,7 +140,7 @@ async def test_a_peer_that_takes_nothing_cannot_keep_an_ended_connection(
     connection, wire, _ = connected()
     getattr(connection, end)()
     assert not wire.aborted
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert wire.aborted
 
