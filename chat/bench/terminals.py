@@ -22,6 +22,9 @@ from chat.interface import ParlourError
 PATIENCE: Final = 30.0
 """Seconds after which a program that does not show what it should has failed, however slow the machine."""
 
+MOMENT: Final = 0.05
+"""Seconds without output, three frames of a screen, after which everything is shown that is to be shown."""
+
 _SIZE: Final = (30, 100)  # rows, columns
 _ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[^\[\]PX^_])", re.DOTALL)
 
@@ -52,6 +55,13 @@ class Terminals:
             if not program.take():
                 self._selector.unregister(program.terminal)
         return bool(ready)
+
+    def rest(self) -> None:
+        """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""
+        patience = time.perf_counter() + PATIENCE
+        while self.read(time.perf_counter() + MOMENT):
+            if time.perf_counter() > patience:
+                raise Unseen("A flow did not get to its end: the screens never came to rest.")
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +100,12 @@ class Program:
         os.write(self.terminal, keys.encode())
         return now
 
+    def rest(self) -> None:
+        """Wait until this and all other programs have shown what they have to show. Raises Unseen."""
+        self._terminals.rest()
+
     def wait_for(self, text: str) -> float:
-        """When it showed the text after the last key, styles and places aside. Raises Unseen."""
+        """When it showed the text, styles and places aside. Raises Unseen."""
         wanted, patience = text.encode(), time.perf_counter() + PATIENCE
         while self._shown.find(wanted, self._since) < 0:
             if self.ended is not None or not self._terminals.read(patience):

@@ -83,9 +83,9 @@ class Receiving:
     async def _store(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
         rows, unread = await self._world.store.write(_insert, self._world, link.person, parsed)
         self._world.unread[link.person] = unread
-        self._stop_typing(link, rows)
         for row in rows:
             self._world.hub.publish(EntryAdded(self._views.entry(link.person, row)))
+        self._stop_typing(link, rows)
 
     def _stop_typing(self, link: LiveLink, rows: Sequence[EntryRow]) -> None:
         if rows and self._world.typing.pop(link.person, None) is not None:

@@ -153,6 +153,26 @@ def test_read_receipts_and_typing_and_both_turned_off(tmp_path: Path) -> None:
     play(scenario)
 
 
+def test_an_entry_ends_typing_and_is_told_first(tmp_path: Path) -> None:
+    """What a client draws for the change of the contact would hold up the entry."""
+
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "a link is there")
+            typing = ada.wait(ContactChanged, lambda event: event.contact.typing)
+            await ben.engine.typing(await ben.contact(ada), True)
+            await typing
+            before = len(ada.seen)
+            stopped = ada.wait(ContactChanged, lambda event: not event.contact.typing)
+            await ben.engine.send(await ben.contact(ada), "what was typed")
+            await stopped
+            kinds = [type(event) for event in ada.seen[before:]]
+            assert kinds.index(EntryAdded) < kinds.index(ContactChanged)
+
+    play(scenario)
+
+
 def test_settings_and_unread_survive_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):

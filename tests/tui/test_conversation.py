@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
 from textual import events
 
-from chat.interface import EntryState, NotPermitted, UsageError
+from chat.interface import EntryState, EntryView, NotPermitted, UsageError
 from tests.fakes.messenger import TEXT_LIMIT, FakeMessenger
 from tests.fakes.others import START
 from tests.tui.driving import (
@@ -224,6 +226,38 @@ async def test_presence_typing_and_a_block_are_said() -> None:
         await until_shown(pilot, "typing…")
         await messenger.block(bob.person, True)
         await until_shown(pilot, "⊘ blocked")
+
+
+async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of its own would hold up the entry's by a frame."""
+    messenger, bob = with_bob()
+    async with chatting(messenger) as pilot:
+        messenger.change_contact(bob.person, typing=True)
+        await until_shown(pilot, "typing…")
+        read, go_on = messenger.history, asyncio.Event()
+
+        async def slowly(*arguments: Any) -> tuple[EntryView, ...]:
+            await go_on.wait()
+            return await read(*arguments)
+
+        monkeypatch.setattr(messenger, "history", slowly)
+        messenger.receive(bob.person, "here it is")
+        messenger.change_contact(bob.person, typing=False)
+        await until(pilot, lambda: not chat(pilot).contacts[bob.person].typing)
+        assert "typing…" in shown(pilot)
+        go_on.set()
+        assert "typing…" not in await until_shown(pilot, "here it is")
+
+
+async def test_a_change_is_drawn_also_when_the_entry_cannot_be_read() -> None:
+    messenger, bob = with_bob()
+    async with chatting(messenger) as pilot:
+        messenger.change_contact(bob.person, typing=True)
+        await until_shown(pilot, "typing…")
+        messenger.failures["history"] = NotPermitted("The profile is locked.")
+        messenger.receive(bob.person, "not to be read")
+        messenger.change_contact(bob.person, typing=False)
+        await until(pilot, lambda: "typing…" not in shown(pilot))
 
 
 async def test_a_changed_identity_stands_over_the_conversation_until_it_is_answered() -> None:

@@ -56,6 +56,7 @@ class ChatScreen(Meeting, Care):
         self._alone = False
         self._diagnosis: tuple[DiagnosisView, ...] = ()
         self._sending = asyncio.Lock()
+        self._catching_up = 0
         self._told_typing: float | None = None
 
     def compose(self) -> ComposeResult:
@@ -102,7 +103,8 @@ class ChatScreen(Meeting, Care):
         view = message.contact
         before = self.contacts.get(view.person)
         self.contacts[view.person] = view
-        self._show_people()
+        if not self._catching_up:  # else it is shown with the entry, which would be a frame late otherwise
+            self._show_people()
         if before is None or (before.name, before.label) != (view.name, view.label):
             self.run_worker(self._read_contacts(view.person), group="contacts")
 
@@ -122,6 +124,7 @@ class ChatScreen(Meeting, Care):
     def on_entry_stored(self, message: messages.EntryStored) -> None:
         if self.conversation is not None and message.entry.contact == self.conversation.person:
             entry = message.entry
+            self._catching_up += 1
             self.run_worker(self._catch_up(self.conversation, entry.id, entry.own), group="read")
 
     def on_entry_moved(self, message: messages.EntryMoved) -> None:
@@ -239,11 +242,16 @@ class ChatScreen(Meeting, Care):
             self.query_one(History).window_changed()
 
     async def _catch_up(self, opened: Conversation, entry: str, own: bool) -> None:
-        if await self.ask(opened.catch_up(entry)) and self.conversation is opened:
+        try:
+            found = await self.ask(opened.catch_up(entry))
+        finally:
+            self._catching_up -= 1
+        if found and self.conversation is opened:
             history = self.query_one(History)
             history.window_changed()
             if own:
                 history.action_newest()
+        self._show_people()
 
     async def _send(self, person: str, text: str) -> None:
         async with self._sending:

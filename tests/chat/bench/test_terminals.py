@@ -83,6 +83,22 @@ def test_a_full_terminal_stops_nobody(terminals: Terminals) -> None:
     quiet.wait_for("typed")
 
 
+def test_at_rest_everything_is_shown(terminals: Terminals) -> None:
+    program = start(terminals, "input(); print(*range(100_000), 'end', flush=True); input()")
+    program.press("\r")
+    program.wait_for("0 1 2")
+    program.rest()
+    assert b"99999 end" in program._shown
+
+
+def test_what_never_rests_is_not_waited_for(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = start(terminals, "while True: print('again')")
+    program.wait_for("again")
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    with pytest.raises(Unseen, match="never came to rest"):
+        program.rest()
+
+
 def test_what_still_runs_at_the_end_is_gone() -> None:
     with Terminals() as terminals:
         program = start(terminals, "import os; print('pid', os.getpid(), 'end'); input()")
