@@ -119,10 +119,13 @@ class Group:
     inputs: Json
     tests: list[Json] = field(default_factory=list)
 
-    def add(self, comment: str, flags: list[str], expect: str, steps: list[Json], **inputs: Any) -> None:
-        """One more test; `inputs` replace those of the group."""
+    def add(
+        self, comment: str, flags: list[str], expect: str, steps: list[Json], *, rule: str = "", **inputs: Any
+    ) -> None:
+        """One more test; `rule` is the validation rule that it breaks, `inputs` replace those of the group."""
         test: Json = {"comment": comment, "flags": flags, "expect": expect}
-        self.tests.append(test | ({"inputs": inputs} if inputs else {}) | {"steps": steps})
+        broken: Json = {"rule": rule} if rule else {}
+        self.tests.append(test | broken | ({"inputs": inputs} if inputs else {}) | {"steps": steps})
 
     def numbered(self, numbers: Iterator[int], area: str) -> Json:
         """The group as it stands in the file, its tests with their ids."""
