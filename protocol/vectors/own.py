@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from protocol.vectors import noise, sessions
+from protocol.vectors import noise, secrets, sessions
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
 
@@ -27,6 +27,7 @@ class OwnArea:
 AREAS: Final[Mapping[str, OwnArea]] = {
     noise.AREA: OwnArea(noise.build, noise.run),
     sessions.AREA: OwnArea(sessions.build, sessions.run),
+    secrets.AREA: OwnArea(secrets.build, secrets.run),
 }
 
 
