@@ -7,6 +7,7 @@ it with a line that quotes no value, because values here are what people wrote.
 from __future__ import annotations
 
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from chat.interface import Door, Messenger
 from tui.actions import app_bindings
 from tui.anchoring import Anchored
 from tui.bridge import attempt
+from tui.hangup import EVERY, STDIN, Watched
 from tui.messages import EngineClosed, Opened
 from tui.options import Options
 from tui.screens.unlock import UnlockScreen
@@ -49,6 +51,12 @@ class ParlourApp(App[None]):
 
     def on_mount(self) -> None:
         self.push_screen(UnlockScreen(self._door))
+        self.set_interval(EVERY, partial(self._leave_with, Watched(STDIN)))
+
+    async def _leave_with(self, terminal: Watched) -> None:
+        """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
+        if terminal.gone():
+            await self.action_quit()
 
     def on_opened(self, message: Opened) -> None:
         from tui.screens.chat import ChatScreen  # not needed for the first paint

@@ -1,0 +1,67 @@
+"""A terminal that vanishes without a signal: the program ends, and so locks the profile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.lab.deadlines import Deadline
+from tui.hangup import Watched
+
+PATIENCE = 60.0
+IGNORING = """\
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def terminal() -> tuple[int, int]:
+    """Both ends of a pseudo-terminal: what shows it, and what a program has."""
+    return os.openpty()
+
+
+def test_a_terminal_is_gone_once_nobody_shows_it(terminal: tuple[int, int]) -> None:
+    shown, programs = terminal
+    watched = Watched(programs)
+    assert not watched.gone()
+    os.close(shown)
+    assert watched.gone()
+    os.close(programs)
+
+
+def test_what_is_no_terminal_is_never_gone() -> None:
+    reading, writing = os.pipe()
+    watched = Watched(reading)
+    os.close(writing)
+    assert not watched.gone()
+    os.close(reading)
+
+
+@pytest.mark.terminal
+def test_the_program_ends_with_its_terminal_though_it_ignores_the_signal(terminal: tuple[int, int]) -> None:
+    shown, programs = terminal
+    command = [sys.executable, "-c", IGNORING, sys.executable, "-m", "tests.tui.program", "talk", ""]
+    process = subprocess.Popen(
+        command, stdin=programs, stdout=programs, stderr=programs, start_new_session=True
+    )
+    try:
+        os.close(programs)
+        wait_for(shown, b"Contacts")
+        os.close(shown)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(descriptor: int, text: bytes) -> None:
+    """Read what the program shows until the text is in it."""
+    seen, deadline = b"", Deadline(PATIENCE)
+    while text not in seen:
+        assert deadline.left() > 0
+        seen += os.read(descriptor, 65_536)
