@@ -1,0 +1,17 @@
+// The five error classes of SPEC §15, and how a rule of §14 is broken.
+
+export class Rejected extends Error {
+  constructor(errorClass, rule) {
+    super(`${errorClass} (${rule})`);
+    this.errorClass = errorClass;
+    this.rule = rule;
+  }
+}
+
+export function reject(errorClass, rule) {
+  throw new Rejected(errorClass, rule);
+}
+
+export function must(holds, errorClass, rule) {
+  if (!holds) reject(errorClass, rule);
+}
