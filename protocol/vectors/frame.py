@@ -1,6 +1,6 @@
 """What all vector files share: seed, file frame, cases and results (SPEC §20).
 
-Bytes are lower-case hex; `expect` is `success` or one of the five error classes of protocol/errors.py.
+Bytes are lower-case hex, long runs shortened; `expect` is `success` or one of the five error classes.
 A case is one check with the vector's id; what it raises is how it failed, what it returns says nothing.
 Everything in a file derives from the public seed phrase by a label, so that it can be made again.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,33 @@ SEED_RULE: Final = "SHA-256(phrase || 0x00 || area || 0x00 || label)"
 SUCCESS: Final = "success"
 
 Json = dict[str, Any]
+
+RUN_LEAST: Final = 1_000
+"""So many equal bytes in a row are written once, with how often they come."""
+
+_RUN: Final = re.compile(rb"(.)\1{%d,}" % (RUN_LEAST - 1), re.DOTALL)
+
+
+def write_bytes(data: bytes) -> Any:
+    """Bytes as they stand in a file: hex, or a list of hex and of {"hex", "times"} for a long run."""
+    parts: list[Any] = []
+    end = 0
+    for run in _RUN.finditer(data):
+        parts += [data[end : run.start()].hex()] if run.start() > end else []
+        parts.append({"hex": run[1].hex(), "times": len(run[0])})
+        end = run.end()
+    if not parts:
+        return data.hex()
+    return parts + ([data[end:].hex()] if end < len(data) else [])
+
+
+def read_bytes(written: Any) -> bytes:
+    """The bytes that `write_bytes` wrote; a run may be of several bytes."""
+    if isinstance(written, list):
+        return b"".join(map(read_bytes, written))
+    if isinstance(written, dict):
+        return bytes.fromhex(written["hex"]) * int(written["times"])
+    return bytes.fromhex(written)
 
 
 class VectorMismatch(Exception):
@@ -122,7 +150,7 @@ class Group:
     def add(
         self, comment: str, flags: list[str], expect: str, steps: list[Json], *, rule: str = "", **inputs: Any
     ) -> None:
-        """One more test; `rule` is the validation rule that it breaks, `inputs` replace those of the group."""
+        """One more test; `rule` is the rule that it breaks, `inputs` replace those of the group."""
         test: Json = {"comment": comment, "flags": flags, "expect": expect}
         broken: Json = {"rule": rule} if rule else {}
         self.tests.append(test | broken | ({"inputs": inputs} if inputs else {}) | {"steps": steps})

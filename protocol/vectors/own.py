@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from protocol.vectors import noise, secrets, sessions
+from protocol.vectors import codec, noise, secrets, sessions
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
 
@@ -25,6 +25,7 @@ class OwnArea:
 
 
 AREAS: Final[Mapping[str, OwnArea]] = {
+    codec.AREA: OwnArea(codec.build, codec.run),
     noise.AREA: OwnArea(noise.build, noise.run),
     sessions.AREA: OwnArea(sessions.build, sessions.run),
     secrets.AREA: OwnArea(secrets.build, secrets.run),

@@ -1,0 +1,138 @@
+"""Encodings that a decoder must refuse, each with one fault and the rule that it breaks (SPEC §3.3).
+
+Rules: bytes are put together by hand, since an encoder cannot make them; long ones stand as a repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocol import limits
+
+ID: Final = "c420" + "11" * 32
+"""32 bytes, encoded."""
+
+CONTACT_HELLO_HEAD: Final = "94" + ID
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What it is, the flag of its kind, the type that is decoded, the bytes as in the file, the rule."""
+
+    comment: str
+    flag: str
+    kind: str
+    data: Any
+    rule: str
+    expect: str = "malformed"
+
+
+def wrong_encodings() -> Iterator[Wrong]:
+    """All of them, in the order of the rules."""
+    for kind, size in _LIMITS:
+        data = [{"hex": "00", "times": size + 1}]
+        yield Wrong(f"{size + 1} bytes", "TooLong", kind, data, "V-CD-01", "limit")
+    for rows, flag, rule in (
+        (_SHAPES, "Shape", "V-CD-02"),
+        (_BOUNDS, "Bounds", "V-CD-03"),
+        (_LONGER, "NotShortest", "V-CD-04"),
+    ):
+        for comment, kind, data in rows:
+            yield Wrong(comment, flag, kind, data, rule)
+
+
+_LIMITS: Final = (
+    ("message", limits.MESSAGE_BYTES_MAX),
+    ("ContactHello", limits.HANDSHAKE_PAYLOAD_MAX),
+    ("EntryHeader", limits.HEADER_BYTES_MAX),
+    ("TextBody", limits.BODY_BYTES_MAX),
+)
+
+Row = tuple[str, str, Any]
+
+_SHAPES: Final[tuple[Row, ...]] = (
+    ("nothing", "message", ""),
+    ("an empty array", "message", "90"),
+    ("a number that no message has", "message", "9205c400"),
+    ("a field too few", "message", "9102"),
+    ("a field too many", "message", "93020101"),
+    ("bytes left over", "message", "92020100"),
+    ("cut within a field", "message", "9203cd01"),
+    ("cut within a byte string", "message", "9212c420" + "11" * 31),
+    ("no array", "message", "02"),
+    ("a map", "message", "820002010a"),
+    ("nil for a number", "message", "9202c0"),
+    ("a float for a number", "message", "9202cb3ff0000000000000"),
+    ("a negative number", "message", "9202ff"),
+    ("an extension", "message", "9202d40101"),
+    ("a string for a number", "message", "9202a131"),
+    ("a number for bytes", "message", "921201"),
+    ("a string for bytes", "message", "9212d920" + "61" * 32),
+    ("bytes for a string", "message", "9310" + ID + "c401" + "61"),
+    ("a string that is not UTF-8", "message", "9310" + ID + "a2c328"),
+    ("a surrogate in a string", "message", "9310" + ID + "a3eda080"),
+    ("a number for a bool", "message", "9334" + ID + "01"),
+    ("bytes for an array", "message", "9220c400"),
+    ("a number that is true", "message", "9202c3"),
+    ("the message's number as a string", "message", "92a13201"),
+    ("a number before a struct that has none", "TextBody", "9301a161c400"),
+    ("an array within which a struct has a field too few", "message", "9331" + ID + "9192" + ID + "01"),
+    ("arrays within arrays", "message", [{"hex": "91", "times": 5_000}]),
+)
+
+_BOUNDS: Final[tuple[Row, ...]] = (
+    ("31 bytes for 32", "message", "9212c41f" + "11" * 31),
+    ("33 bytes for 32", "message", "9212c421" + "11" * 33),
+    ("17 bytes for 0 to 16", "message", "9201c411" + "11" * 17),
+    ("u32 of 2^32", "message", "9202cf0000000100000000"),
+    ("u8 of 256", "message", "9204cd0100"),
+    ("u53 of 2^53", "message", "9331" + ID + "9193" + ID + "cf0020000000000000" + ID),
+    ("u64 of 2^64-1", "message", "9202cfffffffffffffffff"),
+    ("port 0", "message", "922200"),
+    ("port 65,536", "message", "9222ce00010000"),
+    ("a receipt of kind 0", "message", "93330091" + ID),
+    ("a receipt of kind 3", "message", "93330391" + ID),
+    ("a receipt of nothing", "message", "93330190"),
+    ("a receipt of 1,025 entries", "message", ["933301dc0401", {"hex": ID, "times": 1_025}]),
+    ("257 heads", "message", ["9331" + ID + "dc0101", {"hex": "93" + ID + "01" + ID, "times": 257}]),
+    ("17 heads of a log", "message", ["9220dc0011", {"hex": ID, "times": 17}]),
+    ("no operation", "message", "922190"),
+    ("257 operations", "message", ["9221dc0101", {"hex": "c40100", "times": 257}]),
+    ("an operation of 1,025 bytes", "message", ["922191c50401", {"hex": "11", "times": 1_025}]),
+    ("a name of nothing", "message", "9311" + ID + "a0"),
+    ("a name of 65 code points", "message", "9311" + ID + "d941" + "6e" * 65),
+    ("an entry header of 2,049 bytes", "message", ["9432c50801", {"hex": "11", "times": 2_049}, "c400c400"]),
+    (
+        "an entry body of 131,073 bytes",
+        "message",
+        ["9432c400c400c600020001", {"hex": "11", "times": 131_073}],
+    ),
+    ("a text of nothing", "TextBody", "92a0c400"),
+    ("a text of 16,385 code points", "TextBody", ["92da4001", {"hex": "61", "times": 16_385}, "c400"]),
+    ("no share number", "ContactHello", [CONTACT_HELLO_HEAD + "929091" + "01" + "c504a0",
+                                          {"hex": "11", "times": 1_184}, ID]),
+    ("5 share numbers", "ContactHello", [CONTACT_HELLO_HEAD + "9295050403020191" + "01" + "c504a0",
+                                          {"hex": "11", "times": 1_184}, ID]),
+    ("a KEM key of 1,183 bytes", "PairingReply", ["93c5049f", {"hex": "11", "times": 1_183}, ID + ID]),
+    ("a KEM ciphertext of 1,089 bytes", "PairingFinish", ["92c50441", {"hex": "11", "times": 1_089}, ID]),
+)  # fmt: skip
+
+_LONGER: Final[tuple[Row, ...]] = (
+    ("1 as uint 8", "message", "9202cc01"),
+    ("1 as uint 16", "message", "9202cd0001"),
+    ("1 as uint 32", "message", "9202ce00000001"),
+    ("1 as uint 64", "message", "9202cf0000000000000001"),
+    ("1 as int 8", "message", "9202d001"),
+    ("255 as uint 16", "message", "9202cd00ff"),
+    ("65,535 as uint 32", "message", "9202ce0000ffff"),
+    ("the message's number as uint 8", "message", "92cc0201"),
+    ("32 bytes as bin 16", "message", "9212c50020" + "11" * 32),
+    ("32 bytes as bin 32", "message", "9212c600000020" + "11" * 32),
+    ("a short string as str 8", "message", "9310" + ID + "d90161"),
+    ("a short string as str 16", "message", "9310" + ID + "da000161"),
+    ("a short array as array 16", "message", "dc00020201"),
+    ("a short array as array 32", "message", "dd000000020201"),
+    ("a short array within as array 16", "message", "9220dc0000"),
+)
