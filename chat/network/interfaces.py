@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from chat.network import netlink
 from chat.network.addresses import is_link_local_v6, is_local
+from protocol.announcement import ADDRESSES_MAX
 
 if TYPE_CHECKING:
     import ifaddr
 
-MAX_ADDRESSES: Final = 8
+MAX_ADDRESSES: Final = ADDRESSES_MAX
 """Addresses that are announced or written into an invitation at most (SPEC §13)."""
 
 # Kernel's headers: if.h, if_link.h, if_addr.h.
