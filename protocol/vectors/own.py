@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from protocol.vectors import codec, noise, secrets, sessions
+from protocol.vectors import codec, discovery, noise, secrets, sessions
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
 
@@ -29,6 +29,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     noise.AREA: OwnArea(noise.build, noise.run),
     sessions.AREA: OwnArea(sessions.build, sessions.run),
     secrets.AREA: OwnArea(secrets.build, secrets.run),
+    discovery.AREA: OwnArea(discovery.build, discovery.run),
 }
 
 
