@@ -26,6 +26,8 @@ VERSION: Final = 1
 _SECRET_SIZE: Final = 16
 _SPACES: Final = str.maketrans("", "", " \t\r\n")
 _ADDRESS: Final = re.compile(r"(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):([1-9][0-9]{0,4})")
+# An array of at most 15 elements, and the first of them if it is a u8 in its shortest encoding.
+_BEGINNING: Final = re.compile(rb"[\x90-\x9f](?:([\x00-\x7f])|\xcc([\x80-\xff]))")
 
 Address = Annotated[str, Meta(min_length=6, max_length=53)]
 Relay = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[!-~]+\Z")]
@@ -140,9 +142,11 @@ def _bytes_of(text: str) -> bytes:
 
 
 def _versioned(data: bytes) -> bytes:
-    """Unexpected for the array of a later version, which the codec could only call malformed."""
-    if len(data) > 1 and data[0] >> 4 == 9 and data[1] < 0x80 and data[1] != VERSION:
-        raise Unexpected(f"an invitation of version {data[1]}, this program knows {VERSION}")
+    """Unexpected for the array of another version, whose shape the codec could only call malformed."""
+    match = _BEGINNING.match(data)
+    version = int.from_bytes(match[1] or match[2]) if match else VERSION
+    if version != VERSION:
+        raise Unexpected(f"an invitation of version {version}, this program knows {VERSION}")
     return data
 
 

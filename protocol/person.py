@@ -82,7 +82,8 @@ class PersonState:
 
     `name` is empty without a counting rename. `recoveries` is the sequence of the newest recovery, `recovery`
     the key (Ed25519 public) for the next. `forks` are those that nobody has settled. `heads`, ascending, are
-    the tips of what nobody but its author has cut. `pending` lack an ancestor and do not count.
+    the tips of what nobody but its author has cut. `pending` lack an ancestor and do not count. `keys` are
+    all that the kept operations bring in.
     """
 
     person: bytes
@@ -97,6 +98,7 @@ class PersonState:
     heads: tuple[bytes, ...]
     counting: frozenset[bytes]
     pending: frozenset[bytes]
+    keys: frozenset[bytes]
     causes: tuple[Cause, ...]
 
 
@@ -211,6 +213,7 @@ class Reduction:
             heads=graph.ids(graph.tips(self.standing)),
             counting=frozenset(graph.ids(self.counting)),
             pending=graph.pending,
+            keys=frozenset(key for index in bits(kept) for key in graph.order[index].keys),
             causes=(*self._causes(), *(_forked(fork) for fork in forks)),
         )
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 
-from chat.interface import NearbyChanged, NearbyView, VisibilityChanged
+from chat.interface import NearbyChanged, NearbyView, ParlourError, VisibilityChanged
 from chat.network.dialling import Dialler
 from chat.ports import Announcement, Discovery, Transport
 from chat.service.world import World
-from protocol.discovery import make_slots, new_instance, recognise, utc_day
+from chat.storage import conversations
+from protocol.discovery import SLOT_COUNTS, make_slots, new_instance, recognise, utc_day
 
 AGAIN = 5.0
 """Seconds after which an announcement that failed is made once more."""
@@ -47,21 +48,27 @@ class Announcing:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                await self._discovery.announce(self._announcement())
-            except OSError:  # the network's trouble, which `doctor` explains
+                await self._discovery.announce(await self._announcement())
+            except (OSError, ParlourError):  # `doctor` explains the network's trouble, every write the disk's
                 await asyncio.sleep(AGAIN)
                 self.renew()
 
-    def _announcement(self) -> Announcement:
+    async def _announcement(self) -> Announcement:
         world = self._world
+        viewers = world.keyring.viewers(await self._spoken_to())
         instance, addresses = new_instance(world.random), self._transport.addresses()
         self._day = utc_day(world.clock.wall())
         static = world.keyring.identity.static.public
-        slots = make_slots(
-            world.keyring.viewers(), self._day, static, instance, world.port, addresses, world.random
-        )
+        slots = make_slots(viewers, self._day, static, instance, world.port, addresses, world.random)
         name = world.keyring.own.name if world.visibility.visible else ""
         return Announcement(instance, addresses, world.port, slots, name)
+
+    async def _spoken_to(self) -> list[bytes]:
+        """The contacts that this person wrote to last, first; read where not all of them can get a slot."""
+        world = self._world
+        if len(world.keyring.linkable()) <= SLOT_COUNTS[-1]:
+            return []
+        return await world.store.read(conversations.spoken_to, world.own.terminal)
 
     # Visibility.
 

@@ -130,7 +130,7 @@ class Exchange:
             case Heads() as heads:
                 outgoing.carry(await self._receiving.lacking(link, heads))
             case LogHeads(heads=held):
-                if (operations := await self._logs.missing(held)) is not None:
+                for operations in await self._logs.missing(held):
                     outgoing.put(operations)
             case LogOperations(operations=operations):
                 await self._logs.received(link.person, operations)

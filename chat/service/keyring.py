@@ -31,12 +31,6 @@ class ContactKeys:
     pairs: tuple[Pair, ...]
     pending: bool
     blocked: bool
-    own_keys: frozenset[bytes] = field(init=False)
-
-    def __post_init__(self) -> None:
-        terminals = [*self.state.live.values(), *self.state.removed.values()]
-        keys = {key for terminal in terminals for key in (terminal.signing, terminal.static)}
-        self.own_keys = frozenset(keys | {self.state.recovery})
 
     def terminal(self) -> Terminal | None:
         """The most senior live terminal."""
@@ -139,10 +133,15 @@ class Keyring:
         """Everybody who is sought, in a fixed order."""
         return sorted(person for person, contact in self.contacts.items() if not contact.blocked)
 
-    def viewers(self) -> list[bytes]:
-        """The discovery keys under which this terminal announces itself, one a contact."""
+    def viewers(self, spoken_to: Sequence[bytes] = ()) -> list[bytes]:
+        """The discovery keys under which this terminal announces itself, one a contact.
+
+        Those of `spoken_to` come first, in its order: not all may get a slot (SPEC §13).
+        """
         own = self.identity.person
-        keyed = ((person, self.contacts[person].pairs[0]) for person in self.linkable())
+        place = {person: number for number, person in enumerate(spoken_to)}
+        persons = sorted(self.linkable(), key=lambda person: place.get(person, len(place)))
+        keyed = ((person, self.contacts[person].pairs[0]) for person in persons)
         return [pair.newest().discovery_key(own, person) for person, pair in keyed]
 
     def announcers(self) -> list[Known]:
@@ -166,6 +165,5 @@ class Keyring:
 
     def foreign(self, key: bytes, person: bytes) -> bool:
         """Whether a public key stands in the log of somebody other than `person`."""
-        if person != self.own.person and key in ContactKeys((), self.own, (), False, False).own_keys:
-            return True
-        return any(key in contact.own_keys for other, contact in self.contacts.items() if other != person)
+        logs = (self.own, *(contact.state for contact in self.contacts.values()))
+        return any(key in log.keys for log in logs if log.person != person)

@@ -15,6 +15,7 @@ from chat.service.world import World
 from chat.storage import contacts, logs, terminals
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
+from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import LogOperations
 from protocol.person import Extension, changes, extend, missing
 from protocol.person_log import parse_operation
@@ -28,13 +29,14 @@ class Logs:
         self._views = views
         self._pending = pending
 
-    async def missing(self, held: Sequence[bytes]) -> LogOperations | None:
-        """Operations of one's own log for somebody who holds these heads; None when nothing lacks."""
+    async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
+        """Operations of one's own log for somebody who holds these heads; none when nothing lacks."""
         if sorted(held) == sorted(self._world.keyring.own.heads):
-            return None
+            return []
         operations = await self._world.store.read(logs.of, self._world.own.person)
         lacking = missing(operations, held)
-        return LogOperations(list(lacking)) if lacking else None
+        starts = range(0, len(lacking), LOG_OPERATIONS_MAX)
+        return [LogOperations(list(lacking[start : start + LOG_OPERATIONS_MAX])) for start in starts]
 
     async def received(self, person: bytes, operations: Sequence[bytes]) -> None:
         """Take what is new of a contact's log. Raises ProtocolError."""

@@ -30,6 +30,7 @@ from protocol.entries import (
     read_text,
 )
 from protocol.errors import Unexpected, Untrusted
+from protocol.limits import HEADS_MAX
 from protocol.messages import Entry, Heads, HeadsHash, Message, Receipt, Typing
 
 
@@ -129,7 +130,7 @@ class Receiving:
         heads = await self._world.store.read(held_heads, conversation)
         if heads_hash(conversation, heads) == message.hash:
             return None
-        return Heads(conversation, heads)
+        return Heads(conversation, heads[:HEADS_MAX])
 
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
         """Entries that the other side's heads do not cover."""

@@ -58,6 +58,18 @@ def all(db: Database) -> list[ConversationRow]:
     return [ConversationRow(*found) for found in db.rows(f"{_COLUMNS} ORDER BY number")]
 
 
+def spoken_to(db: Database, terminal: bytes) -> list[bytes]:
+    """The persons that this terminal wrote to, the last one first: by arrival here, times are claims."""
+    rows = db.rows(
+        "SELECT contact, (SELECT e.number FROM entries AS e WHERE e.conversation = c.number"
+        " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+        " ORDER BY e.sequence DESC LIMIT 1) AS newest FROM conversations AS c"
+        " WHERE contact IS NOT NULL AND newest IS NOT NULL ORDER BY newest DESC",
+        terminal,
+    )
+    return [row[0] for row in rows]
+
+
 def find_number(db: Database, conversation: bytes) -> int | None:
     """The number of a conversation, None where it is not there."""
     found = db.value("SELECT number FROM conversations WHERE id = ?", conversation)

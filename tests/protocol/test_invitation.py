@@ -169,7 +169,7 @@ def test_fields_outside_their_bounds_are_refused(changed: dict[str, object]) -> 
 
 
 def test_another_version_is_told_from_damage() -> None:
-    for version in (0, 2, 127):
+    for version in (0, 2, 127, 128, 255):
         with pytest.raises(Unexpected):
             parse_invitation(text_of(wire(version=version)))
 

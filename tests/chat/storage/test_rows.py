@@ -215,3 +215,18 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
     assert repr(THEM) not in everything
     assert repr(THEIR_TERMINAL.terminal) not in everything
     assert database.integrity() == ()
+
+
+def test_who_was_written_to_last_comes_first_whatever_times_say(database: Database) -> None:
+    first, second = blob("first person"), blob("second person")
+    for person in (first, second):
+        with database.transaction():
+            conversations.ensure(database, person, conversations.TWO, person)
+    assert conversations.spoken_to(database, ME.terminal) == []
+    late, early = Author(conversation=first, time=9_000), Author(conversation=second, time=1_000)
+    store(database, late.write("one"), late.write("two"), early.write("three"))
+    theirs = Author(terminal=THEIR_TERMINAL.terminal, time=99_000)
+    store(database, theirs.write("not ours"))
+    assert conversations.spoken_to(database, ME.terminal) == [second, first]
+    store(database, late.write("four"))
+    assert conversations.spoken_to(database, ME.terminal) == [first, second]

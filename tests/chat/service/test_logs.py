@@ -1,0 +1,59 @@
+"""What of the own log goes to a contact that lacks it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
+from chat.service.logs import Logs
+from chat.service.pending import PendingContacts
+from chat.service.views import Views
+from chat.service.world import World
+from protocol.codec import encode
+from protocol.limits import LOG_OPERATIONS_MAX
+from protocol.messages import MESSAGE, LogOperations
+from protocol.person import extend, reduce
+from protocol.person_author import create_person
+from protocol.person_log import Rename, operation_id, sign_operation
+from tests.chat.storage.samples import seeded
+
+ADA = create_person("Ada", seeded("ada"))
+
+
+def renamed(times: int) -> tuple[bytes, ...]:
+    """Ada's log after so many more names."""
+    operations, parents = list(ADA.operations), reduce(ADA.operations).heads
+    for number in range(times):
+        rename = Rename(ADA.person, ADA.terminal, number + 2, list(parents), f"Ada {number}")
+        operations.append(sign_operation(rename, ADA.signing_seed))
+        parents = (operation_id(encode(rename), genesis=False),)
+    return tuple(operations)
+
+
+def logs_of(operations: tuple[bytes, ...]) -> Logs:
+    async def read(*_: object) -> list[bytes]:
+        return list(operations)
+
+    world = SimpleNamespace(
+        store=SimpleNamespace(read=read),
+        own=SimpleNamespace(person=ADA.person),
+        keyring=SimpleNamespace(own=reduce(operations)),
+    )
+    return Logs(cast(World, world), cast(Views, None), cast(PendingContacts, None))
+
+
+def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_each_other() -> None:
+    operations = renamed(LOG_OPERATIONS_MAX + 1)
+    messages = asyncio.run(logs_of(operations).missing(reduce(ADA.operations).heads))
+    assert [len(message.operations) for message in messages] == [LOG_OPERATIONS_MAX, 1]
+    held: tuple[bytes, ...] = ADA.operations
+    for message in messages:
+        received = MESSAGE.decode(encode(message))
+        assert isinstance(received, LogOperations)
+        held += extend(held, received.operations).new
+    assert held == operations
+
+
+def test_whoever_has_the_heads_gets_nothing() -> None:
+    assert asyncio.run(logs_of(ADA.operations).missing(reduce(ADA.operations).heads)) == []
