@@ -116,12 +116,12 @@ def _add_values(group: Group, values: Iterator[tuple[str, str, Wire]], flag: str
         steps = one_step(ACTIONS, None, "encode", type=kind, value=write_value(value))
         steps += one_step(ACTIONS, None, "decode", type=kind, bytes=written)
         expect_equal("encoding", steps[0]["gives"]["bytes"], written)
-        group.add(comment, [flag], SUCCESS, steps)
+        group.add(f"{kind}: {comment}", [flag], SUCCESS, steps)
 
 
 def _add_wrong(group: Group, wrong: Wrong) -> None:
     step = {"do": "decode", "type": wrong.kind, "bytes": wrong.data}
-    group.add(wrong.comment, [wrong.flag], wrong.expect, [step], rule=wrong.rule)
+    group.add(f"{wrong.kind}: {wrong.comment}", [wrong.flag], wrong.expect, [step], rule=wrong.rule)
 
 
 def build(phrase: str) -> Json:

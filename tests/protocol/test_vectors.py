@@ -1,0 +1,193 @@
+"""Our own vectors: each a test with its own id, and what holds of all their files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from protocol import labels
+from protocol.errors import (
+    AuthenticationFailed,
+    LimitExceeded,
+    Malformed,
+    ProtocolError,
+    Unexpected,
+    Untrusted,
+)
+from protocol.vectors import own, primitives_build
+from protocol.vectors.frame import (
+    Case,
+    Json,
+    Seed,
+    VectorMismatch,
+    expect_equal,
+    expect_outcome,
+    read_bytes,
+    read_phrase,
+    write_bytes,
+)
+from protocol.vectors.generate import FOLDER, PHRASE_FILE, differing
+from tests.architecture import spec_text
+
+_HEX = re.compile(r"([0-9a-f]{2})*")
+_NO_AREAS = {"schema", "kem"}
+_RULES = {rule.id: rule.error_class for rule in spec_text.rules(spec_text.read())}
+
+
+def _cases() -> list[Any]:
+    return [pytest.param(case, id=case.id) for area in own.own_areas() for case in area.cases]
+
+
+@pytest.mark.parametrize("case", _cases())
+def test_vector(case: Case) -> None:
+    case.run()
+
+
+def test_own_reports_pass() -> None:
+    for report in own.run_own():
+        assert report.passed > 0
+        assert report.failed == ()
+
+
+def test_committed_files_are_what_the_generator_makes() -> None:
+    assert differing() == []
+
+
+def test_every_file_of_the_folder_is_an_area() -> None:
+    files = {path.stem for path in FOLDER.glob("*.json")} - _NO_AREAS
+    assert files == set(own.AREAS)
+
+
+def test_seed_rule_is_what_the_files_say() -> None:
+    """The rule, written out once more by hand."""
+    phrase = read_phrase(PHRASE_FILE.read_text(encoding="utf-8"))
+    expected = hashlib.sha256(phrase.encode() + b"\x00noise\x00other").digest()
+    assert Seed(phrase, "noise").bytes("other") == expected
+    assert own.load("noise")["seed"]["phrase"] == phrase
+
+
+def _conforms(value: Any, schema: dict[str, Any]) -> bool:
+    """The part of JSON Schema that schema.json uses."""
+    kinds = {"object": dict, "array": list, "string": str, "integer": int}
+    if not isinstance(value, kinds[schema["type"]]):
+        return False
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if "pattern" in schema and not re.search(schema["pattern"], str(value)):
+        return False
+    if isinstance(value, list):
+        return all(_conforms(item, schema["items"]) for item in value)
+    return not isinstance(value, dict) or _object_conforms(value, schema)
+
+
+def _object_conforms(value: dict[str, Any], schema: dict[str, Any]) -> bool:
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+    for name, item in value.items():
+        rule = properties.get(name, others)
+        if rule is False or (isinstance(rule, dict) and not _conforms(item, rule)):
+            return False
+    return all(name in value for name in schema.get("required", ()))
+
+
+@pytest.mark.parametrize("area", own.AREAS)
+def test_file_has_the_shape_of_the_schema(area: str) -> None:
+    schema = json.loads((FOLDER / "schema.json").read_text(encoding="utf-8"))
+    file = own.load(area)
+    assert _conforms(file, schema)
+    assert not _conforms(file | {"count": "1"}, schema)
+    assert not _conforms({**file, "more": 1}, schema)
+
+
+def _tests(area: str) -> list[Json]:
+    return [test for group in own.load(area)["groups"] for test in group["tests"]]
+
+
+def _all_tests() -> Iterator[Json]:
+    return (test for area in own.AREAS for test in _tests(area))
+
+
+@pytest.mark.parametrize("area", own.AREAS)
+def test_ids_count_and_flags_agree(area: str) -> None:
+    file, tests = own.load(area), _tests(area)
+    assert [test["id"] for test in tests] == [f"{area}-{n:04d}" for n in range(1, len(tests) + 1)]
+    assert file["count"] == len(tests)
+    assert {flag for test in tests for flag in test["flags"]} == set(file["notes"])
+    classes = {error.error_class for error in (Malformed, Unexpected, AuthenticationFailed, LimitExceeded)}
+    assert {test["expect"] for test in tests} <= classes | {"success", Untrusted.error_class}
+
+
+@pytest.mark.parametrize("area", own.AREAS)
+def test_a_test_has_a_comment_of_its_own_and_steps(area: str) -> None:
+    for group in own.load(area)["groups"]:
+        comments = [test["comment"] for test in group["tests"]]
+        assert sorted(comments) == sorted(set(comments))
+        assert all(test["steps"] for test in group["tests"])
+
+
+@pytest.mark.parametrize("area", own.AREAS)
+def test_bytes_are_lower_case_hex(area: str) -> None:
+    names = ("message", "payload", "envelope", "content", "bytes", "padded", "stream", "sends", "public")
+    for test in _tests(area):
+        for step in test["steps"]:
+            given = (step[name] for name in names if isinstance(step.get(name), str))
+            assert all(_HEX.fullmatch(value) for value in given)
+
+
+# --- Rules ---
+
+
+def _rule_is_met(test: Json) -> bool:
+    return test["expect"] == _RULES[test["rule"]] if "rule" in test else True
+
+
+@pytest.mark.parametrize("area", own.AREAS)
+def test_a_rule_that_is_named_is_met_by_its_class(area: str) -> None:
+    """What succeeds breaks no rule, and what breaks one has the class that SPEC gives it."""
+    assert [test["id"] for test in _tests(area) if not _rule_is_met(test)] == []
+
+
+def test_another_class_than_that_of_the_rule_is_seen() -> None:
+    assert _rule_is_met({"expect": "limit", "rule": "V-CD-01"})
+    assert not _rule_is_met({"expect": "malformed", "rule": "V-CD-01"})
+    assert not _rule_is_met({"expect": "success", "rule": "V-CD-01"})
+
+
+def test_every_label_has_a_vector() -> None:
+    shown = [row[0] for row in primitives_build.FORMULAS] + [row[0] for row in primitives_build.SIGNED]
+    assert sorted(shown) == sorted(labels.registry())
+
+
+# --- The frame itself ---
+
+
+def _fail(error: ProtocolError) -> None:
+    raise error
+
+
+def test_expect_outcome_holds_the_class() -> None:
+    assert expect_outcome("success", lambda: 1) == 1
+    expect_outcome("malformed", lambda: _fail(Malformed("x")))
+    with pytest.raises(VectorMismatch):
+        expect_outcome("malformed", lambda: _fail(Unexpected("x")))
+    with pytest.raises(VectorMismatch):
+        expect_outcome("malformed", lambda: 1)
+    with pytest.raises(VectorMismatch):
+        expect_equal("bytes", b"a", b"b")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"ab", bytes(999), bytes(1_000), b"a" + bytes(2_000), bytes(1_500) + b"b", b"\n" * 1_000]
+)
+def test_shortened_bytes_are_read_back(data: bytes) -> None:
+    written = write_bytes(data)
+    assert read_bytes(written) == data
+    assert len(json.dumps(written)) < 2 * 1_000 + 2
+
+
+def test_a_run_may_be_of_several_bytes() -> None:
+    assert read_bytes(["00", {"hex": "0102", "times": 2}]) == b"\x00\x01\x02\x01\x02"
