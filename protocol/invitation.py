@@ -16,6 +16,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from protocol import labels, limits, primitives
+from protocol.addresses import literal
 from protocol.codec import Codec, Wire, encode
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected
 from protocol.messages import B16, B32, U8, U32
@@ -25,7 +26,7 @@ PREFIX: Final = "PARLOUR:"
 VERSION: Final = 1
 _SECRET_SIZE: Final = 16
 _SPACES: Final = str.maketrans("", "", " \t\r\n")
-_ADDRESS: Final = re.compile(r"(?:[0-9.]{7,15}|\[[0-9a-f:.]{2,45}\]):([1-9][0-9]{0,4})")
+_ADDRESS: Final = re.compile(r"(?:([0-9.]{7,15})|\[(?=[^]]*:)([0-9a-f:.]{2,45})\]):([1-9][0-9]{0,4})")
 # An array of at most 15 elements, and the first of them if it is a u8 in its shortest encoding.
 _BEGINNING: Final = re.compile(rb"[\x90-\x9f](?:([\x00-\x7f])|\xcc([\x80-\xff]))")
 
@@ -152,5 +153,6 @@ def _versioned(data: bytes) -> bytes:
 
 def _check_address(address: str) -> None:
     match = _ADDRESS.fullmatch(address)
-    if match is None or int(match[1]) > 0xFFFF:
+    host = match and (match[1] or match[2])
+    if match is None or not host or str(literal(host)) != host or int(match[3]) > 0xFFFF:
         raise Malformed("not an address and a port")
