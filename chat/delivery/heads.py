@@ -45,13 +45,15 @@ class _Frontier:
         self._heap: list[tuple[int, bytes]] = []
         self._previous: dict[bytes, bytes] = {}
         self._covered: dict[bytes, bool] = {}
+        self._done: set[bytes] = set()
         self._ours = 0
 
     def add(self, entries: Iterable[bytes], ours: bool) -> None:
         for entry in entries:
             if entry in self._covered:
                 self._mark(entry, ours)
-            elif (place := self._chain.place(entry)) is not None:
+            # A chain whose sequences lie may lead to an entry again after it was looked at.
+            elif entry not in self._done and (place := self._chain.place(entry)) is not None:
                 heapq.heappush(self._heap, (-place[0], entry))
                 self._previous[entry], self._covered[entry] = place[1], not ours
                 self._ours += ours
@@ -66,6 +68,7 @@ class _Frontier:
 
     def pop(self) -> tuple[bytes, bytes, bool]:
         entry = heapq.heappop(self._heap)[1]
+        self._done.add(entry)
         covered = self._covered.pop(entry)
         self._ours -= not covered
         return entry, self._previous.pop(entry), covered

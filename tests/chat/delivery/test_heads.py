@@ -69,3 +69,14 @@ def test_the_cost_is_the_difference_and_not_the_history() -> None:
 def test_heads_that_are_not_held_cover_nothing() -> None:
     forest = Forest({b"a": (1, b""), b"b": (2, b"a")})
     assert set(lacking([b"b"], [b"unknown"], forest)) == {b"a", b"b"}
+
+
+def test_a_chain_whose_sequences_lie_is_walked_once() -> None:
+    """Many entries after one, each with a sequence below that of the chain under them."""
+    forest = Forest({n.to_bytes(2, "big"): (1_000 + n, (n - 1).to_bytes(2, "big")) for n in range(1, 100)})
+    heads = [b"head %d" % number for number in range(100)]
+    forest.places |= {head: (900 - number, (99).to_bytes(2, "big")) for number, head in enumerate(heads)}
+    forest.places[(1).to_bytes(2, "big")] = (1_001, b"")
+    found = lacking(heads, [], forest)
+    assert sorted(found) == sorted(forest.places)
+    assert forest.looked <= 2 * len(forest.places)
