@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from chat.control_wire import (
-    CALLS,
     EVENTS,
     REQUEST_BYTES_MAX,
     VERSION,
@@ -28,6 +27,8 @@ from chat.control_wire import (
     failure,
     happened,
     listen,
+    read_arguments,
+    read_request,
     same_user,
 )
 from chat.interface import BadData, Event, Messenger, ParlourError
@@ -158,7 +159,7 @@ class _Client:
 
     def _accept(self, line: bytes) -> None:
         try:
-            request = msgspec.json.decode(line, type=Request)
+            request = read_request(line)
         except msgspec.DecodeError:
             self._refuse(0)
             return
@@ -166,8 +167,8 @@ class _Client:
             self._streams.append(request.id)
             return
         try:
-            arguments = msgspec.json.decode(request.arguments, type=CALLS[request.call])
-        except (KeyError, msgspec.DecodeError):
+            arguments = read_arguments(request)
+        except msgspec.DecodeError:
             self._refuse(request.id)
             return
         self._start(request, getattr(self._messenger, request.call)(**msgspec.structs.asdict(arguments)))

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast, get_args, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -80,6 +80,17 @@ class Happened(msgspec.Struct, frozen=True, tag="event"):
 Line = Result | Failure | Happened
 
 
+T = TypeVar("T")
+
+
+def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """DecodeError for whatever is wrong: two kinds of nonsense have errors of their own in msgspec."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (UnicodeDecodeError, RecursionError):
+        raise msgspec.DecodeError("not a line of this socket") from None
+
+
 def _arguments(name: str) -> type[msgspec.Struct]:
     method = getattr(Messenger, name)
     hints = get_type_hints(method)
@@ -119,11 +130,28 @@ def happened(request: int, event: Event) -> bytes:
     return encode(Happened(request, type(event).__name__, msgspec.Raw(msgspec.json.encode(event))))
 
 
+def read_request(line: bytes) -> Request:
+    """The request of a line. Raises msgspec.DecodeError."""
+    return _decoded(line, Request)
+
+
+def read_arguments(request: Request) -> msgspec.Struct:
+    """The arguments of a call. Raises msgspec.DecodeError, also where no call has this name."""
+    if request.call not in CALLS:
+        raise msgspec.ValidationError("no call has this name")
+    return _decoded(request.arguments, CALLS[request.call])
+
+
+def read_line(line: bytes) -> Line:
+    """A line from the engine, after its first. Raises msgspec.DecodeError."""
+    return _decoded(line, cast(type[Line], Line))
+
+
 def event_of(line: Happened) -> Event:
-    """The event of a line. Raises msgspec.ValidationError."""
+    """The event of a line. Raises msgspec.DecodeError."""
     if line.event not in _EVENT_TYPES:
-        raise msgspec.ValidationError(f"no event is called {line.event}")
-    return cast(Event, msgspec.json.decode(line.value, type=_EVENT_TYPES[line.event]))
+        raise msgspec.ValidationError("no event has this name")
+    return cast(Event, _decoded(line.value, _EVENT_TYPES[line.event]))
 
 
 def failure(request: int, error: ParlourError) -> bytes:

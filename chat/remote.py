@@ -29,6 +29,7 @@ from chat.control_wire import (
     encode,
     error_of,
     event_of,
+    read_line,
 )
 from chat.interface import (
     BadData,
@@ -57,7 +58,6 @@ BEHIND: Final = "This client did not keep up with the engine: start it again."
 OTHER_VERSION: Final = "The engine that runs on this profile is of another version: end it and start it anew."
 
 T = TypeVar("T")
-_LINES: Final[msgspec.json.Decoder[Line]] = msgspec.json.Decoder(Line)
 
 
 class RemoteMessenger:
@@ -211,7 +211,7 @@ class RemoteMessenger:
         reason = GONE
         try:
             while line := await self._reader.readline():
-                self._take(_LINES.decode(line))
+                self._take(read_line(line))
         except (ConnectionError, ValueError, msgspec.DecodeError):
             reason = NO_ENGINE
         except _Behind:

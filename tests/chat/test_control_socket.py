@@ -40,6 +40,8 @@ async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMesse
         b'{"id":1,"call":"me","arguments":{"x":1}}\n',
         b'{"id":1,"call":"send","arguments":{"contact":"a"}}\n',
         b'{"id":1,"call":"block","arguments":{"contact":"a","on":"yes"}}\n',
+        b'{"id":1,"call":"\xff"}\n',
+        b'{"id":1,"call":"me","arguments":' + b"[" * 5_000 + b"]" * 5_000 + b"}\n",
     ],
 )
 async def test_a_request_that_is_not_of_the_interface_is_refused(
