@@ -205,6 +205,23 @@ class Pair:
             end.tell(end.link.end_of_stream())
 
 
+def feed(link: Link, stream: bytes, portion: int) -> list[Event]:
+    """Everything that a stream does to a link, which goes on at once where it is held."""
+    events: list[Event] = []
+    for start in range(0, len(stream), portion):
+        told = link.receive(stream[start : start + portion], START)
+        if any(isinstance(event, HandshakeAuthenticated) for event in told):
+            told += link.resume(START)
+        events += told
+    return events
+
+
+def check_end(events: list[Event]) -> None:
+    """At most one LinkClosed, and nothing after it."""
+    ends = [place for place, event in enumerate(events) if isinstance(event, LinkClosed)]
+    assert ends in ([], [len(events) - 1])
+
+
 def frames(stream: bytes) -> list[bytes]:
     """The bodies of the frames in a stream; a greeting at its beginning is left out."""
     if stream.startswith(b"PARLOUR"):

@@ -1,18 +1,20 @@
-"""Writes the starting inputs of seeds/fuzz anew: `python -m tests.fuzz.make`."""
+"""Writes the starting inputs of seeds/fuzz anew: `python -m tests.fuzz.make`. What was found once stays."""
 
 from __future__ import annotations
 
-import shutil
-
-from tests.fuzz.targets import FOLDER, TARGETS
+from tests.fuzz.target import FOLDER, FOUND
+from tests.fuzz.targets import TARGETS
 
 
 def main() -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
     for name, target in TARGETS.items():
-        (FOLDER / name).mkdir(parents=True)
+        folder = FOLDER / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if not old.name.startswith(FOUND):
+                old.unlink()
         for label, data in target.inputs().items():
-            (FOLDER / name / label).write_bytes(data)
+            (folder / label).write_bytes(data)
 
 
 if __name__ == "__main__":

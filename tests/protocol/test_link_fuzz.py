@@ -10,34 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.events import Ending, Event, HandshakeAuthenticated, LinkClosed, LinkOpen
+from protocol.events import Ending, LinkClosed, LinkOpen
 from protocol.frames import MORE, PIECE_MAX, length_of
 from protocol.greeting import Pattern
 from protocol.limits import HANDSHAKE_FRAME_MAX, MESSAGE_BYTES_MAX
 from protocol.link import Link
 from protocol.messages import Entry, Message, Typing
-from tests.pair import START, End, Pair, contacts, open_pair, pair
+from tests.pair import START, End, Pair, check_end, contacts, feed, open_pair, pair
 
 PATTERNS = st.sampled_from(list(Pattern))
 TYPING = Typing(bytes(32), True)
 ENTRY = Entry(b"header", b"salt", b"body")
-
-
-def feed(link: Link, stream: bytes, portion: int) -> list[Event]:
-    """Everything that a stream does to a link, which goes on at once where it is held."""
-    events: list[Event] = []
-    for start in range(0, len(stream), portion):
-        told = link.receive(stream[start : start + portion], START)
-        if any(isinstance(event, HandshakeAuthenticated) for event in told):
-            told += link.resume(START)
-        events += told
-    return events
-
-
-def check_end(events: list[Event]) -> None:
-    """At most one LinkClosed, and nothing after it."""
-    ends = [index for index, event in enumerate(events) if isinstance(event, LinkClosed)]
-    assert ends in ([], [len(events) - 1])
 
 
 @given(garbage=st.binary(max_size=3_000), steps=st.integers(0, 5), side=st.integers(0, 1), pattern=PATTERNS)

@@ -1,0 +1,185 @@
+"""Targets of what contacts say: messages, entries and whether they count, heads.
+
+Rules: an entry is looked at as one that a contact's link brought; heads are compared with a history that the
+same script makes, and a plain model of sets says what is lacking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from chat.delivery.heads import lacking
+from protocol import messages as m
+from protocol.codec import encode
+from protocol.entries import (
+    KIND_TEXT,
+    Facts,
+    ParsedEntry,
+    Place,
+    accept_entry,
+    conversation_of_two,
+    heads_hash,
+    parse_entry,
+    text_body,
+    write_entry,
+)
+from protocol.errors import Malformed, ProtocolError
+from tests.fuzz.persons import person
+from tests.fuzz.target import Target, drawn, of_codec
+
+OWN, CONTACT, OWN_TERMINAL, CONTACT_TERMINAL, SELF_KEY = (
+    drawn("conversation")(32 * n)[-32:] for n in range(1, 6)
+)
+CONVERSATION: Final = conversation_of_two(OWN, CONTACT)
+FACTS: Final = Facts(OWN, {OWN_TERMINAL}, CONTACT, {CONTACT_TERMINAL}, CONTACT, SELF_KEY)
+
+# --- Messages ---
+
+
+def _messages() -> dict[str, bytes]:
+    draw, ada = drawn("message"), person()
+    conversation = draw(32)
+    made: list[m.Message] = [
+        m.Confirm(b""),
+        m.Ping(7),
+        m.Pong(7),
+        m.Close(1),
+        m.Commit(draw(32), "Ada"),
+        m.Reveal(draw(32), "小雨"),
+        m.Open(draw(32)),
+        m.Record(list(ada.operations), ada.terminal, 1, draw(32), [draw(32)], draw(64)),
+        m.Accept(draw(32)),
+        m.LogHeads([draw(32)]),
+        m.LogOperations(list(ada.operations)),
+        m.Reachable(4747),
+        m.HeadsHash(conversation, draw(32)),
+        m.Heads(conversation, [m.Head(draw(32), 3, draw(32))]),
+        m.Entry(_parts()["header"], draw(16), _parts()["body"]),
+        m.Receipt(1, [draw(32), draw(32)]),
+        m.Typing(conversation, True),
+    ]
+    return {type(message).__name__.lower(): encode(message) for message in made}
+
+
+def _parts() -> dict[str, bytes]:
+    draw = drawn("entry")
+    made = m.EntryHeader(
+        conversation=draw(32),
+        author=draw(32),
+        incarnation=draw(8),
+        sequence=2,
+        previous=draw(32),
+        parents=[draw(32)],
+        membership=[draw(32)],
+        time=1_795_000_000_000,
+        kind=1,
+        content=draw(32),
+        self_tag=draw(32),
+    )
+    return {"header": encode(made), "body": encode(m.TextBody("Good morning, 小雨 🙂", draw(32)))}
+
+
+# --- Entries ---
+
+
+def _entry(data: bytes) -> ParsedEntry:
+    message = m.MESSAGE.decode(data)
+    if not isinstance(message, m.Entry):
+        raise Malformed("not an entry")
+    entry = parse_entry(message)
+    accept_entry(entry, FACTS)
+    return entry
+
+
+def _entries() -> dict[str, bytes]:
+    draw = drawn("entries")
+    found = {}
+    for name, author in (("own", OWN_TERMINAL), ("contacts", CONTACT_TERMINAL)):
+        place = Place(CONVERSATION, author, draw(8), (1, draw(32)), [draw(32)], [draw(32)])
+        entry = write_entry(place, 1_795_000_000_000, KIND_TEXT, text_body("Good morning"), SELF_KEY, draw)
+        found[name] = encode(entry.message())
+        found[f"{name}-deleted"] = encode(m.Entry(entry.header_bytes, b"", b""))
+    return found
+
+
+# --- Heads ---
+
+ENTRY_SIZE: Final = 2
+
+
+class History:
+    """Entries from a script, two bytes each: its sequence, and how far back its previous entry stands.
+
+    A sequence up to 127 is the right one, a higher one a lie, as a contact may tell it. Ids are the places.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.places: dict[bytes, tuple[int, bytes]] = {}
+        self.looked = 0
+        for number, start in enumerate(range(0, len(data) - ENTRY_SIZE + 1, ENTRY_SIZE)):
+            sequence, back = data[start : start + ENTRY_SIZE]
+            previous = self.named(max(0, number - back)) if number and back else b""
+            right = 1 + (self.places[previous][0] if previous else 0)
+            self.places[self.named(number)] = (sequence if sequence > 0x7F else right, previous)
+
+    @staticmethod
+    def named(number: int) -> bytes:
+        return number.to_bytes(32, "big")
+
+    @property
+    def honest(self) -> bool:
+        """Whether every sequence is one more than that of the previous entry."""
+        return all(
+            sequence == 1 + (self.places[previous][0] if previous else 0)
+            for sequence, previous in self.places.values()
+        )
+
+    def place(self, entry: bytes) -> tuple[int, bytes] | None:
+        self.looked += 1
+        return self.places.get(entry)
+
+    def past(self, heads: list[bytes]) -> set[bytes]:
+        """All held entries up to and with these."""
+        seen: set[bytes] = set()
+        for entry in heads:
+            while entry in self.places and entry not in seen:
+                seen.add(entry)
+                entry = self.places[entry][1]
+        return seen
+
+
+def _heads(data: bytes) -> list[bytes]:
+    """Two counts of heads, the places of mine and of theirs, then the history."""
+    counts = [count % 8 for count in data[:2].ljust(2, b"\0")]
+    mine, theirs = data[2 : 2 + counts[0]], data[2 + counts[0] : 2 + sum(counts)]
+    history = History(data[2 + sum(counts) :])
+    own, other = ([history.named(place) for place in places] for places in (mine, theirs))
+    found = lacking(own, other, history)
+    assert len(found) == len(set(found))
+    assert history.looked <= len(own) + len(other) + len(history.places)
+    assert set(found) >= history.past(own) - history.past(other)
+    assert set(found) <= history.past(own)
+    if history.honest:
+        assert set(found) == history.past(own) - history.past(other)
+    heads = [m.Head(entry, sequence, entry) for entry, (sequence, _) in history.places.items()]
+    assert heads_hash(CONVERSATION, heads) == heads_hash(CONVERSATION, heads[::-1])
+    return found
+
+
+def _histories() -> dict[str, bytes]:
+    chain = bytes((0, 0)) + bytes((0, 1)) * 9
+    return {
+        "one-chain": bytes((1, 1, 9, 3)) + chain,
+        "forked": bytes((2, 2, 8, 9, 2, 99)) + chain[:8] + bytes((0, 2)) * 6,
+        "lying": bytes((3, 1, 4, 5, 6, 1)) + bytes((0, 0, 200, 1, 255, 1, 220, 1, 210, 2, 190, 3, 180, 4)),
+    }
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "message": of_codec(m.MESSAGE, _messages),
+    "entry-header": of_codec(m.ENTRY_HEADER, lambda: {"text": _parts()["header"]}),
+    "text-body": of_codec(m.TEXT_BODY, lambda: {"text": _parts()["body"]}),
+    "entry": Target(_entry, (ProtocolError,), _entries, lambda entry: encode(entry.message())),
+    "heads": Target(_heads, (), _histories),
+}

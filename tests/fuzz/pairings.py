@@ -1,0 +1,101 @@
+"""Targets of pairing: the machine of either side fed any messages, the record, the invitation.
+
+Rules: no message makes the machine raise; it fails once, and then nothing more comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Final
+
+from protocol.codec import encode
+from protocol.errors import ProtocolError
+from protocol.events import Role
+from protocol.invitation import format_invitation, invitation_check, make_invitation, parse_invitation
+from protocol.messages import MESSAGE, Close
+from protocol.pairing import Pairing, PairingFailed, PendingReady, Step
+from tests.fuzz.target import Target, cut, drawn, joined, text_of
+from tests.protocol.meeting import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
+from tests.protocol.points import seeded
+
+# --- The machine ---
+
+
+@lru_cache(maxsize=1)
+def _sides() -> tuple[Callable[[], Pairing], ...]:
+    """Each side of each way to pair, as `nearby` and `invited` make them."""
+    anna, bob, check = identity(ANNA), identity(BOB), invitation_check(BOB.id, BOB.first.static)
+    return (
+        lambda: Pairing.nearby(facts(), Role.INITIATOR, anna, nobody, seeded("nonce a")),
+        lambda: Pairing.nearby(facts(), Role.RESPONDER, bob, nobody, seeded("nonce b")),
+        lambda: Pairing.joiner(facts(), anna, nobody, check),
+        lambda: Pairing.inviter(facts(), bob, nobody),
+    )
+
+
+def _pairing(data: bytes) -> int:
+    """The first byte says which side; its person and its disk agree as soon as they are asked.
+
+    Messages that do not decode never reach a machine. Gives the number of steps that did something.
+    """
+    machine = _sides()[data[0] % len(_sides())]() if data else _sides()[0]()
+    steps = [machine.start()]
+    for part in cut(data[1:]):
+        try:
+            message = MESSAGE.decode(part)
+        except ProtocolError:
+            continue
+        was_finished = machine.finished
+        steps.append(machine.receive(message))
+        assert not was_finished or steps[-1] == Step()
+        steps += _agreed(machine, steps[-1])
+    told = [event for step in steps for event in step.events]
+    assert sum(isinstance(event, PairingFailed) for event in told) <= 1
+    assert sum(isinstance(event, PendingReady) for event in told) <= 1
+    return sum(step != Step() for step in steps)
+
+
+def _agreed(machine: Pairing, last: Step) -> list[Step]:
+    steps = [last]
+    if machine.awaits_person:
+        steps.append(machine.confirm())
+    if any(isinstance(event, PendingReady) for step in steps for event in step.events):
+        steps.append(machine.stored())
+    return steps[1:]
+
+
+def _heard(meeting: Meeting) -> list[bytes]:
+    """What the initiator and what the responder of a whole pairing hear."""
+    meeting.finish()
+    return [joined(*map(encode, side.sent)) for side in reversed(meeting.sides)]
+
+
+def _meetings() -> dict[str, bytes]:
+    words, invitation = _heard(nearby(ANNA, BOB)), _heard(invited(ANNA, BOB))
+    heard = [*words, *invitation]
+    names = ("words-initiator", "words-responder", "joiner", "inviter")
+    whole = {name: bytes((number,)) + heard[number] for number, name in enumerate(names)}
+    return {**whole, "refused": b"\x00" + joined(encode(Close(3)))}
+
+
+# --- The invitation ---
+
+
+def _invitations() -> dict[str, bytes]:
+    draw = drawn("invitation")
+    places = ["192.168.1.20:4747", "[fe80::1c2d]:4747"]
+    made = make_invitation(draw(32), draw(32), 1_795_000_000, places, (), draw)
+    return {"two-addresses": format_invitation(made).encode()}
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "pairing": Target(_pairing, (), _meetings, slow=True),
+    "invitation": Target(
+        lambda data: parse_invitation(text_of(data)),
+        (ProtocolError,),
+        _invitations,
+        lambda invitation: format_invitation(invitation).encode(),
+        one_form=False,
+    ),
+}

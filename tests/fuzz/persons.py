@@ -1,0 +1,106 @@
+"""Targets of person logs: one operation, and any choice and order of true and of changed ones.
+
+Rules: a log means the same in any order of arrival; what was taken once is taken again and adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Final
+
+from protocol.errors import ProtocolError
+from protocol.person import PersonState, changes, extend, missing, reduce, share_is_stale
+from protocol.person_author import NewPerson, create_person
+from protocol.person_log import LoggedOperation, parse_operation
+from tests.fuzz.target import LENGTH, Target, drawn
+from tests.protocol.people import SECOND, THIEF, THIRD, Person
+
+LITERAL: Final = 0xFF
+"""In a script, the byte before an operation that is written out; any other names one that is true."""
+
+
+def person() -> NewPerson:
+    return create_person("Ada", drawn("person"))
+
+
+def _operations() -> dict[str, bytes]:
+    genesis, rename = person().operations
+    log = Person()
+    added = log.add(log.first, SECOND)
+    return {
+        "genesis": genesis,
+        "rename": rename,
+        "add": added,
+        "remove": log.remove(log.first, SECOND),
+        "recover": log.recover([(SECOND, b"")], THIRD),
+    }
+
+
+@lru_cache(maxsize=1)
+def _true() -> tuple[bytes, ...]:
+    """Operations of one person in a causal order, with all that may come about; the last are another's."""
+    log = Person()
+    named = log.state
+    log.add(log.first, SECOND)
+    log.rename(log.first, "Anna of the second terminal")
+    both = log.state
+    log.add(SECOND, THIRD)
+    log.rename(SECOND, "backdated", upon=both)
+    log.rename(log.first, "a fork", upon=named)
+    log.remove(log.first, SECOND, last=log.state.last[SECOND.id])
+    log.remove(SECOND, log.first, upon=both)
+    log.add(SECOND, THIEF, upon=both)
+    log.remove(THIRD, THIRD)
+    log.recover([(log.first, b"")], THIEF, upon=named)
+    return *log.operations, *Person("Bob").operations
+
+
+def _chosen(data: bytes) -> Iterator[bytes]:
+    """The operations that a script names or holds."""
+    while data:
+        if data[0] != LITERAL:
+            yield _true()[data[0] % len(_true())]
+            data = data[1:]
+            continue
+        size = 1 + LENGTH + int.from_bytes(data[1 : 1 + LENGTH], "big")
+        yield data[1 + LENGTH : size]
+        data = data[size:]
+
+
+def _log(data: bytes) -> PersonState:
+    """What the operations of a script come to, taken as from outside."""
+    operations = list(_chosen(data))
+    state = reduce(operations)
+    assert state == reduce([*reversed(operations), *operations])
+    taken = extend((), operations)
+    assert taken.state.person == state.person
+    again = extend(taken.new, operations)
+    assert again.new == ()
+    assert again.state.live == taken.state.live
+    assert set(missing(taken.new, ())) == set(taken.new)
+    assert not changes(again.state, taken.state)
+    share_is_stale(taken.new, taken.state.heads)
+    return taken.state
+
+
+def _scripts() -> dict[str, bytes]:
+    genesis, rename, *_ = _true()
+    written = [bytes((LITERAL,)) + len(each).to_bytes(LENGTH, "big") + each for each in (genesis, rename)]
+    return {
+        "everything": bytes(range(len(_true()) - 2)),
+        "added": bytes((0, 1, 2)),
+        "removed-by-the-senior": bytes(range(8)),
+        "recovered": bytes((11, 1, 0)),
+        "written-out": b"".join(written) + b"\x02",
+    }
+
+
+def _encoded(logged: LoggedOperation) -> bytes:
+    return logged.signed
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "operation": Target(parse_operation, (ProtocolError,), _operations, _encoded),
+    "person-log": Target(_log, (ProtocolError,), _scripts, slow=True),
+}
