@@ -1,168 +1,69 @@
-"""The profile header: the database key, wrapped under the passphrase (SPEC §21).
+"""The profile header as a person meets it: what a passphrase is, and what to say when it does not fit.
 
-Rules: one canonical encoding; a checksum tells damage from a wrong passphrase, and both are told before
-anything is tried on the database; Argon2id's cost is bounded in both directions whatever the file says.
+Rules: the format and its checks are protocol/profile_header.py's alone; here a passphrase is judged before
+any work, and what fails becomes an error of storage with one line that says what to do.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass
-from typing import Annotated, Final
-
-import msgspec
-from msgspec import Meta
-
 from chat.interface import UsageError
 from chat.storage.errors import TooLittleMemory, WrongPassphrase
-from protocol import labels
-from protocol.codec import Codec, Wire, encode
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError
-from protocol.keys import Secret
-from protocol.messages import B16, U16
-from protocol.primitives import Random, argon2id, b2b, chacha_open, chacha_seal, equal
+from protocol import profile_header
+from protocol.errors import AuthenticationFailed, LocalMisuse
+from protocol.primitives import Random
+from protocol.profile_header import (
+    CHEAPEST,
+    HEADER_BYTES_MAX,
+    MAGIC,
+    MODERATE,
+    VERSION,
+    Cost,
+    DatabaseKey,
+    Header,
+    NewerHeader,
+    parse,
+)
 
-MAGIC: Final = "parlour-profile"
-VERSION: Final = 1
-HEADER_BYTES_MAX: Final = 1_024
-_SALT_SIZE: Final = 16
-_CHECK_SIZE: Final = 16
-# Each wrapping key comes from a salt of its own and seals once.
-_NONCE: Final = bytes(12)
-
-Operations = Annotated[int, Meta(ge=1, le=10)]
-MemoryBytes = Annotated[int, Meta(ge=8 * 2**20, le=2**30)]
-WrappedKey = Annotated[bytes, Meta(min_length=48, max_length=48)]
-
-
-class DatabaseKey(Secret):
-    """The raw key of the database, 32 bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Argon2id: passes (1 to 10) and memory in bytes (8 MiB to 1 GiB), one lane (RFC 9106)."""
-
-    operations: int
-    memory_bytes: int
-
-
-MODERATE: Final = Cost(3, 256 * 2**20)
-"""libsodium's moderate cost: 0.3 s or so, once, at unlocking."""
-
-CHEAPEST: Final = Cost(1, 8 * 2**20)
-"""The least that a header may ask for; for tests."""
-
-
-class NewerHeader(Malformed):
-    """A header of a later version."""
-
-
-class Header(Wire, frozen=True):
-    """What stands in the file `header`; `check` is over all fields before it, `port` 0 while none is chosen.
-
-    The wrapped key is sealed by ChaCha20-Poly1305 with the encoding of the five fields before it as
-    associated data. The port is outside, since it changes while the passphrase is not at hand.
-    """
-
-    magic: str
-    version: int
-    salt: B16
-    operations: Operations
-    memory_bytes: MemoryBytes
-    wrapped: WrappedKey
-    port: U16
-    check: B16
-
-    def to_bytes(self) -> bytes:
-        """The file's content."""
-        return encode(self)
-
-    def with_port(self, port: int) -> Header:
-        """The same key under another listening port."""
-        return _checked(msgspec.structs.replace(self, port=port))
-
-    @property
-    def cost(self) -> Cost:
-        """What the passphrase costs here."""
-        return Cost(self.operations, self.memory_bytes)
-
-
-_CODEC: Codec[Header] = Codec(Header, HEADER_BYTES_MAX)
-
-
-def parse(data: bytes) -> Header:
-    """A header from its file. Raises NewerHeader, or another ProtocolError where it is damaged."""
-    try:
-        header = _CODEC.decode(data)
-    except ProtocolError:
-        if _says_newer(data):
-            raise NewerHeader from None
-        raise
-    if header.magic != MAGIC or not equal(header.check, _checked(header).check):
-        raise Malformed("not the header that was written")
-    if header.version != VERSION:
-        raise NewerHeader
-    return header
+__all__ = [
+    "CHEAPEST",
+    "HEADER_BYTES_MAX",
+    "MAGIC",
+    "MODERATE",
+    "VERSION",
+    "Cost",
+    "DatabaseKey",
+    "Header",
+    "NewerHeader",
+    "parse",
+    "unwrap",
+    "wrap",
+]
 
 
 def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Random) -> Header:
     """Wrap `key` under a passphrase and a fresh salt. Raises UsageError (no passphrase), TooLittleMemory."""
-    salt = random(_SALT_SIZE)
-    wrapping = _wrapping_key(passphrase, salt, cost)
-    ad = _associated_data(salt, cost)
-    wrapped = chacha_seal(wrapping, _NONCE, ad, key.reveal())
-    blank = bytes(_CHECK_SIZE)
-    return _checked(Header(MAGIC, VERSION, salt, cost.operations, cost.memory_bytes, wrapped, port, blank))
-
-
-def unwrap(header: Header, passphrase: str) -> DatabaseKey:
-    """The database key. Raises WrongPassphrase, UsageError, TooLittleMemory."""
-    wrapping = _wrapping_key(passphrase, header.salt, header.cost)
+    _require_passphrase(passphrase)
     try:
-        return DatabaseKey(
-            chacha_open(wrapping, _NONCE, _associated_data(header.salt, header.cost), header.wrapped)
-        )
-    except AuthenticationFailed:
-        raise WrongPassphrase from None
-
-
-def _wrapping_key(passphrase: str, salt: bytes, cost: Cost) -> bytes:
-    try:
-        return argon2id(_passphrase_bytes(passphrase), salt, cost.operations, cost.memory_bytes)
+        return profile_header.wrap(key, passphrase, cost, port, random)
     except LocalMisuse:
         raise TooLittleMemory from None
 
 
-def _passphrase_bytes(passphrase: str) -> bytes:
-    """UTF-8 of the NFC form, so that the same letters typed on another keyboard are the same."""
+def unwrap(header: Header, passphrase: str) -> DatabaseKey:
+    """The database key. Raises WrongPassphrase, UsageError, TooLittleMemory."""
+    _require_passphrase(passphrase)
+    try:
+        return profile_header.unwrap(header, passphrase)
+    except AuthenticationFailed:
+        raise WrongPassphrase from None
+    except LocalMisuse:
+        raise TooLittleMemory from None
+
+
+def _require_passphrase(passphrase: str) -> None:
     if not passphrase:
         raise UsageError("The passphrase is empty: choose one of several words.")
     try:
-        return unicodedata.normalize("NFC", passphrase).encode()
+        passphrase.encode()
     except UnicodeEncodeError:
         raise UsageError("The passphrase holds something that is not text: type it anew.") from None
-
-
-def _associated_data(salt: bytes, cost: Cost) -> bytes:
-    return encode([MAGIC, VERSION, salt, cost.operations, cost.memory_bytes])
-
-
-def _checked(header: Header) -> Header:
-    """The header with its checksum made right."""
-    fields = msgspec.structs.astuple(header)[:-1]
-    check = b2b(encode(fields), personal=labels.PROFILE_HEADER, size=_CHECK_SIZE)
-    return msgspec.structs.replace(header, check=check)
-
-
-def _says_newer(data: bytes) -> bool:
-    """Whether these bytes, of a shape unknown here, begin as a header of a later version does."""
-    try:
-        found = msgspec.msgpack.decode(data[:HEADER_BYTES_MAX])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    match found:
-        case [str(magic), int(version), *_]:
-            return magic == MAGIC and version > VERSION
-        case _:
-            return False

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.interface import UsageError
-from chat.storage import header
 from chat.storage.errors import TooLittleMemory, WrongPassphrase
 from chat.storage.header import (
     CHEAPEST,
@@ -21,6 +20,7 @@ from chat.storage.header import (
     unwrap,
     wrap,
 )
+from protocol import profile_header
 from protocol.codec import encode
 from protocol.errors import LocalMisuse, ProtocolError
 from tests.chat.storage.samples import PASSPHRASE, blob, seeded
@@ -32,7 +32,7 @@ WHOLE = wrap(KEY, PASSPHRASE, CHEAPEST, 4747, seeded("header"))
 def changed(**fields: object) -> bytes:
     """The header with other fields, and a checksum made right for them: what an attacker would write."""
     whole = msgspec.structs.asdict(WHOLE) | fields
-    return header._checked(Header(**whole)).to_bytes()
+    return profile_header.checked(Header(**whole)).to_bytes()
 
 
 def test_what_was_wrapped_is_unwrapped() -> None:
@@ -112,7 +112,7 @@ def test_attack_77_a_machine_without_the_memory_says_so(monkeypatch: pytest.Monk
     def starved(*arguments: object) -> bytes:
         raise LocalMisuse("Argon2id cannot")
 
-    monkeypatch.setattr(header, "argon2id", starved)
+    monkeypatch.setattr(profile_header, "argon2id", starved)
     with pytest.raises(TooLittleMemory, match="Too little memory"):
         unwrap(WHOLE, PASSPHRASE)
 

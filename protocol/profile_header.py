@@ -1,0 +1,153 @@
+"""The profile header: the database key, wrapped under a passphrase (SPEC §21).
+
+Rules: one canonical encoding; a checksum tells damage from a wrong passphrase, and both are told before
+anything is tried on the database; Argon2id's cost is bounded in both directions whatever the file says.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from protocol import labels
+from protocol.codec import Codec, Wire, encode
+from protocol.errors import Malformed, ProtocolError
+from protocol.keys import Secret
+from protocol.messages import B16, U16
+from protocol.primitives import Random, argon2id, b2b, chacha_open, chacha_seal, equal
+
+MAGIC: Final = "parlour-profile"
+VERSION: Final = 1
+HEADER_BYTES_MAX: Final = 1_024
+_SALT_SIZE: Final = 16
+_CHECK_SIZE: Final = 16
+# Each wrapping key comes from a salt of its own and seals once.
+_NONCE: Final = bytes(12)
+
+Operations = Annotated[int, Meta(ge=1, le=10)]
+MemoryBytes = Annotated[int, Meta(ge=8 * 2**20, le=2**30)]
+WrappedKey = Annotated[bytes, Meta(min_length=48, max_length=48)]
+
+
+class DatabaseKey(Secret):
+    """The raw key of the database, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Argon2id: passes (1 to 10) and memory in bytes (8 MiB to 1 GiB), one lane (RFC 9106)."""
+
+    operations: int
+    memory_bytes: int
+
+
+MODERATE: Final = Cost(3, 256 * 2**20)
+"""libsodium's moderate cost: 0.3 s or so, once, at unlocking."""
+
+CHEAPEST: Final = Cost(1, 8 * 2**20)
+"""The least that a header may ask for; for tests."""
+
+
+class NewerHeader(Malformed):
+    """A header of a later version."""
+
+
+class Header(Wire, frozen=True):
+    """What stands in the file `header`; `check` is over all fields before it, `port` 0 while none is chosen.
+
+    The wrapped key is sealed by ChaCha20-Poly1305 with the encoding of the five fields before it as
+    associated data. The port is outside, since it changes while the passphrase is not at hand.
+    """
+
+    magic: str
+    version: int
+    salt: B16
+    operations: Operations
+    memory_bytes: MemoryBytes
+    wrapped: WrappedKey
+    port: U16
+    check: B16
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return encode(self)
+
+    def with_port(self, port: int) -> Header:
+        """The same key under another listening port."""
+        return checked(msgspec.structs.replace(self, port=port))
+
+    @property
+    def cost(self) -> Cost:
+        """What the passphrase costs here."""
+        return Cost(self.operations, self.memory_bytes)
+
+
+_CODEC: Codec[Header] = Codec(Header, HEADER_BYTES_MAX)
+
+
+def parse(data: bytes) -> Header:
+    """A header from its file. Raises NewerHeader, or another ProtocolError where it is damaged."""
+    try:
+        header = _CODEC.decode(data)
+    except ProtocolError:
+        if _says_newer(data):
+            raise NewerHeader from None
+        raise
+    if header.magic != MAGIC or not equal(header.check, checked(header).check):
+        raise Malformed("not the header that was written")
+    if header.version != VERSION:
+        raise NewerHeader
+    return header
+
+
+def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Random) -> Header:
+    """Wrap `key` under a passphrase and a fresh salt. LocalMisuse if Argon2id cannot do the cost."""
+    salt = random(_SALT_SIZE)
+    ad = _associated_data(salt, cost)
+    wrapped = chacha_seal(wrapping_key(passphrase, salt, cost), _NONCE, ad, key.reveal())
+    blank = bytes(_CHECK_SIZE)
+    return checked(Header(MAGIC, VERSION, salt, cost.operations, cost.memory_bytes, wrapped, port, blank))
+
+
+def unwrap(header: Header, passphrase: str) -> DatabaseKey:
+    """The database key. AuthenticationFailed for a wrong passphrase, LocalMisuse as `wrap`."""
+    ad = _associated_data(header.salt, header.cost)
+    key = wrapping_key(passphrase, header.salt, header.cost)
+    return DatabaseKey(chacha_open(key, _NONCE, ad, header.wrapped))
+
+
+def wrapping_key(passphrase: str, salt: bytes, cost: Cost) -> bytes:
+    """The key, 32 bytes, that seals the database key. LocalMisuse as `wrap`.
+
+    Of the NFC form of the passphrase: the same letters typed on another keyboard are the same.
+    """
+    plain = unicodedata.normalize("NFC", passphrase).encode()
+    return argon2id(plain, salt, cost.operations, cost.memory_bytes)
+
+
+def checked(header: Header) -> Header:
+    """The header with its checksum made right."""
+    fields = msgspec.structs.astuple(header)[:-1]
+    check = b2b(encode(fields), personal=labels.PROFILE_HEADER, size=_CHECK_SIZE)
+    return msgspec.structs.replace(header, check=check)
+
+
+def _associated_data(salt: bytes, cost: Cost) -> bytes:
+    return encode([MAGIC, VERSION, salt, cost.operations, cost.memory_bytes])
+
+
+def _says_newer(data: bytes) -> bool:
+    """Whether these bytes, of a shape unknown here, begin as a header of a later version does."""
+    try:
+        found = msgspec.msgpack.decode(data[:HEADER_BYTES_MAX])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    match found:
+        case [str(magic), int(version), *_]:
+            return magic == MAGIC and version > VERSION
+        case _:
+            return False
