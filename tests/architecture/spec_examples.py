@@ -6,6 +6,7 @@ all examples.
 
 from __future__ import annotations
 
+from base64 import b32decode
 from collections.abc import Mapping
 from functools import cache
 from textwrap import wrap
@@ -13,8 +14,10 @@ from textwrap import wrap
 from chat.storage.header import CHEAPEST, DatabaseKey, Header
 from chat.storage.header import wrap as wrap_key
 from protocol.agreement import agree
+from protocol.announcement import write_text
 from protocol.codec import Wire, encode
 from protocol.contact_secret import Share
+from protocol.discovery import make_slots
 from protocol.entries import (
     ParsedEntry,
     Place,
@@ -26,32 +29,44 @@ from protocol.entries import (
 from protocol.events import PairingFacts, Role
 from protocol.frames import LAST, length_of
 from protocol.greeting import REFUSAL, Choice, Greeting, Pattern
-from protocol.invitation import Invitation, format_invitation, invitation_check
+from protocol.invitation import PREFIX, Invitation, format_invitation, invitation_check
 from protocol.keys import X25519Pair
 from protocol.messages import (
     Accept,
     Close,
     Commit,
     Confirm,
+    ContactHello,
+    ContactReply,
     Head,
     Heads,
     HeadsHash,
     LogHeads,
     LogOperations,
     Open,
+    PairingFinish,
+    PairingReply,
     Ping,
     Pong,
     Reachable,
     Receipt,
     Record,
     Reveal,
+    ShareNumbers,
     Typing,
 )
 from protocol.padding import pad
 from protocol.pairing_record import Identity, Transcript, make_record
-from protocol.person_author import NewPerson, create_person
-from protocol.person_log import parse_operation
-from protocol.primitives import AEGIS256
+from protocol.person import reduce
+from protocol.person_author import (
+    NewPerson,
+    add_operation,
+    create_person,
+    recover_operation,
+    remove_operation,
+)
+from protocol.person_log import parse_operation, sign_operation, terminal_id
+from protocol.primitives import AEGIS256, ed25519_from_seed, mlkem_from_seed
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.vectors.frame import Seed, read_phrase
 from tests.architecture.imports import ROOT
@@ -60,6 +75,8 @@ HEX_WIDTH = 160
 TIME_MS = 1_767_225_600_000
 
 SEED = Seed(read_phrase((ROOT / "seeds" / "vectors.txt").read_text(encoding="utf-8")), "spec")
+INSTANCE = SEED.bytes("instance")[:8].hex()
+ADDRESSES = ("192.168.1.20", "fe80::1")
 GREETING = Greeting.new(SEED.bytes("greeting")[:16], aes=True).encode()
 CHOICE = Choice(Pattern.IKPSK2, AEGIS256).encode()
 FIRST: NewPerson = create_person("First", SEED.random("first"))
@@ -96,10 +113,12 @@ def hex_examples() -> dict[str, bytes]:
         "envelope": _envelope(),
         "message-key": _message_key(),
         **{name: encode(message) for name, message in _messages().items()},
+        **{name: encode(payload) for name, payload in _payloads().items()},
+        **dict(zip(("Genesis", "Rename", "Add", "Remove", "Recover"), _log(), strict=True)),
         "EntryHeader": example_entry().header_bytes,
         "TextBody": example_entry().body,
-        "Genesis": FIRST.operations[0],
-        "Rename": FIRST.operations[1],
+        "Invitation": b32decode(_padded_base32(_invitation_text().removeprefix(PREFIX))),
+        "announcement": write_text(_slots(), "First"),
         "Header": example_header().to_bytes(),
     }
 
@@ -133,6 +152,44 @@ def _messages() -> Mapping[str, Wire]:
         Typing(conversation, True),
     )
     return {type(message).__name__: message for message in made}
+
+
+def _payloads() -> Mapping[str, Wire]:
+    """Payloads of handshakes. The ciphertext is random bytes: the library cannot make one from a seed."""
+    _, kem_key = mlkem_from_seed(draw("kem seed d") + draw("kem seed z"))
+    ciphertext = b"".join(draw(f"kem ciphertext {part}") for part in range(34))
+    numbers = ShareNumbers([TIME_MS // 1000 + 60, TIME_MS // 1000], [TIME_MS // 1000])
+    ratchet_key = key_pair("bob ratchet").public
+    made: tuple[Wire, ...] = (
+        ContactHello(FIRST.person, numbers, kem_key, draw("share initiator")),
+        ContactReply(ciphertext, draw("share responder"), ratchet_key),
+        PairingReply(kem_key, draw("share responder"), ratchet_key),
+        PairingFinish(ciphertext, draw("share initiator")),
+    )
+    return {type(payload).__name__: payload for payload in made}
+
+
+def _log() -> tuple[bytes, ...]:
+    """The first person's log: a terminal is added and removed, then the recovery key brings in another."""
+    log = list(FIRST.operations)
+    signing, static = draw("added signing"), key_pair("added static").public
+    added = add_operation(reduce(log), FIRST.terminal, ed25519_from_seed(signing), static)
+    log.append(sign_operation(added, FIRST.signing_seed, signing))
+    terminal = terminal_id(ed25519_from_seed(signing), static)
+    log.append(sign_operation(remove_operation(reduce(log), FIRST.terminal, terminal), FIRST.signing_seed))
+    state, signing, static = reduce(log), draw("third signing"), key_pair("third static").public
+    lost = [(FIRST.terminal, state.last[FIRST.terminal])]
+    keys = ed25519_from_seed(draw("next recovery")), ed25519_from_seed(signing)
+    recovered = recover_operation(state, keys[0], lost, keys[1], static)
+    log.append(sign_operation(recovered, FIRST.recovery_seed, signing))
+    return tuple(log)
+
+
+def _slots() -> tuple[bytes, ...]:
+    """One true slot, at its random place among 31 random ones."""
+    static, random = X25519Pair(FIRST.static_secret).public, SEED.random("slots")
+    keys = [draw("discovery key")]
+    return make_slots(keys, TIME_MS // 86_400_000, static, INSTANCE, 4747, ADDRESSES, random)
 
 
 def rename_id(person: NewPerson) -> bytes:
@@ -190,6 +247,10 @@ def example_facts() -> PairingFacts:
     shares = (draw("share initiator"), draw("share responder"))
     kem = (draw("kem key", 16), draw("kem ciphertext", 16), draw("kem secret"))
     return agree(draw("h 1") + draw("h 2"), shares, kem, key_pair("bob ratchet").public)
+
+
+def _padded_base32(digits: str) -> str:
+    return digits + "=" * (-len(digits) % 8)
 
 
 def transcript_of(role: Role) -> Transcript:

@@ -24,9 +24,11 @@ from protocol.primitives import AEGIS256, b2b
 from protocol.ratchet import parlour_parameters
 from protocol.safety import safety_number, words
 from tests.architecture.spec_examples import (
+    ADDRESSES,
     CHOICE,
     FIRST,
     GREETING,
+    INSTANCE,
     SECOND,
     TIME_MS,
     draw,
@@ -211,16 +213,15 @@ def _untagged(entry: ParsedEntry) -> bytes:
 
 def _slot_values() -> dict[str, Value]:
     static, key = X25519Pair(FIRST.static_secret).public, draw("discovery key")
-    instance, port = draw("instance", 8).hex(), 4747
-    addresses = ("192.168.1.20", "fe80::1")
+    port = 4747
     return {
         "discovery_key": key,
         "day": DAY,
         "static": static,
-        "instance": instance,
+        "instance": INSTANCE,
         "port": port,
-        "addresses": ",".join(sorted(addresses)),
-        "slot": slot(key, DAY, static, instance, port, addresses),
+        "addresses": ",".join(sorted(ADDRESSES)),
+        "slot": slot(key, DAY, static, INSTANCE, port, ADDRESSES),
     }
 
 

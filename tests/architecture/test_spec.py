@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.architecture import spec_checks as checks
-from tests.architecture import spec_text
+from tests.architecture import spec_rules, spec_text
 from tests.architecture.spec_checks import CHECKS, Check, cited_by_code
 from tests.architecture.spec_formulas import parse
+from tests.architecture.spec_rules import RULE_CHECKS
+
+ALL: tuple[Check, ...] = (*CHECKS, *RULE_CHECKS)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", ALL, ids=lambda check: check.__name__)
 def test_check(check: Check) -> None:
     assert check(spec_text.read()) == []
 
@@ -68,14 +71,22 @@ PLANTED: list[tuple[Check, str, str]] = [
     (checks.formulas_give_what_the_code_gives, '"parlour.sas.com"', '"parlour.sascom"'),
     (checks.examples_are_made_by_the_code, "Example `Ping`: `920201`", "Example `Ping`: `920202`"),
     (checks.examples_are_made_by_the_code, "Example `Ping`: `920201`", "No example"),
+    (checks.structs_have_examples, "```hex Recover", "```hex Recovery"),
+    (checks.structs_have_examples, "```hex ContactHello", "```hex Hello"),
+    (checks.hex_belongs_to_examples, "Example `Confirm`: `9201", "As in Confirm: `9201"),
+    (checks.hex_belongs_to_examples, "```hex padded", "```hex"),
     (checks.examples_decode_and_encode_back, "Example `Ping`: `920201`", "Example `Ping`: `9202cc01`"),
     (checks.examples_decode_and_encode_back, "Example `Pong`: `920301`", "Example `Pong`: `920201`"),
-    (checks.rules_have_one_id_each, "- **V-CL-01**", "- **V-PO-01**"),
-    (checks.rules_have_one_id_each, "(limit) A frame of more", "(late) A frame of more"),
-    (checks.rules_have_one_id_each, "(V-RC-08)", "(V-RC-28)"),
-    (checks.rules_are_listed, "| V-CL-01 | Close | 5.6 | malformed |", "| V-CL-01 | Close | 5.6 | limit |"),
-    (checks.rules_are_listed, "- **V-PH-05** (authentication)", "- V-PH-05 (authentication)"),
-    (checks.error_classes_are_those_of_the_code, "| untrusted | authentic,", "| unknown | authentic,"),
+    (spec_rules.rules_have_one_id_each, "- **V-CL-01**", "- **V-PO-01**"),
+    (spec_rules.rules_have_one_id_each, "(limit) A frame of more", "(late) A frame of more"),
+    (spec_rules.rules_have_one_id_each, "(V-RC-08)", "(V-RC-28)"),
+    (
+        spec_rules.rules_are_listed,
+        "| V-CL-01 | Close | 5.6 | malformed |",
+        "| V-CL-01 | Close | 5.6 | limit |",
+    ),
+    (spec_rules.rules_are_listed, "- **V-PH-05** (authentication)", "- V-PH-05 (authentication)"),
+    (spec_rules.error_classes_are_those_of_the_code, "| untrusted | authentic,", "| unknown | authentic,"),
     (checks.vectors_are_those_that_exist, "| noise | `noise.json` |", "| noises | `noise.json` |"),
 ]
 
@@ -88,7 +99,7 @@ def test_planted_mistake_is_seen(check: Check, true: str, mistake: str) -> None:
 
 
 def test_every_check_has_a_planted_mistake() -> None:
-    assert {check for check, _, _ in PLANTED} == set(CHECKS)
+    assert {check for check, _, _ in PLANTED} == set(ALL)
 
 
 def test_every_way_of_citing_is_read(tmp_path: Path) -> None:
