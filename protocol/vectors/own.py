@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from protocol.vectors import codec, discovery, noise, padding, primitives, primitives_build, secrets, sessions
+from protocol.vectors import (
+    codec,
+    discovery,
+    noise,
+    padding,
+    primitives,
+    primitives_build,
+    profile,
+    safety,
+    secrets,
+    sessions,
+)
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
 
@@ -28,6 +39,8 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     codec.AREA: OwnArea(codec.build, codec.run),
     padding.AREA: OwnArea(padding.build, padding.run),
     primitives.AREA: OwnArea(primitives_build.build, primitives.run),
+    profile.AREA: OwnArea(profile.build, profile.run),
+    safety.AREA: OwnArea(safety.build, safety.run),
     noise.AREA: OwnArea(noise.build, noise.run),
     sessions.AREA: OwnArea(sessions.build, sessions.run),
     secrets.AREA: OwnArea(secrets.build, secrets.run),
