@@ -74,7 +74,7 @@ PLANTED: list[tuple[Check, str, str]] = [
     (checks.structs_have_examples, "```hex Recover", "```hex Recovery"),
     (checks.structs_have_examples, "```hex ContactHello", "```hex Hello"),
     (checks.hex_belongs_to_examples, "Example `Confirm`: `9201", "As in Confirm: `9201"),
-    (checks.hex_belongs_to_examples, "```hex padded", "```hex"),
+    (checks.hex_belongs_to_examples, "```hex envelope", "```hex"),
     (checks.examples_decode_and_encode_back, "Example `Ping`: `920201`", "Example `Ping`: `9202cc01`"),
     (checks.examples_decode_and_encode_back, "Example `Pong`: `920301`", "Example `Pong`: `920201`"),
     (spec_rules.rules_have_one_id_each, "- **V-CL-01**", "- **V-PO-01**"),
