@@ -7,6 +7,7 @@ the document and planted mistakes alike; how the document is read is spec_text.p
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from collections import Counter
@@ -143,8 +144,10 @@ def limits_are_those_of_the_code(text: str) -> list[str]:
     return different(said, _limits())
 
 
-def _number(written: str) -> int:
-    """The value of `61,440` or `2^20-2^14`."""
+def _number(written: str) -> float:
+    """The value of `61,440`, `0.2` or `2^20-2^14`."""
+    if "." in written:
+        return float(written)
     terms = [part.split("^") for part in written.replace(",", "").split("-")]
     first, *rest = (pow(*map(int, term)) if len(term) > 1 else int(term[0]) for term in terms)
     return int(first - sum(rest))
@@ -167,13 +170,17 @@ def _limits() -> Iterator[tuple[int, str, float, str]]:
 def bounds_are_those_of_the_engine(text: str) -> list[str]:
     """What the protocol leaves to a program, as this one chose it."""
     rows = spec_text.table(text, "setting", "value").rows
-    transport = inspect.signature(TcpTransport.__init__).parameters
-    true = []
-    for setting, *_ in rows:
-        owner, _, name = setting.partition(".")
-        value = transport[name].default if owner == "TcpTransport" else getattr(Config(), name)
-        true.append((setting, value))
-    return different([(row[0], _number(row[1])) for row in rows], true)
+    return different([(row[0], _number(row[1])) for row in rows], [(row[0], _bound(row[0])) for row in rows])
+
+
+def _bound(setting: str) -> object:
+    """A field of Config, a default of TcpTransport, or a constant of a module of the engine."""
+    owner, _, name = setting.rpartition(".")
+    if owner == "Config":
+        return getattr(Config(), name)
+    if owner == "TcpTransport":
+        return inspect.signature(TcpTransport.__init__).parameters[name].default
+    return getattr(importlib.import_module(f"chat.{owner}"), name)
 
 
 # --- Messages, shapes, states ---

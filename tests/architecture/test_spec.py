@@ -44,6 +44,11 @@ PLANTED: list[tuple[Check, str, str]] = [
         "| `Config.visible_for` | 120 |",
         "| `Config.visible_for` | 121 |",
     ),
+    (
+        checks.bounds_are_those_of_the_engine,
+        "| `network.driver.UNSENT_MAX` | 1,048,576 |",
+        "| `network.driver.UNSENT_MAX` | 1,048,575 |",
+    ),
     (checks.messages_are_those_of_the_code, "| 51 | Receipt | 5.18 |", "| 53 | Receipt | 5.18 |"),
     (checks.messages_are_those_of_the_code, "| 51 | Receipt | 5.18 |", "| 51 | Receipt | 5.17 |"),
     (checks.messages_have_their_states, "| initiator | CONFIRMING |", "| initiator | OPEN |"),
