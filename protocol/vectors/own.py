@@ -17,6 +17,8 @@ from protocol.vectors import (
     discovery,
     noise,
     padding,
+    persons,
+    persons_build,
     primitives,
     primitives_build,
     profile,
@@ -45,6 +47,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     sessions.AREA: OwnArea(sessions.build, sessions.run),
     secrets.AREA: OwnArea(secrets.build, secrets.run),
     discovery.AREA: OwnArea(discovery.build, discovery.run),
+    persons.AREA: OwnArea(persons_build.build, persons.run),
 }
 
 

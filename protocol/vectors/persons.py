@@ -1,0 +1,142 @@
+"""Own vectors of person logs: one operation, what a log comes to, what is taken and sent (SPEC §7.1 to §7.3).
+
+Rules: operations stand in the inputs of a group under names, and steps name them; what a log comes to is told
+by ids. The file is made by persons_build.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from protocol.codec import Codec
+from protocol.limits import OPERATION_BYTES_MAX
+from protocol.person import Fork, Reduction, extend, missing, share_is_stale
+from protocol.person_graph import load
+from protocol.person_log import Operation, parse_operation, sign_operation, terminal_id
+from protocol.primitives import ed25519_from_seed, x25519_public
+from protocol.vectors.frame import Json
+from protocol.vectors.script import Action, run_steps
+
+AREA: Final = "persons"
+_OPERATION: Final[Codec[Operation]] = Codec(Operation, OPERATION_BYTES_MAX)
+
+
+def _hex(values: Iterable[bytes]) -> list[str]:
+    return [value.hex() for value in values]
+
+
+def _operations(inputs: Json, names: list[str]) -> list[bytes]:
+    return [bytes.fromhex(inputs["operations"][name]) for name in names]
+
+
+# --- One operation ---
+
+
+def _terminal(_: Json, step: Json) -> Json:
+    signing = ed25519_from_seed(bytes.fromhex(step["signing_seed"]))
+    static = x25519_public(bytes.fromhex(step["static_secret"]))
+    return {"signing": signing.hex(), "static": static.hex(), "terminal": terminal_id(signing, static).hex()}
+
+
+def _sign(_: Json, step: Json) -> Json:
+    operation = _OPERATION.decode(bytes.fromhex(step["operation"]))
+    signed = sign_operation(operation, *(bytes.fromhex(seed) for seed in step["signing_seeds"]))
+    return {"signed": signed.hex()}
+
+
+def _parse(_: Json, step: Json) -> Json:
+    logged = parse_operation(bytes.fromhex(step["signed"]))
+    introduces = logged.introduces
+    return {
+        "id": logged.id.hex(),
+        "person": logged.person.hex(),
+        "author": logged.author.hex(),
+        "sequence": logged.sequence,
+        "parents": _hex(logged.parents),
+        "brings_in": introduces.id.hex() if introduces else "",
+        "removes": [
+            {"terminal": removal.terminal.hex(), "last": removal.last.hex()} for removal in logged.removals
+        ],
+    }
+
+
+# --- A log ---
+
+
+def _fork(fork: Fork) -> Json:
+    return {
+        "author": fork.author.hex(),
+        "sequence": fork.sequence,
+        "operations": _hex(sorted(fork.operations)),
+    }
+
+
+def _reduce(inputs: Json, step: Json) -> Json:
+    reduction = Reduction(load(_operations(inputs, step["operations"])))
+    state = reduction.state()
+    return {
+        "person": state.person.hex(),
+        "name": state.name,
+        "recovery": state.recovery.hex(),
+        "recoveries": state.recoveries,
+        "terminals": [
+            {
+                "terminal": terminal.id.hex(),
+                "live": terminal.id in state.live,
+                "operation": terminal.operation.hex(),
+                "last": state.last[terminal.id].hex(),
+                "sequence": state.sequences[terminal.id],
+            }
+            for terminal in reduction.terminals.values()
+        ],
+        "forks": [_fork(fork) for fork in state.forks],
+        "counting": _hex(sorted(state.counting)),
+        "kept": _hex(reduction.graph.ids(reduction.kept)),
+        "heads": _hex(state.heads),
+        "pending": _hex(sorted(state.pending)),
+    }
+
+
+def _extend(inputs: Json, step: Json) -> Json:
+    held, received = (_operations(inputs, step[name]) for name in ("held", "received"))
+    foreign = {
+        key: parse_operation(signed).person
+        for names in step.get("others", [])
+        for signed in _operations(inputs, names)
+        for key in parse_operation(signed).keys
+    }
+    extension = extend(held, received, lambda key, person: foreign.get(key, person) != person)
+    names = {signed: name for name, signed in inputs["operations"].items()}
+    return {
+        "new": [names[signed.hex()] for signed in extension.new],
+        "heads": _hex(extension.state.heads),
+    }
+
+
+def _missing(inputs: Json, step: Json) -> Json:
+    heads = [bytes.fromhex(head) for head in step["heads"]]
+    names = {signed: name for name, signed in inputs["operations"].items()}
+    found = missing(_operations(inputs, step["operations"]), heads)
+    return {"operations": [names[signed.hex()] for signed in found]}
+
+
+def _stale(inputs: Json, step: Json) -> Json:
+    heads = [bytes.fromhex(head) for head in step["heads"]]
+    return {"stale": share_is_stale(_operations(inputs, step["operations"]), heads)}
+
+
+ACTIONS: Final[Mapping[str, Action[Json]]] = {
+    "terminal": _terminal,
+    "sign": _sign,
+    "parse": _parse,
+    "reduce": _reduce,
+    "extend": _extend,
+    "missing": _missing,
+    "stale": _stale,
+}
+
+
+def run(test: Json, inputs: Json) -> None:
+    """One test; VectorMismatch if it does not hold."""
+    run_steps(test, ACTIONS, inputs)
