@@ -17,13 +17,16 @@ export class Reader {
     return this.bytes.subarray(this.at - size, this.at);
   }
 
+  // A number of `size` bytes; a negative size says that it is signed.
   number(size) {
-    const taken = this.take(size);
-    return size === 8 ? Number(taken.readBigUInt64BE()) : taken.readUIntBE(0, size);
+    const taken = this.take(Math.abs(size));
+    if (size === 8) return Number(taken.readBigUInt64BE());
+    if (size === -8) return Number(taken.readBigInt64BE());
+    return size > 0 ? taken.readUIntBE(0, size) : taken.readIntBE(0, -size);
   }
 }
 
-// The length that follows one of `heads`, whose index is the power of two of its bytes; `fix` holds small ones.
+// The number after one of `heads`, which says its bytes; `fix` is the head that holds small ones itself.
 function readLength(reader, fix, heads) {
   const head = reader.number(1);
   if (fix && (head & fix.mask) === fix.head) return head & ~fix.mask & 0xff;
@@ -45,6 +48,8 @@ const FIXINT = { head: 0x00, mask: 0x80 };
 const FIXSTR = { head: 0xa0, mask: 0xe0 };
 const FIXARRAY = { head: 0x90, mask: 0xf0 };
 const INT = { 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8 };
+// A signed form may hold a number that this codec has, but never in its shortest form.
+const ANY_INT = { ...INT, 0xd0: -1, 0xd1: -2, 0xd2: -4, 0xd3: -8 };
 const BIN = { 0xc4: 1, 0xc5: 2, 0xc6: 4 };
 const STR = { 0xd9: 1, 0xda: 2, 0xdb: 4 };
 const ARRAY = { 0xdc: 2, 0xdd: 4 };
@@ -54,7 +59,8 @@ const within = (value, from, to) => must(value >= from && value <= to, 'malforme
 export const int = (from, to) => ({
   write: (value) => writeLength(value, FIXINT, INT),
   read(reader) {
-    const value = readLength(reader, FIXINT, INT);
+    const value = readLength(reader, FIXINT, ANY_INT);
+    must(value >= 0, 'malformed', 'V-CD-02');
     within(value, from, to);
     return value;
   },
@@ -107,6 +113,7 @@ export const text = (from, to) => ({
 });
 
 export const list = (from, to, type) => ({
+  of: type,
   write: (values) => Buffer.concat([writeLength(values.length, FIXARRAY, ARRAY), ...values.map(type.write)]),
   read(reader) {
     const count = readLength(reader, FIXARRAY, ARRAY);
@@ -129,9 +136,10 @@ export const struct = (fields) => ({
 
 // A choice of structs that begin with a number; values carry the struct's name as `is`.
 export const numbered = (table) => ({
+  table,
   write(value) {
     const [number, fields] = table[value.is];
-    return struct({ number: int(number, number), ...fields }).write({ ...value, number });
+    return struct({ '#': int(number, number), ...fields }).write({ ...value, '#': number });
   },
   read(reader) {
     const start = reader.at;
@@ -141,7 +149,7 @@ export const numbered = (table) => ({
     const [is, row] = Object.entries(table).find(([, [its]]) => its === number) ?? [];
     must(is, 'malformed', 'V-CD-02');
     reader.at = start;
-    const { number: _, ...value } = struct({ number: u53, ...row[1] }).read(reader);
+    const { '#': _, ...value } = struct({ '#': u53, ...row[1] }).read(reader);
     return { is, ...value };
   },
 });

@@ -2,11 +2,13 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { codec } from './areas/codec.js';
 import { noise } from './areas/noise.js';
+import { secrets } from './areas/secrets.js';
 import { sessions } from './areas/sessions.js';
 import { Rejected } from './errors.js';
 
-const AREAS = { noise, sessions };
+const AREAS = { codec, noise, secrets, sessions };
 const usual = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..', 'protocol', 'vectors');
 
 // What went wrong in a test, or null. Only the last step may be refused, and only with the class it names.
@@ -41,7 +43,7 @@ function runTest(area, group, test) {
 }
 
 function runArea(file) {
-  const { area, groups } = JSON.parse(readFileSync(file, 'utf8'));
+  const { area = path.basename(file), groups = [] } = JSON.parse(readFileSync(file, 'utf8'));
   const count = { passed: 0, failed: 0 };
   for (const group of groups) {
     for (const test of group.tests) {

@@ -1,0 +1,191 @@
+// Entries between two persons; SPEC §11.1 to §11.4.
+import { bytes, decode, encode, list, struct, text, u48, u53, u8 } from './codec.js';
+import { Rejected, must } from './errors.js';
+import { Head, ascending } from './messages.js';
+import { empty, equal, hash, random } from './primitives.js';
+
+const id = bytes(32);
+const HEADER_MOST = 2048;
+const BODY_MOST = 131_072;
+export const TEXT = 1;
+
+export const EntryHeader = struct({
+  conversation: id,
+  author: id,
+  incarnation: bytes(8),
+  sequence: u53,
+  previous: bytes(0, 32),
+  parents: list(0, 16, id),
+  membership: list(0, 16, id),
+  time: u48,
+  kind: u8,
+  content: id,
+  self_tag: bytes(0, 32),
+});
+export const TextBody = struct({ text: text(1, 16384), reply: bytes(0, 32) });
+
+const order = (a, b) => Buffer.compare(a, b);
+
+export const conversationId = (one, other) => hash('parlour.conv', [one, other].sort(order));
+export const contentHash = (salt, body) => hash('parlour.content', [salt, body]);
+export const entryId = (header) => hash('parlour.entry', [header]);
+
+export function selfTag(selfKey, header) {
+  const untagged = encode(EntryHeader, { ...header, self_tag: empty });
+  return hash('parlour.self', [untagged], { key: selfKey });
+}
+
+// Bytes of an Entry message of `kind` 1 from the header's other fields.
+export function write(selfKey, fields, { text: written, reply = empty }, salt = random(16)) {
+  const body = encode(TextBody, { text: written, reply });
+  const header = { ...fields, kind: TEXT, content: contentHash(salt, body), self_tag: empty };
+  header.self_tag = selfTag(selfKey, header);
+  const raw = encode(EntryHeader, header);
+  return { id: entryId(raw), header: raw, salt, body };
+}
+
+const emptyOrId = (value) => value.length === 0 || value.length === 32;
+
+function decodeHeader(raw) {
+  try {
+    return decode(EntryHeader, raw, HEADER_MOST);
+  } catch (error) {
+    if (error instanceof Rejected) throw new Rejected(error.errorClass, 'V-ET-01');
+    throw error;
+  }
+}
+
+function checkHeader(header) {
+  must(emptyOrId(header.previous) && emptyOrId(header.self_tag), 'malformed', 'V-ET-02');
+  const first = header.sequence === 1;
+  must(header.sequence > 0 && first === (header.previous.length === 0), 'malformed', 'V-ET-03');
+  must(ascending(header.parents) && ascending(header.membership), 'malformed', 'V-ET-04');
+  const again = header.parents.some((parent) => parent.equals(header.previous));
+  must(header.membership.length > 0 && !again, 'malformed', 'V-ET-05');
+  must(header.kind === TEXT, 'unexpected', 'V-ET-06');
+}
+
+function decodeBody(raw) {
+  try {
+    const body = decode(TextBody, raw, BODY_MOST);
+    must(emptyOrId(body.reply), 'malformed', 'V-ET-09');
+    return body;
+  } catch (error) {
+    if (error instanceof Rejected) throw new Rejected('malformed', 'V-ET-09');
+    throw error;
+  }
+}
+
+// The form of an Entry message: {id, header, body}, the body null where it was deleted.
+export function readForm({ header: raw, salt, body }) {
+  const header = decodeHeader(raw);
+  checkHeader(header);
+  const entry = { id: entryId(raw), raw, header, salt, body: null };
+  const bare = salt.length === 0 && body.length === 0;
+  must(bare || salt.length === 16, 'malformed', 'V-ET-07');
+  if (bare) return entry;
+  must(equal(contentHash(salt, body), header.content), 'authentication', 'V-ET-08');
+  return { ...entry, body: decodeBody(body) };
+}
+
+// Trust. `view`: {carrier, accepted, self, contact, selfKey, live(person)}; persons are ids.
+export function checkTrust({ header }, view) {
+  must(view.accepted, 'untrusted', 'V-ET-10');
+  must(header.conversation.equals(conversationId(view.self, view.contact)), 'untrusted', 'V-ET-11');
+  const known = [view.self, view.contact].some((person) => person.equals(view.carrier));
+  must(known, 'untrusted', 'V-ET-12');
+  must(header.self_tag.length > 0, 'malformed', 'V-ET-13');
+  const own = view.live(view.self).some((terminal) => terminal.equals(header.author));
+  if (own) must(equal(selfTag(view.selfKey, header), header.self_tag), 'authentication', 'V-ET-14');
+  const theirs = view.live(view.contact).some((terminal) => terminal.equals(header.author));
+  must(own || theirs, 'untrusted', 'V-ET-15');
+}
+
+const key = (value) => value.toString('hex');
+const named = ({ header }) => [header.previous, ...header.parents].filter((one) => one.length);
+
+// The entries of one conversation, by id. Entries are what readForm gives.
+export class Conversation {
+  constructor(id) {
+    this.id = id;
+    this.held = new Map();
+  }
+
+  add(entry) {
+    if (!this.held.has(key(entry.id))) this.held.set(key(entry.id), entry);
+  }
+
+  entries() {
+    return [...this.held.values()];
+  }
+
+  ranks() {
+    const known = new Map();
+    for (const start of this.held.keys()) this.rankOf(start, known);
+    return known;
+  }
+
+  // Walks without recursion: a chain may be long.
+  rankOf(start, known) {
+    const stack = [start];
+    while (stack.length) {
+      const name = stack.at(-1);
+      const { header } = this.held.get(name);
+      const above = named(this.held.get(name)).map(key).filter((one) => this.held.has(one));
+      const open = above.filter((one) => !known.has(one));
+      if (open.length && !known.has(name)) { stack.push(...open); continue; }
+      known.set(name, Math.max(header.time, ...above.map((one) => known.get(one) + 1)));
+      stack.pop();
+    }
+  }
+
+  // The order in which entries are shown.
+  ordered() {
+    const ranks = this.ranks();
+    const rank = (entry) => ranks.get(key(entry.id));
+    return this.entries().sort((a, b) => rank(a) - rank(b) || order(a.id, b.id));
+  }
+
+  tips() {
+    const ended = new Set(this.entries().flatMap(named).map(key));
+    return this.entries().filter((entry) => !ended.has(key(entry.id))).map((entry) => entry.id).sort(order);
+  }
+
+  heads() {
+    const ended = new Set(this.entries().map(({ header }) => key(header.author) + key(header.previous)));
+    const open = this.entries().filter(({ id: one, header }) => !ended.has(key(header.author) + key(one)));
+    const heads = open.map(({ id: one, header }) => ({ author: header.author, sequence: header.sequence, id: one }));
+    return heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
+  }
+
+  headsHash() {
+    return hash('parlour.heads', [this.id, encode(list(0, Infinity, Head), this.heads())]);
+  }
+
+  past(ids) {
+    const seen = new Set();
+    const open = ids.map(key);
+    while (open.length) {
+      const name = open.pop();
+      if (seen.has(name) || !this.held.has(name)) continue;
+      seen.add(name);
+      open.push(key(this.held.get(name).header.previous));
+    }
+    return seen;
+  }
+
+  // The answer to Heads: what is in the past of the own heads and not of these.
+  missing(heads) {
+    const covered = this.past(heads.map((head) => head.id));
+    const own = this.past(this.heads().map((head) => head.id));
+    return this.ordered().filter(({ id: one }) => own.has(key(one)) && !covered.has(key(one)));
+  }
+
+  // The places that a new entry of this author takes: sequence, previous, parents.
+  place(author) {
+    const own = this.heads().filter((head) => head.author.equals(author)).at(-1);
+    const previous = own?.id ?? empty;
+    const parents = this.tips().filter((tip) => !tip.equals(previous)).slice(0, 16);
+    return { sequence: (own?.sequence ?? 0) + 1, previous, parents };
+  }
+}

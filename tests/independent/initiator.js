@@ -1,0 +1,93 @@
+// The end of a link that opened the connection; SPEC §6.3, §6.4.
+import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload, writePayload } from './agreement.js';
+import { Rejected, reject } from './errors.js';
+import { Link } from './link.js';
+import { decapsulate, empty, encapsulate, join, kemPair, x25519Pair } from './primitives.js';
+import { GREETING_SIZE, checkRefusal, choose, frame, readGreeting } from './wire.js';
+
+export class Initiator extends Link {
+  // pattern XX: {s}; XXpsk0: {s, psk}; IKpsk2: {s, rs, person, numbers, psks}. `fast`: AES instructions here.
+  constructor(pattern, secrets, { draw, fast = false, replaces = empty } = {}) {
+    super(true, draw);
+    Object.assign(this, { pattern, secrets, fast, replaces, begun: empty });
+    this.secrets.s ??= x25519Pair();
+  }
+
+  feed(data) {
+    if (this.greeting) return super.feed(data);
+    this.begun = join(this.begun, data);
+    const offered = readGreeting(this.begun);
+    if (offered === null) return null;
+    this.greeting = this.begun.subarray(0, GREETING_SIZE);
+    this.beginWith(offered);
+    return super.feed(this.begun.subarray(GREETING_SIZE));
+  }
+
+  beginWith(offered) {
+    const { aead, choice } = choose(this.pattern, offered, this.fast);
+    this.aead = aead;
+    const { s, rs, psk } = this.secrets;
+    this.startHandshake(s, rs, psk ? [psk] : [], choice);
+    this.out.push(frame(join(choice, this.noise.write(this.hello()))));
+    this.state = 'HANDSHAKE';
+  }
+
+  hello() {
+    if (this.pairing) return empty;
+    this.kem = kemPair(this.draw.kemSeed);
+    const { person, numbers } = this.secrets;
+    const hello = { person, numbers, kem_key: this.kem.key, share: this.draw.share };
+    return writePayload(ContactHello, hello);
+  }
+
+  acceptHandshake(body) {
+    checkRefusal(body);
+    if (this.pairing) this.finishPairing(body);
+    else this.finishContact(body);
+    this.opened();
+    this.send({ is: 'Confirm', replaces: this.replaces });
+  }
+
+  finishPairing(body) {
+    const reply = readPayload(PairingReply, this.noise.read(body));
+    const { ciphertext, secret } = encapsulate(reply.kem_key, this.draw.encapsulation);
+    const finish = { kem_ciphertext: ciphertext, share: this.draw.share };
+    this.out.push(frame(this.noise.write(writePayload(PairingFinish, finish))));
+    this.settle(reply, { kemKey: reply.kem_key, kemCiphertext: ciphertext, kemSecret: secret });
+  }
+
+  finishContact(body) {
+    const reply = readPayload(ContactReply, this.readUnderCandidates(body));
+    const kemSecret = decapsulate(reply.kem_ciphertext, this.kem.secret);
+    this.settle(reply, { kemKey: this.kem.key, kemCiphertext: reply.kem_ciphertext, kemSecret });
+  }
+
+  readUnderCandidates(body) {
+    for (const psk of this.secrets.psks) {
+      const trial = this.noise.copy();
+      trial.psks = [psk];
+      const payload = readOrNull(trial, body);
+      if (payload) {
+        this.noise = trial;
+        return payload;
+      }
+    }
+    return reject('authentication', 'V-HS-08');
+  }
+
+  settle(reply, kem) {
+    Object.assign(this.agreed, kem, { shareI: this.draw.share, shareR: reply.share, ratchetKey: reply.ratchet_key });
+    this.agree(this.secrets.s.key, this.noise.rs);
+    this.openSession({ theirs: reply.ratchet_key });
+  }
+}
+
+// The payload, or null where the psk is another one. Other faults of the message do not depend on the psk.
+function readOrNull(trial, body) {
+  try {
+    return trial.read(body);
+  } catch (error) {
+    if (error instanceof Rejected && error.rule === 'V-HS-02') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+// Invitations as text; SPEC §7.5.
+import { isIPv4, isIPv6 } from 'node:net';
+import { bytes, decode, encode, list, struct, text, u32, u8, Reader } from './codec.js';
+import { Rejected, must } from './errors.js';
+import { hash, u32 as u32Bytes } from './primitives.js';
+
+const TEXT_MOST = 4096;
+const HEAD = 'PARLOUR:';
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+export const Invitation = struct({
+  version: u8,
+  secret: bytes(16),
+  expires: u32,
+  check: bytes(32),
+  addresses: list(0, 8, text(6, 53)),
+  relays: list(0, 4, text(1, 255)),
+});
+
+export const checkOf = (person, fixed) => hash('parlour.invcheck', [person, fixed]);
+export const invitationPsk = ({ secret, check, expires }) =>
+  hash('parlour.inv.psk', [check, u32Bytes(expires)], { key: secret });
+
+function toBase32(raw) {
+  const bits = [...raw].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  return (bits.match(/.{1,5}/g) ?? []).map((five) => LETTERS[parseInt(five.padEnd(5, '0'), 2)]).join('');
+}
+
+function fromBase32(letters) {
+  const bits = [...letters].map((letter) => LETTERS.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  return Buffer.from((bits.match(/.{8}/g) ?? []).map((eight) => parseInt(eight, 2)));
+}
+
+export const writeInvitation = (invitation) => HEAD + toBase32(encode(Invitation, invitation));
+
+// Host and port, or null.
+export function splitAddress(address) {
+  const [, v6, v4, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(address) ?? [];
+  const host = v6 ? isIPv6(v6) && v6 : v4 && isIPv4(v4) && v4;
+  return host && Number(port) <= 65535 ? { host, port: Number(port) } : null;
+}
+
+function readBytes(given) {
+  const bare = given.replace(/[ \t\r\n]/g, '').toUpperCase();
+  must(/^[\x00-\x7f]*$/.test(given) && bare.startsWith(HEAD), 'malformed', 'V-IN-02');
+  const letters = bare.slice(HEAD.length);
+  must(/^[A-Z2-7]*$/.test(letters), 'malformed', 'V-IN-02');
+  const raw = fromBase32(letters);
+  must(toBase32(raw) === letters, 'malformed', 'V-IN-02');
+  return raw;
+}
+
+// Whether the bytes begin an array whose first element is another version than 1.
+function isOtherVersion(raw) {
+  try {
+    const reader = new Reader(raw);
+    const head = reader.number(1);
+    if ((head & 0xf0) !== 0x90 && head !== 0xdc && head !== 0xdd) return false;
+    if (head === 0xdc) reader.number(2);
+    if (head === 0xdd) reader.number(4);
+    return u32.read(reader) !== 1;
+  } catch (error) {
+    if (error instanceof Rejected) return false;
+    throw error;
+  }
+}
+
+function decodeStruct(raw) {
+  try {
+    const invitation = decode(Invitation, raw);
+    must(invitation.relays.every((relay) => /^[\x20-\x7e]*$/.test(relay)), 'malformed', 'V-IN-04');
+    return invitation;
+  } catch (error) {
+    if (error instanceof Rejected) throw new Rejected('malformed', 'V-IN-04');
+    throw error;
+  }
+}
+
+export function readInvitation(given) {
+  must([...given].length <= TEXT_MOST, 'limit', 'V-IN-01');
+  const raw = readBytes(given);
+  must(!isOtherVersion(raw), 'unexpected', 'V-IN-03');
+  const invitation = decodeStruct(raw);
+  must(invitation.addresses.every(splitAddress), 'malformed', 'V-IN-05');
+  return invitation;
+}

@@ -1,0 +1,54 @@
+// The table of messages and the rules that need their bytes alone; SPEC §5.2 to §5.19.
+import { bool, bytes, decode, encode, int, list, numbered, struct, text, u32, u53, u8 } from './codec.js';
+import { must } from './errors.js';
+
+const MESSAGE_MOST = 300_000;
+const id = bytes(32);
+export const Head = struct({ author: id, sequence: u53, id });
+export const operations = list(1, 256, bytes(0, 1024));
+const heads = list(0, 16, id);
+
+export const Message = numbered({
+  Confirm: [1, { replaces: bytes(0, 16) }],
+  Ping: [2, { number: u32 }],
+  Pong: [3, { number: u32 }],
+  Close: [4, { reason: u8 }],
+  Commit: [16, { commitment: id, name: text(1, 64) }],
+  Reveal: [17, { nonce: id, name: text(1, 64) }],
+  Open: [18, { nonce: id }],
+  Record: [19, { operations, terminal: id, number: u32, share: id, heads, signature: bytes(64) }],
+  Accept: [20, { tag: id }],
+  LogHeads: [32, { heads }],
+  LogOperations: [33, { operations }],
+  Reachable: [34, { port: int(1, 65535) }],
+  HeadsHash: [48, { conversation: id, hash: id }],
+  Heads: [49, { conversation: id, heads: list(0, 256, Head) }],
+  Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],
+  Receipt: [51, { kind: int(1, 2), ids: list(1, 1024, id) }],
+  Typing: [52, { conversation: id, on: bool }],
+});
+
+export const LINK_OWN = ['Confirm', 'Ping', 'Pong', 'Close'];
+export const PAIRING = ['Commit', 'Reveal', 'Open', 'Record', 'Accept'];
+
+const CONTROL =
+  /^ | $|[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+export const isName = (name) => [...name].length >= 1 && [...name].length <= 64 && !CONTROL.test(name);
+
+const FORM = {
+  Confirm: ({ replaces }) => must([0, 16].includes(replaces.length), 'malformed', 'V-CF-01'),
+  Close: ({ reason }) => must(reason <= 3, 'malformed', 'V-CL-01'),
+  Commit: ({ name }) => must(isName(name), 'malformed', 'V-CM-01'),
+  Reveal: ({ name }) => must(isName(name), 'malformed', 'V-RV-01'),
+};
+
+export function decodeMessage(raw) {
+  const message = decode(Message, raw, MESSAGE_MOST);
+  FORM[message.is]?.(message);
+  return message;
+}
+
+export const encodeMessage = (message) => encode(Message, message);
+
+export const ascending = (ids) => ids.every((one, i) => i === 0 || Buffer.compare(ids[i - 1], one) < 0);

@@ -1,0 +1,155 @@
+// Pairing on an OPEN link, by words and by invitation; SPEC §7.4, §5.7 to §5.11.
+import { readFileSync } from 'node:fs';
+import { pairingSecrets } from './agreement.js';
+import { must, reject } from './errors.js';
+import { checkOf } from './invitation.js';
+import { checkForeign, isStale, receiveLog } from './log.js';
+import { ascending, encodeMessage } from './messages.js';
+import { ascii, checkSignature, equal, hash, join, random, sign } from './primitives.js';
+
+const words = readFileSync(new URL('../../protocol/words.txt', import.meta.url), 'utf8').trimEnd().split('\n');
+
+export const commitmentOf = (t, nonce) => hash('parlour.sas.com', [t, nonce]);
+
+export function fiveWords(t, nonceI, nonceR) {
+  const five = hash('parlour.saswords', [t, nonceI, nonceR], { size: 5 });
+  return [...five].map((byte) => words[byte]);
+}
+
+export const roleByte = (initiator) => Buffer.from([initiator ? 0 : 1]);
+export const recordHash = (record) => hash('parlour.record', [encodeMessage(record)]);
+
+function recordText(record, initiator, t) {
+  const core = hash('parlour.rec.core', [encodeMessage({ ...record, signature: Buffer.alloc(64) })]);
+  return join(ascii('parlour.sign.record\0'), roleByte(initiator), t, core);
+}
+
+// `fields`: operations, terminal, number, share, heads.
+export function makeRecord(fields, signing, initiator, t) {
+  const record = { is: 'Record', ...fields };
+  return { ...record, signature: sign(signing, recordText(record, initiator, t)) };
+}
+
+// The tag of the end named by `initiator`, over its own record and the other's.
+export function acceptTag(root, t, initiator, own, other) {
+  return hash('parlour.accept', [roleByte(initiator), t, recordHash(own), recordHash(other)], { key: root });
+}
+
+const FIRST = {
+  XX: { true: 'COMMITTED', false: 'LISTENING' },
+  XXpsk0: { true: 'OFFERED', false: 'INVITED' },
+};
+
+// What each message does in the states that wait for it.
+const COURSE = {
+  Commit: { LISTENING: 'REVEALED' },
+  Reveal: { COMMITTED: 'COMPARING' },
+  Open: { REVEALED: 'COMPARING' },
+  Record: { COMPARING: 'RECEIVED', INVITED: 'RECEIVED', OFFERED: 'READY' },
+  Accept: { READY: 'ACCEPTED', STORED: 'DONE' },
+};
+
+const OUT_OF_TURN = { Commit: 'V-CM-02', Reveal: 'V-RV-02', Open: 'V-OP-02', Record: 'V-RC-01', Accept: 'V-AC-02' };
+
+export class Pairing {
+  // `me`: {person, name, fields, signing, log}; fields are those of the record. `expected`: an invitation's check.
+  // `held`: the raw operations held of a person, by id; `contacts`: the logs of all contacts.
+  constructor(link, me, { expected = null, contacts = [], nonce = random(32) } = {}) {
+    Object.assign(this, { initiator: link.initiator, pattern: link.pattern, me, expected, contacts, nonce });
+    Object.assign(this, pairingSecrets(link.agreed));
+    this.state = FIRST[this.pattern][this.initiator];
+    this.out = [];
+    this.events = [];
+    this.record = makeRecord(me.fields, me.signing, this.initiator, this.t);
+    if (this.state === 'COMMITTED') this.sendCommit();
+    if (this.state === 'OFFERED') this.out.push(this.record);
+  }
+
+  sendCommit() {
+    this.out.push({ is: 'Commit', commitment: commitmentOf(this.t, this.nonce), name: this.me.name });
+  }
+
+  // Takes a message of the link; the events that it caused.
+  receive(message) {
+    const next = COURSE[message.is]?.[this.state];
+    if (!next) reject('unexpected', OUT_OF_TURN[message.is] ?? 'V-MS-04');
+    this[`take${message.is}`](message);
+    this.state = next;
+    if (next === 'DONE') this.events.push({ is: 'contact' });
+    return this.events.splice(0);
+  }
+
+  takeCommit({ commitment, name }) {
+    Object.assign(this, { commitment, shown: name });
+    this.out.push({ is: 'Reveal', nonce: this.nonce, name: this.me.name });
+  }
+
+  takeReveal({ nonce, name }) {
+    this.shown = name;
+    this.out.push({ is: 'Open', nonce: this.nonce });
+    this.showWords(this.nonce, nonce);
+  }
+
+  takeOpen({ nonce }) {
+    must(equal(commitmentOf(this.t, nonce), this.commitment), 'authentication', 'V-OP-01');
+    this.showWords(nonce, this.nonce);
+  }
+
+  showWords(nonceI, nonceR) {
+    this.events.push({ is: 'words', words: fiveWords(this.t, nonceI, nonceR), name: this.shown });
+  }
+
+  takeRecord(record) {
+    const log = this.verify(record);
+    Object.assign(this, { other: record, otherLog: log });
+    this.events.push({ is: this.state === 'OFFERED' ? 'store' : 'joins', name: log.name });
+  }
+
+  verify(record) {
+    const log = this.readLog(record);
+    must(!log.person.equals(this.me.person), 'untrusted', 'V-RC-02');
+    must(log.name && (this.shown ?? log.name) === log.name, 'untrusted', 'V-RC-03');
+    const others = [this.me.log, ...this.contacts].filter((one) => !one.person.equals(log.person));
+    checkForeign(log, others, 'V-RC-04');
+    const terminal = log.live.find((one) => one.terminal.equals(record.terminal));
+    must(terminal, 'untrusted', 'V-RC-05');
+    const { signing, static: fixed } = terminal.introducer.op;
+    const text = recordText(record, !this.initiator, this.t);
+    checkSignature(signing, text, record.signature, 'V-RC-06');
+    must(log.forks.length === 0, 'untrusted', 'V-RC-07');
+    must(!this.expected || equal(checkOf(log.person, fixed), this.expected), 'untrusted', 'V-RC-08');
+    this.checkShare(record, log);
+    return log;
+  }
+
+  readLog(record) {
+    const alone = receiveLog([], record.operations);
+    const held = this.contacts.find((log) => log.person.equals(alone.person));
+    return held ? receiveLog([...held.nodes.values()].map((node) => node.raw), record.operations) : alone;
+  }
+
+  checkShare({ number, heads }, log) {
+    const known = heads.every((head) => log.nodes.has(head.toString('hex')));
+    must(number > 0 && heads.length > 0 && ascending(heads) && known, 'malformed', 'V-RC-09');
+    must(!isStale(log, heads), 'untrusted', 'V-RC-10');
+  }
+
+  takeAccept({ tag }) {
+    const due = acceptTag(this.root, this.t, !this.initiator, this.other, this.record);
+    must(equal(due, tag), 'authentication', 'V-AC-01');
+  }
+
+  // The person has said that the words are the same, or that who joins may.
+  confirm() {
+    this.state = { COMPARING: 'OFFERED', RECEIVED: 'READY' }[this.state];
+    this.out.push(this.record);
+    return this.state === 'READY' ? [{ is: 'store', name: this.otherLog.name }] : [];
+  }
+
+  // The contact is stored as pending.
+  stored() {
+    this.state = { READY: 'STORED', ACCEPTED: 'DONE' }[this.state];
+    this.out.push({ is: 'Accept', tag: acceptTag(this.root, this.t, this.initiator, this.record, this.other) });
+    return this.state === 'DONE' ? [{ is: 'contact' }] : [];
+  }
+}

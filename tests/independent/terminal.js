@@ -1,0 +1,128 @@
+// One person with one terminal, in memory: pairs by invitation, then talks on a contact's link; SPEC §7, §11.
+import { candidates, numbersOf } from './contact.js';
+import * as entries from './entries.js';
+import { must } from './errors.js';
+import { Initiator } from './initiator.js';
+import { invitationPsk } from './invitation.js';
+import { operationsBeyond, readLog, receiveLog } from './log.js';
+import { newLog } from './operations.js';
+import { Pairing } from './pairing.js';
+import { ed25519Pair, random, x25519Pair } from './primitives.js';
+
+const STORED = 1;
+const READ = 2;
+
+export class Terminal {
+  constructor(name) {
+    const pairs = { recovery: ed25519Pair(), signing: ed25519Pair(), fixed: x25519Pair() };
+    const { person, terminal, log } = newLog(pairs, name);
+    Object.assign(this, { name, pairs, person, terminal, log: readLog(log.map((signed) => signed.raw)) });
+    Object.assign(this, { selfKey: random(32), incarnation: random(8), contact: null });
+  }
+
+  live(person) {
+    const log = person.equals(this.person) ? this.log : this.contact.log;
+    return log.live.map((one) => one.terminal);
+  }
+
+  // A link that joins by this invitation, and what makes the pairing once it is open.
+  join(invitation) {
+    const link = new Initiator('XXpsk0', { psk: invitationPsk(invitation) });
+    return { link, pair: () => new Pairing(link, this.introduction(), { expected: invitation.check }) };
+  }
+
+  introduction() {
+    this.share = { number: Math.floor(Date.now() / 1000), share: random(32) };
+    const { number, share } = this.share;
+    const operations = this.log.kept.map((node) => node.raw);
+    const fields = { operations, terminal: this.terminal, number, share, heads: this.log.heads };
+    return { person: this.person, name: this.name, fields, signing: this.pairs.signing, log: this.log };
+  }
+
+  keep(pairing) {
+    const { other, otherLog: log, root } = pairing;
+    const fixed = log.live.find((one) => one.terminal.equals(other.terminal)).introducer.op.static;
+    const theirs = [{ number: other.number, share: other.share }];
+    this.contact = { person: log.person, log, fixed, pairing: { root, own: [this.share], theirs } };
+    this.conversation = new entries.Conversation(entries.conversationId(this.person, log.person));
+  }
+
+  // A link to the contact.
+  call(options) {
+    const { person, fixed: rs, pairing } = this.contact;
+    const tried = candidates([pairing], { own: this.person, their: person });
+    const secrets = { s: this.pairs.fixed, rs, person: this.person, numbers: numbersOf(tried), psks: tried.map((c) => c.psk) };
+    return new Initiator('IKpsk2', secrets, options);
+  }
+
+  headsHash() {
+    return { is: 'HeadsHash', conversation: this.conversation.id, hash: this.conversation.headsHash() };
+  }
+
+  // What is sent when a link is OPEN.
+  greet() {
+    return [{ is: 'LogHeads', heads: this.contact.log.heads }, this.headsHash()];
+  }
+
+  write(text) {
+    const { id: conversation } = this.conversation;
+    const place = { conversation, author: this.terminal, incarnation: this.incarnation, time: Date.now() };
+    const fields = { ...place, ...this.conversation.place(this.terminal), membership: this.log.heads };
+    const entry = entries.write(this.selfKey, fields, { text });
+    this.conversation.add(entries.readForm(entry));
+    return { is: 'Entry', header: entry.header, salt: entry.salt, body: entry.body };
+  }
+
+  // The answers to a message of the contact, and what it means here.
+  receive(message) {
+    return this[`take${message.is}`]?.(message) ?? { answers: [], events: [] };
+  }
+
+  takeLogHeads({ heads }) {
+    const operations = operationsBeyond(this.log, heads);
+    return { answers: operations.length ? [{ is: 'LogOperations', operations }] : [], events: [] };
+  }
+
+  takeLogOperations({ operations }) {
+    const held = [...this.contact.log.nodes.values()].map((node) => node.raw);
+    this.contact.log = receiveLog(held, operations, [this.log]);
+    return { answers: [], events: [] };
+  }
+
+  takeHeadsHash({ conversation, hash }) {
+    must(conversation.equals(this.conversation.id), 'untrusted', 'V-HH-01');
+    if (hash.equals(this.conversation.headsHash())) return { answers: [], events: [] };
+    return { answers: [{ is: 'Heads', conversation, heads: this.conversation.heads() }], events: [] };
+  }
+
+  takeHeads({ conversation, heads }) {
+    must(conversation.equals(this.conversation.id), 'untrusted', 'V-HD-01');
+    const missing = this.conversation.missing(heads);
+    return { answers: missing.map((entry) => this.resend(entry)), events: [] };
+  }
+
+  resend({ raw: header, salt, rawBody: body }) {
+    return { is: 'Entry', header, salt, body };
+  }
+
+  takeEntry(message) {
+    const entry = entries.readForm(message);
+    const { person: contact } = this.contact;
+    const view = { carrier: contact, accepted: true, self: this.person, contact, selfKey: this.selfKey };
+    entries.checkTrust(entry, { ...view, live: (person) => this.live(person) });
+    this.conversation.add(entry);
+    const receipt = (kind) => ({ is: 'Receipt', kind, ids: [entry.id] });
+    return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
+  }
+
+  takeReceipt({ kind, ids }) {
+    const own = new Set(this.conversation.entries().filter((e) => e.header.author.equals(this.terminal)).map((e) => e.id.toString('hex')));
+    const known = ids.filter((id) => own.has(id.toString('hex')));
+    return { answers: [], events: known.map(() => (kind === READ ? 'read' : 'delivered')) };
+  }
+
+  takeTyping({ conversation }) {
+    must(conversation.equals(this.conversation.id), 'untrusted', 'V-TY-01');
+    return { answers: [], events: [] };
+  }
+}
