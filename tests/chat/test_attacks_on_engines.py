@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,16 @@ from chat.interface import (
     ContactChanged,
     EntryState,
     IdentityChanged,
+    PairingChanged,
     PairingStage,
     Unreachable,
 )
+from chat.network.link_set import LiveLink
 from chat.service.meeting import Plan
-from chat.storage import logs, own
+from chat.storage import logs, own, receipts
+from protocol.codec import encode
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
-from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Receipt, Typing
+from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Message, Receipt, Typing
 from protocol.person import reduce
 from protocol.person_author import recover_operation
 from protocol.person_log import sign_operation
@@ -83,6 +86,7 @@ def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_path: Pa
             secret = await talk(ada, ben, "between Ada and Ben")
             await talk(ada, cleo, "between Ada and Cleo")
             foreign = conversation_of_two(ada.engine._world.own.person, ben.engine._world.own.person)
+            told = heard(cleo)
             for message in (Heads(foreign, []), HeadsHash(foreign, b"h" * 32), Typing(foreign, True)):
                 await carried_to_the_end(cleo, ada, message)
                 await talk(ada, cleo, "again")
@@ -90,10 +94,25 @@ def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_path: Pa
             assert link is not None
             await link.driver.send(Receipt(2, [bytes.fromhex(secret)]))
             await talk(cleo, ada, "after the forged receipt")
+            assert not [message for message in told if foreign in encode(message)]
             assert (await ada.history(ben))[0].state is EntryState.DELIVERED
-            assert "between Ada and Ben" not in await cleo.texts(ada)
+            held = await ada.engine._world.store.read(receipts.of, [bytes.fromhex(secret)])
+            assert [row.kind for row in held[bytes.fromhex(secret)]] == [receipts.STORED]
 
     play(scenario)
+
+
+def heard(person: Person) -> list[Message]:
+    """Every message that reaches this person from now on, whatever becomes of it."""
+    events, told = person.engine._world.links._events, list[Message]()
+    received = events.received
+
+    async def kept(link: LiveLink, messages: Sequence[Message]) -> None:
+        told.extend(messages)
+        await received(link, messages)
+
+    events.received = kept  # type: ignore[method-assign]
+    return told
 
 
 def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
@@ -105,12 +124,14 @@ def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
             await ben.stop()
             await ada.engine.send(await ada.contact_known("Ben"), "for Ben alone")
             copied = replace(real, addresses=(mallory.host,), port=4747)
+            contact, since = bytes.fromhex(await ada.contact_known("Ben")), len(ada.seen)
             network.watchers[ada.host].found(copied)
-            ada.engine._world.keyring.found[bytes.fromhex(await ada.contact_known("Ben"))] = (
-                (mallory.host, 4747),
-            )
+            assert (mallory.host, 4747) not in ada.engine._world.keyring.hints(contact)
+            ada.engine._world.keyring.found[contact] = ((mallory.host, 4747),)
             ada.engine._parts.dialler.seek_all()
             await asyncio.sleep(120)
+            changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+            assert not any(view.present for view in changed)
             assert (await ada.history(ben))[-1].state is EntryState.QUEUED
             assert await mallory.engine.contacts() == ()
             assert ada.engine._world.links.all() == []
@@ -134,7 +155,8 @@ def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_maker(
             await asked
             failed = cleo.stage(PairingStage.FAILED)
             await cleo.engine.join(invitation.text)
-            assert (await failed).pairing.problem
+            assert (await asyncio.wait_for(failed, 5)).pairing.problem
+            assert [peer for peer in joiners(ada) if peer != "Ben"] == []
             assert await cleo.engine.contacts() == ()
             late = await ada.engine.invite()
             await asyncio.sleep(3700)
@@ -145,6 +167,12 @@ def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_maker(
                 await cleo.engine.join(late.text)
 
     play(scenario, limit=3 * 3600.0)
+
+
+def joiners(person: Person) -> list[str]:
+    """The names of those whom this person was asked about."""
+    asked = [event.pairing for event in person.seen if isinstance(event, PairingChanged)]
+    return [pairing.peer for pairing in asked if pairing.stage is PairingStage.JOINER]
 
 
 def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_path: Path) -> None:
@@ -326,7 +354,7 @@ def test_attack_64_strangers_hear_neither_presence_nor_receipts(tmp_path: Path) 
 
 def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Mallory") as (_network, (ada, ben, mallory)):
+        async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
             await pair(ada, ben)
             await talk(ada, ben, "before")
             transport = mallory.ports().transport
@@ -337,6 +365,9 @@ def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_path: Pa
                 except ConnectionError:
                     assert number, "the first of the flood has its place"
             await talk(ada, ben, "during")
+            assert 0 < ada.engine._parts.answerer._admission._open.total() <= ada.config.handshakes_address
+            taken = [pipe for pipe in network.pipes if pipe.here == ada.host and pipe.peer == mallory.host]
+            assert sum(not pipe.closed for pipe in taken) <= ada.config.handshakes_address
             await talk(ben, ada, "during, too")
             await asyncio.sleep(30)
             assert ada.engine._parts.answerer._admission._open.total() == 0

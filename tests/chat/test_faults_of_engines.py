@@ -13,19 +13,25 @@ from chat.interface import EntryAdded, EntryState, Notice, PairingStage
 from chat.storage import entries as entries_table
 from chat.storage import vault
 from chat.storage.errors import StorageFull
+from protocol.pairing import PendingContact
 from tests.engines import PASSPHRASE, Person, delivered, pair, people, play, talk
 
 YEAR_MS = 366 * 24 * 3600 * 1000
 
 
+@pytest.mark.parametrize("slower", [0, 1])
 @pytest.mark.parametrize("side", [0, 1])
 @pytest.mark.parametrize("frames", range(2, 16))
 def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
-    tmp_path: Path, frames: int, side: int
+    tmp_path: Path, frames: int, side: int, slower: int
 ) -> None:
+    """Both disks take their time, one of them longer: a crash may come before, between and after both."""
+
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben") as (_network, (ada, ben)):
             victim = (ada, ben)[side]
+            slow_to_store((ada, ben)[slower], 0.1)
+            slow_to_store((ada, ben)[1 - slower], 0.05)
             crashed = asyncio.ensure_future(_crash_after(victim, frames))
             attempt = asyncio.ensure_future(pair(ada, ben))
             await asyncio.wait([crashed])
@@ -42,6 +48,18 @@ def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
             await talk(ben, ada, "so it is")
 
     play(scenario)
+
+
+def slow_to_store(person: Person, seconds: float) -> None:
+    """Let the disk begin late with what a pairing has to keep."""
+    pending = person.engine._parts.pending
+    store = pending.store
+
+    async def slowly(contact: PendingContact, verified: bool) -> None:
+        await asyncio.sleep(seconds)
+        await store(contact, verified)
+
+    pending.store = slowly  # type: ignore[method-assign]
 
 
 async def _crash_after(victim: Person, frames: int) -> None:
@@ -205,10 +223,13 @@ def test_a_pairing_that_never_completed_is_not_shown_and_is_forgotten(tmp_path: 
             words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
             found = await ada.sees("Ben")
             await ada.engine.pair_nearby(found.instance)
-            mine, _ = await asyncio.gather(*words)
+            mine, theirs = await asyncio.gather(*words)
+            slow_to_store(ben, 60)  # of Ben's side no word comes that it has stored
             await ada.engine.answer_pairing(mine.pairing.id, True)
-            await ben.crash()
+            await ben.engine.answer_pairing(theirs.pairing.id, True)
             await asyncio.sleep(30)
+            await ben.crash()
+            assert [keys.pending for keys in ada.engine._world.keyring.contacts.values()] == [True]
             assert await ada.engine.contacts() == ()
             await asyncio.sleep(26 * 3600)
             assert ada.engine._world.keyring.contacts == {}
