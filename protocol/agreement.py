@@ -6,7 +6,7 @@ S and the session root never leave but inside types that print nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -20,7 +20,7 @@ from protocol.limits import HANDSHAKE_PAYLOAD_MAX
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
 from protocol.padding import pad, unpad
-from protocol.primitives import Aead, Random, b2b
+from protocol.primitives import Aead, Random, b2b, mlkem_encapsulate
 from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
 
 SESSION_ID_SIZE: Final = 16
@@ -36,6 +36,9 @@ _PARAMETERS: Final[Mapping[int, Parameters]] = {
     number: parlour_parameters(aead) for number, aead in AEADS.items()
 }
 
+Encapsulate = Callable[[bytes], tuple[bytes, bytes]]
+"""primitives.mlkem_encapsulate, which draws its own randomness; vectors give a ciphertext made before."""
+
 StaticDh = MutableMapping[bytes, bytes]
 """DH of our static key with those of authenticated contacts: constant, so kept (SPEC §6.3)."""
 
@@ -48,6 +51,7 @@ class Terms:
     aead: Aead
     prologue: bytes
     random: Random
+    encapsulate: Encapsulate = mlkem_encapsulate
 
     def state(
         self,
@@ -113,12 +117,17 @@ class Established:
     static: X25519Pair | None = None
     static_dh: StaticDh | None = None
 
+    @property
+    def is_pairing(self) -> bool:
+        """Whether the link is for pairing, and not with a contact."""
+        return self.event.pairing is not None
+
     def confirmed(self, replaces: bytes) -> LinkOpen:
         """The event, now that the peer is authenticated and has named what the link replaces.
 
         Malformed unless that is a session id (16 bytes) or empty; pairing replaces nothing.
         """
-        if len(replaces) not in (0, SESSION_ID_SIZE) or (replaces and self.event.pairing is not None):
+        if len(replaces) not in (0, SESSION_ID_SIZE) or (replaces and self.is_pairing):
             raise Malformed("not the id of a session to replace")
         self._keep_static_dh()
         return replace(self.event, replaces=replaces)

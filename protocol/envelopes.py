@@ -22,12 +22,13 @@ from protocol.limits import (
 )
 from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pong
 from protocol.ratchet import RatchetSession
-from protocol.states import MESSAGES, Closed, Phase, State, check_message
+from protocol.states import MESSAGES, PAIRING_MESSAGES, Closed, Phase, State, check_message
 
 OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
 """The messages that the link sends and answers itself."""
 
 _ALLOWED: Final = MESSAGES[State.OPEN]
+_ALLOWED_TO_CONTACTS: Final = _ALLOWED - PAIRING_MESSAGES
 
 
 class Keepalive:
@@ -81,13 +82,16 @@ class Keepalive:
 
 
 class OpenPhase:
-    """A confirmed link."""
+    """A confirmed link, for pairing or with a contact."""
 
     state: ClassVar[State] = State.OPEN
-    __slots__ = ("_assembler", "_opened_at", "_received", "_sent", "_session", "_used_up", "keepalive")
+    __slots__ = (
+        "_allowed", "_assembler", "_opened_at", "_received", "_sent", "_session", "_used_up", "keepalive",
+    )  # fmt: skip
 
-    def __init__(self, session: RatchetSession, now: float, received: int = 0) -> None:
+    def __init__(self, session: RatchetSession, now: float, *, pairing: bool, received: int = 0) -> None:
         self._session = session
+        self._allowed = _ALLOWED if pairing else _ALLOWED_TO_CONTACTS
         self._opened_at = now
         self._sent, self._received = 0, received
         self._used_up = False
@@ -103,7 +107,8 @@ class OpenPhase:
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open an envelope (SPEC §9.4).
 
-        LimitExceeded over 2^20 envelopes, Unexpected for a Confirm and for a Pong that answers nothing;
+        LimitExceeded over 2^20 envelopes; Unexpected for a Confirm, for a Pong that answers nothing and for
+        a message of pairing on a contact's link;
         else as RatchetSession.decrypt, Assembler.add and Codec.decode.
         """
         if self._received >= LINK_ENVELOPES_MAX:
@@ -116,8 +121,9 @@ class OpenPhase:
             return self
         message = MESSAGE.decode(encoded)
         kind = message.__class__
-        if kind not in _ALLOWED:
+        if kind not in self._allowed:
             check_message(State.OPEN, kind)
+            raise Unexpected("a message of pairing on a contact's link")
         if kind in OWN_MESSAGES:
             return self._accept_own(message, out, events)
         events.append(MessageReceived(message))

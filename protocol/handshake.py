@@ -17,6 +17,7 @@ from protocol.agreement import (
     PAIRING_FINISH,
     PAIRING_REPLY,
     SESSION_ID_SIZE,
+    Encapsulate,
     Established,
     StaticDh,
     Terms,
@@ -105,7 +106,7 @@ class _PairingAnswer:
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
         reply = opened(self.state, PAIRING_REPLY, frame)
-        kem_secret, ciphertext = mlkem_encapsulate(reply.kem_key)
+        kem_secret, ciphertext = self.terms.encapsulate(reply.kem_key)
         share = self.terms.random(KEY_SIZE)
         finish = sealed(self.state, PairingFinish(ciphertext, share))
         kem = (reply.kem_key, ciphertext, kem_secret)
@@ -187,10 +188,15 @@ class Initiator:
     role: Final = Role.INITIATOR
 
     def __init__(
-        self, call: _PairingCall | _ContactCall, replaces: bytes, random: Random, aes: bool | None
+        self,
+        call: _PairingCall | _ContactCall,
+        replaces: bytes,
+        random: Random,
+        aes: bool | None,
+        encapsulate: Encapsulate = mlkem_encapsulate,
     ) -> None:
         """Use `pairing` or `contact`."""
-        self._call, self.replaces, self._random = call, replaces, random
+        self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
         self._aes = aes_instructions() if aes is None else aes
 
     @classmethod
@@ -202,6 +208,7 @@ class Initiator:
         static: X25519Pair | None = None,
         random: Random = system_random,
         aes: bool | None = None,
+        encapsulate: Encapsulate = mlkem_encapsulate,
     ) -> Self:
         """To pair: XX without psk, or XXpsk0 with an invitation's (32 bytes).
 
@@ -211,7 +218,8 @@ class Initiator:
         if pattern is Pattern.IKPSK2 or (pattern is Pattern.XXPSK0) != (psk is not None):
             raise LocalMisuse("pairing is XX without a psk or XXpsk0 with one")
         psks = () if psk is None else (psk,)
-        return cls(_PairingCall(pattern, static or X25519Pair.generate(random), psks), b"", random, aes)
+        call = _PairingCall(pattern, static or X25519Pair.generate(random), psks)
+        return cls(call, b"", random, aes, encapsulate)
 
     @classmethod
     def contact(
@@ -242,7 +250,7 @@ class Initiator:
         """The first frame for a greeting of 28 bytes, and the wait for its answer. As Greeting.decode."""
         choice = Choice(self._call.pattern, Greeting.decode(greeting).best_aead(self._aes))
         head = choice.encode()
-        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random)
+        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
         message, answer = self._call.begin(terms)
         return head + message, answer
 
@@ -290,9 +298,11 @@ class Responder:
         static_dh: StaticDh | None = None,
         random: Random = system_random,
         aes: bool | None = None,
+        encapsulate: Encapsulate = mlkem_encapsulate,
     ) -> None:
         """`static` is this terminal's key for contacts; the rest is as for Initiator."""
-        self._static, self._policy, self._static_dh, self._random = static, policy, static_dh, random
+        self._static, self._policy, self._static_dh = static, policy, static_dh
+        self._random, self._encapsulate = random, encapsulate
         self._aes = aes_instructions() if aes is None else aes
 
     def greet(self) -> bytes:
@@ -306,7 +316,7 @@ class Responder:
         """
         choice = Choice.decode(frame, Greeting.decode(greeting))
         head, message = frame[:CHOICE_SIZE], frame[CHOICE_SIZE:]
-        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random)
+        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
         return _ANSWERS[choice.pattern](self, terms, message)
 
     def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
@@ -357,7 +367,7 @@ class Responder:
         check_numbers(hello.numbers)
         peer = peer_static(first)
         person, contact_psk = self._look_up(peer, hello)
-        kem_secret, ciphertext = mlkem_encapsulate(hello.kem_key)
+        kem_secret, ciphertext = terms.encapsulate(hello.kem_key)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
         state = first.fork(psks=(contact_psk.psk,))
         reply = sealed(state, ContactReply(ciphertext, share, ratchet.public))

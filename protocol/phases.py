@@ -85,7 +85,7 @@ class AwaitAnswer(_Unconfirmed):
         finish, established = self.answer.read(unit)
         if finish:
             _put(out, finish)
-        opened = OpenPhase(established.session, now)
+        opened = OpenPhase(established.session, now, pairing=established.is_pairing)
         opened.confirm(self.replaces, out)
         events.append(established.confirmed(self.replaces))
         return opened
@@ -171,7 +171,7 @@ class Confirming(_Unconfirmed):
         check_message(self.state, type(message))
         assert isinstance(message, Confirm), "the table allows nothing else"
         events.append(self.established.confirmed(message.replaces))
-        return OpenPhase(session, now, received=1)
+        return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
 
     def erase(self) -> None:
         """Wipe the session that is not to be."""

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, Protocol, get_args
 from protocol.errors import LocalMisuse, Unexpected
 from protocol.events import Ending, Event, Role
 from protocol.frames import FrameReader
-from protocol.messages import Confirm, Message
+from protocol.messages import Accept, Commit, Confirm, Message, Open, Record, Reveal
 
 
 class State(Enum):
@@ -48,6 +48,9 @@ MESSAGES: Final[Mapping[State, frozenset[type[Message]]]] = {
     State.CLOSED: frozenset(),
 }
 """The messages that a peer may send in a state."""
+
+PAIRING_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Commit, Reveal, Open, Record, Accept})
+"""The messages that have no place on a contact's link."""
 
 
 def check_follows(role: Role, state: State, following: State) -> None:
