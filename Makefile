@@ -2,9 +2,11 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+SECONDS := 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
+OPTIONAL := requirements-peers.lock requirements-fuzz.lock
 FAST := not (network or terminal or crash or slow)
 FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/test_two_engines.py tests/cli/test_program.py
 
@@ -12,13 +14,14 @@ FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/t
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat test check lint format bench lock clean
+.PHONY: help env chat test check lint format fuzz bench lock clean
 
 help:
 	@echo "make chat    open Parlour"
 	@echo "make test    run every test"
 	@echo "make check   format, lint, types, layers and the fast tests, in under a minute"
 	@echo "make format  format the code and mend what the linter can"
+	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make bench   measure, beside bare libsodium and beside the peers"
 	@echo "make env     only make the environment in $(VENV)"
 	@echo "make lock    resolve the dependencies anew"
@@ -42,11 +45,14 @@ lint: env
 format: env
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
+fuzz: env
+	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
+
 bench: env
 	@$(BIN)/parlour bench --peers
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
-$(READY): pyproject.toml $(LOCKS) requirements-peers.lock
+$(READY): pyproject.toml $(LOCKS) $(OPTIONAL)
 	@test -n "$(PYTHON)" || { echo "Parlour needs Python 3.11 or later; none was found (make PYTHON=/path/to/python3)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "$(PYTHON) cannot make environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
@@ -54,20 +60,20 @@ $(READY): pyproject.toml $(LOCKS) requirements-peers.lock
 	@$(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --quiet --require-hashes $(LOCKS:%=--requirement %)
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	@$(PIP) install --quiet --only-binary :all: --require-hashes --requirement requirements-peers.lock 2>/dev/null \
-		|| $(MAKE) --no-print-directory peers-one-by-one
+	@$(MAKE) --no-print-directory $(OPTIONAL:%=optional-%)
 	@touch $@
 
-# Not every peer has a wheel for every Python and machine. Those that have none are left out.
-.PHONY: peers-one-by-one
-peers-one-by-one:
-	@parts=$$(mktemp -d) && awk '/^[a-z]/ { n++ } n { print > ("'$$parts'/" n) }' requirements-peers.lock \
+# Not every peer, nor the fuzzer, has a wheel for every Python and machine. Those that have none are left out.
+.PHONY: $(OPTIONAL:%=optional-%)
+$(OPTIONAL:%=optional-%): optional-%:
+	@$(PIP) install --quiet --only-binary :all: --require-hashes --requirement $* 2>/dev/null \
+		|| { parts=$$(mktemp -d) && awk '/^[a-z]/ { n++ } n { print > ("'$$parts'/" n) }' $* \
 		&& for part in $$parts/*; do \
 			$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $$part 2>/dev/null \
-				|| echo "Left out, for comparisons only: $$(sed -n '1s/ .*//p' $$part) does not install here."; \
-		done; rm -r $$parts
+				|| echo "Left out, for comparisons and fuzzing only: $$(sed -n '1s/ .*//p' $$part) does not install here."; \
+		done; rm -r $$parts; }
 
-# uv's own lock names the registry, so only its export in requirements form is kept.
+# uv's own lock names the registry, so only its export in requirements form stays.
 EXPORT := $(BIN)/uv export --quiet --no-emit-project --format requirements-txt
 lock: env
 	@test -x $(BIN)/uv || $(PIP) install --quiet uv
@@ -75,6 +81,8 @@ lock: env
 	@$(EXPORT) --no-default-groups --output-file requirements.lock
 	@$(EXPORT) --only-group dev --output-file requirements-dev.lock
 	@$(EXPORT) --only-group peers --output-file requirements-peers.lock
+	@$(EXPORT) --only-group fuzz --output-file requirements-fuzz.lock
+	@rm uv.lock
 
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov .fuzz
