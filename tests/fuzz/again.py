@@ -1,4 +1,4 @@
-"""Looks at inputs again without the fuzzer, within the same memory: `python -m tests.fuzz.again TARGET FILE…`."""
+"""Looks at inputs again in the same memory, without a fuzzer: `python -m tests.fuzz.again TARGET FILE…`."""
 
 from __future__ import annotations
 
