@@ -50,6 +50,29 @@ def needs_public_vectors() -> Path:
     return Path(named)
 
 
+def needs_node_packages(folder: Path) -> None:
+    """Node.js, and the packages that the lock in `folder` names: installed there when they are not yet."""
+    _needs_tool("node")
+    if (folder / "node_modules" / ".package-lock.json").is_file():
+        return
+    _needs_tool("npm")
+    told = subprocess.run([*_NPM_CI], cwd=folder, capture_output=True, text=True, check=False)
+    if told.returncode:
+        _left_out(f"the packages of Node.js cannot be installed: {told.stderr.strip()[-200:]}")
+
+
+# The lock alone decides what is installed. Where no registry answers, that shows within half a minute.
+_NPM_CI = (
+    "npm",
+    "ci",
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--prefer-offline",
+    "--fetch-timeout=10000",
+)
+
+
 def _needs_tool(name: str) -> None:
     if shutil.which(name) is None:
         _left_out(f"{name} is not installed")

@@ -1,6 +1,7 @@
 // Invitations as text; SPEC §7.5.
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { bytes, decode, encode, list, struct, text, u32, u8, Reader } from './codec.js';
+import { canonical } from './discovery.js';
 import { Rejected, must } from './errors.js';
 import { hash, u32 as u32Bytes } from './primitives.js';
 
@@ -33,11 +34,12 @@ function fromBase32(letters) {
 
 export const writeInvitation = (invitation) => HEAD + toBase32(encode(Invitation, invitation));
 
-// Host and port, or null.
+// Host and port, or null where the address is not in its one spelling.
 export function splitAddress(address) {
-  const [, v6, v4, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(address) ?? [];
-  const host = v6 ? isIPv6(v6) && v6 : v4 && isIPv4(v4) && v4;
-  return host && Number(port) <= 65535 ? { host, port: Number(port) } : null;
+  const [, v6, v4, port] = /^(?:\[([0-9a-f:]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(address) ?? [];
+  const host = v6 ?? v4 ?? '';
+  const known = canonical(host) === host && isIPv6(host) === (v6 !== undefined);
+  return known && Number(port) <= 65535 ? { host, port: Number(port) } : null;
 }
 
 function readBytes(given) {
@@ -50,15 +52,11 @@ function readBytes(given) {
   return raw;
 }
 
-// Whether the bytes begin an array whose first element is another version than 1.
+// Whether the bytes begin a short array whose first element is another version than 1.
 function isOtherVersion(raw) {
   try {
     const reader = new Reader(raw);
-    const head = reader.number(1);
-    if ((head & 0xf0) !== 0x90 && head !== 0xdc && head !== 0xdd) return false;
-    if (head === 0xdc) reader.number(2);
-    if (head === 0xdd) reader.number(4);
-    return u32.read(reader) !== 1;
+    return (reader.number(1) & 0xf0) === 0x90 && u8.read(reader) !== 1;
   } catch (error) {
     if (error instanceof Rejected) return false;
     throw error;

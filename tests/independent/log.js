@@ -269,7 +269,7 @@ export function readLog(raws) {
 
 function checkBounds(log) {
   const senior = log.live[0] ? key(log.live[0].terminal) : null;
-  const others = log.kept.filter((node) => ![RECOVERY, senior].includes(authorOf(node)));
+  const others = log.kept.filter((node) => ![null, RECOVERY, senior].includes(authorOf(node)));
   must(others.length <= OTHERS_MOST && log.heads.length <= HEADS_MOST, 'limit', 'V-LG-10');
 }
 

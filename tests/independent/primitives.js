@@ -97,8 +97,10 @@ export function encapsulate(key, seed = random(32)) {
   return { ciphertext: Buffer.from(made.ciphertext), secret: Buffer.from(made.sharedSecret) };
 }
 
-export const decapsulate = (ciphertext, secret) =>
-  Buffer.from(sodium.crypto_kem_mlkem768_dec(ciphertext, secret));
+export function decapsulate(ciphertext, secret) {
+  must(ciphertext.length === 1088, 'malformed', 'V-CD-03');
+  return Buffer.from(sodium.crypto_kem_mlkem768_dec(ciphertext, secret));
+}
 
 const AEADS = {
   'AEGIS-256': { name: 'aegis256', tag: 32, nonce: 32 },

@@ -128,7 +128,7 @@ export class Session {
 
   forgetOld() {
     for (const [name, { stored }] of this.skipped) {
-      const old = this.received - stored > KEPT_AGE || this.skipped.size > KEPT_MOST;
+      const old = this.received - stored >= KEPT_AGE || this.skipped.size > KEPT_MOST;
       if (!old) break;
       this.skipped.delete(name);
     }

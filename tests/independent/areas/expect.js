@@ -14,15 +14,16 @@ export class Different extends Error {}
 
 const isObject = (value) => typeof value === 'object' && value !== null && !isBytes(value);
 
-function sameObject(expected, value) {
-  const names = Object.keys(expected);
-  return names.length === Object.keys(value).length && names.every((name) => same(expected[name], value[name]));
-}
-
-export function same(expected, value) {
-  if (isBytes(value)) return expected !== null && expected !== undefined && hex(expected).equals(value);
-  if (isObject(value) && isObject(expected)) return sameObject(expected, value);
-  return expected === value;
+// The first place where two values differ, as a path and both, or null.
+function difference(expected, value, place) {
+  if (isBytes(value) && (expected ?? null) !== null && hex(expected).equals(value)) return null;
+  if (!isObject(value) || !isObject(expected)) return expected === value ? null : { place, expected, value };
+  const names = new Set([...Object.keys(expected), ...Object.keys(value)]);
+  for (const name of names) {
+    const found = difference(expected[name], value[name], `${place}.${name}`);
+    if (found) return found;
+  }
+  return null;
 }
 
 const show = (value) =>
@@ -30,7 +31,6 @@ const show = (value) =>
 
 export function expectSame(step, name, value) {
   if (!(name in step)) throw new Different(`nothing to compare ${name} with`);
-  if (!same(step[name], value)) {
-    throw new Different(`${name}: ${show(value)} instead of ${show(step[name])}`);
-  }
+  const found = difference(step[name], value, name);
+  if (found) throw new Different(`${found.place}: ${show(found.value)} instead of ${show(found.expected)}`);
 }

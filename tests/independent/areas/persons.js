@@ -1,0 +1,92 @@
+// Vectors of person logs; SPEC §7.1 to §7.3.
+import { isStale, key, operationsBeyond, readLog, receiveLog, removalsOf } from '../log.js';
+import { encode } from '../codec.js';
+import { Signed, readOperation, signedText, terminalId, personId } from '../operations.js';
+import { ed25519Pair, empty, hash, sign, x25519Pair } from '../primitives.js';
+import { expectSame, hex } from './expect.js';
+
+function terminal(step) {
+  const signing = ed25519Pair(hex(step.signing_seed)).key;
+  const fixed = x25519Pair(hex(step.static_secret)).key;
+  expectSame(step, 'gives', { signing, static: fixed, terminal: terminalId(signing, fixed) });
+}
+
+function signOperation(step) {
+  const raw = hex(step.operation);
+  const genesis = raw[1] === 0;
+  const name = genesis ? personId(raw) : hash('parlour.log.op', [raw]);
+  const signatures = step.signing_seeds.map((seed) => sign(ed25519Pair(hex(seed)), signedText(name)));
+  expectSame(step, 'gives', { signed: encode(Signed, { operation: raw, signatures }) });
+}
+
+function parse(step) {
+  const node = readOperation(hex(step.signed));
+  const { op } = node;
+  expectSame(step, 'gives', {
+    id: node.id,
+    person: op.person ?? node.id,
+    author: op.author ?? empty,
+    sequence: op.sequence ?? 0,
+    parents: op.parents ?? [],
+    brings_in: node.terminal ?? empty,
+    removes: removalsOf(node).map(({ terminal: gone, last }) => ({ terminal: gone, last })),
+  });
+}
+
+const ids = (nodes) => nodes.map((node) => node.id);
+
+const terminalsOf = (log) =>
+  log.established.map((one) => ({
+    terminal: one.terminal,
+    live: one.removals.length === 0,
+    operation: one.introducer.id,
+    last: log.last.get(key(one.terminal))?.id ?? empty,
+    sequence: log.sequence.get(key(one.terminal)) ?? 0,
+  }));
+
+const forksOf = (log) =>
+  log.forks.map((group) => ({
+    author: group[0].op.author ?? empty,
+    sequence: group[0].op.sequence,
+    operations: ids(group),
+  }));
+
+function reduced(log) {
+  return {
+    person: log.person,
+    name: log.name,
+    recovery: log.recovery,
+    recoveries: log.recoveries,
+    terminals: terminalsOf(log),
+    forks: forksOf(log),
+    counting: ids([...log.counting]).sort(Buffer.compare),
+    kept: ids(log.kept).sort(Buffer.compare),
+    heads: log.heads,
+    pending: log.pending,
+  };
+}
+
+export function persons({ operations = {} }, steps) {
+  const raws = (names) => names.map((name) => hex(operations[name]));
+  const nameOf = (raw) => Object.keys(operations).find((name) => hex(operations[name]).equals(raw));
+  const run = {
+    terminal,
+    sign: signOperation,
+    parse,
+    reduce: (step) => expectSame(step, 'gives', reduced(readLog(raws(step.operations)))),
+    extend(step) {
+      const held = raws(step.held);
+      const others = (step.others ?? []).map((names) => readLog(raws(names)));
+      const log = receiveLog(held, raws(step.received), others);
+      const fresh = log.kept.map((node) => node.raw).filter((raw) => !held.some((one) => one.equals(raw)));
+      expectSame(step, 'gives', { new: fresh.map(nameOf), heads: log.heads });
+    },
+    missing(step) {
+      const found = operationsBeyond(readLog(raws(step.operations)), step.heads.map(hex));
+      expectSame(step, 'gives', { operations: found.map(nameOf) });
+    },
+    stale: (step) => expectSame(step, 'gives', { stale: isStale(readLog(raws(step.operations)), step.heads.map(hex)) }),
+  };
+  return steps.map((step) => () => run[step.do](step));
+}
+

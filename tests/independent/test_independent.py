@@ -1,0 +1,208 @@
+"""A second implementation of the protocol, for Node.js, that was written from SPEC.md alone.
+
+It runs every vector file and holds a conversation with this one. What it cannot read is missing in SPEC.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.needs import needs_node_packages
+
+pytestmark = pytest.mark.slow
+
+_HERE = Path(__file__).parent
+_VECTORS = _HERE.parents[1] / "protocol" / "vectors"
+_NO_AREAS = {"schema.json", "kem.json"}
+_WAIT = 60.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _packages() -> None:
+    needs_node_packages(_HERE)
+
+
+def _run_vectors(*folder: Path) -> subprocess.CompletedProcess[str]:
+    command = ["node", str(_HERE / "vectors.js"), *map(str, folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def _copied(folder: Path, *names: str) -> Path:
+    for name in names:
+        shutil.copy(_VECTORS / name, folder)
+    return folder
+
+
+def test_every_vector_holds_for_the_second_implementation() -> None:
+    told = _run_vectors()
+    lines = told.stdout.splitlines()
+    assert told.returncode == 0, told.stdout[-4000:] + told.stderr[-4000:]
+    areas = {json.loads(path.read_text())["area"] for path in _area_files()}
+    assert {line.split(":")[0] for line in lines[:-1]} == areas
+    assert lines[-1] == f"{sum(_counts())} passed, 0 failed"
+
+
+def _area_files() -> list[Path]:
+    return [path for path in _VECTORS.glob("*.json") if path.name not in _NO_AREAS]
+
+
+def _counts() -> list[int]:
+    return [json.loads(path.read_text())["count"] for path in _area_files()]
+
+
+def test_a_vector_with_another_byte_fails(tmp_path: Path) -> None:
+    folder = _copied(tmp_path, "secrets.json")
+    vectors = json.loads((folder / "secrets.json").read_text())
+    gives = vectors["groups"][0]["tests"][0]["steps"][0]["gives"]
+    gives["contact_secret"] = "00" + gives["contact_secret"][2:]
+    (folder / "secrets.json").write_text(json.dumps(vectors))
+    told = _run_vectors(folder)
+    assert told.returncode == 1
+    assert told.stdout.splitlines()[-1] == f"{vectors['count'] - 1} passed, 1 failed"
+
+
+def test_a_refusal_of_another_class_fails(tmp_path: Path) -> None:
+    folder = _copied(tmp_path, "sessions.json")
+    text = (folder / "sessions.json").read_text()
+    (folder / "sessions.json").write_text(text.replace('"expect": "limit"', '"expect": "malformed"'))
+    assert _run_vectors(folder).returncode == 1
+
+
+def test_an_unknown_area_fails(tmp_path: Path) -> None:
+    folder = _copied(tmp_path, "noise.json")
+    text = (folder / "noise.json").read_text()
+    (folder / "noise.json").write_text(text.replace('"area": "noise"', '"area": "unheard"'))
+    assert _run_vectors(folder).returncode == 1
+
+
+class _Lines:
+    """A program, and the lines that it prints."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.seen: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put("")
+
+    def until(self, holds: Callable[[str], bool]) -> str:
+        """Wait for the first line that holds. Fails when the program ends before, or is silent for long."""
+        while line := self._lines.get(timeout=_WAIT):
+            self.seen.append(line)
+            if holds(line):
+                return line
+        raise AssertionError(f"what was waited for did not come after {self.seen}")
+
+
+@contextlib.contextmanager
+def _program(*command: str, given: str | None = None) -> Iterator[_Lines]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as process:
+        assert process.stdin is not None
+        if given is not None:
+            process.stdin.write(given)
+        process.stdin.close()
+        try:
+            yield _Lines(process)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _interface(profile: Path) -> Iterator[None]:
+    """Somebody who looks: the interface in a terminal, on the engine that runs. What it draws is dropped."""
+    near, far = pty.openpty()
+    command = [str(Path(sys.executable).with_name("parlour")), "--profile", str(profile)]
+    with subprocess.Popen(command, stdin=far, stdout=far, stderr=far) as process:
+        os.close(far)
+        drain = threading.Thread(target=_drain, args=(near,))
+        drain.start()
+        try:
+            yield
+        finally:
+            process.terminate()
+            drain.join()
+            os.close(near)
+
+
+def _drain(terminal: int) -> None:
+    # The end of a terminal is an error of input (Linux) or nothing more to read.
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65_536):
+            pass
+
+
+class _Parlour:
+    """The command line of one profile."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.profile = folder / name
+        secret = folder / "pass"
+        secret.write_text("correct horse battery\n")
+        parlour = str(Path(sys.executable).with_name("parlour"))
+        self.base = [parlour, "--profile", str(self.profile), "--passphrase-file", str(secret), "--json"]
+        self.port = _free_port()
+        self.call("--port", str(self.port), "init", "--name", name)
+
+    def command(self, *words: str) -> list[str]:
+        return [*self.base, *words]
+
+    def call(self, *words: str) -> list[dict[str, object]]:
+        told = subprocess.run(
+            self.command(*words), capture_output=True, text=True, check=False, timeout=_WAIT
+        )
+        assert told.returncode == 0, told.stderr
+        return [json.loads(line) for line in told.stdout.splitlines()]
+
+
+def _event(kind: str) -> Callable[[str], bool]:
+    return lambda line: json.loads(line).get("event") == kind
+
+
+def test_a_conversation_with_the_second_implementation(tmp_path: Path) -> None:
+    ada = _Parlour(tmp_path, "Ada")
+    with _program(*ada.command("listen")) as engine:
+        engine.until(_event("ready"))
+        with _program(*ada.command("invite", "--yes")) as invite:
+            invitation = invite.until(lambda line: "PARLOUR:" in line)
+            _converse(ada, json.loads(invitation)["invitation"])
+    assert [(entry["author"], entry["state"]) for entry in ada.call("history", "Node")] == [
+        ("Node", "received"),
+        ("Ada", "read"),
+    ]
+
+
+def _converse(ada: _Parlour, invitation: str) -> None:
+    with _program("node", str(_HERE / "converse.js"), str(ada.port), given=invitation) as node:
+        node.until("open".__eq__)
+        ada.call("send", "Node", "Good morning", "--wait", "30")
+        with _interface(ada.profile):
+            node.until("done".__eq__)
+        assert node.process.wait(_WAIT) == 0
+    told = ["paired Ada", "open", "delivered", "read", "entry Good morning", "done"]
+    assert sorted(node.seen) == sorted(told)
