@@ -85,4 +85,4 @@ lock: env
 	@rm uv.lock
 
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov .fuzz
+	@rm -rf $(VENV) tests/independent/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov .fuzz
