@@ -37,14 +37,22 @@ async def two(folder: Path) -> AsyncIterator[tuple[Network, Person, Person, list
         yield network, ada, ben, faults
 
 
-def slow(monkeypatch: pytest.MonkeyPatch, person: Person, name: str) -> None:
-    """Let the disk's answers come half a second late."""
+AT_ONCE = (0.0, 0.0)
+LATE_ANSWER = (0.0, 0.5)
+LATE_WORK = (0.3, 0.0)
+"""Seconds before the disk begins, and after it is done."""
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, person: Person, name: str, *delays: tuple[float, float]) -> None:
+    """Let the disk's answers come half a second late; with `delays` these first ones as they say."""
     store = person.engine._world.store
-    original = getattr(store, name)
+    original, left = getattr(store, name), list(delays)
 
     async def slowly(*arguments: Any, **options: Any) -> Any:
+        before, after = left.pop(0) if left else LATE_ANSWER
+        await asyncio.sleep(before)
         result = await original(*arguments, **options)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(after)
         return result
 
     monkeypatch.setattr(store, name, slowly)
@@ -91,18 +99,27 @@ def test_a_contact_removed_while_its_log_grows_stays_removed(
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    ("stored", "removed"),
+    [(LATE_ANSWER, LATE_ANSWER), (LATE_ANSWER, AT_ONCE), (LATE_WORK, LATE_ANSWER)],
+    ids=["both late", "removed first", "removed before it is stored"],
+)
 def test_a_contact_removed_while_its_log_is_stored_leaves_no_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stored: tuple[float, float],
+    removed: tuple[float, float],
 ) -> None:
     async def scenario() -> None:
         async with two(tmp_path) as (_, ada, ben, faults):
             contact = await ada.contact(ben)
-            slow(monkeypatch, ada, "write")
+            slow(monkeypatch, ada, "write", stored, removed)
             await say(ben, renamed(ben))
             await asyncio.sleep(0.1)
             await ada.engine.remove(contact)
             await asyncio.sleep(5)
             assert not ada.engine._world.keyring.contacts
+            assert await ada.engine.contacts() == ()
             assert not faults
 
     play(scenario)
