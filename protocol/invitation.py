@@ -18,7 +18,7 @@ from msgspec import Meta
 from protocol import labels, limits, primitives
 from protocol.addresses import literal
 from protocol.codec import Codec, Wire, encode
-from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected
+from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
 from protocol.messages import B16, B32, U8, U32
 from protocol.primitives import Random
 
@@ -71,6 +71,15 @@ class Invitation:
 def invitation_check(person: bytes, static_public: bytes) -> bytes:
     """`check` of invitations by this person from the terminal with this X25519 key: 32 bytes."""
     return primitives.b2b(person + static_public, personal=labels.INVITE_CHECK)
+
+
+def check_joiner(burned_by: bytes | None, static: bytes) -> None:
+    """Untrusted unless the one-time key of message 3 may go on: the first, or the one that burned it before.
+
+    Both are X25519 public keys, 32 bytes; None: nobody has used the invitation yet.
+    """
+    if burned_by not in (None, static):
+        raise Untrusted("the invitation was used by somebody else")
 
 
 def make_invitation(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chat.storage.database import Database
+from protocol.errors import Untrusted
+from protocol.invitation import check_joiner
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,14 @@ def usable(db: Database, now: int) -> list[InvitationRow]:
 
 def burn(db: Database, secret: bytes, static: bytes) -> bool:
     """Burn it for this one-time key (32 bytes). False: not there, or burned by another key."""
-    return bool(
-        db.run(
-            "UPDATE invitations SET burned_by = ?1"
-            " WHERE secret = ?2 AND (burned_by IS NULL OR burned_by = ?1)",
-            static,
-            secret,
-        )
-    )
+    row = db.row("SELECT burned_by FROM invitations WHERE secret = ?", secret)
+    if row is None:
+        return False
+    try:
+        check_joiner(row[0], static)
+    except Untrusted:
+        return False
+    return bool(db.run("UPDATE invitations SET burned_by = ? WHERE secret = ?", static, secret))
 
 
 def remove(db: Database, secret: bytes) -> None:

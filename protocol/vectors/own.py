@@ -17,6 +17,8 @@ from protocol.vectors import (
     discovery,
     noise,
     padding,
+    pairing,
+    pairing_build,
     persons,
     persons_build,
     primitives,
@@ -48,6 +50,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     secrets.AREA: OwnArea(secrets.build, secrets.run),
     discovery.AREA: OwnArea(discovery.build, discovery.run),
     persons.AREA: OwnArea(persons_build.build, persons.run),
+    pairing.AREA: OwnArea(pairing_build.build, pairing.run),
 }
 
 

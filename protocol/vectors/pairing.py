@@ -1,0 +1,268 @@
+"""Own vectors of pairing: nearby by words and by invitation, both ends, what is refused (SPEC §7.4, §7.5).
+
+Rules: an end is made from its inputs and driven message by message; what the handshake of the link agreed on
+is an input, so that no handshake is needed. The file is made by pairing_build.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from protocol import labels, primitives
+from protocol.codec import encode
+from protocol.contact_secret import Pair, Share
+from protocol.errors import (
+    AuthenticationFailed,
+    LimitExceeded,
+    Malformed,
+    ProtocolError,
+    Unexpected,
+    Untrusted,
+)
+from protocol.events import LinkSecret, PairingFacts, Role
+from protocol.invitation import (
+    Invitation,
+    check_joiner,
+    format_invitation,
+    invitation_check,
+    parse_invitation,
+)
+from protocol.messages import MESSAGE, Close, Record
+from protocol.pairing import (
+    Completed,
+    Identity,
+    JoinerKnown,
+    Pairing,
+    PairingEvent,
+    PairingFailed,
+    PendingContact,
+    PendingReady,
+    Step,
+    WordsReady,
+)
+from protocol.pairing_record import Transcript, accept_tag
+from protocol.person_log import parse_operation
+from protocol.safety import words
+from protocol.vectors.frame import Json, VectorMismatch
+from protocol.vectors.script import Action, run_steps
+
+AREA: Final = "pairing"
+_REFUSED: Final = Close(3)
+_ERRORS: Final[Mapping[str, type[ProtocolError]]] = {
+    error.error_class: error
+    for error in (Malformed, Unexpected, AuthenticationFailed, LimitExceeded, Untrusted)
+}
+
+
+def _bytes(values: Iterable[str]) -> list[bytes]:
+    return [bytes.fromhex(value) for value in values]
+
+
+# --- An end of a pairing ---
+
+
+def facts_of(inputs: Json) -> PairingFacts:
+    """What the handshake agreed on."""
+    facts = inputs["facts"]
+    parts = {name: bytes.fromhex(value) for name, value in facts.items() if name != "link_secret"}
+    return PairingFacts(**parts, secret=LinkSecret(bytes.fromhex(facts["link_secret"])))
+
+
+def identity_of(end: Json) -> Identity:
+    """The person that an end shows."""
+    share = end["share"]
+    return Identity(
+        tuple(_bytes(end["operations"])),
+        bytes.fromhex(end["terminal"]),
+        bytes.fromhex(end["signing_seed"]),
+        Share(share["number"], bytes.fromhex(share["share"]), tuple(_bytes(share["heads"]))),
+    )
+
+
+def _held(end: Json) -> Callable[[bytes], Iterable[bytes]]:
+    operations = _bytes(end.get("held", []))
+    return lambda person: [signed for signed in operations if parse_operation(signed).person == person]
+
+
+def _foreign(end: Json) -> Callable[[bytes, bytes], bool]:
+    logs = [end["operations"], *end.get("others", [])]
+    parsed = [parse_operation(signed) for log in logs for signed in _bytes(log)]
+    return lambda key, person: any(key in each.keys and each.person != person for each in parsed)
+
+
+class World:
+    """Both ends of one pairing, each made when a step names it first."""
+
+    def __init__(self, inputs: Json) -> None:
+        self.inputs = inputs
+        self._ends: dict[str, Pairing] = {}
+
+    def end(self, actor: str) -> Pairing:
+        """The machine of an actor."""
+        if actor not in self._ends:
+            self._ends[actor] = self._made(actor)
+        return self._ends[actor]
+
+    def person(self, actor: str) -> bytes:
+        """The person id of an actor."""
+        return parse_operation(bytes.fromhex(self.inputs[actor]["operations"][0])).person
+
+    def _made(self, actor: str) -> Pairing:
+        end, facts = self.inputs[actor], facts_of(self.inputs)
+        identity, foreign, held = identity_of(end), _foreign(end), _held(end)
+        if end["course"] == "joiner":
+            return Pairing.joiner(facts, identity, foreign, bytes.fromhex(end["check"]), held)
+        if end["course"] == "inviter":
+            return Pairing.inviter(facts, identity, foreign, held)
+        nonce = bytes.fromhex(end["nonce"])
+        role = Role.INITIATOR if actor == "initiator" else Role.RESPONDER
+        return Pairing.nearby(facts, role, identity, foreign, lambda size: nonce[:size], held)
+
+
+# --- What comes of a step ---
+
+
+def _pending(world: World, actor: str, contact: PendingContact) -> Json:
+    own = world.person(actor)
+    pair = Pair(contact.root, own, contact.person, (contact.own,), (contact.theirs,))
+    return {
+        "event": "pending",
+        "person": contact.person.hex(),
+        "terminal": contact.terminal.hex(),
+        "name": contact.name,
+        "new_operations": [signed.hex() for signed in contact.operations],
+        "own_share": contact.own.number,
+        "their_share": contact.theirs.number,
+        "contact_secret": pair.newest().reveal().hex(),
+    }
+
+
+def _event(world: World, actor: str, event: PairingEvent) -> Json:
+    match event:
+        case WordsReady():
+            return {"event": "words", "words": list(event.words), "name": event.name}
+        case JoinerKnown():
+            return {"event": "joiner", "person": event.person.hex(), "name": event.name}
+        case PendingReady():
+            return _pending(world, actor, event.contact)
+        case Completed():
+            return {"event": "completed", "person": event.person.hex()}
+        case PairingFailed():
+            return {"event": "failed", "by": event.error_class}
+
+
+def _told(world: World, actor: str, step: Step) -> Json:
+    """What a step gives; raises what the end found wrong, which ends the pairing with Close 3."""
+    for event in step.events:
+        if isinstance(event, PairingFailed) and event.error_class in _ERRORS:
+            if step.send != (_REFUSED,):
+                raise VectorMismatch("a pairing that fails ends with Close 3")
+            raise _ERRORS[event.error_class]("the pairing failed")
+    return {
+        "send": [encode(message).hex() for message in step.send],
+        "events": [_event(world, actor, event) for event in step.events],
+        "state": world.end(actor).state.name,
+    }
+
+
+def _start(world: World, step: Json) -> Json:
+    return _told(world, step["actor"], world.end(step["actor"]).start())
+
+
+def _receive(world: World, step: Json) -> Json:
+    message = MESSAGE.decode(bytes.fromhex(step["message"]))
+    return _told(world, step["actor"], world.end(step["actor"]).receive(message))
+
+
+def _confirm(world: World, step: Json) -> Json:
+    return _told(world, step["actor"], world.end(step["actor"]).confirm())
+
+
+def _refuse(world: World, step: Json) -> Json:
+    return _told(world, step["actor"], world.end(step["actor"]).refuse())
+
+
+def _stored(world: World, step: Json) -> Json:
+    return _told(world, step["actor"], world.end(step["actor"]).stored())
+
+
+# --- Values ---
+
+
+def _transcript(world: World, _: Json) -> Json:
+    transcript = Transcript.of(facts_of(world.inputs), Role.INITIATOR)
+    return {"t": transcript.t.hex(), "pairing_root": transcript.root.hex()}
+
+
+def _words(_: World, step: Json) -> Json:
+    t, first, second = _bytes(step[name] for name in ("t", "nonce_I", "nonce_R"))
+    five = primitives.b2b(t + first + second, personal=labels.WORDS, size=5)
+    commitment = primitives.b2b(t + first, personal=labels.COMMITMENT)
+    return {"commitment": commitment.hex(), "five": five.hex(), "words": list(words(five))}
+
+
+def _tag(_: World, step: Json) -> Json:
+    root, t = _bytes(step[name] for name in ("pairing_root", "t"))
+    own, other = (MESSAGE.decode(bytes.fromhex(step[name])) for name in ("own_record", "other_record"))
+    if not isinstance(own, Record) or not isinstance(other, Record):
+        raise VectorMismatch("a tag is over two records")
+    role = Role(step["role"])
+    return {"accept_tag": accept_tag(Transcript(role, t, root), role, own, other).hex()}
+
+
+# --- Invitations ---
+
+
+def _check(_: World, step: Json) -> Json:
+    return {"check": invitation_check(*_bytes(step[name] for name in ("person", "static"))).hex()}
+
+
+def _write(_: World, step: Json) -> Json:
+    secret, check = _bytes(step[name] for name in ("secret", "check"))
+    made = Invitation(secret, step["expires"], check, tuple(step["addresses"]), tuple(step["relays"]))
+    return {"text": format_invitation(made)}
+
+
+def _read(_: World, step: Json) -> Json:
+    found = parse_invitation(step["text"])
+    return {
+        "secret": found.secret.hex(),
+        "expires": found.expires,
+        "check": found.check.hex(),
+        "addresses": list(found.addresses),
+        "relays": list(found.relays),
+        "psk": found.psk().hex(),
+    }
+
+
+def _expired(_: World, step: Json) -> Json:
+    return {"expired": parse_invitation(step["text"]).expired(step["now"])}
+
+
+def _use(_: World, step: Json) -> Json:
+    burned_by = step["burned_by"]
+    check_joiner(None if burned_by is None else bytes.fromhex(burned_by), bytes.fromhex(step["static"]))
+    return {"burned_by": step["static"]}
+
+
+ACTIONS: Final[Mapping[str, Action[World]]] = {
+    "start": _start,
+    "receive": _receive,
+    "confirm": _confirm,
+    "refuse": _refuse,
+    "stored": _stored,
+    "transcript": _transcript,
+    "words": _words,
+    "accept_tag": _tag,
+    "check": _check,
+    "write": _write,
+    "read": _read,
+    "expired": _expired,
+    "use": _use,
+}
+
+
+def run(test: Json, inputs: Json) -> None:
+    """One test; VectorMismatch if it does not hold."""
+    run_steps(test, ACTIONS, World(inputs))
