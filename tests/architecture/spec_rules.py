@@ -58,7 +58,7 @@ def error_classes_are_those_of_the_code(text: str) -> list[str]:
 
 def rules_are_named_by_a_test(text: str) -> list[str]:
     """Every rule by a vector that breaks it, or else by a test."""
-    shown = set(named_by_vectors(ROOT)) | set(named_by_tests(ROOT))
+    shown = {test["rule"] for test in broken(ROOT)} | set(named_by_tests(ROOT))
     return [
         f"{rule.id} is named by no vector and no test"
         for rule in spec_text.rules(text)
@@ -66,11 +66,21 @@ def rules_are_named_by_a_test(text: str) -> list[str]:
     ]
 
 
-def named_by_vectors(root: Path) -> Iterator[str]:
-    """The rules that the committed vectors break."""
+def vectors_meet_the_class_of_their_rule(text: str) -> list[str]:
+    """What a vector that breaks a rule expects is the rule's class."""
+    classes = {rule.id: rule.error_class for rule in spec_text.rules(text)}
+    return [
+        f"{test['id']} expects {test['expect']} by {test['rule']}"
+        for test in broken(ROOT)
+        if classes.get(test["rule"]) != test["expect"]
+    ]
+
+
+def broken(root: Path) -> Iterator[dict[str, str]]:
+    """The committed vectors that name the rule that they break."""
     for path in sorted((root / "protocol" / "vectors").glob("*.json")):
         for group in json.loads(path.read_text(encoding="utf-8")).get("groups", ()):
-            yield from (test["rule"] for test in group["tests"] if "rule" in test)
+            yield from (test for test in group["tests"] if "rule" in test)
 
 
 def named_by_tests(root: Path) -> Iterator[str]:
@@ -84,4 +94,5 @@ RULE_CHECKS: tuple[Callable[[str], list[str]], ...] = (
     rules_have_one_id_each,
     rules_are_listed,
     error_classes_are_those_of_the_code,
+    vectors_meet_the_class_of_their_rule,
 )
