@@ -15,6 +15,8 @@ from typing import Final
 from protocol.vectors import (
     codec,
     discovery,
+    links,
+    links_build,
     noise,
     padding,
     pairing,
@@ -49,6 +51,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     sessions.AREA: OwnArea(sessions.build, sessions.run),
     secrets.AREA: OwnArea(secrets.build, secrets.run),
     discovery.AREA: OwnArea(discovery.build, discovery.run),
+    links.AREA: OwnArea(links_build.build, links.run),
     persons.AREA: OwnArea(persons_build.build, persons.run),
     pairing.AREA: OwnArea(pairing_build.build, pairing.run),
 }
