@@ -26,8 +26,9 @@ from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAI
 from protocol.announcement import read_text, write_text
 from protocol.codec import Wire, encode
 from protocol.frames import LAST, FrameReader, length_of
-from protocol.greeting import REFUSAL, Choice, Greeting, check_refusal
-from protocol.padding import pad, unpad
+from protocol.greeting import CHOICE_SIZE, REFUSAL, Choice, Greeting, check_refusal
+from protocol.noise import DHLEN, TAGLEN
+from protocol.padding import pad, padded_size, unpad
 from protocol.pairing import TRANSITIONS, Call
 from protocol.primitives import AEGIS256
 from protocol.ratchet import parlour_parameters
@@ -36,7 +37,7 @@ from protocol.vectors.own import AREAS
 from tests.architecture import spec_examples, spec_text, spec_values
 from tests.architecture.imports import PACKAGES, ROOT, sources
 from tests.architecture.spec_formulas import parse
-from tests.architecture.spec_shapes import fields, number
+from tests.architecture.spec_shapes import fields, number, struct_size
 
 Check = Callable[[str], list[str]]
 
@@ -245,6 +246,35 @@ def pairing_states_are_those_of_the_code(text: str) -> list[str]:
     return different(said, true)
 
 
+# --- Sizes ---
+
+
+def frames_of_handshakes_have_their_sizes(text: str) -> list[str]:
+    """The bodies of each pattern: keys, tags, padded payloads, and the choice before the first."""
+    _, *said = next(row for row in spec_text.table(text, "message", "XX").rows if row[0].startswith("frame"))
+    key, sealed_key, tag = DHLEN, DHLEN + TAGLEN, TAGLEN
+    reply, finish = _padded(messages.PairingReply), _padded(messages.PairingFinish)
+    pairing = (key + sealed_key + tag + reply[0], sealed_key + tag + finish[0])
+    hello = [CHOICE_SIZE + key + sealed_key + tag + size for size in _padded(messages.ContactHello)]
+    true = [
+        f"{CHOICE_SIZE + key}, {pairing[0]}, {pairing[1]}",
+        f"{CHOICE_SIZE + key + tag}, {pairing[0]}, {pairing[1]}",
+        f"{hello[0]} to {hello[1]}, {key + tag + _padded(messages.ContactReply)[0]}",
+    ]
+    return different(said, true)
+
+
+def _padded(struct: type[Wire]) -> list[int]:
+    """The sizes of the padded payloads of the least and the most that a struct can be."""
+    return [padded_size(size) for size in struct_size(struct)]
+
+
+def padded_sizes_are_right(text: str) -> list[str]:
+    (sizes,) = [table for table in spec_text.tables(text) if table.header[0] == "content, bytes"]
+    contents = [int(_number(cell)) for cell in sizes.header[1:]]
+    return different(sizes.rows[0][1:], [f"{padded_size(size):,}" for size in contents])
+
+
 # --- Formulas and examples ---
 
 
@@ -382,6 +412,8 @@ CHECKS: tuple[Check, ...] = (
     shapes_are_those_of_the_code,
     link_states_are_those_of_the_code,
     pairing_states_are_those_of_the_code,
+    frames_of_handshakes_have_their_sizes,
+    padded_sizes_are_right,
     formulas_give_what_the_code_gives,
     examples_are_made_by_the_code,
     structs_have_examples,

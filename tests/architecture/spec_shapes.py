@@ -23,6 +23,11 @@ def fields(struct: type[Wire]) -> list[Field]:
     return [(field.name, *_cells(field.type)) for field in _shape(struct).fields]
 
 
+def struct_size(struct: type[Wire]) -> Range:
+    """The least and the most bytes of a struct's encoding."""
+    return _struct_size(_shape(struct))
+
+
 def _cells(kind: inspect.Type) -> tuple[str, str]:
     written = _type(kind)
     return written, "fixed" if written in ("text", "int") else _span(*_size(kind))
