@@ -6,6 +6,7 @@ content never has two ids; input is bounded by the caller's frame before it is l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -31,7 +32,7 @@ class Codec(Generic[T]):
     """
 
     def __init__(self, kind: object, limit: int) -> None:
-        self._decoder: msgspec.msgpack.Decoder[T] = msgspec.msgpack.Decoder(kind)
+        self._decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(kind).decode
         self.limit = limit
 
     def decode(self, data: bytes) -> T:
@@ -39,9 +40,9 @@ class Codec(Generic[T]):
         if len(data) > self.limit:
             raise LimitExceeded(f"{len(data)} bytes where {self.limit} are allowed")
         try:
-            value = self._decoder.decode(data)
+            value = self._decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
             raise Malformed("not a value of the expected shape") from None
-        if _encoder.encode(value) != data:
+        if encode(value) != data:
             raise Malformed("not the canonical encoding")
         return value

@@ -119,12 +119,14 @@ class Assembler:
         Malformed for an empty piece, an unknown flag, and a piece that another follows without being full;
         LimitExceeded before more than 300,000 bytes are kept.
         """
-        flag, piece = content[:1], content[1:]
-        if not piece or flag not in (LAST, MORE):
+        piece = content[1:]
+        if not piece:
+            raise Malformed("a piece is not empty")
+        if content.startswith(LAST):
+            return self._gather(LAST, piece) if self._parts else piece
+        if not content.startswith(MORE):
             raise Malformed("not a piece of a message")
-        if flag == LAST and not self._parts:
-            return piece
-        return self._gather(flag, piece)
+        return self._gather(MORE, piece)
 
     def _gather(self, flag: bytes, piece: bytes) -> bytes | None:
         if flag == MORE and len(piece) != PIECE_MAX:

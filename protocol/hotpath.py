@@ -1,21 +1,24 @@
-"""Sealing and opening of one envelope at the speed of libsodium (SPEC §9.3, §9.4): the only clever module.
+"""Sealing, opening and DH steps at the speed of libsodium (SPEC §9.1, §9.3, §9.4): the only clever module.
 
 What is clever: C memory made once a session, one BLAKE2b call a step, no object made but the result.
-Everything here has a plain twin in ratchet.py (`PlainSending`, `PlainReceiving`) that gives the same bytes.
+Everything has a plain twin in ratchet.py (`PlainRoot`, `PlainSending`, `PlainReceiving`) of the same bytes.
 The binding checks no size: buffers are sized here, and lengths from outside are checked before a call.
 A session belongs to one thread: the calls release the interpreter's lock while they use its buffers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from protocol import labels
-from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed
-from protocol.limits import COUNTER_MAX, PADDED_MAX, PADDED_MIN, SEAL_BUFFER_START
-from protocol.padding import pad, unpad
-from protocol.primitives import KEY_SIZE, Aead, Sodium
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
+from protocol.keys import X25519Pair
+from protocol.limits import CONTENT_MAX, COUNTER_MAX, PADDED_MAX, PADDED_MIN, SEAL_BUFFER_START
+from protocol.padding import LENGTH_SIZE, padded_size, unpad
+from protocol.primitives import KEY_SIZE, Aead, Random, Sodium, check_x25519_public
 
 HEADER_SIZE: Final = 40
 COUNTERS: Final = 32
@@ -23,11 +26,45 @@ COUNTERS: Final = 32
 
 _N: Final = 36
 _STEP_SIZE: Final = 2 * KEY_SIZE
+_ROOT_INPUT: Final = 3 * KEY_SIZE
+_ASIDE, _ASIDE_CHAIN, _SHARED, _SENDER, _RECEIVER, _BLOCK_SIZE = 64, 96, 128, 160, 192, 224
+_ZERO_ASIDE: Final = bytes(_SENDER - KEY_SIZE)
 _ZERO_KEY: Final = bytes(KEY_SIZE)
 _ZERO_STEP: Final = bytes(_STEP_SIZE)
 _u32: Final = Struct(">I")
 _put_u32: Final = _u32.pack_into
 _get_u32: Final = _u32.pack
+_get_counters: Final = Struct(">II").pack
+_ONE: Final = _get_u32(1)
+
+_put_sender: Final = Struct(">32sI").pack_into
+_put_keys: Final = Struct("32s32s").pack_into
+_ZEROS: Final = bytes(PADDED_MAX)
+
+Handles = tuple[Any, ...]
+"""What a call needs, to be unpacked into locals: an attribute that is called costs as much as the call."""
+
+
+# The format "s" fills up with zeros, so a content is padded as it is copied.
+_struct: Final = lru_cache(maxsize=1_024)(Struct)
+
+
+@lru_cache(maxsize=4_096)
+def _put(length: int) -> tuple[int, Callable[..., None]]:
+    """For a content's length: padded size, and what writes N and the padded content into a buffer.
+
+    LocalMisuse for a content over CONTENT_MAX bytes.
+    """
+    if length > CONTENT_MAX:
+        raise LocalMisuse(f"a content of {length} bytes travels in pieces of at most {CONTENT_MAX}")
+    size = padded_size(length)
+    return size, _struct(f">IH{size - LENGTH_SIZE}s").pack_into
+
+
+@lru_cache(maxsize=512)
+def _take(size: int) -> Callable[..., tuple[int, bytes]]:
+    """For a padded size: what reads a content's length and the content with its filling from a buffer."""
+    return cast("Callable[..., tuple[int, bytes]]", _struct(f">H{size - LENGTH_SIZE}s").unpack_from)
 
 
 class Buffer:
@@ -59,21 +96,31 @@ class Buffer:
 
 
 class Workspace:
-    """What all chains of one session share: the calls of its AEAD, the nonce, a buffer for each direction."""
+    """What all chains of one session share: libsodium's calls, the nonce, a buffer for each direction."""
 
     __slots__ = (
-        "decrypt", "encrypt", "ffi", "hash", "label", "nonce", "null", "opened", "sealed", "tag_size",
+        "base", "decrypt", "encrypt", "ffi", "hash", "label", "multiply", "nonce", "null", "opened",
+        "root_label", "sealed", "tag_size",
     )  # fmt: skip
 
     def __init__(self, sodium: Sodium, aead: Aead) -> None:
         self.ffi, self.null, self.tag_size = sodium.ffi, sodium.ffi.NULL, aead.tag_size
+        self.base, self.multiply = sodium.lib.crypto_scalarmult_base, sodium.lib.crypto_scalarmult
         self.hash = sodium.lib.crypto_generichash_blake2b_salt_personal
         self.encrypt = getattr(sodium.lib, aead.sodium_name + "_encrypt")
         self.decrypt = getattr(sodium.lib, aead.sodium_name + "_decrypt")
         # Message keys serve once, so a constant nonce never repeats under a key (SPEC §9.3).
         self.nonce = sodium.ffi.new("unsigned char[]", aead.nonce_size)
-        self.label = sodium.ffi.new("unsigned char[]", labels.CHAIN.ljust(labels.PERSONAL_SIZE, b"\x00"))
+        self.label, self.root_label = self._label(labels.CHAIN), self._label(labels.RATCHET)
         self.sealed, self.opened = Buffer(self.ffi), Buffer(self.ffi)
+
+    def _label(self, label: bytes) -> Any:
+        return self.ffi.new("unsigned char[]", label.ljust(labels.PERSONAL_SIZE, b"\x00"))
+
+    def memory(self, size: int) -> tuple[Any, memoryview]:
+        """New C memory, and a view to read and write it."""
+        memory = self.ffi.new("unsigned char[]", size)
+        return memory, memoryview(self.ffi.buffer(memory))
 
     def wipe(self) -> None:
         """Overwrite both buffers, which hold the last content opened."""
@@ -81,37 +128,108 @@ class Workspace:
         self.opened.wipe()
 
 
+class FastRoot:
+    """The DH ratchet (Double Ratchet §3.4): root key, our ratchet pair, the peer's ratchet key.
+
+    `receive` works on the side, and `turn` goes on from there: it follows authentication.
+    One block of memory: root key, chain to send, root key on the side, its chain, DH, sender, receiver.
+    """
+
+    __slots__ = ("_base", "_block", "_handles", "_secret", "_sending", "_work", "aside", "public", "theirs")
+
+    def __init__(self, work: Workspace, root_key: bytes, pair: X25519Pair | None) -> None:
+        root, self._block = work.memory(_BLOCK_SIZE)
+        secret, self._secret = work.memory(KEY_SIZE)
+        self.aside = root + _ASIDE_CHAIN
+        self._base: Handles = (work.base, root + _SENDER)
+        places = root, root + _ASIDE, root + _SHARED, secret
+        self._handles: Handles = (work.multiply, work.hash, *places, work.root_label, work.null)
+        self._block[:KEY_SIZE] = self._block[_ASIDE:_ASIDE_CHAIN] = root_key
+        self._work, self.public, self.theirs = work, b"", b""
+        self._sending: FastSending | None = None
+        if pair is not None:
+            self._secret[:], self.public = pair.reveal(), pair.public
+
+    def receive(self, theirs: bytes) -> bytes:
+        """The chain key, 32 bytes, of the peer's chain under a new ratchet key; nothing changes yet.
+
+        Malformed for a key that is not canonical, AuthenticationFailed for one of low order.
+        """
+        self.step_aside(theirs)
+        return bytes(self._block[_ASIDE_CHAIN:_SHARED])
+
+    def step_aside(self, theirs: bytes) -> None:
+        """As receive; the chain key stays in C memory at `aside`."""
+        check_x25519_public(theirs)
+        multiply, step, root, aside, shared, secret, label, null = self._handles
+        _put_keys(self._block, _SENDER, theirs, self.public)
+        if multiply(shared, secret, theirs):
+            raise AuthenticationFailed("low-order X25519 public key")
+        step(aside, _STEP_SIZE, shared, _ROOT_INPUT, root, KEY_SIZE, null, label)
+
+    def turn(self, theirs: bytes, fresh: bytes) -> FastSending:
+        """Our chain under a new pair, of a secret of 32 bytes, and the peer's key, which is canonical.
+
+        AuthenticationFailed for a key of low order, which `receive` has refused before.
+        """
+        multiply, step, root, aside, shared, secret, label, null = self._handles
+        base, sender = self._base
+        block, sending = self._block, self._sending or FastSending(self._work, _ZERO_KEY, _ZERO_KEY, 0)
+        self._secret[:] = fresh
+        base(sender, secret)
+        public = bytes(block[_SENDER:_RECEIVER])
+        block[_RECEIVER:] = theirs
+        if multiply(shared, secret, theirs):
+            raise AuthenticationFailed("low-order X25519 public key")
+        step(root, _STEP_SIZE, shared, _ROOT_INPUT, aside, KEY_SIZE, null, label)
+        sending.start(block[KEY_SIZE:_ASIDE], public, sending.n)
+        block[KEY_SIZE:_SENDER] = _ZERO_ASIDE
+        self.public, self.theirs, self._sending = public, theirs, sending
+        return sending
+
+    def wipe(self) -> None:
+        """Overwrite the root key and our secret."""
+        self._block[:] = bytes(_BLOCK_SIZE)
+        self._secret[:] = _ZERO_KEY
+
+
 class FastSending:
     """A sending chain: the chain key, and N, the number of its next envelope. A session has one at most."""
 
-    __slots__ = ("_key_view", "_message_key", "_state", "_view", "_work", "n")
+    __slots__ = ("_handles", "_view", "_work", "n")
 
     def __init__(self, work: Workspace, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
-        self._work, self.n = work, n
-        work.sealed.view[:_N] = dh + _get_u32(pn)
-        self._state = work.ffi.new("unsigned char[]", _STEP_SIZE)
-        self._view = memoryview(work.ffi.buffer(self._state))
+        self._work = work
+        state, self._view = work.memory(_STEP_SIZE)
+        message_key = state + KEY_SIZE, self._view[KEY_SIZE:]
+        kept = work.label, work.nonce, work.null, HEADER_SIZE + work.tag_size
+        self._handles: Handles = (work.sealed, work.hash, work.encrypt, state, *message_key, *kept)
+        self.start(chain_key, dh, pn, n)
+
+    def start(self, chain_key: bytes | memoryview, dh: bytes, pn: int, n: int = 0) -> None:
+        """Be a new chain, in the memory of the one before."""
         self._view[:KEY_SIZE] = chain_key
-        self._message_key = self._state + KEY_SIZE
-        self._key_view = self._view[KEY_SIZE:]
+        _put_sender(self._work.sealed.view, 0, dh, pn)
+        self.n = n
 
     def seal(self, content: bytes) -> bytes:
         """The next envelope. LimitExceeded when the counter is used up, LocalMisuse for too much content."""
-        n, work, state, out = self.n, self._work, self._state, self._work.sealed
+        n = self.n
         if n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
-        padded = pad(content)
-        size = len(padded)
-        end = HEADER_SIZE + size + work.tag_size
+        out, step, encrypt, state, message_key, message_key_view, label, nonce, null, overhead = self._handles
+        length = len(content)
+        size, put = _put(length)
+        end = size + overhead
         if end > out.size:
             out.grow(end)
-        _put_u32(out.view, _N, n)
-        null = work.null
-        work.hash(state, _STEP_SIZE, null, 0, state, KEY_SIZE, null, work.label)
-        work.encrypt(out.body, null, padded, size, out.counters, 8, null, work.nonce, self._message_key)
-        self._key_view[:] = _ZERO_KEY
+        view, body = out.view, out.body
+        put(view, _N, n, length, content)
+        step(state, _STEP_SIZE, null, 0, state, KEY_SIZE, null, label)
+        encrypt(body, null, body, size, out.counters, 8, null, nonce, message_key)
+        message_key_view[:] = _ZERO_KEY
         self.n = n + 1
-        envelope: bytes = out.view[:end]
+        envelope: bytes = view[:end]
         return envelope
 
     def wipe(self) -> None:
@@ -120,25 +238,27 @@ class FastSending:
 
 
 class FastReceiving:
-    """A receiving chain: the chain key, and the counters that its next envelope must bear."""
+    """A receiving chain: the chain key, and the header that its next envelope must bear."""
 
     __slots__ = (
-        "_chain", "_chain_view", "_dh", "_expected", "_message_key", "_next_chain", "_overhead",
-        "_pn_bytes", "_step", "_step_view", "_work", "n", "pn",
+        "_chain_view", "_dh_pn", "_expected", "_handles", "_next_chain", "_step_view", "_work", "n", "pn",
     )  # fmt: skip
 
     def __init__(self, work: Workspace, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
-        self._work, self._dh, self.pn, self.n = work, dh, pn, n
-        self._pn_bytes = _get_u32(pn)
-        self._expected = self._pn_bytes + _get_u32(n)
-        self._overhead = HEADER_SIZE + work.tag_size
-        self._chain = work.ffi.new("unsigned char[]", KEY_SIZE)
-        self._chain_view = memoryview(work.ffi.buffer(self._chain))
-        self._chain_view[:] = chain_key
-        self._step = work.ffi.new("unsigned char[]", _STEP_SIZE)
-        self._step_view = memoryview(work.ffi.buffer(self._step))
+        self._work = work
+        chain, self._chain_view = work.memory(KEY_SIZE)
+        state, self._step_view = work.memory(_STEP_SIZE)
         self._next_chain = self._step_view[:KEY_SIZE]
-        self._message_key = self._step + KEY_SIZE
+        kept = work.label, work.nonce, work.null, HEADER_SIZE + work.tag_size
+        self._handles: Handles = (work.opened, work.hash, work.decrypt, chain, state, state + KEY_SIZE, *kept)
+        self.start(chain_key, dh, pn, n)
+
+    def start(self, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
+        """Be a new chain, in the memory of one that was wiped."""
+        self.pn, self.n = pn, n
+        self._dh_pn = dh_pn = dh + _get_u32(pn)
+        self._expected = dh_pn + _get_u32(n)
+        self._chain_view[:] = chain_key
 
     @property
     def chain_key(self) -> bytes:
@@ -151,30 +271,93 @@ class FastReceiving:
         Malformed for an impossible size or padding, AuthenticationFailed if it does not open; the chain then
         stays as it was.
         """
-        counters = envelope[COUNTERS:HEADER_SIZE]
-        if counters != self._expected or not envelope.startswith(self._dh):
+        if not envelope.startswith(self._expected):
             return None
-        n, work = self.n, self._work
-        size = len(envelope) - self._overhead
+        n = self.n
+        out, step, decrypt, chain, state, message_key, label, nonce, null, overhead = self._handles
+        size = len(envelope) - overhead
         if not PADDED_MIN <= size <= PADDED_MAX:
             raise Malformed("envelope has an impossible size")
         if n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
-        null, out, step, sealed = work.null, work.opened, self._step, envelope[HEADER_SIZE:]
         if size > out.size:
             out.grow(size)
-        work.hash(step, _STEP_SIZE, null, 0, self._chain, KEY_SIZE, null, work.label)
-        key = self._message_key
-        if work.decrypt(out.memory, null, null, sealed, len(sealed), counters, 8, work.nonce, key):
+        counters, sealed = envelope[COUNTERS:HEADER_SIZE], envelope[HEADER_SIZE:]
+        step(state, _STEP_SIZE, null, 0, chain, KEY_SIZE, null, label)
+        if decrypt(
+            out.memory, null, null, sealed, len(envelope) - HEADER_SIZE, counters, 8, nonce, message_key
+        ):
+            self._step_view[:] = _ZERO_STEP
             raise AuthenticationFailed("envelope does not open")
-        content = unpad(out.view[:size])
+        content = _content(out.view, size)
         self._chain_view[:] = self._next_chain
         self._step_view[:] = _ZERO_STEP
         self.n = n = n + 1
-        self._expected = self._pn_bytes + _get_u32(n)
+        self._expected = self._dh_pn + _get_u32(n)
         return content
+
+    def open_first(self, envelope: bytes, root: FastRoot) -> bytes:
+        """The content of the first envelope of the peer's next chain; `follow` then makes this that chain.
+
+        Errors as open_next and FastRoot.receive.
+        """
+        out, step, decrypt, _, state, message_key, label, nonce, null, overhead = self._handles
+        size = len(envelope) - overhead
+        if not PADDED_MIN <= size <= PADDED_MAX:
+            raise Malformed("envelope has an impossible size")
+        if size > out.size:
+            out.grow(size)
+        root.step_aside(envelope[:KEY_SIZE])
+        counters, sealed = envelope[COUNTERS:HEADER_SIZE], envelope[HEADER_SIZE:]
+        step(state, _STEP_SIZE, null, 0, root.aside, KEY_SIZE, null, label)
+        if decrypt(out.memory, null, null, sealed, len(sealed), counters, 8, nonce, message_key):
+            self._step_view[:] = _ZERO_STEP
+            raise AuthenticationFailed("envelope does not open")
+        return _content(out.view, size)
+
+    def follow(self, envelope: bytes) -> None:
+        """Go on behind the envelope that open_first opened."""
+        self._chain_view[:] = self._next_chain
+        self._step_view[:] = _ZERO_STEP
+        self.pn, self.n = self.n, 1
+        self._dh_pn = dh_pn = envelope[:_N]
+        self._expected = dh_pn + _ONE
 
     def wipe(self) -> None:
         """Overwrite the chain key."""
         self._chain_view[:] = _ZERO_KEY
         self._step_view[:] = _ZERO_STEP
+
+
+class FastTurn:
+    """A DH ratchet step without a gap, the common one, in the memory of a session's root and chain."""
+
+    __slots__ = ("_receiving", "_root")
+
+    def __init__(self, root: FastRoot, receiving: FastReceiving) -> None:
+        self._root, self._receiving = root, receiving
+
+    def open_next(self, envelope: bytes, random: Random) -> bytes | None:
+        """The content if envelope begins the peer's next chain and none is missing before it, else None.
+
+        Errors as FastReceiving.open_first; root and chain then stay as they were.
+        """
+        root, receiving, theirs = self._root, self._receiving, envelope[:KEY_SIZE]
+        received = receiving.n
+        if envelope[COUNTERS:HEADER_SIZE] != _get_counters(received, 0) or received >= COUNTER_MAX:
+            return None
+        if theirs == root.public or theirs == root.theirs:
+            return None
+        content = receiving.open_first(envelope, root)
+        fresh = random(KEY_SIZE)
+        receiving.follow(envelope)
+        root.turn(theirs, fresh)
+        return content
+
+
+def _content(view: Any, size: int) -> bytes:
+    """padding.unpad of the first size bytes of a view, which have the size of an envelope's payload."""
+    length, filled = _take(size)(view)
+    if padded_size(length) != size or not _ZEROS.startswith(filled[length:]):
+        return unpad(view[:size])  # which says what is wrong
+    return filled[:length]

@@ -13,7 +13,7 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from nacl import bindings
@@ -40,6 +40,8 @@ _LOW_LEVEL_NAMES: Final = (
     "crypto_aead_chacha20poly1305_ietf_encrypt",
     "crypto_aead_chacha20poly1305_ietf_decrypt",
     "crypto_generichash_blake2b_salt_personal",
+    "crypto_scalarmult",
+    "crypto_scalarmult_base",
     "sodium_memzero",
 )
 
@@ -94,9 +96,44 @@ def wipe(buffer: bytearray) -> None:
 # --- X25519 (RFC 7748) ---
 
 
+@dataclass(frozen=True)
+class X25519:
+    """The two calls of X25519 on 32 bytes each; sizes are checked before. RuntimeError for an all-zero DH."""
+
+    base: Callable[[bytes], bytes]
+    multiply: Callable[[bytes, bytes], bytes]
+
+
+def make_x25519(sodium: Sodium | None) -> X25519:
+    """X25519 through the low-level binding, or through nacl.bindings where sodium is None."""
+    if sodium is None:
+        return X25519(bindings.crypto_scalarmult_base, bindings.crypto_scalarmult)
+    new, view, array = sodium.ffi.new, sodium.ffi.buffer, sodium.ffi.typeof("unsigned char[32]")
+    base_call, multiply_call = sodium.lib.crypto_scalarmult_base, sodium.lib.crypto_scalarmult
+
+    def base(secret: bytes) -> bytes:
+        out = new(array)
+        base_call(out, secret)
+        return bytes(view(out))
+
+    def multiply(secret: bytes, public: bytes) -> bytes:
+        out = new(array)
+        if multiply_call(out, secret, public) != 0:
+            raise RuntimeError("all-zero X25519 result")
+        shared = view(out)[:]
+        view(out)[:] = bytes(KEY_SIZE)
+        return cast(bytes, shared)
+
+    return X25519(base, multiply)
+
+
+_X25519: Final = make_x25519(SODIUM)
+
+
 def check_x25519_public(public: bytes) -> None:
     """Malformed unless 32 bytes, bit 255 clear and u < p: two byte strings must not mean one key."""
-    if len(public) != KEY_SIZE or int.from_bytes(public, "little") >= _P25519:
+    # Whatever has a last byte below that of p is smaller than p.
+    if len(public) != KEY_SIZE or (public[-1] >= 0x7F and int.from_bytes(public, "little") >= _P25519):
         raise Malformed("not a canonical X25519 public key")
 
 
@@ -109,7 +146,7 @@ def x25519_generate(random: Random) -> tuple[bytes, bytes]:
 def x25519_public(secret: bytes) -> bytes:
     """The public key, 32 bytes, of a secret of 32 bytes (clamped inside, any bytes serve)."""
     _require("X25519 secret", secret, KEY_SIZE)
-    return bindings.crypto_scalarmult_base(secret)
+    return _X25519.base(secret)
 
 
 def x25519(secret: bytes, public: bytes) -> bytes:
@@ -117,9 +154,8 @@ def x25519(secret: bytes, public: bytes) -> bytes:
     _require("X25519 secret", secret, KEY_SIZE)
     check_x25519_public(public)
     try:
-        return bindings.crypto_scalarmult(secret, public)
+        return _X25519.multiply(secret, public)
     except (CryptoError, RuntimeError) as error:
-        # libsodium refuses an all-zero result, which PyNaCl reports as a plain RuntimeError.
         raise AuthenticationFailed("low-order X25519 public key") from error
 
 

@@ -15,7 +15,15 @@ from typing import Final, NamedTuple, NoReturn, Self
 
 from protocol import labels
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
-from protocol.hotpath import COUNTERS, HEADER_SIZE, FastReceiving, FastSending, Workspace
+from protocol.hotpath import (
+    COUNTERS,
+    HEADER_SIZE,
+    FastReceiving,
+    FastRoot,
+    FastSending,
+    FastTurn,
+    Workspace,
+)
 from protocol.keys import MessageKey, RootKey, X25519Pair
 from protocol.limits import (
     COUNTER_MAX,
@@ -26,7 +34,7 @@ from protocol.limits import (
     SKIPPED_STORED_MAX,
 )
 from protocol.padding import pad, unpad
-from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, system_random
+from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, check_x25519_public, system_random
 
 _COUNTER_FIELDS: Final = Struct(">II")
 
@@ -111,7 +119,46 @@ def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parame
     )
 
 
-# --- Chains ---
+# --- Root and chains ---
+
+
+class PlainRoot:
+    """Root key and our ratchet pair under any parameters; the twin of hotpath.FastRoot."""
+
+    def __init__(self, parameters: Parameters, root_key: bytes, pair: X25519Pair | None) -> None:
+        self._parameters, self._pair = parameters, pair
+        self._key = self._next = RootKey(root_key)
+        self._sending: PlainSending | None = None
+        self.theirs = b""
+
+    @property
+    def public(self) -> bytes:
+        """Our ratchet key; empty where there is none yet."""
+        return b"" if self._pair is None else self._pair.public
+
+    def receive(self, theirs: bytes) -> bytes:
+        """The chain key of the peer's chain; the root key that comes with it waits for `turn`."""
+        if self._pair is None:
+            raise LocalMisuse("this end of the session has no ratchet pair yet")
+        self._next, chain_key = self._step(self._key, self._pair.dh(theirs), theirs, self._pair.public)
+        return chain_key
+
+    def turn(self, theirs: bytes, fresh: bytes) -> PlainSending:
+        """Our chain under a new pair."""
+        pair, pn = X25519Pair(fresh), self._sending.n if self._sending is not None else 0
+        self._key, chain_key = self._step(self._next, pair.dh(theirs), pair.public, theirs)
+        self._pair, self.theirs = pair, theirs
+        self._sending = PlainSending(self._parameters, chain_key, pair.public, pn)
+        return self._sending
+
+    def _step(self, key: RootKey, shared: bytes, sender: bytes, receiver: bytes) -> tuple[RootKey, bytes]:
+        root, chain_key = self._parameters.kdf_rk(key.reveal(), shared, sender, receiver)
+        return RootKey(root), chain_key
+
+    def wipe(self) -> None:
+        """Drop the root key and our secret."""
+        self._key = self._next = RootKey(bytes(RootKey.size))
+        self._pair = None
 
 
 class PlainSending:
@@ -179,7 +226,7 @@ class RatchetSession:
     def __init__(
         self,
         parameters: Parameters,
-        dhs: X25519Pair,
+        dhs: X25519Pair | None,
         root_key: bytes,
         *,
         allow_skip: bool = False,
@@ -189,8 +236,10 @@ class RatchetSession:
         self._parameters, self._allow_skip, self._random = parameters, allow_skip, random
         fast = parameters.fast
         self._work = Workspace(SODIUM, fast) if SODIUM is not None and fast is not None else None
-        self._dhs, self._dhr = dhs, b""
-        self._rk: RootKey | None = RootKey(root_key)
+        self._root: FastRoot | PlainRoot | None = (
+            FastRoot(self._work, root_key, dhs) if self._work else PlainRoot(parameters, root_key, dhs)
+        )
+        self._fast_turn: FastTurn | None = None
         self._sending: FastSending | PlainSending | None = None
         self._receiving: FastReceiving | PlainReceiving | None = None
         self._mkskipped: dict[tuple[bytes, int], _Skipped] = {}
@@ -210,9 +259,9 @@ class RatchetSession:
 
         Malformed or AuthenticationFailed for a ratchet key that is not canonical or of low order.
         """
-        dhs = X25519Pair.generate(random)
-        session = cls(parameters, dhs, sk, allow_skip=allow_skip, random=random)
-        session._start_sending(RootKey(sk), dhs, bob_ratchet_public)
+        check_x25519_public(bob_ratchet_public)
+        session = cls(parameters, None, sk, allow_skip=allow_skip, random=random)
+        session._sending = session._live_root().turn(bob_ratchet_public, random(KEY_SIZE))
         return session
 
     @classmethod
@@ -245,25 +294,35 @@ class RatchetSession:
         key that is not canonical and an impossible size or padding; Unexpected for a repeat, our own ratchet
         key, or a gap where none may be; LimitExceeded for a gap over the bounds or a counter of 2^32-1.
         """
-        content = self._receiving.open_next(envelope) if self._receiving is not None else None
+        receiving = self._receiving
+        content = receiving.open_next(envelope) if receiving is not None else None
         if content is None:
-            content = self._decrypt_out_of_line(envelope)
+            turn = self._fast_turn
+            if turn is not None and not self._mkskipped:
+                content = turn.open_next(envelope, self._random)
+            if content is None:
+                content = self._decrypt_out_of_line(envelope)
         if self._mkskipped:
             self._expire_skipped()
         return content
 
     def erase(self) -> None:
         """Wipe what can be wiped and drop the rest; the session is over."""
-        for part in (self._sending, self._receiving, self._work):
+        for part in (self._sending, self._receiving, self._root, self._work):
             if part is not None:
                 part.wipe()
-        self._sending = self._receiving = self._rk = None
+        self._sending = self._receiving = self._root = self._fast_turn = None
         self._mkskipped.clear()
 
     @property
     def skipped(self) -> int:
         """How many skipped message keys are kept."""
         return len(self._mkskipped)
+
+    def _live_root(self) -> FastRoot | PlainRoot:
+        if self._root is None:
+            raise LocalMisuse("the session is erased")
+        return self._root
 
     def _decrypt_out_of_line(self, envelope: bytes) -> bytes:
         """Whatever is not the next envelope of the receiving chain."""
@@ -272,11 +331,12 @@ class RatchetSession:
             raise LimitExceeded("envelope counter is used up")
         if (header.dh, header.n) in self._mkskipped:
             return self._try_skipped_message_key(header, envelope[:size], envelope[size:])
-        if header.dh == self._dhs.public:
+        root = self._live_root()
+        if header.dh == root.public:
             raise Unexpected("our own ratchet key came back")
-        if self._receiving is not None and header.dh == self._dhr:
+        if header.dh == root.theirs and self._receiving is not None:
             return self._decrypt_ahead(self._receiving, header, envelope)
-        return self._decrypt_new_ratchet_key(header, envelope)
+        return self._decrypt_new_ratchet_key(root, header, envelope)
 
     def _try_skipped_message_key(self, header: Header, header_bytes: bytes, ciphertext: bytes) -> bytes:
         """TrySkippedMessageKeys, for a key that is there: it goes once it has opened its envelope."""
@@ -294,22 +354,21 @@ class RatchetSession:
         ahead = self._receiving_chain(chain_key, header)
         content = self._open_first(ahead, envelope)
         self._commit_receiving(ahead, keys)
+        self._shorten()
         return content
 
-    def _decrypt_new_ratchet_key(self, header: Header, envelope: bytes) -> bytes:
+    def _decrypt_new_ratchet_key(self, root: FastRoot | PlainRoot, header: Header, envelope: bytes) -> bytes:
         """An envelope of a new receiving chain: DHRatchet of Double Ratchet §3.4."""
-        if self._rk is None:
-            raise LocalMisuse("the session is erased")
         self._require_gap(header.n)
         keys = self._skip_rest_of_chain(header.pn)
-        dhs, dh_output = self._dhs, self._dhs.dh(header.dh)
-        root, chain = self._parameters.kdf_rk(self._rk.reveal(), dh_output, header.dh, dhs.public)
-        keys_of_new, chain = self._skip_message_keys(chain, header.dh, 0, header.n)
-        receiving = self._receiving_chain(chain, header)
+        chain_key = root.receive(header.dh)
+        keys_of_new, chain_key = self._skip_message_keys(chain_key, header.dh, 0, header.n)
+        receiving = self._receiving_chain(chain_key, header)
         content = self._open_first(receiving, envelope)
-        next_dhs = X25519Pair.generate(self._random)
+        fresh = self._random(KEY_SIZE)
         self._commit_receiving(receiving, keys | keys_of_new)
-        self._start_sending(RootKey(root), next_dhs, header.dh)
+        self._sending = root.turn(header.dh, fresh)
+        self._shorten()
         return content
 
     def _skip_rest_of_chain(self, pn: int) -> SkippedKeys:
@@ -319,7 +378,7 @@ class RatchetSession:
         self._require_gap(max(pn - received, 0) if self._allow_skip else pn - received)
         if self._receiving is None:
             return {}
-        return self._skip_message_keys(self._receiving.chain_key, self._dhr, received, pn)[0]
+        return self._skip_message_keys(self._receiving.chain_key, self._live_root().theirs, received, pn)[0]
 
     def _require_gap(self, missing: int) -> None:
         """Refuse a gap before a single key of it is derived."""
@@ -345,31 +404,30 @@ class RatchetSession:
         return PlainReceiving(self._parameters, chain_key, *header)
 
     def _open_first(self, chain: FastReceiving | PlainReceiving, envelope: bytes) -> bytes:
-        content = chain.open_next(envelope)
+        """Open by a chain made for this envelope, which is wiped again if that fails."""
+        try:
+            content = chain.open_next(envelope)
+        except BaseException:
+            chain.wipe()
+            raise
         if content is None:
             raise LocalMisuse("a chain was not made for this envelope")
         return content
 
     def _commit_receiving(self, chain: FastReceiving | PlainReceiving, keys: SkippedKeys) -> None:
-        if self._receiving is not None:
-            self._receiving.wipe()
-        self._receiving = chain
+        before, self._receiving = self._receiving, chain
+        if before is not None:
+            before.wipe()
         for place, key in keys.items():
             self._mkskipped[place] = _Skipped(MessageKey(key), self._received)
         while len(self._mkskipped) > self._parameters.skipped_stored_max:
             del self._mkskipped[next(iter(self._mkskipped))]
 
-    def _start_sending(self, root_key: RootKey, dhs: X25519Pair, dhr: bytes) -> None:
-        """The sending half of DHRatchet: PN, a new pair, root key and sending chain."""
-        pn = self._sending.n if self._sending is not None else 0
-        root, chain = self._parameters.kdf_rk(root_key.reveal(), dhs.dh(dhr), dhs.public, dhr)
-        if self._sending is not None:
-            self._sending.wipe()
-        self._rk, self._dhs, self._dhr = RootKey(root), dhs, dhr
-        if self._work is not None:
-            self._sending = FastSending(self._work, chain, dhs.public, pn)
-        else:
-            self._sending = PlainSending(self._parameters, chain, dhs.public, pn)
+    def _shorten(self) -> None:
+        """Let the next DH ratchet step without a gap take the fast route."""
+        root, receiving = self._root, self._receiving
+        if isinstance(root, FastRoot) and isinstance(receiving, FastReceiving):
+            self._fast_turn = FastTurn(root, receiving)
 
     def _expire_skipped(self) -> None:
         """Erase keys that waited for as many received envelopes as the bound says; oldest stand first."""

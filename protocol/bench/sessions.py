@@ -14,7 +14,6 @@ from protocol.bench import peers
 from protocol.bench.baseline import Bare
 from protocol.bench.measure import Subject, interleave, rows
 from protocol.codec import encode
-from protocol.errors import LocalMisuse
 from protocol.frames import LAST, PIECE_MAX, Assembler, pieces
 from protocol.keys import X25519Pair
 from protocol.messages import MESSAGE, Entry, EntryHeader
@@ -64,12 +63,13 @@ def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
 
 def _pass(sender: RatchetSession, receiver: RatchetSession, assembler: Assembler, message: Entry) -> object:
     """One message through codec, pieces and session, as a link passes it."""
-    encoded = None
-    for content in contents(message):
-        encoded = assembler.add(receiver.decrypt(sender.encrypt(content)))
-    if encoded is None:
-        raise LocalMisuse("the last piece did not complete the message")
-    return MESSAGE.decode(encoded)
+    encoded = encode(message)
+    if len(encoded) <= PIECE_MAX:
+        return MESSAGE.decode(assembler.add(receiver.decrypt(sender.encrypt(LAST + encoded))) or b"")
+    whole = None
+    for content in pieces(encoded):
+        whole = assembler.add(receiver.decrypt(sender.encrypt(content)))
+    return MESSAGE.decode(whole or b"")
 
 
 def parlour_one_way(aead: Aead, message: Entry) -> Work:

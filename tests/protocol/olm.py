@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from protocol.errors import AuthenticationFailed
-from protocol.keys import RootKey, X25519Pair
+from protocol.keys import X25519Pair
 from protocol.ratchet import Header, Parameters, RatchetSession
 from tests.protocol.points import seeded
 
@@ -121,7 +121,7 @@ def inbound(
     )
     header, _ = _decode_header(envelope)
     session._receiving = session._receiving_chain(chain, Header(header.dh, 0, 0))
-    session._start_sending(RootKey(root), X25519Pair(next(keys)), header.dh)
+    session._sending = session._live_root().turn(header.dh, next(keys))
     return session
 
 

@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 
 from protocol.errors import ProtocolError
-from protocol.hotpath import FastReceiving, FastSending, Workspace
+from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
 from protocol.keys import X25519Pair
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead
-from protocol.ratchet import Parameters, PlainReceiving, PlainSending, RatchetSession, parlour_parameters
+from protocol.ratchet import (
+    Parameters,
+    PlainReceiving,
+    PlainRoot,
+    PlainSending,
+    RatchetSession,
+    parlour_parameters,
+)
 from tests.protocol.points import seeded, u
 
 AEADS = pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda aead: str(aead.name))
@@ -32,19 +39,24 @@ def pair(
 
 def snapshot(session: RatchetSession) -> tuple[object, ...]:
     """Every state variable of Double Ratchet §3.2."""
-    sending, receiving, rk = session._sending, session._receiving, session._rk
+    sending, receiving, root = session._sending, session._receiving, session._root
     if isinstance(sending, FastSending):
         sent: object = (bytes(sending._view[:]), sending.n)
     else:
         sent = sending and (sending._chain_key, sending.n)
     return (
-        session._dhs.public,
-        session._dhr,
-        rk and rk.reveal(),
+        root and root.public,
+        root and root.theirs,
+        root and root_key(root),
         sent,
         receiving and (receiving.chain_key, receiving.n, receiving.pn),
         {place: kept.key.reveal() for place, kept in session._mkskipped.items()},
     )
+
+
+def root_key(root: FastRoot | PlainRoot) -> bytes:
+    """The root key, 32 bytes, as it is committed."""
+    return bytes(root._block[:32]) if isinstance(root, FastRoot) else root._key.reveal()
 
 
 def refuse(session: RatchetSession, envelope: bytes, *errors: type[ProtocolError]) -> None:

@@ -79,9 +79,9 @@ def test_ping_pong_makes_a_dh_step_at_every_message(monkeypatch: pytest.MonkeyPa
     real = sessions._pass
 
     def watched(sender: Any, receiver: Any, *rest: Any) -> object:
-        before = receiver._dhr
+        before = receiver._root.theirs
         result = real(sender, receiver, *rest)
-        made.append(receiver._dhr != before)
+        made.append(receiver._root.theirs != before)
         return result
 
     monkeypatch.setattr(sessions, "_pass", watched)

@@ -59,6 +59,25 @@ def test_attack_04_wrong_size(size: int) -> None:
         primitives.x25519(bytes(range(32)), bytes([9]) * size)
 
 
+def test_both_routes_of_x25519_give_the_same() -> None:
+    low, plain = primitives.make_x25519(primitives.SODIUM), primitives.make_x25519(None)
+    for number in range(20):
+        mine, theirs = (seeded(f"{role} {number}")(32) for role in ("mine", "theirs"))
+        public = low.base(theirs)
+        assert public == plain.base(theirs)
+        assert low.multiply(mine, public) == plain.multiply(mine, public)
+
+
+@pytest.mark.parametrize("value", LOW_ORDER)
+@pytest.mark.parametrize("binding", [primitives.SODIUM, None], ids=["low-level", "plain"])
+def test_attack_04_neither_route_takes_an_all_zero_result(
+    binding: Any, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(primitives, "_X25519", primitives.make_x25519(binding))
+    with pytest.raises(AuthenticationFailed):
+        primitives.x25519(bytes(range(32)), u(value))
+
+
 def test_x25519_secret_of_wrong_size_is_our_fault() -> None:
     with pytest.raises(LocalMisuse):
         primitives.x25519_public(bytes(31))

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import labels, primitives, ratchet
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
-from protocol.hotpath import FastReceiving, FastSending, Workspace
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
+from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
 from protocol.keys import X25519Pair
-from protocol.limits import CONTENT_MAX
+from protocol.limits import CONTENT_MAX, COUNTER_MAX
 from protocol.padding import padded_size
 from protocol.primitives import AEGIS256, SODIUM, Aead
 from protocol.ratchet import Header, Parameters, PlainSending, parlour_parameters
@@ -111,16 +111,47 @@ def test_a_message_key_is_gone_once_used() -> None:
         assert (chain_key in memory) == (chain_key == keys[-1][0])
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turn_leaves_no_key_but_the_root_key_and_our_secret(turns: int) -> None:
+    """The DH output, the root key between the two steps and both chain keys are wiped where they arose."""
+    alice, bob = pair()
+    for _ in range(turns):
+        bob.decrypt(alice.encrypt(b"there"))
+        alice.decrypt(bob.encrypt(b"and back"))
+    for root in (alice._root, bob._root):
+        assert isinstance(root, FastRoot)
+        assert bytes(root._block[:32]) != bytes(32)
+        assert bytes(root._block[32:160]) == bytes(128)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
+def test_a_used_up_chain_is_followed_by_none(fast: bool) -> None:
+    """A PN of 2^32-1 is refused on both routes, even where it would be the right one."""
+    alice, bob = pair(parameters=parlour_parameters(AEGIS256, fast=fast))
+    for _ in range(2):
+        bob.decrypt(alice.encrypt(b"there"))
+        alice.decrypt(bob.encrypt(b"and back"))
+    bob.decrypt(alice.encrypt(b"there once more"))
+    assert bob._receiving is not None
+    assert alice._sending is not None
+    bob._receiving.n = COUNTER_MAX
+    alice._sending.n = COUNTER_MAX
+    alice.decrypt(bob.encrypt(b"a turn"))
+    refuse(bob, alice.encrypt(b"of a new chain"), LimitExceeded)
+
+
 def test_erase_ends_a_session() -> None:
     alice, bob = pair()
     bob.decrypt(alice.encrypt(b"content"))
-    envelope, sending, work = alice.encrypt(b"more"), alice._sending, bob._work
+    envelope, sending, work, root = alice.encrypt(b"more"), alice._sending, bob._work, bob._root
     assert isinstance(sending, FastSending)
+    assert isinstance(root, FastRoot)
     alice.erase()
     bob.erase()
     assert bytes(sending._view[:]) == bytes(64)
     assert work is not None
     assert bytes(work.opened.view[:]) == bytes(work.opened.size)
+    assert bytes(root._block) + bytes(root._secret) == bytes(256)
     for session in (alice, bob):
         with pytest.raises(LocalMisuse):
             session.encrypt(b"")
