@@ -29,6 +29,14 @@ def conversation_of_two(a: bytes, b: bytes) -> bytes:
     return primitives.b2b(b"".join(low_high(a, b)), personal=labels.CONVERSATION)
 
 
+def check_conversation(named: bytes, own_person: bytes, contact: bytes) -> bytes:
+    """The conversation of the two persons of a link. Untrusted if another one is named."""
+    conversation = conversation_of_two(own_person, contact)
+    if named != conversation:
+        raise Untrusted("a conversation of others")
+    return conversation
+
+
 def heads_hash(conversation: bytes, heads: Sequence[Head]) -> bytes:
     """Hash, 32 bytes, of all heads held of a conversation, in any order (SPEC §11.4)."""
     ordered = sorted(heads, key=lambda head: (head.author, head.sequence, head.id))
@@ -184,7 +192,7 @@ class Facts:
     """What decides whether an entry of the conversation with `contact` counts.
 
     `carrier` is the person whose terminal the link authenticated. Terminal ids: all of one's own person, and
-    those of the contact that are live now.
+    those of the contact that are live now. `welcome`: the carrier is a contact still, and not blocked.
     """
 
     own_person: bytes
@@ -193,6 +201,7 @@ class Facts:
     contact_terminals: Collection[bytes]
     carrier: bytes
     self_key: bytes = field(repr=False)
+    welcome: bool
 
 
 def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
@@ -202,8 +211,9 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
     tag), AuthenticationFailed (a self tag that is not one's own: an entry somebody else made up).
     """
     header = entry.header
-    if header.conversation != conversation_of_two(facts.own_person, facts.contact):
-        raise Untrusted("an entry of another conversation")
+    if not facts.welcome:
+        raise Untrusted("carried by somebody who is no contact any more, or blocked")
+    check_conversation(header.conversation, facts.own_person, facts.contact)
     if facts.carrier not in (facts.own_person, facts.contact):
         raise Untrusted("carried by somebody who has no part in the conversation")
     if len(header.self_tag) != _TAG_SIZE:

@@ -1,7 +1,6 @@
 """The states of an entry, derived and never stored (ARCHITECTURE.md, the delivery law).
 
-Rules: pure; `delivered` and `read` need a receipt of the contact's terminal, `sent` needs a link that
-carried the entry and still lives.
+Rules: pure; what may be said of an own entry is protocol/receipts.py's, which the SPEC's table stands in.
 """
 
 from __future__ import annotations
@@ -9,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chat.interface import EntryState
+from protocol.receipts import READ, STORED, said_of
 
-STORED = 1
-READ = 2
+__all__ = ["READ", "STORED", "state_of"]
 
 
 def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
     """The state to show. `kinds` are the contact's receipts for the entry (1 stored, 2 read)."""
-    if not own:
-        return EntryState.RECEIVED
-    if READ in kinds:
-        return EntryState.READ
-    if STORED in kinds:
-        return EntryState.DELIVERED
-    return EntryState.SENT if on_link else EntryState.QUEUED
+    return EntryState(said_of(kinds, on_link)) if own else EntryState.RECEIVED

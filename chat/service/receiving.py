@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.delivery.heads import lacking
 from chat.delivery.states import READ, STORED
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.link_set import LiveLink
@@ -24,14 +23,17 @@ from protocol.entries import (
     Facts,
     ParsedEntry,
     accept_entry,
+    check_conversation,
     conversation_of_two,
     heads_hash,
     parse_entry,
     read_text,
 )
-from protocol.errors import Unexpected, Untrusted
+from protocol.errors import Unexpected
+from protocol.history import lacking
 from protocol.limits import HEADS_MAX
 from protocol.messages import Entry, Heads, HeadsHash, Message, Receipt, Typing
+from protocol.receipts import receipted, receipting_terminal
 
 
 class Receiving:
@@ -70,15 +72,14 @@ class Receiving:
 
     def _facts(self, link: LiveLink) -> Facts:
         contact = self._world.keyring.contacts.get(link.person)
-        if contact is None or contact.blocked:
-            raise Untrusted("no contact any more")
         return Facts(
             own_person=self._world.own.person,
             own_terminals=set(self._world.keyring.own.live),
             contact=link.person,
-            contact_terminals=set(contact.state.live),
+            contact_terminals=set() if contact is None else set(contact.state.live),
             carrier=link.person,
             self_key=self._world.own.self_key,
+            welcome=contact is not None and not contact.blocked,
         )
 
     async def _store(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
@@ -96,7 +97,7 @@ class Receiving:
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
         """Record what the contact's terminal has stored or its person has read."""
-        terminal = self._terminal(link)
+        terminal = receipting_terminal(self._world.keyring.log(link.person), link.terminal).id
         new = await self._world.store.write(_acknowledge, self._world, link.person, terminal, receipt)
         state = EntryState.READ if receipt.kind == READ else EntryState.DELIVERED
         for entry in receipt.ids:
@@ -109,20 +110,10 @@ class Receiving:
         for entry in new:
             self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 
-    def _terminal(self, link: LiveLink) -> bytes:
-        live = self._world.keyring.log(link.person).live
-        for terminal in live.values():
-            if terminal.static == link.terminal:
-                return terminal.id
-        raise Untrusted("the terminal was removed")
-
     # Heads.
 
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
-        conversation = conversation_of_two(self._world.own.person, link.person)
-        if named != conversation:
-            raise Untrusted("a conversation that the other side does not belong to")
-        return conversation
+        return check_conversation(named, self._world.own.person, link.person)
 
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> Heads | None:
         """This side's heads, where they differ from the other side's."""
@@ -183,14 +174,15 @@ def _acknowledge(
     """Record a receipt for one's own entries of this conversation; returns those that are news."""
     conversation = conversation_of_two(world.own.person, person)
     rows = (entries.get(database, entry) for entry in receipt.ids)
-    own = [
+    own = {
         row.id
         for row in rows
         if row is not None and row.conversation == conversation and row.author == world.own.terminal
-    ]
-    known = receipts.of(database, own)
-    receipts.add(database, terminal, receipt.kind, own, world.clock.wall())
-    return [entry for entry in own if not _says_more(known.get(entry, []), terminal, receipt.kind)]
+    }
+    counted = receipted(receipt.ids, own)
+    known = receipts.of(database, counted)
+    receipts.add(database, terminal, receipt.kind, counted, world.clock.wall())
+    return [entry for entry in counted if not _says_more(known.get(entry, []), terminal, receipt.kind)]
 
 
 def _says_more(rows: Sequence[receipts.ReceiptRow], terminal: bytes, kind: int) -> bool:
@@ -199,7 +191,7 @@ def _says_more(rows: Sequence[receipts.ReceiptRow], terminal: bytes, kind: int) 
 
 
 class _Held:
-    """delivery.heads.Chain over the database."""
+    """protocol.history.Chain over the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from chat.delivery.heads import lacking
 from protocol import messages as m
 from protocol.codec import encode
 from protocol.entries import (
@@ -25,6 +24,7 @@ from protocol.entries import (
     write_entry,
 )
 from protocol.errors import Malformed, ProtocolError
+from protocol.history import lacking
 from tests.fuzz.persons import person
 from tests.fuzz.target import Target, drawn, of_codec
 
@@ -32,7 +32,7 @@ OWN, CONTACT, OWN_TERMINAL, CONTACT_TERMINAL, SELF_KEY = (
     drawn("conversation")(32 * n)[-32:] for n in range(1, 6)
 )
 CONVERSATION: Final = conversation_of_two(OWN, CONTACT)
-FACTS: Final = Facts(OWN, {OWN_TERMINAL}, CONTACT, {CONTACT_TERMINAL}, CONTACT, SELF_KEY)
+FACTS: Final = Facts(OWN, {OWN_TERMINAL}, CONTACT, {CONTACT_TERMINAL}, CONTACT, SELF_KEY, True)
 
 # --- Messages ---
 

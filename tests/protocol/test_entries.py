@@ -79,6 +79,7 @@ def facts(**changed: object) -> Facts:
         "contact_terminals": {BOB_TERMINAL},
         "carrier": BOB,
         "self_key": ANNA_KEY,
+        "welcome": True,
     }
     return Facts(**(values | changed))  # type: ignore[arg-type]
 
@@ -288,6 +289,11 @@ def test_attack_38_a_contact_cannot_hand_over_entries_of_a_third() -> None:
 def test_attack_38_a_third_cannot_hand_over_a_contacts_entries() -> None:
     with pytest.raises(Untrusted):
         accept_entry(written(), facts(carrier=CAROL))
+
+
+def test_nothing_is_taken_from_somebody_who_is_no_contact_any_more() -> None:
+    with pytest.raises(Untrusted):
+        accept_entry(written(), facts(welcome=False))
 
 
 def test_attack_38_a_contact_cannot_invent_entries_of_ones_own() -> None:

@@ -1,4 +1,4 @@
-"""What the other side lacks, against a plain model of sets."""
+"""Order, tips and heads by hand; what the other side lacks, against a plain model of sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.delivery.heads import lacking
+from protocol.history import heads, lacking, order, tips
+from protocol.messages import EntryHeader, Head
 
 
 @dataclass
@@ -80,3 +81,38 @@ def test_a_chain_whose_sequences_lie_is_walked_once() -> None:
     found = lacking(heads, [], forest)
     assert sorted(found) == sorted(forest.places)
     assert forest.looked <= 2 * len(forest.places)
+
+
+def header(author: str, time: int, previous: bytes = b"", *parents: bytes, sequence: int = 1) -> EntryHeader:
+    who = author.encode().ljust(32, b"\0")
+    return EntryHeader(
+        bytes(32), who, bytes(8), sequence, previous, list(parents), [bytes(32)], time, 1, bytes(32), b""
+    )
+
+
+ONE, TWO, THREE, FOUR = (bytes([n]) * 32 for n in range(1, 5))
+
+
+def test_order_puts_an_answer_after_what_it_answers_whatever_its_clock_says() -> None:
+    late, answer = header("anna", 100), header("bob", 5, b"", THREE)
+    assert order({THREE: late, ONE: answer}) == [THREE, ONE]
+    assert order({ONE: answer, TWO: header("bob", 5)}) == [ONE, TWO]
+    assert order({THREE: late, ONE: answer, TWO: header("bob", 100)}) == [TWO, THREE, ONE]
+
+
+def test_tips_and_heads_are_ends_of_all_and_of_each_author() -> None:
+    held = {
+        ONE: header("anna", 1),
+        TWO: header("anna", 2, ONE, sequence=2),
+        THREE: header("bob", 3, b"", TWO),
+        FOUR: header("anna", 4, ONE, sequence=2),
+    }
+    assert tips(held) == [THREE, FOUR]
+    anna, bob = held[ONE].author, held[THREE].author
+    assert heads(held) == [Head(anna, 2, TWO), Head(anna, 2, FOUR), Head(bob, 1, THREE)]
+
+
+def test_a_previous_of_another_author_leaves_that_author_its_head() -> None:
+    held = {ONE: header("anna", 1), TWO: header("bob", 2, ONE, sequence=2)}
+    assert tips(held) == [TWO]
+    assert [head.id for head in heads(held)] == [ONE, TWO]

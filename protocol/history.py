@@ -1,14 +1,55 @@
-"""What the other side lacks, from the heads of both (SPEC §11.4).
+"""A conversation as the set of its entries: order, tips, heads, what the other side lacks (SPEC §11).
 
-Rules: pure; the history is reached only through `Chain`. An author's chain may fork where a copy of a
-profile was used: both branches are followed.
+Rules: pure, and the same whatever the order of arrival. `order`, `tips` and `heads` are the definitions, over
+entries in memory; a store that derives them as it goes must come to the same. An author's chain may fork
+where a copy of a profile was used: both branches are followed.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
 from typing import Protocol
+
+from protocol.entries import rank
+from protocol.messages import EntryHeader, Head
+
+Entries = Mapping[bytes, EntryHeader]
+"""The held entries of one conversation: id to header."""
+
+
+def order(entries: Entries) -> list[bytes]:
+    """Ids in the order in which entries are shown: by rank, then id."""
+    before = {entry: [one for one in _named(header) if one in entries] for entry, header in entries.items()}
+    ranks: dict[bytes, int] = {}
+    for entry in TopologicalSorter(before).static_order():
+        ranks[entry] = rank(entries[entry].time, [ranks[one] for one in before[entry]])
+    return sorted(entries, key=lambda entry: (ranks[entry], entry))
+
+
+def tips(entries: Entries) -> list[bytes]:
+    """Ids, ascending, of the entries that no held entry names."""
+    named = {one for header in entries.values() for one in _named(header)}
+    return sorted(entry for entry in entries if entry not in named)
+
+
+def heads(entries: Entries) -> list[Head]:
+    """The entries that no held entry of the same author names as previous, by author, sequence, id."""
+    followed = {(header.author, header.previous) for header in entries.values()}
+    found = [
+        Head(header.author, header.sequence, entry)
+        for entry, header in entries.items()
+        if (header.author, entry) not in followed
+    ]
+    return sorted(found, key=lambda head: (head.author, head.sequence, head.id))
+
+
+def _named(header: EntryHeader) -> list[bytes]:
+    return [header.previous, *header.parents]
+
+
+# --- What the other side lacks ---
 
 
 class Chain(Protocol):
