@@ -21,7 +21,7 @@ import pytest
 from chat.config import Config
 from chat.network.tcp import TcpTransport
 from chat.storage import header
-from protocol import errors, invitation, labels, limits, messages, person_log
+from protocol import errors, invitation, labels, limits, messages, person_log, safety
 from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.announcement import read_text, write_text
 from protocol.codec import Wire, encode
@@ -329,6 +329,9 @@ def _round_trip(name: str, example: str, others: dict[str, str]) -> str:
     """An example through its decoder and encoder."""
     if name == "invitation":
         return invitation.format_invitation(invitation.parse_invitation(example))
+    if name == "words":
+        rows = (bytes(range(start, start + 16)) for start in range(0, 256, 16))
+        return "".join(" ".join(safety.word_list()[value] for value in row) for row in rows)
     data = bytes.fromhex(example)
     if name in {struct.__name__ for struct in MESSAGE_TYPES}:
         decoded = messages.MESSAGE.decode(data)

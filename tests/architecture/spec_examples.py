@@ -68,6 +68,7 @@ from protocol.person_author import (
 from protocol.person_log import parse_operation, sign_operation, terminal_id
 from protocol.primitives import AEGIS256, ed25519_from_seed, mlkem_from_seed
 from protocol.ratchet import RatchetSession, parlour_parameters
+from protocol.safety import word_list
 from protocol.vectors.frame import Seed, read_phrase
 from tests.architecture.imports import ROOT
 
@@ -97,7 +98,10 @@ def key_pair(label: str) -> X25519Pair:
 def blocks() -> dict[str, str]:
     """Every example by its name, as it stands in the document."""
     made = {name: "\n".join(wrap(data.hex(), HEX_WIDTH)) for name, data in hex_examples().items()}
-    return made | {"invitation": "\n".join(wrap(_invitation_text(), HEX_WIDTH))}
+    return made | {
+        "invitation": "\n".join(wrap(_invitation_text(), HEX_WIDTH)),
+        "words": "\n".join(" ".join(word_list()[start : start + 16]) for start in range(0, 256, 16)),
+    }
 
 
 # --- Bytes of the wire and of files ---
