@@ -53,7 +53,7 @@ class Database:
                 self._set(pragma, expected)
             self._remember_place(path)
         except BaseException:
-            self._connection.close()
+            self.abandon()
             raise
 
     # --- Reading ---
@@ -148,6 +148,14 @@ class Database:
             self._connection.close()
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
+
+    def abandon(self) -> None:
+        """Let go of files that could not be opened as they should, and leave them as they are.
+
+        Closing would copy the log's pages into the file; after an interruption SQLite does not.
+        """
+        self._connection.interrupt()
+        self.close()
 
     def __repr__(self) -> str:
         return f"Database({self.path})"

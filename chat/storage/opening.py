@@ -34,7 +34,7 @@ def open_history(path: Path, key: DatabaseKey) -> Database:
         try:
             _complete(database)
         except BaseException:
-            database.close()
+            database.abandon()
             raise
     return database
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -221,33 +221,46 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path) -> N
     restored.close()
 
 
-def test_attack_66_an_old_log_beside_a_newer_file_never_lies(tmp_path: Path) -> None:
-    database = new_database(tmp_path)
+def old_log_beside(
+    folder: Path, held: int, clean: Callable[[Database], None]
+) -> tuple[Copies, bytes, list[NewEntry]]:
+    """A file of forty entries, and the log from when it had so many."""
+    database = new_database(folder)
     author = Author()
     everything = [author.write(f"entry {number} " * 30) for number in range(40)]
-    store(database, *everything[:20])
-    old_log = Copies(tmp_path).log
-    database.scrub()
-    store(database, *everything[20:])
-    database.scrub()
-    copies = Copies(tmp_path)
+    store(database, *everything[:held])
+    old_log = Copies(folder).log
+    clean(database)
+    store(database, *everything[held:])
+    clean(database)
+    copies = Copies(folder)
     database.close()
-    assert one_page_back_with_log(copies, old_log, everything)
+    return copies, old_log, everything
 
 
-def one_page_back_with_log(copies: Copies, log: bytes, everything: Sequence[NewEntry]) -> bool:
-    """Whether it was refused, found unsound, or all true and mended."""
-    try:
-        database = copies.open(log=log)
-    except ParlourError:
-        return True
-    try:
-        truth(database, everything)
-        if database.integrity():
-            return True
-        repaired(database, everything)
-    except DatabaseDamaged:
-        return True
-    finally:
-        close(database)
-    return True
+def test_attack_66_an_old_log_that_fits_a_newer_file_shows_the_older_state(tmp_path: Path) -> None:
+    """Nothing tells it from a restored copy: what it says was true then, and repair brings back the rest."""
+    copies, old_log, everything = old_log_beside(tmp_path, 20, Database.checkpoint)
+    database = copies.open(log=old_log)
+    assert truth(database, everything) == [entry.id for entry in everything[:20]]
+    assert database.integrity() == ()
+    repaired(database, everything)
+    close(database)
+
+
+@pytest.mark.parametrize(
+    ("held", "clean"), [(5, Database.checkpoint), (20, Database.scrub)], ids=["fewer pages", "moved pages"]
+)
+def test_attack_66_an_old_log_that_does_not_fit_is_refused_and_harms_nothing(
+    tmp_path: Path, held: int, clean: Callable[[Database], None]
+) -> None:
+    """SQLite would copy its pages over good ones at closing, and the whole history would be gone."""
+    copies, old_log, everything = old_log_beside(tmp_path, held, clean)
+    with pytest.raises(DatabaseDamaged):
+        copies.open(log=old_log)
+    file, log = (tmp_path / "copy" / name for name in ("history.db", "history.db-wal"))
+    assert (file.read_bytes(), log.read_bytes()) == (copies.data, old_log)
+    log.unlink()
+    database = open_history(file, KEY)
+    assert truth(database, everything) == [entry.id for entry in everything]
+    close(database)
