@@ -16,7 +16,7 @@ from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAI
 from protocol.codec import Codec, Wire, encode
 from protocol.messages import ENTRY_HEADER, MESSAGE, TEXT_BODY
 from protocol.vectors.codec_values import struct_values
-from protocol.vectors.codec_wrong import Wrong, wrong_encodings
+from protocol.vectors.codec_wrong import FULL, Wrong, full_of_zeros, wrong_encodings
 from protocol.vectors.frame import (
     SUCCESS,
     Group,
@@ -104,7 +104,12 @@ def _decode(_: None, step: Json) -> Json:
     return {"value": write_value(CODECS[step["type"]].decode(read_bytes(step["bytes"])))}
 
 
-ACTIONS: Final[Mapping[str, Action[None]]] = {"encode": _encode, "decode": _decode}
+def _accept(_: None, step: Json) -> Json:
+    CODECS[step["type"]].decode(read_bytes(step["bytes"]))
+    return {}
+
+
+ACTIONS: Final[Mapping[str, Action[None]]] = {"encode": _encode, "decode": _decode, "accept": _accept}
 
 
 # --- Making the file ---
@@ -133,7 +138,18 @@ def build(phrase: str) -> Json:
     _add_values(group, edges, "Boundary")
     for wrong in wrong_encodings():
         _add_wrong(group, wrong)
-    return build_file(seed, NOTES, [group])
+    return build_file(seed, NOTES, [group, _bounds()])
+
+
+def _bounds() -> Group:
+    """What has just as many bytes or items as it may have, too large to be shown as a value."""
+    group = Group("3.3", {})
+    for comment, kind, data in FULL:
+        steps = one_step(ACTIONS, None, "accept", type=kind, bytes=data)
+        group.add(f"{kind}: {comment}", ["Boundary"], SUCCESS, steps)
+    for wrong in full_of_zeros():
+        _add_wrong(group, wrong)
+    return group
 
 
 def run(test: Json, inputs: Json) -> None:

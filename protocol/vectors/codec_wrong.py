@@ -43,6 +43,13 @@ def wrong_encodings() -> Iterator[Wrong]:
             yield Wrong(comment, flag, kind, data, rule)
 
 
+def full_of_zeros() -> Iterator[Wrong]:
+    """As many bytes as the type may have: looked at, and found to be no value."""
+    for kind, size in _LIMITS:
+        data = [{"hex": "00", "times": size}]
+        yield Wrong(f"{size} bytes", "Shape", kind, data, "V-CD-02")
+
+
 _LIMITS: Final = (
     ("message", limits.MESSAGE_BYTES_MAX),
     ("ContactHello", limits.HANDSHAKE_PAYLOAD_MAX),
@@ -136,3 +143,18 @@ _LONGER: Final[tuple[Row, ...]] = (
     ("a short array as array 32", "message", "dd000000020201"),
     ("a short array within as array 16", "message", "9220dc0000"),
 )
+
+FULL: Final[tuple[Row, ...]] = (
+    ("a receipt of 1,024 entries", "message", ["933301dc0400", {"hex": ID, "times": 1_024}]),
+    ("256 heads", "message", ["9331" + ID + "dc0100", {"hex": "93" + ID + "01" + ID, "times": 256}]),
+    ("16 heads of a log", "message", ["9220dc0010", {"hex": ID, "times": 16}]),
+    ("256 operations", "message", ["9221dc0100", {"hex": "c40100", "times": 256}]),
+    ("an operation of 1,024 bytes", "message", ["922191c50400", {"hex": "11", "times": 1_024}]),
+    ("an entry header of 2,048 bytes", "message", ["9432c50800", {"hex": "11", "times": 2_048}, "c400c400"]),
+    (
+        "4 share numbers of each person",
+        "ContactHello",
+        ["94" + ID + "929404030201" + "9404030201" + "c504a0", {"hex": "11", "times": 1_184}, ID],
+    ),
+)
+"""Values with as much in them as their fields allow."""

@@ -192,11 +192,11 @@ def _cut(world: World, step: Json) -> Json:
 
 
 def _count(world: World, step: Json) -> Json:
-    # 2^20 envelopes are too many to write down: the state variable of SPEC §6.1 is set instead.
+    # 2^20 envelopes are too many to write down: the state variables of SPEC §6.1 are set instead.
     phase = world.link(step["actor"])._phase
     if not isinstance(phase, OpenPhase):
         raise VectorMismatch("only an open link counts")
-    phase._received = step["received"]
+    phase._sent, phase._received = step.get("sent", phase._sent), step.get("received", phase._received)
     return {}
 
 

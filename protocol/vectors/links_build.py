@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from protocol.vectors.frame import Json, Seed, build_file
 from protocol.vectors.links import AREA
+from protocol.vectors.links_edges import edge_groups
 from protocol.vectors.links_lives import living_groups
 from protocol.vectors.links_notes import NOTES
 from protocol.vectors.links_open import open_groups
@@ -15,5 +16,5 @@ from protocol.vectors.links_wrong import wrong_groups
 
 def build(phrase: str) -> Json:
     """The whole file of this area."""
-    groups = [*living_groups(phrase), *wrong_groups(phrase), *open_groups(phrase)]
+    groups = [*living_groups(phrase), *wrong_groups(phrase), *open_groups(phrase), *edge_groups(phrase)]
     return build_file(Seed(phrase, AREA), NOTES, groups)

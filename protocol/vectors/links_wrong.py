@@ -225,7 +225,8 @@ def _frames(nearby: Json, invited: Json, contact: Json) -> Iterator[Group]:
 # --- Handshake messages (SPEC §6.3) ---
 
 
-def _flip(message: bytes, place: int) -> bytes:
+def flip(message: bytes, place: int) -> bytes:
+    """The message with one bit of a byte changed."""
     changed = bytearray(message)
     changed[place] ^= 1
     return bytes(changed)
@@ -267,8 +268,8 @@ def _contact_calls(inputs: Json) -> Iterator[Refusal]:
     tampered = ("Tampered", "V-HS-02", "authentication")
     yield Refusal("cut within its payload's tag", *tampered, frame(call[: 3 + 80 + 15]))
     for comment, place in (("the ephemeral key", 3), ("the static key", 3 + 40), ("the payload", -1)):
-        yield Refusal(f"one bit of {comment}", *tampered, frame(_flip(call, place)))
-    other = _flip(greeting(inputs), 27)
+        yield Refusal(f"one bit of {comment}", *tampered, frame(flip(call, place)))
+    other = flip(greeting(inputs), 27)
     yield Refusal("another greeting was seen", *tampered, frame(Peer("initiator", inputs, wire=other).call()))
     yield from _keys("the ephemeral key", lambda key: frame(call[:3] + key + call[35:]))
     yield from _keys("the static key", lambda key: _claimed_call(inputs, key))
@@ -309,7 +310,7 @@ def _pairing_replies(inputs: Json) -> Iterator[Refusal]:
     tampered = ("Tampered", "V-HS-02", "authentication")
     yield Refusal("cut within its payload's tag", *tampered, frame(right[:95]))
     for comment, place in (("the static key", 40), ("the payload", -1)):
-        yield Refusal(f"one bit of {comment}", *tampered, frame(_flip(right, place)))
+        yield Refusal(f"one bit of {comment}", *tampered, frame(flip(right, place)))
     yield Refusal(
         "the initiator's own ephemeral key", "Reflected", "V-HS-03", "unexpected", frame(own + right[32:])
     )
@@ -345,7 +346,7 @@ def _contact_replies(inputs: Json) -> Iterator[Refusal]:
     responder = Peer("responder", other)
     responder.read(Peer("initiator", inputs).call()[3:])
     yield Refusal("sealed under another psk", *refused, frame(responder.write(padded(reply))))
-    yield Refusal("one bit of the payload", *refused, frame(_flip(right, -1)))
+    yield Refusal("one bit of the payload", *refused, frame(flip(right, -1)))
     yield Refusal("cut within its payload's tag", *refused, frame(right[:47]))
 
     def ratchet(key: bytes) -> bytes:
@@ -375,7 +376,7 @@ def _finishes(inputs: Json) -> Group:
 def _finish_rows(right: bytes, claimed: Callable[[bytes], bytes]) -> Iterator[Refusal]:
     yield Refusal("cut within its static key", "Truncated", "V-HS-01", "malformed", frame(right[:47]))
     for comment, place in (("the static key", 0), ("the payload", -1)):
-        stream = frame(_flip(right, place))
+        stream = frame(flip(right, place))
         yield Refusal(f"one bit of {comment}", "Tampered", "V-HS-02", "authentication", stream)
     yield from _keys("the static key", claimed)
 
@@ -395,8 +396,8 @@ def _confirms(inputs: Json) -> Group:
     group = _group("5.3", inputs, "responder", [frame(call)], _confirm_rows(first))
     for comment, stream in (
         ("Confirm of another KEM secret", said(other, Confirm(b""))),
-        ("one bit of Confirm's tag", _flip(right, -1)),
-        ("one bit of Confirm's ratchet key", _flip(right, 2)),
+        ("one bit of Confirm's tag", flip(right, -1)),
+        ("one bit of Confirm's ratchet key", flip(right, 2)),
     ):
         row = Refusal(comment, "Tampered", "V-EN-10", "authentication", stream)
         add_refusal(group, "responder", row)
