@@ -6,12 +6,14 @@ Rules: as in links_lives.py and links_wrong.py; what is added later stands at th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from protocol.codec import encode
 from protocol.frames import FRAME_MAX
 from protocol.limits import HANDSHAKE_FRAME_MAX, LINK_ENVELOPES_MAX
 from protocol.messages import Close, Typing
-from protocol.vectors.frame import SUCCESS, Group, Json
+from protocol.vectors.frame import SUCCESS, Group, Json, Seed
+from protocol.vectors.links import AREA
 from protocol.vectors.links_life import Life, link_inputs
 from protocol.vectors.links_peer import confirmed, finished, frame, greeting
 from protocol.vectors.links_wrong import REFUSAL, Refusal, add_refusal, flip, refusing
@@ -26,6 +28,7 @@ def edge_groups(phrase: str) -> list[Group]:
         _lives(contact),
         _fourth(invited),
         *_invited(invited),
+        _candidates(contact, Seed(phrase, AREA)),
     ]
 
 
@@ -85,3 +88,19 @@ def _invited(inputs: Json) -> Iterator[Group]:
             stream, expect = frame(flip(right, place)), "authentication"
             add_refusal(group, actor, Refusal(f"one bit of {comment}", "Tampered", "V-HS-02", expect, stream))
         yield group
+
+
+def _candidates(inputs: Json, seed: Seed) -> Group:
+    """As many psks as there can be, of which the last opens the answer."""
+    group = Group("6.3", inputs)
+    secrets = {
+        place: seed.bytes("secret {} {}".format(*place)).hex() for place in product(range(4, 0, -1), repeat=2)
+    }
+    pairs = [
+        {"own": own, "theirs": theirs, "contact_secret": made} for (own, theirs), made in secrets.items()
+    ]
+    held = [{"own": 1, "theirs": 1, "contact_secret": secrets[1, 1]}]
+    changed: Json = {"initiator_pairs": pairs, "responder_pairs": held}
+    steps = Life(inputs | changed).open().steps
+    group.add("the last of 16 candidates", ["ShareNumbers"], SUCCESS, steps, **changed)
+    return group
