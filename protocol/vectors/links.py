@@ -30,6 +30,7 @@ from protocol.pairing_record import Transcript
 from protocol.primitives import b2b, mlkem_from_seed
 from protocol.vectors.frame import Json, VectorMismatch, expect_equal, read_bytes, write_bytes
 from protocol.vectors.links_inputs import initiator, link_psk, responder
+from protocol.vectors.links_peer import encoded_payloads
 from protocol.vectors.script import Action, run_steps
 
 AREA: Final = "links"
@@ -67,6 +68,9 @@ class World:
     def gives(self, step: Json, events: Sequence[Event]) -> Json:
         """What a step gave. Raises the error of the class for which the link ended, if it did."""
         link, actor = self.link(step["actor"]), step["actor"]
+        if "payload" in step:
+            # That these were sent is shown by `h`, which an end with these payloads came to as well.
+            expect_equal("a payload", step["payload"] in encoded_payloads(self.inputs), True)
         self.sent[actor] = link.data_to_send()
         sends: Json = {"sends": write_bytes(self.sent[actor])} if self.sent[actor] else {}
         told: Json = {name: value for event in events for name, value in _told(event)}

@@ -13,7 +13,7 @@ from protocol.messages import Message
 from protocol.vectors.frame import Json, Seed, write_bytes
 from protocol.vectors.kem import kem_ciphertext, kem_secret, kem_seed
 from protocol.vectors.links import ACTIONS, AREA, World
-from protocol.vectors.links_peer import finished, pair
+from protocol.vectors.links_peer import encoded_payloads, finished, pair
 from protocol.vectors.script import Script
 
 _RATCHET_KEYS: Final = 4
@@ -78,13 +78,18 @@ class Life(Script[World]):
         super().__init__(ACTIONS, World(inputs))
         self.inputs = inputs
 
-    def open(self, receive: str = "receive") -> Life:
-        """From the greeting to OPEN on both sides, an invitation burned on the way."""
+    def open(self, receive: str = "receive", *, payloads: bool = False) -> Life:
+        """From the greeting to OPEN on both sides, an invitation burned on the way.
+
+        With `payloads`, the structs in the handshake messages stand in the steps that send them.
+        """
         h = finished(self.inputs)[0].handshake_hash.hex()
+        sent = encoded_payloads(self.inputs) if payloads else ("", "", "")
+        hello, reply, finish = ({"payload": one} if one else {} for one in sent)
         self.take("begin", actor="responder")
-        self.take(receive, actor="initiator", sent_by="responder")
-        self.take(receive, actor="responder", sent_by="initiator")
-        self.take(receive, actor="initiator", sent_by="responder", h=h)
+        self.take(receive, actor="initiator", sent_by="responder", **hello)
+        self.take(receive, actor="responder", sent_by="initiator", **reply)
+        self.take(receive, actor="initiator", sent_by="responder", h=h, **finish)
         if self.inputs["pattern"] == "XXpsk0":
             self.take(receive, actor="responder", sent_by="initiator")
             self.take("burned", actor="responder", h=h)

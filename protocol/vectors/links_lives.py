@@ -62,7 +62,7 @@ def _whole(phrase: str) -> Iterator[Group]:
     for pattern in ("XX", "XXpsk0", "IKpsk2"):
         for aes, name in (((True, True), "AEGIS-256"), ((True, False), "ChaCha20-Poly1305")):
             group = Group("6.4", link_inputs(phrase, pattern, aes=aes))
-            life = Life(group.inputs).open()
+            life = Life(group.inputs).open(payloads=True)
             for end, message in _contact_talk(seed) if pattern == "IKpsk2" else _pairing_talk(seed):
                 life.say(end, message)
             group.add(f"{pattern} with {name}", ["Whole"], SUCCESS, life.steps)

@@ -104,6 +104,13 @@ class Payloads:
         return cls(hello, ContactReply(ciphertext, shares[1], ratchet), None)
 
 
+def encoded_payloads(inputs: Json) -> tuple[str, str, str]:
+    """The structs of the three messages, encoded and in hex; empty where a message has none."""
+    sent = Payloads.of(inputs)
+    hello, finish = ("" if one is None else encode(one).hex() for one in (sent.hello, sent.finish))
+    return hello, encode(sent.reply).hex(), finish
+
+
 class Peer:
     """One end of a handshake, and its session afterwards.
 
