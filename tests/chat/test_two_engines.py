@@ -85,11 +85,14 @@ def test_one_attempt_by_words_a_user_action(tmp_path: Path) -> None:
     """attack 02: whoever was refused once cannot try other words without a new action of this person."""
 
     async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
             found = await ada.sees("Ben")
             words = ben.stage(PairingStage.WORDS)
             await ada.engine.pair_nearby(found.instance)
-            await ben.engine.answer_pairing((await words).pairing.id, False)
+            first = (await words).pairing.id
+            with pytest.raises(Exception, match="take part"):
+                await cleo.engine.pair_address(ben.host, (await ben.engine.me()).port)
+            await ben.engine.answer_pairing(first, False)
             assert not (await ben.engine.me()).visible
             failed = ada.stage(PairingStage.FAILED)
             with pytest.raises(Exception, match="take part"):

@@ -195,12 +195,13 @@ def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(data
     assert entries.tips(database, OTHER_TALK) == [secret.id]
 
 
-def test_attack_41_a_clock_a_year_off_keeps_what_follows_behind(database: Database) -> None:
+@pytest.mark.parametrize("backwards", [False, True])
+def test_attack_41_a_clock_a_year_off_keeps_what_follows_behind(database: Database, backwards: bool) -> None:
     year = 365 * 24 * 3600 * 1000
     author = Author(time=year)
     ahead = author.write("from the future")
     answer = sample("an answer", author=THEIR_TERMINAL.terminal, parents=[ahead.id], time=1_000)
-    store(database, answer, ahead)
+    store(database, *((answer, ahead) if backwards else (ahead, answer)))
     assert positions(database) == [(year, ahead.id), (year + 1, answer.id)]
 
 
