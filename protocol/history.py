@@ -19,13 +19,19 @@ Entries = Mapping[bytes, EntryHeader]
 """The held entries of one conversation: id to header."""
 
 
+def ranks(entries: Entries) -> dict[bytes, int]:
+    """The rank of each entry: its time, but after all that it names."""
+    before = {entry: [one for one in _named(header) if one in entries] for entry, header in entries.items()}
+    found: dict[bytes, int] = {}
+    for entry in TopologicalSorter(before).static_order():
+        found[entry] = rank(entries[entry].time, [found[one] for one in before[entry]])
+    return found
+
+
 def order(entries: Entries) -> list[bytes]:
     """Ids in the order in which entries are shown: by rank, then id."""
-    before = {entry: [one for one in _named(header) if one in entries] for entry, header in entries.items()}
-    ranks: dict[bytes, int] = {}
-    for entry in TopologicalSorter(before).static_order():
-        ranks[entry] = rank(entries[entry].time, [ranks[one] for one in before[entry]])
-    return sorted(entries, key=lambda entry: (ranks[entry], entry))
+    place = ranks(entries)
+    return sorted(entries, key=lambda entry: (place[entry], entry))
 
 
 def tips(entries: Entries) -> list[bytes]:

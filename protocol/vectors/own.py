@@ -15,6 +15,8 @@ from typing import Final
 from protocol.vectors import (
     codec,
     discovery,
+    entries,
+    entries_build,
     links,
     links_build,
     noise,
@@ -26,6 +28,7 @@ from protocol.vectors import (
     primitives,
     primitives_build,
     profile,
+    receipts,
     safety,
     secrets,
     sessions,
@@ -54,6 +57,8 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     links.AREA: OwnArea(links_build.build, links.run),
     persons.AREA: OwnArea(persons_build.build, persons.run),
     pairing.AREA: OwnArea(pairing_build.build, pairing.run),
+    entries.AREA: OwnArea(entries_build.build, entries.run),
+    receipts.AREA: OwnArea(receipts.build, receipts.run),
 }
 
 

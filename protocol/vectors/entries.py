@@ -1,0 +1,142 @@
+"""Own vectors of entries: written, read, refused by form and by trust, and their order (SPEC §11.1 to §11.3).
+
+Rules: an entry is the message that carries it, as it is on the wire; what the receiver knows of the two
+persons is an input. The file is made by entries_build.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from protocol.codec import encode
+from protocol.entries import (
+    KIND_TEXT,
+    Facts,
+    ParsedEntry,
+    Place,
+    accept_entry,
+    conversation_of_two,
+    parse_entry,
+    read_text,
+    text_body,
+    write_entry,
+)
+from protocol.history import order, ranks, tips
+from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
+from protocol.vectors.frame import Json, VectorMismatch, read_bytes
+from protocol.vectors.script import Action, run_steps
+
+AREA: Final = "entries"
+
+
+def read_entry(written: object) -> ParsedEntry:
+    """The entry in an encoded message, checked by its form."""
+    message = MESSAGE.decode(read_bytes(written))
+    if not isinstance(message, Entry):
+        raise VectorMismatch("the message is not an entry")
+    return parse_entry(message)
+
+
+def held_entries(inputs: Json, names: list[str]) -> tuple[dict[bytes, EntryHeader], dict[bytes, str]]:
+    """Headers and names by id, of the entries that the steps name and the group's inputs hold."""
+    read = {name: read_entry(inputs["entries"][name]) for name in names}
+    return (
+        {entry.id: entry.header for entry in read.values()},
+        {entry.id: name for name, entry in read.items()},
+    )
+
+
+def of_conversation(held: Mapping[bytes, EntryHeader], conversation: str) -> dict[bytes, EntryHeader]:
+    """Those of one conversation."""
+    wanted = bytes.fromhex(conversation)
+    return {entry: header for entry, header in held.items() if header.conversation == wanted}
+
+
+# --- Actions ---
+
+
+def _conversation(_: Json, step: Json) -> Json:
+    own, their = bytes.fromhex(step["own_person"]), bytes.fromhex(step["their_person"])
+    return {"conversation": conversation_of_two(own, their).hex()}
+
+
+def _write(_: Json, step: Json) -> Json:
+    salt, previous = bytes.fromhex(step["salt"]), step["previous"]
+    place = Place(
+        conversation=bytes.fromhex(step["conversation"]),
+        author=bytes.fromhex(step["author"]),
+        incarnation=bytes.fromhex(step["incarnation"]),
+        previous=None if previous is None else (previous["sequence"], bytes.fromhex(previous["id"])),
+        parents=[bytes.fromhex(tip) for tip in step["tips"]],
+        membership=[bytes.fromhex(head) for head in step["membership"]],
+    )
+    body = text_body(step["text"], bytes.fromhex(step["reply"]))
+    key = bytes.fromhex(step["self_key"])
+    entry = write_entry(place, step["time"], KIND_TEXT, body, key, lambda size: salt[:size])
+    return {
+        "body": body.hex(),
+        "content": entry.header.content.hex(),
+        "self_tag": entry.header.self_tag.hex(),
+        "header": entry.header_bytes.hex(),
+        "entry_id": entry.id.hex(),
+        "message": encode(entry.message()).hex(),
+    }
+
+
+def _parse(_: Json, step: Json) -> Json:
+    entry = read_entry(step["message"])
+    said = None if entry.deleted else read_text(entry.body)
+    return {
+        "entry_id": entry.id.hex(),
+        "author": entry.header.author.hex(),
+        "sequence": entry.header.sequence,
+        "deleted": entry.deleted,
+        "text_length": 0 if said is None else len(said.text),
+        "reply": "" if said is None else said.reply.hex(),
+    }
+
+
+def _header(_: Json, step: Json) -> Json:
+    return {"sequence": ENTRY_HEADER.decode(read_bytes(step["header"])).sequence}
+
+
+def _accept(inputs: Json, step: Json) -> Json:
+    known = inputs["knows"] | step.get("knows", {})
+    entry = read_entry(step["message"])
+    facts = Facts(
+        own_person=bytes.fromhex(known["own_person"]),
+        own_terminals={bytes.fromhex(each) for each in known["own_terminals"]},
+        contact=bytes.fromhex(known["contact"]),
+        contact_terminals={bytes.fromhex(each) for each in known["contact_terminals"]},
+        carrier=bytes.fromhex(known["carrier"]),
+        self_key=bytes.fromhex(known["self_key"]),
+        welcome=known["carrier_is"] == "contact",
+    )
+    accept_entry(entry, facts)
+    return {"entry_id": entry.id.hex()}
+
+
+def _order(inputs: Json, step: Json) -> Json:
+    held, names = held_entries(inputs, step["entries"])
+    held = of_conversation(held, step["conversation"])
+    place = ranks(held)
+    return {
+        "order": [{"entry": names[entry], "rank": place[entry]} for entry in order(held)],
+        "tips": [names[entry] for entry in tips(held)],
+    }
+
+
+ACTIONS: Final[Mapping[str, Action[Json]]] = {
+    "conversation": _conversation,
+    "write": _write,
+    "parse": _parse,
+    "header": _header,
+    "accept": _accept,
+    "order": _order,
+}
+
+
+def run(test: Json, inputs: Json) -> None:
+    """One test; VectorMismatch if it does not hold."""
+    run_steps(test, ACTIONS, inputs)
