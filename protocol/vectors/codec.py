@@ -6,7 +6,7 @@ each refused encoding has one fault. Operations of person logs, invitations and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,15 @@ from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAI
 from protocol.codec import Codec, Wire, encode
 from protocol.messages import ENTRY_HEADER, MESSAGE, TEXT_BODY
 from protocol.vectors.codec_values import struct_values
-from protocol.vectors.codec_wrong import FULL, Wrong, full_of_zeros, wrong_encodings
+from protocol.vectors.codec_wrong import (
+    FULL,
+    FULL_HEADERS,
+    Row,
+    Wrong,
+    full_of_zeros,
+    wrong_encodings,
+    wrong_headers_and_forms,
+)
 from protocol.vectors.frame import (
     SUCCESS,
     Group,
@@ -138,16 +146,17 @@ def build(phrase: str) -> Json:
     _add_values(group, edges, "Boundary")
     for wrong in wrong_encodings():
         _add_wrong(group, wrong)
-    return build_file(seed, NOTES, [group, _bounds()])
+    groups = [group, _bounds(FULL, full_of_zeros()), _bounds(FULL_HEADERS, wrong_headers_and_forms())]
+    return build_file(seed, NOTES, groups)
 
 
-def _bounds() -> Group:
-    """What has just as many bytes or items as it may have, too large to be shown as a value."""
+def _bounds(full: Iterable[Row], refused: Iterable[Wrong]) -> Group:
+    """What has just as many bytes or items as it may have, not shown as a value; and what has more."""
     group = Group("3.3", {})
-    for comment, kind, data in FULL:
+    for comment, kind, data in full:
         steps = one_step(ACTIONS, None, "accept", type=kind, bytes=data)
         group.add(f"{kind}: {comment}", ["Boundary"], SUCCESS, steps)
-    for wrong in full_of_zeros():
+    for wrong in refused:
         _add_wrong(group, wrong)
     return group
 

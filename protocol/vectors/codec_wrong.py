@@ -158,3 +158,61 @@ FULL: Final[tuple[Row, ...]] = (
     ),
 )
 """Values with as much in them as their fields allow."""
+
+
+def _entry_header(
+    previous: str = "c400",
+    parents: list[Any] | None = None,
+    membership: list[Any] | None = None,
+    time: str = "01",
+    kind: str = "01",
+    self_tag: str = "c400",
+    sequence: str = "01",
+) -> list[Any]:
+    """An entry header, as the parts of its encoding."""
+    place = "9b" + ID + ID + "c408" + "22" * 8 + sequence + previous
+    return [place, *(parents or ["90"]), *(membership or ["90"]), time + kind + ID + self_tag]
+
+
+_LIST_OF_17: Final = ["dc0011", {"hex": ID, "times": 17}]
+_LIST_OF_16: Final = ["dc0010", {"hex": ID, "times": 16}]
+_ID_OF_33: Final = "c421" + "11" * 33
+
+FULL_HEADERS: Final[tuple[Row, ...]] = (
+    ("no list with anything in it", "EntryHeader", _entry_header()),
+    ("16 parents", "EntryHeader", _entry_header(parents=_LIST_OF_16)),
+    ("16 heads of membership", "EntryHeader", _entry_header(membership=_LIST_OF_16)),
+    ("time 2^48-1", "EntryHeader", _entry_header(time="cf0000ffffffffffff")),
+    ("sequence 2^53-1", "EntryHeader", _entry_header(sequence="cf001fffffffffffff")),
+    ("kind 255", "EntryHeader", _entry_header(kind="ccff")),
+)
+"""As FULL, of entry headers."""
+
+
+def wrong_headers_and_forms() -> Iterator[Wrong]:
+    """What is beyond the bounds of entry headers and text bodies, and more encodings that are longer."""
+    for comment, kind, data in _HEADER_BOUNDS:
+        yield Wrong(comment, "Bounds", kind, data, "V-CD-03")
+    for comment, kind, data in _MORE_LONGER:
+        yield Wrong(comment, "NotShortest", kind, data, "V-CD-04")
+
+
+_HEADER_BOUNDS: Final[tuple[Row, ...]] = (
+    ("17 parents", "EntryHeader", _entry_header(parents=_LIST_OF_17)),
+    ("17 heads of membership", "EntryHeader", _entry_header(membership=_LIST_OF_17)),
+    ("previous of 33 bytes", "EntryHeader", _entry_header(previous=_ID_OF_33)),
+    ("a self tag of 33 bytes", "EntryHeader", _entry_header(self_tag=_ID_OF_33)),
+    ("time 2^48", "EntryHeader", _entry_header(time="cf0001000000000000")),
+    ("sequence 2^53", "EntryHeader", _entry_header(sequence="cf0020000000000000")),
+    ("kind 256", "EntryHeader", _entry_header(kind="cd0100")),
+    ("a reply of 33 bytes", "TextBody", "92a161" + _ID_OF_33),
+)
+
+_MORE_LONGER: Final[tuple[Row, ...]] = (
+    ("1 as int 16", "message", "9202d10001"),
+    ("1 as int 32", "message", "9202d200000001"),
+    ("1 as int 64", "message", "9202d30000000000000001"),
+    ("128 as int 16", "message", "9202d10080"),
+    ("a short string as str 32", "message", "9310" + ID + "db0000000161"),
+    ("256 bytes as bin 32", "message", ["9432c600000100", {"hex": "11", "times": 256}, "c400c400"]),
+)
