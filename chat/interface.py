@@ -6,7 +6,7 @@ Rules: standard library only; views are frozen and hold no engine object; every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -117,8 +117,9 @@ class NearbyView:
 class EntryView:
     """One entry as shown. `contact` is the conversation's contact (person id), `time` is UTC.
 
-    `author` is a name for display (peer text), `own` tells whose it is. Views come in the order of
-    the conversation, which is not the order of `time`.
+    `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
+    it answers, or empty; a peer may name one that is not held. Views come in the order of the
+    conversation, which is not the order of `time`.
     """
 
     id: str
@@ -129,6 +130,33 @@ class EntryView:
     kind: str
     text: str = field(repr=False)
     state: EntryState
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptView:
+    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came."""
+
+    person: str
+    terminal: str
+    kind: EntryState
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsView:
+    """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
+
+    `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
+    """
+
+    id: str
+    person: str
+    terminal: str
+    time: datetime
+    stored: datetime | None
+    bytes: int
+    receipts: tuple[ReceiptView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,16 +354,34 @@ class Messenger(Protocol):
     async def set_verified(self, contact: str, on: bool) -> None:
         """Remember whether the safety numbers were compared; either answer ends `held`."""
 
-    async def send(self, contact: str, text: str) -> EntryView:
-        """Commit a text entry; it goes when the contact is there. Raises UsageError (empty, too long)."""
+    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+        """Commit a text entry, which may answer a held one (`reply`); it goes when the contact is there.
+
+        Raises UsageError: empty, too long, an entry to answer that is not of this conversation.
+        """
 
     async def history(
-        self, contact: str, limit: int = 100, before: str | None = None
+        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        """The newest `limit` entries, oldest first, ending before the entry `before` where it is given."""
+        """The newest `limit` entries, or the last before `before`, or the first after `after`; oldest first.
+
+        Raises UsageError where both are given, or an entry that is not of this conversation.
+        """
+
+    async def entry(self, contact: str, id: str) -> EntryView | None:
+        """An entry of the conversation, None where it is not held."""
+
+    async def first_unread(self, contact: str) -> str | None:
+        """The id of the first entry, in order, that this person has not read."""
+
+    async def entry_at(self, contact: str, time: datetime) -> str | None:
+        """The id of the first entry, in order, whose time is not before this one; None if all are before."""
+
+    async def details(self, contact: str, id: str) -> DetailsView:
+        """Who wrote an entry where, and which terminals have it. Raises UsageError where it is not held."""
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        """Entries in which all the words occur, oldest first."""
+        """Entries in which all the words occur: of those, the last `limit` to arrive, oldest first."""
 
     async def mark_read(self, contact: str, entry: str) -> None:
         """This person has seen everything up to this entry."""
@@ -348,6 +394,15 @@ class Messenger(Protocol):
 
     async def change_settings(self, settings: SettingsView) -> None:
         """Replace the settings."""
+
+    async def preferences(self) -> Mapping[str, str]:
+        """What the interface keeps here, by name; the engine gives it no meaning."""
+
+    async def set_preference(self, name: str, value: str) -> None:
+        """Keep a value, or delete it (empty). One named `….PERSON` goes with that contact.
+
+        Raises UsageError: a name that is not [a-z0-9._-]{1,96}, a value above 65,536 characters.
+        """
 
     async def change_passphrase(self, old: str, new: str) -> None:
         """Wrap the database key anew. Raises NotPermitted when `old` is wrong."""

@@ -7,11 +7,12 @@ Rules: every call of the interface and nothing else; an engine that goes away en
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -35,6 +36,7 @@ from chat.interface import (
     BadData,
     Closed,
     ContactView,
+    DetailsView,
     DiagnosisView,
     EntryView,
     Event,
@@ -58,6 +60,9 @@ BEHIND: Final = "This client did not keep up with the engine: start it again."
 OTHER_VERSION: Final = "The engine that runs on this profile is of another version: end it and start it anew."
 
 T = TypeVar("T")
+
+_ID: Final = cast(type[str | None], str | None)
+_ENTRY: Final = cast(type[EntryView | None], EntryView | None)
 
 
 class RemoteMessenger:
@@ -130,14 +135,26 @@ class RemoteMessenger:
     async def set_verified(self, contact: str, on: bool) -> None:
         await self._order("set_verified", contact=contact, on=on)
 
-    async def send(self, contact: str, text: str) -> EntryView:
-        return await self._call(EntryView, "send", contact=contact, text=text)
+    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+        return await self._call(EntryView, "send", contact=contact, text=text, reply=reply)
 
     async def history(
-        self, contact: str, limit: int = 100, before: str | None = None
+        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
         entries = tuple[EntryView, ...]
-        return await self._call(entries, "history", contact=contact, limit=limit, before=before)
+        return await self._call(entries, "history", contact=contact, limit=limit, before=before, after=after)
+
+    async def entry(self, contact: str, id: str) -> EntryView | None:
+        return await self._call(_ENTRY, "entry", contact=contact, id=id)
+
+    async def first_unread(self, contact: str) -> str | None:
+        return await self._call(_ID, "first_unread", contact=contact)
+
+    async def entry_at(self, contact: str, time: datetime) -> str | None:
+        return await self._call(_ID, "entry_at", contact=contact, time=time)
+
+    async def details(self, contact: str, id: str) -> DetailsView:
+        return await self._call(DetailsView, "details", contact=contact, id=id)
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
         entries = tuple[EntryView, ...]
@@ -154,6 +171,12 @@ class RemoteMessenger:
 
     async def change_settings(self, settings: SettingsView) -> None:
         await self._order("change_settings", settings=settings)
+
+    async def preferences(self) -> Mapping[str, str]:
+        return await self._call(dict[str, str], "preferences")
+
+    async def set_preference(self, name: str, value: str) -> None:
+        await self._order("set_preference", name=name, value=value)
 
     async def change_passphrase(self, old: str, new: str) -> None:
         await self._order("change_passphrase", old=old, new=new)

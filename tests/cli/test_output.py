@@ -58,13 +58,13 @@ def test_case_79_in_json_all_of_it_is_there_and_none_of_it_raw(line: Line, text:
 @pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
 def test_case_79_no_command_lets_a_peers_text_through(line: Line, text: str) -> None:
     friend = line.messenger.add_contact(text + "name", present=True)
-    line.messenger.receive(friend.person, text)
+    line.messenger.receive(friend.person, f"found {text}")
     line.messenger.after["contacts"] = lambda: line.messenger.change_identity(friend.person, text)
     line.messenger.after["me"] = lambda: line.messenger._end(text)
     for arguments in (
         ["history", friend.person],
         ["contacts"],
-        ["history", "--search", ""],
+        ["history", "--search", "found"],
         ["verify", "nobody"],
     ):
         outcome = line.run(*arguments)

@@ -1,14 +1,16 @@
 """A whole `Messenger` and `Door` in memory, for the tests of the interface and the command line.
 
-Rules: what other people do is played by the methods of `Others`; every call is kept in `calls`, and
-a `ParlourError` put into `failures` under a method's name is what the next such call raises.
+Rules: what other people do is played by the methods of `Others`; every call is kept in `calls` (`reply` and
+`after` where they are given), and a `ParlourError` put into `failures` under a method's name is what the
+next such call raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from chat.interface import (
@@ -17,6 +19,7 @@ from chat.interface import (
     ContactChanged,
     ContactRemoved,
     ContactView,
+    DetailsView,
     DiagnosisView,
     DoorState,
     EntryAdded,
@@ -37,6 +40,8 @@ from chat.interface import (
 from tests.fakes.others import WORDS, Call, Others, Subscription, identity
 
 TEXT_LIMIT = 16_384
+PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
+PREFERENCE_LIMIT = 65_536
 INVITATION = "parlour:fake-invitation-"
 _LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
 
@@ -120,6 +125,8 @@ class FakeMessenger(Others):
         self._enter("remove", contact)
         view = self._contact(contact)
         del self._contacts[contact], self._conversations[contact]
+        for name in [name for name in self._preferences if name.endswith(f".{contact}")]:
+            del self._preferences[name]
         self._label_anew()
         self.emit(ContactRemoved(contact, view.name))
 
@@ -133,14 +140,16 @@ class FakeMessenger(Others):
         self._enter("set_verified", contact, on)
         self._set_contact(replace(self._contact(contact), verified=on, held=False))
 
-    async def send(self, contact: str, text: str) -> EntryView:
-        self._enter("send", contact, text)
+    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+        self._enter("send", contact, text, *([reply] if reply else []))
         view = self._contact(contact)
         if not text.strip():
             raise UsageError("The text is empty.")
         if len(text) > TEXT_LIMIT:
             raise UsageError(f"The text is too long: {len(text)} characters, at most {TEXT_LIMIT}.")
-        entry = self._entry(view, text, own=True, time=None)
+        if reply:
+            self._conversations[contact].index(reply)
+        entry = self._entry(view, text, own=True, time=None, reply=reply)
         self._conversations[contact].entries.append(entry)
         self.emit(EntryAdded(entry))
         if view.present and self.prompt:
@@ -148,21 +157,46 @@ class FakeMessenger(Others):
         return entry
 
     async def history(
-        self, contact: str, limit: int = 100, before: str | None = None
+        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        self._enter("history", contact, limit, before)
+        self._enter("history", contact, limit, before, *([after] if after is not None else []))
         self._contact(contact)
         conversation = self._conversations[contact]
+        if before is not None and after is not None:
+            raise UsageError("Ask for what is before an entry or for what is after one.")
+        if after is not None:
+            start = conversation.index(after) + 1
+            return tuple(conversation.entries[start : start + limit])
         end = len(conversation.entries) if before is None else conversation.index(before)
         return tuple(conversation.entries[max(0, end - limit) : end])
 
+    async def entry(self, contact: str, id: str) -> EntryView | None:
+        self._enter("entry", contact, id)
+        held = self._conversations[self._contact(contact).person].entries
+        return next((entry for entry in held if entry.id == id), None)
+
+    async def first_unread(self, contact: str) -> str | None:
+        self._enter("first_unread", contact)
+        conversation = self._conversations[self._contact(contact).person]
+        return next((entry.id for entry in conversation.entries if entry.id in conversation.unread), None)
+
+    async def entry_at(self, contact: str, time: datetime) -> str | None:
+        self._enter("entry_at", contact, time)
+        if time.tzinfo is None:
+            raise UsageError("This time has no time zone.")
+        held = self._conversations[self._contact(contact).person].entries
+        return next((entry.id for entry in held if entry.time >= time), None)
+
+    async def details(self, contact: str, id: str) -> DetailsView:
+        self._enter("details", contact, id)
+        conversation = self._conversations[self._contact(contact).person]
+        return self._details(conversation.entries[conversation.index(id)])
+
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
         self._enter("search", words, contact, limit)
-        wanted = words.casefold().split()
-        persons = list(self._contacts) if contact is None else [self._contact(contact).person]
-        entries = (entry for person in persons for entry in self._conversations[person].entries)
-        found = [entry for entry in entries if all(word in entry.text.casefold() for word in wanted)]
-        return tuple(found[-limit:])
+        return self._find(
+            words, self._contacts if contact is None else [self._contact(contact).person], limit
+        )
 
     async def mark_read(self, contact: str, entry: str) -> None:
         self._enter("mark_read", contact, entry)
@@ -181,6 +215,20 @@ class FakeMessenger(Others):
     async def change_settings(self, settings: SettingsView) -> None:
         self._enter("change_settings", settings)
         self._settings = settings
+
+    async def preferences(self) -> Mapping[str, str]:
+        self._enter("preferences")
+        return dict(self._preferences)
+
+    async def set_preference(self, name: str, value: str) -> None:
+        self._enter("set_preference", name, value)
+        if not PREFERENCE.fullmatch(name):
+            raise UsageError("This is no name of a preference.")
+        if len(value) > PREFERENCE_LIMIT:
+            raise UsageError("The value of this preference is too long.")
+        self._preferences.pop(name, None)
+        if value:
+            self._preferences[name] = value
 
     async def change_passphrase(self, old: str, new: str) -> None:
         self._enter("change_passphrase", old, new)

@@ -7,6 +7,9 @@ later than the one before; every change is told to all clients, in order.
 from __future__ import annotations
 
 import asyncio
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -16,6 +19,7 @@ from chat.interface import (
     Closed,
     ContactChanged,
     ContactView,
+    DetailsView,
     DiagnosisView,
     EntryAdded,
     EntryChanged,
@@ -32,18 +36,39 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
+    ReceiptView,
     SelfView,
     SettingsView,
     UsageError,
 )
+from chat.storage.words import spaced
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
+_HEADER_BYTES = 300
+_KINDS = {
+    EntryState.QUEUED: (),
+    EntryState.SENT: (),
+    EntryState.DELIVERED: (EntryState.DELIVERED,),
+    EntryState.READ: (EntryState.DELIVERED, EntryState.READ),
+}
 
 
 def identity(label: str) -> str:
     """A stable id of 64 hex digits."""
     return sha256(label.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def matches(words: str, text: str) -> bool:
+    """Whether all the words occur in a text, each whole, as the engine's index has them."""
+    held = f" {_plain(text)} "
+    wanted = [f" {plain} " for word in words.split() if (plain := _plain(word))]
+    return bool(wanted) and all(word in held for word in wanted)
+
+
+def _plain(text: str) -> str:
+    bare = "".join(char for char in unicodedata.normalize("NFD", spaced(text)) if char.isprintable())
+    return " ".join(re.findall(r"\w+", re.sub("[\u0300-\u036f]", "", bare)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +113,13 @@ class Conversation:
                 return at
         raise UsageError("There is no such entry in this conversation.")
 
+    def ranked(self) -> Iterator[tuple[datetime, EntryView]]:
+        """Each entry with its rank (SPEC §11.3): its time, but after the one before."""
+        place = datetime.min.replace(tzinfo=UTC)
+        for entry in self.entries:
+            place = max(entry.time, place + timedelta(milliseconds=1))
+            yield place, entry
+
 
 class Others:
     """Contacts, strangers and entries, moved by the test. With `prompt`, the others answer at once."""
@@ -121,9 +153,11 @@ class Others:
         self._pairings: dict[str, PairingView] = {}
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
+        self._preferences: dict[str, str] = {}
         self._passphrase = "correct horse"
         self._subscriptions: list[Subscription] = []
         self._numbers = count(1)
+        self._arrived: dict[str, tuple[int, datetime]] = {}
         self._now = START
 
     def emit(self, event: Event) -> None:
@@ -173,13 +207,19 @@ class Others:
         return view
 
     def receive(
-        self, person: str, text: str, *, before: str | None = None, time: datetime | None = None
+        self,
+        person: str,
+        text: str,
+        *,
+        before: str | None = None,
+        time: datetime | None = None,
+        reply: str = "",
     ) -> EntryView | None:
         """An entry of a contact arrives, at the end or before a held entry; None from who is blocked."""
         contact = self._contacts[person]
         if contact.blocked:
             return None
-        entry = self._entry(contact, text, own=False, time=time)
+        entry = self._entry(contact, text, own=False, time=time, reply=reply)
         conversation = self._conversations[person]
         at = len(conversation.entries) if before is None else conversation.index(before)
         conversation.entries.insert(at, entry)
@@ -293,12 +333,34 @@ class Others:
         unread = len(self._conversations[person].unread)
         self._set_contact(replace(self._contacts[person], unread=unread))
 
-    def _entry(self, contact: ContactView, text: str, *, own: bool, time: datetime | None) -> EntryView:
+    def _entry(
+        self, contact: ContactView, text: str, *, own: bool, time: datetime | None, reply: str = ""
+    ) -> EntryView:
         self._now += timedelta(minutes=1)
         author = self._me.name if own else contact.name
         state = EntryState.QUEUED if own else EntryState.RECEIVED
-        entry = identity(f"entry {next(self._numbers)}")
-        return EntryView(entry, contact.person, author, own, time or self._now, "text", text, state)
+        number = next(self._numbers)
+        entry = identity(f"entry {number}")
+        self._arrived[entry] = (number, self._now)
+        return EntryView(entry, contact.person, author, own, time or self._now, "text", text, state, reply)
+
+    def _find(self, words: str, persons: Iterable[str], limit: int) -> tuple[EntryView, ...]:
+        """The last to arrive, by the order of their conversations' ranks, as the engine has them."""
+        ranked = [pair for person in persons for pair in self._conversations[person].ranked()]
+        found = [pair for pair in ranked if matches(words, pair[1].text)]
+        newest = sorted(found, key=lambda pair: self._arrived[pair[1].id])[max(0, len(found) - limit) :]
+        return tuple(entry for _, entry in sorted(newest, key=lambda pair: (pair[0], pair[1].id)))
+
+    def _details(self, entry: EntryView) -> DetailsView:
+        stored = entry.time if entry.own else self._arrived[entry.id][1]
+        theirs = (entry.contact, identity(f"terminal of {entry.contact}"))
+        ours = (self._me.person, self._me.terminal)
+        read = entry.id not in self._conversations[entry.contact].unread
+        kinds = _KINDS[entry.state] if entry.own else (EntryState.DELIVERED, EntryState.READ)[: 1 + read]
+        author, reader = (ours, theirs) if entry.own else (theirs, ours)
+        receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)
+        size = _HEADER_BYTES + len(entry.text.encode())
+        return DetailsView(entry.id, *author, entry.time, stored, size, receipts)
 
     def _deliver(self, person: str) -> None:
         for entry in list(self._conversations[person].entries):

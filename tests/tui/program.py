@@ -98,7 +98,7 @@ class Faulty(FakeMessenger):
     label = ""
 
     async def history(
-        self, contact: str, limit: int = 100, before: str | None = None
+        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
         secret = self.label
         raise RuntimeError(secret)

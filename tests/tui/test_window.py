@@ -61,9 +61,9 @@ async def test_many_at_once_are_read_once() -> None:
 async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost() -> None:
     class Slow(FakeMessenger):
         async def history(
-            self, contact: str, limit: int = 100, before: str | None = None
+            self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
         ) -> tuple[EntryView, ...]:
-            page = await super().history(contact, limit, before)
+            page = await super().history(contact, limit, before, after)
             gate.set()
             await go_on.wait()
             return page
