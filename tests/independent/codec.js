@@ -135,7 +135,7 @@ export const struct = (fields) => ({
 });
 
 // A choice of structs that begin with a number; values carry the struct's name as `is`.
-export const numbered = (table) => ({
+export const numbered = (table, unknown = 'V-CD-02') => ({
   table,
   write(value) {
     const [number, fields] = table[value.is];
@@ -147,7 +147,7 @@ export const numbered = (table) => ({
     must(elements > 0, 'malformed', 'V-CD-02');
     const number = int(0, Number.MAX_SAFE_INTEGER).read(reader);
     const [is, row] = Object.entries(table).find(([, [its]]) => its === number) ?? [];
-    must(is, 'malformed', 'V-CD-02');
+    must(is, 'malformed', unknown);
     reader.at = start;
     const { '#': _, ...value } = struct({ '#': u53, ...row[1] }).read(reader);
     return { is, ...value };

@@ -6,7 +6,7 @@ import { readInvitation } from './invitation.js';
 import { Terminal } from './terminal.js';
 
 const HOST = '127.0.0.1';
-const PING_AFTER = 4_000;
+const TICK = 250;
 const TEXT = 'Good evening from another program';
 const DUE = ['delivered', 'entry', 'read'];
 
@@ -18,11 +18,13 @@ function run(link, port, work) {
     if (bytes.length) socket.write(bytes);
     if (link.state === 'CLOSED') socket.end();
   };
-  const quiet = setInterval(() => { if (link.state === 'OPEN') { link.ping(); flush(); } }, PING_AFTER);
+  const begun = performance.now();
+  const look = () => link.wait((performance.now() - begun) / 1000);
+  const clock = setInterval(() => { look(); flush(); }, TICK);
   return new Promise((resolve, fail) => {
     socket.on('data', (data) => {
       try {
-        quiet.refresh();
+        look();
         link.receive(data).forEach((event) => work(event, flush));
         flush();
       } catch (error) {
@@ -32,17 +34,17 @@ function run(link, port, work) {
     });
     socket.on('error', fail);
     socket.on('close', resolve);
-  }).finally(() => clearInterval(quiet));
+  }).finally(() => clearInterval(clock));
 }
 
 // Does what a pairing asks for; this person has agreed by joining.
 function followPairing(terminal, link, pairing, events) {
   for (const event of events) {
-    if (event.is === 'store') {
+    if (event.is === 'pending') {
       terminal.keep(pairing);
       events.push(...pairing.stored());
     }
-    if (event.is === 'contact') {
+    if (event.is === 'completed') {
       pairing.out.splice(0).forEach((message) => link.send(message));
       link.close(0);
       console.log(`paired ${pairing.otherLog.name}`);

@@ -46,9 +46,12 @@ export function write(selfKey, fields, { text: written, reply = empty }, salt = 
 
 const emptyOrId = (value) => value.length === 0 || value.length === 32;
 
+// A header alone. Inside of a message V-ET-01 stands for the rules of the codec.
+export const readHeader = (raw) => decode(EntryHeader, raw, HEADER_MOST);
+
 function decodeHeader(raw) {
   try {
-    return decode(EntryHeader, raw, HEADER_MOST);
+    return readHeader(raw);
   } catch (error) {
     if (error instanceof Rejected) throw new Rejected(error.errorClass, 'V-ET-01');
     throw error;
@@ -80,7 +83,7 @@ function decodeBody(raw) {
 export function readForm({ header: raw, salt, body }) {
   const header = decodeHeader(raw);
   checkHeader(header);
-  const entry = { id: entryId(raw), raw, header, salt, body: null };
+  const entry = { id: entryId(raw), raw, header, salt, rawBody: body, body: null };
   const bare = salt.length === 0 && body.length === 0;
   must(bare || salt.length === 16, 'malformed', 'V-ET-07');
   if (bare) return entry;
@@ -101,6 +104,13 @@ export function checkTrust({ header }, view) {
   must(own || theirs, 'untrusted', 'V-ET-15');
 }
 
+// Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.
+export function placeAfter(newest, tips) {
+  const previous = newest?.id ?? empty;
+  const parents = tips.filter((tip) => !tip.equals(previous)).sort(order).slice(0, 16);
+  return { sequence: (newest?.sequence ?? 0) + 1, previous, parents };
+}
+
 const key = (value) => value.toString('hex');
 const named = ({ header }) => [header.previous, ...header.parents].filter((one) => one.length);
 
@@ -111,7 +121,9 @@ export class Conversation {
     this.held = new Map();
   }
 
+  // Entries of other conversations change nothing.
   add(entry) {
+    if (!entry.header.conversation.equals(this.id)) return;
     if (!this.held.has(key(entry.id))) this.held.set(key(entry.id), entry);
   }
 
@@ -181,11 +193,9 @@ export class Conversation {
     return this.ordered().filter(({ id: one }) => own.has(key(one)) && !covered.has(key(one)));
   }
 
-  // The places that a new entry of this author takes: sequence, previous, parents.
+  // The place of a new entry of this author.
   place(author) {
     const own = this.heads().filter((head) => head.author.equals(author)).at(-1);
-    const previous = own?.id ?? empty;
-    const parents = this.tips().filter((tip) => !tip.equals(previous)).slice(0, 16);
-    return { sequence: (own?.sequence ?? 0) + 1, previous, parents };
+    return placeAfter(own ?? null, this.tips());
   }
 }

@@ -1,12 +1,13 @@
 // The end of a link that opened the connection; SPEC §6.3, §6.4.
 import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload, writePayload } from './agreement.js';
+import { numbersOf } from './contact.js';
 import { Rejected, reject } from './errors.js';
 import { Link } from './link.js';
-import { decapsulate, empty, encapsulate, join, kemPair, x25519Pair } from './primitives.js';
+import { decapsulate, empty, join, kemPair, x25519Pair } from './primitives.js';
 import { GREETING_SIZE, checkRefusal, choose, frame, readGreeting } from './wire.js';
 
 export class Initiator extends Link {
-  // pattern XX: {s}; XXpsk0: {s, psk}; IKpsk2: {s, rs, person, numbers, psks}. `fast`: AES instructions here.
+  // pattern XX: {s}; XXpsk0: {s, psk}; IKpsk2: {s, rs, person, candidates}. `fast`: AES instructions here.
   constructor(pattern, secrets, { draw, fast = false, replaces = empty } = {}) {
     super(true, draw);
     Object.assign(this, { pattern, secrets, fast, replaces, begun: empty });
@@ -16,11 +17,21 @@ export class Initiator extends Link {
   feed(data) {
     if (this.greeting) return super.feed(data);
     this.begun = join(this.begun, data);
-    const offered = readGreeting(this.begun);
+    const offered = this.noteVersions(() => readGreeting(this.begun), this.begun.subarray(8, 10));
     if (offered === null) return null;
     this.greeting = this.begun.subarray(0, GREETING_SIZE);
     this.beginWith(offered);
     return super.feed(this.begun.subarray(GREETING_SIZE));
+  }
+
+  // Where the other side speaks no version of ours, what it speaks is told.
+  noteVersions(read, range) {
+    try {
+      return read();
+    } catch (error) {
+      if (['V-GR-03', 'V-RF-02'].includes(error.rule)) this.versions = [...range];
+      throw error;
+    }
   }
 
   beginWith(offered) {
@@ -35,13 +46,13 @@ export class Initiator extends Link {
   hello() {
     if (this.pairing) return empty;
     this.kem = kemPair(this.draw.kemSeed);
-    const { person, numbers } = this.secrets;
-    const hello = { person, numbers, kem_key: this.kem.key, share: this.draw.share };
+    const { person, candidates } = this.secrets;
+    const hello = { person, numbers: numbersOf(candidates), kem_key: this.kem.key, share: this.draw.share };
     return writePayload(ContactHello, hello);
   }
 
   acceptHandshake(body) {
-    checkRefusal(body);
+    this.noteVersions(() => checkRefusal(body), body.subarray(1, 3));
     if (this.pairing) this.finishPairing(body);
     else this.finishContact(body);
     this.opened();
@@ -50,10 +61,11 @@ export class Initiator extends Link {
 
   finishPairing(body) {
     const reply = readPayload(PairingReply, this.noise.read(body));
-    const { ciphertext, secret } = encapsulate(reply.kem_key, this.draw.encapsulation);
+    const { ciphertext, secret } = this.draw.encapsulate(reply.kem_key);
     const finish = { kem_ciphertext: ciphertext, share: this.draw.share };
-    this.out.push(frame(this.noise.write(writePayload(PairingFinish, finish))));
+    const message = frame(this.noise.write(writePayload(PairingFinish, finish)));
     this.settle(reply, { kemKey: reply.kem_key, kemCiphertext: ciphertext, kemSecret: secret });
+    this.out.push(message);
   }
 
   finishContact(body) {
@@ -63,12 +75,12 @@ export class Initiator extends Link {
   }
 
   readUnderCandidates(body) {
-    for (const psk of this.secrets.psks) {
+    for (const candidate of this.secrets.candidates) {
       const trial = this.noise.copy();
-      trial.psks = [psk];
+      trial.psks = [candidate.psk];
       const payload = readOrNull(trial, body);
       if (payload) {
-        this.noise = trial;
+        Object.assign(this, { noise: trial, fitting: candidate });
         return payload;
       }
     }

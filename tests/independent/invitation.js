@@ -66,7 +66,7 @@ function isOtherVersion(raw) {
 function decodeStruct(raw) {
   try {
     const invitation = decode(Invitation, raw);
-    must(invitation.relays.every((relay) => /^[\x20-\x7e]*$/.test(relay)), 'malformed', 'V-IN-04');
+    must(invitation.relays.every((relay) => /^[\x21-\x7e]*$/.test(relay)), 'malformed', 'V-IN-04');
     return invitation;
   } catch (error) {
     if (error instanceof Rejected) throw new Rejected('malformed', 'V-IN-04');
@@ -81,4 +81,13 @@ export function readInvitation(given) {
   const invitation = decodeStruct(raw);
   must(invitation.addresses.every(splitAddress), 'malformed', 'V-IN-05');
   return invitation;
+}
+
+// Whether its time is over at `now`, in Unix seconds.
+export const isExpired = ({ expires }, now) => now >= expires;
+
+// Who has burned it once message 3 with this one-time key has come: `burnedBy` before, or null.
+export function burn(burnedBy, oneTime) {
+  must(burnedBy === null || burnedBy.equals(oneTime), 'untrusted', 'V-IN-06');
+  return oneTime;
 }

@@ -4,12 +4,17 @@ import { must } from './errors.js';
 import { LINK_OWN, PAIRING, decodeMessage, encodeMessage } from './messages.js';
 import { Handshake } from './noise.js';
 import { Pieces, cut } from './padding.js';
-import { ascii, join, random, x25519Pair } from './primitives.js';
+import { ascii, encapsulate, join, random, x25519Pair } from './primitives.js';
 import { Session } from './ratchet.js';
 import { Frames, frame } from './wire.js';
 
 const ENVELOPES_MOST = 2 ** 20;
 const HELD_MOST = 131_072;
+const HANDSHAKE_SECONDS = 5;
+const PING_AFTER = 4;
+const DEAD_AFTER = 10;
+const LINK_SECONDS = 3600;
+const REASONS = ['done', 'replaced', 'locked', 'refused'];
 
 export const protocolName = (pattern) => `Noise_${pattern}_25519_ChaChaPoly_BLAKE2b`;
 export const prologue = (greeting, choice) => join(ascii('parlour.link.v1'), greeting, choice);
@@ -18,10 +23,10 @@ export const prologue = (greeting, choice) => join(ascii('parlour.link.v1'), gre
 export const freshDraw = () => ({
   ephemeral: x25519Pair(),
   kemSeed: random(64),
-  encapsulation: random(32),
+  encapsulate,
   share: random(32),
-  ratchet: null,
-  ratchets: () => x25519Pair(),
+  psk: () => random(32),
+  ratchets: x25519Pair,
 });
 
 export class Link {
@@ -33,8 +38,9 @@ export class Link {
     this.events = [];
     this.sent = 0;
     this.received = 0;
-    this.pings = { sent: 0, answered: 0 };
+    this.pings = { sent: 0, answered: 0, since: null };
     this.agreed = {};
+    Object.assign(this, { now: 0, openedAt: 0, heardAt: 0, unansweredSince: null, ended: null, versions: null });
   }
 
   get pairing() {
@@ -43,7 +49,7 @@ export class Link {
 
   // Feeds bytes of the stream; the events that they caused. Raises Rejected and is CLOSED then.
   receive(data) {
-    if (this.state === 'CLOSED') return [];
+    if (this.isOver()) return [];
     try {
       this.feed(Buffer.from(data));
     } catch (error) {
@@ -51,6 +57,34 @@ export class Link {
       throw error;
     }
     return this.events.splice(0);
+  }
+
+  // The stream has ended.
+  cut() {
+    if (this.state !== 'CLOSED') this.end('cut');
+  }
+
+  end(how) {
+    Object.assign(this, { state: 'CLOSED', ended: how });
+  }
+
+  // Whether nothing may be read or sent any more; a link whose time is over ends here.
+  isOver() {
+    if (this.state === 'OPEN' && this.now - this.openedAt >= LINK_SECONDS) this.end('aged');
+    return this.state === 'CLOSED';
+  }
+
+  // Sets the clock, in seconds since the stream began, and does what is due.
+  wait(now) {
+    this.now = now;
+    if (this.isOver()) return;
+    if (this.state !== 'OPEN') {
+      if (now >= HANDSHAKE_SECONDS) this.end('deadline');
+    } else if (this.unansweredSince !== null && now - this.unansweredSince >= DEAD_AFTER) {
+      this.end('dead');
+    } else if (now - this.heardAt >= PING_AFTER && this.pings.since === null) {
+      this.ping();
+    }
   }
 
   feed(data) {
@@ -96,23 +130,33 @@ export class Link {
   }
 
   opened() {
-    this.state = 'OPEN';
+    Object.assign(this, { state: 'OPEN', openedAt: this.now, heardAt: this.now });
     this.frames.most = 65_535;
     this.events.push({ is: 'open', pattern: this.pattern });
   }
 
+  // Seals a message. Where only the envelope for Close is left the link ends instead.
   send(message) {
-    for (const content of cut(encodeMessage(message))) {
-      const last = message.is === 'Close' ? ENVELOPES_MOST : ENVELOPES_MOST - 1;
-      must(this.sent < last, 'limit', 'V-EL-01');
-      this.out.push(frame(this.session.encrypt(content)));
-      this.sent += 1;
+    if (this.isOver()) return;
+    const contents = cut(encodeMessage(message));
+    const left = ENVELOPES_MOST - this.sent - (message.is === 'Close' ? 0 : 1);
+    if (contents.length > left) {
+      this.end('aged');
+      return;
     }
+    for (const content of contents) this.out.push(frame(this.session.encrypt(content)));
+    this.sent += contents.length;
+    this.noteSent(message);
+  }
+
+  noteSent({ is, reason, number }) {
+    if (is === 'Ping') Object.assign(this.pings, { sent: number, since: this.now });
+    if (is === 'Ping' || is === 'Entry') this.unansweredSince ??= this.now;
+    if (is === 'Close') this.end(REASONS[reason]);
   }
 
   ping() {
-    this.pings.sent += 1;
-    this.send({ is: 'Ping', number: this.pings.sent });
+    this.send({ is: 'Ping', number: this.pings.sent + 1 });
   }
 
   close(reason) {
@@ -124,6 +168,8 @@ export class Link {
     must(this.received < ENVELOPES_MOST, 'limit', 'V-EL-01');
     const content = this.session.decrypt(body);
     this.received += 1;
+    Object.assign(this, { heardAt: this.now, unansweredSince: null });
+    this.pings.since = null;
     const raw = this.pieces.add(content);
     if (raw) this.acceptMessage(decodeMessage(raw));
   }
@@ -138,7 +184,7 @@ export class Link {
   }
 
   acceptConfirm(message) {
-    must(message.is === 'Confirm', 'unexpected', 'V-CF-03');
+    must(message.is === 'Confirm', 'unexpected', LINK_OWN.includes(message.is) ? 'V-CF-03' : 'V-MS-02');
     must(!this.pairing || message.replaces.length === 0, 'malformed', 'V-CF-02');
     this.opened();
     this.events.push({ is: 'confirm', replaces: message.replaces });
@@ -154,10 +200,11 @@ export class Link {
     const due = this.pings.answered + 1;
     must(due <= this.pings.sent && number === due, 'unexpected', 'V-PO-01');
     this.pings.answered = number;
+    this.events.push({ is: 'answered', number });
   }
 
   acceptClose({ reason }) {
-    this.state = 'CLOSED';
+    this.end(REASONS[reason]);
     this.events.push({ is: 'closed', reason });
   }
 }

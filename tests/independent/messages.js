@@ -8,7 +8,7 @@ export const Head = struct({ author: id, sequence: u53, id });
 export const operations = list(1, 256, bytes(0, 1024));
 const heads = list(0, 16, id);
 
-export const Message = numbered({
+export const MESSAGES = {
   Confirm: [1, { replaces: bytes(0, 16) }],
   Ping: [2, { number: u32 }],
   Pong: [3, { number: u32 }],
@@ -26,7 +26,8 @@ export const Message = numbered({
   Entry: [50, { header: bytes(0, 2048), salt: bytes(0, 16), body: bytes(0, 131072) }],
   Receipt: [51, { kind: int(1, 2), ids: list(1, 1024, id) }],
   Typing: [52, { conversation: id, on: bool }],
-});
+};
+export const Message = numbered(MESSAGES, 'V-MS-01');
 
 export const LINK_OWN = ['Confirm', 'Ping', 'Pong', 'Close'];
 export const PAIRING = ['Commit', 'Reveal', 'Open', 'Record', 'Accept'];

@@ -1,6 +1,7 @@
 // Pairing on an OPEN link, by words and by invitation; SPEC §7.4, §5.7 to §5.11.
 import { readFileSync } from 'node:fs';
 import { pairingSecrets } from './agreement.js';
+import { contactSecret } from './contact.js';
 import { must, reject } from './errors.js';
 import { checkOf } from './invitation.js';
 import { checkForeign, isStale, receiveLog } from './log.js';
@@ -53,7 +54,7 @@ const OUT_OF_TURN = { Commit: 'V-CM-02', Reveal: 'V-RV-02', Open: 'V-OP-02', Rec
 
 export class Pairing {
   // `me`: {person, name, fields, signing, log}; fields are those of the record. `expected`: an invitation's check.
-  // `held`: the raw operations held of a person, by id; `contacts`: the logs of all contacts.
+  // `contacts`: the logs that are held of other persons.
   constructor(link, me, { expected = null, contacts = [], nonce = random(32) } = {}) {
     Object.assign(this, { initiator: link.initiator, pattern: link.pattern, me, expected, contacts, nonce });
     Object.assign(this, pairingSecrets(link.agreed));
@@ -75,7 +76,7 @@ export class Pairing {
     if (!next) reject('unexpected', OUT_OF_TURN[message.is] ?? 'V-MS-04');
     this[`take${message.is}`](message);
     this.state = next;
-    if (next === 'DONE') this.events.push({ is: 'contact' });
+    if (next === 'DONE') this.events.push({ is: 'completed', person: this.otherLog.person });
     return this.events.splice(0);
   }
 
@@ -102,30 +103,54 @@ export class Pairing {
   takeRecord(record) {
     const log = this.verify(record);
     Object.assign(this, { other: record, otherLog: log });
-    this.events.push({ is: this.state === 'OFFERED' ? 'store' : 'joins', name: log.name });
+    if (this.state === 'INVITED') this.events.push({ is: 'joiner', person: log.person, name: log.name });
+    if (this.state === 'OFFERED') this.events.push(this.pending());
   }
 
+  // What is to be stored before Accept may be sent.
+  pending() {
+    const { other, otherLog: log, me, root } = this;
+    const held = new Set(this.heldOf(log.person).map((raw) => raw.toString('hex')));
+    const fresh = log.kept.map((node) => node.raw).filter((raw) => !held.has(raw.toString('hex')));
+    const own = { person: me.person, share: me.fields.share };
+    const secret = contactSecret(root, own, { person: log.person, share: other.share });
+    return {
+      is: 'pending',
+      person: log.person,
+      terminal: other.terminal,
+      name: log.name,
+      new_operations: fresh,
+      own_share: me.fields.number,
+      their_share: other.number,
+      contact_secret: secret,
+    };
+  }
+
+  // In the order of SPEC §5.10.
   verify(record) {
-    const log = this.readLog(record);
-    must(!log.person.equals(this.me.person), 'untrusted', 'V-RC-02');
-    must(log.name && (this.shown ?? log.name) === log.name, 'untrusted', 'V-RC-03');
+    const alone = receiveLog([], record.operations);
+    must(!alone.person.equals(this.me.person), 'untrusted', 'V-RC-02');
+    must(alone.name && (this.shown ?? alone.name) === alone.name, 'untrusted', 'V-RC-03');
+    const log = receiveLog(this.heldOf(alone.person), record.operations);
     const others = [this.me.log, ...this.contacts].filter((one) => !one.person.equals(log.person));
     checkForeign(log, others, 'V-RC-04');
-    const terminal = log.live.find((one) => one.terminal.equals(record.terminal));
-    must(terminal, 'untrusted', 'V-RC-05');
-    const { signing, static: fixed } = terminal.introducer.op;
-    const text = recordText(record, !this.initiator, this.t);
-    checkSignature(signing, text, record.signature, 'V-RC-06');
-    must(log.forks.length === 0, 'untrusted', 'V-RC-07');
-    must(!this.expected || equal(checkOf(log.person, fixed), this.expected), 'untrusted', 'V-RC-08');
+    this.checkSigner(record, log);
     this.checkShare(record, log);
     return log;
   }
 
-  readLog(record) {
-    const alone = receiveLog([], record.operations);
-    const held = this.contacts.find((log) => log.person.equals(alone.person));
-    return held ? receiveLog([...held.nodes.values()].map((node) => node.raw), record.operations) : alone;
+  heldOf(person) {
+    const held = this.contacts.find((log) => log.person.equals(person));
+    return held ? [...held.nodes.values()].map((node) => node.raw) : [];
+  }
+
+  checkSigner(record, log) {
+    const terminal = log.live.find((one) => one.terminal.equals(record.terminal));
+    must(terminal, 'untrusted', 'V-RC-05');
+    const { signing, static: fixed } = terminal.introducer.op;
+    checkSignature(signing, recordText(record, !this.initiator, this.t), record.signature, 'V-RC-06');
+    must(log.forks.length === 0, 'untrusted', 'V-RC-07');
+    must(!this.expected || equal(checkOf(log.person, fixed), this.expected), 'untrusted', 'V-RC-08');
   }
 
   checkShare({ number, heads }, log) {
@@ -143,13 +168,13 @@ export class Pairing {
   confirm() {
     this.state = { COMPARING: 'OFFERED', RECEIVED: 'READY' }[this.state];
     this.out.push(this.record);
-    return this.state === 'READY' ? [{ is: 'store', name: this.otherLog.name }] : [];
+    return this.state === 'READY' ? [this.pending()] : [];
   }
 
   // The contact is stored as pending.
   stored() {
     this.state = { READY: 'STORED', ACCEPTED: 'DONE' }[this.state];
     this.out.push({ is: 'Accept', tag: acceptTag(this.root, this.t, this.initiator, this.record, this.other) });
-    return this.state === 'DONE' ? [{ is: 'contact' }] : [];
+    return this.state === 'DONE' ? [{ is: 'completed', person: this.otherLog.person }] : [];
   }
 }

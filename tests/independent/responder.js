@@ -2,14 +2,14 @@
 import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload, writePayload } from './agreement.js';
 import { Rejected, must, reject } from './errors.js';
 import { Link } from './link.js';
-import { decapsulate, encapsulate, kemPair, random, x25519Pair } from './primitives.js';
+import { decapsulate, kemPair, x25519Pair } from './primitives.js';
 import { REFUSAL, frame, makeGreeting, readChoice } from './wire.js';
 
 const INVITATIONS_TRIED = 4;
 
 export class Responder extends Link {
   // `terminal`: the static pair. `visible`: whether XX is taken. `invitations`: psks of the open ones.
-  // `lookUp(static, hello)`: the psk for a caller, or null. `oneTime`: the pair for XX and XXpsk0.
+  // `lookUp(static, hello)`: {psk, …} for a caller, or null. `oneTime`: the pair for XX and XXpsk0.
   constructor({ terminal, visible = false, invitations = [], lookUp = () => null, oneTime = null }, options = {}) {
     super(false, options.draw);
     Object.assign(this, { terminal, visible, invitations, lookUp, oneTime: oneTime ?? x25519Pair() });
@@ -23,6 +23,7 @@ export class Responder extends Link {
       return this.acceptFirst(body);
     } catch (error) {
       if (error instanceof Rejected && /^V-CH-0[2-5]$/.test(error.rule)) this.out.push(frame(REFUSAL));
+      if (error.rule === 'V-CH-02') this.versions = [body[0], body[0]];
       throw error;
     }
   }
@@ -46,7 +47,7 @@ export class Responder extends Link {
   acceptInvited(choice, message) {
     let fitting = null;
     for (let n = 0; n < INVITATIONS_TRIED; n++) {
-      this.startHandshake(this.oneTime, null, [this.invitations[n] ?? random(32)], choice);
+      this.startHandshake(this.oneTime, null, [this.invitations[n] ?? this.draw.psk()], choice);
       if (this.opensEmpty(message)) fitting = { noise: this.noise, n };
     }
     if (!fitting) reject('unexpected', 'V-CH-05');
@@ -65,7 +66,7 @@ export class Responder extends Link {
   }
 
   ratchet() {
-    this.pair = this.draw.ratchet ?? this.draw.ratchets();
+    this.pair = this.draw.ratchets();
     Object.assign(this.agreed, { shareR: this.draw.share, ratchetKey: this.pair.key });
     return { share: this.draw.share, ratchet_key: this.pair.key };
   }
@@ -96,9 +97,9 @@ export class Responder extends Link {
     this.startHandshake(this.terminal, null, [], choice);
     const hello = readPayload(ContactHello, this.noise.read(message));
     must(!this.noise.rs.equals(this.terminal.key), 'unexpected', 'V-HS-07');
-    const psk = this.lookUp(this.noise.rs, hello);
-    this.noise.psks = [psk ?? random(32)];
-    const { ciphertext, secret } = encapsulate(hello.kem_key, this.draw.encapsulation);
+    this.fitting = this.lookUp(this.noise.rs, hello);
+    this.noise.psks = [this.fitting?.psk ?? this.draw.psk()];
+    const { ciphertext, secret } = this.draw.encapsulate(hello.kem_key);
     const reply = { kem_ciphertext: ciphertext, ...this.ratchet() };
     this.out.push(frame(this.noise.write(writePayload(ContactReply, reply))));
     this.settle(hello.share, { kemKey: hello.kem_key, kemCiphertext: ciphertext, kemSecret: secret }, this.terminal);

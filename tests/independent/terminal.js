@@ -1,16 +1,13 @@
 // One person with one terminal, in memory: pairs by invitation, then talks on a contact's link; SPEC §7, §11.
-import { candidates, numbersOf } from './contact.js';
+import { candidates } from './contact.js';
 import * as entries from './entries.js';
-import { must } from './errors.js';
 import { Initiator } from './initiator.js';
 import { invitationPsk } from './invitation.js';
 import { operationsBeyond, readLog, receiveLog } from './log.js';
 import { newLog } from './operations.js';
 import { Pairing } from './pairing.js';
 import { ed25519Pair, random, x25519Pair } from './primitives.js';
-
-const STORED = 1;
-const READ = 2;
+import { READ, STORED, answerHeadsHash, checkConversation, countReceipt } from './receipts.js';
 
 export class Terminal {
   constructor(name) {
@@ -51,7 +48,7 @@ export class Terminal {
   call(options) {
     const { person, fixed: rs, pairing } = this.contact;
     const tried = candidates([pairing], { own: this.person, their: person });
-    const secrets = { s: this.pairs.fixed, rs, person: this.person, numbers: numbersOf(tried), psks: tried.map((c) => c.psk) };
+    const secrets = { s: this.pairs.fixed, rs, person: this.person, candidates: tried };
     return new Initiator('IKpsk2', secrets, options);
   }
 
@@ -89,15 +86,14 @@ export class Terminal {
     return { answers: [], events: [] };
   }
 
-  takeHeadsHash({ conversation, hash }) {
-    must(conversation.equals(this.conversation.id), 'untrusted', 'V-HH-01');
-    if (hash.equals(this.conversation.headsHash())) return { answers: [], events: [] };
-    return { answers: [{ is: 'Heads', conversation, heads: this.conversation.heads() }], events: [] };
+  takeHeadsHash(message) {
+    const answer = answerHeadsHash(message, this.conversation);
+    return { answers: answer ? [answer] : [], events: [] };
   }
 
-  takeHeads({ conversation, heads }) {
-    must(conversation.equals(this.conversation.id), 'untrusted', 'V-HD-01');
-    const missing = this.conversation.missing(heads);
+  takeHeads(message) {
+    checkConversation(message, this.conversation, 'V-HD-01');
+    const missing = this.conversation.missing(message.heads);
     return { answers: missing.map((entry) => this.resend(entry)), events: [] };
   }
 
@@ -115,14 +111,13 @@ export class Terminal {
     return { answers: [receipt(STORED), receipt(READ)], events: [`entry ${entry.body.text}`] };
   }
 
-  takeReceipt({ kind, ids }) {
-    const own = new Set(this.conversation.entries().filter((e) => e.header.author.equals(this.terminal)).map((e) => e.id.toString('hex')));
-    const known = ids.filter((id) => own.has(id.toString('hex')));
-    return { answers: [], events: known.map(() => (kind === READ ? 'read' : 'delivered')) };
+  takeReceipt(message) {
+    const counted = countReceipt(message, this.conversation, [this.terminal]);
+    return { answers: [], events: counted.map(() => (message.kind === READ ? 'read' : 'delivered')) };
   }
 
-  takeTyping({ conversation }) {
-    must(conversation.equals(this.conversation.id), 'untrusted', 'V-TY-01');
+  takeTyping(message) {
+    checkConversation(message, this.conversation, 'V-TY-01');
     return { answers: [], events: [] };
   }
 }

@@ -4,7 +4,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codec } from './areas/codec.js';
 import { discovery } from './areas/discovery.js';
+import { entriesArea as entries, receipts } from './areas/entries.js';
+import { links } from './areas/links.js';
 import { noise } from './areas/noise.js';
+import { pairing } from './areas/pairing.js';
 import { persons } from './areas/persons.js';
 import { primitives } from './areas/primitives.js';
 import { secrets } from './areas/secrets.js';
@@ -12,14 +15,15 @@ import { sessions } from './areas/sessions.js';
 import { padding, profile, safety } from './areas/small.js';
 import { Rejected } from './errors.js';
 
-const AREAS = { codec, discovery, noise, padding, persons, primitives, profile, safety, secrets, sessions };
+const AREAS = { codec, discovery, entries, links, noise, padding, pairing, persons, primitives, profile, receipts, safety, secrets, sessions };
 // The shape of the files, and ciphertexts that their generator needs: neither holds tests.
 const NO_AREAS = ['schema.json', 'kem.json'];
 const usual = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..', 'protocol', 'vectors');
 
 // What went wrong in a test, or null. Only the last step may be refused, and only with the class it names.
 function fault(area, group, test) {
-  const steps = AREAS[area]({ ...group.inputs, ...test.inputs }, test.steps);
+  const inputs = { ...group.inputs, ...test.inputs };
+  const steps = AREAS[area](inputs, [...(inputs.before ?? []), ...test.steps]);
   for (const [n, step] of steps.entries()) {
     const last = n === steps.length - 1;
     const result = outcome(step);

@@ -1,13 +1,13 @@
 // Vectors of encodings; SPEC §3.3.
 import * as agreement from '../agreement.js';
-import { decode, encode } from '../codec.js';
+import { decode, encode, numbered } from '../codec.js';
 import { EntryHeader, TextBody } from '../entries.js';
-import { Message } from '../messages.js';
+import { MESSAGES } from '../messages.js';
 import { expectSame, hex } from './expect.js';
 
 // The type of each name, and the most bytes of its encoding.
 const TYPES = {
-  message: [Message, 300_000],
+  message: [numbered(MESSAGES), 300_000],
   EntryHeader: [EntryHeader, 2048],
   TextBody: [TextBody, 131_072],
   ...Object.fromEntries(
@@ -32,6 +32,10 @@ const RUN = {
   encode(step) {
     const [type] = TYPES[step.type];
     expectSame(step.gives, 'bytes', encode(type, fromVector(type, step.value)));
+  },
+  accept(step) {
+    const [type, most] = TYPES[step.type];
+    decode(type, hex(step.bytes), most);
   },
   decode(step) {
     const [type, most] = TYPES[step.type];

@@ -1,0 +1,122 @@
+// Vectors of entries, heads and receipts; SPEC §5.15 to §5.19, §11.
+import { encode, list } from '../codec.js';
+import * as entries from '../entries.js';
+import { must } from '../errors.js';
+import { readLog } from '../log.js';
+import { Head, decodeMessage, encodeMessage } from '../messages.js';
+import { answerHeadsHash, checkConversation, countReceipt, stateOf, terminalOf } from '../receipts.js';
+import { expectSame, hex } from './expect.js';
+
+function written(step) {
+  const previous = step.previous && { sequence: step.previous.sequence, id: hex(step.previous.id) };
+  const place = entries.placeAfter(previous, step.tips.map(hex));
+  const given = { conversation: hex(step.conversation), author: hex(step.author), time: step.time };
+  const fields = { ...given, ...place, incarnation: hex(step.incarnation), membership: step.membership.map(hex).sort(Buffer.compare) };
+  const text = { text: step.text, reply: hex(step.reply) };
+  const { id, header, salt, body } = entries.write(hex(step.self_key), fields, text, hex(step.salt));
+  const { header: read } = entries.readForm({ header, salt, body });
+  const message = encodeMessage({ is: 'Entry', header, salt, body });
+  return { body, content: read.content, self_tag: read.self_tag, header, entry_id: id, message };
+}
+
+const read = (raw) => entries.readForm(decodeMessage(hex(raw)));
+
+function parsed(step) {
+  const { id, header, body } = read(step.message);
+  const shown = { entry_id: id, author: header.author, sequence: header.sequence, deleted: body === null };
+  return { ...shown, text_length: body ? [...body.text].length : 0, reply: body?.reply ?? Buffer.alloc(0) };
+}
+
+function accepted(step, inputs) {
+  const knows = { ...inputs.knows, ...step.knows };
+  const [self, contact, carrier] = ['own_person', 'contact', 'carrier'].map((name) => hex(knows[name]));
+  const live = (person) => (person.equals(self) ? knows.own_terminals : knows.contact_terminals).map(hex);
+  const entry = read(step.message);
+  const view = { carrier, accepted: knows.carrier_is === 'contact', self, contact };
+  entries.checkTrust(entry, { ...view, selfKey: hex(knows.self_key), live });
+  return { entry_id: entry.id };
+}
+
+function hold(conversation, names, inputs) {
+  const held = new entries.Conversation(conversation);
+  names.map((name) => read(inputs.entries[name])).forEach((entry) => held.add(entry));
+  return held;
+}
+
+const nameOf = (inputs) => ({ id }) =>
+  Object.keys(inputs.entries).find((name) => read(inputs.entries[name]).id.equals(id));
+
+function ordered(step, inputs) {
+  const held = hold(hex(step.conversation), step.entries, inputs);
+  const ranks = held.ranks();
+  const rank = (entry) => ranks.get(entry.id.toString('hex'));
+  const order = held.ordered().map((entry) => ({ entry: nameOf(inputs)(entry), rank: rank(entry) }));
+  return { order, tips: held.tips().map((id) => nameOf(inputs)({ id })) };
+}
+
+const RUN = {
+  conversation: (step) => ({ conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)) }),
+  write: written,
+  parse: parsed,
+  header: (step) => entries.readHeader(hex(step.header)),
+  accept: accepted,
+  order: ordered,
+};
+
+const run = (table) => (inputs, steps) =>
+  steps.map((step) => () => expectSame({ gives: {}, ...step }, 'gives', table[step.do](step, inputs)));
+
+export const entriesArea = run(RUN);
+
+function own(step, inputs) {
+  const id = entries.conversationId(hex(inputs.own_person), hex(inputs.contact));
+  return hold(id, step.held ?? [], inputs);
+}
+
+function heads(step, inputs) {
+  const held = own(step, inputs);
+  const found = held.heads();
+  const common = { conversation: held.id };
+  return {
+    heads: found.map(nameOf(inputs)),
+    encoded_heads: encode(list(0, 256, Head), found),
+    hash: held.headsHash(),
+    heads_hash_message: encodeMessage({ is: 'HeadsHash', ...common, hash: held.headsHash() }),
+    heads_message: encodeMessage({ is: 'Heads', ...common, heads: found }),
+  };
+}
+
+function takeHeadsHash(step, inputs) {
+  const answer = answerHeadsHash(decodeMessage(hex(step.message)), own(step, inputs));
+  return { answer: answer && encodeMessage(answer) };
+}
+
+function takeHeads(step, inputs) {
+  const held = own(step, inputs);
+  const message = decodeMessage(hex(step.message));
+  checkConversation(message, held, 'V-HD-01');
+  return { entries: held.missing(message.heads).map(nameOf(inputs)) };
+}
+
+function takeTyping(step, inputs) {
+  const message = decodeMessage(hex(step.message));
+  checkConversation(message, own(step, inputs), 'V-TY-01');
+  return { on: message.on };
+}
+
+function takeReceipt(step, inputs) {
+  const terminal = terminalOf(readLog(inputs.contact_log.map(hex)), hex(step.static));
+  must(terminal, 'untrusted', 'V-RP-01');
+  const message = decodeMessage(hex(step.message));
+  const counted = countReceipt(message, own(step, inputs), inputs.own_terminals.map(hex));
+  return { terminal, kind: message.kind, entries: counted.map(nameOf(inputs)) };
+}
+
+export const receipts = run({
+  heads,
+  receive_heads_hash: takeHeadsHash,
+  receive_heads: takeHeads,
+  receive_typing: takeTyping,
+  receive_receipt: takeReceipt,
+  state: ({ kinds, carried }) => ({ state: stateOf(kinds, carried) }),
+});
