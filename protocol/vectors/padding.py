@@ -6,7 +6,7 @@ Contents are one byte repeated, so that the largest of them stay short in the fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from protocol.frames import LAST, MORE, PIECE_MAX, Assembler, pieces
@@ -119,32 +119,48 @@ def _assembly(fill: bytes) -> Group:
     for content in (MORE + fill * PIECE_MAX, LAST + fill, LAST + fill * 2):
         script.take("add", content=write_bytes(content))
     group.add("another message after one in pieces", ["Pieces"], SUCCESS, script.steps)
-    _add_wrong_pieces(group, fill)
+    _add_wrong_pieces(group, fill, _wrong_pieces(fill))
     return group
 
 
-def _add_wrong_pieces(group: Group, fill: bytes) -> None:
-    full = MORE + fill * PIECE_MAX
-    rows: list[tuple[str, str, int, bytes, str]] = [
-        ("an empty content", "NoPiece", 0, b"", "V-PC-01"),
-        ("a last piece of nothing", "NoPiece", 0, LAST, "V-PC-01"),
-        ("a piece of nothing that another follows", "NoPiece", 0, MORE, "V-PC-01"),
-        ("an unknown flag", "NoPiece", 0, b"\x02" + fill, "V-PC-01"),
-        ("an unknown flag after a piece", "NoPiece", 1, b"\xff" + fill, "V-PC-01"),
-        ("a last piece of nothing after a piece", "NoPiece", 1, LAST, "V-PC-01"),
-        ("a short piece that another follows", "NoPiece", 0, MORE + fill, "V-PC-02"),
-        ("a piece without its last byte", "NoPiece", 0, full[:-1], "V-PC-02"),
-        ("a short piece after a full one", "NoPiece", 1, full[:-1], "V-PC-02"),
-        ("a fifth full piece", "TooLarge", 4, full, "V-PC-03"),
-        ("one byte more than a message", "TooLarge", 4, LAST + fill * _TOO_MUCH, "V-PC-03"),
-    ]
+WrongPiece = tuple[str, str, int, bytes, str]
+"""Comment, flag, full pieces before it, the content, the rule."""
+
+
+def _add_wrong_pieces(group: Group, fill: bytes, rows: Iterable[WrongPiece]) -> None:
     for comment, flag, before, content, rule in rows:
         script = Script(ACTIONS, Assembler())
         for _ in range(before):
-            script.take("add", content=write_bytes(full))
+            script.take("add", content=write_bytes(MORE + fill * PIECE_MAX))
         expect = "limit" if rule == "V-PC-03" else "malformed"
         steps = script.refused("add", content=write_bytes(content))
         group.add(comment, [flag], expect, steps, rule=rule)
+
+
+def _wrong_pieces(fill: bytes) -> Iterator[WrongPiece]:
+    full = MORE + fill * PIECE_MAX
+    yield "an empty content", "NoPiece", 0, b"", "V-PC-01"
+    yield "a last piece of nothing", "NoPiece", 0, LAST, "V-PC-01"
+    yield "a piece of nothing that another follows", "NoPiece", 0, MORE, "V-PC-01"
+    yield "an unknown flag", "NoPiece", 0, b"\x02" + fill, "V-PC-01"
+    yield "an unknown flag after a piece", "NoPiece", 1, b"\xff" + fill, "V-PC-01"
+    yield "a last piece of nothing after a piece", "NoPiece", 1, LAST, "V-PC-01"
+    yield "a short piece that another follows", "NoPiece", 0, MORE + fill, "V-PC-02"
+    yield "a piece without its last byte", "NoPiece", 0, full[:-1], "V-PC-02"
+    yield "a short piece after a full one", "NoPiece", 1, full[:-1], "V-PC-02"
+    yield "a fifth full piece", "TooLarge", 4, full, "V-PC-03"
+    yield "one byte more than a message", "TooLarge", 4, LAST + fill * _TOO_MUCH, "V-PC-03"
+
+
+def _unknown_flags(fill: bytes) -> Group:
+    """Flags that are not known before a piece that is full, as one that another follows is."""
+    group = Group("9.5", {})
+    rows = [
+        ("flag 0x02 before a full piece", "NoPiece", 0, b"\x02" + fill * PIECE_MAX, "V-PC-01"),
+        ("flag 0x81 before a full piece", "NoPiece", 1, b"\x81" + fill * PIECE_MAX, "V-PC-01"),
+    ]
+    _add_wrong_pieces(group, fill, rows)
+    return group
 
 
 _TOO_MUCH: Final = MESSAGE_BYTES_MAX - 4 * PIECE_MAX + 1
@@ -153,7 +169,7 @@ _TOO_MUCH: Final = MESSAGE_BYTES_MAX - 4 * PIECE_MAX + 1
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     fill = Seed(phrase, AREA).bytes("content")[:1]
-    return build_file(Seed(phrase, AREA), NOTES, [_padding(fill), _assembly(fill)])
+    return build_file(Seed(phrase, AREA), NOTES, [_padding(fill), _assembly(fill), _unknown_flags(fill)])
 
 
 def run(test: Json, inputs: Json) -> None:

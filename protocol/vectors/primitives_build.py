@@ -341,8 +341,23 @@ def _passphrase(seed: Seed) -> Group:
     return group
 
 
+def _moved(seed: Seed) -> Group:
+    """Signature and message are right together, and parted in another place."""
+    group, secret = Group("4.1", {}), seed.bytes("signer")
+    public, message = primitives.ed25519_from_seed(secret), b"what is signed"
+    whole = primitives.ed25519_sign(secret, message) + message
+    for size in (63, 65):
+        signature, rest = whole[:size], whole[size:]
+        step = {"do": "ed25519_verify", "public": public.hex()}
+        step |= {"message": rest.hex(), "signature": signature.hex()}
+        comment = f"{size} bytes of signature, the rest as message"
+        group.add(comment, ["WrongSize"], "authentication", [step], rule="V-KY-05")
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
     groups = [_labelled(seed), _x25519(seed), _ed25519_keys(seed), _signatures(seed)]
-    return build_file(seed, NOTES, [*groups, *_aeads(seed), _kem(phrase), _passphrase(seed)])
+    groups += [*_aeads(seed), _kem(phrase), _passphrase(seed), _moved(seed)]
+    return build_file(seed, NOTES, groups)
