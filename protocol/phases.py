@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from protocol.agreement import Established
 from protocol.envelopes import OpenPhase
-from protocol.errors import LimitExceeded, Unexpected
+from protocol.errors import LimitExceeded
 from protocol.events import Ending, Event, HandshakeAuthenticated
 from protocol.frames import Assembler, FrameReader, length_of
 from protocol.greeting import GREETING_SIZE, REFUSAL, OtherVersion, Refused, check_magic, check_refusal
@@ -165,8 +165,7 @@ class Confirming(_Unconfirmed):
         """Open the initiator's first envelope: the link is open. Unexpected for anything but Confirm."""
         session = self.established.session
         encoded = Assembler().add(session.decrypt(unit))
-        if encoded is None:
-            raise Unexpected("Confirm comes in one piece")
+        assert encoded is not None, "a frame here is smaller than a piece that another follows"
         message = MESSAGE.decode(encoded)
         check_message(self.state, type(message))
         assert isinstance(message, Confirm), "the table allows nothing else"
