@@ -109,6 +109,15 @@ class Person:
         self._watchers.append((lambda event: isinstance(event, kind) and test(event), future))
         return future  # type: ignore[return-value]
 
+    def watch(self, look: Callable[[Event], None]) -> None:
+        """Have a look at every event from now on, when it is told."""
+
+        def awaited(event: Event) -> bool:
+            look(event)
+            return False
+
+        self._watchers.append((awaited, asyncio.get_running_loop().create_future()))
+
     async def contact(self, other: Person) -> str:
         me = await other.engine.me()
         return me.person

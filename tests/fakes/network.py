@@ -29,14 +29,23 @@ class Pipe:
         self.closed = False
         self.left: int | None = None
         """Writes left before this end breaks, None for no limit."""
+        self.latency = LATENCY
+        self.sent: list[bytes] = []
 
     async def read(self) -> bytes:
-        return b"" if self.closed else await self.inbox.get()
+        data = b"" if self.closed else await self.inbox.get()
+        while data and self.network.joins and not self.inbox.empty():
+            if not (more := self.inbox.get_nowait()):
+                self.inbox.put_nowait(more)
+                break
+            data += more
+        return data
 
     async def write(self, data: bytes) -> None:
         if self.closed:
             raise ConnectionResetError("the stream is closed")
         self.network.seen.append((self.here, self.peer, data))
+        self.sent.append(data)
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
@@ -49,13 +58,18 @@ class Pipe:
             self.waiting.append(data)
         else:
             self.under_way.append(data)
-            asyncio.get_running_loop().call_later(LATENCY, self._arrive)
+            asyncio.get_running_loop().call_later(self.latency, self._arrive)
 
     def _arrive(self) -> None:
         """The oldest bytes under way are there: timers of one moment come in any order, bytes do not."""
         data = self.under_way.popleft()
         if not self.other.closed:
             self.other.inbox.put_nowait(data)
+
+    def repeat(self) -> None:
+        """The last bytes come a second time, as somebody on the path can make them."""
+        if self.sent and not self.closed:
+            self._carry(self.sent[-1])
 
     def resume(self) -> None:
         """TCP has noticed that the wire is whole again."""
@@ -98,6 +112,9 @@ class Network:
         self.seen: list[tuple[str, str, bytes]] = []
         self.break_next_after: tuple[int | None, int | None] = (None, None)
         """Writes after which the next stream breaks: of the side that dials, of the side that answers."""
+        self.latency_of_next = LATENCY
+        self.joins = False
+        """Whether a read gives all that has arrived, as kernels do, and not one write after the other."""
         self.watchers: dict[str, DiscoveryEvents] = {}
         self.announced: dict[str, Announcement] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,6 +169,8 @@ class MemoryTransport:
         mine, theirs = Pipe(network, self._host, host), Pipe(network, host, self._host)
         mine.other, theirs.other = theirs, mine
         (mine.left, theirs.left), network.break_next_after = network.break_next_after, (None, None)
+        mine.latency = theirs.latency = network.latency_of_next
+        network.latency_of_next = LATENCY
         network.pipes += [mine, theirs]
         network.accept(accept, theirs)
         return mine

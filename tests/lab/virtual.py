@@ -104,7 +104,7 @@ def run_virtual(scenario: Callable[[VirtualClock], Coroutine[Any, Any, T]], limi
     except Deadlock as stuck:
         raise Deadlock(f"{stuck}\n{_waiting(loop)}") from None
     finally:
-        _wind_up(loop)
+        wind_up(loop)
         asyncio.set_event_loop(None)
         loop.close()
 
@@ -117,7 +117,7 @@ def _waiting(loop: VirtualLoop) -> str:
     )
 
 
-def _wind_up(loop: VirtualLoop) -> None:
+def wind_up(loop: VirtualLoop) -> None:
     """Let every task left over see its cancellation, and async generators their end."""
     left = asyncio.all_tasks(loop)
     for task in left:
