@@ -16,9 +16,11 @@ from base64 import b64encode
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tests.architecture.imports import ROOT
+from tests.fuzz.mutate import mutated
 
 if TYPE_CHECKING:
     # What is fuzzed is imported later, under instrumentation.
@@ -61,6 +63,9 @@ def _fuzz(atheris: Any, name: str, target: Target, seconds: float) -> NoReturn:
             os.write(2, b"runs: %d\n" % runs)
             os._exit(0)
 
+    def change(data: bytes, size: int, number: int) -> bytes:
+        return mutated(data, size, Random(number), atheris.Mutate)
+
     limit_memory()
     options = [
         f"-artifact_prefix={BROKEN / name}/",
@@ -69,7 +74,7 @@ def _fuzz(atheris: Any, name: str, target: Target, seconds: float) -> NoReturn:
         f"-rss_limit_mb={4 * MEMORY_MB}",
         f"-malloc_limit_mb={MEMORY_MB}",
     ]
-    atheris.Setup([sys.argv[0], str(SCRATCH / name), str(SEEDS / name), *options], one)
+    atheris.Setup([sys.argv[0], str(SCRATCH / name), str(SEEDS / name), *options], one, custom_mutator=change)
     atheris.Fuzz()
     os._exit(1)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.mutate import mutated
 from tests.fuzz.target import FOLDER, FOUND, Target
 from tests.fuzz.targets import TARGETS
 
@@ -106,6 +108,17 @@ def test_memory_is_bounded(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < MEMORY_AT_MOST
     finally:
         tracemalloc.stop()
+
+
+def test_changes_of_structure_reach_what_blind_ones_do_not() -> None:
+    """Changed entries are still messages in many cases, and in some cases still entries."""
+    (data,) = (path.read_bytes() for path in (FOLDER / "entry").iterdir() if path.name == "own")
+    random = Random(1)
+    changed = [mutated(data, 4_096, random, lambda part, size: part[::-1][:size]) for _ in range(300)]
+    assert len(set(changed)) > 50
+    assert sum(TARGETS["message"].accepts(each) for each in changed) > 50
+    for each in changed:
+        TARGETS["entry"].accepts(each)
 
 
 def broken(_data: bytes) -> object:
