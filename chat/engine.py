@@ -7,8 +7,9 @@ come from outside; every failure that a client sees is a ParlourError.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
+from datetime import datetime
 from itertools import count
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from chat.config import Config
 from chat.interface import (
     Closed,
     ContactView,
+    DetailsView,
     DiagnosisView,
     EntryView,
     Event,
@@ -196,13 +198,26 @@ class Engine:
     async def set_verified(self, contact: str, on: bool) -> None:
         await self._parts.people.verify(self._parts.people.known(contact), on)
 
-    async def send(self, contact: str, text: str) -> EntryView:
-        return await self._parts.sending.send(self._parts.people.known(contact), text)
+    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+        answered = History.entry_id(reply) if reply else b""
+        return await self._parts.sending.send(self._parts.people.known(contact), text, answered)
 
     async def history(
-        self, contact: str, limit: int = 100, before: str | None = None
+        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        return await self._parts.history.page(self._parts.people.known(contact), limit, before)
+        return await self._parts.history.page(self._parts.people.known(contact), limit, before, after)
+
+    async def entry(self, contact: str, id: str) -> EntryView | None:
+        return await self._parts.history.entry(self._parts.people.known(contact), id)
+
+    async def first_unread(self, contact: str) -> str | None:
+        return await self._parts.history.first_unread(self._parts.people.known(contact))
+
+    async def entry_at(self, contact: str, time: datetime) -> str | None:
+        return await self._parts.history.entry_at(self._parts.people.known(contact), time)
+
+    async def details(self, contact: str, id: str) -> DetailsView:
+        return await self._parts.history.details(self._parts.people.known(contact), id)
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
         person = self._parts.people.known(contact) if contact is not None else None
@@ -222,6 +237,12 @@ class Engine:
         row = Settings(settings.read_receipts, settings.typing)
         await self._world.store.write(save_settings, row)
         self._world.settings = settings
+
+    async def preferences(self) -> Mapping[str, str]:
+        return await self._parts.preferences.all()
+
+    async def set_preference(self, name: str, value: str) -> None:
+        await self._parts.preferences.set(name, value)
 
     async def change_passphrase(self, old: str, new: str) -> None:
         await self._world.store.change_passphrase(self._vault, old, new, self._world.random)

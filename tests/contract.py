@@ -7,9 +7,9 @@ what is behind it. Waiting is for events, never for time; `PATIENCE` only turns 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -36,11 +36,15 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Subject:
-    """A messenger under test, the person id of its one contact, who is there, and its passphrase."""
+    """A messenger under test, the person id of its one contact, who is there, and its passphrase.
+
+    `hear`: the contact says something, which may answer an entry, and it has arrived here; returns its id.
+    """
 
     messenger: Messenger
     friend: str
     passphrase: str
+    hear: Callable[[str, str], Awaitable[str]]
 
 
 async def until(events: AsyncIterator[Event], wanted: Callable[[Event], bool]) -> Event:
@@ -56,6 +60,10 @@ async def contact(subject: Subject) -> ContactView:
     """The view of the subject's contact."""
     held = {view.person: view for view in await subject.messenger.contacts()}
     return held[subject.friend]
+
+
+def _is_delivered(event: Event, entry: str) -> bool:
+    return isinstance(event, EntryChanged) and (event.id, event.state) == (entry, EntryState.DELIVERED)
 
 
 class MessengerContract:
@@ -146,6 +154,96 @@ class MessengerContract:
         with pytest.raises(ParlourError):
             await subject.messenger.history(subject.friend, before="none")
 
+    async def test_history_pages_meet_in_both_directions(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        sent = [(await messenger.send(friend, f"number {n}")).id for n in range(7)]
+        later = await messenger.history(friend, limit=3, after=sent[1])
+        assert [entry.id for entry in later] == sent[2:5]
+        rest = await messenger.history(friend, limit=100, after=sent[4])
+        assert [entry.id for entry in rest] == sent[5:]
+        assert await messenger.history(friend, after=sent[-1]) == ()
+        for wrong in ({"after": "none"}, {"after": "00" * 32}, {"before": sent[2], "after": sent[1]}):
+            with pytest.raises(UsageError):
+                await messenger.history(friend, 100, **wrong)
+
+    async def test_one_entry_is_read_by_its_id(self, subject: Subject) -> None:
+        sent = await subject.messenger.send(subject.friend, "only this")
+        found = await subject.messenger.entry(subject.friend, sent.id)
+        assert found is not None
+        assert (found.id, found.text, found.time) == (sent.id, "only this", sent.time)
+        for other in ("none", "00" * 32):
+            assert await subject.messenger.entry(subject.friend, other) is None
+
+    async def test_a_reply_names_the_entry_that_it_answers(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        events, asked = messenger.events(), await messenger.send(friend, "Tea?")
+        assert asked.reply == ""
+        await until(events, lambda event: _is_delivered(event, asked.id))
+        answer = await subject.hear("Yes", asked.id)
+        said = await messenger.entry(friend, answer)
+        assert said is not None
+        assert said.reply == asked.id
+        assert (await messenger.send(friend, "Good", reply=answer)).reply == answer
+        assert [entry.reply for entry in await messenger.history(friend)] == ["", asked.id, answer]
+        for wrong in ("none", "00" * 32, "00"):
+            with pytest.raises(UsageError):
+                await messenger.send(friend, "To nothing", reply=wrong)
+        assert len(await messenger.history(friend)) == 3
+
+    async def test_the_first_unread_entry_moves_as_one_reads(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        assert await messenger.first_unread(friend) is None
+        await messenger.send(friend, "mine is never unread")
+        heard = [await subject.hear(f"number {n}", "") for n in range(3)]
+        assert await messenger.first_unread(friend) == heard[0]
+        await messenger.mark_read(friend, heard[1])
+        assert await messenger.first_unread(friend) == heard[2]
+        await messenger.mark_read(friend, heard[2])
+        assert await messenger.first_unread(friend) is None
+
+    async def test_a_time_leads_to_the_first_entry_that_is_not_before_it(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        assert await messenger.entry_at(friend, datetime(1970, 1, 1, tzinfo=UTC)) is None
+        entries = [await messenger.send(friend, f"number {n}") for n in range(3)]
+        for entry in entries:
+            first = next(other.id for other in entries if other.time >= entry.time)
+            assert await messenger.entry_at(friend, entry.time) == first
+            before = entry.time - timedelta(microseconds=1)
+            assert await messenger.entry_at(friend, before.astimezone(timezone(timedelta(hours=5)))) == first
+        assert await messenger.entry_at(friend, entries[-1].time + timedelta(microseconds=1)) is None
+        with pytest.raises(UsageError):
+            await messenger.entry_at(friend, entries[0].time.replace(tzinfo=None))
+
+    async def test_details_say_who_wrote_an_entry_and_who_has_it(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        events, me = messenger.events(), await messenger.me()
+        sent = await messenger.send(friend, "Mine")
+        await until(events, lambda event: _is_delivered(event, sent.id))
+        mine = await messenger.details(friend, sent.id)
+        assert (mine.id, mine.person, mine.terminal) == (sent.id, me.person, me.terminal)
+        assert mine.time == mine.stored == sent.time
+        assert mine.bytes > len("Mine")
+        assert {(receipt.person, receipt.kind) for receipt in mine.receipts} == {
+            (friend, EntryState.DELIVERED)
+        }
+        with pytest.raises(UsageError):
+            await messenger.details(friend, "00" * 32)
+
+    async def test_details_of_what_a_contact_wrote_say_when_it_came(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        me, heard = await messenger.me(), await subject.hear("Theirs", "")
+        theirs = await messenger.details(friend, heard)
+        assert theirs.person == friend
+        assert theirs.terminal not in (me.terminal, "")
+        assert theirs.stored is not None
+        assert theirs.stored.utcoffset() == timedelta()
+        assert [(receipt.terminal, receipt.kind) for receipt in theirs.receipts] == [
+            (me.terminal, EntryState.DELIVERED)
+        ]
+        await messenger.mark_read(friend, heard)
+        read = (await messenger.details(friend, heard)).receipts
+        assert [receipt.kind for receipt in read] == [EntryState.DELIVERED, EntryState.READ]
+
     async def test_search_finds_all_words_in_one_conversation_and_in_all(self, subject: Subject) -> None:
         sent = await subject.messenger.send(subject.friend, "the harbour at noon")
         await subject.messenger.send(subject.friend, "the harbour at dusk")
@@ -153,6 +251,13 @@ class MessengerContract:
             found = await subject.messenger.search("harbour noon", where)
             assert [entry.id for entry in found] == [sent.id]
         assert await subject.messenger.search("nowhere") == ()
+
+    async def test_a_search_gives_what_arrived_last_oldest_first(self, subject: Subject) -> None:
+        sent = [(await subject.messenger.send(subject.friend, f"tide {n}")).id for n in range(4)]
+        found = await subject.messenger.search("TIDE", limit=2)
+        assert [entry.id for entry in found] == sent[2:]
+        assert await subject.messenger.search("tid") == ()
+        assert await subject.messenger.search("") == ()
 
     async def test_what_cannot_be_sent_is_a_usage_error(self, subject: Subject) -> None:
         for text in ("", " \n", "x" * 16_385):
@@ -165,6 +270,28 @@ class MessengerContract:
     async def test_settings_are_kept(self, subject: Subject) -> None:
         await subject.messenger.change_settings(SettingsView(read_receipts=False, typing=True))
         assert await subject.messenger.settings() == SettingsView(read_receipts=False, typing=True)
+
+    async def test_preferences_are_kept_changed_and_deleted(self, subject: Subject) -> None:
+        messenger = subject.messenger
+        assert dict(await messenger.preferences()) == {}
+        await messenger.set_preference("theme", "high-contrast")
+        await messenger.set_preference("draft." + "0a" * 32, "Zwölf\n🙂\x00")
+        await messenger.set_preference("long", "x" * 65_536)
+        await messenger.set_preference("theme", "dark")
+        await messenger.set_preference("long", "")
+        kept = {"theme": "dark", "draft." + "0a" * 32: "Zwölf\n🙂\x00"}
+        assert dict(await messenger.preferences()) == kept
+        for name, value in (("", "x"), ("Theme", "x"), ("a b", "x"), ("x" * 97, "x"), ("long", "x" * 65_537)):
+            with pytest.raises(UsageError):
+                await messenger.set_preference(name, value)
+        assert dict(await messenger.preferences()) == kept
+        assert await messenger.settings() == SettingsView(read_receipts=True, typing=True)
+
+    async def test_preferences_of_a_contact_go_with_it(self, subject: Subject) -> None:
+        for name in (f"draft.{subject.friend}", f"mute.{subject.friend}", "draft." + "0a" * 32):
+            await subject.messenger.set_preference(name, "on")
+        await subject.messenger.remove(subject.friend)
+        assert dict(await subject.messenger.preferences()) == {"draft." + "0a" * 32: "on"}
 
     async def test_a_passphrase_is_changed_only_with_the_old_one(self, subject: Subject) -> None:
         with pytest.raises(NotPermitted):

@@ -1,12 +1,14 @@
-"""Reading what was said: pages and search.
+"""Reading what was said: pages, places, single entries and search.
 
 Rules: the order is the conversation's (SPEC §11.3), the same on every terminal.
 """
 
 from __future__ import annotations
 
-from chat.interface import EntryView, UsageError
-from chat.service.views import Views
+from datetime import UTC, datetime, timedelta
+
+from chat.interface import DetailsView, EntryView, UsageError
+from chat.service.views import Views, with_receipts
 from chat.service.world import World
 from chat.storage import conversations, entries, receipts, search
 from chat.storage.database import Database
@@ -15,6 +17,10 @@ from chat.storage.receipts import ReceiptRow
 from protocol.entries import conversation_of_two
 
 NO_ENTRY = "There is no such entry here."
+BOTH = "Ask for what is before an entry or for what is after one."
+NO_ZONE = "A time needs a time zone: say which one it is of."
+ID_BYTES = 32
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]
 
 
@@ -27,37 +33,87 @@ class History:
 
     @staticmethod
     def entry_id(text: str) -> bytes:
-        """An entry's id from its hex digits. Raises UsageError."""
+        """An entry's id, 32 bytes, from its hex digits. Raises UsageError."""
         try:
-            return bytes.fromhex(text)
+            found = bytes.fromhex(text)
         except ValueError:
-            raise UsageError(NO_ENTRY) from None
+            found = b""
+        if len(found) != ID_BYTES:
+            raise UsageError(NO_ENTRY)
+        return found
 
-    async def page(self, person: bytes, limit: int, before: str | None) -> tuple[EntryView, ...]:
-        """The newest entries before one, oldest first. Raises UsageError."""
-        place = self.entry_id(before) if before is not None else None
-        conversation = conversation_of_two(self._world.own.person, person)
-        rows, acknowledged = await self._world.store.read(_page, conversation, limit, place)
+    def _conversation(self, person: bytes) -> bytes:
+        return conversation_of_two(self._world.own.person, person)
+
+    async def page(
+        self, person: bytes, limit: int, before: str | None, after: str | None
+    ) -> tuple[EntryView, ...]:
+        """The newest entries, those before one, or those after one; oldest first. Raises UsageError."""
+        if before is not None and after is not None:
+            raise UsageError(BOTH)
+        work, named = (_page_after, after) if after is not None else (_page, before)
+        place = self.entry_id(named) if named is not None else None
+        rows, acknowledged = await self._world.store.read(work, self._conversation(person), limit, place)
         return self._views.entries(person, rows, acknowledged)
+
+    async def entry(self, person: bytes, entry: str) -> EntryView | None:
+        """An entry of the conversation with a contact, None where it is not held."""
+        try:
+            row, known = await self._world.store.read(_one, self._conversation(person), self.entry_id(entry))
+        except UsageError:
+            return None
+        return self._views.entry(person, row, known)
+
+    async def details(self, person: bytes, entry: str) -> DetailsView:
+        """What is known of an entry. Raises UsageError."""
+        row, known = await self._world.store.read(_one, self._conversation(person), self.entry_id(entry))
+        return self._views.details(person, row, known)
+
+    async def first_unread(self, person: bytes) -> str | None:
+        """The first entry, in order, that this person has not read."""
+        found = await self._world.store.read(receipts.first_unread, self._conversation(person))
+        return found.hex() if found is not None else None
+
+    async def entry_at(self, person: bytes, time: datetime) -> str | None:
+        """The first entry, in order, whose time is not before this one. Raises UsageError."""
+        found = await self._world.store.read(entries.at_time, self._conversation(person), unix(time))
+        return found.hex() if found is not None else None
 
     async def search(self, words: str, person: bytes | None, limit: int) -> tuple[EntryView, ...]:
         """Entries that hold all the words, oldest first."""
-        conversation = conversation_of_two(self._world.own.person, person) if person is not None else None
+        conversation = self._conversation(person) if person is not None else None
         found = await self._world.store.read(_search, words, conversation, limit)
         return tuple(self._views.entry(contact, row, acknowledged) for contact, row, acknowledged in found)
 
 
+def unix(time: datetime) -> int:
+    """Milliseconds of Unix time, not before the moment that is meant. Raises UsageError without a zone."""
+    if time.tzinfo is None:
+        raise UsageError(NO_ZONE)
+    return max(0, -((EPOCH - time) // timedelta(milliseconds=1)))
+
+
+def held_in(database: Database, conversation: bytes, entry: bytes) -> EntryRow:
+    """An entry that is held of a conversation. Raises UsageError."""
+    row = entries.get(database, entry)
+    if row is None or row.conversation != conversation:
+        raise UsageError(NO_ENTRY)
+    return row
+
+
 def _page(database: Database, conversation: bytes, limit: int, place: bytes | None) -> Found:
-    if conversations.get(database, conversation) is None:
-        return [], {}
-    before = None
-    if place is not None:
-        row = entries.get(database, place)
-        if row is None or row.conversation != conversation:
-            raise UsageError(NO_ENTRY)
-        before = row.position
-    rows = entries.page(database, conversation, limit, before)
-    return rows, receipts.of(database, [row.id for row in rows])
+    before = held_in(database, conversation, place).position if place is not None else None
+    return with_receipts(database, entries.page(database, conversation, limit, before))
+
+
+def _page_after(database: Database, conversation: bytes, limit: int, place: bytes | None) -> Found:
+    after = held_in(database, conversation, place or b"").position
+    return with_receipts(database, entries.page_after(database, conversation, limit, after))
+
+
+def _one(database: Database, conversation: bytes, entry: bytes) -> tuple[EntryRow, list[ReceiptRow]]:
+    row = held_in(database, conversation, entry)
+    return row, receipts.of(database, [entry]).get(entry, [])
 
 
 def _search(

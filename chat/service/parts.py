@@ -19,6 +19,7 @@ from chat.service.meeting import Meeting
 from chat.service.pairing import PairingService
 from chat.service.pending import PendingContacts
 from chat.service.people import People
+from chat.service.preferences import Preferences
 from chat.service.receiving import Receiving
 from chat.service.remembering import Remembering
 from chat.service.sending import Sending
@@ -38,6 +39,7 @@ class Parts:
     sending: Sending
     history: History
     people: People
+    preferences: Preferences
     pairings: PairingService
     meeting: Meeting
     welcoming: Welcoming
@@ -61,15 +63,7 @@ class Parts:
         pending.released = exchange.catch_up
         pairings = PairingService(world, pending)
         welcoming = Welcoming(world, pairings, ports.transport)
-        answerer = Answerer(
-            world.keyring,
-            world.links,
-            world.clock,
-            world.random,
-            world.config,
-            welcoming.opened,
-            welcoming.burn,
-        )
+        answerer = _answerer(world, welcoming)
         parts = cls(
             world=world,
             views=views,
@@ -78,6 +72,7 @@ class Parts:
             sending=Sending(world, exchange, views),
             history=History(world, views),
             people=People(world, views, exchange),
+            preferences=Preferences(world),
             pairings=pairings,
             meeting=Meeting(world, pairings, ports.transport),
             welcoming=welcoming,
@@ -109,3 +104,15 @@ class Parts:
         self.answerer.stop()
         await self.pairings.stop()
         await self.world.links.close_all(reason)
+
+
+def _answerer(world: World, welcoming: Welcoming) -> Answerer:
+    return Answerer(
+        world.keyring,
+        world.links,
+        world.clock,
+        world.random,
+        world.config,
+        welcoming.opened,
+        welcoming.burn,
+    )

@@ -158,6 +158,7 @@ def _insert(
     conversation = conversation_of_two(world.own.person, person)
     conversations.ensure(database, conversation, conversations.TWO, person)
     new = [entry.id for entry in parsed if _insert_one(database, world, entry)]
+    receipts.add(database, world.own.terminal, STORED, new, world.clock.wall())
     rows = [row for entry in new if (row := entries.get(database, entry)) is not None]
     return rows, receipts.unread(database, conversation)
 

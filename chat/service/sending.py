@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from chat.interface import EntryAdded, EntryView, UsageError
 from chat.service.exchange import Exchange
+from chat.service.history import held_in
 from chat.service.views import Views
 from chat.service.world import World
 from chat.storage import conversations, entries
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, NewEntry
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, Place, conversation_of_two, read_text, text_body, write_entry
 from protocol.limits import TEXT_CHARACTERS_MAX
 
 EMPTY = "There is nothing to send: write some text."
@@ -26,18 +27,21 @@ class Sending:
         self._exchange = exchange
         self._views = views
 
-    async def send(self, person: bytes, text: str) -> EntryView:
-        """Commit a text entry for a contact and let it go. Raises UsageError, or a storage failure."""
-        body = _body(text)
+    async def send(self, person: bytes, text: str, reply: bytes = b"") -> EntryView:
+        """Commit a text entry for a contact and let it go. Raises UsageError, or a storage failure.
+
+        `reply` is the id of an entry held of this conversation, or empty.
+        """
+        body = _body(text, reply)
         if self._world.contacts[person].blocked:
             raise UsageError(BLOCKED)
-        row = await self._world.store.write(_append, self._world, person, body, text)
+        row = await self._world.store.write(_append, self._world, person, body)
         self._world.hub.publish(EntryAdded(self._views.entry(person, row)))
         self._exchange.carry(person, [row.id])
         return self._views.entry(person, row)
 
 
-def _body(text: str) -> bytes:
+def _body(text: str, reply: bytes) -> bytes:
     if not text.strip():
         raise UsageError(EMPTY)
     if len(text) > TEXT_CHARACTERS_MAX:
@@ -46,11 +50,13 @@ def _body(text: str) -> bytes:
         text.encode()
     except UnicodeEncodeError:
         raise UsageError(NOT_TEXT) from None
-    return text_body(text)
+    return text_body(text, reply)
 
 
-def _append(database: Database, world: World, person: bytes, body: bytes, text: str) -> EntryRow:
-    conversation = conversation_of_two(world.own.person, person)
+def _append(database: Database, world: World, person: bytes, body: bytes) -> EntryRow:
+    conversation, said = conversation_of_two(world.own.person, person), read_text(body)
+    if said.reply:
+        held_in(database, conversation, said.reply)
     conversations.ensure(database, conversation, conversations.TWO, person)
     last = entries.last_by(database, conversation, world.own.terminal)
     place = Place(
@@ -62,9 +68,8 @@ def _append(database: Database, world: World, person: bytes, body: bytes, text: 
         membership=world.keyring.own.heads,
     )
     made = write_entry(place, world.clock.wall(), KIND_TEXT, body, world.own.self_key, world.random)
-    entries.insert(
-        database, NewEntry(made.id, made.header_bytes, made.header, made.salt, made.body, text), unread=False
-    )
+    new = NewEntry(made.id, made.header_bytes, made.header, made.salt, made.body, said.text)
+    entries.insert(database, new, unread=False)
     row = entries.get(database, made.id)
     assert row is not None, "an entry that was just inserted is there"
     return row

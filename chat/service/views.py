@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from chat.delivery.states import state_of
-from chat.interface import ContactView, EntryView
+from chat.interface import ContactView, DetailsView, EntryState, EntryView, ReceiptView
 from chat.service.world import World
 from chat.storage import receipts
 from chat.storage.contacts import ContactRow
@@ -39,6 +39,11 @@ def content(row: EntryRow) -> tuple[str, str]:
     if row.kind == KIND_TEXT:
         return TEXT, read_text(row.body).text
     return UNSUPPORTED, ""
+
+
+def answered(row: EntryRow) -> str:
+    """The id, in hex, of the entry that a text answers: any that the author named, or empty."""
+    return read_text(row.body).reply.hex() if row.kind == KIND_TEXT and not row.deleted else ""
 
 
 def with_receipts(
@@ -71,7 +76,38 @@ class Views:
             kind=kind,
             text=text,
             state=state_of(own, self._kinds(person, receipts_of), self.on_link(person, row.id)),
+            reply=answered(row),
         )
+
+    def details(self, person: bytes, row: EntryRow, known: Iterable[ReceiptRow]) -> DetailsView:
+        """An entry's details. `known`: all its receipts."""
+        receipts_of = list(known)
+        return DetailsView(
+            id=row.id.hex(),
+            person=self._person(person, row.author).hex(),
+            terminal=row.author.hex(),
+            time=utc(row.time),
+            stored=self._stored(row, receipts_of),
+            bytes=len(row.header) + len(row.salt) + len(row.body),
+            receipts=tuple(self._receipt(person, receipt) for receipt in receipts_of),
+        )
+
+    def _stored(self, row: EntryRow, receipts_of: Iterable[ReceiptRow]) -> datetime | None:
+        """One's own entry was stored when it was written, another when this terminal said so."""
+        if row.author == self._world.own.terminal:
+            return utc(row.time)
+        own = (one for one in receipts_of if one.terminal == self._world.own.terminal)
+        return next((utc(one.time) for one in own if one.kind == receipts.STORED), None)
+
+    def _receipt(self, person: bytes, receipt: ReceiptRow) -> ReceiptView:
+        kind = EntryState.DELIVERED if receipt.kind == receipts.STORED else EntryState.READ
+        by = self._person(person, receipt.terminal)
+        return ReceiptView(by.hex(), receipt.terminal.hex(), kind, utc(receipt.time))
+
+    def _person(self, contact: bytes, terminal: bytes) -> bytes:
+        """Whose terminal this is, of the two of a conversation."""
+        own = self._world.keyring.own
+        return self._world.own.person if terminal in {*own.live, *own.removed} else contact
 
     def _kinds(self, person: bytes, receipts_of: Iterable[ReceiptRow]) -> set[int]:
         keys = self._world.keyring.contacts.get(person)

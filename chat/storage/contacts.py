@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from chat.storage import conversations
+from chat.storage import conversations, settings
 from chat.storage.database import Database
 
 PENDING: Final = "pending"
@@ -111,7 +111,11 @@ def drop_pending(db: Database, before: int) -> list[bytes]:
 
 
 def remove(db: Database, person: bytes) -> None:
-    """Forget a contact with its log, terminals, addresses, shares and the whole history with it."""
+    """Forget a contact with its log, terminals, addresses, shares and the whole history with it.
+
+    What the interface keeps of it goes too.
+    """
+    settings.forget_person(db, person)
     conversation = conversations.with_contact(db, person)
     if conversation is not None:
         conversations.remove(db, conversation.number)

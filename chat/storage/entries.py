@@ -183,6 +183,31 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
     return [read_row(db, row) for row in reversed(found)]
 
 
+def page_after(db: Database, conversation: bytes, limit: int, position: Position) -> list[EntryRow]:
+    """The oldest `limit` entries after a position, oldest first."""
+    found = db.rows(
+        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND (e.rank, e.id) > (?, ?) ORDER BY e.rank, e.id LIMIT ?",
+        conversation,
+        *position,
+        limit,
+    )
+    return [read_row(db, row) for row in found]
+
+
+def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
+    """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
+    # No rank is below its entry's time, so that the order's index leads near the place.
+    found: bytes | None = db.value(
+        "SELECT id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND rank >= ? AND time >= ? ORDER BY rank, id LIMIT 1",
+        conversation,
+        time,
+        time,
+    )
+    return found
+
+
 def after(db: Database, conversation: bytes, author: bytes, sequence: int, limit: int) -> list[EntryRow]:
     """An author's entries of a higher sequence, lowest first."""
     found = db.rows(

@@ -121,6 +121,17 @@ def unread(db: Database, conversation: bytes) -> int:
     return int(db.value("SELECT count(*) FROM unread WHERE conversation = ?", number))
 
 
+def first_unread(db: Database, conversation: bytes) -> bytes | None:
+    """The id of the first entry, in order, that this person has not read."""
+    found: bytes | None = db.value(
+        "SELECT e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry"
+        " WHERE u.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " ORDER BY e.rank, e.id LIMIT 1",
+        conversation,
+    )
+    return found
+
+
 def unread_all(db: Database) -> dict[bytes, int]:
     """Those counts, for each conversation that has any."""
     return dict(

@@ -1,15 +1,22 @@
-"""What this person chose.
+"""What this person chose, and what the interface keeps.
 
-Rules: one row a setting that was ever changed; a name not known here is left alone, a later version's.
+Rules: one row a setting that was ever changed; a name not known here is left alone, a later version's; what
+the interface keeps stands under names of its own and has no meaning here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from chat.storage.database import Database
 
 _ON, _OFF = "on", "off"
+
+PREFERENCE: Final = "interface."
+"""What the names of the interface's rows begin with."""
+
+_PAST: Final = "interface/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +29,10 @@ class Settings:
 
 def load(db: Database) -> Settings:
     """The settings in force."""
-    kept: dict[str, str] = dict(db.rows("SELECT name, value FROM settings"))
-    return Settings(**{one.name: kept[one.name] == _ON for one in fields(Settings) if one.name in kept})
+    kept = {
+        one.name: db.value("SELECT value FROM settings WHERE name = ?", one.name) for one in fields(Settings)
+    }
+    return Settings(**{name: value == _ON for name, value in kept.items() if value is not None})
 
 
 def save(db: Database, settings: Settings) -> None:
@@ -34,3 +43,24 @@ def save(db: Database, settings: Settings) -> None:
             one.name,
             _ON if getattr(settings, one.name) else _OFF,
         )
+
+
+def preferences(db: Database) -> dict[str, str]:
+    """What the interface keeps, by its names."""
+    rows = db.rows("SELECT name, value FROM settings WHERE name >= ? AND name < ?", PREFERENCE, _PAST)
+    return {name.removeprefix(PREFERENCE): value for name, value in rows}
+
+
+def set_preference(db: Database, name: str, value: str) -> None:
+    """Keep a value of the interface's, or delete it where it is empty."""
+    if not value:
+        db.run("DELETE FROM settings WHERE name = ?", PREFERENCE + name)
+        return
+    db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", PREFERENCE + name, value)
+
+
+def forget_person(db: Database, person: bytes) -> None:
+    """Delete what the interface keeps of a person: names that end in `.` and the person's id in hex."""
+    for name in preferences(db):
+        if name.endswith(f".{person.hex()}"):
+            set_preference(db, name, "")

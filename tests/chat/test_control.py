@@ -48,11 +48,20 @@ def fake() -> tuple[FakeMessenger, ContactView]:
     return messenger, messenger.add_contact("Ben", present=True)
 
 
+def fake_subject(messenger: FakeMessenger, client: Messenger, friend: str) -> Subject:
+    async def hear(text: str, reply: str) -> str:
+        entry = messenger.receive(friend, text, reply=reply)
+        assert entry is not None
+        return entry.id
+
+    return Subject(client, friend, PASSPHRASE, hear)
+
+
 class TestFake(MessengerContract):
     @pytest.fixture
     def subject(self) -> Subject:
         messenger, friend = fake()
-        return Subject(messenger, friend.person, PASSPHRASE)
+        return fake_subject(messenger, messenger, friend.person)
 
 
 class TestRemote(MessengerContract):
@@ -61,7 +70,7 @@ class TestRemote(MessengerContract):
         messenger, friend = fake()
         async with served(messenger, tmp_path / "engine.sock"):
             client = await RemoteMessenger.open(tmp_path / "engine.sock")
-            yield Subject(client, friend.person, PASSPHRASE)
+            yield fake_subject(messenger, client, friend.person)
             await client.close()
 
 

@@ -8,9 +8,21 @@ from pathlib import Path
 import pytest
 
 from chat.control import ControlServer
+from chat.interface import EntryAdded, Messenger
 from chat.remote import RemoteMessenger
 from tests.contract import MessengerContract, Subject
-from tests.engines import PASSPHRASE, invite, people
+from tests.engines import PASSPHRASE, Person, invite, people
+
+
+async def subject_of(client: Messenger, ada: Person, ben: Person) -> Subject:
+    """Ada's engine as `client`, and Ben, who writes to her."""
+
+    async def hear(text: str, reply: str) -> str:
+        arrived = ada.wait(EntryAdded, lambda event: not event.entry.own)
+        await ben.engine.send(await ben.contact(ada), text, reply)
+        return (await arrived).entry.id
+
+    return Subject(client, await ada.contact(ben), PASSPHRASE, hear)
 
 
 class TestEngine(MessengerContract):
@@ -18,7 +30,7 @@ class TestEngine(MessengerContract):
     async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
             await invite(ada, ben)
-            yield Subject(ada.engine, await ada.contact(ben), PASSPHRASE)
+            yield await subject_of(ada.engine, ada, ben)
 
 
 class TestEngineBehindTheSocket(MessengerContract):
@@ -28,5 +40,5 @@ class TestEngineBehindTheSocket(MessengerContract):
             await invite(ada, ben)
             await ada.engine.serve(ControlServer(ada.engine, tmp_path / "engine.sock"))
             client = await RemoteMessenger.open(tmp_path / "engine.sock")
-            yield Subject(client, await ada.contact(ben), PASSPHRASE)
+            yield await subject_of(client, ada, ben)
             await client.close()
