@@ -16,7 +16,7 @@ import pytest
 from tests.architecture.imports import PACKAGES, ROOT
 
 HERE = "tests/architecture/test_project.py"  # holds what it looks for
-LEFT_OUT = {".git", ".venv", "build", "dist", "htmlcov", "__pycache__", ".hypothesis"}
+LEFT_OUT = {".git", ".venv", "build", "dist", "htmlcov", "__pycache__", ".hypothesis", ".fuzz"}
 LEFT_OUT |= {f".{tool}_cache" for tool in ("mypy", "pytest", "ruff")}
 
 REGISTRIES = (

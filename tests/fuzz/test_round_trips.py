@@ -1,0 +1,220 @@
+"""Whatever can be encoded decodes to itself, for every pair of an encoder and a decoder.
+
+Rules: the other direction, that what decodes encodes to the same bytes, is each fuzz target's own promise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chat import control_wire as wire
+from chat.interface import Event, ParlourError
+from chat.network import addresses, records
+from chat.ports import Announcement
+from chat.storage import header
+from protocol import messages as m
+from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
+from protocol.codec import Codec, Wire, encode
+from protocol.frames import FRAME_MAX, Assembler, FrameReader, length_of, pieces
+from protocol.greeting import AEADS, Choice, Greeting, Pattern
+from protocol.invitation import Invitation, format_invitation, parse_invitation
+from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, SLOT_BYTES
+from protocol.person_log import Add, Remove, Rename, is_name, parse_operation, sign_operation
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
+from tests.fuzz.values import values
+from tests.protocol.people import SECOND, Terminal
+from tests.protocol.sessions import pair
+
+FEW = settings(max_examples=40)
+STRUCTS: list[tuple[type[Wire], Codec[Any]]] = [
+    *((kind, m.MESSAGE) for kind in get_args(m.Message)),
+    (m.EntryHeader, m.ENTRY_HEADER),
+    (m.TextBody, m.TEXT_BODY),
+    (m.ContactHello, CONTACT_HELLO),
+    (m.ContactReply, CONTACT_REPLY),
+    (m.PairingReply, PAIRING_REPLY),
+    (m.PairingFinish, PAIRING_FINISH),
+]
+
+
+@pytest.mark.parametrize(("kind", "codec"), STRUCTS, ids=lambda part: getattr(part, "__name__", ""))
+@FEW
+@given(data=st.data())
+def test_structs(kind: type[Wire], codec: Codec[Any], data: st.DataObject) -> None:
+    value = data.draw(values(kind))
+    assert codec.decode(encode(value)) == value
+
+
+# --- Streams ---
+
+
+@FEW
+@given(
+    message=st.binary(min_size=1, max_size=300),
+    times=st.integers(1, MESSAGE_BYTES_MAX // 300),
+    cuts=st.data(),
+)
+def test_a_message_through_pieces_and_frames_cut_anywhere(
+    message: bytes, times: int, cuts: st.DataObject
+) -> None:
+    """From a message to a stream in any portions and back."""
+    stream = b"".join(length_of(content) + content for content in pieces(message * times))
+    places = sorted(cuts.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    reader, assembler, found = FrameReader(), Assembler(), []
+    for start, end in zip([0, *places], [*places, len(stream)], strict=True):
+        reader.feed(stream[start:end])
+        while (frame := reader.next_frame(FRAME_MAX)) is not None:
+            found.append(assembler.add(frame))
+        reader.settle()
+    assert found == [None] * (len(found) - 1) + [message * times]
+
+
+@pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda aead: str(aead.name))
+@FEW
+@given(said=st.lists(st.tuples(st.booleans(), st.binary(max_size=600), st.integers(1, CONTENT_MAX // 600))))
+def test_envelopes(aead: Aead, said: list[tuple[bool, bytes, int]]) -> None:
+    alice, bob = pair(aead)
+    assert bob.decrypt(alice.encrypt(b"first")) == b"first"
+    for answers, content, times in said:
+        source, target = (bob, alice) if answers else (alice, bob)
+        assert target.decrypt(source.encrypt(content * times)) == content * times
+
+
+@given(random=st.binary(min_size=16, max_size=16), aes=st.booleans())
+def test_greetings(random: bytes, aes: bool) -> None:
+    greeting = Greeting.new(random, aes)
+    assert Greeting.decode(greeting.encode()) == greeting
+
+
+@given(
+    pattern=st.sampled_from(Pattern), aead=st.sampled_from(list(AEADS.values())), rest=st.binary(max_size=99)
+)
+def test_choices(pattern: Pattern, aead: Aead, rest: bytes) -> None:
+    choice, greeting = Choice(pattern, aead), Greeting.new(bytes(16), True)
+    assert Choice.decode(choice.encode() + rest, greeting) == choice
+
+
+# --- Person logs and invitations ---
+
+IDS = st.binary(min_size=32, max_size=32)
+PARENTS = st.lists(IDS, min_size=1, max_size=16, unique=True).map(sorted)
+SEQUENCES = st.integers(1, 2**32 - 1)
+NAMES = st.text(min_size=1, max_size=64).filter(is_name)
+TERMINALS = st.text(max_size=5).map(Terminal.named)
+OPERATIONS = st.one_of(
+    st.builds(Rename, IDS, IDS, SEQUENCES, PARENTS, NAMES),
+    st.builds(Remove, IDS, IDS, SEQUENCES, PARENTS, IDS, st.one_of(st.just(b""), IDS)),
+    TERMINALS.flatmap(
+        lambda added: st.builds(
+            Add, IDS, IDS, SEQUENCES, PARENTS, st.just(added.signing), st.just(added.static)
+        )
+    ),
+)
+
+
+@FEW
+@given(operation=OPERATIONS)
+def test_operations(operation: Rename | Remove | Add) -> None:
+    signed = sign_operation(operation, SECOND.seed)
+    parsed = parse_operation(signed)
+    assert (parsed.operation, parsed.signed) == (operation, signed)
+
+
+V4 = st.ip_addresses(v=4).map(str)
+V6 = st.ip_addresses(v=6).map(str).map(addresses.canonical)
+PORTS = st.integers(1, 65_535)
+PLACES = st.builds(addresses.format_address, st.one_of(V4, V6), PORTS)
+RELAYS = st.from_regex(r"\A[!-~]{1,255}\Z")
+
+
+@given(
+    invitation=st.builds(
+        Invitation,
+        st.binary(min_size=16, max_size=16),
+        st.integers(0, 2**32 - 1),
+        IDS,
+        st.lists(PLACES, max_size=8).map(tuple),
+        st.lists(RELAYS, max_size=4).map(tuple),
+    ),
+    width=st.integers(1, 80),
+    lower=st.booleans(),
+)
+def test_invitations(invitation: Invitation, width: int, lower: bool) -> None:
+    """In either case and with any line breaks."""
+    text = format_invitation(invitation)
+    lines = "\n".join(text[start : start + width] for start in range(0, len(text), width))
+    assert parse_invitation(text) == invitation
+    if len(lines) <= 4_096:
+        assert parse_invitation(lines.lower() if lower else lines) == invitation
+
+
+# --- This machine and its network ---
+
+
+@given(host=st.one_of(V4.map(addresses.canonical), V6), port=PORTS)
+def test_addresses(host: str, port: int) -> None:
+    assert addresses.parse(addresses.format_address(host, port)) == (host, port)
+
+
+@FEW
+@given(
+    slots=st.sampled_from(records.SLOT_COUNTS).flatmap(
+        lambda count: st.lists(
+            st.binary(min_size=SLOT_BYTES, max_size=SLOT_BYTES), min_size=count, max_size=count
+        )
+    ),
+    name=st.text(max_size=40, alphabet=st.characters(exclude_categories=("Cc", "Cs"))),
+)
+def test_announcements(slots: list[bytes], name: str) -> None:
+    announced = Announcement("a1b2c3", ("10.0.0.1",), 4747, tuple(slots), name)
+    assert records.decode("a1b2c3", 4747, ("10.0.0.1",), records.encode_text(announced)) == announced
+
+
+@FEW
+@given(
+    salt=st.binary(min_size=16, max_size=16),
+    cost=st.builds(header.Cost, st.integers(1, 10), st.integers(8 * 2**20, 2**30)),
+    wrapped=st.binary(min_size=48, max_size=48),
+    port=st.integers(0, 65_535),
+)
+def test_profile_headers(salt: bytes, cost: header.Cost, wrapped: bytes, port: int) -> None:
+    blank = header.Header(
+        header.MAGIC, header.VERSION, salt, cost.operations, cost.memory_bytes, wrapped, 0, bytes(16)
+    )
+    made = blank.with_port(port)
+    assert header.parse(made.to_bytes()) == made
+    assert made.cost == cost
+
+
+@pytest.mark.parametrize("call", wire.CALLS)
+@FEW
+@given(data=st.data())
+def test_requests(call: str, data: st.DataObject) -> None:
+    arguments = data.draw(values(wire.CALLS[call]))
+    request = wire.Request(7, call, msgspec.Raw(msgspec.json.encode(arguments)))
+    line = wire.encode(request)
+    assert line.count(b"\n") == 1
+    assert wire.read_arguments(wire.read_request(line)) == arguments
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+@FEW
+@given(data=st.data())
+def test_events(kind: type[Any], data: st.DataObject) -> None:
+    event = data.draw(values(kind))
+    line = wire.read_line(wire.happened(7, event))
+    assert isinstance(line, wire.Happened)
+    assert wire.event_of(line) == event
+
+
+@given(kind=st.sampled_from(sorted(wire._ERRORS.values(), key=str)), text=st.text(max_size=200))
+def test_failures(kind: type[ParlourError], text: str) -> None:
+    line = wire.read_line(wire.failure(7, kind(text)))
+    assert isinstance(line, wire.Failure)
+    error = wire.error_of(line)
+    assert (type(error), str(error)) == (kind, text)
