@@ -275,21 +275,24 @@ class FastReceiving:
             return None
         n = self.n
         out, step, decrypt, chain, state, message_key, label, nonce, null, overhead = self._handles
-        size = len(envelope) - overhead
+        end = len(envelope)
+        size = end - overhead
         if not PADDED_MIN <= size <= PADDED_MAX:
             raise Malformed("envelope has an impossible size")
         if n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
-        if size > out.size:
-            out.grow(size)
-        counters, sealed = envelope[COUNTERS:HEADER_SIZE], envelope[HEADER_SIZE:]
+        if end > out.size:
+            out.grow(end)
+        view, body = out.view, out.body
+        view[:end] = envelope
         step(state, _STEP_SIZE, null, 0, chain, KEY_SIZE, null, label)
-        if decrypt(
-            out.memory, null, null, sealed, len(envelope) - HEADER_SIZE, counters, 8, nonce, message_key
-        ):
+        if decrypt(body, null, null, body, end - HEADER_SIZE, out.counters, 8, nonce, message_key):
             self._step_view[:] = _ZERO_STEP
             raise AuthenticationFailed("envelope does not open")
-        content = _content(out.view, size)
+        length, filled = _take(size)(view, HEADER_SIZE)
+        content = filled[:length]
+        if padded_size(length) != size or not _ZEROS.startswith(filled[length:]):
+            content = unpad(view[HEADER_SIZE : HEADER_SIZE + size])  # which says what is wrong
         self._chain_view[:] = self._next_chain
         self._step_view[:] = _ZERO_STEP
         self.n = n = n + 1
@@ -302,18 +305,23 @@ class FastReceiving:
         Errors as open_next and FastRoot.receive.
         """
         out, step, decrypt, _, state, message_key, label, nonce, null, overhead = self._handles
-        size = len(envelope) - overhead
+        end = len(envelope)
+        size = end - overhead
         if not PADDED_MIN <= size <= PADDED_MAX:
             raise Malformed("envelope has an impossible size")
-        if size > out.size:
-            out.grow(size)
+        if end > out.size:
+            out.grow(end)
         root.step_aside(envelope[:KEY_SIZE])
-        counters, sealed = envelope[COUNTERS:HEADER_SIZE], envelope[HEADER_SIZE:]
+        view, body = out.view, out.body
+        view[:end] = envelope
         step(state, _STEP_SIZE, null, 0, root.aside, KEY_SIZE, null, label)
-        if decrypt(out.memory, null, null, sealed, len(sealed), counters, 8, nonce, message_key):
+        if decrypt(body, null, null, body, end - HEADER_SIZE, out.counters, 8, nonce, message_key):
             self._step_view[:] = _ZERO_STEP
             raise AuthenticationFailed("envelope does not open")
-        return _content(out.view, size)
+        length, filled = _take(size)(view, HEADER_SIZE)
+        if padded_size(length) != size or not _ZEROS.startswith(filled[length:]):
+            return unpad(view[HEADER_SIZE : HEADER_SIZE + size])  # which says what is wrong
+        return filled[:length]
 
     def follow(self, envelope: bytes) -> None:
         """Go on behind the envelope that open_first opened."""
@@ -353,11 +361,3 @@ class FastTurn:
         receiving.follow(envelope)
         root.turn(theirs, fresh)
         return content
-
-
-def _content(view: Any, size: int) -> bytes:
-    """padding.unpad of the first size bytes of a view, which have the size of an envelope's payload."""
-    length, filled = _take(size)(view)
-    if padded_size(length) != size or not _ZEROS.startswith(filled[length:]):
-        return unpad(view[:size])  # which says what is wrong
-    return filled[:length]

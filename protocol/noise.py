@@ -1,13 +1,14 @@
 """The Noise Protocol Framework, revision 34, for 25519 and ChaChaPoly (SPEC §6): unmodified, table-driven.
 
 Objects, variables and functions bear the names of Noise §5. Patterns come from noise_patterns.py as data.
-A read or a write works on a copy and commits only when it succeeded, so a forged message changes nothing.
+A read or a write that fails puts everything back as it was, so a forged message changes nothing.
 Roles are looked up in a table (`_DH`), never branched on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from struct import Struct
 from typing import Final, NamedTuple, Self
 
 from protocol import primitives
@@ -20,6 +21,8 @@ from protocol.primitives import Random, system_random
 DHLEN: Final = 32
 TAGLEN: Final = 16
 PSKLEN: Final = 32
+
+_nonce_bytes: Final = Struct("<IQ").pack
 
 # --- CipherState (Noise §5.1) ---
 
@@ -68,7 +71,7 @@ class CipherState:
         # "If incrementing n results in 2^64-1, then any further calls signal an error" (Noise §5.1).
         if self._n >= NOISE_NONCE_MAX:
             raise LimitExceeded("Noise nonces are used up")
-        return b"\x00\x00\x00\x00" + self._n.to_bytes(8, "little")
+        return _nonce_bytes(0, self._n)
 
     def fork(self) -> CipherState:
         """An independent copy."""
@@ -106,7 +109,7 @@ class SymmetricState:
 
     def mix_hash(self, data: bytes) -> None:
         """MixHash."""
-        self.h = self._hash.digest(self.h + data)
+        self.h = self._hash.new(self.h + data).digest()
 
     def mix_key_and_hash(self, input_key_material: bytes) -> None:
         """MixKeyAndHash."""
@@ -117,13 +120,13 @@ class SymmetricState:
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
         """EncryptAndHash."""
         ciphertext = self._cipher.encrypt_with_ad(self.h, plaintext)
-        self.mix_hash(ciphertext)
+        self.h = self._hash.new(self.h + ciphertext).digest()
         return ciphertext
 
     def decrypt_and_hash(self, ciphertext: bytes) -> bytes:
         """DecryptAndHash; AuthenticationFailed if not authentic."""
         plaintext = self._cipher.decrypt_with_ad(self.h, ciphertext)
-        self.mix_hash(ciphertext)
+        self.h = self._hash.new(self.h + ciphertext).digest()
         return plaintext
 
     def split(self) -> tuple[CipherState, CipherState]:
@@ -161,6 +164,9 @@ _DH: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
     ("ss", False): ("s", "rs"),
 }
 """(token, initiator) to (own pair, their public): the table of Noise §5.3."""
+
+
+_Variables = tuple[X25519Pair | None, bytes | None, bytes | None, int, SymmetricState]
 
 
 class HandshakeState:
@@ -206,6 +212,8 @@ class HandshakeState:
 
     def _mix_known_keys(self) -> None:
         known = (self._protocol.initiator_known, self._protocol.responder_known)
+        if known == (False, False):
+            return
         for is_known, of_initiator in zip(known, (True, False), strict=True):
             if is_known:
                 own = of_initiator == self._initiator
@@ -251,13 +259,18 @@ class HandshakeState:
 
         AuthenticationFailed for a low-order key of the peer's; LocalMisuse out of turn or over 65,535 bytes.
         """
-        self._require_turn(ours=True)
-        work = self.fork()
-        message = b"".join([work._write_token(token) for token in work._tokens()])
-        message += work._symmetric.encrypt_and_hash(payload)
-        if len(message) > NOISE_MESSAGE_MAX:
-            raise LocalMisuse(f"Noise message of {len(message)} bytes")
-        self._commit(work)
+        before = self._begin(ours=True)
+        try:
+            message = b"".join(
+                [self._write_token(token) for token in self._protocol.messages[self._position]]
+            )
+            message += self._symmetric.encrypt_and_hash(payload)
+            if len(message) > NOISE_MESSAGE_MAX:
+                raise LocalMisuse(f"Noise message of {len(message)} bytes")
+        except BaseException:
+            self._put_back(before)
+            raise
+        self._position += 1
         return message
 
     def read_message(self, message: bytes) -> bytes:
@@ -267,14 +280,18 @@ class HandshakeState:
         keys or one is not canonical, Unexpected for our own ephemeral key sent back, LimitExceeded over
         65,535 bytes.
         """
-        self._require_turn(ours=False)
-        if len(message) > NOISE_MESSAGE_MAX:
-            raise LimitExceeded(f"Noise message of {len(message)} bytes")
-        work, rest = self.fork(), message
-        for token in work._tokens():
-            rest = work._read_token(token, rest)
-        payload = work._symmetric.decrypt_and_hash(rest)
-        self._commit(work)
+        before = self._begin(ours=False)
+        try:
+            if len(message) > NOISE_MESSAGE_MAX:
+                raise LimitExceeded(f"Noise message of {len(message)} bytes")
+            rest = message
+            for token in self._protocol.messages[self._position]:
+                rest = self._read_token(token, rest)
+            payload = self._symmetric.decrypt_and_hash(rest)
+        except BaseException:
+            self._put_back(before)
+            raise
+        self._position += 1
         return payload
 
     def finish(self) -> Finished:
@@ -286,17 +303,17 @@ class HandshakeState:
         self._position += 1
         return Finished(*(first, second) if self._initiator else (second, first), self.handshake_hash)
 
-    def _require_turn(self, *, ours: bool) -> None:
-        if self._position >= len(self._protocol.messages) or self.my_turn != ours:
+    def _begin(self, *, ours: bool) -> _Variables:
+        """What the next message changes, to be put back if it fails. LocalMisuse out of turn."""
+        position = self._position
+        if position >= len(self._protocol.messages) or ((position % 2 == 0) == self._initiator) != ours:
             raise LocalMisuse("not the turn for this handshake message")
+        before = self._e, self._re, self._rs, self._psk_position, self._symmetric
+        self._symmetric = self._symmetric.fork()
+        return before
 
-    def _tokens(self) -> tuple[str, ...]:
-        return self._protocol.messages[self._position]
-
-    def _commit(self, work: Self) -> None:
-        for name in HandshakeState.__slots__:
-            setattr(self, name, getattr(work, name))
-        self._position += 1
+    def _put_back(self, before: _Variables) -> None:
+        self._e, self._re, self._rs, self._psk_position, self._symmetric = before
 
     def _write_token(self, token: str) -> bytes:
         if token == "e":
@@ -337,10 +354,10 @@ class HandshakeState:
             self._symmetric.mix_key(public)
 
     def _mix_token(self, token: str) -> None:
-        if token == "psk":
-            self._symmetric.mix_key_and_hash(self._next_psk())
-        else:
+        if token != "psk":
             self._symmetric.mix_key(self._dh(token))
+        else:
+            self._symmetric.mix_key_and_hash(self._next_psk())
 
     def _next_psk(self) -> bytes:
         if self._psk_position == len(self._psks):
@@ -350,9 +367,10 @@ class HandshakeState:
 
     def _dh(self, token: str) -> bytes:
         own, theirs = _DH[token, self._initiator]
-        public = self._public(theirs)
-        kept = self._static_dh.get(public) if token == "ss" else None
-        return self._pair(own).dh(public) if kept is None else kept
+        pair, public = self._pair(own), self._public(theirs)
+        if token == "ss" and (kept := self._static_dh.get(public)) is not None:
+            return kept
+        return pair.dh(public)
 
     def _pair(self, name: str) -> X25519Pair:
         pair = self._e if name == "e" else self._s

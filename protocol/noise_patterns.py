@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, cast
 
 from protocol.errors import LocalMisuse
 
@@ -24,33 +24,39 @@ _OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 @dataclass(frozen=True)
 class Hash:
-    """A hash function of Noise §12: its HASHLEN and BLOCKLEN in bytes."""
+    """A hash function of Noise §12: its HASHLEN and BLOCKLEN in bytes, and its constructor in hashlib."""
 
     hashlen: int
     blocklen: int
-    digest: Callable[[bytes], bytes]
+    new: Callable[[bytes], Any]
+
+    def digest(self, data: bytes) -> bytes:
+        """HASH, HASHLEN bytes."""
+        return cast(bytes, self.new(data).digest())
 
     def hmac(self, key: bytes, data: bytes) -> bytes:
         """HMAC-HASH (RFC 2104) of HASHLEN bytes, with a key of at most BLOCKLEN bytes.
 
         Two calls of hashlib take half the time of hmac.digest, which looks its hash up at each call.
         """
-        block = key.ljust(self.blocklen, b"\x00")
-        return self.digest(block.translate(_OPAD) + self.digest(block.translate(_IPAD) + data))
+        block, new = key.ljust(self.blocklen, b"\x00"), self.new
+        inner = new(block.translate(_IPAD) + data).digest()
+        return cast(bytes, new(block.translate(_OPAD) + inner).digest())
 
     def hkdf(self, chaining_key: bytes, input_key_material: bytes, num_outputs: int) -> tuple[bytes, ...]:
         """HKDF of Noise §4.3: num_outputs (2 or 3) outputs of HASHLEN bytes."""
-        temp_key = self.hmac(chaining_key, input_key_material)
-        outputs = [self.hmac(temp_key, b"\x01")]
-        for index in range(2, num_outputs + 1):
-            outputs.append(self.hmac(temp_key, outputs[-1] + bytes([index])))
+        new, block = self.new, self.hmac(chaining_key, input_key_material).ljust(self.blocklen, b"\x00")
+        inner, outer = block.translate(_IPAD), block.translate(_OPAD)
+        outputs = [new(outer + new(inner + b"\x01").digest()).digest()]
+        for counter in (b"\x02", b"\x03")[: num_outputs - 1]:
+            outputs.append(new(outer + new(inner + outputs[-1] + counter).digest()).digest())
         return tuple(outputs)
 
 
 HASHES: Final[Mapping[str, Hash]] = {
-    "BLAKE2b": Hash(64, 128, lambda data: hashlib.blake2b(data).digest()),
-    "BLAKE2s": Hash(32, 64, lambda data: hashlib.blake2s(data).digest()),
-    "SHA256": Hash(32, 64, lambda data: hashlib.sha256(data).digest()),
+    "BLAKE2b": Hash(64, 128, hashlib.blake2b),
+    "BLAKE2s": Hash(32, 64, hashlib.blake2s),
+    "SHA256": Hash(32, 64, hashlib.sha256),
 }
 
 # --- Handshake patterns (Noise §7) ---

@@ -1,5 +1,6 @@
-"""How long people wait: five flows of two persons at real terminals, each beside its bound.
+"""How long people wait: five flows of two persons at terminals, each beside its bound; and a burst stored.
 
-Rules: a program like protocol/bench, started by the command alone; it sees Parlour only from outside, as
-processes in terminals; what it starts is seen by nobody but itself and is gone afterwards.
+Rules: a program like protocol/bench, started by the command alone. The flows see Parlour from outside only,
+as processes in terminals; what they start is seen by nobody else and is gone afterwards. The row commit works
+on the storage itself, and rows.py puts it behind the protocol's rows.
 """

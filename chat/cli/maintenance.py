@@ -5,10 +5,9 @@ Rules: what is not good ends with status 1; nothing is called passed that did no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -106,6 +105,8 @@ def _print_area(call: Call, report: Report) -> None:
 def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool) -> int:
     """Measure what a message costs, beside bare libsodium.
 
+    NAME is a row, or the part before its point: session, noise, link, codec, commit.
+
     With --flows: how long people wait, from the real program with two new profiles on this machine.
     Status 1 where a bound is missed.
     """
@@ -116,13 +117,19 @@ def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool) -> int:
 
 def _rows(call: Call, names: tuple[str, ...], peers: bool) -> int:
     # A program of its own, as above.
-    from protocol.bench import NAMES, run
+    from chat.bench import rows
+    from protocol.bench import table
 
-    if unknown := [name for name in names if name not in NAMES]:
-        raise UsageError(f"Nothing is measured as {unknown[0]}: there are {', '.join(NAMES)}.")
-    for name in names or NAMES:
-        for row in run((name,), peers=peers):
-            call.result(row, _bench_line(row))
+    try:
+        asked = rows.select(names)
+    except KeyError as unknown:
+        raise UsageError(
+            f"Nothing is measured as {unknown.args[0]}: there are {', '.join(rows.NAMES)}."
+        ) from None
+    for name in asked:
+        for block in table.blocks(rows.run(name, peers=peers)):
+            for row, text in zip(block, table.lines(block), strict=True):
+                call.result(row, text)
     return DONE
 
 
@@ -136,9 +143,3 @@ def _flows(call: Call) -> int:
         good = good and figure.good
         call.result(figure.row(), f"{figure.flow.name:<13} {figure.verdict()}")
     return DONE if good else FAILED
-
-
-def _bench_line(row: Mapping[str, Any]) -> str:
-    size = f"{row['size']:,} B" if row["size"] is not None else ""
-    rate = f"{row['per_second']:>14,.0f} {row['unit']}"
-    return f"{row['name']:<18} {size:>9}  {row['subject']:<10} {rate}  {row['note']}"

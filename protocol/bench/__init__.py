@@ -1,17 +1,20 @@
 """What the protocol costs, measured beside bare libsodium and beside others in the same run.
 
-A program like vectors/generate.py: it may read the clock. Rows that need the engine are in chat/bench.
+A program like vectors/generate.py: it may read the clock. The row that needs the engine is in chat/bench.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from protocol.bench import sessions
+from protocol.bench import handshakes, links, sessions
+from protocol.bench.row import Row
 
-NAMES: Final = tuple(sessions.ROWS)
-"""The rows that this package measures."""
+ROWS: Final[Mapping[str, Row]] = {row.name: row for row in (*sessions.ROWS, *handshakes.ROWS, *links.ROWS)}
+"""The rows that this package measures, in the order of the report."""
+
+NAMES: Final = tuple(ROWS)
 
 
 def run(names: Sequence[str] = (), peers: bool = False, **timing: Any) -> list[dict[str, Any]]:
@@ -22,5 +25,5 @@ def run(names: Sequence[str] = (), peers: bool = False, **timing: Any) -> list[d
     """
     report = []
     for name in names or NAMES:
-        report += sessions.measure(name, with_peers=peers, **timing)
+        report += ROWS[name].measure(peers=peers, **timing)
     return report

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any, Final
@@ -19,13 +20,21 @@ SLICE_SECONDS: Final = 0.02
 """How long one subject runs in one round, about."""
 
 
+BATCH: Final = 256
+"""How often work runs between two preparations."""
+
+
 @dataclass(frozen=True)
 class Subject:
-    """Something measured: its name, its work, and what a reader must know about it."""
+    """Something measured: its name, its work, and what a reader must know about it.
+
+    `prepare` makes ready, while no clock runs, what so many calls of work will use up.
+    """
 
     name: str
     work: Callable[[], object]
     note: str
+    prepare: Callable[[int], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,42 +56,66 @@ class Sample:
         return f"{middle:.2f} x {other.subject.name} [{low:.2f}-{high:.2f}]"
 
 
-def _timed(work: Callable[[], object], count: int) -> float:
+def _timed(subject: Subject, count: int) -> float:
+    """Seconds that so many calls take."""
+    if subject.prepare is None:
+        return _seconds(subject.work, count)
+    taken = 0.0
+    for done in range(0, count, BATCH):
+        batch = min(BATCH, count - done)
+        subject.prepare(batch)
+        taken += _seconds(subject.work, batch)
+    return taken
+
+
+def _seconds(work: Callable[[], object], count: int) -> float:
     started = time.perf_counter()
     for _ in range(count):
         work()
     return time.perf_counter() - started
 
 
-def _fitting_count(work: Callable[[], object], seconds: float) -> int:
+def _fitting_count(subject: Subject, seconds: float) -> int:
     """How often to run work so that it takes about so long."""
-    count, taken = 1, _timed(work, 1)
+    count, taken = 1, _timed(subject, 1)
     while taken < seconds / 10:
         count *= 4
-        taken = _timed(work, count)
+        taken = _timed(subject, count)
     return max(1, round(count * seconds / taken))
 
 
 def interleave(
-    subjects: Sequence[Subject], *, units: int = 1, rounds: int = ROUNDS, seconds: float = SLICE_SECONDS
+    subjects: Sequence[Subject],
+    *,
+    units: float = 1,
+    rounds: int = ROUNDS,
+    seconds: float = SLICE_SECONDS,
+    count: int | None = None,
 ) -> list[Sample]:
     """Run all subjects in turn, `rounds` times (at least 2) after one that does not count.
 
-    `units` is how many units of the row one call of `work` does.
+    `units` is how many units of the row one call of `work` does; `count`, if given, how often it runs.
     """
-    counts = [_fitting_count(subject.work, seconds) for subject in subjects]
+    counts = [count or _fitting_count(subject, seconds) for subject in subjects]
     rates: list[list[float]] = [[] for _ in subjects]
+    with _uncollected():
+        for _ in range(rounds + 1):
+            for subject, times, kept in zip(subjects, counts, rates, strict=True):
+                kept.append(times * units / _timed(subject, times))
+            gc.collect()
+    return [Sample(subject, tuple(kept[1:])) for subject, kept in zip(subjects, rates, strict=True)]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No collection but those asked for."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for _ in range(rounds + 1):
-            for subject, count, kept in zip(subjects, counts, rates, strict=True):
-                kept.append(count * units / _timed(subject.work, count))
-            gc.collect()
+        yield
     finally:
         if collecting:
             gc.enable()
-    return [Sample(subject, tuple(kept[1:])) for subject, kept in zip(subjects, rates, strict=True)]
 
 
 def rows(name: str, size: int | None, unit: str, samples: Sequence[Sample]) -> list[dict[str, Any]]:

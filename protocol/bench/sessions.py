@@ -1,29 +1,37 @@
-"""The rows session.oneway and session.pingpong: what one text costs from its struct to its struct.
+"""The rows session.*: what one message costs on a session, and what a session costs to begin.
 
-Rules: our side does all the work of a link (codec, pieces, padding, ratchet, canonical check). Size is the
-body's: header and salt, which every entry has, come on top. The payload AEAD is the one a link would take.
+Rules: oneway does all the work of a link, from struct to struct: codec, pieces, padding, ratchet, canonical
+check; its size is the body's, and header and salt, which every entry has, come on top. The rows below it
+take contents of their size. Both payload AEADs are measured; libsodium and peers stand beside the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol.bench import peers
 from protocol.bench.baseline import Bare
-from protocol.bench.measure import Subject, interleave, rows
+from protocol.bench.measure import Subject
+from protocol.bench.row import Row
 from protocol.codec import encode
 from protocol.frames import LAST, PIECE_MAX, Assembler, pieces
 from protocol.keys import X25519Pair
 from protocol.messages import MESSAGE, Entry, EntryHeader
 from protocol.padding import padded_size
-from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, aes_instructions, system_random
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, system_random
 from protocol.ratchet import RatchetSession, parlour_parameters
 
-SIZES: Final = (64, 65_536)
-
 Work = Callable[[], object]
+
+OURS: Final = {"parlour": AEGIS256, "parlour-chacha": CHACHA20POLY1305}
+"""Our subjects: by name, the payload AEAD of the session."""
+
+SMALL: Final = 64
+LARGE: Final = 65_536
+
+
+# --- What is sent ---
 
 
 def entry(size: int) -> Entry:
@@ -50,6 +58,11 @@ def contents(message: Entry) -> list[bytes]:
     return [LAST + encoded] if len(encoded) <= PIECE_MAX else list(pieces(encoded))
 
 
+def padded_sizes(given: list[bytes]) -> list[int]:
+    """The sizes of these contents once padded."""
+    return [padded_size(len(content)) for content in given]
+
+
 def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
     """Alice and Bob after a message each way."""
     root, pair, parameters = system_random(32), X25519Pair.generate(), parlour_parameters(aead)
@@ -61,95 +74,143 @@ def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
     return alice, bob
 
 
-def _pass(sender: RatchetSession, receiver: RatchetSession, assembler: Assembler, message: Entry) -> object:
-    """One message through codec, pieces and session, as a link passes it."""
-    encoded = encode(message)
-    if len(encoded) <= PIECE_MAX:
-        return MESSAGE.decode(assembler.add(receiver.decrypt(sender.encrypt(LAST + encoded))) or b"")
-    whole = None
-    for content in pieces(encoded):
-        whole = assembler.add(receiver.decrypt(sender.encrypt(content)))
-    return MESSAGE.decode(whole or b"")
+# --- Our work ---
 
 
-def parlour_one_way(aead: Aead, message: Entry) -> Work:
-    """One message from Alice to Bob."""
+def one_way(aead: Aead, message: Entry) -> Work:
+    """One message from Alice to Bob, through codec, pieces and session, as a link passes it."""
     alice, bob = session_pair(aead)
-    assembler = Assembler()
-    return lambda: _pass(alice, bob, assembler, message)
+    seal, open_next, add, decode = alice.encrypt, bob.decrypt, Assembler().add, MESSAGE.decode
+
+    def small() -> object:
+        return decode(add(open_next(seal(LAST + encode(message)))) or b"")
+
+    def large() -> object:
+        whole = None
+        for content in pieces(encode(message)):
+            whole = add(open_next(seal(content)))
+        return decode(whole or b"")
+
+    return small if len(contents(message)) == 1 else large
 
 
-def parlour_ping_pong(aead: Aead, message: Entry) -> Work:
-    """Two messages, one each way, each with a step of the DH ratchet."""
+def sealing(aead: Aead, content: bytes) -> Work:
+    """One content sealed."""
+    alice, _ = session_pair(aead)
+    seal = alice.encrypt
+    return lambda: seal(content)
+
+
+def opening(aead: Aead, content: bytes) -> tuple[Work, Callable[[int], None]]:
+    """One content opened, and what seals so many beforehand."""
     alice, bob = session_pair(aead)
-    assembler = Assembler()
+    open_next = bob.decrypt
+    sealed: list[bytes] = []
+
+    def prepare(count: int) -> None:
+        sealed.extend(alice.encrypt(content) for _ in range(count))
+        sealed.reverse()
+
+    return lambda: open_next(sealed.pop()), prepare
+
+
+def ping_pong(aead: Aead, content: bytes) -> Work:
+    """Two contents, one each way, each with a step of the DH ratchet."""
+    alice, bob = session_pair(aead)
 
     def work() -> None:
-        _pass(alice, bob, assembler, message)
-        _pass(bob, alice, assembler, message)
+        bob.decrypt(alice.encrypt(content))
+        alice.decrypt(bob.encrypt(content))
 
     return work
 
 
-def libsodium_one_way(aead: Aead, message: Entry) -> Work | None:
-    """The bare calls for the same padded payloads, or None without the low-level binding."""
-    if SODIUM is None:
-        return None
-    return Bare(SODIUM, aead, _padded_sizes(message)).one_way()
+# --- The rows ---
 
 
-def libsodium_ping_pong(aead: Aead, message: Entry) -> Work | None:
-    """The bare calls of two such messages."""
-    if SODIUM is None:
-        return None
-    work = Bare(SODIUM, aead, _padded_sizes(message)).ping_pong()
-
-    def twice() -> None:
-        work()
-        work()
-
-    return twice
+def _note(aead: Aead, what: str, given: list[bytes]) -> str:
+    padded = " + ".join(str(size) for size in padded_sizes(given))
+    return f"{aead.name}, {what}, {padded} bytes padded"
 
 
-def _padded_sizes(message: Entry) -> list[int]:
-    return [padded_size(len(content)) for content in contents(message)]
+def _bare(size_of: list[bytes]) -> Bare | None:
+    return None if SODIUM is None else Bare(SODIUM, AEGIS256, padded_sizes(size_of))
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How each subject does one row's work, and how many messages that is."""
-
-    messages: int
-    parlour: Callable[[Aead, Entry], Work]
-    libsodium: Callable[[Aead, Entry], Work | None]
-    vodozemac: Callable[[Any, bytes], Work]
+def _bare_subject(given: list[bytes], make: Callable[[Bare], Work]) -> list[Subject]:
+    bare = _bare(given)
+    note = _note(AEGIS256, "the bare calls", given)
+    return [] if bare is None else [Subject("libsodium", make(bare), note)]
 
 
-ROWS: Final = {
-    "session.oneway": Kind(1, parlour_one_way, libsodium_one_way, peers.vodozemac_one_way),
-    "session.pingpong": Kind(2, parlour_ping_pong, libsodium_ping_pong, peers.vodozemac_ping_pong),
-}
+def _peer(wanted: bool, module: str, make: Callable[[Any], Work], note: str) -> list[Subject]:
+    found = peers.load(module) if wanted else None
+    name = {"olm": "python-olm"}.get(module, module)
+    return [] if found is None else [Subject(name, make(found), note)]
 
 
-def _subjects(kind: Kind, size: int, *, with_peers: bool) -> list[Subject]:
-    aead = AEGIS256 if aes_instructions() else CHACHA20POLY1305
-    message = entry(size)
-    padded = " + ".join(str(padded) for padded in _padded_sizes(message))
-    note = f"{aead.name}, codec and padding included, {padded} bytes padded"
-    found = [Subject("parlour", kind.parlour(aead, message), note)]
-    bare = kind.libsodium(aead, message)
-    if bare is not None:
-        found.append(Subject("libsodium", bare, f"the bare calls over {padded} bytes, {aead.name}"))
+def _one_way_subjects(size: int | None, with_peers: bool) -> list[Subject]:
+    message = entry(size or 0)
+    given, body = contents(message), message.body
+    note = "struct to struct: codec, pieces, padding"
+    found = [Subject(name, one_way(aead, message), _note(aead, note, given)) for name, aead in OURS.items()]
+    found += _bare_subject(given, Bare.one_way)
+    found += _peer(
+        with_peers, "vodozemac", lambda module: peers.vodozemac_one_way(module, body), peers.VODOZEMAC_NOTE
+    )
+    found += _peer(
+        with_peers,
+        "doubleratchet",
+        lambda module: peers.double_ratchet_one_way(module, body),
+        peers.DOUBLERATCHET_NOTE,
+    )
+    return found + _peer(with_peers, "olm", lambda module: peers.olm_one_way(module, body), peers.OLM_NOTE)
+
+
+def _seal_subjects(size: int | None, with_peers: bool) -> list[Subject]:
+    content = b"x" * (size or 0)
+    found = [
+        Subject(name, sealing(aead, content), _note(aead, "sealing alone", [content]))
+        for name, aead in OURS.items()
+    ]
+    found += _bare_subject([content], Bare.sealing)
+    return found + _peer(
+        with_peers, "vodozemac", lambda module: peers.vodozemac_seal(module, content), peers.VODOZEMAC_NOTE
+    )
+
+
+def _open_subjects(size: int | None, with_peers: bool) -> list[Subject]:
+    content = b"x" * (size or 0)
+    found = []
+    for name, aead in OURS.items():
+        work, prepare = opening(aead, content)
+        found.append(Subject(name, work, _note(aead, "opening alone", [content]), prepare))
+    found += _bare_subject([content], Bare.opening)
     module = peers.load("vodozemac") if with_peers else None
     if module is not None:
-        found.append(Subject("vodozemac", kind.vodozemac(module, message.body), peers.VODOZEMAC_NOTE))
+        work, prepare = peers.vodozemac_open(module, content)
+        found.append(Subject("vodozemac", work, peers.VODOZEMAC_NOTE, prepare))
     return found
 
 
-def measure(name: str, *, with_peers: bool, **timing: Any) -> list[dict[str, Any]]:
-    """All rows of one name: every size, every subject; `timing` goes to measure.interleave."""
-    kind, report = ROWS[name], []
-    for size in SIZES:
-        samples = interleave(_subjects(kind, size, with_peers=with_peers), units=kind.messages, **timing)
-        report += rows(name, size, "messages/s", samples)
-    return report
+def _ping_pong_subjects(size: int | None, with_peers: bool) -> list[Subject]:
+    content = b"x" * (size or 0)
+    found = [
+        Subject(name, ping_pong(aead, content), _note(aead, "a DH step each", [content]))
+        for name, aead in OURS.items()
+    ]
+    found += _bare_subject([content], Bare.ping_pong)
+    return found + _peer(
+        with_peers,
+        "vodozemac",
+        lambda module: peers.vodozemac_ping_pong(module, content),
+        peers.VODOZEMAC_NOTE,
+    )
+
+
+ROWS: Final = (
+    Row("session.oneway", (SMALL, LARGE), "messages/s", _one_way_subjects),
+    Row("session.seal", (SMALL,), "messages/s", _seal_subjects),
+    Row("session.open", (SMALL,), "messages/s", _open_subjects),
+    Row("session.pingpong", (SMALL,), "messages/s", _ping_pong_subjects, lambda size: 2),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,25 +72,59 @@ def test_a_vector_that_fails_is_named_and_ends_with_1(line: Line, tmp_path: Path
     assert outcome.status != 0
 
 
-def test_bench_prints_a_row_a_subject(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, bool]] = []
-    row = {"name": "session.oneway", "size": 64, "subject": "parlour", "per_second": 1000.0}
-    row |= {"unit": "messages/s", "note": "0.40 x libsodium"}
+def _measured(asked: list[tuple[str, bool]]) -> Callable[..., list[dict[str, object]]]:
+    def run(name: str, *, peers: bool) -> list[dict[str, object]]:
+        asked.append((name, peers))
+        row = {"name": name, "size": 64, "subject": "parlour", "per_second": 1000.0, "unit": "messages/s"}
+        note = "0.50 x libsodium [0.49-0.51], 3.90 x vodozemac [3.80-4.00]; as a link"
+        others = [
+            {**row, "subject": name, "per_second": 250.0, "note": ""} for name in ("libsodium", "vodozemac")
+        ]
+        return [{**row, "note": note}, *others]
 
-    def measured(names: tuple[str, ...], peers: bool) -> list[dict[str, object]]:
-        asked.append((names, peers))
-        return [dict(row), dict(row, subject="libsodium", size=None)]
+    return run
 
-    monkeypatch.setattr("protocol.bench.run", measured)
+
+def test_bench_prints_a_bar_a_subject_beside_its_ratio(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr("chat.bench.rows.run", _measured(asked))
     outcome = line.run("bench", "session.oneway", "--peers", "--json", passphrase=False)
     assert outcome.status == 0
-    assert [list(found) for found in outcome.objects] == [list(row)] * 2
-    assert asked == [(("session.oneway",), True)]
-    assert "1,000 messages/s" in line.run("bench", "session.oneway", passphrase=False).out
+    assert [list(found) for found in outcome.objects] == [
+        ["name", "size", "subject", "per_second", "unit", "note"]
+    ] * 3
+    assert asked == [("session.oneway", True)]
+    title, ours, bare, peer = line.run("bench", "session.oneway", passphrase=False).out.splitlines()
+    assert title == "session.oneway, 64 B, messages/s"
+    assert ours.split() == ["parlour", "1,000", "█" * 28]
+    assert bare.split() == ["libsodium", "250", "█" * 7, "0.50", "x", "[0.49-0.51]"]
+    assert peer.endswith("3.90 x [3.80-4.00], least 4: MISSED")
 
 
-def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line) -> None:
-    outcome = line.run("bench", "session.sideways", passphrase=False)
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (["noise"], ["noise.handshake"]),
+        (["codec", "link"], ["link.transport", "codec"]),
+        (
+            ["session.setup", "session"],
+            [f"session.{n}" for n in ("oneway", "seal", "open", "pingpong", "setup")],
+        ),
+        (["commit"], ["commit"]),
+    ],
+)
+def test_bench_takes_a_row_or_the_part_before_its_point(
+    line: Line, names: list[str], rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr("chat.bench.rows.run", _measured(asked))
+    assert line.run("bench", *names, "--json", passphrase=False).status == 0
+    assert asked == [(row, False) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["session.sideways", "sess", "session.", "oneway", ""])
+def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line, name: str) -> None:
+    outcome = line.run("bench", "codec", name, passphrase=False)
     assert outcome.status == 64
     assert "session.oneway" in outcome.failure
 
