@@ -209,7 +209,13 @@ def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
     me, them = create_person("Ann", system_random), create_person("Ben", system_random)
     conversation = conversation_of_two(me.person, them.person)
     facts = Facts(
-        me.person, {me.terminal}, them.person, {them.terminal}, carrier=them.person, self_key=me.self_key
+        own_person=me.person,
+        own_terminals={me.terminal},
+        contact=them.person,
+        contact_terminals={them.terminal},
+        carrier=them.person,
+        self_key=me.self_key,
+        welcome=True,
     )
     with _databases(me, them) as (ours, bare):
         yield (
