@@ -7,6 +7,7 @@ Transport messages follow the handshake's in the same list, under empty associat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from protocol.keys import X25519Pair
@@ -51,6 +52,7 @@ class Side:
             role == "initiator",
             prologue=bytes.fromhex(inputs[f"{role}_prologue"]),
             s=X25519Pair(bytes.fromhex(inputs[f"{role}_static"])),
+            rs=_known_static(role, inputs),
             psks=[bytes.fromhex(psk) for psk in inputs[f"{role}_psks"]],
             random=lambda size: ephemeral[:size],
         )
@@ -79,17 +81,24 @@ class Side:
         return (self.finished.handshake_hash if self.finished else self.handshake.handshake_hash).hex()
 
 
+def _known_static(role: str, inputs: Json) -> bytes | None:
+    """The responder's static key, which an initiator of IK knows beforehand."""
+    if role == "responder" or "_IK" not in inputs["protocol_name"]:
+        return None
+    return X25519Pair(bytes.fromhex(inputs["responder_static"])).public
+
+
 # --- Making the file ---
 
 
 def _inputs(seed: Seed, name: str) -> Json:
     inputs: Json = {"protocol_name": name}
-    psk = seed.bytes(f"{name}/psk").hex()
+    psks = [seed.bytes(f"{name}/psk").hex()] if "psk" in name else []
     for role in _ROLES:
         inputs[f"{role}_static"] = seed.bytes(f"{name}/{role} static").hex()
         inputs[f"{role}_ephemeral"] = seed.bytes(f"{name}/{role} ephemeral").hex()
         inputs[f"{role}_prologue"] = seed.bytes(f"{name}/prologue").hex()
-        inputs[f"{role}_psks"] = [psk]
+        inputs[f"{role}_psks"] = psks
     return inputs
 
 
@@ -101,14 +110,29 @@ def _honest_steps(seed: Seed, inputs: Json, messages: int) -> list[Json]:
     sides = {role: Side(role, inputs) for role in _ROLES}
     steps: list[Json] = []
     for index in range(messages):
-        sender, reader = _ROLES[index % 2], _ROLES[1 - index % 2]
-        payload = _payload(seed, index)
-        message = sides[sender].write(payload)
-        sides[reader].read(message)
-        written: Json = {"actor": sender, "do": "write", "payload": payload.hex(), "message": message.hex()}
-        steps.append(written | {"intermediate": {"h": sides[sender].transcript}})
-        steps.append({"actor": reader, "do": "read", "message": message.hex(), "payload": payload.hex()})
+        steps.append(_written(sides, seed, index))
+        message, reader = steps[-1]["message"], _ROLES[1 - index % 2]
+        payload = sides[reader].read(bytes.fromhex(message)).hex()
+        steps.append({"actor": reader, "do": "read", "message": message, "payload": payload})
     return steps
+
+
+def _written(sides: dict[str, Side], seed: Seed, index: int) -> Json:
+    """The step that writes the message of a place, from 0."""
+    sender, payload = _ROLES[index % 2], _payload(seed, index)
+    message = sides[sender].write(payload)
+    step: Json = {"actor": sender, "do": "write", "payload": payload.hex(), "message": message.hex()}
+    return step | {"intermediate": {"h": sides[sender].transcript}}
+
+
+def _apart(seed: Seed, inputs: Json) -> list[Json]:
+    """Two ends of XX that saw different greetings: the first sealed message, the second, does not open."""
+    sides = {role: Side(role, inputs) for role in _ROLES}
+    first = _written(sides, seed, 0)
+    read = {"actor": "responder", "do": "read", "message": first["message"], "payload": first["payload"]}
+    sides["responder"].read(bytes.fromhex(first["message"]))
+    second = _written(sides, seed, 1)
+    return [first, read, second, {"actor": "initiator", "do": "read", "message": second["message"]}]
 
 
 def _spoil(steps: list[Json], message: bytes) -> list[Json]:
@@ -125,18 +149,106 @@ def _add_refused(group: Group, seed: Seed) -> None:
     first, second, third = (_honest_steps(seed, inputs, count) for count in (1, 2, 3))
     m1, m2, m3 = (bytes.fromhex(steps[-1]["message"]) for steps in (first, second, third))
     other = seed.bytes("other").hex()
-    group.add("another psk", ["WrongPsk"], auth, _spoil(first, m1), responder_psks=[other])
-    group.add("another prologue", ["WrongPrologue"], auth, _spoil(first, m1), responder_prologue=other)
+
+    def add(rule: str, expect: str, comment: str, flag: str, steps: list[Json], **changes: Any) -> None:
+        group.add(comment, [flag], expect, steps, rule=rule, **changes)
+
+    closed = "V-HS-02", auth
+    add(*closed, "another psk", "WrongPsk", _spoil(first, m1), responder_psks=[other])
+    add(*closed, "another prologue", "WrongPrologue", _spoil(first, m1), responder_prologue=other)
     for name, steps, message in (("1", first, m1), ("2", second, m2), ("3", third, m3)):
         flipped = _flip(message, len(message) - 1)
-        group.add(f"last byte of message {name}", ["Tampered"], auth, _spoil(steps, flipped))
-        group.add(f"message {name} without its last byte", ["Truncated"], auth, _spoil(steps, message[:-1]))
-    group.add("one bit of an ephemeral key", ["Tampered"], auth, _spoil(first, _flip(m1, 0)))
-    group.add("one bit of a sealed static key", ["Tampered"], auth, _spoil(second, _flip(m2, 40)))
-    group.add("message 1 cut within e", ["Truncated"], "malformed", _spoil(first, m1[:31]))
-    group.add("message 2 of low order", ["LowOrder"], auth, _spoil(second, LOW_ORDER + m2[32:]))
-    group.add("e not canonical", ["NonCanonical"], "malformed", _spoil(first, NON_CANONICAL + m1[32:]))
-    group.add("own e in message 2", ["Reflected"], "unexpected", _spoil(second, m1[:32] + m2[32:]))
+        add(*closed, f"last byte of message {name}", "Tampered", _spoil(steps, flipped))
+        add(*closed, f"message {name} without its last byte", "Truncated", _spoil(steps, message[:-1]))
+    add(*closed, "one bit of an ephemeral key", "Tampered", _spoil(first, _flip(m1, 0)))
+    add(*closed, "one bit of a sealed static key", "Tampered", _spoil(second, _flip(m2, 40)))
+    add("V-HS-01", "malformed", "message 1 cut within e", "Truncated", _spoil(first, m1[:31]))
+    add("V-KY-02", auth, "message 2 of low order", "LowOrder", _spoil(second, LOW_ORDER + m2[32:]))
+    add("V-KY-01", "malformed", "e not canonical", "NonCanonical", _spoil(first, NON_CANONICAL + m1[32:]))
+    add("V-HS-03", "unexpected", "own e in message 2", "Reflected", _spoil(second, m1[:32] + m2[32:]))
+
+
+def _refuse(group: Group, rule: str, expect: str, flag: str, cases: Mapping[str, list[Json]]) -> None:
+    for comment, steps in cases.items():
+        group.add(comment, [flag], expect, steps, rule=rule)
+
+
+def _xx_group(seed: Seed) -> Group:
+    """XX has no key before message 2: its message 1 is only an ephemeral key."""
+    group = Group("6.2", _inputs(seed, "Noise_XX_25519_ChaChaPoly_BLAKE2b"))
+    whole = _honest_steps(seed, group.inputs, 7)
+    group.add("XX with BLAKE2b, whole", ["Transcript"], SUCCESS, whole)
+    second, third = (_honest_steps(seed, group.inputs, count) for count in (2, 3))
+    m2, m3 = (bytes.fromhex(steps[-1]["message"]) for steps in (second, third))
+    apart, auth = {"responder_prologue": seed.bytes("other").hex()}, "authentication"
+    steps, flags = _apart(seed, group.inputs | apart), ["WrongPrologue"]
+    group.add("another prologue", flags, auth, steps, rule="V-HS-02", **apart)
+    tampered = {
+        "one bit of the ephemeral key of message 2": _spoil(second, _flip(m2, 0)),
+        "one bit of the responder's sealed static key": _spoil(second, _flip(m2, 32)),
+        "one bit of the payload of message 2": _spoil(second, _flip(m2, 80)),
+        "one bit of the initiator's sealed static key": _spoil(third, _flip(m3, 0)),
+        "one bit of the last tag": _spoil(third, _flip(m3, len(m3) - 1)),
+    }
+    _refuse(group, "V-HS-02", auth, "Tampered", tampered)
+    cut = {
+        "message 2 cut within e": _spoil(second, m2[:31]),
+        "message 2 cut within the sealed static key": _spoil(second, m2[:79]),
+        "message 3 cut within the sealed static key": _spoil(third, m3[:47]),
+        "an empty message 3": _spoil(third, b""),
+    }
+    _refuse(group, "V-HS-01", "malformed", "Truncated", cut)
+    low = {"an ephemeral key of low order": _spoil(second, LOW_ORDER + m2[32:])}
+    _refuse(group, "V-KY-02", auth, "LowOrder", low)
+    return group
+
+
+def _ik_group(seed: Seed) -> Group:
+    """IKpsk2: message 1 names the initiator, message 2 needs the psk."""
+    group = Group("6.2", _inputs(seed, "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b"))
+    whole = _honest_steps(seed, group.inputs, 6)
+    group.add("IKpsk2 with BLAKE2b, whole", ["Transcript"], SUCCESS, whole)
+    first, second = (_honest_steps(seed, group.inputs, count) for count in (1, 2))
+    m1, m2 = (bytes.fromhex(steps[-1]["message"]) for steps in (first, second))
+    other, auth, rule = seed.bytes("other").hex(), "authentication", "V-HS-02"
+    steps = _spoil(second, m2)
+    group.add("another psk", ["WrongPsk"], auth, steps, rule=rule, initiator_psks=[other])
+    steps, flags = _spoil(first, m1), ["WrongPrologue"]
+    group.add("another prologue", flags, auth, steps, rule=rule, responder_prologue=other)
+    tampered = {
+        "one bit of the ephemeral key of message 1": _spoil(first, _flip(m1, 0)),
+        "one bit of the initiator's sealed static key": _spoil(first, _flip(m1, 32)),
+        "one bit of the payload of message 1": _spoil(first, _flip(m1, len(m1) - 1)),
+        "one bit of the ephemeral key of message 2": _spoil(second, _flip(m2, 0)),
+        "one bit of the payload of message 2": _spoil(second, _flip(m2, len(m2) - 1)),
+    }
+    _refuse(group, rule, auth, "Tampered", tampered)
+    _add_ik_shapes(group, (first, m1), (second, m2))
+    return group
+
+
+def _add_ik_shapes(group: Group, one: tuple[list[Json], bytes], two: tuple[list[Json], bytes]) -> None:
+    (first, m1), (second, m2) = one, two
+    cut = {
+        "message 1 cut within e": _spoil(first, m1[:31]),
+        "message 1 cut within the sealed static key": _spoil(first, m1[:79]),
+        "message 2 cut within e": _spoil(second, m2[:31]),
+    }
+    _refuse(group, "V-HS-01", "malformed", "Truncated", cut)
+    short = {"message 1 without its last byte": _spoil(first, m1[:-1]), "e alone": _spoil(second, m2[:32])}
+    _refuse(group, "V-HS-02", "authentication", "Truncated", short)
+    low = {
+        "message 1 of low order": _spoil(first, LOW_ORDER + m1[32:]),
+        "message 2 of low order": _spoil(second, LOW_ORDER + m2[32:]),
+    }
+    _refuse(group, "V-KY-02", "authentication", "LowOrder", low)
+    other = {
+        "e of message 1 not canonical": _spoil(first, NON_CANONICAL + m1[32:]),
+        "e of message 2 not canonical": _spoil(second, NON_CANONICAL + m2[32:]),
+    }
+    _refuse(group, "V-KY-01", "malformed", "NonCanonical", other)
+    own = {"own e in message 2": _spoil(second, m1[:32] + m2[32:])}
+    _refuse(group, "V-HS-03", "unexpected", "Reflected", own)
 
 
 def build(phrase: str) -> Json:
@@ -150,7 +262,7 @@ def build(phrase: str) -> Json:
         group.add(f"XXpsk0 with {hash_name}, whole", ["Transcript"], SUCCESS, steps)
         groups.append(group)
     _add_refused(groups[0], seed)
-    return build_file(seed, NOTES, groups)
+    return build_file(seed, NOTES, [*groups, _xx_group(seed), _ik_group(seed)])
 
 
 # --- Checking it ---

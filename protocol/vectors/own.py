@@ -32,6 +32,7 @@ from protocol.vectors import (
     safety,
     secrets,
     sessions,
+    sessions_build,
 )
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
@@ -51,7 +52,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     profile.AREA: OwnArea(profile.build, profile.run),
     safety.AREA: OwnArea(safety.build, safety.run),
     noise.AREA: OwnArea(noise.build, noise.run),
-    sessions.AREA: OwnArea(sessions.build, sessions.run),
+    sessions.AREA: OwnArea(sessions_build.build, sessions.run),
     secrets.AREA: OwnArea(secrets.build, secrets.run),
     discovery.AREA: OwnArea(discovery.build, discovery.run),
     links.AREA: OwnArea(links_build.build, links.run),
