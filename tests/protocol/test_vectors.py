@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -155,6 +155,34 @@ def test_another_class_than_that_of_the_rule_is_seen() -> None:
     assert _rule_is_met({"expect": "limit", "rule": "V-CD-01"})
     assert not _rule_is_met({"expect": "malformed", "rule": "V-CD-01"})
     assert not _rule_is_met({"expect": "success", "rule": "V-CD-01"})
+
+
+def _unnamed(rules: Iterable[str], tests: Iterable[Json]) -> list[str]:
+    """The rules that no test is refused by."""
+    named = {test["rule"] for test in tests if "rule" in test}
+    return [rule for rule in rules if rule not in named]
+
+
+def test_every_rule_has_a_vector_that_breaks_it() -> None:
+    assert len(_RULES) > 100
+    assert _unnamed(_RULES, _all_tests()) == []
+
+
+def test_a_rule_without_a_vector_is_seen() -> None:
+    others = (test for test in _all_tests() if test.get("rule") != "V-EL-01")
+    assert _unnamed(_RULES, others) == ["V-EL-01"]
+
+
+def test_every_refusal_names_its_rule() -> None:
+    """But for a bare AEAD, whose refusals become those of whoever calls it."""
+    refused = (test for test in _all_tests() if test["expect"] != "success" and "rule" not in test)
+    assert {test["steps"][-1]["do"] for test in refused} == {"open"}
+
+
+def test_there_are_as_many_as_were_promised() -> None:
+    expects = [test["expect"] for test in _all_tests()]
+    assert len(expects) >= 300
+    assert len(expects) - expects.count("success") >= 100
 
 
 def test_every_label_has_a_vector() -> None:
