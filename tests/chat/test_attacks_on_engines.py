@@ -371,6 +371,7 @@ def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_path: Pa
             await talk(ben, ada, "during, too")
             await asyncio.sleep(30)
             assert ada.engine._parts.answerer._admission._open.total() == 0
+            assert not ada.engine._parts.answerer._opening
             await ben.stop()
             done = delivered(ada, 1)
             await ada.engine.send(await ada.contact_known("Ben"), "after")
