@@ -1,22 +1,18 @@
-"""The validation rules of SPEC.md: their ids, their classes, and that a vector or a test names each of them.
+"""The validation rules of SPEC.md: their ids and their classes.
 
-Rules: as in spec_checks.py, a check takes the document's text and returns what is wrong with it.
+Rules: as in spec_checks.py, a check takes the document's text and returns what is wrong with it; whether a
+vector breaks each rule is tests/protocol/test_vectors.py's question.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from protocol import errors
 from tests.architecture import spec_text
-from tests.architecture.imports import ROOT, sources
 from tests.architecture.spec_checks import different, doubles
-
-RULE = r"V-[A-Z]{2}-\d\d"
 
 
 def rules_have_one_id_each(text: str) -> list[str]:
@@ -56,43 +52,8 @@ def error_classes_are_those_of_the_code(text: str) -> list[str]:
     return different([row[0] for row in spec_text.table(text, "class", "meaning").rows], classes)
 
 
-def rules_are_named_by_a_test(text: str) -> list[str]:
-    """Every rule by a vector that breaks it, or else by a test."""
-    shown = {test["rule"] for test in broken(ROOT)} | set(named_by_tests(ROOT))
-    return [
-        f"{rule.id} is named by no vector and no test"
-        for rule in spec_text.rules(text)
-        if rule.id not in shown
-    ]
-
-
-def vectors_meet_the_class_of_their_rule(text: str) -> list[str]:
-    """What a vector that breaks a rule expects is the rule's class."""
-    classes = {rule.id: rule.error_class for rule in spec_text.rules(text)}
-    return [
-        f"{test['id']} expects {test['expect']} by {test['rule']}"
-        for test in broken(ROOT)
-        if classes.get(test["rule"]) != test["expect"]
-    ]
-
-
-def broken(root: Path) -> Iterator[dict[str, str]]:
-    """The committed vectors that name the rule that they break."""
-    for path in sorted((root / "protocol" / "vectors").glob("*.json")):
-        for group in json.loads(path.read_text(encoding="utf-8")).get("groups", ()):
-            yield from (test for test in group["tests"] if "rule" in test)
-
-
-def named_by_tests(root: Path) -> Iterator[str]:
-    """The rules in the text of the tests, but for those of the document itself."""
-    for path in sources(root, "tests"):
-        if "architecture" not in path.parts:
-            yield from re.findall(RULE, path.read_text(encoding="utf-8"))
-
-
 RULE_CHECKS: tuple[Callable[[str], list[str]], ...] = (
     rules_have_one_id_each,
     rules_are_listed,
     error_classes_are_those_of_the_code,
-    vectors_meet_the_class_of_their_rule,
 )

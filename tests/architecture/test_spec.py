@@ -94,11 +94,6 @@ PLANTED: list[tuple[Check, str, str]] = [
     ),
     (spec_rules.rules_are_listed, "- **V-PH-05** (authentication)", "- V-PH-05 (authentication)"),
     (spec_rules.error_classes_are_those_of_the_code, "| untrusted | authentic,", "| unknown | authentic,"),
-    (
-        spec_rules.vectors_meet_the_class_of_their_rule,
-        "- **V-CD-04** (malformed)",
-        "- **V-CD-04** (limit)",
-    ),
     (checks.vectors_are_those_that_exist, "| noise | `noise.json` |", "| noises | `noise.json` |"),
 ]
 
