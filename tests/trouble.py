@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chat.config import Config
 from chat.interface import EntryAdded, EntryChanged, EntryState, EntryView, Event
+from protocol.messages import Message
 from tests.engines import Person, pair, people, play
 from tests.fakes.network import LATENCY, MemoryTransport, Network, Pipe
 
@@ -116,6 +117,12 @@ class Trouble:
                 dials.append(side.person.engine._parts.dialler.dial(bytes.fromhex(contact.person), 1.0))
         await asyncio.gather(*dials)
 
+    async def say(self, number: int, message: Message) -> None:
+        """Say what no engine would: a contact with the keys and no manners."""
+        side = self.sides[number]
+        for link in side.person.engine._world.links.all()[:1] if side.up else ():
+            await link.driver.send(message)
+
     async def replay(self, number: int) -> None:
         """A stranger says again what one end of an old connection has said."""
         pipe = self.network.pipes[number % len(self.network.pipes)] if self.network.pipes else None
@@ -208,14 +215,18 @@ class Trouble:
                     f"{side.person.name} says {view.state} of an entry that was confirmed, or without link"
                 )
 
-    async def settle(self) -> None:
-        """Nothing troubles any more: everything arrives, both have the same, and one link is left."""
+    async def calm(self) -> None:
+        """End all trouble."""
         self.network.break_next_after, self.network.latency_of_next = (None, None), LATENCY
         for pipe in self.network.pipes:
             pipe.left, pipe.latency = None, LATENCY
         for number, side in enumerate(self.sides):
             self.network.heal(side.person.host)
             await self.start(number)
+
+    async def settle(self) -> None:
+        """Nothing troubles any more: everything arrives, both have the same, and one link is left."""
+        await self.calm()
         for _ in range(CONVERGES_WITHIN):
             if await self._all_confirmed():
                 break

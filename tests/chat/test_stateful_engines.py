@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from protocol import messages as m
+from tests.fuzz.values import values
 from tests.lab.virtual import DAY, VirtualLoop, wind_up
 from tests.trouble import Trouble, make_template
 
@@ -36,6 +38,11 @@ HOURS = st.integers(-11, 11)
 """By how much a clock is wrong: two that differ by more than a day may not find each other (SPEC §13)."""
 SAID = st.lists(st.tuples(SIDES, TEXTS), max_size=3)
 """What is written just before something happens, and by whom."""
+
+
+NONSENSE = st.sampled_from(
+    [m.LogHeads, m.LogOperations, m.Reachable, m.HeadsHash, m.Heads, m.Entry, m.Receipt, m.Typing, m.Record]
+).flatmap(values)
 
 
 class Terminals(RuleBasedStateMachine):
@@ -98,6 +105,12 @@ class Terminals(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
 
+    @rule(seconds=st.sampled_from([0.01, 0.05, 0.3, 12.0]))
+    def all_is_well(self, seconds: float) -> None:
+        """For a while, so that troubles also begin from links that live."""
+        self.run(self.world.calm())
+        self.run(asyncio.sleep(seconds))
+
     @rule(side=SIDES, said=SAID)
     def cut(self, side: int, said: list[tuple[int, str]]) -> None:
         self.say(said)
@@ -141,6 +154,10 @@ class Terminals(RuleBasedStateMachine):
     @rule(number=st.integers(0, 40))
     def a_stranger_replays_a_connection(self, number: int) -> None:
         self.run(self.world.replay(number))
+
+    @rule(side=SIDES, message=NONSENSE)
+    def a_contact_says_anything(self, side: int, message: m.Message) -> None:
+        self.run(self.world.say(side, message))
 
     # The terminals.
 
