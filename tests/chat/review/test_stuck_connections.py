@@ -15,7 +15,7 @@ from chat.interface import EntryAdded
 from chat.network.driver import Driver
 from protocol.events import Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.link import Link
-from protocol.messages import Message, Record
+from protocol.messages import LogOperations, Message
 from tests.engines import delivered, pair, people, play, talk
 from tests.lab.virtual import VirtualClock, run_virtual
 from tests.pair import contacts
@@ -103,8 +103,8 @@ async def linked(clock: VirtualClock) -> tuple[tuple[Driver, Narrow, Keeper], tu
     return ends[0], ends[1]
 
 
-def large() -> Record:
-    return Record([bytes(1_000)] * (LARGE // 1_000), bytes(32), 1, bytes(32), [bytes(32)], bytes(64))
+def large() -> LogOperations:
+    return LogOperations([bytes(1_000)] * (LARGE // 1_000))
 
 
 def test_two_sides_that_have_much_to_say_do_not_wait_for_each_other() -> None:
