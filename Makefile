@@ -22,7 +22,7 @@ help:
 	@echo "make check   format, lint, types, layers and the fast tests, in under a minute"
 	@echo "make format  format the code and mend what the linter can"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
-	@echo "make bench   measure, beside bare libsodium and beside the peers"
+	@echo "make bench   measure, beside bare libsodium and the peers, and write README's table and plot"
 	@echo "make env     only make the environment in $(VENV)"
 	@echo "make lock    resolve the dependencies anew"
 
@@ -49,7 +49,7 @@ fuzz: env
 	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
 bench: env
-	@$(BIN)/parlour bench --peers
+	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m protocol.bench.report
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
 $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)

@@ -50,7 +50,7 @@ _struct: Final = lru_cache(maxsize=1_024)(Struct)
 
 
 @lru_cache(maxsize=4_096)
-def _put(length: int) -> tuple[int, Callable[..., None]]:
+def padder(length: int) -> tuple[int, Callable[..., None]]:
     """For a content's length: padded size, and what writes N and the padded content into a buffer.
 
     LocalMisuse for a content over CONTENT_MAX bytes.
@@ -219,7 +219,7 @@ class FastSending:
             raise LimitExceeded("envelope counter is used up")
         out, step, encrypt, state, message_key, message_key_view, label, nonce, null, overhead = self._handles
         length = len(content)
-        size, put = _put(length)
+        size, put = padder(length)
         end = size + overhead
         if end > out.size:
             out.grow(end)
