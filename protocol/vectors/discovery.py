@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from protocol.announcement import check_place, read_text, told_addresses, write_text
+from protocol.announcement import TEXT_MAX, check_place, read_text, told_addresses, write_text
 from protocol.discovery import Known, make_slots, recognise, slot, utc_day
 from protocol.limits import SLOT_BYTES
 from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file
@@ -232,10 +232,7 @@ def _bad_places() -> Iterable[tuple[str, str, Json]]:
 def _bad_texts(slots: bytes) -> Iterable[tuple[str, str, Json]]:
     one, pieces = _strings(b"v=1"), _strings(*_pieces(slots))
     whole = one + pieces
-    filling = 1_401 - len(whole)
-    long = b"".join(_strings(b"x%d=" % n + bytes(200)) for n in range(filling // 204))
-    long += _strings(b"y=" + bytes(filling % 204 - 3))
-    yield "V-DR-03", "1,401 bytes", {"text": whole + long}
+    yield "V-DR-03", "1,401 bytes", {"text": whole + _filling(TEXT_MAX + 1 - len(whole))}
     yield "V-DR-03", "an empty string", {"text": whole + b"\x00"}
     yield "V-DR-03", "a string that is cut", {"text": whole + b"\x05n=Ad"}
     yield "V-DR-03", "a string without =", {"text": whole + _strings(b"name")}
@@ -295,10 +292,39 @@ def _refused_records(seed: Seed) -> Group:
     return group
 
 
+def _edges_group(seed: Seed) -> Group:
+    """What stands just within a bound."""
+    group, slots = Group("13", {}), _slot_bytes(seed, 32)
+    whole = _strings(b"v=1", *_pieces(slots))
+    filled = whole + _filling(TEXT_MAX - len(whole))
+    for comment, changes in (
+        ("1,400 bytes of text", {"text": filled}),
+        ("a name of 253 bytes", {"text": whole + _strings(b"n=" + "🎈".encode() * 63 + b"a")}),
+        ("port 65535", {"port": 65_535}),
+        ("port 1", {"port": 1}),
+    ):
+        given = _PLACE | {"text": whole.hex()} | _in_hex(changes)
+        group.add(comment, ["Record"], SUCCESS, _steps("read", **given))
+    for comment, name in (
+        ("a name of 253 bytes is written whole", "🎈" * 63 + "a"),
+        ("a name of 254 bytes is cut at a character", "小小" + "🎈" * 62),
+    ):
+        steps = _steps("write", slots=slots.hex(), name=name)
+        group.add(comment, ["Record"], SUCCESS, steps)
+    return group
+
+
+def _filling(size: int) -> bytes:
+    """Strings of unknown keys, `size` bytes of them."""
+    one = 204
+    long = b"".join(_strings(b"x%d=" % n + bytes(200)) for n in range(size // one))
+    return long + _strings(b"y=" + bytes(size % one - 3))
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
-    makers = (_slot_group, _recognise_group, _count_group, _valid_records, _refused_records)
+    makers = (_slot_group, _recognise_group, _count_group, _valid_records, _refused_records, _edges_group)
     return build_file(seed, NOTES, [make(seed) for make in makers])
 
 

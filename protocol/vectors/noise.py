@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from protocol.keys import X25519Pair
+from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise import Finished, HandshakeState
 from protocol.vectors.frame import (
     SUCCESS,
@@ -21,6 +22,8 @@ from protocol.vectors.frame import (
     build_file,
     expect_equal,
     expect_outcome,
+    read_bytes,
+    write_bytes,
 )
 
 AREA: Final = "noise"
@@ -34,6 +37,7 @@ NOTES: Final = {
     "LowOrder": ("CONFIDENTIALITY", "A key of low order would make the shared secret known to all."),
     "NonCanonical": ("MALLEABILITY", "A second encoding of a key that has another one."),
     "Reflected": ("AUTHENTICITY", "Our own ephemeral key comes back as the peer's."),
+    "Bounds": ("LIMIT", "The largest message, and the last nonce under one key."),
 }
 LOW_ORDER: Final = bytes(32)
 NON_CANONICAL: Final = ((2**255 - 19) + 9).to_bytes(32, "little")
@@ -79,6 +83,38 @@ class Side:
     def transcript(self) -> str:
         """h in hex."""
         return (self.finished.handshake_hash if self.finished else self.handshake.handshake_hash).hex()
+
+
+class Pair:
+    """Both ends, and the steps between them."""
+
+    def __init__(self, inputs: Json) -> None:
+        self.sides = {role: Side(role, inputs) for role in _ROLES}
+
+    def take(self, step: Json) -> Any:
+        """Take a step; returns the bytes that it gives, as they stand in a file."""
+        side = self.sides[step["actor"]]
+        if step["do"] == "set_nonce":
+            return self._set_nonce(step)
+        action, given, wanted = {
+            "write": (side.write, "payload", "message"),
+            "read": (side.read, "message", "payload"),
+        }[step["do"]]
+        result = write_bytes(action(read_bytes(step[given])))
+        if wanted in step:
+            expect_equal(wanted, result, step[wanted])
+        if "intermediate" in step:
+            expect_equal("h", side.transcript, step["intermediate"]["h"])
+        return result
+
+    def _set_nonce(self, step: Json) -> None:
+        """The next message of this direction bears this nonce, for both ends."""
+        nonce = int(step["nonce"], 16)
+        for role, side in self.sides.items():
+            if side.finished is None:
+                raise VectorMismatch("the handshake is not over")
+            way = side.finished.send if role == step["actor"] else side.finished.receive
+            way.set_nonce(nonce)
 
 
 def _known_static(role: str, inputs: Json) -> bytes | None:
@@ -251,6 +287,34 @@ def _add_ik_shapes(group: Group, one: tuple[list[Json], bytes], two: tuple[list[
     _refuse(group, "V-HS-03", "unexpected", "Reflected", own)
 
 
+def _bounds_group(seed: Seed) -> Group:
+    """The largest message, and the last nonce. Message 1 of XX is not sealed: its zeros are written short."""
+    group = Group("6.2", _inputs(seed, "Noise_XX_25519_ChaChaPoly_BLAKE2b"))
+    sides = {role: Side(role, group.inputs) for role in _ROLES}
+    payload = bytes(NOISE_MESSAGE_MAX - 32)
+    message = sides["initiator"].write(payload)
+    given = {"message": write_bytes(message), "payload": write_bytes(payload)}
+    steps: list[Json] = [
+        {"actor": "initiator", "do": "write"} | given,
+        {"actor": "responder", "do": "read"} | given,
+    ]
+    group.add("a message of 65,535 bytes", ["Bounds"], SUCCESS, steps)
+    step = {"actor": "responder", "do": "read", "message": write_bytes(message + b"\x00")}
+    group.add("a message of 65,536 bytes", ["Bounds"], "limit", [step], rule="V-CD-01")
+    steps = _honest_steps(seed, group.inputs, 3)
+    steps.append({"actor": "initiator", "do": "set_nonce", "nonce": (NOISE_NONCE_MAX - 1).to_bytes(8).hex()})
+    at_end = Pair(group.inputs)
+    for step in steps:
+        at_end.take(step)
+    last = {"actor": "initiator", "do": "write", "payload": b"last".hex()}
+    last |= {"message": at_end.take(last)}
+    read = {"actor": "responder", "do": "read", "message": last["message"], "payload": last["payload"]}
+    group.add("the last nonce, 2^64-2", ["Bounds"], SUCCESS, [*steps, last, read])
+    beyond = {"actor": "initiator", "do": "write", "payload": ""}
+    group.add("no nonce is left", ["Bounds"], "limit", [*steps, last, beyond])
+    return group
+
+
 def build(phrase: str) -> Json:
     """The whole file of this area."""
     seed = Seed(phrase, AREA)
@@ -262,7 +326,7 @@ def build(phrase: str) -> Json:
         group.add(f"XXpsk0 with {hash_name}, whole", ["Transcript"], SUCCESS, steps)
         groups.append(group)
     _add_refused(groups[0], seed)
-    return build_file(seed, NOTES, [*groups, _xx_group(seed), _ik_group(seed)])
+    return build_file(seed, NOTES, [*groups, _xx_group(seed), _ik_group(seed), _bounds_group(seed)])
 
 
 # --- Checking it ---
@@ -270,24 +334,12 @@ def build(phrase: str) -> Json:
 
 def run(test: Json, inputs: Json) -> None:
     """One test: every step but a failing last one gives the bytes it says. VectorMismatch otherwise."""
-    sides = {role: Side(role, inputs) for role in _ROLES}
+    pair = Pair(inputs)
     *steps, last = test["steps"]
     for step in steps:
-        _run_step(sides[step["actor"]], step)
-    side, before = sides[last["actor"]], sides[last["actor"]].transcript
-    expect_outcome(test["expect"], lambda: _run_step(side, last))
+        pair.take(step)
+    side = pair.sides[last["actor"]]
+    before = side.transcript
+    expect_outcome(test["expect"], lambda: pair.take(last))
     if test["expect"] != SUCCESS and side.transcript != before:
         raise VectorMismatch("a refused message changed the handshake")
-
-
-def _run_step(side: Side, step: Json) -> None:
-    actions: dict[str, tuple[Any, str, str]] = {
-        "write": (side.write, "payload", "message"),
-        "read": (side.read, "message", "payload"),
-    }
-    action, given, wanted = actions[step["do"]]
-    result = action(bytes.fromhex(step[given]))
-    if wanted in step:
-        expect_equal(wanted, result.hex(), step[wanted])
-    if "intermediate" in step:
-        expect_equal("h", side.transcript, step["intermediate"]["h"])

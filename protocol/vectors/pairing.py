@@ -26,6 +26,7 @@ from protocol.invitation import (
     check_joiner,
     format_invitation,
     invitation_check,
+    make_invitation,
     parse_invitation,
 )
 from protocol.messages import MESSAGE, Close, Record
@@ -224,6 +225,13 @@ def _write(_: World, step: Json) -> Json:
     return {"text": format_invitation(made)}
 
 
+def _make(_: World, step: Json) -> Json:
+    person, static, secret = _bytes(step[name] for name in ("person", "static", "secret"))
+    places = step["addresses"], step["relays"]
+    made = make_invitation(person, static, step["now"], *places, lambda size: secret[:size])
+    return {"expires": made.expires, "text": format_invitation(made)}
+
+
 def _read(_: World, step: Json) -> Json:
     found = parse_invitation(step["text"])
     return {
@@ -257,6 +265,7 @@ ACTIONS: Final[Mapping[str, Action[World]]] = {
     "accept_tag": _tag,
     "check": _check,
     "write": _write,
+    "make": _make,
     "read": _read,
     "expired": _expired,
     "use": _use,

@@ -26,7 +26,7 @@ Wrong = tuple[str, str, str, str]
 
 def invitation_groups(seed: Seed) -> list[Group]:
     """Everything about invitations."""
-    return [_valid(seed), _refused(seed), _burned(seed)]
+    return [_valid(seed), _refused(seed), _burned(seed), _made(seed)]
 
 
 def _text(data: bytes) -> str:
@@ -184,4 +184,23 @@ def _burned(seed: Seed) -> Group:
     group.add("the first joiner burns it, and may come again", ["Burned"], SUCCESS, script.steps)
     step: Json = {"do": "use", "burned_by": joiner, "static": other}
     group.add("another one cannot use it", ["Burned"], "untrusted", [step], rule="V-IN-06")
+    return group
+
+
+# --- Made ---
+
+
+def _made(seed: Seed) -> Group:
+    """An hour from `now`, the first eight addresses, the first four relays."""
+    group, world = Group("7.5", {}), World({})
+    given = {
+        "person": seed.bytes("inviter").hex(),
+        "static": X25519Pair(seed.bytes("static")).public.hex(),
+        "secret": _fields(seed)["secret"].hex(),
+        "now": _EXPIRES - 3_600,
+    }
+    many = [f"10.0.0.{n}:4747" for n in range(9)], [f"relay-{n}" for n in range(5)]
+    for comment, addresses, relays in (("made now", list(_ADDRESSES), []), ("of too many the first", *many)):
+        steps = one_step(ACTIONS, world, "make", addresses=addresses, relays=relays, **given)
+        group.add(comment, ["Invitation"], SUCCESS, steps)
     return group

@@ -17,7 +17,7 @@ from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file
 from protocol.vectors.persons import ACTIONS, AREA
 from protocol.vectors.persons_history import History
 from protocol.vectors.persons_made import Person, Terminal
-from protocol.vectors.persons_single import single_groups
+from protocol.vectors.persons_single import edge_group, single_groups
 from protocol.vectors.persons_wrong import invalid_group
 from protocol.vectors.script import one_step
 
@@ -254,6 +254,15 @@ def _bounds(seed: Seed) -> Group:
     return history.done()
 
 
+def _not_too_many() -> Group:
+    names = [f"bytes {n}" for n in range(LOG_HELD_MAX)]
+    group = Group("7.2", {"operations": {name: n.to_bytes(2).hex() for n, name in enumerate(names)}})
+    step = {"do": "reduce", "operations": names}
+    comment = "512 different ones are not too many, but these are no operations"
+    group.add(comment, ["BadOperation"], "malformed", [step], rule="V-OG-02")
+    return group
+
+
 def _stale(seed: Seed) -> Group:
     anna = Person(seed, "stale", "Anna")
     history, second = History(anna), anna.terminal("second")
@@ -279,4 +288,5 @@ def build(phrase: str) -> Json:
     seed = Seed(phrase, AREA)
     meanings = (_terminals, _cuts, _forks, _recoveries, _claims)
     makers = (*meanings, invalid_group, _exchange, _foreign, _bounds, _stale)
-    return build_file(seed, NOTES, [*single_groups(seed), *(make(seed) for make in makers)])
+    groups = [*single_groups(seed), *(make(seed) for make in makers)]
+    return build_file(seed, NOTES, [*groups, edge_group(seed), _not_too_many()])

@@ -71,6 +71,29 @@ def _terminals(seed: Seed) -> Group:
     return group
 
 
+def edge_group(seed: Seed) -> Group:
+    """The largest signed operation, and what is just beyond a bound."""
+    person = Person(seed, "edges", "Anna")
+    group, ids = Group("7.2", {}), _ids(person, 24)
+    removed = [Removal(ids[0], ids[1]), *(Removal(each, b"") for each in ids[2:9])]
+    upon, key = ids[8:24], ed25519_from_seed(seed.bytes("edges recovery"))
+    recover = Recover(person.id, 0x1000, upon, key, removed, b"", b"")
+    signed = signed_bytes(encode(recover), person.recovery)
+    steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
+    group.add(f"a signed operation of {len(signed):,} bytes", ["Operation"], SUCCESS, steps)
+    longer = signed + b"\x00"
+    step = {"do": "parse", "signed": longer.hex()}
+    group.add(f"{len(longer):,} bytes", ["BadOperation"], "limit", [step], rule="V-OG-01")
+    for comment, wrong in {
+        "both keys of a recovery of 33 bytes": _recover(person, signing=bytes(33), static=bytes(33)),
+        "a last of 33 bytes in a recovery": _recover(person, removed=[Removal(ids[0], bytes(33))]),
+        "a sequence of 2^32": _rename(person, sequence=2**32),
+    }.items():
+        step = {"do": "parse", "signed": wrong.hex()}
+        group.add(comment, ["BadOperation"], "malformed", [step], rule="V-OG-02")
+    return group
+
+
 # --- Signed and read ---
 
 
