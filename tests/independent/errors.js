@@ -1,8 +1,8 @@
-// The five error classes of SPEC §15, and how a rule of §14 is broken.
+// The five error classes of SPEC §15, and how a rule of §14 is broken. A bound of Noise's own has no rule.
 
 export class Rejected extends Error {
   constructor(errorClass, rule) {
-    super(`${errorClass} (${rule})`);
+    super(rule ? `${errorClass} (${rule})` : errorClass);
     this.errorClass = errorClass;
     this.rule = rule;
   }

@@ -3,9 +3,10 @@ import { isIPv6 } from 'node:net';
 import { bytes, decode, encode, list, struct, text, u32, u8, Reader } from './codec.js';
 import { canonical } from './discovery.js';
 import { Rejected, must } from './errors.js';
-import { hash, u32 as u32Bytes } from './primitives.js';
+import { hash, random, u32 as u32Bytes } from './primitives.js';
 
 const TEXT_MOST = 4096;
+const SECONDS = 3600;
 const HEAD = 'PARLOUR:';
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
@@ -81,6 +82,13 @@ export function readInvitation(given) {
   const invitation = decodeStruct(raw);
   must(invitation.addresses.every(splitAddress), 'malformed', 'V-IN-05');
   return invitation;
+}
+
+// A new one at `now`, Unix seconds. Of too many addresses or relays the first are taken.
+export function makeInvitation({ person, fixed, addresses, relays = [] }, now, secret = random(16)) {
+  const check = checkOf(person, fixed);
+  const places = { addresses: addresses.slice(0, 8), relays: relays.slice(0, 4) };
+  return { version: 1, secret, expires: now + SECONDS, check, ...places };
 }
 
 // Whether its time is over at `now`, in Unix seconds.

@@ -3,6 +3,8 @@ import { must } from './errors.js';
 import { ascii, checkX25519, dh, empty, join, noiseHash, noiseHmac, open, seal, x25519Pair } from './primitives.js';
 
 const AEAD = 'ChaCha20-Poly1305';
+const MESSAGE_MOST = 65_535;
+const NONCE_RESERVED = 2n ** 64n - 1n;
 const PATTERNS = {
   XX: [['e'], ['e', 'ee', 's', 'es'], ['s', 'se']],
   IK: [['e', 'es', 's', 'ss'], ['e', 'ee', 'se']],
@@ -35,6 +37,7 @@ class Cipher {
   }
 
   nonce() {
+    must(this.n < NONCE_RESERVED, 'limit', null);
     const out = Buffer.alloc(12);
     out.writeBigUInt64LE(this.n, 4);
     return out;
@@ -171,6 +174,7 @@ export class Handshake {
 
   // The payload. A message that is rejected leaves the state as it was.
   read(message) {
+    must(message.length <= MESSAGE_MOST, 'limit', 'V-CD-01');
     const trial = this.copy();
     const payload = trial.readTokens(message);
     Object.assign(this, trial);

@@ -89,8 +89,12 @@ export class Responder extends Link {
 
   // The invitation is burned: the events of what came meanwhile.
   burned() {
-    this.state = 'CONFIRMING';
+    this.release();
     return this.receive(Buffer.alloc(0));
+  }
+
+  release() {
+    this.state = 'CONFIRMING';
   }
 
   acceptContact(choice, message) {

@@ -1,5 +1,5 @@
 // One person with one terminal, in memory: pairs by invitation, then talks on a contact's link; SPEC §7, §11.
-import { candidates } from './contact.js';
+import { answer, candidates } from './contact.js';
 import * as entries from './entries.js';
 import { Initiator } from './initiator.js';
 import { invitationPsk } from './invitation.js';
@@ -52,13 +52,19 @@ export class Terminal {
     return new Initiator('IKpsk2', secrets, options);
   }
 
+  // The psk for a caller, or null for a stranger.
+  lookUp(caller, { person, numbers }) {
+    if (!this.contact?.person.equals(person) || !this.contact.fixed.equals(caller)) return null;
+    return answer([this.contact.pairing], numbers, { own: this.person, their: person });
+  }
+
   headsHash() {
     return { is: 'HeadsHash', conversation: this.conversation.id, hash: this.conversation.headsHash() };
   }
 
-  // What is sent when a link is OPEN.
-  greet() {
-    return [{ is: 'LogHeads', heads: this.contact.log.heads }, this.headsHash()];
+  // What is sent when a link is OPEN, by a terminal that listens on `port`.
+  greet(port) {
+    return [{ is: 'LogHeads', heads: this.contact.log.heads }, this.headsHash(), { is: 'Reachable', port }];
   }
 
   write(text) {

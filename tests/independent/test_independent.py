@@ -1,6 +1,6 @@
 """A second implementation of the protocol, for Node.js, that was written from SPEC.md alone.
 
-It runs every vector file and holds a conversation with this one. What it cannot read is missing in SPEC.md.
+It runs every vector file, and talks with this one in every role. What it cannot do is missing in SPEC.md.
 """
 
 from __future__ import annotations
@@ -184,6 +184,10 @@ def _event(kind: str) -> Callable[[str], bool]:
     return lambda line: json.loads(line).get("event") == kind
 
 
+def _host() -> contextlib.AbstractContextManager[_Lines]:
+    return _program("node", str(_HERE / "host.js"))
+
+
 def test_a_conversation_with_the_second_implementation(tmp_path: Path) -> None:
     ada = _Parlour(tmp_path, "Ada")
     with _program(*ada.command("listen")) as engine:
@@ -191,10 +195,8 @@ def test_a_conversation_with_the_second_implementation(tmp_path: Path) -> None:
         with _program(*ada.command("invite", "--yes")) as invite:
             invitation = invite.until(lambda line: "PARLOUR:" in line)
             _converse(ada, json.loads(invitation)["invitation"])
-    assert [(entry["author"], entry["state"]) for entry in ada.call("history", "Node")] == [
-        ("Node", "received"),
-        ("Ada", "read"),
-    ]
+    told = [(entry["author"], entry["state"]) for entry in ada.call("history", "Node")]
+    assert sorted(told) == [("Ada", "read"), ("Ada", "read"), ("Node", "received"), ("Node", "received")]
 
 
 def _converse(ada: _Parlour, invitation: str) -> None:
@@ -202,7 +204,38 @@ def _converse(ada: _Parlour, invitation: str) -> None:
         node.until("open".__eq__)
         ada.call("send", "Node", "Good morning", "--wait", "30")
         with _interface(ada.profile):
-            node.until("done".__eq__)
+            node.until("waiting".__eq__)
+        ada.call("send", "Node", "Call me", "--wait", "30")
+        node.until("done".__eq__)
         assert node.process.wait(_WAIT) == 0
-    told = ["paired Ada", "open", "delivered", "read", "entry Good morning", "done"]
-    assert sorted(node.seen) == sorted(told)
+    called = node.seen.index("waiting")
+    first = {"paired Ada", "open", "delivered", "read", "entry Good morning"}
+    # The second link tells again that the first entry was read.
+    then = {"waiting", "open", "delivered", "read", "entry Call me", "done"}
+    assert (set(node.seen[:called]), set(node.seen[called:]) | {"read"}) == (first, then)
+
+
+def test_this_one_joins_by_an_invitation_of_the_second_implementation(tmp_path: Path) -> None:
+    ada = _Parlour(tmp_path, "Ada")
+    with _host() as node:
+        invitation = node.until(lambda line: line.startswith("PARLOUR:"))
+        ada.call("join", invitation)
+        node.until("paired Ada".__eq__)
+        assert node.process.wait(_WAIT) == 0
+    assert [contact["name"] for contact in ada.call("contacts")] == ["Node"]
+
+
+def test_both_implementations_show_the_same_five_words(tmp_path: Path) -> None:
+    ada = _Parlour(tmp_path, "Ada")
+    with _host() as node:
+        port = node.until(lambda line: line.startswith("port ")).removeprefix("port ")
+        command = ada.command("pair", "--address", f"127.0.0.1:{port}")
+        told = subprocess.run(
+            command, input="y\n", capture_output=True, text=True, check=False, timeout=_WAIT
+        )
+        words = node.until(lambda line: line.startswith("words ")).split()[1:]
+        node.until("paired Ada".__eq__)
+        assert node.process.wait(_WAIT) == 0
+    assert told.returncode == 0, told.stderr
+    assert len(words) == 5
+    assert " ".join(words) in " ".join(told.stderr.split())

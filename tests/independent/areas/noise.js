@@ -33,18 +33,26 @@ function read(state, step) {
   expectSame(step, 'payload', payload);
 }
 
+function setNonce(actor, other, step) {
+  const nonce = BigInt(`0x${step.nonce}`);
+  actor.ciphers().send.n = nonce;
+  other.ciphers().receive.n = nonce;
+}
+
 function state(handshake) {
   let made = null;
   return { handshake, ciphers: () => (made ??= handshake.split()) };
 }
 
+const ACTS = { write: (actor, other, step) => write(actor, step), read: (actor, other, step) => read(actor, step) };
+
 export function noise(inputs, steps) {
-  const ends = {
-    initiator: state(end('initiator', inputs)),
-    responder: state(end('responder', inputs)),
-  };
+  const initiator = state(end('initiator', inputs));
+  const responder = state(end('responder', inputs));
+  const ends = { initiator: [initiator, responder], responder: [responder, initiator] };
   return steps.map((step) => () => {
-    (step.do === 'write' ? write : read)(ends[step.actor], step);
-    if (step.intermediate?.h) expectSame(step.intermediate, 'h', ends[step.actor].handshake.h);
+    const [actor, other] = ends[step.actor];
+    (ACTS[step.do] ?? setNonce)(actor, other, step);
+    if (step.intermediate?.h) expectSame(step.intermediate, 'h', actor.handshake.h);
   });
 }

@@ -1,6 +1,6 @@
 // Vectors of pairing and of invitations; SPEC §5.7 to §5.11, §7.4, §7.5.
 import { pairingSecrets } from '../agreement.js';
-import { burn, checkOf, invitationPsk, isExpired, readInvitation, writeInvitation } from '../invitation.js';
+import * as invitations from '../invitation.js';
 import { readLog } from '../log.js';
 import { decodeMessage, encodeMessage } from '../messages.js';
 import { Pairing, acceptTag, commitmentOf, fiveWords } from '../pairing.js';
@@ -83,21 +83,26 @@ const FORMULAS = {
     const tag = acceptTag(hex(step.pairing_root), hex(step.t), step.role === 0, ...records);
     expectSame(step, 'gives', { accept_tag: tag });
   },
-  check: (step) => expectSame(step, 'gives', { check: checkOf(hex(step.person), hex(step.static)) }),
+  check: (step) => expectSame(step, 'gives', { check: invitations.checkOf(hex(step.person), hex(step.static)) }),
   write(step) {
     const { expires, addresses, relays } = step;
     const fields = { version: 1, secret: hex(step.secret), expires, check: hex(step.check), addresses, relays };
-    expectSame(step, 'gives', { text: writeInvitation(fields) });
+    expectSame(step, 'gives', { text: invitations.writeInvitation(fields) });
+  },
+  make(step) {
+    const inviter = { ...step, person: hex(step.person), fixed: hex(step.static) };
+    const invitation = invitations.makeInvitation(inviter, step.now, hex(step.secret));
+    expectSame(step, 'gives', { expires: invitation.expires, text: invitations.writeInvitation(invitation) });
   },
   read(step) {
-    const invitation = readInvitation(step.text);
+    const invitation = invitations.readInvitation(step.text);
     const { version, ...fields } = invitation;
-    expectSame(step, 'gives', { ...fields, psk: invitationPsk(invitation) });
+    expectSame(step, 'gives', { ...fields, psk: invitations.invitationPsk(invitation) });
   },
-  expired: (step) => expectSame(step, 'gives', { expired: isExpired(readInvitation(step.text), step.now) }),
+  expired: (step) => expectSame(step, 'gives', { expired: invitations.isExpired(invitations.readInvitation(step.text), step.now) }),
   use(step) {
     const burnedBy = step.burned_by === null ? null : hex(step.burned_by);
-    expectSame(step, 'gives', { burned_by: burn(burnedBy, hex(step.static)) });
+    expectSame(step, 'gives', { burned_by: invitations.burn(burnedBy, hex(step.static)) });
   },
 };
 

@@ -1,5 +1,5 @@
 // Vectors of sessions; SPEC §9.
-import { x25519Pair } from '../primitives.js';
+import { empty, x25519Pair } from '../primitives.js';
 import { Session } from '../ratchet.js';
 import { expectSame, hex } from './expect.js';
 
@@ -16,15 +16,34 @@ function makeEnds(inputs) {
   return { alice, bob: new Session({ ...common, pair, draw: drawBob }) };
 }
 
-function run(session, step) {
-  if (step.do === 'decrypt') return expectSame(step, 'content', session.decrypt(hex(step.envelope)));
+function encrypt(session, step) {
   expectSame(step, 'envelope', session.encrypt(hex(step.content)));
-  if (!step.intermediate) return null;
+  if (!step.intermediate) return;
   expectSame(step.intermediate, 'chain_key', session.last.chainKey);
-  return expectSame(step.intermediate, 'message_key', session.last.messageKey);
+  expectSame(step.intermediate, 'message_key', session.last.messageKey);
 }
+
+// Where an envelope is refused, what is named as `then` must still open: nothing was changed.
+function decrypt(session, step) {
+  try {
+    expectSame(step, 'content', session.decrypt(hex(step.envelope)));
+  } catch (error) {
+    if (step.then) expectSame(step.then, 'content', session.decrypt(hex(step.then.envelope)));
+    throw error;
+  }
+}
+
+const empties = (session, { count }) => Array.from({ length: count }, () => session.encrypt(empty));
+
+const ACTS = {
+  encrypt,
+  decrypt,
+  lose: empties,
+  pass: (session, step, other) => empties(session, step).forEach((envelope) => other.decrypt(envelope)),
+};
 
 export function sessions(inputs, steps) {
   const ends = makeEnds(inputs);
-  return steps.map((step) => () => run(ends[step.actor], step));
+  const other = { alice: ends.bob, bob: ends.alice };
+  return steps.map((step) => () => ACTS[step.do](ends[step.actor], step, other[step.actor]));
 }

@@ -1,0 +1,41 @@
+// A link on a TCP stream of the loopback, with its clock.
+
+export const HOST = '127.0.0.1';
+const TICK = 250;
+
+// Runs a link on a socket until the stream ends. `work` takes each event, in order.
+export function run(link, socket, work) {
+  const begun = performance.now();
+  const flush = () => {
+    const bytes = link.take();
+    if (bytes.length && socket.writable) socket.write(bytes);
+    if (link.state === 'CLOSED') socket.end();
+  };
+  const look = () => link.wait((performance.now() - begun) / 1000);
+  const clock = setInterval(() => { look(); flush(); }, TICK);
+  const take = (data) => {
+    look();
+    for (let events = link.receive(data); events.length; events = link.receive(Buffer.alloc(0))) {
+      events.forEach((event) => work(event));
+    }
+    flush();
+  };
+  flush();
+  return ended(socket, take).finally(() => clearInterval(clock));
+}
+
+// What is rejected ends the stream in silence, but for what was ready before.
+function ended(socket, take) {
+  return new Promise((resolve, fail) => {
+    socket.on('data', (data) => {
+      try {
+        take(data);
+      } catch (error) {
+        socket.destroy();
+        fail(error);
+      }
+    });
+    socket.on('error', fail);
+    socket.on('close', resolve);
+  });
+}
