@@ -1,8 +1,8 @@
 // BLAKE2b (RFC 7693) with key and personalisation, in 32-bit halves; SPEC §3.1.
 
 const IV = Uint32Array.from([
-  0xf3bcc908, 0x6a09e667, 0x84caa73b, 0xbb67ae85, 0xfe94f82b, 0x3c6ef372, 0x5f1d36f1, 0xa54ff53a,
-  0xade682d1, 0x510e527f, 0x2b3e6c1f, 0x9b05688c, 0xfb41bd6b, 0x1f83d9ab, 0x137e2179, 0x5be0cd19,
+  0xf3bcc908, 0x6a09e667, 0x84caa73b, 0xbb67ae85, 0xfe94f82b, 0x3c6ef372, 0x5f1d36f1, 0xa54ff53a, 0xade682d1,
+  0x510e527f, 0x2b3e6c1f, 0x9b05688c, 0xfb41bd6b, 0x1f83d9ab, 0x137e2179, 0x5be0cd19,
 ]);
 
 const SIGMA = [
@@ -19,8 +19,14 @@ const SIGMA = [
 ];
 
 const MIX = [
-  [0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15],
-  [0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14],
+  [0, 4, 8, 12],
+  [1, 5, 9, 13],
+  [2, 6, 10, 14],
+  [3, 7, 11, 15],
+  [0, 5, 10, 15],
+  [1, 6, 11, 12],
+  [2, 7, 8, 13],
+  [3, 4, 9, 14],
 ];
 
 const v = new Uint32Array(32);
@@ -60,7 +66,10 @@ function compress(h, block, counted, last) {
   v.set(IV, 16);
   v[24] ^= counted;
   v[25] ^= Math.floor(counted / 0x100000000);
-  if (last) { v[28] = ~v[28]; v[29] = ~v[29]; }
+  if (last) {
+    v[28] = ~v[28];
+    v[29] = ~v[29];
+  }
   for (let round = 0; round < 12; round++) {
     const order = SIGMA[round % 10];
     for (let i = 0; i < 8; i++) mix(MIX[i], order[2 * i], order[2 * i + 1]);

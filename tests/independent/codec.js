@@ -98,7 +98,7 @@ function utf8(raw) {
   }
 }
 
-export const codePoints = (value) => [...value].length;
+const codePoints = (value) => [...value].length;
 
 export const text = (from, to) => ({
   write(value) {

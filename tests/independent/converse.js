@@ -1,5 +1,5 @@
 // Joins a running terminal and talks: node converse.js PORT, with an invitation on standard input.
-// It calls, sends an entry, and waits for one and for both receipts. Then it waits to be called, and talks again.
+// It calls, sends an entry, waits for one and for both receipts; then it waits to be called, and talks again.
 import { readFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { readInvitation } from './invitation.js';
@@ -15,7 +15,8 @@ async function pair(terminal, invitation, port) {
     if (event.is === 'open') talk.begin(begin());
     if (event.is === 'message') talk.take(event.message);
   });
-  if (talk.pairing?.state !== 'DONE') throw new Error(`the pairing ended as ${talk.pairing?.state ?? link.state}`);
+  if (talk.pairing?.state !== 'DONE')
+    throw new Error(`the pairing ended as ${talk.pairing?.state ?? link.state}`);
 }
 
 async function converse(terminal, link, socket, due, ownPort) {
@@ -27,11 +28,20 @@ async function converse(terminal, link, socket, due, ownPort) {
   if (talk.due.size) throw new Error(`the link ended before: ${[...talk.due].join(', ')}`);
 }
 
-const listening = (server) => new Promise((resolve) => { server.listen(0, HOST, resolve); });
-const called = (server) => new Promise((resolve) => { server.once('connection', resolve); });
+const listening = (server) =>
+  new Promise((resolve) => {
+    server.listen(0, HOST, resolve);
+  });
+const called = (server) =>
+  new Promise((resolve) => {
+    server.once('connection', resolve);
+  });
 
 function answering(terminal) {
-  return new Responder({ terminal: terminal.pairs.fixed, lookUp: (caller, hello) => terminal.lookUp(caller, hello) });
+  return new Responder({
+    terminal: terminal.pairs.fixed,
+    lookUp: (caller, hello) => terminal.lookUp(caller, hello),
+  });
 }
 
 async function main(port) {

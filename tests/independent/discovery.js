@@ -44,7 +44,8 @@ export function announce(discoveryKeys, place) {
 export function recognise(slots, known, day, place) {
   const seen = new Set(cut(slots, SLOT).map((one) => one.toString('hex')));
   const fits = ({ static: fixed, discovery_key: key }) =>
-    [day - 1, day, day + 1].filter((one) => one >= 0)
+    [day - 1, day, day + 1]
+      .filter((one) => one >= 0)
       .some((one) => seen.has(slot(key, { ...place, day: one, static: fixed }).toString('hex')));
   const found = known.findIndex(fits);
   return found < 0 ? null : found;
@@ -88,7 +89,11 @@ function readSlots(pairs) {
   const pieces = [];
   for (let n = 0; pairs.has(`s${n}`); n++) pieces.push(pairs.get(`s${n}`));
   const slots = join(...pieces);
-  must(COUNTS.some((count) => slots.length === count * SLOT), 'malformed', 'V-DR-05');
+  must(
+    COUNTS.some((count) => slots.length === count * SLOT),
+    'malformed',
+    'V-DR-05',
+  );
   return slots;
 }
 
@@ -109,10 +114,18 @@ function blocks(rows) {
   return list;
 }
 
-const LOOPBACK = blocks([['127.0.0.0', 8, 'ipv4'], ['::1', 128, 'ipv6']]);
+const LOOPBACK = blocks([
+  ['127.0.0.0', 8, 'ipv4'],
+  ['::1', 128, 'ipv6'],
+]);
 const NETWORK = blocks([
-  ['10.0.0.0', 8, 'ipv4'], ['172.16.0.0', 12, 'ipv4'], ['192.168.0.0', 16, 'ipv4'], ['169.254.0.0', 16, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'], ['fe80::', 10, 'ipv6'], ['fc00::', 7, 'ipv6'],
+  ['10.0.0.0', 8, 'ipv4'],
+  ['172.16.0.0', 12, 'ipv4'],
+  ['192.168.0.0', 16, 'ipv4'],
+  ['169.254.0.0', 16, 'ipv4'],
+  ['100.64.0.0', 10, 'ipv4'],
+  ['fe80::', 10, 'ipv6'],
+  ['fc00::', 7, 'ipv6'],
 ]);
 
 // The one form of an IP address (RFC 5952, mapped ones as IPv4), or null.

@@ -27,10 +27,10 @@ export const TextBody = struct({ text: text(1, 16384), reply: bytes(0, 32) });
 const order = (a, b) => Buffer.compare(a, b);
 
 export const conversationId = (one, other) => hash('parlour.conv', [one, other].sort(order));
-export const contentHash = (salt, body) => hash('parlour.content', [salt, body]);
-export const entryId = (header) => hash('parlour.entry', [header]);
+const contentHash = (salt, body) => hash('parlour.content', [salt, body]);
+const entryId = (header) => hash('parlour.entry', [header]);
 
-export function selfTag(selfKey, header) {
+function selfTag(selfKey, header) {
   const untagged = encode(EntryHeader, { ...header, self_tag: empty });
   return hash('parlour.self', [untagged], { key: selfKey });
 }
@@ -107,7 +107,10 @@ export function checkTrust({ header }, view) {
 // Sequence, previous and parents after {sequence, id} of the author's newest entry, or null for the first.
 export function placeAfter(newest, tips) {
   const previous = newest?.id ?? empty;
-  const parents = tips.filter((tip) => !tip.equals(previous)).sort(order).slice(0, 16);
+  const parents = tips
+    .filter((tip) => !tip.equals(previous))
+    .sort(order)
+    .slice(0, 16);
   return { sequence: (newest?.sequence ?? 0) + 1, previous, parents };
 }
 
@@ -143,9 +146,14 @@ export class Conversation {
     while (stack.length) {
       const name = stack.at(-1);
       const { header } = this.held.get(name);
-      const above = named(this.held.get(name)).map(key).filter((one) => this.held.has(one));
+      const above = named(this.held.get(name))
+        .map(key)
+        .filter((one) => this.held.has(one));
       const open = above.filter((one) => !known.has(one));
-      if (open.length && !known.has(name)) { stack.push(...open); continue; }
+      if (open.length && !known.has(name)) {
+        stack.push(...open);
+        continue;
+      }
       known.set(name, Math.max(header.time, ...above.map((one) => known.get(one) + 1)));
       stack.pop();
     }
@@ -160,13 +168,20 @@ export class Conversation {
 
   tips() {
     const ended = new Set(this.entries().flatMap(named).map(key));
-    return this.entries().filter((entry) => !ended.has(key(entry.id))).map((entry) => entry.id).sort(order);
+    return this.entries()
+      .filter((entry) => !ended.has(key(entry.id)))
+      .map((entry) => entry.id)
+      .sort(order);
   }
 
   heads() {
     const ended = new Set(this.entries().map(({ header }) => key(header.author) + key(header.previous)));
     const open = this.entries().filter(({ id: one, header }) => !ended.has(key(header.author) + key(one)));
-    const heads = open.map(({ id: one, header }) => ({ author: header.author, sequence: header.sequence, id: one }));
+    const heads = open.map(({ id: one, header }) => ({
+      author: header.author,
+      sequence: header.sequence,
+      id: one,
+    }));
     return heads.sort((a, b) => order(a.author, b.author) || a.sequence - b.sequence || order(a.id, b.id));
   }
 
@@ -195,7 +210,9 @@ export class Conversation {
 
   // The place of a new entry of this author.
   place(author) {
-    const own = this.heads().filter((head) => head.author.equals(author)).at(-1);
+    const own = this.heads()
+      .filter((head) => head.author.equals(author))
+      .at(-1);
     return placeAfter(own ?? null, this.tips());
   }
 }

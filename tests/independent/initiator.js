@@ -1,5 +1,12 @@
 // The end of a link that opened the connection; SPEC §6.3, §6.4.
-import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload, writePayload } from './agreement.js';
+import {
+  ContactHello,
+  ContactReply,
+  PairingFinish,
+  PairingReply,
+  readPayload,
+  writePayload,
+} from './agreement.js';
 import { numbersOf } from './contact.js';
 import { Rejected, reject } from './errors.js';
 import { Link } from './link.js';
@@ -88,7 +95,11 @@ export class Initiator extends Link {
   }
 
   settle(reply, kem) {
-    Object.assign(this.agreed, kem, { shareI: this.draw.share, shareR: reply.share, ratchetKey: reply.ratchet_key });
+    Object.assign(this.agreed, kem, {
+      shareI: this.draw.share,
+      shareR: reply.share,
+      ratchetKey: reply.ratchet_key,
+    });
     this.agree(this.secrets.s.key, this.noise.rs);
     this.openSession({ theirs: reply.ratchet_key });
   }

@@ -10,7 +10,7 @@ const SECONDS = 3600;
 const HEAD = 'PARLOUR:';
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-export const Invitation = struct({
+const Invitation = struct({
   version: u8,
   secret: bytes(16),
   expires: u32,
@@ -36,7 +36,7 @@ function fromBase32(letters) {
 export const writeInvitation = (invitation) => HEAD + toBase32(encode(Invitation, invitation));
 
 // Host and port, or null where the address is not in its one spelling.
-export function splitAddress(address) {
+function splitAddress(address) {
   const [, v6, v4, port] = /^(?:\[([0-9a-f:]+)\]|([0-9.]+)):([1-9][0-9]{0,4})$/.exec(address) ?? [];
   const host = v6 ?? v4 ?? '';
   const known = canonical(host) === host && isIPv6(host) === (v6 !== undefined);
@@ -67,7 +67,11 @@ function isOtherVersion(raw) {
 function decodeStruct(raw) {
   try {
     const invitation = decode(Invitation, raw);
-    must(invitation.relays.every((relay) => /^[\x21-\x7e]*$/.test(relay)), 'malformed', 'V-IN-04');
+    must(
+      invitation.relays.every((relay) => /^[\x21-\x7e]*$/.test(relay)),
+      'malformed',
+      'V-IN-04',
+    );
     return invitation;
   } catch (error) {
     if (error instanceof Rejected) throw new Rejected('malformed', 'V-IN-04');

@@ -20,7 +20,7 @@ export const protocolName = (pattern) => `Noise_${pattern}_25519_ChaChaPoly_BLAK
 export const prologue = (greeting, choice) => join(ascii('parlour.link.v1'), greeting, choice);
 
 // What an end draws for one handshake; vectors give it.
-export const freshDraw = () => ({
+const freshDraw = () => ({
   ephemeral: x25519Pair(),
   kemSeed: random(64),
   encapsulate,
@@ -40,7 +40,14 @@ export class Link {
     this.received = 0;
     this.pings = { sent: 0, answered: 0, since: null };
     this.agreed = {};
-    Object.assign(this, { now: 0, openedAt: 0, heardAt: 0, unansweredSince: null, ended: null, versions: null });
+    Object.assign(this, {
+      now: 0,
+      openedAt: 0,
+      heardAt: 0,
+      unansweredSince: null,
+      ended: null,
+      versions: null,
+    });
   }
 
   get pairing() {
@@ -114,7 +121,12 @@ export class Link {
   startHandshake(s, rs, psks, choice) {
     const secrets = { s, e: this.draw.ephemeral, rs, psks };
     this.choice = choice;
-    this.noise = new Handshake(protocolName(this.pattern), this.initiator, prologue(this.greeting, choice), secrets);
+    this.noise = new Handshake(
+      protocolName(this.pattern),
+      this.initiator,
+      prologue(this.greeting, choice),
+      secrets,
+    );
   }
 
   // After the last handshake message: the secrets of the session.
@@ -208,4 +220,3 @@ export class Link {
     this.events.push({ is: 'closed', reason });
   }
 }
-

@@ -12,7 +12,7 @@ export const key = (value) => value.toString('hex');
 const byId = (a, b) => Buffer.compare(a.id, b.id);
 
 // Reads operations, each once. Raw bytes that are equal are one operation.
-export function readAll(raws) {
+function readAll(raws) {
   const distinct = new Map(raws.map((raw) => [key(raw), raw]));
   must(distinct.size <= HELD_MOST, 'limit', 'V-LG-01');
   const nodes = new Map();
@@ -99,13 +99,21 @@ function checkSequence(node, past) {
 
 function checkKeys(node, past) {
   const known = new Set(past.flatMap((other) => keysOf(other.op)).map(key));
-  must(keysOf(node.op).every((one) => !known.has(key(one))), 'malformed', 'V-LG-06');
+  must(
+    keysOf(node.op).every((one) => !known.has(key(one))),
+    'malformed',
+    'V-LG-06',
+  );
 }
 
 export const removalsOf = ({ op }) => (op.is === 'Remove' ? [op] : op.is === 'Recover' ? op.removed : []);
 
 function checkRemoval({ terminal, last }, past) {
-  must(past.some((other) => other.terminal?.equals(terminal)), 'untrusted', 'V-LG-07');
+  must(
+    past.some((other) => other.terminal?.equals(terminal)),
+    'untrusted',
+    'V-LG-07',
+  );
   const own = past.some((other) => other.id.equals(last) && authorOf(other) === key(terminal));
   must(last.length === 0 || own, 'malformed', 'V-LG-08');
 }
@@ -206,7 +214,9 @@ function forksOf(count) {
     const name = `${authorOf(node)} ${node.op.sequence}`;
     groups.set(name, [...(groups.get(name) ?? []), node]);
   }
-  return [...groups.values()].filter((group) => group.length > 1 && !settled(group, count)).map((g) => g.sort(byId));
+  return [...groups.values()]
+    .filter((group) => group.length > 1 && !settled(group, count))
+    .map((g) => g.sort(byId));
 }
 
 function settled(group, count) {
@@ -249,8 +259,14 @@ function results(nodes, placed, genesis) {
     forks: forksOf(count),
     kept,
     sequence: highest(kept),
-    heads: [...count.standing].filter((node) => !covered.has(key(node.id))).map((n) => n.id).sort(Buffer.compare),
-    pending: [...nodes.values()].filter((node) => node.depth === undefined).map((n) => n.id).sort(Buffer.compare),
+    heads: [...count.standing]
+      .filter((node) => !covered.has(key(node.id)))
+      .map((n) => n.id)
+      .sort(Buffer.compare),
+    pending: [...nodes.values()]
+      .filter((node) => node.depth === undefined)
+      .map((n) => n.id)
+      .sort(Buffer.compare),
     counting: count.counting,
     standing: count.standing,
     nodes,
@@ -273,7 +289,7 @@ function checkBounds(log) {
   must(others.length <= OTHERS_MOST && log.heads.length <= HEADS_MOST, 'limit', 'V-LG-10');
 }
 
-export const allKeys = (log) => [...log.nodes.values()].flatMap((node) => keysOf(node.op)).map(key);
+const allKeys = (log) => [...log.nodes.values()].flatMap((node) => keysOf(node.op)).map(key);
 
 // Operations that were received, together with those held. `foreign`: the logs of other persons.
 export function receiveLog(held, received, foreign = []) {
@@ -286,7 +302,11 @@ export function receiveLog(held, received, foreign = []) {
 
 export function checkForeign(log, foreign, rule = 'V-LG-11') {
   const taken = new Set(foreign.flatMap(allKeys));
-  must(allKeys(log).every((one) => !taken.has(one)), 'untrusted', rule);
+  must(
+    allKeys(log).every((one) => !taken.has(one)),
+    'untrusted',
+    rule,
+  );
 }
 
 // What `kept` has outside of the past of these heads, raw and in causal order.

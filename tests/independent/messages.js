@@ -32,8 +32,7 @@ export const Message = numbered(MESSAGES, 'V-MS-01');
 export const LINK_OWN = ['Confirm', 'Ping', 'Pong', 'Close'];
 export const PAIRING = ['Commit', 'Reveal', 'Open', 'Record', 'Accept'];
 
-const CONTROL =
-  /^ | $|[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+const CONTROL = /^ | $|[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
 export const isName = (name) => [...name].length >= 1 && [...name].length <= 64 && !CONTROL.test(name);
 

@@ -1,13 +1,27 @@
 // The Noise Protocol Framework, revision 34, for the patterns of SPEC §6.2.
 import { must } from './errors.js';
-import { ascii, checkX25519, dh, empty, join, noiseHash, noiseHmac, open, seal, x25519Pair } from './primitives.js';
+import {
+  ascii,
+  checkX25519,
+  dh,
+  empty,
+  join,
+  noiseHash,
+  noiseHmac,
+  open,
+  seal,
+  x25519Pair,
+} from './primitives.js';
 
 const AEAD = 'ChaCha20-Poly1305';
 const MESSAGE_MOST = 65_535;
 const NONCE_RESERVED = 2n ** 64n - 1n;
 const PATTERNS = {
   XX: [['e'], ['e', 'ee', 's', 'es'], ['s', 'se']],
-  IK: [['e', 'es', 's', 'ss'], ['e', 'ee', 'se']],
+  IK: [
+    ['e', 'es', 's', 'ss'],
+    ['e', 'ee', 'se'],
+  ],
 };
 
 // 'XXpsk0' gives the tokens of XX with psk before those of the first message.
@@ -134,7 +148,10 @@ export class Handshake {
 
   writeToken(token) {
     if (token === 's') return this.encryptAndHash(this.s.key);
-    if (token !== 'e') { this.mixKnown(token); return empty; }
+    if (token !== 'e') {
+      this.mixKnown(token);
+      return empty;
+    }
     this.e = this.nextE ?? x25519Pair();
     return this.mixEphemeral(this.e.key);
   }
@@ -183,7 +200,9 @@ export class Handshake {
 
   // The two transport ciphers, as send and receive.
   split() {
-    const [first, second] = hkdf(this.hashName, this.ck, empty, 2).map((key) => new Cipher(key.subarray(0, 32)));
+    const [first, second] = hkdf(this.hashName, this.ck, empty, 2).map(
+      (key) => new Cipher(key.subarray(0, 32)),
+    );
     return this.initiator ? { send: first, receive: second } : { send: second, receive: first };
   }
 }

@@ -4,7 +4,7 @@ import { Rejected, must } from './errors.js';
 import { ascending, isName } from './messages.js';
 import { ascii, checkEd25519, checkX25519, dh, hash, join, random, sign } from './primitives.js';
 
-export const OPERATION_MOST = 1024;
+const OPERATION_MOST = 1024;
 const id = bytes(32);
 const parents = list(0, 16, id);
 const authored = { person: id, author: id, sequence: u32, parents };
@@ -16,15 +16,18 @@ export const Operation = numbered({
   Add: [1, { ...authored, signing: id, static: id }],
   Remove: [2, { ...authored, terminal: id, last: bytes(0, 32) }],
   Rename: [3, { ...authored, name: text(1, 64) }],
-  Recover: [4, {
-    person: id,
-    sequence: u32,
-    parents,
-    recovery: id,
-    removed: list(0, 8, Removal),
-    signing: bytes(0, 32),
-    static: bytes(0, 32),
-  }],
+  Recover: [
+    4,
+    {
+      person: id,
+      sequence: u32,
+      parents,
+      recovery: id,
+      removed: list(0, 8, Removal),
+      signing: bytes(0, 32),
+      static: bytes(0, 32),
+    },
+  ],
 });
 
 export const terminalId = (signing, fixed) => hash('parlour.terminal', [signing, fixed]);
@@ -50,7 +53,11 @@ export function newLog({ recovery, signing, fixed }, name, fresh = random(32)) {
   const genesis = make({ is: 'Genesis', random: fresh, ...keys }, [signing, recovery]);
   const author = terminalId(signing.key, fixed.key);
   const place = { person: genesis.id, author, sequence: 1, parents: [genesis.id] };
-  return { person: genesis.id, terminal: author, log: [genesis, make({ is: 'Rename', ...place, name }, [signing])] };
+  return {
+    person: genesis.id,
+    terminal: author,
+    log: [genesis, make({ is: 'Rename', ...place, name }, [signing])],
+  };
 }
 
 // Runs `work`; whatever it rejects is malformed by this rule.
@@ -74,7 +81,11 @@ function checkStatic(key) {
 
 function checkLasts(op) {
   const lasts = op.is === 'Remove' ? [op.last] : (op.removed ?? []).map((removal) => removal.last);
-  must(lasts.every((last) => [0, 32].includes(last.length)), 'malformed', 'V-OG-05');
+  must(
+    lasts.every((last) => [0, 32].includes(last.length)),
+    'malformed',
+    'V-OG-05',
+  );
 }
 
 function checkForm(op) {
@@ -101,5 +112,12 @@ export function readOperation(raw) {
   });
   checkForm(op);
   const terminal = op.signing?.length ? terminalId(op.signing, op.static) : null;
-  return { id: operationId(op, signed.operation), raw, bytes: signed.operation, op, signatures: signed.signatures, terminal };
+  return {
+    id: operationId(op, signed.operation),
+    raw,
+    bytes: signed.operation,
+    op,
+    signatures: signed.signatures,
+    terminal,
+  };
 }

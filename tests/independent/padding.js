@@ -4,10 +4,10 @@ import { join, u16 } from './primitives.js';
 
 const LEAST = 256;
 const MOST = 61_440;
-export const PIECE_MOST = 61_437;
+const PIECE_MOST = 61_437;
 const MESSAGE_MOST = 300_000;
 
-export function padme(length) {
+function padme(length) {
   const e = Math.floor(Math.log2(length));
   const s = Math.floor(Math.log2(e)) + 1;
   const unit = 2 ** (e - s);
@@ -24,7 +24,11 @@ export function unpad(padded) {
   must(padded.length >= LEAST && padded.length <= MOST, 'malformed', 'V-PD-01');
   const size = padded.readUInt16BE(0);
   must(paddedSize(size) === padded.length, 'malformed', 'V-PD-02');
-  must(padded.subarray(2 + size).every((byte) => byte === 0), 'malformed', 'V-PD-03');
+  must(
+    padded.subarray(2 + size).every((byte) => byte === 0),
+    'malformed',
+    'V-PD-03',
+  );
   return padded.subarray(2, 2 + size);
 }
 

@@ -8,7 +8,9 @@ import { checkForeign, isStale, receiveLog } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
 import { ascii, checkSignature, equal, hash, join, random, sign } from './primitives.js';
 
-const words = readFileSync(new URL('../../protocol/words.txt', import.meta.url), 'utf8').trimEnd().split('\n');
+const words = readFileSync(new URL('../../protocol/words.txt', import.meta.url), 'utf8')
+  .trimEnd()
+  .split('\n');
 
 export const commitmentOf = (t, nonce) => hash('parlour.sas.com', [t, nonce]);
 
@@ -17,8 +19,8 @@ export function fiveWords(t, nonceI, nonceR) {
   return [...five].map((byte) => words[byte]);
 }
 
-export const roleByte = (initiator) => Buffer.from([initiator ? 0 : 1]);
-export const recordHash = (record) => hash('parlour.record', [encodeMessage(record)]);
+const roleByte = (initiator) => Buffer.from([initiator ? 0 : 1]);
+const recordHash = (record) => hash('parlour.record', [encodeMessage(record)]);
 
 function recordText(record, initiator, t) {
   const core = hash('parlour.rec.core', [encodeMessage({ ...record, signature: Buffer.alloc(64) })]);
@@ -26,7 +28,7 @@ function recordText(record, initiator, t) {
 }
 
 // `fields`: operations, terminal, number, share, heads.
-export function makeRecord(fields, signing, initiator, t) {
+function makeRecord(fields, signing, initiator, t) {
   const record = { is: 'Record', ...fields };
   return { ...record, signature: sign(signing, recordText(record, initiator, t)) };
 }
@@ -50,10 +52,16 @@ const COURSE = {
   Accept: { READY: 'ACCEPTED', STORED: 'DONE' },
 };
 
-const OUT_OF_TURN = { Commit: 'V-CM-02', Reveal: 'V-RV-02', Open: 'V-OP-02', Record: 'V-RC-01', Accept: 'V-AC-02' };
+const OUT_OF_TURN = {
+  Commit: 'V-CM-02',
+  Reveal: 'V-RV-02',
+  Open: 'V-OP-02',
+  Record: 'V-RC-01',
+  Accept: 'V-AC-02',
+};
 
 export class Pairing {
-  // `me`: {person, name, fields, signing, log}; fields are those of the record. `expected`: an invitation's check.
+  // `me`: {person, name, fields, signing, log}, fields being the record's. `expected`: an invitation's check.
   // `contacts`: the logs that are held of other persons.
   constructor(link, me, { expected = null, contacts = [], nonce = random(32) } = {}) {
     Object.assign(this, { initiator: link.initiator, pattern: link.pattern, me, expected, contacts, nonce });
@@ -174,7 +182,10 @@ export class Pairing {
   // The contact is stored as pending.
   stored() {
     this.state = { READY: 'STORED', ACCEPTED: 'DONE' }[this.state];
-    this.out.push({ is: 'Accept', tag: acceptTag(this.root, this.t, this.initiator, this.record, this.other) });
+    this.out.push({
+      is: 'Accept',
+      tag: acceptTag(this.root, this.t, this.initiator, this.record, this.other),
+    });
     return this.state === 'DONE' ? [{ is: 'completed', person: this.otherLog.person }] : [];
   }
 }

@@ -24,7 +24,11 @@ export function wrappingKey(passphrase, { salt, operations, memory_bytes: memory
   return argon2id(Buffer.from(passphrase.normalize('NFC'), 'utf8'), salt, operations, memory);
 }
 
-export function wrap(databaseKey, passphrase, { salt = random(16), port = 0, operations = 3, memory = 268_435_456 } = {}) {
+export function wrap(
+  databaseKey,
+  passphrase,
+  { salt = random(16), port = 0, operations = 3, memory = 268_435_456 } = {},
+) {
   const cost = { salt, operations, memory_bytes: memory };
   const header = { magic: MAGIC, version: 1, ...cost, port };
   header.wrapped = seal(AEAD, wrappingKey(passphrase, header), databaseKey, encode(Associated, header));

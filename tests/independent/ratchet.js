@@ -13,7 +13,7 @@ function rootStep(rk, dhOutput, sender, receiver) {
   return [made.subarray(0, 32), made.subarray(32)];
 }
 
-export function chainStep(ck) {
+function chainStep(ck) {
   const made = hash('parlour.chain', [], { key: ck, size: 64 });
   return [made.subarray(0, 32), made.subarray(32)];
 }
@@ -22,7 +22,16 @@ export class Session {
   // Give `theirs` for the initiator (Alice), `pair` for the responder (Bob). `draw` gives ratchet pairs.
   constructor({ root, aead, pair = null, theirs = null, allowSkip = false, draw = x25519Pair }) {
     Object.assign(this, { RK: root, aead, allowSkip, draw, DHs: pair ?? draw(), DHr: theirs });
-    Object.assign(this, { CKs: null, CKr: null, Ns: 0, Nr: 0, PN: 0, PNr: 0, skipped: new Map(), received: 0 });
+    Object.assign(this, {
+      CKs: null,
+      CKr: null,
+      Ns: 0,
+      Nr: 0,
+      PN: 0,
+      PNr: 0,
+      skipped: new Map(),
+      received: 0,
+    });
     if (theirs) this.startSending();
   }
 
@@ -55,7 +64,11 @@ export class Session {
     const size = envelope.length - 40 - tagSize(this.aead);
     must(size >= 256 && size <= 61_440, 'malformed', 'V-EN-01');
     const header = { key: Buffer.from(envelope.subarray(0, 32)), counters: envelope.subarray(32, 40) };
-    Object.assign(header, { pn: envelope.readUInt32BE(32), n: envelope.readUInt32BE(36), sealed: envelope.subarray(40) });
+    Object.assign(header, {
+      pn: envelope.readUInt32BE(32),
+      n: envelope.readUInt32BE(36),
+      sealed: envelope.subarray(40),
+    });
     must(header.pn !== RESERVED && header.n !== RESERVED, 'limit', 'V-EN-02');
     must(!header.key.equals(this.DHs.key), 'unexpected', 'V-EN-03');
     const content = this.acceptSkipped(header) ?? this.acceptNext(header);
@@ -100,7 +113,12 @@ export class Session {
     this.checkGap(0, header.n);
     checkX25519(header.key, 'V-EN-08');
     if (this.CKr) this.skipTo(header.pn);
-    [this.RK, this.CKr] = rootStep(this.RK, dh(this.DHs.secret, header.key, 'V-EN-09'), header.key, this.DHs.key);
+    [this.RK, this.CKr] = rootStep(
+      this.RK,
+      dh(this.DHs.secret, header.key, 'V-EN-09'),
+      header.key,
+      this.DHs.key,
+    );
     Object.assign(this, { DHr: header.key, Nr: 0, PNr: header.pn });
     this.skipTo(header.n);
     const content = this.openNext(header);
@@ -134,4 +152,3 @@ export class Session {
     }
   }
 }
-

@@ -1,5 +1,12 @@
 // The end of a link that took the connection; SPEC §6.2 to §6.4.
-import { ContactHello, ContactReply, PairingFinish, PairingReply, readPayload, writePayload } from './agreement.js';
+import {
+  ContactHello,
+  ContactReply,
+  PairingFinish,
+  PairingReply,
+  readPayload,
+  writePayload,
+} from './agreement.js';
 import { Rejected, must, reject } from './errors.js';
 import { Link } from './link.js';
 import { decapsulate, kemPair, x25519Pair } from './primitives.js';
@@ -10,7 +17,10 @@ const INVITATIONS_TRIED = 4;
 export class Responder extends Link {
   // `terminal`: the static pair. `visible`: whether XX is taken. `invitations`: psks of the open ones.
   // `lookUp(static, hello)`: {psk, …} for a caller, or null. `oneTime`: the pair for XX and XXpsk0.
-  constructor({ terminal, visible = false, invitations = [], lookUp = () => null, oneTime = null }, options = {}) {
+  constructor(
+    { terminal, visible = false, invitations = [], lookUp = () => null, oneTime = null },
+    options = {},
+  ) {
     super(false, options.draw);
     Object.assign(this, { terminal, visible, invitations, lookUp, oneTime: oneTime ?? x25519Pair() });
     this.greeting = options.greeting ?? makeGreeting();
@@ -84,7 +94,8 @@ export class Responder extends Link {
     const kem = { kemKey: this.kem.key, kemCiphertext: finish.kem_ciphertext, kemSecret };
     this.settle(finish.share, kem, this.oneTime);
     this.state = this.pattern === 'XXpsk0' ? 'HELD' : 'CONFIRMING';
-    if (this.state === 'HELD') this.events.push({ is: 'held', invitation: this.invitation, joiner: this.noise.rs });
+    if (this.state === 'HELD')
+      this.events.push({ is: 'held', invitation: this.invitation, joiner: this.noise.rs });
   }
 
   // The invitation is burned: the events of what came meanwhile.
@@ -106,7 +117,11 @@ export class Responder extends Link {
     const { ciphertext, secret } = this.draw.encapsulate(hello.kem_key);
     const reply = { kem_ciphertext: ciphertext, ...this.ratchet() };
     this.out.push(frame(this.noise.write(writePayload(ContactReply, reply))));
-    this.settle(hello.share, { kemKey: hello.kem_key, kemCiphertext: ciphertext, kemSecret: secret }, this.terminal);
+    this.settle(
+      hello.share,
+      { kemKey: hello.kem_key, kemCiphertext: ciphertext, kemSecret: secret },
+      this.terminal,
+    );
     this.state = 'CONFIRMING';
   }
 

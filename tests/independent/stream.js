@@ -12,7 +12,10 @@ export function run(link, socket, work) {
     if (link.state === 'CLOSED') socket.end();
   };
   const look = () => link.wait((performance.now() - begun) / 1000);
-  const clock = setInterval(() => { look(); flush(); }, TICK);
+  const clock = setInterval(() => {
+    look();
+    flush();
+  }, TICK);
   const take = (data) => {
     look();
     for (let events = link.receive(data); events.length; events = link.receive(Buffer.alloc(0))) {

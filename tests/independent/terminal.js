@@ -1,4 +1,4 @@
-// One person with one terminal, in memory: pairs by invitation, then talks on a contact's link; SPEC §7, §11.
+// One person with one terminal, in memory: what it says of itself, holds and answers; SPEC §7, §11.
 import { answer, candidates } from './contact.js';
 import * as entries from './entries.js';
 import { Initiator } from './initiator.js';

@@ -15,7 +15,22 @@ import { sessions } from './areas/sessions.js';
 import { padding, profile, safety } from './areas/small.js';
 import { Rejected } from './errors.js';
 
-const AREAS = { codec, discovery, entries, links, noise, padding, pairing, persons, primitives, profile, receipts, safety, secrets, sessions };
+const AREAS = {
+  codec,
+  discovery,
+  entries,
+  links,
+  noise,
+  padding,
+  pairing,
+  persons,
+  primitives,
+  profile,
+  receipts,
+  safety,
+  secrets,
+  sessions,
+};
 // The shape of the files, and ciphertexts that their generator needs: neither holds tests.
 const NO_AREAS = ['schema.json', 'kem.json'];
 const usual = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..', 'protocol', 'vectors');

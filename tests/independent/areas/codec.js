@@ -11,7 +11,10 @@ const TYPES = {
   EntryHeader: [EntryHeader, 2048],
   TextBody: [TextBody, 131_072],
   ...Object.fromEntries(
-    ['ContactHello', 'ContactReply', 'PairingReply', 'PairingFinish'].map((name) => [name, [agreement[name], 2048]]),
+    ['ContactHello', 'ContactReply', 'PairingReply', 'PairingFinish'].map((name) => [
+      name,
+      [agreement[name], 2048],
+    ]),
   ),
 };
 

@@ -20,7 +20,10 @@ const RUN = {
     expectSame(step.gives, 'slot', slot(hex(step.discovery_key), place));
   },
   recognise(step) {
-    const known = step.known.map((one) => ({ static: hex(one.static), discovery_key: hex(one.discovery_key) }));
+    const known = step.known.map((one) => ({
+      static: hex(one.static),
+      discovery_key: hex(one.discovery_key),
+    }));
     expectSame(step.gives, 'known', recognise(hex(step.slots), known, step.day, placeOf(step)));
   },
   announce: announced,

@@ -11,7 +11,12 @@ function written(step) {
   const previous = step.previous && { sequence: step.previous.sequence, id: hex(step.previous.id) };
   const place = entries.placeAfter(previous, step.tips.map(hex));
   const given = { conversation: hex(step.conversation), author: hex(step.author), time: step.time };
-  const fields = { ...given, ...place, incarnation: hex(step.incarnation), membership: step.membership.map(hex).sort(Buffer.compare) };
+  const fields = {
+    ...given,
+    ...place,
+    incarnation: hex(step.incarnation),
+    membership: step.membership.map(hex).sort(Buffer.compare),
+  };
   const text = { text: step.text, reply: hex(step.reply) };
   const { id, header, salt, body } = entries.write(hex(step.self_key), fields, text, hex(step.salt));
   const { header: read } = entries.readForm({ header, salt, body });
@@ -43,8 +48,10 @@ function hold(conversation, names, inputs) {
   return held;
 }
 
-const nameOf = (inputs) => ({ id }) =>
-  Object.keys(inputs.entries).find((name) => read(inputs.entries[name]).id.equals(id));
+const nameOf =
+  (inputs) =>
+  ({ id }) =>
+    Object.keys(inputs.entries).find((name) => read(inputs.entries[name]).id.equals(id));
 
 function ordered(step, inputs) {
   const held = hold(hex(step.conversation), step.entries, inputs);
@@ -55,7 +62,9 @@ function ordered(step, inputs) {
 }
 
 const RUN = {
-  conversation: (step) => ({ conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)) }),
+  conversation: (step) => ({
+    conversation: entries.conversationId(hex(step.own_person), hex(step.their_person)),
+  }),
   write: written,
   parse: parsed,
   header: (step) => entries.readHeader(hex(step.header)),

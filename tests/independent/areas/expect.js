@@ -10,7 +10,7 @@ export function hex(value) {
   return Buffer.from(value.hex.repeat(value.times ?? 1), 'hex');
 }
 
-export class Different extends Error {}
+class Different extends Error {}
 
 const isObject = (value) => typeof value === 'object' && value !== null && !isBytes(value);
 
@@ -27,7 +27,10 @@ function difference(expected, value, place) {
 }
 
 const show = (value) =>
-  JSON.stringify(value, (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString('hex') : v))?.slice(0, 160);
+  JSON.stringify(value, (_, v) => (v?.type === 'Buffer' ? Buffer.from(v.data).toString('hex') : v))?.slice(
+    0,
+    160,
+  );
 
 export function expectSame(step, name, value) {
   if (!(name in step)) throw new Different(`nothing to compare ${name} with`);

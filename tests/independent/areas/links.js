@@ -12,7 +12,9 @@ const pairOf = (secret) => x25519Pair(hex(secret));
 
 function drawOf(inputs, end) {
   const ratchets = inputs[`${end}_ratchet_keys`].map(pairOf);
-  const psks = [...(inputs.missing_psks ?? []), ...(inputs.stranger_psk ? [inputs.stranger_psk] : [])].map(hex);
+  const psks = [...(inputs.missing_psks ?? []), ...(inputs.stranger_psk ? [inputs.stranger_psk] : [])].map(
+    hex,
+  );
   return {
     ephemeral: pairOf(inputs[`${end}_ephemeral`]),
     share: hex(inputs[`${end}_share`]),
@@ -38,10 +40,18 @@ function makeInitiator(inputs) {
   if (inputs.initiator_psk) secrets.psk = hex(inputs.initiator_psk);
   if (inputs.pattern === 'IKpsk2') {
     const candidates = candidatesOf(inputs.initiator_pairs, personsOf(inputs));
-    Object.assign(secrets, { rs: hex(inputs.initiator_knows), person: hex(inputs.initiator_person), candidates });
+    Object.assign(secrets, {
+      rs: hex(inputs.initiator_knows),
+      person: hex(inputs.initiator_person),
+      candidates,
+    });
   }
   const replaces = hex(inputs.replaces ?? '');
-  return new Initiator(inputs.pattern, secrets, { draw: drawOf(inputs, 'initiator'), fast: inputs.initiator_aes, replaces });
+  return new Initiator(inputs.pattern, secrets, {
+    draw: drawOf(inputs, 'initiator'),
+    fast: inputs.initiator_aes,
+    replaces,
+  });
 }
 
 const newest = (numbers, named) => Math.max(...numbers.filter((number) => named.includes(number)));
@@ -51,8 +61,14 @@ function lookUpOf(inputs) {
     const known = caller.equals(hex(inputs.responder_knows));
     if (!known || !hello.person.equals(hex(inputs.responder_knows_person))) return null;
     const pairs = candidatesOf(inputs.responder_pairs, [hello.person, hex(inputs.responder_person)]);
-    const own = newest(pairs.map((row) => row.own), hello.numbers.theirs);
-    const theirs = newest(pairs.map((row) => row.theirs), hello.numbers.own);
+    const own = newest(
+      pairs.map((row) => row.own),
+      hello.numbers.theirs,
+    );
+    const theirs = newest(
+      pairs.map((row) => row.theirs),
+      hello.numbers.own,
+    );
     return pairs.find((row) => row.own === own && row.theirs === theirs) ?? null;
   };
 }
@@ -108,7 +124,8 @@ function openedFacts(link, events) {
 // What comes from h; it stands where h does.
 function secretFacts(link) {
   const facts = { S: link.agreed.S, session_root: link.agreed.root };
-  if (!link.pairing) return { ...facts, link_psk: link.fitting.psk, own: link.fitting.own, theirs: link.fitting.theirs };
+  if (!link.pairing)
+    return { ...facts, link_psk: link.fitting.psk, own: link.fitting.own, theirs: link.fitting.theirs };
   const { t, root: pairingRoot } = pairingSecrets(link.agreed);
   return { ...facts, t, pairing_root: pairingRoot };
 }
@@ -123,7 +140,8 @@ function told(link, events, wasEnded, withSecrets) {
   if (messages.length) facts.messages = messages;
   for (const { number } of of('answered')) facts.answered = number;
   for (const { joiner, invitation } of of('held')) Object.assign(facts, { joiner, invitation });
-  if (of('open').length) Object.assign(facts, openedFacts(link, events), withSecrets ? secretFacts(link) : {});
+  if (of('open').length)
+    Object.assign(facts, openedFacts(link, events), withSecrets ? secretFacts(link) : {});
   if (link.versions) facts.versions = link.versions;
   if (link.ended && !wasEnded) facts.ended = link.ended;
   return facts;

@@ -44,7 +44,10 @@ function state(handshake) {
   return { handshake, ciphers: () => (made ??= handshake.split()) };
 }
 
-const ACTS = { write: (actor, other, step) => write(actor, step), read: (actor, other, step) => read(actor, step) };
+const ACTS = {
+  write: (actor, other, step) => write(actor, step),
+  read: (actor, other, step) => read(actor, step),
+};
 
 export function noise(inputs, steps) {
   const initiator = state(end('initiator', inputs));

@@ -23,13 +23,23 @@ function introduce(end) {
   const operations = end.operations.map(hex);
   const log = readLog(operations);
   const { number, share, heads } = end.share;
-  const fields = { operations, terminal: hex(end.terminal), number, share: hex(share), heads: heads.map(hex) };
+  const fields = {
+    operations,
+    terminal: hex(end.terminal),
+    number,
+    share: hex(share),
+    heads: heads.map(hex),
+  };
   return { person: log.person, name: log.name, fields, signing: ed25519Pair(hex(end.signing_seed)), log };
 }
 
 function start(inputs, actor) {
   const end = inputs[actor];
-  const link = { initiator: actor === 'initiator', pattern: PATTERNS[end.course], agreed: agreedOf(inputs.facts) };
+  const link = {
+    initiator: actor === 'initiator',
+    pattern: PATTERNS[end.course],
+    agreed: agreedOf(inputs.facts),
+  };
   const held = [...(end.held ? [end.held] : []), ...(end.others ?? [])];
   const contacts = held.map((operations) => readLog(operations.map(hex)));
   const nonce = end.nonce && hex(end.nonce);
@@ -76,17 +86,29 @@ const FORMULAS = {
   words(step) {
     const [t, nonceI, nonceR] = [hex(step.t), hex(step.nonce_I), hex(step.nonce_R)];
     const five = hash('parlour.saswords', [t, nonceI, nonceR], { size: 5 });
-    expectSame(step, 'gives', { commitment: commitmentOf(t, nonceI), five, words: fiveWords(t, nonceI, nonceR) });
+    expectSame(step, 'gives', {
+      commitment: commitmentOf(t, nonceI),
+      five,
+      words: fiveWords(t, nonceI, nonceR),
+    });
   },
   accept_tag(step) {
     const records = [hex(step.own_record), hex(step.other_record)].map(decodeMessage);
     const tag = acceptTag(hex(step.pairing_root), hex(step.t), step.role === 0, ...records);
     expectSame(step, 'gives', { accept_tag: tag });
   },
-  check: (step) => expectSame(step, 'gives', { check: invitations.checkOf(hex(step.person), hex(step.static)) }),
+  check: (step) =>
+    expectSame(step, 'gives', { check: invitations.checkOf(hex(step.person), hex(step.static)) }),
   write(step) {
     const { expires, addresses, relays } = step;
-    const fields = { version: 1, secret: hex(step.secret), expires, check: hex(step.check), addresses, relays };
+    const fields = {
+      version: 1,
+      secret: hex(step.secret),
+      expires,
+      check: hex(step.check),
+      addresses,
+      relays,
+    };
     expectSame(step, 'gives', { text: invitations.writeInvitation(fields) });
   },
   make(step) {
@@ -99,7 +121,10 @@ const FORMULAS = {
     const { version, ...fields } = invitation;
     expectSame(step, 'gives', { ...fields, psk: invitations.invitationPsk(invitation) });
   },
-  expired: (step) => expectSame(step, 'gives', { expired: invitations.isExpired(invitations.readInvitation(step.text), step.now) }),
+  expired: (step) =>
+    expectSame(step, 'gives', {
+      expired: invitations.isExpired(invitations.readInvitation(step.text), step.now),
+    }),
   use(step) {
     const burnedBy = step.burned_by === null ? null : hex(step.burned_by);
     expectSame(step, 'gives', { burned_by: invitations.burn(burnedBy, hex(step.static)) });

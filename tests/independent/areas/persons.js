@@ -85,8 +85,8 @@ export function persons({ operations = {} }, steps) {
       const found = operationsBeyond(readLog(raws(step.operations)), step.heads.map(hex));
       expectSame(step, 'gives', { operations: found.map(nameOf) });
     },
-    stale: (step) => expectSame(step, 'gives', { stale: isStale(readLog(raws(step.operations)), step.heads.map(hex)) }),
+    stale: (step) =>
+      expectSame(step, 'gives', { stale: isStale(readLog(raws(step.operations)), step.heads.map(hex)) }),
   };
   return steps.map((step) => () => run[step.do](step));
 }
-

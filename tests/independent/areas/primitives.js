@@ -27,7 +27,9 @@ const RUN = {
     expectSame(step.gives, 'sealed', sealed);
   },
   open(step) {
-    const plain = p.open(step.aead, hex(step.key), hex(step.sealed), hex(step.ad), { nonce: hex(step.nonce) });
+    const plain = p.open(step.aead, hex(step.key), hex(step.sealed), hex(step.ad), {
+      nonce: hex(step.nonce),
+    });
     expectSame(step.gives, 'plaintext', plain);
   },
   kem_key: (step) => expectSame(step.gives, 'public', p.kemPair(hex(step.seed)).key),

@@ -20,7 +20,12 @@ export function padding(inputs, steps) {
 const PROFILE = {
   wrap(step) {
     const { port, operations, memory_bytes: memory } = step;
-    const header = wrap(hex(step.database_key), step.passphrase, { salt: hex(step.salt), port, operations, memory });
+    const header = wrap(hex(step.database_key), step.passphrase, {
+      salt: hex(step.salt),
+      port,
+      operations,
+      memory,
+    });
     const fields = decode(Header, header);
     const told = { header, wrapping_key: wrappingKey(step.passphrase, fields), check: fields.check };
     expectSame(step, 'gives', told);
