@@ -1,4 +1,8 @@
-"""Steps of two sessions written down as they happen, and envelopes altered on their way (SPEC §9)."""
+"""Steps of two sessions written down as they happen, and envelopes altered on their way (SPEC §9).
+
+Rules: what is written down is what the plain route gives; a refusal is written and not taken, so that the
+same script goes on to the next one.
+"""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from protocol import limits
 from protocol.codec import encode
-from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected
+from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
 from protocol.invitation import (
     PREFIX,
     Invitation,
     _Text,
+    check_joiner,
     format_invitation,
     invitation_check,
     make_invitation,
@@ -72,6 +73,14 @@ def test_attack_17_an_invitation_is_over_after_an_hour() -> None:
     assert not made.expired(NOW)
     assert not made.expired(NOW + limits.INVITATION_SECONDS - 1)
     assert made.expired(NOW + limits.INVITATION_SECONDS)
+
+
+def test_attack_17_an_invitation_serves_one_joiner_who_may_come_again() -> None:
+    joiner, other = bytes([9]) * 32, bytes([8]) * 32
+    check_joiner(None, joiner)
+    check_joiner(joiner, joiner)
+    with pytest.raises(Untrusted):
+        check_joiner(joiner, other)
 
 
 def test_attack_17_a_longer_expiry_is_another_psk() -> None:
