@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from protocol.vectors.frame import Json, expect_equal, expect_outcome
+from protocol.vectors.frame import SUCCESS, Json, VectorMismatch, expect_equal, expect_outcome
 
 W = TypeVar("W")
 Action = Callable[[W, Json], Json]
@@ -41,15 +41,20 @@ def one_step(actions: Mapping[str, Action[W]], world: W, do: str, **given: Any) 
     return script.steps
 
 
-def run_steps(test: Json, actions: Mapping[str, Action[W]], world: W) -> None:
-    """Take all steps of a test.
+def run_steps(
+    test: Json, actions: Mapping[str, Action[W]], world: W, trace: Callable[[], object] = lambda: None
+) -> None:
+    """Take all steps of a test. `trace` shows the state that a refused last step must leave as it was.
 
     VectorMismatch if a step gives something else, or the last one has another outcome.
     """
     *steps, last = test["steps"]
     for step in steps:
         _take(actions, world, step)
+    before = trace()
     expect_outcome(test["expect"], lambda: _take(actions, world, last))
+    if test["expect"] != SUCCESS and trace() != before:
+        raise VectorMismatch("what was refused changed the state")
 
 
 def _take(actions: Mapping[str, Action[W]], world: W, step: Json) -> None:
