@@ -10,7 +10,7 @@ const SECONDS = 3600;
 const HEAD = 'PARLOUR:';
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-const Invitation = struct({
+export const Invitation = struct({
   version: u8,
   secret: bytes(16),
   expires: u32,

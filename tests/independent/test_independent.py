@@ -35,9 +35,13 @@ def _packages() -> None:
     needs_node_packages(_HERE)
 
 
-def _run_vectors(*folder: Path) -> subprocess.CompletedProcess[str]:
-    command = ["node", str(_HERE / "vectors.js"), *map(str, folder)]
+def _run(program: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    command = ["node", str(_HERE / program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def _run_vectors(*folder: Path) -> subprocess.CompletedProcess[str]:
+    return _run("vectors.js", *folder)
 
 
 def _copied(folder: Path, *names: str) -> Path:
@@ -86,6 +90,26 @@ def test_an_unknown_area_fails(tmp_path: Path) -> None:
     text = (folder / "noise.json").read_text()
     (folder / "noise.json").write_text(text.replace('"area": "noise"', '"area": "unheard"'))
     assert _run_vectors(folder).returncode == 1
+
+
+def test_every_example_of_the_specification_is_read() -> None:
+    told = _run("examples.js")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stdout.endswith(" examples hold, 0 do not\n")
+
+
+@pytest.mark.parametrize("name", ["Ping", "Entry", "Header", "envelope"])
+def test_an_example_with_another_byte_fails(tmp_path: Path, name: str) -> None:
+    spec = (_VECTORS.parent / "SPEC.md").read_text()
+    start = (
+        spec.index(f"```hex {name}\n") if f"```hex {name}\n" in spec else spec.index(f"Example `{name}`: ")
+    )
+    end = spec.index("\n```" if spec.startswith("```", start) else "`\n", start)
+    digit = "0" if spec[end - 2] != "0" else "c"
+    (tmp_path / "SPEC.md").write_text(spec[: end - 2] + digit + spec[end - 1 :])
+    told = _run("examples.js", tmp_path / "SPEC.md")
+    assert told.returncode == 1
+    assert told.stdout.startswith(f"{name}: ")
 
 
 class _Lines:
