@@ -29,8 +29,22 @@ def neighbours(data: bytes, step: int) -> Iterator[bytes]:
         yield bytes(turned)
         yield data[:place]
         yield data[:place] + b"\xff" + data[place:]
+        yield from wider(data, place)
     yield data + b"\x00"
     yield data + data
+
+
+def wider(data: bytes, place: int) -> Iterator[bytes]:
+    """The same MessagePack written with a longer head than it needs, where a head may stand at this place."""
+    head = data[place]
+    if head < 0x80:
+        yield data[:place] + b"\xcc" + data[place:]
+    elif head >> 4 == 0x9:
+        yield data[:place] + bytes((0xDC, 0, head & 0xF)) + data[place + 1 :]
+    elif head >> 5 == 0b101:
+        yield data[:place] + bytes((0xD9, head & 0x1F)) + data[place + 1 :]
+    elif head in (0xC4, 0xCC, 0xD9):
+        yield data[:place] + bytes((head + 1, 0)) + data[place + 1 :]
 
 
 @pytest.mark.parametrize("name", TARGETS)
