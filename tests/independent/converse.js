@@ -52,7 +52,7 @@ async function main(port) {
   await pair(terminal, readInvitation(readFileSync(0, 'utf8')), port);
   const call = called(server);
   const socket = createConnection({ host: HOST, port });
-  await converse(terminal, terminal.call(), socket, ['delivered', 'entry', 'read'], own);
+  await converse(terminal, terminal.call({ fast: true }), socket, ['delivered', 'entry', 'read'], own);
   console.log('waiting');
   await converse(terminal, answering(terminal), await call, ['delivered', 'entry'], own);
   server.close();

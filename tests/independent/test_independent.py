@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 _HERE = Path(__file__).parent
 _VECTORS = _HERE.parents[1] / "protocol" / "vectors"
 _NO_AREAS = {"schema.json", "kem.json"}
-_WAIT = 60.0
+_WAIT = 120.0
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -226,10 +226,10 @@ def test_a_conversation_with_the_second_implementation(tmp_path: Path) -> None:
 def _converse(ada: _Parlour, invitation: str) -> None:
     with _program("node", str(_HERE / "converse.js"), str(ada.port), given=invitation) as node:
         node.until("open".__eq__)
-        ada.call("send", "Node", "Good morning", "--wait", "30")
+        ada.call("send", "Node", "Good morning", "--wait", "60")
         with _interface(ada.profile):
             node.until("waiting".__eq__)
-        ada.call("send", "Node", "Call me", "--wait", "30")
+        ada.call("send", "Node", "Call me", "--wait", "60")
         node.until("done".__eq__)
         assert node.process.wait(_WAIT) == 0
     called = node.seen.index("waiting")
