@@ -7,7 +7,7 @@ before Accept leaves; whatever goes wrong before that leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from chat.errors import CUT, PROBLEM, REFUSED, WRONG_KEYS
@@ -210,7 +210,7 @@ class PairingService:
         self._pending = pending
         self._active: dict[str, ActivePairing] = {}
         self.paired: Callable[[], None] = lambda: None
-        self.attached: Callable[[bytes, str, int], None] = lambda person, host, port: None
+        self.attached: Callable[[bytes, str, int], Awaitable[None]] = _nowhere
 
     def new(self, peer: str, incoming: bool, hosts: Iterable[str] = ()) -> ActivePairing:
         """A pairing that begins; it ends by itself when nobody answers. `hosts`: where it is tried."""
@@ -260,7 +260,7 @@ class PairingService:
         """Both sides have it."""
         await self._pending.promote(person)
         if pairing.place is not None:
-            self.attached(person, *pairing.place)
+            await self.attached(person, *pairing.place)
         pairing.move(stage=PairingStage.DONE, contact=person.hex())
         pairing.completed(person)
         self.paired()
@@ -297,6 +297,10 @@ class PairingService:
 def _facts(opened: LinkOpen) -> PairingFacts:
     assert opened.pairing is not None, "a pairing link has its facts"
     return opened.pairing
+
+
+async def _nowhere(person: bytes, host: str, port: int) -> None:
+    """Where a contact was dialled is kept by nobody."""
 
 
 def _without_scope(host: str) -> str:

@@ -88,7 +88,12 @@ class Parts:
         self.people.changed = self._contacts_changed
         self.meeting.where = self.announcing.places
         self.welcoming.visibility_used = self.pairings.paired = lambda: self.announcing.set_visible(False)
-        self.pairings.attached = remembering.hint
+
+        async def attached(person: bytes, host: str, port: int) -> None:
+            await remembering.met(person, host, port)
+            self.dialler.seek(person)
+
+        self.pairings.attached = attached
 
     def _contacts_changed(self) -> None:
         """Contacts or their terminals came or went: seek them, and announce for them."""

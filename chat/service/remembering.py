@@ -20,20 +20,23 @@ class Remembering:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def hint(self, person: bytes, host: str, port: int) -> None:
-        """A contact was met here a moment ago."""
-        known = self._world.keyring.found.get(person, ())
-        self._world.keyring.found[person] = ((host, port), *known)
+    async def met(self, person: bytes, host: str, port: int) -> None:
+        """A contact was dialled here to pair: without discovery there may be no other way to it."""
+        if (terminal := self._world.keyring.contacts[person].terminal()) is not None:
+            await self._keep(person, terminal.id, (host, port))
 
     async def reached(self, link: LiveLink, port: int) -> None:
         """A contact's terminal says on which port it listens: keep that beside the address of the link."""
-        place, terminal = (link.address, port), self._terminal(link)
-        kept = self._world.keyring.remembered.get(link.person, ())
-        if terminal is None or kept[:1] == (place,):
+        if (terminal := self._terminal(link)) is not None:
+            await self._keep(link.person, terminal, (link.address, port))
+
+    async def _keep(self, person: bytes, terminal: bytes, place: tuple[str, int]) -> None:
+        kept = self._world.keyring.remembered.get(person, ())
+        if kept[:1] == (place,):
             return
         row = AddressRow(terminal, *place, self._world.clock.wall())
         await self._world.store.write(known_addresses.add, row)
-        self._world.keyring.remembered[link.person] = tuple(dict.fromkeys((place, *kept)))[:KEPT]
+        self._world.keyring.remembered[person] = tuple(dict.fromkeys((place, *kept)))[:KEPT]
 
     def _terminal(self, link: LiveLink) -> bytes | None:
         live = self._world.keyring.log(link.person).live.values()
