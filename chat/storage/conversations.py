@@ -11,12 +11,10 @@ from typing import Final
 
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
+from chat.storage.forgetting import forget
 
 TWO: Final = 1
 GROUP: Final = 2
-
-REWRITE_FROM: Final = 16
-"""From this part of all entries on (a sixteenth), removing them writes the index of words anew."""
 
 _COLUMNS = "SELECT number, id, kind, contact FROM conversations"
 
@@ -86,8 +84,8 @@ def number_of(db: Database, conversation: bytes) -> int:
 
 def remove(db: Database, number: int) -> None:
     """Delete a conversation with everything in it; `Database.scrub` then takes it from the file."""
-    _remove_words(db, number)
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
+    forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
     for table in ("missing", "tips", "heads", "unread"):
         db.run(f"DELETE FROM {table} WHERE conversation = ?", number)
@@ -95,19 +93,3 @@ def remove(db: Database, number: int) -> None:
         db.run(f"DELETE FROM {table} WHERE entry IN {ours}", number)
     db.run("DELETE FROM entries WHERE conversation = ?", number)
     db.run("DELETE FROM conversations WHERE number = ?", number)
-
-
-def _remove_words(db: Database, number: int) -> None:
-    """Take the words of a conversation out of the index, so that no segment keeps a part of them.
-
-    Secure deletion costs the same each row, writing the index anew costs by what is left in it.
-    """
-    ours = "DELETE FROM search WHERE rowid IN (SELECT number FROM entries WHERE conversation = ?)"
-    total = db.value("SELECT count(*) FROM entries")
-    if REWRITE_FROM * db.value("SELECT count(*) FROM entries WHERE conversation = ?", number) < total:
-        db.run(ours, number)
-        return
-    db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 0)")
-    db.run(ours, number)
-    db.run("INSERT INTO search (search) VALUES ('optimize')")
-    db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 1)")

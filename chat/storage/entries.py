@@ -14,6 +14,7 @@ from typing import Final
 from chat.storage import conversations, order, terminals, words
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged
+from chat.storage.forgetting import forget
 from protocol import labels
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
@@ -100,14 +101,15 @@ def insert(db: Database, entry: NewEntry, *, unread: bool) -> bool:
     lacking is taken, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
-        "SELECT number, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number WHERE id = ?",
+        "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
+        " WHERE id = ?",
         entry.id,
     )
     if found is not None:
-        number, destroyed, salt = found
-        return not (destroyed or salt) and _insert_body(db, number, entry)
+        number, conversation, destroyed, salt = found
+        return not (destroyed or salt) and _insert_body(db, number, conversation, entry)
     node = _insert_row(db, entry)
-    _insert_body(db, node.number, entry)
+    _insert_body(db, node.number, node.conversation, entry)
     order.add(db, node, entry.id, entry.fields)
     if unread:
         db.run(
@@ -124,18 +126,19 @@ def destroy(db: Database, entry: bytes) -> bool:
     False where there is nothing to delete.
     """
     number = db.value("SELECT number FROM entries WHERE id = ?", entry)
-    db.run("DELETE FROM search WHERE rowid = ?", number)
+    forget(db, "rowid = ?", number)
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
     return bool(db.run("DELETE FROM bodies WHERE entry = ?", number))
 
 
-def _insert_body(db: Database, number: int, entry: NewEntry) -> bool:
+def _insert_body(db: Database, number: int, conversation: int, entry: NewEntry) -> bool:
     """Keep salt, body and words; False where the entry comes without."""
     if not entry.salt:
         return False
     db.run("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", number, entry.salt, entry.body)
     if entry.text:
-        db.run("INSERT OR REPLACE INTO search (rowid, text) VALUES (?, ?)", number, words.spaced(entry.text))
+        text = words.indexed(entry.text, conversation)
+        db.run("INSERT OR REPLACE INTO search (rowid, text) VALUES (?, ?)", number, text)
     return True
 
 

@@ -38,7 +38,7 @@ def rebuild(db: Database) -> None:
     for number, entry, conversation, author, header in _all(db):
         node = order.Node(number, conversation, author)
         order.add(db, node, entry, ENTRY_HEADER.decode(header))
-        _index(db, number)
+        _index(db, number, conversation)
     _find_unread(db)
 
 
@@ -55,7 +55,7 @@ def _all(db: Database) -> Iterator[Row]:
         last = rows[-1][0]
 
 
-def _index(db: Database, number: int) -> None:
+def _index(db: Database, number: int, conversation: int) -> None:
     body = db.value(
         "SELECT b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
         " WHERE b.entry = ? AND e.kind = ?",
@@ -63,7 +63,8 @@ def _index(db: Database, number: int) -> None:
         KIND_TEXT,
     )
     if body is not None:
-        db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, words.spaced(_text(body)))
+        text = words.indexed(_text(body), conversation)
+        db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, text)
 
 
 def _text(body: bytes) -> str:

@@ -1,7 +1,8 @@
 """The form in which text is indexed and looked for.
 
 Rules: text and query go through the same form; a character of a script that is written without spaces, or a
-symbol, is a word of its own, so that two of them are found as a phrase; punctuation finds nothing.
+symbol, is a word of its own, so that two of them are found as a phrase; punctuation finds nothing; no text
+has the word that names a conversation.
 """
 
 from __future__ import annotations
@@ -34,13 +35,28 @@ def spaced(text: str) -> str:
     return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
 
 
-def expression(words: str) -> str:
-    """The FTS5 query for all these words, each as a phrase; empty where there is nothing to look for."""
+def indexed(text: str, conversation: int) -> str:
+    """A row of the index: the text, and a word that names the conversation."""
+    return f"{spaced(text)} {_named(conversation)}"
+
+
+def expression(words: str, conversation: int | None = None) -> str:
+    """The FTS5 query for all these words, each as a phrase; empty where there is nothing to look for.
+
+    `conversation` is the number of the one in which they are looked for.
+    """
     phrases = (" ".join(spaced(word).split()) for word in words.split()[:WORDS_MAX])
-    return " ".join(f'"{phrase.replace(_QUOTE, " ")}"' for phrase in phrases if _has_word(phrase))
+    query = [f'"{phrase.replace(_QUOTE, " ")}"' for phrase in phrases if _has_word(phrase)]
+    if query and conversation is not None:
+        query.append(f'"{_named(conversation)}"')
+    return " ".join(query)
 
 
 _QUOTE: Final = '"'
+
+
+def _named(conversation: int) -> str:
+    return f"{_PRIVATE}t{conversation}"
 
 
 def _spell(match: re.Match[str]) -> str:

@@ -92,6 +92,7 @@ def fill(database: Database) -> None:
     write_contacts(database)
     write_conversation(database)
     settings.save(database, Settings(read_receipts=False, typing=True))
+    settings.set_preference(database, "theme", "dark")
 
 
 def write_persons(database: Database) -> None:
@@ -165,6 +166,7 @@ def contents(database: Database) -> object:
         "invitations": invitations.usable(database, 0),
         "addresses": known_addresses.of(database, BEN.terminal),
         "settings": settings.load(database),
+        "preferences": settings.preferences(database),
         "conversations": conversations.all(database),
         "entries": rows,
         "texts": [read_text(row.body).text if row.body else None for row in rows],
@@ -177,6 +179,7 @@ def contents(database: Database) -> object:
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
         "found": [row.id for row in search.find(database, "北京")],
+        "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
     }
     return {name: plain(value) for name, value in told.items()}
 
@@ -187,6 +190,8 @@ def plain(value: object) -> object:
         return {name: plain(one) for name, one in asdict(value).items()}
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return value

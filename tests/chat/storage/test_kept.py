@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import migrations, vault
+from chat.storage import conversations, migrations, search, vault
 from chat.storage.database import Database
 from chat.storage.header import DatabaseKey
 from chat.storage.opening import open_history
 from tests.chat.storage import kept
-from tests.chat.storage.samples import new_database
+from tests.chat.storage.samples import blob, new_database
 
 RELEASED = sorted(path.name for path in kept.FOLDER.iterdir() if path.is_dir())
 
@@ -78,6 +78,18 @@ def test_a_migrated_database_has_the_schema_of_a_new_one(tmp_path: Path, name: s
     assert schema(old) == schema(new)
     old.close()
     new.close()
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_migrated_index_finds_in_a_conversation_what_it_finds_in_all(tmp_path: Path, name: str) -> None:
+    database = opened(name, tmp_path)
+    found = search.find(database, "北京")
+    assert len(found) == 1
+    assert search.find(database, "北京", conversation=kept.TALK) == found
+    with database.transaction():
+        conversations.ensure(database, blob("another"), conversations.GROUP, None)
+    assert search.find(database, "北京", conversation=blob("another")) == []
+    database.close()
 
 
 def test_every_table_of_the_newest_has_rows(tmp_path: Path) -> None:

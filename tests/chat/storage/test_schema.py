@@ -83,25 +83,25 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     )
 
 
+NEXT = len(migrations.known()) + 1
+
+
 def test_a_migration_runs_once_with_its_record(database: Database) -> None:
-    one_more = Migration(
-        2, "0002_more.sql", "CREATE TABLE more (a INTEGER) STRICT;\nINSERT INTO more VALUES (1);\n"
-    )
-    everything = (*migrations.known(), one_more)
+    sql = "CREATE TABLE more (a INTEGER) STRICT;\nINSERT INTO more VALUES (1);\n"
+    everything = (*migrations.known(), Migration(NEXT, "more.sql", sql))
     migrations.migrate(database, everything)
     migrations.migrate(database, everything)
-    assert migrations.version(database) == 2
-    assert database.rows("SELECT * FROM migrations") == [(1, "0001_initial.sql"), (2, "0002_more.sql")]
+    assert migrations.version(database) == NEXT
+    assert database.rows("SELECT * FROM migrations") == [(one.version, one.name) for one in everything]
     assert database.rows("SELECT a FROM more") == [(1,)]
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(database: Database) -> None:
-    broken = Migration(
-        2, "0002_broken.sql", "CREATE TABLE half (a INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);\n"
-    )
+    sql = "CREATE TABLE half (a INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);\n"
+    broken = Migration(NEXT, "broken.sql", sql)
     with pytest.raises(StorageMisuse):
         migrations.migrate(database, (*migrations.known(), broken))
-    assert migrations.version(database) == 1
+    assert migrations.version(database) == NEXT - 1
     assert "half" not in tables(database)
 
 
