@@ -15,8 +15,7 @@ async function pair(terminal, invitation, port) {
     if (event.is === 'open') talk.begin(begin());
     if (event.is === 'message') talk.take(event.message);
   });
-  if (talk.pairing?.state !== 'DONE')
-    throw new Error(`the pairing ended as ${talk.pairing?.state ?? link.state}`);
+  talk.mustBeDone();
 }
 
 async function converse(terminal, link, socket, due, ownPort) {

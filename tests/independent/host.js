@@ -21,8 +21,7 @@ async function pair(terminal, psk, socket) {
     if (event.is === 'open') talk.begin(new Pairing(link, terminal.introduction()));
     if (event.is === 'message') talk.take(event.message);
   });
-  if (talk.pairing?.state !== 'DONE')
-    throw new Error(`the pairing ended as ${talk.pairing?.state ?? link.state}`);
+  talk.mustBeDone();
 }
 
 function main() {

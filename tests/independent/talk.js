@@ -32,6 +32,11 @@ export class PairingTalk {
     return this.pairing.stored();
   }
 
+  mustBeDone() {
+    const state = this.pairing?.state ?? this.link.state;
+    if (state !== 'DONE') throw new Error(`the pairing ended as ${state}`);
+  }
+
   sendAll() {
     this.pairing.out.splice(0).forEach((message) => this.link.send(message));
   }

@@ -35,7 +35,7 @@ def _packages() -> None:
     needs_node_packages(_HERE)
 
 
-def _run(program: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+def _run(program: str, *arguments: Path | int) -> subprocess.CompletedProcess[str]:
     command = ["node", str(_HERE / program), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
@@ -137,9 +137,9 @@ class _Lines:
 
 
 @contextlib.contextmanager
-def _program(*command: str, given: str | None = None) -> Iterator[_Lines]:
+def _program(*command: str, given: str | None = None, errors: int | None = None) -> Iterator[_Lines]:
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True, bufsize=1) as process:
         assert process.stdin is not None
         if given is not None:
             process.stdin.write(given)
@@ -263,3 +263,15 @@ def test_both_implementations_show_the_same_five_words(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert len(words) == 5
     assert " ".join(words) in " ".join(told.stderr.split())
+
+
+def test_the_second_implementation_pairs_with_a_visible_terminal(tmp_path: Path) -> None:
+    ada = _Parlour(tmp_path, "Ada")
+    with _program(*ada.command("pair"), given="y\n", errors=subprocess.STDOUT) as pair:
+        pair.until("This terminal is visible nearby.".__eq__)
+        told = _run("visit.js", ada.port)
+        assert told.returncode == 0, told.stderr
+        words, paired = told.stdout.splitlines()
+        pair.until(lambda line: line.split() == words.split()[1:])
+        assert pair.process.wait(_WAIT) == 0
+    assert paired == "paired Ada"
