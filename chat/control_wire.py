@@ -130,6 +130,11 @@ def happened(request: int, event: Event) -> bytes:
     return encode(Happened(request, type(event).__name__, msgspec.Raw(msgspec.json.encode(event))))
 
 
+def read_hello(line: bytes) -> Hello:
+    """The engine's first line. Raises msgspec.DecodeError."""
+    return _decoded(line, Hello)
+
+
 def read_request(line: bytes) -> Request:
     """The request of a line. Raises msgspec.DecodeError."""
     return _decoded(line, Request)

@@ -23,13 +23,13 @@ from chat.control_wire import (
     VERSION,
     Failure,
     Happened,
-    Hello,
     Line,
     Request,
     connect,
     encode,
     error_of,
     event_of,
+    read_hello,
     read_line,
 )
 from chat.interface import (
@@ -84,7 +84,7 @@ class RemoteMessenger:
         reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX)
         try:
             line = await asyncio.wait_for(reader.readline(), HELLO_WITHIN)
-            hello = msgspec.json.decode(line, type=Hello)
+            hello = read_hello(line)
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
             writer.close()
             raise Unreachable(NO_ENGINE) from error

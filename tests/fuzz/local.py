@@ -78,7 +78,9 @@ def _requests() -> dict[str, bytes]:
     }
 
 
-def _answer(data: bytes) -> wire.Line:
+def _answer(data: bytes) -> wire.Hello | wire.Line:
+    if b"version" in data:
+        return wire.read_hello(data)
     line = wire.read_line(data)
     if isinstance(line, wire.Happened):
         wire.event_of(line)
@@ -89,6 +91,7 @@ def _answer(data: bytes) -> wire.Line:
 
 def _answers() -> dict[str, bytes]:
     return {
+        "hello": wire.encode(wire.Hello(wire.VERSION)),
         "result": wire.encode(wire.Result(1, msgspec.Raw(msgspec.json.encode([EntryState.SENT])))),
         "failure": wire.failure(2, BadData("The invitation cannot be read: copy all of it.")),
         "event": wire.happened(3, Notice("The disk is full.")),

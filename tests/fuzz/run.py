@@ -32,6 +32,8 @@ BROKEN: Final = SCRATCH / "broken"
 MEMORY_MB: Final = 256
 """What a target may take above what the program itself takes; an input is at most some kilobytes."""
 ONE_INPUT_SECONDS: Final = 20
+SLOW_WEIGHS: Final = 3
+"""Shares of the time that a target gets whose runs take milliseconds."""
 _GROWN: Final = re.compile(r"cov: (\d+) .*corp: (\d+)/")
 _TOLD: Final = re.compile(r"^runs: (\d+)$", re.MULTILINE)
 
@@ -138,16 +140,16 @@ def main(seconds: str, *chosen: str) -> int:
         return _without_atheris()
     with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=["protocol", "chat"]):
         from tests.fuzz.targets import TARGETS
-    names = chosen or tuple(TARGETS)
-    share, broken = float(seconds) / len(names), 0
-    for name in names:
+    weights = {name: SLOW_WEIGHS if TARGETS[name].slow else 1 for name in chosen or TARGETS}
+    share, broken = float(seconds) / sum(weights.values()), 0
+    for name, weight in weights.items():
         begun, wall = time.monotonic(), time.time()
-        outcome = _outcome(atheris, name, TARGETS[name], share)
+        outcome = _outcome(atheris, name, TARGETS[name], share * weight)
         say(outcome.line(time.monotonic() - begun))
         if outcome.status != 0:
             broken += 1
             say(outcome.report(wall - 1))
-    say(f"{len(names)} targets, {broken} broken")
+    say(f"{len(weights)} targets, {broken} broken")
     return int(broken > 0)
 
 
