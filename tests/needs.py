@@ -58,19 +58,14 @@ def needs_node_packages(folder: Path) -> None:
     _needs_tool("npm")
     told = subprocess.run([*_NPM_CI], cwd=folder, capture_output=True, text=True, check=False)
     if told.returncode:
-        _left_out(f"the packages of Node.js cannot be installed: {told.stderr.strip()[-200:]}")
+        _left_out(f"the packages of Node.js cannot be installed: {told.stderr.partition(chr(10))[0]}")
 
 
 # The lock alone decides what is installed. Where no registry answers, that shows within half a minute.
 _NPM_CI = (
-    "npm",
-    "ci",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--prefer-offline",
-    "--fetch-timeout=10000",
-)
+    "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
+    "--fetch-timeout=10000", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000",
+)  # fmt: skip
 
 
 def _needs_tool(name: str) -> None:
