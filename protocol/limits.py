@@ -42,7 +42,7 @@ OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""
 
 LOG_OPERATIONS_MAX: Final = 256
-"""Operations of one person log (SPEC §7.2)."""
+"""Operations in one message, and of one log those by juniors (SPEC §7.2)."""
 
 PARENTS_MAX: Final = 16
 """Parents or heads that one operation or entry names (SPEC §7.2, §11.1)."""
