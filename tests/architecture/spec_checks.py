@@ -25,6 +25,7 @@ from protocol import errors, invitation, labels, limits, messages, person_log, s
 from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.announcement import read_text, write_text
 from protocol.codec import Wire, encode
+from protocol.entries import KIND_TEXT
 from protocol.frames import LAST, FrameReader, length_of
 from protocol.greeting import CHOICE_SIZE, REFUSAL, Choice, Greeting, check_refusal
 from protocol.noise import DHLEN, TAGLEN
@@ -194,6 +195,23 @@ def messages_are_those_of_the_code(text: str) -> list[str]:
     true = [(str(number(struct)), struct.__name__) for struct in MESSAGE_TYPES]
     wrong = [f"{row[1]} is not in §{row[2]}" for row in rows if titles.get(row[2]) != row[1]]
     return different([row[:2] for row in rows], true) + wrong
+
+
+def numbers_are_used_or_reserved(text: str) -> list[str]:
+    """Each of messages, entry kinds and operations once, from the first to the last that is reserved."""
+    rows = spec_text.table(text, "for", "messages").rows
+    used: tuple[list[int | None], ...] = (
+        [number(struct) for struct in MESSAGE_TYPES],
+        [KIND_TEXT],
+        [number(struct) for struct in get_args(person_log.Operation)],
+    )
+    wrong = []
+    for column, taken in enumerate(used, 1):
+        ranges = [re.findall(r"\d+", row[column]) for row in rows]
+        kept = [one for low, high in filter(None, ranges) for one in range(int(low), int(high) + 1)]
+        every = sorted([*kept, *(one for one in taken if one is not None)])
+        wrong += different(every, range(every[0], every[-1] + 1)) + doubles(map(str, every))
+    return wrong
 
 
 def messages_have_their_states(text: str) -> list[str]:
@@ -411,6 +429,7 @@ CHECKS: tuple[Check, ...] = (
     limits_are_those_of_the_code,
     bounds_are_those_of_the_engine,
     messages_are_those_of_the_code,
+    numbers_are_used_or_reserved,
     messages_have_their_states,
     shapes_are_those_of_the_code,
     link_states_are_those_of_the_code,

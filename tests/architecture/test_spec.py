@@ -51,6 +51,8 @@ PLANTED: list[tuple[Check, str, str]] = [
     ),
     (checks.messages_are_those_of_the_code, "| 51 | Receipt | 5.18 |", "| 53 | Receipt | 5.18 |"),
     (checks.messages_are_those_of_the_code, "| 51 | Receipt | 5.18 |", "| 51 | Receipt | 5.17 |"),
+    (checks.numbers_are_used_or_reserved, "| links | 5 to 15 |", "| links | 4 to 15 |"),
+    (checks.numbers_are_used_or_reserved, "| 53 to 79 | 2 to 31 |", "| 53 to 79 | 2 to 30 |"),
     (checks.messages_have_their_states, "| initiator | CONFIRMING |", "| initiator | OPEN |"),
     (checks.messages_have_their_states, "OPEN, LISTENING", "OPEN, COMMITTED"),
     (
