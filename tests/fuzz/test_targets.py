@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from random import Random
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import chat
+import protocol
+from protocol.codec import Codec
 from tests.fuzz.mutate import mutated
 from tests.fuzz.target import FOLDER, FOUND, Target
 from tests.fuzz.targets import TARGETS
@@ -57,6 +64,38 @@ def test_the_stored_inputs_are_those_that_are_made(name: str) -> None:
 
 def test_every_folder_feeds_a_target() -> None:
     assert {path.name for path in FOLDER.iterdir()} == set(TARGETS)
+
+
+def codecs() -> dict[int, str]:
+    """Every codec of the program, by its identity."""
+    for package in (protocol, chat):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
+    modules = [module for name, module in sys.modules.items() if name.startswith(("protocol.", "chat."))]
+    return {
+        id(value): f"{module.__name__}.{name}"
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, Codec)
+    }
+
+
+def test_every_codec_is_reached_by_a_target() -> None:
+    reached: set[int] = set()
+
+    def look(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code is Codec.decode.__code__:
+            reached.add(id(frame.f_locals["self"]))
+
+    for name, label in STORED:
+        data = (FOLDER / name / label).read_bytes()
+        sys.setprofile(look)
+        try:
+            TARGETS[name].accepts(data)
+        finally:
+            sys.setprofile(None)
+    assert sorted(name for identity, name in codecs().items() if identity not in reached) == []
 
 
 @pytest.mark.parametrize(("name", "label"), STORED)
