@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from chat.storage import conversations, entries, own, receipts, terminals
+from chat.storage import bursts, conversations, own, receipts, terminals
 from chat.storage.database import Database
 from chat.storage.entries import NewEntry
 from chat.storage.header import DatabaseKey
 from chat.storage.opening import create_history, open_history
 from chat.storage.own import OwnRow
 from chat.storage.terminals import TerminalRow
-from chat.storage.words import spaced
+from chat.storage.words import indexed
 from protocol.bench.measure import Subject, interleave, rows
 from protocol.bench.sessions import session_pair
 from protocol.codec import encode
@@ -95,6 +95,7 @@ class Receiver:
     def __init__(self, database: Database, facts: Facts, writer: Writer, aead: Aead) -> None:
         self.database, self._facts, self._writer = database, facts, writer
         self.contact, self._mine = session_pair(aead)
+        (self._own_terminal,) = facts.own_terminals
         self.conversation = conversation_of_two(facts.own_person, facts.contact)
         self._assembler = Assembler()
         self._waiting: list[list[bytes]] = []
@@ -110,8 +111,8 @@ class Receiver:
         parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
         with self.database.transaction():
             conversations.ensure(self.database, self.conversation, conversations.TWO, self._facts.contact)
-            for entry in parsed:
-                entries.insert(self.database, _as_row(entry), unread=True)
+            new = bursts.insert_all(self.database, [_as_row(entry) for entry in parsed], self._own_terminal)
+            receipts.add(self.database, self._own_terminal, receipts.STORED, new, _TIME)
         receipt = Receipt(receipts.STORED, [entry.id for entry in parsed])
         return self._mine.encrypt(LAST + encode(receipt))
 
@@ -133,6 +134,7 @@ class BareInserts:
         "INSERT INTO bodies VALUES (?, ?, ?)",
         "INSERT INTO edges VALUES (?, ?, 1)",
         "INSERT INTO unread VALUES (?, ?)",
+        "INSERT INTO receipts VALUES (?, 1, 1, ?)",
         "INSERT INTO search (rowid, text) VALUES (?, ?)",
     )
 
@@ -154,7 +156,8 @@ class BareInserts:
             [(number, entry.salt, entry.body) for number, entry in numbered],
             [(number - 1, number) for number, _ in numbered if number > 1],
             [(number, 1) for number, _ in numbered],
-            [(number, spaced(read_text(entry.body).text)) for number, entry in numbered],
+            [(number, _TIME) for number, _ in numbered],
+            [(number, indexed(read_text(entry.body).text, 1)) for number, entry in numbered],
         ]
 
     def write(self) -> None:

@@ -15,7 +15,7 @@ from chat.service.outgoing import held_heads
 from chat.service.pending import PendingContacts
 from chat.service.views import Views
 from chat.service.world import World
-from chat.storage import conversations, entries, receipts
+from chat.storage import bursts, conversations, entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow, NewEntry
 from protocol.entries import (
@@ -157,16 +157,15 @@ def _insert(
     """Insert what is new; returns the new rows and the number of unread entries."""
     conversation = conversation_of_two(world.own.person, person)
     conversations.ensure(database, conversation, conversations.TWO, person)
-    new = [entry.id for entry in parsed if _insert_one(database, world, entry)]
+    new = bursts.insert_all(database, [_as_new(entry) for entry in parsed], world.own.terminal)
     receipts.add(database, world.own.terminal, STORED, new, world.clock.wall())
     rows = [row for entry in new if (row := entries.get(database, entry)) is not None]
     return rows, receipts.unread(database, conversation)
 
 
-def _insert_one(database: Database, world: World, entry: ParsedEntry) -> bool:
+def _as_new(entry: ParsedEntry) -> NewEntry:
     text = read_text(entry.body).text if entry.header.kind == KIND_TEXT and not entry.deleted else ""
-    row = NewEntry(entry.id, entry.header_bytes, entry.header, entry.salt, entry.body, text)
-    return entries.insert(database, row, unread=entry.header.author != world.own.terminal)
+    return NewEntry(entry.id, entry.header_bytes, entry.header, entry.salt, entry.body, text)
 
 
 def _acknowledge(

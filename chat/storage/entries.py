@@ -7,7 +7,7 @@ checked against the hashes again: an older page that somebody put back may hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -135,18 +135,32 @@ def _insert_body(db: Database, number: int, conversation: int, entry: NewEntry) 
     """Keep salt, body and words; False where the entry comes without."""
     if not entry.salt:
         return False
-    db.run("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", number, entry.salt, entry.body)
-    if entry.text:
-        text = words.indexed(entry.text, conversation)
-        db.run("INSERT OR REPLACE INTO search (rowid, text) VALUES (?, ?)", number, text)
+    insert_bodies(db, conversation, {number: entry})
     return True
 
 
+def insert_bodies(db: Database, conversation: int, of: Mapping[int, NewEntry]) -> None:
+    """Salt, body and words, by number, of a conversation's entries; nothing for those that come without."""
+    held = {number: entry for number, entry in of.items() if entry.salt}
+    bodies = ((number, entry.salt, entry.body) for number, entry in held.items())
+    db.run_many("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", bodies)
+    texts = (
+        (number, words.indexed(entry.text, conversation)) for number, entry in held.items() if entry.text
+    )
+    db.run_many("INSERT OR REPLACE INTO search (rowid, text) VALUES (?, ?)", texts)
+
+
 def _insert_row(db: Database, entry: NewEntry) -> order.Node:
+    conversation = conversations.number_of(db, entry.fields.conversation)
+    author = terminals.number_of(db, entry.fields.author)
+    number = insert_row(db, entry, conversation, author, entry.fields.time)
+    return order.Node(number, conversation, author)
+
+
+def insert_row(db: Database, entry: NewEntry, conversation: int, author: int, place: int) -> int:
+    """The row of an entry that is not held, by local numbers and at a rank; its own number."""
     fields = entry.fields
-    conversation = conversations.number_of(db, fields.conversation)
-    author = terminals.number_of(db, fields.author)
-    number = db.insert(
+    return db.insert(
         "INSERT INTO entries (id, conversation, author, incarnation, sequence, time, kind, rank, header)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         entry.id,
@@ -156,10 +170,9 @@ def _insert_row(db: Database, entry: NewEntry) -> order.Node:
         fields.sequence,
         fields.time,
         fields.kind,
-        fields.time,
+        place,
         entry.header,
     )
-    return order.Node(number, conversation, author)
 
 
 def get(db: Database, entry: bytes) -> EntryRow | None:

@@ -8,6 +8,7 @@ harmless, since an older page that came back may hold it already.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from chat.storage.database import Database
@@ -27,17 +28,30 @@ class Node:
 def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
     """Join an entry (its row has rank = time so far) with the held entries that it names or that name it."""
     _adopt(db, node, entry)
-    before = [_name(db, node, parent, chain) for parent, chain in _parents(fields).items()]
+    before = [_name(db, node, parent, chain) for parent, chain in named(fields).items()]
     _mark_ends(db, node)
     _settle(db, node.number, rank(fields.time, [place for place in before if place is not None]))
 
 
-def _parents(fields: EntryHeader) -> dict[bytes, int]:
+def named(fields: EntryHeader) -> dict[bytes, int]:
     """The ids that a header names, 1 for the author's previous entry."""
-    named = dict.fromkeys(fields.parents, 0)
+    ids = dict.fromkeys(fields.parents, 0)
     if fields.previous:
-        named[fields.previous] = 1
-    return named
+        ids[fields.previous] = 1
+    return ids
+
+
+def join(
+    db: Database, conversation: int, new: Collection[int], edges: Sequence[tuple[int, int, int]]
+) -> None:
+    """Write the edges (parent, child, chain) of new entries that no held one names, and the ends left."""
+    answered = {parent for parent, _, _ in edges}
+    followed = {parent for parent, _, chain in edges if chain}
+    db.run_many("INSERT OR REPLACE INTO edges (parent, child, chain) VALUES (?, ?, ?)", edges)
+    for table, ended in (("tips", answered), ("heads", followed)):
+        ends = ((number, conversation) for number in new if number not in ended)
+        db.run_many(f"DELETE FROM {table} WHERE entry = ?", ((number,) for number in ended.difference(new)))
+        db.run_many(f"INSERT OR REPLACE INTO {table} (entry, conversation) VALUES (?, ?)", ends)
 
 
 def _adopt(db: Database, node: Node, entry: bytes) -> None:

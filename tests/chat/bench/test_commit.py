@@ -10,7 +10,7 @@ from protocol.frames import LAST, Assembler
 from protocol.messages import MESSAGE, Receipt
 from protocol.primitives import AEGIS256
 
-TABLES = ("entries", "bodies", "edges", "unread", "tips", "heads", "search")
+TABLES = ("entries", "bodies", "edges", "unread", "receipts", "tips", "heads", "search")
 
 
 def test_both_sides_leave_the_same_rows() -> None:
@@ -25,7 +25,7 @@ def test_both_sides_leave_the_same_rows() -> None:
             [side.database.value(f"SELECT count(*) FROM {table}") for table in TABLES]
             for side in (receiver, bare)
         ]
-        assert counts[0] == counts[1] == [512, 512, 511, 512, 1, 1, 512]
+        assert counts[0] == counts[1] == [512, 512, 511, 512, 512, 1, 1, 512]
         for side in (receiver, bare):
             newest = entries.page(side.database, receiver.conversation, 1)[0]
             assert newest.sequence == 512

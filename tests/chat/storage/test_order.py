@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.storage import conversations, entries, rebuilding
+from chat.storage import bursts, conversations, entries, rebuilding
 from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, NewEntry, Position
 from chat.storage.opening import create_history, open_history
@@ -130,6 +130,40 @@ def opened(blank: bytes, folder: str) -> Database:
     with database.transaction():
         conversations.ensure(database, OTHER_TALK, conversations.GROUP, None)
     return database
+
+
+TABLES = ("entries", "bodies", "edges", "missing", "tips", "heads", "unread")
+
+
+def rows_of(database: Database) -> list[list[Row]]:
+    """Every row that an entry leaves."""
+    found = [sorted(database.rows(f"SELECT * FROM {table}")) for table in TABLES]
+    return [*found, sorted(database.rows("SELECT rowid, text FROM search"))]
+
+
+@settings(max_examples=150)
+@given(arrivals(), st.lists(st.integers(0, 13), max_size=3))
+def test_a_burst_leaves_the_same_rows_as_one_by_one(
+    blank: bytes, case: tuple[list[NewEntry], int], again: list[int]
+) -> None:
+    """Whatever is plain in it and whatever is not; some come twice, in one burst or in the next."""
+    arriving, cut = case
+    for place in again:
+        arriving = [*arriving, arriving[place % len(arriving)]]
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        single, burst = opened(blank, first), opened(blank, second)
+        for part in (arriving[:cut], arriving[cut:]):
+            with single.transaction(), burst.transaction():
+                news = [
+                    entry.id
+                    for entry in part
+                    if entries.insert(single, entry, unread=entry.fields.author != ME.terminal)
+                ]
+                assert bursts.insert_all(burst, part, ME.terminal) == news
+            assert rows_of(burst) == rows_of(single)
+            check(burst, list({entry.id: entry for entry in (*arriving[:cut], *part)}.values()))
+        single.close()
+        burst.close()
 
 
 @settings(max_examples=120)
