@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from chat.delivery.states import READ
 from chat.interface import EntryChanged, EntryState, ParlourError
 from chat.network.link_set import LiveLink
+from chat.service.outbox import read_lately, waiting
 from chat.service.world import World
-from chat.storage import conversations, entries, receipts
+from chat.storage import conversations, entries
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from protocol.entries import conversation_of_two, heads_hash
@@ -74,7 +75,8 @@ class Outgoing:
 
     async def _catch_up(self) -> None:
         await self._repeat_read()
-        await self._carry(await self._world.store.read(waiting, self._world, self._link.person))
+        async for ids in waiting(self._world, self._link.person):
+            await self._carry(ids)
 
     async def _greet(self) -> None:
         contact = self._world.keyring.contacts.get(self._link.person)
@@ -89,8 +91,7 @@ class Outgoing:
 
     async def _repeat_read(self) -> None:
         if self._world.settings.read_receipts:
-            own, conversation = self._world.own.terminal, self._conversation
-            ids = await self._world.store.read(_read_lately, conversation, own)
+            ids = await read_lately(self._world, self._link.person, READ_REPEATED)
             if ids:
                 await self._link.driver.send(Receipt(READ, ids))
 
@@ -122,20 +123,6 @@ def held_heads(database: Database, conversation: bytes) -> list[Head]:
     if conversations.get(database, conversation) is None:
         return []
     return [Head(row.author, row.sequence, row.id) for row in entries.heads(database, conversation)]
-
-
-def waiting(database: Database, world: World, person: bytes) -> list[bytes]:
-    """Own entries that no terminal of the contact has acknowledged, in order: the outbox, derived."""
-    conversation = conversation_of_two(world.own.person, person)
-    if conversations.get(database, conversation) is None:
-        return []
-    return receipts.unacknowledged(database, conversation, world.own.terminal, person)
-
-
-def _read_lately(database: Database, conversation: bytes, own: bytes) -> list[bytes]:
-    if conversations.get(database, conversation) is None:
-        return []
-    return receipts.read_by(database, conversation, own, READ_REPEATED)
 
 
 def _rows(database: Database, ids: Sequence[bytes]) -> list[EntryRow]:

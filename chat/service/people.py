@@ -11,7 +11,6 @@ from dataclasses import replace
 from chat.delivery.states import READ
 from chat.interface import ContactChanged, ContactRemoved, UsageError
 from chat.service.exchange import Exchange
-from chat.service.outgoing import waiting
 from chat.service.views import Views
 from chat.service.world import World
 from chat.storage import contacts, entries, receipts
@@ -56,7 +55,7 @@ class People:
         """Remember whether the safety numbers were compared; what was held may go on."""
         await self._world.store.write(_verify, person, on)
         self._update(person, verified=on, held=False)
-        self._exchange.carry(person, await self._world.store.read(waiting, self._world, person))
+        self._exchange.catch_up(person)
 
     def safety_number(self, person: bytes) -> str:
         return safety_number(self._world.own.person, person)

@@ -22,7 +22,13 @@ from protocol.primitives import b2b
 Position = tuple[int, bytes]
 """(rank, id): a place in the order of a conversation."""
 
-_END: Final[Position] = (2**63 - 1, b"")
+BEGINNING: Final[Position] = (-(2**63), b"")
+END: Final[Position] = (2**63 - 1, b"")
+
+Stretch = tuple[int, int]
+"""Sequences of an author's chain: from above the first to the second."""
+
+WHOLE: Final[Stretch] = (0, 2**63 - 1)
 
 COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
@@ -193,7 +199,7 @@ def page(db: Database, conversation: bytes, limit: int, before: Position | None 
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
         conversation,
-        *(before or _END),
+        *(before or END),
         limit,
     )
     return [read_row(db, row) for row in reversed(found)]
@@ -209,6 +215,32 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
         limit,
     )
     return [read_row(db, row) for row in found]
+
+
+def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
+    """The position from which on so many entries stand before another one, or the beginning."""
+    found = db.row(
+        "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
+        conversation,
+        *before,
+        entries - 1,
+    )
+    return BEGINNING if found is None else (found[0], found[1])
+
+
+def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
+    """The sequences of an author's next so many entries after one, or of all that follow."""
+    found = db.value(
+        "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
+        " ORDER BY sequence LIMIT 1 OFFSET ?",
+        conversation,
+        author,
+        sequence,
+        entries - 1,
+    )
+    return sequence, WHOLE[1] if found is None else found
 
 
 def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:

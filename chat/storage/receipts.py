@@ -12,12 +12,24 @@ from typing import Final
 
 from chat.storage import conversations, terminals
 from chat.storage.database import Database
-from chat.storage.entries import Position
+from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch
 
 STORED: Final = 1
 READ: Final = 2
 READ_UNTOLD: Final = 3
 """Read by this person, of which the contact is not to hear: own terminals only, never on a link."""
+
+FEW_UNREAD: Final = 16_384
+"""Below this the unread entries are put in order; else the order is walked to the first of them."""
+
+_FIRST_OF_FEW: Final = (
+    "SELECT e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry WHERE u.conversation = ?"
+    " ORDER BY e.rank, e.id LIMIT 1"
+)
+_FIRST_OF_MANY: Final = (
+    "SELECT id FROM entries WHERE conversation = ? AND number IN (SELECT entry FROM unread)"
+    " ORDER BY rank, id LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +74,24 @@ def _of_one(db: Database, entry: bytes) -> list[ReceiptRow]:
 
 
 def unacknowledged(
-    db: Database, conversation: bytes, own_terminal: bytes, contact: bytes, limit: int | None = None
+    db: Database, conversation: bytes, own_terminal: bytes, contact: bytes, stretch: Stretch = WHOLE
 ) -> list[bytes]:
-    """This terminal's entries that no terminal of the contact has stored or read, in order: the outbox."""
+    """This terminal's entries that no terminal of the contact has stored or read, in order: the outbox.
+
+    `stretch`: of which sequences, from above the first to the second.
+    """
     rows = db.rows(
         "SELECT e.id FROM entries AS e"
         " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+        " AND e.sequence > ? AND e.sequence <= ?"
         " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
         " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
-        " ORDER BY e.sequence, e.rank, e.id LIMIT ?",
+        " ORDER BY e.sequence, e.rank, e.id",
         conversation,
         own_terminal,
+        *stretch,
         contact,
-        -1 if limit is None else limit,
     )
     return [row[0] for row in rows]
 
@@ -100,14 +116,24 @@ def mark_read(
     return [entry for _, entry in rows]
 
 
-def read_by(db: Database, conversation: bytes, terminal: bytes, limit: int) -> list[bytes]:
-    """The newest entries that this terminal's person has read and told so, newest first."""
+def read_by(
+    db: Database,
+    conversation: bytes,
+    terminal: bytes,
+    limit: int,
+    since: Position = BEGINNING,
+    before: Position = END,
+) -> list[bytes]:
+    """The newest entries that this terminal's person has read and told so, newest first, of a part."""
     rows = db.rows(
         "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+        " AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
         " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
         " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?) AND r.kind = ?)"
         " ORDER BY e.rank DESC, e.id DESC LIMIT ?",
         conversation,
+        *since,
+        *before,
         terminal,
         READ,
         limit,
@@ -123,12 +149,10 @@ def unread(db: Database, conversation: bytes) -> int:
 
 def first_unread(db: Database, conversation: bytes) -> bytes | None:
     """The id of the first entry, in order, that this person has not read."""
-    found: bytes | None = db.value(
-        "SELECT e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry"
-        " WHERE u.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " ORDER BY e.rank, e.id LIMIT 1",
-        conversation,
-    )
+    number = conversations.find_number(db, conversation)
+    some = "SELECT count(*) FROM (SELECT 1 FROM unread WHERE conversation = ? LIMIT ?)"
+    few = db.value(some, number, FEW_UNREAD) < FEW_UNREAD
+    found: bytes | None = db.value(_FIRST_OF_FEW if few else _FIRST_OF_MANY, number)
     return found
 
 
