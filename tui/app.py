@@ -22,10 +22,11 @@ from textual.worker import WorkerFailed
 from chat.interface import Door, Messenger
 from tui.actions import app_bindings
 from tui.anchoring import Anchored
-from tui.bridge import attempt
+from tui.bridge import Problem, attempt
 from tui.hangup import EVERY, STDIN, Watched
 from tui.messages import EngineClosed, Opened
 from tui.options import Options
+from tui.preferences import Preferences
 from tui.screens.unlock import UnlockScreen
 from tui.themes import DARK, THEMES, other
 
@@ -42,6 +43,7 @@ class ParlourApp(App[None]):
         super().__init__()
         self.options = options or Options()
         self.messenger: Messenger | None = None
+        self.preferences = Preferences()
         self._door = door
         self._drafts: dict[str, str] = {}
         self._last: str | None = None
@@ -59,10 +61,17 @@ class ParlourApp(App[None]):
             await self.action_quit()
 
     def on_opened(self, message: Opened) -> None:
+        self.messenger = message.messenger
+        self.run_worker(self._enter(message.messenger), group="enter")
+
+    async def _enter(self, messenger: Messenger) -> None:
+        """Open the chat screen as this person likes it."""
         from tui.screens.chat import ChatScreen  # not needed for the first paint
 
-        self.messenger = message.messenger
-        self.switch_screen(ChatScreen(self.messenger, self.options, self._drafts, self._last))
+        chosen = await attempt(Preferences.read(messenger))
+        if self.messenger is messenger:
+            self.preferences = Preferences(messenger) if isinstance(chosen, Problem) else chosen
+            self.switch_screen(ChatScreen(messenger, self.options, self._drafts, self._last))
 
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
@@ -95,6 +104,7 @@ class ParlourApp(App[None]):
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger."""
         messenger, self.messenger = self.messenger, None
+        self.preferences = Preferences()  # drafts are in the other one
 
         async def let_go() -> None:
             if messenger is not None:

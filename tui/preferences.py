@@ -1,0 +1,133 @@
+"""What this person chose for the interface, typed, with what holds where nothing was chosen.
+
+Rules: kept by the engine, inside the encrypted profile, and so unknown until it is open; a value that means
+nothing (another version's) is the default; what is set holds at once, before the engine has kept it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from chat.interface import Messenger
+
+AUTOLOCK_MAX: Final = 24 * 60
+
+
+class Theme(StrEnum):
+    """The values of `theme`."""
+
+    DARK = "dark"
+    LIGHT = "light"
+    CONTRAST = "contrast"
+
+
+class Density(StrEnum):
+    """The values of `density`."""
+
+    COMPACT = "compact"
+    ROOMY = "roomy"
+
+
+class Keys(StrEnum):
+    """The values of `keys`."""
+
+    PLAIN = "plain"
+    VI = "vi"
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Preferences:
+    """The choices kept by a messenger; without one, they last as long as this object."""
+
+    def __init__(self, messenger: Messenger | None = None, kept: Mapping[str, str] | None = None) -> None:
+        self._messenger = messenger
+        self._kept = dict(kept or {})
+
+    @classmethod
+    async def read(cls, messenger: Messenger) -> Preferences:
+        """What is kept. Raises ParlourError."""
+        return cls(messenger, await messenger.preferences())
+
+    def get(self, name: str) -> str:
+        """The value under a name, empty where nothing was chosen."""
+        return self._kept.get(name, "")
+
+    async def set(self, name: str, value: str) -> None:
+        """Choose, or choose nothing (empty). Raises ParlourError; it holds here nevertheless."""
+        self._kept.pop(name, None)
+        if value:
+            self._kept[name] = value
+        if self._messenger is not None:
+            await self._messenger.set_preference(name, value)
+
+    @property
+    def theme(self) -> Theme:
+        return self._choice("theme", Theme.DARK)
+
+    @property
+    def density(self) -> Density:
+        return self._choice("density", Density.COMPACT)
+
+    @property
+    def keys(self) -> Keys:
+        return self._choice("keys", Keys.PLAIN)
+
+    @property
+    def language(self) -> str:
+        """One of tui.texts.LANGUAGES; empty where the locale decides."""
+        return self.get("language")
+
+    @property
+    def bell(self) -> bool:
+        """Whether the terminal rings for an entry that nobody looks at."""
+        return self._switch("bell", default=True)
+
+    @property
+    def notify(self) -> bool:
+        """Whether the terminal shows a notification, where it can."""
+        return self._switch("notify", default=True)
+
+    @property
+    def notify_content(self) -> bool:
+        """Whether a notification says who wrote what: other people may see it."""
+        return self._switch("notify_content", default=False)
+
+    @property
+    def autolock(self) -> int:
+        """Minutes without a key after which the profile locks, 0 for never."""
+        text = self.get("autolock")
+        return min(int(text), AUTOLOCK_MAX) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+
+    def muted(self, person: str) -> bool:
+        """Whether a contact's entries come without a sound."""
+        return self._switch(f"mute.{person}", default=False)
+
+    async def mute(self, person: str, *, on: bool) -> None:
+        """Mute a contact, or hear it again. Raises ParlourError."""
+        await self.set(f"mute.{person}", switch(on, default=False))
+
+    def draft(self, person: str) -> str:
+        """What was written to a contact and not sent."""
+        return self.get(f"draft.{person}")
+
+    async def keep_draft(self, person: str, text: str) -> None:
+        """Keep it, or forget it (empty). Raises ParlourError."""
+        await self.set(f"draft.{person}", text)
+
+    def _choice(self, name: str, default: Choice) -> Choice:
+        text = self.get(name)
+        return next((one for one in type(default) if one.value == text), default)
+
+    def _switch(self, name: str, *, default: bool) -> bool:
+        return {"on": True, "off": False}.get(self.get(name), default)
+
+
+def switch(on: bool, *, default: bool) -> str:
+    """The value that stands for on or off: nothing where it is the default."""
+    if on == default:
+        return ""
+    return "on" if on else "off"
