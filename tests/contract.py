@@ -320,3 +320,22 @@ class MessengerContract:
                 await anext(events)
         with pytest.raises(ParlourError):
             await subject.messenger.send(subject.friend, "too late")
+
+    async def test_after_the_lock_every_call_says_so(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        sent = await messenger.send(friend, "before")
+        await messenger.lock()
+        for late in (
+            lambda: messenger.history(friend, after=sent.id),
+            lambda: messenger.entry(friend, sent.id),
+            lambda: messenger.first_unread(friend),
+            lambda: messenger.entry_at(friend, sent.time),
+            lambda: messenger.details(friend, sent.id),
+            lambda: messenger.search("before"),
+            lambda: messenger.preferences(),
+            lambda: messenger.set_preference("theme", "dark"),
+            lambda: messenger.change_settings(SettingsView(read_receipts=True, typing=True)),
+            lambda: messenger.change_passphrase(subject.passphrase, "another one"),
+        ):
+            with pytest.raises(ParlourError):
+                await late()

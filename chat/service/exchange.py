@@ -40,8 +40,10 @@ verified with the whole log. An honest contact says each once a link."""
 
 @dataclass(slots=True)
 class _Worker:
+    """What goes out on a link. `task` is None until the link has proved who is there; what is said waits."""
+
     outgoing: Outgoing
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] | None = None
 
 
 class Exchange:
@@ -82,14 +84,18 @@ class Exchange:
     # A link's life (LinkEvents).
 
     async def opened(self, link: LiveLink) -> None:
+        # Before anything is awaited: the link counts as the one that sends from now on.
+        worker = self._workers[link] = _Worker(Outgoing(self._world, link))
         await self._receiving.proved(link)
-        outgoing = Outgoing(self._world, link)
-        self._workers[link] = _Worker(outgoing, self._world.tasks.spawn(outgoing.run()))
+        if self._workers.get(link) is worker:  # it may have ended meanwhile
+            worker.task = self._world.tasks.spawn(worker.outgoing.run())
 
     async def ended(self, link: LiveLink) -> None:
-        if (worker := self._workers.pop(link, None)) is not None:
+        worker = self._workers.pop(link, None)
+        if worker is not None and worker.task is not None:
             worker.task.cancel()
-        self._world.typing.pop(link.person, None)
+        if self._world.links.current(link.person) is None:  # a spare link says nothing of the person
+            self._world.typing.pop(link.person, None)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
                 self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))

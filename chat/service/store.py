@@ -31,10 +31,7 @@ class Store:
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(database, …)`. Raises NotPermitted after `close`."""
-        if self._closed:
-            raise NotPermitted(LOCKED)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: work(self._database, *args, **kwargs))
+        return await self._run(lambda: work(self._database, *args, **kwargs))
 
     async def write(
         self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs
@@ -48,14 +45,17 @@ class Store:
         return await self.read(transaction)
 
     async def change_passphrase(self, vault: Vault, old: str, new: str, random: Random) -> None:
-        """Wrap the database's key anew; takes as long as opening. Raises WrongPassphrase."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, lambda: vault.change_passphrase(old, new, random=random))
+        """Wrap the database's key anew; takes as long as opening. Raises WrongPassphrase, NotPermitted."""
+        await self._run(lambda: vault.change_passphrase(old, new, random=random))
 
     async def set_port(self, vault: Vault, port: int) -> None:
         """Keep the profile's port in its header."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, vault.set_port, port)
+        await self._run(lambda: vault.set_port(port))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise NotPermitted(LOCKED)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def close(self) -> None:
         """Close the database after all work before; nothing may follow."""
