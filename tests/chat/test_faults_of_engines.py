@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from chat.interface import EntryAdded, EntryState, Notice, PairingStage
+from chat.storage import bursts, vault
 from chat.storage import entries as entries_table
-from chat.storage import vault
 from chat.storage.errors import StorageFull
 from protocol.pairing import PendingContact
 from tests.engines import PASSPHRASE, Person, delivered, pair, people, play, talk
@@ -153,14 +153,14 @@ def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_and_come
             await pair(ada, ben)
             await talk(ada, ben, "before")
             full = {"disk": True}
-            insert = entries_table.insert
+            insert_all = bursts.insert_all
 
-            def refused(database, entry, *, unread):  # type: ignore[no-untyped-def]
-                if full["disk"] and unread:
+            def refused(*arguments):  # type: ignore[no-untyped-def]
+                if full["disk"]:
                     raise StorageFull()
-                return insert(database, entry, unread=unread)
+                return insert_all(*arguments)
 
-            monkeypatch.setattr(entries_table, "insert", refused)
+            monkeypatch.setattr(bursts, "insert_all", refused)
             said = ben.wait(Notice)
             view = await ada.engine.send(await ada.contact(ben), "no room")
             assert "disk" in (await said).text
