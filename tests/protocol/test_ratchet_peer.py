@@ -1,4 +1,4 @@
-"""A peer that holds every key of the session and breaks its rules: both routes refuse and stay as they were."""
+"""A peer that holds all keys of the session and breaks its rules: both routes refuse, unchanged."""
 
 from __future__ import annotations
 
@@ -95,5 +95,4 @@ def test_a_ratchet_key_that_begins_a_second_chain_is_refused(fast: bool) -> None
     alice.decrypt(bob.encrypt(b"a turn"))
     bob.decrypt(alice.encrypt(b"under the key"))
     alice.decrypt(bob.encrypt(b"another turn"))
-
     refuse(bob, alice.encrypt(b"under the same key"), Unexpected)
