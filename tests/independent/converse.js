@@ -1,5 +1,6 @@
 // Joins a running terminal and talks: node converse.js PORT, with an invitation on standard input.
-// It calls, sends an entry, waits for one and for both receipts; then it waits to be called, and talks again.
+// It calls, sends an entry, waits for one and for both receipts; then it waits to be called, and sends what it
+// wrote meanwhile.
 import { readFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { readInvitation } from './invitation.js';
@@ -7,6 +8,9 @@ import { Responder } from './responder.js';
 import { HOST, run } from './stream.js';
 import { Conversation, PairingTalk } from './talk.js';
 import { Terminal } from './terminal.js';
+
+// 16,384 characters of 4 bytes: a message of two pieces.
+const LONGEST = '\u{1f388}'.repeat(16_384);
 
 async function pair(terminal, invitation, port) {
   const { link, pair: begin } = terminal.join(invitation);
@@ -24,7 +28,7 @@ async function converse(terminal, link, socket, due, ownPort) {
     if (event.is === 'open') talk.begin(ownPort);
     if (event.is === 'message') talk.take(event.message);
   });
-  if (talk.due.size) throw new Error(`the link ended before: ${[...talk.due].join(', ')}`);
+  if (talk.due.length) throw new Error(`the link ended before: ${talk.due.join(', ')}`);
 }
 
 const listening = (server) =>
@@ -49,11 +53,14 @@ async function main(port) {
   await listening(server);
   const own = server.address().port;
   await pair(terminal, readInvitation(readFileSync(0, 'utf8')), port);
+  terminal.write('Good evening from another program');
   const call = called(server);
   const socket = createConnection({ host: HOST, port });
   await converse(terminal, terminal.call({ fast: true }), socket, ['delivered', 'entry', 'read'], own);
+  terminal.write(LONGEST);
+  terminal.write('That was the longest there is');
   console.log('waiting');
-  await converse(terminal, answering(terminal), await call, ['delivered', 'entry'], own);
+  await converse(terminal, answering(terminal), await call, ['delivered', 'delivered', 'entry'], own);
   server.close();
   console.log('done');
 }

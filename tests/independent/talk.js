@@ -1,7 +1,5 @@
 // What this person does on an open link: pair, and hold one conversation. Each step is one line of output.
 
-const TEXT = 'Good evening from another program';
-
 // Follows a pairing. This person confirms whatever is shown: whoever runs the test compares.
 export class PairingTalk {
   constructor(terminal, link) {
@@ -42,19 +40,25 @@ export class PairingTalk {
   }
 }
 
-// Sends one entry, takes what comes, and closes the link when all of `due` has come.
+// Sends what waits, takes what comes, and closes the link when all of `due` has come.
 export class Conversation {
   constructor(terminal, link, due) {
-    Object.assign(this, { terminal, link, due: new Set(due) });
+    Object.assign(this, { terminal, link, due: [...due], carried: new Set() });
   }
 
   begin(port) {
-    this.send([...this.terminal.greet(port), this.terminal.write(TEXT)]);
+    this.send(this.terminal.greet(port));
     console.log('open');
   }
 
+  // An entry goes at most once on a link.
   send(messages) {
-    messages.forEach((message) => this.link.send(message));
+    for (const message of messages) {
+      const name = message.is === 'Entry' ? message.header.toString('hex') : null;
+      if (this.carried.has(name)) continue;
+      if (name) this.carried.add(name);
+      this.link.send(message);
+    }
   }
 
   take(message) {
@@ -62,8 +66,9 @@ export class Conversation {
     this.send(answers);
     for (const what of events) {
       console.log(what);
-      this.due.delete(what.split(' ')[0]);
+      const place = this.due.indexOf(what.split(' ')[0]);
+      if (place >= 0) this.due.splice(place, 1);
     }
-    if (this.due.size === 0) this.link.close(0);
+    if (this.due.length === 0) this.link.close(0);
   }
 }

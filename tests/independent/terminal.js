@@ -15,6 +15,7 @@ export class Terminal {
     const { person, terminal, log } = newLog(pairs, name);
     Object.assign(this, { name, pairs, person, terminal, log: readLog(log.map((signed) => signed.raw)) });
     Object.assign(this, { selfKey: random(32), incarnation: random(8), contact: null });
+    this.acknowledged = new Set();
   }
 
   live(person) {
@@ -62,9 +63,23 @@ export class Terminal {
     return { is: 'HeadsHash', conversation: this.conversation.id, hash: this.conversation.headsHash() };
   }
 
-  // What is sent when a link is OPEN, by a terminal that listens on `port`.
+  // What is sent when a link is OPEN, by a terminal that listens on `port`: SPEC §11.4, in its order.
   greet(port) {
-    return [{ is: 'LogHeads', heads: this.contact.log.heads }, this.headsHash(), { is: 'Reachable', port }];
+    const news = [
+      { is: 'LogHeads', heads: this.contact.log.heads },
+      this.headsHash(),
+      { is: 'Reachable', port },
+    ];
+    const read = this.entriesOf(this.contact.log.live).slice(-64);
+    if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id) });
+    const own = this.entriesOf([{ terminal: this.terminal }]);
+    const waiting = own.filter((entry) => !this.acknowledged.has(entry.id.toString('hex')));
+    return [...news, ...waiting.map((entry) => this.resend(entry))];
+  }
+
+  entriesOf(terminals) {
+    const isBy = ({ header }) => terminals.some(({ terminal }) => terminal.equals(header.author));
+    return this.conversation.entries().filter(isBy);
   }
 
   write(text) {
@@ -73,7 +88,6 @@ export class Terminal {
     const fields = { ...place, ...this.conversation.place(this.terminal), membership: this.log.heads };
     const entry = entries.write(this.selfKey, fields, { text });
     this.conversation.add(entries.readForm(entry));
-    return { is: 'Entry', header: entry.header, salt: entry.salt, body: entry.body };
   }
 
   // The answers to a message of the contact, and what it means here.
@@ -119,6 +133,7 @@ export class Terminal {
 
   takeReceipt(message) {
     const counted = countReceipt(message, this.conversation, [this.terminal]);
+    counted.forEach((entry) => this.acknowledged.add(entry.id.toString('hex')));
     return { answers: [], events: counted.map(() => (message.kind === READ ? 'read' : 'delivered')) };
   }
 

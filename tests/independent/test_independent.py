@@ -219,8 +219,13 @@ def test_a_conversation_with_the_second_implementation(tmp_path: Path) -> None:
         with _program(*ada.command("invite", "--yes")) as invite:
             invitation = invite.until(lambda line: "PARLOUR:" in line)
             _converse(ada, json.loads(invitation)["invitation"])
-    told = [(entry["author"], entry["state"]) for entry in ada.call("history", "Node")]
-    assert sorted(told) == [("Ada", "read"), ("Ada", "read"), ("Node", "received"), ("Node", "received")]
+    history = ada.call("history", "Node")
+    assert [entry["text"] for entry in history if entry["author"] == "Node"] == [
+        "Good evening from another program",
+        "\U0001f388" * 16_384,
+        "That was the longest there is",
+    ]
+    assert [entry["state"] for entry in history if entry["author"] == "Ada"] == ["read", "read"]
 
 
 def _converse(ada: _Parlour, invitation: str) -> None:
