@@ -21,6 +21,7 @@ from chat.interface import BadData, DiagnosisView, DoorState, Messenger, Unreach
 from chat.process import make_private
 
 if TYPE_CHECKING:
+    from chat.engine import Engine
     from chat.storage.database import Database
     from chat.storage.vault import Cost, Vault
     from protocol.person_author import NewPerson
@@ -64,10 +65,11 @@ class ProfileDoor:
         make = partial(vault.create, self._folder, passphrase, filler(person), random=os.urandom, cost=cost)
         return await self._open(await _while_loading(make))
 
-    async def unlock(self, passphrase: str) -> Messenger:
+    async def unlock(self, passphrase: str, offline: bool = False) -> Messenger:
         from chat.storage import vault
 
-        return await self._open(await _while_loading(partial(vault.unlock, self._folder, passphrase)))
+        opened = await _while_loading(partial(vault.unlock, self._folder, passphrase))
+        return await self._load(opened) if offline else await self._open(opened)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         from chat.doctor import Context, diagnose
@@ -87,19 +89,9 @@ class ProfileDoor:
     async def _open(self, opened: Vault) -> Messenger:
         """Start an engine on an open vault, reachable for other commands through its socket."""
         from chat.control import ControlServer
-        from chat.engine import open_engine
-        from chat.network.discovery import ZeroconfDiscovery
-        from chat.network.tcp import TcpTransport
-        from chat.ports import Ports, SystemClock
         from chat.storage import vault
 
-        executor = ThreadPoolExecutor(1, "database")
-        ports = Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
-        try:
-            engine = await open_engine(opened, ports, self._config, executor)
-        except BaseException:
-            opened.close()
-            raise
+        engine = await self._load(opened)
         try:
             await engine.start()
             await engine.serve(ControlServer(engine, self._folder / vault.SOCKET))
@@ -107,6 +99,21 @@ class ProfileDoor:
             await engine.close()
             raise
         return engine
+
+    async def _load(self, opened: Vault) -> Engine:
+        """An engine that is not started: nothing listens, nothing is announced, nobody is sought."""
+        from chat.engine import open_engine
+        from chat.network.discovery import ZeroconfDiscovery
+        from chat.network.tcp import TcpTransport
+        from chat.ports import Ports, SystemClock
+
+        executor = ThreadPoolExecutor(1, "database")
+        ports = Ports(SystemClock(), os.urandom, TcpTransport(), ZeroconfDiscovery())
+        try:
+            return await open_engine(opened, ports, self._config, executor)
+        except BaseException:
+            opened.close()
+            raise
 
 
 async def _while_loading(work: Callable[[], Vault]) -> Vault:
@@ -119,7 +126,7 @@ async def _while_loading(work: Callable[[], Vault]) -> Vault:
 
 
 def _load_engine() -> None:
-    """Import what `ProfileDoor._open` needs: a fifth of a second that Argon2id covers."""
+    """Import what an engine needs: a fifth of a second that Argon2id covers."""
     for name in ("chat.control", "chat.engine", "chat.network.discovery", "chat.network.tcp"):
         import_module(name)
 

@@ -440,8 +440,8 @@ class Door(Protocol):
     async def create(self, name: str, passphrase: str) -> Messenger:
         """Make a person and this terminal, and open them. Raises CannotCreate, UsageError."""
 
-    async def unlock(self, passphrase: str) -> Messenger:
-        """Open the profile. Raises NotPermitted, BadData, CannotCreate (another engine has it)."""
+    async def unlock(self, passphrase: str, offline: bool = False) -> Messenger:
+        """Open it, `offline` only to read. Raises NotPermitted, BadData, CannotCreate (an engine has it)."""
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says without opening the profile. Takes up to five seconds."""

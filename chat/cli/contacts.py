@@ -25,7 +25,9 @@ from chat.interface import ContactView, Messenger
 def contacts(ctx: click.Context) -> int | None:
     """List the contacts, or rename, block, unblock or remove one."""
     call: Call = ctx.obj
-    return call.run(lambda opened: _list(call, opened)) if ctx.invoked_subcommand is None else None
+    if ctx.invoked_subcommand is not None:
+        return None
+    return call.run(lambda opened: _list(call, opened), offline=True)
 
 
 async def _list(call: Call, opened: Messenger) -> int:

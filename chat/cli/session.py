@@ -1,7 +1,8 @@
 """One run of a command: the profile it works on, and the messenger it works with.
 
 Rules: an engine that runs on the profile is used through its socket, else one runs in this process as
-long as the command; whatever was opened is closed, however the command ends.
+long as the command, and without the network where the command only reads; whatever was opened is closed,
+however the command ends.
 """
 
 from __future__ import annotations
@@ -53,11 +54,14 @@ class Call:
         """One result line."""
         output.result(fields, text, as_json=self.json)
 
-    def run(self, use: Callable[[Messenger], Awaitable[int]]) -> int:
-        """Run a command on the profile's messenger; returns its exit status."""
+    def run(self, use: Callable[[Messenger], Awaitable[int]], *, offline: bool = False) -> int:
+        """Run a command on the profile's messenger; returns its exit status.
+
+        `offline`: it reads only, so that an engine in this process does without the network.
+        """
 
         async def work() -> int:
-            async with messenger(self) as opened:
+            async with messenger(self, offline=offline) as opened:
                 return await use(opened)
 
         return self.run_alone(work)
@@ -93,19 +97,21 @@ async def existing(call: Call) -> tuple[Door, DoorState]:
 
 
 @asynccontextmanager
-async def messenger(call: Call, secret: str | None = None) -> AsyncIterator[Messenger]:
+async def messenger(
+    call: Call, secret: str | None = None, *, offline: bool = False
+) -> AsyncIterator[Messenger]:
     """The messenger of the call's profile. Raises UsageError (no profile), NotPermitted, BadData.
 
     The passphrase is asked for where it is needed and not given.
     """
-    opened = await _open(call, secret)
+    opened = await _open(call, secret, offline)
     try:
         yield opened
     finally:
         await opened.close()
 
 
-async def _open(call: Call, secret: str | None) -> Messenger:
+async def _open(call: Call, secret: str | None, offline: bool) -> Messenger:
     door, state = await existing(call)
     if state is DoorState.RUNNING:
         with suppress(Unreachable):  # it ended a moment ago
@@ -113,7 +119,7 @@ async def _open(call: Call, secret: str | None) -> Messenger:
     if secret is None:
         secret = read_passphrase(call.passphrase_file, call.lines)
     try:
-        return await door.unlock(secret)
+        return await door.unlock(secret, offline)
     except CannotCreate:
         if await door.state() is not DoorState.RUNNING:
             raise

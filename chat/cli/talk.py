@@ -111,7 +111,7 @@ def history(call: Call, name: str | None, search: str | None, limit: int) -> int
     """
     if name is None and search is None:
         raise UsageError("Name a contact, or say with --search WORDS what to find in all conversations.")
-    return call.run(lambda opened: _history(call, opened, name, search, limit))
+    return call.run(lambda opened: _history(call, opened, name, search, limit), offline=True)
 
 
 async def _history(call: Call, opened: Messenger, name: str | None, search: str | None, limit: int) -> int:

@@ -77,7 +77,7 @@ def test_an_engine_that_ended_a_moment_ago_is_no_failure(line: Line) -> None:
     put(line, DoorState.RUNNING)
     line.door.failures["attach"] = Unreachable("gone")
     assert line.run("contacts").status == 0
-    assert called(line, "unlock") == [(PASSPHRASE,)]
+    assert called(line, "unlock") == [(PASSPHRASE, "offline")]
 
 
 def test_another_command_that_was_faster_is_used(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

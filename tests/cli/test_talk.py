@@ -261,3 +261,22 @@ def test_a_notice_of_the_engine_goes_to_standard_error(line: Line) -> None:
     line.messenger.closed = False
     line.messenger.after["contacts"] = lambda: line.messenger._end("The disk is full: make room.")
     assert "The disk is full: make room." in line.run("listen").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "offline"),
+    [
+        (["history", "Cleo"], True),
+        (["history", "--search", "x"], True),
+        (["contacts"], True),
+        (["contacts", "rename", "Cleo", "Clea"], False),
+        (["send", "Cleo", "hello"], False),
+    ],
+)
+def test_commands_that_only_read_do_without_the_network(
+    line: Line, arguments: list[str], offline: bool
+) -> None:
+    line.messenger.add_contact("Cleo", present=True)
+    assert line.run(*arguments).status == 0
+    (unlocked,) = [call.arguments for call in line.door.calls if call.method == "unlock"]
+    assert ("offline" in unlocked) == offline

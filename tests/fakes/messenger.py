@@ -287,8 +287,8 @@ class FakeDoor:
         self.messenger = self.messenger or FakeMessenger(name, visible=True)
         return self.messenger
 
-    async def unlock(self, passphrase: str) -> FakeMessenger:
-        self._enter("unlock", passphrase)
+    async def unlock(self, passphrase: str, offline: bool = False) -> FakeMessenger:
+        self._enter("unlock", passphrase, *(["offline"] if offline else []))
         if passphrase != self.passphrase:
             raise NotPermitted("The passphrase is wrong: try again.")
         return self._open()
