@@ -6,9 +6,11 @@ it with a line that quotes no value, because values here are what people wrote.
 
 from __future__ import annotations
 
+import os
 import traceback
+from collections.abc import MutableMapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -24,23 +26,26 @@ from tui.actions import app_bindings
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
 from tui.hangup import EVERY, STDIN, Watched
-from tui.messages import EngineClosed, Opened
+from tui.messages import EngineClosed, Opened, PreferenceChosen
 from tui.options import Options
-from tui.preferences import Preferences
+from tui.preferences import Density, Preferences
+from tui.screens.base import ChatBase
 from tui.screens.unlock import UnlockScreen
-from tui.themes import DARK, THEMES, other
+from tui.themes import COLOURS, THEMES, following
 
 
 class ParlourApp(App[None]):
     """Parlour in a terminal, on the profile behind `door`."""
 
     TITLE = "Parlour"
-    CSS_PATH = "app.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "nocolor.tcss"]
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
-        super().__init__()
+        # Textual would turn colours to grey; the terminal's own two colours are none at all.
+        super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
+        self.animation_level = "none"  # each step of one is a frame, and links may be slow
         self.options = options or Options()
         self.messenger: Messenger | None = None
         self.preferences = Preferences()
@@ -49,7 +54,7 @@ class ParlourApp(App[None]):
         self._last: str | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DARK.name
+        self.wear()
 
     def on_mount(self) -> None:
         self.push_screen(UnlockScreen(self._door))
@@ -71,6 +76,7 @@ class ParlourApp(App[None]):
         chosen = await attempt(Preferences.read(messenger))
         if self.messenger is messenger:
             self.preferences = Preferences(messenger) if isinstance(chosen, Problem) else chosen
+            self.wear()
             self.switch_screen(ChatScreen(messenger, self.options, self._drafts, self._last))
 
     def on_engine_closed(self, message: EngineClosed) -> None:
@@ -87,7 +93,27 @@ class ParlourApp(App[None]):
             self.push_screen(HelpDialog())
 
     def action_theme(self) -> None:
-        self.theme = other(self.theme)
+        self.prefer("theme", following(self.preferences.theme))
+
+    def on_preference_chosen(self, message: PreferenceChosen) -> None:
+        self.prefer(message.name, message.value)
+
+    def prefer(self, name: str, value: str) -> None:
+        """Choose something of the interface; it holds at once and is kept in the profile."""
+        self.run_worker(self._prefer(name, value), group="prefer")
+
+    async def _prefer(self, name: str, value: str) -> None:
+        kept = await attempt(self.preferences.set(name, value))
+        self.wear()
+        if isinstance(kept, Problem):
+            for screen in self.screen_stack:
+                if isinstance(screen, ChatBase):
+                    screen.say(kept.text, problem=True)
+
+    def wear(self) -> None:
+        """Look as this person likes it."""
+        self.theme = COLOURS[self.preferences.theme].name
+        self.set_class(self.preferences.density is Density.ROOMY, "-roomy")
 
     def action_lock(self) -> None:
         if self.messenger is not None:
@@ -104,7 +130,7 @@ class ParlourApp(App[None]):
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger."""
         messenger, self.messenger = self.messenger, None
-        self.preferences = Preferences()  # drafts are in the other one
+        self.preferences = self.preferences.looks()
 
         async def let_go() -> None:
             if messenger is not None:
@@ -133,6 +159,14 @@ class ParlourApp(App[None]):
     def _fatal_error(self) -> None:
         """Say where the program failed. Textual's own report prints local variables: names, entries, keys."""
         self.panic(Text(fault(self._exception)))
+
+
+def wants_no_colour(environment: MutableMapping[str, str]) -> bool:
+    """Whether NO_COLOR holds a value; an empty one asks for nothing (no-color.org), and is taken away."""
+    if not environment.get("NO_COLOR", ""):
+        environment.pop("NO_COLOR", None)
+        return False
+    return True
 
 
 def fault(error: BaseException | None) -> str:

@@ -137,6 +137,14 @@ class CallFailed(Message):
 
 
 @dataclass
+class PreferenceChosen(Message):
+    """This person wants something of the interface to be otherwise: a name and value of tui.preferences."""
+
+    name: str
+    value: str
+
+
+@dataclass
 class OpenConversation(Message):
     """Show the conversation with this contact."""
 

@@ -52,6 +52,11 @@ class Preferences:
         """What is kept. Raises ParlourError."""
         return cls(messenger, await messenger.preferences())
 
+    def looks(self) -> Preferences:
+        """What may outlive the open profile: how the interface looks, and nothing that was written."""
+        shown = ("theme", "density", "language", "keys")
+        return Preferences(None, {name: self._kept[name] for name in shown if name in self._kept})
+
     def get(self, name: str) -> str:
         """The value under a name, empty where nothing was chosen."""
         return self._kept.get(name, "")

@@ -1,13 +1,18 @@
 """The themes, as data: calm colours named by what they mean.
 
-Rules: style sheets use only the names of a theme; text on its ground keeps a contrast of at least 4.5.
+Rules: style sheets use only the names of a theme; text on its ground keeps a contrast of at least 4.5, and
+of 7 in the theme of high contrast (WCAG 2.1, 1.4.3 and 1.4.6).
 """
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from typing import Final
 
-DARK = Theme(
+from textual.theme import Theme as Colours
+
+from tui.preferences import Theme
+
+DARK: Final = Colours(
     name="parlour-dark",
     dark=True,
     primary="#82aaff",
@@ -21,18 +26,18 @@ DARK = Theme(
     surface="#161b24",
     panel="#1d2430",
     variables={
-        "quiet": "#8993a5",
+        "quiet": "#98a2b4",
         "rule": "#2f3949",
         "own": "#82aaff",
         "theirs": "#7fc8a0",
-        "cursor": "#2a3850",
+        "cursor": "#25344d",
         "block-cursor-text-style": "none",
         "border": "#3a475c",
         "border-blurred": "#2f3949",
     },
 )
 
-LIGHT = Theme(
+LIGHT: Final = Colours(
     name="parlour-light",
     dark=False,
     primary="#2457a6",
@@ -46,7 +51,7 @@ LIGHT = Theme(
     surface="#ffffff",
     panel="#efece5",
     variables={
-        "quiet": "#646b78",
+        "quiet": "#5d6470",
         "rule": "#d5d0c5",
         "own": "#2457a6",
         "theirs": "#1f6b45",
@@ -57,9 +62,36 @@ LIGHT = Theme(
     },
 )
 
-THEMES = (DARK, LIGHT)
+CONTRAST: Final = Colours(
+    name="parlour-contrast",
+    dark=True,
+    primary="#7fdbff",
+    secondary="#e0b0ff",
+    accent="#ffdc00",
+    success="#5dff8f",
+    warning="#ffdc00",
+    error="#ffa8a8",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#1a1a1a",
+    variables={
+        "quiet": "#d0d0d0",
+        "rule": "#8a8a8a",
+        "own": "#7fdbff",
+        "theirs": "#5dff8f",
+        "cursor": "#002b57",
+        "block-cursor-text-style": "bold",
+        "border": "#ffffff",
+        "border-blurred": "#8a8a8a",
+    },
+)
+
+COLOURS: Final = {Theme.DARK: DARK, Theme.LIGHT: LIGHT, Theme.CONTRAST: CONTRAST}
+THEMES: Final = tuple(COLOURS.values())
 
 
-def other(name: str) -> str:
-    """The theme to change to."""
-    return LIGHT.name if name == DARK.name else DARK.name
+def following(theme: Theme) -> Theme:
+    """The theme to change to by a key: each in its turn."""
+    order = list(Theme)
+    return order[(order.index(theme) + 1) % len(order)]

@@ -33,6 +33,7 @@ class Field(Input):
             compact=True,
         )
         self._squeeze = squeeze
+        self.cursor_blink = False  # a frame twice a second, on whatever link the terminal is
 
     def _on_paste(self, event: events.Paste) -> None:
         lines = without_controls(event.text).splitlines()
