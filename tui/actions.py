@@ -18,6 +18,7 @@ class Group(StrEnum):
     ADD = "Add someone"
     CONTACT = "This contact"
     READING = "Reading and writing"
+    ENTRY = "A chosen entry"
     PARLOUR = "Parlour"
 
 
@@ -93,6 +94,30 @@ ACTIONS: tuple[Action, ...] = (
     Action("newer", "Newer", "Scroll a page forward.", ("pagedown",), Group.READING),
     Action("newest", "Newest", "Go to the newest entry.", ("alt+end", "ctrl+end"), Group.READING),
     Action(
+        "first_unread",
+        "First unread",
+        "Go to the first entry that was new when the conversation was opened.",
+        ("alt+home", "ctrl+home"),
+        Group.READING,
+    ),
+    Action("day", "Go to a day", "Go to the first entry of a day.", ("f10",), Group.READING),
+    Action(
+        "choose_entry",
+        "Choose an entry",
+        "Go up into the entries: arrows choose one, then the keys below work.",
+        ("ctrl+up",),
+        Group.READING,
+    ),
+    Action("entry", "This entry", "A menu of what can be done with it.", ("enter",), Group.ENTRY),
+    Action("reply", "Reply", "Answer the entry: it is quoted in one line.", ("r",), Group.ENTRY),
+    Action("copy", "Copy", "Copy the text to the terminal's clipboard.", ("c",), Group.ENTRY),
+    Action("copy_link", "Copy the address", "Copy the first address in it.", ("l",), Group.ENTRY),
+    Action("copy_code", "Copy the code", "Copy the first block of code in it.", ("y",), Group.ENTRY),
+    Action("origin", "What it answers", "Go to the entry that it answers.", ("o",), Group.ENTRY),
+    Action("back", "Back", "Go back to where the last jump began.", ("backspace", "b"), Group.ENTRY),
+    Action("details", "Details", "Who wrote it where and when, and who has it.", ("i",), Group.ENTRY),
+    Action("oldest", "Oldest", "Go to the first entry of all.", ("home", "g"), Group.ENTRY),
+    Action(
         "write", "Write", "Go back to the text that you write.", ("escape",), Group.READING, priority=False
     ),
     Action("help", "Help", "This page: all keys and marks.", ("f1",), Group.PARLOUR, hint=True),
@@ -150,7 +175,15 @@ def app_bindings() -> list[Binding]:
 
 def chat_bindings() -> list[Binding]:
     """The keys of the chat screen."""
-    return [_binding(one) for one in ACTIONS if one.id not in _APP_WIDE]
+    return [_binding(one) for one in ACTIONS if one.id not in _APP_WIDE and one.group is not Group.ENTRY]
+
+
+def history_bindings() -> list[Binding]:
+    """The keys that work while the history has the focus; the chat screen does what they say."""
+    return [
+        Binding(",".join(one.keys), f"screen.{one.id}", one.label, show=False, id=one.id, tooltip=one.help)
+        for one in of_group(Group.ENTRY)
+    ]
 
 
 def shown_key(key: str) -> str:

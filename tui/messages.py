@@ -185,6 +185,38 @@ class ReachedOldest(Message):
 
 
 @dataclass
+class ReachedNewest(Message):
+    """The reader is near the newest entry that is held, and newer ones exist."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ReachedNewest)
+
+
+@dataclass
+class WantNewest(Message):
+    """Show the newest entry, which is not held."""
+
+
+@dataclass
+class WantEntryMenu(Message):
+    """Say what can be done with the entry under the cursor."""
+
+
+@dataclass
+class OriginsMissing(Message):
+    """Entries in sight answer these, which are not held."""
+
+    entries: tuple[str, ...]
+
+
+@dataclass
+class ReplyTo(Message):
+    """What is written next answers this entry."""
+
+    entry: EntryView
+
+
+@dataclass
 class ViewMoved(Message):
     """Other entries are in sight."""
 

@@ -7,35 +7,52 @@ passed `safe`. Nothing here knows colours: styles are names that the history wid
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 
 from rich.cells import cell_len
 
 from chat.interface import EntryView
-from tui.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, state_mark, widest
+from tui.formatting import (
+    clock_time,
+    day_of,
+    day_title,
+    safe,
+    safe_line,
+    safe_name,
+    shorten,
+    state_mark,
+    widest,
+)
+from tui.hits import hits
+from tui.markdown import Line, Span, lines
+from tui.texts import _
+from tui.window import Window
+from tui.wrapping import cuts, pieces
 
-Row = tuple[tuple[str, str], ...]
+Row = tuple[Span, ...]
 
 PAUSE = timedelta(minutes=10)
 _BAR = "▎ "
 _MARGIN = 1
-# A word, a run of blanks, or one wide character with the punctuation that may not begin a row.
-_WIDE = (
-    "\u1100-\u115f\u2e80-\u3000\u3003-\u3007\u3012-\ua4cf\uac00-\ud7a3\uf900-\ufaff"
-    "\uff21-\uff5a\U0001f000-\U0003ffff"
-)
-_CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
-_TOKENS = re.compile(f"[ ]+|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
+_HANGING_LEAST = 24  # columns under which the rows of a list's item are not indented
+_QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a layout depends on beside the entries: columns, time zone, the day that is today."""
+    """What a layout depends on beside the entries.
+
+    Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; and
+    what finds the words of a search.
+    """
 
     width: int
     zone: tzinfo | None
     today: date
+    unread: str = ""
+    wanted: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,58 +71,48 @@ def place(entry: EntryView, previous: EntryView | None, zone: tzinfo | None) -> 
     return Place(day=False, head=not same or abs(entry.time - previous.time) > PAUSE)
 
 
-def rows_of(entry: EntryView, standing: Place, setting: Setting) -> tuple[Row, ...]:
-    """All rows of one entry: separator, author, text with its time and mark at the end."""
+def quoted(entry: EntryView, window: Window) -> str:
+    """One line, safe, of what an entry answers; empty where it answers nothing."""
+    if not entry.reply:
+        return ""
+    origin = window.get(entry.reply)
+    if origin is None:
+        return _("an entry that is not here") if entry.reply in window.origins else "…"
+    name = _("You") if origin.own else safe_name(origin.author)
+    return f"{name}: {safe_line(origin.text[:_QUOTED_MAX])}"
+
+
+def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = "") -> tuple[Row, ...]:
+    """All rows of one entry: separator, author, what it answers, text with its time and mark at the end."""
     rows: list[Row] = []
+    new = bool(setting.unread) and entry.id == setting.unread
     if standing.day:
-        rows += _separator(day_title(day_of(entry.time, setting.zone), setting.today), setting.width)
-    elif standing.head:
+        rows += _separator("day", day_title(day_of(entry.time, setting.zone), setting.today), setting.width)
+    if new:
+        rows += _separator("unread", _("New"), setting.width)[standing.day :]
+    elif standing.head and not standing.day:
         rows.append(_blank(setting.width))
-    if standing.head:
+    if standing.head or new:
         rows.append(_head(entry, setting.width))
+    if answers:
+        rows.append(_answers(entry, answers, setting.width))
     return (*rows, *_body(entry, setting))
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """Safe text in rows of at most `width` columns in any terminal; words are kept whole where they fit."""
-    return [row for line in text.split("\n") for row in _wrap_line(line, max(width, 2))]
+def lead_rows(standing: Place, *, new: bool) -> int:
+    """How many rows of an entry stand before those that belong to it: separators and blanks."""
+    day = 3 if standing.day else 0
+    if new:
+        return day + 3 - standing.day
+    return day or int(standing.head)
 
 
-def _wrap_line(line: str, width: int) -> list[str]:
-    rows, row, used = [], "", 0
-    for token in _TOKENS.findall(line):
-        cells = widest(token)
-        if used + cells <= width:
-            row, used = row + token, used + cells
-        elif token.isspace():
-            rows.append(row)
-            row, used = "", 0
-        else:
-            if used:
-                rows.append(row.rstrip())
-            *whole, row = _chop(token, width)
-            rows += whole
-            used = widest(row)
-    return [*rows, row]
-
-
-def _chop(token: str, width: int) -> list[str]:
-    pieces, piece, used = [], "", 0
-    for character in token:
-        cells = widest(character)
-        if used + cells > width and cells:
-            pieces.append(piece)
-            piece, used = "", 0
-        piece, used = piece + character, used + cells
-    return [*pieces, piece]
-
-
-def _separator(title: str, width: int) -> list[Row]:
+def _separator(style: str, title: str, width: int) -> list[Row]:
     inner = width - _MARGIN
-    title = f" {title} "[:inner]
-    left = (inner - len(title)) // 2
-    right = inner - len(title) - left
-    line: Row = (("rule", "─" * left), ("day", title), ("rule", "─" * right + " " * _MARGIN))
+    title = shorten(f" {title} ", inner)
+    left = (inner - cell_len(title)) // 2
+    right = inner - cell_len(title) - left
+    line: Row = (("rule", "─" * left), (style, title), ("rule", "─" * right + " " * _MARGIN))
     return [_blank(width), line, _blank(width)]
 
 
@@ -115,29 +122,86 @@ def _blank(width: int) -> Row:
 
 def _head(entry: EntryView, width: int) -> Row:
     side = _side(entry)
-    name = "You" if entry.own else safe_name(entry.author, max(4, width - 4))
+    name = _("You") if entry.own else safe_name(entry.author, max(4, width - 4))
     return ((f"bar-{side}", _BAR), (f"name-{side}", _fill(name, width - len(_BAR))))
 
 
+def _answers(entry: EntryView, answers: str, width: int) -> Row:
+    text = shorten(f"↳ {answers}", width - len(_BAR) - _MARGIN)
+    return ((f"bar-{_side(entry)}", _BAR), ("reply", _fill(text, width - len(_BAR))))
+
+
 def _body(entry: EntryView, setting: Setting) -> list[Row]:
-    inner = setting.width - len(_BAR) - _MARGIN
+    inner = max(2, setting.width - len(_BAR) - _MARGIN)
     bar = (f"bar-{_side(entry)}", _BAR)
-    lines = wrap(_text(entry), inner)
+    shown = [row for line in _lines(entry) for row in _laid(line, inner, setting)]
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
     tail = (mark + " " if mark else "") + time
-    if widest(lines[-1]) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
-        lines.append("")
-    last = lines.pop()
-    rows: list[Row] = [(bar, ("text", _fill(line, inner + _MARGIN))) for line in lines]
+    if _cells(shown[-1], widest) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
+        shown.append(())
+    *above, last = shown
+    rows: list[Row] = [(bar, *_padded(row, inner + _MARGIN)) for row in above]
     room = max(0, inner - cell_len(tail))
     end = (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
-    return [*rows, (bar, ("text", _fill(last, room)), *end)]
+    return [*rows, (bar, *_padded(last, room), *end)]
 
 
-def _text(entry: EntryView) -> str:
+def _lines(entry: EntryView) -> list[Line]:
     if entry.kind != "text":
-        return f"({safe_line(entry.kind)}: this version of Parlour cannot show it)"
-    return safe(entry.text).rstrip() or "(nothing that can be shown)"
+        kind = safe_line(entry.kind)
+        return [Line((("text", _("({kind}: this version of Parlour cannot show it)").format(kind=kind)),))]
+    return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))
+
+
+def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
+    """One line in rows of at most `width` columns, what stands before each row included."""
+    first, rest = (line.first, line.rest) if width >= _HANGING_LEAST else ("", "")
+    spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
+    text = "".join(part for _style, part in spans)
+    if setting.wanted is not None:
+        spans = _marked(spans, text, setting.wanted)
+    inner = width - cell_len(first)
+    rows: list[Row] = []
+    for start, end in pieces(text, inner) if line.code else cuts(text, inner):
+        before = rest if rows else first
+        row = _part(spans, start, end)
+        if line.code:
+            row = _padded(row, inner, "block")
+        rows.append(((line.lead, before), *row) if before else row)
+    return rows
+
+
+def _part(spans: tuple[Span, ...], start: int, end: int) -> Row:
+    """The pieces of a line between two places."""
+    if len(spans) == 1:
+        return ((spans[0][0], spans[0][1][start:end]),)
+    row: list[Span] = []
+    at = 0
+    for style, text in spans:
+        part = text[max(0, start - at) : max(0, end - at)]
+        at += len(text)
+        if part:
+            row.append((style, part))
+    return tuple(row)
+
+
+def _marked(spans: tuple[Span, ...], text: str, wanted: re.Pattern[str]) -> tuple[Span, ...]:
+    """The same pieces with hits as pieces of their own."""
+    row: list[Span] = []
+    done = 0
+    for start, end in hits(text, wanted):
+        row += [*_part(spans, done, start), ("hit", text[start:end])]
+        done = end
+    return tuple(part for part in (*row, *_part(spans, done, len(text))) if part[1]) or spans
+
+
+def _padded(row: Row, width: int, style: str = "text") -> Row:
+    missing = width - _cells(row, cell_len)
+    return (*row, (style, " " * missing)) if missing > 0 else row
+
+
+def _cells(row: Row, measure: Callable[[str], int]) -> int:
+    return sum(measure(text) for _style, text in row)
 
 
 def _side(entry: EntryView) -> str:

@@ -7,7 +7,7 @@ import pytest
 from chat.interface import BadData, SettingsView
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob
-from tui.actions import ACTIONS, app_bindings, chat_bindings
+from tui.actions import ACTIONS, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
 from tui.screens.chat import ChatScreen
 from tui.screens.help import page
@@ -167,7 +167,7 @@ def test_every_action_is_done_somewhere_and_has_its_own_key() -> None:
         assert any(hasattr(doer, f"action_{one.id}") for doer in doers), one.id
     keys = [key for one in ACTIONS for key in one.keys]
     assert len(keys) == len(set(keys))
-    bound = {binding.id for binding in (*app_bindings(), *chat_bindings())}
+    bound = {binding.id for binding in (*app_bindings(), *chat_bindings(), *history_bindings())}
     assert bound == {one.id for one in ACTIONS}
 
 

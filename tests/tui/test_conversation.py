@@ -104,16 +104,15 @@ async def test_history_is_read_page_by_page_and_the_place_is_kept() -> None:
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 249")
         assert len(history(pilot).window) == 100
-        history(pilot).scroll_to(y=20, animate=False)
-        place = history(pilot)._reader_place()
-        await until(pilot, lambda: len(history(pilot).window) == 200)
-        await pilot.pause()
+        place = history(pilot).spot
+        while len(history(pilot).window) == 100:
+            chat(pilot).action_older()
+            place = history(pilot).spot
+            await pilot.pause()
         assert place is not None
-        assert history(pilot)._reader_place() == place
+        assert history(pilot).spot == place
         assert "new below" not in shown(pilot)
         await pilot.press("shift+tab", "home")
-        await until(pilot, lambda: history(pilot).window.complete)
-        await pilot.press("home")
         await until_shown(pilot, "entry 0 ")
     assert [call[1:] for call in messenger.called("history")[:1]] == [(100, None)]
 
@@ -302,10 +301,10 @@ async def test_the_place_survives_a_resize() -> None:
         await until_shown(pilot, "entry 59")
         for _ in range(3):
             await pilot.press("pageup")
-        top = history(pilot)._reader_place()
+        top = history(pilot).spot
         await pilot.resize_terminal(120, 34)
         await pilot.pause()
-        place = history(pilot)._reader_place()
+        place = history(pilot).spot
         assert top is not None
         assert place is not None
         assert place[0] == top[0]

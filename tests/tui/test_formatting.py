@@ -25,7 +25,8 @@ from tui.formatting import (
     widest,
     without_controls,
 )
-from tui.rows import Setting, place, rows_of, wrap
+from tui.rows import Setting, place, rows_of
+from tui.wrapping import wrap
 
 # Text as an attacker composes it: anything, with the dangerous characters made frequent.
 HOSTILE = st.text(

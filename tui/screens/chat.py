@@ -20,11 +20,12 @@ from textual.widgets import Static
 from chat.interface import ContactView, DiagnosisView, Messenger
 from tui import messages
 from tui.actions import chat_bindings
-from tui.bridge import Problem, attempt, listen
+from tui.bridge import listen
 from tui.conversation import Conversation
 from tui.formatting import safe_line, safe_name
 from tui.options import Options
 from tui.screens.care import Care
+from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
@@ -36,7 +37,7 @@ _NAME_CELLS = 22  # in the header, where marks of every kind have to stand besid
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Meeting, Care):
+class ChatScreen(Finding, Meeting, Care):
     """People, history, composer. `drafts` (person id to text) outlives the screen."""
 
     CSS_PATH = "chat.tcss"
@@ -49,10 +50,8 @@ class ChatScreen(Meeting, Care):
     ) -> None:
         super().__init__(messenger, options)
         self.drafts = drafts
-        self.conversation: Conversation | None = None
         self._last = last
         self._causes: dict[str, str] = {}
-        self._marked: dict[str, str] = {}
         self._alone = False
         self._diagnosis: tuple[DiagnosisView, ...] = ()
         self._sending = asyncio.Lock()
@@ -76,7 +75,7 @@ class ChatScreen(Meeting, Care):
         self.add_class(next(name for least, name in reversed(_BREAKPOINTS) if self.app.size.width >= least))
         self.query_one("#conversation").display = False
         self.query_one(People).focus()
-        self.watch(self.app, "app_focus", self._mark_seen, init=False)
+        self.watch(self.app, "app_focus", self.mark_seen, init=False)
         # The stream is open before anything is read, so that nothing falls between the two.
         self.run_worker(listen(self.messenger, self), group="events")
         self.run_worker(self._read_everything(), group="start")
@@ -123,16 +122,8 @@ class ChatScreen(Meeting, Care):
 
     def on_entry_stored(self, message: messages.EntryStored) -> None:
         if self.conversation is not None and message.entry.contact == self.conversation.person:
-            entry = message.entry
             self._catching_up += 1
-            self.run_worker(self._catch_up(self.conversation, entry.id, entry.own), group="read")
-
-    def on_entry_moved(self, message: messages.EntryMoved) -> None:
-        open_one = self.conversation
-        if open_one is None or message.contact != open_one.person:
-            return
-        if open_one.moved(message.entry, message.state):
-            self.query_one(History).window_changed()
+            self.run_worker(self._catch_up(self.conversation, message), group="read")
 
     # What the person does.
 
@@ -146,13 +137,14 @@ class ChatScreen(Meeting, Care):
         if person == self.current:
             return
         self._keep_draft()
+        self.remember(person)
         self.current = person
         self.conversation = Conversation(self.messenger, person)
         composer.set_text(self.drafts.get(person, ""))
         self.query_one(History).show(self.conversation.window)
         self._show_people()
         self.query_one(People).point_at(person)
-        self.run_worker(self._open(self.conversation), group="open", exclusive=True)
+        self.run_worker(self.open_history(self.conversation), group="open", exclusive=True)
 
     def on_send_text(self, message: messages.SendText) -> None:
         if self.current is not None:
@@ -171,18 +163,9 @@ class ChatScreen(Meeting, Care):
             self._told_typing = now
             self.run_worker(self.done(self.messenger.typing(view.person, True)), group="typing")
 
-    def on_reached_oldest(self, message: messages.ReachedOldest) -> None:
-        if self.conversation is not None:
-            self.run_worker(self._older(self.conversation), group="older", exclusive=False)
-
-    def on_view_moved(self, message: messages.ViewMoved) -> None:
-        self._mark_seen()
-
-    def on_screen_resume(self) -> None:
-        self.call_after_refresh(self._mark_seen)
-
     def action_write(self) -> None:
         self.query_one(Said).clear()
+        self.query_one(History).unmark()
         if self.current is not None:
             self.query_one(Composer).focus()
 
@@ -191,15 +174,6 @@ class ChatScreen(Meeting, Care):
 
     def action_previous_conversation(self) -> None:
         self._step(-1)
-
-    def action_older(self) -> None:
-        self.query_one(History).scroll_page_up(animate=False)
-
-    def action_newer(self) -> None:
-        self.query_one(History).scroll_page_down(animate=False)
-
-    def action_newest(self) -> None:
-        self.query_one(History).action_newest()
 
     def keep(self) -> None:
         """Put the text in the composer among the drafts."""
@@ -227,30 +201,13 @@ class ChatScreen(Meeting, Care):
         self._show_people()
         if changed is not None and changed == self.current and self.conversation is not None:
             self.conversation = Conversation(self.messenger, changed)
-            await self._open(self.conversation)
+            await self.open_history(self.conversation)
 
-    async def _open(self, opened: Conversation) -> None:
-        found = await attempt(opened.open())
-        if self.conversation is not opened:
-            return
-        if isinstance(found, Problem):
-            self.say(found.text, problem=True)
-        self.query_one(History).show(opened.window)
-
-    async def _older(self, opened: Conversation) -> None:
-        if await self.ask(opened.older()) and self.conversation is opened:
-            self.query_one(History).window_changed()
-
-    async def _catch_up(self, opened: Conversation, entry: str, own: bool) -> None:
+    async def _catch_up(self, opened: Conversation, stored: messages.EntryStored) -> None:
         try:
-            found = await self.ask(opened.catch_up(entry))
+            await self.take_in(opened, stored)
         finally:
             self._catching_up -= 1
-        if found and self.conversation is opened:
-            history = self.query_one(History)
-            history.window_changed()
-            if own:
-                history.action_newest()
         self._show_people()
 
     async def _send(self, person: str, text: str) -> None:
@@ -265,16 +222,6 @@ class ChatScreen(Meeting, Care):
             composer.set_text("\n".join(part for part in (text, composer.text) if part))
         else:
             self.drafts[person] = "\n".join(part for part in (text, self.drafts.get(person, "")) if part)
-
-    def _mark_seen(self) -> None:
-        if self.conversation is None or not self.app.app_focus or not self.is_active:
-            return
-        person, window = self.conversation.person, self.conversation.window
-        seen = self.query_one(History).seen
-        if seen is None or window.index(seen.id) <= window.index(self._marked.get(person, "")):
-            return
-        self._marked[person] = seen.id
-        self.run_worker(self.done(self.messenger.mark_read(person, seen.id)), group="seen")
 
     # Showing.
 

@@ -19,7 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.actions import shown_key
-from tui.rows import wrap
+from tui.wrapping import wrap
 
 T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None

@@ -11,8 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.actions import Group, of_group, shown_key
-from tui.rows import wrap
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
+from tui.wrapping import wrap
 
 _COLUMNS, _FRAME, _KEYS = 84, 7, 17
 _INTRODUCTION = (

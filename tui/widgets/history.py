@@ -1,15 +1,14 @@
 """The history of one conversation: a scroll view that draws only the rows in sight.
 
 Rules: it stays at its end until the reader scrolls away, and then keeps the reader's place whatever
-arrives; heights are kept an entry, so that a change lays out only what it touched.
+arrives; what it scrolls over is the sheet around the reader, laid out anew when its edges come near.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, tzinfo
-from itertools import accumulate
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -21,68 +20,115 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
-from tui.messages import ReachedOldest, ViewMoved
-from tui.rows import Place, Row, Setting, place, rows_of
+from tui.actions import history_bindings
+from tui.hits import pattern
+from tui.messages import OriginsMissing, ReachedNewest, ReachedOldest, ViewMoved, WantEntryMenu, WantNewest
+from tui.rows import Row, Setting
+from tui.sheet import Sheet, Spot
+from tui.texts import _, _n
 from tui.window import Window
 
-_NEAR = 30  # rows before the oldest at which older entries are asked for
-_STYLES = ("text", "time", "rule", "day", "bar-own", "bar-theirs", "name-own", "name-theirs")
+_SPARE = 2  # screens laid out above and below the one in sight
+_STYLES = (
+    *("text", "time", "rule", "day", "unread", "bar-own", "bar-theirs", "name-own", "name-theirs", "reply"),
+    *("bold", "italic", "struck", "code", "block", "quote", "item", "link", "hit"),
+)
 _MARKS = tuple(f"mark-{state.value}" for state in EntryState)
-
-Layout = tuple[Place, EntryState, tuple[Row, ...]]
+_CHOSEN_BAR = "█ "
 
 
 class History(ScrollView, can_focus=True):
     """Shows a `Window`. After every change of the window call `window_changed`."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name}" for name in (*_STYLES, *_MARKS, "below")}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor")
+    }
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("home,g", "scroll_home", "Oldest", show=False),
+        Binding("up,k", "cursor_up", "Up", show=False),
+        Binding("down,j", "cursor_down", "Down", show=False),
         Binding("end,G", "newest", "Newest", show=False),
+        *history_bindings(),
     ]
 
     def __init__(self, today: Callable[[], date], zone: tzinfo | None = None) -> None:
         super().__init__(id="history")
         self.window = Window()
-        self._zone = zone
+        self.cursor = ""
+        self.unread = ""
+        self.below = 0
+        self._sheet = Sheet()
         self._today = today
         self._setting = Setting(0, zone, date.min)
-        self._layouts: dict[str, Layout] = {}
-        self._starts: list[int] = [0]
         self._at_end = True
+        self._arranging = False
         self._ground = Style()
-        self._known: set[str] = set()
-        self.below = 0
+
+    # What it shows.
 
     def show(self, window: Window) -> None:
         """Show another conversation, from its end."""
         self.window = window
-        self._layouts.clear()
-        self._known = {entry.id for entry in window.entries}
-        self._at_end, self.below = True, 0
-        self._lay_out()
-        self._go_to_end()
-
-    def window_changed(self) -> None:
-        """Draw what the window holds now; the reader's place stays."""
-        mark = self._reader_place()
-        self._count_below()
-        self._lay_out()
-        if self._at_end:
-            self._go_to_end()
-        else:
-            self._return_to(mark)
+        self.cursor, self.below = "", 0
+        self._setting = replace(self._setting, unread=self.unread, wanted=None)
+        self._show_end()
         self.post_message(ViewMoved())
+
+    def window_changed(self, came: Iterable[EntryView] = ()) -> None:
+        """Draw what the window holds now; the reader's place stays. `came`: entries that are new."""
+        spot = self.spot
+        if not self._at_end:
+            self._count_below(came)
+        self._arrange(spot)
+        self.post_message(ViewMoved())
+
+    def point_at(self, entry: str, words: Iterable[str] = ()) -> None:
+        """Show a held entry with the cursor on it and the hits of these words marked."""
+        self._setting = replace(self._setting, wanted=pattern(words))
+        self.cursor, self._at_end = entry, False
+        self._lay_out(self.window.index(entry))
+        span = self._sheet.span(entry)
+        if span is not None:
+            self._go(max(0, min(span[0] - self.size.height // 3, self._last_offset())))
+        self._at_end = self._stands_at_end()
+        self._look()
+
+    def unmark(self) -> bool:
+        """Mark no hits any more; False where there were none."""
+        if self._setting.wanted is None:
+            return False
+        spot = self.spot
+        self._setting = replace(self._setting, wanted=None)
+        self._arrange(spot)
+        return True
+
+    @property
+    def spot(self) -> Spot | None:
+        """The entry at the top of the view, and how many of its rows are above."""
+        return self._sheet.spot(self.scroll_offset.y)
 
     @property
     def seen(self) -> EntryView | None:
         """The newest entry of the contact whose last row is in sight."""
-        bottom = self.scroll_offset.y + self.size.height
-        last = bisect_right(self._starts, bottom) - 1
-        return next((entry for entry in reversed(self.window.entries[:last]) if not entry.own), None)
+        last = self._sheet.ending(self.scroll_offset.y + self.size.height)
+        return next((entry for entry in reversed(self._sheet.shown[:last]) if not entry.own), None)
+
+    @property
+    def chosen(self) -> EntryView | None:
+        """The entry under the cursor, or else the newest in sight."""
+        at = self.window.index(self.cursor)
+        if at >= 0:
+            return self.window.entries[at]
+        last = self._sheet.ending(self.scroll_offset.y + self.size.height)
+        return self._sheet.shown[last - 1] if 0 < last <= len(self._sheet.shown) else None
+
+    @property
+    def reading(self) -> int:
+        """The place in the window of what is at the top of the view, or of the last while it stays there."""
+        spot = self.spot
+        return len(self.window) - 1 if self._at_end or spot is None else self.window.index(spot[0])
+
+    # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._ground = self.rich_style  # computed anew at each reading, which costs more than a row
@@ -93,65 +139,190 @@ class History(ScrollView, can_focus=True):
         if self.below and y == self.size.height - 1:
             return self._pill(width)
         if not self.window.entries and self.window.complete and y == self.size.height - 1:
-            text = Segment("Nothing was written yet.", self._style("day"))
+            text = Segment(_("Nothing was written yet."), self._style("day"))
             return Strip([text]).adjust_cell_length(width, self._ground)
-        at = y + self.scroll_offset.y - self._lead()
-        index = bisect_right(self._starts, at) - 1
-        if at < 0 or index >= len(self.window.entries):
+        found = self._sheet.row(y + self.scroll_offset.y - self._lead())
+        if found is None:
             return Strip.blank(width, self._ground)
-        row = self._layouts[self.window.entries[index].id][2][at - self._starts[index]]
-        return Strip([Segment(text, self._style(name)) for name, text in row]).adjust_cell_length(
-            width, self._ground
-        )
+        entry, inside, row = found
+        chosen = inside >= 0 and entry.id == self.cursor and self.has_focus
+        return Strip(self._segments(row, chosen)).adjust_cell_length(width, self._ground)
+
+    def _segments(self, row: Row, chosen: bool) -> list[Segment]:
+        if not chosen:
+            return [Segment(text, self._style(name)) for name, text in row]
+        ground = self.get_component_rich_style("history--cursor", partial=True)
+        bar, *rest = row
+        return [
+            Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
+            *(Segment(text, self._style(name) + ground) for name, text in rest),
+        ]
+
+    def _style(self, name: str) -> Style:
+        return self._ground + self.get_component_rich_style(f"history--{name}", partial=True)
+
+    def _pill(self, width: int) -> Strip:
+        text = _n(" ↓ {number} new below · End ", " ↓ {number} new below · End ", self.below)
+        label = Segment(text.format(number=self.below), self._style("below"))
+        left = max(0, (width - label.cell_length) // 2)
+        return Strip([Segment(" " * left, self._ground), label]).adjust_cell_length(width, self._ground)
+
+    # Keys and the mouse.
 
     def action_newest(self) -> None:
-        self._at_end, self.below = True, 0
-        self._go_to_end()
+        if self.window.last:
+            self.below = 0
+            self.unmark()
+            self._show_end()
+            self._choose_in_sight()
+            self.post_message(ViewMoved())
+        else:
+            self.post_message(WantNewest())
+
+    def action_cursor_up(self) -> None:
+        span = self._sheet.span(self.cursor)
+        if span is None or not self._in_sight(span):
+            self._choose_in_sight()
+        elif span[0] < self.scroll_offset.y:
+            self._scroll(max(span[0], self.scroll_offset.y - max(1, self.size.height // 2)))
+        else:
+            self._move_cursor(-1)
+
+    def action_cursor_down(self) -> None:
+        span = self._sheet.span(self.cursor)
+        bottom = self.scroll_offset.y + self.size.height
+        if span is None or not self._in_sight(span):
+            self._choose_in_sight()
+        elif span[1] > bottom:
+            self._scroll(min(span[1], bottom + max(1, self.size.height // 2)) - self.size.height)
+        else:
+            self._move_cursor(1)
+
+    def on_focus(self) -> None:
+        span = self._sheet.span(self.cursor)
+        if span is None or not self._in_sight(span):
+            self._choose_in_sight()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if self.below and offset.y == self.size.height - 1:
+            self.action_newest()
+            return
+        found = self._sheet.row(offset.y + self.scroll_offset.y - self._lead())
+        if found is None:
+            return
+        self.cursor = found[0].id
         self.refresh()
+        if event.chain == 2:
+            self.post_message(WantEntryMenu())
+
+    def _move_cursor(self, by: int) -> None:
+        at = self.window.index(self.cursor) + by
+        if 0 <= at < len(self.window):
+            self.cursor = self.window.entries[at].id
+            self._bring(by)
+
+    def _bring(self, by: int) -> None:
+        """Scroll no further than shows the entry under the cursor."""
+        start, span = self._sheet.start(self.cursor), self._sheet.span(self.cursor)
+        if span is None or start is None:
+            return
+        top, height = self.scroll_offset.y, self.size.height
+        first = start if by < 0 and span[1] - start <= height else span[0]
+        if first < top or span[1] > top + height:
+            long = span[1] - span[0] > height
+            self._scroll(span[1] - height if (by < 0) == long else first)
+        self.refresh()
+
+    def _choose_in_sight(self) -> None:
+        self.cursor = ""
+        chosen = self.chosen
+        self.cursor = chosen.id if chosen is not None else ""
+        self.refresh()
+
+    def _in_sight(self, span: tuple[int, int]) -> bool:
+        return span[0] < self.scroll_offset.y + self.size.height and span[1] > self.scroll_offset.y
+
+    # Scrolling.
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self._at_end = self.scroll_offset.y >= self._last_offset()
+        if self._arranging:
+            return
+        self._at_end = self._stands_at_end()
         if self._at_end and self.below:
             self.below = 0
             self.refresh()
-        if new_value < _NEAR and not self.window.complete and self.window.entries:
-            self.post_message(ReachedOldest())
         if round(old_value) != round(new_value):
-            self.post_message(ViewMoved())
+            self._look()
 
     def on_resize(self, event: events.Resize) -> None:
-        mark = self._reader_place()
-        at_end = self._at_end
-        self._lay_out()
-        if at_end:
-            self._go_to_end()
-        else:
-            self._return_to(mark)
+        self._arrange(self.spot)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self.refresh()
 
-    def _lay_out(self) -> None:
-        setting = Setting(self._columns, self._zone, self._today())
-        if setting != self._setting:
-            self._setting = setting
-            self._layouts.clear()
-        layouts: dict[str, Layout] = {}
-        previous: EntryView | None = None
-        for entry in self.window.entries:
-            standing = place(entry, previous, self._zone)
-            held = self._layouts.get(entry.id)
-            if held is None or held[:2] != (standing, entry.state):
-                held = (standing, entry.state, rows_of(entry, standing, setting))
-            layouts[entry.id] = held
-            previous = entry
-        self._layouts = layouts
-        heights = (len(layouts[entry.id][2]) for entry in self.window.entries)
-        self._starts = list(accumulate(heights, initial=0))
-        self.virtual_size = Size(self._columns, self._starts[-1])
+    def _look(self) -> None:
+        """Lay out and ask for what the reader comes near to."""
+        sheet, height = self._sheet, self.size.height
+        top = self.scroll_offset.y
+        under = sheet.height - top - height
+        if (top < height and not sheet.from_start) or (under < height and not sheet.to_end):
+            self._arrange(self.spot)
+        self._ask_for_more()
+        self.post_message(ViewMoved())
+
+    def _ask_for_more(self) -> None:
+        sheet, height, top = self._sheet, self.size.height, self.scroll_offset.y
+        if self.window.entries and not self.window.complete and sheet.from_start and top < height:
+            self.post_message(ReachedOldest())
+        if not self.window.last and sheet.to_end and sheet.height - top - height < height:
+            self.post_message(ReachedNewest())
+
+    def _arrange(self, spot: Spot | None) -> None:
+        """Lay out around a place of the reader and go there; to the end where one stays there."""
+        index = self.window.index(spot[0]) if spot else -1
+        if self._at_end or spot is None or index < 0:
+            self._show_end()
+            return
+        self._lay_out(index)
+        start = self._sheet.start(spot[0])
+        self._go((start or 0) + spot[1])
+        self._at_end = self._stands_at_end()
+        self._ask_for_more()
+
+    def _show_end(self) -> None:
+        self._at_end = True
+        self._lay_out(max(0, len(self.window) - 1))
+        self._go(self._last_offset())
+        self._ask_for_more()
+
+    def _lay_out(self, around: int) -> None:
+        self._setting = replace(self._setting, width=self._columns, today=self._today())
+        spare = max(1, self.size.height) * _SPARE
+        self._sheet.lay_out(self.window, self._setting, around, spare, spare + self.size.height)
+        self._arranging = True
+        self.virtual_size = Size(self._columns, self._sheet.height)
+        self._arranging = False
+        missing = self._sheet.unknown()
+        if missing:
+            self.post_message(OriginsMissing(tuple(missing)))
         self.refresh()
+
+    def _go(self, y: int) -> None:
+        self._arranging = True
+        self.scroll_to(y=y, animate=False, force=True)
+        self._arranging = False
+
+    def _scroll(self, y: int) -> None:
+        """Scroll as a person does."""
+        self.scroll_to(y=y, animate=False, force=True)
+
+    def _stands_at_end(self) -> bool:
+        return self._sheet.to_end and self.window.last and self.scroll_offset.y >= self._last_offset()
 
     @property
     def _columns(self) -> int:
@@ -160,42 +331,15 @@ class History(ScrollView, can_focus=True):
 
     def _lead(self) -> int:
         """Blank rows above a history that does not fill the view: it stands at the bottom."""
-        return max(0, self.size.height - self._starts[-1])
+        return max(0, self.size.height - self._sheet.height)
 
     def _last_offset(self) -> int:
-        return max(0, self._starts[-1] - self.size.height)
+        return max(0, self._sheet.height - self.size.height)
 
-    def _go_to_end(self) -> None:
-        self.scroll_to(y=self._last_offset(), animate=False, force=True)
-        self._at_end = True
-
-    def _reader_place(self) -> tuple[str, int] | None:
-        """The entry at the top of the view, and how many of its rows are above."""
-        top = self.scroll_offset.y
-        index = bisect_right(self._starts, top) - 1
-        held = list(self._layouts)
-        return (held[index], top - self._starts[index]) if 0 <= index < len(held) else None
-
-    def _return_to(self, mark: tuple[str, int] | None) -> None:
-        index = self.window.index(mark[0]) if mark else -1
-        if mark and index >= 0:
-            self.scroll_to(y=self._starts[index] + mark[1], animate=False, force=True)
-
-    def _count_below(self) -> None:
-        """Count what came in below the entries in sight; older pages come in above."""
-        drawn = list(self._layouts)
-        bottom = bisect_right(self._starts, self.scroll_offset.y + self.size.height) - 1
-        last = self.window.index(drawn[bottom - 1]) if 0 < bottom <= len(drawn) else -1
-        fresh = [entry for entry in self.window.entries if entry.id not in self._known]
-        self._known.update(entry.id for entry in fresh)
-        if not self._at_end:
-            self.below += sum(not entry.own and self.window.index(entry.id) > last for entry in fresh)
-
-    def _style(self, name: str) -> Style:
-        return self._ground + self.get_component_rich_style(f"history--{name}", partial=True)
-
-    def _pill(self, width: int) -> Strip:
-        text = f" ↓ {self.below} new below · End "
-        left = max(0, (width - len(text)) // 2)
-        pieces = [Segment(" " * left, self._ground), Segment(text, self._style("below"))]
-        return Strip(pieces).adjust_cell_length(width, self._ground)
+    def _count_below(self, came: Iterable[EntryView]) -> None:
+        """Count what came in below the entries in sight, held or not."""
+        shown = self._sheet.shown[: self._sheet.ending(self.scroll_offset.y + self.size.height)]
+        last = self.window.index(shown[-1].id) if shown else -1
+        for entry in came:
+            below = self.window.index(entry.id) > last or entry.id in self.window.beyond
+            self.below += below and not entry.own

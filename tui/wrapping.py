@@ -1,0 +1,66 @@
+"""Where the rows of a line of safe text end, for a number of columns. Pure functions.
+
+Rules: a row is at most `width` columns wide in any terminal; words are kept whole where they fit; what is
+given back are places in the line, so that styles of a part of it stay where they belong.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tui.formatting import widest
+
+# A word, a run of blanks, or one wide character with the punctuation that may not begin a row.
+_WIDE = (
+    "\u1100-\u115f\u2e80-\u3000\u3003-\u3007\u3012-\ua4cf\uac00-\ud7a3\uf900-\ufaff"
+    "\uff21-\uff5a\U0001f000-\U0003ffff"
+)
+_CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
+_TOKENS = re.compile(f"[ ]+|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
+
+Cut = tuple[int, int]
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Safe text in rows of at most `width` columns; words are kept whole where they fit."""
+    return [line[start:end] for line in text.split("\n") for start, end in cuts(line, width)]
+
+
+def cuts(line: str, width: int) -> list[Cut]:
+    """Start and end of each row of a line without breaks; blanks where a row ends belong to none."""
+    width = max(width, 2)
+    if widest(line) <= width:
+        return [(0, len(line))]
+    rows: list[Cut] = []
+    start, end, used = 0, 0, 0
+    for token in _TOKENS.finditer(line):
+        cells = widest(token.group())
+        if used + cells <= width:
+            end, used = token.end(), used + cells
+        elif token.group().isspace():
+            rows.append((start, end))
+            start, end, used = token.end(), token.end(), 0
+        else:
+            if used:
+                rows.append((start, len(line[:end].rstrip())) if line[start:end].strip() else (start, start))
+            *whole, (start, end) = _chop(line, token.start(), token.end(), width)
+            rows += whole
+            used = widest(line[start:end])
+    return [*rows, (start, end)]
+
+
+def pieces(line: str, width: int) -> list[Cut]:
+    """Start and end of each row where every blank counts, as in code."""
+    return _chop(line, 0, len(line), max(width, 2))
+
+
+def _chop(line: str, start: int, stop: int, width: int) -> list[Cut]:
+    rows: list[Cut] = []
+    used = 0
+    for at in range(start, stop):
+        cells = widest(line[at])
+        if used + cells > width and cells:
+            rows.append((start, at))
+            start, used = at, 0
+        used += cells
+    return [*rows, (start, stop)]
