@@ -28,12 +28,10 @@ _N: Final = 36
 _STEP_SIZE: Final = 2 * KEY_SIZE
 _ROOT_INPUT: Final = 3 * KEY_SIZE
 _ASIDE, _ASIDE_CHAIN, _SHARED, _SENDER, _RECEIVER, _BLOCK_SIZE = 64, 96, 128, 160, 192, 224
-_ZERO_ASIDE: Final = bytes(_SENDER - KEY_SIZE)
+_ZERO_TRANSIENT: Final = bytes(_SENDER - KEY_SIZE)
 _ZERO_KEY: Final = bytes(KEY_SIZE)
 _ZERO_STEP: Final = bytes(_STEP_SIZE)
-_u32: Final = Struct(">I")
-_put_u32: Final = _u32.pack_into
-_get_u32: Final = _u32.pack
+_get_u32: Final = Struct(">I").pack
 _get_counters: Final = Struct(">II").pack
 _ONE: Final = _get_u32(1)
 
@@ -135,12 +133,17 @@ class FastRoot:
     One block of memory: root key, chain to send, root key on the side, its chain, DH, sender, receiver.
     """
 
-    __slots__ = ("_base", "_block", "_handles", "_secret", "_sending", "_work", "aside", "public", "theirs")
+    __slots__ = (
+        "_base", "_block", "_chain", "_handles", "_secret", "_sender", "_sending", "_transient", "_work",
+        "aside", "public", "theirs",
+    )  # fmt: skip
 
     def __init__(self, work: Workspace, root_key: bytes, pair: X25519Pair | None) -> None:
         root, self._block = work.memory(_BLOCK_SIZE)
         secret, self._secret = work.memory(KEY_SIZE)
         self.aside = root + _ASIDE_CHAIN
+        self._chain, self._sender = self._block[KEY_SIZE:_ASIDE], self._block[_SENDER:_RECEIVER]
+        self._transient = self._block[KEY_SIZE:_SENDER]
         self._base: Handles = (work.base, root + _SENDER)
         places = root, root + _ASIDE, root + _SHARED, secret
         self._handles: Handles = (work.multiply, work.hash, *places, work.root_label, work.null)
@@ -177,13 +180,13 @@ class FastRoot:
         block, sending = self._block, self._sending or FastSending(self._work, _ZERO_KEY, _ZERO_KEY, 0)
         self._secret[:] = fresh
         base(sender, secret)
-        public = bytes(block[_SENDER:_RECEIVER])
+        public = bytes(self._sender)
         block[_RECEIVER:] = theirs
         if multiply(shared, secret, theirs):
             raise AuthenticationFailed("low-order X25519 public key")
         step(root, _STEP_SIZE, shared, _ROOT_INPUT, aside, KEY_SIZE, null, label)
-        sending.start(block[KEY_SIZE:_ASIDE], public, sending.n)
-        block[KEY_SIZE:_SENDER] = _ZERO_ASIDE
+        sending.start(self._chain, public, sending.n)
+        self._transient[:] = _ZERO_TRANSIENT
         self.public, self.theirs, self._sending = public, theirs, sending
         return sending
 
@@ -352,9 +355,9 @@ class FastTurn:
         """
         root, receiving, theirs = self._root, self._receiving, envelope[:KEY_SIZE]
         received = receiving.n
-        if envelope[COUNTERS:HEADER_SIZE] != _get_counters(received, 0) or received >= COUNTER_MAX:
+        if envelope[COUNTERS:HEADER_SIZE] != _get_counters(received, 0):
             return None
-        if theirs == root.public or theirs == root.theirs:
+        if theirs == root.theirs or theirs == root.public or received >= COUNTER_MAX:
             return None
         content = receiving.open_first(envelope, root)
         fresh = random(KEY_SIZE)

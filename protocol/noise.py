@@ -390,6 +390,6 @@ class HandshakeState:
 
 
 def _checked_psks(psks: Sequence[bytes]) -> tuple[bytes, ...]:
-    if any(len(psk) != PSKLEN for psk in psks):
+    if psks and any(len(psk) != PSKLEN for psk in psks):
         raise LocalMisuse(f"a psk has {PSKLEN} bytes")
     return tuple(psks)
