@@ -102,6 +102,15 @@ async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger
     assert await client.safety_number(ben.person) == await direct.safety_number(ben.person)
     assert await client.history(ben.person, 5, None) == await direct.history(ben.person)
     assert await client.search("hello", None, 7) == await direct.search("hello")
+    answer = direct.receive(ben.person, "hello yourself", reply=sent.id)
+    assert answer is not None
+    assert await client.history(ben.person, 5, after=sent.id) == (answer,)
+    assert await client.entry(ben.person, answer.id) == answer
+    assert await client.entry(ben.person, "none") is None
+    assert await client.first_unread(ben.person) == answer.id
+    assert await client.entry_at(ben.person, answer.time) == answer.id
+    assert await client.details(ben.person, sent.id) == await direct.details(ben.person, sent.id)
+    assert await client.preferences() == await direct.preferences()
     assert await client.settings() == await direct.settings()
     assert await client.diagnose() == await direct.diagnose()
     assert (await client.invite()).text.startswith(INVITATION)
@@ -130,6 +139,7 @@ async def test_each_order_arrives_with_its_arguments(both: tuple[FakeMessenger, 
         ("mark_read", (ben.person, entry.id)),
         ("typing", (ben.person, True)),
         ("change_settings", (quiet,)),
+        ("set_preference", ("theme", "dark")),
         ("change_passphrase", (PASSPHRASE, "next")),
         ("remove", (ben.person,)),
         ("lock", ()),
