@@ -24,17 +24,18 @@ export function run(link, socket, work) {
     flush();
   };
   flush();
-  return ended(socket, take).finally(() => clearInterval(clock));
+  return ended(socket, take, flush).finally(() => clearInterval(clock));
 }
 
-// What is rejected ends the stream in silence, but for what was ready before.
-function ended(socket, take) {
+// After an error nothing more is read. What was ready before, and a refusal, are still sent.
+function ended(socket, take, flush) {
   return new Promise((resolve, fail) => {
     socket.on('data', (data) => {
       try {
         take(data);
       } catch (error) {
-        socket.destroy();
+        socket.removeAllListeners('data').unref();
+        flush();
         fail(error);
       }
     });

@@ -11,8 +11,14 @@ export class PairingTalk {
     this.follow([]);
   }
 
+  // What the pairing rejects is answered with Close 3, whatever it is; SPEC §15.
   take(message) {
-    this.follow(this.pairing.receive(message));
+    try {
+      this.follow(this.pairing.receive(message));
+    } catch (error) {
+      this.link.close(3);
+      throw error;
+    }
   }
 
   follow(events) {

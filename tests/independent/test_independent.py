@@ -254,20 +254,31 @@ def test_this_one_joins_by_an_invitation_of_the_second_implementation(tmp_path: 
     assert [contact["name"] for contact in ada.call("contacts")] == ["Node"]
 
 
+def _pair_by_words(ada: _Parlour, node: _Lines, word: str) -> subprocess.CompletedProcess[str]:
+    port = node.until(lambda line: line.startswith("port ")).removeprefix("port ")
+    command = ada.command("pair", "--address", f"127.0.0.1:{port}")
+    return subprocess.run(command, input=word, capture_output=True, text=True, check=False, timeout=_WAIT)
+
+
 def test_both_implementations_show_the_same_five_words(tmp_path: Path) -> None:
     ada = _Parlour(tmp_path, "Ada")
     with _host() as node:
-        port = node.until(lambda line: line.startswith("port ")).removeprefix("port ")
-        command = ada.command("pair", "--address", f"127.0.0.1:{port}")
-        told = subprocess.run(
-            command, input="y\n", capture_output=True, text=True, check=False, timeout=_WAIT
-        )
+        told = _pair_by_words(ada, node, "y\n")
         words = node.until(lambda line: line.startswith("words ")).split()[1:]
         node.until("paired Ada".__eq__)
         assert node.process.wait(_WAIT) == 0
     assert told.returncode == 0, told.stderr
     assert len(words) == 5
     assert " ".join(words) in " ".join(told.stderr.split())
+
+
+def test_a_person_who_sees_other_words_refuses(tmp_path: Path) -> None:
+    ada = _Parlour(tmp_path, "Ada")
+    with _host() as node:
+        told = _pair_by_words(ada, node, "n\n")
+        assert node.process.wait(_WAIT) == 1
+    assert told.returncode != 0
+    assert ada.call("contacts") == []
 
 
 def test_the_second_implementation_pairs_with_a_visible_terminal(tmp_path: Path) -> None:
