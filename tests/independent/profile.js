@@ -1,6 +1,6 @@
 // The profile's header file and its key; SPEC §21.
 import { bytes, decode, encode, int, struct, text, u16, u32, Reader } from './codec.js';
-import { Rejected, must } from './errors.js';
+import { Rejected, must, reject } from './errors.js';
 import { argon2id, equal, hash, open, random, seal } from './primitives.js';
 
 const HEADER_MOST = 1024;
@@ -51,14 +51,13 @@ function decodeHeader(raw) {
   try {
     return decode(Header, raw);
   } catch (error) {
-    if (error instanceof Rejected) throw new Rejected('malformed', 'V-PH-02');
-    throw error;
+    if (!(error instanceof Rejected)) throw error;
+    return reject('malformed', versionOf(raw) > 1 ? 'V-PH-04' : 'V-PH-02');
   }
 }
 
 export function readHeader(raw) {
   must(raw.length <= HEADER_MOST, 'limit', 'V-PH-01');
-  must((versionOf(raw) ?? 1) <= 1, 'malformed', 'V-PH-04');
   const header = decodeHeader(raw);
   must(header.magic === MAGIC && equal(checkOf(header), header.check), 'malformed', 'V-PH-03');
   must(header.version === 1, 'malformed', 'V-PH-04');
