@@ -25,8 +25,8 @@ from tui.conversation import Conversation
 from tui.formatting import safe_line, safe_name
 from tui.options import Options
 from tui.screens.care import Care
-from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
+from tui.screens.reading import Reading
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
 from tui.widgets.history import History
@@ -37,7 +37,7 @@ _NAME_CELLS = 22  # in the header, where marks of every kind have to stand besid
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Finding, Meeting, Care):
+class ChatScreen(Reading, Meeting, Care):
     """People, history, composer. `drafts` (person id to text) outlives the screen."""
 
     CSS_PATH = "chat.tcss"
@@ -137,7 +137,6 @@ class ChatScreen(Finding, Meeting, Care):
         if person == self.current:
             return
         self._keep_draft()
-        self.remember(person)
         self.current = person
         self.conversation = Conversation(self.messenger, person)
         composer.set_text(self.drafts.get(person, ""))
