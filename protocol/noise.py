@@ -109,7 +109,8 @@ class SymmetricState:
 
     def mix_hash(self, data: bytes) -> None:
         """MixHash."""
-        self.h = self._hash.new(self.h + data).digest()
+        new = self._hash.new
+        self.h = new(self.h + data).digest()
 
     def mix_key_and_hash(self, input_key_material: bytes) -> None:
         """MixKeyAndHash."""
@@ -120,13 +121,15 @@ class SymmetricState:
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
         """EncryptAndHash."""
         ciphertext = self._cipher.encrypt_with_ad(self.h, plaintext)
-        self.h = self._hash.new(self.h + ciphertext).digest()
+        new = self._hash.new
+        self.h = new(self.h + ciphertext).digest()
         return ciphertext
 
     def decrypt_and_hash(self, ciphertext: bytes) -> bytes:
         """DecryptAndHash; AuthenticationFailed if not authentic."""
         plaintext = self._cipher.decrypt_with_ad(self.h, ciphertext)
-        self.h = self._hash.new(self.h + ciphertext).digest()
+        new = self._hash.new
+        self.h = new(self.h + ciphertext).digest()
         return plaintext
 
     def split(self) -> tuple[CipherState, CipherState]:
@@ -367,7 +370,10 @@ class HandshakeState:
 
     def _dh(self, token: str) -> bytes:
         own, theirs = _DH[token, self._initiator]
-        pair, public = self._pair(own), self._public(theirs)
+        pair = self._e if own == "e" else self._s
+        public = self._re if theirs == "re" else self._rs
+        if pair is None or public is None:
+            raise LocalMisuse(f"the handshake lacks a key for {token}")
         if token == "ss" and (kept := self._static_dh.get(public)) is not None:
             return kept
         return pair.dh(public)

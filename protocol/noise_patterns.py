@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from protocol.errors import LocalMisuse
 
@@ -32,7 +32,8 @@ class Hash:
 
     def digest(self, data: bytes) -> bytes:
         """HASH, HASHLEN bytes."""
-        return cast(bytes, self.new(data).digest())
+        digest: bytes = self.new(data).digest()
+        return digest
 
     def hmac(self, key: bytes, data: bytes) -> bytes:
         """HMAC-HASH (RFC 2104) of HASHLEN bytes, with a key of at most BLOCKLEN bytes.
@@ -41,11 +42,13 @@ class Hash:
         """
         block, new = key.ljust(self.blocklen, b"\x00"), self.new
         inner = new(block.translate(_IPAD) + data).digest()
-        return cast(bytes, new(block.translate(_OPAD) + inner).digest())
+        outer: bytes = new(block.translate(_OPAD) + inner).digest()
+        return outer
 
     def hkdf(self, chaining_key: bytes, input_key_material: bytes, num_outputs: int) -> tuple[bytes, ...]:
         """HKDF of Noise §4.3: num_outputs (2 or 3) outputs of HASHLEN bytes."""
-        new, block = self.new, self.hmac(chaining_key, input_key_material).ljust(self.blocklen, b"\x00")
+        new = self.new
+        block = self.hmac(chaining_key, input_key_material).ljust(self.blocklen, b"\x00")
         inner, outer = block.translate(_IPAD), block.translate(_OPAD)
         outputs = [new(outer + new(inner + b"\x01").digest()).digest()]
         for counter in (b"\x02", b"\x03")[: num_outputs - 1]:

@@ -154,10 +154,12 @@ def x25519_public(secret: bytes) -> bytes:
 
 def x25519(secret: bytes, public: bytes) -> bytes:
     """The shared secret, 32 bytes. Malformed for a key not canonical, AuthenticationFailed for low order."""
-    _require("X25519 secret", secret, KEY_SIZE)
+    if len(secret) != KEY_SIZE:
+        raise LocalMisuse(f"X25519 secret has {len(secret)} bytes, not {KEY_SIZE}")
     check_x25519_public(public)
+    multiply = _X25519.multiply
     try:
-        return _X25519.multiply(secret, public)
+        return multiply(secret, public)
     except (CryptoError, RuntimeError) as error:
         raise AuthenticationFailed("low-order X25519 public key") from error
 
@@ -229,7 +231,8 @@ class Aead:
         """The ciphertext, tag_size bytes longer than plaintext. LocalMisuse for a wrong key or nonce size."""
         if len(key) != self.key_size or len(nonce) != self.nonce_size:
             raise LocalMisuse(f"{self.name} key of {len(key)} bytes, nonce of {len(nonce)}")
-        return self.encrypt(plaintext, ad, nonce, key)
+        encrypt = self.encrypt
+        return encrypt(plaintext, ad, nonce, key)
 
     def open(self, key: bytes, nonce: bytes, ad: bytes, ciphertext: bytes) -> bytes:
         """The plaintext. AuthenticationFailed if not authentic or shorter than a tag."""
@@ -237,8 +240,9 @@ class Aead:
             raise LocalMisuse(f"{self.name} key of {len(key)} bytes, nonce of {len(nonce)}")
         if len(ciphertext) < self.tag_size:
             raise AuthenticationFailed("ciphertext does not open")
+        decrypt = self.decrypt
         try:
-            return self.decrypt(ciphertext, ad, nonce, key)
+            return decrypt(ciphertext, ad, nonce, key)
         except CryptoError as error:
             raise AuthenticationFailed("ciphertext does not open") from error
 
