@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import _
+from tui.texts import N_, _
 from tui.widgets.field import Field
 
 
@@ -21,8 +21,8 @@ class DayDialog(Dialog[date]):
     """The day."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
-    heading = "Go to a day"
-    hints = (("enter", "Go there"), ("escape", "Cancel"))
+    heading = N_("Go to a day")
+    hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))
 
     def __init__(self, today: date) -> None:
         super().__init__()
