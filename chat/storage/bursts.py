@@ -8,9 +8,8 @@ of a burst come last: their index writes itself out before every statement that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from chat.storage import conversations, entries, order, terminals
 from chat.storage.database import Database
@@ -27,8 +26,7 @@ _LATER: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where a held entry stands: local numbers, and its rank."""
 
     number: int
