@@ -2,6 +2,7 @@
 
 export const HOST = '127.0.0.1';
 const TICK = 250;
+const LINGER = 2_000;
 
 // Runs a link on a socket until the stream ends. `work` takes each event, in order.
 export function run(link, socket, work) {
@@ -9,7 +10,7 @@ export function run(link, socket, work) {
   const flush = () => {
     const bytes = link.take();
     if (bytes.length && socket.writable) socket.write(bytes);
-    if (link.state === 'CLOSED') socket.end();
+    if (link.state === 'CLOSED' && socket.writable) socket.end().setTimeout(LINGER, () => socket.destroy());
   };
   const look = () => link.wait((performance.now() - begun) / 1000);
   const clock = setInterval(() => {
@@ -24,11 +25,11 @@ export function run(link, socket, work) {
     flush();
   };
   flush();
-  return ended(socket, take, flush).finally(() => clearInterval(clock));
+  return ended(link, socket, take, flush).finally(() => clearInterval(clock));
 }
 
 // After an error nothing more is read. What was ready before, and a refusal, are still sent.
-function ended(socket, take, flush) {
+function ended(link, socket, take, flush) {
   return new Promise((resolve, fail) => {
     socket.on('data', (data) => {
       try {
@@ -39,7 +40,8 @@ function ended(socket, take, flush) {
         fail(error);
       }
     });
-    socket.on('error', fail);
+    // Where both ends close at once, one may find the stream reset: the link is over all the same.
+    socket.on('error', (error) => (link.state === 'CLOSED' ? resolve() : fail(error)));
     socket.on('close', resolve);
   });
 }
