@@ -7,6 +7,7 @@ Textual; what could copy the screen to a file or a socket is off before Textual 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def run(door: Door, options: Options | None = None) -> None:
     from tui.app import ParlourApp  # not before the variables are gone
 
     app = ParlourApp(door, options)
+    for problem in app.key_problems:
+        sys.stderr.write(f"parlour: {problem}\n")
     app.run()
     if app.return_code:
         raise SystemExit(app.return_code)

@@ -1,30 +1,46 @@
-"""Every action that has a key, once: from this registry come bindings, key hints, menus and the help.
+"""Every action that has a key, once: bindings, foot line, menus, palette, help, docs/keys.md come from here.
 
-Rules: an id is also the name of the `action_…` method that does it; a key is given here and nowhere
-else, so that a key map, a palette and the documentation can be made from the same list.
+Rules: an id is also the name of the `action_…` method that does it; a key is given here and nowhere else,
+and what holds now (a person may have a key map of their own) is asked of here; texts are shown by `_`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingsMap
+from textual.dom import DOMNode
+from textual.keys import _character_to_key
+
+from tui.texts import N_, _
 
 
 class Group(StrEnum):
     """Where an action belongs: the heading in the help, the menu that offers it."""
 
-    ADD = "Add someone"
-    CONTACT = "This contact"
-    READING = "Reading and writing"
-    ENTRY = "A chosen entry"
-    PARLOUR = "Parlour"
+    FINDING = N_("Finding")
+    ADD = N_("Add someone")
+    CONTACT = N_("This contact")
+    READING = N_("Reading and writing")
+    ENTRY = N_("A chosen entry")
+    PARLOUR = N_("Parlour")
+
+    @property
+    def heading(self) -> str:
+        """The heading in the language in use."""
+        return _(self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a person can do. `keys` are Textual's key names, the first one is shown."""
+    """One thing that a person can do. `keys` are Textual's key names, the first one is shown.
+
+    `vi` are its keys where somebody wants those of vi. A key that types a letter, and those of a text field
+    (`SOFT`), work only where nobody writes.
+    """
 
     id: str
     label: str
@@ -33,134 +49,285 @@ class Action:
     group: Group
     priority: bool = True
     hint: bool = False
+    vi: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The label in the language in use."""
+        return _(self.label)
+
+    @property
+    def about(self) -> str:
+        """The help in the language in use."""
+        return _(self.help)
 
     @property
     def key(self) -> str:
-        """The first key as people write it."""
-        return shown_key(self.keys[0])
+        """The first key that holds now, as people write it; empty where it has none."""
+        return next(map(shown_key, keys_of(self.id)), "")
 
 
 ACTIONS: tuple[Action, ...] = (
     Action(
-        "add", "Add someone", "All ways to add a contact, in one menu.", ("ctrl+n",), Group.ADD, hint=True
+        "switch",
+        N_("Go to"),
+        N_("A conversation: type a part of the name. Unread ones come first."),
+        ("ctrl+k",),
+        Group.FINDING,
+        hint=True,
+    ),
+    Action(
+        "palette",
+        N_("Commands"),
+        N_("Find everything that Parlour can do by its name."),
+        ("ctrl+p",),
+        Group.FINDING,
+        hint=True,
+        vi=("ctrl+p", "colon"),
+    ),
+    Action(
+        "search",
+        N_("Search"),
+        N_("Find words in this conversation; Ctrl+F again finds them in all."),
+        ("ctrl+f",),
+        Group.FINDING,
+        hint=True,
+        vi=("ctrl+f", "slash"),
+    ),
+    Action(
+        "next_hit",
+        N_("Next hit"),
+        N_("Go to the next older entry that was found."),
+        ("alt+n",),
+        Group.FINDING,
+        vi=("alt+n", "n"),
+    ),
+    Action(
+        "previous_hit",
+        N_("Previous hit"),
+        N_("Go to the next newer entry that was found."),
+        ("alt+p",),
+        Group.FINDING,
+        vi=("alt+p", "N"),
+    ),
+    Action(
+        "jump",
+        N_("Jump"),
+        N_("Show a letter at every place; the letter goes there."),
+        ("alt+j", "ctrl+s"),
+        Group.FINDING,
+        vi=("alt+j", "ctrl+s", "f"),
+    ),
+    Action(
+        "add",
+        N_("Add someone"),
+        N_("All ways to add a contact, in one menu."),
+        ("ctrl+n",),
+        Group.ADD,
+        hint=True,
     ),
     Action(
         "invite",
-        "Invite someone",
-        "Make a one-time invitation: a text, and a picture to scan.",
+        N_("Invite someone"),
+        N_("Make a one-time invitation: a text, and a picture to scan."),
         ("f2",),
         Group.ADD,
     ),
-    Action("join", "Use an invitation", "Use an invitation that you were given.", ("f3",), Group.ADD),
+    Action("join", N_("Use an invitation"), N_("Use an invitation that you were given."), ("f3",), Group.ADD),
     Action(
         "address",
-        "Pair by address",
-        "Connect to HOST:PORT where nobody is found by itself.",
+        N_("Pair by address"),
+        N_("Connect to HOST:PORT where nobody is found by itself."),
         ("f4",),
         Group.ADD,
     ),
     Action(
         "visible",
-        "Be visible, or hide",
-        "Let people nearby see you for two minutes, or stop it.",
+        N_("Be visible, or hide"),
+        N_("Let people nearby see you for two minutes, or stop it."),
         ("f5",),
         Group.ADD,
     ),
     Action(
         "contact",
-        "This contact",
-        "Verify, rename, block or remove the contact.",
+        N_("This contact"),
+        N_("Verify, rename, block or remove the contact."),
         ("ctrl+o",),
         Group.CONTACT,
         hint=True,
     ),
-    Action("verify", "Verify", "Compare the safety number with the contact.", ("ctrl+t",), Group.CONTACT),
-    Action("rename", "Rename", "Call the contact by another name, here only.", ("f6",), Group.CONTACT),
+    Action(
+        "verify", N_("Verify"), N_("Compare the safety number with the contact."), ("ctrl+t",), Group.CONTACT
+    ),
+    Action(
+        "rename", N_("Rename"), N_("Call the contact by another name, here only."), ("f6",), Group.CONTACT
+    ),
     Action(
         "block",
-        "Block or unblock",
-        "A blocked contact gets no answer; nothing of it is shown.",
+        N_("Block or unblock"),
+        N_("A blocked contact gets no answer; nothing of it is shown."),
         ("f7",),
         Group.CONTACT,
     ),
     Action(
-        "remove", "Remove", "Forget the contact, its keys and the history with it.", ("f8",), Group.CONTACT
+        "remove",
+        N_("Remove"),
+        N_("Forget the contact, its keys and the history with it."),
+        ("f8",),
+        Group.CONTACT,
     ),
     Action(
-        "next_conversation", "Next", "Open the next conversation of the list.", ("alt+down",), Group.READING
+        "next_conversation",
+        N_("Next"),
+        N_("Open the next conversation of the list."),
+        ("alt+down",),
+        Group.READING,
+        vi=("alt+down", "J"),
     ),
-    Action("previous_conversation", "Previous", "Open the one before.", ("alt+up",), Group.READING),
-    Action("older", "Older", "Scroll a page back.", ("pageup",), Group.READING),
-    Action("newer", "Newer", "Scroll a page forward.", ("pagedown",), Group.READING),
-    Action("newest", "Newest", "Go to the newest entry.", ("alt+end", "ctrl+end"), Group.READING),
+    Action(
+        "previous_conversation",
+        N_("Previous"),
+        N_("Open the one before."),
+        ("alt+up",),
+        Group.READING,
+        vi=("alt+up", "K"),
+    ),
+    Action(
+        "older", N_("Older"), N_("Scroll a page back."), ("pageup",), Group.READING, vi=("pageup", "ctrl+u")
+    ),
+    Action(
+        "newer",
+        N_("Newer"),
+        N_("Scroll a page forward."),
+        ("pagedown",),
+        Group.READING,
+        vi=("pagedown", "ctrl+d"),
+    ),
+    Action("newest", N_("Newest"), N_("Go to the newest entry."), ("alt+end", "ctrl+end"), Group.READING),
     Action(
         "first_unread",
-        "First unread",
-        "Go to the first entry that was new when the conversation was opened.",
+        N_("First unread"),
+        N_("Go to the first entry that was new when the conversation was opened."),
         ("alt+home", "ctrl+home"),
         Group.READING,
     ),
-    Action("day", "Go to a day", "Go to the first entry of a day.", ("f10",), Group.READING),
+    Action("day", N_("Go to a day"), N_("Go to the first entry of a day."), ("f10",), Group.READING),
     Action(
         "choose_entry",
-        "Choose an entry",
-        "Go up into the entries: arrows choose one, then the keys below work.",
+        N_("Choose an entry"),
+        N_("Go up into the entries: arrows choose one, then the keys below work."),
         ("ctrl+up",),
         Group.READING,
     ),
-    Action("entry", "This entry", "A menu of what can be done with it.", ("enter",), Group.ENTRY),
-    Action("reply", "Reply", "Answer the entry: it is quoted in one line.", ("r",), Group.ENTRY),
-    Action("copy", "Copy", "Copy the text to the terminal's clipboard.", ("c",), Group.ENTRY),
-    Action("copy_link", "Copy the address", "Copy the first address in it.", ("l",), Group.ENTRY),
-    Action("copy_code", "Copy the code", "Copy the first block of code in it.", ("y",), Group.ENTRY),
-    Action("origin", "What it answers", "Go to the entry that it answers.", ("o",), Group.ENTRY),
-    Action("back", "Back", "Go back to where the last jump began.", ("backspace", "b"), Group.ENTRY),
-    Action("details", "Details", "Who wrote it where and when, and who has it.", ("i",), Group.ENTRY),
-    Action("oldest", "Oldest", "Go to the first entry of all.", ("home", "g"), Group.ENTRY),
     Action(
-        "write", "Write", "Go back to the text that you write.", ("escape",), Group.READING, priority=False
+        "stop_writing",
+        N_("Stop writing"),
+        N_("Go from the text up into the entries."),
+        (),
+        Group.READING,
+        priority=False,
+        vi=("escape",),
     ),
-    Action("help", "Help", "This page: all keys and marks.", ("f1",), Group.PARLOUR, hint=True),
+    Action("entry", N_("This entry"), N_("A menu of what can be done with it."), ("enter",), Group.ENTRY),
+    Action("reply", N_("Reply"), N_("Answer the entry: it is quoted in one line."), ("r",), Group.ENTRY),
+    Action(
+        "copy", N_("Copy"), N_("Copy the text to the terminal's clipboard."), ("c",), Group.ENTRY, vi=("y",)
+    ),
+    Action("copy_link", N_("Copy the address"), N_("Copy the first address in it."), ("l",), Group.ENTRY),
+    Action(
+        "copy_code",
+        N_("Copy the code"),
+        N_("Copy the first block of code in it."),
+        ("y",),
+        Group.ENTRY,
+        vi=("Y",),
+    ),
+    Action("origin", N_("What it answers"), N_("Go to the entry that it answers."), ("o",), Group.ENTRY),
+    Action("back", N_("Back"), N_("Go back to where the last jump began."), ("backspace", "b"), Group.ENTRY),
+    Action(
+        "details",
+        N_("Details"),
+        N_("Who wrote it where and when, and who has it."),
+        ("i",),
+        Group.ENTRY,
+        vi=("I",),
+    ),
+    Action("oldest", N_("Oldest"), N_("Go to the first entry of all."), ("home", "g"), Group.ENTRY),
+    Action(
+        "write",
+        N_("Write"),
+        N_("Go back to the text that you write."),
+        ("escape",),
+        Group.READING,
+        priority=False,
+        vi=("escape", "i", "a"),
+    ),
+    Action("help", N_("Help"), N_("This page: all keys and marks."), ("f1",), Group.PARLOUR, hint=True),
     Action(
         "doctor",
-        "Ask the doctor",
-        "Find out why two terminals do not see each other.",
+        N_("Ask the doctor"),
+        N_("Find out why two terminals do not see each other."),
         ("f9",),
         Group.PARLOUR,
     ),
-    Action("settings", "Settings", "Read receipts and typing.", ("f12", "ctrl+g"), Group.PARLOUR),
+    Action("settings", N_("Settings"), N_("Read receipts and typing."), ("f12", "ctrl+g"), Group.PARLOUR),
     Action(
         "theme",
-        "Light or dark",
-        "Change between dark and light until Parlour closes.",
+        N_("Light or dark"),
+        N_("Change between dark and light until Parlour closes."),
         ("ctrl+b",),
         Group.PARLOUR,
     ),
     Action(
         "lock",
-        "Lock",
-        "Drop the key and blank the screen at once; unsent drafts go too.",
+        N_("Lock"),
+        N_("Drop the key and blank the screen at once; unsent drafts go too."),
         ("ctrl+l",),
         Group.PARLOUR,
         hint=True,
     ),
     Action(
         "quit",
-        "Quit",
-        "Close Parlour. What waits is sent when it is opened again.",
+        N_("Quit"),
+        N_("Close Parlour. What waits is sent when it is opened again."),
         ("ctrl+q",),
         Group.PARLOUR,
         hint=True,
     ),
 )
 
-_APP_WIDE = frozenset(("help", "theme", "lock", "quit"))
-_SHOWN = {"pageup": "PgUp", "pagedown": "PgDn", "escape": "Esc", "enter": "Enter", "tab": "Tab"}
+BY_ID: Final[Mapping[str, Action]] = {one.id: one for one in ACTIONS}
+COMPOSER: Final = frozenset(("stop_writing",))
+APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
+SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
+_SHOWN: Final = {
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "escape": "Esc",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
+
+_CHARACTERS: Final = {_character_to_key(chr(code)): chr(code) for code in range(0x20, 0x7F)}
+
+_in_use: dict[str, tuple[str, ...]] = {one.id: one.keys for one in ACTIONS}
+
+
+def use(keys: Mapping[str, tuple[str, ...]]) -> None:
+    """Let these keys hold from now on; an action that is not named keeps its own."""
+    _in_use.update({one.id: keys.get(one.id, one.keys) for one in ACTIONS})
+
+
+def keys_of(name: str) -> tuple[str, ...]:
+    """The keys of an action that hold now."""
+    return _in_use[name]
 
 
 def action(name: str) -> Action:
     """The action of an id."""
-    return next(one for one in ACTIONS if one.id == name)
+    return BY_ID[name]
 
 
 def of_group(group: Group) -> tuple[Action, ...]:
@@ -170,26 +337,66 @@ def of_group(group: Group) -> tuple[Action, ...]:
 
 def app_bindings() -> list[Binding]:
     """The keys that work on every screen, also over a dialog."""
-    return [_binding(one) for one in ACTIONS if one.id in _APP_WIDE]
+    return [binding for one in ACTIONS if one.id in APP_WIDE for binding in _bindings(one)]
 
 
 def chat_bindings() -> list[Binding]:
     """The keys of the chat screen."""
-    return [_binding(one) for one in ACTIONS if one.id not in _APP_WIDE and one.group is not Group.ENTRY]
+    elsewhere = APP_WIDE | COMPOSER
+    chosen = [one for one in ACTIONS if one.id not in elsewhere and one.group is not Group.ENTRY]
+    return [binding for one in chosen for binding in _bindings(one)]
 
 
 def history_bindings() -> list[Binding]:
     """The keys that work while the history has the focus; the chat screen does what they say."""
-    return [
-        Binding(",".join(one.keys), f"screen.{one.id}", one.label, show=False, id=one.id, tooltip=one.help)
-        for one in of_group(Group.ENTRY)
-    ]
+    return [binding for one in of_group(Group.ENTRY) for binding in _on_screen(one)]
+
+
+def composer_bindings() -> list[Binding]:
+    """The keys that the composer has besides those of a text field."""
+    return [binding for one in ACTIONS if one.id in COMPOSER for binding in _on_screen(one)]
+
+
+def rebind(node: DOMNode, bindings: list[Binding]) -> None:
+    """Let a screen or widget that exists answer to these keys in place of those that it had from here."""
+    kept = [binding for _key, binding in node._bindings if binding.id not in BY_ID]
+    node._bindings = BindingsMap([*bindings, *kept])
+
+
+def add_keys(node: DOMNode, keys: tuple[str, ...], does: str) -> None:
+    """Let a screen answer to these keys too, before its widgets do."""
+    added = [Binding(key, does, show=False, priority=_is_hard(key)) for key in keys]
+    node._bindings = BindingsMap([*added, *(binding for _key, binding in node._bindings)])
 
 
 def shown_key(key: str) -> str:
-    """A key name as people write it: `ctrl+n` is Ctrl+N."""
-    return "+".join(_SHOWN.get(part, part.capitalize()) for part in key.split("+"))
+    """A key name as people write it: `ctrl+n` is Ctrl+N, `slash` is /."""
+    *modifiers, last = key.split("+")
+    typed = _CHARACTERS.get(last, "").strip()
+    name = _SHOWN.get(last) or (typed.upper() if modifiers else typed) or last.capitalize()
+    return "+".join([*(part.capitalize() for part in modifiers), name])
 
 
-def _binding(one: Action) -> Binding:
-    return Binding(",".join(one.keys), one.id, one.label, priority=one.priority, id=one.id, tooltip=one.help)
+def types_a_letter(key: str) -> bool:
+    """Whether a text field takes this key as a character."""
+    return key in _CHARACTERS or (len(key) == 1 and key.isprintable())
+
+
+def named(character: str) -> str:
+    """Textual's name of the key that types a character."""
+    return _character_to_key(character)
+
+
+def _bindings(one: Action) -> list[Binding]:
+    return [
+        Binding(key, one.id, show=False, id=one.id, priority=one.priority and _is_hard(key))
+        for key in keys_of(one.id)
+    ]
+
+
+def _on_screen(one: Action) -> list[Binding]:
+    return [Binding(key, f"screen.{one.id}", show=False, id=one.id) for key in keys_of(one.id)]
+
+
+def _is_hard(key: str) -> bool:
+    return key not in SOFT and not types_a_letter(key)

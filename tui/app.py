@@ -22,13 +22,15 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
-from tui.actions import app_bindings
+from tui import actions
+from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
 from tui.hangup import EVERY, STDIN, Watched
+from tui.keymap import load
 from tui.messages import EngineClosed, Opened, PreferenceChosen
 from tui.options import Options
-from tui.preferences import Density, Preferences
+from tui.preferences import Density, Keys, Preferences
 from tui.screens.base import ChatBase
 from tui.screens.unlock import UnlockScreen
 from tui.themes import COLOURS, THEMES, following
@@ -52,6 +54,7 @@ class ParlourApp(App[None]):
         self._door = door
         self._drafts: dict[str, str] = {}
         self._last: str | None = None
+        self.key_problems = self.use_keys()
         for theme in THEMES:
             self.register_theme(theme)
         self.wear()
@@ -59,6 +62,16 @@ class ParlourApp(App[None]):
     def on_mount(self) -> None:
         self.push_screen(UnlockScreen(self._door))
         self.set_interval(EVERY, partial(self._leave_with, Watched(STDIN)))
+
+    def use_keys(self) -> tuple[str, ...]:
+        """Let the keys hold that are chosen and written down; returns what is wrong with the files."""
+        keymap = load(self.options.keymaps, vi=self.preferences.keys is Keys.VI)
+        actions.use(keymap.keys)
+        rebind(self, app_bindings())
+        for screen in self.screen_stack if self.is_running else ():
+            if isinstance(screen, ChatBase):
+                screen.use_keys()
+        return keymap.problems
 
     async def _leave_with(self, terminal: Watched) -> None:
         """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
@@ -77,7 +90,9 @@ class ParlourApp(App[None]):
         if self.messenger is messenger:
             self.preferences = Preferences(messenger) if isinstance(chosen, Problem) else chosen
             self.wear()
-            self.switch_screen(ChatScreen(messenger, self.options, self._drafts, self._last))
+            screen = ChatScreen(messenger, self.options, self._drafts, self._last)
+            screen.key_problems = self.use_keys()
+            self.switch_screen(screen)
 
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
@@ -105,6 +120,8 @@ class ParlourApp(App[None]):
     async def _prefer(self, name: str, value: str) -> None:
         kept = await attempt(self.preferences.set(name, value))
         self.wear()
+        if name == "keys":
+            self.use_keys()
         if isinstance(kept, Problem):
             for screen in self.screen_stack:
                 if isinstance(screen, ChatBase):

@@ -1,4 +1,4 @@
-"""What a test may choose and a person does not: times in seconds, the clock, the zone.
+"""What the program or a test chooses and a person does not: times in seconds, the clock, the zone, files.
 
 Rules: nothing else in the interface reads a clock; the defaults are what people get.
 """
@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`patience`: nobody found after this long is explained; `quiet`: a dialog that opens by itself takes no
+    """`keymaps`: files of keys, of which a later one goes before an earlier one;
+    `patience`: nobody found after this long is explained; `quiet`: a dialog that opens by itself takes no
     answer before this long without a key; `typing_again`: how often a contact is told of typing.
     """
 
+    keymaps: tuple[Path, ...] = ()
     patience: float = 5.0
     quiet: float = 0.8
     typing_again: float = 3.0

@@ -168,7 +168,7 @@ def test_every_action_is_done_somewhere_and_has_its_own_key() -> None:
     keys = [key for one in ACTIONS for key in one.keys]
     assert len(keys) == len(set(keys))
     bound = {binding.id for binding in (*app_bindings(), *chat_bindings(), *history_bindings())}
-    assert bound == {one.id for one in ACTIONS}
+    assert bound == {one.id for one in ACTIONS if one.keys}
 
 
 def test_the_help_names_every_key() -> None:

@@ -16,7 +16,9 @@ from tests.tui.program import SCENARIOS
 from tui import LEAKS
 from tui.app import fault
 from tui.screens.chat import ChatScreen
+from tui.screens.palette import PaletteDialog
 from tui.screens.unlock import UnlockScreen
+from tui.widgets.field import Field
 
 NEEDLE = "needle-that-somebody-wrote"
 
@@ -99,8 +101,11 @@ async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None
     messenger, _ = with_bob()
     async with chatting(messenger) as pilot:
         await pilot.press("ctrl+p")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, ChatScreen)
+        await until(pilot, lambda: isinstance(pilot.app.screen, PaletteDialog))
+        await until_shown(pilot, "Add someone")
+        for word in ("screenshot", "svg"):
+            pilot.app.screen.query_one(Field).value = word
+            await until_shown(pilot, "Nothing that Parlour does")
 
 
 async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:

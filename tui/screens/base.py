@@ -35,6 +35,10 @@ class ChatBase(Screen[None]):
         """Show the conversation with a contact."""
         raise TypeError("the chat screen opens conversations")
 
+    def use_keys(self) -> None:
+        """Answer to the keys that hold now."""
+        raise TypeError("the chat screen has keys")
+
     async def run_chosen(self, name: str | None) -> None:
         """Do the action that a menu returned."""
         if name is not None:

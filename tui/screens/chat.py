@@ -25,19 +25,20 @@ from tui.conversation import Conversation
 from tui.formatting import safe_line, safe_name
 from tui.options import Options
 from tui.screens.care import Care
+from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
-from tui.screens.reading import Reading
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
 from tui.widgets.history import History
+from tui.widgets.keys import KeyLine
 from tui.widgets.people import People
-from tui.widgets.status import Said, Status, hints
+from tui.widgets.status import Said, Status
 
 _NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Reading, Meeting, Care):
+class ChatScreen(Finding, Meeting, Care):
     """People, history, composer. `drafts` (person id to text) outlives the screen."""
 
     CSS_PATH = "chat.tcss"
@@ -68,7 +69,7 @@ class ChatScreen(Reading, Meeting, Care):
                 yield Composer()
         yield Said()
         yield Status()
-        yield Static(hints(), id="keys", markup=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         # The first layout is the right one already; the break points hold from the second.
@@ -137,6 +138,7 @@ class ChatScreen(Reading, Meeting, Care):
         if person == self.current:
             return
         self._keep_draft()
+        self.remember(person)
         self.current = person
         self.conversation = Conversation(self.messenger, person)
         composer.set_text(self.drafts.get(person, ""))

@@ -128,6 +128,21 @@ class History(ScrollView, can_focus=True):
         spot = self.spot
         return len(self.window) - 1 if self._at_end or spot is None else self.window.index(spot[0])
 
+    def in_sight(self) -> list[tuple[int, str]]:
+        """The rows of the view in which an entry begins, or the first that is seen of it, and which one."""
+        found: dict[str, int] = {}
+        for row in range(self.size.height):
+            at = self._sheet.row(row + self.scroll_offset.y - self._lead())
+            if at is not None and at[1] >= 0:
+                found.setdefault(at[0].id, row)
+        return [(row, entry) for entry, row in found.items()]
+
+    def choose(self, entry: str) -> None:
+        """Put the cursor on an entry in sight."""
+        self.cursor = entry
+        self.focus()
+        self.refresh()
+
     # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:

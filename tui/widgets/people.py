@@ -82,6 +82,17 @@ class People(ScrollView, can_focus=True):
             self.cursor = key
             self._show_cursor()
 
+    def in_sight(self) -> list[tuple[int, str]]:
+        """The rows of the view in which somebody can be chosen, and whom."""
+        top = self.scroll_offset.y
+        shown = enumerate(self._lines[top : top + self.size.height])
+        return [(row, line.key) for row, line in shown if line.key is not None]
+
+    def choose(self, key: str) -> None:
+        """Do what Enter does with the cursor on a person."""
+        self.point_at(key)
+        self.action_choose()
+
     def render_lines(self, crop: Region) -> list[Strip]:
         self._ground = self.rich_style  # computed anew at each reading, which costs more than a row
         return super().render_lines(crop)

@@ -1,0 +1,158 @@
+"""Search in a conversation or in all: hits with what stands around them, the newest first; Enter goes there.
+
+Rules: one search runs at a time, and the last words typed are always searched; entries are peer text and pass
+through `excerpt`; a refused search says so and keeps what was typed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import ClassVar
+
+from textual.content import Content
+from textual.widgets.option_list import Option
+
+from chat.interface import EntryView, Messenger
+from tui.actions import keys_of
+from tui.bridge import Problem, attempt
+from tui.formatting import clock_time, day_of, day_title
+from tui.hits import pattern
+from tui.matching import excerpt
+from tui.options import Options
+from tui.screens.finder import Finder, marked
+from tui.texts import N_, _, _n
+
+HITS_MAX = 100
+_INDENT = "   "
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search and its hits, the newest first; `contact` is None where it was in all conversations.
+
+    `at` is the hit that was chosen, -1 where none was.
+    """
+
+    words: str
+    contact: str | None
+    entries: tuple[EntryView, ...] = ()
+    at: int = -1
+
+    @property
+    def chosen(self) -> EntryView | None:
+        return self.entries[self.at] if 0 <= self.at < len(self.entries) else None
+
+
+class SearchDialog(Finder[Found]):
+    """What was found, with the hit that was chosen. `person` is whose conversation is open, if one is."""
+
+    opener = "search"
+    placeholder: ClassVar[str] = N_("Words, each of them whole")
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        options: Options,
+        person: str | None,
+        named: Callable[[str], str],
+        last: Found | None = None,
+    ) -> None:
+        super().__init__(last.words if last else "")
+        self._messenger = messenger
+        self._options = options
+        self._person = person
+        self._named = named
+        self._shown = last or Found("", person)
+        self._scope = self._shown.contact if self._shown.contact == person else None
+        self._busy = False
+
+    def on_mount(self) -> None:
+        self._show_scope()
+
+    def fill(self) -> None:
+        """Show what is known, and search for what is typed by now."""
+        if (self._shown.words, self._shown.contact) == self._wanted:
+            self._show_hits()
+        elif not self._busy:
+            self._busy = True
+            self.run_worker(self._search(), group="search")
+
+    def nothing(self) -> str:
+        if not self._shown.words:
+            return _("Type words that stand in an entry. Each has to be whole; case does not count.")
+        return _("No entry has these words.")
+
+    def take(self, line: str) -> None:
+        self.end(replace(self._shown, at=int(line)))
+
+    def action_again(self) -> None:
+        """Search in all conversations, or in the open one again."""
+        if self._person is not None:
+            self._scope = None if self._scope is not None else self._person
+            self._show_scope()
+            self.fill()
+
+    @property
+    def _wanted(self) -> tuple[str, str | None]:
+        return " ".join(self.typed.split()), self._scope
+
+    async def _search(self) -> None:
+        try:
+            while (wanted := self._wanted) != (self._shown.words, self._shown.contact):
+                words, contact = wanted
+                answer = await attempt(self._messenger.search(words, contact, HITS_MAX)) if words else ()
+                entries = () if isinstance(answer, Problem) else answer[::-1]
+                self._shown = Found(words, contact, entries)
+                self.fail(answer.text if isinstance(answer, Problem) else "")
+        finally:
+            self._busy = False
+        if self.is_attached:
+            self._show_hits()
+
+    def _show_hits(self) -> None:
+        shown, cells, today = self._shown, self.cells, self._options.today()
+        wanted = pattern(shown.words.split())
+        lines = [
+            Option(
+                Content("\n").join([self._head(entry, today), _around(entry.text, wanted, cells)]), id=str(at)
+            )
+            for at, entry in enumerate(shown.entries)
+        ]
+        self.show_lines(lines, max(0, shown.at))
+        self.query_one("#box").border_subtitle = _count(len(shown.entries)) if shown.words else ""
+
+    def _head(self, entry: EntryView, today: date) -> Content:
+        name = self._named(entry.contact)
+        day = day_title(day_of(entry.time, self._options.zone), today)
+        when = f"   {day} {clock_time(entry.time, self._options.zone)}"
+        if not entry.own:
+            return Content.assemble((f" {name}", "bold $theirs"), (when, "$quiet"))
+        said = _("You to {name}").format(name=name) if self._shown.contact is None else _("You")
+        return Content.assemble((f" {said}", "bold $own"), (when, "$quiet"))
+
+    def _show_scope(self) -> None:
+        box = self.query_one("#box")
+        if self._scope is None:
+            box.border_title = _("Search in all conversations")
+            other = _("Only in this one")
+        else:
+            box.border_title = _("Search in the conversation with {name}").format(
+                name=self._named(self._scope)
+            )
+            other = _("In all")
+        again = [(key, other) for key in keys_of(self.opener)[:1]] if self._person is not None else []
+        self.set_hints((("enter", _("Go there")), *again, ("escape", _("Close"))))
+
+
+def _around(text: str, wanted: re.Pattern[str] | None, cells: int) -> Content:
+    line, spans = excerpt(text, wanted, cells - len(_INDENT) - 1)
+    return Content(_INDENT) + marked(line, spans)
+
+
+def _count(hits: int) -> str:
+    if hits >= HITS_MAX:
+        return _("the newest {number} hits").format(number=hits)
+    return _n("{number} hit", "{number} hits", hits).format(number=hits)
