@@ -1,6 +1,6 @@
 // Joins a running terminal and talks: node converse.js PORT, with an invitation on standard input.
 // It calls, sends an entry, waits for one and for both receipts; then it waits to be called, and sends what it
-// wrote meanwhile.
+// wrote meanwhile; then it calls again, replaces that link by another one, and waits for an entry there.
 import { readFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { readInvitation } from './invitation.js';
@@ -29,6 +29,33 @@ async function converse(terminal, link, socket, due, ownPort) {
     if (event.is === 'message') talk.take(event.message);
   });
   if (talk.due.length) throw new Error(`the link ended before: ${talk.due.join(', ')}`);
+}
+
+// Calls twice, the second link in place of the first (SPEC §6.5), and takes an entry on the second.
+async function replace(terminal, port, ownPort) {
+  const old = terminal.call();
+  let taking = null;
+  await run(old, createConnection({ host: HOST, port }), (event) => {
+    if (event.is !== 'open') return;
+    taking = takeOver(terminal, old, terminal.call({ replaces: old.sessionId }), port, ownPort);
+  });
+  await taking;
+}
+
+async function takeOver(terminal, old, next, port, ownPort) {
+  const talk = new Conversation(terminal, next, ['entry']);
+  await run(next, createConnection({ host: HOST, port }), (event) => {
+    if (event.is === 'open') {
+      talk.begin(ownPort);
+      [old, next].forEach((link) => link.ping());
+    }
+    if (event.is === 'answered') {
+      old.close(1);
+      console.log('replaced');
+    }
+    if (event.is === 'message') talk.take(event.message);
+  });
+  if (talk.due.length) throw new Error(`the new link ended before: ${talk.due.join(', ')}`);
 }
 
 const listening = (server) =>
@@ -62,6 +89,7 @@ async function main(port) {
   console.log('waiting');
   await converse(terminal, answering(terminal), await call, ['delivered', 'delivered', 'entry'], own);
   server.close();
+  await replace(terminal, port, own);
   console.log('done');
 }
 
