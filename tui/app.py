@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path, PurePath
 from typing import ClassVar
@@ -52,7 +52,6 @@ class ParlourApp(App[None]):
         self.messenger: Messenger | None = None
         self.preferences = Preferences()
         self._door = door
-        self._drafts: dict[str, str] = {}
         self._last: str | None = None
         self.key_problems = self.use_keys()
         for theme in THEMES:
@@ -90,13 +89,12 @@ class ParlourApp(App[None]):
         if self.messenger is messenger:
             self.preferences = Preferences(messenger) if isinstance(chosen, Problem) else chosen
             self.wear()
-            screen = ChatScreen(messenger, self.options, self._drafts, self._last)
+            screen = ChatScreen(messenger, self.options, self.preferences, self._last)
             screen.key_problems = self.use_keys()
             self.switch_screen(screen)
 
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
-            self._remember()
             self._leave(message.reason, locking=False)
 
     def action_help(self) -> None:
@@ -134,22 +132,23 @@ class ParlourApp(App[None]):
 
     def action_lock(self) -> None:
         if self.messenger is not None:
-            self._remember()
-            self._drafts.clear()
             self._leave("Locked.", locking=True)
 
     async def action_quit(self) -> None:
         messenger, self.messenger = self.messenger, None
         if messenger is not None:
+            await self._remember()()
             await attempt(messenger.close())
         self.exit()
 
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger."""
         messenger, self.messenger = self.messenger, None
+        settle = self._remember()
         self.preferences = self.preferences.looks()
 
         async def let_go() -> None:
+            await settle()
             if messenger is not None:
                 if locking:
                     await attempt(messenger.lock())
@@ -159,14 +158,16 @@ class ParlourApp(App[None]):
             self.pop_screen()
         self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go))
 
-    def _remember(self) -> None:
-        """Keep what the chat screen leaves behind: the draft and which conversation was open."""
+    def _remember(self) -> Callable[[], Awaitable[None]]:
+        """Remember which conversation was open; what is returned stores what was not sent."""
         from tui.screens.chat import ChatScreen
 
-        for screen in self.screen_stack:
-            if isinstance(screen, ChatScreen):
-                screen.keep()
-                self._last = screen.current
+        screen = next((one for one in self.screen_stack if isinstance(one, ChatScreen)), None)
+        if screen is None:
+            return _nothing
+        self._last = screen.current
+        screen.leave()
+        return screen.settle
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):
@@ -176,6 +177,10 @@ class ParlourApp(App[None]):
     def _fatal_error(self) -> None:
         """Say where the program failed. Textual's own report prints local variables: names, entries, keys."""
         self.panic(Text(fault(self._exception)))
+
+
+async def _nothing() -> None:
+    """No screen was left that writes."""
 
 
 def wants_no_colour(environment: MutableMapping[str, str]) -> bool:

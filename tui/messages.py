@@ -161,9 +161,10 @@ class PairWith(Message):
 
 @dataclass
 class SendText(Message):
-    """Send what was written."""
+    """Send what was written to this contact: the one who was shown, whoever is shown by now."""
 
     text: str
+    person: str
 
 
 @dataclass
@@ -174,6 +175,18 @@ class DraftChanged(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, DraftChanged)
+
+
+@dataclass
+class TextRefused(Message):
+    """What was written is too long to be sent, or what was pasted too long to be held; `text` says it."""
+
+    text: str
+
+
+@dataclass
+class DropReply(Message):
+    """What is written next answers nothing."""
 
 
 @dataclass

@@ -6,9 +6,9 @@ engine runs in a short worker, so that no key waits for it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -22,42 +22,44 @@ from tui import messages
 from tui.actions import chat_bindings
 from tui.bridge import listen
 from tui.conversation import Conversation
+from tui.drafts import Drafts
 from tui.formatting import safe_line, safe_name
 from tui.options import Options
+from tui.preferences import Preferences
 from tui.screens.care import Care
 from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
+from tui.screens.writing import Writing
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
 from tui.widgets.history import History
 from tui.widgets.keys import KeyLine
 from tui.widgets.people import People
+from tui.widgets.reply import ReplyLine
 from tui.widgets.status import Said, Status
 
 _NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Finding, Meeting, Care):
-    """People, history, composer. `drafts` (person id to text) outlives the screen."""
+class ChatScreen(Finding, Writing, Meeting, Care):
+    """People, history, composer."""
 
-    CSS_PATH = "chat.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["chat.tcss", "writing.tcss"]
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
 
     def __init__(
-        self, messenger: Messenger, options: Options, drafts: dict[str, str], last: str | None = None
+        self, messenger: Messenger, options: Options, preferences: Preferences, last: str | None = None
     ) -> None:
         super().__init__(messenger, options)
-        self.drafts = drafts
+        self.drafts = Drafts(preferences)
         self._last = last
         self._causes: dict[str, str] = {}
         self._alone = False
         self._diagnosis: tuple[DiagnosisView, ...] = ()
-        self._sending = asyncio.Lock()
         self._catching_up = 0
-        self._told_typing: float | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="panes"):
@@ -66,7 +68,8 @@ class ChatScreen(Finding, Meeting, Care):
             with Vertical(id="conversation"):
                 yield Static("", id="header", markup=False)
                 yield History(self.options.today, self.options.zone)
-                yield Composer()
+                yield ReplyLine()
+                yield Composer(self.earlier)
         yield Said()
         yield Status()
         yield KeyLine()
@@ -110,7 +113,7 @@ class ChatScreen(Finding, Meeting, Care):
 
     def on_contact_forgotten(self, message: messages.ContactForgotten) -> None:
         self.contacts.pop(message.person, None)
-        self.drafts.pop(message.person, None)
+        self.forget_draft(message.person)
         if self.current == message.person:
             self._close_conversation()
         self.say(f"{safe_name(message.name)} was removed.")
@@ -137,48 +140,21 @@ class ChatScreen(Finding, Meeting, Care):
         composer.focus()
         if person == self.current:
             return
-        self._keep_draft()
+        self.leave_draft()
         self.remember(person)
         self.current = person
         self.conversation = Conversation(self.messenger, person)
-        composer.set_text(self.drafts.get(person, ""))
+        self.take_up_draft()
         self.query_one(History).show(self.conversation.window)
         self._show_people()
         self.query_one(People).point_at(person)
         self.run_worker(self.open_history(self.conversation), group="open", exclusive=True)
 
-    def on_send_text(self, message: messages.SendText) -> None:
-        if self.current is not None:
-            self._told_typing = None
-            self.query_one(Said).clear()
-            self.run_worker(self._send(self.current, message.text), group="send")
-
-    def on_draft_changed(self, message: messages.DraftChanged) -> None:
-        view = self.contacts.get(self.current or "")
-        if view is None or not view.present:
-            return
-        now = self.options.monotonic()
-        if not message.text.strip():
-            self._stop_typing(view.person)
-        elif self._told_typing is None or now - self._told_typing >= self.options.typing_again:
-            self._told_typing = now
-            self.run_worker(self.done(self.messenger.typing(view.person, True)), group="typing")
-
-    def action_write(self) -> None:
-        self.query_one(Said).clear()
-        self.query_one(History).unmark()
-        if self.current is not None:
-            self.query_one(Composer).focus()
-
     def action_next_conversation(self) -> None:
-        self._step(1)
+        self._step_in_turn(1)
 
     def action_previous_conversation(self) -> None:
-        self._step(-1)
-
-    def keep(self) -> None:
-        """Put the text in the composer among the drafts."""
-        self._keep_draft()
+        self._step_in_turn(-1)
 
     # Reading, in workers.
 
@@ -210,19 +186,6 @@ class ChatScreen(Finding, Meeting, Care):
         finally:
             self._catching_up -= 1
         self._show_people()
-
-    async def _send(self, person: str, text: str) -> None:
-        async with self._sending:
-            if await self.ask(self.messenger.send(person, text)) is None:
-                self._give_back(person, text)
-
-    def _give_back(self, person: str, text: str) -> None:
-        """A text that could not be committed returns to where it was written."""
-        composer = self.query_one(Composer)
-        if person == self.current:
-            composer.set_text("\n".join(part for part in (text, composer.text) if part))
-        else:
-            self.drafts[person] = "\n".join(part for part in (text, self.drafts.get(person, "")) if part)
 
     # Showing.
 
@@ -265,20 +228,9 @@ class ChatScreen(Finding, Meeting, Care):
         self._show_people()
         self.query_one(People).focus()
 
-    def _keep_draft(self) -> None:
-        if self.current is None:
-            return
-        self._stop_typing(self.current)
-        text = self.query_one(Composer).text
-        if text.strip():
-            self.drafts[self.current] = text
-        else:
-            self.drafts.pop(self.current, None)
-
-    def _stop_typing(self, person: str) -> None:
-        if self._told_typing is not None:
-            self._told_typing = None
-            self.run_worker(self.done(self.messenger.typing(person, False)), group="typing")
+    def _step_in_turn(self, by: int) -> None:
+        """Not before the keys that were typed into the composer: they belong to who was shown then."""
+        self.query_one(Composer).call_later(self._step, by)
 
     def _step(self, by: int) -> None:
         order = list(self.contacts)

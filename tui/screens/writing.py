@@ -1,0 +1,212 @@
+"""The part of the chat screen that writes: drafts, typing, answers, sending.
+
+Rules: a text leaves the composer only into the hands of the engine; what the engine refuses comes back, and
+what is not sent is kept in the profile, also when Parlour locks or closes while a text is on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from chat.interface import EntryView, Messenger
+from tui import messages
+from tui.bridge import Problem, attempt
+from tui.drafts import Draft, Drafts
+from tui.options import Options
+from tui.preferences import Preferences
+from tui.screens.reading import Reading
+from tui.texts import _
+from tui.widgets.composer import Composer
+from tui.widgets.history import History
+from tui.widgets.reply import ReplyLine
+from tui.widgets.status import Said
+
+_LEAVE_SECONDS: Final = 2.0
+
+
+class Writing(Reading):
+    """The composer of the open conversation."""
+
+    def __init__(self, messenger: Messenger, options: Options) -> None:
+        super().__init__(messenger, options)
+        self.drafts = Drafts(Preferences())
+        self._answered: EntryView | None = None
+        self._sent: dict[str, list[str]] = {}
+        self._sending = asyncio.Lock()
+        self._told_typing: float | None = None
+        self._shown_text = ""
+        self._keeping_soon = False
+
+    # What the person does.
+
+    def on_send_text(self, message: messages.SendText) -> None:
+        person = message.person
+        draft = Draft(message.text, self.drafts.of(person).reply)
+        if person == self.current:
+            self._told_typing = None
+            self.query_one(Said).clear()
+            self._answer(None)
+        else:
+            self.drafts.put(person, Draft())
+        # Not of this screen's workers: those end with it, and the text would be lost.
+        self.app.run_worker(self._send(person, draft), group="send")
+
+    def on_draft_changed(self, message: messages.DraftChanged) -> None:
+        if self.current is None:
+            return
+        self.keep()
+        self._keep_soon()
+        text = self.query_one(Composer).text
+        if not text or text != self._shown_text:
+            self._shown_text = ""
+            self._tell_typing(self.current, text)
+
+    def on_text_refused(self, message: messages.TextRefused) -> None:
+        self.say(message.text, problem=True)
+
+    def on_reply_to(self, message: messages.ReplyTo) -> None:
+        if message.entry.contact == self.current:
+            self._answer(message.entry)
+            self.query_one(Composer).focus()
+
+    def on_drop_reply(self, message: messages.DropReply) -> None:
+        self._answer(None)
+
+    def action_write(self) -> None:
+        self.query_one(Said).clear()
+        self.query_one(History).unmark()
+        if self.current is not None:
+            self.query_one(Composer).focus()
+
+    def earlier(self) -> list[str]:
+        """What this person wrote in the open conversation, the newest last."""
+        if self.conversation is None:
+            return []
+        person, window = self.conversation.person, self.conversation.window
+        own = [entry.text for entry in window.entries if entry.own and entry.kind == "text"]
+        if window.last or person not in self._sent:
+            self._sent[person] = own
+        return self._sent[person]
+
+    # Drafts.
+
+    def keep(self) -> None:
+        """Put the text in the composer among the drafts."""
+        if self.current is not None:
+            answered = self._answered.id if self._answered is not None else self.drafts.of(self.current).reply
+            self.drafts.put(self.current, Draft(self.query_one(Composer).draft, answered))
+
+    def leave_draft(self) -> None:
+        """Keep the draft of the open conversation, before another one opens."""
+        if self.current is not None:
+            self.keep()
+            self._stop_typing(self.current)
+            self._keep_soon()
+
+    def take_up_draft(self) -> None:
+        """Show the draft of the open conversation."""
+        if self.current is None:
+            return
+        draft = self.drafts.of(self.current)
+        self._shown_text = draft.text
+        composer = self.query_one(Composer)
+        composer.person = self.current
+        composer.set_text(draft.text)
+        self._show_answered(None)
+        if draft.reply:
+            self.run_worker(self._find_answered(self.current, draft.reply), group="reply", exclusive=True)
+
+    def forget_draft(self, person: str) -> None:
+        """Nothing is kept of what was written to somebody who was removed."""
+        self.drafts.put(person, Draft())
+        self._sent.pop(person, None)
+        self._keep_soon()
+
+    async def settle(self) -> None:
+        """Wait for texts on their way and store every draft: what is done before the profile closes."""
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS), self._sending:
+                await attempt(self.drafts.keep())
+        except TimeoutError:
+            return  # the key is dropped now, whatever the engine waits for
+
+    def leave(self) -> None:
+        """Nothing is shown any more; `settle` is still to be awaited."""
+        self.keep()
+        self.current = None
+
+    def _keep_soon(self) -> None:
+        if self.drafts.unkept and not self._keeping_soon:
+            self._keeping_soon = True
+            self.set_timer(self.options.keep_draft, self._keep_now)
+
+    def _keep_now(self) -> None:
+        self._keeping_soon = False
+        self.app.run_worker(self._keep_drafts(), group="drafts")
+
+    async def _keep_drafts(self) -> None:
+        kept = await attempt(self.drafts.keep())
+        if isinstance(kept, Problem) and self.current is not None:
+            self.say(kept.text, problem=True)
+
+    # Sending.
+
+    async def _send(self, person: str, draft: Draft) -> None:
+        async with self._sending:
+            sent = await attempt(self.messenger.send(person, draft.text, draft.reply))
+            if isinstance(sent, Problem):
+                self._give_back(person, draft, sent)
+        if self.drafts.unkept:
+            await self._keep_drafts()
+
+    def _give_back(self, person: str, draft: Draft, problem: Problem) -> None:
+        """A text that could not be committed returns to where it was written."""
+        self.keep()
+        self.drafts.give_back(person, draft)
+        if self.current is not None:
+            self.say(problem.text, problem=True)
+        if person == self.current:
+            self.take_up_draft()
+
+    # Answers.
+
+    def _answer(self, entry: EntryView | None) -> None:
+        """What is written next answers this entry, or none."""
+        if self.current is None:
+            return
+        text = self.query_one(Composer).draft
+        self.drafts.put(self.current, Draft(text, entry.id if entry is not None else ""))
+        self._show_answered(entry)
+        self._keep_soon()
+
+    def _show_answered(self, entry: EntryView | None) -> None:
+        self._answered = entry
+        view = self.contacts.get(self.current or "")
+        name = _("You") if entry is not None and entry.own else self.named(view) if view is not None else ""
+        self.query_one(ReplyLine).show(name, entry)
+        self.query_one(Composer).answering = entry is not None
+
+    async def _find_answered(self, person: str, reply: str) -> None:
+        entry = await attempt(self.messenger.entry(person, reply))
+        if self.current != person or self.drafts.of(person).reply != reply:
+            return
+        self._answer(entry if isinstance(entry, EntryView) else None)
+
+    # Typing.
+
+    def _tell_typing(self, person: str, text: str) -> None:
+        view = self.contacts.get(person)
+        if view is None or not view.present:
+            return
+        now = self.options.monotonic()
+        if not text.strip():
+            self._stop_typing(person)
+        elif self._told_typing is None or now - self._told_typing >= self.options.typing_again:
+            self._told_typing = now
+            self.run_worker(self.done(self.messenger.typing(person, True)), group="typing")
+
+    def _stop_typing(self, person: str) -> None:
+        if self._told_typing is not None:
+            self._told_typing = None
+            self.run_worker(self.done(self.messenger.typing(person, False)), group="typing")
