@@ -108,7 +108,7 @@ class Conversation:
 
     async def _take_in(self, awaited: dict[str, EntryView]) -> None:
         if not self.window.last:
-            for entry in awaited:
+            for entry in reversed(awaited):  # so that a later one is known to stand after the end
                 await self._take_in_between(entry)
             return
         asked = max(_TAIL, min(len(self.window) + len(awaited), _TAIL_MAX))
@@ -117,9 +117,9 @@ class Conversation:
 
     async def _take_in_between(self, entry: str) -> None:
         """Where the window ends before the newest entry, a new one most likely stands after its end."""
-        after = await self._messenger.history(self.person, _GAP, after=entry)
+        after = await self._messenger.history(self.person, PAGE, after=entry)
         if not any(view.id in self.window for view in after) and (
-            len(after) < _GAP or after[-1].id in self.window.beyond
+            len(after) < PAGE or after[-1].id in self.window.beyond
         ):
             self.window.beyond.add(entry)
             return

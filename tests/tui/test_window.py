@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 
-from chat.interface import EntryState, EntryView
+import pytest
+
+from chat.interface import EntryState, EntryView, NotPermitted
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import with_bob
 from tui.conversation import Conversation
@@ -89,3 +91,79 @@ def test_a_short_page_says_that_nothing_is_older() -> None:
     assert window.complete
     assert window.oldest is None
     assert window.index("unknown") == -1
+
+
+async def test_a_window_is_a_run_of_the_conversation_whatever_happens() -> None:
+    """Jumps, pages, letting go and arrivals anywhere in any order: nothing is missing between two held."""
+    chance = random.Random(20261125)
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(1500)])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    for step in range(400):
+        held = await everything(messenger, bob.person)
+        match chance.randrange(7):
+            case 0:
+                assert await opened.around(chance.choice(held).id)
+            case 1:
+                await opened.older()
+            case 2:
+                await opened.newer()
+            case 3:
+                opened.trim(chance.randrange(len(opened.window)))
+            case 4 if chance.random() < 0.2:
+                await opened.open()
+            case _:
+                near = [None, chance.choice(held).id, chance.choice(opened.window.entries).id]
+                new = messenger.receive(bob.person, f"new {step}", before=chance.choice(near))
+                assert new is not None
+                assert await opened.catch_up(new) == (new,)
+        check_run(opened.window, await everything(messenger, bob.person))
+
+
+def check_run(window: Window, held: list[EntryView]) -> None:
+    first = held.index(window.entries[0])
+    assert window.entries == held[first : first + len(window)]
+    assert not window.complete or first == 0
+    assert not window.last or window.entries[-1] == held[-1]
+    newest = held.index(window.entries[-1])
+    assert all(any(view.id == one for view in held[newest + 1 :]) for one in window.beyond)
+
+
+async def test_what_comes_after_the_windows_end_is_known_to_be_there() -> None:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(400)])
+    opened = Conversation(messenger, bob.person)
+    await opened.around((await everything(messenger, bob.person))[100].id)
+    new = [messenger.receive(bob.person, f"new {number}") for number in range(30)]
+    await asyncio.gather(*(opened.catch_up(entry) for entry in new if entry))
+    assert opened.window.beyond == {entry.id for entry in new if entry}
+    while await opened.newer():
+        pass
+    assert opened.window.last
+    assert not opened.window.beyond
+    assert opened.window.entries[-1] == new[-1]
+
+
+async def test_an_entry_that_is_not_held_leaves_the_window_alone() -> None:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, ["one", "two"])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    assert not await opened.around("ff" * 32)
+    assert [entry.text for entry in opened.window.entries] == ["one", "two"]
+
+
+async def test_a_refused_read_keeps_what_is_awaited() -> None:
+    messenger, bob = with_bob()
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    first = messenger.receive(bob.person, "first")
+    second = messenger.receive(bob.person, "second")
+    assert first is not None
+    assert second is not None
+    messenger.failures["history"] = NotPermitted("The profile is locked.")
+    with pytest.raises(NotPermitted):
+        await opened.catch_up(first)
+    assert await opened.catch_up(second) == (first, second)
+    assert opened.window.entries == [first, second]

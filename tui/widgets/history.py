@@ -303,7 +303,7 @@ class History(ScrollView, can_focus=True):
         if self._at_end or spot is None or index < 0:
             self._show_end()
             return
-        self._lay_out(index)
+        self._lay_out(index, spot[1])
         start = self._sheet.start(spot[0])
         self._go((start or 0) + spot[1])
         self._at_end = self._stands_at_end()
@@ -315,10 +315,11 @@ class History(ScrollView, can_focus=True):
         self._go(self._last_offset())
         self._ask_for_more()
 
-    def _lay_out(self, around: int) -> None:
+    def _lay_out(self, around: int, inside: int = 0) -> None:
+        """Lay out enough around the place that is `inside` rows into an entry."""
         self._setting = replace(self._setting, width=self._columns, today=self._today())
         spare = max(1, self.size.height) * _SPARE
-        self._sheet.lay_out(self.window, self._setting, around, spare, spare + self.size.height)
+        self._sheet.lay_out(self.window, self._setting, around, spare, inside + spare + self.size.height)
         self._arranging = True
         self.virtual_size = Size(self._columns, self._sheet.height)
         self._arranging = False
