@@ -129,10 +129,11 @@ class _Lines:
 
     def until(self, holds: Callable[[str], bool]) -> str:
         """Wait for the first line that holds. Fails when the program ends before, or is silent for long."""
-        while line := self._lines.get(timeout=_WAIT):
-            self.seen.append(line)
-            if holds(line):
-                return line
+        with contextlib.suppress(queue.Empty):
+            while line := self._lines.get(timeout=_WAIT):
+                self.seen.append(line)
+                if holds(line):
+                    return line
         raise AssertionError(f"what was waited for did not come after {self.seen}")
 
 
