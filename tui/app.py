@@ -33,6 +33,7 @@ from tui.options import Options
 from tui.preferences import Density, Keys, Preferences
 from tui.screens.base import ChatBase
 from tui.screens.unlock import UnlockScreen
+from tui.texts import _
 from tui.themes import COLOURS, THEMES, following
 
 
@@ -132,7 +133,7 @@ class ParlourApp(App[None]):
 
     def action_lock(self) -> None:
         if self.messenger is not None:
-            self._leave("Locked.", locking=True)
+            self._leave(_("Locked."), locking=True)
 
     async def action_quit(self) -> None:
         messenger, self.messenger = self.messenger, None
@@ -196,8 +197,8 @@ def fault(error: BaseException | None) -> str:
     if isinstance(error, WorkerFailed):
         error = error.error
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
-    return (
-        f"Parlour has a fault and stopped ({type(error).__name__} in {place}). "
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else _("an unknown place")
+    return _(
+        "Parlour has a fault and stopped ({kind} in {place}). "
         "What was written is kept; start it again, and report this line."
-    )
+    ).format(kind=type(error).__name__, place=place)

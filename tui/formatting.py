@@ -15,6 +15,7 @@ from datetime import date, datetime, tzinfo
 from rich.cells import cell_len
 
 from chat.interface import ContactView, EntryState
+from tui.texts import N_, _, _n
 
 NAME_CELLS = 24
 MARKS_IN_A_ROW = 4
@@ -39,11 +40,34 @@ _PLAIN = re.compile(
     "\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]*"
 )
 
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+MONTHS = (
+    N_("January"),
+    N_("February"),
+    N_("March"),
+    N_("April"),
+    N_("May"),
+    N_("June"),
+    N_("July"),
+    N_("August"),
+    N_("September"),
+    N_("October"),
+    N_("November"),
+    N_("December"),
+)
 STATE_MARKS = {
-    EntryState.QUEUED: "… queued",
-    EntryState.SENT: "✓ sent",
-    EntryState.DELIVERED: "✓✓ delivered",
-    EntryState.READ: "✓✓ read",
+    EntryState.QUEUED: N_("… queued"),
+    EntryState.SENT: N_("✓ sent"),
+    EntryState.DELIVERED: N_("✓✓ delivered"),
+    EntryState.READ: N_("✓✓ read"),
     EntryState.RECEIVED: "",
 }
 
@@ -67,7 +91,8 @@ def safe_line(text: str) -> str:
 
 def safe_name(name: str, cells: int = NAME_CELLS) -> str:
     """A name of at most `cells` columns; what shows nothing at all is said to be nameless."""
-    return shorten(safe_line(name), cells) or "(no name)"
+    shown = shorten(safe_line(name), cells)
+    return shown if widest(shown) else _("(no name)")
 
 
 def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
@@ -180,13 +205,15 @@ def day_title(day: date, today: date) -> str:
     """The words of a day separator."""
     days = (today - day).days
     if days in (0, 1):
-        return "Today" if days == 0 else "Yesterday"
-    return f"{day:%A}, {day.day} {day:%B} {day.year}"
+        return _("Today") if days == 0 else _("Yesterday")
+    return _("{weekday}, {day} {month} {year}").format(
+        weekday=_(WEEKDAYS[day.weekday()]), day=day.day, month=_(MONTHS[day.month - 1]), year=day.year
+    )
 
 
 def state_mark(state: EntryState) -> str:
     """The delivery mark of one's own entry; empty for a contact's."""
-    return STATE_MARKS[state]
+    return _(STATE_MARKS[state]) if STATE_MARKS[state] else ""
 
 
 def counter(length: int) -> str:
@@ -194,8 +221,11 @@ def counter(length: int) -> str:
     if length < COUNTER_FROM:
         return ""
     if length > TEXT_LIMIT:
-        return f"{length - TEXT_LIMIT:,} characters too many"
-    return f"{length:,} of {TEXT_LIMIT:,} characters"
+        over = length - TEXT_LIMIT
+        return _n("{number} character too many", "{number} characters too many", over).format(
+            number=f"{over:,}"
+        )
+    return _("{number} of {all} characters").format(number=f"{length:,}", all=f"{TEXT_LIMIT:,}")
 
 
 def strength(passphrase: str) -> str:
@@ -204,12 +234,12 @@ def strength(passphrase: str) -> str:
         return ""
     words, distinct = len(passphrase.split()), len(set(passphrase))
     if len(passphrase) < 8 or distinct < 5:
-        return "Short: it can be guessed."
+        return _("Short: it can be guessed.")
     if words >= 5 or (len(passphrase) >= 20 and distinct >= 10):
-        return "Strong."
+        return _("Strong.")
     if words >= 4 or (len(passphrase) >= 12 and distinct >= 8):
-        return "Good. Five unrelated words are better still."
-    return "Fair. Four or five unrelated words are better."
+        return _("Good. Five unrelated words are better still.")
+    return _("Fair. Four or five unrelated words are better.")
 
 
 def parse_address(text: str) -> tuple[str, int] | None:

@@ -184,7 +184,7 @@ async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
         await write(pilot, "x" * (TEXT_LIMIT - 1))
         await until_shown(pilot, "16,383 of 16,384")
         await pilot.press("a", "b", "enter")
-        await until_shown(pilot, "1 characters too many")
+        await until_shown(pilot, "1 character too many")
         assert not messenger.called("send")
         await pilot.press("backspace", "enter")
         await until(pilot, lambda: len(messenger.called("send")) == 1)

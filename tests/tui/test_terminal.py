@@ -162,7 +162,7 @@ def dialog_with(name: str) -> list[str]:
     with program("name", name) as terminal:
         terminal.wait_for("Nothing was written yet")
         terminal.send("F7")
-        terminal.wait_for("Y Yes")
+        terminal.wait_for("y Yes")
         return cells(terminal)
 
 

@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from tui.formatting import parse_address
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
 from tui.widgets.field import Field
 
 
@@ -17,8 +18,8 @@ class AddressDialog(Dialog[tuple[str, int]]):
     """Host and port."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "address.tcss"]
-    heading = "Pair by address"
-    hints = (("enter", "Connect"), ("escape", "Cancel"))
+    heading = N_("Pair by address")
+    hints = (("enter", N_("Connect")), ("escape", N_("Cancel")))
 
     def __init__(self, own: tuple[str, ...], last: str = "") -> None:
         super().__init__()
@@ -28,15 +29,15 @@ class AddressDialog(Dialog[tuple[str, int]]):
     def body(self) -> list[Widget]:
         own = Content("\n").join(Content.assemble("  ", (address, "bold")) for address in self._own)
         return [
-            plain("The address of the other terminal, which has to be visible (F5 there):"),
+            plain(_("The address of the other terminal, which has to be visible (F5 there):")),
             Field(id="address", placeholder="192.168.1.20:4747", value=self._last, squeeze=True),
-            plain("Or let the other side type one of yours; then be visible here:", classes="section"),
-            plain(own if self._own else "  no address: this machine is on no network", id="own"),
+            plain(_("Or let the other side type one of yours; then be visible here:"), classes="section"),
+            plain(own if self._own else "  " + _("no address: this machine is on no network"), id="own"),
         ]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         address = parse_address(event.value)
         if address is None:
-            self.fail("That is no address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
+            self.fail(_("That is no address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747."))
         else:
             self.end(address)

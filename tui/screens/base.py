@@ -14,6 +14,7 @@ from chat.interface import ContactView, Messenger, NearbyView, SelfView
 from tui.bridge import Problem, attempt
 from tui.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.options import Options
+from tui.texts import _
 from tui.widgets.status import Said
 
 T = TypeVar("T")
@@ -71,5 +72,5 @@ class ChatBase(Screen[None]):
         """The contact of the open conversation; without one, that is said."""
         view = self.contacts.get(self.current or "")
         if view is None:
-            self.say("Open a conversation first: choose a contact on the left.")
+            self.say(_("Open a conversation first: choose a contact on the left."))
         return view

@@ -9,6 +9,7 @@ from __future__ import annotations
 from chat.interface import ContactView, SettingsView
 from tui.actions import Group, action, of_group
 from tui.screens.base import ChatBase
+from tui.texts import _
 
 
 class Care(ChatBase):
@@ -20,7 +21,7 @@ class Care(ChatBase):
         view = self.chosen()
         if view is not None:
             ways = tuple(one for one in of_group(Group.CONTACT) if one.id != "contact")
-            self.app.push_screen(MenuDialog(action("contact").label, ways), self.run_chosen)
+            self.app.push_screen(MenuDialog(action("contact").title, ways), self.run_chosen)
 
     def action_verify(self) -> None:
         view = self.chosen()
@@ -44,8 +45,8 @@ class Care(ChatBase):
             self._block(view, on=False)
             return
         dialog = ConfirmDialog(
-            f"Block {self.named(view)}?",
-            "A blocked contact gets no answer and nothing of it is shown. You can take it back.",
+            _("Block {name}?").format(name=self.named(view)),
+            _("A blocked contact gets no answer and nothing of it is shown. You can take it back."),
         )
         self.app.push_screen(dialog, lambda yes: self._block(view, on=True) if yes else None)
 
@@ -55,8 +56,8 @@ class Care(ChatBase):
         view = self.chosen()
         if view is not None:
             dialog = ConfirmDialog(
-                f"Remove {self.named(view)}?",
-                "The contact, its keys and the whole history with it go from this terminal, for good.",
+                _("Remove {name}?").format(name=self.named(view)),
+                _("The contact, its keys and the whole history with it go from this terminal, for good."),
             )
             self.app.push_screen(dialog, lambda yes: self._remove(view) if yes else None)
 

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from chat.interface import ContactView, DiagnosisView, Messenger
 from tui import messages
-from tui.actions import chat_bindings
+from tui.actions import action, chat_bindings
 from tui.bridge import listen
 from tui.conversation import Conversation
 from tui.drafts import Drafts
@@ -30,6 +30,7 @@ from tui.screens.care import Care
 from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
 from tui.screens.writing import Writing
+from tui.texts import _
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
 from tui.widgets.history import History
@@ -39,6 +40,7 @@ from tui.widgets.reply import ReplyLine
 from tui.widgets.status import Said, Status
 
 _NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns
+_APART = ("  ", "")
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
@@ -116,12 +118,13 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         self.forget_draft(message.person)
         if self.current == message.person:
             self._close_conversation()
-        self.say(f"{safe_name(message.name)} was removed.")
+        self.say(_("{name} was removed.").format(name=safe_name(message.name)))
         self.run_worker(self._read_contacts(None), group="contacts")
 
     def on_identity_moved(self, message: messages.IdentityMoved) -> None:
         self._causes[message.person] = message.cause
-        self.say(f"{safe_name(message.name)}: {safe_line(message.cause)}")
+        news = _("{name}: {cause}").format(name=safe_name(message.name), cause=safe_line(message.cause))
+        self.say(news)
         self._show_header()
 
     def on_entry_stored(self, message: messages.EntryStored) -> None:
@@ -211,7 +214,7 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         if view is not None:
             name = self.named(view, _NAME_CELLS)
             self.query_one("#header", Static).update(header(view, name, self._causes.get(view.person, "")))
-            self.query_one(Composer).placeholder = Content(f"Write to {name}")
+            self.query_one(Composer).placeholder = Content(_("Write to {name}").format(name=name))
 
     def _lose_patience(self) -> None:
         self._alone = not self.nearby
@@ -242,14 +245,16 @@ class ChatScreen(Finding, Writing, Meeting, Care):
 def header(view: ContactView, name: str, cause: str) -> Content:
     """The line over a conversation, and what holds it up."""
     parts: list[tuple[str, str]] = [(name, "bold")]
-    parts.append(("  ✓ verified", "$success") if view.verified else ("  not verified", "$quiet"))
+    verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
+    parts += [_APART, verified]
     if view.blocked:
-        parts.append(("  ⊘ blocked", "$error"))
+        parts += [_APART, (_("⊘ blocked"), "$error")]
     elif view.typing:
-        parts.append(("  typing…", "$accent"))
+        parts += [_APART, (_("typing…"), "$accent")]
     else:
-        parts.append(("  ● here", "$success") if view.present else ("  ○ away", "$quiet"))
+        parts += [_APART, (_("● here"), "$success") if view.present else (_("○ away"), "$quiet")]
     if view.held:
-        why = safe_line(cause) or "the identity changed"
-        parts.append((f"\n! {why}\nWhat you write waits. Compare safety numbers: Ctrl+T", "$warning"))
+        why = safe_line(cause) or _("the identity changed")
+        held = _("What you write waits. Compare safety numbers: {key}").format(key=action("verify").key)
+        parts.append((f"\n! {why}\n{held}", "$warning"))
     return Content.assemble(*parts)

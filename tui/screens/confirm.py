@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_
 
 
 class ConfirmDialog(Dialog[bool]):
@@ -15,11 +16,11 @@ class ConfirmDialog(Dialog[bool]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "confirm.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes"),
-        Binding("n,enter", "answer(False)", "No"),
+        Binding("y", "answer(True)"),
+        Binding("n,enter", "answer(False)"),
     ]
-    heading = "Are you sure?"
-    hints = (("y", "Yes"), ("n", "No"))
+    heading = N_("Are you sure?")
+    hints = (("y", N_("Yes")), ("n", N_("No")))
 
     def __init__(self, question: str, consequence: str) -> None:
         super().__init__()

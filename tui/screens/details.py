@@ -28,10 +28,10 @@ class DetailsDialog(Dialog[None]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "details.tcss"]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)", "Up"),
-        Binding("down,j", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Page up"),
-        Binding("pagedown,space", "scroll(10)", "Page down"),
+        Binding("up,k", "scroll(-1)"),
+        Binding("down,j", "scroll(1)"),
+        Binding("pageup", "scroll(-10)"),
+        Binding("pagedown,space", "scroll(10)"),
     ]
     hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
     heading = N_("Details")

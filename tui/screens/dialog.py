@@ -6,6 +6,7 @@ dialog and keeps what was typed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import ClassVar, TypeVar
 
@@ -19,6 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.actions import shown_key
+from tui.texts import N_, _
 from tui.wrapping import wrap
 
 T = TypeVar("T")
@@ -26,14 +28,14 @@ CSSPath = str | PurePath | list[str | PurePath] | None
 
 
 class Dialog(ModalScreen[T | None]):
-    """Subclasses give `heading`, `hints` (key, words) and `body`."""
+    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
     AUTO_FOCUS = "Input"
 
     heading: ClassVar[str] = ""
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", "Close"),)
+    hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,13 +43,13 @@ class Dialog(ModalScreen[T | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
-            box.border_title = self.heading
+            box.border_title = _(self.heading)
             with VerticalScroll(id="body", can_focus=False):
                 yield from self.body()
             problem = Static("", id="problem", markup=False)
             problem.display = False
             yield problem
-            yield Static(key_hints(self.hints), id="hints", markup=False)
+            yield Static(key_hints([(key, _(words)) for key, words in self.hints]), id="hints", markup=False)
 
     def body(self) -> list[Widget]:
         """The widgets between heading and hints."""
@@ -89,7 +91,7 @@ def plain(text: str | Content, id: str | None = None, classes: str | None = None
     return Static(content, id=id, classes=classes, markup=False)
 
 
-def key_hints(hints: tuple[tuple[str, str], ...]) -> Content:
+def key_hints(hints: Iterable[tuple[str, str]]) -> Content:
     """Keys and what they do, on one line."""
     parts: list[tuple[str, str]] = []
     for key, words in hints:

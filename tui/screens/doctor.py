@@ -13,6 +13,7 @@ from chat.interface import DiagnosisView
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
+from tui.texts import N_, _
 
 _COLUMNS, _FRAME = 100, 7
 Diagnose = Callable[[], Awaitable[tuple[DiagnosisView, ...]]]
@@ -22,7 +23,7 @@ class DoctorDialog(Dialog[None]):
     """Looks once, when it opens; takes up to five seconds."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "doctor.tcss"]
-    heading = "Doctor"
+    heading = N_("Doctor")
 
     def __init__(self, diagnose: Diagnose) -> None:
         super().__init__()
@@ -30,7 +31,7 @@ class DoctorDialog(Dialog[None]):
         self._found: tuple[DiagnosisView, ...] = ()
 
     def body(self) -> list[Widget]:
-        return [plain("Looking at the network, the firewall and the profile…", id="lines")]
+        return [plain(_("Looking at the network, the firewall and the profile…"), id="lines")]
 
     def on_mount(self) -> None:
         self.run_worker(self._look(), group="doctor")
@@ -56,8 +57,10 @@ class DoctorDialog(Dialog[None]):
 def diagnosis(line: DiagnosisView, width: int) -> Content:
     """One check: a mark, what it is and what was found, and the fix below."""
     mark = Content.assemble(("✓", "bold $success") if line.good else ("✗", "bold $error"))
-    words = hanging(mark, f"{safe_line(line.check)}: {safe_line(line.found)}", 2, width)
+    said = _("{check}: {found}").format(check=safe_line(line.check), found=safe_line(line.found))
+    words = hanging(mark, said, 2, width)
     if line.good or not line.fix:
         return words
-    fix = hanging(Content.assemble(("  Fix", "$accent")), safe_line(line.fix), 6, width)
+    label = Content.assemble("  ", (_("Fix"), "$accent"))
+    fix = hanging(label, safe_line(line.fix), label.cell_length + 1, width)
     return Content("\n").join([words, fix])

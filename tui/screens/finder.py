@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from tui.actions import add_keys, keys_of
 from tui.matching import Spans
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import _
 from tui.widgets.field import Field
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Finder(Dialog[T]):
     def body(self) -> list[Widget]:
         nothing = plain("", id="nothing", classes="quiet")
         nothing.display = False
-        field = Field(id="typed", value=self._typed, placeholder=self.placeholder, max_length=200)
+        field = Field(id="typed", value=self._typed, placeholder=_(self.placeholder), max_length=200)
         return [field, nothing, Lines(id="lines", markup=False, compact=True)]
 
     def on_mount(self) -> None:

@@ -12,28 +12,29 @@ from textual.widgets import Static
 
 from tui.actions import Group, of_group, shown_key
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
+from tui.texts import N_, _
 from tui.wrapping import wrap
 
 _COLUMNS, _FRAME, _KEYS = 84, 7, 17
-_INTRODUCTION = (
+_INTRODUCTION = N_(
     "Parlour talks with people on the same network. History is kept on the terminals of those who talk, "
     "encrypted, and nowhere else. Pair once with each person; entries for somebody absent wait here and go "
     "by themselves."
 )
 _MARKS = (
-    ("…  queued", "kept on this terminal, waiting for the contact"),
-    ("✓  sent", "on its way"),
-    ("✓✓ delivered", "stored by a terminal of the contact"),
-    ("✓✓ read", "seen there"),
-    ("●  ○", "the contact is here; is not"),
-    ("✓  after a name", "verified: you compared words or safety numbers"),
-    ("!  after a name", "identity changed: entries wait until you looked (Ctrl+T)"),
-    ("⊘", "blocked"),
+    (N_("…  queued"), N_("kept on this terminal, waiting for the contact")),
+    (N_("✓  sent"), N_("on its way")),
+    (N_("✓✓ delivered"), N_("stored by a terminal of the contact")),
+    (N_("✓✓ read"), N_("seen there")),
+    ("●  ○", N_("the contact is here; is not")),
+    (N_("✓  after a name"), N_("verified: you compared words or safety numbers")),
+    (N_("!  after a name"), N_("identity changed: entries wait until you looked (Ctrl+T)")),
+    ("⊘", N_("blocked")),
 )
 _WRITING = (
-    ("enter", "Send what you wrote."),
-    ("ctrl+j", "New line; Alt+Enter too, and Shift+Enter where the terminal tells it apart."),
-    ("tab", "From the composer to the contacts and to the history; arrows move there."),
+    ("enter", N_("Send what you wrote.")),
+    ("ctrl+j", N_("New line; Alt+Enter too, and Shift+Enter where the terminal tells it apart.")),
+    ("tab", N_("From the composer to the contacts and to the history; arrows move there.")),
 )
 
 
@@ -42,14 +43,14 @@ class HelpDialog(Dialog[None]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,q", "leave", "Close"),
-        Binding("up,k", "scroll(-1)", "Up"),
-        Binding("down,j", "scroll(1)", "Down"),
-        Binding("pageup", "scroll(-10)", "Page up"),
-        Binding("pagedown,space", "scroll(10)", "Page down"),
+        Binding("f1,q", "leave"),
+        Binding("up,k", "scroll(-1)"),
+        Binding("down,j", "scroll(1)"),
+        Binding("pageup", "scroll(-10)"),
+        Binding("pagedown,space", "scroll(10)"),
     ]
-    heading = "Help"
-    hints = (("↑ ↓", "Scroll"), ("escape", "Close"))
+    heading = N_("Help")
+    hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
 
     def body(self) -> list[Widget]:
         return [plain("", id="page")]
@@ -70,13 +71,14 @@ class HelpDialog(Dialog[None]):
 
 def page(width: int) -> Content:
     """The whole help, laid out for a width."""
-    parts = [Content("\n".join(wrap(_INTRODUCTION, width)))]
+    parts = [Content("\n".join(wrap(_(_INTRODUCTION), width)))]
     for group in Group:
         writing = _WRITING if group is Group.READING else ()
-        rows = [(shown_key(key), words) for key, words in writing]
-        rows += [(one.key, one.help) for one in of_group(group)]
-        parts += [Content(""), _heading(group.value), *(_row(*row, width) for row in rows)]
-    parts += [Content(""), _heading("Marks"), *(_row(*row, width) for row in _MARKS)]
+        rows = [(shown_key(key), _(words)) for key, words in writing]
+        rows += [(one.key, one.about) for one in of_group(group)]
+        parts += [Content(""), _heading(group.heading), *(_row(*row, width) for row in rows)]
+    marks = [(_(mark), _(words)) for mark, words in _MARKS]
+    parts += [Content(""), _heading(_("Marks")), *(_row(*row, width) for row in marks)]
     return Content("\n").join(parts)
 
 

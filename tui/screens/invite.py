@@ -19,6 +19,7 @@ from textual.widgets import Static
 from chat.interface import InvitationView
 from tui.formatting import clock_time
 from tui.screens.dialog import CSSPath, Dialog, key_hints, plain
+from tui.texts import N_, _
 
 _TEXT_COLUMNS = 40
 _FRAME = (9, 6)  # columns and rows of the box around text and picture
@@ -32,10 +33,10 @@ class InviteDialog(Dialog[None]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "invite.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy", "Copy the text"),
-        Binding("p", "picture", "Text or picture"),
+        Binding("c", "copy"),
+        Binding("p", "picture"),
     ]
-    heading = "Invitation"
+    heading = N_("Invitation")
 
     def __init__(self, invitation: InvitationView, zone: tzinfo | None) -> None:
         super().__init__()
@@ -45,14 +46,14 @@ class InviteDialog(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
-            box.border_title = self.heading
+            box.border_title = _(self.heading)
             with Horizontal(id="sides"):
                 with Vertical(id="words"):
-                    yield plain(
-                        f"Give this to one person, by a way you trust. It works once, until {self._until}."
-                    )
+                    trust = _("Give this to one person, by a way you trust. It works once, until {time}.")
+                    yield plain(trust.format(time=self._until))
                     yield plain(self.invitation.text, id="text")
-                    yield plain("Somebody who uses it is shown to you here, and you decide.", classes="quiet")
+                    decide = _("Somebody who uses it is shown to you here, and you decide.")
+                    yield plain(decide, classes="quiet")
                     yield plain("", id="room", classes="quiet")
                 yield plain("", id="code")
             yield plain("", id="problem")
@@ -67,7 +68,7 @@ class InviteDialog(Dialog[None]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.invitation.text)
-        self.query_one("#room", Static).update("Copied, where the terminal allows it.")
+        self.query_one("#room", Static).update(_("Copied, where the terminal allows it."))
 
     def action_picture(self) -> None:
         self._alone = not self._alone
@@ -99,12 +100,13 @@ class InviteDialog(Dialog[None]):
     def _say_room(self) -> None:
         code = picture(self.invitation.text, _QUIET_ZONES[-1])
         need = f"{len(code[0])}×{len(code)}"
-        self.query_one("#room", Static).update(f"A window of {need} has room for a picture to scan.")
+        self.query_one("#room", Static).update(
+            _("A window of {size} has room for a picture to scan.").format(size=need)
+        )
 
     def _keys(self, choice: bool) -> Content:
-        return key_hints(
-            (("c", "Copy"), *((("p", "Picture to scan"),) if choice else ()), ("escape", "Close"))
-        )
+        picture = [("p", _("Picture to scan"))] if choice else []
+        return key_hints([("c", _("Copy")), *picture, ("escape", _("Close"))])
 
 
 def _largest(text: str, columns: int, rows: int) -> list[str]:

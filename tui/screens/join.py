@@ -8,6 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
 from tui.widgets.field import Field
 
 
@@ -15,8 +16,8 @@ class JoinDialog(Dialog[str]):
     """The invitation's text, without blanks."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "join.tcss"]
-    heading = "Join"
-    hints = (("enter", "Join"), ("escape", "Cancel"))
+    heading = N_("Use an invitation")
+    hints = (("enter", N_("Join")), ("escape", N_("Cancel")))
 
     def __init__(self, text: str = "") -> None:
         super().__init__()
@@ -24,10 +25,10 @@ class JoinDialog(Dialog[str]):
 
     def body(self) -> list[Widget]:
         return [
-            plain("Paste the invitation that you were given."),
+            plain(_("Paste the invitation that you were given.")),
             Field(
                 id="invitation",
-                placeholder="the whole text, line breaks do not matter",
+                placeholder=_("the whole text, line breaks do not matter"),
                 value=self._text,
                 squeeze=True,
             ),
@@ -38,4 +39,4 @@ class JoinDialog(Dialog[str]):
         if text:
             self.end(text)
         else:
-            self.fail("Nothing was pasted yet.")
+            self.fail(_("Nothing was pasted yet."))

@@ -15,6 +15,7 @@ from tui.messages import InvitationSpent, PairingMoved, PairWith
 from tui.options import Options
 from tui.screens.base import ChatBase
 from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
+from tui.texts import _
 
 _OVER = (PairingStage.DONE, PairingStage.FAILED)
 
@@ -33,7 +34,7 @@ class Meeting(ChatBase):
         from tui.screens.menu import MenuDialog
 
         ways = tuple(one for one in of_group(Group.ADD) if one.id != "add")
-        self.app.push_screen(MenuDialog(action("add").label, ways), self.run_chosen)
+        self.app.push_screen(MenuDialog(action("add").title, ways), self.run_chosen)
 
     def action_visible(self) -> None:
         self.run_worker(self.done(self.messenger.set_visible(not self.me.visible)), group="visible")
@@ -119,9 +120,13 @@ class Meeting(ChatBase):
         if view.stage is PairingStage.DONE:
             self.say(_paired(view, compared=bool(view.words)))
         elif known and view.problem:
-            self.say(f"Pairing with {safe_name(view.peer)}: {safe_line(view.problem)}", problem=True)
+            said = _("Pairing with {name}: {problem}")
+            self.say(said.format(name=safe_name(view.peer), problem=safe_line(view.problem)), problem=True)
 
 
 def _paired(view: PairingView, *, compared: bool) -> str:
-    later = "You can write now." if compared else "Compare the safety number when you can: Ctrl+T."
-    return f"Paired with {safe_name(view.peer)}. {later}"
+    name = safe_name(view.peer)
+    if compared:
+        return _("Paired with {name}. You can write now.").format(name=name)
+    later = _("Paired with {name}. Compare the safety number when you can: {key}.")
+    return later.format(name=name, key=action("verify").key)

@@ -11,6 +11,7 @@ from textual.widgets.option_list import Option
 
 from tui.actions import Action
 from tui.screens.dialog import CSSPath, Dialog
+from tui.texts import N_
 
 
 class MenuDialog(Dialog[str]):
@@ -18,7 +19,7 @@ class MenuDialog(Dialog[str]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "menu.tcss"]
     AUTO_FOCUS = "OptionList"
-    hints = (("enter", "Choose"), ("escape", "Close"))
+    hints = (("enter", N_("Choose")), ("escape", N_("Close")))
 
     def __init__(self, title: str, actions: tuple[Action, ...]) -> None:
         super().__init__()
@@ -36,4 +37,4 @@ class MenuDialog(Dialog[str]):
 
 
 def _option(one: Action) -> Option:
-    return Option(Content.assemble((f"{one.key:<8}", "bold $primary"), one.label), id=one.id)
+    return Option(Content.assemble((f"{one.key:<8}", "bold $primary"), one.title), id=one.id)

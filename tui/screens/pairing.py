@@ -19,8 +19,10 @@ from textual.widgets import Button, Static
 
 from chat.interface import Messenger, PairingStage, PairingView
 from tui.bridge import Problem, attempt
+from tui.filling import filled
 from tui.formatting import safe_line, safe_name
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
 
 _ROOMY = 30  # rows of a screen on which the words stand apart
 ASKING = (PairingStage.WORDS, PairingStage.JOINER)
@@ -32,11 +34,11 @@ class PairingDialog(Dialog[PairingView]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "The same"),
-        Binding("n", "answer(False)", "Different"),
-        Binding("enter", "close_failed", "Close", show=False),
+        Binding("y", "answer(True)"),
+        Binding("n", "answer(False)"),
+        Binding("enter", "close_failed", show=False),
     ]
-    heading = "Pairing"
+    heading = N_("Pairing")
 
     def __init__(self, messenger: Messenger, view: PairingView, *, quiet: float = 0.0) -> None:
         super().__init__()
@@ -54,7 +56,13 @@ class PairingDialog(Dialog[PairingView]):
             plain("", id="question"),
             Horizontal(
                 Button("", id="yes", variant="success", compact=True, action="screen.answer(True)"),
-                Button("n  No, stop", id="no", variant="error", compact=True, action="screen.answer(False)"),
+                Button(
+                    f"n  {_('No, stop')}",
+                    id="no",
+                    variant="error",
+                    compact=True,
+                    action="screen.answer(False)",
+                ),
                 id="buttons",
             ),
         ]
@@ -129,10 +137,10 @@ class PairingDialog(Dialog[PairingView]):
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
         question.set_class(stage is PairingStage.FAILED, "-failed")
-        words_or_joiner = "They are the same" if stage is PairingStage.WORDS else "The right person"
+        words_or_joiner = _("They are the same") if stage is PairingStage.WORDS else _("The right person")
         self.query_one("#yes", Button).label = f"y  {words_or_joiner}"
         self.query_one("#buttons").display = self.asking
-        leave = "Close" if stage is PairingStage.FAILED else "Hide"
+        leave = _("Close") if stage is PairingStage.FAILED else _("Hide")
         self.set_hints(() if stage in ASKING else (("escape", leave),))
 
 
@@ -174,18 +182,20 @@ def _gave_way(view: PairingView) -> bool:
 
 
 def _who(view: PairingView) -> Content:
-    name = (safe_name(view.peer) if view.peer else "the other terminal", "bold")
+    name = (safe_name(view.peer) if view.peer else _("the other terminal"), "bold")
     match view.stage:
         case PairingStage.CONNECTING:
-            return Content.assemble("Connecting to ", name, "…")
+            return filled(_("Connecting to {name}…"), name=name)
+        case PairingStage.WORDS if view.incoming:
+            return filled(_("{name} wants to pair with you."), name=name)
         case PairingStage.WORDS:
-            return Content.assemble(name, " wants to pair with you." if view.incoming else " is there.")
+            return filled(_("{name} is there."), name=name)
         case PairingStage.JOINER:
-            return Content.assemble("Somebody who is called ", name, " used your invitation.")
+            return filled(_("Somebody who is called {name} used your invitation."), name=name)
         case PairingStage.WAITING:
-            return Content.assemble("Waiting for ", name, "…")
+            return filled(_("Waiting for {name}…"), name=name)
         case _:
-            return Content.assemble("Pairing with ", name)
+            return filled(_("Pairing with {name}"), name=name)
 
 
 def _words(words: tuple[str, ...], *, roomy: bool) -> Content:
@@ -199,14 +209,15 @@ def _words(words: tuple[str, ...], *, roomy: bool) -> Content:
 def _question(view: PairingView, armed: bool, answered: bool) -> Content:
     match view.stage:
         case PairingStage.FAILED:
-            return Content(safe_line(view.problem) or "It did not work: begin again.")
+            return Content(safe_line(view.problem) or _("It did not work: begin again."))
         case PairingStage.WORDS | PairingStage.JOINER if answered:
-            return Content("One moment…")
+            return Content(_("One moment…"))
         case PairingStage.WORDS:
-            return Content("Are these the same words, in this order, on the other screen?")
+            return Content(_("Are these the same words, in this order, on the other screen?"))
         case PairingStage.JOINER:
-            return Content("Is this the person whom you gave it to? Names can be invented: ask, if in doubt.")
+            doubt = _("Is this the person whom you gave it to? Names can be invented: ask, if in doubt.")
+            return Content(doubt)
         case PairingStage.WAITING:
-            return Content("The other person has to confirm as well.")
+            return Content(_("The other person has to confirm as well."))
         case _:
             return Content("")

@@ -97,7 +97,7 @@ class Reading(ChatBase):
         useless |= set() if links(text) else {"copy_link"}
         useless |= set() if blocks(text) else {"copy_code"}
         ways = tuple(one for one in of_group(Group.ENTRY) if one.id not in useless)
-        self.app.push_screen(MenuDialog(action("entry").label, ways), self.run_chosen)
+        self.app.push_screen(MenuDialog(action("entry").title, ways), self.run_chosen)
 
     def action_reply(self) -> None:
         entry = self.query_one(History).chosen

@@ -9,6 +9,7 @@ from textual.widgets import Input
 
 from tui.formatting import safe_line
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
 from tui.widgets.field import Field
 
 
@@ -16,8 +17,8 @@ class RenameDialog(Dialog[str]):
     """The new name."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
-    heading = "Rename"
-    hints = (("enter", "Save"), ("escape", "Cancel"))
+    heading = N_("Rename")
+    hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -25,7 +26,7 @@ class RenameDialog(Dialog[str]):
 
     def body(self) -> list[Widget]:
         return [
-            plain("What do you call this contact? The contact does not learn it."),
+            plain(_("What do you call this contact? The contact does not learn it.")),
             Field(id="name", value=self._called, max_length=64),
         ]
 
@@ -33,4 +34,4 @@ class RenameDialog(Dialog[str]):
         if event.value.strip():
             self.end(event.value.strip())
         else:
-            self.fail("The name is empty.")
+            self.fail(_("The name is empty."))

@@ -9,6 +9,7 @@ from textual.widgets import Checkbox
 
 from chat.interface import SettingsView
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
 
 
 class Toggle(Checkbox):
@@ -24,8 +25,8 @@ class SettingsDialog(Dialog[SettingsView]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "settings.tcss"]
     AUTO_FOCUS = "Checkbox"
-    heading = "Settings"
-    hints = (("space", "Change"), ("escape", "Save and close"))
+    heading = N_("Settings")
+    hints = (("space", N_("Change")), ("escape", N_("Save and close")))
 
     def __init__(self, settings: SettingsView) -> None:
         super().__init__()
@@ -34,13 +35,15 @@ class SettingsDialog(Dialog[SettingsView]):
     def body(self) -> list[Widget]:
         return [
             Toggle(
-                "Tell contacts when I have read an entry",
+                _("Tell contacts when I have read an entry"),
                 self._settings.read_receipts,
                 id="receipts",
                 compact=True,
             ),
-            plain("Off: your entries still show when others have read them, if they tell.", classes="quiet"),
-            Toggle("Tell contacts while I am typing", self._settings.typing, id="typing", compact=True),
+            plain(
+                _("Off: your entries still show when others have read them, if they tell."), classes="quiet"
+            ),
+            Toggle(_("Tell contacts while I am typing"), self._settings.typing, id="typing", compact=True),
         ]
 
     def action_leave(self) -> None:

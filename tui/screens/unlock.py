@@ -22,19 +22,20 @@ from tui.bridge import Problem, attempt
 from tui.formatting import safe_line, strength
 from tui.messages import Opened
 from tui.screens.dialog import key_hints, plain
+from tui.texts import N_, _
 from tui.widgets.field import Field
 
 Stage = Literal["looking", "new", "locked", "joining", "opening", "broken"]
 
 _WELCOME = {
     "looking": "",
-    "new": "Choose a name that others will see, and a passphrase that protects your history.",
-    "locked": "Enter your passphrase.",
-    "joining": "Parlour is running on this profile already: joining it…",
+    "new": N_("Choose a name that others will see, and a passphrase that protects your history."),
+    "locked": N_("Enter your passphrase."),
+    "joining": N_("Parlour is running on this profile already: joining it…"),
     "opening": "",
     "broken": "",
 }
-_WARNING = "The passphrase cannot be recovered: without it the history is lost for good."
+_WARNING = N_("The passphrase cannot be recovered: without it the history is lost for good.")
 _NAME_MAX = 64
 
 
@@ -44,11 +45,11 @@ class UnlockScreen(Screen[None]):
     CSS_PATH = "unlock.tcss"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "reveal", "Show what is typed", priority=True),
+        Binding("f2", "reveal", priority=True),
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
-        Binding("enter", "to_passphrase", "Next", priority=True, show=False),
-        Binding("enter", "again", "Look again"),
-        Binding(",".join(action("doctor").keys), "doctor", "Ask the doctor"),
+        Binding("enter", "to_passphrase", priority=True, show=False),
+        Binding("enter", "again"),
+        Binding(",".join(action("doctor").keys), "doctor"),
     ]
 
     def __init__(
@@ -64,14 +65,14 @@ class UnlockScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="card"):
             yield plain("P a r l o u r", id="title")
-            yield plain("Talk with the people on your network.", id="tagline")
+            yield plain(_("Talk with the people on your network."), id="tagline")
             yield plain("", id="welcome")
-            yield plain("Name", id="name-label", classes="label")
+            yield plain(_("Name"), id="name-label", classes="label")
             yield Field(id="name", max_length=_NAME_MAX)
-            yield plain("Passphrase", id="passphrase-label", classes="label")
+            yield plain(_("Passphrase"), id="passphrase-label", classes="label")
             yield Field(id="passphrase", password=True)
             yield plain("", id="strength")
-            yield plain(_WARNING, id="warning")
+            yield plain(_(_WARNING), id="warning")
             yield plain(safe_line(self._reason), id="message")
             yield Static("", id="hints", markup=False)
 
@@ -127,10 +128,10 @@ class UnlockScreen(Screen[None]):
         name = self.query_one("#name", Field).value.strip()
         passphrase = self.query_one("#passphrase", Field).value
         if self._form == "new" and not name:
-            self._say("A name is needed: others will see it.")
+            self._say(_("A name is needed: others will see it."))
             self.query_one("#name").focus()
         elif not passphrase:
-            self._say("A passphrase is needed.")
+            self._say(_("A passphrase is needed."))
             self.query_one("#passphrase").focus()
         else:
             self._enter("opening")
@@ -165,7 +166,7 @@ class UnlockScreen(Screen[None]):
         """Show what belongs to a stage."""
         self._stage = stage
         form = self._form if stage == "opening" else stage
-        self.query_one("#welcome", Static).update(_WELCOME[stage])
+        self.query_one("#welcome", Static).update(_(_WELCOME[stage]) if _WELCOME[stage] else "")
         for name in ("#name", "#name-label", "#strength", "#warning"):
             self.query_one(name).display = form == "new"
         for name in ("#passphrase", "#passphrase-label"):
@@ -173,7 +174,7 @@ class UnlockScreen(Screen[None]):
         for name in ("#name", "#passphrase"):
             self.query_one(name).disabled = stage not in ("new", "locked")
         if stage in ("opening", "new", "locked"):
-            self._say("Opening…" if stage == "opening" else self._take_reason())
+            self._say(_("Opening…") if stage == "opening" else self._take_reason())
         self.query_one("#hints", Static).update(self._hints(stage))
         if stage in ("new", "locked"):
             self._focus_first()
@@ -189,8 +190,8 @@ class UnlockScreen(Screen[None]):
 
     def _hints(self, stage: Stage) -> Content:
         keys: dict[Stage, tuple[tuple[str, str], ...]] = {
-            "new": (("enter", "Begin"), ("f2", "Show what is typed")),
-            "locked": (("enter", "Open"), ("f2", "Show what is typed")),
-            "broken": (("enter", "Look again"), (action("doctor").keys[0], action("doctor").label)),
+            "new": (("enter", _("Begin")), ("f2", _("Show what is typed"))),
+            "locked": (("enter", _("Open")), ("f2", _("Show what is typed"))),
+            "broken": (("enter", _("Look again")), (action("doctor").keys[0], action("doctor").title)),
         }
-        return key_hints((*keys.get(stage, ()), ("ctrl+q", "Quit")))
+        return key_hints((*keys.get(stage, ()), ("ctrl+q", action("quit").title)))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from chat.interface import ContactView
+from tui.filling import filled
 from tui.formatting import safe_line
 from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
 
 
 class VerifyDialog(Dialog[bool]):
@@ -21,10 +22,10 @@ class VerifyDialog(Dialog[bool]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "verify.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "answer(True)", "They are the same"),
-        Binding("u", "answer(False)", "Not verified"),
+        Binding("v", "answer(True)"),
+        Binding("u", "answer(False)"),
     ]
-    heading = "Safety number"
+    heading = N_("Safety number")
 
     def __init__(self, contact: ContactView, name: str, number: str) -> None:
         super().__init__()
@@ -33,20 +34,22 @@ class VerifyDialog(Dialog[bool]):
         self._number = number
 
     def body(self) -> list[Widget]:
-        standing = _standing(self._contact)
         return [
-            plain(Content.assemble(("You and ", ""), (self._named, "bold"), (" both see this number.", ""))),
+            plain(filled(_("You and {name} both see this number."), name=(self._named, "bold"))),
             plain(grouped(self._number), id="number"),
-            plain(f"Read it to each other, side by side or by telephone, never by a message. {standing}"),
+            plain(_("Read it to each other, side by side or by telephone, never by a message.")),
+            plain(_standing(self._contact)),
         ]
 
     def on_mount(self) -> None:
         if self._contact.verified and not self._contact.held:
-            self.set_hints((("u", "Not verified any more"), ("escape", "Close")))
+            self.set_hints((("u", _("Not verified any more")), ("escape", _("Close"))))
         elif self._contact.held:
-            self.set_hints((("v", "They are the same"), ("u", "Go on unverified"), ("escape", "Close")))
+            self.set_hints(
+                (("v", _("They are the same")), ("u", _("Go on unverified")), ("escape", _("Close")))
+            )
         else:
-            self.set_hints((("v", "They are the same"), ("escape", "Not now")))
+            self.set_hints((("v", _("They are the same")), ("escape", _("Not now"))))
 
     def action_answer(self, same: bool) -> None:
         if same or self._contact.verified or self._contact.held:
@@ -61,9 +64,7 @@ def grouped(number: str) -> str:
 
 def _standing(contact: ContactView) -> str:
     if contact.held:
-        return "The identity has changed: what you write waits until you answer here."
-    return (
-        "You have marked it as the same."
-        if contact.verified
-        else "Where it differs, somebody is between you."
-    )
+        return _("The identity has changed: what you write waits until you answer here.")
+    if contact.verified:
+        return _("You have marked it as the same.")
+    return _("Where it differs, somebody is between you.")

@@ -13,9 +13,11 @@ from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
 from tui.actions import action
+from tui.filling import filled
 from tui.formatting import safe_line, safe_name
+from tui.texts import N_, _, _n
 
-_REASONS = (
+_REASONS = N_(
     "Nobody was found within five seconds. The other person may not be visible, may be on another network, "
     "or a firewall or the access point keeps your terminals apart."
 )
@@ -36,11 +38,15 @@ class Guide(Static):
 
 
 def _choose(contacts: int) -> list[Content]:
-    people = "your contact" if contacts == 1 else f"one of your {contacts} contacts"
+    one = _n(
+        "Choose your contact on the left: Tab, the arrow keys, Enter.",
+        "Choose one of your {number} contacts on the left: Tab, the arrow keys, Enter.",
+        contacts,
+    )
     return [
-        Content.assemble(("No conversation is open", "bold")),
+        Content.assemble((_("No conversation is open"), "bold")),
         Content(""),
-        Content(f"Choose {people} on the left: Tab, the arrow keys, Enter."),
+        Content(one.format(number=contacts)),
         Content(""),
         _choice("add"),
         _choice("help"),
@@ -48,18 +54,17 @@ def _choose(contacts: int) -> list[Content]:
 
 
 def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisView]) -> list[Content]:
-    lines = [Content.assemble(("Nobody to talk with yet", "bold")), Content("")]
+    lines = [Content.assemble((_("Nobody to talk with yet"), "bold")), Content("")]
     if nearby:
-        lines.append(
-            Content(
-                "Choose somebody under Nearby: the arrow keys, then Enter. You will both compare five words."
-            )
+        choose = _(
+            "Choose somebody under Nearby: the arrow keys, then Enter. You will both compare five words."
         )
+        lines.append(Content(choose))
     elif alone:
-        lines.append(Content(_REASONS))
+        lines.append(Content(_(_REASONS)))
         lines += [part for line in causes for part in (Content(""), _cause(line))]
     else:
-        lines.append(Content("Looking for people nearby…"))
+        lines.append(Content(_("Looking for people nearby…")))
     return [*lines, Content(""), _visibility(me), Content(""), *_choices(alone or bool(nearby))]
 
 
@@ -71,17 +76,17 @@ def _choices(all_of_them: bool) -> list[Content]:
 def _visibility(me: SelfView) -> Content:
     name = (safe_name(me.name), "bold")
     if me.visible:
-        return Content.assemble("People nearby who open Parlour see you as ", name, ".")
-    return Content.assemble("You are not visible to people nearby, ", name, ".")
+        return filled(_("People nearby who open Parlour see you as {name}."), name=name)
+    return filled(_("You are not visible to people nearby, {name}."), name=name)
 
 
 def _choice(name: str) -> Content:
     one = action(name)
-    return Content.assemble((f"{one.key:<8}", "bold $primary"), one.label)
+    return Content.assemble((f"{one.key:<8}", "bold $primary"), one.title)
 
 
 def _cause(line: DiagnosisView) -> Content:
-    fix = f" Fix: {safe_line(line.fix)}" if line.fix else ""
-    return Content.assemble(
-        ("✗ ", "bold $error"), (f"{safe_line(line.check)}: ", "bold"), f"{safe_line(line.found)}.{fix}"
-    )
+    said = _("{check}: {found}. Fix: {fix}") if line.fix else _("{check}: {found}.")
+    check, found, fix = ((safe_line(text), "") for text in (line.check, line.found, line.fix))
+    mark = Content.assemble(("✗ ", "bold $error"))
+    return mark + filled(said, check=(check[0], "bold"), found=found, fix=fix)

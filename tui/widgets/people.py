@@ -22,6 +22,7 @@ from textual.strip import Strip
 from chat.interface import ContactView, NearbyView
 from tui.formatting import contact_name, look_alikes, safe_name
 from tui.messages import OpenConversation, PairWith
+from tui.texts import _
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ class People(ScrollView, can_focus=True):
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("home", "move(-100000)", "First", show=False),
-        Binding("end", "move(100000)", "Last", show=False),
-        Binding("enter,space", "choose", "Choose", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("home", "move(-100000)", show=False),
+        Binding("end", "move(100000)", show=False),
+        Binding("enter,space", "choose", show=False),
     ]
 
     def __init__(self) -> None:
@@ -143,16 +144,16 @@ class People(ScrollView, can_focus=True):
         self.refresh()
 
     def _build(self) -> list[Line]:
-        heading = ("people--heading", "Contacts")
+        heading = ("people--heading", _("Contacts"))
         lines = [Line(None, (("", " "), heading))] if self._contacts else []
         alike = look_alikes(self._contacts.values())
         lines += [self._contact(view, alike) for view in self._contacts.values()]
         if self._contacts:
             lines.append(Line(None, ()))
-        lines.append(Line(None, (("", " "), ("people--heading", "Nearby"))))
+        lines.append(Line(None, (("", " "), ("people--heading", _("Nearby")))))
         lines += [self._stranger(view) for view in self._nearby.values()]
         if not self._nearby:
-            lines.append(Line(None, (("people--quiet", " nobody in sight"),)))
+            lines.append(Line(None, (("people--quiet", " " + _("nobody in sight")),)))
         return lines
 
     def _contact(self, view: ContactView, alike: frozenset[str]) -> Line:

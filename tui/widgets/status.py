@@ -1,4 +1,4 @@
-"""The two lines at the foot: who and where this terminal is, and the keys; above them what was just said.
+"""The line at the foot that says who and where this terminal is, and above it what was just said.
 
 Rules: what is said stays until something else is said or Escape is pressed; it is one safe line.
 """
@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chat.interface import SelfView
-from tui.actions import ACTIONS
 from tui.formatting import safe_name
+from tui.texts import _
 
 
 class Said(Static):
@@ -39,19 +39,10 @@ class Status(Static):
 
     def show(self, me: SelfView) -> None:
         """Show who and where this terminal is."""
-        seen = ("● visible nearby", "$success") if me.visible else ("○ not visible nearby", "$quiet")
-        where = "  ".join(me.addresses[:2]) or "no address"
+        seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
+        where = "  ".join(me.addresses[:2]) or _("no address")
         self.update(
             Content.assemble(
                 (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
             )
         )
-
-
-def hints() -> Content:
-    """The keys of the foot line, from the registry; the help comes first, because a narrow line is cut."""
-    parts: list[tuple[str, str]] = []
-    for one in sorted(ACTIONS, key=lambda one: one.id != "help"):
-        if one.hint:
-            parts += [(one.key, "bold $primary"), (f" {one.label}   ", "$quiet")]
-    return Content.assemble(*parts)
