@@ -29,6 +29,11 @@ def needs_tmux() -> None:
         _left_out("the terminal's programs are ended by Linux's process handles")
 
 
+def needs_nft() -> None:
+    """nft, which shows and changes the packet filter in its own words."""
+    _needs_tool("nft")
+
+
 def needs_strace() -> None:
     """strace, which injects faults into system calls."""
     _needs_tool("strace")

@@ -14,7 +14,7 @@ import pytest
 from tests.chat.network.beacon import Beacon
 from tests.chat.network.wire import Tap
 from tests.lab.hosts import Host, Lab
-from tests.needs import needs_root_network
+from tests.needs import needs_nft, needs_root_network
 
 pytestmark = pytest.mark.network
 
@@ -134,6 +134,7 @@ def test_a_single_rule_is_named(lab: Lab) -> None:
 
 
 def test_nft_is_named_in_its_own_words_and_the_fix_works(lab: Lab) -> None:
+    needs_nft()
     host, other = lab.hosts
     running(host)
     host.run("nft", "-f", "-", input=NFT)
