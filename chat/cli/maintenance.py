@@ -84,15 +84,15 @@ def vectors(call: Call, public: Path | None) -> int:
 
 
 def _print_area(call: Call, report: Report) -> None:
-    """One line an area; what this installation does not have is counted apart."""
+    """One line an area; what this installation does not have is named apart."""
     fields = {
         "area": report.area,
         "passed": report.passed,
         "failed": list(report.failed),
-        "unknown": len(report.unknown),
+        "unknown": list(report.unknown),
     }
     text = f"{report.area}: {report.passed} passed, {len(report.failed)} failed"
-    text += f", {len(report.unknown)} not run: nothing here has them" if report.unknown else ""
+    text += "".join(f"\n    not run, nothing here has it: {one_line(name)}" for name in report.unknown)
     text += "".join(f"\n    failed: {name}" for name in report.failed)
     call.result(fields, text)
 

@@ -215,17 +215,18 @@ def _noise_area(path: Path) -> Area:
 
 
 def public_areas(folder: Path) -> Iterator[Area]:
-    """The areas in a folder with `noise` and `wycheproof` inside; a file that nothing runs is unknown."""
-    for path in sorted((folder / "noise").glob("*.json")):
-        yield _noise_area(path)
+    """The areas in a folder with `noise` and `wycheproof` inside; the files that nothing runs are unknown."""
     others = []
-    for path in sorted((folder / "wycheproof").glob("*.json")):
-        if path.stem in _WYCHEPROOF:
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if path.parent == folder / "noise":
+            yield _noise_area(path)
+        elif name == f"wycheproof/{path.stem}" and path.stem in _WYCHEPROOF:
             yield _wycheproof_area(path)
         else:
-            others.append(path.stem)
+            others.append(name)
     if others:
-        yield Area("wycheproof", (), tuple(others))
+        yield Area("others", (), tuple(others))
 
 
 def missing_areas(folder: Path) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def test_what_we_do_not_have_is_unknown(tmp_path: Path) -> None:
     (tmp_path / "noise").mkdir()
     vectors = [{"protocol_name": "Noise_XX_448_AESGCM_SHA512"}]
     (tmp_path / "noise" / "other.json").write_text(json.dumps({"vectors": vectors}))
-    (tmp_path / "wycheproof").mkdir()
-    (tmp_path / "wycheproof" / "rsa_test.json").write_text("{}")
+    for name in ("cpace/vectors", "wycheproof/rsa_test"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.json").write_text("{}")
     unknown = [report.unknown for report in public.run_public(tmp_path)]
-    assert unknown == [("Noise_XX_448_AESGCM_SHA512",), ("rsa_test",)]
+    assert unknown == [("Noise_XX_448_AESGCM_SHA512",), ("cpace/vectors", "wycheproof/rsa_test")]
