@@ -28,11 +28,12 @@ from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
 from tui.hangup import EVERY, STDIN, Watched
 from tui.keymap import load
-from tui.messages import EngineClosed, Opened, PreferenceChosen
+from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, UnreadMoved
 from tui.options import Options
 from tui.preferences import Density, Keys, Preferences
 from tui.screens.base import ChatBase
 from tui.screens.unlock import UnlockScreen
+from tui.telling import Teller
 from tui.texts import _
 from tui.themes import COLOURS, THEMES, following
 
@@ -54,12 +55,14 @@ class ParlourApp(App[None]):
         self.preferences = Preferences()
         self._door = door
         self._last: str | None = None
+        self.teller = Teller(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
             self.register_theme(theme)
         self.wear()
 
     def on_mount(self) -> None:
+        self.teller.begin()
         self.push_screen(UnlockScreen(self._door))
         self.set_interval(EVERY, partial(self._leave_with, Watched(STDIN)))
 
@@ -72,6 +75,13 @@ class ParlourApp(App[None]):
             if isinstance(screen, ChatBase):
                 screen.use_keys()
         return keymap.problems
+
+    def on_unmount(self) -> None:
+        self.teller.end()
+
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
 
     async def _leave_with(self, terminal: Watched) -> None:
         """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
@@ -97,6 +107,14 @@ class ParlourApp(App[None]):
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
             self._leave(message.reason, locking=False)
+
+    def on_something_came(self, message: SomethingCame) -> None:
+        if self.messenger is not None:
+            self.teller.tell(message.name, message.text, self.preferences)
+
+    def on_unread_moved(self, message: UnreadMoved) -> None:
+        if self.messenger is not None:
+            self.teller.count(message.unread)
 
     def action_help(self) -> None:
         from tui.screens.help import HelpDialog
@@ -145,6 +163,7 @@ class ParlourApp(App[None]):
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger."""
         messenger, self.messenger = self.messenger, None
+        self.teller.count(0)
         settle = self._remember()
         self.preferences = self.preferences.looks()
 

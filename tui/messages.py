@@ -145,6 +145,24 @@ class PreferenceChosen(Message):
 
 
 @dataclass
+class SomethingCame(Message):
+    """An entry of somebody whom nobody looks at: the name as it is shown here, and the text (peer text)."""
+
+    name: str
+    text: str
+
+
+@dataclass
+class UnreadMoved(Message):
+    """So many entries are unread that nobody looks at."""
+
+    unread: int
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, UnreadMoved)
+
+
+@dataclass
 class OpenConversation(Message):
     """Show the conversation with this contact."""
 

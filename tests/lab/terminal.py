@@ -140,7 +140,7 @@ class Terminal:
         """None while the program runs."""
         form = "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}"
         dead, *status = self._tmux("display-message", "-p", form).rstrip("\n").split(" ")
-        if dead != "1":
+        if dead != "1" or not any(status):  # tmux sees the end of the output before that of the process
             return None
         return int(status[0]) if status[0] else 128 + int(status[1])
 

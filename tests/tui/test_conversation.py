@@ -24,6 +24,7 @@ from tests.tui.driving import (
     with_bob,
     write,
 )
+from tui.messages import SendText
 from tui.widgets.people import People
 
 
@@ -259,19 +260,24 @@ async def test_a_change_is_drawn_also_when_the_entry_cannot_be_read() -> None:
         await until(pilot, lambda: "typing…" not in shown(pilot))
 
 
-async def test_a_changed_identity_stands_over_the_conversation_until_it_is_answered() -> None:
+async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> None:
     messenger, bob = with_bob()
     async with chatting(messenger) as pilot:
-        messenger.change_contact(bob.person, held=True)
+        await pilot.press("h", "i")
         messenger.change_identity(bob.person, "recovered with the recovery words")
-        await until_shown(pilot, "What you write waits")
-        await pilot.press("escape")
-        assert "recovered with the recovery words" in shown(pilot)
+        messenger.change_contact(bob.person, held=True)
+        await until_shown(pilot, "Nothing can be sent")
+        chat(pilot).post_message(SendText("on its way", bob.person))
+        await pilot.press("j", "enter", "escape")
+        assert shown(pilot).count("recovered with the recovery words") == 1
+        assert chat(pilot).current == bob.person
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Go on unverified")
         await pilot.press("v")
         await until(pilot, lambda: messenger.called("set_verified") == [(bob.person, True)])
-        await until(pilot, lambda: "What you write waits" not in shown(pilot))
+        await until(pilot, lambda: "Nothing can be sent" not in shown(pilot) and composer(pilot).has_focus)
+        assert composer(pilot).text == "on its way\nhi"
+        assert not messenger.called("send")
 
 
 async def test_one_refused_call_does_not_end_the_program() -> None:

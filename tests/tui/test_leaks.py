@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_attack_78_textuals_variables_write_no_screen_to_a_file(tmp_path: Path) 
 
 
 @pytest.mark.terminal
-def test_attack_78_title_and_clipboard_are_left_alone() -> None:
+def test_attack_78_the_title_is_a_number_and_the_clipboard_is_left_alone() -> None:
     with in_terminal("talk", "") as terminal:
         terminal.wait_for("+ Frank")
         terminal.send("Enter")
@@ -63,10 +64,13 @@ def test_attack_78_title_and_clipboard_are_left_alone() -> None:
         terminal.send("C-q")
         terminal.wait_exit()
         written = terminal.written()
+    titles = re.findall(rb"\x1b\]2;(.*?)\x1b\\", written)
+    assert titles[0] == b"Parlour"
+    assert {re.sub(rb"\(\d+\) ", b"", title) for title in titles} == {b"Parlour"}
+    assert written.index(b"\x1b[22;2t") < written.index(b"\x1b]2;") < written.index(b"\x1b[23;2t")
     for sequence in (
         b"\x1b]0;",
         b"\x1b]1;",
-        b"\x1b]2;",
         b"\x1b]9;",
         b"\x1b]777",
         b"\x1b]99",

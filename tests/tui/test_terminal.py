@@ -61,7 +61,11 @@ def test_first_run_pairing_and_talking_by_keys(new: Terminal) -> None:
     new.write("third line")
     new.send("Enter")
     screen = new.wait_for("✓✓ delivered")
-    lines = [row.partition("▎")[2].strip() for row in screen.split("\n") if "▎" in row]
+    lines = [
+        row.rpartition("▎")[2].strip()
+        for row in screen.split("\n")
+        if EDGE in row and "▎" in row.partition(EDGE)[2]
+    ]
     assert lines[:3] == ["You", "hello", "second line"]
     assert lines[3].startswith("third line")
     new.send("C-q")
@@ -177,7 +181,7 @@ def test_attack_79_no_sequence_of_a_peer_reaches_the_terminal() -> None:
         b"\x1b]52",
         b"\x1b]8;",
         b"\x1b]0;",
-        b"\x1b]2;",
+        b"\x1b]2;owned",
         b"\x1b[2J\x1b[10A",
         b"\x1bP+q",
         b"\xc2\x9b",

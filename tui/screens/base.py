@@ -14,6 +14,7 @@ from chat.interface import ContactView, Messenger, NearbyView, SelfView
 from tui.bridge import Problem, attempt
 from tui.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.options import Options
+from tui.preferences import Preferences
 from tui.texts import _
 from tui.widgets.status import Said
 
@@ -27,6 +28,7 @@ class ChatBase(Screen[None]):
         super().__init__()
         self.messenger = messenger
         self.options = options
+        self.preferences = Preferences()
         self.me = SelfView("", "", "", 0, (), visible=False)
         self.contacts: dict[str, ContactView] = {}
         self.nearby: tuple[NearbyView, ...] = ()

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from chat.interface import ContactView, DiagnosisView, Messenger
 from tui import messages
-from tui.actions import action, chat_bindings
+from tui.actions import chat_bindings
 from tui.bridge import listen
 from tui.conversation import Conversation
 from tui.drafts import Drafts
@@ -29,8 +29,10 @@ from tui.preferences import Preferences
 from tui.screens.care import Care
 from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
+from tui.screens.telling import Telling
 from tui.screens.writing import Writing
 from tui.texts import _
+from tui.widgets.banner import Banner
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
 from tui.widgets.history import History
@@ -41,10 +43,11 @@ from tui.widgets.status import Said, Status
 
 _NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns
 _APART = ("  ", "")
+_CAUSES_MAX = 3
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Finding, Writing, Meeting, Care):
+class ChatScreen(Finding, Writing, Meeting, Care, Telling):
     """People, history, composer."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["chat.tcss", "writing.tcss"]
@@ -56,9 +59,10 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         self, messenger: Messenger, options: Options, preferences: Preferences, last: str | None = None
     ) -> None:
         super().__init__(messenger, options)
+        self.preferences = preferences
         self.drafts = Drafts(preferences)
         self._last = last
-        self._causes: dict[str, str] = {}
+        self._causes: dict[str, tuple[str, ...]] = {}
         self._alone = False
         self._diagnosis: tuple[DiagnosisView, ...] = ()
         self._catching_up = 0
@@ -70,6 +74,7 @@ class ChatScreen(Finding, Writing, Meeting, Care):
             with Vertical(id="conversation"):
                 yield Static("", id="header", markup=False)
                 yield History(self.options.today, self.options.zone)
+                yield Banner()
                 yield ReplyLine()
                 yield Composer(self.earlier)
         yield Said()
@@ -81,7 +86,7 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         self.add_class(next(name for least, name in reversed(_BREAKPOINTS) if self.app.size.width >= least))
         self.query_one("#conversation").display = False
         self.query_one(People).focus()
-        self.watch(self.app, "app_focus", self.mark_seen, init=False)
+        self.watch(self.app, "app_focus", self._focus_moved, init=False)
         # The stream is open before anything is read, so that nothing falls between the two.
         self.run_worker(listen(self.messenger, self), group="events")
         self.run_worker(self._read_everything(), group="start")
@@ -102,14 +107,18 @@ class ChatScreen(Finding, Writing, Meeting, Care):
 
     def on_strangers_moved(self, message: messages.StrangersMoved) -> None:
         self.nearby = message.nearby
-        self._show_people()
+        self.show_people()
 
     def on_contact_moved(self, message: messages.ContactMoved) -> None:
         view = message.contact
         before = self.contacts.get(view.person)
         self.contacts[view.person] = view
+        if not view.held:
+            self._causes.pop(view.person, None)
+        elif view.person == self.current and not (before is not None and before.held):
+            self.query_one(Said).clear()  # the banner says it, for as long as it holds
         if not self._catching_up:  # else it is shown with the entry, which would be a frame late otherwise
-            self._show_people()
+            self.show_people()
         if before is None or (before.name, before.label) != (view.name, view.label):
             self.run_worker(self._read_contacts(view.person), group="contacts")
 
@@ -122,12 +131,16 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         self.run_worker(self._read_contacts(None), group="contacts")
 
     def on_identity_moved(self, message: messages.IdentityMoved) -> None:
-        self._causes[message.person] = message.cause
-        news = _("{name}: {cause}").format(name=safe_name(message.name), cause=safe_line(message.cause))
-        self.say(news)
+        held = self._causes.get(message.person, ())
+        self._causes[message.person] = (*held, message.cause)[-_CAUSES_MAX:]
+        view = self.contacts.get(message.person)
+        if view is None or not view.held:
+            news = _("{name}: {cause}").format(name=safe_name(message.name), cause=safe_line(message.cause))
+            self.say(news)
         self._show_header()
 
     def on_entry_stored(self, message: messages.EntryStored) -> None:
+        self.tell(message.entry)
         if self.conversation is not None and message.entry.contact == self.conversation.person:
             self._catching_up += 1
             self.run_worker(self._catch_up(self.conversation, message), group="read")
@@ -139,9 +152,8 @@ class ChatScreen(Finding, Writing, Meeting, Care):
 
     def open_conversation(self, person: str) -> None:
         """Show a conversation; the draft of the one before is kept."""
-        composer = self.query_one(Composer)
-        composer.focus()
         if person == self.current:
+            self.go_write()
             return
         self.leave_draft()
         self.remember(person)
@@ -149,8 +161,9 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         self.conversation = Conversation(self.messenger, person)
         self.take_up_draft()
         self.query_one(History).show(self.conversation.window)
-        self._show_people()
+        self.show_people()
         self.query_one(People).point_at(person)
+        self.go_write()
         self.run_worker(self.open_history(self.conversation), group="open", exclusive=True)
 
     def action_next_conversation(self) -> None:
@@ -167,7 +180,7 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         await self._read_contacts(None)
         self.nearby = await self.ask(self.messenger.nearby()) or ()
         self._show_me()
-        self._show_people()
+        self.show_people()
         only = next(iter(self.contacts)) if len(self.contacts) == 1 else None
         wanted = self._last if self._last in self.contacts else only
         if wanted is not None and self.current is None:
@@ -178,7 +191,7 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         if contacts is None:
             return
         self.contacts = {view.person: view for view in contacts}
-        self._show_people()
+        self.show_people()
         if changed is not None and changed == self.current and self.conversation is not None:
             self.conversation = Conversation(self.messenger, changed)
             await self.open_history(self.conversation)
@@ -188,16 +201,24 @@ class ChatScreen(Finding, Writing, Meeting, Care):
             await self.take_in(opened, stored)
         finally:
             self._catching_up -= 1
-        self._show_people()
+        self.show_people()
 
     # Showing.
+
+    def _focus_moved(self) -> None:
+        """The terminal got the focus or lost it."""
+        self.mark_seen()
+        self.count_unread()
 
     def _show_me(self) -> None:
         self.query_one(Status).show(self.me)
         self._show_guide()
 
-    def _show_people(self) -> None:
-        self.query_one(People).show(list(self.contacts.values()), self.nearby, self.current)
+    def show_people(self) -> None:
+        """Show everybody anew, and what hangs on who they are."""
+        people = list(self.contacts.values())
+        self.query_one(People).show(people, self.nearby, self.current, self.muted())
+        self.count_unread()
         self._show_header()
         self._show_guide()
 
@@ -213,8 +234,22 @@ class ChatScreen(Finding, Writing, Meeting, Care):
         view = self.contacts.get(self.current or "")
         if view is not None:
             name = self.named(view, _NAME_CELLS)
-            self.query_one("#header", Static).update(header(view, name, self._causes.get(view.person, "")))
-            self.query_one(Composer).placeholder = Content(_("Write to {name}").format(name=name))
+            self.query_one("#header", Static).update(header(view, name, muted=view.person in self.muted()))
+            self.query_one(Composer).placeholder = Content(
+                "" if view.held else _("Write to {name}").format(name=name)
+            )
+            self._show_held(view, name)
+
+    def _show_held(self, view: ContactView, name: str) -> None:
+        """Let nothing be written to a contact whose identity has changed, and say why."""
+        banner, composer = self.query_one(Banner), self.query_one(Composer)
+        if view.held:
+            banner.show(name, self._causes.get(view.person, ()))
+        if composer.disabled != view.held:
+            writing = composer.has_focus or banner.has_focus
+            composer.disabled = banner.display = view.held
+            if writing:
+                self.go_write()
 
     def _lose_patience(self) -> None:
         self._alone = not self.nearby
@@ -228,7 +263,7 @@ class ChatScreen(Finding, Writing, Meeting, Care):
 
     def _close_conversation(self) -> None:
         self.current, self.conversation = None, None
-        self._show_people()
+        self.show_people()
         self.query_one(People).focus()
 
     def _step_in_turn(self, by: int) -> None:
@@ -242,8 +277,8 @@ class ChatScreen(Finding, Writing, Meeting, Care):
             self.open_conversation(order[at % len(order)])
 
 
-def header(view: ContactView, name: str, cause: str) -> Content:
-    """The line over a conversation, and what holds it up."""
+def header(view: ContactView, name: str, *, muted: bool) -> Content:
+    """The line over a conversation."""
     parts: list[tuple[str, str]] = [(name, "bold")]
     verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
     parts += [_APART, verified]
@@ -253,8 +288,6 @@ def header(view: ContactView, name: str, cause: str) -> Content:
         parts += [_APART, (_("typing…"), "$accent")]
     else:
         parts += [_APART, (_("● here"), "$success") if view.present else (_("○ away"), "$quiet")]
-    if view.held:
-        why = safe_line(cause) or _("the identity changed")
-        held = _("What you write waits. Compare safety numbers: {key}").format(key=action("verify").key)
-        parts.append((f"\n! {why}\n{held}", "$warning"))
+    if muted:
+        parts += [_APART, (_("z muted"), "$quiet")]
     return Content.assemble(*parts)

@@ -17,6 +17,7 @@ from tui.options import Options
 from tui.preferences import Preferences
 from tui.screens.reading import Reading
 from tui.texts import _
+from tui.widgets.banner import Banner
 from tui.widgets.composer import Composer
 from tui.widgets.history import History
 from tui.widgets.reply import ReplyLine
@@ -43,6 +44,10 @@ class Writing(Reading):
     def on_send_text(self, message: messages.SendText) -> None:
         person = message.person
         draft = Draft(message.text, self.drafts.of(person).reply)
+        view = self.contacts.get(person)
+        if view is not None and view.held:  # Enter was on its way when that became known
+            self._give_back(person, draft)
+            return
         if person == self.current:
             self._told_typing = None
             self.query_one(Said).clear()
@@ -68,7 +73,7 @@ class Writing(Reading):
     def on_reply_to(self, message: messages.ReplyTo) -> None:
         if message.entry.contact == self.current:
             self._answer(message.entry)
-            self.query_one(Composer).focus()
+            self.go_write()
 
     def on_drop_reply(self, message: messages.DropReply) -> None:
         self._answer(None)
@@ -76,8 +81,13 @@ class Writing(Reading):
     def action_write(self) -> None:
         self.query_one(Said).clear()
         self.query_one(History).unmark()
+        self.go_write()
+
+    def go_write(self) -> None:
+        """Go to where one writes to the open conversation, or to what says why one cannot."""
         if self.current is not None:
-            self.query_one(Composer).focus()
+            composer = self.query_one(Composer)
+            (self.query_one(Banner) if composer.disabled else composer).focus()
 
     def earlier(self) -> list[str]:
         """What this person wrote in the open conversation, the newest last."""
@@ -156,16 +166,16 @@ class Writing(Reading):
         async with self._sending:
             sent = await attempt(self.messenger.send(person, draft.text, draft.reply))
             if isinstance(sent, Problem):
-                self._give_back(person, draft, sent)
+                self._give_back(person, draft)
+                if self.current is not None:
+                    self.say(sent.text, problem=True)
         if self.drafts.unkept:
             await self._keep_drafts()
 
-    def _give_back(self, person: str, draft: Draft, problem: Problem) -> None:
+    def _give_back(self, person: str, draft: Draft) -> None:
         """A text that could not be committed returns to where it was written."""
         self.keep()
         self.drafts.give_back(person, draft)
-        if self.current is not None:
-            self.say(problem.text, problem=True)
         if person == self.current:
             self.take_up_draft()
 

@@ -24,14 +24,18 @@ from tui.formatting import contact_name, look_alikes, safe_name
 from tui.messages import OpenConversation, PairWith
 from tui.texts import _
 
+_OPEN = "▎"  # before whose conversation is open
+_LEAD = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: `key` is what can be chosen in it, None for headings and blanks."""
+    """One row: `key` is what can be chosen in it, None for headings and blanks; `right` stands at its end."""
 
     key: str | None
     pieces: tuple[tuple[str, str], ...]
     right: str = ""
+    right_style: str = "people--unread"
 
 
 class People(ScrollView, can_focus=True):
@@ -64,16 +68,21 @@ class People(ScrollView, can_focus=True):
         self._lines: list[Line] = []
         self._width = 0
         self._current: str | None = None
+        self._muted: frozenset[str] = frozenset()
         self._ground = Style()
         self.cursor: str | None = None
 
     def show(
-        self, contacts: Sequence[ContactView], nearby: Sequence[NearbyView], current: str | None
+        self,
+        contacts: Sequence[ContactView],
+        nearby: Sequence[NearbyView],
+        current: str | None,
+        muted: frozenset[str] = frozenset(),
     ) -> None:
-        """Show these people; `current` is the contact whose conversation is open."""
+        """Show these people; `current` is whose conversation is open, `muted` who comes without a sound."""
         self._contacts = {view.person: view for view in contacts}
         self._nearby = {view.instance: view for view in nearby}
-        self._current = current
+        self._current, self._muted = current, muted
         self._lay_out()
         self._keep_cursor()
 
@@ -157,24 +166,29 @@ class People(ScrollView, can_focus=True):
         return lines
 
     def _contact(self, view: ContactView, alike: frozenset[str]) -> Line:
-        right, name_style = "", "people--name"
-        dot = ("people--present", " ● ") if view.present else ("people--quiet", " ○ ")
-        if view.blocked:
-            dot, name_style = ("people--alert", " ⊘ "), "people--quiet"
-        elif view.unread:
-            right = str(view.unread) if view.unread < 1000 else "999+"
-        cells = self._width - 5 - len(right) - 2 * view.verified
-        name = contact_name(view, alike, max(1, cells))
-        pieces = [dot, (name_style, name)]
-        if view.person == self._current:
-            pieces = [dot, ("people--current", name)]
-        if view.verified:
-            pieces.append(("people--present", " ✓"))
-        if view.held:
-            pieces.append(("people--alert", " !"))
-        if view.typing and not view.blocked:
-            pieces.append(("people--quiet", " …"))
-        return Line(view.person, tuple(pieces), right)
+        open_now, quiet = view.person == self._current, view.blocked or view.person in self._muted
+        right = "" if view.blocked or not view.unread else str(view.unread) if view.unread < 1000 else "999+"
+        marks = self._marks(view)
+        taken = _LEAD + sum(cell_len(mark) for _style, mark in marks) + (len(right) + 2 if right else 1)
+        name = contact_name(view, alike, max(1, self._width - taken))
+        style = "current" if open_now else "quiet" if view.blocked else "name"
+        pieces = (
+            ("people--current", _OPEN if open_now else " "),
+            _presence(view),
+            (f"people--{style}", name),
+            *marks,
+        )
+        return Line(view.person, pieces, right, "people--quiet" if quiet else "people--unread")
+
+    def _marks(self, view: ContactView) -> list[tuple[str, str]]:
+        """What stands after a name."""
+        marks = (
+            (view.verified, ("people--present", " ✓")),
+            (view.held, ("people--alert", " !")),
+            (view.person in self._muted, ("people--quiet", " z")),
+            (view.typing and not view.blocked, ("people--quiet", " …")),
+        )
+        return [mark for holds, mark in marks if holds]
 
     def _stranger(self, view: NearbyView) -> Line:
         name = safe_name(view.name, max(4, self._width - 4))
@@ -195,6 +209,13 @@ class People(ScrollView, can_focus=True):
         self.refresh()
 
 
+def _presence(view: ContactView) -> tuple[str, str]:
+    """The sign before a name."""
+    if view.blocked:
+        return ("people--alert", "⊘ ")
+    return ("people--present", "● ") if view.present else ("people--quiet", "○ ")
+
+
 def _strip(widget: ScrollView, line: Line, width: int, ground: Style) -> Strip:
     """The cells of a row, exactly as wide as the widget."""
     segments, used = [], 0
@@ -205,6 +226,6 @@ def _strip(widget: ScrollView, line: Line, width: int, ground: Style) -> Strip:
     right = f" {line.right} " if line.right else ""
     segments.append(Segment(" " * max(0, width - used - len(right)), ground))
     if right:
-        unread = widget.get_component_rich_style("people--unread", partial=True)
+        unread = widget.get_component_rich_style(line.right_style, partial=True)
         segments.append(Segment(right, ground + unread))
     return Strip(segments).adjust_cell_length(width, ground)
