@@ -57,18 +57,27 @@ class Program(Group):
 
 @click.group("parlour", cls=Program, invoke_without_command=True)
 @click.version_option(package_name="parlour")
+@click.option("--linear", is_flag=True, help="Open it line by line, for screen readers and braille.")
 @click.pass_context
-def program(ctx: click.Context) -> int | None:
+def program(ctx: click.Context, linear: bool) -> int | None:
     """A messenger for people on one network; history lives on their terminals, encrypted.
 
     Without a command the terminal interface opens.
     """
-    return _interface(ctx.obj) if ctx.invoked_subcommand is None else None
+    if ctx.invoked_subcommand is None:
+        return _interface(ctx.obj, linear)
+    if linear:
+        raise UsageError("--linear opens the interface and goes without a command.")
+    return None
 
 
-def _interface(call: Call) -> int:
+def _interface(call: Call, linear: bool) -> int:
     if call.json or call.passphrase_file is not None:
         raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
+    if linear:
+        from tui.linear import run as talk
+
+        return talk(call.door())
     if not is_interactive():
         raise UsageError("The interface needs a terminal: name a command, 'parlour --help' lists them.")
     import tui

@@ -210,6 +210,24 @@ def test_without_a_command_the_interface_opens_on_the_door(
     assert line.run().status == 64
 
 
+def test_the_linear_mode_opens_on_the_door_and_needs_no_terminal(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def talk(door: object) -> int:
+        opened.append(door)
+        return 77
+
+    monkeypatch.setattr("tui.linear.run", talk)
+    assert line.run("--linear", passphrase=False).status == 77
+    assert opened == [line.door]
+    assert line.run("--linear").status == 64
+    refused = line.run("--linear", "contacts")
+    assert (refused.status, opened) == (64, [line.door])
+    assert "--linear" in refused.failure
+
+
 def test_a_reader_that_has_enough_is_no_failure() -> None:
     """The other end of the pipe is closed before the first line."""
     reading, writing = os.pipe()

@@ -1,0 +1,19 @@
+"""The linear mode: a whole client for those who listen or feel, one line an event, commands typed.
+
+Rules: no cursor is moved and no line is written again; nothing here loads Textual; `run` is the way in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chat.interface import Door
+    from tui.options import Options
+
+
+def run(door: Door, options: Options | None = None) -> int:
+    """Talk on standard input and output until the person leaves; the exit status."""
+    from tui.linear.program import run
+
+    return run(door, options)

@@ -1,0 +1,192 @@
+"""The part that cares for contacts and for how things are told: verify, rename, block, remove, settings.
+
+Rules: what cannot be taken back is asked first; *verified* is taken only after the number was told here;
+what holds is said as a sentence after each change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from chat.interface import ContactView, UsageError
+from tui import texts
+from tui.linear.base import TOLD, Asked
+from tui.linear.meeting import ON_OFF, Meeting, on_or_off
+from tui.linear.wording import diagnosis_line, names_of, number_lines, self_lines, standing
+from tui.preferences import AUTOLOCK_MAX, switch
+from tui.texts import N_, _
+
+_SENTENCES: Final = {
+    "presence": (N_("Who comes and goes is told."), N_("Who comes and goes is not told.")),
+    "typing": (N_("Who is typing is told."), N_("Who is typing is not told.")),
+    "delivery": (
+        N_("What becomes of your last message is told."),
+        N_("What becomes of your last message is not told."),
+    ),
+}
+_SETTINGS: Final = {
+    "receipts": N_("Tell contacts when I have read an entry"),
+    "typing": N_("Tell contacts while I am typing"),
+    "bell": N_("Ring the terminal's bell for an entry that arrives"),
+    "autolock": N_("Minutes without a line after which Parlour locks, 0 for never"),
+    "language": N_("The language, one of {languages}"),
+}
+
+
+class Care(Meeting):
+    """Contacts, settings, doctor."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.numbers_told: set[str] = set()
+
+    async def do_people(self, _typed: str) -> None:
+        names = names_of(self.contacts.values())
+        if not names:
+            await self.say(_("You have no contacts yet: /nearby, /invite, /join and /address find some."))
+        for at, view in enumerate(self.listed(), 1):
+            how = standing(view, muted=self.preferences.muted(view.person))
+            line = _("{name}, {how}").format(name=names[view.person], how=how)
+            await self.say(_("{number}. {line}").format(number=at, line=line))
+
+    async def do_me(self, _typed: str) -> None:
+        await self.say(*self_lines(self.me))
+
+    # Contacts.
+
+    async def do_verify(self, typed: str) -> None:
+        view = self.chosen()
+        name = self.name_of(view.person)
+        if typed and typed.casefold() not in ("yes", "no"):
+            raise UsageError(_("Type /verify, then /verify yes or /verify no."))
+        if typed.casefold() == "no" or (typed and view.person in self.numbers_told):
+            same = typed.casefold() == "yes"
+            await self.messenger.set_verified(view.person, same)
+            self.know(replace(view, verified=same, held=False))
+            said = _("{name} is verified.") if same else _("{name} is not verified.")
+            await self.say(said.format(name=name))
+            return
+        await self._tell_number(view, name)
+
+    async def _tell_number(self, view: ContactView, name: str) -> None:
+        number = await self.messenger.safety_number(view.person)
+        self.numbers_told.add(view.person)
+        await self.say(_("You and {name} both see this number.").format(name=name), *number_lines(number))
+        await self.say(_("Read it to each other, side by side or by telephone, never by a message."))
+        await self.say(
+            _("Where it is the same, type /verify yes; where it differs, somebody is between you.")
+        )
+
+    async def do_rename(self, typed: str) -> None:
+        view = self.chosen()
+        if not typed:
+            raise UsageError(_("Type /rename and the new name."))
+        await self.messenger.rename(view.person, typed)
+
+    async def do_mute(self, typed: str) -> None:
+        view = self.chosen()
+        on = on_or_off(typed, otherwise=not self.preferences.muted(view.person))
+        await self.preferences.mute(view.person, on=on)
+        said = _("{name} is muted.") if on else _("{name} is not muted.")
+        await self.say(said.format(name=self.name_of(view.person)))
+
+    async def do_block(self, typed: str) -> None:
+        view = self.chosen()
+        name = self.name_of(view.person)
+        if not on_or_off(typed, otherwise=not view.blocked):
+            await self._block(view, name, on=False)
+            return
+        question = _("Block {name}?").format(name=name)
+        why = _("A blocked contact gets no answer and nothing of it is shown. You can take it back.")
+        await self._confirm(view, (question, why), lambda: self._block(view, name, on=True))
+
+    async def do_remove(self, typed: str) -> None:
+        view = self.contact_or_chosen(typed)
+        question = _("Remove {name}?").format(name=self.name_of(view.person))
+        why = _("The contact, its keys and the whole history with it go from this terminal, for good.")
+        await self._confirm(view, (question, why), lambda: self.messenger.remove(view.person))
+
+    async def _block(self, view: ContactView, name: str, *, on: bool) -> None:
+        await self.messenger.block(view.person, on)
+        self.know(replace(view, blocked=on))
+        said = _("{name} is blocked.") if on else _("{name} is not blocked any more.")
+        await self.say(said.format(name=name))
+
+    async def _confirm(self, view: ContactView, lines: tuple[str, ...], do: Any) -> None:
+        async def answer(yes: bool) -> None:
+            if yes:
+                await do()
+            else:
+                await self.say(_("Nothing was changed."))
+
+        await self.ask(Asked(view.person, (*lines, _("Type /yes or /no.")), answer, fleeting=True))
+
+    # How things are told, and the rest.
+
+    async def do_quiet(self, typed: str) -> None:
+        if typed and typed not in TOLD:
+            raise UsageError(_("Type /quiet and one of {names}.").format(names=", ".join(TOLD)))
+        if typed:
+            on = not self.tells(typed)
+            await self.preferences.set(f"linear.{typed}", switch(on, default=TOLD[typed]))
+        for what in (typed,) if typed else TOLD:
+            told, untold = _SENTENCES[what]
+            await self.say(_(told) if self.tells(what) else _(untold))
+
+    async def do_settings(self, typed: str) -> None:
+        name, _space, value = typed.partition(" ")
+        if name and name not in _SETTINGS:
+            raise UsageError(_("There is no such setting: /settings tells them."))
+        if value:
+            await self._change(name, value.strip())
+        held = await self._held()
+        for one in (name,) if name else _SETTINGS:
+            help_ = _(_SETTINGS[one]).format(languages=", ".join(texts.LANGUAGES))
+            await self.say(_("{name} is {value}. {help}.").format(name=one, value=held[one], help=help_))
+
+    async def _held(self) -> dict[str, str]:
+        """The value of each setting, as it is typed."""
+        settings = await self.messenger.settings()
+        words = {on: word for word, on in ON_OFF.items()}
+        return {
+            "receipts": words[settings.read_receipts],
+            "typing": words[settings.typing],
+            "bell": words[self.rings],
+            "autolock": str(self.preferences.autolock),
+            "language": self.preferences.language or _("that of the system"),
+        }
+
+    @property
+    def rings(self) -> bool:
+        """Whether entries ring: not unless it is wanted, because each is heard anyway."""
+        return self.preferences.get("linear.bell") == "on"
+
+    async def _change(self, name: str, value: str) -> None:
+        if name == "autolock":
+            if not (value.isascii() and value.isdecimal() and int(value) <= AUTOLOCK_MAX):
+                raise UsageError(
+                    _("Type a number of minutes between 0 and {most}.").format(most=AUTOLOCK_MAX)
+                )
+            await self.preferences.set(name, value)
+        elif name == "language":
+            await self._speak(value)
+        elif name == "bell":
+            on = on_or_off(value, otherwise=False)
+            await self.preferences.set("linear.bell", switch(on, default=False))
+        else:
+            on = on_or_off(value, otherwise=False)
+            field = "read_receipts" if name == "receipts" else name
+            settings = await self.messenger.settings()
+            await self.messenger.change_settings(replace(settings, **{field: on}))
+
+    async def _speak(self, language: str) -> None:
+        fitting = [one for one in texts.LANGUAGES if one.casefold() == language.casefold()]
+        if not fitting:
+            raise UsageError(_("The languages are {names}.").format(names=", ".join(texts.LANGUAGES)))
+        texts.use(fitting[0])
+        await self.preferences.set("language", fitting[0])
+
+    async def do_doctor(self, _typed: str) -> None:
+        await self.say(_("Looking at the network, the firewall and the profile…"))
+        await self.say(*map(diagnosis_line, await self.messenger.diagnose()))

@@ -1,0 +1,137 @@
+"""From a profile folder to a messenger: first run, passphrase, an engine that runs already, or what is wrong.
+
+Rules: nothing is asked before the door has said what is there; a passphrase is not echoed and not kept; who
+ends the input ends the program, with the status of what was refused last.
+"""
+
+from __future__ import annotations
+
+from chat.interface import Door, DoorState, Messenger, NotPermitted, ParlourError, UsageError
+from tui.formatting import safe_line, strength
+from tui.linear.typed import Typed
+from tui.linear.voice import Voice
+from tui.linear.wording import diagnosis_line
+from tui.texts import _
+
+
+class InputEnded(Exception):
+    """Nobody is there to answer any more."""
+
+
+class Opening:
+    """Asks until the profile is open. `status`: the exit status of what was refused last."""
+
+    def __init__(self, door: Door, typed: Typed, voice: Voice) -> None:
+        self.status = 0
+        self._door = door
+        self._typed = typed
+        self._voice = voice
+
+    async def open(self, problem: ParlourError | None = None) -> Messenger | None:
+        """The messenger, or None where the person left. `problem`: why the one before was of no use."""
+        try:
+            while True:
+                if problem is not None:
+                    await self._refused(problem)
+                    if not await self._mended():
+                        return None
+                try:
+                    opened = await self._look()
+                except ParlourError as refused:
+                    problem = refused
+                else:
+                    self.status = 0
+                    return opened
+        except InputEnded:
+            return None
+
+    async def _look(self) -> Messenger:
+        """Open what is there. Raises ParlourError where that is not possible."""
+        state = await self._door.state()
+        if state is DoorState.NEW:
+            return await self._create()
+        if state is DoorState.RUNNING:
+            await self._voice.say(_("Parlour is running on this profile already: joining it…"))
+            return await self._door.attach()
+        return await self._unlock()
+
+    async def _create(self) -> Messenger:
+        """First run. A name that cannot be one is asked for again, and the passphrase with it."""
+        await self._voice.say(
+            _("Choose a name that others will see, and a passphrase that protects your history."),
+            _("The passphrase cannot be recovered: without it the history is lost for good."),
+        )
+        while True:
+            await self._voice.say(_("Type the name."))
+            name = (await self._line()).strip()
+            if not name:
+                await self._voice.say(_("A name is needed: others will see it."))
+                continue
+            passphrase = await self._new_passphrase()
+            await self._voice.say(_("Opening…"))
+            try:
+                return await self._door.create(name, passphrase)
+            except UsageError as refused:
+                await self._refused(refused)
+
+    async def _new_passphrase(self) -> str:
+        """Typed twice, because nobody sees it."""
+        while True:
+            passphrase = await self._secret(_("Type the passphrase. It is not shown."))
+            if hint := strength(passphrase):
+                await self._voice.say(hint)
+            if await self._secret(_("Type the same passphrase again.")) == passphrase:
+                return passphrase
+            await self._voice.say(_("The two passphrases differ."))
+
+    async def _unlock(self) -> Messenger:
+        while True:
+            passphrase = await self._secret(_("Type your passphrase. It is not shown."))
+            await self._voice.say(_("Opening…"))
+            try:
+                return await self._door.unlock(passphrase)
+            except NotPermitted as refused:
+                await self._refused(refused)
+
+    async def _secret(self, prompt: str) -> str:
+        while True:
+            await self._voice.say(prompt)
+            passphrase = await self._line(secret=True)
+            if passphrase:
+                return passphrase
+            await self._voice.say(_("A passphrase is needed."))
+
+    async def _line(self, *, secret: bool = False) -> str:
+        """What was typed. Raises InputEnded."""
+        while True:
+            try:
+                line = await (self._typed.secret() if secret else self._typed.line())
+            except UsageError as refused:
+                await self._refused(refused)
+                continue
+            if line is None:
+                raise InputEnded
+            return line
+
+    async def _mended(self) -> bool:
+        """Let the person look again, ask the doctor or leave; whether to look again."""
+        while True:
+            await self._voice.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
+            match (await self._line()).strip():
+                case "":
+                    return True
+                case "/quit":
+                    return False
+                case "/doctor":
+                    await self._diagnose()
+
+    async def _diagnose(self) -> None:
+        await self._voice.say(_("Looking at the network, the firewall and the profile…"))
+        try:
+            await self._voice.say(*map(diagnosis_line, await self._door.diagnose()))
+        except ParlourError as refused:
+            await self._refused(refused)
+
+    async def _refused(self, refused: ParlourError) -> None:
+        self.status = refused.exit_status
+        await self._voice.say(safe_line(str(refused)) or _("Parlour could not do that."))

@@ -1,0 +1,110 @@
+"""The linear mode from start to end: open, talk, lock, open again, and leave well however that comes.
+
+Rules: a signal, the end of the input and a reader who has gone are ends like /quit; nothing that a person
+wrote is in what an end leaves behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Final
+
+from chat.interface import Door, Messenger, ParlourError
+from tui import texts
+from tui.linear.opening import Opening
+from tui.linear.session import End, Session
+from tui.linear.typed import Typed
+from tui.linear.voice import Voice
+from tui.options import Options
+from tui.preferences import Preferences
+from tui.texts import _
+
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class Program:
+    """The mode on one pair of descriptors. `minute`: the seconds of one, for the automatic lock."""
+
+    def __init__(
+        self, door: Door, options: Options, typed: Typed, voice: Voice, *, minute: float = 60.0
+    ) -> None:
+        self._door = door
+        self._options = options
+        self._typed = typed
+        self._voice = voice
+        self._minute = minute
+
+    async def run(self) -> int:
+        """Talk until the person leaves; the exit status."""
+        _end_by_signals()
+        texts.use(texts.of_locale(os.environ))
+        gone = asyncio.create_task(self._voice.gone.wait())
+        work = asyncio.create_task(self._work())
+        try:
+            await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else 0
+        finally:
+            for task in (gone, work):
+                task.cancel()
+            await asyncio.gather(gone, work, return_exceptions=True)
+
+    async def _work(self) -> int:
+        opening = Opening(self._door, self._typed, self._voice)
+        problem: ParlourError | None = None
+        while (messenger := await opening.open(problem)) is not None:
+            try:
+                end, reason = await self._talk(messenger)
+            except ParlourError as refused:  # it was lost before anything could be told
+                problem = refused
+                continue
+            problem = None
+            self._voice.holding = False
+            if end is End.QUIT:
+                await self._voice.say(_("Parlour is closed."))
+                return 0
+            await self._voice.say(reason)
+            if self._typed.at_terminal:
+                await self._voice.say(
+                    _("What was told before can still be read in this window: close or clear it.")
+                )
+        return opening.status
+
+    async def _talk(self, messenger: Messenger) -> tuple[End, str]:
+        preferences = await _preferences(messenger)
+        if preferences.language in texts.LANGUAGES:
+            texts.use(preferences.language)
+        session = Session(
+            messenger, self._options, preferences, self._voice, typed=self._typed, minute=self._minute
+        )
+        return await session.run()
+
+
+async def _preferences(messenger: Messenger) -> Preferences:
+    try:
+        return await Preferences.read(messenger)
+    except ParlourError:
+        return Preferences(messenger)
+
+
+def _end_by_signals() -> None:
+    """Let the signals that end programs end this one as /quit would, with the profile closed."""
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for name in _SIGNALS:
+        with suppress(NotImplementedError, AttributeError):  # Windows
+            if task is not None:
+                loop.add_signal_handler(getattr(signal, name), task.cancel)
+
+
+def run(door: Door, options: Options | None = None) -> int:
+    """Talk on standard input and output; the exit status."""
+    voice = Voice(1, sys.stdout.encoding or "utf-8")
+    program = Program(door, options or Options(), Typed(0), voice)
+    try:
+        return asyncio.run(program.run())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0

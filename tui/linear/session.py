@@ -1,0 +1,302 @@
+"""An open profile: what happens is told in its order, what is typed is done in its order, one at a time.
+
+Rules: a line and an event never run at once, so nothing is told twice or between the lines of something
+else; a refusal is one line and nothing more; whatever ends the session, the messenger is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
+from dataclasses import replace
+from enum import Enum, auto
+from typing import Any, Final
+
+from chat.interface import (
+    Closed,
+    ContactChanged,
+    ContactRemoved,
+    ContactView,
+    EntryAdded,
+    EntryChanged,
+    EntryView,
+    Event,
+    IdentityChanged,
+    NearbyChanged,
+    Notice,
+    PairingChanged,
+    ParlourError,
+    Ready,
+    UsageError,
+    VisibilityChanged,
+)
+from tui.formatting import safe_line
+from tui.linear.care import Care
+from tui.linear.commands import help_lines, order_of
+from tui.linear.typed import Typed
+from tui.linear.wording import diagnosis_line, names_of, plain_name, self_lines
+from tui.linear.writing import Writing
+from tui.texts import _, _n
+
+_EVENTS_MAX: Final = 1000
+"""Events that are read ahead of the telling; more wait in the stream of the engine."""
+
+
+_TOGETHER: Final = 100
+_STEPS: Final = 4
+"""From a call to the telling of what it caused, before a next line that is there already is taken."""
+
+_ALWAYS: Final = frozenset(("/lock", "/quit"))
+"""What is obeyed even while a text of several lines is written."""
+
+
+class End(Enum):
+    """Why a session is over."""
+
+    QUIT = auto()
+    LOCKED = auto()
+
+
+class Session(Care, Writing):
+    """Talks until it is closed or locked. `minute`: the seconds of one, for the automatic lock."""
+
+    def __init__(self, *given: Any, typed: Typed, minute: float = 60.0, **named: Any) -> None:
+        super().__init__(*given, live=typed.at_terminal, **named)
+        self._typed = typed
+        self._minute = minute
+        self._turn = asyncio.Lock()
+        self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
+        self._news: Counter[str] = Counter()
+        self._ending: tuple[End, str] | None = None
+
+    async def run(self) -> tuple[End, str]:
+        """Why it ended, and what the engine said of it."""
+        # The stream is open before anything is read, so that nothing falls between the two.
+        tasks = [asyncio.create_task(self._fill(self.messenger.events()))]
+        try:
+            await self._begin_telling()
+            tasks += [
+                asyncio.create_task(work)
+                for work in (self._hear_all(), self._obey_all(), self._lose_patience())
+            ]
+            waiting = set(tasks)
+            while self._ending is None:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()  # a fault of the program ends it
+            return self._ending
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(ParlourError):  # it is closed either way
+                await self.messenger.close()
+
+    async def _fill(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            await self._events.put(event)
+
+    async def _hear_all(self) -> None:
+        while self._ending is None:
+            event = await self._events.get()
+            async with self._turn:
+                await self._attempt(self._hear(event))
+                # What came together is told together, unless it does not end: lines want their turn too.
+                for _more in range(min(self._events.qsize(), _TOGETHER)):
+                    await self._attempt(self._hear(self._events.get_nowait()))
+                await self._attempt(self._tell_the_rest())
+
+    async def _obey_all(self) -> None:
+        while self._ending is None:
+            minutes = self.preferences.autolock
+            try:
+                async with asyncio.timeout(minutes * self._minute if minutes else None):
+                    line = await self._typed.line()
+            except TimeoutError:
+                async with self._turn:
+                    await self._attempt(self._lock(_("Nothing was typed for so long that Parlour locks.")))
+            except UsageError as refused:
+                await self.say(_said(refused))
+            else:
+                async with self._turn:
+                    await self._attempt(self._take(line))
+                for _step in range(_STEPS):
+                    await asyncio.sleep(0)
+
+    async def _attempt(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ParlourError as refused:
+            await self.say(_said(refused))
+
+    # What is typed.
+
+    async def _take(self, line: str | None) -> None:
+        if line is None:
+            await self.do_quit("")
+        elif self.composing is not None and line not in _ALWAYS:
+            await self.take_line(self.composing, line)
+        elif not line.strip():
+            if not (self.voice.holding and await self.hear_again()):
+                await self.do_where("")
+            await self.repeat_question()
+        else:
+            await self._obey(line)
+
+    async def _obey(self, line: str) -> None:
+        order = order_of(line)
+        if order is None or order[0].name not in ("yes", "no"):
+            await self.end_confirmation()
+        if order is None:
+            await self.send_line(line)
+        else:
+            command, rest = order
+            await getattr(self, f"do_{command.name}")(rest)
+
+    async def do_help(self, typed: str) -> None:
+        await self.say(*help_lines(typed))
+
+    async def do_quit(self, _typed: str) -> None:
+        self._ending = (End.QUIT, "")
+
+    async def do_lock(self, _typed: str) -> None:
+        await self._lock(_("Locked."))
+
+    async def _lock(self, why: str) -> None:
+        await self.messenger.lock()
+        self._ending = (End.LOCKED, why)
+
+    # What happens.
+
+    async def _hear(self, event: Event) -> None:
+        match event:
+            case EntryAdded(entry):
+                await self._entry_added(entry)
+            case EntryChanged():
+                self.moved(event)
+            case ContactChanged(view):
+                await self._contact_changed(view)
+            case ContactRemoved(person, name):
+                await self._contact_removed(person, name)
+            case IdentityChanged(person, _name, cause):
+                await self._identity_changed(person, cause)
+            case NearbyChanged(nearby):
+                await self.strangers_moved(nearby)
+            case PairingChanged(pairing):
+                await self.pairing_moved(pairing)
+            case VisibilityChanged(visible):
+                self.me = replace(self.me, visible=visible)
+                seen = _("People nearby can see you.") if visible else _("People nearby do not see you.")
+                await self.tell(seen)
+            case Ready(addresses):
+                self.me = replace(self.me, addresses=addresses)
+            case Notice(text):
+                await self.tell(_("A notice. {text}").format(text=safe_line(text)))
+            case Closed(reason):
+                self._ending = self._ending or (End.LOCKED, safe_line(reason))
+
+    async def _entry_added(self, entry: EntryView) -> None:
+        if entry.own:
+            if entry.contact == self.current and not self.is_ours(entry):
+                await self.tell(*await self.spoken(entry))
+            return
+        await self.learn(entry.contact)
+        if entry.contact == self.current:
+            await self.tell_entry(entry)
+        else:
+            self._news[entry.contact] += 1
+        if self.rings and not self.voice.holding and not self.preferences.muted(entry.contact):
+            await self.voice.ring()
+
+    async def _tell_the_rest(self) -> None:
+        """What is better told once than with each event of many that came together."""
+        await self.tell_reached()
+        news, self._news = self._news, Counter()
+        for person, number in news.items():
+            if person in self.contacts:
+                said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
+                await self.tell(said.format(number=number, name=self.name_of(person)))
+
+    async def _contact_changed(self, view: ContactView) -> None:
+        before = self.contacts.get(view.person)
+        called = self.name_of(view.person)
+        self.contacts[view.person] = view
+        name = self.name_of(view.person)
+        if before is None:
+            return
+        if name != called:
+            await self.tell(_("{before} is called {name} now.").format(before=called, name=name))
+        if view.present != before.present and not view.blocked and self.tells("presence"):
+            said = _("{name} is here.") if view.present else _("{name} is away.")
+            await self.tell(said.format(name=name))
+        if view.typing and not before.typing and view.person == self.current and self.tells("typing"):
+            await self.tell(_("{name} is typing.").format(name=name))
+        if view.held and not before.held:
+            self.numbers_told.discard(view.person)
+            await self.say(self.holding_line(view.person))
+        elif view.verified != before.verified:
+            said = _("{name} is verified.") if view.verified else _("{name} is not verified.")
+            await self.tell(said.format(name=name))
+
+    async def _contact_removed(self, person: str, name: str) -> None:
+        told = names_of(self.contacts.values()).get(person) or plain_name(name)
+        self.contacts.pop(person, None)
+        await self.say(_("{name} was removed.").format(name=told))
+        if self.current == person:
+            self.current = None
+            if self.composing is not None:
+                self.composing = None
+                await self.hear_again()
+
+    async def _identity_changed(self, person: str, cause: str) -> None:
+        self.numbers_told.discard(person)
+        said = _("{name} {cause}.")
+        await self.say(said.format(name=self.name_of(person), cause=safe_line(cause)))
+
+    # The beginning.
+
+    async def _begin_telling(self) -> None:
+        self.me = await self.messenger.me()
+        self.contacts = {view.person: view for view in await self.messenger.contacts()}
+        self.nearby = await self.messenger.nearby()
+        await self.say(self_lines(self.me)[0], _("/help tells the commands."))
+        await self._count_contacts()
+        for view in self.listed():
+            if view.unread and len(self.contacts) > 1:
+                said = _n("{number} unread from {name}.", "{number} unread from {name}.", view.unread)
+                await self.say(said.format(number=view.unread, name=self.name_of(view.person)))
+        if len(self.contacts) == 1:
+            await self.open_conversation(next(iter(self.contacts)))
+        nearby, self.nearby = self.nearby, ()
+        await self.strangers_moved(nearby)
+
+    async def _count_contacts(self) -> None:
+        number = len(self.contacts)
+        if not number:
+            await self.do_people("")
+        elif number > 1:
+            here = sum(view.present for view in self.contacts.values())
+            said = _n("{number} contact, {here} here.", "{number} contacts, {here} of them here.", number)
+            await self.say(said.format(number=number, here=here))
+
+    async def _lose_patience(self) -> None:
+        """Somebody who has nobody to talk with is told why that can be."""
+        await asyncio.sleep(self.options.patience)
+        if not self.contacts and not self.nearby:
+            await self._attempt(self._explain())
+
+    async def _explain(self) -> None:
+        found = await self.messenger.diagnose()
+        reasons = _(
+            "Nobody was found within five seconds. The other person may not be visible, may be on "
+            "another network, or a firewall or the access point keeps your terminals apart."
+        )
+        async with self._turn:
+            await self.tell(reasons, *(diagnosis_line(line) for line in found if not line.good))
+
+
+def _said(refused: ParlourError) -> str:
+    """A refusal as a line."""
+    return safe_line(str(refused)) or _("Parlour could not do that.")

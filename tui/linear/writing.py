@@ -1,0 +1,160 @@
+"""The part that writes: a line to whom is talked with, messages of several lines, answers, delivery.
+
+Rules: a text of several lines is kept in the encrypted profile with each line, and nothing is told while it
+is written; of delivery only what became of the last own message is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chat.interface import EntryChanged, EntryState, ParlourError, UsageError
+from tui.formatting import counter, safe_line
+from tui.linear.commands import text_of
+from tui.linear.reading import Reading
+from tui.linear.wording import DELIVERY
+from tui.texts import _
+
+SENDS: Final = "."
+DROPS: Final = "/drop"
+
+
+@dataclass(slots=True)
+class Composing:
+    """A text of several lines that is being written, and the entry (id) that it answers."""
+
+    person: str
+    reply: str
+    lines: list[str]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Writing(Reading):
+    """Sending. `composing`: lines that are typed go into this text."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.composing: Composing | None = None
+        self._last: tuple[str, str] = ("", "")
+        self._reached: EntryState | None = None
+
+    # One line.
+
+    async def send_line(self, line: str) -> None:
+        """Send what was typed to whom this person talks with."""
+        await self._send(self.chosen().person, text_of(line))
+
+    async def do_reply(self, typed: str) -> None:
+        number, _space, text = typed.partition(" ")
+        person, entry = self.numbered(number)
+        if person != self.current:
+            problem = _("This entry is of the conversation with {name}: open that first.")
+            raise UsageError(problem.format(name=self.name_of(person)))
+        if text.strip():
+            await self._send(person, text.strip(), entry)
+        else:
+            await self._compose(person, entry)
+
+    async def _send(self, person: str, text: str, reply: str = "") -> None:
+        try:
+            entry = await self.messenger.send(person, text, reply)
+        except ParlourError:
+            await self.preferences.keep_draft(person, text)
+            raise
+        self._own.append(entry.id)
+        self._last = (person, entry.id)
+        self._reached = None
+        await self._say_what_waits(person)
+
+    async def _say_what_waits(self, person: str) -> None:
+        view = self.contacts.get(person)
+        if view is None:
+            return
+        if view.held:
+            await self.say(self.holding_line(person))
+        elif not view.present and self.tells("delivery"):
+            await self.say(_("Kept here until {name} is here.").format(name=self.name_of(person)))
+
+    def moved(self, change: EntryChanged) -> None:
+        """An own entry came to another state."""
+        if (change.contact, change.id) == self._last and change.state in DELIVERY:
+            self._reached = change.state
+
+    async def tell_reached(self) -> None:
+        """Tell what became of the last own message, once what came with it is heard."""
+        reached, self._reached = self._reached, None
+        if reached is not None and self.tells("delivery") and self._last[0] in self.contacts:
+            if self._last[0] == self.current:
+                await self.tell(_(DELIVERY[reached]))
+            else:
+                said = _("Read by {name}.") if reached is EntryState.READ else _("Delivered to {name}.")
+                await self.tell(said.format(name=self.name_of(self._last[0])))
+
+    # Several lines.
+
+    async def do_write(self, _typed: str) -> None:
+        await self._compose(self.chosen().person, "")
+
+    async def tell_draft(self, person: str) -> None:
+        if self.preferences.draft(person):
+            said = _("A text to {name} was not sent: /write goes on with it.")
+            await self.say(said.format(name=self.name_of(person)))
+
+    async def _compose(self, person: str, reply: str) -> None:
+        draft = self.preferences.draft(person)
+        reply = reply or self.preferences.get(f"reply.{person}")
+        self.composing = Composing(person, reply, draft.split("\n") if draft else [])
+        how = _("Write to {name}, line by line. A dot alone on a line sends it, {drop} drops it.")
+        await self.say(how.format(name=self.name_of(person), drop=DROPS))
+        for at, line in enumerate(self.composing.lines, 1):
+            told = _("{name}, line {number}: {text}")
+            await self.say(told.format(name=_("You"), number=at, text=safe_line(line)))
+        self.voice.holding = True
+
+    async def take_line(self, composing: Composing, line: str) -> None:
+        """A line that was typed while a text is written."""
+        if line == SENDS:
+            await self._finish(composing, composing.text)
+        elif line == DROPS:
+            await self._finish(composing, "")
+        else:
+            composing.lines.append(line)
+            await self._keep(composing.person, composing.text, composing.reply)
+            if too_long := counter(len(composing.text)):
+                await self.say(too_long)
+
+    async def _finish(self, composing: Composing, text: str) -> None:
+        """Send the text, or drop it where it is empty; then what arrived is told."""
+        self.composing = None
+        try:
+            if text.strip():
+                await self._send(composing.person, text, composing.reply)
+            else:
+                await self.say(_("Nothing was sent."))
+            await self._keep(composing.person, "", "")
+        finally:
+            await self.hear_again()
+
+    async def _keep(self, person: str, text: str, reply: str) -> None:
+        await self.preferences.keep_draft(person, text)
+        await self.preferences.set(f"reply.{person}", reply)
+
+    # Not being disturbed.
+
+    async def do_hold(self, _typed: str) -> None:
+        self.voice.holding = True
+        await self.say(_("What arrives is held back. An empty line tells it."))
+
+    async def hear_again(self) -> bool:
+        """Tell what was held back; False when nothing was."""
+        if self.voice.dropped:
+            await self.say(_("More happened than is kept. These are the last lines."))
+        told = await self.voice.release()
+        if self.backlog and self.current is not None:
+            await self.do_next("")
+            return True
+        return told
