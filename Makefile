@@ -14,10 +14,11 @@ FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/t
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat test check lint format fuzz bench lock clean
+.PHONY: help env chat demo test check lint format fuzz bench lock clean
 
 help:
 	@echo "make chat    open Parlour"
+	@echo "make demo    try Parlour out, among sample people who answer"
 	@echo "make test    run every test"
 	@echo "make check   format, lint, types, layers and the fast tests, in under a minute"
 	@echo "make format  format the code and mend what the linter can"
@@ -30,6 +31,9 @@ env: $(READY)
 
 chat: env
 	@$(BIN)/parlour
+
+demo: env
+	@$(BIN)/parlour demo
 
 test: env
 	@$(BIN)/python -m pytest

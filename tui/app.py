@@ -26,7 +26,7 @@ from tui import actions
 from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
-from tui.hangup import EVERY, STDIN, Watched
+from tui.hangup import EVERY, STDIN, Watched, heed_signals
 from tui.keymap import load
 from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, UnreadMoved
 from tui.options import Options
@@ -63,8 +63,9 @@ class ParlourApp(App[None]):
 
     def on_mount(self) -> None:
         self.teller.begin()
-        self.push_screen(UnlockScreen(self._door))
+        self.push_screen(UnlockScreen(self._door, demo=self.options.demo))
         self.set_interval(EVERY, partial(self._leave_with, Watched(STDIN)))
+        heed_signals(lambda: self.call_later(self.action_quit))
 
     def use_keys(self) -> tuple[str, ...]:
         """Let the keys hold that are chosen and written down; returns what is wrong with the files."""
@@ -176,7 +177,7 @@ class ParlourApp(App[None]):
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
-        self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go))
+        self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go, demo=self.options.demo))
 
     def _remember(self) -> Callable[[], Awaitable[None]]:
         """Remember which conversation was open; what is returned stores what was not sent."""

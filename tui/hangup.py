@@ -1,4 +1,4 @@
-"""Noticing that the terminal is gone.
+"""Noticing that the terminal is gone, or that somebody wants the program to end.
 
 Rules: a terminal that vanishes sends a signal, and a program that was told to ignore it (nohup) would read
 its end for ever, with an open profile; so the descriptor itself is asked, once a second.
@@ -6,12 +6,17 @@ its end for ever, with an open profile; so the descriptor itself is asked, once 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 STDIN: Final = 0
+ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 EVERY: Final = 1.0
 """Seconds between two looks."""
 
@@ -29,3 +34,15 @@ class Watched:
     def gone(self) -> bool:
         """Whether nobody can be at this terminal any more."""
         return self._poll is not None and bool(self._poll.poll(0))
+
+
+def heed_signals(leave: Callable[[], object]) -> None:
+    """Call `leave` in the loop for a signal that ends programs, so that profile and screen are left in order.
+
+    One that this program was told to ignore stays ignored.
+    """
+    for name in ENDING:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(NotImplementedError):  # nor signals in its event loop
+                asyncio.get_running_loop().add_signal_handler(number, leave)

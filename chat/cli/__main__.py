@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "doctor": "maintenance",
     "vectors": "maintenance",
     "bench": "maintenance",
+    "demo": "demo",
 }
 """Every command, in the order of the help, with the module that has it."""
 
@@ -64,26 +65,42 @@ def program(ctx: click.Context, linear: bool) -> int | None:
 
     Without a command the terminal interface opens.
     """
+    call: Call = ctx.obj
+    call.linear = linear
     if ctx.invoked_subcommand is None:
-        return _interface(ctx.obj, linear)
-    if linear:
-        raise UsageError("--linear opens the interface and goes without a command.")
+        return _interface(call)
+    if linear and ctx.invoked_subcommand != "demo":
+        raise UsageError("--linear opens the interface and goes without a command, but for demo.")
     return None
 
 
-def _interface(call: Call, linear: bool) -> int:
+def _interface(call: Call) -> int:
     if call.json or call.passphrase_file is not None:
         raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
-    if linear:
+    return _show(call, call.door(), "")
+
+
+def _show(call: Call, door: Door, demo: str) -> int:
+    """Open the interface on a door; `demo` is the passphrase of a demo, which is said there."""
+    if call.linear:
         from tui.linear import run as talk
 
-        return talk(call.door())
+        return talk(door, *_options(demo))
     if not is_interactive():
-        raise UsageError("The interface needs a terminal: name a command, 'parlour --help' lists them.")
+        raise UsageError("The interface needs a terminal: 'parlour --help' lists commands that need none.")
     import tui
 
-    tui.run(call.door())
+    tui.run(door, *_options(demo))
     return DONE
+
+
+def _options(demo: str) -> tuple[Any, ...]:
+    """The interface's options where it does not choose them itself."""
+    if not demo:
+        return ()
+    from tui.options import Options
+
+    return (Options(demo=demo),)
 
 
 def open_door(profile: Path, port: int | None) -> Door:
@@ -95,6 +112,7 @@ def open_door(profile: Path, port: int | None) -> Door:
 
 def run(arguments: Sequence[str], call: Call) -> int:
     """Run one line; returns the exit status. Nothing is raised."""
+    call.show = _show
     try:
         status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
     except SystemExit as end:  # click's way out when the help's reader has gone

@@ -23,6 +23,8 @@ from chat.cli.terminal import Lines
 from chat.interface import CannotCreate, Closed, Door, DoorState, Event, Messenger, Unreachable, UsageError
 
 OpenDoor = Callable[[Path, int | None], Door]
+Show = Callable[["Call", Door, str], int]
+"""Opens the terminal interface on a door; the text is the passphrase of a demo, or nothing."""
 
 
 @dataclass
@@ -36,6 +38,8 @@ class Call:
     passphrase_file: str | None = None
     port: int | None = None
     verbose: bool = False
+    linear: bool = False
+    show: Show = field(init=False)
 
     @property
     def folder(self) -> Path:

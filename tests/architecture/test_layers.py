@@ -52,6 +52,7 @@ ENGINE_ROWS = (
     ("chat.control_wire",),
     ("chat.control", "chat.remote", "chat.prove", "chat.bench"),
     ("chat.assemble",),
+    ("chat.demo",),
     ("chat.cli",),
 )
 RANK = {name: rank for rank, row in enumerate(ENGINE_ROWS) for name in row}
@@ -90,20 +91,29 @@ def engine_does_not_know_the_interface(found: Import) -> bool:
 def clients_use_the_door(found: Import) -> bool:
     """Both clients import `chat.interface` alone; the command's entry also calls the composition root.
 
-    The command starts the programs that check and measure as well: where it runs them, never for others.
+    The command starts the programs that check, measure and show too: where it runs them, never for others.
     """
     client = next((name for name in ("tui", "chat.cli") if within(found.module, name)), None)
     if client is None or found.top not in ("chat", "protocol") or within(found.target, client):
         return True
     if found.source == "chat/cli/__main__.py" and found.target == "chat.assemble":
         return True
-    if client == "chat.cli" and (_is_program(found.target) or within(found.target, "chat.bench")):
+    if client == "chat.cli" and (_is_program(found.target) or _is_shown_or_measured(found.target)):
         return bool(found.in_function) or found.for_types_only
     return found.target in ("chat", "chat.interface")
 
 
+def _is_shown_or_measured(module: str) -> bool:
+    return within(module, "chat.bench") or within(module, "chat.demo")
+
+
 def only_the_command_assembles(found: Import) -> bool:
-    return found.target != "chat.assemble" or found.source == "chat/cli/__main__.py"
+    """And the demo, which puts engines together on a network of its own."""
+    return (
+        found.target != "chat.assemble"
+        or found.source == "chat/cli/__main__.py"
+        or within(found.module, "chat.demo")
+    )
 
 
 # A burst that is stored is measured inside, on the protocol and the storage; and beside the protocol's rows.
@@ -216,6 +226,8 @@ PLANTED = [
     (clients_use_the_door, "tui/app.py", "def f():\n    from protocol.vectors import own"),
     (only_the_command_assembles, "tui/app.py", "from chat.assemble import assemble"),
     (clients_use_the_door, "chat/cli/send.py", "from chat.bench import flows"),
+    (clients_use_the_door, "tui/app.py", "def f():\n    from chat.demo.door import DemoDoor"),
+    (engine_does_not_know_the_interface, "chat/demo/door.py", "def f():\n    import tui"),
     (the_benchmark_looks_from_outside, "chat/bench/flows.py", "from chat.storage import vault"),
     (
         the_benchmark_looks_from_outside,

@@ -23,16 +23,25 @@ def demo(messenger: FakeMessenger | None = None) -> FakeMessenger:
         persons[contact["name"]] = filled.add_contact(contact["name"], **marks).person
     for conversation in DEMO["conversations"]:
         person = persons[conversation["with"]]
-        filled._conversations[person].entries.extend(
-            _entry(filled, person, entry) for entry in conversation["entries"]
-        )
+        _converse(filled, person, conversation)
     for stranger in DEMO["nearby"]:
         filled.see_stranger(stranger["name"])
     return filled
 
 
-def _entry(messenger: FakeMessenger, person: str, entry: dict[str, str]) -> EntryView:
+def _converse(messenger: FakeMessenger, person: str, conversation: dict[str, Any]) -> None:
+    held, ids = messenger._conversations[person], dict[str, str]()
+    for entry in conversation["entries"]:
+        view = _entry(messenger, person, entry, ids.get(entry.get("reply", ""), ""))
+        ids[entry.get("id", "")] = view.id
+        held.entries.append(view)
+    theirs = [view.id for view in held.entries if not view.own]
+    held.unread = set(theirs[len(theirs) - conversation["unread"] :])
+    messenger._count_unread(person)
+
+
+def _entry(messenger: FakeMessenger, person: str, entry: dict[str, str], reply: str) -> EntryView:
     own = entry["author"] == DEMO["person"]
     time = datetime.fromisoformat(entry["time"])
-    view = messenger._entry(messenger._contacts[person], entry["text"], own=own, time=time)
+    view = messenger._entry(messenger._contacts[person], entry["text"], own=own, time=time, reply=reply)
     return replace(view, state=EntryState(entry["state"])) if own else view

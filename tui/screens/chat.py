@@ -70,7 +70,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
     def compose(self) -> ComposeResult:
         with Horizontal(id="panes"):
             yield People()
-            yield Guide()
+            yield Guide(demo=bool(self.options.demo))
             with Vertical(id="conversation"):
                 yield Static("", id="header", markup=False)
                 yield History(self.options.today, self.options.zone)
@@ -78,7 +78,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
                 yield ReplyLine()
                 yield Composer(self.earlier)
         yield Said()
-        yield Status()
+        yield Status(demo=bool(self.options.demo))
         yield KeyLine()
 
     def on_mount(self) -> None:

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from chat.interface import Door, DoorState, Messenger
+from tui import demo
 from tui.actions import action
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line, strength
@@ -40,7 +41,10 @@ _NAME_MAX = 64
 
 
 class UnlockScreen(Screen[None]):
-    """`reason` says why one is here again; `first` is awaited before the door is asked (a lock, say)."""
+    """`reason` says why one is here again; `first` is awaited before the door is asked (a lock, say).
+
+    `demo` is the passphrase of a demo.
+    """
 
     CSS_PATH = "unlock.tcss"
     AUTO_FOCUS = ""
@@ -53,12 +57,18 @@ class UnlockScreen(Screen[None]):
     ]
 
     def __init__(
-        self, door: Door, *, reason: str = "", first: Callable[[], Awaitable[None]] | None = None
+        self,
+        door: Door,
+        *,
+        reason: str = "",
+        first: Callable[[], Awaitable[None]] | None = None,
+        demo: str = "",
     ) -> None:
         super().__init__()
         self._door = door
         self._reason = reason
         self._first = first
+        self._demo = demo
         self._stage: Stage = "looking"
         self._form: Stage = "locked"
 
@@ -166,7 +176,7 @@ class UnlockScreen(Screen[None]):
         """Show what belongs to a stage."""
         self._stage = stage
         form = self._form if stage == "opening" else stage
-        self.query_one("#welcome", Static).update(_(_WELCOME[stage]) if _WELCOME[stage] else "")
+        self.query_one("#welcome", Static).update(self._welcome(stage))
         for name in ("#name", "#name-label", "#strength", "#warning"):
             self.query_one(name).display = form == "new"
         for name in ("#passphrase", "#passphrase-label"):
@@ -178,6 +188,11 @@ class UnlockScreen(Screen[None]):
         self.query_one("#hints", Static).update(self._hints(stage))
         if stage in ("new", "locked"):
             self._focus_first()
+
+    def _welcome(self, stage: Stage) -> str:
+        if self._demo:
+            return demo.welcome(stage, self._demo)
+        return _(_WELCOME[stage]) if _WELCOME[stage] else ""
 
     def _focus_first(self) -> None:
         name = self.query_one("#name", Field)

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
+from tui import demo
 from tui.actions import action
 from tui.filling import filled
 from tui.formatting import safe_line, safe_name
@@ -24,16 +25,20 @@ _REASONS = N_(
 
 
 class Guide(Static):
-    """The welcome of an empty or unopened Parlour."""
+    """The welcome of an empty or unopened Parlour, or of a demo."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, demo: bool = False) -> None:
         super().__init__("", id="guide", markup=False)
+        self._demo = demo
 
     def show(
         self, me: SelfView, contacts: int, nearby: int, alone: bool, causes: Sequence[DiagnosisView]
     ) -> None:
         """`alone`: nobody was found in time; `causes`: what the doctor found wrong."""
-        parts = _choose(contacts) if contacts else _welcome(me, nearby, alone, causes)
+        if self._demo:
+            parts = demo.guide()
+        else:
+            parts = _choose(contacts) if contacts else _welcome(me, nearby, alone, causes)
         self.update(Content("\n").join(parts))
 
 

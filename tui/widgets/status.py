@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chat.interface import SelfView
+from tui import demo
 from tui.formatting import safe_name
 from tui.texts import _
 
@@ -32,17 +33,19 @@ class Said(Static):
 
 
 class Status(Static):
-    """This person, whether strangers see it, and its addresses."""
+    """This person, whether strangers see it, and its addresses; first of all, if so, that this is a demo."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, demo: bool = False) -> None:
         super().__init__("", id="status", markup=False)
+        self._demo = demo
 
     def show(self, me: SelfView) -> None:
         """Show who and where this terminal is."""
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
         where = "  ".join(me.addresses[:2]) or _("no address")
         self.update(
-            Content.assemble(
+            (demo.badge() if self._demo else Content(""))
+            + Content.assemble(
                 (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
             )
         )

@@ -1,0 +1,90 @@
+"""Where a demo lives: a private folder that is gone when the demo is, and the ones that were left behind.
+
+Rules: in memory where the system offers such a place to its user, so that nothing is written to a disk; what
+a demo left that was killed goes with the next one, but never the folder of one that runs, nor anybody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from chat.interface import CannotCreate
+from chat.storage.errors import ProfileInUse
+from chat.storage.lock import ProfileLock
+
+PREFIX: Final = "parlour-demo-"
+LEFT: Final = "An earlier demo left {folder}, which cannot be removed: remove it. All in it is encrypted."
+NO_FOLDER: Final = "No folder for the demo can be made in {place} ({reason}): set TMPDIR to another."
+
+
+@contextmanager
+def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
+    """A folder of mode 0700 for the block; `say` hears in one line of an older one that cannot be removed.
+
+    Raises CannotCreate.
+    """
+    places = _places()
+    for left in [folder for place in places for folder in _left_behind(place)]:
+        _sweep(left, say)
+    folder, lock = _make(places[0])
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)  # where a lock that is held cannot be removed
+
+
+def _places() -> list[Path]:
+    """Where demos may be: first in memory that is this user's own, else where all that is temporary is."""
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    own = [Path(named)] if named and os.access(named, os.W_OK | os.X_OK) else []
+    return [*own, Path(tempfile.gettempdir())]
+
+
+def _make(place: Path) -> tuple[Path, ProfileLock]:
+    while True:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            return folder, ProfileLock(folder)
+        except (FileNotFoundError, ProfileInUse):
+            if not place.is_dir():
+                raise CannotCreate(NO_FOLDER.format(place=place, reason="it is not there")) from None
+            # another demo, which begins this moment, took it for one that was left behind
+        except OSError as error:
+            raise CannotCreate(NO_FOLDER.format(place=place, reason=error.strerror)) from None
+
+
+def _left_behind(place: Path) -> list[Path]:
+    with suppress(OSError):
+        return [found for found in sorted(place.glob(f"{PREFIX}*")) if _is_ours(found)]
+    return []
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder of this user and no way to another place."""
+    with suppress(OSError):
+        found = folder.lstat()
+        own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        return own and folder.is_dir() and not folder.is_symlink()
+    return False
+
+
+def _sweep(folder: Path, say: Callable[[str], None]) -> None:
+    try:
+        lock = ProfileLock(folder)
+    except (ProfileInUse, FileNotFoundError):
+        return  # it runs, or has just ended
+    except OSError:
+        say(LEFT.format(folder=folder))
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
+    if folder.exists():
+        say(LEFT.format(folder=folder))
