@@ -1,0 +1,84 @@
+"""`parlour demo` in a real terminal: what a newcomer tries first, and that nothing of it leaves or stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat.demo.folder import PREFIX
+from tests.lab.terminal import Terminal
+from tests.needs import needs_tmux
+
+needs_tmux()
+pytestmark = pytest.mark.terminal
+
+PATIENCE = 60.0
+FAMILIES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet", "netlink")
+
+
+def start(place: Path, **environment: str) -> Terminal:
+    """A demo whose folder is made in `place`."""
+    kept_in = {"TMPDIR": str(place), "XDG_RUNTIME_DIR": "", **environment}
+    return Terminal([sys.executable, "-m", "chat.cli", "demo"], environment=kept_in)
+
+
+def network_sockets(pid: int) -> list[str]:
+    """The kernel's lines on this process's sockets, but for those within the machine's file system."""
+    links = [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    lines = [line for name in FAMILIES for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()]
+    return [line for line in lines if inodes.intersection(line.split())]
+
+
+def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -> None:
+    with start(tmp_path) as terminal:
+        terminal.wait_written(b"Making a demo", PATIENCE)
+        assert "nothing is kept" in terminal.wait_for("+ Dov", PATIENCE)
+        (folder,) = tmp_path.iterdir()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        terminal.send("Enter")
+        terminal.wait_for("Write to Ben", PATIENCE)
+        terminal.write("Which keys do we have?")
+        terminal.send("Enter")
+        terminal.wait_for("The keys never leave the terminal.", PATIENCE)
+        assert network_sockets(terminal.pid) == []
+        terminal.send("C-l")
+        terminal.wait_for("Its passphrase: demo", PATIENCE)
+        terminal.write("demo")
+        terminal.send("Enter")
+        terminal.wait_for("The keys never leave the terminal.", PATIENCE)
+        terminal.send("C-q")
+        assert terminal.wait_exit(PATIENCE) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_leave_nothing_and_what_a_kill_leaves_goes_with_the_next_demo(tmp_path: Path) -> None:
+    with start(tmp_path) as asked, start(tmp_path) as hung_up, start(tmp_path) as killed:
+        for terminal in (asked, hung_up, killed):
+            terminal.wait_for("nothing is kept", PATIENCE)
+        os.kill(asked.pid, signal.SIGTERM)
+        os.kill(hung_up.pid, signal.SIGHUP)
+        assert [asked.wait_exit(PATIENCE), hung_up.wait_exit(PATIENCE)] == [0, 0]
+        killed.kill()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(PREFIX)
+    with start(tmp_path, LANG="zh_CN.UTF-8") as after:
+        after.wait_for("Dov", PATIENCE)
+        assert not left.exists()
+        after.send("C-q")
+        assert after.wait_exit(PATIENCE) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_moment_is_no_way_to_leave_something_behind(tmp_path: Path) -> None:
+    """Ctrl+Q while the demo is being made."""
+    with start(tmp_path) as terminal:
+        terminal.wait_written(b"Making a demo", PATIENCE)
+        terminal.send("C-q")
+        assert terminal.wait_exit(PATIENCE) == 0
+    assert list(tmp_path.iterdir()) == []
