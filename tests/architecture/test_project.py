@@ -145,4 +145,5 @@ def test_what_is_installed_is_the_whole_program(tmp_path: Path) -> None:
     assert {
         name for name in files(ROOT) if name.startswith(tuple(f"{package}/" for package in PACKAGES))
     } <= packed
+    assert "seeds/demo.json" in packed  # `parlour demo` reads it
     assert not [name for name in packed if name.startswith("tests/")]
