@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from chat import interface
 from chat.cli import __main__ as entry
 from chat.cli.__main__ import COMMANDS, run
 from chat.cli.session import Call
-from chat.interface import ParlourError
+from chat.demo.door import PASSPHRASE, DemoDoor
+from chat.interface import Door, ParlourError
 from tests.cli.line import Line
+from tui.options import Options
 
 SECRET = "a peer's words"
 HEAVY = [
@@ -226,6 +229,29 @@ def test_the_linear_mode_opens_on_the_door_and_needs_no_terminal(
     refused = line.run("--linear", "contacts")
     assert (refused.status, opened) == (64, [line.door])
     assert "--linear" in refused.failure
+
+
+def test_a_demo_opens_on_a_door_of_its_own(
+    line: Line, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[tuple[type, str, str]] = []
+
+    def shown(mode: str) -> Callable[[Door, Options], None]:
+        return lambda door, options: opened.append((type(door), options.demo, mode))
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(entry, "is_interactive", lambda: True)
+    monkeypatch.setattr("tui.run", shown("screens"))
+    monkeypatch.setattr("tui.linear.run", shown("lines"))
+    for arguments in (["demo"], ["demo", "--linear"], ["--linear", "demo"]):
+        assert line.run(*arguments, passphrase=False).status == 0
+    assert opened == [(DemoDoor, PASSPHRASE, mode) for mode in ("screens", "lines", "lines")]
+    assert line.opened == []
+    for option in (["--profile", str(tmp_path)], ["--json"], ["--port", "1"]):
+        assert line.run("demo", *option, passphrase=False).status == 64
+    assert line.run("demo").status == 64
+    assert len(opened) == 3
+    assert list(tmp_path.iterdir()) == [line.file]
 
 
 def test_a_reader_that_has_enough_is_no_failure() -> None:

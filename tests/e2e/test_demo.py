@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.demo.folder import PREFIX
+from tests.lab.programs import Program
 from tests.lab.terminal import Terminal
 from tests.needs import needs_tmux
 
@@ -25,6 +26,21 @@ def start(place: Path, **environment: str) -> Terminal:
     """A demo whose folder is made in `place`."""
     kept_in = {"TMPDIR": str(place), "XDG_RUNTIME_DIR": "", **environment}
     return Terminal([sys.executable, "-m", "chat.cli", "demo"], environment=kept_in)
+
+
+def test_the_linear_mode_shows_the_same(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": "", "LANG": "C.UTF-8"}
+    with Program([sys.executable, "-m", "chat.cli", "demo", "--linear"], environment=environment) as program:
+        program.wait_for(lambda line: line.startswith("Making a demo"), PATIENCE)
+        program.wait_for(lambda line: "gone when you quit" in line, PATIENCE)
+        program.write("/open Ben\nWhich keys do we have?\n")
+        program.wait_for(lambda line: line.endswith("The keys never leave the terminal."), PATIENCE)
+        program.write("/lock\n")
+        program.wait_for(lambda line: line.endswith("Its passphrase: demo"), PATIENCE)
+        program.write("demo\n/quit\n")
+        assert program.wait_exit(PATIENCE) == 0
+        assert program.complained == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def network_sockets(pid: int) -> list[str]:

@@ -7,6 +7,7 @@ ends the input ends the program, with the status of what was refused last.
 from __future__ import annotations
 
 from chat.interface import Door, DoorState, Messenger, NotPermitted, ParlourError, UsageError
+from tui import demo
 from tui.formatting import safe_line, strength
 from tui.linear.typed import Typed
 from tui.linear.voice import Voice
@@ -19,10 +20,14 @@ class InputEnded(Exception):
 
 
 class Opening:
-    """Asks until the profile is open. `status`: the exit status of what was refused last."""
+    """Asks until the profile is open. `status`: the exit status of what was refused last.
 
-    def __init__(self, door: Door, typed: Typed, voice: Voice) -> None:
+    `demo` is the passphrase of a demo.
+    """
+
+    def __init__(self, door: Door, typed: Typed, voice: Voice, demo: str = "") -> None:
         self.status = 0
+        self._demo = demo
         self._door = door
         self._typed = typed
         self._voice = voice
@@ -51,9 +56,17 @@ class Opening:
         if state is DoorState.NEW:
             return await self._create()
         if state is DoorState.RUNNING:
+            return await self._join()
+        return await self._unlock()
+
+    async def _join(self) -> Messenger:
+        if not self._demo:
             await self._voice.say(_("Parlour is running on this profile already: joining it…"))
             return await self._door.attach()
-        return await self._unlock()
+        await self._voice.say(demo.welcome("joining", self._demo))
+        joined = await self._door.attach()
+        await self._voice.say(demo.title(), demo.about(), *demo.tried_first())
+        return joined
 
     async def _create(self) -> Messenger:
         """First run. A name that cannot be one is asked for again, and the passphrase with it."""
@@ -85,6 +98,8 @@ class Opening:
             await self._voice.say(_("The two passphrases differ."))
 
     async def _unlock(self) -> Messenger:
+        if self._demo:
+            await self._voice.say(demo.welcome("locked", self._demo))
         while True:
             passphrase = await self._secret(_("Type your passphrase. It is not shown."))
             await self._voice.say(_("Opening…"))

@@ -53,7 +53,7 @@ class Program:
             await asyncio.gather(gone, work, return_exceptions=True)
 
     async def _work(self) -> int:
-        opening = Opening(self._door, self._typed, self._voice)
+        opening = Opening(self._door, self._typed, self._voice, self._options.demo)
         problem: ParlourError | None = None
         while (messenger := await opening.open(problem)) is not None:
             try:

@@ -36,10 +36,18 @@ class Guide(Static):
     ) -> None:
         """`alone`: nobody was found in time; `causes`: what the doctor found wrong."""
         if self._demo:
-            parts = demo.guide()
+            parts = _try_out()
         else:
             parts = _choose(contacts) if contacts else _welcome(me, nearby, alone, causes)
         self.update(Content("\n").join(parts))
+
+
+def _try_out() -> list[Content]:
+    mark = ("•", "bold $primary")
+    tried = [Content.assemble(mark, f" {text}") for text in demo.tried_first()]
+    keys = [_choice(name) for name in ("search", "verify", "invite", "lock", "help")]
+    title = Content.assemble((demo.title(), "bold"))
+    return [title, Content(""), Content(demo.about()), Content(""), *tried, Content(""), *keys]
 
 
 def _choose(contacts: int) -> list[Content]:

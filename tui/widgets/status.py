@@ -43,9 +43,9 @@ class Status(Static):
         """Show who and where this terminal is."""
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
         where = "  ".join(me.addresses[:2]) or _("no address")
+        badge = [(f"{demo.badge()}  ", "bold $warning")] if self._demo else []
         self.update(
-            (demo.badge() if self._demo else Content(""))
-            + Content.assemble(
-                (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
+            Content.assemble(
+                *badge, (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
             )
         )
