@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 60
+WORKERS := 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
@@ -36,7 +37,7 @@ demo: env
 	@$(BIN)/parlour demo
 
 test: env
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope
 
 check: lint
 	@$(BIN)/python -m pytest -q -m "$(FAST)" $(FAST_TESTS)

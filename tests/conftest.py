@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -24,3 +25,11 @@ def _foreign_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setenv(name, home)
         patch.delenv("PARLOUR_PROFILE", raising=False)
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Who runs which test, where `make test` runs them in two processes."""
+    from tests.shares import Shares
+
+    return Shares(config, log)
