@@ -51,6 +51,11 @@ class Meeting(Base):
     async def do_no(self, _typed: str) -> None:
         await self._answer(yes=False)
 
+    @property
+    def asking(self) -> bool:
+        """Whether something waits for an answer."""
+        return self._asked is not None
+
     async def repeat_question(self) -> None:
         """Say again what waits for an answer."""
         if self._asked is not None:

@@ -89,24 +89,26 @@ class Opening:
 
     async def _new_passphrase(self) -> str:
         """Typed twice, because nobody sees it."""
-        while True:
-            passphrase = await self._secret(_("Type the passphrase. It is not shown."))
-            if hint := strength(passphrase):
-                await self._voice.say(hint)
-            if await self._secret(_("Type the same passphrase again.")) == passphrase:
-                return passphrase
-            await self._voice.say(_("The two passphrases differ."))
+        with self._typed.hidden():
+            while True:
+                passphrase = await self._secret(_("Type the passphrase. It is not shown."))
+                if hint := strength(passphrase):
+                    await self._voice.say(hint)
+                if await self._secret(_("Type the same passphrase again.")) == passphrase:
+                    return passphrase
+                await self._voice.say(_("The two passphrases differ."))
 
     async def _unlock(self) -> Messenger:
         if self._demo:
             await self._voice.say(demo.welcome("locked", self._demo))
-        while True:
-            passphrase = await self._secret(_("Type your passphrase. It is not shown."))
-            await self._voice.say(_("Opening…"))
-            try:
-                return await self._door.unlock(passphrase)
-            except NotPermitted as refused:
-                await self._refused(refused)
+        with self._typed.hidden():
+            while True:
+                passphrase = await self._secret(_("Type your passphrase. It is not shown."))
+                await self._voice.say(_("Opening…"))
+                try:
+                    return await self._door.unlock(passphrase)
+                except NotPermitted as refused:
+                    await self._refused(refused)
 
     async def _secret(self, prompt: str) -> str:
         while True:

@@ -80,7 +80,7 @@ class Reading(Base):
 
     def holding_line(self, person: str) -> str:
         """What it means that a contact's identity has changed."""
-        said = _("The identity of {name} has changed, and what you write waits: /verify, then yes or no.")
+        said = _("The identity of {name} has changed. Nothing can be sent before /verify yes or /verify no.")
         return said.format(name=self.name_of(person))
 
     # Unread and older.

@@ -38,6 +38,7 @@ from tui.linear.commands import help_lines, order_of
 from tui.linear.typed import Typed
 from tui.linear.wording import diagnosis_line, names_of, plain_name, self_lines
 from tui.linear.writing import Writing
+from tui.telling import BURST
 from tui.texts import _, _n
 
 _EVENTS_MAX: Final = 1000
@@ -49,7 +50,8 @@ _STEPS: Final = 4
 """From a call to the telling of what it caused, before a next line that is there already is taken."""
 
 _ALWAYS: Final = frozenset(("/lock", "/quit"))
-"""What is obeyed even while a text of several lines is written."""
+_ANSWERS: Final = frozenset(("/yes", "/no"))
+"""What is obeyed even while a text of several lines is written, where something was asked."""
 
 
 class End(Enum):
@@ -69,6 +71,7 @@ class Session(Care, Writing):
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._news: Counter[str] = Counter()
+        self._rings, self._rang = False, -BURST
         self._ending: tuple[End, str] | None = None
 
     async def run(self) -> tuple[End, str]:
@@ -136,7 +139,7 @@ class Session(Care, Writing):
     async def _take(self, line: str | None) -> None:
         if line is None:
             await self.do_quit("")
-        elif self.composing is not None and line not in _ALWAYS:
+        elif self.composing is not None and not self._is_obeyed_always(line):
             await self.take_line(self.composing, line)
         elif not line.strip():
             if not (self.voice.holding and await self.hear_again()):
@@ -144,6 +147,9 @@ class Session(Care, Writing):
             await self.repeat_question()
         else:
             await self._obey(line)
+
+    def _is_obeyed_always(self, line: str) -> bool:
+        return line in _ALWAYS or (self.asking and line in _ANSWERS)
 
     async def _obey(self, line: str) -> None:
         order = order_of(line)
@@ -207,17 +213,25 @@ class Session(Care, Writing):
             await self.tell_entry(entry)
         else:
             self._news[entry.contact] += 1
-        if self.rings and not self.voice.holding and not self.preferences.muted(entry.contact):
-            await self.voice.ring()
+        self._rings = self._rings or not self.preferences.muted(entry.contact)
 
     async def _tell_the_rest(self) -> None:
         """What is better told once than with each event of many that came together."""
+        await self._ring()
         await self.tell_reached()
         news, self._news = self._news, Counter()
         for person, number in news.items():
             if person in self.contacts:
                 said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
                 await self.tell(said.format(number=number, name=self.name_of(person)))
+
+    async def _ring(self) -> None:
+        """Ring once for a burst, where a person wants that."""
+        due, self._rings = self._rings, False
+        now = self.options.monotonic()
+        if due and self.rings and not self.voice.holding and now - self._rang >= BURST:
+            self._rang = now
+            await self.voice.ring()
 
     async def _contact_changed(self, view: ContactView) -> None:
         before = self.contacts.get(view.person)

@@ -44,19 +44,23 @@ class Typed:
         return None if line is None else self._text(line)
 
     async def secret(self) -> str | None:
-        """The same for a passphrase: a terminal does not echo it. What was typed before is no part of it."""
-        self._forget()
-        if not self.at_terminal:
-            return await self.line()
-        if sys.platform == "win32":
+        """The same for a passphrase, to be called inside `hidden`."""
+        if self.at_terminal and sys.platform == "win32":
             return await asyncio.to_thread(getpass.getpass, "")
-        with _unechoed(self._descriptor):
-            return await self.line()
+        return await self.line()
 
-    def _forget(self) -> None:
-        """Drop what was typed ahead at a terminal; a pipe keeps its order."""
-        if self.at_terminal:
-            self._held.clear()
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """While it lasts a terminal echoes nothing; what was typed ahead is dropped. A pipe keeps its order.
+
+        It begins before the question is put: who answers at once would be seen otherwise.
+        """
+        if not self.at_terminal or sys.platform == "win32":
+            yield
+            return
+        self._held.clear()
+        with _unechoed(self._descriptor):
+            yield
 
     def _take(self) -> bytes | None:
         end = self._held.find(b"\n")
@@ -69,7 +73,7 @@ class Typed:
             end = len(self._held)
         line = bytes(self._held[:end])
         del self._held[: end + 1]
-        if self._too_long:
+        if self._too_long or len(line) > LINE_MAX:
             self._too_long = False
             raise UsageError(_("This line is too long: nothing of it was taken."))
         return line.removesuffix(b"\r")

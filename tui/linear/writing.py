@@ -46,7 +46,7 @@ class Writing(Reading):
 
     async def send_line(self, line: str) -> None:
         """Send what was typed to whom this person talks with."""
-        await self._send(self.chosen().person, text_of(line))
+        await self._send_or_keep(self.chosen().person, text_of(line))
 
     async def do_reply(self, typed: str) -> None:
         number, _space, text = typed.partition(" ")
@@ -55,29 +55,38 @@ class Writing(Reading):
             problem = _("This entry is of the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.name_of(person)))
         if text.strip():
-            await self._send(person, text.strip(), entry)
+            await self._send_or_keep(person, text.strip(), entry)
         else:
             await self._compose(person, entry)
 
-    async def _send(self, person: str, text: str, reply: str = "") -> None:
+    async def _send_or_keep(self, person: str, text: str, reply: str = "") -> None:
         try:
-            entry = await self.messenger.send(person, text, reply)
+            sent = await self._send(person, text, reply)
         except ParlourError:
-            await self.preferences.keep_draft(person, text)
+            await self._keep_unsent(person, text, reply)
             raise
+        if not sent:
+            await self._keep_unsent(person, text, reply)
+
+    async def _send(self, person: str, text: str, reply: str) -> bool:
+        """False where nothing may be sent, which is said. Raises ParlourError."""
+        view = self.contacts.get(person)
+        if view is not None and view.held:
+            await self.say(self.holding_line(person), _("Your text is kept. /write goes on with it."))
+            return False
+        entry = await self.messenger.send(person, text, reply)
         self._own.append(entry.id)
         self._last = (person, entry.id)
         self._reached = None
-        await self._say_what_waits(person)
-
-    async def _say_what_waits(self, person: str) -> None:
-        view = self.contacts.get(person)
-        if view is None:
-            return
-        if view.held:
-            await self.say(self.holding_line(person))
-        elif not view.present and self.tells("delivery"):
+        if view is not None and not view.present and self.tells("delivery"):
             await self.say(_("Kept here until {name} is here.").format(name=self.name_of(person)))
+        return True
+
+    async def _keep_unsent(self, person: str, text: str, reply: str) -> None:
+        """Add a text that could not be sent to what waits there to be written on."""
+        before = self.preferences.draft(person)
+        reply = self.preferences.get(f"reply.{person}") if before else reply
+        await self._keep(person, "\n".join(part for part in (before, text) if part), reply)
 
     def moved(self, change: EntryChanged) -> None:
         """An own entry came to another state."""
@@ -131,10 +140,10 @@ class Writing(Reading):
         """Send the text, or drop it where it is empty; then what arrived is told."""
         self.composing = None
         try:
-            if text.strip():
-                await self._send(composing.person, text, composing.reply)
-            else:
+            if not text.strip():
                 await self.say(_("Nothing was sent."))
+            elif not await self._send(composing.person, text, composing.reply):
+                return
             await self._keep(composing.person, "", "")
         finally:
             await self.hear_again()

