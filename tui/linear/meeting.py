@@ -35,7 +35,7 @@ class Meeting(Base):
         self._begun: set[str] = set()
         self._stages: dict[str, PairingStage] = {}
         self._strangers: set[str] = set()
-        self._told_strangers = 0
+        self._told_strangers: set[str] = set()
 
     # Questions.
 
@@ -96,7 +96,7 @@ class Meeting(Base):
 
     async def do_nearby(self, _typed: str) -> None:
         self.nearby = await self.messenger.nearby()
-        self._told_strangers = 0
+        self._told_strangers.clear()
         if not self.nearby:
             await self.say(_("Nobody is visible nearby. /address, /invite and /join need nobody to be."))
         for at, view in enumerate(self.nearby, 1):
@@ -107,13 +107,15 @@ class Meeting(Base):
         fresh = [view for view in nearby if view.instance not in self._strangers]
         self.nearby = nearby
         self._strangers = {view.instance for view in nearby}
-        for view in fresh:
-            self._told_strangers += 1
-            if self._told_strangers <= STRANGERS_TOLD and self.tells("presence"):
-                said = _("{name} is visible nearby. /pair pairs with them.")
-                await self.tell(said.format(name=plain_name(view.name)))
-            if self._told_strangers == STRANGERS_TOLD + 1:
+        for name in (plain_name(view.name) for view in fresh):
+            if name in self._told_strangers or len(self._told_strangers) > STRANGERS_TOLD:
+                continue
+            self._told_strangers.add(name)
+            if len(self._told_strangers) > STRANGERS_TOLD:
                 await self.tell(_("More people are visible nearby: /nearby tells them."))
+            elif self.tells("presence"):
+                said = _("{name} is visible nearby. /pair pairs with them.")
+                await self.tell(said.format(name=name))
 
     async def do_visible(self, typed: str) -> None:
         await self.messenger.set_visible(on_or_off(typed, otherwise=not self.me.visible))

@@ -105,6 +105,8 @@ class Session(Care, Writing):
         while self._ending is None:
             event = await self._events.get()
             async with self._turn:
+                if self._ending is not None:  # what an end causes is no news
+                    return
                 await self._attempt(self._hear(event))
                 # What came together is told together, unless it does not end: lines want their turn too.
                 for _more in range(min(self._events.qsize(), _TOGETHER)):

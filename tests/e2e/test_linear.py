@@ -1,0 +1,169 @@
+"""The linear mode on two machines by transcript: from first run to unlock, Ada in English, Ben in Chinese.
+
+Rules: the program as it is, through pipes, with nothing but lines; each waits for what it hears, never for
+time; what a line must be is looked up in the catalogue of who hears it.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.e2e.people import PASSPHRASE, PATIENCE
+from tests.lab.hosts import Host, Lab
+from tests.needs import needs_root_network
+from tui.texts import DOMAIN, ENGLISH, FOLDER
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+
+class Listener:
+    """Somebody who types lines and hears lines, in a language."""
+
+    def __init__(self, name: str, language: str, profile: Path, host: Host) -> None:
+        self.name = name
+        self._catalogue = gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
+        command = [sys.executable, "-m", "chat.cli", "--profile", str(profile), "--linear"]
+        environment = {
+            **os.environ,
+            "LANG": f"{language}.UTF-8",
+            "LANGUAGE": "",
+            "LC_ALL": "",
+            "LC_MESSAGES": "",
+        }
+        self.program = host.start(*command, environment={**environment, "PYTHONUTF8": "1"})
+
+    def line(self, text: str, /, **values: object) -> str:
+        """A line of the program in this person's language."""
+        return self._catalogue.gettext(text).format(**values)
+
+    def hear(self, text: str, /, **values: object) -> None:
+        """Wait for a line of the program."""
+        wanted = self.line(text, **values)
+        self.program.wait_for(lambda line: line == wanted, PATIENCE)
+
+    def hear_said(self, name: str, text: str) -> None:
+        """Wait for what somebody says."""
+        self.hear("{name}: {text}", name=name, text=text)
+
+    def between(self, text: str) -> str:
+        """What stands in the place of the value of a line that is waited for."""
+        start, end = self._catalogue.gettext(text).split("{words}")
+        line = self.program.wait_for(lambda one: one.startswith(start) and one.endswith(end), PATIENCE)
+        return line.removeprefix(start).removesuffix(end)
+
+    def enter(self, *lines: str) -> None:
+        self.program.write("".join(f"{line}\n" for line in lines))
+
+    def introduce(self) -> None:
+        """First run: the name, and the passphrase twice."""
+        self.hear("Type the name.")
+        self.enter(self.name, PASSPHRASE, PASSPHRASE)
+        self.hear("You have no contacts yet: /nearby, /invite, /join and /address find some.")
+
+    def unlock(self, passphrase: str = PASSPHRASE) -> None:
+        self.hear("Type your passphrase. It is not shown.")
+        self.enter(passphrase)
+
+    def quit(self) -> None:
+        """Leave; nothing was said that is not a line of text."""
+        self.enter("/quit")
+        assert self.program.wait_exit(PATIENCE) == 0
+        assert self.program.complained == []
+        assert not [one for line in self.program.said for one in line if not one.isprintable()]
+        assert PASSPHRASE not in "\n".join(self.program.said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.program.close()
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(2) as built:
+        yield built
+
+
+def test_from_first_run_to_unlock_in_both_languages(lab: Lab, tmp_path: Path) -> None:
+    with (
+        Listener("Ada", ENGLISH, tmp_path / "ada", lab.hosts[0]) as ada,
+        Listener("Ben", "zh_CN", tmp_path / "ben", lab.hosts[1]) as ben,
+    ):
+        meet(ada, ben)
+        talk(ada, ben)
+        find(ada, ben)
+        verify(ada, ben)
+        lock(ada, ben)
+        ada.quit()
+        ben.quit()
+
+
+def meet(ada: Listener, ben: Listener) -> None:
+    """Pairing by words, which Ada begins."""
+    ada.introduce()
+    ben.introduce()
+    ada.hear("{name} is visible nearby. /pair pairs with them.", name="Ben")
+    ada.enter("/pair")
+    words = [person.between("The five words are {words}.") for person in (ada, ben)]
+    assert words[0] == words[1]
+    assert len(words[0].split(", ")) == 5
+    for person, other in ((ada, "Ben"), (ben, "Ada")):
+        person.hear(
+            "Read them to each other. Does {name} have the same, in this order? Type /yes or /no.", name=other
+        )
+        person.enter("/yes")
+    for person, other in ((ada, "Ben"), (ben, "Ada")):
+        person.hear("Paired with {name}. You can write now.", name=other)
+
+
+def talk(ada: Listener, ben: Listener) -> None:
+    ada.enter("Good morning, Ben.")
+    ben.hear_said("Ada", "Good morning, Ben.")
+    ada.hear("Read.")
+    ben.enter("/write", "早上好。", "我们在湖边见面吧。", ".")
+    ada.hear_said("Ben", "早上好。")
+    ada.hear("{name}, line {number}: {text}", name="Ben", number=2, text="我们在湖边见面吧。")
+
+
+def find(ada: Listener, ben: Listener) -> None:
+    for person, words in ((ada, "morning"), (ben, "湖边")):
+        person.enter(f"/search {words}")
+        person.hear("{number} entry with “{words}”.", number=1, words=words)
+
+
+def verify(ada: Listener, ben: Listener) -> None:
+    numbers = []
+    for person, other in ((ada, "Ben"), (ben, "Ada")):
+        person.enter("/verify")
+        person.hear("You and {name} both see this number.", name=other)
+        numbers.append([person.program.line(PATIENCE) for _row in range(3)])
+        person.enter("/verify yes")
+        person.hear("{name} is verified.", name=other)
+    digits = ["".join(one for one in "".join(rows) if one.isdigit()) for rows in numbers]
+    assert digits[0] == digits[1]
+    assert len(digits[0]) == 60 + 3  # each part has its number
+
+
+def lock(ada: Listener, ben: Listener) -> None:
+    """Ben locks; what Ada writes meanwhile arrives when the right passphrase was typed."""
+    ben.enter("/lock")
+    ben.hear("Locked.")
+    ada.hear("{name} is away.", name="Ben")
+    ada.enter("while you were locked")
+    ada.hear("Kept here until {name} is here.", name="Ben")
+    ben.unlock("not the passphrase")
+    ben.unlock()
+    ben.hear_said("Ada", "while you were locked")
+    ada.hear("Read.")
