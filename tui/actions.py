@@ -302,7 +302,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "quit",
         N_("Quit"),
-        N_("Close Parlour. What waits is sent when it is opened again."),
+        N_("Close Parlour. What waits is sent, and what was sent arrives, when it is opened again."),
         ("ctrl+q",),
         Group.PARLOUR,
         hint=True,

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import BindingType
@@ -32,9 +33,10 @@ from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, 
 from tui.options import Options
 from tui.preferences import Density, Keys, Preferences
 from tui.screens.base import ChatBase
+from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
 from tui.telling import Teller
-from tui.texts import _
+from tui.texts import _, of_locale, use
 from tui.themes import COLOURS, THEMES, following
 
 
@@ -55,6 +57,7 @@ class ParlourApp(App[None]):
         self.preferences = Preferences()
         self._door = door
         self._last: str | None = None
+        self._touched = self.options.monotonic()
         self.teller = Teller(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
@@ -64,7 +67,7 @@ class ParlourApp(App[None]):
     def on_mount(self) -> None:
         self.teller.begin()
         self.push_screen(UnlockScreen(self._door, demo=self.options.demo))
-        self.set_interval(EVERY, partial(self._leave_with, Watched(STDIN)))
+        self.set_interval(EVERY, partial(self._look_around, Watched(STDIN)))
         heed_signals(lambda: self.call_later(self.action_quit))
 
     def use_keys(self) -> tuple[str, ...]:
@@ -84,10 +87,31 @@ class ParlourApp(App[None]):
         if self._driver is not None:
             self._driver.write(sequence)
 
-    async def _leave_with(self, terminal: Watched) -> None:
+    async def _look_around(self, terminal: Watched) -> None:
         """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
         if terminal.gone():
             await self.action_quit()
+        elif self._left_alone:
+            self._lock_left()
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key after the time to lock locks, and does nothing else: the machine may have slept meanwhile."""
+        if isinstance(event, (events.InputEvent, events.Paste)):
+            if self._left_alone:
+                self._lock_left()
+                return
+            self._touched = self.options.monotonic()
+        await super().on_event(event)
+
+    @property
+    def _left_alone(self) -> bool:
+        """Whether neither key nor mouse was used for so long that it locks."""
+        patience = self.preferences.autolock * 60
+        alone = self.options.monotonic() - self._touched
+        return self.messenger is not None and 0 < patience <= alone
+
+    def _lock_left(self) -> None:
+        self._leave(_("Locked, because nobody was here."), locking=True)
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
@@ -95,6 +119,7 @@ class ParlourApp(App[None]):
 
     async def _enter(self, messenger: Messenger) -> None:
         """Open the chat screen as this person likes it."""
+        self._touched = self.options.monotonic()
         from tui.screens.chat import ChatScreen  # not needed for the first paint
 
         chosen = await attempt(Preferences.read(messenger))
@@ -136,17 +161,30 @@ class ParlourApp(App[None]):
         self.run_worker(self._prefer(name, value), group="prefer")
 
     async def _prefer(self, name: str, value: str) -> None:
-        kept = await attempt(self.preferences.set(name, value))
+        """Let it hold at once, then keep it."""
+        self.preferences.hold(name, value)
         self.wear()
         if name == "keys":
             self.use_keys()
+        if name in ("language", "density"):
+            await self._dress(anew=name == "language")
+        kept = await attempt(self.preferences.set(name, value))
         if isinstance(kept, Problem):
             for screen in self.screen_stack:
                 if isinstance(screen, ChatBase):
                     screen.say(kept.text, problem=True)
 
+    async def _dress(self, *, anew: bool) -> None:
+        """Show the screens that are open in the spacing and, `anew`, in the language that hold now."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatBase):
+                screen.dress()
+            elif anew and isinstance(screen, Dialog):
+                await screen.recompose()
+
     def wear(self) -> None:
         """Look as this person likes it."""
+        use(self.preferences.language or of_locale(os.environ))
         self.theme = COLOURS[self.preferences.theme].name
         self.set_class(self.preferences.density is Density.ROOMY, "-roomy")
 

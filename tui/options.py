@@ -12,6 +12,12 @@ from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 
 
+def passed() -> float:
+    """Seconds on a clock that goes on while the machine sleeps, where it has one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`keymaps`: files of keys, of which a later one goes before an earlier one;
@@ -27,7 +33,7 @@ class Options:
     typing_again: float = 3.0
     keep_draft: float = 1.5
     demo: str = ""
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = passed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     zone: tzinfo | None = None
 

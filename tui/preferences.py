@@ -61,11 +61,15 @@ class Preferences:
         """The value under a name, empty where nothing was chosen."""
         return self._kept.get(name, "")
 
-    async def set(self, name: str, value: str) -> None:
-        """Choose, or choose nothing (empty). Raises ParlourError; it holds here nevertheless."""
+    def hold(self, name: str, value: str) -> None:
+        """Choose, or choose nothing (empty), as long as this object lasts."""
         self._kept.pop(name, None)
         if value:
             self._kept[name] = value
+
+    async def set(self, name: str, value: str) -> None:
+        """Choose, or choose nothing (empty). Raises ParlourError; it holds here nevertheless."""
+        self.hold(name, value)
         if self._messenger is not None:
             await self._messenger.set_preference(name, value)
 

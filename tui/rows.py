@@ -44,8 +44,8 @@ _QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
 class Setting:
     """What a layout depends on beside the entries.
 
-    Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; and
-    what finds the words of a search.
+    Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
+    finds the words of a search; whether a blank row parts all entries; the language of the words.
     """
 
     width: int
@@ -53,6 +53,8 @@ class Setting:
     today: date
     unread: str = ""
     wanted: re.Pattern[str] | None = None
+    roomy: bool = False
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
         rows += _separator("day", day_title(day_of(entry.time, setting.zone), setting.today), setting.width)
     if new:
         rows += _separator("unread", _("New"), setting.width)[standing.day :]
-    elif standing.head and not standing.day:
+    elif (standing.head or setting.roomy) and not standing.day:
         rows.append(_blank(setting.width))
     if standing.head or new:
         rows.append(_head(entry, setting.width))
@@ -100,12 +102,12 @@ def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = 
     return (*rows, *_body(entry, setting))
 
 
-def lead_rows(standing: Place, *, new: bool) -> int:
+def lead_rows(standing: Place, *, new: bool, roomy: bool = False) -> int:
     """How many rows of an entry stand before those that belong to it: separators and blanks."""
     day = 3 if standing.day else 0
     if new:
         return day + 3 - standing.day
-    return day or int(standing.head)
+    return day or int(standing.head or roomy)
 
 
 def _separator(style: str, title: str, width: int) -> list[Row]:

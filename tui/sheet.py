@@ -127,4 +127,5 @@ class Sheet:
         if held and (held.standing, held.state, held.answers) == (standing, entry.state, answers):
             return held
         rows = rows_of(entry, standing, setting, answers)
-        return Laid(standing, entry.state, answers, rows, lead_rows(standing, new=entry.id == setting.unread))
+        lead = lead_rows(standing, new=entry.id == setting.unread, roomy=setting.roomy)
+        return Laid(standing, entry.state, answers, rows, lead)

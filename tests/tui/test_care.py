@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat.interface import BadData, SettingsView
+from chat.interface import BadData
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob
 from tui.actions import ACTIONS, app_bindings, chat_bindings, history_bindings
@@ -65,6 +65,16 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
     assert messenger.called("block") == [(bob.person, True), (bob.person, False)]
 
 
+async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(40, 20)) as pilot:
+        await pilot.press("ctrl+t")
+        screen = (await until_shown(pilot, "They are the same")).split("\n")
+        y = next(at for at, row in enumerate(screen) if "They are the same" in row)
+        await pilot.click(offset=(screen[y].index("v They"), y))
+        await until(pilot, lambda: messenger.called("set_verified") != [])
+
+
 async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
     messenger, bob = with_bob()
     messenger.receive(bob.person, "to be gone")
@@ -86,18 +96,6 @@ async def test_contact_actions_without_a_conversation_say_so() -> None:
         for key in ("ctrl+t", "f6", "f7", "f8", "ctrl+o"):
             await pilot.press(key)
         await until_shown(pilot, "Open a conversation first")
-
-
-async def test_settings_are_changed_by_closing() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
-        await pilot.press("f12")
-        await until_shown(pilot, "Tell contacts when I have read")
-        await pilot.press("space", "escape")
-        await until(pilot, lambda: bool(messenger.called("change_settings")))
-        await pilot.press("f12", "escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-    assert messenger.called("change_settings") == [(SettingsView(read_receipts=False, typing=True),)]
 
 
 async def test_the_doctor_shows_each_line_and_the_fix() -> None:

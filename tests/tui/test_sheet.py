@@ -88,12 +88,13 @@ def test_rows_of_an_entry_are_told_from_what_parts_it_from_others() -> None:
 @pytest.mark.parametrize("day", [True, False])
 @pytest.mark.parametrize("head", [True, False])
 @pytest.mark.parametrize("new", [True, False])
-def test_the_lead_is_what_stands_before_the_name(day: bool, head: bool, new: bool) -> None:
+@pytest.mark.parametrize("roomy", [True, False])
+def test_the_lead_is_what_stands_before_the_name(day: bool, head: bool, new: bool, roomy: bool) -> None:
     entry = entries(["text"])[0]
     standing = Place(day=day, head=head or day)
-    setting = Setting(40, UTC, START.date(), unread=entry.id if new else "")
+    setting = Setting(40, UTC, START.date(), unread=entry.id if new else "", roomy=roomy)
     rows = rows_of(entry, standing, setting)
-    lead = lead_rows(standing, new=new)
+    lead = lead_rows(standing, new=new, roomy=roomy)
     assert all(not any(style.startswith("bar") for style, _text in row) for row in rows[:lead])
     assert rows[lead][0][0] == "bar-theirs"
     assert any(style == "unread" for row in rows for style, _text in row) == new

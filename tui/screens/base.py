@@ -42,6 +42,10 @@ class ChatBase(Screen[None]):
         """Answer to the keys that hold now."""
         raise TypeError("the chat screen has keys")
 
+    def dress(self) -> None:
+        """Show everything in the spacing and the language that hold now."""
+        raise TypeError("the chat screen shows things")
+
     async def run_chosen(self, name: str | None) -> None:
         """Do the action that a menu returned."""
         if name is not None:

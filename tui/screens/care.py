@@ -6,7 +6,7 @@ was pressed, whatever happens meanwhile.
 
 from __future__ import annotations
 
-from chat.interface import ContactView, SettingsView
+from chat.interface import ContactView
 from tui.actions import Group, action, of_group
 from tui.screens.base import ChatBase
 from tui.texts import _
@@ -97,8 +97,4 @@ class Care(ChatBase):
 
         settings = await self.ask(self.messenger.settings())
         if settings is not None:
-            self.app.push_screen(SettingsDialog(settings), self._change_settings)
-
-    def _change_settings(self, settings: SettingsView | None) -> None:
-        if settings is not None:
-            self.run_worker(self.done(self.messenger.change_settings(settings)), group="care")
+            self.app.push_screen(SettingsDialog(self.messenger, settings, self.preferences))

@@ -25,7 +25,7 @@ from tui.conversation import Conversation
 from tui.drafts import Drafts
 from tui.formatting import safe_line, safe_name
 from tui.options import Options
-from tui.preferences import Preferences
+from tui.preferences import Density, Preferences
 from tui.screens.care import Care
 from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
@@ -85,12 +85,26 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         # The first layout is the right one already; the break points hold from the second.
         self.add_class(next(name for least, name in reversed(_BREAKPOINTS) if self.app.size.width >= least))
         self.query_one("#conversation").display = False
+        self._dress_history()
         self.query_one(People).focus()
         self.watch(self.app, "app_focus", self._focus_moved, init=False)
         # The stream is open before anything is read, so that nothing falls between the two.
         self.run_worker(listen(self.messenger, self), group="events")
         self.run_worker(self._read_everything(), group="start")
         self.set_timer(self.options.patience, self._lose_patience)
+
+    def dress(self) -> None:
+        """Show everything in the spacing and the language that hold now."""
+        self._dress_history()
+        self.query_one(KeyLine).show()
+        self.query_one(Said).clear()
+        self._show_answered(self._answered)
+        self._show_me()
+        self.show_people()
+
+    def _dress_history(self) -> None:
+        roomy = self.preferences.density is Density.ROOMY
+        self.query_one(History).dress(roomy=roomy, language=self.preferences.language)
 
     # What the engine says.
 

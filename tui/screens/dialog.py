@@ -6,7 +6,6 @@ dialog and keeps what was typed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import PurePath
 from typing import ClassVar, TypeVar
 
@@ -19,8 +18,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.actions import shown_key
 from tui.texts import N_, _
+from tui.widgets.hints import Hints
 from tui.wrapping import wrap
 
 T = TypeVar("T")
@@ -49,7 +48,7 @@ class Dialog(ModalScreen[T | None]):
             problem = Static("", id="problem", markup=False)
             problem.display = False
             yield problem
-            yield Static(key_hints([(key, _(words)) for key, words in self.hints]), id="hints", markup=False)
+            yield Hints([(key, _(words)) for key, words in self.hints])
 
     def body(self) -> list[Widget]:
         """The widgets between heading and hints."""
@@ -66,9 +65,7 @@ class Dialog(ModalScreen[T | None]):
 
     def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
         """Show other keys, or none."""
-        line = self.query_one("#hints", Static)
-        line.update(key_hints(hints))
-        line.display = bool(hints)
+        self.query_one(Hints).show(hints)
 
     def end(self, result: T | None) -> None:
         """Close with a result, as soon as no other dialog lies over this one."""
@@ -89,14 +86,6 @@ def plain(text: str | Content, id: str | None = None, classes: str | None = None
     """Text that is shown as it stands, without markup."""
     content = text if isinstance(text, Content) else Content(text)
     return Static(content, id=id, classes=classes, markup=False)
-
-
-def key_hints(hints: Iterable[tuple[str, str]]) -> Content:
-    """Keys and what they do, on one line."""
-    parts: list[tuple[str, str]] = []
-    for key, words in hints:
-        parts += [(shown_key(key), "bold $primary"), (f" {words}   ", "$quiet")]
-    return Content.assemble(*parts).rstrip()
 
 
 def hanging(left: Content, text: str, indent: int, width: int) -> Content:

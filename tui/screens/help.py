@@ -21,6 +21,7 @@ _INTRODUCTION = N_(
     "encrypted, and nowhere else. Pair once with each person; entries for somebody absent wait here and go "
     "by themselves."
 )
+_CLOSED = N_("Nothing arrives while Parlour is closed or locked: `parlour listen` keeps receiving.")
 _MARKS = (
     (N_("…  queued"), N_("kept on this terminal, waiting for the contact")),
     (N_("✓  sent"), N_("on its way")),
@@ -28,7 +29,9 @@ _MARKS = (
     (N_("✓✓ read"), N_("seen there")),
     ("●  ○", N_("the contact is here; is not")),
     (N_("✓  after a name"), N_("verified: you compared words or safety numbers")),
-    (N_("!  after a name"), N_("identity changed: entries wait until you looked (Ctrl+T)")),
+    (N_("!  after a name"), N_("identity changed: nothing is sent until you compared the safety number")),
+    (N_("z  after a name"), N_("muted: entries come without a bell")),
+    (N_("▎  before a name"), N_("the conversation that is open")),
     ("⊘", N_("blocked")),
 )
 _WRITING = (
@@ -71,7 +74,7 @@ class HelpDialog(Dialog[None]):
 
 def page(width: int) -> Content:
     """The whole help, laid out for a width."""
-    parts = [Content("\n".join(wrap(_(_INTRODUCTION), width)))]
+    parts = [Content("\n".join([*wrap(_(_INTRODUCTION), width), *wrap(_(_CLOSED), width)]))]
     for group in Group:
         writing = _WRITING if group is Group.READING else ()
         rows = [(shown_key(key), _(words)) for key, words in writing]

@@ -18,8 +18,9 @@ from textual.widgets import Static
 
 from chat.interface import InvitationView
 from tui.formatting import clock_time
-from tui.screens.dialog import CSSPath, Dialog, key_hints, plain
+from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.texts import N_, _
+from tui.widgets.hints import Hint, Hints
 
 _TEXT_COLUMNS = 40
 _FRAME = (9, 6)  # columns and rows of the box around text and picture
@@ -57,7 +58,7 @@ class InviteDialog(Dialog[None]):
                     yield plain("", id="room", classes="quiet")
                 yield plain("", id="code")
             yield plain("", id="problem")
-            yield Static("", id="hints", markup=False)
+            yield Hints()
 
     def on_mount(self) -> None:
         self.query_one("#problem").display = False
@@ -65,6 +66,10 @@ class InviteDialog(Dialog[None]):
 
     def on_resize(self) -> None:
         self._arrange()
+
+    def on_click(self) -> None:
+        if self._alone:  # the picture covers the keys
+            self.action_picture()
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.invitation.text)
@@ -93,7 +98,7 @@ class InviteDialog(Dialog[None]):
         self.query_one("#code").display = bool(shown)
         self.query_one("#words").display = not self._alone
         self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else 60
-        self.query_one("#hints", Static).update(self._keys(choice=bool(alone) and not beside))
+        self.set_hints(_keys(choice=bool(alone) and not beside))
         if not alone:
             self._say_room()
 
@@ -104,9 +109,10 @@ class InviteDialog(Dialog[None]):
             _("A window of {size} has room for a picture to scan.").format(size=need)
         )
 
-    def _keys(self, choice: bool) -> Content:
-        picture = [("p", _("Picture to scan"))] if choice else []
-        return key_hints([("c", _("Copy")), *picture, ("escape", _("Close"))])
+
+def _keys(*, choice: bool) -> tuple[Hint, ...]:
+    picture = [("p", _("Picture to scan"))] if choice else []
+    return (("c", _("Copy")), *picture, ("escape", _("Close")))
 
 
 def _largest(text: str, columns: int, rows: int) -> list[str]:

@@ -1,52 +1,142 @@
-"""The few settings: what this person tells contacts."""
+"""The settings: how Parlour looks, tells and locks, and what contacts are told. Each holds at once.
+
+Rules: what the interface keeps goes to the application; what contacts are told goes to the engine from here.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Final
 
+from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Checkbox
 
-from chat.interface import SettingsView
+from chat.interface import Messenger, SettingsView
+from tui.bridge import Problem, attempt
+from tui.messages import PreferenceChosen
+from tui.outside import way
+from tui.preferences import Density, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import N_, _
+from tui.texts import LANGUAGES, N_, _
+from tui.widgets.choice import Choice, Value
+
+_MINUTES: Final = (0, 1, 5, 15, 30, 60)
+_NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))
+_NONE_SHOWN: Final = N_("No way is known in which this terminal shows notifications.")
+_TOLD: Final = ("read_receipts", "typing")
 
 
-class Toggle(Checkbox):
-    """A box that shows on and off by its sign as well as by its colour."""
-
-    def watch_value(self) -> None:
-        self.BUTTON_INNER = "✓" if self.value else " "
-        super().watch_value()
-
-
-class SettingsDialog(Dialog[SettingsView]):
-    """The settings as they shall be; None where nothing was changed."""
+class SettingsDialog(Dialog[None]):
+    """All that can be chosen. `settings` are those of the engine."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "settings.tcss"]
-    AUTO_FOCUS = "Checkbox"
+    AUTO_FOCUS = "Choice"
     heading = N_("Settings")
-    hints = (("space", N_("Change")), ("escape", N_("Save and close")))
+    hints = (("↑ ↓", N_("Go")), ("← →", N_("Change")), ("escape", N_("Close")))
 
-    def __init__(self, settings: SettingsView) -> None:
+    def __init__(self, messenger: Messenger, settings: SettingsView, preferences: Preferences) -> None:
         super().__init__()
+        self._messenger = messenger
         self._settings = settings
+        self._preferences = preferences
 
     def body(self) -> list[Widget]:
+        return [*self._looks(), *self._being_told(), *self._safety(), *self._contacts_are_told()]
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "theme", self._theme_moved, init=False)
+        self.call_after_refresh(self._begin_above)
+
+    def on_preference_chosen(self, message: PreferenceChosen) -> None:
+        if message.name in _TOLD:
+            message.stop()
+            self._settings = replace(self._settings, **{message.name: message.value == "on"})
+            self.run_worker(self._keep(self._settings), group="settings")
+
+    async def recompose(self) -> None:
+        """In the language in use; the cursor stays where it is."""
+        focused = self.focused
+        await super().recompose()
+        if focused is not None and focused.id:
+            self.query_one(f"#{focused.id}").focus()
+
+    def _begin_above(self) -> None:
+        """Show the first heading, over the first choice."""
+        self.query_one("#body", VerticalScroll).scroll_home(animate=False)
+
+    def _theme_moved(self) -> None:
+        self.query_one("#choose-theme", Choice).hold(self._preferences.theme)
+
+    async def _keep(self, settings: SettingsView) -> None:
+        kept = await attempt(self._messenger.change_settings(settings))
+        self.fail(kept.text if isinstance(kept, Problem) else "")
+
+    def _looks(self) -> list[Widget]:
+        chosen = self._preferences
+        themes = ((Theme.DARK, _("dark")), (Theme.LIGHT, _("light")), (Theme.CONTRAST, _("high contrast")))
+        spacing = ((Density.COMPACT, _("compact")), (Density.ROOMY, _("roomy")))
+        keys = ((Keys.PLAIN, _("plain")), (Keys.VI, _("as in vi")))
+        languages = (("", _("as the system")), *_NATIVE.items())
         return [
-            Toggle(
-                _("Tell contacts when I have read an entry"),
-                self._settings.read_receipts,
-                id="receipts",
-                compact=True,
-            ),
-            plain(
-                _("Off: your entries still show when others have read them, if they tell."), classes="quiet"
-            ),
-            Toggle(_("Tell contacts while I am typing"), self._settings.typing, id="typing", compact=True),
+            plain(_("Looks and keys"), classes="section -first"),
+            _choice("theme", _("Colours"), themes, chosen.theme),
+            _choice("density", _("Spacing"), spacing, chosen.density),
+            _choice("language", _("Language"), languages, chosen.language),
+            _choice("keys", _("Keys"), keys, chosen.keys),
         ]
 
-    def action_leave(self) -> None:
-        receipts, typing = (self.query_one(name, Checkbox).value for name in ("#receipts", "#typing"))
-        chosen = SettingsView(receipts, typing)
-        self.end(None if chosen == self._settings else chosen)
+    def _being_told(self) -> list[Widget]:
+        chosen = self._preferences
+        note = _("Nothing arrives while Parlour is closed or locked: `parlour listen` keeps receiving.")
+        return [
+            _section(_("When something comes")),
+            _switch("bell", _("Ring the bell"), chosen.bell, default=True),
+            _switch("notify", _("Show a notification"), chosen.notify, default=True),
+            _switch("notify_content", _("… and say who wrote what"), chosen.notify_content, default=False),
+            plain(note if way(os.environ) else f"{note} {_(_NONE_SHOWN)}", classes="quiet"),
+        ]
+
+    def _safety(self) -> list[Widget]:
+        chosen = self._preferences.autolock
+        minutes = sorted({*_MINUTES, chosen})
+        values = [(_kept(one), str(one) if one else _("never")) for one in minutes]
+        note = _("A lock ends every other use of the profile too, `parlour listen` among them.")
+        return [
+            _section(_("Lock")),
+            _choice("autolock", _("Minutes without key or mouse"), values, _kept(chosen)),
+            plain(note, classes="quiet"),
+        ]
+
+    def _contacts_are_told(self) -> list[Widget]:
+        told = self._settings
+        note = _("Off: your entries still show when others have read them, if they tell.")
+        answers = (("on", _("on")), ("off", _("off")))
+        return [
+            _section(_("Contacts are told")),
+            _choice("read_receipts", _("When I have read an entry"), answers, _on(told.read_receipts)),
+            _choice("typing", _("While I am typing"), answers, _on(told.typing)),
+            plain(note, classes="quiet"),
+        ]
+
+
+def _section(heading: str) -> Widget:
+    return plain(heading, classes="section")
+
+
+def _choice(name: str, label: str, values: Sequence[tuple[str, str]], chosen: str) -> Choice:
+    return Choice(name, label, [Value(value, words) for value, words in values], chosen)
+
+
+def _switch(name: str, label: str, on: bool, *, default: bool) -> Choice:
+    values = ((switch(True, default=default), _("on")), (switch(False, default=default), _("off")))
+    return _choice(name, label, values, switch(on, default=default))
+
+
+def _on(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _kept(minutes: int) -> str:
+    return str(minutes) if minutes else ""

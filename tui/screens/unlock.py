@@ -18,13 +18,14 @@ from textual.widgets import Input, Static
 
 from chat.interface import Door, DoorState, Messenger
 from tui import demo
-from tui.actions import action
+from tui.actions import action, keys_of
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line, strength
 from tui.messages import Opened
-from tui.screens.dialog import key_hints, plain
+from tui.screens.dialog import plain
 from tui.texts import N_, _
 from tui.widgets.field import Field
+from tui.widgets.hints import Hint, Hints
 
 Stage = Literal["looking", "new", "locked", "joining", "opening", "broken"]
 
@@ -84,9 +85,11 @@ class UnlockScreen(Screen[None]):
             yield plain("", id="strength")
             yield plain(_(_WARNING), id="warning")
             yield plain(safe_line(self._reason), id="message")
-            yield Static("", id="hints", markup=False)
+            yield Hints()
 
     def on_mount(self) -> None:
+        if not self.query(Hints):
+            return  # the program was closed while it locked: nothing is composed any more
         self._enter("looking")
         self.run_worker(self._look(), group="door", exclusive=True)
 
@@ -185,7 +188,7 @@ class UnlockScreen(Screen[None]):
             self.query_one(name).disabled = stage not in ("new", "locked")
         if stage in ("opening", "new", "locked"):
             self._say(_("Opening…") if stage == "opening" else self._take_reason())
-        self.query_one("#hints", Static).update(self._hints(stage))
+        self.query_one(Hints).show(_hints(stage))
         if stage in ("new", "locked"):
             self._focus_first()
 
@@ -203,10 +206,12 @@ class UnlockScreen(Screen[None]):
         reason, self._reason = self._reason, ""
         return safe_line(reason)
 
-    def _hints(self, stage: Stage) -> Content:
-        keys: dict[Stage, tuple[tuple[str, str], ...]] = {
-            "new": (("enter", _("Begin")), ("f2", _("Show what is typed"))),
-            "locked": (("enter", _("Open")), ("f2", _("Show what is typed"))),
-            "broken": (("enter", _("Look again")), (action("doctor").keys[0], action("doctor").title)),
-        }
-        return key_hints((*keys.get(stage, ()), ("ctrl+q", action("quit").title)))
+
+def _hints(stage: Stage) -> tuple[Hint, ...]:
+    doctor, quitting = action("doctor"), keys_of("quit")[:1]
+    keys: dict[Stage, tuple[Hint, ...]] = {
+        "new": (("enter", _("Begin")), ("f2", _("Show what is typed"))),
+        "locked": (("enter", _("Open")), ("f2", _("Show what is typed"))),
+        "broken": (("enter", _("Look again")), (doctor.keys[0], doctor.title)),
+    }
+    return (*keys.get(stage, ()), *((key, action("quit").title) for key in quitting))

@@ -64,7 +64,7 @@ def grouped(number: str) -> str:
 
 def _standing(contact: ContactView) -> str:
     if contact.held:
-        return _("The identity has changed: what you write waits until you answer here.")
+        return _("The identity has changed: nothing is sent until you answer here.")
     if contact.verified:
         return _("You have marked it as the same.")
     return _("Where it differs, somebody is between you.")

@@ -102,6 +102,12 @@ class History(ScrollView, can_focus=True):
         self._arrange(spot)
         return True
 
+    def dress(self, *, roomy: bool, language: str) -> None:
+        """Lay out in this spacing, with words in this language; the reader's place stays."""
+        spot = self.spot
+        self._setting = replace(self._setting, roomy=roomy, language=language)
+        self._arrange(spot)
+
     @property
     def spot(self) -> Spot | None:
         """The entry at the top of the view, and how many of its rows are above."""
