@@ -6,7 +6,7 @@ Rules: whatever fails on the way, or is cancelled, leaves no engine running.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from chat.demo.network import Network
 from chat.demo.playing import Playing
 from chat.demo.sample import Sample, placed, read_sample
 from chat.demo.terminal import DemoTerminal
-from chat.interface import Messenger
+from chat.interface import Messenger, NearbyChanged
 from chat.ports import Clock, Random
 
 BEFORE: Final = 600_000
@@ -67,11 +67,16 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
     }
     person = terminals.pop(sample.person)
     contacts = [terminals[row.name] for row in sample.contacts]
+    strangers = [terminals[row.name] for row in sample.nearby]
     try:
         clock.set(min(times.values()) - BEFORE)
-        await _create(person, passphrase, terminals)
+        await person.create(passphrase)
+        for contact in contacts:
+            await contact.create(NEIGHBOURS_PASSPHRASE)
         await Playing(sample, language, person, contacts, times, clock).play()
         clock.run()
+        for stranger in strangers:  # only now: whoever announces itself does so anew on another day
+            await _appear(stranger, person)
         demo = Demo(person, Neighbours(sample, language, person, terminals))
         await demo.serve()
     except BaseException:
@@ -85,7 +90,8 @@ def _names(sample: Sample) -> Sequence[str]:
     return [sample.person, *others]
 
 
-async def _create(person: DemoTerminal, passphrase: str, others: Mapping[str, DemoTerminal]) -> None:
-    await person.create(passphrase)
-    for terminal in others.values():
-        await terminal.create(NEIGHBOURS_PASSPHRASE)
+async def _appear(stranger: DemoTerminal, person: DemoTerminal) -> None:
+    """A stranger is there, and the person's terminal has seen it."""
+    seen = person.wait(NearbyChanged, lambda event: stranger.name in {view.name for view in event.nearby})
+    await stranger.create(NEIGHBOURS_PASSPHRASE)
+    await seen
