@@ -44,17 +44,26 @@ class Asked:
     since: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a session works with. `live`: a person types at a terminal, and not a script into a pipe."""
+
+    messenger: Messenger
+    options: Options
+    preferences: Preferences
+    voice: Voice
+    live: bool
+
+
 class Base:
     """State of an open profile, for the parts that act on it."""
 
-    def __init__(
-        self, messenger: Messenger, options: Options, preferences: Preferences, voice: Voice, *, live: bool
-    ) -> None:
-        self.messenger = messenger
-        self.options = options
-        self.preferences = preferences
-        self.voice = voice
-        self.live = live
+    def __init__(self, tools: Tools) -> None:
+        self.messenger = tools.messenger
+        self.options = tools.options
+        self.preferences = tools.preferences
+        self.voice = tools.voice
+        self.live = tools.live
         self.me = SelfView("", "", "", 0, (), visible=False)
         self.contacts: dict[str, ContactView] = {}
         self.nearby: tuple[NearbyView, ...] = ()

@@ -6,12 +6,13 @@ what holds is said as a sentence after each change.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from chat.interface import ContactView, UsageError
 from tui import texts
-from tui.linear.base import TOLD, Asked
+from tui.linear.base import TOLD, Asked, Tools
 from tui.linear.meeting import ON_OFF, Meeting, on_or_off
 from tui.linear.wording import diagnosis_line, names_of, number_lines, self_lines, standing
 from tui.preferences import AUTOLOCK_MAX, switch
@@ -37,8 +38,8 @@ _SETTINGS: Final = {
 class Care(Meeting):
     """Contacts, settings, doctor."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools)
         self.numbers_told: set[str] = set()
 
     async def do_people(self, _typed: str) -> None:
@@ -113,7 +114,9 @@ class Care(Meeting):
         said = _("{name} is blocked.") if on else _("{name} is not blocked any more.")
         await self.say(said.format(name=name))
 
-    async def _confirm(self, view: ContactView, lines: tuple[str, ...], do: Any) -> None:
+    async def _confirm(
+        self, view: ContactView, lines: tuple[str, ...], do: Callable[[], Awaitable[None]]
+    ) -> None:
         async def answer(yes: bool) -> None:
             if yes:
                 await do()

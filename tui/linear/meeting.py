@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from chat.interface import NearbyView, PairingStage, PairingView, UsageError
 from tui.formatting import parse_address, safe_line
-from tui.linear.base import Asked, Base, pick
+from tui.linear.base import Asked, Base, Tools, pick
 from tui.linear.wording import invitation_lines, plain_name
 from tui.texts import _
 
@@ -28,8 +28,8 @@ ON_OFF: Final = {"on": True, "off": False}
 class Meeting(Base):
     """Pairing, inviting, joining, being visible."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools)
         self._asked: Asked | None = None
         self._waiting: list[Asked] = []
         self._begun: set[str] = set()

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from contextlib import suppress
-from typing import Final
 
 from chat.interface import Door, Messenger, ParlourError
 from tui import texts
+from tui.hangup import EVERY, heed_signals
+from tui.linear.base import Tools
 from tui.linear.opening import Opening
 from tui.linear.session import End, Session
 from tui.linear.typed import Typed
@@ -23,24 +22,23 @@ from tui.options import Options
 from tui.preferences import Preferences
 from tui.texts import _
 
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
-
 
 class Program:
-    """The mode on one pair of descriptors. `minute`: the seconds of one, for the automatic lock."""
+    """The mode on one pair of descriptors. `every`: seconds between two looks whether anybody is there."""
 
     def __init__(
-        self, door: Door, options: Options, typed: Typed, voice: Voice, *, minute: float = 60.0
+        self, door: Door, options: Options, typed: Typed, voice: Voice, every: float = EVERY
     ) -> None:
         self._door = door
         self._options = options
         self._typed = typed
         self._voice = voice
-        self._minute = minute
+        self._every = every
 
     async def run(self) -> int:
         """Talk until the person leaves; the exit status."""
-        _end_by_signals()
+        if task := asyncio.current_task():
+            heed_signals(task.cancel)
         texts.use(texts.of_locale(os.environ))
         gone = asyncio.create_task(self._voice.gone.wait())
         work = asyncio.create_task(self._work())
@@ -77,10 +75,8 @@ class Program:
         preferences = await _preferences(messenger)
         if preferences.language in texts.LANGUAGES:
             texts.use(preferences.language)
-        session = Session(
-            messenger, self._options, preferences, self._voice, typed=self._typed, minute=self._minute
-        )
-        return await session.run()
+        tools = Tools(messenger, self._options, preferences, self._voice, self._typed.at_terminal)
+        return await Session(tools, self._typed, self._every).run()
 
 
 async def _preferences(messenger: Messenger) -> Preferences:
@@ -88,16 +84,6 @@ async def _preferences(messenger: Messenger) -> Preferences:
         return await Preferences.read(messenger)
     except ParlourError:
         return Preferences(messenger)
-
-
-def _end_by_signals() -> None:
-    """Let the signals that end programs end this one as /quit would, with the profile closed."""
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    for name in _SIGNALS:
-        with suppress(NotImplementedError, AttributeError):  # Windows
-            if task is not None:
-                loop.add_signal_handler(getattr(signal, name), task.cancel)
 
 
 def run(door: Door, options: Options | None = None) -> int:

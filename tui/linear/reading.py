@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from datetime import date, datetime, time
-from typing import Any, Final
+from typing import Final
 
 from chat.interface import EntryView, UsageError
 from tui.formatting import safe_line
-from tui.linear.base import Base
+from tui.linear.base import Base, Tools
 from tui.linear.wording import details_lines, names_of, standing
 from tui.texts import _, _n
 
@@ -28,8 +28,8 @@ _AROUND: Final = 3
 class Reading(Base):
     """Conversations and entries. `backlog`: unread entries of the open one wait for /next."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools)
         self.backlog = False
         self._oldest: str | None = None
         self._told: deque[str] = deque(maxlen=MOST + PAGE)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from dataclasses import replace
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from chat.interface import (
     Closed,
@@ -33,6 +33,8 @@ from chat.interface import (
     VisibilityChanged,
 )
 from tui.formatting import safe_line
+from tui.hangup import EVERY
+from tui.linear.base import Tools
 from tui.linear.care import Care
 from tui.linear.commands import help_lines, order_of
 from tui.linear.typed import Typed
@@ -62,12 +64,13 @@ class End(Enum):
 
 
 class Session(Care, Writing):
-    """Talks until it is closed or locked. `minute`: the seconds of one, for the automatic lock."""
+    """Talks until it is closed or locked. `every`: seconds between two looks whether anybody is there."""
 
-    def __init__(self, *given: Any, typed: Typed, minute: float = 60.0, **named: Any) -> None:
-        super().__init__(*given, live=typed.at_terminal, **named)
+    def __init__(self, tools: Tools, typed: Typed, every: float = EVERY) -> None:
+        super().__init__(tools)
         self._typed = typed
-        self._minute = minute
+        self._every = every
+        self._touched = self.options.monotonic()
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._news: Counter[str] = Counter()
@@ -82,7 +85,7 @@ class Session(Care, Writing):
             await self._begin_telling()
             tasks += [
                 asyncio.create_task(work)
-                for work in (self._hear_all(), self._obey_all(), self._lose_patience())
+                for work in (self._hear_all(), self._obey_all(), self._watch(), self._lose_patience())
             ]
             waiting = set(tasks)
             while self._ending is None:
@@ -115,20 +118,32 @@ class Session(Care, Writing):
 
     async def _obey_all(self) -> None:
         while self._ending is None:
-            minutes = self.preferences.autolock
             try:
-                async with asyncio.timeout(minutes * self._minute if minutes else None):
-                    line = await self._typed.line()
-            except TimeoutError:
-                async with self._turn:
-                    await self._attempt(self._lock(_("Nothing was typed for so long that Parlour locks.")))
+                line = await self._typed.line()
             except UsageError as refused:
                 await self.say(_said(refused))
-            else:
-                async with self._turn:
+                continue
+            async with self._turn:
+                if not await self._is_left():  # else the line, typed after a sleep perhaps, does nothing
+                    self._touched = self.options.monotonic()
                     await self._attempt(self._take(line))
-                for _step in range(_STEPS):
-                    await asyncio.sleep(0)
+            for _step in range(_STEPS):
+                await asyncio.sleep(0)
+
+    async def _watch(self) -> None:
+        while self._ending is None:
+            await asyncio.sleep(self._every)
+            async with self._turn:
+                await self._is_left()
+
+    async def _is_left(self) -> bool:
+        """Lock where nothing was typed for as long as this person wants; whether that was so."""
+        now = self.options.monotonic()
+        if self._ending is not None or not 0 < self.preferences.autolock * 60 <= now - self._touched:
+            return False
+        self._touched = now
+        await self._attempt(self._lock(_("Locked, because nobody was here.")))
+        return True
 
     async def _attempt(self, work: Awaitable[None]) -> None:
         try:

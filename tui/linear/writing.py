@@ -7,10 +7,11 @@ is written; of delivery only what became of the last own message is told.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from chat.interface import EntryChanged, EntryState, ParlourError, UsageError
 from tui.formatting import counter, safe_line
+from tui.linear.base import Tools
 from tui.linear.commands import text_of
 from tui.linear.reading import Reading
 from tui.linear.wording import DELIVERY
@@ -36,8 +37,8 @@ class Composing:
 class Writing(Reading):
     """Sending. `composing`: lines that are typed go into this text."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools)
         self.composing: Composing | None = None
         self._last: tuple[str, str] = ("", "")
         self._reached: EntryState | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -147,7 +149,7 @@ async def test_the_bell_rings_where_it_is_wanted_and_once_for_a_burst(
 async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
     door = locked_door()
     held(door)._preferences["autolock"] = "1"
-    voice = Heard()
+    clock = count()
 
     class Silent(Played):
         """Types the passphrase, and nothing more until it is asked for one again."""
@@ -156,10 +158,29 @@ async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
             await asyncio.Event().wait()
             return None
 
+    voice = Heard()
     played = Silent(iter([UNLOCK]), Others(held(door)), voice)
-    await Program(door, OPTIONS, played, voice, minute=0.01).run()
+    await Program(door, replace(OPTIONS, monotonic=lambda: next(clock)), played, voice, every=0.0).run()
+    assert next(clock) >= 60
     assert held(door).called("lock") == [()]
-    assert "Nothing was typed for so long that Parlour locks." in [*played.transcript, *voice.take()]
+    assert "Locked, because nobody was here." in [*played.transcript, *voice.take()]
+
+
+async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else() -> None:
+    """The machine may have slept, so that nothing has looked meanwhile."""
+    door = locked_door()
+    held(door)._preferences["autolock"] = "1"
+    now = 0.0
+
+    def steps() -> Iterator[str]:
+        nonlocal now
+        yield from (UNLOCK, "> /open Ben", "> in time")
+        now = 60.0
+        yield "> too late"
+
+    said, _status = await play(steps(), door, replace(OPTIONS, monotonic=lambda: now))
+    assert said[-2:] == ["Locked, because nobody was here.", "Type your passphrase. It is not shown."]
+    assert [call[1] for call in held(door).called("send")] == ["in time"]
 
 
 async def test_whoever_finds_nobody_is_told_why_that_can_be() -> None:
