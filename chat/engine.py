@@ -24,6 +24,7 @@ from chat.interface import (
     InvitationView,
     NearbyView,
     Notice,
+    NotPermitted,
     PairingView,
     ParlourError,
     Ready,
@@ -36,6 +37,7 @@ from chat.service.diagnosing import diagnose
 from chat.service.history import History
 from chat.service.listening import listen
 from chat.service.parts import Parts
+from chat.service.store import LOCKED as CLOSED
 from chat.service.world import World
 from chat.storage.settings import Settings
 from chat.storage.settings import save as save_settings
@@ -141,6 +143,16 @@ class Engine:
 
     # Messenger.
 
+    @property
+    def _open(self) -> Parts:
+        """What answers calls. Raises NotPermitted once the engine stops: memory still holds what is known."""
+        self._refuse_if_stopped()
+        return self._parts
+
+    def _refuse_if_stopped(self) -> None:
+        if self._stopping is not None:
+            raise NotPermitted(CLOSED)
+
     def events(self) -> AsyncIterator[Event]:
         return self._world.hub.subscribe()
 
@@ -149,6 +161,7 @@ class Engine:
         return tuple(format_address(host, port) for host in self._ports.transport.addresses())
 
     async def me(self) -> SelfView:
+        self._refuse_if_stopped()
         own = self._world.own
         return SelfView(
             person=own.person.hex(),
@@ -160,77 +173,78 @@ class Engine:
         )
 
     async def contacts(self) -> tuple[ContactView, ...]:
-        return self._parts.views.contacts()
+        return self._open.views.contacts()
 
     async def nearby(self) -> tuple[NearbyView, ...]:
-        return self._parts.announcing.nearby()
+        return self._open.announcing.nearby()
 
     async def set_visible(self, on: bool) -> None:
-        self._parts.announcing.set_visible(on)
+        self._open.announcing.set_visible(on)
 
     async def pair_nearby(self, instance: str) -> PairingView:
-        return await self._parts.meeting.nearby(instance)
+        return await self._open.meeting.nearby(instance)
 
     async def pair_address(self, host: str, port: int) -> PairingView:
-        return await self._parts.meeting.address(host, port)
+        return await self._open.meeting.address(host, port)
 
     async def invite(self) -> InvitationView:
-        return await self._parts.welcoming.invite()
+        return await self._open.welcoming.invite()
 
     async def join(self, text: str) -> PairingView:
-        return await self._parts.meeting.join(text)
+        return await self._open.meeting.join(text)
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
-        await self._parts.pairings.answer(pairing, accept)
+        await self._open.pairings.answer(pairing, accept)
 
     async def rename(self, contact: str, name: str) -> None:
-        await self._parts.people.rename(self._parts.people.known(contact), name)
+        await self._open.people.rename(self._open.people.known(contact), name)
 
     async def block(self, contact: str, on: bool) -> None:
-        await self._parts.people.block(self._parts.people.known(contact), on)
+        await self._open.people.block(self._open.people.known(contact), on)
 
     async def remove(self, contact: str) -> None:
-        await self._parts.people.remove(self._parts.people.known(contact))
+        await self._open.people.remove(self._open.people.known(contact))
 
     async def safety_number(self, contact: str) -> str:
-        return self._parts.people.safety_number(self._parts.people.known(contact))
+        return self._open.people.safety_number(self._open.people.known(contact))
 
     async def set_verified(self, contact: str, on: bool) -> None:
-        await self._parts.people.verify(self._parts.people.known(contact), on)
+        await self._open.people.verify(self._open.people.known(contact), on)
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
-        return await self._parts.sending.send(self._parts.people.known(contact), text, answered)
+        return await self._open.sending.send(self._open.people.known(contact), text, answered)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        return await self._parts.history.page(self._parts.people.known(contact), limit, before, after)
+        return await self._open.history.page(self._open.people.known(contact), limit, before, after)
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        return await self._parts.history.entry(self._parts.people.known(contact), id)
+        return await self._open.history.entry(self._open.people.known(contact), id)
 
     async def first_unread(self, contact: str) -> str | None:
-        return await self._parts.history.first_unread(self._parts.people.known(contact))
+        return await self._open.history.first_unread(self._open.people.known(contact))
 
     async def entry_at(self, contact: str, time: datetime) -> str | None:
-        return await self._parts.history.entry_at(self._parts.people.known(contact), time)
+        return await self._open.history.entry_at(self._open.people.known(contact), time)
 
     async def details(self, contact: str, id: str) -> DetailsView:
-        return await self._parts.history.details(self._parts.people.known(contact), id)
+        return await self._open.history.details(self._open.people.known(contact), id)
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        person = self._parts.people.known(contact) if contact is not None else None
-        return await self._parts.history.search(words, person, limit)
+        person = self._open.people.known(contact) if contact is not None else None
+        return await self._open.history.search(words, person, limit)
 
     async def mark_read(self, contact: str, entry: str) -> None:
-        person = self._parts.people.known(contact)
-        await self._parts.people.mark_read(person, History.entry_id(entry))
+        person = self._open.people.known(contact)
+        await self._open.people.mark_read(person, History.entry_id(entry))
 
     async def typing(self, contact: str, on: bool) -> None:
-        self._parts.people.typing(self._parts.people.known(contact), on)
+        self._open.people.typing(self._open.people.known(contact), on)
 
     async def settings(self) -> SettingsView:
+        self._refuse_if_stopped()
         return self._world.settings
 
     async def change_settings(self, settings: SettingsView) -> None:
@@ -239,16 +253,16 @@ class Engine:
         self._world.settings = settings
 
     async def preferences(self) -> Mapping[str, str]:
-        return await self._parts.preferences.all()
+        return await self._open.preferences.all()
 
     async def set_preference(self, name: str, value: str) -> None:
-        await self._parts.preferences.set(name, value)
+        await self._open.preferences.set(name, value)
 
     async def change_passphrase(self, old: str, new: str) -> None:
         await self._world.store.change_passphrase(self._vault, old, new, self._world.random)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        return await diagnose(self._world, self._parts.announcing.heard, self._vault, self._ports)
+        return await diagnose(self._world, self._open.announcing.heard, self._vault, self._ports)
 
 
 async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:

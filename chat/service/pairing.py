@@ -261,7 +261,8 @@ class PairingService:
         await self._pending.promote(person)
         if pairing.place is not None:
             await self.attached(person, *pairing.place)
-        pairing.move(stage=PairingStage.DONE, contact=person.hex())
+        peer = pairing.view.peer or self._world.contacts[person].shown  # a joiner is told no name before
+        pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
         pairing.completed(person)
         self.paired()
 

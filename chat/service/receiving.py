@@ -87,10 +87,8 @@ class Receiving:
         self._world.unread[link.person] = unread
         for row in rows:
             self._world.hub.publish(EntryAdded(self._views.entry(link.person, row)))
-        self._stop_typing(link, rows)
-
-    def _stop_typing(self, link: LiveLink, rows: Sequence[EntryRow]) -> None:
-        if rows and self._world.typing.pop(link.person, None) is not None:
+        if rows:  # who wrote does not type any more, and there is more to read
+            self._world.typing.pop(link.person, None)
             self._world.hub.publish(ContactChanged(self._views.contact(link.person)))
 
     # Receipts.

@@ -100,7 +100,7 @@ def clients_use_the_door(found: Import) -> bool:
         return True
     if client == "chat.cli" and (_is_program(found.target) or _is_shown_or_measured(found.target)):
         return bool(found.in_function) or found.for_types_only
-    return found.target in ("chat", "chat.interface")
+    return found.target == "chat.interface" or (client == "chat.cli" and found.target == "chat")
 
 
 def _is_shown_or_measured(module: str) -> bool:
@@ -221,6 +221,8 @@ PLANTED = [
     (engine_does_not_know_the_interface, "chat/cli/__main__.py", "import tui"),
     (clients_use_the_door, "tui/app.py", "from chat.engine import Engine"),
     (clients_use_the_door, "tui/app.py", "from protocol import keys"),
+    (clients_use_the_door, "tui/app.py", "import chat"),
+    (clients_use_the_door, "tui/app.py", "def f():\n    from chat.config import Config"),
     (clients_use_the_door, "chat/cli/send.py", "from chat.storage.vault import open"),
     (clients_use_the_door, "chat/cli/send.py", "from protocol.vectors import own"),
     (clients_use_the_door, "tui/app.py", "def f():\n    from protocol.vectors import own"),
@@ -303,10 +305,21 @@ print("\\n".join(set(sys.modules) - before))
 
 def loaded_by(modules: Iterable[str], *, beyond: Iterable[str] = (), root: Path = ROOT) -> set[str]:
     """Top names of the modules that a fresh process loads for `modules`, beyond those that `beyond` loads."""
+    return {name.split(".")[0] for name in all_loaded_by(modules, beyond=beyond, root=root)}
+
+
+def all_loaded_by(modules: Iterable[str], *, beyond: Iterable[str] = (), root: Path = ROOT) -> set[str]:
+    """The whole names of those modules."""
     command = [sys.executable, "-c", LOADED, *beyond, "--", *modules]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
+
+
+def modules_of(package: str) -> list[str]:
+    """Every module of a package."""
+    files = (path.relative_to(ROOT).as_posix() for path in sources(ROOT, package))
+    return [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files]
 
 
 def test_importing_the_command_loads_no_interface() -> None:
@@ -314,12 +327,18 @@ def test_importing_the_command_loads_no_interface() -> None:
     assert not loaded_by(["chat.cli"]) & {"tui", "textual", "rich"}
 
 
+def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
+    """Whichever way a module is imported: a name put together, say, is seen by no reading of the source."""
+    loaded = all_loaded_by(modules_of("tui"))
+    assert "tui.screens.chat" in loaded
+    assert {name for name in loaded if name.split(".")[0] in ("chat", "protocol")} == {
+        "chat",
+        "chat.interface",
+    }
+
+
 def test_importing_the_protocol_loads_nothing_of_the_outside_world() -> None:
     """Beyond what its libraries load by themselves."""
-    modules = [
-        path.relative_to(ROOT).as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        for path in sources(ROOT, "protocol")
-    ]
     libraries = [
         "nacl.bindings",
         "msgspec",
@@ -327,7 +346,7 @@ def test_importing_the_protocol_loads_nothing_of_the_outside_world() -> None:
         "dataclasses",
         "hmac",
     ]
-    loaded = loaded_by((name for name in modules if not _is_program(name)), beyond=libraries)
+    loaded = loaded_by((name for name in modules_of("protocol") if not _is_program(name)), beyond=libraries)
     assert "protocol" in loaded
     assert not loaded & (OUTSIDE_WORLD | {"chat", "tui"})
 

@@ -37,7 +37,11 @@ from chat.interface import (
 )
 from chat.remote import RemoteMessenger
 from tests.chat.served import fake_and_client, served
-from tests.contract import PATIENCE, MessengerContract, Subject, until
+from tests.contract.around import AroundContract
+from tests.contract.calls import CallsContract
+from tests.contract.messenger import MessengerContract
+from tests.contract.subject import PATIENCE, Subject, until
+from tests.fakes.around import FakeAround
 from tests.fakes.messenger import INVITATION, FakeMessenger
 
 PASSPHRASE = "correct horse"
@@ -48,29 +52,32 @@ def fake() -> tuple[FakeMessenger, ContactView]:
     return messenger, messenger.add_contact("Ben", present=True)
 
 
-def fake_subject(messenger: FakeMessenger, client: Messenger, friend: str) -> Subject:
-    async def hear(text: str, reply: str) -> str:
-        entry = messenger.receive(friend, text, reply=reply)
-        assert entry is not None
-        return entry.id
+def _end_with_lock(messenger: FakeMessenger, server: ControlServer) -> None:
+    """As an engine does: what offers it to others ends with it."""
+    lock = messenger.lock
 
-    return Subject(client, friend, PASSPHRASE, hear)
+    async def lock_and_end() -> None:
+        await lock()
+        await server.close()
+
+    messenger.lock = lock_and_end  # type: ignore[method-assign]
 
 
-class TestFake(MessengerContract):
+class TestFake(MessengerContract, AroundContract, CallsContract):
     @pytest.fixture
     def subject(self) -> Subject:
         messenger, friend = fake()
-        return fake_subject(messenger, messenger, friend.person)
+        return FakeAround(messenger, friend.person).subject(messenger)
 
 
-class TestRemote(MessengerContract):
+class TestRemote(MessengerContract, AroundContract, CallsContract):
     @pytest.fixture
     async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
         messenger, friend = fake()
-        async with served(messenger, tmp_path / "engine.sock"):
+        async with served(messenger, tmp_path / "engine.sock") as server:
+            _end_with_lock(messenger, server)
             client = await RemoteMessenger.open(tmp_path / "engine.sock")
-            yield fake_subject(messenger, client, friend.person)
+            yield FakeAround(messenger, friend.person).subject(client)
             await client.close()
 
 
@@ -116,7 +123,7 @@ async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger
     assert (await client.invite()).text.startswith(INVITATION)
     assert (await client.pair_nearby(stranger.instance)).peer == "Cleo"
     assert (await client.pair_address("192.168.1.9", 4748)).peer == "192.168.1.9"
-    assert (await client.join(f"{INVITATION}9")).peer == "Inviter"
+    assert not (await client.join(f"{INVITATION}9")).incoming
     assert direct.called("send") == [(ben.person, "hello")]
     assert direct.called("history")[1] == (ben.person, 5, None)
     assert direct.called("search")[0] == ("hello", None, 7)
@@ -267,13 +274,7 @@ async def test_locking_from_inside_a_call_reaches_every_client(tmp_path: Path) -
     """The engine ends its socket while it still answers the call that asked for it."""
     direct, _ = fake()
     server = ControlServer(direct, tmp_path / "engine.sock")
-    lock = direct.lock
-
-    async def lock_and_end() -> None:
-        await lock()
-        await server.close()
-
-    direct.lock = lock_and_end  # type: ignore[method-assign]
+    _end_with_lock(direct, server)
     await server.start()
     one = await RemoteMessenger.open(tmp_path / "engine.sock")
     other = await RemoteMessenger.open(tmp_path / "engine.sock")

@@ -18,7 +18,7 @@ from chat.control import ControlServer
 from chat.interface import BadData, CannotCreate, ParlourError, Unreachable
 from chat.remote import RemoteMessenger
 from tests.chat.served import fake_and_client, served
-from tests.contract import PATIENCE
+from tests.contract.subject import PATIENCE
 from tests.fakes.messenger import FakeMessenger
 
 

@@ -8,37 +8,51 @@ from pathlib import Path
 import pytest
 
 from chat.control import ControlServer
-from chat.interface import EntryAdded, Messenger
+from chat.doctor import Context
+from chat.interface import DiagnosisView
 from chat.remote import RemoteMessenger
-from tests.contract import MessengerContract, Subject
-from tests.engines import PASSPHRASE, Person, invite, people
+from chat.service import diagnosing
+from tests.chat.around import EnginesAround
+from tests.contract.around import AroundContract
+from tests.contract.calls import CallsContract
+from tests.contract.messenger import MessengerContract
+from tests.contract.subject import Subject
+from tests.engines import invite, people
 
 
-async def subject_of(client: Messenger, ada: Person, ben: Person) -> Subject:
-    """Ada's engine as `client`, and Ben, who writes to her."""
+@pytest.fixture(autouse=True)
+def no_question_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor looks at the database alone: what else it asks about is this machine's network."""
 
-    async def hear(text: str, reply: str) -> str:
-        arrived = ada.wait(EntryAdded, lambda event: not event.entry.own)
-        await ben.engine.send(await ben.contact(ada), text, reply)
-        return (await arrived).entry.id
+    async def examine(context: Context) -> tuple[DiagnosisView, ...]:
+        assert context.database is not None
+        problem = await context.database()
+        return (DiagnosisView("database", not problem, problem or "whole"),)
 
-    return Subject(client, await ada.contact(ben), PASSPHRASE, hear)
+    monkeypatch.setattr(diagnosing, "examine", examine)
 
 
-class TestEngine(MessengerContract):
+@pytest.fixture
+async def around(tmp_path: Path) -> AsyncIterator[EnginesAround]:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        played = EnginesAround(tmp_path, ada, ben)
+        await played.meet()
+        yield played
+        await played.go()
+
+
+class TestEngine(MessengerContract, AroundContract, CallsContract):
     @pytest.fixture
-    async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await invite(ada, ben)
-            yield await subject_of(ada.engine, ada, ben)
+    async def subject(self, around: EnginesAround) -> Subject:
+        return await around.subject(around.ada.engine)
 
 
-class TestEngineBehindTheSocket(MessengerContract):
+class TestEngineBehindTheSocket(MessengerContract, AroundContract, CallsContract):
     @pytest.fixture
-    async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await invite(ada, ben)
-            await ada.engine.serve(ControlServer(ada.engine, tmp_path / "engine.sock"))
-            client = await RemoteMessenger.open(tmp_path / "engine.sock")
-            yield await subject_of(client, ada, ben)
-            await client.close()
+    async def subject(self, around: EnginesAround, tmp_path: Path) -> AsyncIterator[Subject]:
+        engine = around.ada.engine
+        await engine.serve(ControlServer(engine, tmp_path / "engine.sock"))
+        client = await RemoteMessenger.open(tmp_path / "engine.sock")
+        yield await around.subject(client)
+        await client.close()

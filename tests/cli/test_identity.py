@@ -81,12 +81,13 @@ def test_an_engine_that_ended_a_moment_ago_is_no_failure(line: Line) -> None:
 
 
 def test_another_command_that_was_faster_is_used(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    line.door.failures["unlock"] = CannotCreate("Another engine has the profile.")
     states = iter([DoorState.LOCKED, DoorState.RUNNING])
 
     async def state() -> DoorState:
         return next(states)
 
+    put(line, DoorState.RUNNING)
+    line.door.failures["unlock"] = CannotCreate("Another engine has the profile.")
     monkeypatch.setattr(line.door, "state", state)
     assert line.run("contacts").status == 0
     assert called(line, "attach") == [()]

@@ -11,11 +11,11 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NoReturn
 
 from chat.interface import (
     BadData,
     CannotCreate,
+    Closed,
     ContactChanged,
     ContactRemoved,
     ContactView,
@@ -35,7 +35,6 @@ from chat.interface import (
     SettingsView,
     Unreachable,
     UsageError,
-    VisibilityChanged,
 )
 from tests.fakes.others import WORDS, Call, Others, Subscription, identity
 
@@ -57,7 +56,7 @@ class FakeMessenger(Others):
 
     async def contacts(self) -> tuple[ContactView, ...]:
         self._enter("contacts")
-        return tuple(sorted(self._contacts.values(), key=lambda view: view.label))
+        return tuple(sorted(self._contacts.values(), key=lambda view: (view.name.casefold(), view.person)))
 
     async def nearby(self) -> tuple[NearbyView, ...]:
         self._enter("nearby")
@@ -65,8 +64,7 @@ class FakeMessenger(Others):
 
     async def set_visible(self, on: bool) -> None:
         self._enter("set_visible", on)
-        self._me = replace(self._me, visible=on)
-        self.emit(VisibilityChanged(on))
+        self._show(on)
 
     async def pair_nearby(self, instance: str) -> PairingView:
         self._enter("pair_nearby", instance)
@@ -91,9 +89,8 @@ class FakeMessenger(Others):
         self._enter("join", text)
         if not text.startswith(INVITATION):
             raise BadData("This is no invitation, or a part of it is missing: copy the whole line.")
-        view = self._begin("Inviter", incoming=False)
+        view = self._begin("", incoming=False)
         if self.prompt:
-            self.move_pairing(view.id, PairingStage.WAITING)
             self.move_pairing(view.id, PairingStage.DONE)
         return view
 
@@ -207,6 +204,7 @@ class FakeMessenger(Others):
 
     async def typing(self, contact: str, on: bool) -> None:
         self._enter("typing", contact, on)
+        self._contact(contact)
 
     async def settings(self) -> SettingsView:
         self._enter("settings")
@@ -232,9 +230,9 @@ class FakeMessenger(Others):
 
     async def change_passphrase(self, old: str, new: str) -> None:
         self._enter("change_passphrase", old, new)
-        if old != self._passphrase:
+        if old != self.passphrase:
             raise NotPermitted("The passphrase is wrong.")
-        self._passphrase = new
+        self.passphrase = new
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         self._enter("diagnose")
@@ -243,6 +241,8 @@ class FakeMessenger(Others):
     def events(self) -> AsyncIterator[Event]:
         subscription = Subscription()
         self._subscriptions.append(subscription)
+        if self.closed:
+            subscription.put(Closed("Parlour was locked."))
         return subscription
 
     async def lock(self) -> None:
@@ -266,32 +266,35 @@ class FakeDoor:
         passphrase: str = "correct horse",
     ) -> None:
         self.messenger = messenger
-        self.passphrase = passphrase
+        if messenger is not None:
+            messenger.passphrase = passphrase
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
         self._state = state
+        self._damaged = False
 
     async def state(self) -> DoorState:
         self._enter("state")
-        if self._state is DoorState.RUNNING and self.messenger is not None and self.messenger.closed:
-            self._state = DoorState.LOCKED  # whoever ran the engine has locked it
+        self._look()
         return self._state
 
     async def create(self, name: str, passphrase: str) -> FakeMessenger:
         self._enter("create", name, passphrase)
-        if self._state is not DoorState.NEW:
+        if self._look() is not DoorState.NEW:
             raise CannotCreate("There is a profile already: unlock it, or name another folder.")
         if not name.strip() or not passphrase:
             raise UsageError("A name and a passphrase are needed.")
-        self.passphrase, self._state = passphrase, DoorState.LOCKED
         self.messenger = self.messenger or FakeMessenger(name, visible=True)
+        self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
         return self.messenger
 
     async def unlock(self, passphrase: str, offline: bool = False) -> FakeMessenger:
         self._enter("unlock", passphrase, *(["offline"] if offline else []))
-        if passphrase != self.passphrase:
+        if self._look() is not DoorState.LOCKED:
+            raise CannotCreate("An engine has this profile open: join it.")
+        if self.messenger is not None and passphrase != self.messenger.passphrase:
             raise NotPermitted("The passphrase is wrong: try again.")
-        return self._open()
+        return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         self._enter("diagnose")
@@ -299,18 +302,29 @@ class FakeDoor:
 
     async def attach(self) -> FakeMessenger:
         self._enter("attach")
-        return self._open()
+        if self._look() is not DoorState.RUNNING:
+            raise Unreachable("No engine has this profile open.")
+        return self._open(DoorState.RUNNING)
 
-    def _open(self) -> FakeMessenger:
+    def damage(self) -> None:
+        """Spoil the profile."""
+        self._damaged = True
+
+    def _look(self) -> DoorState:
+        """What is there: an engine that was locked or closed has left its profile locked."""
+        if self._damaged:
+            raise BadData("The profile is damaged: restore it from a backup.")
+        if self._state is DoorState.RUNNING and self.messenger is not None and self.messenger.closed:
+            self._state = DoorState.LOCKED
+        return self._state
+
+    def _open(self, state: DoorState) -> FakeMessenger:
         if self.messenger is None:
-            self._refuse()
-        self.messenger.closed = False
+            raise BadData("The profile is damaged: restore it from a backup.")
+        self.messenger.closed, self._state = False, state
         return self.messenger
 
     def _enter(self, method: str, *arguments: object) -> None:
         self.calls.append(Call(method, arguments))
         if method in self.failures:
             raise self.failures.pop(method)
-
-    def _refuse(self) -> NoReturn:
-        raise BadData("The profile is damaged: restore it from a backup.")

@@ -40,6 +40,7 @@ from chat.interface import (
     SelfView,
     SettingsView,
     UsageError,
+    VisibilityChanged,
 )
 from chat.storage.words import spaced
 
@@ -138,6 +139,7 @@ class Others:
             ),
         )
         self.invitation_tail = ""  # makes an invitation as long as a real one
+        self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed = False
         self._me = SelfView(
             identity(f"person {name}"),
@@ -154,7 +156,7 @@ class Others:
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
         self._preferences: dict[str, str] = {}
-        self._passphrase = "correct horse"
+        self.passphrase = "correct horse"
         self._subscriptions: list[Subscription] = []
         self._numbers = count(1)
         self._arrived: dict[str, tuple[int, datetime]] = {}
@@ -284,16 +286,23 @@ class Others:
         if words is not None:
             view = replace(view, words=words)
         if stage is PairingStage.DONE:
-            view = replace(view, contact=self.add_contact(view.peer, present=True).person)
+            view = replace(view, peer=view.peer or self.inviter)
+            view = replace(view, contact=self._make_contact(view).person)
         self._pairings[pairing] = view
         self.emit(PairingChanged(view))
-        if stage is PairingStage.DONE and pairing in self._invitation_of:
-            self.emit(InvitationUsed(self._invitation_of[pairing], view.contact))
+        if stage is PairingStage.DONE:
+            if pairing in self._invitation_of:
+                self.emit(InvitationUsed(self._invitation_of[pairing], view.contact))
+            self._show(False)
+        if stage in (PairingStage.DONE, PairingStage.FAILED):
+            del self._pairings[pairing]
         return view
 
-    def change_identity(self, person: str, cause: str) -> None:
-        """A contact's person log changes."""
+    def change_identity(self, person: str, cause: str, *, holds: bool = False) -> None:
+        """A contact's person log changes, in a way after which this person has to look (`holds`) or not."""
         self.emit(IdentityChanged(person, self._contacts[person].name, cause))
+        view = self._contacts[person]
+        self._set_contact(replace(view, held=True, verified=False) if holds else view)
 
     def notice(self, text: str) -> None:
         """The engine has something to say."""
@@ -302,6 +311,17 @@ class Others:
     def called(self, method: str) -> list[tuple[object, ...]]:
         """The arguments of every call of one method, in order."""
         return [call.arguments for call in self.calls if call.method == method]
+
+    def _make_contact(self, view: PairingView) -> ContactView:
+        """Who was paired is nearby no more, and verified where words were compared."""
+        for stranger in [one for one in self._nearby.values() if one.name == view.peer]:
+            self.lose_stranger(stranger.instance)
+        return self.add_contact(view.peer, present=True, verified=bool(view.words))
+
+    def _show(self, visible: bool) -> None:
+        if self._me.visible != visible:
+            self._me = replace(self._me, visible=visible)
+            self.emit(VisibilityChanged(visible))
 
     def _enter(self, method: str, *arguments: object) -> None:
         self.calls.append(Call(method, arguments))

@@ -1,14 +1,11 @@
-"""What every `Messenger` does alike: the fake, the engine, and either of them behind the socket.
+"""What every `Messenger` does with entries, contacts and what it keeps.
 
 Rules: a subclass gives a `subject`: a messenger with one contact who is there; nothing here knows
-what is behind it. Waiting is for events, never for time; `PATIENCE` only turns a hang into a failure.
+what is behind it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -18,52 +15,17 @@ from chat.interface import (
     Closed,
     ContactChanged,
     ContactRemoved,
-    ContactView,
     EntryAdded,
     EntryChanged,
     EntryState,
     Event,
-    Messenger,
     NotPermitted,
     ParlourError,
     SettingsView,
     UsageError,
     VisibilityChanged,
 )
-
-PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A messenger under test, the person id of its one contact, who is there, and its passphrase.
-
-    `hear`: the contact says something, which may answer an entry, and it has arrived here; returns its id.
-    """
-
-    messenger: Messenger
-    friend: str
-    passphrase: str
-    hear: Callable[[str, str], Awaitable[str]]
-
-
-async def until(events: AsyncIterator[Event], wanted: Callable[[Event], bool]) -> Event:
-    """The first event that is wanted."""
-    async with asyncio.timeout(PATIENCE):
-        async for event in events:
-            if wanted(event):
-                return event
-    raise AssertionError("the events ended before the one that the test waits for")
-
-
-async def contact(subject: Subject) -> ContactView:
-    """The view of the subject's contact."""
-    held = {view.person: view for view in await subject.messenger.contacts()}
-    return held[subject.friend]
-
-
-def _is_delivered(event: Event, entry: str) -> bool:
-    return isinstance(event, EntryChanged) and (event.id, event.state) == (entry, EntryState.DELIVERED)
+from tests.contract.subject import Subject, contact, is_delivered, until
 
 
 class MessengerContract:
@@ -178,7 +140,7 @@ class MessengerContract:
         messenger, friend = subject.messenger, subject.friend
         events, asked = messenger.events(), await messenger.send(friend, "Tea?")
         assert asked.reply == ""
-        await until(events, lambda event: _is_delivered(event, asked.id))
+        await until(events, lambda event: is_delivered(event, asked.id))
         answer = await subject.hear("Yes", asked.id)
         said = await messenger.entry(friend, answer)
         assert said is not None
@@ -218,7 +180,7 @@ class MessengerContract:
         messenger, friend = subject.messenger, subject.friend
         events, me = messenger.events(), await messenger.me()
         sent = await messenger.send(friend, "Mine")
-        await until(events, lambda event: _is_delivered(event, sent.id))
+        await until(events, lambda event: is_delivered(event, sent.id))
         mine = await messenger.details(friend, sent.id)
         assert (mine.id, mine.person, mine.terminal) == (sent.id, me.person, me.terminal)
         assert mine.time == mine.stored == sent.time
@@ -320,22 +282,3 @@ class MessengerContract:
                 await anext(events)
         with pytest.raises(ParlourError):
             await subject.messenger.send(subject.friend, "too late")
-
-    async def test_after_the_lock_every_call_says_so(self, subject: Subject) -> None:
-        messenger, friend = subject.messenger, subject.friend
-        sent = await messenger.send(friend, "before")
-        await messenger.lock()
-        for late in (
-            lambda: messenger.history(friend, after=sent.id),
-            lambda: messenger.entry(friend, sent.id),
-            lambda: messenger.first_unread(friend),
-            lambda: messenger.entry_at(friend, sent.time),
-            lambda: messenger.details(friend, sent.id),
-            lambda: messenger.search("before"),
-            lambda: messenger.preferences(),
-            lambda: messenger.set_preference("theme", "dark"),
-            lambda: messenger.change_settings(SettingsView(read_receipts=True, typing=True)),
-            lambda: messenger.change_passphrase(subject.passphrase, "another one"),
-        ):
-            with pytest.raises(ParlourError):
-                await late()

@@ -1,0 +1,155 @@
+"""What every `Messenger` tells of the people around: the contact comes and goes, a stranger wants to pair.
+
+Rules: who the others are and how they act is the subject's `around`, and nothing here knows whether it is
+the test itself or other engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from chat.interface import (
+    ContactChanged,
+    ContactView,
+    EntryAdded,
+    EntryState,
+    Event,
+    IdentityChanged,
+    InvitationUsed,
+    Messenger,
+    NearbyChanged,
+    PairingChanged,
+    PairingStage,
+    PairingView,
+    ParlourError,
+    Unreachable,
+    VisibilityChanged,
+)
+from tests.contract.subject import CLEO, Subject, contact, is_delivered, listening, told, until
+
+
+class AroundContract:
+    """The tests. A subclass adds the fixture `subject`."""
+
+    async def test_who_is_there_and_who_types_is_told(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.types(True)
+        assert (await _friend(events, subject, lambda view: view.typing)).present
+        await subject.around.types(False)
+        await _friend(events, subject, lambda view: not view.typing)
+        await subject.around.leave()
+        await _friend(events, subject, lambda view: not view.present)
+        assert not (await contact(subject)).present
+
+    async def test_what_waited_goes_when_the_contact_comes(self, subject: Subject) -> None:
+        events = await listening(subject)
+        await subject.around.leave()
+        await _friend(events, subject, lambda view: not view.present)
+        sent = await subject.messenger.send(subject.friend, "for later")
+        assert sent.state is EntryState.QUEUED
+        await subject.around.come()
+        await until(events, lambda event: is_delivered(event, sent.id))
+
+    async def test_what_a_contact_says_is_unread_until_one_has_seen_it(self, subject: Subject) -> None:
+        events = await listening(subject)
+        heard = await subject.hear("Hello", "")
+        added = await told(events, EntryAdded, lambda event: not event.entry.own)
+        assert (added.entry.id, added.entry.contact) == (heard, subject.friend)
+        assert (added.entry.author, added.entry.state) == ((await contact(subject)).name, EntryState.RECEIVED)
+        await _friend(events, subject, lambda view: view.unread == 1)
+        await subject.messenger.mark_read(subject.friend, heard)
+        await _friend(events, subject, lambda view: view.unread == 0)
+
+    async def test_a_recovered_identity_is_told_with_its_cause_and_held(self, subject: Subject) -> None:
+        await subject.messenger.set_verified(subject.friend, True)
+        events = await listening(subject)
+        await subject.around.recover()
+        changed = await told(events, IdentityChanged)
+        assert changed.person == subject.friend
+        assert "recovery key" in changed.cause
+        held = await _friend(events, subject, lambda view: view.held)
+        assert not held.verified
+        await subject.messenger.set_verified(subject.friend, False)
+        assert not (await contact(subject)).held
+
+    async def test_a_stranger_is_paired_with_by_words(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        await messenger.set_visible(True)
+        begun = await messenger.pair_nearby(await _instance(subject, events))
+        assert not begun.incoming
+        words = await _stage(events, PairingStage.WORDS)
+        assert (words.id, words.peer, len(words.words)) == (begun.id, CLEO, 5)
+        await messenger.answer_pairing(begun.id, True)
+        await _stage(events, PairingStage.WAITING)
+        await subject.around.confirm()
+        done = await _stage(events, PairingStage.DONE)
+        assert done.words == words.words
+        assert (await _known(messenger, done)).verified
+        await until(events, lambda event: event == VisibilityChanged(False))
+        assert await messenger.nearby() == ()
+        with pytest.raises(ParlourError):
+            await messenger.answer_pairing(begun.id, True)
+
+    async def test_a_stranger_begins_and_is_refused(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        await messenger.set_visible(True)
+        await subject.around.begin()
+        words = await _stage(events, PairingStage.WORDS)
+        assert words.incoming
+        assert (words.peer, len(words.words)) == (CLEO, 5)
+        await messenger.answer_pairing(words.id, False)
+        assert (await _stage(events, PairingStage.FAILED)).problem
+        assert [view.person for view in await messenger.contacts()] == [subject.friend]
+
+    async def test_an_invitation_brings_somebody_whom_one_is_asked_about(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        invitation = await messenger.invite()
+        await subject.around.use(invitation.text)
+        joiner = await _stage(events, PairingStage.JOINER)
+        assert (joiner.incoming, joiner.peer, joiner.words) == (True, CLEO, ())
+        await messenger.answer_pairing(joiner.id, True)
+        done = await _stage(events, PairingStage.DONE)
+        assert not (await _known(messenger, done)).verified
+        await until(events, lambda event: event == InvitationUsed(invitation.text, done.contact))
+
+    async def test_one_joins_by_an_invitation_and_learns_whose_it_was(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        begun = await messenger.join(await subject.around.invite())
+        assert not begun.incoming
+        done = await _stage(events, PairingStage.DONE)
+        assert not (await _known(messenger, done)).verified
+
+    async def test_who_is_not_nearby_cannot_be_reached(self, subject: Subject) -> None:
+        assert await subject.messenger.nearby() == ()
+        with pytest.raises(Unreachable):
+            await subject.messenger.pair_nearby("nobody")
+
+
+async def _friend(
+    events: AsyncIterator[Event], subject: Subject, holds: Callable[[ContactView], bool]
+) -> ContactView:
+    def concerns(event: ContactChanged) -> bool:
+        return event.contact.person == subject.friend and holds(event.contact)
+
+    return (await told(events, ContactChanged, concerns)).contact
+
+
+async def _stage(events: AsyncIterator[Event], stage: PairingStage) -> PairingView:
+    return (await told(events, PairingChanged, lambda event: event.pairing.stage is stage)).pairing
+
+
+async def _instance(subject: Subject, events: AsyncIterator[Event]) -> str:
+    """Under which the stranger is visible nearby, once it is told here."""
+    await subject.around.appear()
+    seen = await told(events, NearbyChanged, lambda event: [view.name for view in event.nearby] == [CLEO])
+    assert await subject.messenger.nearby() == seen.nearby
+    return seen.nearby[0].instance
+
+
+async def _known(messenger: Messenger, done: PairingView) -> ContactView:
+    """The contact that a pairing made."""
+    views = {view.person: view for view in await messenger.contacts()}
+    assert views[done.contact].name == done.peer == CLEO
+    return views[done.contact]

@@ -1,0 +1,120 @@
+"""What every `Door` does alike: a fake one, and that of a profile folder.
+
+Rules: a subclass gives a `doorway`: a door to nothing yet, and how what is behind it is damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from chat.interface import (
+    BadData,
+    CannotCreate,
+    Closed,
+    Door,
+    DoorState,
+    NotPermitted,
+    ParlourError,
+    Unreachable,
+    UsageError,
+)
+from tests.contract.subject import until
+
+PASSPHRASE = "correct horse"
+
+
+@dataclass(frozen=True)
+class Doorway:
+    """A door under test. `damage`: spoil the profile that is behind it."""
+
+    door: Door
+    damage: Callable[[], None]
+
+
+class DoorContract:
+    """The tests. A subclass adds the fixture `doorway`."""
+
+    async def test_where_nothing_is_nothing_opens(self, doorway: Doorway) -> None:
+        door = doorway.door
+        assert await door.state() is DoorState.NEW
+        with pytest.raises(Unreachable):
+            await door.attach()
+        with pytest.raises(ParlourError):
+            await door.unlock(PASSPHRASE)
+        for name, passphrase in (("", PASSPHRASE), ("  ", PASSPHRASE), ("Ann", "")):
+            with pytest.raises(UsageError):
+                await door.create(name, passphrase)
+        assert await door.state() is DoorState.NEW
+
+    async def test_a_person_is_made_once_and_can_be_seen(self, doorway: Doorway) -> None:
+        door = doorway.door
+        made = await door.create("Ann", PASSPHRASE)
+        me = await made.me()
+        assert me.name == "Ann"
+        assert me.visible
+        assert await made.contacts() == ()
+        assert await door.state() is DoorState.RUNNING
+        with pytest.raises(CannotCreate):
+            await door.create("Ann", PASSPHRASE)
+        await made.close()
+        assert await door.state() is DoorState.LOCKED
+        with pytest.raises(CannotCreate):
+            await door.create("Ann", PASSPHRASE)
+
+    async def test_one_engine_has_a_profile_and_others_join_it(self, doorway: Doorway) -> None:
+        door = doorway.door
+        made = await door.create("Ann", PASSPHRASE)
+        with pytest.raises(CannotCreate):
+            await door.unlock(PASSPHRASE)
+        with pytest.raises(CannotCreate):
+            await door.unlock(PASSPHRASE, offline=True)
+        joined = await door.attach()
+        assert await joined.me() == await made.me()
+        events = made.events()
+        await joined.lock()
+        await until(events, lambda event: isinstance(event, Closed))
+        await joined.close()
+        await made.close()
+        assert await door.state() is DoorState.LOCKED
+        with pytest.raises(Unreachable):
+            await door.attach()
+
+    async def test_a_passphrase_opens_the_same_person_again(self, doorway: Doorway) -> None:
+        door = doorway.door
+        made = await door.create("Ann", PASSPHRASE)
+        person = (await made.me()).person
+        await made.set_preference("theme", "light")
+        await made.close()
+        for offline in (False, True):
+            with pytest.raises(NotPermitted):
+                await door.unlock("not " + PASSPHRASE, offline)
+            opened = await door.unlock(PASSPHRASE, offline)
+            assert (await opened.me()).person == person
+            assert dict(await opened.preferences()) == {"theme": "light"}
+            assert await door.state() is (DoorState.LOCKED if offline else DoorState.RUNNING)
+            await opened.close()
+        assert await door.state() is DoorState.LOCKED
+
+    async def test_a_changed_passphrase_is_the_one_that_opens(self, doorway: Doorway) -> None:
+        made = await doorway.door.create("Ann", PASSPHRASE)
+        await made.change_passphrase(PASSPHRASE, "another one")
+        await made.close()
+        with pytest.raises(NotPermitted):
+            await doorway.door.unlock(PASSPHRASE)
+        opened = await doorway.door.unlock("another one")
+        await opened.close()
+
+    async def test_damage_is_said_and_nothing_begins_anew_over_it(self, doorway: Doorway) -> None:
+        door = doorway.door
+        made = await door.create("Ann", PASSPHRASE)
+        await made.close()
+        doorway.damage()
+        with pytest.raises(BadData):
+            await door.state()
+        with pytest.raises(BadData):
+            await door.unlock(PASSPHRASE)
+        with pytest.raises(ParlourError):
+            await door.create("Ann", PASSPHRASE)

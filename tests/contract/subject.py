@@ -1,0 +1,98 @@
+"""A messenger under test, whom it knows, and how to wait for what it tells.
+
+Rules: waiting is for events, never for time; `PATIENCE` only turns a hang into a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from chat.interface import ContactView, EntryChanged, EntryState, Event, Messenger
+
+E = TypeVar("E", bound=Event)
+PATIENCE = 30.0
+CLEO = "Cleo"
+
+
+class Around(Protocol):
+    """The contact, and a stranger called CLEO. A method returns once it is done, not once it is told here."""
+
+    async def leave(self) -> None:
+        """The contact goes away."""
+
+    async def come(self) -> None:
+        """The contact comes back."""
+
+    async def types(self, on: bool) -> None:
+        """The contact begins or stops typing."""
+
+    async def recover(self) -> None:
+        """The contact uses the recovery key: a change of identity that could be a thief's."""
+
+    async def appear(self) -> None:
+        """The stranger is visible nearby from now on."""
+
+    async def begin(self) -> None:
+        """The stranger, who sees this person, begins to pair by words."""
+
+    async def use(self, invitation: str) -> None:
+        """The stranger uses an invitation."""
+
+    async def invite(self) -> str:
+        """The stranger makes an invitation, and will confirm whoever uses it."""
+
+    async def confirm(self) -> None:
+        """The stranger says that the words are the same."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A messenger under test, the person id of its one contact, who is there, and its passphrase.
+
+    `hear`: the contact says something, which may answer an entry, and it has arrived here; returns its id.
+    """
+
+    messenger: Messenger
+    friend: str
+    passphrase: str
+    hear: Callable[[str, str], Awaitable[str]]
+    around: Around
+
+
+async def until(events: AsyncIterator[Event], wanted: Callable[[Event], bool]) -> Event:
+    """The first event that is wanted."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            if wanted(event):
+                return event
+    raise AssertionError("the events ended before the one that the test waits for")
+
+
+async def listening(subject: Subject) -> AsyncIterator[Event]:
+    """A stream that is open at its other end too: what happens from now on comes."""
+    events = subject.messenger.events()
+    await subject.messenger.me()
+    return events
+
+
+async def contact(subject: Subject) -> ContactView:
+    """The view of the subject's contact."""
+    held = {view.person: view for view in await subject.messenger.contacts()}
+    return held[subject.friend]
+
+
+def is_delivered(event: Event, entry: str) -> bool:
+    """Whether this tells that one's own entry was delivered."""
+    return isinstance(event, EntryChanged) and (event.id, event.state) == (entry, EntryState.DELIVERED)
+
+
+async def told(
+    events: AsyncIterator[Event], kind: type[E], holds: Callable[[E], bool] = lambda event: True
+) -> E:
+    """The next event of a kind for which something holds."""
+    event = await until(events, lambda event: isinstance(event, kind) and holds(event))
+    assert isinstance(event, kind)
+    return event
