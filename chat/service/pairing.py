@@ -69,6 +69,8 @@ class ActivePairing:
         if opened.pattern is Pattern.XX and await self._service.settle_rivals(self):
             return None
         await self._steps.begin()
+        if opened.pattern is Pattern.XXPSK0 and not self.view.incoming:
+            self.move(stage=PairingStage.WAITING)  # for the inviter, who is asked who this is
         return self._steps
 
     def rivals(self, other: ActivePairing) -> bool:

@@ -118,6 +118,7 @@ class AroundContract:
         messenger, events = subject.messenger, await listening(subject)
         begun = await messenger.join(await subject.around.invite())
         assert not begun.incoming
+        assert (await _stage(events, PairingStage.WAITING)).id == begun.id
         done = await _stage(events, PairingStage.DONE)
         assert not (await _known(messenger, done)).verified
 

@@ -91,6 +91,7 @@ class FakeMessenger(Others):
             raise BadData("This is no invitation, or a part of it is missing: copy the whole line.")
         view = self._begin("", incoming=False)
         if self.prompt:
+            self.move_pairing(view.id, PairingStage.WAITING)
             self.move_pairing(view.id, PairingStage.DONE)
         return view
 
