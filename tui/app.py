@@ -27,6 +27,7 @@ from tui import actions
 from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
+from tui.formatting import without_controls
 from tui.hangup import EVERY, STDIN, Watched, heed_signals
 from tui.keymap import load
 from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, UnreadMoved
@@ -181,6 +182,10 @@ class ParlourApp(App[None]):
                 screen.dress()
             elif anew and isinstance(screen, Dialog):
                 await screen.recompose()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """One's own text too may hold controls, or halves of characters, which have no bytes."""
+        super().copy_to_clipboard(without_controls(text))
 
     def wear(self) -> None:
         """Look as this person likes it."""

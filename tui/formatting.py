@@ -19,6 +19,7 @@ from tui.texts import N_, _, _n
 
 NAME_CELLS = 24
 MARKS_IN_A_ROW = 4
+MARKS_IN_A_STACK = 7
 DEFAULT_PORT = 4747
 TEXT_LIMIT = 16_384
 COUNTER_FROM = 15_000
@@ -32,6 +33,9 @@ _MARKS = frozenset(("Mn", "Mc"))
 _BLANKS = frozenset(("Zs", "Cc"))
 _SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF), (0x180B, 0x180F))
 _SKIN_TONES = (0x1F3FB, 0x1F3FF)
+_STACKING = ("\u0f00", "\u109f")  # Tibetan and Burmese, whose syllables need more marks than others
+_ARROW = "\u2194"  # a mathematical sign that pictures are joined with: a shaken head
+_MARK_WITH_A_CELL = "\U0001171e"  # was a spacing mark once, and is one for terminals
 # Fillers are letters by their category and blank on the screen: a name made of them would be invisible.
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 # Latin, kana, ideographs, Hangul, full-width forms: nothing in them needs a second look.
@@ -133,9 +137,28 @@ def widest(text: str) -> int:
     return cell_len(text) + sum(map(_doubtful, text))
 
 
-def _doubtful(character: str) -> bool:
+def with_room(text: str) -> str:
+    """Safe text with as many blanks behind it as leave it whole in a terminal that makes it longer."""
+    return text if text.isascii() else text + " " * (widest(text) - cell_len(text))
+
+
+def _doubtful(character: str) -> int:
     category = unicodedata.category(character)
-    return category == "Mc" or (category in ("So", "No") and cell_len(character) == 1)
+    if category == "Mc":
+        return 1 + (unicodedata.east_asian_width(character) == "W")
+    if category == "Lo":
+        return not cell_len(character)
+    return character == _MARK_WITH_A_CELL or (category in ("So", "No") and cell_len(character) == 1)
+
+
+def attaches(character: str) -> bool:
+    """Whether a safe character is drawn on the one before it: a mark, or a later part of Hangul."""
+    return character != "\n" and (unicodedata.category(character) in _MARKS or not cell_len(character))
+
+
+def is_hidden(character: str) -> bool:
+    """Whether nothing is ever drawn for a character."""
+    return not _shown(character)
 
 
 def _without_joins(text: str) -> str:
@@ -145,31 +168,40 @@ def _without_joins(text: str) -> str:
         if character == _ZWJ:
             joined = True
             continue
-        if not (joined and _is_pictograph(character)):
+        if not (joined and is_pictograph(character)):
             kept.append(character)
         joined = joined and _is_selector(character)
     return "".join(kept)
 
 
-def _is_pictograph(character: str) -> bool:
-    return unicodedata.category(character)[0] not in "LMNZ"
+def is_pictograph(character: str) -> bool:
+    """Whether a joiner glues a character to the picture before it."""
+    if character == _ARROW or _is_skin_tone(character):
+        return True
+    return unicodedata.category(character) in ("So", "Cn")
 
 
 def _without_chains(text: str) -> str:
     kept: list[str] = []
-    chain, base = 0, False
+    chain, most = 0, 0
     for character in text:
         shown = _shown(character)
         if not shown:
             continue
-        if unicodedata.category(character) in _MARKS:
+        if attaches(shown):
             chain += 1
-            if not base or chain > MARKS_IN_A_ROW:
+            if chain > most:
                 continue
         else:
-            chain, base = 0, unicodedata.category(character) not in _BLANKS
+            chain, most = 0, _marks_on(character)
         kept.append(shown)
     return "".join(kept)
+
+
+def _marks_on(base: str) -> int:
+    if unicodedata.category(base) in _BLANKS:
+        return 0
+    return MARKS_IN_A_STACK if _STACKING[0] <= base <= _STACKING[1] else MARKS_IN_A_ROW
 
 
 def _shown(character: str) -> str:

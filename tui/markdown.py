@@ -7,8 +7,9 @@ other words; time is linear in the text. Styles are names; nothing of a peer is 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
+
+from tui.formatting import attaches
 
 Span = tuple[str, str]
 """A style's name and the text that has it."""
@@ -116,7 +117,7 @@ def inline(line: str) -> tuple[Span, ...]:
     spans.append(("text", line[done:]))
     kept = tuple((style, text) for style, text in spans if text)
     # A mark that lost its base would stand on the cell before it, which may be another's.
-    if any(unicodedata.category(text[0])[0] == "M" for _, text in kept):
+    if any(attaches(text[0]) for _, text in kept):
         return (("text", line),)
     return kept or (("text", ""),)
 

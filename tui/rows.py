@@ -24,6 +24,7 @@ from tui.formatting import (
     shorten,
     state_mark,
     widest,
+    with_room,
 )
 from tui.hits import hits
 from tui.markdown import Line, Span, lines
@@ -167,7 +168,7 @@ def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
     rows: list[Row] = []
     for start, end in pieces(text, inner) if line.code else cuts(text, inner):
         before = rest if rows else first
-        row = _part(spans, start, end)
+        row = tuple((style, with_room(part)) for style, part in _part(spans, start, end))
         if line.code:
             row = _padded(row, inner, "block")
         rows.append(((line.lead, before), *row) if before else row)

@@ -7,8 +7,9 @@ given back are places in the line, so that styles of a part of it stay where the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from tui.formatting import widest
+from tui.formatting import attaches, widest
 
 # A word, a run of blanks, or one wide character with the punctuation that may not begin a row.
 _WIDE = (
@@ -33,17 +34,17 @@ def cuts(line: str, width: int) -> list[Cut]:
         return [(0, len(line))]
     rows: list[Cut] = []
     start, end, used = 0, 0, 0
-    for token in _TOKENS.finditer(line):
-        cells = widest(token.group())
+    for first, last in _tokens(line):
+        cells = widest(line[first:last])
         if used + cells <= width:
-            end, used = token.end(), used + cells
-        elif token.group().isspace():
+            end, used = last, used + cells
+        elif line[first:last].isspace():
             rows.append((start, end))
-            start, end, used = token.end(), token.end(), 0
+            start, end, used = last, last, 0
         else:
             if used:
                 rows.append((start, len(line[:end].rstrip())) if line[start:end].strip() else (start, start))
-            *whole, (start, end) = _chop(line, token.start(), token.end(), width)
+            *whole, (start, end) = _chop(line, first, last, width)
             rows += whole
             used = widest(line[start:end])
     return [*rows, (start, end)]
@@ -54,13 +55,59 @@ def pieces(line: str, width: int) -> list[Cut]:
     return _chop(line, 0, len(line), max(width, 2))
 
 
+def breaks(line: str, width: int) -> list[int]:
+    """Where the rows of a line that is being written begin, but the first; every blank has its cell."""
+    rows: list[int] = []
+    start, used = 0, 0
+    for first, last in _tokens(line):
+        cells = widest(line[first:last])
+        if used + cells <= width:
+            used += cells
+            continue
+        if cells > width or line[first:last].isspace():
+            rows += [begin for begin, _end in _chop(line, start, last, width)][1:]
+            start = rows[-1]
+        else:
+            start = first
+            rows.append(start)
+        used = widest(line[start:last])
+    return rows
+
+
+def _tokens(line: str) -> Iterator[Cut]:
+    """What is kept whole where it fits; marks stay with what they stand on."""
+    start = 0
+    for token in _TOKENS.finditer(line):
+        end = token.start()
+        while 0 < end < token.end() and attaches(line[end]):
+            end += 1
+        if end > start:
+            yield start, end
+        start = end
+    if start < len(line):
+        yield start, len(line)
+
+
 def _chop(line: str, start: int, stop: int, width: int) -> list[Cut]:
     rows: list[Cut] = []
     used = 0
-    for at in range(start, stop):
-        cells = widest(line[at])
-        if used + cells > width and cells:
+    for at, end in _units(line, start, stop, width):
+        cells = widest(line[at:end])
+        if used + cells > width and used:
             rows.append((start, at))
             start, used = at, 0
         used += cells
     return [*rows, (start, stop)]
+
+
+def _units(line: str, start: int, stop: int, width: int) -> Iterator[Cut]:
+    """What stays in one row: a character with the marks on it, as many of them as a row can hold."""
+    cells = 0
+    for at in range(start, stop):
+        more = widest(line[at])
+        if at > start and not (attaches(line[at]) and cells + more <= width):
+            yield start, at
+            start, cells = at, 0
+        cells += more
+    if start < stop:
+        yield start, stop

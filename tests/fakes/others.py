@@ -243,6 +243,12 @@ class Others:
         entries = self._conversations[person].entries
         entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
 
+    def write_as(self, person: str, author: str, texts: list[str]) -> None:
+        """As `fill`, with the contact called otherwise at that time."""
+        contact = replace(self._contacts[person], name=author)
+        entries = self._conversations[person].entries
+        entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
+
     def set_state(self, person: str, entry: str, state: EntryState) -> None:
         """One's own entry goes to another state."""
         conversation = self._conversations[person]

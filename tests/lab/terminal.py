@@ -89,6 +89,10 @@ class Terminal:
         """The rows of the screen with their trailing blanks: every cell that was written."""
         return self._tmux("capture-pane", "-p", "-N").rstrip("\n").split("\n")
 
+    def painted(self) -> list[str]:
+        """As `cells`, with the sequences that give each its colours."""
+        return self._tmux("capture-pane", "-p", "-e", "-N").rstrip("\n").split("\n")
+
     def cursor(self) -> tuple[int, int]:
         """Column and row of the cursor, from 0."""
         column, row = self._tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()

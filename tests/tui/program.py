@@ -13,9 +13,10 @@ from datetime import UTC, timedelta
 from chat.interface import DoorState, EntryState, EntryView
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
-from tests.tui.hostile import ATTACKS, BODIES, NAMES
+from tests.tui.hostile import ATTACKS, NAMES, WORST
 from tui import run
 from tui.options import Options
+from tui.rows import Place, Setting, rows_of
 
 OPTIONS = Options(now=lambda: START + timedelta(hours=3), zone=UTC, quiet=0.0)
 
@@ -47,22 +48,35 @@ def talk(_label: str) -> FakeDoor:
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
-def bodies(label: str) -> FakeDoor:
-    """One calm contact; the entries try to break out of their cells, or are as calm."""
+def crowd(label: str) -> FakeDoor:
+    """One conversation with every attack as an entry and as the name of its author, and calm entries between.
+
+    With a label `calm:WIDTH` each is calm, and has as many rows in a history of so many columns.
+    """
     messenger = FakeMessenger("Ann")
-    calm = messenger.add_contact("Calm", present=True)
-    for body in BODIES if label == "hostile" else ["calm"] * len(BODIES):
-        messenger.receive(calm.person, body)
+    width = int(label.partition(":")[2] or 0)
+    crowd = messenger.add_contact("\U0010ffffCrowd", present=True)  # the last in the list
+    texts = [calm_text(text, width) if width else text for text in ATTACKS.values()]
+    for number, text in enumerate(texts):
+        name = f"calm {number}" if width else NAMES[number]
+        messenger.add_contact(name)
+        messenger.write_as(crowd.person, name, ["=== before", text])
+    messenger.see_stranger(f"calm {len(texts)}" if width else NAMES[0])
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
+def calm_text(text: str, width: int) -> str:
+    """A text of as many rows as another one has in a history of so many columns."""
+    entry = EntryView("a", "b", "c", False, START, "text", text, EntryState.RECEIVED)
+    rows = rows_of(entry, Place(day=False, head=False), Setting(width, UTC, START.date()))
+    return "\n".join(["calm"] * len(rows))
+
+
 def names(label: str) -> FakeDoor:
-    """Many contacts and a stranger whose names try to break out of their cells, or are as calm."""
+    """Some contacts with the worst names, or with calm ones."""
     messenger = FakeMessenger("Ann")
-    chosen = NAMES if label == "hostile" else ["calm"] * len(NAMES)
-    for name in chosen:
-        messenger.add_contact(name)
-    messenger.see_stranger(chosen[0])
+    for number, attack in enumerate(WORST):
+        messenger.add_contact(ATTACKS[attack] if label == "hostile" else f"calm {number}", present=True)
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
@@ -116,7 +130,7 @@ SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
     "new": new,
     "alone": alone,
     "talk": talk,
-    "bodies": bodies,
+    "crowd": crowd,
     "names": names,
     "name": name,
     "faulty": faulty,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, date
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from chat.interface import EntryState, EntryView
 from tests.fakes.others import START
 from tests.tui.hostile import ATTACKS
 from tui.formatting import (
+    attaches,
     counter,
     day_title,
     parse_address,
@@ -23,10 +25,11 @@ from tui.formatting import (
     shorten,
     strength,
     widest,
+    with_room,
     without_controls,
 )
 from tui.rows import Setting, place, rows_of
-from tui.wrapping import wrap
+from tui.wrapping import breaks, wrap
 
 # Text as an attacker composes it: anything, with the dangerous characters made frequent.
 HOSTILE = st.text(
@@ -60,14 +63,13 @@ def test_a_safe_line_is_one_line_and_a_name_is_short(text: str) -> None:
 
 @given(HOSTILE)
 def test_no_mark_stands_without_a_letter_and_no_chain_is_long(text: str) -> None:
-    chain, base = 0, False
+    chain, most = 0, 0
     for character in safe(text):
-        if unicodedata.category(character) in ("Mn", "Mc"):
+        if attaches(character):
             chain += 1
-            assert base
-            assert chain <= 4
+            assert chain <= most
         else:
-            chain, base = 0, character not in "\n "
+            chain, most = 0, 0 if character in "\n " else 7 if "\u0f00" <= character <= "\u109f" else 4
 
 
 @given(HOSTILE, st.integers(2, 40))
@@ -76,6 +78,11 @@ def test_wrapped_rows_fit_and_lose_no_word(text: str, width: int) -> None:
     rows = wrap(made, width)
     assert all(widest(row) <= width for row in rows)
     assert "".join("".join(rows).split()) == "".join(made.split())
+    for line in made.split("\n"):
+        places = [0, *breaks(line, width), len(line)]
+        written = [line[start:end] for start, end in pairwise(places)]
+        assert all(widest(row) <= width for row in written)
+        assert width < 10 or not any(attaches(row[0]) for row in (*rows, *written) if row)
 
 
 @given(HOSTILE, HOSTILE, st.integers(24, 90), st.booleans())
@@ -103,11 +110,33 @@ def test_words_stay_readable() -> None:
         "مرحبا",
         "Tiếng Việt",
         "x² ≈ 4 → 5",
+        "ကျွှို့",
+        "བསྒྲུབས",
+        "\u1112\u1161\u11ab\u1100\u1173\u11af",
     ):
         assert safe(text) == text
     assert safe("می\u200cخواهم") == "میخواهم"
     assert safe("ශ\u0dca\u200dර\u0dd3") == "ශ\u0dcaර\u0dd3"  # a joiner between letters takes no letter along
     assert safe("👨‍👩‍👧 fam") == "👨 fam"
+    assert (
+        safe("ه\u200d.ق 🙂\u200d\u2194\ufe0f") == "ه.ق 🙂"
+    )  # nor a full stop, but the sign of a shaken head
+
+
+def test_text_that_a_terminal_may_make_longer_gets_room_behind_it() -> None:
+    assert [with_room(text) for text in ("plain", "宽", "को", "☝ x", "\u302e")] == [
+        "plain",
+        "宽",
+        "को ",
+        "☝ x ",
+        "\u302e  ",
+    ]
+
+
+def test_a_row_that_is_written_keeps_its_blanks() -> None:
+    assert breaks("hello world  foo", 7) == [6, 13]
+    assert breaks("aaaaaaaaaaaaaa bb", 5) == [5, 10, 15]
+    assert breaks("你好世界。再见", 8) == [3]
 
 
 def test_attack_14_names_of_nothing_are_said_to_be_nameless() -> None:

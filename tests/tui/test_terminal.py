@@ -1,4 +1,4 @@
-"""The interface in a real terminal: keys as terminals send them, and text that tries to leave its cells."""
+"""The interface in a real terminal: keys as terminals send them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import pytest
 
 from tests.lab.terminal import Terminal
 from tests.needs import needs_tmux
-from tests.tui.hostile import ATTACKS, BODIES, NAMES
 
 needs_tmux()
 pytestmark = pytest.mark.terminal
 
-SIZES = [(80, 34), (120, 34)]
 EDGE = "▕"
 
 
@@ -29,12 +27,6 @@ def whole(terminal: Terminal) -> str:
     """The screen once the program has drawn all of it."""
     terminal.wait_quiet()
     return terminal.screen()
-
-
-def cells(terminal: Terminal) -> list[str]:
-    """Every cell once the program has drawn all of them."""
-    terminal.wait_quiet()
-    return terminal.cells()
 
 
 @pytest.fixture
@@ -96,97 +88,3 @@ def test_locking_leaves_nothing_on_the_screen() -> None:
         terminal.write("correct horse")
         terminal.send("Enter")
         terminal.wait_for("long cable")
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_attack_79_no_entry_changes_a_cell_outside_of_itself(size: tuple[int, int]) -> None:
-    with program("bodies", "calm", size=size) as terminal:
-        terminal.wait_for("calm")
-        calm = cells(terminal)
-    with program("bodies", "hostile", size=size) as terminal:
-        terminal.wait_for("surrogates:")
-        seen = pages(terminal)
-    shown = "\n".join(row for page in seen for row in page)
-    assert [label for label in ATTACKS if f"{label}:" not in shown] == []
-    for page in seen:
-        for at, (row, expected) in enumerate(zip(page, calm, strict=True)):
-            if at == 0 or at >= size[1] - 5:  # header, composer, status, keys
-                assert row == expected
-            else:
-                left = expected.index(EDGE) + 1
-                assert row[:left] == expected[:left]
-                assert row[-2] == " ", "the margin before the scroll bar"
-
-
-def pages(terminal: Terminal) -> list[list[str]]:
-    """Every screen from the newest entry to the oldest."""
-    seen = [cells(terminal)]
-    while f"{next(iter(ATTACKS))}:" not in "\n".join(seen[-1]):
-        last = terminal.screen()
-        terminal.send("PPage")
-        terminal.wait_for(lambda screen, last=last: screen != last)  # type: ignore[misc]
-        seen.append(cells(terminal))
-    return seen
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_attack_14_no_name_changes_a_cell_outside_of_itself(size: tuple[int, int]) -> None:
-    with program("names", "calm", size=size) as terminal:
-        terminal.wait_for("+ calm")
-        calm = cells(terminal)
-    with program("names", "hostile", size=size) as terminal:
-        terminal.wait_for("+ [/foo]")
-        rows = cells(terminal)
-    assert len(NAMES) + 4 <= size[1] - 2
-    for row, expected in zip(rows, calm, strict=True):
-        if EDGE in expected:
-            assert row[row.index(EDGE) :] == expected[expected.index(EDGE) :]
-        else:
-            assert row == expected
-
-
-@pytest.mark.parametrize(
-    "label", ["spacing marks", "flags", "joined family", "tall script", "opening markup", "leading combining"]
-)
-def test_attack_14_no_name_disturbs_a_dialog(label: str) -> None:
-    calm, hostile = (dialog_with(name) for name in ("calm", label))
-    for row, expected in zip(hostile, calm, strict=True):
-        before, name, _ = expected.partition("calm")
-        if not name:
-            assert row == expected
-            continue
-        assert row.startswith(before)
-        # A row is as wide as the screen: with the same border at its end, the name took only its own cells.
-        border = max(expected.rfind(EDGE), expected.rfind("│"))
-        assert border < len(before) or row.endswith(expected[border:])
-
-
-def dialog_with(name: str) -> list[str]:
-    """The question whether to block a contact of that name."""
-    with program("name", name) as terminal:
-        terminal.wait_for("Nothing was written yet")
-        terminal.send("F7")
-        terminal.wait_for("y Yes")
-        return cells(terminal)
-
-
-def test_attack_79_no_sequence_of_a_peer_reaches_the_terminal() -> None:
-    with program("bodies", "hostile") as terminal:
-        terminal.wait_for("surrogates:")
-        pages(terminal)
-        terminal.send("C-q")
-        terminal.wait_exit()
-        written = terminal.written()
-    for needle in (
-        b"\x1b]52",
-        b"\x1b]8;",
-        b"\x1b]0;",
-        b"\x1b]2;owned",
-        b"\x1b[2J\x1b[10A",
-        b"\x1bP+q",
-        b"\xc2\x9b",
-    ):
-        assert needle not in written
-    for character in "\u202e\u200d\u200b\ufe0f\u2066\u0489":
-        assert character.encode() not in written
-    assert len(BODIES) == len(ATTACKS)

@@ -46,6 +46,7 @@ class Composer(TextArea):
             highlight_cursor_line=False,
             compact=True,
         )
+        self.cursor_blink = False  # a frame twice a second, on whatever link the terminal is
         self.person = ""
         self.answering = False
         self._earlier = earlier

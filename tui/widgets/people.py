@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.interface import ContactView, NearbyView
-from tui.formatting import contact_name, look_alikes, safe_name
+from tui.formatting import contact_name, look_alikes, safe_name, with_room
 from tui.messages import OpenConversation, PairWith
 from tui.texts import _
 
@@ -170,7 +170,7 @@ class People(ScrollView, can_focus=True):
         right = "" if view.blocked or not view.unread else str(view.unread) if view.unread < 1000 else "999+"
         marks = self._marks(view)
         taken = _LEAD + sum(cell_len(mark) for _style, mark in marks) + (len(right) + 2 if right else 1)
-        name = contact_name(view, alike, max(1, self._width - taken))
+        name = with_room(contact_name(view, alike, max(1, self._width - taken)))
         style = "current" if open_now else "quiet" if view.blocked else "name"
         pieces = (
             ("people--current", _OPEN if open_now else " "),
@@ -191,7 +191,7 @@ class People(ScrollView, can_focus=True):
         return [mark for holds, mark in marks if holds]
 
     def _stranger(self, view: NearbyView) -> Line:
-        name = safe_name(view.name, max(4, self._width - 4))
+        name = with_room(safe_name(view.name, max(4, self._width - 4)))
         return Line(view.instance, (("people--stranger", " + "), ("people--name", name)))
 
     def _keys(self) -> list[str]:
