@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from chat.config import Config
 from chat.interface import BadData, DiagnosisView, DoorState, Messenger, Unreachable, UsageError
+from chat.phrases import phrase
 from chat.process import make_private
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from chat.storage.vault import Cost, Vault
     from protocol.person_author import NewPerson
 
-NO_NAME = "A name has 1 to 64 characters, none of them a control character, and no space at its ends."
+NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
 
 
 class ProfileDoor:
@@ -145,7 +146,7 @@ def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
     try:
         vault.state(folder)
     except BadData as damage:
-        return (DiagnosisView("profile", False, "it cannot be opened", str(damage)),)
+        return (DiagnosisView(phrase("profile"), False, phrase("it cannot be opened"), damage.phrase),)
     return ()
 
 

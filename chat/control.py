@@ -27,11 +27,13 @@ from chat.control_wire import (
     failure,
     happened,
     listen,
+    raw,
     read_arguments,
     read_request,
     same_user,
 )
 from chat.interface import BadData, Event, Messenger, ParlourError
+from chat.phrases import phrase
 
 WAITING_BYTES_MAX: Final = 4 << 20
 """Bytes of events that may wait for one client; with more it is dropped."""
@@ -48,7 +50,9 @@ CLOSED_WITHIN: Final = 0.1
 FINISH_WITHIN: Final = 1.0
 """Seconds that clients get at the end to take what waits for them."""
 
-UNKNOWN: Final = "The engine does not know this request: it runs another version, end it and start it anew."
+UNKNOWN: Final = phrase(
+    "The engine does not know this request: it runs another version, end it and start it anew."
+)
 
 
 class ControlServer:
@@ -187,7 +191,7 @@ class _Client:
             return
         error = done.exception()
         if error is None:
-            value = msgspec.Raw(msgspec.json.encode(done.result()))
+            value = raw(done.result())
             self._put(encode(Result(request.id, value)))
         elif isinstance(error, ParlourError):
             self._put(failure(request.id, error))
@@ -233,4 +237,10 @@ class _Client:
 
 def _inner(call: str, error: BaseException) -> ParlourError:
     """A fault of ours, without the text of the exception: it may hold a peer's words."""
-    return ParlourError(f"Parlour failed inside ({call}: {type(error).__name__}): try again, then report it.")
+    return ParlourError(
+        phrase(
+            "Parlour failed inside ({call}: {kind}): try again, then report it.",
+            call=call,
+            kind=type(error).__name__,
+        )
+    )

@@ -20,8 +20,9 @@ import msgspec
 
 from chat import interface
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
+from chat.phrases import Phrase, phrase
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20
@@ -33,9 +34,10 @@ LINE_BYTES_MAX: Final = 1 << 28
 _NAME_BYTES_MAX: Final = 103
 """Bytes of a socket's name: 107 on Linux, 103 on macOS."""
 
-NO_ENGINE: Final = "The engine of this profile does not answer: try again, or end it and start it anew."
-NO_SOCKET: Final = "The engine's socket cannot be made"
-STRANGER: Final = (
+NO_ENGINE: Final = phrase(
+    "The engine of this profile does not answer: try again, or end it and start it anew."
+)
+STRANGER: Final = phrase(
     "The engine's socket belongs to another user of this machine: check who owns the profile folder."
 )
 
@@ -62,11 +64,11 @@ class Result(msgspec.Struct, frozen=True, tag="result"):
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    """What the call raised: the class's name and its text."""
+    """What the call raised: the class's name and what it says."""
 
     id: int
     error: str
-    text: str
+    text: Phrase
 
 
 class Happened(msgspec.Struct, frozen=True, tag="event"):
@@ -83,12 +85,40 @@ Line = Result | Failure | Happened
 T = TypeVar("T")
 
 
-def _decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     """DecodeError for whatever is wrong: two kinds of nonsense have errors of their own in msgspec."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data, type=kind, dec_hook=_decode_more)
     except (UnicodeDecodeError, RecursionError):
         raise msgspec.DecodeError("not a line of this socket") from None
+
+
+class _Said(msgspec.Struct, frozen=True, array_like=True):
+    """A phrase: its text, its template, and its values, of which a phrase is one of these again."""
+
+    text: str
+    template: str = ""
+    values: dict[str, str | int | _Said] = {}
+
+
+def _encode_more(value: object) -> _Said:
+    if isinstance(value, Phrase):
+        return _Said(str(value), value.template, dict(value.values))
+    raise TypeError(f"{type(value).__name__} does not go through the socket")
+
+
+def _decode_more(kind: type[object], value: object) -> Phrase:
+    if kind is Phrase:
+        return _phrase(msgspec.convert(value, _Said))
+    raise TypeError(f"{kind.__name__} does not come through the socket")
+
+
+def _phrase(said: _Said) -> Phrase:
+    return Phrase(
+        said.text,
+        said.template,
+        {name: _phrase(value) if isinstance(value, _Said) else value for name, value in said.values.items()},
+    )
 
 
 def _arguments(name: str) -> type[msgspec.Struct]:
@@ -122,47 +152,52 @@ _ERRORS: Final[dict[str, type[ParlourError]]] = {
 
 def encode(value: object) -> bytes:
     """One line. JSON escapes every line break inside, so a line is a value."""
-    return msgspec.json.encode(value) + b"\n"
+    return msgspec.json.encode(value, enc_hook=_encode_more) + b"\n"
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A value within a line."""
+    return msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode_more))
 
 
 def happened(request: int, event: Event) -> bytes:
     """The line of an event."""
-    return encode(Happened(request, type(event).__name__, msgspec.Raw(msgspec.json.encode(event))))
+    return encode(Happened(request, type(event).__name__, raw(event)))
 
 
 def read_hello(line: bytes) -> Hello:
     """The engine's first line. Raises msgspec.DecodeError."""
-    return _decoded(line, Hello)
+    return decoded(line, Hello)
 
 
 def read_request(line: bytes) -> Request:
     """The request of a line. Raises msgspec.DecodeError."""
-    return _decoded(line, Request)
+    return decoded(line, Request)
 
 
 def read_arguments(request: Request) -> msgspec.Struct:
     """The arguments of a call. Raises msgspec.DecodeError, also where no call has this name."""
     if request.call not in CALLS:
         raise msgspec.ValidationError("no call has this name")
-    return _decoded(request.arguments, CALLS[request.call])
+    return decoded(request.arguments, CALLS[request.call])
 
 
 def read_line(line: bytes) -> Line:
     """A line from the engine, after its first. Raises msgspec.DecodeError."""
-    return _decoded(line, cast(type[Line], Line))
+    return decoded(line, cast(type[Line], Line))
 
 
 def event_of(line: Happened) -> Event:
     """The event of a line. Raises msgspec.DecodeError."""
     if line.event not in _EVENT_TYPES:
         raise msgspec.ValidationError("no event has this name")
-    return cast(Event, _decoded(line.value, _EVENT_TYPES[line.event]))
+    return cast(Event, decoded(line.value, _EVENT_TYPES[line.event]))
 
 
 def failure(request: int, error: ParlourError) -> bytes:
     """The line of an error. A subclass that the interface does not name goes as the one that it does."""
     named = next(kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
-    return encode(Failure(request, named.__name__, str(error)))
+    return encode(Failure(request, named.__name__, error.phrase))
 
 
 def error_of(line: Failure) -> ParlourError:
@@ -182,8 +217,9 @@ def listen(path: Path) -> socket.socket:
         path.chmod(0o600)
     except OSError as error:
         server.close()
+        reason = str(error.strerror)
         raise CannotCreate(
-            f"The engine's socket cannot be made ({error.strerror}): check the folder."
+            phrase("The engine's socket cannot be made ({reason}): check the folder.", reason=reason)
         ) from error
     except BaseException:
         server.close()
@@ -226,7 +262,7 @@ def _clear(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise CannotCreate(
-            "Something that is no socket stands where the engine's socket should be: move it away."
+            phrase("Something that is no socket stands where the engine's socket should be: move it away.")
         )
     path.unlink()
 
@@ -246,5 +282,7 @@ def _short(path: Path) -> Iterator[str]:
         return
     relative = os.path.relpath(path)
     if len(os.fsencode(relative)) > _NAME_BYTES_MAX:
-        raise CannotCreate("The profile's path is too long for a socket: name a folder with a shorter path.")
+        raise CannotCreate(
+            phrase("The profile's path is too long for a socket: name a folder with a shorter path.")
+        )
     yield relative

@@ -32,6 +32,7 @@ from chat.interface import (
     SettingsView,
 )
 from chat.network.addresses import format_address
+from chat.phrases import Phrase, phrase
 from chat.ports import Ports
 from chat.service.diagnosing import diagnose
 from chat.service.history import History
@@ -50,11 +51,8 @@ TICK = 1.0
 HOUR = 3600
 """Ticks between two looks at pairings that never completed."""
 
-LOCKED = "locked"
-STOPPED = "stopped"
-UNEXPECTED = (
-    "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again."
-)
+LOCKED = phrase("locked")
+STOPPED = phrase("stopped")
 
 
 class Server(Protocol):
@@ -111,10 +109,10 @@ class Engine:
 
     def failed(self, error: BaseException) -> None:
         """A background task failed: say so instead of going on in silence."""
-        known = isinstance(error, ParlourError)
-        text = str(error) if known else UNEXPECTED.format(kind=type(error).__name__)
-        self._world.hub.publish(Notice(text))
-        if not known:
+        if isinstance(error, ParlourError):
+            self._world.hub.publish(Notice(error.phrase))
+        else:
+            self._world.hub.publish(Notice(_unexpected(error)))
             asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error})
 
     async def lock(self) -> None:
@@ -123,12 +121,12 @@ class Engine:
     async def close(self) -> None:
         await self._stop(STOPPED, 0)
 
-    async def _stop(self, reason: str, close_reason: int) -> None:
+    async def _stop(self, reason: Phrase, close_reason: int) -> None:
         if self._stopping is None:
             self._stopping = asyncio.get_running_loop().create_task(self._shut_down(reason, close_reason))
         await asyncio.shield(self._stopping)
 
-    async def _shut_down(self, reason: str, close_reason: int) -> None:
+    async def _shut_down(self, reason: Phrase, close_reason: int) -> None:
         try:
             await self._parts.stop(close_reason)
             await self._world.tasks.stop()
@@ -272,3 +270,10 @@ async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Exec
     parts = Parts.wire(world, ports)
     engine = Engine(world, parts, vault, executor, ports)
     return engine
+
+
+def _unexpected(error: BaseException) -> Phrase:
+    return phrase(
+        "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again.",
+        kind=type(error).__name__,
+    )

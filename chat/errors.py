@@ -6,16 +6,25 @@ Rules: no peer text and no key in any message; a peer itself learns nothing of t
 from __future__ import annotations
 
 from chat.interface import BadData, ParlourError, Unreachable
+from chat.phrases import phrase
 from protocol.errors import AuthenticationFailed, ProtocolError
 
-NO_ANSWER = "Nobody answers there. Is Parlour open on the other terminal, and on the same network?"
-OTHER_VERSION = "The other terminal speaks other versions of the protocol: update the older of the two."
-NOT_PARLOUR = "Something other than Parlour answers at that address: check the address."
-NOT_WELCOME = "The other terminal does not take part: is it visible, or is the invitation used or expired?"
-CUT = "The connection ended before pairing was complete: nothing was changed here, try again."
-REFUSED = "The other person refused: nothing was stored."
-PROBLEM = "The other terminal did not keep to the protocol: pairing stopped, nothing was stored. Try again."
-WRONG_KEYS = "The keys do not match: somebody may be in between. Nothing was stored; pair face to face."
+NO_ANSWER = phrase("Nobody answers there. Is Parlour open on the other terminal, and on the same network?")
+OTHER_VERSION = phrase(
+    "The other terminal speaks other versions of the protocol: update the older of the two."
+)
+NOT_PARLOUR = phrase("Something other than Parlour answers at that address: check the address.")
+NOT_WELCOME = phrase(
+    "The other terminal does not take part: is it visible, or is the invitation used or expired?"
+)
+CUT = phrase("The connection ended before pairing was complete: nothing was changed here, try again.")
+REFUSED = phrase("The other person refused: nothing was stored.")
+PROBLEM = phrase(
+    "The other terminal did not keep to the protocol: pairing stopped, nothing was stored. Try again."
+)
+WRONG_KEYS = phrase(
+    "The keys do not match: somebody may be in between. Nothing was stored; pair face to face."
+)
 
 
 def pairing_problem(error: ProtocolError) -> str:

@@ -1,7 +1,8 @@
 """The narrow door between the engine and its clients (terminal interface, command line).
 
-Rules: standard library only; views are frozen and hold no engine object; every call may raise only
-`ParlourError`, whose text says what to do next; events arrive in the order in which they happened.
+Rules: standard library only, and `chat.phrases`, whose phrases and errors are offered here too; views are
+frozen and hold no engine object; every call may raise only `ParlourError`, whose phrase says what to do next;
+events arrive in the order in which they happened.
 """
 
 from __future__ import annotations
@@ -10,46 +11,16 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-
-class ParlourError(Exception):
-    """A failure that a user can act on: one line that says what happened and what to do.
-
-    `exit_status` is the command line's status for this class (1 is any other failure).
-    """
-
-    exit_status: ClassVar[int] = 1
-
-
-class UsageError(ParlourError):
-    """The call itself is wrong: an unknown contact, an empty text, a bad option."""
-
-    exit_status = 64
-
-
-class BadData(ParlourError):
-    """Data is damaged or not what it says: an invitation, a header, a database."""
-
-    exit_status = 65
-
-
-class Unreachable(ParlourError):
-    """Nobody answers, in a call that needs somebody now."""
-
-    exit_status = 69
-
-
-class CannotCreate(ParlourError):
-    """A profile, file or port cannot be created or is in use."""
-
-    exit_status = 73
-
-
-class NotPermitted(ParlourError):
-    """Wrong passphrase, or the profile is locked."""
-
-    exit_status = 77
+from chat.phrases import NOTHING_SAID as NOTHING_SAID
+from chat.phrases import BadData as BadData
+from chat.phrases import CannotCreate as CannotCreate
+from chat.phrases import NotPermitted as NotPermitted
+from chat.phrases import ParlourError as ParlourError
+from chat.phrases import Phrase as Phrase
+from chat.phrases import Unreachable as Unreachable
+from chat.phrases import UsageError as UsageError
 
 
 class EntryState(StrEnum):
@@ -174,7 +145,7 @@ class PairingView:
     incoming: bool
     words: tuple[str, ...] = ()
     contact: str = ""
-    problem: str = ""
+    problem: Phrase = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +168,10 @@ class SettingsView:
 class DiagnosisView:
     """One line of `doctor`: `good` or not, what was found, and the fix where it is not."""
 
-    check: str
+    check: Phrase
     good: bool
-    found: str
-    fix: str = ""
+    found: Phrase
+    fix: Phrase = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +218,7 @@ class IdentityChanged:
 
     person: str
     name: str
-    cause: str
+    cause: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +254,14 @@ class VisibilityChanged:
 class Notice:
     """Something that the person should know, in one line (the port was taken, the disk is full)."""
 
-    text: str
+    text: Phrase
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
     """The engine has locked or stopped; nothing follows. `reason` is one line."""
 
-    reason: str
+    reason: Phrase
 
 
 Event = (

@@ -26,6 +26,7 @@ from chat.control_wire import (
     Line,
     Request,
     connect,
+    decoded,
     encode,
     error_of,
     event_of,
@@ -48,6 +49,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
+from chat.phrases import Phrase, phrase
 
 HELLO_WITHIN: Final = 3.0
 """Seconds in which the engine says hello."""
@@ -55,9 +57,11 @@ HELLO_WITHIN: Final = 3.0
 EVENTS_WAITING_MAX: Final = 65_536
 """Events that this client may leave unread before its stream ends."""
 
-GONE: Final = "The engine of this profile has stopped: start Parlour again."
-BEHIND: Final = "This client did not keep up with the engine: start it again."
-OTHER_VERSION: Final = "The engine that runs on this profile is of another version: end it and start it anew."
+GONE: Final = phrase("The engine of this profile has stopped: start Parlour again.")
+BEHIND: Final = phrase("This client did not keep up with the engine: start it again.")
+OTHER_VERSION: Final = phrase(
+    "The engine that runs on this profile is of another version: end it and start it anew."
+)
 
 T = TypeVar("T")
 
@@ -215,7 +219,7 @@ class RemoteMessenger:
         await self._ask(name, arguments)
 
     async def _call(self, returns: type[T], name: str, /, **arguments: object) -> T:
-        return msgspec.json.decode(await self._ask(name, arguments), type=returns)
+        return decoded(await self._ask(name, arguments), returns)
 
     async def _ask(self, name: str, arguments: dict[str, object]) -> msgspec.Raw:
         if self._gone:
@@ -254,7 +258,7 @@ class RemoteMessenger:
         else:
             answer.set_result(line.value)
 
-    def _leave(self, reason: str) -> None:
+    def _leave(self, reason: Phrase) -> None:
         self._gone = True
         for answer in self._answers.values():
             if not answer.done():
@@ -285,7 +289,7 @@ class _Stream:
         self._closed = isinstance(event, Closed)
         self._queue.put_nowait(event)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: Phrase) -> None:
         if not self._closed:
             self._closed = True
             self._queue.put_nowait(Closed(reason))
@@ -305,4 +309,4 @@ def _request(number: int, name: str, arguments: dict[str, object]) -> bytes:
     try:
         return encode(Request(number, name, msgspec.Raw(msgspec.json.encode(arguments))))
     except UnicodeEncodeError as error:
-        raise UsageError("The text is not valid Unicode: correct it and try again.") from error
+        raise UsageError(phrase("The text is not valid Unicode: correct it and try again.")) from error

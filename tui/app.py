@@ -37,7 +37,7 @@ from tui.screens.base import ChatBase
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
 from tui.telling import Teller
-from tui.texts import _, of_locale, use
+from tui.texts import _, of_locale, told, use
 from tui.themes import COLOURS, THEMES, following
 
 
@@ -133,7 +133,7 @@ class ParlourApp(App[None]):
 
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
-            self._leave(message.reason, locking=False)
+            self._leave(told(message.reason), locking=False)
 
     def on_something_came(self, message: SomethingCame) -> None:
         if self.messenger is not None:

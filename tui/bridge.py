@@ -32,7 +32,7 @@ from chat.interface import (
 )
 from tui import messages
 from tui.formatting import safe_line
-from tui.texts import _
+from tui.texts import _, told
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ async def attempt(call: Awaitable[T]) -> T | Problem:
     try:
         return await call
     except ParlourError as error:
-        return Problem(safe_line(str(error)) or _("Parlour could not do that."))
+        return Problem(safe_line(told(error.phrase)) or _("Parlour could not do that."))
 
 
 async def listen(messenger: Messenger, target: MessagePump) -> None:

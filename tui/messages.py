@@ -17,6 +17,7 @@ from chat.interface import (
     Messenger,
     NearbyView,
     PairingView,
+    Phrase,
 )
 
 # What the engine said, through the bridge.
@@ -69,7 +70,7 @@ class IdentityMoved(Message):
 
     person: str
     name: str
-    cause: str
+    cause: Phrase
 
 
 @dataclass
@@ -108,7 +109,7 @@ class VisibilityMoved(Message):
 class EngineSaid(Message):
     """The engine has a line for the person."""
 
-    text: str
+    text: Phrase
 
 
 @dataclass
@@ -116,7 +117,7 @@ class EngineClosed(Message):
     """The engine is gone; `messenger` tells which, because another may be open by now."""
 
     messenger: Messenger
-    reason: str
+    reason: Phrase
 
 
 # What screens and widgets say to each other.

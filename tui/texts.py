@@ -1,7 +1,8 @@
 """The interface's texts in the person's language, by gettext catalogues (tui/locale).
 
 Rules: a text is a literal, whole sentence with its values in braces: `_("Paired with {name}.").format(…)`.
-English is what stands in the code; a text that a catalogue lacks is shown in English.
+English is what stands in the code; a text that a catalogue lacks is shown in English. What the engine says is
+shown through `told`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import gettext
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from chat.interface import Phrase
 
 DOMAIN: Final = "parlour"
 FOLDER: Final = Path(__file__).parent / "locale"
@@ -40,6 +43,20 @@ def _(text: str) -> str:
 def _n(one: str, many: str, number: int) -> str:
     """The form of a text that fits a number."""
     return _catalogue.ngettext(one, many, number)
+
+
+def told(said: str) -> str:
+    """What the engine said, in the language in use; in English where the catalogue does not have it."""
+    if not isinstance(said, Phrase):
+        return said
+    template = _(said.template) if said.template else ""
+    if template == said.template:
+        return str(said)
+    return template.format(**{name: _told_value(value) for name, value in said.values.items()})
+
+
+def _told_value(value: str | int) -> str | int:
+    return told(value) if isinstance(value, str) else value
 
 
 def N_(text: str) -> str:

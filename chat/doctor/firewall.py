@@ -13,8 +13,9 @@ from chat.doctor.tables import Source, Tables, read_tables
 from chat.interface import DiagnosisView
 from chat.network import probe
 from chat.network.interfaces import Interface, Kind, outward
+from chat.phrases import Phrase, phrase
 
-CHECK = "firewall"
+CHECK = phrase("firewall")
 DEFAULT_PORT = 4747  # the one that a first engine would take
 _ANY_PORT = 40_000  # from which a connection comes does not matter
 
@@ -25,31 +26,32 @@ async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisV
     if not shown:
         return []
     if sys.platform != "linux":
-        return [
-            DiagnosisView(CHECK, True, f"not looked at on this system: it must let {_wanted(context)} in")
-        ]
+        said = phrase("not looked at on this system: it must let {ports} in", ports=_wanted(context))
+        return [DiagnosisView(CHECK, True, said)]
     tables = await read_tables()
     if tables.unreadable:
         return [_unreadable(context, tables)]
     if stopped := list(_stopped(context, shown, tables)):
         return stopped
-    return [
-        DiagnosisView(
-            CHECK, True, f"lets {_wanted(context)} in and out" if tables.sources else "there is none"
-        )
-    ]
+    lets = phrase("lets {ports} in and out", ports=_wanted(context))
+    return [DiagnosisView(CHECK, True, lets if tables.sources else phrase("there is none"))]
 
 
-def _wanted(context: Context) -> str:
-    return f"TCP port {context.port} and UDP port {probe.PORT}" if context.port else f"UDP port {probe.PORT}"
+def _wanted(context: Context) -> Phrase:
+    if context.port:
+        return phrase("TCP port {tcp} and UDP port {udp}", tcp=context.port, udp=probe.PORT)
+    return phrase("UDP port {udp}", udp=probe.PORT)
 
 
 def _unreadable(context: Context, tables: Tables) -> DiagnosisView:
     if not tables.program:
-        return DiagnosisView(
-            CHECK, True, "rules can be read by root only; no firewall program is known to be on"
-        )
-    said = f"{tables.program} is on, and only root can read whether it lets {_wanted(context)} in"
+        said = phrase("rules can be read by root only; no firewall program is known to be on")
+        return DiagnosisView(CHECK, True, said)
+    said = phrase(
+        "{program} is on, and only root can read whether it lets {ports} in",
+        program=tables.program,
+        ports=_wanted(context),
+    )
     connection = Packet("tcp", "", "", _ANY_PORT, context.port or DEFAULT_PORT, "")
     return DiagnosisView(CHECK, False, said, command(tables.program, connection, ""))
 
@@ -65,7 +67,7 @@ def _stopped(context: Context, shown: Sequence[Interface], tables: Tables) -> It
                 yield _line(what, packet, source, verdict)
 
 
-def _packets(context: Context, shown: Sequence[Interface]) -> Iterator[tuple[str, Packet]]:
+def _packets(context: Context, shown: Sequence[Interface]) -> Iterator[tuple[Phrase, Packet]]:
     """What has to pass: (in words, packet), for each network of each interface."""
     for interface in shown:
         for network in interface.networks:
@@ -75,24 +77,30 @@ def _packets(context: Context, shown: Sequence[Interface]) -> Iterator[tuple[str
             group = probe.GROUP_V6 if ":" in own else probe.GROUP_V4
             if context.port:
                 yield (
-                    f"keeps TCP port {context.port} closed to others",
+                    phrase("keeps TCP port {port} closed to others", port=context.port),
                     Packet("tcp", other, own, _ANY_PORT, context.port, interface.name),
                 )
                 yield (
-                    "lets no connection out to the local network",
+                    phrase("lets no connection out to the local network"),
                     Packet("tcp", own, other, _ANY_PORT, context.port, interface.name, incoming=False),
                 )
             yield (
-                "lets no multicast DNS in",
+                phrase("lets no multicast DNS in"),
                 Packet("udp", other, group, probe.PORT, probe.PORT, interface.name),
             )
             yield (
-                "lets no multicast DNS out",
+                phrase("lets no multicast DNS out"),
                 Packet("udp", own, group, probe.PORT, probe.PORT, interface.name, incoming=False),
             )
 
 
-def _line(what: str, packet: Packet, source: Source, verdict: Verdict) -> DiagnosisView:
+def _line(what: Phrase, packet: Packet, source: Source, verdict: Verdict) -> DiagnosisView:
     program = source.program(verdict)
-    said = f"{program} {what} on {packet.interface}: {verdict.rule}"
+    said = phrase(
+        "{program} {does} on {interface}: {rule}",
+        program=program,
+        does=what,
+        interface=packet.interface,
+        rule=verdict.rule,
+    )
     return DiagnosisView(CHECK, False, said, command(program, packet, verdict.base))

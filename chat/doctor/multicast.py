@@ -10,15 +10,20 @@ from chat.doctor.context import Context
 from chat.interface import DiagnosisView
 from chat.network import probe
 from chat.network.interfaces import Interface, outward
+from chat.phrases import NOTHING_SAID, phrase
 
-CHECK = "multicast"
+CHECK = phrase("multicast")
+OTHERS = phrase("others")
 LISTEN = 1.5
 """Seconds: those who answer do so within one (RFC 6762 §6)."""
-_BY_ADDRESS = "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
-_SILENT = "Allow UDP port 5353 in the firewall of this machine. " + _BY_ADDRESS
-_ISOLATED = (
+_SILENT = phrase(
+    "Allow UDP port 5353 in the firewall of this machine. "
+    "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
+)
+_ISOLATED = phrase(
     "If the other terminal is open on the same network, the access point may keep devices apart "
-    "(guest network, client isolation): use another network or a cable. " + _BY_ADDRESS
+    "(guest network, client isolation): use another network or a cable. "
+    "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
 )
 
 Answer = probe.Heard | OSError
@@ -61,21 +66,33 @@ def _line(interface: Interface, answers: dict[socket.AddressFamily, Answer]) -> 
         if isinstance(answer, probe.Heard) and answer.itself
     ]
     if works:
-        return DiagnosisView(CHECK, True, f"{interface.name}: out and back by {' and '.join(works)}")
+        by = phrase("{first} and {second}", first=works[0], second=works[1]) if works[1:] else works[0]
+        said = phrase("{interface}: out and back by {families}", interface=interface.name, families=by)
+        return DiagnosisView(CHECK, True, said)
     for answer in answers.values():
         if isinstance(answer, OSError):
-            fix = (
-                f"Switch multicast on for {interface.name} (sudo ip link set {interface.name} multicast on)."
-            )
-            return DiagnosisView(CHECK, False, f"{interface.name}: cannot be sent: {answer.strerror}", fix)
-    return DiagnosisView(CHECK, False, f"{interface.name}: what was sent did not come back", _SILENT)
+            return _unsent(interface.name, answer)
+    said = phrase("{interface}: what was sent did not come back", interface=interface.name)
+    return DiagnosisView(CHECK, False, said, _SILENT)
+
+
+def _unsent(interface: str, error: OSError) -> DiagnosisView:
+    said = phrase("{interface}: cannot be sent: {reason}", interface=interface, reason=str(error.strerror))
+    fix = phrase(
+        "Switch multicast on for {interface} (sudo ip link set {interface} multicast on).",
+        interface=interface,
+    )
+    return DiagnosisView(CHECK, False, said, fix)
 
 
 def _others(context: Context, others: int) -> DiagnosisView:
     """Nobody heard is suspicious only when the engine has not found anybody either."""
     if context.heard:
-        return DiagnosisView("others", True, f"{context.heard} other terminals are known here")
-    if others:
-        return DiagnosisView("others", True, f"{others} other addresses speak multicast here")
-    said = "nobody else was heard by multicast"
-    return DiagnosisView("others", context.heard is None, said, "" if context.heard is None else _ISOLATED)
+        said = phrase("{number} other terminals are known here", number=context.heard)
+    elif others:
+        said = phrase("{number} other addresses speak multicast here", number=others)
+    else:
+        nobody = phrase("nobody else was heard by multicast")
+        unasked = context.heard is None
+        return DiagnosisView(OTHERS, unasked, nobody, NOTHING_SAID if unasked else _ISOLATED)
+    return DiagnosisView(OTHERS, True, said)

@@ -8,9 +8,12 @@ from chat.doctor.context import Context
 from chat.interface import DiagnosisView
 from chat.network.addresses import is_local
 from chat.network.interfaces import Interface, Kind, outward
+from chat.phrases import Phrase, phrase
 
-CHECK = "network"
-_CONNECT = "Connect to a network by cable or Wi-Fi; another terminal on this very machine works without."
+CHECK = phrase("network")
+_CONNECT = phrase(
+    "Connect to a network by cable or Wi-Fi; another terminal on this very machine works without."
+)
 
 
 async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
@@ -28,7 +31,7 @@ def _is_network(shown: Sequence[Interface]) -> bool:
 
 def _local(shown: Sequence[Interface]) -> DiagnosisView:
     said = "; ".join(f"{each.name}: {', '.join(_local_addresses(each))}" for each in shown)
-    return DiagnosisView(CHECK, True, said)
+    return DiagnosisView(CHECK, True, Phrase(said))
 
 
 def _local_addresses(interface: Interface) -> list[str]:
@@ -41,18 +44,31 @@ def _none(found: Sequence[Interface]) -> DiagnosisView:
     public = [each for each in found if each.kind is Kind.LAN and each.up and each.addresses]
     bare = [each.name for each in found if each.kind is Kind.LAN and each.up and not each.addresses]
     if public:
-        said = f"{public[0].name} has only addresses outside local networks: {', '.join(public[0].addresses)}"
-        return DiagnosisView(
-            CHECK, False, said, "Parlour reaches local addresses only: use a private network."
-        )
+        return _public(public[0])
     if bare:
-        fix = "Wait for the network to give an address, or set one by hand."
-        return DiagnosisView(CHECK, False, f"{bare[0]} has no address", fix)
-    said = f"no connection on {', '.join(cables)}" if cables else "no network interface but loopback"
+        fix = phrase("Wait for the network to give an address, or set one by hand.")
+        return DiagnosisView(CHECK, False, phrase("{interface} has no address", interface=bare[0]), fix)
+    if cables:
+        said = phrase("no connection on {interfaces}", interfaces=", ".join(cables))
+    else:
+        said = phrase("no network interface but loopback")
     return DiagnosisView(CHECK, False, said, _CONNECT)
+
+
+def _public(interface: Interface) -> DiagnosisView:
+    said = phrase(
+        "{interface} has only addresses outside local networks: {addresses}",
+        interface=interface.name,
+        addresses=", ".join(interface.addresses),
+    )
+    fix = phrase("Parlour reaches local addresses only: use a private network.")
+    return DiagnosisView(CHECK, False, said, fix)
 
 
 def _tunnels(tunnels: Sequence[Interface]) -> DiagnosisView:
     names = ", ".join(interface.name for interface in tunnels)
-    said = f"{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address"
-    return DiagnosisView("vpn", True, said)
+    said = phrase(
+        "{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address",
+        names=names,
+    )
+    return DiagnosisView(phrase("vpn"), True, said)

@@ -9,19 +9,22 @@ from chat.doctor.context import Context
 from chat.interface import DiagnosisView
 from chat.network.addresses import format_address
 from chat.network.interfaces import Interface, own_addresses
+from chat.phrases import phrase
 
-CHECK = "port"
+CHECK = phrase("port")
 WITHIN = 1.5
 """Seconds for one connection to this very machine."""
 _MAGIC = b"PARLOUR\0"  # SPEC §5.1: what a terminal says first
-_OPEN = "Open Parlour (parlour, or parlour listen): only then can others reach this terminal."
-_OTHER = "Parlour takes the next free port by itself; or close the other program, or name one with --port."
+_OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this terminal.")
+_OTHER = phrase(
+    "Parlour takes the next free port by itself; or close the other program, or name one with --port."
+)
 
 
 async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
     """One line: reached under each of its addresses, or what is there instead."""
     if not context.port:
-        return [DiagnosisView(CHECK, False, "this profile has not listened yet", _OPEN)]
+        return [DiagnosisView(CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
     addresses = own_addresses(found)
     answers = await asyncio.gather(*(_answers(context, address) for address in addresses))
     if context.listening:
@@ -47,16 +50,20 @@ async def _answers(context: Context, address: str) -> bool | None:
 def _of_engine(context: Context, answers: dict[str, bool | None]) -> DiagnosisView:
     silent = [format_address(address, context.port) for address, answer in answers.items() if not answer]
     if silent:
-        fix = "Close Parlour and open it again; if that does not help, see the line of the firewall."
-        return DiagnosisView(CHECK, False, f"Parlour does not answer at {', '.join(silent)}", fix)
-    return DiagnosisView(CHECK, True, f"TCP port {context.port} answers at {len(answers)} addresses")
+        fix = phrase("Close Parlour and open it again; if that does not help, see the line of the firewall.")
+        said = phrase("Parlour does not answer at {addresses}", addresses=", ".join(silent))
+        return DiagnosisView(CHECK, False, said, fix)
+    said = phrase("TCP port {port} answers at {number} addresses", port=context.port, number=len(answers))
+    return DiagnosisView(CHECK, True, said)
 
 
 def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
     if not taken:
-        said = f"no engine of this profile is running: nobody answers at TCP port {port}"
+        said = phrase(
+            "no engine of this profile is running: nobody answers at TCP port {port}",
+            port=port,
+        )
         return DiagnosisView(CHECK, False, said, _OPEN)
-    who = "the engine of another profile" if by_parlour else "another program"
-    return DiagnosisView(
-        CHECK, False, f"no engine of this profile is running, and {who} has TCP port {port}", _OTHER
-    )
+    who = phrase("the engine of another profile") if by_parlour else phrase("another program")
+    said = phrase("no engine of this profile is running, and {who} has TCP port {port}", who=who, port=port)
+    return DiagnosisView(CHECK, False, said, _OTHER)

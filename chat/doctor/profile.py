@@ -13,8 +13,10 @@ from typing import Final
 from chat.doctor.context import Context
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface
+from chat.phrases import Phrase, phrase
 
-CHECK = "profile"
+CHECK = phrase("profile")
+DATABASE = phrase("database")
 ROOM_MIN: Final = 64 * 1024 * 1024
 """Bytes that should be free: the database and its write-ahead log grow by less than this in a long while."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -23,20 +25,21 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
     """A line for the folder, one for the disk if it is full, one for the database."""
     if not context.profile.is_dir():
-        return [DiagnosisView(CHECK, True, f"there is none yet at {context.profile}")]
+        return [DiagnosisView(CHECK, True, phrase("there is none yet at {path}", path=str(context.profile)))]
     return [*_folder(context.profile), *_room(context.profile), await _database(context)]
 
 
 def _folder(profile: Path) -> Iterator[DiagnosisView]:
     if os.name == "posix" and (open_to_others := [path for path in _paths(profile) if _is_open(path)]):
-        said = f"others on this machine may read {', '.join(path.name for path in open_to_others)}"
-        fix = f"chmod -R go= {shlex.quote(str(profile))}"
+        names = ", ".join(path.name for path in open_to_others)
+        said = phrase("others on this machine may read {names}", names=names)
+        fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
         yield DiagnosisView(CHECK, False, said, fix)
     elif os.name == "posix" and profile.stat().st_uid != os.geteuid():
-        fix = "Run Parlour as the user who made the profile."
-        yield DiagnosisView(CHECK, False, f"{profile} belongs to another user", fix)
+        fix = phrase("Run Parlour as the user who made the profile.")
+        yield DiagnosisView(CHECK, False, phrase("{path} belongs to another user", path=str(profile)), fix)
     else:
-        yield DiagnosisView(CHECK, True, f"{profile} is readable by its owner alone")
+        yield DiagnosisView(CHECK, True, phrase("{path} is readable by its owner alone", path=str(profile)))
 
 
 def _paths(profile: Path) -> list[Path]:
@@ -51,17 +54,16 @@ def _is_open(path: Path) -> bool:
 def _room(profile: Path) -> Iterator[DiagnosisView]:
     free = shutil.disk_usage(profile).free
     if free < ROOM_MIN:
-        said = f"the disk of the profile has only {free // 1_048_576} MiB left"
-        yield DiagnosisView(
-            CHECK, False, said, "Free some space: entries that cannot be stored are not accepted."
-        )
+        said = phrase("the disk of the profile has only {number} MiB left", number=free // 1_048_576)
+        fix = phrase("Free some space: entries that cannot be stored are not accepted.")
+        yield DiagnosisView(CHECK, False, said, fix)
 
 
 async def _database(context: Context) -> DiagnosisView:
     if context.database is None:
-        return DiagnosisView("database", True, "locked, and so not looked at")
+        return DiagnosisView(DATABASE, True, phrase("locked, and so not looked at"))
     wrong = await context.database()
     if not wrong:
-        return DiagnosisView("database", True, "every page is whole")
-    fix = "Restore the profile from a backup; leave the damaged one as it is until that has worked."
-    return DiagnosisView("database", False, wrong, fix)
+        return DiagnosisView(DATABASE, True, phrase("every page is whole"))
+    fix = phrase("Restore the profile from a backup; leave the damaged one as it is until that has worked.")
+    return DiagnosisView(DATABASE, False, Phrase(wrong), fix)

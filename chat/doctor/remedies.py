@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from chat.doctor.rules import Packet
+from chat.phrases import Phrase
 
 
-def command(program: str, packet: Packet, base: str) -> str:
+def command(program: str, packet: Packet, base: str) -> Phrase:
     """A line to type. `program`: ufw, firewalld, iptables, ip6tables or nft.
 
     `base` is nft's "FAMILY TABLE CHAIN"; the others need none.
     """
+    return Phrase(_command(program, packet, base))
+
+
+def _command(program: str, packet: Packet, base: str) -> str:
     if program == "ufw":
         return _ufw(packet)
     if program == "firewalld" and packet.incoming:

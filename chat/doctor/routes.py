@@ -12,10 +12,11 @@ from chat.interface import DiagnosisView
 from chat.network import netlink
 from chat.network.addresses import is_local
 from chat.network.interfaces import Interface, Kind, outward
+from chat.phrases import Phrase, phrase
 
-CHECK = "route"
+CHECK = phrase("route")
 _OUT_INTERFACE = 4  # RTA_OIF
-_FIX = "Allow the local network in the settings of the VPN, or disconnect it."
+_FIX = phrase("Allow the local network in the settings of the VPN, or disconnect it.")
 
 
 async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
@@ -29,9 +30,8 @@ async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisV
     astray = list(_astray(checked, names))
     if astray or not checked:
         return astray
-    return [
-        DiagnosisView(CHECK, True, "the local network is reached directly; no way to the internet is needed")
-    ]
+    said = phrase("the local network is reached directly; no way to the internet is needed")
+    return [DiagnosisView(CHECK, True, said)]
 
 
 def neighbour(network: str) -> str:
@@ -51,10 +51,21 @@ def _astray(checked: Sequence[tuple[Interface, str]], names: dict[int, str]) -> 
             continue
         way = _interface_to(other)
         if way != interface.index:
-            where = f"to {names.get(way, 'another interface')}" if way else "nowhere"
-            yield DiagnosisView(
-                CHECK, False, f"what is meant for {network} on {interface.name} goes {where}", _FIX
-            )
+            yield DiagnosisView(CHECK, False, _led(network, interface.name, way, names), _FIX)
+
+
+def _led(network: str, interface: str, way: int, names: dict[int, str]) -> Phrase:
+    if not way:
+        return phrase(
+            "what is meant for {network} on {interface} goes nowhere", network=network, interface=interface
+        )
+    other = names[way] if way in names else phrase("another interface")
+    return phrase(
+        "what is meant for {network} on {interface} goes to {other}",
+        network=network,
+        interface=interface,
+        other=other,
+    )
 
 
 def _interface_to(address: str) -> int:

@@ -113,7 +113,7 @@ class Exchange:
         except ProtocolError:
             link.driver.abort()
         except ParlourError as failure:
-            self._world.hub.publish(Notice(str(failure)))
+            self._world.hub.publish(Notice(failure.phrase))
             link.driver.abort()
 
     def _affords(self, person: bytes) -> bool:

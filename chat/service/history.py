@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from chat.interface import DetailsView, EntryView, UsageError
+from chat.phrases import phrase
 from chat.service.views import Views, with_receipts
 from chat.service.world import World
 from chat.storage import conversations, entries, receipts, search
@@ -16,9 +17,9 @@ from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from protocol.entries import conversation_of_two
 
-NO_ENTRY = "There is no such entry here."
-BOTH = "Ask for what is before an entry or for what is after one."
-NO_ZONE = "A time needs a time zone: say which one it is of."
+NO_ENTRY = phrase("There is no such entry here.")
+BOTH = phrase("Ask for what is before an entry or for what is after one.")
+NO_ZONE = phrase("A time needs a time zone: say which one it is of.")
 ID_BYTES = 32
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]

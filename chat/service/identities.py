@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chat.interface import ContactChanged, IdentityChanged
+from chat.phrases import phrase
 from chat.service.views import Views
 from chat.service.world import World
 from protocol.person import Cause, CauseKind
@@ -17,13 +18,13 @@ HOLDING = {CauseKind.RECOVERED, CauseKind.FORKED}
 """Changes after which *verified* is dropped and sending waits for this person."""
 
 TEXTS = {
-    CauseKind.FOUNDED: "is new",
-    CauseKind.ADDED: "added a terminal",
-    CauseKind.REMOVED: "removed a terminal",
-    CauseKind.VOIDED: "lost a terminal that a removed one had added",
-    CauseKind.RENAMED: "changed the name",
-    CauseKind.RECOVERED: "used the recovery key: compare the safety number before you go on",
-    CauseKind.FORKED: "shows two histories of its keys: compare the safety number before you go on",
+    CauseKind.FOUNDED: phrase("is new"),
+    CauseKind.ADDED: phrase("added a terminal"),
+    CauseKind.REMOVED: phrase("removed a terminal"),
+    CauseKind.VOIDED: phrase("lost a terminal that a removed one had added"),
+    CauseKind.RENAMED: phrase("changed the name"),
+    CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you go on"),
+    CauseKind.FORKED: phrase("shows two histories of its keys: compare the safety number before you go on"),
 }
 
 

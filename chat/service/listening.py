@@ -6,13 +6,10 @@ import errno
 from collections.abc import Awaitable, Callable
 
 from chat.interface import CannotCreate, Notice
+from chat.phrases import phrase
 from chat.ports import Connection, Listener, Transport
 from chat.service.world import World
 from chat.storage.vault import Vault
-
-TAKEN = "Port {port} is in use by another program: stop it, or choose another with --port."
-NO_PORT = "No free port was found from {port} on: choose one with --port."
-MOVED = "Port {old} is taken: Parlour listens on {new} now. Contacts find it by themselves."
 
 
 async def listen(
@@ -26,17 +23,33 @@ async def listen(
             listener = await transport.listen(port, accept)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise CannotCreate(f"Cannot listen on port {port}: {error.strerror}.") from error
+                raise _refused(port, str(error.strerror)) from error
             if config.keep_port:
-                raise CannotCreate(TAKEN.format(port=port)) from error
+                raise _taken(port) from error
             continue
         await _keep(vault, world, listener.port)
         return listener
-    raise CannotCreate(NO_PORT.format(port=first))
+    raise CannotCreate(phrase("No free port was found from {port} on: choose one with --port.", port=first))
+
+
+def _refused(port: int, reason: str) -> CannotCreate:
+    return CannotCreate(phrase("Cannot listen on port {port}: {reason}.", port=port, reason=reason))
+
+
+def _taken(port: int) -> CannotCreate:
+    said = phrase(
+        "Port {port} is in use by another program: stop it, or choose another with --port.", port=port
+    )
+    return CannotCreate(said)
 
 
 async def _keep(vault: Vault, world: World, port: int) -> None:
     if vault.port not in (0, port):
-        world.hub.publish(Notice(MOVED.format(old=vault.port, new=port)))
+        moved = phrase(
+            "Port {old} is taken: Parlour listens on {new} now. Contacts find it by themselves.",
+            old=vault.port,
+            new=port,
+        )
+        world.hub.publish(Notice(moved))
     if vault.port != port:
         await world.store.set_port(vault, port)

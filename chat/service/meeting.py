@@ -15,6 +15,7 @@ from chat.interface import BadData, PairingView, ParlourError, Unreachable, Usag
 from chat.network.addresses import format_address, is_local, parse
 from chat.network.driver import Driver, Handler
 from chat.network.opening import Opening, Result
+from chat.phrases import phrase
 from chat.ports import Connection, Transport
 from chat.service.pairing import ActivePairing, PairingService
 from chat.service.world import World
@@ -29,11 +30,11 @@ from protocol.pairing import Pairing
 
 Place = tuple[str, int]
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
-NOT_NEARBY = "This person is not visible any more: ask them to become visible again."
-NOT_LOCAL = "Parlour connects to addresses of the local network only: check the address."
+NOT_NEARBY = phrase("This person is not visible any more: ask them to become visible again.")
+NOT_LOCAL = phrase("Parlour connects to addresses of the local network only: check the address.")
 DAMAGED = "This is no whole invitation: copy all of it, beginning with PARLOUR:."
-EXPIRED = "This invitation has expired: ask for a new one."
-OWN = "This is your own invitation: the other person has to join with it."
+EXPIRED = phrase("This invitation has expired: ask for a new one.")
+OWN = phrase("This is your own invitation: the other person has to join with it.")
 
 
 class Meeting:
@@ -107,7 +108,7 @@ class Meeting:
                 if isinstance(result, LinkOpen):
                     return pairing.view
                 problem = _problem(result)
-        pairing.fail_with(str(problem))
+        pairing.fail_with(problem.phrase)
         raise problem
 
     async def _connections(self, places: Sequence[Place]) -> AsyncGenerator[tuple[Connection, Place], None]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from chat.errors import CUT, PROBLEM, REFUSED, WRONG_KEYS
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
 from chat.network.driver import Driver, Handler
+from chat.phrases import NOTHING_SAID, Phrase, phrase
 from chat.service.pending import PendingContacts
 from chat.service.world import World
 from chat.storage import logs
@@ -33,12 +34,12 @@ from protocol.pairing import (
     WordsReady,
 )
 
-NOT_WAITING = "This pairing does not wait for an answer any more."
-REFUSED_HERE = "You refused: nothing was stored."
-SUPERSEDED = ""
+NOT_WAITING = phrase("This pairing does not wait for an answer any more.")
+REFUSED_HERE = phrase("You refused: nothing was stored.")
+SUPERSEDED = NOTHING_SAID
 REPLACED = 1
-NO_PAIRING = "There is no such pairing any more: begin again."
-TIMED_OUT = "Nobody answered in time: begin again when both of you are there."
+NO_PAIRING = phrase("There is no such pairing any more: begin again.")
+TIMED_OUT = phrase("Nobody answered in time: begin again when both of you are there.")
 PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
 
 
@@ -100,7 +101,7 @@ class ActivePairing:
             raise UsageError(NOT_WAITING)
         await self._steps.answer(accept)
 
-    async def give_up(self, problem: str) -> None:
+    async def give_up(self, problem: Phrase) -> None:
         """End it from this side."""
         if self._steps is not None:
             await self._steps.refuse()
@@ -114,7 +115,7 @@ class ActivePairing:
     def fail(self, cause: str) -> None:
         self.fail_with(PROBLEMS.get(cause, PROBLEM))
 
-    def fail_with(self, problem: str) -> None:
+    def fail_with(self, problem: Phrase) -> None:
         if not self.over:
             self.move(stage=PairingStage.FAILED, problem=problem)
             self.failed()

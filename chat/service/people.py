@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from chat.delivery.states import READ
 from chat.interface import ContactChanged, ContactRemoved, UsageError
+from chat.phrases import phrase
 from chat.service.exchange import Exchange
 from chat.service.views import Views
 from chat.service.world import World
@@ -21,8 +22,8 @@ from protocol.messages import Receipt, Typing
 from protocol.person_log import is_name
 from protocol.safety import safety_number
 
-NO_CONTACT = "There is no such contact: look at the list of contacts."
-NO_NAME = "A name has 1 to 64 characters, none of them a control character, and no space at its ends."
+NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")
+NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
 
 
 class People:

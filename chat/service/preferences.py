@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chat.interface import UsageError
+from chat.phrases import phrase
 from chat.service.world import World
 from chat.storage import settings
 
@@ -17,8 +18,8 @@ NAME: Final = re.compile(r"[a-z0-9._-]{1,96}")
 VALUE_CHARACTERS_MAX: Final = 65_536
 
 BAD_NAME = "A preference's name has 1 to 96 characters of a-z, 0-9, '.', '_' and '-'."
-TOO_LONG = f"A preference has at most {VALUE_CHARACTERS_MAX} characters."
-NOT_TEXT = "A preference holds characters that are not Unicode text."
+TOO_LONG = phrase("A preference has at most {number} characters.", number=VALUE_CHARACTERS_MAX)
+NOT_TEXT = phrase("A preference holds characters that are not Unicode text.")
 
 
 class Preferences:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chat.interface import EntryAdded, EntryView, UsageError
+from chat.phrases import phrase
 from chat.service.exchange import Exchange
 from chat.service.history import held_in
 from chat.service.views import Views
@@ -13,10 +14,12 @@ from chat.storage.entries import EntryRow, NewEntry
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, read_text, text_body, write_entry
 from protocol.limits import TEXT_CHARACTERS_MAX
 
-EMPTY = "There is nothing to send: write some text."
-TOO_LONG = f"The text is longer than {TEXT_CHARACTERS_MAX} characters: send it in parts."
-NOT_TEXT = "The text holds characters that are not Unicode text: remove them."
-BLOCKED = "This contact is blocked: unblock it first."
+EMPTY = phrase("There is nothing to send: write some text.")
+TOO_LONG = phrase(
+    "The text is longer than {number} characters: send it in parts.", number=TEXT_CHARACTERS_MAX
+)
+NOT_TEXT = phrase("The text holds characters that are not Unicode text: remove them.")
+BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 
 class Sending:

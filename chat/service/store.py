@@ -12,13 +12,14 @@ from concurrent.futures import Executor
 from typing import Concatenate, ParamSpec, TypeVar
 
 from chat.interface import NotPermitted
+from chat.phrases import phrase
 from chat.ports import Random
 from chat.storage.database import Database
 from chat.storage.vault import Vault
 
 P = ParamSpec("P")
 T = TypeVar("T")
-LOCKED = "Parlour is locked: unlock it with the passphrase."
+LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 
 
 class Store:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError
+from chat.phrases import NOTHING_SAID, Phrase, phrase
 
 
 class StorageMisuse(RuntimeError):
@@ -23,77 +24,83 @@ class WrongPassphrase(NotPermitted):
     """The header is whole, and this passphrase does not open it."""
 
     def __init__(self) -> None:
-        super().__init__("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
+        super().__init__(
+            phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
+        )
 
 
 class ProfileProblem(BadData):
     """Something of a profile is missing or damaged; `what` is a sentence about the file at `path`."""
 
-    what: ClassVar[str] = ""
+    what: ClassVar[Phrase] = NOTHING_SAID
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: {self.what}")
+        super().__init__(phrase("{path}: {problem}", path=str(path), problem=self.what))
 
 
 class ProfileMissing(BadData):
     """There is no profile to open."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder}: there is no profile here. Make one with 'parlour init'.")
+        super().__init__(
+            phrase("{folder}: there is no profile here. Make one with 'parlour init'.", folder=str(folder))
+        )
 
 
 class HeaderMissing(ProfileProblem):
     """A database stands without the header that holds its key."""
 
-    what = "missing, and without it the history beside it cannot be opened. Put it back from a copy."
+    what = phrase("missing, and without it the history beside it cannot be opened. Put it back from a copy.")
 
 
 class HeaderDamaged(ProfileProblem):
     """The header is not what it was when written, or asks for more than its bounds allow."""
 
-    what = "damaged. Nothing was changed; put it back from a copy of the profile."
+    what = phrase("damaged. Nothing was changed; put it back from a copy of the profile.")
 
 
 class DatabaseMissing(ProfileProblem):
     """A header stands without its database."""
 
-    what = "missing. Nothing new was begun in its place; put it back from a copy of the profile."
+    what = phrase("missing. Nothing new was begun in its place; put it back from a copy of the profile.")
 
 
 class DatabaseEmpty(ProfileProblem):
     """The database file has no bytes, or none of a profile's tables."""
 
-    what = "empty. Nothing new was begun in its place; put it back from a copy of the profile."
+    what = phrase("empty. Nothing new was begun in its place; put it back from a copy of the profile.")
 
 
 class DatabaseDamaged(ProfileProblem):
     """A page is not what was written there."""
 
-    what = "damaged. Nothing was changed; see 'parlour doctor', and put it back from a copy of the profile."
+    what = phrase(
+        "damaged. Nothing was changed; see 'parlour doctor', and put it back from a copy of the profile."
+    )
 
 
 class DatabaseForeign(ProfileProblem):
     """No page authenticates under the key of this header."""
 
-    what = "damaged, or of another profile than the header beside it. Put both back from one copy."
+    what = phrase("damaged, or of another profile than the header beside it. Put both back from one copy.")
 
 
 class LogForeign(ProfileProblem):
     """The database is whole; the write-ahead log beside it belongs to another one."""
 
-    what = "not of the database beside it. Move it elsewhere and open the profile again."
+    what = phrase("not of the database beside it. Move it elsewhere and open the profile again.")
 
 
 class NotEncrypted(ProfileProblem):
     """The database is in clear, or would be."""
 
-    what = "not encrypted, so it is not used. Put back the encrypted one from a copy of the profile."
+    what = phrase("not encrypted, so it is not used. Put back the encrypted one from a copy of the profile.")
 
 
 class ProfileTooNew(ProfileProblem):
     """A later version of Parlour wrote this."""
 
-    what = "written by a newer Parlour. Update Parlour on this terminal."
+    what = phrase("written by a newer Parlour. Update Parlour on this terminal.")
 
 
 # --- Creating a profile ---
@@ -103,21 +110,34 @@ class ProfileExists(CannotCreate):
     """There is a profile in this folder already, whole or not."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder}: there is a profile already. Open it, or name another folder.")
+        super().__init__(
+            phrase(
+                "{folder}: there is a profile already. Open it, or name another folder.", folder=str(folder)
+            )
+        )
 
 
 class ProfileInUse(CannotCreate):
     """Another engine holds the lock."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"{folder}: another Parlour has this profile open. Use that one, or close it first.")
+        super().__init__(
+            phrase(
+                "{folder}: another Parlour has this profile open. Use that one, or close it first.",
+                folder=str(folder),
+            )
+        )
 
 
 class ProfileUnwritable(CannotCreate):
     """The folder cannot be made or written."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(f"{folder}: {reason}. Name a folder that you may write in.")
+    def __init__(self, folder: Path, reason: Phrase) -> None:
+        super().__init__(
+            phrase(
+                "{folder}: {reason}. Name a folder that you may write in.", folder=str(folder), reason=reason
+            )
+        )
 
 
 # --- While it is open ---
@@ -126,7 +146,7 @@ class ProfileUnwritable(CannotCreate):
 class StorageFailure(ParlourError):
     """A read or write failed now; what was committed before is safe, and this was not stored."""
 
-    what: ClassVar[str] = ""
+    what: ClassVar[Phrase] = NOTHING_SAID
 
     def __init__(self) -> None:
         super().__init__(self.what)
@@ -135,34 +155,38 @@ class StorageFailure(ParlourError):
 class StorageFull(StorageFailure):
     """No room on the disk; the transaction was rolled back."""
 
-    what = "The disk is full: nothing of this was stored. Make room and try again."
+    what = phrase("The disk is full: nothing of this was stored. Make room and try again.")
 
 
 class StorageBroken(StorageFailure):
     """The system failed to read or write; the transaction was rolled back."""
 
-    what = "The disk cannot be read or written: nothing of this was stored. Check the disk and try again."
+    what = phrase(
+        "The disk cannot be read or written: nothing of this was stored. Check the disk and try again."
+    )
 
 
 class StorageReadOnly(StorageFailure):
     """The file or its file system does not let us write."""
 
-    what = "The profile cannot be written: nothing of this was stored. Check its permissions and the disk."
+    what = phrase(
+        "The profile cannot be written: nothing of this was stored. Check its permissions and the disk."
+    )
 
 
 class StorageBusy(StorageFailure):
     """Another program holds the database."""
 
-    what = "Another program holds the database of this profile: close it and try again."
+    what = phrase("Another program holds the database of this profile: close it and try again.")
 
 
 class StorageGone(StorageFailure):
     """The database was moved, replaced or removed while it was open, so that nothing written would stay."""
 
-    what = "The database was moved or removed while it was open: put it back and start Parlour again."
+    what = phrase("The database was moved or removed while it was open: put it back and start Parlour again.")
 
 
 class TooLittleMemory(StorageFailure):
     """The machine has not the memory that opening the header takes."""
 
-    what = "Too little memory to open the profile: close other programs and try again."
+    what = phrase("Too little memory to open the profile: close other programs and try again.")

@@ -7,6 +7,7 @@ any work, and what fails becomes an error of storage with one line that says wha
 from __future__ import annotations
 
 from chat.interface import UsageError
+from chat.phrases import phrase
 from chat.storage.errors import TooLittleMemory, WrongPassphrase
 from protocol import profile_header
 from protocol.errors import AuthenticationFailed, LocalMisuse
@@ -62,8 +63,8 @@ def unwrap(header: Header, passphrase: str) -> DatabaseKey:
 
 def _require_passphrase(passphrase: str) -> None:
     if not passphrase:
-        raise UsageError("The passphrase is empty: choose one of several words.")
+        raise UsageError(phrase("The passphrase is empty: choose one of several words."))
     try:
         passphrase.encode()
     except UnicodeEncodeError:
-        raise UsageError("The passphrase holds something that is not text: type it anew.") from None
+        raise UsageError(phrase("The passphrase holds something that is not text: type it anew.")) from None

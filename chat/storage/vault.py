@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from chat.interface import BadData
+from chat.phrases import phrase
 from chat.storage import files, header, pages
 from chat.storage.database import Database
 from chat.storage.errors import (
@@ -211,7 +212,7 @@ def _lock_new(folder: Path) -> ProfileLock:
     except OSError as error:
         failure = from_system(error)
         if isinstance(failure, StorageReadOnly) or isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise ProfileUnwritable(folder, "cannot be made or written") from None
+            raise ProfileUnwritable(folder, phrase("cannot be made or written")) from None
         raise failure from None
 
 

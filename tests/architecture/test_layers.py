@@ -44,7 +44,15 @@ HOMES = {
 
 # The engine from the bottom up: a module imports what stands in an earlier row, or in its own entry.
 ENGINE_ROWS = (
-    ("chat.interface", "chat.ports", "chat.errors", "chat.config", "chat.process", "chat.tasks"),
+    (
+        "chat.interface",
+        "chat.phrases",
+        "chat.ports",
+        "chat.errors",
+        "chat.config",
+        "chat.process",
+        "chat.tasks",
+    ),
     ("chat.storage", "chat.network", "chat.delivery"),
     ("chat.relay", "chat.doctor"),
     ("chat.service",),
@@ -138,7 +146,13 @@ def relay_stores_nothing(found: Import) -> bool:
 
 
 def the_door_stands_alone(found: Import) -> bool:
-    return found.module not in ("chat.interface", "chat.ports") or found.top in sys.stdlib_module_names
+    """But for the phrases that it speaks in, which stand alone themselves."""
+    if (
+        found.module not in ("chat.interface", "chat.phrases", "chat.ports")
+        or found.top in sys.stdlib_module_names
+    ):
+        return True
+    return found.module == "chat.interface" and within(found.target, "chat.phrases")
 
 
 def engine_rows_keep_their_order(found: Import) -> bool:

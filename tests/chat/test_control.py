@@ -35,6 +35,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
+from chat.phrases import Phrase, phrase
 from chat.remote import RemoteMessenger
 from tests.chat.served import fake_and_client, served
 from tests.contract.around import AroundContract
@@ -172,19 +173,19 @@ async def test_each_event_comes_through_whole_and_in_order(
         EntryChanged(ben.person, entry.id, EntryState.READ),
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),
-        IdentityChanged(ben.person, ben.name, "a terminal was added"),
+        IdentityChanged(ben.person, ben.name, Phrase("a terminal was added")),
         NearbyChanged((direct.see_stranger("Dan"),)),
         PairingChanged(pairing),
         InvitationUsed("text", ben.person),
         VisibilityChanged(True),
-        Notice("The disk is full."),
-        Closed("Parlour was locked."),
+        Notice(Phrase("The disk is full.")),
+        Closed(Phrase("Parlour was locked.")),
     ]
     assert {type(event) for event in made} == set(get_args(Event))
-    direct.emit(Notice("from here"))
+    direct.emit(Notice(Phrase("from here")))
     for event in made:
         direct.emit(event)
-    await until(events, lambda event: event == Notice("from here"))
+    await until(events, lambda event: event == Notice(Phrase("from here")))
     async with asyncio.timeout(PATIENCE):
         assert [event async for event in events] == made
 
@@ -201,6 +202,21 @@ async def test_an_error_keeps_its_class_and_its_text(
     with pytest.raises(ParlourError, match=r"^What happened: what to do\.$") as caught:
         await client.me()
     assert type(caught.value) is kind
+
+
+async def test_a_phrase_keeps_what_a_catalogue_looks_up(
+    both: tuple[FakeMessenger, RemoteMessenger],
+) -> None:
+    direct, client = both
+    said = phrase("Port {port} is taken by {who}.", port=4747, who=phrase("another program"))
+    direct.failures["me"] = UsageError(said)
+    with pytest.raises(UsageError) as caught:
+        await client.me()
+    arrived = caught.value.phrase
+    assert (arrived, arrived.template, arrived.values) == (said, said.template, said.values)
+    who = arrived.values["who"]
+    assert isinstance(who, Phrase)
+    assert who.template == "another program"
 
 
 async def test_an_error_of_the_engines_own_kind_arrives_as_the_one_it_refines(
@@ -282,7 +298,9 @@ async def test_locking_from_inside_a_call_reaches_every_client(tmp_path: Path) -
     await other.me()
     async with asyncio.timeout(PATIENCE):
         await one.lock()
-    assert await until(events, lambda event: isinstance(event, Closed)) == Closed("Parlour was locked.")
+    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(
+        Phrase("Parlour was locked.")
+    )
     assert not (tmp_path / "engine.sock").exists()
     await one.close()
     await other.close()
@@ -301,9 +319,9 @@ async def test_a_client_that_does_not_read_is_dropped_and_nobody_else_waits(
     text = "x" * 100_000
     for _ in range(control.WAITING_BYTES_MAX // len(text) + 10):
         direct.notice(text)
-        await until(events, lambda event: event == Notice(text))
+        await until(events, lambda event: event == Notice(Phrase(text)))
     direct.notice("the end")
-    await until(events, lambda event: event == Notice("the end"))
+    await until(events, lambda event: event == Notice(Phrase("the end")))
     taken = await asyncio.get_running_loop().run_in_executor(None, _read_all, deaf)
     deaf.close()
     assert len(taken) < control.WAITING_BYTES_MAX

@@ -10,6 +10,7 @@ import pytest
 
 from chat.bench.report import SEND, START, Figure, Sample
 from chat.interface import DiagnosisView
+from chat.phrases import Phrase
 from tests import needs
 from tests.cli.line import Line
 
@@ -19,10 +20,10 @@ def test_doctor_has_a_line_a_check_and_1_when_one_is_bad(line: Line) -> None:
     assert outcome.status == 1
     assert [list(found) for found in outcome.objects] == [["check", "good", "found", "fix"]] * 2
     text = line.run("doctor").out
-    assert "good  interfaces: eth0 has 192.168.1.20" in text
+    assert "good  interfaces: eth0: 192.168.1.20" in text
     assert "BAD   firewall" in text
     assert "iptables -I INPUT" in text
-    line.messenger.diagnosis = (DiagnosisView("clock", True, "right"),)
+    line.messenger.diagnosis = (DiagnosisView(Phrase("clock"), True, Phrase("right")),)
     assert line.run("doctor").status == 0
 
 
@@ -145,7 +146,7 @@ def test_flows_stand_beside_their_bounds_and_a_missed_one_is_1(
 
 
 def test_doctor_asks_for_no_passphrase_and_needs_no_profile(line: Line) -> None:
-    line.messenger.diagnosis = (DiagnosisView("network", True, "eth0 is up"),)
+    line.messenger.diagnosis = (DiagnosisView(Phrase("network"), True, Phrase("eth0 is up")),)
     outcome = line.run("doctor", passphrase=False)
     assert outcome.status == 0
     assert "good  network: eth0 is up" in outcome.out

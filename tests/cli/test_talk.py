@@ -23,6 +23,7 @@ from chat.interface import (
     Ready,
     VisibilityChanged,
 )
+from chat.phrases import Phrase
 from tests.cli.line import Line
 
 ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state"]
@@ -210,7 +211,7 @@ def _added(line: Line, friend: ContactView) -> EntryAdded:
 
 
 def _identity(friend: ContactView) -> IdentityChanged:
-    return IdentityChanged(friend.person, friend.name, "a terminal was added")
+    return IdentityChanged(friend.person, friend.name, Phrase("a terminal was added"))
 
 
 def test_listen_says_peer_only_when_presenceContactChanged(line: Line) -> None:
@@ -256,7 +257,7 @@ def test_listen_ends_cleanly_when_it_is_stopped(line: Line, number: signal.Signa
 
 def test_a_notice_of_the_engine_goes_to_standard_error(line: Line) -> None:
     ben(line)
-    events, _ = listened(line, Notice("The disk is full: make room."))
+    events, _ = listened(line, Notice(Phrase("The disk is full: make room.")))
     assert [event["event"] for event in events] == ["ready", "peer"]
     line.messenger.closed = False
     line.messenger.after["contacts"] = lambda: line.messenger._end("The disk is full: make room.")

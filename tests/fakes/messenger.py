@@ -36,6 +36,7 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
+from chat.phrases import phrase
 from tests.fakes.others import WORDS, Call, Others, Subscription, identity
 
 TEXT_LIMIT = 16_384
@@ -69,13 +70,15 @@ class FakeMessenger(Others):
     async def pair_nearby(self, instance: str) -> PairingView:
         self._enter("pair_nearby", instance)
         if instance not in self._nearby:
-            raise Unreachable("Nobody answers there any more: ask them to be visible again.")
+            raise Unreachable(phrase("Nobody answers there any more: ask them to be visible again."))
         return self._begin_words(self._nearby[instance].name)
 
     async def pair_address(self, host: str, port: int) -> PairingView:
         self._enter("pair_address", host, port)
         if not host.startswith(_LOCAL):
-            raise UsageError(f"{host} is not a local address: Parlour connects within the network only.")
+            raise UsageError(
+                phrase("{host} is not a local address: Parlour connects within the network only.", host=host)
+            )
         return self._begin_words(host)
 
     async def invite(self) -> InvitationView:
@@ -98,7 +101,7 @@ class FakeMessenger(Others):
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
         self._enter("answer_pairing", pairing, accept)
         if pairing not in self._pairings:
-            raise UsageError("This pairing is over: begin again.")
+            raise UsageError(phrase("This pairing is over: begin again."))
         if not accept:
             problem = "You refused, and nothing was kept. Begin again if that was a mistake."
             self.move_pairing(pairing, PairingStage.FAILED, problem=problem)
@@ -110,7 +113,7 @@ class FakeMessenger(Others):
     async def rename(self, contact: str, name: str) -> None:
         self._enter("rename", contact, name)
         if not name.strip():
-            raise UsageError("The name is empty.")
+            raise UsageError(phrase("The name is empty."))
         self._contacts[contact] = replace(self._contact(contact), name=name)
         self._label_anew()
         self.emit(ContactChanged(self._contacts[contact]))
@@ -142,9 +145,15 @@ class FakeMessenger(Others):
         self._enter("send", contact, text, *([reply] if reply else []))
         view = self._contact(contact)
         if not text.strip():
-            raise UsageError("The text is empty.")
+            raise UsageError(phrase("The text is empty."))
         if len(text) > TEXT_LIMIT:
-            raise UsageError(f"The text is too long: {len(text)} characters, at most {TEXT_LIMIT}.")
+            raise UsageError(
+                phrase(
+                    "The text is too long: {number} characters, at most {most}.",
+                    number=len(text),
+                    most=TEXT_LIMIT,
+                )
+            )
         if reply:
             self._conversations[contact].index(reply)
         entry = self._entry(view, text, own=True, time=None, reply=reply)
@@ -161,7 +170,7 @@ class FakeMessenger(Others):
         self._contact(contact)
         conversation = self._conversations[contact]
         if before is not None and after is not None:
-            raise UsageError("Ask for what is before an entry or for what is after one.")
+            raise UsageError(phrase("Ask for what is before an entry or for what is after one."))
         if after is not None:
             start = conversation.index(after) + 1
             return tuple(conversation.entries[start : start + limit])
@@ -181,7 +190,7 @@ class FakeMessenger(Others):
     async def entry_at(self, contact: str, time: datetime) -> str | None:
         self._enter("entry_at", contact, time)
         if time.tzinfo is None:
-            raise UsageError("This time has no time zone.")
+            raise UsageError(phrase("This time has no time zone."))
         held = self._conversations[self._contact(contact).person].entries
         return next((entry.id for entry in held if entry.time >= time), None)
 
@@ -222,9 +231,9 @@ class FakeMessenger(Others):
     async def set_preference(self, name: str, value: str) -> None:
         self._enter("set_preference", name, value)
         if not PREFERENCE.fullmatch(name):
-            raise UsageError("This is no name of a preference.")
+            raise UsageError(phrase("This is no name of a preference."))
         if len(value) > PREFERENCE_LIMIT:
-            raise UsageError("The value of this preference is too long.")
+            raise UsageError(phrase("The value of this preference is too long."))
         self._preferences.pop(name, None)
         if value:
             self._preferences[name] = value

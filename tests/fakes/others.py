@@ -42,6 +42,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
+from chat.phrases import Phrase, phrase
 from chat.storage.words import spaced
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -112,7 +113,7 @@ class Conversation:
         for at, held in enumerate(self.entries):
             if held.id == entry:
                 return at
-        raise UsageError("There is no such entry in this conversation.")
+        raise UsageError(phrase("There is no such entry in this conversation."))
 
     def ranked(self) -> Iterator[tuple[datetime, EntryView]]:
         """Each entry with its rank (SPEC §11.3): its time, but after the one before."""
@@ -130,12 +131,12 @@ class Others:
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
         self.diagnosis: tuple[DiagnosisView, ...] = (
-            DiagnosisView("interfaces", True, "eth0 has 192.168.1.20"),
+            DiagnosisView(phrase("interfaces"), True, Phrase("eth0: 192.168.1.20")),
             DiagnosisView(
-                "firewall",
+                phrase("firewall"),
                 False,
-                "iptables drops incoming TCP on port 4747",
-                "iptables -I INPUT -p tcp --dport 4747 -j ACCEPT",
+                phrase("iptables drops incoming TCP on port {port}", port=4747),
+                Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
             ),
         )
         self.invitation_tail = ""  # makes an invitation as long as a real one
@@ -288,7 +289,7 @@ class Others:
         problem: str = "",
     ) -> PairingView:
         """A pairing comes to another stage; at DONE there is a new contact."""
-        view = replace(self._pairings[pairing], stage=stage, problem=problem)
+        view = replace(self._pairings[pairing], stage=stage, problem=phrase(problem))
         if words is not None:
             view = replace(view, words=words)
         if stage is PairingStage.DONE:
@@ -312,7 +313,7 @@ class Others:
 
     def notice(self, text: str) -> None:
         """The engine has something to say."""
-        self.emit(Notice(text))
+        self.emit(Notice(phrase(text)))
 
     def called(self, method: str) -> list[tuple[object, ...]]:
         """The arguments of every call of one method, in order."""
@@ -332,17 +333,17 @@ class Others:
     def _enter(self, method: str, *arguments: object) -> None:
         self.calls.append(Call(method, arguments))
         if self.closed:
-            raise NotPermitted("Parlour is locked: unlock it with the passphrase.")
+            raise NotPermitted(phrase("Parlour is locked: unlock it with the passphrase."))
         if method in self.failures:
             raise self.failures.pop(method)
 
     def _end(self, reason: str) -> None:
         self.closed = True
-        self.emit(Closed(reason))
+        self.emit(Closed(phrase(reason)))
 
     def _contact(self, person: str) -> ContactView:
         if person not in self._contacts:
-            raise UsageError("There is no such contact.")
+            raise UsageError(phrase("There is no such contact."))
         return self._contacts[person]
 
     def _set_contact(self, view: ContactView) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from chat import control_wire as wire
 from chat.interface import BadData, EntryState, Notice, SettingsView
 from chat.network import addresses, netlink, records
+from chat.phrases import phrase
 from chat.ports import Announcement
 from chat.storage import header
 from protocol.discovery import Known, make_slots, recognise
@@ -94,7 +95,9 @@ def _answers() -> dict[str, bytes]:
         "hello": wire.encode(wire.Hello(wire.VERSION)),
         "result": wire.encode(wire.Result(1, msgspec.Raw(msgspec.json.encode([EntryState.SENT])))),
         "failure": wire.failure(2, BadData("The invitation cannot be read: copy all of it.")),
-        "event": wire.happened(3, Notice("The disk is full.")),
+        "event": wire.happened(
+            3, Notice(phrase("Port {port} is taken by {who}.", port=4747, who=phrase("another program")))
+        ),
     }
 
 

@@ -12,8 +12,12 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from chat.phrases import Phrase
+
 LIST_MOST: Final = 3
 TEXT_MOST: Final = 300
+_TEXTS: Final = st.text(max_size=20)
+_VALUES: Final[st.SearchStrategy[Any]] = _TEXTS | st.integers(-(2**53), 2**53)
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
@@ -30,10 +34,16 @@ def _of(info: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
             drawn = st.lists(_of(item), min_size=info.min_length or 0, max_size=LIST_MOST)
             return drawn if isinstance(info, inspect.ListType) else drawn.map(tuple)
+        case inspect.CustomType(cls=made) if made is Phrase:
+            return st.recursive(_phrases(_VALUES), lambda said: _phrases(_VALUES | said), max_leaves=2)
         case inspect.EnumType(cls=made):
             return st.sampled_from(list(made))
         case _:
             return _plain(info)
+
+
+def _phrases(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Phrase]:
+    return st.builds(Phrase, _TEXTS, _TEXTS, st.dictionaries(_TEXTS, values, max_size=LIST_MOST))
 
 
 def _plain(info: inspect.Type) -> st.SearchStrategy[Any]:

@@ -17,7 +17,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from chat.interface import ContactView, DiagnosisView, Messenger
+from chat.interface import ContactView, DiagnosisView, Messenger, Phrase
 from tui import messages
 from tui.actions import chat_bindings
 from tui.bridge import listen
@@ -31,7 +31,7 @@ from tui.screens.finding import Finding
 from tui.screens.meeting import Meeting
 from tui.screens.telling import Telling
 from tui.screens.writing import Writing
-from tui.texts import _
+from tui.texts import _, told
 from tui.widgets.banner import Banner
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
@@ -62,7 +62,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         self.preferences = preferences
         self.drafts = Drafts(preferences)
         self._last = last
-        self._causes: dict[str, tuple[str, ...]] = {}
+        self._causes: dict[str, tuple[Phrase, ...]] = {}
         self._alone = False
         self._diagnosis: tuple[DiagnosisView, ...] = ()
         self._catching_up = 0
@@ -117,7 +117,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         self._show_me()
 
     def on_engine_said(self, message: messages.EngineSaid) -> None:
-        self.say(safe_line(message.text))
+        self.say(safe_line(told(message.text)))
 
     def on_strangers_moved(self, message: messages.StrangersMoved) -> None:
         self.nearby = message.nearby
@@ -149,7 +149,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         self._causes[message.person] = (*held, message.cause)[-_CAUSES_MAX:]
         view = self.contacts.get(message.person)
         if view is None or not view.held:
-            news = _("{name}: {cause}").format(name=safe_name(message.name), cause=safe_line(message.cause))
+            news = _("{name}: {cause}").format(name=safe_name(message.name), cause=safe_line(told(message.cause)))
             self.say(news)
         self._show_header()
 

@@ -13,7 +13,7 @@ from chat.interface import DiagnosisView
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
-from tui.texts import N_, _
+from tui.texts import N_, _, told
 
 _COLUMNS, _FRAME = 100, 7
 Diagnose = Callable[[], Awaitable[tuple[DiagnosisView, ...]]]
@@ -57,10 +57,11 @@ class DoctorDialog(Dialog[None]):
 def diagnosis(line: DiagnosisView, width: int) -> Content:
     """One check: a mark, what it is and what was found, and the fix below."""
     mark = Content.assemble(("✓", "bold $success") if line.good else ("✗", "bold $error"))
-    said = _("{check}: {found}").format(check=safe_line(line.check), found=safe_line(line.found))
+    check, found = safe_line(told(line.check)), safe_line(told(line.found))
+    said = _("{check}: {found}").format(check=check, found=found)
     words = hanging(mark, said, 2, width)
     if line.good or not line.fix:
         return words
     label = Content.assemble("  ", (_("Fix"), "$accent"))
-    fix = hanging(label, safe_line(line.fix), label.cell_length + 1, width)
+    fix = hanging(label, safe_line(told(line.fix)), label.cell_length + 1, width)
     return Content("\n").join([words, fix])

@@ -15,7 +15,7 @@ from tui.messages import InvitationSpent, PairingMoved, PairWith
 from tui.options import Options
 from tui.screens.base import ChatBase
 from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
-from tui.texts import _
+from tui.texts import _, told
 
 _OVER = (PairingStage.DONE, PairingStage.FAILED)
 
@@ -121,7 +121,9 @@ class Meeting(ChatBase):
             self.say(_paired(view, compared=bool(view.words)))
         elif known and view.problem:
             said = _("Pairing with {name}: {problem}")
-            self.say(said.format(name=safe_name(view.peer), problem=safe_line(view.problem)), problem=True)
+            self.say(
+                said.format(name=safe_name(view.peer), problem=safe_line(told(view.problem))), problem=True
+            )
 
 
 def _paired(view: PairingView, *, compared: bool) -> str:

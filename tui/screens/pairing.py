@@ -7,6 +7,7 @@ takes no answer until the keyboard has been quiet, so that nobody confirms while
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
@@ -17,12 +18,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from chat.interface import Messenger, PairingStage, PairingView
+from chat.interface import Messenger, PairingStage, PairingView, Phrase
 from tui.bridge import Problem, attempt
 from tui.filling import filled
 from tui.formatting import safe_line, safe_name
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import N_, _
+from tui.texts import N_, _, told
 
 _ROOMY = 30  # rows of a screen on which the words stand apart
 ASKING = (PairingStage.WORDS, PairingStage.JOINER)
@@ -168,8 +169,7 @@ class BeginDialog(PairingDialog):
     async def _begin(self) -> None:
         begun = await attempt(self._call())
         if isinstance(begun, Problem):
-            peer = self.view.peer
-            super().follow(PairingView("", PairingStage.FAILED, peer, incoming=False, problem=begun.text))
+            super().follow(replace(self.view, stage=PairingStage.FAILED, problem=Phrase(begun.text)))
             return
         super().follow(begun)
         if begun.id in self._early:
@@ -209,7 +209,7 @@ def _words(words: tuple[str, ...], *, roomy: bool) -> Content:
 def _question(view: PairingView, armed: bool, answered: bool) -> Content:
     match view.stage:
         case PairingStage.FAILED:
-            return Content(safe_line(view.problem) or _("It did not work: begin again."))
+            return Content(safe_line(told(view.problem)) or _("It did not work: begin again."))
         case PairingStage.WORDS | PairingStage.JOINER if answered:
             return Content(_("One moment…"))
         case PairingStage.WORDS:

@@ -16,7 +16,7 @@ from tui import demo
 from tui.actions import action
 from tui.filling import filled
 from tui.formatting import safe_line, safe_name
-from tui.texts import N_, _, _n
+from tui.texts import N_, _, _n, told
 
 _REASONS = N_(
     "Nobody was found within five seconds. The other person may not be visible, may be on another network, "
@@ -100,6 +100,6 @@ def _choice(name: str) -> Content:
 
 def _cause(line: DiagnosisView) -> Content:
     said = _("{check}: {found}. Fix: {fix}") if line.fix else _("{check}: {found}.")
-    check, found, fix = ((safe_line(text), "") for text in (line.check, line.found, line.fix))
+    check, found, fix = ((safe_line(told(text)), "") for text in (line.check, line.found, line.fix))
     mark = Content.assemble(("✗ ", "bold $error"))
     return mark + filled(said, check=(check[0], "bold"), found=found, fix=fix)
