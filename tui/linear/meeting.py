@@ -15,7 +15,7 @@ from chat.interface import NearbyView, PairingStage, PairingView, UsageError
 from tui.formatting import parse_address, safe_line
 from tui.linear.base import Asked, Base, Tools, pick
 from tui.linear.wording import invitation_lines, plain_name
-from tui.texts import _
+from tui.texts import _, told
 
 ASKING: Final = (PairingStage.WORDS, PairingStage.JOINER)
 _ORDER: Final = tuple(PairingStage)
@@ -173,7 +173,7 @@ class Meeting(Base):
         await self._forget_question(view.id)
         if view.stage is PairingStage.FAILED:
             if known and view.problem:  # without one, the other side's own pairing goes on
-                problem = safe_line(view.problem)
+                problem = safe_line(told(view.problem))
                 await self.say(_("Pairing with {name} failed. {problem}").format(name=name, problem=problem))
             return
         await self.learn(view.contact)

@@ -12,7 +12,7 @@ from tui.formatting import safe_line, strength
 from tui.linear.typed import Typed
 from tui.linear.voice import Voice
 from tui.linear.wording import diagnosis_line
-from tui.texts import _
+from tui.texts import _, told
 
 
 class InputEnded(Exception):
@@ -151,4 +151,4 @@ class Opening:
 
     async def _refused(self, refused: ParlourError) -> None:
         self.status = refused.exit_status
-        await self._voice.say(safe_line(str(refused)) or _("Parlour could not do that."))
+        await self._voice.say(safe_line(told(refused.phrase)) or _("Parlour could not do that."))

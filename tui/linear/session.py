@@ -41,7 +41,7 @@ from tui.linear.typed import Typed
 from tui.linear.wording import diagnosis_line, names_of, plain_name, self_lines
 from tui.linear.writing import Writing
 from tui.telling import BURST
-from tui.texts import _, _n
+from tui.texts import _, _n, told
 
 _EVENTS_MAX: Final = 1000
 """Events that are read ahead of the telling; more wait in the stream of the engine."""
@@ -216,9 +216,9 @@ class Session(Care, Writing):
             case Ready(addresses):
                 self.me = replace(self.me, addresses=addresses)
             case Notice(text):
-                await self.tell(_("A notice. {text}").format(text=safe_line(text)))
+                await self.tell(_("A notice. {text}").format(text=safe_line(told(text))))
             case Closed(reason):
-                self._ending = self._ending or (End.LOCKED, safe_line(reason))
+                self._ending = self._ending or (End.LOCKED, safe_line(told(reason)))
 
     async def _entry_added(self, entry: EntryView) -> None:
         if entry.own:
@@ -284,7 +284,7 @@ class Session(Care, Writing):
     async def _identity_changed(self, person: str, cause: str) -> None:
         self.numbers_told.discard(person)
         said = _("{name} {cause}.")
-        await self.say(said.format(name=self.name_of(person), cause=safe_line(cause)))
+        await self.say(said.format(name=self.name_of(person), cause=safe_line(told(cause))))
 
     # The beginning.
 
@@ -330,4 +330,4 @@ class Session(Care, Writing):
 
 def _said(refused: ParlourError) -> str:
     """A refusal as a line."""
-    return safe_line(str(refused)) or _("Parlour could not do that.")
+    return safe_line(told(refused.phrase)) or _("Parlour could not do that.")

@@ -23,7 +23,7 @@ from chat.interface import (
     SelfView,
 )
 from tui.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten
-from tui.texts import N_, _, _n
+from tui.texts import N_, _, _n, told
 
 LINES_MAX: Final = 30
 """Lines of one entry that are told unasked."""
@@ -164,13 +164,13 @@ def number_lines(number: str) -> tuple[str, ...]:
 
 def diagnosis_line(line: DiagnosisView) -> str:
     """One check of the doctor."""
-    check, found = safe_line(line.check), safe_line(line.found)
+    check, found = safe_line(told(line.check)), safe_line(told(line.found))
     if line.good:
         return _("Good: {check}, {found}.").format(check=check, found=found)
     if not line.fix:
         return _("Not good: {check}, {found}.").format(check=check, found=found)
     return _("Not good: {check}, {found}. What mends it: {fix}").format(
-        check=check, found=found, fix=safe_line(line.fix)
+        check=check, found=found, fix=safe_line(told(line.fix))
     )
 
 

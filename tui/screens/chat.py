@@ -149,7 +149,9 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         self._causes[message.person] = (*held, message.cause)[-_CAUSES_MAX:]
         view = self.contacts.get(message.person)
         if view is None or not view.held:
-            news = _("{name}: {cause}").format(name=safe_name(message.name), cause=safe_line(told(message.cause)))
+            news = _("{name}: {cause}").format(
+                name=safe_name(message.name), cause=safe_line(told(message.cause))
+            )
             self.say(news)
         self._show_header()
 

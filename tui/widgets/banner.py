@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from tui.actions import action
 from tui.formatting import safe_line
-from tui.texts import _
+from tui.texts import _, told
 
 
 class Banner(Static, can_focus=True):
@@ -24,7 +24,7 @@ class Banner(Static, can_focus=True):
 
     def show(self, name: str, causes: tuple[str, ...]) -> None:
         """`name` is a safe name; `causes` are as the engine said them, or none where it did not."""
-        why = [_("{name}: {cause}").format(name=name, cause=safe_line(cause)) for cause in causes]
+        why = [_("{name}: {cause}").format(name=name, cause=safe_line(told(cause))) for cause in causes]
         why = why or [_("The identity of {name} has changed.").format(name=name)]
         what = _("Nothing can be sent until you have compared the safety number: {key}, or a click here.")
         lines = [Content.assemble(("! ", "bold $error"), (line, "bold $warning")) for line in why]
