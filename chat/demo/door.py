@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from chat.demo.network import HERE
 from chat.interface import CannotCreate, DiagnosisView, DoorState, Messenger
+from chat.phrases import phrase
 from chat.ports import Clock, Random, SystemClock
 from chat.process import make_private
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from chat.demo.making import Demo
 
 PASSPHRASE: Final = "demo"
-HAS_A_PERSON: Final = "The demo has its person already: open it with the passphrase that is shown."
-RUNS: Final = "The demo is open already."
+HAS_A_PERSON: Final = phrase("The demo has its person already: open it with the passphrase that is shown.")
+RUNS: Final = phrase("The demo is open already.")
 
 
 class DemoDoor:

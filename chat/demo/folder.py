@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from chat.interface import CannotCreate
+from chat.phrases import phrase
 from chat.storage.errors import ProfileInUse
 from chat.storage.lock import ProfileLock
 
 PREFIX: Final = "parlour-demo-"
 LEFT: Final = "An earlier demo left {folder}, which cannot be removed: remove it. All in it is encrypted."
-NO_FOLDER: Final = "No folder for the demo can be made in {place} ({reason}): set TMPDIR to another."
 
 
 @contextmanager
@@ -55,10 +55,20 @@ def _make(place: Path) -> tuple[Path, ProfileLock]:
             return folder, ProfileLock(folder)
         except (FileNotFoundError, ProfileInUse):
             if not place.is_dir():
-                raise CannotCreate(NO_FOLDER.format(place=place, reason="it is not there")) from None
+                raise _no_folder(place, phrase("it is not there")) from None
             # another demo, which begins this moment, took it for one that was left behind
         except OSError as error:
-            raise CannotCreate(NO_FOLDER.format(place=place, reason=error.strerror)) from None
+            raise _no_folder(place, str(error.strerror)) from None
+
+
+def _no_folder(place: Path, reason: str) -> CannotCreate:
+    return CannotCreate(
+        phrase(
+            "No folder for the demo can be made in {place} ({reason}): set TMPDIR to another.",
+            place=str(place),
+            reason=reason,
+        )
+    )
 
 
 def _left_behind(place: Path) -> list[Path]:

@@ -12,9 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from chat.interface import DiagnosisView
+from chat.phrases import phrase
 from chat.ports import Announcement, Connection, DiscoveryEvents
 
-HERE: Final = DiagnosisView("demo", True, "everybody here lives in this program: no network is used")
+HERE: Final = DiagnosisView(
+    phrase("demo"), True, phrase("everybody here lives in this program: no network is used")
+)
 """All that there is to say of this network."""
 
 Accept = Callable[[Connection], Awaitable[None]]

@@ -131,7 +131,7 @@ class Others:
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
         self.diagnosis: tuple[DiagnosisView, ...] = (
-            DiagnosisView(phrase("interfaces"), True, Phrase("eth0: 192.168.1.20")),
+            DiagnosisView(phrase("interfaces"), True, phrase("eth0 has {address}", address="192.168.1.20")),
             DiagnosisView(
                 phrase("firewall"),
                 False,
