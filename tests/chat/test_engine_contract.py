@@ -10,6 +10,7 @@ import pytest
 from chat.control import ControlServer
 from chat.doctor import Context
 from chat.interface import DiagnosisView
+from chat.phrases import Phrase
 from chat.remote import RemoteMessenger
 from chat.service import diagnosing
 from tests.chat.around import EnginesAround
@@ -27,7 +28,7 @@ def no_question_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     async def examine(context: Context) -> tuple[DiagnosisView, ...]:
         assert context.database is not None
         problem = await context.database()
-        return (DiagnosisView("database", not problem, problem or "whole"),)
+        return (DiagnosisView(Phrase("database"), not problem, Phrase(problem or "whole")),)
 
     monkeypatch.setattr(diagnosing, "examine", examine)
 

@@ -91,7 +91,7 @@ class FakeMessenger(Others):
     async def join(self, text: str) -> PairingView:
         self._enter("join", text)
         if not text.startswith(INVITATION):
-            raise BadData("This is no invitation, or a part of it is missing: copy the whole line.")
+            raise BadData(phrase("This is no invitation, or a part of it is missing: copy the whole line."))
         view = self._begin("", incoming=False)
         if self.prompt:
             self.move_pairing(view.id, PairingStage.WAITING)
@@ -241,7 +241,7 @@ class FakeMessenger(Others):
     async def change_passphrase(self, old: str, new: str) -> None:
         self._enter("change_passphrase", old, new)
         if old != self.passphrase:
-            raise NotPermitted("The passphrase is wrong.")
+            raise NotPermitted(phrase("The passphrase is wrong."))
         self.passphrase = new
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
@@ -252,7 +252,7 @@ class FakeMessenger(Others):
         subscription = Subscription()
         self._subscriptions.append(subscription)
         if self.closed:
-            subscription.put(Closed("Parlour was locked."))
+            subscription.put(Closed(phrase("Parlour was locked.")))
         return subscription
 
     async def lock(self) -> None:
@@ -291,9 +291,9 @@ class FakeDoor:
     async def create(self, name: str, passphrase: str) -> FakeMessenger:
         self._enter("create", name, passphrase)
         if self._look() is not DoorState.NEW:
-            raise CannotCreate("There is a profile already: unlock it, or name another folder.")
+            raise CannotCreate(phrase("There is a profile already: unlock it, or name another folder."))
         if not name.strip() or not passphrase:
-            raise UsageError("A name and a passphrase are needed.")
+            raise UsageError(phrase("A name and a passphrase are needed."))
         self.messenger = self.messenger or FakeMessenger(name, visible=True)
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
         return self.messenger
@@ -301,9 +301,9 @@ class FakeDoor:
     async def unlock(self, passphrase: str, offline: bool = False) -> FakeMessenger:
         self._enter("unlock", passphrase, *(["offline"] if offline else []))
         if self._look() is not DoorState.LOCKED:
-            raise CannotCreate("An engine has this profile open: join it.")
+            raise CannotCreate(phrase("An engine has this profile open: join it."))
         if self.messenger is not None and passphrase != self.messenger.passphrase:
-            raise NotPermitted("The passphrase is wrong: try again.")
+            raise NotPermitted(phrase("The passphrase is wrong: try again."))
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
@@ -313,7 +313,7 @@ class FakeDoor:
     async def attach(self) -> FakeMessenger:
         self._enter("attach")
         if self._look() is not DoorState.RUNNING:
-            raise Unreachable("No engine has this profile open.")
+            raise Unreachable(phrase("No engine has this profile open."))
         return self._open(DoorState.RUNNING)
 
     def damage(self) -> None:
@@ -323,14 +323,14 @@ class FakeDoor:
     def _look(self) -> DoorState:
         """What is there: an engine that was locked or closed has left its profile locked."""
         if self._damaged:
-            raise BadData("The profile is damaged: restore it from a backup.")
+            raise BadData(phrase("The profile is damaged: restore it from a backup."))
         if self._state is DoorState.RUNNING and self.messenger is not None and self.messenger.closed:
             self._state = DoorState.LOCKED
         return self._state
 
     def _open(self, state: DoorState) -> FakeMessenger:
         if self.messenger is None:
-            raise BadData("The profile is damaged: restore it from a backup.")
+            raise BadData(phrase("The profile is damaged: restore it from a backup."))
         self.messenger.closed, self._state = False, state
         return self.messenger
 

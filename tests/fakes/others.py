@@ -307,7 +307,7 @@ class Others:
 
     def change_identity(self, person: str, cause: str, *, holds: bool = False) -> None:
         """A contact's person log changes, in a way after which this person has to look (`holds`) or not."""
-        self.emit(IdentityChanged(person, self._contacts[person].name, cause))
+        self.emit(IdentityChanged(person, self._contacts[person].name, phrase(cause)))
         view = self._contacts[person]
         self._set_contact(replace(view, held=True, verified=False) if holds else view)
 
