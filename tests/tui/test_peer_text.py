@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from chat.interface import Phrase
 from tests.tui.driving import chat, chatting, until_shown, with_bob
 from tests.tui.hostile import ATTACKS
 from tui.formatting import safe
@@ -24,8 +25,8 @@ async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
         screen, said = chat(pilot), chat(pilot).query_one(Said)
         for text in ATTACKS.values():
             for message in (
-                EngineSaid(text),
-                IdentityMoved(bob.person, text, text),
+                EngineSaid(Phrase(text)),
+                IdentityMoved(bob.person, text, Phrase(text)),
                 ContactForgotten("ab" * 32, text),
             ):
                 await screen._on_message(message)
