@@ -16,13 +16,13 @@ from typing import Final
 
 from chat.bench.network import OwnNetwork
 from chat.bench.persons import DELIVERED, Person, leave
-from chat.bench.report import FLOWS, LAUNCH, PAIRING, RUNS, SEND, START, TALK, Figure, Flow, NotTaken, Sample
+from chat.bench.report import FLOWS, LAUNCH, PAIRING, RUNS, SEND, START, TALK, Aim, Figure, NotTaken, Sample
 from chat.bench.terminals import Program, Terminals
 
 ENTRIES: Final = 20
 """Entries of one run of TALK."""
 
-Round = dict[Flow, Sample]
+Round = dict[Aim, Sample]
 
 
 def measure(runs: int = RUNS) -> Iterator[Figure]:
@@ -30,7 +30,7 @@ def measure(runs: int = RUNS) -> Iterator[Figure]:
     rounds: list[Round] = []
     problem = ""
     try:
-        with _stoppable():
+        with stoppable():
             rounds = [_round() for _ in range(runs)]
     except NotTaken as lacking:
         problem = str(lacking)
@@ -39,7 +39,7 @@ def measure(runs: int = RUNS) -> Iterator[Figure]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """SIGTERM ends the measurement as Ctrl-C does: nothing that it made is left behind."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

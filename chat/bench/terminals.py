@@ -7,15 +7,15 @@ full terminal; the clock is read right after the read that brought what was wait
 from __future__ import annotations
 
 import os
-import re
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from chat.bench.frames import ANSWER, ESCAPE, QUESTION, Frame, Frames
 from chat.bench.report import NotTaken
 from chat.interface import ParlourError
 
@@ -26,7 +26,6 @@ MOMENT: Final = 0.05
 """Seconds without output, three frames of a screen, after which everything is shown that is to be shown."""
 
 _SIZE: Final = (30, 100)  # rows, columns
-_ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[^\[\]PX^_])", re.DOTALL)
 
 
 class Unseen(ParlourError):
@@ -82,6 +81,7 @@ class Program:
         self._shown = bytearray()
         self._raw = bytearray()
         self._since = 0
+        self._frames = Frames()
         self.terminal, theirs = _open_terminal()
         self.ended: float | None = None
         try:
@@ -99,6 +99,32 @@ class Program:
         now = time.perf_counter()
         os.write(self.terminal, keys.encode())
         return now
+
+    def paint(self, keys: str, holds: Callable[[str], bool]) -> tuple[float, Frame]:
+        """Type, and wait for the whole frame whose text fulfils `holds`; returns when it typed, and it.
+
+        Raises Unseen.
+        """
+        self._frames.whole.clear()
+        pressed = self.press(keys)
+        patience, looked = pressed + PATIENCE, 0
+        while True:
+            new, looked = self._frames.whole[looked:], len(self._frames.whole)
+            for frame in new:
+                if frame.began >= pressed and holds(frame.text):
+                    return pressed, frame
+            if self.ended is not None or not self._terminals.read(patience):
+                raise Unseen(f"A key was not answered: {keys!r}. {self._account()}")
+
+    def read_until(self, moment: float) -> None:
+        """Take in what it and all other programs show until a time (time.perf_counter)."""
+        while time.perf_counter() < moment:
+            self._terminals.read(moment)
+
+    @property
+    def id(self) -> int:
+        """The id of the process."""
+        return self._process.pid
 
     def rest(self) -> None:
         """Wait until this and all other programs have shown what they have to show. Raises Unseen."""
@@ -137,6 +163,9 @@ class Program:
             self._process.wait()
             self.ended = time.perf_counter()
             return False
+        self._frames.hear(block, time.perf_counter())
+        if QUESTION in block:
+            os.write(self.terminal, ANSWER)
         self.hear(block)
         return True
 
@@ -144,8 +173,8 @@ class Program:
         """Keep what is shown; of a sequence that is not whole the rest is still to come."""
         self._raw += block
         last = self._raw.rfind(b"\x1b")
-        whole = len(self._raw) if last < 0 or _ESCAPE.match(self._raw, last) else last
-        self._shown += _ESCAPE.sub(b"", self._raw[:whole])
+        whole = len(self._raw) if last < 0 or ESCAPE.match(self._raw, last) else last
+        self._shown += ESCAPE.sub(b"", self._raw[:whole])
         del self._raw[:whole]
 
     def kill(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from chat.bench import flows, network
 from chat.bench.flows import measure
 from chat.bench.network import OwnNetwork
-from chat.bench.report import FLOWS, PAIRING, START, TALK, Figure, Flow, NotTaken, Sample
+from chat.bench.report import FLOWS, PAIRING, START, TALK, Aim, Figure, NotTaken, Sample
 from tests import needs
 from tests.cli.line import Line
 
@@ -31,15 +31,15 @@ def line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Line:
     return Line(tmp_path, capfd)
 
 
-def sample(flow: Flow, of_bound: float) -> Sample:
+def sample(flow: Aim, of_bound: float) -> Sample:
     """A run that took this part of the bound, with as many inputs as are allowed."""
     return Sample(flow.bound * of_bound, (3, 1) if flow.inputs_most else ())
 
 
 @pytest.fixture
-def rounds(monkeypatch: pytest.MonkeyPatch) -> dict[Flow, Iterator[float]]:
+def rounds(monkeypatch: pytest.MonkeyPatch) -> dict[Aim, Iterator[float]]:
     """What the rounds take, by flow, as parts of the bound: half of it, unless a test says otherwise."""
-    parts: dict[Flow, Iterator[float]] = {}
+    parts: dict[Aim, Iterator[float]] = {}
 
     def played() -> flows.Round:
         return {flow: sample(flow, next(parts[flow], 0.5) if flow in parts else 0.5) for flow in FLOWS}
@@ -57,16 +57,16 @@ def test_every_flow_has_its_bound() -> None:
 @pytest.mark.usefixtures("rounds")
 def test_the_report_has_every_flow_five_times() -> None:
     figures = list(measure())
-    assert [figure.flow for figure in figures] == list(FLOWS)
+    assert [figure.aim for figure in figures] == list(FLOWS)
     assert {len(figure.samples) for figure in figures} == {5}
     assert all(figure.good for figure in figures)
 
 
-def test_the_median_counts(rounds: dict[Flow, Iterator[float]]) -> None:
+def test_the_median_counts(rounds: dict[Aim, Iterator[float]]) -> None:
     rounds[START] = iter([9.0, 0.1, 0.2, 0.3, 9.0])
     rounds[TALK] = iter([1.1, 1.1, 0.2, 0.3, 1.1])
-    figures = {figure.flow: figure for figure in measure()}
-    assert figures[START].seconds == pytest.approx(0.3 * START.bound)
+    figures = {figure.aim: figure for figure in measure()}
+    assert figures[START].amount == pytest.approx(0.3 * START.bound)
     assert figures[START].good
     assert not figures[TALK].good
     assert figures[TALK].verdict() == "44.0 ms of at most 40.0 ms, MISSED (median of 5, 8.0 ms to 44.0 ms)"
@@ -92,7 +92,7 @@ def run(line: Line) -> tuple[int, Sequence[dict[str, object]]]:
 
 @pytest.mark.parametrize("slow", [None, *FLOWS], ids=lambda flow: flow.name if flow else "none")
 def test_one_slow_figure_ends_the_command_with_1(
-    slow: Flow | None, line: Line, rounds: dict[Flow, Iterator[float]]
+    slow: Aim | None, line: Line, rounds: dict[Aim, Iterator[float]]
 ) -> None:
     if slow is not None:
         rounds[slow] = iter([1.01] * 5)
@@ -147,4 +147,4 @@ def test_two_persons_come_through_all_flows() -> None:
     needs.needs_root_network()
     (pairing, *others) = measure(runs=1)
     assert pairing.samples[0].inputs == (3, 1)
-    assert all(figure.seconds for figure in others)
+    assert all(figure.amount for figure in others)

@@ -83,7 +83,8 @@ def test_a_full_terminal_stops_nobody(terminals: Terminals) -> None:
     quiet.wait_for("typed")
 
 
-def test_at_rest_everything_is_shown(terminals: Terminals) -> None:
+def test_at_rest_everything_is_shown(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOMENT", 0.5)  # the printing program may have to wait for its turn
     program = start(terminals, "input(); print(*range(100_000), 'end', flush=True); input()")
     program.press("\r")
     program.wait_for("0 1 2")
