@@ -35,6 +35,9 @@ def run(door: Door, options: Options | None = None) -> None:
     """
     for name in LEAKS:
         os.environ.pop(name, None)
+    from tui.memory import hurry
+
+    hurry()
     from tui.app import ParlourApp  # not before the variables are gone
 
     app = ParlourApp(door, options)

@@ -23,7 +23,7 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
-from tui import actions
+from tui import actions, memory
 from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
@@ -39,6 +39,8 @@ from tui.screens.unlock import UnlockScreen
 from tui.telling import Teller
 from tui.texts import _, of_locale, told, use
 from tui.themes import COLOURS, THEMES, following
+
+_SETTLED_AFTER = 1.0  # seconds from the chat screen on: the conversation is open by then
 
 
 class ParlourApp(App[None]):
@@ -68,6 +70,7 @@ class ParlourApp(App[None]):
     def on_mount(self) -> None:
         self.teller.begin()
         self.push_screen(UnlockScreen(self._door, demo=self.options.demo))
+        self.call_after_refresh(self._settle)
         self.set_interval(EVERY, partial(self._look_around, Watched(STDIN)))
         heed_signals(lambda: self.call_later(self.action_quit))
 
@@ -130,6 +133,11 @@ class ParlourApp(App[None]):
             screen = ChatScreen(messenger, self.options, self.preferences, self._last)
             screen.key_problems = self.use_keys()
             self.switch_screen(screen)
+            self.set_timer(_SETTLED_AFTER, self._settle)
+
+    def _settle(self) -> None:
+        if not self.is_headless:
+            memory.settle()
 
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
@@ -217,6 +225,8 @@ class ParlourApp(App[None]):
                 if locking:
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
+            if not self.is_headless:
+                memory.release()
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
