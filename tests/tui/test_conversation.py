@@ -101,12 +101,12 @@ async def test_drafts_are_kept_a_conversation() -> None:
 
 async def test_history_is_read_page_by_page_and_the_place_is_kept() -> None:
     messenger, bob = with_bob()
-    messenger.fill(bob.person, [f"entry {number}" for number in range(250)])
+    messenger.fill(bob.person, [f"entry {number}" for number in range(450)])
     async with chatting(messenger) as pilot:
-        await until_shown(pilot, "entry 249")
-        assert len(history(pilot).window) == 100
+        await until_shown(pilot, "entry 449")
+        await until(pilot, lambda: len(history(pilot).window) == 200)  # one page is read ahead
         place = history(pilot).spot
-        while len(history(pilot).window) == 100:
+        while len(history(pilot).window) == 200:
             chat(pilot).action_older()
             place = history(pilot).spot
             await pilot.pause()

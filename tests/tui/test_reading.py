@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from rich.segment import Segment
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.strip import Strip
 
-from chat.interface import ContactView, EntryView
+from chat.interface import ContactView, EntryState, EntryView
 from tests.fakes.messenger import FakeMessenger
 from tests.fakes.others import START
 from tests.tui.driving import (
@@ -75,6 +77,52 @@ async def test_pages_go_on_in_both_directions_and_little_is_held() -> None:
             await pilot.pause()
         assert set(range(901, 2000)) <= set(back)
         assert history(pilot).window.last
+
+
+async def test_keys_that_come_before_a_page_are_done_when_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messenger, _, held = await long()
+    read, there = messenger.history, asyncio.Event()
+
+    async def slowly(*asked: Any, **place: Any) -> tuple[EntryView, ...]:
+        if len(asked) > 2 or place:
+            await there.wait()
+        return await read(*asked, **place)
+
+    monkeypatch.setattr(messenger, "history", slowly)
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "entry 1999.")
+        while history(pilot).scroll_offset.y:
+            chat(pilot).action_older()
+        chat(pilot).action_older()
+        await pilot.pause()
+        assert numbers(pilot)[0] == 1900
+        there.set()
+        await until(pilot, lambda: numbers(pilot)[-1] < 1900)
+        assert numbers(pilot)[-1] > 1880
+    assert held[1900].text == "entry 1900."
+
+
+async def test_only_rows_that_changed_are_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    messenger, bob, _ = await long(60)
+    mine = messenger.say_as_me(bob.person, "mine", EntryState.SENT)
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "✓ sent")
+        drawn: list[int] = []
+        render = history(pilot).render_line
+
+        def noted(y: int) -> Strip:
+            drawn.append(y)
+            return render(y)
+
+        monkeypatch.setattr(history(pilot), "render_line", noted)
+        messenger.set_state(bob.person, mine.id, EntryState.READ)
+        await until_shown(pilot, "✓✓ read")
+        assert 0 < len(set(drawn)) <= 2
+        history(pilot).window_changed()
+        await pilot.pause()
+        assert len(set(drawn)) <= 2
 
 
 async def test_a_jump_shows_an_entry_anywhere_and_end_returns() -> None:

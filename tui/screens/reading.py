@@ -73,10 +73,10 @@ class Reading(ChatBase):
         self.query_one(History).action_newest()
 
     def action_older(self) -> None:
-        self.query_one(History).scroll_page_up(animate=False)
+        self.query_one(History).turn(-1)
 
     def action_newer(self) -> None:
-        self.query_one(History).scroll_page_down(animate=False)
+        self.query_one(History).turn(1)
 
     # What is done with the entry under the cursor.
 

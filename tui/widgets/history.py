@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, tzinfo
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from rich.segment import Segment
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -21,20 +21,35 @@ from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
 from tui.actions import history_bindings
+from tui.formatting import shorten
 from tui.hits import pattern
 from tui.messages import OriginsMissing, ReachedNewest, ReachedOldest, ViewMoved, WantEntryMenu, WantNewest
 from tui.rows import Row, Setting
 from tui.sheet import Sheet, Spot
+from tui.strips import Look, Strips
 from tui.texts import _, _n
 from tui.window import Window
 
 _SPARE = 2  # screens laid out above and below the one in sight
+_AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
 _STYLES = (
     *("text", "time", "rule", "day", "unread", "bar-own", "bar-theirs", "name-own", "name-theirs", "reply"),
     *("bold", "italic", "struck", "code", "block", "quote", "item", "link", "hit"),
 )
 _MARKS = tuple(f"mark-{state.value}" for state in EntryState)
-_CHOSEN_BAR = "█ "
+
+
+class _View(NamedTuple):
+    """What is looked at: columns, rows, the row of the sheet in the first of them; whether keys go here."""
+
+    width: int
+    height: int
+    offset: int
+    focused: bool
+
+
+def _filled(style: str, text: str, width: int) -> Row:
+    return (style, text), ("text", " " * (width - cell_len(text)))
 
 
 class History(ScrollView, can_focus=True):
@@ -62,7 +77,10 @@ class History(ScrollView, can_focus=True):
         self._setting = Setting(0, zone, date.min)
         self._at_end = True
         self._arranging = False
-        self._ground = Style()
+        self._owed = 0
+        self._view = _View(0, 0, 0, focused=False)
+        self._drawn: dict[int, Look] = {}
+        self._strips = Strips(self._component)
 
     # What it shows.
 
@@ -80,6 +98,8 @@ class History(ScrollView, can_focus=True):
         if not self._at_end:
             self._count_below(came)
         self._arrange(spot)
+        if self._owed:
+            self._scroll(self.scroll_offset.y + self._owed)
         self.post_message(ViewMoved())
 
     def point_at(self, entry: str, words: Iterable[str] = ()) -> None:
@@ -91,6 +111,7 @@ class History(ScrollView, can_focus=True):
         if span is not None:
             self._go(max(0, min(span[0] - self.size.height // 3, self._last_offset())))
         self._at_end = self._stands_at_end()
+        self._redraw()
         self._look()
 
     def unmark(self) -> bool:
@@ -147,46 +168,49 @@ class History(ScrollView, can_focus=True):
         """Put the cursor on an entry in sight."""
         self.cursor = entry
         self.focus()
-        self.refresh()
+        self._redraw()
 
     # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._ground = self.rich_style  # computed anew at each reading, which costs more than a row
+        self._strips.stand_on(self.rich_style)
+        self._view = self._measured()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        width = self._columns
-        if self.below and y == self.size.height - 1:
-            return self._pill(width)
-        if not self.window.entries and self.window.complete and y == self.size.height - 1:
-            text = Segment(_("Nothing was written yet."), self._style("day"))
-            return Strip([text]).adjust_cell_length(width, self._ground)
-        found = self._sheet.row(y + self.scroll_offset.y - self._lead())
+        look = self._drawn[y] = self._look_of(y, self._view)
+        return self._strips.of(look)
+
+    def _redraw(self) -> None:
+        """Draw the rows that are no longer what they were."""
+        view = self._measured()
+        changed = [y for y in range(view.height) if self._drawn.get(y) != self._look_of(y, view)]
+        if changed:
+            self.refresh(*(Region(0, y, view.width, 1) for y in changed))
+
+    def _measured(self) -> _View:
+        height = self.size.height
+        offset = self.scroll_offset.y - max(0, height - self._sheet.height)
+        return _View(self._columns, height, offset, self.has_focus)
+
+    def _look_of(self, y: int, view: _View) -> Look:
+        """What is to be drawn in a row of the view."""
+        last = y == view.height - 1
+        if last and self.below:
+            return self._pill(view.width), False
+        if last and not self.window.entries and self.window.complete:
+            return _filled("day", shorten(_("Nothing was written yet."), view.width), view.width), False
+        found = self._sheet.row(y + view.offset)
         if found is None:
-            return Strip.blank(width, self._ground)
+            return _filled("text", "", view.width), False
         entry, inside, row = found
-        chosen = inside >= 0 and entry.id == self.cursor and self.has_focus
-        return Strip(self._segments(row, chosen)).adjust_cell_length(width, self._ground)
+        return row, view.focused and inside >= 0 and entry.id == self.cursor
 
-    def _segments(self, row: Row, chosen: bool) -> list[Segment]:
-        if not chosen:
-            return [Segment(text, self._style(name)) for name, text in row]
-        ground = self.get_component_rich_style("history--cursor", partial=True)
-        bar, *rest = row
-        return [
-            Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
-            *(Segment(text, self._style(name) + ground) for name, text in rest),
-        ]
-
-    def _style(self, name: str) -> Style:
-        return self._ground + self.get_component_rich_style(f"history--{name}", partial=True)
-
-    def _pill(self, width: int) -> Strip:
+    def _pill(self, width: int) -> Row:
         text = _n(" ↓ {number} new below · End ", " ↓ {number} new below · End ", self.below)
-        label = Segment(text.format(number=self.below), self._style("below"))
-        left = max(0, (width - label.cell_length) // 2)
-        return Strip([Segment(" " * left, self._ground), label]).adjust_cell_length(width, self._ground)
+        label = shorten(text.format(number=self.below), width)
+        left = " " * ((width - cell_len(label)) // 2)
+        return ("text", left), *_filled("below", label, width - len(left))
 
     # Keys and the mouse.
 
@@ -199,6 +223,15 @@ class History(ScrollView, can_focus=True):
             self.post_message(ViewMoved())
         else:
             self.post_message(WantNewest())
+
+    def turn(self, pages: int) -> None:
+        """Scroll by so many heights of the view; what is not read yet follows when it is."""
+        wanted, end = self.scroll_offset.y + pages * self.size.height, self._last_offset()
+        self._scroll(wanted)
+        if wanted < 0 and not self.window.complete:
+            self._owed = wanted
+        elif wanted > end and not self.window.last:
+            self._owed = wanted - end
 
     def action_cursor_up(self) -> None:
         span = self._sheet.span(self.cursor)
@@ -235,7 +268,7 @@ class History(ScrollView, can_focus=True):
         if found is None:
             return
         self.cursor = found[0].id
-        self.refresh()
+        self._redraw()
         if event.chain == 2:
             self.post_message(WantEntryMenu())
 
@@ -255,13 +288,13 @@ class History(ScrollView, can_focus=True):
         if first < top or span[1] > top + height:
             long = span[1] - span[0] > height
             self._scroll(span[1] - height if (by < 0) == long else first)
-        self.refresh()
+        self._redraw()
 
     def _choose_in_sight(self) -> None:
         self.cursor = ""
         chosen = self.chosen
         self.cursor = chosen.id if chosen is not None else ""
-        self.refresh()
+        self._redraw()
 
     def _in_sight(self, span: tuple[int, int]) -> bool:
         return span[0] < self.scroll_offset.y + self.size.height and span[1] > self.scroll_offset.y
@@ -272,10 +305,11 @@ class History(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if self._arranging:
             return
+        self._owed = 0
         self._at_end = self._stands_at_end()
         if self._at_end and self.below:
             self.below = 0
-            self.refresh()
+            self._redraw()
         if round(old_value) != round(new_value):
             self._look()
 
@@ -284,7 +318,11 @@ class History(ScrollView, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
+        self._strips.forget()
         self.refresh()
+
+    def _component(self, name: str) -> Style:
+        return self.get_component_rich_style(f"history--{name}", partial=True)
 
     def _look(self) -> None:
         """Lay out and ask for what the reader comes near to."""
@@ -297,10 +335,10 @@ class History(ScrollView, can_focus=True):
         self.post_message(ViewMoved())
 
     def _ask_for_more(self) -> None:
-        sheet, height, top = self._sheet, self.size.height, self.scroll_offset.y
-        if self.window.entries and not self.window.complete and sheet.from_start and top < height:
+        sheet, window = self._sheet, self.window
+        if window.entries and not window.complete and sheet.first < _AHEAD:
             self.post_message(ReachedOldest())
-        if not self.window.last and sheet.to_end and sheet.height - top - height < height:
+        if not window.last and len(window) - sheet.first - len(sheet.shown) < _AHEAD:
             self.post_message(ReachedNewest())
 
     def _arrange(self, spot: Spot | None) -> None:
@@ -313,12 +351,14 @@ class History(ScrollView, can_focus=True):
         start = self._sheet.start(spot[0])
         self._go((start or 0) + spot[1])
         self._at_end = self._stands_at_end()
+        self._redraw()
         self._ask_for_more()
 
     def _show_end(self) -> None:
         self._at_end = True
         self._lay_out(max(0, len(self.window) - 1))
         self._go(self._last_offset())
+        self._redraw()
         self._ask_for_more()
 
     def _lay_out(self, around: int, inside: int = 0) -> None:
@@ -332,7 +372,6 @@ class History(ScrollView, can_focus=True):
         missing = self._sheet.unknown()
         if missing:
             self.post_message(OriginsMissing(tuple(missing)))
-        self.refresh()
 
     def _go(self, y: int) -> None:
         self._arranging = True
