@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from chat.cli.demo import language
 from chat.interface import EntryState
 from tests.cli.line import Line, Played
 from tests.fakes.demo import DEMO, demo
@@ -35,6 +36,11 @@ def _replies_are_to_what_was_said_before(entries: list[dict[str, str]]) -> None:
     for entry in entries:
         assert entry.get("reply") is None or entry["reply"] in known
         known.add(entry.get("id", ""))
+
+
+def test_the_sample_speaks_the_language_of_the_locale() -> None:
+    assert language({}) == language({"LANG": "C.UTF-8"}) == language({"LANG": "it_IT.UTF-8"}) == "en"
+    assert language({"LANG": "zh_CN.UTF-8"}) == language({"LANG": "en_US", "LC_ALL": "zh_CN"}) == "zh"
 
 
 def test_the_command_line_shows_all_of_it(line: Line) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 from tests.lab.deadlines import Deadline
-from tui.hangup import Watched
+from tui.hangup import Watched, heed_signals
 
 PATIENCE = 60.0
 IGNORING = """\
@@ -40,6 +43,18 @@ def test_what_is_no_terminal_is_never_gone() -> None:
     os.close(writing)
     assert not watched.gone()
     os.close(reading)
+
+
+async def test_signals_that_end_programs_are_heeded_but_one_that_is_ignored() -> None:
+    before, asked = signal.signal(signal.SIGHUP, signal.SIG_IGN), asyncio.Queue[str]()
+    try:
+        heed_signals(partial(asked.put_nowait, "to leave"))
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert await asked.get() == "to leave"
+        assert asked.empty(), "both came in one turn of the loop"
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.terminal
