@@ -176,4 +176,4 @@ def test_the_help_names_every_key() -> None:
 
 
 def test_a_number_is_grouped_in_three_rows() -> None:
-    assert grouped(" ".join(["12345"] * 12)).split("\n") == ["  ".join(["12345"] * 4)] * 3
+    assert grouped(" ".join(["12345"] * 12), 4).split("\n") == ["  ".join(["12345"] * 4)] * 3

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import segno
+from textual.pilot import Pilot
 
 from chat.interface import DoorState, PairingStage, Unreachable
 from tests.fakes.messenger import INVITATION, WORDS, FakeDoor, FakeMessenger
 from tests.tui.driving import OPTIONS, chat, chatting, composer, running, shown, until, until_shown, with_bob
+from tui.screens.address import AddressDialog
 from tui.screens.chat import ChatScreen
-from tui.screens.invite import InviteDialog, picture
+from tui.screens.invite import InviteDialog
 from tui.screens.pairing import PairingDialog
 
 
@@ -228,21 +231,51 @@ async def test_visibility_is_changed_and_said() -> None:
 
 async def test_nobody_found_says_why_and_what_to_do() -> None:
     messenger = FakeMessenger("Ann", visible=True)
-    async with chatting(messenger, patience=0.001, size=(80, 34)) as pilot:
+    async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
         screen = await until_shown(pilot, "Nobody was found within five seconds")
         screen = await until_shown(pilot, "firewall: iptables drops incoming TCP")
         for words in ("Invite someone", "Use an invitation", "Pair by address", "Ask the doctor"):
             assert words in screen
         assert "interfaces" not in screen  # what is good needs no line here
+        y = next(y for y, row in enumerate(screen.split("\n")) if "Pair by address" in row)
+        await pilot.click(offset=(screen.split("\n")[y].index("Pair by"), y))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AddressDialog))
 
 
-def test_a_picture_holds_every_module_and_its_quiet_zone() -> None:
-    import segno
+@pytest.mark.parametrize("version", [5, 6])
+async def test_an_invitation_of_one_or_two_addresses_scans_from_the_screen(version: int) -> None:
+    messenger, _ = with_bob()
+    messenger.invitation_tail = "A2B3" * (18 if version == 5 else 26)
+    async with chatting(messenger, size=(80, 24)) as pilot:
+        await pilot.press("f2", "p")
+        await until(pilot, lambda: "█" in shown(pilot))
+        dialog = pilot.app.screen
+        assert isinstance(dialog, InviteDialog)
+        code = segno.make(dialog.invitation.text, error="l", boost_error=False, micro=False)
+        wanted = [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
+        seen = modules(pilot)
+        left, top = next(
+            (x, y) for y, row in enumerate(seen) for x, module in enumerate(row) if module is False
+        )
+        assert [row[left : left + len(wanted)] for row in seen[top : top + len(wanted)]] == wanted
+        await pilot.click(offset=(40, 10))
+        await until_shown(pilot, "Give this to one person")
 
-    text = INVITATION + "A2B3" * 40
-    code = segno.make(text, error="l", boost_error=False, micro=False)
-    dark = [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
-    halves = {" ": (True, True), "▄": (True, False), "▀": (False, True), "█": (False, False)}
-    drawn = [[halves[half][side] for half in row] for row in picture(text, 2) for side in (0, 1)]
-    assert drawn[: len(dark)] == dark
-    assert all(not any(row) for row in drawn[len(dark) :])
+
+def modules(pilot: Pilot[None]) -> list[list[bool | None]]:
+    """Two rows a row of the screen, by the colours of its cells: dark, light, or neither black nor white."""
+    found: list[list[bool | None]] = []
+    known = {(0, 0, 0): True, (255, 255, 255): False}
+    for strip in pilot.app.screen._compositor.render_strips():
+        above: list[bool | None] = []
+        below: list[bool | None] = []
+        for text, style, _control in strip:
+            drawn, ground = (
+                known.get((*colour.get_truecolor(),)) if colour is not None else None
+                for colour in ((style.color, style.bgcolor) if style is not None else (None, None))
+            )
+            for character in text:
+                above.append(drawn if character in "▀█" else ground)
+                below.append(drawn if character in "▄█" else ground)
+        found += [above, below]
+    return found

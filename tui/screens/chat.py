@@ -262,7 +262,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         if view.held:
             banner.show(name, self._causes.get(view.person, ()))
         if composer.disabled != view.held:
-            writing = composer.has_focus or banner.has_focus
+            writing = self.focused in (composer, banner)
             composer.disabled = banner.display = view.held
             if writing:
                 self.go_write()

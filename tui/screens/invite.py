@@ -61,7 +61,8 @@ class InviteDialog(Dialog[None]):
             yield Hints()
 
     def on_mount(self) -> None:
-        self.query_one("#problem").display = False
+        for name in ("#problem", "#room"):
+            self.query_one(name).display = False
         self._arrange()
 
     def on_resize(self) -> None:
@@ -73,7 +74,7 @@ class InviteDialog(Dialog[None]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.invitation.text)
-        self.query_one("#room", Static).update(_("Copied, where the terminal allows it."))
+        self._say(_("Copied, where the terminal allows it."))
 
     def action_picture(self) -> None:
         self._alone = not self._alone
@@ -98,21 +99,27 @@ class InviteDialog(Dialog[None]):
         self.query_one("#code").display = bool(shown)
         self.query_one("#words").display = not self._alone
         self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else 60
-        self.set_hints(_keys(choice=bool(alone) and not beside))
+        self.set_hints(_keys(choice=bool(alone) and not beside, picture=self._alone))
+        self.query_one(Hints).display = not self._alone or len(shown) < size.height
         if not alone:
             self._say_room()
 
     def _say_room(self) -> None:
         code = picture(self.invitation.text, _QUIET_ZONES[-1])
         need = f"{len(code[0])}×{len(code)}"
-        self.query_one("#room", Static).update(
-            _("A window of {size} has room for a picture to scan.").format(size=need)
-        )
+        self._say(_("A window of {size} has room for a picture to scan.").format(size=need))
+
+    def _say(self, text: str) -> None:
+        room = self.query_one("#room", Static)
+        room.update(Content(text))
+        room.display = True
 
 
-def _keys(*, choice: bool) -> tuple[Hint, ...]:
-    picture = [("p", _("Picture to scan"))] if choice else []
-    return (("c", _("Copy")), *picture, ("escape", _("Close")))
+def _keys(*, choice: bool, picture: bool) -> tuple[Hint, ...]:
+    if picture:
+        return (("p", _("Back to the text")),)
+    other = [("p", _("Picture to scan"))] if choice else []
+    return (("c", _("Copy")), *other, ("escape", _("Close")))
 
 
 def _largest(text: str, columns: int, rows: int) -> list[str]:

@@ -9,12 +9,17 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+from textual.widgets import Static
 
 from chat.interface import ContactView
 from tui.filling import filled
 from tui.formatting import safe_line
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.texts import N_, _
+
+_COLUMNS, _FRAME, _GROUP = 72, 11, 7  # of the box; beside the number; of a group with its gap
+
+_BESIDE = 4
 
 
 class VerifyDialog(Dialog[bool]):
@@ -36,10 +41,15 @@ class VerifyDialog(Dialog[bool]):
     def body(self) -> list[Widget]:
         return [
             plain(filled(_("You and {name} both see this number."), name=(self._named, "bold"))),
-            plain(grouped(self._number), id="number"),
+            plain(grouped(self._number, _BESIDE), id="number"),
             plain(_("Read it to each other, side by side or by telephone, never by a message.")),
             plain(_standing(self._contact)),
         ]
+
+    def on_resize(self) -> None:
+        cells = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
+        number = self.query_one("#number", Static)
+        number.update(grouped(self._number, max(1, min(_BESIDE, (cells + 2) // _GROUP))))
 
     def on_mount(self) -> None:
         if self._contact.verified and not self._contact.held:
@@ -56,10 +66,10 @@ class VerifyDialog(Dialog[bool]):
             self.end(same)
 
 
-def grouped(number: str) -> str:
-    """Twelve groups of five digits in three rows."""
+def grouped(number: str, columns: int) -> str:
+    """Twelve groups of five digits, so many beside each other."""
     groups = safe_line(number).split()
-    return "\n".join("  ".join(groups[at : at + 4]) for at in range(0, len(groups), 4))
+    return "\n".join("  ".join(groups[at : at + columns]) for at in range(0, len(groups), columns))
 
 
 def _standing(contact: ContactView) -> str:

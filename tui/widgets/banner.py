@@ -26,7 +26,7 @@ class Banner(Static, can_focus=True):
         """`name` is a safe name; `causes` are as the engine said them, or none where it did not."""
         why = [_("{name}: {cause}").format(name=name, cause=safe_line(told(cause))) for cause in causes]
         why = why or [_("The identity of {name} has changed.").format(name=name)]
-        what = _("Nothing can be sent until you have compared the safety number: {key}, or a click here.")
+        what = _("Nothing can be sent until you compare the safety number: {key} or a click here.")
         lines = [Content.assemble(("! ", "bold $error"), (line, "bold $warning")) for line in why]
         self.update(Content("\n").join([*lines, Content(what.format(key=action("verify").key))]))
 

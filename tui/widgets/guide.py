@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
 from tui import demo
-from tui.actions import action
+from tui.actions import APP_WIDE, action
 from tui.filling import filled
 from tui.formatting import safe_line, safe_name
 from tui.texts import N_, _, _n, told
 
+_KEY = 8
 _REASONS = N_(
-    "Nobody was found within five seconds. The other person may not be visible, may be on another network, "
-    "or a firewall or the access point keeps your terminals apart."
+    "Nobody was found within five seconds: they may be hidden, on another network, or kept apart from you "
+    "by a firewall or the access point. What helps:"
 )
+_RELAY = N_("Some networks need a relay between terminals; this version has none.")
 
 
 class Guide(Static):
@@ -67,7 +70,8 @@ def _choose(contacts: int) -> list[Content]:
 
 
 def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisView]) -> list[Content]:
-    lines = [Content.assemble((_("Nobody to talk with yet"), "bold")), Content("")]
+    """What can be done stands before what the doctor found: a small screen cuts the end."""
+    lines = [Content.assemble((_("Nobody to talk with yet"), "bold")), _visibility(me), Content("")]
     if nearby:
         choose = _(
             "Choose somebody under Nearby: the arrow keys, then Enter. You will both compare five words."
@@ -75,10 +79,12 @@ def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisV
         lines.append(Content(choose))
     elif alone:
         lines.append(Content(_(_REASONS)))
-        lines += [part for line in causes for part in (Content(""), _cause(line))]
     else:
         lines.append(Content(_("Looking for people nearby…")))
-    return [*lines, Content(""), _visibility(me), Content(""), *_choices(alone or bool(nearby))]
+    lines += [Content(""), *_choices(alone or bool(nearby))]
+    if alone and not nearby:
+        lines += [Content(""), *map(_cause, causes), Content.styled(_(_RELAY), "$quiet")]
+    return lines
 
 
 def _choices(all_of_them: bool) -> list[Content]:
@@ -94,8 +100,12 @@ def _visibility(me: SelfView) -> Content:
 
 
 def _choice(name: str) -> Content:
+    """An action: its key, its name; a click does it."""
     one = action(name)
-    return Content.assemble((f"{one.key:<8}", "bold $primary"), one.title)
+    key = f"{one.key:<{_KEY}}" if len(one.key) < _KEY else f"{one.key} "
+    does = "app" if name in APP_WIDE else "screen"
+    line = Content.assemble((key, "bold $primary"), one.title)
+    return line.stylize(Style.from_meta({"@click": f"{does}.{name}"}))
 
 
 def _cause(line: DiagnosisView) -> Content:

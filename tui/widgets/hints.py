@@ -53,7 +53,7 @@ class Hints(Static):
             hint = Content.assemble((shown_key(key), "bold $primary"), (f" {words}", "$quiet"))
             cells = widest(hint.plain)
             start = rows[-1].cell_length + _APART if rows[-1] else 0
-            if start and start + cells > self.size.width:
+            if start and start + cells > (self.size.width or start + cells):
                 rows.append(Content(""))
                 start = 0
             rows[-1] = Content.assemble(rows[-1], " " * (start - rows[-1].cell_length), hint)
