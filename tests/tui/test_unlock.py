@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual.widgets import Input
 
@@ -128,6 +130,27 @@ async def test_a_lock_blanks_the_screen_and_asks_for_the_passphrase() -> None:
         await pilot.press(*"correct horse", "enter")
         await until_shown(pilot, "for Ann alone")
         assert chat(pilot).current == bob.person
+
+
+async def test_the_screen_is_blank_before_the_engine_has_locked() -> None:
+    gate = asyncio.Event()
+
+    class Slow(FakeMessenger):
+        async def lock(self) -> None:
+            await gate.wait()
+            await super().lock()
+
+    messenger = Slow("Ann")
+    messenger.receive(messenger.add_contact("Bob").person, "for Ann alone")
+    async with running(FakeDoor(messenger, state=DoorState.RUNNING)) as pilot:
+        await until_shown(pilot, "for Ann alone")
+        await pilot.press("ctrl+l")
+        screen = await until_shown(pilot, "Locked.")
+        assert "Ann" not in screen
+        assert "Bob" not in screen
+        assert not messenger.closed
+        gate.set()
+        await until_shown(pilot, "Enter your passphrase")
 
 
 async def test_an_engine_that_closes_leads_back_and_says_why() -> None:
