@@ -75,6 +75,16 @@ def test_a_paste_of_many_lines_is_one_text(new: Terminal) -> None:
         assert re.search(r"▎ one\n.*▎ two\n.*▎ three", screen)
 
 
+def test_a_screen_at_rest_writes_nothing_to_a_slow_link() -> None:
+    with program("name", "Bob") as terminal:
+        terminal.wait_for("Write to Bob")
+        terminal.wait_quiet()
+        drawn = terminal.written()
+        for _ in range(6):  # a second and more, in which a cursor that blinks would write twice
+            terminal.wait_quiet()
+        assert terminal.written() == drawn
+
+
 def test_locking_leaves_nothing_on_the_screen() -> None:
     with program("talk") as terminal:
         terminal.wait_for("+ Frank")
