@@ -15,7 +15,7 @@ FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/t
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format fuzz bench lock clean
+.PHONY: help env chat demo test check lint format messages fuzz bench lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -23,6 +23,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make check   format, lint, types, layers and the fast tests, in under a minute"
 	@echo "make format  format the code and mend what the linter can"
+	@echo "make messages  collect the texts for the translators, and compile what they wrote"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make bench   measure, beside bare libsodium and the peers, and write README's table and plot"
 	@echo "make env     only make the environment in $(VENV)"
@@ -49,6 +50,9 @@ lint: env
 
 format: env
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+messages: env
+	@$(BIN)/python -m tests.tui.catalogue
 
 fuzz: env
 	@$(BIN)/python -m tests.fuzz.run $(SECONDS)

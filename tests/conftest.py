@@ -1,4 +1,4 @@
-"""What holds for every test: no way to the user's own data, and the same inputs in every run of CI."""
+"""What holds for every test: no way to the user's own data, one language, the same inputs in CI."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def _foreign_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("HOME", *_XDG):
             patch.setenv(name, home)
         patch.delenv("PARLOUR_PROFILE", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _english() -> Iterator[None]:
+    """Stand for a machine whose language is English, whatever it is here."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+            patch.delenv(name, raising=False)
+        patch.setenv("LANG", "C.UTF-8")
         yield
 
 

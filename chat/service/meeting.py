@@ -32,7 +32,7 @@ Place = tuple[str, int]
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
 NOT_NEARBY = phrase("This person is not visible any more: ask them to become visible again.")
 NOT_LOCAL = phrase("Parlour connects to addresses of the local network only: check the address.")
-DAMAGED = "This is no whole invitation: copy all of it, beginning with PARLOUR:."
+DAMAGED = phrase("This is no whole invitation: copy all of it, beginning with PARLOUR:.")
 EXPIRED = phrase("This invitation has expired: ask for a new one.")
 OWN = phrase("This is your own invitation: the other person has to join with it.")
 

@@ -17,7 +17,7 @@ from chat.storage import settings
 NAME: Final = re.compile(r"[a-z0-9._-]{1,96}")
 VALUE_CHARACTERS_MAX: Final = 65_536
 
-BAD_NAME = "A preference's name has 1 to 96 characters of a-z, 0-9, '.', '_' and '-'."
+BAD_NAME = phrase("A preference's name has 1 to 96 characters of a-z, 0-9, '.', '_' and '-'.")
 TOO_LONG = phrase("A preference has at most {number} characters.", number=VALUE_CHARACTERS_MAX)
 NOT_TEXT = phrase("A preference holds characters that are not Unicode text.")
 
