@@ -115,11 +115,13 @@ async def test_a_doctor_who_fails_says_so() -> None:
         await until_shown(pilot, "The profile cannot be read.")
 
 
-@pytest.mark.parametrize(("key", "words"), [("ctrl+n", "Invite someone"), ("ctrl+o", "Rename")])
+@pytest.mark.parametrize(
+    ("key", "words"), [("ctrl+n", "Invite someone"), ("ctrl+o", "Rename"), ("a click", "Rename")]
+)
 async def test_menus_do_what_is_chosen(key: str, words: str) -> None:
     messenger, _ = with_bob()
     async with chatting(messenger) as pilot:
-        await pilot.press(key)
+        await (pilot.click("#header") if key == "a click" else pilot.press(key))
         await until_shown(pilot, words)
         await pilot.press("down", "enter")
         await until_shown(

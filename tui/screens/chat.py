@@ -15,7 +15,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from chat.interface import ContactView, DiagnosisView, Messenger, Phrase
 from tui import messages
@@ -35,6 +34,7 @@ from tui.texts import _, told
 from tui.widgets.banner import Banner
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
+from tui.widgets.header import Header
 from tui.widgets.history import History
 from tui.widgets.keys import KeyLine
 from tui.widgets.people import People
@@ -42,7 +42,6 @@ from tui.widgets.reply import ReplyLine
 from tui.widgets.status import Said, Status
 
 _NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns
-_APART = ("  ", "")
 _CAUSES_MAX = 3
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
@@ -72,7 +71,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
             yield People()
             yield Guide(demo=bool(self.options.demo))
             with Vertical(id="conversation"):
-                yield Static("", id="header", markup=False)
+                yield Header()
                 yield History(self.options.today, self.options.zone)
                 yield Banner()
                 yield ReplyLine()
@@ -250,7 +249,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         view = self.contacts.get(self.current or "")
         if view is not None:
             name = self.named(view, _NAME_CELLS)
-            self.query_one("#header", Static).update(header(view, name, muted=view.person in self.muted()))
+            self.query_one(Header).show(view, name, muted=view.person in self.muted())
             self.query_one(Composer).placeholder = Content(
                 "" if view.held else _("Write to {name}").format(name=name)
             )
@@ -291,19 +290,3 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
         if order:
             at = order.index(self.current) + by if self.current in order else 0
             self.open_conversation(order[at % len(order)])
-
-
-def header(view: ContactView, name: str, *, muted: bool) -> Content:
-    """The line over a conversation."""
-    parts: list[tuple[str, str]] = [(name, "bold")]
-    verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
-    parts += [_APART, verified]
-    if view.blocked:
-        parts += [_APART, (_("⊘ blocked"), "$error")]
-    elif view.typing:
-        parts += [_APART, (_("typing…"), "$accent")]
-    else:
-        parts += [_APART, (_("● here"), "$success") if view.present else (_("○ away"), "$quiet")]
-    if muted:
-        parts += [_APART, (_("z muted"), "$quiet")]
-    return Content.assemble(*parts)
