@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
 from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
@@ -18,8 +19,10 @@ from tui.actions import APP_WIDE, action
 from tui.filling import filled
 from tui.formatting import safe_line, safe_name
 from tui.texts import N_, _, _n, told
+from tui.wrapping import cuts
 
 _KEY = 8
+_DOES = "does"  # what a click on these cells does; not Textual's own name for it, which is drawn as a link
 _REASONS = N_(
     "Nobody was found within five seconds: they may be hidden, on another network, or kept apart from you "
     "by a firewall or the access point. What helps:"
@@ -33,16 +36,35 @@ class Guide(Static):
     def __init__(self, *, demo: bool = False) -> None:
         super().__init__("", id="guide", markup=False)
         self._demo = demo
+        self._parts: list[Content] = []
 
     def show(
         self, me: SelfView, contacts: int, nearby: int, alone: bool, causes: Sequence[DiagnosisView]
     ) -> None:
         """`alone`: nobody was found in time; `causes`: what the doctor found wrong."""
         if self._demo:
-            parts = _try_out()
+            self._parts = _try_out()
         else:
-            parts = _choose(contacts) if contacts else _welcome(me, nearby, alone, causes)
-        self.update(Content("\n").join(parts))
+            self._parts = _choose(contacts) if contacts else _welcome(me, nearby, alone, causes)
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    async def on_click(self, event: events.Click) -> None:
+        does = event.style.meta.get(_DOES)
+        if does is not None:
+            await self.run_action(does)
+
+    def _draw(self) -> None:
+        width = self.content_size.width
+        if width:
+            self.update(Content("\n").join(row for part in self._parts for row in _rows(part, width)))
+
+
+def _rows(part: Content, width: int) -> list[Content]:
+    """A line in rows as `cuts` has them: no row begins with what closes a sentence."""
+    return [part[start:end] for start, end in cuts(part.plain, width)]
 
 
 def _try_out() -> list[Content]:
@@ -105,7 +127,7 @@ def _choice(name: str) -> Content:
     key = f"{one.key:<{_KEY}}" if len(one.key) < _KEY else f"{one.key} "
     does = "app" if name in APP_WIDE else "screen"
     line = Content.assemble((key, "bold $primary"), one.title)
-    return line.stylize(Style.from_meta({"@click": f"{does}.{name}"}))
+    return line.stylize(Style.from_meta({_DOES: f"{does}.{name}"}))
 
 
 def _cause(line: DiagnosisView) -> Content:
