@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from chat.storage import conversations, terminals
@@ -21,6 +22,9 @@ READ_UNTOLD: Final = 3
 
 FEW_UNREAD: Final = 16_384
 """Below this the unread entries are put in order; else the order is walked to the first of them."""
+
+_IDS_MAX: Final = 256
+"""Ids that one query asks for."""
 
 _FIRST_OF_FEW: Final = (
     "SELECT e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry WHERE u.conversation = ?"
@@ -60,17 +64,19 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
 
 def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
     """The receipts of those of these entries that have any."""
-    found = {entry: _of_one(db, entry) for entry in ids}
-    return {entry: rows for entry, rows in found.items() if rows}
-
-
-def _of_one(db: Database, entry: bytes) -> list[ReceiptRow]:
-    rows = db.rows(
-        "SELECT t.terminal, r.kind, r.time FROM entries AS e JOIN receipts AS r ON r.entry = e.number"
-        " JOIN terminals AS t ON t.number = r.terminal WHERE e.id = ? ORDER BY t.terminal, r.kind",
-        entry,
-    )
-    return [ReceiptRow(*row) for row in rows]
+    found: dict[bytes, list[ReceiptRow]] = {}
+    asked = iter(ids)
+    while some := tuple(islice(asked, _IDS_MAX)):
+        rows = db.rows(
+            "SELECT e.id, t.terminal, r.kind, r.time FROM entries AS e"
+            " JOIN receipts AS r ON r.entry = e.number"
+            f" JOIN terminals AS t ON t.number = r.terminal WHERE e.id IN ({','.join('?' * len(some))})"
+            " ORDER BY e.number, t.terminal, r.kind",
+            *some,
+        )
+        for entry, *receipt in rows:
+            found.setdefault(entry, []).append(ReceiptRow(*receipt))
+    return found
 
 
 def unacknowledged(
