@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from rich.segment import Segment
+from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
-from textual.strip import Strip
 
 from chat.interface import ContactView, EntryState, EntryView
 from tests.fakes.messenger import FakeMessenger
@@ -34,6 +34,7 @@ from tui.rows import Row, rows_of
 from tui.screens.day import parse_day
 from tui.screens.details import DetailsDialog
 from tui.screens.menu import MenuDialog
+from tui.widgets.history import History
 from tui.window import HELD_MAX
 
 
@@ -110,13 +111,13 @@ async def test_only_rows_that_changed_are_drawn_anew(monkeypatch: pytest.MonkeyP
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "✓ sent")
         drawn: list[int] = []
-        render = history(pilot).render_line
+        refresh = history(pilot).refresh
 
-        def noted(y: int) -> Strip:
-            drawn.append(y)
-            return render(y)
+        def noted(*regions: Region, **ways: Any) -> History:
+            drawn.extend(y for region in regions or (history(pilot).size.region,) for y in region.line_range)
+            return refresh(*regions, **ways)
 
-        monkeypatch.setattr(history(pilot), "render_line", noted)
+        monkeypatch.setattr(history(pilot), "refresh", noted)
         messenger.set_state(bob.person, mine.id, EntryState.READ)
         await until_shown(pilot, "✓✓ read")
         assert 0 < len(set(drawn)) <= 2

@@ -16,7 +16,6 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
@@ -26,8 +25,9 @@ from tui.hits import pattern
 from tui.messages import OriginsMissing, ReachedNewest, ReachedOldest, ViewMoved, WantEntryMenu, WantNewest
 from tui.rows import Row, Setting
 from tui.sheet import Sheet, Spot
-from tui.strips import Look, Strips
+from tui.strips import Dress, Look, Strips
 from tui.texts import _, _n
+from tui.widgets.bar import Barred
 from tui.window import Window
 
 _SPARE = 2  # screens laid out above and below the one in sight
@@ -52,7 +52,7 @@ def _filled(style: str, text: str, width: int) -> Row:
     return (style, text), ("text", " " * (width - cell_len(text)))
 
 
-class History(ScrollView, can_focus=True):
+class History(Barred, can_focus=True):
     """Shows a `Window`. After every change of the window call `window_changed`."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -78,7 +78,6 @@ class History(ScrollView, can_focus=True):
         self._at_end = True
         self._arranging = False
         self._owed = 0
-        self._view = _View(0, 0, 0, focused=False)
         self._drawn: dict[int, Look] = {}
         self._strips = Strips(self._component)
 
@@ -173,13 +172,20 @@ class History(ScrollView, can_focus=True):
     # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._strips.stand_on(self.rich_style)
-        self._view = self._measured()
-        return super().render_lines(crop)
+        """The rows of the view. Textual's own way would make a strip anew wherever one scrolls."""
+        self._strips.wear(self._dress())
+        view, top = self._measured(), self.styles.gutter.top
+        strips = [self._strip(y - top, view) for y in crop.line_range]
+        left, right = crop.column_span
+        return strips if crop.width == self.region.width else [one.crop(left, right) for one in strips]
 
-    def render_line(self, y: int) -> Strip:
-        look = self._drawn[y] = self._look_of(y, self._view)
+    def _strip(self, y: int, view: _View) -> Strip:
+        look = self._drawn[y] = self._look_of(y, view)
         return self._strips.of(look)
+
+    def _dress(self) -> Dress:
+        filters, background = tuple(self.get_line_filters()), self.background_colors[1]
+        return Dress(self.rich_style, self.styles.gutter.left, self.region.width, filters, background)
 
     def _redraw(self) -> None:
         """Draw the rows that are no longer what they were."""
@@ -366,9 +372,9 @@ class History(ScrollView, can_focus=True):
         self._setting = replace(self._setting, width=self._columns, today=self._today())
         spare = max(1, self.size.height) * _SPARE
         self._sheet.lay_out(self.window, self._setting, around, spare, inside + spare + self.size.height)
-        self._arranging = True
-        self.virtual_size = Size(self._columns, self._sheet.height)
-        self._arranging = False
+        # Without a watcher: that would lay out the whole screen anew, and paint it twice.
+        self.set_reactive(History.virtual_size, Size(self._columns, self._sheet.height))
+        self.vertical_scrollbar.window_virtual_size = self._sheet.height
         missing = self._sheet.unknown()
         if missing:
             self.post_message(OriginsMissing(tuple(missing)))
