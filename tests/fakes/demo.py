@@ -14,7 +14,7 @@ from tests.fakes.messenger import FakeMessenger
 DEMO: dict[str, Any] = json.loads((ROOT / "seeds" / "demo.json").read_text(encoding="utf-8"))
 
 
-def demo(messenger: FakeMessenger | None = None) -> FakeMessenger:
+def demo(messenger: FakeMessenger | None = None, *, chinese: bool = False) -> FakeMessenger:
     """The person of the demo, with contacts, history and a stranger nearby."""
     filled = messenger or FakeMessenger(DEMO["person"], prompt=False)
     persons = {}
@@ -23,17 +23,19 @@ def demo(messenger: FakeMessenger | None = None) -> FakeMessenger:
         persons[contact["name"]] = filled.add_contact(contact["name"], **marks).person
     for conversation in DEMO["conversations"]:
         person = persons[conversation["with"]]
-        _converse(filled, person, conversation)
+        _converse(filled, person, conversation, "zh" if chinese else "text")
     for stranger in DEMO["nearby"]:
         filled.see_stranger(stranger["name"])
     return filled
 
 
-def _converse(messenger: FakeMessenger, person: str, conversation: dict[str, Any]) -> None:
+def _converse(messenger: FakeMessenger, person: str, conversation: dict[str, Any], form: str) -> None:
     held, ids = messenger._conversations[person], dict[str, str]()
     for entry in conversation["entries"]:
-        view = _entry(messenger, person, entry, ids.get(entry.get("reply", ""), ""))
-        ids[entry.get("id", "")] = view.id
+        text = entry.get(form) or entry["text"]
+        view = _entry(messenger, person, {**entry, "text": text}, ids.get(entry.get("reply", ""), ""))
+        if "id" in entry:
+            ids[entry["id"]] = view.id
         held.entries.append(view)
     theirs = [view.id for view in held.entries if not view.own]
     held.unread = set(theirs[len(theirs) - conversation["unread"] :])

@@ -1,0 +1,131 @@
+"""Draws a picture as SVG: small, in the fonts that the reader has, and with no address in it.
+
+Rules: each cell stands in its column whatever the font's widths are; blocks are drawn as rectangles, so that
+a QR code scans from the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Final
+
+from rich.cells import cell_len
+
+from tests.screens.picture import Look, Picture, Run
+
+SIZE: Final = 15
+WIDTH: Final = 9.03  # of a cell: DejaVu Sans Mono's at this size
+HEIGHT: Final = 18.0
+FRAME: Final = 10
+FONTS: Final = (
+    "'DejaVu Sans Mono','Menlo','Consolas','Noto Sans Mono CJK SC','PingFang SC','Microsoft YaHei',monospace"
+)
+_BASE: Final = 0.76  # of the height: where letters stand
+
+# The part of a cell that a block covers: left, top, width, height.
+_BLOCKS: Final = {
+    "█": (0, 0, 1, 1), "▀": (0, 0, 1, 0.5), "▄": (0, 0.5, 1, 0.5), "▌": (0, 0, 0.5, 1), "▐": (0.5, 0, 0.5, 1),
+    "▎": (0, 0, 0.25, 1), "▏": (0, 0, 0.125, 1), "▕": (0.875, 0, 0.125, 1), "▁": (0, 0.875, 1, 0.125),
+    "▔": (0, 0, 1, 0.125), "▊": (0, 0, 0.75, 1), "▂": (0, 0.75, 1, 0.25), "▃": (0, 0.625, 1, 0.375),
+    "▅": (0, 0.375, 1, 0.625), "▆": (0, 0.25, 1, 0.75), "▇": (0, 0.125, 1, 0.875),
+}  # fmt: skip
+
+
+def draw(picture: Picture, ink: str, ground: str) -> str:
+    """The picture as SVG. `ink` and `ground`: the terminal's own two colours."""
+    width = round(picture.columns * WIDTH + 2 * FRAME, 2)
+    height = round(len(picture.rows) * HEIGHT + 2 * FRAME, 2)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+        f'font-family="{FONTS}" font-size="{SIZE}" xml:space="preserve">',
+        f'<rect width="{width:g}" height="{height:g}" rx="8" fill="{ground}"/>',
+    ]
+    for number, row in enumerate(picture.rows):
+        parts += _row(row, FRAME + number * HEIGHT, ink, ground)
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _row(row: tuple[Run, ...], top: float, ink: str, ground: str) -> Iterator[str]:
+    yield from _grounds(row, top, ink, ground)
+    at = float(FRAME)
+    for run in row:
+        colour = _colour(run.look.ink, ink, ground) or ink
+        for text, cells in _pieces(run.text):
+            if text in _BLOCKS:
+                yield _block(_BLOCKS[text], at, top, cells, colour)
+            elif text.strip():
+                yield _text(text, run.look, at, top, cells, colour)
+            at += cells * WIDTH
+
+
+def _grounds(row: tuple[Run, ...], top: float, ink: str, ground: str) -> Iterator[str]:
+    at, begun, held = float(FRAME), float(FRAME), ""
+    for colour, cells in [*((_colour(run.look.ground, ink, ground), run.cells) for run in row), ("end", 0)]:
+        if colour != held:
+            if held and held != ground and at > begun:
+                yield _rect(begun, top, at - begun, HEIGHT, held)
+            begun, held = at, colour
+        at += cells * WIDTH
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int]]:
+    """The text in pieces of which each can be put into its columns: plain words, and every other sign alone."""
+    held = ""
+    for cluster in _clusters(text):
+        if cluster.isascii() or cell_len(cluster) == 1 == len(cluster) and cluster.isalpha():
+            held += cluster
+            continue
+        if held:
+            yield held, cell_len(held)
+            held = ""
+        yield cluster, cell_len(cluster)
+    if held:
+        yield held, cell_len(held)
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """Each sign with what is put on it and takes no column of its own."""
+    held = ""
+    for char in text:
+        if held and cell_len(char) > 0:
+            yield held
+            held = ""
+        held += char
+    if held:
+        yield held
+
+
+def _text(text: str, look: Look, left: float, top: float, cells: int, colour: str) -> str:
+    stripped = text.lstrip()
+    indent = cell_len(text) - cell_len(stripped)
+    shown = stripped.rstrip()
+    left += indent * WIDTH
+    width = cell_len(shown) * WIDTH
+    marks = {"bold": ' font-weight="bold"', "italic": ' font-style="italic"'}
+    attributes = "".join(marks.get(mark, "") for mark in look.marks)
+    lines = [
+        name for name, mark in (("underline", "underline"), ("line-through", "strike")) if mark in look.marks
+    ]
+    attributes += f' text-decoration="{" ".join(lines)}"' if lines else ""
+    return (
+        f'<text x="{left:.5g}" y="{top + HEIGHT * _BASE:.5g}" fill="{colour}" textLength="{width:.5g}"'
+        f"{attributes}>{escape(shown, quote=False)}</text>"
+    )
+
+
+def _block(part: tuple[float, float, float, float], left: float, top: float, cells: int, colour: str) -> str:
+    x, y, width, height = part
+    wide = cells * WIDTH
+    return _rect(left + x * wide, top + y * HEIGHT, width * wide, height * HEIGHT, colour)
+
+
+def _rect(left: float, top: float, width: float, height: float, colour: str) -> str:
+    return (
+        f'<rect x="{left:.6g}" y="{top:.6g}" width="{width:.6g}" height="{height:.6g}" fill="{colour}" '
+        'shape-rendering="crispEdges"/>'
+    )
+
+
+def _colour(named: str, ink: str, ground: str) -> str:
+    return {"ink": ink, "ground": ground}.get(named, named)

@@ -1,0 +1,258 @@
+"""Every screen and dialog, and how a person comes there: one list for both programs, the real and the fake.
+
+Rules: a step is keys by Textual's names, a text that is typed, a text that has to be seen first, or what
+others do, which only the fake can be told; texts are English, and sought in the language of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from chat.interface import PairingStage, Unreachable
+from tests.fakes.messenger import FakeMessenger
+from tests.fakes.others import WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys that are pressed, by Textual's names."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A text that is typed; `zh` in the Chinese picture."""
+
+    text: str
+    zh: str = ""
+
+    def within(self, language: str) -> str:
+        return self.zh if self.zh and language.startswith("zh") else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A text that is on the screen before the next step; shown by the program, and so translated."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What others do: on the fake only, or by themselves (`real`) in the real program."""
+
+    act: Callable[[FakeMessenger], object]
+    real: bool = False
+
+
+Step = Keys | Typed | Seen | Others
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One picture. `world`: `new` (no profile), `alone` (nobody around) or `talk` (the sample network, the
+    conversation with Ben open). `shows`: what tells that it is there. `back`: keys from there
+    to where it began.
+    """
+
+    name: str
+    world: str
+    steps: tuple[Step, ...]
+    shows: str
+    back: tuple[str, ...] = ("escape",)
+
+    @property
+    def real(self) -> bool:
+        """Whether the real program can be brought there by keys alone."""
+        return all(step.real for step in self.steps if isinstance(step, Others))
+
+
+def keys(*names: str) -> Keys:
+    return Keys(names)
+
+
+def dialog(name: str, key: str, shows: str, *more: Step) -> Scene:
+    """A dialog over the conversation that one key opens."""
+    return Scene(name, "talk", (keys(key), *more), shows)
+
+
+def _ben(fake: FakeMessenger) -> str:
+    return next(view.person for view in fake._contacts.values() if view.name == "Ben")
+
+
+def _hear(fake: FakeMessenger) -> None:
+    for number in range(1, 4):
+        fake.receive(_ben(fake), f"And one more thing, number {number}.")
+
+
+def _fail(fake: FakeMessenger) -> None:
+    view = fake.stranger_begins("Dov")
+    fake.move_pairing(
+        view.id, PairingStage.FAILED, problem="The other side has refused: ask them, and begin again."
+    )
+
+
+def _hold(fake: FakeMessenger) -> None:
+    fake.change_identity(
+        _ben(fake), "used the recovery key: compare the safety number before you go on", holds=True
+    )
+
+
+def _show_words(fake: FakeMessenger) -> None:
+    fake.move_pairing(next(reversed(fake._pairings)), PairingStage.WORDS, words=WORDS)
+
+
+FIRST_RUN = (
+    Scene("first-run", "new", (), "Choose a name that others will see", back=()),
+    Scene(
+        "first-run-typed",
+        "new",
+        (
+            Typed("Ada", "小雨"),
+            keys("enter"),
+            Typed("quiet rivers under old bridges"),
+        ),
+        "Passphrase",
+        back=(),
+    ),
+)
+ALONE = (
+    Scene("alone", "alone", (Seen("Nobody was found"),), "Ask the doctor", back=()),
+    Scene("doctor", "alone", (keys("f9"),), "Doctor"),
+)
+
+_UP = keys("ctrl+up", "up", "up")
+TALKING = (
+    Scene("conversation", "talk", (), "Ben", back=()),
+    Scene("further-up", "talk", (keys("pageup", "pageup"),), "enumerate", back=("alt+end",)),
+    Scene("chosen", "talk", (_UP,), "Ben"),
+    Scene("entry-menu", "talk", (_UP, keys("enter")), "This entry", back=("escape", "escape")),
+    Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape")),
+    Scene(
+        "replying",
+        "talk",
+        (_UP, keys("r"), Typed("Both are in the small room.", "都在小会议室。")),
+        "small",
+        back=("escape", "ctrl+a", "delete"),
+    ),
+    Scene(
+        "writing",
+        "talk",
+        (
+            Typed("The quay is free from nine on:", "九点以后码头有空："),
+            keys("ctrl+j"),
+            Typed("- tables and **chairs**", "- 桌子和**椅子**"),
+            keys("ctrl+j"),
+            Typed("- `plan-3.svg` at the door", "- 门口贴 `plan-3.svg`"),
+        ),
+        "plan-3.svg",
+        back=("ctrl+a", "delete"),
+    ),
+    dialog("switcher", "ctrl+k", "Go to a conversation"),
+    dialog("commands", "ctrl+p", "Commands"),
+    dialog("commands-found", "ctrl+p", "Commands", Seen("What to do"), Typed("inv", "邀")),
+    dialog("search", "ctrl+f", "Search in", Typed("plans", "图纸")),
+    dialog("search-all", "ctrl+f", "Search in all", keys("ctrl+f"), Typed("ten", "十点")),
+    Scene("jump", "talk", (keys("alt+j"),), "Ben"),
+    dialog("day", "f10", "Go to a day"),
+    dialog("add", "ctrl+n", "Add someone"),
+    dialog("invitation", "f2", "Invitation"),
+    dialog("join", "f3", "Use an invitation"),
+    dialog("address", "f4", "Pair by address"),
+    dialog("contact-menu", "ctrl+o", "This contact"),
+    dialog("safety-number", "ctrl+t", "Safety number"),
+    dialog("rename", "f6", "Rename"),
+    dialog("block", "f7", "Are you sure?"),
+    dialog("remove", "f8", "Are you sure?"),
+    dialog("help", "f1", "Help"),
+    dialog("help-end", "f1", "Help", Seen("Help"), keys("end")),
+    dialog("settings", "f12", "Settings"),
+    dialog("settings-end", "f12", "Settings", Seen("Settings"), keys("end")),
+    Scene("away", "talk", (keys("alt+down"),), "Chiara", back=("alt+up",)),
+    Scene("other-script", "talk", (keys("alt+up"),), "小雨", back=("alt+down",)),
+    Scene(
+        "words",
+        "talk",
+        (keys("tab", "end", "enter"), Others(_show_words, real=True)),
+        "They are the same",
+        back=("n", "escape", "escape"),
+    ),
+    Scene("locked", "talk", (keys("ctrl+l"),), "Enter your passphrase", back=()),
+    Scene(
+        "wrong-passphrase",
+        "talk",
+        (keys("ctrl+l"), Seen("Enter your passphrase"), Typed("open sesame"), keys("enter")),
+        "try again",
+        back=(),
+    ),
+)
+
+
+_WORDS = "Are these the same words"
+ON_THE_FAKE = (
+    Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), "3 new below"),
+    Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),
+    Scene("held", "talk", (Others(_hold),), "recovery key"),
+    Scene("held-compared", "talk", (Others(_hold), keys("ctrl+t")), "Safety number"),
+    Scene(
+        "blocked",
+        "talk",
+        (Others(lambda fake: fake._set_contact(replace(fake._contacts[_ben(fake)], blocked=True))),),
+        "blocked",
+    ),
+    Scene(
+        "notice",
+        "talk",
+        (Others(lambda fake: fake.notice("Port 4747 was taken: Parlour listens on 4748 now.")),),
+        "4748",
+    ),
+    Scene("somebody-begins", "talk", (Others(lambda fake: fake.stranger_begins("Dov")),), _WORDS),
+    Scene(
+        "joiner",
+        "talk",
+        (Others(lambda fake: fake.use_invitation("parlour:1", "Dov")),),
+        "Is this the person whom you gave it to?",
+    ),
+    Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to"),
+    Scene(
+        "waiting",
+        "talk",
+        (Others(lambda fake: fake.stranger_begins("Dov")), Seen("They are the same"), keys("y")),
+        "The other person has to confirm as well.",
+    ),
+    Scene(
+        "failed",
+        "talk",
+        (
+            Others(
+                lambda fake: fake.failures.update(
+                    pair_nearby=Unreachable("Nobody answers there: ask Dov to be visible.")
+                )
+            ),
+            keys("tab", "end", "enter"),
+        ),
+        "Nobody answers",
+    ),
+    Scene(
+        "too-long",
+        "talk",
+        (Others(lambda fake: None), Typed("more than there is room for, " * 570)),
+        "more than",
+    ),
+    Scene(
+        "cannot-send",
+        "talk",
+        (
+            Others(
+                lambda fake: fake.failures.update(
+                    send=Unreachable("The disk is full: make room, then try again.")
+                )
+            ),
+            Typed("Hello"),
+            keys("enter"),
+        ),
+        "disk is full",
+    ),
+)
