@@ -26,6 +26,7 @@ help:
 	@echo "make messages  collect the texts for the translators, and compile what they wrote"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
 	@echo "make bench   measure, beside bare libsodium and the peers, and write README's table and plot"
+	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make env     only make the environment in $(VENV)"
 	@echo "make lock    resolve the dependencies anew"
 
@@ -59,6 +60,9 @@ fuzz: env
 
 bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m protocol.bench.report
+
+screenshots: env
+	@$(BIN)/python -m tests.screens build/screenshots
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
 $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)

@@ -93,6 +93,10 @@ class Terminal:
         """As `cells`, with the sequences that give each its colours."""
         return self._tmux("capture-pane", "-p", "-e", "-N").rstrip("\n").split("\n")
 
+    def escapes(self) -> str:
+        """The rows of the screen as in `cells`, with the escapes that colour them."""
+        return self._tmux("capture-pane", "-p", "-e", "-N")
+
     def cursor(self) -> tuple[int, int]:
         """Column and row of the cursor, from 0."""
         column, row = self._tmux("display-message", "-p", "#{cursor_x} #{cursor_y}").split()

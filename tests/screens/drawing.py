@@ -70,10 +70,10 @@ def _grounds(row: tuple[Run, ...], top: float, ink: str, ground: str) -> Iterato
 
 
 def _pieces(text: str) -> Iterator[tuple[str, int]]:
-    """The text in pieces of which each can be put into its columns: plain words, and every other sign alone."""
+    """The text in pieces of which each can be put into its columns: words, and every other sign alone."""
     held = ""
     for cluster in _clusters(text):
-        if cluster.isascii() or cell_len(cluster) == 1 == len(cluster) and cluster.isalpha():
+        if cluster.isascii() or (cell_len(cluster) == 1 == len(cluster) and cluster.isalpha()):
             held += cluster
             continue
         if held:

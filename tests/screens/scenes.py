@@ -126,16 +126,16 @@ ALONE = (
 _UP = keys("ctrl+up", "up", "up")
 TALKING = (
     Scene("conversation", "talk", (), "Ben", back=()),
-    Scene("further-up", "talk", (keys("pageup", "pageup"),), "enumerate", back=("alt+end",)),
-    Scene("chosen", "talk", (_UP,), "Ben"),
-    Scene("entry-menu", "talk", (_UP, keys("enter")), "This entry", back=("escape", "escape")),
-    Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape")),
+    Scene("further-up", "talk", (keys("pageup", "pageup"),), "Ben", back=("alt+end",)),
+    Scene("chosen", "talk", (_UP,), "Ben", back=("escape", "alt+end")),
+    Scene("entry-menu", "talk", (_UP, keys("enter")), "This entry", back=("escape", "escape", "alt+end")),
+    Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape", "alt+end")),
     Scene(
         "replying",
         "talk",
         (_UP, keys("r"), Typed("Both are in the small room.", "都在小会议室。")),
         "small",
-        back=("escape", "ctrl+a", "delete"),
+        back=("escape", "ctrl+u", "alt+end"),
     ),
     Scene(
         "writing",
@@ -148,7 +148,7 @@ TALKING = (
             Typed("- `plan-3.svg` at the door", "- 门口贴 `plan-3.svg`"),
         ),
         "plan-3.svg",
-        back=("ctrl+a", "delete"),
+        back=("ctrl+u", "backspace", "ctrl+u", "backspace", "ctrl+u"),
     ),
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
@@ -159,6 +159,13 @@ TALKING = (
     dialog("day", "f10", "Go to a day"),
     dialog("add", "ctrl+n", "Add someone"),
     dialog("invitation", "f2", "Invitation"),
+    Scene(
+        "joiner",
+        "talk",
+        (Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),),
+        "The right person",
+        back=("n", "escape", "escape"),
+    ),
     dialog("join", "f3", "Use an invitation"),
     dialog("address", "f4", "Pair by address"),
     dialog("contact-menu", "ctrl+o", "This contact"),
@@ -167,9 +174,9 @@ TALKING = (
     dialog("block", "f7", "Are you sure?"),
     dialog("remove", "f8", "Are you sure?"),
     dialog("help", "f1", "Help"),
-    dialog("help-end", "f1", "Help", Seen("Help"), keys("end")),
+    dialog("help-end", "f1", "Help", Seen("Scroll"), keys("end")),
     dialog("settings", "f12", "Settings"),
-    dialog("settings-end", "f12", "Settings", Seen("Settings"), keys("end")),
+    dialog("settings-end", "f12", "Settings", Seen("Looks and keys"), keys("end")),
     Scene("away", "talk", (keys("alt+down"),), "Chiara", back=("alt+up",)),
     Scene("other-script", "talk", (keys("alt+up"),), "小雨", back=("alt+down",)),
     Scene(
@@ -179,11 +186,11 @@ TALKING = (
         "They are the same",
         back=("n", "escape", "escape"),
     ),
-    Scene("locked", "talk", (keys("ctrl+l"),), "Enter your passphrase", back=()),
+    Scene("locked", "talk", (keys("ctrl+l"),), "Locked.", back=()),
     Scene(
         "wrong-passphrase",
         "talk",
-        (keys("ctrl+l"), Seen("Enter your passphrase"), Typed("open sesame"), keys("enter")),
+        (keys("ctrl+l"), Seen("Locked."), Typed("open sesame"), keys("enter")),
         "try again",
         back=(),
     ),
@@ -209,12 +216,6 @@ ON_THE_FAKE = (
         "4748",
     ),
     Scene("somebody-begins", "talk", (Others(lambda fake: fake.stranger_begins("Dov")),), _WORDS),
-    Scene(
-        "joiner",
-        "talk",
-        (Others(lambda fake: fake.use_invitation("parlour:1", "Dov")),),
-        "Is this the person whom you gave it to?",
-    ),
     Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to"),
     Scene(
         "waiting",
@@ -256,3 +257,5 @@ ON_THE_FAKE = (
         "disk is full",
     ),
 )
+
+EVERY = (*FIRST_RUN, *ALONE, *TALKING, *ON_THE_FAKE)
