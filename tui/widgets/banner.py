@@ -23,12 +23,17 @@ class Banner(Static, can_focus=True):
         self.display = False
 
     def show(self, name: str, causes: tuple[str, ...]) -> None:
-        """`name` is a safe name; `causes` are as the engine said them, or none where it did not."""
+        """`name` is a safe name; `causes` are as the engine said them, or none where it did not.
+
+        What ends it stands first: a small screen cuts the rest.
+        """
         why = [_("{name}: {cause}").format(name=name, cause=safe_line(told(cause))) for cause in causes]
         why = why or [_("The identity of {name} has changed.").format(name=name)]
         what = _("Nothing can be sent until you compare the safety number: {key} or a click here.")
-        lines = [Content.assemble(("! ", "bold $error"), (line, "bold $warning")) for line in why]
-        self.update(Content("\n").join([*lines, Content(what.format(key=action("verify").key))]))
+        first = Content.assemble(
+            ("! ", "bold $error"), (what.format(key=action("verify").key), "bold $warning")
+        )
+        self.update(Content("\n").join([first, *map(Content, why)]))
 
     def check_consume_key(self, key: str, character: str | None = None) -> bool:
         return key == "enter" or (character is not None and character.isprintable())
