@@ -35,8 +35,9 @@ class Bar(ScrollBar):
     def _cells(self, height: int) -> list[Segment]:
         look = cast(ScrollBarRender, self.render())
         style = self.app.console.get_style(look.style)
-        assert style.color is not None, "a bar has the colours of its theme"
-        assert style.bgcolor is not None, "a bar has the colours of its theme"
+        # The theme gives a bar both colours.
+        assert style.color is not None
+        assert style.bgcolor is not None
         drawn = look.render_bar(
             size=height,
             virtual_size=look.virtual_size,
