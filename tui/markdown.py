@@ -68,10 +68,14 @@ def lines(text: str) -> list[Line]:
     return shown or [Line((("text", text),))]
 
 
+def addresses(text: str) -> list[str]:
+    """The addresses in a safe text, as they come."""
+    return [address for line in lines(text) for style, address in line.spans if style == "link"]
+
+
 def links(text: str) -> list[str]:
     """The addresses in a safe text, each once, in order."""
-    found = (address for line in lines(text) for style, address in line.spans if style == "link")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(addresses(text)))
 
 
 def blocks(text: str) -> list[str]:

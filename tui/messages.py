@@ -235,6 +235,18 @@ class WantEntryMenu(Message):
 
 
 @dataclass
+class WantOrigin(Message):
+    """Go to what the entry under the cursor answers."""
+
+
+@dataclass
+class AddressClicked(Message):
+    """An address in an entry was clicked; it is safe."""
+
+    address: str
+
+
+@dataclass
 class OriginsMissing(Message):
     """Entries in sight answer these, which are not held."""
 

@@ -86,6 +86,11 @@ class Sheet:
         inside = y - self._starts[at]
         return self.shown[at], inside - held.lead, held.rows[inside]
 
+    def rows(self, entry: str) -> tuple[int, tuple[Row, ...]]:
+        """All rows of an entry that is shown; the first of them, so many, part it from the one before."""
+        held = self._laid[entry]
+        return held.lead, held.rows
+
     def spot(self, y: int) -> Spot | None:
         """Which entry stands at a row, and how many of its rows are above."""
         at = self._at(y)

@@ -1,18 +1,26 @@
-"""Scrolling a history by the wheel and by its bar, and how many frames a page takes."""
+"""A history and the mouse: wheel, bar, clicks; and how many frames a page takes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual import events
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
-from tests.tui.driving import chat, chatting, history, until, until_shown
+from tests.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
 from tests.tui.test_reading import long, numbers
+from tests.tui.test_sheet import SETTING
+from tui.formatting import safe
+from tui.markdown import links
+from tui.pointing import address_at, style_at
+from tui.rows import Place, rows_of
 from tui.widgets.bar import Bar
 
 
@@ -93,3 +101,63 @@ async def test_a_page_is_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
             await until(pilot, lambda top=top: numbers(pilot)[-1] < top)  # type: ignore[misc]
             await pilot.pause()
             assert len(frames) == page
+
+
+def place_of(pilot: Pilot[None], text: str) -> tuple[int, int]:
+    """Column and row of a text on the screen."""
+    row = next(at for at, line in enumerate(rows(pilot)) if text in line)
+    return rows(pilot)[row].index(text), row
+
+
+async def click(pilot: Pilot[None], text: str, right: int = 1) -> None:
+    column, row = place_of(pilot, text)
+    await pilot.click(offset=(column + right, row))
+
+
+async def test_clicks_on_what_is_new_on_an_answer_and_on_addresses_do_what_one_expects() -> None:
+    messenger, bob, held = await long(300)
+    one, two = "https://a.example/1", "https://a.example/" + "way/" * 40 + "2"
+    messenger.receive(bob.person, f"see {one}. and {two}", reply=held[3].id)
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "↳ Bob: entry 3.")
+        await click(pilot, one)
+        # The line takes a row of the history: places are found after it.
+        await until(pilot, lambda: "Copied" in shown(pilot) and history(pilot).size.height == 17)
+        await until(pilot, lambda: "way/2" in rows(pilot)[history(pilot).region.bottom - 1])
+        for text, right, address in (("see", 1, one), (one, len(one), one), ("way/2", 4, two), (one, 3, one)):
+            await click(pilot, text, right)
+            await until(pilot, lambda address=address: pilot.app.clipboard == address)  # type: ignore[misc]
+        await click(pilot, "https://a.example/way")
+        assert "Copied: https://a.example/way/" in await until_shown(pilot, "Copied")
+        assert pilot.app.clipboard == two
+        await click(pilot, "Bob: entry 3.")
+        await until_shown(pilot, "█ entry 3.")
+        messenger.receive(bob.person, "just now")
+        await until_shown(pilot, "1 new below")
+        await click(pilot, "1 new below")
+        await until_shown(pilot, "just now")
+
+
+@given(
+    st.lists(
+        st.sampled_from(["https://a.example/x", "https://a.example/x1", "word", "- ", "\n", "> "]), max_size=9
+    ),
+    st.integers(4, 40),
+)
+def test_every_piece_of_an_address_leads_to_it(parts: list[str], width: int) -> None:
+    messenger, bob = with_bob()
+    entry = messenger.receive(bob.person, "x " + " ".join(parts))
+    assert entry is not None
+    laid = rows_of(entry, Place(day=False, head=False), replace(SETTING, width=width))
+    found: list[str] = []
+    for at, row in enumerate(laid):
+        column = 0
+        for style, text in row:
+            address = address_at(entry, laid, at, column)
+            assert (address != "") == (style == "link")
+            if style == "link":
+                assert style_at(row, column) == "link"
+                assert text in address
+                found.append(address)
+            column += len(text)
+    assert list(dict.fromkeys(found)) == links(safe(entry.text))

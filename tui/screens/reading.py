@@ -14,7 +14,7 @@ from tui import messages
 from tui.actions import Group, action, of_group
 from tui.bridge import Problem, attempt
 from tui.conversation import Conversation
-from tui.formatting import safe
+from tui.formatting import safe, shorten
 from tui.markdown import blocks, links
 from tui.options import Options
 from tui.screens.base import ChatBase
@@ -23,6 +23,7 @@ from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _JUMPS_MAX = 50
+_ADDRESS_CELLS = 60  # so that what is said stays in one row
 
 
 class Reading(ChatBase):
@@ -122,6 +123,13 @@ class Reading(ChatBase):
 
     def on_want_entry_menu(self, message: messages.WantEntryMenu) -> None:
         self.action_entry()
+
+    def on_want_origin(self, message: messages.WantOrigin) -> None:
+        self.action_origin()
+
+    def on_address_clicked(self, message: messages.AddressClicked) -> None:
+        self.app.copy_to_clipboard(message.address)
+        self.say(_("Copied: {address}").format(address=shorten(message.address, _ADDRESS_CELLS)))
 
     # What the history asks for.
 

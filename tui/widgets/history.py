@@ -22,7 +22,17 @@ from chat.interface import EntryState, EntryView
 from tui.actions import history_bindings
 from tui.formatting import shorten
 from tui.hits import pattern
-from tui.messages import OriginsMissing, ReachedNewest, ReachedOldest, ViewMoved, WantEntryMenu, WantNewest
+from tui.messages import (
+    AddressClicked,
+    OriginsMissing,
+    ReachedNewest,
+    ReachedOldest,
+    ViewMoved,
+    WantEntryMenu,
+    WantNewest,
+    WantOrigin,
+)
+from tui.pointing import address_at, style_at
 from tui.rows import Row, Setting
 from tui.sheet import Sheet, Spot
 from tui.strips import Dress, Look, Strips
@@ -273,10 +283,17 @@ class History(Barred, can_focus=True):
         found = self._sheet.row(offset.y + self.scroll_offset.y - self._lead())
         if found is None:
             return
-        self.cursor = found[0].id
+        entry, inside, row = found
+        self.cursor = entry.id
         self._redraw()
         if event.chain == 2:
             self.post_message(WantEntryMenu())
+        elif event.chain == 1 and style_at(row, offset.x) == "reply":
+            self.post_message(WantOrigin())
+        elif event.chain == 1:
+            lead, rows = self._sheet.rows(entry.id)
+            if address := address_at(entry, rows, inside + lead, offset.x):
+                self.post_message(AddressClicked(address))
 
     def _move_cursor(self, by: int) -> None:
         at = self.window.index(self.cursor) + by
