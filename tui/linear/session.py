@@ -38,7 +38,7 @@ from tui.linear.base import Tools
 from tui.linear.care import Care
 from tui.linear.commands import help_lines, order_of
 from tui.linear.typed import Typed
-from tui.linear.wording import diagnosis_line, names_of, plain_name, self_lines
+from tui.linear.wording import closed_line, diagnosis_line, names_of, plain_name, self_lines
 from tui.linear.writing import Writing
 from tui.telling import BURST
 from tui.texts import _, _n, told
@@ -218,7 +218,7 @@ class Session(Care, Writing):
             case Notice(text):
                 await self.tell(_("A notice. {text}").format(text=safe_line(told(text))))
             case Closed(reason):
-                self._ending = self._ending or (End.LOCKED, safe_line(told(reason)))
+                self._ending = self._ending or (End.LOCKED, closed_line(safe_line(told(reason))))
 
     async def _entry_added(self, entry: EntryView) -> None:
         if entry.own:

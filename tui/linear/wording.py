@@ -162,6 +162,15 @@ def number_lines(number: str) -> tuple[str, ...]:
     )
 
 
+def closed_line(reason: str) -> str:
+    """What the engine said at its end, which can be one word, as a sentence."""
+    return (
+        reason
+        if reason.endswith((".", "。"))
+        else _("The engine has ended ({reason}).").format(reason=reason)
+    )
+
+
 def diagnosis_line(line: DiagnosisView) -> str:
     """One check of the doctor."""
     check, found = safe_line(told(line.check)), safe_line(told(line.found))
