@@ -1,6 +1,7 @@
 """The linear mode: a whole client for those who listen or feel, one line an event, commands typed.
 
-Rules: no cursor is moved and no line is written again; nothing here loads Textual; `run` is the way in.
+Rules: what is said stays as it was said, and only the line that is being typed is ever changed; nothing here
+loads Textual; `run` is the way in.
 """
 
 from __future__ import annotations

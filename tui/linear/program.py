@@ -39,12 +39,16 @@ class Program:
         """Talk until the person leaves; the exit status."""
         if task := asyncio.current_task():
             heed_signals(task.cancel)
+        with self._typed.attended():
+            return await self._run()
+
+    async def _run(self) -> int:
         texts.use(texts.of_locale(os.environ))
         gone = asyncio.create_task(self._voice.gone.wait())
         work = asyncio.create_task(self._work())
         try:
             await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
-            return work.result() if work.done() else 0
+            return work.result() if work.done() else 0  # else nobody can hear any more
         finally:
             for task in (gone, work):
                 task.cancel()
@@ -59,8 +63,9 @@ class Program:
             except ParlourError as refused:  # it was lost before anything could be told
                 problem = refused
                 continue
+            finally:
+                self._voice.forget()
             problem = None
-            self._voice.holding = False
             if end is End.QUIT:
                 await self._voice.say(_("Parlour is closed."))
                 return 0
@@ -89,7 +94,7 @@ async def _preferences(messenger: Messenger) -> Preferences:
 def run(door: Door, options: Options | None = None) -> int:
     """Talk on standard input and output; the exit status."""
     voice = Voice(1, sys.stdout.encoding or "utf-8")
-    program = Program(door, options or Options(), Typed(0), voice)
+    program = Program(door, options or Options(), Typed(0, voice), voice)
     try:
         return asyncio.run(program.run())
     except (KeyboardInterrupt, asyncio.CancelledError):

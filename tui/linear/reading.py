@@ -26,11 +26,12 @@ _AROUND: Final = 3
 
 
 class Reading(Base):
-    """Conversations and entries. `backlog`: unread entries of the open one wait for /next."""
+    """Conversations and entries. Unread ones wait: `backlog` for /next, `behind` for an end of typing."""
 
     def __init__(self, tools: Tools) -> None:
         super().__init__(tools)
         self.backlog = False
+        self.behind = False
         self._oldest: str | None = None
         self._told: deque[str] = deque(maxlen=MOST + PAGE)
 
@@ -38,8 +39,8 @@ class Reading(Base):
         """An entry of somebody else arrived in the open conversation."""
         if entry.id in self._told:
             return
-        if self.voice.holding or self.backlog:
-            self.backlog = True
+        if self.backlog or self.behind or self.voice.waits:
+            self.behind = True
             return
         await self.say(*await self.spoken(entry))
         await self.messenger.mark_read(entry.contact, entry.id)
@@ -51,7 +52,7 @@ class Reading(Base):
 
     async def open_conversation(self, person: str) -> None:
         self.current = person
-        self.backlog, self._oldest = False, None
+        self.backlog, self.behind, self._oldest = False, False, None
         await self.do_where("")
         await self.tell_draft(person)
         if await self.messenger.first_unread(person) is not None:
@@ -88,6 +89,7 @@ class Reading(Base):
     async def do_next(self, _typed: str) -> None:
         """Tell the next unread entries of the open conversation."""
         person = self.chosen().person
+        self.behind = False
         first = await self.messenger.first_unread(person)
         entry = await self.messenger.entry(person, first) if first is not None else None
         if entry is None:
@@ -120,7 +122,7 @@ class Reading(Base):
         self._told.extend(ids)
         if await self.messenger.first_unread(person) in ids:  # else older ones were not told yet
             await self.messenger.mark_read(person, ids[-1])
-            self.backlog = False
+            self.backlog = self.behind = False
 
     async def do_read(self, typed: str) -> None:
         """Tell what stands before the oldest entry that was told since the conversation was opened."""

@@ -51,6 +51,9 @@ _TOGETHER: Final = 100
 _STEPS: Final = 4
 """From a call to the telling of what it caused, before a next line that is there already is taken."""
 
+_LOOKS: Final = 2
+"""Looks without a key after which somebody in the middle of a line may be told something."""
+
 _ALWAYS: Final = frozenset(("/lock", "/quit"))
 _ANSWERS: Final = frozenset(("/yes", "/no"))
 """What is obeyed even while a text of several lines is written, where something was asked."""
@@ -71,6 +74,7 @@ class Session(Care, Writing):
         self._typed = typed
         self._every = every
         self._touched = self.options.monotonic()
+        self._keys, self._looks = typed.draft.keys, 0
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._news: Counter[str] = Counter()
@@ -127,6 +131,7 @@ class Session(Care, Writing):
                 if not await self._is_left():  # else the line, typed after a sleep perhaps, does nothing
                     self._touched = self.options.monotonic()
                     await self._attempt(self._take(line))
+                    await self._attempt(self.hear_again())
             for _step in range(_STEPS):
                 await asyncio.sleep(0)
 
@@ -134,7 +139,19 @@ class Session(Care, Writing):
         while self._ending is None:
             await asyncio.sleep(self._every)
             async with self._turn:
-                await self._is_left()
+                if not await self._is_left():
+                    await self._look_at_keys()
+
+    async def _look_at_keys(self) -> None:
+        """Who has stopped in the middle of a line for two looks is told what waits."""
+        draft = self._typed.draft
+        self._looks += 1
+        if draft.keys != self._keys:
+            self._keys, self._looks = draft.keys, 0
+            self._touched = self.options.monotonic()
+        elif self._looks >= _LOOKS and not draft.resting:
+            draft.resting = True
+            await self._attempt(self.hear_again())
 
     async def _is_left(self) -> bool:
         """Lock where nothing was typed for as long as this person wants; whether that was so."""
@@ -145,7 +162,7 @@ class Session(Care, Writing):
         await self._attempt(self._lock(_("Locked, because nobody was here.")))
         return True
 
-    async def _attempt(self, work: Awaitable[None]) -> None:
+    async def _attempt(self, work: Awaitable[object]) -> None:
         try:
             await work
         except ParlourError as refused:
@@ -159,7 +176,7 @@ class Session(Care, Writing):
         elif self.composing is not None and not self._is_obeyed_always(line):
             await self.take_line(self.composing, line)
         elif not line.strip():
-            if not (self.voice.holding and await self.hear_again()):
+            if not (self.voice.holding and await self.stop_holding()):
                 await self.do_where("")
             await self.repeat_question()
         else:
@@ -279,7 +296,7 @@ class Session(Care, Writing):
             self.current = None
             if self.composing is not None:
                 self.composing = None
-                await self.hear_again()
+                await self.stop_holding()
 
     async def _identity_changed(self, person: str, cause: str) -> None:
         self.numbers_told.discard(person)

@@ -1,7 +1,7 @@
-"""What a person types, a line at a time: at a terminal as the terminal edits it, or from a pipe or a file.
+"""What a person types, a line at a time: keys of a terminal, or lines of a pipe or a file.
 
-Rules: the terminal stays as it is (no editing of ours, so no control sequence and no redraw under a screen
-reader); only a passphrase is not echoed; a line that may be cut or is no text is refused, never guessed.
+Rules: the keyboard belongs to us only while the program runs, and is given back as it was; nothing of a
+passphrase is shown; a line that is too long or no text is refused, never guessed.
 """
 
 from __future__ import annotations
@@ -9,58 +9,87 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from chat.interface import UsageError
+from tui.linear.draft import Draft
+from tui.linear.voice import Voice
 from tui.texts import _
 
 LINE_MAX: Final = 1 << 20
-TERMINAL_LINE: Final = 4095
-"""Bytes of a line that Linux keeps while it is edited; it drops what is typed beyond."""
 
 _CHUNK: Final = 4096
 
 
 class Typed:
-    """Lines of a descriptor."""
+    """Lines of a descriptor. `voice` shows what is typed at a terminal, and does not break into it."""
 
-    def __init__(self, descriptor: int = 0) -> None:
+    def __init__(self, descriptor: int = 0, voice: Voice | None = None) -> None:
+        self.at_terminal = os.isatty(descriptor)
+        self.draft = Draft()
         self._descriptor = descriptor
+        self._voice = voice if voice is not None and voice.at_terminal else Voice(descriptor)
+        self._keyboard = self.at_terminal and sys.platform != "win32"
         self._held = bytearray()
         self._ended = False
         self._too_long = False
-        self.at_terminal = os.isatty(descriptor)
 
     async def line(self) -> str | None:
         """The next line, None after the last. May be cancelled: what was read is kept.
 
-        Raises UsageError for a line that is no text, too long, or cut by the terminal.
+        Raises UsageError for a line that is no text, or too long.
         """
-        while (line := self._take()) is None and not self._ended:
+        while not self.draft.lines:
+            line = self._take()
+            if line is not None:
+                return self._text(line)
+            if self._ended:
+                return None
             await self._read()
-        return None if line is None else self._text(line)
+        typed = self.draft.lines.popleft()
+        if typed is not None and "\ufffd" in typed:
+            raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
+        return typed
 
     async def secret(self) -> str | None:
         """The same for a passphrase, to be called inside `hidden`."""
-        if self.at_terminal and sys.platform == "win32":
+        if self.at_terminal and not self._keyboard:
             return await asyncio.to_thread(getpass.getpass, "")
         return await self.line()
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """While it lasts a terminal echoes nothing; what was typed ahead is dropped. A pipe keeps its order.
+        """While it lasts nothing that is typed is shown; what was typed ahead at a terminal is dropped.
 
         It begins before the question is put: who answers at once would be seen otherwise.
         """
-        if not self.at_terminal or sys.platform == "win32":
+        if self._keyboard:
+            _flush(self._descriptor)
+            self.draft.forget()
+        self.draft.hidden = True
+        try:
+            yield
+        finally:
+            self.draft.hidden = False
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Have the keyboard of a terminal, key by key."""
+        if not self._keyboard:
             yield
             return
-        self._held.clear()
-        with _unechoed(self._descriptor):
-            yield
+        self._voice.draft = self.draft
+        loop = asyncio.get_running_loop()
+        with _keys(self._descriptor) as take:
+            loop.add_signal_handler(signal.SIGCONT, take)  # the shell had it meanwhile
+            try:
+                yield
+            finally:
+                loop.remove_signal_handler(signal.SIGCONT)
 
     def _take(self) -> bytes | None:
         end = self._held.find(b"\n")
@@ -75,18 +104,15 @@ class Typed:
         del self._held[: end + 1]
         if self._too_long or len(line) > LINE_MAX:
             self._too_long = False
-            raise UsageError(_("This line is too long: nothing of it was taken."))
+            raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
         return line.removesuffix(b"\r")
 
     def _text(self, line: bytes) -> str:
-        if self.at_terminal and len(line) >= TERMINAL_LINE:
-            raise UsageError(
-                _("The terminal cuts lines that are so long: nothing was taken. /write takes several lines.")
-            )
         try:
             return line.decode()
         except UnicodeDecodeError:
-            raise UsageError(_("This line is not text in UTF-8: nothing of it was taken.")) from None
+            problem = _("This line is too long or not text in UTF-8: nothing of it was taken.")
+            raise UsageError(problem) from None
 
     async def _read(self) -> None:
         """Wait until there is something, and take it."""
@@ -95,40 +121,58 @@ class Typed:
         try:
             loop.add_reader(self._descriptor, ready.set)
         except NotImplementedError:  # Windows: its event loop waits for sockets only
-            await asyncio.to_thread(self._fill)
+            await self._fill(await asyncio.to_thread(self._chunk))
             return
         except OSError:  # a file, which is always readable, or nothing at all
-            self._fill()
+            await self._fill(self._chunk())
             return
         try:
             await ready.wait()
         finally:
             loop.remove_reader(self._descriptor)
-        self._fill()
+        await self._fill(self._chunk())
 
-    def _fill(self) -> None:
+    def _chunk(self) -> bytes:
         try:
-            data = os.read(self._descriptor, _CHUNK)
+            return os.read(self._descriptor, _CHUNK)
         except OSError:  # the terminal is gone, which is an end like another
-            data = b""
-        self._held += data
+            return b""
+
+    async def _fill(self, data: bytes) -> None:
         self._ended = not data
+        if not self._keyboard:
+            self._held += data
+        elif echo := self.draft.feed(data):
+            await self._voice.echo(echo)
+
+
+def _flush(descriptor: int) -> None:
+    import termios
+
+    with suppress(termios.error):  # it is gone, and the next read says so
+        termios.tcflush(descriptor, termios.TCIFLUSH)
 
 
 @contextmanager
-def _unechoed(descriptor: int) -> Iterator[None]:
-    """A terminal that shows nothing of what is typed but the end of the line."""
+def _keys(descriptor: int) -> Iterator[Any]:
+    """A terminal that gives each key and shows none; what is yielded takes it again after a stop."""
     import termios
 
-    gone = suppress(termios.error)  # then the next read says so
+    gone = suppress(termios.error)
     before: list[Any] = []
+
+    def take() -> None:
+        with gone:
+            raw = termios.tcgetattr(descriptor)
+            raw[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+            raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(descriptor, termios.TCSANOW, raw)
+
     with gone:
         before = termios.tcgetattr(descriptor)
-        hidden = [*before]
-        hidden[3] = (hidden[3] & ~termios.ECHO) | termios.ECHONL
-        termios.tcsetattr(descriptor, termios.TCSAFLUSH, hidden)  # half a line that stood there is dropped
+    take()
     try:
-        yield
+        yield take
     finally:
         with gone:
             if before:

@@ -1,7 +1,7 @@
 """What the linear mode says: whole lines, one after the other, on a pipe or a terminal.
 
-Rules: whatever a text holds, one call is one line without a control character; a line is given back only
-when it is written, so that a reader who stands still holds up this client and not the engine.
+Rules: whatever a text holds, it is one line without a control character; nobody is interrupted in the middle
+of a line; a call ends when its lines are written, so that a reader who stands still holds up nobody else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import queue
 import threading
 from collections import deque
 from typing import Final
+
+from tui.linear.draft import Draft
 
 HELD_MAX: Final = 100
 """Lines kept while a person wants to hear nothing; the oldest go first, and that is said."""
@@ -27,6 +29,8 @@ class Voice:
 
     def __init__(self, descriptor: int = 1, encoding: str = "utf-8") -> None:
         self.gone = asyncio.Event()
+        self.at_terminal = os.isatty(descriptor)
+        self.draft = Draft()
         self.holding = False
         self.dropped = 0
         self._descriptor = descriptor
@@ -35,30 +39,46 @@ class Voice:
         self._jobs: queue.SimpleQueue[Job] | None = None
 
     async def say(self, *lines: str) -> None:
-        """Say lines now."""
+        """Say lines now. A line that is being typed is shown again behind them."""
+        typed = self.draft.shown
+        begins = "\n" if typed or self.draft.left else ""
+        self.draft.left = False
         written = "".join(f"{line.translate(_STEERING)}\n" for line in lines)
-        await self._write(written.encode(self._encoding, "backslashreplace"))
+        await self.echo(f"{begins}{written}{typed}")
+
+    async def echo(self, typed: str) -> None:
+        """Show what was typed."""
+        await self._write(typed.encode(self._encoding, "backslashreplace"))
 
     async def tell(self, *lines: str) -> None:
         """Say lines that nobody asked for: at once, or when the person wants to hear again."""
-        if not self.holding:
+        if not self.waits:
             await self.say(*lines)
             return
         self.dropped += max(0, len(self._held) + len(lines) - HELD_MAX)
         self._held.extend(lines)
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing may be told now: that is wanted, or somebody is in the middle of a line."""
+        return self.holding or self.draft.busy
+
     async def release(self) -> bool:
         """Say what was held back; False when nothing was."""
-        self.holding = False
         lines, self.dropped = tuple(self._held), 0
         self._held.clear()
         if lines:
             await self.say(*lines)
         return bool(lines)
 
+    def forget(self) -> None:
+        """Say nothing of what was held back: whom it concerned has locked."""
+        self.holding, self.dropped = False, 0
+        self._held.clear()
+
     async def ring(self) -> None:
         """Ring the terminal's bell; what is no terminal gets no such byte."""
-        if os.isatty(self._descriptor):
+        if self.at_terminal:
             await self._write(_BELL)
 
     async def _write(self, data: bytes) -> None:

@@ -147,7 +147,7 @@ class Writing(Reading):
                 return
             await self._keep(composing.person, "", "")
         finally:
-            await self.hear_again()
+            await self.stop_holding()
 
     async def _keep(self, person: str, text: str, reply: str) -> None:
         await self.preferences.keep_draft(person, text)
@@ -159,12 +159,19 @@ class Writing(Reading):
         self.voice.holding = True
         await self.say(_("What arrives is held back. An empty line tells it."))
 
+    async def stop_holding(self) -> bool:
+        """Tell what was held back because somebody wanted that; False when nothing was."""
+        self.voice.holding = False
+        return await self.hear_again()
+
     async def hear_again(self) -> bool:
-        """Tell what was held back; False when nothing was."""
+        """Tell what was held back; False when nothing was, or when it still has to wait."""
+        if self.voice.waits:
+            return False
         if self.voice.dropped:
             await self.say(_("More happened than is kept. These are the last lines."))
         told = await self.voice.release()
-        if self.backlog and self.current is not None:
+        if self.behind and not self.backlog and self.current is not None:
             await self.do_next("")
             return True
         return told

@@ -50,9 +50,9 @@ class Played(Typed):
     """Lines that are typed as the steps of a transcript say."""
 
     def __init__(self, steps: Iterator[str], others: Others, voice: Heard) -> None:
-        super().__init__(-1)
+        super().__init__(-1, voice)
         self.transcript: list[str] = []
-        self._steps, self._others, self._voice = steps, others, voice
+        self._steps, self._others, self._heard = steps, others, voice
 
     async def line(self) -> str | None:
         return await self._next("> ")
@@ -68,7 +68,7 @@ class Played(Typed):
         while True:
             for _step in range(STEPS):
                 await asyncio.sleep(0)
-            self.transcript += self._voice.take()
+            self.transcript += self._heard.take()
             step = next(self._steps, None)
             if step is None:
                 return None

@@ -17,7 +17,7 @@ import pytest
 from chat.interface import UsageError
 from tests.cli.line import piped
 from tests.lab.deadlines import Deadline
-from tui.linear.typed import LINE_MAX, TERMINAL_LINE, Typed
+from tui.linear.typed import LINE_MAX, Typed
 from tui.linear.voice import Voice
 
 PATIENCE = 30.0
@@ -52,7 +52,7 @@ async def test_a_line_that_is_no_text_or_has_no_end_is_refused_whole() -> None:
     line = asyncio.create_task(typed.line())
     await asyncio.to_thread(os.write, writing, b"x" * (LINE_MAX + 1))
     os.write(writing, b"end\nafter\n")
-    with pytest.raises(UsageError, match="too long"):
+    with pytest.raises(UsageError, match="nothing of it was taken"):
         await line
     assert await typed.line() == "after"
     os.close(reading)
@@ -73,14 +73,35 @@ async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
     os.close(writing)
 
 
-async def test_a_line_that_the_terminal_has_cut_is_not_taken() -> None:
+async def test_a_terminal_takes_a_line_that_is_longer_than_it_could_edit_itself() -> None:
     with terminal() as (person, program):
-        typed = Typed(program)
-        os.write(person, b"x" * (TERMINAL_LINE - 1) + b"\n")
-        assert len(await typed.line() or "") == TERMINAL_LINE - 1
-        os.write(person, b"x" * (TERMINAL_LINE + 100) + b"\n")
-        with pytest.raises(UsageError, match="cuts"):
-            await typed.line()
+        voice = Voice(program)
+        typed = Typed(program, voice)
+        with typed.attended():
+            for part in range(5):
+                os.write(person, b"x" * 2000)
+                while len(typed.draft.text) < 2000 * (part + 1):
+                    await typed._read()
+                os.read(person, 4096)
+            os.write(person, b"\n\xff\n")
+            assert len(await typed.line() or "") == 10_000
+            with pytest.raises(UsageError, match="UTF-8"):
+                await typed.line()
+
+
+async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it() -> None:
+    with terminal() as (person, program):
+        voice = Voice(program)
+        typed = Typed(program, voice)
+        with typed.attended():
+            os.write(person, b"to Ben")
+            await typed._read()
+            os.write(person, b", who")
+            with typed.hidden():
+                await voice.say("Type it.")
+                os.write(person, b"secret\n")
+                assert await typed.secret() == "secret"
+        assert os.read(person, 4096) == b"to Ben\r\nType it.\r\n\r\n"
 
 
 async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
@@ -154,6 +175,30 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
     assert b"horse" not in talk.heard
     assert b"this one" not in talk.heard
     assert not [byte for byte in talk.heard if byte < 0x20 and byte not in b"\r\n"]
+
+
+def test_nobody_is_interrupted_in_the_middle_of_a_line_and_a_line_that_stands_there_is_shown_again() -> None:
+    with terminal() as (person, program):
+        talk = Talk(person, program)
+        talk.hear(b"It is not shown.\r\n")
+        talk.type(b"correct horse\n")
+        talk.hear(b"1 of them here.\r\n")
+        talk.type(b"/open Ben\n")
+        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        talk.type("half a messx\x7f宽x\x7f\x7f".encode())
+        talk.hear(b"\b \b\b \b\b \b")
+        talk.process.send_signal(signal.SIGUSR1)
+        talk.type(b"age\x1b[D\n")
+        assert talk.hear(b"Ben, 09:01: from Ben\r\n").startswith(b"age\r\n")
+        talk.hear(b"Delivered.\r\n")
+        talk.type(b"and another")
+        talk.hear(b"and another")
+        talk.process.send_signal(signal.SIGUSR1)
+        assert talk.hear(b"from Ben\r\nand another") == b"\r\nBen, 09:03: from Ben\r\nand another"
+        talk.type(b"\x17\x15\n/last 4\n")
+        assert b"2. You, 09:02: half a message\r\n" in talk.hear(b"3. Ben, 09:03: from Ben\r\n")
+        talk.type(b"\x04")
+        assert talk.process.wait(PATIENCE) == 0
 
 
 def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> None:

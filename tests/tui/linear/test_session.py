@@ -72,6 +72,24 @@ async def test_what_is_held_back_is_bounded_and_what_is_lost_is_said() -> None:
     assert said[-2].startswith("No conversation is open")
 
 
+async def test_what_was_held_back_is_gone_with_the_key() -> None:
+    steps = [
+        UNLOCK,
+        "> /open Ben",
+        "> /hold",
+        "* Ben goes",
+        "* Ben writes x",
+        "> /lock",
+        UNLOCK,
+        "> /me",
+        "> ",
+    ]
+    said, _status = await play(iter(steps), locked_door())
+    assert "Ben is away." not in said
+    assert said.count("1 unread from Ben.") == 1
+    assert not any("Ben, 09:01" in line for line in said)
+
+
 async def test_strangers_cannot_disturb_for_long() -> None:
     said, _status = await play(iter([UNLOCK, *(f"* Frank{n} appears" for n in range(50))]), locked_door())
     assert sum("is visible nearby" in line for line in said) == STRANGERS_TOLD
