@@ -35,6 +35,15 @@ def terminal() -> Iterator[tuple[int, int]]:
         os.close(program)
 
 
+def heard_until(person: int, wanted: bytes, heard: bytes = b"") -> bytes:
+    """Everything that a terminal shows until something wanted is in it."""
+    deadline = Deadline(PATIENCE)
+    while wanted not in heard:
+        assert select.select([person], [], [], deadline.left())[0], (wanted, heard)
+        heard += os.read(person, 4096)
+    return heard
+
+
 async def test_lines_of_a_pipe_come_in_order_and_its_end_after_them() -> None:
     with piped("one\r\n\ntwo 宽\nlast") as descriptor:
         typed = Typed(descriptor)
@@ -101,7 +110,7 @@ async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it(
                 await voice.say("Type it.")
                 os.write(person, b"secret\n")
                 assert await typed.secret() == "secret"
-        assert os.read(person, 4096) == b"to Ben\r\nType it.\r\n\r\n"
+            assert heard_until(person, b"it.\r\n\r\n") == b"to Ben\r\nType it.\r\n\r\n"
 
 
 async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
@@ -123,6 +132,7 @@ class Talk:
     def __init__(self, person: int, program: int, *command: str) -> None:
         self._person = person
         self.heard = b""
+        self._rest = b""
         self.process = subprocess.Popen(
             [sys.executable, "-c", _WITH_TERMINAL, *(command or PROGRAM)],
             stdin=program,
@@ -132,12 +142,10 @@ class Talk:
         )
 
     def hear(self, wanted: bytes) -> bytes:
-        """Wait until something was said; what was heard since the last time."""
-        deadline = Deadline(PATIENCE)
-        since = b""
-        while wanted not in since:
-            assert select.select([self._person], [], [], deadline.left())[0], (wanted, self.heard)
-            since += os.read(self._person, 4096)
+        """Wait until something was said; what was heard since the last time, up to its end."""
+        self._rest = heard_until(self._person, wanted, self._rest)
+        end = self._rest.index(wanted) + len(wanted)
+        since, self._rest = self._rest[:end], self._rest[end:]
         self.heard += since
         return since
 
@@ -177,28 +185,41 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
     assert not [byte for byte in talk.heard if byte < 0x20 and byte not in b"\r\n"]
 
 
-def test_nobody_is_interrupted_in_the_middle_of_a_line_and_a_line_that_stands_there_is_shown_again() -> None:
+@contextmanager
+def talking(every: float) -> Iterator[Talk]:
+    """In the conversation with Ben; it must end well at the end of the input."""
     with terminal() as (person, program):
-        talk = Talk(person, program)
+        talk = Talk(person, program, *PROGRAM, str(every))
         talk.hear(b"It is not shown.\r\n")
         talk.type(b"correct horse\n")
         talk.hear(b"1 of them here.\r\n")
         talk.type(b"/open Ben\n")
         talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        yield talk
+        talk.type(b"\x04")
+        assert talk.process.wait(PATIENCE) == 0
+
+
+def test_nobody_is_interrupted_in_the_middle_of_a_line() -> None:
+    with talking(every=3600.0) as talk:
         talk.type("half a messx\x7f宽x\x7f\x7f".encode())
         talk.hear(b"\b \b\b \b\b \b")
         talk.process.send_signal(signal.SIGUSR1)
         talk.type(b"age\x1b[D\n")
         assert talk.hear(b"Ben, 09:01: from Ben\r\n").startswith(b"age\r\n")
         talk.hear(b"Delivered.\r\n")
+        talk.type(b"/last 4\n")
+        assert b"2. You, 09:02: half a message\r\n" in talk.hear(b"half a message\r\n")
+
+
+def test_who_rests_in_the_middle_of_a_line_is_told_and_the_line_is_shown_again() -> None:
+    with talking(every=0.01) as talk:
         talk.type(b"and another")
         talk.hear(b"and another")
         talk.process.send_signal(signal.SIGUSR1)
-        assert talk.hear(b"from Ben\r\nand another") == b"\r\nBen, 09:03: from Ben\r\nand another"
-        talk.type(b"\x17\x15\n/last 4\n")
-        assert b"2. You, 09:02: half a message\r\n" in talk.hear(b"3. Ben, 09:03: from Ben\r\n")
-        talk.type(b"\x04")
-        assert talk.process.wait(PATIENCE) == 0
+        assert talk.hear(b"from Ben\r\nand another") == b"\r\nBen, 09:01: from Ben\r\nand another"
+        talk.type(b"\x17\x15")
+        talk.hear(b"\b \b" * len("and another"))
 
 
 def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> None:
