@@ -21,6 +21,7 @@ from tui.preferences import Preferences
 from tui.texts import _
 
 _OWN_MAX: Final = 64
+_QUOTES: Final = "“”「」"
 
 LATE: Final = timedelta(minutes=5)
 """An entry that came so much after it was written is told with its time."""
@@ -173,8 +174,8 @@ def pick(typed: str, names: Sequence[str]) -> int | None:
     wanted = typed.strip()
     if wanted.isascii() and wanted.isdecimal() and len(wanted) < 6 and 0 < int(wanted) <= len(names):
         return int(wanted) - 1
-    folded = [name.casefold().strip("“”") for name in names]
-    wanted = wanted.casefold().strip("“”")
+    folded = [name.casefold().strip(_QUOTES) for name in names]
+    wanted = wanted.casefold().strip(_QUOTES)
     for fits in (wanted.__eq__, lambda name: name.startswith(wanted)):
         found = [at for at, name in enumerate(folded) if fits(name)]
         if len(found) > 1:

@@ -35,7 +35,7 @@ _WORDS: Final = 2
 
 _DIGITS: Final = (4, 8, 16, 64)
 # What is or looks like a colon, and the mark of our own suffix.
-_PARTING: Final = dict.fromkeys(map(ord, ":：∶꞉︓﹕ː˸։׃፡᛬⁚~～“”"), " ")
+_PARTING: Final = dict.fromkeys(map(ord, ":：∶꞉︓﹕ː˸։׃፡᛬⁚~～“”「」"), " ")
 _IN_WORDS: Final = frozenset(" -'’·")
 
 DELIVERY: Final[Mapping[EntryState, str]] = {
@@ -59,7 +59,12 @@ def plain_name(name: str) -> str:
     """A name of anybody as a line may begin with it: without a colon, quoted where it is more than words."""
     looks = safe_name(" ".join(safe_line(name).translate(_PARTING).split()))
     simple = len(looks.split()) <= _WORDS and all(map(_is_word, looks))
-    return looks if simple else f"“{looks}”"
+    return looks if simple else in_quotes(looks)
+
+
+def in_quotes(text: str) -> str:
+    """Words of somebody within a sentence of ours; they hold no quotation mark themselves."""
+    return _("“{text}”").format(text=text)
 
 
 def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
@@ -123,7 +128,7 @@ def quoted(entry: EntryView | None) -> str:
     if entry is None:
         return _("an entry that is not here")
     text = shorten(safe_line(" ".join(_texts(entry)[:2]).translate(_PARTING)), _QUOTE_CELLS)
-    return f"“{text}”"
+    return in_quotes(text)
 
 
 def standing(view: ContactView, *, muted: bool = False) -> str:
