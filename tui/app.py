@@ -128,7 +128,11 @@ class ParlourApp(App[None]):
 
         chosen = await attempt(Preferences.read(messenger))
         if self.messenger is messenger:
+            early = self.preferences.unkept()
             self.preferences = Preferences(messenger) if isinstance(chosen, Problem) else chosen
+            for name, value in early.items():  # on the first screen, which knows no profile's choices
+                self.preferences.hold(name, value)
+                self.prefer(name, value)
             self.wear()
             screen = ChatScreen(messenger, self.options, self.preferences, self._last)
             screen.key_problems = self.use_keys()

@@ -46,6 +46,7 @@ class Preferences:
     def __init__(self, messenger: Messenger | None = None, kept: Mapping[str, str] | None = None) -> None:
         self._messenger = messenger
         self._kept = dict(kept or {})
+        self._unkept: set[str] = set()
 
     @classmethod
     async def read(cls, messenger: Messenger) -> Preferences:
@@ -56,6 +57,10 @@ class Preferences:
         """What may outlive the open profile: how the interface looks, and nothing that was written."""
         shown = ("theme", "density", "language", "keys")
         return Preferences(None, {name: self._kept[name] for name in shown if name in self._kept})
+
+    def unkept(self) -> Mapping[str, str]:
+        """What was chosen while no profile was open that could keep it."""
+        return {name: self.get(name) for name in self._unkept}
 
     def get(self, name: str) -> str:
         """The value under a name, empty where nothing was chosen."""
@@ -70,7 +75,9 @@ class Preferences:
     async def set(self, name: str, value: str) -> None:
         """Choose, or choose nothing (empty). Raises ParlourError; it holds here nevertheless."""
         self.hold(name, value)
-        if self._messenger is not None:
+        if self._messenger is None:
+            self._unkept.add(name)
+        else:
             await self._messenger.set_preference(name, value)
 
     @property

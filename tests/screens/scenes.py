@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chat.interface import PairingStage, Unreachable
+from chat.errors import no_answer
+from chat.interface import PairingStage
+from chat.service.identities import TEXTS
+from chat.storage.errors import StorageFull
+from protocol.person import CauseKind
 from tests.fakes.messenger import FakeMessenger
 from tests.fakes.others import WORDS
 
@@ -87,17 +91,8 @@ def _hear(fake: FakeMessenger) -> None:
         fake.receive(_ben(fake), f"And one more thing, number {number}.")
 
 
-def _fail(fake: FakeMessenger) -> None:
-    view = fake.stranger_begins("Dov")
-    fake.move_pairing(
-        view.id, PairingStage.FAILED, problem="The other side has refused: ask them, and begin again."
-    )
-
-
 def _hold(fake: FakeMessenger) -> None:
-    fake.change_identity(
-        _ben(fake), "used the recovery key: compare the safety number before you go on", holds=True
-    )
+    fake.change_identity(_ben(fake), TEXTS[CauseKind.RECOVERED], holds=True)
 
 
 def _show_words(fake: FakeMessenger) -> None:
@@ -105,7 +100,7 @@ def _show_words(fake: FakeMessenger) -> None:
 
 
 FIRST_RUN = (
-    Scene("first-run", "new", (), "Choose a name that others will see", back=()),
+    Scene("first-run", "new", (), "Begin", back=()),
     Scene(
         "first-run-typed",
         "new",
@@ -119,7 +114,7 @@ FIRST_RUN = (
     ),
 )
 ALONE = (
-    Scene("alone", "alone", (Seen("Nobody was found"),), "Ask the doctor", back=()),
+    Scene("alone", "alone", (), "Ask the doctor", back=()),
     Scene("doctor", "alone", (keys("f9"),), "Doctor"),
 )
 
@@ -134,7 +129,7 @@ TALKING = (
         "replying",
         "talk",
         (_UP, keys("r"), Typed("Both are in the small room.", "都在小会议室。")),
-        "small",
+        "Esc: no reply",
         back=("escape", "ctrl+u", "alt+end"),
     ),
     Scene(
@@ -153,8 +148,8 @@ TALKING = (
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
     dialog("commands-found", "ctrl+p", "Commands", Seen("What to do"), Typed("inv", "邀")),
-    dialog("search", "ctrl+f", "Search in", Typed("plans", "图纸")),
-    dialog("search-all", "ctrl+f", "Search in all", keys("ctrl+f"), Typed("ten", "十点")),
+    dialog("search", "ctrl+f", "Search in the conversation with {name}", Typed("plans", "图纸")),
+    dialog("search-all", "ctrl+f", "Search in all conversations", keys("ctrl+f"), Typed("ten", "十点")),
     Scene("jump", "talk", (keys("alt+j"),), "Ben"),
     dialog("day", "f10", "Go to a day"),
     dialog("add", "ctrl+n", "Add someone"),
@@ -197,11 +192,16 @@ TALKING = (
 )
 
 
-_WORDS = "Are these the same words"
+_WORDS = "They are the same"
 ON_THE_FAKE = (
-    Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), "3 new below"),
+    Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
     Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),
-    Scene("held", "talk", (Others(_hold),), "recovery key"),
+    Scene(
+        "held",
+        "talk",
+        (Others(_hold),),
+        "not verified",
+    ),
     Scene("held-compared", "talk", (Others(_hold), keys("ctrl+t")), "Safety number"),
     Scene(
         "blocked",
@@ -212,11 +212,11 @@ ON_THE_FAKE = (
     Scene(
         "notice",
         "talk",
-        (Others(lambda fake: fake.notice("Port 4747 was taken: Parlour listens on 4748 now.")),),
-        "4748",
+        (Others(lambda fake: fake.notice(StorageFull.what)),),
+        "The disk is full: nothing of this was stored. Make room and try again.",
     ),
     Scene("somebody-begins", "talk", (Others(lambda fake: fake.stranger_begins("Dov")),), _WORDS),
-    Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to"),
+    Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to {name}…"),
     Scene(
         "waiting",
         "talk",
@@ -227,14 +227,10 @@ ON_THE_FAKE = (
         "failed",
         "talk",
         (
-            Others(
-                lambda fake: fake.failures.update(
-                    pair_nearby=Unreachable("Nobody answers there: ask Dov to be visible.")
-                )
-            ),
+            Others(lambda fake: fake.failures.update(pair_nearby=no_answer())),
             keys("tab", "end", "enter"),
         ),
-        "Nobody answers",
+        "Pairing with {name}",
     ),
     Scene(
         "too-long",
@@ -246,15 +242,11 @@ ON_THE_FAKE = (
         "cannot-send",
         "talk",
         (
-            Others(
-                lambda fake: fake.failures.update(
-                    send=Unreachable("The disk is full: make room, then try again.")
-                )
-            ),
+            Others(lambda fake: fake.failures.update(send=StorageFull())),
             Typed("Hello"),
             keys("enter"),
         ),
-        "disk is full",
+        "Hello",
     ),
 )
 

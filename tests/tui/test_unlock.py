@@ -23,6 +23,16 @@ async def test_first_run_takes_a_name_and_a_passphrase() -> None:
     assert [call.arguments for call in door.calls if call.method == "create"] == [("Ann", "five small words")]
 
 
+async def test_colours_chosen_on_the_first_screen_are_kept_in_the_profile_that_opens() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger._preferences["theme"] = "dark"
+    async with running(FakeDoor(messenger, passphrase="open")) as pilot:
+        await pilot.press("ctrl+b", *"open", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert pilot.app.theme == "parlour-light"
+        await until(pilot, lambda: messenger._preferences.get("theme") == "light")
+
+
 async def test_first_run_says_what_is_missing() -> None:
     door = FakeDoor(state=DoorState.NEW)
     async with running(door) as pilot:

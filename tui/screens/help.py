@@ -51,6 +51,8 @@ class HelpDialog(Dialog[None]):
         Binding("down,j", "scroll(1)"),
         Binding("pageup", "scroll(-10)"),
         Binding("pagedown,space", "scroll(10)"),
+        Binding("home,g", "scroll(-10000)"),
+        Binding("end,G", "scroll(10000)"),
     ]
     heading = N_("Help")
     hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))

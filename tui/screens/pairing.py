@@ -138,6 +138,7 @@ class PairingDialog(Dialog[PairingView]):
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
         question.set_class(stage is PairingStage.FAILED, "-failed")
+        question.display = stage is not PairingStage.CONNECTING
         words_or_joiner = _("They are the same") if stage is PairingStage.WORDS else _("The right person")
         self.query_one("#yes", Button).label = f"y  {words_or_joiner}"
         self.query_one("#buttons").display = self.asking
