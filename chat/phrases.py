@@ -30,6 +30,10 @@ class Phrase(str):
         self.values = MappingProxyType(dict(values or {}))
         return self
 
+    def __deepcopy__(self, memo: object) -> Phrase:
+        """Itself: nothing in it changes."""
+        return self
+
 
 NOTHING_SAID: Final = Phrase()
 

@@ -51,7 +51,8 @@ class Terminal:
     ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="parlour-terminal-"))
         self._environment = {**os.environ, "LANG": "C.UTF-8", "COLORTERM": "truecolor", **(environment or {})}
-        self._environment.pop("TMUX", None)
+        for name in ("TMUX", "COLUMNS", "LINES"):  # of the terminal in which the tests run, not of this one
+            self._environment.pop(name, None)
         self._pipe, self._gate = self._fifo("output"), self._fifo("gate")
         self._output = bytearray()
         try:
