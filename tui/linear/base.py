@@ -15,7 +15,7 @@ from typing import Final
 from chat.interface import ContactView, EntryView, Messenger, NearbyView, SelfView, UsageError
 from tui.formatting import clock_time, day_of, safe_line
 from tui.linear.voice import Voice
-from tui.linear.wording import Telling, day_line, entry_lines, names_of, quoted
+from tui.linear.wording import Telling, day_line, entry_lines, listed, names_of, quoted
 from tui.options import Options
 from tui.preferences import Preferences
 from tui.texts import _
@@ -103,14 +103,14 @@ class Base:
         """A contact's name as it is told."""
         return names_of(self.contacts.values()).get(person) or _("somebody who is no contact")
 
-    def listed(self) -> list[ContactView]:
+    def in_order(self) -> list[ContactView]:
         """The contacts in the order in which they are told and numbered."""
         names = names_of(self.contacts.values())
         return sorted(self.contacts.values(), key=lambda view: names[view.person].casefold())
 
     def contact(self, typed: str) -> ContactView:
         """The contact that a name, the start of one, or a number means. Raises UsageError."""
-        views = self.listed()
+        views = self.in_order()
         names = names_of(views)
         at = pick(typed, [names[view.person] for view in views])
         if at is None:
@@ -179,8 +179,8 @@ def pick(typed: str, names: Sequence[str]) -> int | None:
     for fits in (wanted.__eq__, lambda name: name.startswith(wanted)):
         found = [at for at, name in enumerate(folded) if fits(name)]
         if len(found) > 1:
-            listed = ", ".join(names[at] for at in found)
-            raise UsageError(_("This could be {names}: type more of it.").format(names=listed))
+            problem = _("This could be {names}: type more of it.")
+            raise UsageError(problem.format(names=listed(names[at] for at in found)))
         if found and wanted:
             return found[0]
     return None

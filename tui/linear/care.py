@@ -14,7 +14,7 @@ from chat.interface import ContactView, UsageError
 from tui import texts
 from tui.linear.base import TOLD, Asked, Tools
 from tui.linear.meeting import ON_OFF, Meeting, on_or_off
-from tui.linear.wording import diagnosis_line, names_of, number_lines, self_lines, standing
+from tui.linear.wording import diagnosis_line, listed, names_of, number_lines, self_lines, standing
 from tui.preferences import AUTOLOCK_MAX, switch
 from tui.texts import N_, _
 
@@ -46,7 +46,7 @@ class Care(Meeting):
         names = names_of(self.contacts.values())
         if not names:
             await self.say(_("You have no contacts yet: /nearby, /invite, /join and /address find some."))
-        for at, view in enumerate(self.listed(), 1):
+        for at, view in enumerate(self.in_order(), 1):
             how = standing(view, muted=self.preferences.muted(view.person))
             line = _("{name}, {how}").format(name=names[view.person], how=how)
             await self.say(_("{number}. {line}").format(number=at, line=line))
@@ -129,7 +129,7 @@ class Care(Meeting):
 
     async def do_quiet(self, typed: str) -> None:
         if typed and typed not in TOLD:
-            raise UsageError(_("Type /quiet and one of {names}.").format(names=", ".join(TOLD)))
+            raise UsageError(_("Type /quiet and one of {names}.").format(names=listed(TOLD)))
         if typed:
             on = not self.tells(typed)
             await self.preferences.set(f"linear.{typed}", switch(on, default=TOLD[typed]))
@@ -145,7 +145,7 @@ class Care(Meeting):
             await self._change(name, value.strip())
         held = await self._held()
         for one in (name,) if name else _SETTINGS:
-            help_ = _(_SETTINGS[one]).format(languages=", ".join(texts.LANGUAGES))
+            help_ = _(_SETTINGS[one]).format(languages=listed(texts.LANGUAGES))
             await self.say(_("{name} is {value}. {help}.").format(name=one, value=held[one], help=help_))
 
     async def _held(self) -> dict[str, str]:
@@ -186,7 +186,7 @@ class Care(Meeting):
     async def _speak(self, language: str) -> None:
         fitting = [one for one in texts.LANGUAGES if one.casefold() == language.casefold()]
         if not fitting:
-            raise UsageError(_("The languages are {names}.").format(names=", ".join(texts.LANGUAGES)))
+            raise UsageError(_("The languages are {names}.").format(names=listed(texts.LANGUAGES)))
         texts.use(fitting[0])
         await self.preferences.set("language", fitting[0])
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from chat.interface import UsageError
 from tui.formatting import safe_line, shorten
+from tui.linear.wording import listed
 from tui.texts import N_, _
 
 SLASH: Final = "/"
@@ -132,7 +133,7 @@ def help_lines(wanted: str) -> Iterator[str]:
         return
     yield _("What you type goes to whom you talk with. A line that begins with a slash is a command.")
     for area in Area:
-        names = ", ".join(SLASH + one.name for one in COMMANDS if one.area is area)
+        names = listed(SLASH + one.name for one in COMMANDS if one.area is area)
         yield _("{area}. {commands}.").format(area=_(area.value), commands=names)
     yield _("The start of a name is enough. /help NAME says more of one, /help all of each.")
     yield _("Two slashes send a text that begins with one.")
@@ -145,7 +146,7 @@ def _none(typed: str) -> str:
 
 
 def _several(typed: str, fitting: list[Command]) -> str:
-    names = ", ".join(SLASH + one.name for one in fitting)
+    names = listed(SLASH + one.name for one in fitting)
     return _("{command} could be {names}: type more of it.").format(command=_shown(typed), names=names)
 
 

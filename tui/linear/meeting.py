@@ -14,7 +14,7 @@ from typing import Final
 from chat.interface import NearbyView, PairingStage, PairingView, UsageError
 from tui.formatting import parse_address, safe_line
 from tui.linear.base import Asked, Base, Tools, pick
-from tui.linear.wording import invitation_lines, plain_name
+from tui.linear.wording import invitation_lines, listed, plain_name
 from tui.texts import _, told
 
 ASKING: Final = (PairingStage.WORDS, PairingStage.JOINER)
@@ -198,7 +198,7 @@ def _question(view: PairingView, name: str) -> tuple[str, ...]:
             _("Type /yes or /no."),
         )
     begins = _("{name} wants to pair with you.") if view.incoming else _("{name} is there.")
-    words = ", ".join(safe_line(word) for word in view.words)
+    words = listed(safe_line(word) for word in view.words)
     return (
         begins.format(name=name),
         _("The five words are {words}.").format(words=words),

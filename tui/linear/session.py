@@ -311,7 +311,7 @@ class Session(Care, Writing):
         self.nearby = await self.messenger.nearby()
         await self.say(self_lines(self.me)[0], _("/help tells the commands."))
         await self._count_contacts()
-        for view in self.listed():
+        for view in self.in_order():
             if view.unread and len(self.contacts) > 1:
                 said = _n("{number} unread from {name}.", "{number} unread from {name}.", view.unread)
                 await self.say(said.format(number=view.unread, name=self.name_of(view.person)))

@@ -62,6 +62,11 @@ def plain_name(name: str) -> str:
     return looks if simple else in_quotes(looks)
 
 
+def listed(items: Iterable[str]) -> str:
+    """Several things in one sentence."""
+    return _(", ").join(items)
+
+
 def in_quotes(text: str) -> str:
     """Words of somebody within a sentence of ours; they hold no quotation mark themselves."""
     return _("“{text}”").format(text=text)
@@ -144,7 +149,7 @@ def standing(view: ContactView, *, muted: bool = False) -> str:
         marks.append(_n("{number} unread", "{number} unread", view.unread).format(number=view.unread))
     if muted:
         marks.append(_("muted"))
-    return ", ".join(marks)
+    return listed(marks)
 
 
 def day_line(moment: datetime, now: datetime, zone: tzinfo | None) -> str:
@@ -152,10 +157,10 @@ def day_line(moment: datetime, now: datetime, zone: tzinfo | None) -> str:
     return _("{day}.").format(day=day_title(day_of(moment, zone), day_of(now, zone)))
 
 
-def day_and_time(moment: datetime, now: datetime, zone: tzinfo | None) -> str:
-    """A moment in words."""
+def moment_words(moment: datetime, now: datetime, zone: tzinfo | None) -> str:
+    """A moment to the second."""
     day = day_title(day_of(moment, zone), day_of(now, zone))
-    return _("{day}, {time}").format(day=day, time=clock_time(moment, zone))
+    return _("{day}, {time}").format(day=day, time=f"{moment.astimezone(zone):%H:%M:%S}")
 
 
 def number_lines(number: str) -> tuple[str, ...]:
@@ -209,7 +214,7 @@ def self_lines(me: SelfView) -> tuple[str, ...]:
     )
     if not me.addresses:
         return seen.format(name=name), _("This machine is on no network.")
-    where = _("Your addresses are {addresses}.").format(addresses=", ".join(me.addresses))
+    where = _("Your addresses are {addresses}.").format(addresses=listed(me.addresses))
     return seen.format(name=name), where
 
 
@@ -222,7 +227,7 @@ def details_lines(
         return names.get(person) or _("somebody who is no contact")
 
     def moment(time: datetime) -> str:
-        return f"{day_title(day_of(time, zone), day_of(now, zone))}, {time.astimezone(zone):%H:%M:%S}"
+        return moment_words(time, now, zone)
 
     size = _n("{number} byte with its header", "{number} bytes with its header", told.bytes)
     lines = [
