@@ -46,7 +46,6 @@ from tui.texts import _, _n, told
 _EVENTS_MAX: Final = 1000
 """Events that are read ahead of the telling; more wait in the stream of the engine."""
 
-
 _TOGETHER: Final = 100
 _STEPS: Final = 4
 """From a call to the telling of what it caused, before a next line that is there already is taken."""
@@ -159,6 +158,7 @@ class Session(Care, Writing):
         if self._ending is not None or not 0 < self.preferences.autolock * 60 <= now - self._touched:
             return False
         self._touched = now
+        await self._attempt(self.keep_half_line(self._typed.draft.text))
         await self._attempt(self._lock(_("Locked, because nobody was here.")))
         return True
 
@@ -289,9 +289,9 @@ class Session(Care, Writing):
             await self.tell(said.format(name=name))
 
     async def _contact_removed(self, person: str, name: str) -> None:
-        told = names_of(self.contacts.values()).get(person) or plain_name(name)
+        called = names_of(self.contacts.values()).get(person) or plain_name(name)
         self.contacts.pop(person, None)
-        await self.say(_("{name} was removed.").format(name=told))
+        await self.say(_("{name} was removed.").format(name=called))
         if self.current == person:
             self.current = None
             if self.composing is not None:

@@ -12,7 +12,7 @@ from typing import Final
 from chat.interface import EntryChanged, EntryState, ParlourError, UsageError
 from tui.formatting import counter, safe_line
 from tui.linear.base import Tools
-from tui.linear.commands import text_of
+from tui.linear.commands import SLASH, text_of
 from tui.linear.reading import Reading
 from tui.linear.wording import DELIVERY
 from tui.texts import _
@@ -88,6 +88,12 @@ class Writing(Reading):
         before = self.preferences.draft(person)
         reply = self.preferences.get(f"reply.{person}") if before else reply
         await self._keep(person, "\n".join(part for part in (before, text) if part), reply)
+
+    async def keep_half_line(self, text: str) -> None:
+        """Keep what was typed and not ended, before the profile closes."""
+        person = self.composing.person if self.composing is not None else self.current
+        if person is not None and text.strip() and not text.startswith(SLASH):
+            await self._keep_unsent(person, text, "")
 
     def moved(self, change: EntryChanged) -> None:
         """An own entry came to another state."""

@@ -169,17 +169,20 @@ async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
     clock = count()
 
     class Silent(Played):
-        """Types the passphrase, and nothing more until it is asked for one again."""
+        """Opens a conversation, types half a line, and nothing more until a passphrase is asked for again."""
 
         async def line(self) -> str | None:
-            await asyncio.Event().wait()
-            return None
+            if self.draft.text:
+                await asyncio.Event().wait()
+            self.draft.feed(b"half a line")
+            return "/open Ben"
 
     voice = Heard()
     played = Silent(iter([UNLOCK]), Others(held(door)), voice)
     await Program(door, replace(OPTIONS, monotonic=lambda: next(clock)), played, voice, every=0.0).run()
     assert next(clock) >= 60
     assert held(door).called("lock") == [()]
+    assert [value for name, value in held(door)._preferences.items() if "draft" in name] == ["half a line"]
     assert "Locked, because nobody was here." in [*played.transcript, *voice.take()]
 
 
