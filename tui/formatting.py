@@ -248,6 +248,15 @@ def state_mark(state: EntryState) -> str:
     return _(STATE_MARKS[state]) if STATE_MARKS[state] else ""
 
 
+def unshown(kind: str) -> str:
+    """What stands in the place of an entry without text: it was deleted, or this version does not know it."""
+    if kind == "deleted":
+        return _("(deleted)")
+    if kind == "unsupported":
+        return _("(this version of Parlour cannot show it)")
+    return _("({kind}: this version of Parlour cannot show it)").format(kind=safe_line(kind))
+
+
 def counter(length: int) -> str:
     """What the composer says of its length; empty while the limit is far."""
     if length < COUNTER_FROM:

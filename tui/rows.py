@@ -23,6 +23,7 @@ from tui.formatting import (
     safe_name,
     shorten,
     state_mark,
+    unshown,
     widest,
     with_room,
 )
@@ -152,8 +153,7 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
 
 def _lines(entry: EntryView) -> list[Line]:
     if entry.kind != "text":
-        kind = safe_line(entry.kind)
-        return [Line((("text", _("({kind}: this version of Parlour cannot show it)").format(kind=kind)),))]
+        return [Line((("text", unshown(entry.kind)),))]
     return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))
 
 

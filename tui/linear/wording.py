@@ -22,7 +22,7 @@ from chat.interface import (
     InvitationView,
     SelfView,
 )
-from tui.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten
+from tui.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten, unshown
 from tui.texts import N_, _, _n, told
 
 LINES_MAX: Final = 30
@@ -105,8 +105,7 @@ def entry_lines(entry: EntryView, name: str, telling: Telling) -> tuple[str, ...
 
 def _texts(entry: EntryView) -> list[str]:
     if entry.kind != "text":
-        kind = safe_line(entry.kind)
-        return [_("({kind}: this version of Parlour cannot show it)").format(kind=kind)]
+        return [unshown(entry.kind)]
     lines = [line.rstrip() for line in safe(entry.text).split("\n") if line.strip()]
     return lines or [_("(nothing that can be shown)")]
 
