@@ -39,14 +39,18 @@ class ProfileDoor:
         self._cost = cost
 
     async def state(self) -> DoorState:
-        from chat.storage import vault
+        from chat.storage import folder
 
-        found = await asyncio.to_thread(vault.state, self._folder)
-        if found is vault.ProfileState.NEW:
+        found = await asyncio.to_thread(folder.state, self._folder)
+        if found is folder.ProfileState.NEW:
             return DoorState.NEW
         return DoorState.RUNNING if await self._is_running() else DoorState.LOCKED
 
     async def _is_running(self) -> bool:
+        from chat.storage.folder import SOCKET
+
+        if not (self._folder / SOCKET).exists():
+            return False
         try:
             other = await self.attach()
         except Unreachable:
@@ -83,9 +87,9 @@ class ProfileDoor:
 
     async def attach(self) -> Messenger:
         from chat.remote import RemoteMessenger
-        from chat.storage import vault
+        from chat.storage.folder import SOCKET
 
-        return await RemoteMessenger.open(self._folder / vault.SOCKET)
+        return await RemoteMessenger.open(self._folder / SOCKET)
 
     async def _open(self, opened: Vault) -> Messenger:
         """Start an engine on an open vault, reachable for other commands through its socket."""

@@ -14,7 +14,8 @@ from typing import Any, Final
 from sqlcipher3 import dbapi2
 
 from chat.storage.errors import DatabaseDamaged, NotEncrypted, StorageBusy, StorageGone, StorageMisuse
-from chat.storage.failures import LIBRARY_ERRORS, from_sqlite, from_system
+from chat.storage.failures import LIBRARY_ERRORS, from_sqlite
+from chat.storage.system import from_system
 
 Row = tuple[Any, ...]
 

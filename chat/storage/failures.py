@@ -1,4 +1,4 @@
-"""What the system and SQLCipher report, as errors of this project.
+"""What SQLCipher reports, as errors of this project.
 
 Rules: results are told by code, not by text; a library's text goes no further, since it may quote a
 statement or what was searched for.
@@ -6,9 +6,6 @@ statement or what was searched for.
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -43,15 +40,6 @@ _FAILURES: Final[dict[int, type[StorageFailure]]] = {
     dbapi2.SQLITE_NOMEM: TooLittleMemory,
 }
 
-_SYSTEM: Final[dict[int, type[StorageFailure]]] = {
-    errno.ENOSPC: StorageFull,
-    errno.EDQUOT: StorageFull,
-    errno.EFBIG: StorageFull,
-    errno.EROFS: StorageReadOnly,
-    errno.EACCES: StorageReadOnly,
-    errno.EPERM: StorageReadOnly,
-}
-
 
 def from_sqlite(error: Exception, path: Path) -> Exception:
     """DatabaseDamaged, a StorageFailure, or StorageMisuse where the statement itself was wrong."""
@@ -66,17 +54,3 @@ def from_sqlite(error: Exception, path: Path) -> Exception:
     if primary in _FAILURES:
         return _FAILURES[primary]()
     return StorageMisuse(str(getattr(error, "sqlite_errorname", "an unknown result")))
-
-
-@contextmanager
-def system_failures() -> Iterator[None]:
-    """Turn every OSError inside into the failure behind it."""
-    try:
-        yield
-    except OSError as error:
-        raise from_system(error) from None
-
-
-def from_system(error: OSError) -> StorageFailure:
-    """The failure behind an OSError of a file of the profile."""
-    return _SYSTEM.get(error.errno or 0, StorageBroken)()

@@ -11,8 +11,8 @@ from pathlib import Path
 from chat.storage import files, migrations, pages, rebuilding
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty
-from chat.storage.failures import system_failures
 from chat.storage.header import DatabaseKey
+from chat.storage.system import system_failures
 
 _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it
 

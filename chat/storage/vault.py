@@ -6,29 +6,34 @@ profile is built under other names and appears by its last step, the header's; a
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
-from chat.interface import BadData
 from chat.phrases import phrase
-from chat.storage import files, header, pages
+from chat.storage import files, header
 from chat.storage.database import Database
 from chat.storage.errors import (
-    HeaderDamaged,
-    HeaderMissing,
     ProfileExists,
     ProfileMissing,
-    ProfileTooNew,
     ProfileUnwritable,
     StorageMisuse,
     StorageReadOnly,
 )
-from chat.storage.failures import from_system, system_failures
+from chat.storage.folder import (
+    DATABASE,
+    HEADER,
+    NEW_DATABASE,
+    NEW_HEADER,
+    SOCKET,
+    ProfileState,
+    port,
+    read_header,
+    state,
+)
 from chat.storage.header import CHEAPEST, MODERATE, Cost, DatabaseKey, Header
 from chat.storage.lock import ProfileLock
 from chat.storage.opening import Fill, create_history, open_history
-from protocol.errors import ProtocolError
+from chat.storage.system import from_system, system_failures
 from protocol.primitives import Random
 
 __all__ = [
@@ -41,46 +46,10 @@ __all__ = [
     "ProfileState",
     "Vault",
     "create",
+    "port",
     "state",
     "unlock",
 ]
-
-HEADER: Final = "header"
-DATABASE: Final = "history.db"
-SOCKET: Final = "engine.sock"
-# A profile in the making. Without their last step they hold nothing that anybody ever had.
-_NEW_HEADER: Final = "unfinished.header"
-_NEW_DATABASE: Final = "unfinished.db"
-
-
-class ProfileState(StrEnum):
-    """What a folder holds: no profile yet, or one that a passphrase opens."""
-
-    NEW = "new"
-    LOCKED = "locked"
-
-
-def state(folder: Path) -> ProfileState:
-    """What is there; writes nothing and takes no lock.
-
-    Raises HeaderMissing, HeaderDamaged, DatabaseMissing, DatabaseEmpty, NotEncrypted, ProfileTooNew.
-    """
-    with system_failures():
-        place = _header_place(folder)
-        if place is None:
-            return ProfileState.NEW
-        _read_header(place)
-        pages.check_present(folder / DATABASE)
-        return ProfileState.LOCKED
-
-
-def port(folder: Path) -> int:
-    """The port in the header, 0 where there is none to read. Takes no lock."""
-    place = _header_place(folder)
-    try:
-        return _read_header(place).port if place is not None else 0
-    except BadData:
-        return 0
 
 
 def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: Cost = MODERATE) -> Vault:
@@ -113,7 +82,7 @@ def unlock(folder: Path, passphrase: str) -> Vault:
         try:
             files.close_to_others(folder)
             _finish_creation(folder)
-            found = _read_header(folder / HEADER)
+            found = read_header(folder / HEADER)
             return Vault(folder, found, header.unwrap(found, passphrase), lock)
         except BaseException:
             lock.release()
@@ -183,25 +152,25 @@ def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
         raise ProfileExists(folder)
     _clear_unfinished(folder)
     try:
-        create_history(folder / _NEW_DATABASE, key, fill)
-        files.write_private(folder / _NEW_HEADER, wrapped.to_bytes())
+        create_history(folder / NEW_DATABASE, key, fill)
+        files.write_private(folder / NEW_HEADER, wrapped.to_bytes())
         files.sync_folder(folder)
     except BaseException:
         _clear_unfinished(folder)
         raise
-    files.move(folder / _NEW_DATABASE, folder / DATABASE)
+    files.move(folder / NEW_DATABASE, folder / DATABASE)
     _finish_creation(folder)
 
 
 def _finish_creation(folder: Path) -> None:
     """The last step, which may follow a crash: with both parts complete, the header gets its name."""
     if not (folder / HEADER).exists():
-        files.move(folder / _NEW_HEADER, folder / HEADER)
+        files.move(folder / NEW_HEADER, folder / HEADER)
 
 
 def _clear_unfinished(folder: Path) -> None:
     """Remove what a creation left that did not come to its end: no header was ever given for it."""
-    for name in (_NEW_HEADER, _NEW_DATABASE, f"{_NEW_DATABASE}-wal", f"{_NEW_DATABASE}-journal"):
+    for name in (NEW_HEADER, NEW_DATABASE, f"{NEW_DATABASE}-wal", f"{NEW_DATABASE}-journal"):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -214,25 +183,3 @@ def _lock_new(folder: Path) -> ProfileLock:
         if isinstance(failure, StorageReadOnly) or isinstance(error, (FileExistsError, NotADirectoryError)):
             raise ProfileUnwritable(folder, phrase("cannot be made or written")) from None
         raise failure from None
-
-
-def _header_place(folder: Path) -> Path | None:
-    """Where the header is: under its name, under the one before the last step of creation, or nowhere."""
-    if (folder / HEADER).exists():
-        return folder / HEADER
-    if not (folder / DATABASE).exists():
-        return None
-    if (folder / _NEW_HEADER).exists():
-        return folder / _NEW_HEADER
-    raise HeaderMissing(folder / HEADER)
-
-
-def _read_header(path: Path) -> Header:
-    with path.open("rb") as file:
-        data = file.read(header.HEADER_BYTES_MAX + 1)
-    try:
-        return header.parse(data)
-    except header.NewerHeader:
-        raise ProfileTooNew(path) from None
-    except ProtocolError:
-        raise HeaderDamaged(path) from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -34,3 +37,19 @@ class TestProfileDoor(DoorContract):
             (folder / vault.HEADER).write_bytes(b"not a header")
 
         return Doorway(door(folder, cost=vault.CHEAPEST), damage)
+
+
+LOOK = """
+import asyncio, pathlib, sys
+from chat.assemble import door
+found = asyncio.run(door(pathlib.Path(sys.argv[1])).state())
+print(found, "sqlcipher3" in sys.modules, "chat.remote" in sys.modules)
+"""
+
+
+def test_the_first_look_at_a_profile_loads_no_database(tmp_path: Path) -> None:
+    """The first screen waits for it."""
+    folder = tmp_path / "profile"
+    vault.create(folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=vault.CHEAPEST).close()
+    done = subprocess.run([sys.executable, "-c", LOOK, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["locked", "False", "False"]

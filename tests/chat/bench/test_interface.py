@@ -192,7 +192,7 @@ def test_texts_are_of_many_kinds_and_the_same_each_time() -> None:
 @pytest.mark.slow
 def test_the_interface_comes_through_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     needs.needs_root_network()
-    for name, value in (("CURSOR_KEYS", 30), ("PAGES", 20), ("IDLE", 0.2), ("REPEAT", 0.0)):
+    for name, value in (("CURSOR_KEYS", 30), ("PAGES", 20), ("STARTS", 1), ("IDLE", 0.2), ("REPEAT", 0.0)):
         monkeypatch.setattr(interface, name, value)
     said: list[str] = []
     figures = list(measure(said.append, runs=1, entries=1000))
