@@ -6,6 +6,7 @@ screen, never with time.
 
 from __future__ import annotations
 
+import gettext
 import re
 import sys
 from collections.abc import Callable
@@ -16,13 +17,15 @@ from typing import Self
 
 from tests.lab.hosts import Host
 from tests.lab.terminal import Terminal, Wanted
+from tui.texts import DOMAIN, ENGLISH, FOLDER
 
 PATIENCE = 60.0
 """Seconds after which a test that waits is broken; no test passes because of it."""
 
 PASSPHRASE = "quiet rivers under old bridges"
 _WORD = re.compile(r"│ +([1-5])  ([a-z]+) +│")
-_ENTRY = re.compile(r"(?P<text>.*?) +(?P<mark>(?:…|✓✓?) [a-z]+ )?\d\d:\d\d *")
+_ENTRY = re.compile(r"(?P<text>.*?) +(?P<mark>(?:…|✓✓?) \w+ )?\d\d:\d\d *")
+_MARKS = {"queued": "… queued", "sent": "✓ sent", "delivered": "✓✓ delivered", "read": "✓✓ read"}
 
 
 @dataclass(frozen=True)
@@ -35,25 +38,44 @@ class Said:
 
 
 class Person:
-    """Somebody with a terminal of their own; `inputs` counts the decisions they had to take."""
+    """Somebody with a terminal of their own; `inputs` counts the decisions they had to take.
 
-    def __init__(self, name: str, profile: Path, host: Host | None = None) -> None:
+    `language`: the one of their locale. Texts of the program are given in English and sought in it.
+    """
+
+    def __init__(self, name: str, profile: Path, host: Host | None = None, language: str = ENGLISH) -> None:
         self.name = name
         self.inputs = 0
+        self._texts: gettext.NullTranslations = gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
+        self._marks = {self.text(shown): mark for mark, shown in _MARKS.items()}
         command = [sys.executable, "-m", "chat.cli", "--profile", str(profile)]
-        self.terminal = Terminal(command, host=host, rows=44)
+        locale = "C.UTF-8" if language == ENGLISH else f"{language}.UTF-8"
+        environment = {"LANG": locale, "LC_ALL": "", "LC_MESSAGES": "", "LANGUAGE": ""}
+        self.terminal = Terminal(command, host=host, rows=44, environment=environment)
+
+    def text(self, english: str, **values: str) -> str:
+        """A whole text of the program as this person reads it."""
+        return self._texts.gettext(english).format(**values)
+
+    def count(self, one: str, many: str, number: int) -> str:
+        """A text with a number in it as this person reads it."""
+        return self._texts.ngettext(one, many, number).format(number=number)
 
     def see(self, wanted: Wanted) -> str:
         return self.terminal.wait_for(wanted, PATIENCE)
 
+    def see_text(self, english: str, **values: str) -> str:
+        """Wait until the program says something, given in English and whole."""
+        return self.see(self.text(english, **values))
+
     def introduce(self) -> None:
         """First run: a name and a passphrase, one form."""
-        self.see("Choose a name")
+        self.see_text("Begin")
         self.inputs += 1
         self.terminal.burst(f"{self.name}\r{PASSPHRASE}\r")
 
     def unlock(self, passphrase: str = PASSPHRASE) -> None:
-        self.see("Enter your passphrase")
+        self.see_text("Enter your passphrase.")
         self.terminal.burst(f"{passphrase}\r")
 
     def choose(self, other: Person) -> None:
@@ -65,7 +87,8 @@ class Person:
     def words(self) -> list[str]:
         """The five words that the screen shows now, none where it asks for no answer."""
         screen = self.terminal.screen()
-        return [word for _, word in sorted(_WORD.findall(screen))] if "They are the same" in screen else []
+        asked = f"y  {self.text('They are the same')}" in screen
+        return [word for _, word in sorted(_WORD.findall(screen))] if asked else []
 
     def confirm(self) -> None:
         self.inputs += 1
@@ -96,9 +119,9 @@ class Person:
                 continue
             entry = _ENTRY.fullmatch(text)
             if entry is None:
-                author = self.name if text.strip() == "You" else text.strip()
+                author = self.name if text.strip() == self.text("You") else text.strip()
             else:
-                mark = (entry["mark"] or "").strip("…✓ ")
+                mark = self._marks[entry["mark"].strip()] if entry["mark"] else ""
                 said.append(Said(author, entry["text"], mark))
         return said
 
@@ -129,11 +152,11 @@ def compare(one: Person, other: Person) -> None:
     one.see(lambda _: len(one.words()) == 5 and one.words() == other.words())
     one.confirm()
     other.confirm()
-    one.see(f"Paired with {other.name}")
-    other.see(f"Paired with {one.name}")
+    for person, peer in ((one, other), (other, one)):
+        person.see_text("Paired with {name}. You can write now.", name=peer.name)
 
 
 def in_touch(one: Person, other: Person) -> None:
     """Wait until both see each other."""
     for person in (one, other):
-        person.see("● here")
+        person.see_text("● here")

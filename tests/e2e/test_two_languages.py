@@ -1,0 +1,99 @@
+"""The whole way of two people through the interface, each in a language of their own, by real keys.
+
+Rules: two lab hosts, tmux, fresh profiles; texts of the program are given in English and sought as each
+person reads them; a wait ends with what is on the screen, never with time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.people import PASSPHRASE, Person, in_touch, pair
+from tests.lab.hosts import Lab
+from tests.needs import needs_root_network, needs_tmux
+from tui.texts import LANGUAGES
+
+pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
+
+WRONG = "Wrong passphrase: try again. Without it this profile cannot be opened by anybody."
+_NUMBER = re.compile(r"(?:\d{5} +){3}\d{5}")
+
+
+@pytest.fixture(params=[LANGUAGES, LANGUAGES[::-1]], ids="-".join)
+def people(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Person, Person]]:
+    """Ada and Ben, each at a machine with a new installation, in two languages and the other way round."""
+    needs_root_network()
+    needs_tmux()
+    hers, his = request.param
+    with (
+        Lab(2) as lab,
+        Person("Ada", tmp_path / "ada", lab.hosts[0], hers) as ada,
+        Person("Ben", tmp_path / "ben", lab.hosts[1], his) as ben,
+    ):
+        yield ada, ben
+
+
+def test_from_first_run_to_unlocking_again(people: tuple[Person, Person]) -> None:
+    ada, ben = people
+    pair(ada, ben)
+    in_touch(ada, ben)
+    converse(ada, ben)
+    for person in people:
+        find(person)
+    assert verify(ada, ben) == verify(ben, ada)
+    for person, other in ((ada, ben), (ben, ada)):
+        lock_and_unlock(person, other)
+
+
+def converse(ada: Person, ben: Person) -> None:
+    ada.write("Where is the key of the harbour office?")
+    ben.read("Where is the key of the harbour office?")
+    ben.write("钥匙在架子上。")
+    ada.read("钥匙在架子上。")
+    ada.see_marks("read", "Where is the key of the harbour office?")
+    ben.see_marks("read", "钥匙在架子上。")
+
+
+def find(person: Person) -> None:
+    """Search in the conversation, in both scripts, and go to the entry."""
+    person.terminal.send("C-f")
+    person.see_text("Words, each of them whole")
+    person.terminal.burst("nowhere")
+    person.see_text("No entry has these words.")
+    person.terminal.send(*["BSpace"] * len("nowhere"))
+    person.see_text("Words, each of them whole")
+    person.terminal.burst("架子")
+    person.see(person.count("{number} hit", "{number} hits", 1))
+    person.terminal.send("Enter")
+    person.see(lambda screen: "█ 钥匙在架子上。" in screen)
+    person.terminal.send("Escape")
+
+
+def verify(person: Person, other: Person) -> list[str]:
+    """Take the mark back that comparing words gave, look at the number, and give it again."""
+    person.terminal.send("C-t")
+    number = _NUMBER.findall(person.see_text("Not verified any more"))
+    assert len(number) == 3
+    person.terminal.send("u")
+    person.see_text("not verified")
+    person.terminal.send("C-t")
+    person.see_text("They are the same")
+    person.terminal.send("v")
+    person.see_text("✓ verified")
+    return number
+
+
+def lock_and_unlock(person: Person, other: Person) -> None:
+    person.terminal.send("C-l")
+    locked = person.see_text("Enter your passphrase.")
+    assert not any(told in locked for told in (other.name, "harbour", "架子"))
+    other.see_text("○ away")
+    person.terminal.burst("not the passphrase\r")
+    person.see(person.text(WRONG)[:8])
+    person.terminal.burst(f"{PASSPHRASE}\r")
+    person.read("钥匙在架子上。", "Where is the key of the harbour office?")
+    in_touch(person, other)
