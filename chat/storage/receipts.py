@@ -26,6 +26,11 @@ FEW_UNREAD: Final = 16_384
 _IDS_MAX: Final = 256
 """Ids that one query asks for."""
 
+_UNREAD_UP_TO: Final = (
+    "FROM unread AS u JOIN entries AS e ON e.number = u.entry"
+    " WHERE u.conversation = ?1 AND (e.rank, e.id) <= (?2, ?3)"
+)
+
 _FIRST_OF_FEW: Final = (
     "SELECT e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry WHERE u.conversation = ?"
     " ORDER BY e.rank, e.id LIMIT 1"
@@ -109,17 +114,19 @@ def mark_read(
 
     `terminal` is the own one on which it was read; `told`: whether the contact may ever hear of it.
     """
-    rows = db.rows(
-        "SELECT e.number, e.id FROM unread AS u JOIN entries AS e ON e.number = u.entry"
-        " WHERE u.conversation = (SELECT number FROM conversations WHERE id = ?) AND (e.rank, e.id) <= (?, ?)"
-        " ORDER BY e.rank, e.id",
-        conversation,
-        *position,
-    )
-    add(db, terminal, READ if told else READ_UNTOLD, (entry for _, entry in rows), time)
-    for number, _ in rows:
-        db.run("DELETE FROM unread WHERE entry = ?", number)
-    return [entry for _, entry in rows]
+    place = conversations.find_number(db, conversation), *position
+    ids = db.rows(f"SELECT e.id {_UNREAD_UP_TO} ORDER BY e.rank, e.id", *place)
+    if ids:
+        db.run(
+            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time)"
+            f" SELECT e.number, ?4, ?5, ?6 {_UNREAD_UP_TO}",
+            *place,
+            terminals.number_of(db, terminal),
+            READ if told else READ_UNTOLD,
+            time,
+        )
+        db.run(f"DELETE FROM unread WHERE entry IN (SELECT e.number {_UNREAD_UP_TO})", *place)
+    return [entry for (entry,) in ids]
 
 
 def read_by(
