@@ -23,7 +23,7 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
-from tui import actions, memory
+from tui import actions, lines, memory
 from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
@@ -52,6 +52,7 @@ class ParlourApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
+        lines.take_over()
         # Textual would turn colours to grey; the terminal's own two colours are none at all.
         super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
         self.animation_level = "none"  # each step of one is a frame, and links may be slow

@@ -84,7 +84,7 @@ def quoted(entry: EntryView, window: Window) -> str:
         return _("an entry that is not here") if entry.reply in window.origins else "…"
     name = _("You") if origin.own else safe_name(origin.author)
     text = " ".join(line.text for line in lines(safe(origin.text[:_QUOTED_MAX])))
-    return f"{name}: {safe_line(text)}"
+    return _("{name}: {text}").format(name=name, text=safe_line(text))
 
 
 def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = "") -> tuple[Row, ...]:

@@ -11,13 +11,17 @@ from collections.abc import Iterator
 
 from tui.formatting import attaches, widest
 
-# A word, a run of blanks, or one wide character with the punctuation that may not begin a row.
+# A word, a run of blanks, or one wide character with the punctuation that may not begin or end a row.
 _WIDE = (
     "\u1100-\u115f\u2e80-\u3000\u3003-\u3007\u3012-\ua4cf\uac00-\ud7a3\uf900-\ufaff"
     "\uff21-\uff5a\U0001f000-\U0003ffff"
 )
-_CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"
-_TOKENS = re.compile(f"[ ]+|[{_WIDE}][{_CLOSING}]*|[^ {_WIDE}]+")
+_OPENING = "\u3008\u300a\u300c\u300e\u3010\uff08"
+_CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\u2026"
+_TOKENS = re.compile(
+    f"[ ]+|[{_OPENING}]*(?:[{_WIDE}]|[^ {_WIDE}{_OPENING}{_CLOSING}]+)[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
+)
+_ANY_WIDE = re.compile(f"[{_WIDE}]")
 
 Cut = tuple[int, int]
 
@@ -25,6 +29,11 @@ Cut = tuple[int, int]
 def wrap(text: str, width: int) -> list[str]:
     """Safe text in rows of at most `width` columns; words are kept whole where they fit."""
     return [line[start:end] for line in text.split("\n") for start, end in cuts(line, width)]
+
+
+def has_wide(line: str) -> bool:
+    """Whether rows may end within a word: beside a character that is a word of its own."""
+    return _ANY_WIDE.search(line) is not None
 
 
 def cuts(line: str, width: int) -> list[Cut]:

@@ -20,7 +20,7 @@ def test_doctor_has_a_line_a_check_and_1_when_one_is_bad(line: Line) -> None:
     assert outcome.status == 1
     assert [list(found) for found in outcome.objects] == [["check", "good", "found", "fix"]] * 2
     text = line.run("doctor").out
-    assert "good  interfaces: eth0 has 192.168.1.20" in text
+    assert "good  network: eth0: 192.168.1.20" in text
     assert "BAD   firewall" in text
     assert "iptables -I INPUT" in text
     line.messenger.diagnosis = (DiagnosisView(Phrase("clock"), True, Phrase("right")),)

@@ -131,11 +131,17 @@ class Others:
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
         self.diagnosis: tuple[DiagnosisView, ...] = (
-            DiagnosisView(phrase("interfaces"), True, phrase("eth0 has {address}", address="192.168.1.20")),
+            DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
             DiagnosisView(
                 phrase("firewall"),
                 False,
-                phrase("iptables drops incoming TCP on port {port}", port=4747),
+                phrase(
+                    "{program} {does} on {interface}: {rule}",
+                    program="iptables",
+                    does=phrase("keeps TCP port {port} closed to others", port=4747),
+                    interface="eth0",
+                    rule="policy of INPUT: drop",
+                ),
                 Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
             ),
         )

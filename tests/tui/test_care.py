@@ -103,7 +103,7 @@ async def test_the_doctor_shows_each_line_and_the_fix() -> None:
     async with chatting(messenger) as pilot:
         await pilot.press("f9")
         screen = await until_shown(pilot, "✗ firewall")
-        assert "✓ interfaces: eth0 has 192.168.1.20" in screen
+        assert "✓ network: eth0: 192.168.1.20" in screen
         assert "Fix iptables -I INPUT" in screen
 
 

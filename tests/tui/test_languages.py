@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
+from rich.cells import cell_len
+from textual.content import Content
 
 from chat import phrases
 from chat.phrases import ParlourError, Phrase, phrase
 from tests.architecture.imports import ROOT, sources
 from tests.tui.catalogue import MARKS, MO, PO, collected, compiled, merged, read_po, values_in, written_po
-from tui import texts
+from tui import lines, texts
 
 HOW = """
 Run `make messages`: it adds the text to tui/locale/zh_CN/LC_MESSAGES/parlour.po with an empty msgstr, and
@@ -78,6 +81,26 @@ def test_gettext_reads_what_was_compiled() -> None:
             }
         assert texts._(message.one) == message.translation
     assert texts._("a text that nobody wrote") == "a text that nobody wrote"
+
+
+# Layout.
+
+
+@pytest.mark.parametrize("width", [20, 31, 44, 66])
+def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None:
+    """As Textual lays them out in dialogs: a Latin word does not push a whole sentence into the next row."""
+    lines.take_over()
+    _head, held = read_po(PO.read_text(encoding="utf-8"))
+    for message in held.values():
+        rows = [row.plain for row in Content(message.translation).wrap(width)]
+        assert "".join(rows).replace(" ", "") == message.translation.replace(" ", "")
+        assert all(cell_len(row) <= width for row in rows)
+        for before, row in pairwise(rows):
+            assert row[0] not in "，。：；？！、）」…", rows
+            assert before[-1] not in "（「", rows
+            unit = re.match(r"[（「]*(?:[\x21-\x7e“”…]+|.)[，。：；？！、）」…]*", row)
+            assert unit is not None
+            assert cell_len(before) + 1 + cell_len(unit[0]) > width, f"a row ends early: {rows}"
 
 
 # What the engine says.

@@ -47,7 +47,7 @@ TALL = (120, 100)  # nothing that a dialog shows has to be scrolled for
 KEYS = {part for one in ACTIONS for key in one.keys for part in WORD.findall(shown_key(key))}
 KEYS |= set(WORD.findall("Enter Esc Tab Space"))
 # The same in every language: a language's own name, programs and what is typed for them.
-SAME = {"English", "PARLOUR", *WORDS, *WORD.findall("iptables INPUT tcp dport ACCEPT eth")}
+SAME = {"English", "PARLOUR", *WORDS, *WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth")}
 # What is typed in the linear mode, and who its transcripts are about.
 TYPED = {one.name for one in COMMANDS} | set(WORD.findall("presence typing delivery receipts bell autolock"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}

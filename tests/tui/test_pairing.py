@@ -233,7 +233,7 @@ async def test_nobody_found_says_why_and_what_to_do() -> None:
     messenger = FakeMessenger("Ann", visible=True)
     async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
         screen = await until_shown(pilot, "Nobody was found within five seconds")
-        screen = await until_shown(pilot, "firewall: iptables drops incoming TCP")
+        screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
         for words in ("Invite someone", "Use an invitation", "Pair by address", "Ask the doctor"):
             assert words in screen
         assert "interfaces" not in screen  # what is good needs no line here

@@ -105,7 +105,7 @@ async def test_attack_72_a_damaged_profile_offers_no_fresh_start() -> None:
         assert "Name" not in screen
         assert "Passphrase" not in screen
         await pilot.press("f9")
-        await until_shown(pilot, "iptables drops incoming TCP")
+        await until_shown(pilot, "iptables keeps TCP port")
         await pilot.press("escape", "enter")
         await until_shown(pilot, "Enter your passphrase")
     assert not [call for call in door.calls if call.method == "create"]

@@ -65,9 +65,10 @@ class DetailsDialog(Dialog[None]):
 
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")
-        terminal = _("terminal {start}…").format(start=receipt.terminal[:_GROUP])
+        where = _("{name}, terminal {start}…")
+        terminal = where.format(name=self._named(receipt.person), start=receipt.terminal[:_GROUP])
         moment = self._moment(receipt.time)
-        return _fact(told, f"{moment}\n{self._named(receipt.person)}, {terminal}", "$success")
+        return _fact(told, f"{moment}\n{terminal}", "$success")
 
     def _named(self, person: str) -> str:
         return self._names.get(person) or _("somebody who is no contact")

@@ -32,7 +32,7 @@ class ReplyLine(Static):
     def render(self) -> Content:
         """The quoted line takes the columns that the rest leaves."""
         way_out = _("Esc: no reply")
-        begin = f"↩ {self._name}: "
+        begin = _("↩ {name}: ").format(name=self._name)
         left = self.content_size.width - cell_len(begin) - cell_len(way_out) - 2
         quoted = shorten(self._quoted, max(0, left))
         gap = " " * max(2, left + 2 - cell_len(quoted))
