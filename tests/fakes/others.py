@@ -46,6 +46,21 @@ from chat.phrases import Phrase, phrase
 from chat.storage.words import spaced
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+DIAGNOSIS: tuple[DiagnosisView, ...] = (
+    DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
+    DiagnosisView(
+        phrase("firewall"),
+        False,
+        phrase(
+            "{program} {does} on {interface}: {rule}",
+            program="iptables",
+            does=phrase("keeps TCP port {port} closed to others", port=4747),
+            interface="eth0",
+            rule="policy of INPUT: drop",
+        ),
+        Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
+    ),
+)
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
 _HEADER_BYTES = 300
 _KINDS = {
@@ -130,21 +145,7 @@ class Others:
         self.prompt = prompt
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
-        self.diagnosis: tuple[DiagnosisView, ...] = (
-            DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
-            DiagnosisView(
-                phrase("firewall"),
-                False,
-                phrase(
-                    "{program} {does} on {interface}: {rule}",
-                    program="iptables",
-                    does=phrase("keeps TCP port {port} closed to others", port=4747),
-                    interface="eth0",
-                    rule="policy of INPUT: drop",
-                ),
-                Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
-            ),
-        )
+        self.diagnosis = DIAGNOSIS
         self.invitation_tail = ""  # makes an invitation as long as a real one
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed = False
