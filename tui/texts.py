@@ -32,7 +32,9 @@ def use(language: str) -> None:
 def of_locale(environment: Mapping[str, str]) -> str:
     """The language of LANGUAGES that the locale's variables ask for; English where they name another."""
     wanted = next((environment[name] for name in _VARIABLES if environment.get(name)), "")
-    return "zh_CN" if wanted.lower().startswith("zh") else ENGLISH
+    known = {"zh": "zh_CN", "en": ENGLISH}
+    listed = (known.get(one[:2].lower()) for one in wanted.split(":"))
+    return next((language for language in listed if language is not None), ENGLISH)
 
 
 def _(text: str) -> str:

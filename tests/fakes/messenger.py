@@ -45,7 +45,9 @@ PREFERENCE_LIMIT = 65_536
 INVITATION = "parlour:fake-invitation-"
 _LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
 
-__all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "Call", "FakeDoor", "FakeMessenger"]
+__all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "FakeMessenger"]
+
+WRONG = phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
 
 
 class FakeMessenger(Others):
@@ -241,7 +243,7 @@ class FakeMessenger(Others):
     async def change_passphrase(self, old: str, new: str) -> None:
         self._enter("change_passphrase", old, new)
         if old != self.passphrase:
-            raise NotPermitted(phrase("The passphrase is wrong."))
+            raise NotPermitted(WRONG)
         self.passphrase = new
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
@@ -303,7 +305,7 @@ class FakeDoor:
         if self._look() is not DoorState.LOCKED:
             raise CannotCreate(phrase("An engine has this profile open: join it."))
         if self.messenger is not None and passphrase != self.messenger.passphrase:
-            raise NotPermitted(phrase("The passphrase is wrong: try again."))
+            raise NotPermitted(WRONG)
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:

@@ -59,7 +59,7 @@ async def test_a_wrong_passphrase_is_said_and_may_be_tried_again() -> None:
     async with running(door) as pilot:
         await until_shown(pilot, "Enter your passphrase")
         await pilot.press(*"wrong", "enter")
-        await until_shown(pilot, "The passphrase is wrong")
+        await until_shown(pilot, "Wrong passphrase")
         await pilot.press(*"correct horse", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
     assert [call.arguments for call in door.calls if call.method == "unlock"] == [

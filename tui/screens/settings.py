@@ -95,7 +95,7 @@ class SettingsDialog(Dialog[None]):
             _switch("bell", _("Ring the bell"), chosen.bell, default=True),
             _switch("notify", _("Show a notification"), chosen.notify, default=True),
             _switch("notify_content", _("… and say who wrote what"), chosen.notify_content, default=False),
-            plain(note if way(os.environ) else f"{note} {_(_NONE_SHOWN)}", classes="quiet"),
+            plain(note if way(os.environ) else f"{note}\n{_(_NONE_SHOWN)}", classes="quiet"),
         ]
 
     def _safety(self) -> list[Widget]:

@@ -16,6 +16,7 @@ import pytest
 
 from chat.interface import UsageError
 from tests.cli.line import piped
+from tests.fakes.messenger import WRONG
 from tests.lab.deadlines import Deadline
 from tui.linear.typed import LINE_MAX, Typed
 from tui.linear.voice import Voice
@@ -170,7 +171,7 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
         talk = Talk(person, program)
         talk.hear(b"It is not shown.\r\n")
         talk.type(b"not this one\n")
-        talk.hear(b"The passphrase is wrong: try again.\r\nType your passphrase. It is not shown.\r\n")
+        talk.hear(f"{WRONG}\r\nType your passphrase. It is not shown.\r\n".encode())
         talk.type(b"correct horse\n")
         talk.hear(b"1 of them here.\r\n")
         talk.type(b"/open Ben\n")
