@@ -7,6 +7,7 @@ place, and holds for lines with wide characters only.
 from __future__ import annotations
 
 from rich._wrap import divide_line
+from rich.cells import cell_len
 from textual import content
 
 from tui.wrapping import cuts, has_wide
@@ -16,6 +17,8 @@ def rows(line: str, width: int, fold: bool = True) -> list[int]:
     """Where the rows of a line begin, but the first, as Textual asks for it."""
     if not fold or not has_wide(line):
         return divide_line(line, width, fold)
+    if cell_len(line) <= width:
+        return []  # as it was made to fit, also where a terminal may draw a sign of it wider
     return sorted({start for start, _end in cuts(line, width)} - {0})
 
 

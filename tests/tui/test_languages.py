@@ -120,6 +120,12 @@ def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None
             assert cell_len(before) + 1 + cell_len(unit[0]) > width, f"a row ends early: {rows}"
 
 
+def test_a_line_that_was_made_to_fit_stays_one() -> None:
+    lines.take_over()
+    made = "↩ 你：好" + " " * 12 + "Esc：取消回复"
+    assert len(Content(made).wrap(cell_len(made))) == 1
+
+
 # What the engine says.
 
 
