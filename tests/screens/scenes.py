@@ -14,7 +14,7 @@ from chat.interface import PairingStage
 from chat.service.identities import TEXTS
 from chat.storage.errors import StorageFull
 from protocol.person import CauseKind
-from tests.fakes.messenger import FakeMessenger
+from tests.fakes.messenger import WRONG, FakeMessenger
 from tests.fakes.others import WORDS
 
 
@@ -186,7 +186,7 @@ TALKING = (
         "wrong-passphrase",
         "talk",
         (keys("ctrl+l"), Seen("Locked."), Typed("open sesame"), keys("enter")),
-        "try again",
+        WRONG,
         back=(),
     ),
 )

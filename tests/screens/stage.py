@@ -26,6 +26,7 @@ from tui import texts
 from tui.preferences import Theme
 from tui.widgets.history import History
 
+_SOUGHT = 24  # characters, so that they stand in one row
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 
@@ -62,11 +63,11 @@ async def _take(scene: Scene, view: View) -> Picture:
 
 
 def words_of(text: str) -> str:
-    """What is sought for a text: in the language in use, the longest part between its values."""
+    """What is sought for a text: in the language in use, the begin of the longest part between its values."""
     shown = texts._(text)
     if shown == text:  # or one that has a form for numbers
         shown = texts._n(text, text, 3)
-    return max(re.split(r"\{\w+\}", shown), key=len).strip()
+    return max(re.split(r"\{\w+\}", shown), key=len).strip()[:_SOUGHT]
 
 
 @asynccontextmanager
