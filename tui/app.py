@@ -138,7 +138,11 @@ class ParlourApp(App[None]):
             screen = ChatScreen(messenger, self.options, self.preferences, self._last)
             screen.key_problems = self.use_keys()
             self.switch_screen(screen)
-            self.set_timer(_SETTLED_AFTER, self._settle)
+            self.set_timer(_SETTLED_AFTER, partial(self._settle_in, messenger))
+
+    def _settle_in(self, messenger: Messenger) -> None:
+        if self.messenger is messenger:  # after a lock keys may be among what is there
+            self._settle()
 
     def _settle(self) -> None:
         if not self.is_headless:
