@@ -37,12 +37,11 @@ from chat.interface import (
     UsageError,
 )
 from chat.phrases import phrase
-from tests.fakes.others import WORDS, Call, Others, Subscription, identity
+from tests.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity
 
 TEXT_LIMIT = 16_384
 PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
 PREFERENCE_LIMIT = 65_536
-INVITATION = "parlour:fake-invitation-"
 _LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
 
 __all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "FakeMessenger"]
@@ -87,7 +86,7 @@ class FakeMessenger(Others):
         self._enter("invite")
         number = next(self._numbers)
         return InvitationView(
-            f"{INVITATION}{number}{self.invitation_tail}", self._now + timedelta(minutes=10)
+            f"{self.invitation_head}{number}{self.invitation_tail}", self._now + timedelta(minutes=10)
         )
 
     async def join(self, text: str) -> PairingView:

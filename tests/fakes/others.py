@@ -45,6 +45,7 @@ from chat.interface import (
 from chat.phrases import Phrase, phrase
 from chat.storage.words import spaced
 
+INVITATION = "parlour:fake-invitation-"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
@@ -146,6 +147,7 @@ class Others:
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
         self.diagnosis = DIAGNOSIS
+        self.invitation_head = INVITATION
         self.invitation_tail = ""  # makes an invitation as long as a real one
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed = False

@@ -1,6 +1,7 @@
 """`python -m tests.screens FOLDER [LOOK…]`: a picture of every screen of the real program, as SVG and PNG.
 
 Rules: a look is e.g. `80x24-dark-en`, or a part of it; without one, all twelve. PNG where rsvg-convert is.
+`--readme` in place of a folder makes the three that the README shows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.screens.drawing import draw
 from tests.screens.picture import Picture
@@ -17,17 +19,28 @@ from tests.screens.scenes import Scene
 from tests.screens.stage import View
 from tui.themes import COLOURS
 
+README = {
+    "conversation": ("120x34-dark-en", "conversation"),
+    "words": ("120x34-dark-en", "words"),
+    "chinese": ("120x34-light-zh_CN", "conversation"),
+}
 
-def main(folder: Path, wanted: list[str]) -> int:
-    """The exit status: 0 when every picture of every look was made."""
-    failed = 0
-    for view in looks():
-        if wanted and not any(part in str(view) for part in wanted):
-            continue
-        count = len(made := _made(folder / str(view), view))
-        sys.stdout.write(f"{count} pictures in {folder / str(view)}\n")
-        failed += not made
-    return int(bool(failed))
+
+def every(folder: Path, wanted: list[str]) -> None:
+    """Make the pictures of these looks, each in a folder of its own."""
+    chosen = [view for view in looks() if not wanted or any(part in str(view) for part in wanted)]
+    for view in chosen:
+        made = _made(folder / str(view), view)
+        sys.stdout.write(f"{len(made)} pictures in {folder / str(view)}\n")
+
+
+def for_readme(folder: Path) -> None:
+    """Make the pictures of the README anew."""
+    with TemporaryDirectory(prefix="parlour-pictures-") as scratch:
+        every(Path(scratch), [look for look, _ in README.values()])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (look, scene) in README.items():
+            shutil.copyfile(Path(scratch) / look / f"{scene}.svg", folder / f"{name}.svg")
 
 
 def _made(folder: Path, view: View) -> list[Path]:
@@ -54,6 +67,10 @@ def _to_png(made: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: python -m tests.screens FOLDER [LOOK…]")
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    match sys.argv[1:]:
+        case ["--readme"]:
+            for_readme(Path("docs/screens"))
+        case [place, *parts]:
+            every(Path(place), parts)
+        case _:
+            sys.exit("usage: python -m tests.screens FOLDER [LOOK…] | --readme")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
+from itertools import groupby
 from typing import Final
 
 from rich.cells import cell_len
@@ -28,8 +29,13 @@ _BLOCKS: Final = {
     "█": (0, 0, 1, 1), "▀": (0, 0, 1, 0.5), "▄": (0, 0.5, 1, 0.5), "▌": (0, 0, 0.5, 1), "▐": (0.5, 0, 0.5, 1),
     "▎": (0, 0, 0.25, 1), "▏": (0, 0, 0.125, 1), "▕": (0.875, 0, 0.125, 1), "▁": (0, 0.875, 1, 0.125),
     "▔": (0, 0, 1, 0.125), "▊": (0, 0, 0.75, 1), "▂": (0, 0.75, 1, 0.25), "▃": (0, 0.625, 1, 0.375),
+    "─": (0, 0.47, 1, 0.06), "│": (0.44, 0, 0.12, 1),
     "▅": (0, 0.375, 1, 0.625), "▆": (0, 0.25, 1, 0.75), "▇": (0, 0.125, 1, 0.875),
 }  # fmt: skip
+
+# To which sides of its cell a round corner leads: left or right, up or down.
+_CORNERS: Final = {"╭": (1, 1), "╮": (0, 1), "╰": (1, 0), "╯": (0, 0)}
+_STROKE: Final = 1.08  # how thick the lines above are
 
 
 def draw(picture: Picture, ink: str, ground: str) -> str:
@@ -52,8 +58,10 @@ def _row(row: tuple[Run, ...], top: float, ink: str, ground: str) -> Iterator[st
     for run in row:
         colour = _colour(run.look.ink, ink, ground) or ink
         for text, cells in _pieces(run.text):
-            if text in _BLOCKS:
-                yield _block(_BLOCKS[text], at, top, cells, colour)
+            if text[0] in _BLOCKS:
+                yield _block(_BLOCKS[text[0]], at, top, cells, colour)
+            elif text in _CORNERS:
+                yield _corner(_CORNERS[text], at, top, colour)
             elif text.strip():
                 yield _text(text, run.look, at, top, cells, colour)
             at += cells * WIDTH
@@ -70,18 +78,18 @@ def _grounds(row: tuple[Run, ...], top: float, ink: str, ground: str) -> Iterato
 
 
 def _pieces(text: str) -> Iterator[tuple[str, int]]:
-    """The text in pieces of which each can be put into its columns: words, and every other sign alone."""
-    held = ""
-    for cluster in _clusters(text):
-        if cluster.isascii() or (cell_len(cluster) == 1 == len(cluster) and cluster.isalpha()):
-            held += cluster
-            continue
-        if held:
-            yield held, cell_len(held)
-            held = ""
-        yield cluster, cell_len(cluster)
-    if held:
-        yield held, cell_len(held)
+    """The text in pieces that can be put into their columns: words, bars, and every other sign alone."""
+    for _, alike in groupby(_clusters(text), key=_kind):
+        piece = "".join(alike)
+        yield piece, cell_len(piece)
+
+
+def _kind(cluster: str) -> object:
+    """What stands in one piece: letters of one cell, and blocks that fill the width of theirs."""
+    if cluster.isascii() or (cell_len(cluster) == 1 == len(cluster) and cluster.isalpha()):
+        return ""
+    part = _BLOCKS.get(cluster)
+    return cluster if part is not None and part[2] == 1 else object()
 
 
 def _clusters(text: str) -> Iterator[str]:
@@ -118,6 +126,16 @@ def _block(part: tuple[float, float, float, float], left: float, top: float, cel
     x, y, width, height = part
     wide = cells * WIDTH
     return _rect(left + x * wide, top + y * HEIGHT, width * wide, height * HEIGHT, colour)
+
+
+def _corner(sides: tuple[int, int], left: float, top: float, colour: str) -> str:
+    """From the middle of one side, round the middle of the cell, to the middle of the other."""
+    x, y = left + WIDTH / 2, top + HEIGHT / 2
+    side, end = left + WIDTH * sides[0], top + HEIGHT * sides[1]
+    return (
+        f'<path d="M{side:.5g},{y:.5g}Q{x:.5g},{y:.5g} {x:.5g},{end:.5g}" fill="none" stroke="{colour}" '
+        f'stroke-width="{_STROKE}"/>'
+    )
 
 
 def _rect(left: float, top: float, width: float, height: float, colour: str) -> str:

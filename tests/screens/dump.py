@@ -68,4 +68,17 @@ def _words(look: Look, names: Mapping[str, str]) -> str:
 
 
 def _name(colour: str, names: Mapping[str, str]) -> str:
-    return names.get(colour.lower(), colour) or "default"
+    return names.get(colour.lower()) or _nearly(colour, names) or colour or "default"
+
+
+def _nearly(colour: str, names: Mapping[str, str]) -> str:
+    """The name of a colour that differs in the last place, by rounding on its way to the screen."""
+    if not colour.startswith("#"):
+        return ""
+    parts = Blended.parse(colour).rgb
+    near = (
+        name
+        for value, name in names.items()
+        if all(abs(one - other) <= 1 for one, other in zip(parts, Blended.parse(value).rgb, strict=True))
+    )
+    return next(near, "")

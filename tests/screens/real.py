@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.lab.hosts import Host, Lab
 from tests.lab.terminal import Terminal, Unseen
 from tests.screens.picture import Picture, of_escapes
-from tests.screens.scenes import ALONE, FIRST_RUN, TALKING, Keys, Others, Scene, Seen, Step, Typed
+from tests.screens.scenes import ALONE, FIRST_RUN, TALKING, Gone, Keys, Others, Scene, Seen, Step, Typed
 from tests.screens.stage import View, words_of
 from tui import texts
 from tui.preferences import Theme
@@ -47,6 +47,7 @@ def shoot(view: View, show: Shown) -> None:
 
 def _first_run(view: View, profile: Path, host: Host, show: Shown) -> None:
     with _terminal(view, [*PROGRAM, "--profile", str(profile)], host) as terminal:
+        terminal.wait_for(words_of(FIRST_RUN[0].shows), PATIENCE)
         _wear(terminal, view)
         for scene in FIRST_RUN:
             _play(terminal, scene, view, show)
@@ -75,8 +76,7 @@ def _terminal(view: View, command: list[str], host: Host | None = None) -> Termi
 
 def _wear(terminal: Terminal, view: View) -> None:
     for _ in range(list(Theme).index(view.theme)):
-        terminal.send("C-b")
-        terminal.wait_quiet()
+        _press(terminal, "ctrl+b")
 
 
 def _play(terminal: Terminal, scene: Scene, view: View, show: Shown) -> None:
@@ -98,6 +98,8 @@ def _do(terminal: Terminal, step: Step, view: View) -> None:
             terminal.burst(step.within(view.language))
         case Seen(text):
             terminal.wait_for(words_of(text), PATIENCE)
+        case Gone(text):
+            terminal.wait_for(lambda screen: words_of(text) not in screen, PATIENCE)
         case Others():
             return  # they act by themselves
 

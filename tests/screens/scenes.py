@@ -44,6 +44,13 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """A text that is on the screen no more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Others:
     """What others do: on the fake only, or by themselves (`real`) in the real program."""
 
@@ -51,7 +58,7 @@ class Others:
     real: bool = False
 
 
-Step = Keys | Typed | Seen | Others
+Step = Keys | Typed | Seen | Gone | Others
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,10 @@ FIRST_RUN = (
         back=(),
     ),
 )
+_LOOKING = "Looking at the network, the firewall and the profile…"
 ALONE = (
     Scene("alone", "alone", (), "Ask the doctor", back=()),
-    Scene("doctor", "alone", (keys("f9"),), "Doctor"),
+    Scene("doctor", "alone", (keys("f9"), Gone(_LOOKING)), "Doctor"),
 )
 
 _UP = keys("ctrl+up", "up", "up")
@@ -194,6 +202,7 @@ TALKING = (
 
 _WORDS = "They are the same"
 ON_THE_FAKE = (
+    dialog("invitation-picture", "f2", "▀", Seen("Invitation"), keys("p")),
     Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
     Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),
     Scene(

@@ -20,7 +20,7 @@ from chat.interface import DoorState
 from tests.fakes.demo import demo
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.screens.picture import Picture, of_strips
-from tests.screens.scenes import Keys, Others, Scene, Seen, Step, Typed
+from tests.screens.scenes import Gone, Keys, Others, Scene, Seen, Step, Typed
 from tests.tui.driving import OPTIONS, chat, running, shown, until
 from tui import texts
 from tui.preferences import Theme
@@ -46,8 +46,7 @@ class View:
 
 async def take(scene: Scene, view: View) -> Picture:
     """The picture of a scene on the fake."""
-    locale = {"LANG": view.language, "LC_ALL": "", "LC_MESSAGES": "", "LANGUAGE": ""}
-    with patch.dict(os.environ, locale):
+    with patch.dict(os.environ, {"LANG": view.language}, clear=True):  # nothing of this machine's
         return await _take(scene, view)
 
 
@@ -75,7 +74,7 @@ async def _stage(scene: Scene, view: View) -> AsyncIterator[tuple[Pilot[None], F
     fake = FakeMessenger("Ada", visible=True, prompt=False)
     if scene.world == "talk":
         fake = demo(chinese=view.language != texts.ENGLISH)
-    fake.invitation_tail = "A2B3C4D5E6F7" * 13
+    fake.invitation_head, fake.invitation_tail = "PARLOUR:", "A2B3C4D5E6F7" * 12
     fake._preferences = {"theme": view.theme.value, "language": view.language, "density": view.density}
     state = DoorState.NEW if scene.world == "new" else DoorState.RUNNING
     options = replace(OPTIONS, now=lambda: NOW, patience=0.001 if scene.world == "alone" else 3600)
@@ -108,6 +107,8 @@ async def _do(pilot: Pilot[None], fake: FakeMessenger, step: Step, language: str
                 focused.insert(text)
         case Seen(text):
             await until(pilot, lambda: words_of(text) in shown(pilot))
+        case Gone(text):
+            await until(pilot, lambda: words_of(text) not in shown(pilot))
         case Others(act):
             act(fake)
     await pilot.pause()
