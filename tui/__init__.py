@@ -39,7 +39,9 @@ def run(door: Door, options: Options | None = None) -> None:
 
     hurry()
     from tui.app import ParlourApp  # not before the variables are gone
+    from tui.pasting import heed_pastes
 
+    heed_pastes()
     app = ParlourApp(door, options)
     for problem in app.key_problems:
         sys.stderr.write(f"parlour: {problem}\n")

@@ -255,6 +255,8 @@ class ParlourApp(App[None]):
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):
             renderable = Anchored(renderable)
+            # Where an input method opens its window: Textual forgets it where a field moves with its cursor.
+            self.cursor_position = getattr(self.focused, "cursor_screen_offset", self.cursor_position)
         super()._display(screen, renderable)
 
     def _fatal_error(self) -> None:

@@ -24,7 +24,7 @@ DEFAULT_PORT = 4747
 TEXT_LIMIT = 16_384
 COUNTER_FROM = 15_000
 
-_ZWJ = "\u200d"
+ZWJ = "\u200d"
 _BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _DROPPED = frozenset(("Cc", "Cf", "Cs", "Me"))
 _HIDDEN = frozenset(("Cc", "Cs"))
@@ -83,7 +83,7 @@ def safe(text: str) -> str:
     ZWJ glues on; limits combining chains; unassigned and private characters become U+FFFD.
     """
     text = _BREAKS.sub("\n", text).replace("\t", "    ")
-    if _PLAIN.fullmatch(text):
+    if is_plain(text):
         return text
     return _without_chains(_without_joins(text))
 
@@ -165,12 +165,12 @@ def _without_joins(text: str) -> str:
     kept: list[str] = []
     joined = False
     for character in text:
-        if character == _ZWJ:
+        if character == ZWJ:
             joined = True
             continue
         if not (joined and is_pictograph(character)):
             kept.append(character)
-        joined = joined and _is_selector(character)
+        joined = joined and is_selector(character)
     return "".join(kept)
 
 
@@ -208,14 +208,20 @@ def _shown(character: str) -> str:
     if character == "\n":
         return character
     category = unicodedata.category(character)
-    if category in _DROPPED or character in _FILLERS or _is_selector(character) or _is_skin_tone(character):
+    if category in _DROPPED or character in _FILLERS or is_selector(character) or _is_skin_tone(character):
         return ""
     if category == "Zs":
         return " "
     return "\ufffd" if category in _REPLACED else character
 
 
-def _is_selector(character: str) -> bool:
+def is_plain(text: str) -> bool:
+    """Whether every character of a text is drawn as it is, in cells of its own."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def is_selector(character: str) -> bool:
+    """Whether a character chooses how the one before it looks."""
     return any(low <= ord(character) <= high for low, high in _SELECTORS)
 
 

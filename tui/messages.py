@@ -19,6 +19,7 @@ from chat.interface import (
     PairingView,
     Phrase,
 )
+from tui.emoji import Choice
 
 # What the engine said, through the bridge.
 
@@ -201,6 +202,24 @@ class TextRefused(Message):
     """What was written is too long to be sent, or what was pasted too long to be held; `text` says it."""
 
     text: str
+
+
+@dataclass
+class ChoicesMoved(Message):
+    """What may complete the shortcode before the cursor, and which of it is chosen; empty: nothing."""
+
+    choices: tuple[Choice, ...]
+    chosen: int
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ChoicesMoved)
+
+
+@dataclass
+class TakeChoice(Message):
+    """Complete the shortcode with this one, if it is still offered."""
+
+    choice: Choice
 
 
 @dataclass

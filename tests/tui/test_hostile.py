@@ -102,6 +102,22 @@ def test_attack_14_no_name_disturbs_a_header_a_composer_or_a_dialog() -> None:
         assert text_of(row[0]).rstrip().endswith("  not verified  ● here")
 
 
+def test_attack_79_no_text_of_ones_own_changes_a_cell_outside_of_the_composer() -> None:
+    with program("names", "calm", 80, 24) as terminal:
+        terminal.wait_for("No conversation is open")
+        terminal.send("M-Down")
+        terminal.wait_for("Write to calm")
+        terminal.paste("calm")
+        terminal.wait_for("│ calm ")
+        calm = screen(terminal)
+        for attack in (*WORST, "selectors", "tag characters", "Thai and Lao"):
+            terminal.send("C-u")
+            terminal.wait_for("Write to calm")
+            terminal.paste(ATTACKS[attack][:22])
+            terminal.wait_for(lambda shown: "Write to calm" not in shown)
+            assert differences(screen(terminal), calm) == [], attack
+
+
 def dialogs(label: str) -> list[Screen]:
     """The question whether to block each of the contacts, over the contact's conversation."""
     seen: list[Screen] = []

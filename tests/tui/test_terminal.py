@@ -67,12 +67,30 @@ def test_first_run_pairing_and_talking_by_keys(new: Terminal) -> None:
 def test_a_paste_of_many_lines_is_one_text(new: Terminal) -> None:
     with program("name", "Bob") as terminal:
         terminal.wait_for("Write to Bob")
-        terminal.paste("one\ntwo\x07\nthree")
+        terminal.paste("one\ntwo\x07\r\x1b\r\x1b[31m\nthree")
         terminal.wait_for("three")
         assert "delivered" not in terminal.screen()
         terminal.send("Enter")
         screen = terminal.wait_for("delivered")
-        assert re.search(r"▎ one\n.*▎ two\n.*▎ three", screen)
+        assert re.search(r"▎ one\n.*▎ two\n.*▎\n.*▎ \[31m\n.*▎ three", screen)
+
+
+def test_the_cursor_stands_where_an_input_method_opens_its_window() -> None:
+    with program("name", "Bob") as terminal:
+        shown = terminal.wait_for("Write to Bob").split("\n")
+        row = next(at for at, text in enumerate(shown) if "Write to Bob" in text)
+        left = shown[row].index("Write to Bob")
+        for text, column in (("你好", 4), ("e\u0301", 5), ("👍", 7), ("x", 8)):
+            terminal.write(text)
+            terminal.wait_for(lambda _, to=left + column: terminal.cursor() == (to, row))  # type: ignore[misc]
+        terminal.send("Left", "Left")
+        terminal.wait_for(lambda _: terminal.cursor() == (left + 5, row))
+        terminal.send("End", "C-j")
+        terminal.wait_for("▕│ 你好e\u0301👍x")  # the composer grew upwards: its last row is where it was
+        terminal.wait_for(lambda _: terminal.cursor() == (left, row))
+        terminal.send("M-Home")
+        terminal.wait_for("Everything was read")  # below the composer, which it moves up
+        terminal.wait_for(lambda _: terminal.cursor() == (left, row - 1))
 
 
 def test_a_screen_at_rest_writes_nothing_to_a_slow_link() -> None:

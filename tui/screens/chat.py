@@ -32,6 +32,7 @@ from tui.screens.telling import Telling
 from tui.screens.writing import Writing
 from tui.texts import _, told
 from tui.widgets.banner import Banner
+from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
 from tui.widgets.guide import Guide
 from tui.widgets.header import Header
@@ -76,6 +77,7 @@ class ChatScreen(Finding, Writing, Meeting, Care, Telling):
                 yield Banner()
                 yield ReplyLine()
                 yield Composer(self.earlier)
+                yield Completion()
         yield Said()
         yield Status(demo=bool(self.options.demo))
         yield KeyLine()

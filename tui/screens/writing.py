@@ -18,6 +18,7 @@ from tui.preferences import Preferences
 from tui.screens.reading import Reading
 from tui.texts import _
 from tui.widgets.banner import Banner
+from tui.widgets.completion import Completion
 from tui.widgets.composer import Composer
 from tui.widgets.history import History
 from tui.widgets.reply import ReplyLine
@@ -69,6 +70,13 @@ class Writing(Reading):
 
     def on_text_refused(self, message: messages.TextRefused) -> None:
         self.say(message.text, problem=True)
+
+    def on_choices_moved(self, message: messages.ChoicesMoved) -> None:
+        begun = self.query_one(Composer).shortcode_offset
+        self.query_one(Completion).show(message.choices, message.chosen, begun)
+
+    def on_take_choice(self, message: messages.TakeChoice) -> None:
+        self.query_one(Composer).take(message.choice)
 
     def on_reply_to(self, message: messages.ReplyTo) -> None:
         if message.entry.contact == self.current:

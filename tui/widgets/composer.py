@@ -1,7 +1,7 @@
 """Where one writes: Enter sends, other keys break the line, what was pasted stays as it was pasted.
 
 Rules: the text is handed over only by `SendText`, with the person it was written to; a text over the limit
-is kept and not sent; every key is done in the order of typing; nothing pasted disturbs the screen.
+is kept and not sent; every key is done in the order of typing; what completes a shortcode is only offered.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Final, cast
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.binding import NoBinding
-from textual.widgets import TextArea
-from textual.widgets.text_area import EditResult, Location
+from textual.geometry import Offset
+from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.formatting import TEXT_LIMIT, counter, without_controls
-from tui.messages import DraftChanged, DropReply, SendText, TextRefused
+from tui.emoji import Begun, Choice, begun, ended
+from tui.formatting import TEXT_LIMIT, counter
+from tui.messages import ChoicesMoved, DraftChanged, DropReply, SendText, TextRefused
 from tui.texts import _
+from tui.widgets.editor import Editor
 
 
 class _MoreKeys(Enum):
@@ -31,11 +33,24 @@ cast(dict[str, tuple[Enum, ...]], ANSI_SEQUENCES_KEYS)["\x1b\r"] = (_MoreKeys.AL
 
 
 HELD_LIMIT: Final = 65_536  # characters that a draft may have; more than can be sent, so that one can shorten
-_BREAKS = ("ctrl+j", "alt+enter", "shift+enter", "ctrl+enter")
+_COLONS = (":", "\uff1a")
+# The last three are Enter with a key held down as terminals after xterm's fashion report it.
+_BREAKS = (
+    "ctrl+j",
+    "alt+enter",
+    "shift+enter",
+    "ctrl+enter",
+    "ctrl+shift+enter",
+    "shift+\r",
+    "ctrl+\r",
+    "\r",
+)
 
 
-class Composer(TextArea):
+class Composer(Editor):
     """A text of many lines for the open conversation. `earlier` gives what was sent, the newest last."""
+
+    _begun: Begun | None = None
 
     def __init__(self, earlier: Callable[[], Sequence[str]] = tuple) -> None:
         super().__init__(
@@ -51,10 +66,14 @@ class Composer(TextArea):
         self.answering = False
         self._earlier = earlier
         self._recalled, self._recalled_text = 0, ""
+        self._begun_at: Location = (0, 0)
+        self._refused: Location | None = None
+        self._chosen = 0
 
     def set_text(self, text: str) -> None:
         """Show a draft, with the cursor at its end; what was here cannot be brought back."""
         self._recalled = 0
+        self._offer(None)
         self.text = text
         self.move_cursor(self.document.end)
 
@@ -65,20 +84,29 @@ class Composer(TextArea):
 
     async def on_key(self, event: events.Key) -> None:
         """Not bindings: those run apart from the letters typed before and after them, and overtake them."""
-        if event.key == "enter":
+        if self._does(event.key, event.character or "") or await self._do_at_once(event.key):
+            event.stop()
+            event.prevent_default()
+
+    def _does(self, key: str, character: str) -> bool:
+        """Do what a key means here and in no other text field; False where it means nothing of its own."""
+        if self._begun is not None and self._choose(self._begun, key):
+            return True
+        if key == "enter":
             self.action_send()
-        elif event.key in _BREAKS:
+        elif key in _BREAKS:
             self._type("\n")
-        elif event.key == "escape" and self.answering:
+        elif key == "escape" and self.answering:
             self.post_message(DropReply())
-        elif event.key in ("up", "down") and self._recall(1 if event.key == "up" else -1):
-            pass
-        elif event.character and unicodedata.category(event.character[-1]) == "Cf":
-            self._type(event.character)  # joiners, which input methods send and Textual takes for no letter
-        elif not await self._do_at_once(event.key):
-            return
-        event.stop()
-        event.prevent_default()
+        elif key in ("up", "down"):
+            return self._recall(1 if key == "up" else -1)
+        elif character in _COLONS:
+            return self._end_shortcode()
+        elif character and unicodedata.category(character[-1]) == "Cf":
+            self._type(character)  # joiners, which input methods send and Textual takes for no letter
+        else:
+            return False
+        return True
 
     def action_send(self) -> None:
         """Hand the text over and be empty for the next key."""
@@ -90,24 +118,26 @@ class Composer(TextArea):
             self.set_text("")
             self.post_message(SendText(text, self.person))
 
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+    def on_text_area_changed(self, event: Editor.Changed) -> None:
         event.stop()
         length = len(self.text)
         self.border_subtitle = counter(length)
         self.set_class(length > TEXT_LIMIT, "-over")
         self.post_message(DraftChanged(self.text))
 
-    async def _on_paste(self, event: events.Paste) -> None:
-        event.text = without_controls(event.text)
-        await super()._on_paste(event)
-        event.prevent_default()
-
     def _replace_via_keyboard(self, insert: str, start: Location, end: Location) -> EditResult | None:
         if len(insert) > 1 and len(self.text) + len(insert) > HELD_LIMIT:
             problem = _("This is too long: nothing was pasted.")
             self.post_message(TextRefused(problem))
             return None
-        return super()._replace_via_keyboard(insert, start, end)
+        result = super()._replace_via_keyboard(insert, start, end)
+        self._look()
+        return result
+
+    def _delete_via_keyboard(self, start: Location, end: Location) -> EditResult | None:
+        result = super()._delete_via_keyboard(start, end)
+        self._look()
+        return result
 
     def _type(self, text: str) -> None:
         self._replace_via_keyboard(text, *self.selection)
@@ -120,6 +150,72 @@ class Composer(TextArea):
             return False
         await self.run_action(bindings[0].action)
         return True
+
+    # Shortcodes.
+
+    def take(self, choice: Choice) -> None:
+        """Put one of the emoji that are offered in place of the shortcode."""
+        if self._begun is not None and choice in self._begun.choices:
+            self._put(choice, self._begun)
+
+    @property
+    def shortcode_offset(self) -> Offset:
+        """The column of the screen in which the shortcode begins, and the first row of this field."""
+        begun = self.cursor_location[1] - (self._begun.start if self._begun is not None else 0)
+        return Offset(self.cursor_screen_offset.x - begun, self.region.y)
+
+    def on_blur(self) -> None:
+        self._offer(None)
+
+    def _watch_selection(self, previous_selection: Selection, selection: Selection) -> None:
+        super()._watch_selection(previous_selection, selection)
+        if self._begun is not None and selection != Selection.cursor(self._begun_at):
+            self._offer(None)
+
+    def _choose(self, begun: Begun, key: str) -> bool:
+        """Do what a key means where emoji are offered; False where it means what it always does."""
+        if key in ("up", "down"):
+            self._offer(begun, (self._chosen + (1 if key == "down" else -1)) % len(begun.choices))
+        elif key in ("tab", "enter"):
+            self.take(begun.choices[self._chosen])
+        elif key == "escape":
+            self._refused = (self.cursor_location[0], begun.start)
+            self._offer(None)
+        else:
+            return False
+        return True
+
+    def _end_shortcode(self) -> bool:
+        """Put the emoji in place of the shortcode that a colon ends; False where there is none."""
+        whole = ended(self._line_before())
+        if whole is not None:
+            self._put(whole.choices[0], whole)
+        return whole is not None
+
+    def _put(self, choice: Choice, shortcode: Begun) -> None:
+        row, column = self.cursor_location
+        self.history.checkpoint()
+        self._replace_via_keyboard(choice.emoji, (row, shortcode.start), (row, column))
+        self.history.checkpoint()
+
+    def _look(self) -> None:
+        """Offer what completes a shortcode before the cursor."""
+        found = begun(self._line_before())
+        if found is None:
+            self._refused = None
+        elif (self.cursor_location[0], found.start) == self._refused:
+            found = None
+        self._offer(found)
+
+    def _line_before(self) -> str:
+        """The line up to the cursor; nothing where something is selected."""
+        row, column = self.cursor_location
+        return self.document[row][:column] if self.selection.is_empty else ""
+
+    def _offer(self, found: Begun | None, chosen: int = 0) -> None:
+        if found is not None or self._begun is not None:
+            self._begun, self._begun_at, self._chosen = found, self.cursor_location, chosen
+            self.post_message(ChoicesMoved(found.choices if found is not None else (), chosen))
 
     # Texts that were sent.
 
