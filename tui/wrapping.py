@@ -67,19 +67,21 @@ def pieces(line: str, width: int) -> list[Cut]:
 def breaks(line: str, width: int) -> list[int]:
     """Where the rows of a line that is being written begin, but the first; every blank has its cell."""
     rows: list[int] = []
-    start, used = 0, 0
+    start, used, before = 0, 0, 0
     for first, last in _tokens(line):
         cells = widest(line[first:last])
         if used + cells <= width:
-            used += cells
+            before, used = first, used + cells
             continue
-        if cells > width or line[first:last].isspace():
-            rows += [begin for begin, _end in _chop(line, start, last, width)][1:]
+        # A blank that does not fit takes the word before it along: no row begins with it.
+        begin = before if line[first:last].isspace() and before > start else first
+        if (begin == first and line[first:last].isspace()) or widest(line[begin:last]) > width:
+            rows += [place for place, _end in _chop(line, start, last, width)][1:]
             start = rows[-1]
         else:
-            start = first
+            start = begin
             rows.append(start)
-        used = widest(line[start:last])
+        before, used = first, widest(line[start:last])
     return rows
 
 
