@@ -72,8 +72,9 @@ class ParlourApp(App[None]):
         self.teller.begin()
         self.push_screen(UnlockScreen(self._door, demo=self.options.demo))
         self.call_after_refresh(self._settle)
-        self.set_interval(EVERY, partial(self._look_around, Watched(STDIN)))
-        heed_signals(lambda: self.call_later(self.action_quit))
+        terminal = Watched(STDIN)
+        self.set_interval(EVERY, partial(self._look_around, terminal))
+        heed_signals(lambda: self.call_later(self.action_quit), None if self.is_headless else terminal)
 
     def use_keys(self) -> tuple[str, ...]:
         """Let the keys hold that are chosen and written down; returns what is wrong with the files."""
@@ -95,6 +96,7 @@ class ParlourApp(App[None]):
     async def _look_around(self, terminal: Watched) -> None:
         """Nobody is there to quit once the terminal is gone, and the profile would stay open."""
         if terminal.gone():
+            terminal.forsake()
             await self.action_quit()
         elif self._left_alone:
             self._lock_left()

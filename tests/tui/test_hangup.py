@@ -15,10 +15,13 @@ from tests.lab.deadlines import Deadline
 from tui.hangup import Watched, heed_signals
 
 PATIENCE = 60.0
-IGNORING = """\
+START = """\
 import os, signal, sys
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-os.execv(sys.executable, sys.argv[1:])
+if sys.argv[1] != "elsewhere":
+    os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first that a new session opens is its own
+if sys.argv[1] == "ignored":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, sys.argv[2:])
 """
 
 
@@ -58,9 +61,11 @@ async def test_signals_that_end_programs_are_heeded_but_one_that_is_ignored() ->
 
 
 @pytest.mark.terminal
-def test_the_program_ends_with_its_terminal_though_it_ignores_the_signal(terminal: tuple[int, int]) -> None:
+@pytest.mark.parametrize("signals", ["heeded", "ignored", "elsewhere"])
+def test_the_program_ends_with_its_terminal(terminal: tuple[int, int], signals: str) -> None:
+    """A hang-up sends SIGHUP and SIGCONT to whom the terminal belongs, and nothing to others."""
     shown, programs = terminal
-    command = [sys.executable, "-c", IGNORING, sys.executable, "-m", "tests.tui.program", "talk", ""]
+    command = [sys.executable, "-c", START, signals, sys.executable, "-m", "tests.tui.program", "talk", ""]
     process = subprocess.Popen(
         command, stdin=programs, stdout=programs, stderr=programs, start_new_session=True
     )
