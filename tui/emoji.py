@@ -111,7 +111,8 @@ def _ranked(beginning: str) -> Iterator[Choice]:
     tables = (ALIASES, _names())
     yield from (Choice(beginning, table[beginning]) for table in tables if beginning in table)
     for table in tables:
-        yield from (Choice(name, emoji) for name, emoji in table.items() if name.startswith(beginning))
+        found = [Choice(name, emoji) for name, emoji in table.items() if name.startswith(beginning)]
+        yield from sorted(found, key=lambda choice: len(choice.name))
     inside = f"_{beginning}"
     for table in tables:
         yield from (Choice(name, emoji) for name, emoji in table.items() if inside in name)

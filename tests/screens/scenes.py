@@ -153,6 +153,13 @@ TALKING = (
         "plan-3.svg",
         back=("ctrl+u", "backspace", "ctrl+u", "backspace", "ctrl+u"),
     ),
+    Scene(
+        "emoji",
+        "talk",
+        (Typed("The quay is ours ", "码头归我们了 "), keys(":", "h", "e", "down")),
+        ":headphone:",
+        back=("escape", "ctrl+u"),
+    ),
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
     dialog("commands-found", "ctrl+p", "Commands", Seen("What to do"), Typed("inv", "邀")),

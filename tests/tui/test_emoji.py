@@ -40,7 +40,7 @@ def test_every_name_can_be_typed_and_every_emoji_is_one_character_that_can_be_se
 
 
 def test_what_begins_so_is_offered_known_names_first() -> None:
-    assert [choice.name for choice in matching("hea")][:2] == ["heart_eyes", "heart"]
+    assert [choice.name for choice in matching("hea")][:2] == ["heart", "heart_eyes"]
     assert matching("wav")[0].emoji == "👋"
     assert "🥳" in [choice.emoji for choice in matching("party")]
     assert any("_cat" in choice.name for choice in matching("cat"))
