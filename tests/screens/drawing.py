@@ -139,10 +139,10 @@ def _corner(sides: tuple[int, int], left: float, top: float, colour: str) -> str
 
 
 def _rect(left: float, top: float, width: float, height: float, colour: str) -> str:
-    return (
-        f'<rect x="{left:.6g}" y="{top:.6g}" width="{width:.6g}" height="{height:.6g}" fill="{colour}" '
-        'shape-rendering="crispEdges"/>'
-    )
+    """A line is left to be smoothed: at a small scale its sharp edges would leave nothing of it."""
+    sharp = "" if min(width, height) < 1.1 else ' shape-rendering="crispEdges"'
+    place = f'x="{left:.6g}" y="{top:.6g}" width="{width:.6g}" height="{height:.6g}"'
+    return f'<rect {place} fill="{colour}"{sharp}/>'
 
 
 def _colour(named: str, ink: str, ground: str) -> str:
