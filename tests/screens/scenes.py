@@ -196,7 +196,7 @@ TALKING = (
         "They are the same",
         back=("n", "escape", "escape"),
     ),
-    Scene("locked", "talk", (keys("ctrl+l"),), "Locked.", back=()),
+    Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show what is typed", back=()),
     Scene(
         "wrong-passphrase",
         "talk",
