@@ -63,5 +63,11 @@ class Config:
     handshake_rate: float = 40.0
     """New handshakes a second that are computed for addresses of no known contact."""
 
+    clean_after: float = 5.0
+    """Since the last deletion: several in a row are cleaned away together, when nobody is waiting."""
+
+    clean_again: float = 60.0
+    """Between two attempts to clean, where the disk does not let it."""
+
     typing_lasts: float = 6.0
     """A typing mark that is not renewed goes away."""

@@ -84,6 +84,7 @@ class Engine:
         self._world.port = parts.listener.port
         self._world.tasks.spawn(self._world.links.watch())
         self._world.tasks.spawn(self._keep_house())
+        self._world.tasks.spawn(self._parts.cleaning.run())
         parts.dialler.follow(self._world.keyring.linkable())
         if not self._world.contacts:
             parts.announcing.set_visible(True)
@@ -237,6 +238,12 @@ class Engine:
     async def mark_read(self, contact: str, entry: str) -> None:
         person = self._open.people.known(contact)
         await self._open.people.mark_read(person, History.entry_id(entry))
+
+    async def delete(self, contact: str, id: str) -> EntryView:
+        return await self._open.deleting.delete(self._open.people.known(contact), History.entry_id(id))
+
+    async def clean(self) -> None:
+        await self._open.cleaning.clean()
 
     async def typing(self, contact: str, on: bool) -> None:
         self._open.people.typing(self._open.people.known(contact), on)

@@ -90,7 +90,8 @@ class EntryView:
 
     `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
     it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`.
+    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here, or by its author before
+    it came; `text` and `reply` are empty) or `unsupported`.
     """
 
     id: str
@@ -198,6 +199,19 @@ class EntryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryDeleted:
+    """An entry was deleted here: its content is gone, its place is kept. Each is announced once."""
+
+    contact: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Nothing of what was deleted here is in any page of the database or frame of its log any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContactChanged:
     """A contact came, went, was paired, renamed, blocked, verified, or began or stopped typing."""
 
@@ -268,6 +282,8 @@ Event = (
     Ready
     | EntryAdded
     | EntryChanged
+    | EntryDeleted
+    | Cleaned
     | ContactChanged
     | ContactRemoved
     | IdentityChanged
@@ -356,6 +372,19 @@ class Messenger(Protocol):
 
     async def mark_read(self, contact: str, entry: str) -> None:
         """This person has seen everything up to this entry."""
+
+    async def delete(self, contact: str, id: str) -> EntryView:
+        """Delete an entry's content here, for oneself alone; returns it as it is shown now, in its place.
+
+        A deleted one changes no more. Words that are left in the file go when there is time, which `Cleaned`
+        tells. An own entry that still waits goes without its content. Raises UsageError where it is not held.
+        """
+
+    async def clean(self) -> None:
+        """Wait until nothing that was deleted is in the file any more; begins at once.
+
+        Half a minute a million entries. Raises ParlourError where the disk does not let it: it stays due.
+        """
 
     async def typing(self, contact: str, on: bool) -> None:
         """Tell the contact that this person is typing, if the setting allows."""

@@ -167,6 +167,12 @@ class RemoteMessenger:
     async def mark_read(self, contact: str, entry: str) -> None:
         await self._order("mark_read", contact=contact, entry=entry)
 
+    async def delete(self, contact: str, id: str) -> EntryView:
+        return await self._call(EntryView, "delete", contact=contact, id=id)
+
+    async def clean(self) -> None:
+        await self._order("clean")
+
     async def typing(self, contact: str, on: bool) -> None:
         await self._order("typing", contact=contact, on=on)
 

@@ -14,11 +14,13 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from chat.interface import (
+    Cleaned,
     Closed,
     ContactChanged,
     ContactRemoved,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
     Event,
     IdentityChanged,
     InvitationUsed,
@@ -67,6 +69,10 @@ def translate(event: Event, messenger: Messenger) -> Message:
             return messages.EntryStored(entry)
         case EntryChanged(contact, entry_id, state):
             return messages.EntryMoved(contact, entry_id, state)
+        case EntryDeleted(contact, entry_id):
+            return messages.EntryErased(contact, entry_id)
+        case Cleaned():
+            return messages.FileCleaned()
         case ContactChanged(view):
             return messages.ContactMoved(view)
         case ContactRemoved(person, name):

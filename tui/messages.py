@@ -48,6 +48,19 @@ class EntryMoved(Message):
 
 
 @dataclass
+class EntryErased(Message):
+    """An entry was deleted here; its place is kept."""
+
+    contact: str
+    entry: str
+
+
+@dataclass
+class FileCleaned(Message):
+    """Nothing of what was deleted is in the profile's file any more."""
+
+
+@dataclass
 class ContactMoved(Message):
     """A contact is not as it was."""
 

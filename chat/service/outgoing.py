@@ -112,7 +112,9 @@ class Outgoing:
         ):
             return
         self._link.carried[row.id] = False
-        await self._link.driver.send(Entry(row.header, row.salt, row.body))
+        deleted = row.id in self._world.deleted  # since it was read from the disk
+        said = Entry(row.header, b"", b"") if deleted else Entry(row.header, row.salt, row.body)
+        await self._link.driver.send(said)
         if row.author == self._world.own.terminal and not self._link.carried[row.id]:
             event = EntryChanged(self._link.person.hex(), row.id.hex(), EntryState.SENT)
             self._world.hub.publish(event)

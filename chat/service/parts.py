@@ -12,6 +12,8 @@ from chat.network.dialling import Dialler
 from chat.network.links import Links
 from chat.ports import Listener, Ports
 from chat.service.announcing import Announcing
+from chat.service.cleaning import Cleaning
+from chat.service.deleting import Deleting
 from chat.service.exchange import Exchange
 from chat.service.history import History
 from chat.service.logs import Logs
@@ -39,6 +41,8 @@ class Parts:
     sending: Sending
     history: History
     people: People
+    cleaning: Cleaning
+    deleting: Deleting
     preferences: Preferences
     pairings: PairingService
     meeting: Meeting
@@ -52,6 +56,7 @@ class Parts:
     def wire(cls, world: World, ports: Ports) -> Parts:
         """Make all parts of an engine and join them."""
         views = Views(world)
+        cleaning = Cleaning(world)
         pending = PendingContacts(world, views)
         receiving = Receiving(world, views, pending)
         remembering = Remembering(world)
@@ -71,7 +76,9 @@ class Parts:
             receiving=receiving,
             sending=Sending(world, exchange, views),
             history=History(world, views),
-            people=People(world, views, exchange),
+            people=People(world, views, exchange, cleaning),
+            cleaning=cleaning,
+            deleting=Deleting(world, views, cleaning),
             preferences=Preferences(world),
             pairings=pairings,
             meeting=Meeting(world, pairings, ports.transport),
@@ -85,6 +92,7 @@ class Parts:
 
     def _join(self, remembering: Remembering) -> None:
         self.pending.changed = self._contacts_changed
+        self.pending.deleted = self.cleaning.begin
         self.people.changed = self._contacts_changed
         self.meeting.where = self.announcing.places
         self.welcoming.visibility_used = self.pairings.paired = lambda: self.announcing.set_visible(False)

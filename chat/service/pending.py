@@ -31,13 +31,15 @@ PENDING_FOR = 24 * 3600 * 1000
 class PendingContacts:
     """Stores pending contacts and promotes them.
 
-    `changed` is called when the set of contacts has changed, `released` when a contact is held no more.
+    `changed` is called when the set of contacts has changed, `released` when a contact is held no more,
+    `deleted` when something went that the file may still hold.
     """
 
     def __init__(self, world: World, views: Views) -> None:
         self._world = world
         self._views = views
         self.changed: Callable[[], None] = lambda: None
+        self.deleted: Callable[[], None] = lambda: None
         self.released: Callable[[bytes], None] = lambda person: None
 
     async def store(self, contact: PendingContact, verified: bool) -> None:
@@ -84,6 +86,7 @@ class PendingContacts:
             self._world.keyring.contacts.pop(person, None)
         if dropped:
             self.changed()
+            self.deleted()
 
 
 def _keys(database: Database, own: bytes, person: bytes) -> ContactKeys | None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from chat.delivery.states import READ
 from chat.interface import ContactChanged, ContactRemoved, UsageError
 from chat.phrases import phrase
+from chat.service.cleaning import Cleaning
 from chat.service.exchange import Exchange
 from chat.service.views import Views
 from chat.service.world import World
@@ -29,8 +30,9 @@ NO_NAME = phrase("A name has 1 to 64 characters, none of them a control characte
 class People:
     """The use cases about one contact. `changed`: links and announcements have to follow."""
 
-    def __init__(self, world: World, views: Views, exchange: Exchange) -> None:
+    def __init__(self, world: World, views: Views, exchange: Exchange, cleaning: Cleaning) -> None:
         self._world = world
+        self._cleaning = cleaning
         self._views = views
         self._exchange = exchange
         self.changed: Callable[[], None] = lambda: None
@@ -84,7 +86,7 @@ class People:
         self._forget(person)
         self.changed()
         self._world.hub.publish(ContactRemoved(person.hex(), name))
-        await self._world.store.read(Database.scrub)
+        await self._cleaning.clean()
 
     def _forget(self, person: bytes) -> None:
         world = self._world

@@ -32,7 +32,7 @@ class World:
 
     `incarnation`: 8 random bytes drawn at this start (SPEC §11.1). `contacts` mirrors the contacts table by
     person; `typing` has the time (monotonic) until which a contact is typing; `port` is where this terminal
-    listens, 0 before it does.
+    listens, 0 before it does. `deleted`: entries deleted since this start, which links may hold from before.
     """
 
     config: Config
@@ -49,6 +49,7 @@ class World:
     contacts: dict[bytes, ContactRow] = field(default_factory=dict)
     unread: dict[bytes, int] = field(default_factory=dict)
     typing: dict[bytes, float] = field(default_factory=dict)
+    deleted: set[bytes] = field(default_factory=set)
     port: int = 0
     links: Links = field(init=False)
 

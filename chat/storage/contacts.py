@@ -1,7 +1,7 @@
 """Contacts: persons whom this person has paired with, or is about to.
 
 Rules: a pending contact is not shown and becomes one or goes; removing a contact takes everything of it, and
-`Database.scrub` afterwards takes what the file still held.
+`forgetting.clean` afterwards takes what the file still held.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from chat.storage import conversations, settings
+from chat.storage import conversations, forgetting, settings
 from chat.storage.database import Database
 
 PENDING: Final = "pending"
@@ -127,6 +127,7 @@ def remove(db: Database, person: bytes) -> None:
     db.run("DELETE FROM operations WHERE person = ?", person)
     _forget_terminals(db, person)
     db.run("DELETE FROM contacts WHERE person = ?", person)
+    forgetting.mark(db)
 
 
 def _forget_terminals(db: Database, person: bytes) -> None:

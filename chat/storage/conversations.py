@@ -83,7 +83,7 @@ def number_of(db: Database, conversation: bytes) -> int:
 
 
 def remove(db: Database, number: int) -> None:
-    """Delete a conversation with everything in it; `Database.scrub` then takes it from the file."""
+    """Delete a conversation with everything in it; `forgetting.clean` then takes it from the file."""
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)

@@ -14,7 +14,7 @@ from typing import Final
 from chat.storage import conversations, order, terminals, words
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged
-from chat.storage.forgetting import forget
+from chat.storage.forgetting import forget_one
 from protocol import labels
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
@@ -34,7 +34,8 @@ COLUMNS: Final = (
     "SELECT e.number, e.id, c.id, t.terminal, e.incarnation, e.sequence, e.time, e.kind, e.rank, e.header,"
     " ifnull(b.salt, x''), ifnull(b.body, x'')"
     " FROM entries AS e JOIN conversations AS c ON c.number = e.conversation"
-    " JOIN terminals AS t ON t.number = e.author LEFT JOIN bodies AS b ON b.entry = e.number"
+    " JOIN terminals AS t ON t.number = e.author"
+    " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
 )
 
 
@@ -127,14 +128,17 @@ def insert(db: Database, entry: NewEntry, *, unread: bool) -> bool:
 
 
 def destroy(db: Database, entry: bytes) -> bool:
-    """Delete salt, body and words for good and keep the header; `Database.scrub` then cleans the file.
+    """Delete salt, body and words for good and keep the header; `forgetting.clean` then cleans the file.
 
-    False where there is nothing to delete.
+    There is nothing of it left to read, so it is not unread. False where there is nothing to delete.
     """
     number = db.value("SELECT number FROM entries WHERE id = ?", entry)
-    forget(db, "rowid = ?", number)
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
-    return bool(db.run("DELETE FROM bodies WHERE entry = ?", number))
+    db.run("DELETE FROM unread WHERE entry = ?", number)
+    if not db.run("DELETE FROM bodies WHERE entry = ?", number):
+        return False
+    forget_one(db, number)
+    return True
 
 
 def _insert_body(db: Database, number: int, conversation: int, entry: NewEntry) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chat.storage import forgetting
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
 from chat.storage.ids import joined, parted
@@ -60,8 +61,9 @@ def read(db: Database) -> OwnRow:
 
 
 def forget_recovery(db: Database) -> None:
-    """Forget the recovery seed; `Database.scrub` then takes it from the file."""
+    """Forget the recovery seed; `forgetting.clean` then takes it from the file."""
     db.run("UPDATE own SET recovery_seed = NULL")
+    forgetting.mark(db)
 
 
 def self_keys(db: Database) -> list[SelfKeyRow]:

@@ -58,7 +58,7 @@ def _all(db: Database) -> Iterator[Row]:
 def _index(db: Database, number: int, conversation: int) -> None:
     body = db.value(
         "SELECT b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
-        " WHERE b.entry = ? AND e.kind = ?",
+        " WHERE b.entry = ? AND e.kind = ? AND NOT e.destroyed",
         number,
         KIND_TEXT,
     )
@@ -76,14 +76,14 @@ def _text(body: bytes) -> str:
 
 
 def _find_unread(db: Database) -> None:
-    """Entries that no own terminal wrote or has read."""
+    """Entries that no own terminal wrote or has read, and that were not deleted here."""
     own = (
         "(SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
         " OR person IN (SELECT person FROM own))"
     )
     db.run(
         "INSERT INTO unread (entry, conversation) SELECT number, conversation FROM entries AS e"
-        f" WHERE author NOT IN {own} AND NOT EXISTS"
+        f" WHERE author NOT IN {own} AND NOT destroyed AND NOT EXISTS"
         f" (SELECT 1 FROM receipts WHERE entry = e.number AND kind >= ? AND terminal IN {own})",
         READ,
     )

@@ -14,12 +14,14 @@ import pytest
 from chat import control, control_wire, interface, remote
 from chat.control import ControlServer
 from chat.interface import (
+    Cleaned,
     Closed,
     ContactChanged,
     ContactRemoved,
     ContactView,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
     EntryState,
     Event,
     IdentityChanged,
@@ -171,6 +173,8 @@ async def test_each_event_comes_through_whole_and_in_order(
         Ready(("10.0.0.1:4747", "[fe80::1]:4747")),
         EntryAdded(entry),
         EntryChanged(ben.person, entry.id, EntryState.READ),
+        EntryDeleted(ben.person, entry.id),
+        Cleaned(),
         ContactChanged(ben),
         ContactRemoved(ben.person, ben.name),
         IdentityChanged(ben.person, ben.name, Phrase("a terminal was added")),

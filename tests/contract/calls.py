@@ -36,6 +36,7 @@ OF_CONTACT: Mapping[str, Callable[[Messenger, str, str], Awaitable[object]]] = {
     "search": lambda it, contact, _: it.search("before", contact),
     "mark_read": lambda it, contact, entry: it.mark_read(contact, entry),
     "typing": lambda it, contact, _: it.typing(contact, True),
+    "delete": lambda it, contact, entry: it.delete(contact, entry),
     "remove": lambda it, contact, _: it.remove(contact),
 }
 OTHERS: Mapping[str, Callable[[Messenger, Subject], Awaitable[object]]] = {
@@ -50,6 +51,7 @@ OTHERS: Mapping[str, Callable[[Messenger, Subject], Awaitable[object]]] = {
     "set_preference": lambda it, _: it.set_preference("theme", "dark"),
     "change_passphrase": lambda it, subject: it.change_passphrase(subject.passphrase, "another one"),
     "diagnose": lambda it, _: it.diagnose(),
+    "clean": lambda it, _: it.clean(),
 }
 FAILING: Mapping[str, Callable[[Messenger], Awaitable[object]]] = {
     "pair_nearby": lambda it: it.pair_nearby("nobody"),

@@ -12,11 +12,13 @@ import pytest
 
 from chat.interface import (
     BadData,
+    Cleaned,
     Closed,
     ContactChanged,
     ContactRemoved,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
     EntryState,
     Event,
     NotPermitted,
@@ -25,7 +27,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from tests.contract.subject import Subject, contact, is_delivered, until
+from tests.contract.subject import Subject, contact, is_delivered, listening, told, until
 
 
 class MessengerContract:
@@ -205,6 +207,50 @@ class MessengerContract:
         await messenger.mark_read(friend, heard)
         read = (await messenger.details(friend, heard)).receipts
         assert [receipt.kind for receipt in read] == [EntryState.DELIVERED, EntryState.READ]
+
+    async def test_a_deleted_entry_keeps_its_place_and_says_nothing(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        events, asked = await listening(subject), await messenger.send(friend, "the harbour at noon")
+        await until(events, lambda event: is_delivered(event, asked.id))
+        answer = await subject.hear("the harbour, yes", asked.id)
+        shown = await messenger.delete(friend, asked.id)
+        assert (shown.id, shown.kind, shown.text, shown.reply, shown.own) == (
+            asked.id,
+            "deleted",
+            "",
+            "",
+            True,
+        )
+        assert (shown.time, shown.state) == (asked.time, EntryState.DELIVERED)
+        assert (await told(events, EntryDeleted)) == EntryDeleted(friend, asked.id)
+        assert [entry.id for entry in await messenger.history(friend)] == [asked.id, answer]
+        assert await messenger.entry(friend, asked.id) == shown
+        assert [entry.id for entry in await messenger.search("harbour")] == [answer]
+        assert await messenger.delete(friend, asked.id) == shown
+        await messenger.clean()
+        await messenger.send(friend, "after")
+        more: list[Event] = []
+
+        def added(event: Event) -> bool:
+            more.append(event)
+            return isinstance(event, EntryAdded)
+
+        await until(events, added)
+        assert [event for event in more if isinstance(event, EntryDeleted | Cleaned)] == [Cleaned()]
+        for wrong in ("none", "00" * 32):
+            with pytest.raises(UsageError):
+                await messenger.delete(friend, wrong)
+
+    async def test_what_was_deleted_unread_is_not_unread(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        first, second = [await subject.hear(f"number {n}", "") for n in range(2)]
+        await messenger.delete(friend, first)
+        assert (await contact(subject)).unread == 1
+        assert await messenger.first_unread(friend) == second
+        await messenger.mark_read(friend, second)
+        assert (await contact(subject)).unread == 0
+        kinds = [receipt.kind for receipt in (await messenger.details(friend, first)).receipts]
+        assert kinds == [EntryState.DELIVERED]
 
     async def test_search_finds_all_words_in_one_conversation_and_in_all(self, subject: Subject) -> None:
         sent = await subject.messenger.send(subject.friend, "the harbour at noon")

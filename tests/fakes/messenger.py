@@ -23,6 +23,7 @@ from chat.interface import (
     DiagnosisView,
     DoorState,
     EntryAdded,
+    EntryDeleted,
     EntryView,
     Event,
     InvitationView,
@@ -212,6 +213,27 @@ class FakeMessenger(Others):
         seen = conversation.entries[: conversation.index(entry) + 1]
         conversation.unread -= {held.id for held in seen}
         self._count_unread(contact)
+
+    async def delete(self, contact: str, id: str) -> EntryView:
+        self._enter("delete", contact, id)
+        conversation = self._conversations[self._contact(contact).person]
+        at = conversation.index(id)
+        if (held := conversation.entries[at]).kind == "deleted":
+            return held
+        conversation.entries[at] = replace(held, kind="deleted", text="", reply="")
+        self.emit(EntryDeleted(contact, id))
+        if id in conversation.unread:
+            conversation.unread.remove(id)
+            conversation.never_read.add(id)
+            self._count_unread(contact)
+        self.uncleaned = True
+        if self.prompt:
+            self.tidy()
+        return conversation.entries[at]
+
+    async def clean(self) -> None:
+        self._enter("clean")
+        self.tidy()
 
     async def typing(self, contact: str, on: bool) -> None:
         self._enter("typing", contact, on)

@@ -16,6 +16,7 @@ from hashlib import sha256
 from itertools import count
 
 from chat.interface import (
+    Cleaned,
     Closed,
     ContactChanged,
     ContactView,
@@ -124,6 +125,7 @@ class Conversation:
 
     entries: list[EntryView] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    never_read: set[str] = field(default_factory=set)  # deleted before
 
     def index(self, entry: str) -> int:
         for at, held in enumerate(self.entries):
@@ -151,6 +153,7 @@ class Others:
         self.invitation_tail = ""  # makes an invitation as long as a real one
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
         self.closed = False
+        self.uncleaned = False  # something deleted is still in the file
         self._me = SelfView(
             identity(f"person {name}"),
             identity(f"terminal {name}"),
@@ -324,6 +327,12 @@ class Others:
         """The engine has something to say."""
         self.emit(Notice(phrase(text)))
 
+    def tidy(self) -> None:
+        """The engine has had time to take what was deleted out of the file."""
+        if self.uncleaned:
+            self.uncleaned = False
+            self.emit(Cleaned())
+
     def called(self, method: str) -> list[tuple[object, ...]]:
         """The arguments of every call of one method, in order."""
         return [call.arguments for call in self.calls if call.method == method]
@@ -391,7 +400,8 @@ class Others:
         stored = entry.time if entry.own else self._arrived[entry.id][1]
         theirs = (entry.contact, identity(f"terminal of {entry.contact}"))
         ours = (self._me.person, self._me.terminal)
-        read = entry.id not in self._conversations[entry.contact].unread
+        conversation = self._conversations[entry.contact]
+        read = entry.id not in conversation.unread | conversation.never_read
         kinds = _KINDS[entry.state] if entry.own else (EntryState.DELIVERED, EntryState.READ)[: 1 + read]
         author, reader = (ours, theirs) if entry.own else (theirs, ours)
         receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)

@@ -14,6 +14,7 @@ from chat.storage import (
     contacts,
     conversations,
     entries,
+    forgetting,
     invitations,
     known_addresses,
     logs,
@@ -178,6 +179,7 @@ def contents(database: Database) -> object:
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
+        "cleaning is due": forgetting.is_due(database),
         "found": [row.id for row in search.find(database, "北京")],
         "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, conversations, entries, logs, own, search
+from chat.storage import contacts, conversations, entries, forgetting, logs, own, search
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, new_database, store
@@ -48,7 +48,7 @@ def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled:
     assert len(found(filled)) > 20
     with filled.transaction():
         contacts.remove(filled, THEM)
-    filled.scrub()
+    assert forgetting.clean(filled)
     assert found(filled) == []
     assert len(entries.page(filled, blob("kept"), 500)) == 120
     assert len(search.find(filled, "kept", limit=500)) == 120
@@ -66,7 +66,7 @@ def test_attack_75_the_table_of_the_index_pages_keeps_no_word(tmp_path: Path, ma
     assert any(TAILS[0] in key for key in keys)
     with database.transaction():
         contacts.remove(database, THEM)
-    database.scrub()
+    assert forgetting.clean(database)
     assert found(database) == []
     database.close()
 
@@ -77,7 +77,7 @@ def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> 
         assert all(entries.destroy(filled, row.id) for row in rows)
         contacts.set_name(filled, THEM, "Ada")
         logs.replace(filled, THEM, [])
-    filled.scrub()
+    assert forgetting.clean(filled)
     assert found(filled) == []
     assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
     assert search.find(filled, f"{WORD}7") == []
@@ -92,7 +92,7 @@ def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(tmp_path: Pat
     assert residues(database.path, KEY.reveal(), seed)
     with database.transaction():
         own.forget_recovery(database)
-    database.scrub()
+    assert forgetting.clean(database)
     assert residues(database.path, KEY.reveal(), seed) == []
     database.close()
 

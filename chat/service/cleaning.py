@@ -1,0 +1,100 @@
+"""Takes what was deleted out of the file, when there is time (attack 75).
+
+Rules: what is due stands in the database and not here, so that a crash loses nothing of it; a cleaning is one
+piece of work on the database; one that fails is said once and tried again until it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from chat.interface import Cleaned, Notice, ParlourError
+from chat.phrases import phrase
+from chat.service.world import World
+from chat.storage import forgetting
+from chat.storage.errors import StorageFailure, StorageFull
+
+FULL = phrase(
+    "The disk is full: what was deleted is still in the profile's file. Make as much room as the profile"
+    " takes; it is then tried again."
+)
+
+
+class NotCleaned(ParlourError):
+    """The disk did not let the file be cleaned; nothing was lost, and what is due stays marked."""
+
+    def __init__(self, cause: StorageFailure) -> None:
+        if isinstance(cause, StorageFull):
+            super().__init__(FULL)
+        else:
+            super().__init__(
+                phrase(
+                    "What was deleted is still in the profile's file, and is tried again. {reason}",
+                    reason=cause.phrase,
+                )
+            )
+
+
+class Cleaning:
+    """The use case *clean*."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._due = asyncio.Event()
+        self._round: asyncio.Task[StorageFailure | None] | None = None
+        self._deletions = 0
+
+    def begin(self) -> None:
+        """Something was deleted: clean once nothing more has been for a while."""
+        self._deletions += 1
+        self._due.set()
+
+    async def run(self) -> None:
+        """Clean whenever it is due, from what an engine before left undone on; never ends."""
+        if await self._is_due():
+            self.begin()
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await self._quiet()
+            await self._until_clean()
+
+    async def clean(self) -> None:
+        """Clean now what is due. Raises NotCleaned; the mark stays then."""
+        while await self._is_due():
+            # Whoever deletes during a round finds the mark again, and begins another.
+            if self._round is None or self._round.done():
+                self._round = self._world.tasks.spawn(self._one_round())
+            if (failure := await asyncio.shield(self._round)) is not None:
+                raise NotCleaned(failure)
+
+    async def _is_due(self) -> bool:
+        return await self._world.store.read(forgetting.is_due)
+
+    async def _quiet(self) -> None:
+        """Wait until nothing more has been deleted for a while."""
+        seen = -1
+        while seen != self._deletions:
+            seen = self._deletions
+            await asyncio.sleep(self._world.config.clean_after)
+
+    async def _until_clean(self) -> None:
+        said = ""
+        while True:
+            try:
+                return await self.clean()
+            except NotCleaned as failure:
+                if said != failure.phrase:
+                    said = failure.phrase
+                    self._world.hub.publish(Notice(failure.phrase))
+            await asyncio.sleep(self._world.config.clean_again)
+
+    async def _one_round(self) -> StorageFailure | None:
+        """Clean once; the failure is the answer, since whoever waits says it."""
+        try:
+            cleaned = await self._world.store.read(forgetting.clean)
+        except StorageFailure as failure:
+            return failure
+        if cleaned:
+            self._world.hub.publish(Cleaned())
+        return None
