@@ -1,4 +1,4 @@
-"""The secret of two persons, and the keys of links and discovery that come from it (SPEC §7.6).
+"""The secret of two persons, and the keys of links, discovery and relays that come from it (SPEC §7.6).
 
 Rules: each of the two owns one share and every share has a number; both see numbers from their own end, so
 that `own` and `theirs` change places on the wire. A key names its direction.
@@ -43,6 +43,10 @@ class ContactSecret(Secret):
     def discovery_key(self, announcer: bytes, viewer: bytes) -> bytes:
         """The key, 32 bytes, of the slots by which `viewer` knows the terminals of `announcer`."""
         return self._derive(labels.DISCOVER, announcer, viewer)
+
+    def meeting_key(self, waiter: bytes, dialler: bytes) -> bytes:
+        """The key, 32 bytes, of the tokens on which terminals of `waiter` wait for those of `dialler`."""
+        return self._derive(labels.RELAY_KEY, waiter, dialler)
 
     def _derive(self, label: bytes, first: bytes, second: bytes) -> bytes:
         return primitives.b2b(first + second, personal=label, key=self.reveal())

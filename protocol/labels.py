@@ -75,6 +75,12 @@ LINK_PSK: Final = _personal("link.psk", "psk of a link, from the contact secret"
 DISCOVER: Final = _personal("discover", "discovery key of a direction, from the contact secret")
 SLOT: Final = _personal("slot", "one slot of an announcement")
 
+# Relays (SPEC §11.7)
+RELAY_KEY: Final = _personal("relaykey", "meeting key of a direction, from the contact secret")
+RELAY_TOKEN: Final = _personal("relaytok", "token of a terminal that waits for a contact at a relay")
+RELAY_INVITATION: Final = _personal("relayinv", "token of an inviter that waits for its joiner at a relay")
+RELAY_MAC: Final = _personal("relaymac", "proof before the handshake that the caller knows the relay's key")
+
 # Entries (SPEC §11)
 CONVERSATION: Final = _personal("conv", "id of the conversation of two persons")
 CONTENT: Final = _personal("content", "an entry's salt and body")

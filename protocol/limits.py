@@ -125,6 +125,36 @@ LINK_SECONDS_MAX: Final = 3_600.0
 LINK_ENVELOPES_MAX: Final = 2**20
 """Most envelopes of one direction of a link (SPEC §6.5)."""
 
+RELAY_ADDRESS_MAX: Final = 255
+"""Characters of a relay's address (SPEC §11.7.1)."""
+
+RELAY_TOKEN_BYTES: Final = 16
+"""One token (SPEC §11.7.5)."""
+
+RELAY_TOKENS_MAX: Final = 128
+"""Tokens that one connection waits on (SPEC §11.7.3)."""
+
+RELAY_MESSAGE_BYTES: Final = 64
+"""A padded rendezvous message but Wait, bytes (SPEC §11.7.3)."""
+
+RELAY_WAIT_BYTES: Final = 2_320
+"""A padded Wait, bytes, whatever the number of its tokens (SPEC §11.7.3)."""
+
+RELAY_WAITERS_MAX: Final = 8
+"""Connections that wait on one token (SPEC §11.7.4)."""
+
+RELAY_DIALS_MAX: Final = 16
+"""Dials of one connection (SPEC §11.7.4)."""
+
+RELAY_DAYS: Final = 1
+"""Days by which a relay's day may differ from a terminal's (SPEC §11.7.5)."""
+
+RELAY_ANSWER_SECONDS: Final = 3.0
+"""From Called to Answer, seconds (SPEC §11.7.4)."""
+
+RELAY_SILENT_SECONDS: Final = 60.0
+"""Silence after which a relay ends a waiting connection, seconds (SPEC §11.7.4)."""
+
 # --- Implementation constants ---
 
 LINK_SECONDS_REPLACE: Final = 3_300.0
@@ -136,6 +166,9 @@ LINK_ENVELOPES_REPLACE: Final = 2**20 - 2**14
 HELD_BYTES_MAX: Final = 131_072
 """Bytes kept while a link waits for an invitation to be burned: two reads of a connection (SPEC §16)."""
 
+
+RELAY_ALIVE_SECONDS: Final = 25.0
+"""Time between two signs of life of a connection that waits at a relay, seconds (SPEC §11.7.4)."""
 
 SEAL_BUFFER_START: Final = 4_096
 """First size of a session's reused output buffer, bytes; it grows when needed (SPEC §16)."""

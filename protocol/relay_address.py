@@ -1,0 +1,113 @@
+"""The address of a relay, as people name it and invitations carry it (SPEC §11.7.1).
+
+Rules: one form for a value, so that two texts never name one relay and its key; nothing is looked up here;
+whoever connects to a host of this text needs to know that its own person named it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.addresses import literal
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, ProtocolError
+from protocol.limits import RELAY_ADDRESS_MAX
+from protocol.primitives import KEY_SIZE, x25519
+
+PREFIX: Final = "parlour-relay:"
+
+_FORM: Final = re.compile(PREFIX + r"([0-9a-z.-]+|\[[0-9a-f:.]+\]):([0-9]+)#([!-~]*)")
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_LABEL: Final = re.compile(r"(?!-)[0-9a-z-]{1,63}(?<!-)")
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAddress:
+    """A relay: `host` is an IP address without scope and brackets, or a DNS name; `key` its X25519 key.
+
+    Two are equal when host, port and key are. The key is public, 32 bytes.
+    """
+
+    host: str
+    port: int
+    key: bytes
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the host has to be looked up before it can be reached."""
+        return literal(self.host) is None
+
+    def __str__(self) -> str:
+        return format_relay(self)
+
+
+def parse_relay(text: str) -> RelayAddress:
+    """The relay that a text names.
+
+    Errors: LimitExceeded (over 255 characters), Malformed (anything else that is not a relay's one text).
+    """
+    if len(text) > RELAY_ADDRESS_MAX:
+        raise LimitExceeded(f"a relay's address of {len(text)} characters")
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise Malformed("not the address of a relay")
+    host, port, key = match.groups()
+    return RelayAddress(_host(host), _port(port), _key(key))
+
+
+def format_relay(relay: RelayAddress) -> str:
+    """The one text of a relay. LocalMisuse for a host, port or key that no text can hold."""
+    host = f"[{relay.host}]" if ":" in relay.host else relay.host
+    text = f"{PREFIX}{host}:{relay.port}#{key_text(relay.key)}"
+    try:
+        parse_relay(text)
+    except ProtocolError as error:
+        raise LocalMisuse("an address that nobody could read") from error
+    return text
+
+
+def key_text(key: bytes) -> str:
+    """The one text, 52 characters, of a relay's key of 32 bytes."""
+    return base64.b32encode(key).decode("ascii").rstrip("=").lower()
+
+
+def _host(written: str) -> str:
+    host = written[1:-1] if written.startswith("[") else written
+    if (":" in host) != written.startswith("["):
+        raise Malformed("brackets stand around IPv6 addresses alone")
+    if literal(host) is not None:
+        if str(literal(host)) != host:
+            raise Malformed("not the one spelling of an IP address")
+        return host
+    return _name(host)
+
+
+def _name(host: str) -> str:
+    # A last label of digits alone would be read as an old spelling of an IPv4 address by resolvers.
+    labels = host.split(".")
+    if not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit() or re.match("0x", labels[-1]):
+        raise Malformed("neither an IP address nor a name")
+    return host
+
+
+def _port(written: str) -> int:
+    if not _PORT.fullmatch(written) or int(written) > 0xFFFF:
+        raise Malformed("not a port")
+    return int(written)
+
+
+def _key(written: str) -> bytes:
+    try:
+        key = base64.b32decode(written.upper() + "=" * (-len(written) % 8))
+    except binascii.Error:
+        raise Malformed("not the text of a key") from None
+    if len(key) != KEY_SIZE or key_text(key) != written:
+        raise Malformed("not the one text of a key")
+    try:
+        x25519(bytes(KEY_SIZE), key)
+    except AuthenticationFailed:
+        raise Malformed("a key of small order") from None
+    return key
