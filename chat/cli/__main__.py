@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "vectors": "maintenance",
     "bench": "maintenance",
     "demo": "demo",
+    "relay": "relay",
 }
 """Every command, in the order of the help, with the module that has it."""
 

@@ -6,7 +6,7 @@ must not stand in the searched program's own arguments, environment or source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,11 +24,38 @@ def copies(pid: int, needle: bytes) -> int:
         return sum(_in_region(memory, start, end, needle) for start, end in _regions(pid))
 
 
-def _regions(pid: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of every readable mapping; the kernel's own pages cannot be read this way."""
+def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
+    """Those of many needles, each random and of 16 to 64 bytes, that stand in memory the process can write.
+
+    Raises OSError as `copies` does. Each region is read once, so that it costs no more than the search.
+    """
+    wanted, held = set(needles), set()
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for start, end in _regions(pid, "rw"):
+            content = b"".join(_read(memory, start, end))
+            held |= {needle for needle in wanted if needle in content}
+    return held
+
+
+def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Its content, in steps; it may have been unmapped since the list was read, or be a device's memory."""
+    while start < end:
+        try:
+            memory.seek(start)
+            block = memory.read(min(_STEP, end - start))
+        except OSError:
+            return
+        if not block:
+            return
+        yield block
+        start += len(block)
+
+
+def _regions(pid: int, access: str = "r") -> Iterator[tuple[int, int]]:
+    """(start, end) of every mapping with at least this access; the kernel's own pages cannot be read so."""
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         span, mode = line.split()[:2]
-        if mode.startswith("r") and "[vvar" not in line and "[vsyscall" not in line:
+        if mode.startswith(access) and "[vvar" not in line and "[vsyscall" not in line:
             start, end = span.split("-")
             yield int(start, 16), int(end, 16)
 
@@ -36,14 +63,7 @@ def _regions(pid: int) -> Iterator[tuple[int, int]]:
 def _in_region(memory: BinaryIO, start: int, end: int, needle: bytes) -> int:
     """Read in steps that overlap by less than a needle, so that none is missed and none counted twice."""
     found, overlap, before = 0, len(needle) - 1, b""
-    while start < end:
-        try:
-            memory.seek(start)
-            block = memory.read(min(_STEP, end - start))
-        except OSError:
-            return found  # unmapped since the list was read, or a device's memory
-        if not block:
-            return found
+    for block in _read(memory, start, end):
         found += (before + block).count(needle)
-        before, start = (before + block)[-overlap:], start + len(block)
+        before = (before + block)[-overlap:]
     return found

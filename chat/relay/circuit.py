@@ -1,0 +1,233 @@
+"""A circuit: two joined sockets, and what one sends goes to the other.
+
+Rules: one buffer a direction, lent while bytes stand in it; until they are all sent nothing more is read from
+the sender, who feels that. What has arrived together leaves in one write. No transport, no stream, no bytes
+object: each of them keeps copies. Whatever breaks or lasts too long ends the whole circuit, with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from chat.relay.buffers import Buffers
+
+UNSENT_MAX: Final = 1 << 17
+"""Bytes that the system may hold unsent for a slow reader, where it can be told so (TCP_NOTSENT_LOWAT)."""
+
+
+class End(Enum):
+    """Why a circuit ended."""
+
+    CLOSED = "closed"
+    BROKEN = "broken"
+    IDLE = "idle"
+    SLOW = "slow"
+    HALF_OPEN = "half_open"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a circuit may last in a state in which it serves nobody."""
+
+    idle: float = 60.0
+    """Without a byte either way. Links say something every few seconds."""
+    slow: float = 30.0
+    """With one buffer that its reader has not emptied."""
+    half_open: float = 10.0
+    """With one direction ended and the other not."""
+
+
+class Tally:
+    """What all circuits together have forwarded: counts alone."""
+
+    __slots__ = ("forwarded", "writes")
+
+    def __init__(self) -> None:
+        self.forwarded = 0
+        self.writes = 0
+
+
+class Lane:
+    """One direction. `source` is read only while nothing waits to be sent to `sink`."""
+
+    __slots__ = (
+        *("_buffers", "_circuit", "_held", "_loop", "_sent", "_sink", "_source", "_stop", "_tally", "_waits"),
+        *("ended", "full_since", "moved"),
+    )
+
+    def __init__(self, circuit: Circuit, source: socket.socket, sink: socket.socket) -> None:
+        self._circuit, self._source, self._sink = circuit, source, sink
+        self._loop, self._buffers, self._tally = circuit.loop, circuit.buffers, circuit.tally
+        self._held: memoryview | None = None
+        self._sent = self._stop = 0
+        self.ended = self.moved = self._waits = False
+        self.full_since = 0.0
+
+    def start(self) -> None:
+        self._loop.add_reader(self._source, self._readable)
+
+    def stop(self) -> None:
+        """Let go of both sockets and of the buffer; the sockets are the circuit's to close."""
+        self._loop.remove_reader(self._source)
+        self._loop.remove_writer(self._sink)
+        if self._waits:
+            self._waits = False
+            self._buffers.forget(self._wake)
+        if self._held is not None:
+            self._give_back(self._held, self._stop)
+
+    @property
+    def full(self) -> bool:
+        """Whether bytes wait for the reader."""
+        return self._held is not None
+
+    def _readable(self) -> None:
+        buffer = self._buffers.lend()
+        if buffer is None:
+            self._wait_for_buffer()
+            return
+        count = -1
+        try:
+            count = self._source.recv_into(buffer)
+            sent = self._sink.send(buffer[:count]) if count else 0
+        except BlockingIOError:
+            sent = 0  # nothing there after all, or no room at the other end
+        except OSError:
+            self._buffers.take_back(buffer, len(buffer))
+            self._circuit.end(End.BROKEN)
+            return
+        if sent:
+            self._count(sent)
+        if sent < count:
+            self._hold(buffer, sent, count)
+            return
+        self._buffers.take_back(buffer, sent)
+        if not count:
+            self._end_of_source()
+
+    def _hold(self, buffer: memoryview, sent: int, count: int) -> None:
+        """Keep what is not sent until there is room for it, and read nothing more."""
+        self._held, self._sent, self._stop = buffer, sent, count
+        self.full_since = self._loop.time()
+        self._loop.remove_reader(self._source)
+        self._loop.add_writer(self._sink, self._writable)
+
+    def _writable(self) -> None:
+        if self._held is None:
+            return
+        try:
+            sent = self._sink.send(self._held[self._sent : self._stop])
+        except BlockingIOError:
+            return
+        except OSError:
+            self._circuit.end(End.BROKEN)
+            return
+        self._count(sent)
+        self._sent += sent
+        if self._sent == self._stop:
+            self._loop.remove_writer(self._sink)
+            self._give_back(self._held, self._stop)
+            self._loop.add_reader(self._source, self._readable)
+
+    def _count(self, sent: int) -> None:
+        self.moved = True
+        self._tally.forwarded += sent
+        self._tally.writes += 1
+
+    def _give_back(self, buffer: memoryview, used: int) -> None:
+        self._held = None
+        self._buffers.take_back(buffer, used)
+
+    def _wait_for_buffer(self) -> None:
+        self._loop.remove_reader(self._source)
+        self._waits = True
+        self._buffers.tell(self._wake)
+
+    def _wake(self) -> None:
+        self._waits = False
+        self._loop.add_reader(self._source, self._readable)
+
+    def _end_of_source(self) -> None:
+        self.ended = True
+        self._loop.remove_reader(self._source)
+        with contextlib.suppress(OSError):  # it has gone already: its own lane says so
+            self._sink.shutdown(socket.SHUT_WR)
+        self._circuit.half_ended()
+
+
+class Circuit:
+    """Joins two connected non-blocking sockets until either ends; both are closed with it."""
+
+    __slots__ = ("_between", "_done", "_half_since", "_last", "buffers", "loop", "tally")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ends: tuple[socket.socket, socket.socket],
+        buffers: Buffers,
+        tally: Tally,
+        done: Callable[[Circuit, End], None],
+    ) -> None:
+        """`done` is called once, when both sockets are closed. Nothing is forwarded before `start`."""
+        one, other = ends
+        self.loop, self.buffers, self.tally = loop, buffers, tally
+        self._done: Callable[[Circuit, End], None] | None = done
+        self._half_since = 0.0
+        self._last = loop.time()
+        self._between = (one, other, Lane(self, one, other), Lane(self, other, one))
+
+    def start(self) -> None:
+        one, other, there, back = self._between
+        for end in (one, other):
+            tune(end)
+        there.start()
+        back.start()
+
+    def check(self, now: float, patience: Patience) -> None:
+        """End it if it has served nobody for too long; called every second or so."""
+        _, _, *lanes = self._between
+        if any(lane.moved for lane in lanes):
+            self._last = now
+            for lane in lanes:
+                lane.moved = False
+        if any(lane.full and now - lane.full_since > patience.slow for lane in lanes):
+            self.end(End.SLOW)
+        elif self._half_since and now - self._half_since > patience.half_open:
+            self.end(End.HALF_OPEN)
+        elif now - self._last > patience.idle:
+            self.end(End.IDLE)
+
+    def half_ended(self) -> None:
+        """A lane has nothing more to send."""
+        _, _, there, back = self._between
+        if there.ended and back.ended:
+            self.end(End.CLOSED)
+        else:
+            self._half_since = self.loop.time()
+
+    def end(self, reason: End) -> None:
+        """Zero what is held and close both sockets; a second call does nothing."""
+        done, self._done = self._done, None
+        if done is None:
+            return
+        one, other, there, back = self._between
+        there.stop()
+        back.stop()
+        one.close()
+        other.close()
+        done(self, reason)
+
+
+def tune(end: socket.socket) -> None:
+    """Send at once, and let the system hold little for a reader that is slow."""
+    with contextlib.suppress(OSError):  # it may have gone by itself
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
+            end.setsockopt(socket.IPPROTO_TCP, option, UNSENT_MAX)

@@ -1,0 +1,209 @@
+"""What this process takes from itself before the first byte is accepted: writing, dumping, gaining rights.
+
+Rules: called once, when everything is imported and bound, and while there is one thread; nothing of it can be
+taken back. What the system lacks is reported and the rest holds. Works on every platform, with less on some.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446  # the same numbers on every architecture
+_ASK_VERSION: Final = 1
+_SET_DUMPABLE, _SET_NO_NEW_PRIVS = 4, 38
+
+_EXECUTE: Final = 1
+_WRITE_FILE: Final = 1 << 1
+_REMOVE_AND_MAKE: Final = sum(1 << bit for bit in range(4, 13))
+_REFER_FROM_ABI_2: Final = 1 << 13
+_TRUNCATE_FROM_ABI_3: Final = 1 << 14
+_BIND_TCP, _CONNECT_TCP = 1, 2
+_NETWORK_FROM_ABI: Final = 4
+_SCOPES_FROM_ABI_6: Final = 0b11  # no signal and no abstract socket of anybody else
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """One means of confinement: whether it holds here, and what that means, without a full stop."""
+
+    name: str
+    holds: bool
+    said: str
+
+
+class Unconfined(Exception):
+    """The process cannot be confined as asked; the text says what to do."""
+
+
+def confine(*, examinable: bool, connecting: bool) -> tuple[Means, ...]:
+    """Apply all but the limit on file sizes, and tell what holds.
+
+    `examinable` leaves the memory readable to its own user; `connecting` leaves connections outward possible,
+    which a backplane needs. Raises Unconfined when other threads run already: they would stay free.
+    """
+    if threading.active_count() > 1:
+        raise Unconfined(
+            "Threads run already and would not be confined: this is a fault of Parlour, report it."
+        )
+    privileges = _no_new_privileges()
+    abi = landlock_abi()
+    return (
+        privileges,
+        *_landlock(abi, connecting),
+        _no_core(),
+        _not_dumpable(examinable),
+        _no_swap(),
+    )
+
+
+def forbid_writing() -> Means:
+    """No byte goes into a file from now on, nor to standard output where that is one (RLIMIT_FSIZE 0)."""
+    return _limit("RLIMIT_FSIZE", _NO_BYTE)
+
+
+_NO_BYTE: Final = "no byte can be written to any file"
+
+
+def writing_will_be_forbidden() -> Means:
+    """What `forbid_writing` is going to give: it can be said while something still can be."""
+    holds = sys.platform != "win32"
+    return Means("files", holds, _NO_BYTE if holds else _lacking("RLIMIT_FSIZE"))
+
+
+def landlock_abi() -> int:
+    """The version of the kernel's Landlock, 0 where there is none."""
+    if sys.platform != "linux":
+        return 0
+    return max(0, _syscall(_CREATE_RULESET, None, 0, _ASK_VERSION))
+
+
+def may_open_descriptors() -> int:
+    """Raise the bound on open sockets as far as this user may; returns it, 0 where there is none to ask."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        most = _ENOUGH
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):  # macOS has a lower bound that it does not tell
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return most
+
+
+_ENOUGH: Final = 1 << 20
+
+
+def _no_new_privileges() -> Means:
+    holds = _prctl(_SET_NO_NEW_PRIVS, 1)
+    return Means(
+        "privileges", holds, "no new privileges can be gained" if holds else _lacking("no_new_privs")
+    )
+
+
+def _landlock(abi: int, connecting: bool) -> tuple[Means, Means]:
+    holds = bool(abi) and _restrict(abi, connecting)
+    alone = holds and abi >= _NETWORK_FROM_ABI and not connecting
+    if not holds:
+        return (
+            Means("landlock", False, _lacking("Landlock: a fault could still write files")),
+            Means("connections", False, _lacking("Landlock: a fault could still open connections")),
+        )
+    files = Means("landlock", True, f"no file can be written, made, renamed or removed (Landlock ABI {abi})")
+    if alone:
+        return files, Means("connections", True, "no connection can be opened from here")
+    why = (
+        "connections stay possible, for NATS" if connecting else _lacking("Landlock's rules for connections")
+    )
+    return files, Means("connections", False, why)
+
+
+def _restrict(abi: int, connecting: bool) -> bool:
+    """A ruleset that handles all writing and has no rule: so all of it is refused."""
+    files = _EXECUTE | _WRITE_FILE | _REMOVE_AND_MAKE
+    files |= _REFER_FROM_ABI_2 if abi >= 2 else 0
+    files |= _TRUNCATE_FROM_ABI_3 if abi >= 3 else 0
+    fields = [files]
+    if abi >= _NETWORK_FROM_ABI:
+        fields.append(_BIND_TCP if connecting else _BIND_TCP | _CONNECT_TCP)
+    if abi >= 6:
+        fields.append(_SCOPES_FROM_ABI_6)
+    attributes = struct.pack(f"={len(fields)}Q", *fields)
+    ruleset = _syscall(_CREATE_RULESET, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return False
+    try:
+        return _syscall(_RESTRICT_SELF, ruleset, 0) == 0
+    finally:
+        os.close(ruleset)
+
+
+def _no_core() -> Means:
+    return _limit("RLIMIT_CORE", "no core file can be written")
+
+
+def _not_dumpable(examinable: bool) -> Means:
+    if examinable:
+        return Means(
+            "memory", False, "its memory can be read by its own user: it was started with --examinable"
+        )
+    holds = _prctl(_SET_DUMPABLE, 0)
+    said = (
+        "its memory can be read by root alone"
+        if holds
+        else _lacking("a way to keep its memory from its user")
+    )
+    return Means("memory", holds, said)
+
+
+def _no_swap() -> Means:
+    """Whether memory can reach a disk behind the process's back: seen, not changed."""
+    try:
+        lines = Path("/proc/swaps").read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return Means("swap", False, _lacking("a list of swap: whether memory may reach a disk is not known"))
+    if len(lines) > 1:
+        return Means("swap", False, "this machine has swap: turn it off, or memory may reach the disk")
+    return Means("swap", True, "this machine has no swap")
+
+
+def _limit(name: str, said: str) -> Means:
+    label = "core" if name == "RLIMIT_CORE" else "files"
+    if sys.platform == "win32":
+        return Means(label, False, _lacking(name))
+    import resource
+
+    resource.setrlimit(getattr(resource, name), (0, 0))
+    return Means(label, True, said)
+
+
+def _prctl(option: int, value: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    return int(_library().prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0)))) == 0
+
+
+def _lacking(what: str) -> str:
+    return f"this system lacks {what}"
+
+
+def _syscall(number: int, *arguments: int | bytes | None) -> int:
+    """What a system call without a function of its own returns; -1 where it fails."""
+    wide = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    call = _library().syscall
+    call.restype = ctypes.c_long
+    return int(call(ctypes.c_long(number), *wide))
+
+
+def _library() -> Any:
+    """The C library of this process."""
+    return ctypes.CDLL(None)

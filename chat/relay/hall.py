@@ -1,0 +1,69 @@
+"""Who waits on which token: the one table that a relay has, in memory and as long as people wait.
+
+Rules: a token is a number that means nothing here; the newest on a token comes first, the ninth drives the
+oldest out; nothing is kept of a token once nobody waits on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from protocol.limits import RELAY_WAITERS_MAX
+
+W = TypeVar("W")
+
+
+class Hall(Generic[W]):
+    """Those who wait, each on tokens of its own choice."""
+
+    def __init__(self) -> None:
+        self._on: dict[bytes, list[W]] = {}  # the newest last
+        self._tokens: dict[W, tuple[bytes, ...]] = {}
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._tokens)
+
+    def wait(self, who: W, tokens: Iterable[bytes]) -> None:
+        """From now on it waits on these tokens, and on no others."""
+        kept, before = tuple(tokens), self._tokens.get(who, ())
+        for token in set(before).difference(kept):
+            self._drop(who, token)
+        for token in kept:
+            self._add(who, token)
+        self._tokens[who] = kept
+
+    def leave(self, who: W) -> int:
+        """It waits no more; returns how many tokens it named."""
+        tokens = self._tokens.pop(who, ())
+        for token in tokens:
+            self._drop(who, token)
+        return len(tokens)
+
+    def find(self, token: bytes, place: int) -> W | None:
+        """Who waits on a token: the newest at place 0, the one before it at 1; None if nobody does there."""
+        waiting = self._on.get(token, ())
+        return waiting[-1 - place] if place < len(waiting) else None
+
+    def count(self, token: bytes) -> int:
+        """How many wait on a token."""
+        return len(self._on.get(token, ()))
+
+    def named(self, who: W) -> int:
+        """How many tokens it named."""
+        return len(self._tokens.get(who, ()))
+
+    def _add(self, who: W, token: bytes) -> None:
+        waiting = self._on.setdefault(token, [])
+        if who not in waiting:
+            waiting.append(who)
+            if len(waiting) > RELAY_WAITERS_MAX:
+                del waiting[0]
+
+    def _drop(self, who: W, token: bytes) -> None:
+        waiting = self._on.get(token, [])
+        if who in waiting:
+            waiting.remove(who)
+        if not waiting:
+            self._on.pop(token, None)

@@ -1,0 +1,67 @@
+"""The sockets that a relay listens on, bound before it is confined.
+
+Rules: addresses are literals, nothing is looked up; what is bound is told by its own address.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from typing import Final
+
+BACKLOG: Final = 1_024
+_NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets on one address, or with an empty host on every one of the machine, on one port.
+
+    `host` is an IP address without brackets. Raises ValueError for anything else, OSError where it cannot be.
+    """
+    if host:
+        address = ipaddress.ip_address(host.partition("%")[0])
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        return [_listening(family, host, port)]
+    bound = [_listening(socket.AF_INET, "0.0.0.0", port)]
+    try:
+        bound.append(_listening(socket.AF_INET6, "::", port_of(bound[0])))
+    except OSError as error:
+        if error.errno not in _NO_SUCH_FAMILY:
+            bound[0].close()
+            raise
+    return bound
+
+
+def port_of(server: socket.socket) -> int:
+    return int(server.getsockname()[1])
+
+
+def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    server = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        server.setblocking(False)
+        if os.name == "posix":
+            # On Windows the same option would let another program take the port over.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        server.bind(_numeric(family, host, port))
+        server.listen(BACKLOG)
+    except OSError:
+        server.close()
+        raise
+    return server
+
+
+def _numeric(
+    family: socket.AddressFamily, host: str, port: int
+) -> tuple[str, int] | tuple[str, int, int, int]:
+    """A socket address; the scope of an IPv6 link-local one is a number there."""
+    if family == socket.AF_INET:
+        return host, port
+    plain, _, scope = host.partition("%")
+    if not scope:
+        return plain, port, 0, 0
+    return plain, port, 0, int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)

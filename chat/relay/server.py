@@ -1,0 +1,264 @@
+"""The relay: accepts terminals, joins those that ask for each other, and forgets the rest.
+
+Rules: one thread, no task a connection; whatever a terminal does ends at worst its own connection. What is
+scarce is counted before it is given (quotas.py), and time is looked at for all together, twice a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from chat.network.connection import peer_host
+from chat.ports import Clock
+from chat.relay.buffers import Buffers
+from chat.relay.circuit import Circuit, End, Patience
+from chat.relay.counters import Counters, Gauge
+from chat.relay.hall import Hall
+from chat.relay.quotas import Handshakes, Limits, Places, Shares, place_of
+from chat.relay.visitor import Visitor, reset
+from protocol.keys import X25519Pair
+from protocol.relay import RelayEnd
+from protocol.relay_states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
+
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at what has lasted too long."""
+ACCEPTED_AT_ONCE: Final = 64
+"""Connections taken in before everybody else gets a turn again."""
+CALLS_A_DIAL: Final = 2
+"""Terminals called for one dial, each of which has 3 seconds to answer: a dialler waits for ten."""
+_PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors or memory left
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a relay is made with. `descriptors` is how many the system lets it open, 0 for no bound."""
+
+    pair: X25519Pair
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    descriptors: int = 0
+
+
+class Relay:
+    """Serves on listening sockets from `start` to `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings, limits = settings, settings.limits
+        self.counters = Counters()
+        self._buffers = Buffers()
+        self._places = Places(limits, _room(settings.descriptors))
+        self._handshakes = Handshakes(limits)
+        self._tokens = Shares(limits.tokens, limits.tokens_address)
+        self._ends = Shares(2 * limits.connections, limits.circuits_address)
+        self._hall: Hall[Visitor] = Hall()
+        self._visitors: dict[Visitor, None] = {}
+        self._circuits: dict[Circuit, tuple[Visitor, Visitor]] = {}
+        self._of: dict[Visitor, Circuit] = {}
+        self._servers: Sequence[socket.socket] = ()
+        self._look: asyncio.TimerHandle | None = None
+
+    def start(self, servers: Sequence[socket.socket]) -> None:
+        """Accept on these sockets, which are the relay's to close."""
+        self._servers = servers
+        for server in servers:
+            self._loop.add_reader(server, self._accept, server)
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+    def stop(self) -> None:
+        """End everything; terminals that wait are told."""
+        if self._look is not None:
+            self._look.cancel()
+        for server in self._servers:
+            self._loop.remove_reader(server)
+            server.close()
+        for visitor in list(self._visitors):
+            visitor.finish(RelayEnding.STOPPED)
+        for circuit in list(self._circuits):
+            circuit.end(End.STOPPED)
+
+    def gauges(self) -> dict[str, Gauge]:
+        """What there is at the moment: numbers by name."""
+        return {
+            "connections": lambda: len(self._places),
+            "unproven_connections": lambda: self._places.unproven,
+            "waiting_terminals": lambda: len(self._hall),
+            "tokens": lambda: self._tokens.count,
+            "circuits": lambda: len(self._circuits),
+            "buffers_lent": lambda: self._buffers.lent,
+        }
+
+    # --- Coming in ---
+
+    def _accept(self, server: socket.socket) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, address = server.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # Out of descriptors or memory, most often: whoever waits stays in the backlog.
+                self._loop.remove_reader(server)
+                self._loop.call_later(_PAUSE, self._accept_again, server)
+                return
+            accepted.setblocking(False)
+            self._take(accepted, place_of(peer_host(address)))
+
+    def _accept_again(self, server: socket.socket) -> None:
+        if server.fileno() >= 0:
+            self._loop.add_reader(server, self._accept, server)
+
+    def _take(self, accepted: socket.socket, place: str) -> None:
+        now = self._loop.time()
+        self.counters.accepted += 1
+        if not self._handshakes.take(place, now):
+            return self._refuse(accepted, "handshakes")
+        end = RelayEnd(self._settings.pair, now, self._settings.clock.wall() // 1_000)
+        visitor = Visitor(self._loop, self, accepted, place, end)
+        if not self._places.enter(visitor, place):
+            return self._refuse(accepted, "connections")
+        self._visitors[visitor] = None
+        visitor.start()
+        return None
+
+    def _refuse(self, accepted: socket.socket, limit: str) -> None:
+        self.counters.refused[limit] += 1
+        reset(accepted)
+
+    # --- What terminals say ---
+
+    def heard(self, visitor: Visitor, events: list[RelayEvent]) -> None:
+        for event in events:
+            match event:
+                case Waits():
+                    self._waits(visitor, event.tokens)
+                case Dials():
+                    self._prove(visitor)
+                    visitor.dialled = (event.token, event.place, 0)
+                    self._dial(visitor)
+                case Answers():
+                    self._join(visitor)
+                case RelayEnded():
+                    self._leave(visitor, event)
+
+    def _waits(self, visitor: Visitor, tokens: tuple[bytes, ...]) -> None:
+        self._prove(visitor)
+        more = len(tokens) - self._hall.named(visitor)
+        if not self._tokens.change(visitor.place, more):
+            return self._busy(visitor, "tokens")
+        self._hall.wait(visitor, tokens)
+        visitor.waiting()
+        return None
+
+    def _dial(self, dialler: Visitor) -> None:
+        """Call whoever waits there, or say that nobody does."""
+        assert dialler.dialled is not None
+        token, place, called = dialler.dialled
+        waiter = self._hall.find(token, place) if called < CALLS_A_DIAL else None
+        if waiter is None:
+            self.counters.absent += 1
+            return dialler.absent()
+        dialler.dialled = (token, place, called + 1)
+        self._stop_waiting(waiter)
+        waiter.call(dialler)
+        return None
+
+    def _join(self, waiter: Visitor) -> None:
+        """Whoever was called has answered."""
+        dialler, waiter.called_for = waiter.called_for, None
+        if dialler is None or dialler.dialled is None or dialler.state is not RelayState.DIALLING:
+            return self._forget(waiter)  # the dialler has gone meanwhile
+        if not self._may_join(waiter, dialler):
+            self._forget(waiter)
+            return self._busy(dialler, "circuits")
+        dialler.join(self._hall.count(dialler.dialled[0]))
+        dialler.dialled = None
+        self._begin(waiter, dialler)
+        return None
+
+    def _may_join(self, waiter: Visitor, dialler: Visitor) -> bool:
+        if not self._ends.change(waiter.place, 1):
+            return False
+        if not self._ends.change(dialler.place, 1):
+            self._ends.change(waiter.place, -1)
+            return False
+        return True
+
+    def _begin(self, waiter: Visitor, dialler: Visitor) -> None:
+        sockets = waiter.let_go(), dialler.let_go()
+        circuit = Circuit(self._loop, sockets, self._buffers, self.counters, self._circuit_ended)
+        for visitor in (waiter, dialler):
+            del self._visitors[visitor]
+            self._of[visitor] = circuit
+        self._circuits[circuit] = (waiter, dialler)
+        self.counters.joined += 1
+        circuit.start()
+
+    # --- Going ---
+
+    def _leave(self, visitor: Visitor, end: RelayEnded) -> None:
+        """Its rendezvous is over without a circuit."""
+        if end.error_class is not None:
+            self.counters.wrong[end.error_class] += 1
+            self._handshakes.fine(visitor.place)
+        dialler, visitor.called_for = visitor.called_for, None
+        self._forget(visitor)
+        if dialler is not None and dialler.dialled is not None and dialler.state is RelayState.DIALLING:
+            self._dial(dialler)
+
+    def _forget(self, visitor: Visitor) -> None:
+        """Close its connection; nothing is left of it."""
+        self._stop_waiting(visitor)
+        self._visitors.pop(visitor, None)
+        self._places.leave(visitor, visitor.place)
+        visitor.dialled = None
+        visitor.close()
+
+    def _stop_waiting(self, visitor: Visitor) -> None:
+        if named := self._hall.leave(visitor):
+            self._tokens.change(visitor.place, -named)
+
+    def _circuit_ended(self, circuit: Circuit, reason: End) -> None:
+        self.counters.ended[reason.value] += 1
+        for visitor in self._circuits.pop(circuit):
+            del self._of[visitor]
+            self._ends.change(visitor.place, -1)
+            self._places.leave(visitor, visitor.place)
+
+    def _busy(self, visitor: Visitor, limit: str) -> None:
+        self.counters.refused[limit] += 1
+        visitor.finish(RelayEnding.BUSY)
+
+    def give_way(self, visitor: Visitor) -> None:
+        self.counters.turned_out += 1
+        if circuit := self._of.get(visitor):
+            circuit.end(End.STOPPED)
+        else:
+            visitor.finish(RelayEnding.BUSY)
+
+    def _prove(self, visitor: Visitor) -> None:
+        self.counters.handshakes += self._places.prove(visitor)
+
+    # --- Time ---
+
+    def _look_around(self) -> None:
+        now, patience = self._loop.time(), self._settings.patience
+        for visitor in list(self._visitors):
+            visitor.check(now)
+        for circuit in list(self._circuits):
+            circuit.check(now, patience)
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+
+
+_SPARE: Final = 64
+"""Descriptors that are no terminal's: listening, metrics, the loop's own."""
+
+
+def _room(descriptors: int) -> int | None:
+    """How many connections the system lets in; None where it sets no bound."""
+    return max(1, descriptors - _SPARE) if descriptors else None

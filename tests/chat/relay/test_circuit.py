@@ -1,0 +1,252 @@
+"""A circuit on real sockets: what passes, what is felt, what is left behind, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from chat.relay.buffers import Buffers
+from chat.relay.circuit import Circuit, End, Patience, Tally
+
+PATIENCE = Patience(idle=60, slow=30, half_open=10)
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Both ends of one TCP connection on this machine, not blocking."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = socket.create_connection(server.getsockname())
+        other, _ = server.accept()
+    for end in (one, other):
+        end.setblocking(False)
+    return one, other
+
+
+@dataclass
+class Joined:
+    """A circuit, and the outer ends of its two connections."""
+
+    left: socket.socket
+    right: socket.socket
+    circuit: Circuit
+    buffers: Buffers
+    tally: Tally
+    ends: list[End] = field(default_factory=list)
+
+    def clean(self) -> bool:
+        """Whether every buffer that is not lent is of zeros alone."""
+        return not any(any(buffer) for buffer in self.buffers._free)
+
+
+class Table:
+    """Makes circuits, and closes what they leave."""
+
+    def __init__(self) -> None:
+        self._open: list[socket.socket] = []
+        self._circuits: list[Circuit] = []
+
+    def join(self, buffers: Buffers | None = None) -> Joined:
+        (left, one), (right, other) = tcp_pair(), tcp_pair()
+        self._open += [left, right]
+        buffers, tally, ends = buffers or Buffers(), Tally(), list[End]()
+        loop = asyncio.get_running_loop()
+        circuit = Circuit(loop, (one, other), buffers, tally, lambda _, reason: ends.append(reason))
+        self._circuits.append(circuit)
+        return Joined(left, right, circuit, buffers, tally, ends)
+
+    def close(self) -> None:
+        for circuit in self._circuits:
+            circuit.end(End.STOPPED)
+        for each in self._open:
+            each.close()
+
+
+@pytest.fixture
+async def table() -> AsyncIterator[Table]:
+    made = Table()
+    yield made
+    made.close()
+
+
+async def read(end: socket.socket, size: int) -> bytes:
+    """Exactly so many bytes, or fewer at the end of the stream."""
+    loop, data = asyncio.get_running_loop(), bytearray()
+    while len(data) < size:
+        part = await loop.sock_recv(end, size - len(data))
+        if not part:
+            break
+        data += part
+    return bytes(data)
+
+
+def fill(end: socket.socket, most: int = 1 << 26) -> int:
+    """Send until nothing more is taken; returns how much was."""
+    block, sent = bytes(range(256)) * 256, 0
+    while sent < most:
+        try:
+            sent += end.send(block)
+        except BlockingIOError:
+            break
+    return sent
+
+
+async def settle() -> None:
+    """Let the loop do what is there to do."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def pressed(joined: Joined) -> int:
+    """Send to the right, which reads nothing, until the left end feels it; returns the bytes under way."""
+    total = 0
+    for _ in range(10):
+        total += fill(joined.left)
+        await settle()
+    return total
+
+
+async def test_what_one_sends_the_other_gets_both_ways(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    loop = asyncio.get_running_loop()
+    for sender, reader in ((joined.left, joined.right), (joined.right, joined.left)):
+        data = secrets.token_bytes(300_000)
+        got, _ = await asyncio.gather(read(reader, len(data)), loop.sock_sendall(sender, data))
+        assert got == data
+    assert joined.tally.forwarded == 600_000
+    assert joined.clean()
+
+
+async def test_frames_that_wait_together_leave_in_one_write(table: Table) -> None:
+    joined = table.join()
+    for _ in range(200):
+        joined.left.send(bytes(256))
+    joined.circuit.start()
+    await read(joined.right, 51_200)
+    assert joined.tally.writes < 10
+
+
+async def test_a_slow_reader_is_felt_by_the_sender_and_one_buffer_is_held(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    total = await pressed(joined)
+    assert total < 1 << 26, "at some point nothing more is taken"
+    assert joined.buffers.lent == 1
+    got = await read(joined.right, total)
+    assert got == (bytes(range(256)) * 256 * (total // 65_536 + 1))[:total]
+    await settle()
+    assert joined.buffers.lent == 0
+    assert joined.clean()
+
+
+async def test_an_idle_circuit_holds_no_buffer(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    joined.left.send(b"something")
+    await read(joined.right, 9)
+    assert joined.buffers.lent == 0
+
+
+async def test_without_a_free_buffer_a_lane_waits_until_there_is_one(table: Table) -> None:
+    buffers = Buffers(most=1, size=4_096)
+    slow, other = table.join(buffers), table.join(buffers)
+    slow.circuit.start()
+    other.circuit.start()
+    total = await pressed(slow)
+    other.left.send(b"patience")
+    await settle()
+    assert other.tally.forwarded == 0
+    reading = asyncio.create_task(read(slow.right, total))
+    assert await read(other.right, 8) == b"patience"
+    await reading
+
+
+async def test_a_lane_that_ends_while_it_waits_for_a_buffer_is_not_woken(table: Table) -> None:
+    buffers = Buffers(most=1, size=4_096)
+    slow, other = table.join(buffers), table.join(buffers)
+    slow.circuit.start()
+    other.circuit.start()
+    await pressed(slow)
+    other.left.send(b"too late")
+    await settle()
+    other.circuit.end(End.STOPPED)
+    slow.circuit.end(End.STOPPED)
+    assert buffers.lent == 0
+    assert await read(other.right, 1) == b""
+
+
+async def test_an_end_passes_to_the_other_side_after_the_last_byte(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    joined.left.send(b"last words")
+    joined.left.shutdown(socket.SHUT_WR)
+    assert await read(joined.right, 100) == b"last words"
+    assert joined.ends == []
+    joined.right.send(b"an answer")
+    joined.right.shutdown(socket.SHUT_WR)
+    assert await read(joined.left, 100) == b"an answer"
+    await settle()
+    assert joined.ends == [End.CLOSED]
+
+
+async def test_what_breaks_ends_both_sides_and_leaves_nothing_held(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    await pressed(joined)
+    joined.right.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    joined.right.close()
+    await settle()
+    assert joined.ends == [End.BROKEN]
+    assert (joined.buffers.lent, joined.clean()) == (0, True)
+
+
+async def test_an_idle_circuit_ends(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    now = asyncio.get_running_loop().time()
+    joined.circuit.check(now + 59, PATIENCE)
+    joined.left.send(b"x")
+    await read(joined.right, 1)
+    joined.circuit.check(now + 59, PATIENCE)
+    joined.circuit.check(now + 118, PATIENCE)
+    assert joined.ends == []
+    joined.circuit.check(now + 120, PATIENCE)
+    assert joined.ends == [End.IDLE]
+    assert await read(joined.left, 1) == b""
+
+
+async def test_a_reader_that_takes_a_drop_at_a_time_ends_it_too(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    await pressed(joined)
+    now = asyncio.get_running_loop().time()
+    await read(joined.right, 1_000)
+    joined.circuit.check(now + 29, PATIENCE)
+    assert joined.ends == []
+    joined.circuit.check(now + 31, PATIENCE)
+    assert joined.ends == [End.SLOW]
+    assert (joined.buffers.lent, joined.clean()) == (0, True)
+
+
+async def test_a_circuit_with_one_end_left_does_not_last(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    joined.left.shutdown(socket.SHUT_WR)
+    await read(joined.right, 1)
+    now = asyncio.get_running_loop().time()
+    joined.circuit.check(now + 9, PATIENCE)
+    assert joined.ends == []
+    joined.circuit.check(now + 11, PATIENCE)
+    assert joined.ends == [End.HALF_OPEN]
+
+
+async def test_an_end_is_told_once(table: Table) -> None:
+    joined = table.join()
+    joined.circuit.start()
+    joined.circuit.end(End.STOPPED)
+    joined.circuit.end(End.BROKEN)
+    assert joined.ends == [End.STOPPED]
