@@ -227,6 +227,13 @@ ACTIONS: tuple[Action, ...] = (
         Group.READING,
     ),
     Action(
+        "emoji",
+        N_("Emoji"),
+        N_("Put one into the text by its name; :name: in the text becomes one too."),
+        ("alt+e",),
+        Group.READING,
+    ),
+    Action(
         "stop_writing",
         N_("Stop writing"),
         N_("Go from the text up into the entries."),

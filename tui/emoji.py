@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 CHOICES_MAX: Final = 6
+_RECENT_MAX: Final = 24
 _LEAST: Final = 2  # characters after the colon before anything is offered: `:D` and `:p` are no beginnings
 
 # Blocks in which wide symbols are emoji by themselves, without a variation selector.
@@ -23,8 +24,9 @@ ALIASES: Final[Mapping[str, str]] = {
     "smile": "😄", "grin": "😁", "grinning": "😀", "joy": "😂", "rofl": "🤣", "laughing": "😆",
     "sweat_smile": "😅", "slight_smile": "🙂", "upside_down": "🙃", "wink": "😉", "blush": "😊",
     "relaxed": "☺\ufe0f", "yum": "😋", "cool": "😎", "sunglasses": "😎", "heart_eyes": "😍",
-    "kiss": "😘", "smirk": "😏", "neutral": "😐", "expressionless": "😑", "thinking": "🤔", "shrug": "🤷",
-    "hug": "🤗", "facepalm": "🤦", "roll_eyes": "🙄", "sad": "😢", "frown": "☹\ufe0f", "cry": "😢",
+    "kiss": "😘", "couplekiss": "💏", "smirk": "😏", "neutral": "😐", "expressionless": "😑",
+    "thinking": "🤔", "shrug": "🤷", "hug": "🤗", "facepalm": "🤦", "roll_eyes": "🙄", "sad": "😢",
+    "frown": "☹\ufe0f", "cry": "😢",
     "sob": "😭", "angry": "😠", "rage": "😡", "scream": "😱", "sweat": "😓", "tired": "😫", "sleepy": "😪",
     "sleeping": "😴", "mask": "😷", "sick": "🤒", "dizzy_face": "😵", "party": "🥳", "skull": "💀",
     "poop": "💩", "robot": "🤖", "thumbsup": "👍", "+1": "👍", "yes": "👍", "thumbsdown": "👎", "-1": "👎",
@@ -38,8 +40,9 @@ ALIASES: Final[Mapping[str, str]] = {
     "rain": "🌧\ufe0f", "snow": "❄\ufe0f", "snowflake": "❄\ufe0f", "umbrella": "☔", "zap": "⚡",
     "boom": "💥", "water": "💧", "earth": "🌍", "coffee": "☕", "tea": "🍵", "beer": "🍺", "beers": "🍻",
     "wine": "🍷", "cake": "🍰", "birthday": "🎂", "pizza": "🍕", "apple": "🍎", "rice": "🍚",
-    "noodles": "🍜", "dog": "🐶", "cat": "🐱", "panda": "🐼", "car": "🚗", "bus": "🚌", "train": "🚆",
-    "bike": "🚲", "plane": "✈\ufe0f", "airplane": "✈\ufe0f", "ship": "🚢", "house": "🏠",
+    "noodles": "🍜", "dog": "🐶", "dog2": "🐕", "cat": "🐱", "cat2": "🐈", "panda": "🐼", "car": "🚗",
+    "bus": "🚌", "train": "🚆", "bike": "🚲", "plane": "✈\ufe0f", "airplane": "✈\ufe0f", "ship": "🚢",
+    "house": "🏠",
     "office": "🏢", "phone": "☎\ufe0f", "email": "✉\ufe0f", "mail": "✉\ufe0f", "computer": "💻",
     "lock": "🔒", "unlock": "🔓", "key": "🔑", "bell": "🔔", "mag": "🔍", "pencil": "✏\ufe0f",
     "memo": "📝", "book": "📖", "calendar": "📅", "camera": "📷", "music": "🎵", "clock": "🕐",
@@ -103,6 +106,21 @@ def matching(beginning: str, most: int = CHOICES_MAX) -> tuple[Choice, ...]:
     return tuple(found.values())
 
 
+def familiar(first: Iterable[str] = ()) -> tuple[Choice, ...]:
+    """The emoji of these names, then all that have a name which people expect, each once."""
+    found: dict[str, Choice] = {}
+    for name in (*first, *ALIASES):
+        emoji = named(name)
+        if emoji is not None:
+            found.setdefault(emoji, Choice(name, emoji))
+    return tuple(found.values())
+
+
+def with_taken(recent: Sequence[str], name: str) -> list[str]:
+    """The names that were taken last, with one more at their head."""
+    return [name, *(one for one in recent if one != name)][:_RECENT_MAX]
+
+
 def _plain(name: str) -> str:
     return name.lower() if name[:1] == "-" else name.lower().replace("-", "_")
 
@@ -120,11 +138,12 @@ def _ranked(beginning: str) -> Iterator[Choice]:
 
 @cache
 def _names() -> Mapping[str, str]:
-    """Every emoji that stands by itself, by its Unicode name; shorter names first."""
+    """Every emoji that stands by itself, by its Unicode name where that is free; shorter names first."""
     found = {
         _shortcode(one): one for low, high in _BLOCKS for one in map(chr, range(low, high + 1)) if _is(one)
     }
-    return dict(sorted(found.items(), key=lambda pair: (len(pair[0]), pair[0])))
+    free = ((name, one) for name, one in found.items() if name not in ALIASES)
+    return dict(sorted(free, key=lambda pair: (len(pair[0]), pair[0])))
 
 
 def _is(character: str) -> bool:

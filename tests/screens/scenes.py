@@ -160,6 +160,7 @@ TALKING = (
         ":headphone:",
         back=("escape", "ctrl+u"),
     ),
+    dialog("emoji-chooser", "alt+e", "Emoji", Seen("A part of the English name"), Typed("cat")),
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
     dialog("commands-found", "ctrl+p", "Commands", Seen("What to do"), Typed("inv", "邀")),

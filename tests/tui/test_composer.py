@@ -6,12 +6,13 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from tests.tui.driving import chat, chatting, composer, rows, shown, until, until_shown, with_bob
+from tests.tui.driving import chat, chatting, composer, rows, shown, until, until_shown, with_bob, write
 from tests.tui.hostile import ATTACKS
 from tui.formatting import safe, without_controls
 from tui.graphemes import places
 from tui.pasting import PasteParser
 from tui.widgets.completion import Completion
+from tui.widgets.field import Field
 
 FAMILY = "👨\u200d👩\u200d👧"
 
@@ -82,6 +83,29 @@ async def test_a_closing_colon_puts_the_emoji_there_and_one_step_back_takes_it_a
         composer(pilot).set_text("at 10:30")
         await pilot.press(":")
         assert composer(pilot).text == "at 10:30:"
+
+
+async def test_a_chosen_emoji_stands_where_one_writes_and_is_offered_first_the_next_time() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        await write(pilot, "ab")
+        await pilot.press("left", "alt+e")
+        await until_shown(pilot, ":smile:")
+        pilot.app.screen.query_one(Field).value = "party face"
+        await until(pilot, lambda: ":grinning:" not in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: composer(pilot).text == "ab")
+        pilot.app.screen.query_one(Field).value = ":tad"
+        await until_shown(pilot, ":tada:")
+        await pilot.press("enter")
+        await until(pilot, lambda: composer(pilot).text == "a🎉b")
+        assert composer(pilot).has_focus
+        await pilot.press("ctrl+z", "alt+e")
+        assert composer(pilot).text == "ab"
+        await until_shown(pilot, ":tada:")
+        row = next(row for row in rows(pilot) if ":tada:" in row or ":smile:" in row)
+        assert ":tada:" in row
+        assert messenger.called("set_preference")[-1] == ("emoji", "tada")
 
 
 @pytest.mark.parametrize("one", [FAMILY, "e\u0301", "宽", "🇩🇪", "👍🏿", "❤\ufe0f", "स्", "\u1112\u1161\u11ab"])

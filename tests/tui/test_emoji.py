@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from tui.emoji import ALIASES, CHOICES_MAX, begun, ended, matching, named
+from tui.emoji import ALIASES, CHOICES_MAX, begun, ended, familiar, matching, named
 from tui.formatting import safe
 from tui.graphemes import places
 
@@ -37,6 +37,13 @@ def test_every_name_can_be_typed_and_every_emoji_is_one_character_that_can_be_se
         assert len(places(emoji)) == 2
         assert safe(emoji) == emoji[0]
         assert unicodedata.category(emoji[0]) == "So"
+
+
+@pytest.mark.parametrize("beginning", ["c", "do", "kiss", "face", "h"])
+def test_each_name_that_is_offered_leads_to_its_emoji(beginning: str) -> None:
+    for choice in (*matching(beginning, 500), *familiar(("cat", "no such name", "cat"))):
+        assert named(choice.name) == choice.emoji
+    assert len({choice.emoji for choice in familiar()}) == len(familiar())
 
 
 def test_what_begins_so_is_offered_known_names_first() -> None:

@@ -52,7 +52,7 @@ SAME = {"English", "PARLOUR", *WORDS, *WORD.findall("iptables INPUT policy of dr
 TYPED = {one.name for one in COMMANDS} | set(WORD.findall("presence typing delivery receipts bell autolock"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}
 IDENTITY = re.compile(
-    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+"
+    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:"
 )
 
 LOOKED_AT: set[str] = set()

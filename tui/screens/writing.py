@@ -7,12 +7,15 @@ what is not sent is kept in the profile, also when Parlour locks or closes while
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from chat.interface import EntryView, Messenger
 from tui import messages
 from tui.bridge import Problem, attempt
 from tui.drafts import Draft, Drafts
+from tui.emoji import named, with_taken
 from tui.options import Options
 from tui.preferences import Preferences
 from tui.screens.reading import Reading
@@ -89,6 +92,24 @@ class Writing(Reading):
     def action_write(self) -> None:
         self.query_one(Said).clear()
         self.query_one(History).unmark()
+        self.go_write()
+
+    def action_emoji(self) -> None:
+        from tui.screens.emoji import EmojiDialog
+
+        view = self.chosen()
+        if view is None or view.held:
+            self.go_write()
+        else:
+            recent = self.preferences.get("emoji").split()
+            self.app.push_screen(EmojiDialog(recent), partial(self._put_emoji, view.person, recent))
+
+    def _put_emoji(self, person: str, recent: Sequence[str], name: str | None) -> None:
+        emoji = named(name or "")
+        if name is None or emoji is None or person != self.current:
+            return
+        self.post_message(messages.PreferenceChosen("emoji", " ".join(with_taken(recent, name))))
+        self.query_one(Composer).put(emoji)
         self.go_write()
 
     def go_write(self) -> None:

@@ -48,8 +48,12 @@ class Completion(Static):
             self.post_message(TakeChoice(self._choices[event.y]))
 
 
-def _line(choice: Choice, chosen: bool) -> Content:
+def pictured(choice: Choice) -> str:
+    """An emoji in its columns, and its name."""
     picture = with_room(f" {choice.emoji[0]}")
-    name = shorten(f":{choice.name}:", _COLUMNS - _PICTURE - 1)
-    line = Content(picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + name)
+    return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
+
+
+def _line(choice: Choice, chosen: bool) -> Content:
+    line = Content(shorten(pictured(choice), _COLUMNS - 1))
     return line.pad_right(_COLUMNS - cell_len(line.plain)).stylize(_CHOSEN if chosen else "")

@@ -118,6 +118,12 @@ class Composer(Editor):
             self.set_text("")
             self.post_message(SendText(text, self.person))
 
+    def put(self, text: str) -> None:
+        """Type a text at the cursor; one step back takes it away."""
+        self.history.checkpoint()
+        self._type(text)
+        self.history.checkpoint()
+
     def on_text_area_changed(self, event: Editor.Changed) -> None:
         event.stop()
         length = len(self.text)
