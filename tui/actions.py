@@ -266,6 +266,13 @@ ACTIONS: tuple[Action, ...] = (
         Group.ENTRY,
         vi=("I",),
     ),
+    Action(
+        "delete",
+        N_("Delete"),
+        N_("Delete the entry here, after a question; the contact keeps theirs."),
+        ("d", "delete"),
+        Group.ENTRY,
+    ),
     Action("oldest", N_("Oldest"), N_("Go to the first entry of all."), ("home", "g"), Group.ENTRY),
     Action(
         "write",

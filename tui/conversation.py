@@ -1,7 +1,7 @@
 """Reads one conversation from the messenger into a `Window`, one read at a time.
 
 Rules: after something new its place is read anew, never guessed; a change of state that comes while a
-page is on its way is applied to the page as well. Calls may raise `ParlourError`.
+page is on its way is applied to the page as well, as is a deletion. Calls may raise `ParlourError`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Conversation:
         self._reading = asyncio.Lock()
         self._awaited: dict[str, EntryView] = {}
         self._moved: dict[str, EntryState] = {}
+        self._erased: set[str] = set()
 
     async def open(self) -> None:
         """Read the newest page, in the place of whatever is held."""
@@ -94,12 +95,18 @@ class Conversation:
         for entry in entries:
             if self.window.get(entry) is None and entry not in self.window.origins:
                 self.window.origins[entry] = await self._messenger.entry(self.person, entry)
+        self._apply_erased()
 
     def moved(self, entry: str, state: EntryState) -> bool:
         """One's own entry came to another state; True when that can be drawn now."""
         if self._reading.locked() or entry not in self.window:
             self._moved[entry] = state
         return self.window.change_state(entry, state)
+
+    def erased(self, entry: str) -> bool:
+        """An entry was deleted; True when that can be drawn now."""
+        self._erased.add(entry)
+        return self.window.erase(entry)
 
     def trim(self, around: int) -> None:
         """Let go of what is far from a place; not while a page is on its way, which has to fit."""
@@ -136,3 +143,9 @@ class Conversation:
         for entry, state in self._moved.items():
             self.window.change_state(entry, state)
         self._moved.clear()
+        self._apply_erased()
+
+    def _apply_erased(self) -> None:
+        """What was read before a deletion may come after it."""
+        for entry in self._erased:
+            self.window.erase(entry)

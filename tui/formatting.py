@@ -14,7 +14,7 @@ from datetime import date, datetime, tzinfo
 
 from rich.cells import cell_len
 
-from chat.interface import ContactView, EntryState
+from chat.interface import ContactView, EntryState, EntryView
 from tui.texts import N_, _, _n
 
 NAME_CELLS = 24
@@ -255,12 +255,29 @@ def state_mark(state: EntryState) -> str:
 
 
 def unshown(kind: str) -> str:
-    """What stands in the place of an entry without text: it was deleted, or this version does not know it."""
+    """What stands in the place of an entry without text.
+
+    It was deleted, or is until the profile's file is clean of it, or this version does not know its kind.
+    """
     if kind == "deleted":
         return _("(deleted)")
+    if kind == "deleting":
+        return _("(deleting…)")
     if kind == "unsupported":
         return _("(this version of Parlour cannot show it)")
     return _("({kind}: this version of Parlour cannot show it)").format(kind=safe_line(kind))
+
+
+def deletion(entry: EntryView, name: str) -> str:
+    """What it does to delete an entry of the conversation with a contact, in the question before."""
+    if entry.own and entry.state is EntryState.QUEUED:
+        return _(
+            "Its words go from this terminal, for good. {name} has not received it: if it still waits, "
+            "{name} gets no more than that something was deleted."
+        ).format(name=name)
+    return _(
+        "Its words go from this terminal, for good. Only here: {name} keeps it, and is told nothing."
+    ).format(name=name)
 
 
 def counter(length: int) -> str:

@@ -47,7 +47,8 @@ class Setting:
     """What a layout depends on beside the entries.
 
     Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
-    finds the words of a search; whether a blank row parts all entries; the language of the words.
+    finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
+    entries (ids) of which something may still be in the profile's file.
     """
 
     width: int
@@ -57,6 +58,7 @@ class Setting:
     wanted: re.Pattern[str] | None = None
     roomy: bool = False
     language: str = ""
+    erasing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def place(entry: EntryView, previous: EntryView | None, zone: tzinfo | None) -> 
     return Place(day=False, head=not same or abs(entry.time - previous.time) > PAUSE)
 
 
-def quoted(entry: EntryView, window: Window) -> str:
+def quoted(entry: EntryView, window: Window, erasing: frozenset[str] = frozenset()) -> str:
     """One line, safe, of what an entry answers; empty where it answers nothing."""
     if not entry.reply:
         return ""
@@ -83,6 +85,8 @@ def quoted(entry: EntryView, window: Window) -> str:
     if origin is None:
         return _("an entry that is not here") if entry.reply in window.origins else "…"
     name = _("You") if origin.own else safe_name(origin.author)
+    if origin.kind != "text":
+        return _("{name}: {text}").format(name=name, text=_unshown(origin, erasing))
     text = " ".join(line.text for line in lines(safe(origin.text[:_QUOTED_MAX])))
     return _("{name}: {text}").format(name=name, text=safe_line(text))
 
@@ -139,7 +143,7 @@ def _answers(entry: EntryView, answers: str, width: int) -> Row:
 def _body(entry: EntryView, setting: Setting) -> list[Row]:
     inner = max(2, setting.width - len(_BAR) - _MARGIN)
     bar = (f"bar-{_side(entry)}", _BAR)
-    shown = [row for line in _lines(entry) for row in _laid(line, inner, setting)]
+    shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
     mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
     tail = (mark + " " if mark else "") + time
     if _cells(shown[-1], widest) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
@@ -151,10 +155,14 @@ def _body(entry: EntryView, setting: Setting) -> list[Row]:
     return [*rows, (bar, *_padded(last, room), *end)]
 
 
-def _lines(entry: EntryView) -> list[Line]:
+def _lines(entry: EntryView, setting: Setting) -> list[Line]:
     if entry.kind != "text":
-        return [Line((("text", unshown(entry.kind)),))]
+        return [Line((("gone", _unshown(entry, setting.erasing)),))]
     return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))
+
+
+def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
+    return unshown("deleting" if entry.id in erasing else entry.kind)
 
 
 def _laid(line: Line, width: int, setting: Setting) -> list[Row]:

@@ -25,6 +25,7 @@ class Laid:
 
     standing: Place
     state: EntryState
+    kind: str
     answers: str
     rows: tuple[Row, ...]
     lead: int
@@ -127,10 +128,11 @@ class Sheet:
         window, setting = self.window, self.setting
         entry = window.entries[index]
         standing = place(entry, window.entries[index - 1] if index else None, setting.zone)
-        answers = quoted(entry, window)
+        answers = quoted(entry, window, setting.erasing)
         held = self._laid.get(entry.id)
-        if held and (held.standing, held.state, held.answers) == (standing, entry.state, answers):
+        made_from = (standing, entry.state, entry.kind, answers)
+        if held and (held.standing, held.state, held.kind, held.answers) == made_from:
             return held
         rows = rows_of(entry, standing, setting, answers)
         lead = lead_rows(standing, new=entry.id == setting.unread, roomy=setting.roomy)
-        return Laid(standing, entry.state, answers, rows, lead)
+        return Laid(*made_from, rows, lead)

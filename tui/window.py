@@ -13,6 +13,7 @@ from chat.interface import EntryState, EntryView
 
 PAGE = 100
 HELD_MAX = 500
+DELETED = "deleted"
 
 
 class Window:
@@ -113,6 +114,19 @@ class Window:
         if at < 0:
             return False
         self.entries[at] = replace(self.entries[at], state=state)
+        return True
+
+    def erase(self, entry: str) -> bool:
+        """Let go of what a deleted entry said, held or answered; False where it is neither."""
+        held = self.get(entry)
+        if held is None or held.kind == DELETED:
+            return False
+        gone = replace(held, kind=DELETED, text="", reply="")
+        at = self.index(entry)
+        if at >= 0:
+            self.entries[at] = gone
+        else:
+            self.origins[entry] = gone
         return True
 
     def trim(self, around: int) -> None:

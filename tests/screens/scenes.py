@@ -132,6 +132,7 @@ TALKING = (
     Scene("further-up", "talk", (keys("pageup", "pageup"),), "Ben", back=("alt+end",)),
     Scene("chosen", "talk", (_UP,), "Ben", back=("escape", "alt+end")),
     Scene("entry-menu", "talk", (_UP, keys("enter")), "This entry", back=("escape", "escape", "alt+end")),
+    Scene("delete", "talk", (_UP, keys("d")), "Are you sure?", back=("n", "escape", "alt+end")),
     Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape", "alt+end")),
     Scene(
         "replying",
@@ -208,8 +209,16 @@ TALKING = (
 )
 
 
+_DELETED = (_UP, keys("d", "y"))
 _WORDS = "They are the same"
 ON_THE_FAKE = (
+    Scene("deleting", "talk", _DELETED, "(deleting…)"),
+    Scene(
+        "deleted",
+        "talk",
+        (*_DELETED, Seen("(deleting…)"), Others(lambda fake: fake.tidy())),
+        "Deleted: nothing of it is left in the profile's file.",
+    ),
     dialog("invitation-picture", "f2", "▀", Seen("Invitation"), keys("p")),
     Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
     Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),

@@ -32,7 +32,8 @@ OTHERWISE: dict[View, str] = {
     View(theme=Theme.CONTRAST): "conversation commands words",
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
-    View(language=CHINESE): "first-run alone conversation away commands search held words help",
+    View(language=CHINESE): "first-run alone conversation away commands search held words help"
+    " delete deleting",
     View(LARGE, Theme.LIGHT, CHINESE): "conversation invitation settings",
 }
 CASES = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -72,6 +72,7 @@ class Base:
         self._day: date | None = None
         self._numbers: dict[tuple[str, str], int] = {}
         self._own: deque[str] = deque(maxlen=_OWN_MAX)
+        self.erasing: set[str] = set()  # deleted, and the file may still hold words of it
 
     async def say(self, *lines: str) -> None:
         """Say lines now: what was asked for, and what cannot wait."""
@@ -150,6 +151,8 @@ class Base:
 
     async def spoken(self, entry: EntryView, *, numbered: bool = False, whole: bool = False) -> Sequence[str]:
         """The lines of an entry, and before them a day that begins with it."""
+        if entry.id in self.erasing:
+            entry = replace(entry, kind="deleting")
         now, zone = self.options.now(), self.options.zone
         day = day_of(entry.time, zone)
         before = self._day or day_of(now, zone)

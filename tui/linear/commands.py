@@ -57,6 +57,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("where", Area.TALKING, N_("Whom you talk with; so does an empty line.")),
     Command("write", Area.TALKING, N_("Write a message of several lines; nothing is told meanwhile.")),
     Command("reply", Area.TALKING, N_("Answer an entry by its number."), N_("NUMBER TEXT")),
+    Command("delete", Area.TALKING, N_("Delete an entry here; the contact keeps theirs."), _NUMBER),
     Command("close", Area.TALKING, N_("End the conversation here; nobody is told.")),
     Command("next", Area.READING, N_("Tell the next unread entries.")),
     Command("last", Area.READING, N_("Tell the newest entries, with numbers."), _HOW_MANY),

@@ -182,22 +182,22 @@ class Reading(Base):
             await self.say(*await self.spoken(entry, numbered=True))
 
     async def do_around(self, typed: str) -> None:
-        entry = await self._entry(typed)
+        entry = await self.entry_of(typed)
         before = await self.messenger.history(entry.contact, _AROUND, entry.id)
         after = await self.messenger.history(entry.contact, _AROUND, after=entry.id)
         await self._tell_numbered((*before, entry, *after))
 
     async def do_whole(self, typed: str) -> None:
-        entry = await self._entry(typed)
+        entry = await self.entry_of(typed)
         await self.say(*await self.spoken(entry, numbered=True, whole=True))
 
     async def do_details(self, typed: str) -> None:
-        entry = await self._entry(typed)
+        entry = await self.entry_of(typed)
         told = await self.messenger.details(entry.contact, entry.id)
         names = {**names_of(self.contacts.values()), self.me.person: _("you")}
         await self.say(*details_lines(told, names, self.options.now(), self.options.zone))
 
-    async def _entry(self, typed: str) -> EntryView:
+    async def entry_of(self, typed: str) -> EntryView:
         """The entry of a number. Raises UsageError."""
         person, found = self.numbered(typed)
         entry = await self.messenger.entry(person, found)

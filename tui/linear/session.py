@@ -15,12 +15,14 @@ from enum import Enum, auto
 from typing import Final
 
 from chat.interface import (
+    Cleaned,
     Closed,
     ContactChanged,
     ContactRemoved,
     ContactView,
     EntryAdded,
     EntryChanged,
+    EntryDeleted,
     EntryView,
     Event,
     IdentityChanged,
@@ -37,9 +39,9 @@ from tui.hangup import EVERY
 from tui.linear.base import Tools
 from tui.linear.care import Care
 from tui.linear.commands import help_lines, order_of
+from tui.linear.deleting import Deleting
 from tui.linear.typed import Typed
 from tui.linear.wording import closed_line, diagnosis_line, names_of, plain_name, self_lines
-from tui.linear.writing import Writing
 from tui.telling import BURST
 from tui.texts import _, _n, told
 
@@ -65,7 +67,7 @@ class End(Enum):
     LOCKED = auto()
 
 
-class Session(Care, Writing):
+class Session(Care, Deleting):
     """Talks until it is closed or locked. `every`: seconds between two looks whether anybody is there."""
 
     def __init__(self, tools: Tools, typed: Typed, every: float = EVERY) -> None:
@@ -216,6 +218,10 @@ class Session(Care, Writing):
                 await self._entry_added(entry)
             case EntryChanged():
                 self.moved(event)
+            case EntryDeleted(contact, entry_id):
+                await self.erased(contact, entry_id)
+            case Cleaned():
+                await self.cleaned()
             case ContactChanged(view):
                 await self._contact_changed(view)
             case ContactRemoved(person, name):

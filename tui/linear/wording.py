@@ -24,6 +24,7 @@ from chat.interface import (
 )
 from tui.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten, unshown
 from tui.texts import N_, _, _n, told
+from tui.window import DELETED
 
 LINES_MAX: Final = 30
 """Lines of one entry that are told unasked."""
@@ -131,6 +132,8 @@ def quoted(entry: EntryView | None) -> str:
     """What an entry answers, in a few words that hold no colon and no quotation mark."""
     if entry is None:
         return _("an entry that is not here")
+    if entry.kind == DELETED:
+        return _("a deleted entry")
     text = shorten(safe_line(" ".join(_texts(entry)[:2]).translate(_PARTING)), _QUOTE_CELLS)
     return in_quotes(text)
 

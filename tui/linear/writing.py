@@ -16,6 +16,7 @@ from tui.linear.commands import SLASH, text_of
 from tui.linear.reading import Reading
 from tui.linear.wording import DELIVERY
 from tui.texts import _
+from tui.window import DELETED
 
 SENDS: Final = "."
 DROPS: Final = "/drop"
@@ -52,6 +53,9 @@ class Writing(Reading):
     async def do_reply(self, typed: str) -> None:
         number, _space, text = typed.partition(" ")
         person, entry = self.numbered(number)
+        held = await self.messenger.entry(person, entry)
+        if held is not None and held.kind == DELETED:
+            raise UsageError(_("This entry was deleted."))
         if person != self.current:
             problem = _("This entry is of the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.name_of(person)))
@@ -158,6 +162,13 @@ class Writing(Reading):
     async def _keep(self, person: str, text: str, reply: str) -> None:
         await self.preferences.keep_draft(person, text)
         await self.preferences.set(f"reply.{person}", reply)
+
+    async def forget_answer(self, person: str, entry: str) -> None:
+        """An entry was deleted: nothing that is written answers it."""
+        if self.composing is not None and (self.composing.person, self.composing.reply) == (person, entry):
+            self.composing.reply = ""
+        if self.preferences.get(f"reply.{person}") == entry:
+            await self.preferences.set(f"reply.{person}", "")
 
     # Not being disturbed.
 

@@ -26,10 +26,9 @@ from tui.formatting import safe_line, safe_name
 from tui.options import Options
 from tui.preferences import Density, Preferences
 from tui.screens.care import Care
-from tui.screens.finding import Finding
+from tui.screens.deleting import Deleting
 from tui.screens.meeting import Meeting
 from tui.screens.telling import Telling
-from tui.screens.writing import Writing
 from tui.texts import _, told
 from tui.widgets.banner import Banner
 from tui.widgets.completion import Completion
@@ -47,7 +46,7 @@ _CAUSES_MAX = 3
 _BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (110, "-wide")]
 
 
-class ChatScreen(Finding, Writing, Meeting, Care, Telling):
+class ChatScreen(Deleting, Meeting, Care, Telling):
     """People, history, composer."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["chat.tcss", "writing.tcss"]

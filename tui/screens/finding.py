@@ -122,6 +122,14 @@ class Finding(Reading):
         self._found = found
         self.run_worker(self._go(found.chosen, found.words), group="find", exclusive=True)
 
+    def forget_hit(self, entry: str) -> None:
+        """An entry was deleted: no search has found it."""
+        if self._found is not None:
+            self._found = self._found.without(entry)
+        for screen in self.app.screen_stack:
+            if isinstance(screen, SearchDialog):
+                screen.forget(entry)
+
     def _step_hit(self, by: int) -> None:
         found = self._found
         if found is None or not found.entries:

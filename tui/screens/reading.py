@@ -20,6 +20,7 @@ from tui.options import Options
 from tui.screens.base import ChatBase
 from tui.texts import _
 from tui.widgets.history import History
+from tui.window import DELETED
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _JUMPS_MAX = 50
@@ -97,12 +98,16 @@ class Reading(ChatBase):
         useless |= set() if entry.reply else {"origin"}
         useless |= set() if links(text) else {"copy_link"}
         useless |= set() if blocks(text) else {"copy_code"}
+        useless |= set() if entry.kind == "text" else {"copy"}
+        useless |= {"reply", "delete"} if entry.kind == DELETED else set()
         ways = tuple(one for one in of_group(Group.ENTRY) if one.id not in useless)
         self.app.push_screen(MenuDialog(action("entry").title, ways), self.run_chosen)
 
     def action_reply(self) -> None:
         entry = self.query_one(History).chosen
-        if entry is not None:
+        if entry is not None and entry.kind == DELETED:
+            self.say(_("This entry was deleted."))
+        elif entry is not None:
             self.post_message(messages.ReplyTo(entry))
 
     def action_copy(self) -> None:

@@ -45,6 +45,12 @@ class Found:
     def chosen(self) -> EntryView | None:
         return self.entries[self.at] if 0 <= self.at < len(self.entries) else None
 
+    def without(self, entry: str) -> Found:
+        """The same without a hit, which was deleted; the one that was chosen stays chosen."""
+        at = next((at for at, hit in enumerate(self.entries) if hit.id == entry), len(self.entries))
+        kept = self.entries[:at] + self.entries[at + 1 :]
+        return replace(self, entries=kept, at=self.at - (at <= self.at))
+
 
 class SearchDialog(Finder[Found]):
     """What was found, with the hit that was chosen. `person` is whose conversation is open, if one is."""
@@ -94,6 +100,11 @@ class SearchDialog(Finder[Found]):
             self._scope = None if self._scope is not None else self._person
             self._show_scope()
             self.fill()
+
+    def forget(self, entry: str) -> None:
+        """An entry was deleted: it is no hit any more."""
+        self._shown = self._shown.without(entry)
+        self._show_hits()
 
     @property
     def _wanted(self) -> tuple[str, str | None]:

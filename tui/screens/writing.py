@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -26,6 +27,7 @@ from tui.widgets.composer import Composer
 from tui.widgets.history import History
 from tui.widgets.reply import ReplyLine
 from tui.widgets.status import Said
+from tui.window import DELETED
 
 _LEAVE_SECONDS: Final = 2.0
 
@@ -226,11 +228,21 @@ class Writing(Reading):
         self.query_one(ReplyLine).show(name, entry)
         self.query_one(Composer).answering = entry is not None
 
+    def forget_answer(self, person: str, entry: str) -> None:
+        """An entry was deleted: nothing that is written answers it, and its text is not called back."""
+        self._sent.pop(person, None)
+        if self._answered is not None and self._answered.id == entry:
+            self._answer(None)
+        draft = self.drafts.of(person)
+        if draft.reply == entry:
+            self.drafts.put(person, replace(draft, reply=""))
+            self._keep_soon()
+
     async def _find_answered(self, person: str, reply: str) -> None:
         entry = await attempt(self.messenger.entry(person, reply))
         if self.current != person or self.drafts.of(person).reply != reply:
             return
-        self._answer(entry if isinstance(entry, EntryView) else None)
+        self._answer(entry if isinstance(entry, EntryView) and entry.kind != DELETED else None)
 
     # Typing.
 

@@ -44,6 +44,7 @@ _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
 _STYLES = (
     *("text", "time", "rule", "day", "unread", "bar-own", "bar-theirs", "name-own", "name-theirs", "reply"),
+    "gone",
     *("bold", "italic", "struck", "code", "block", "quote", "item", "link", "hit"),
 )
 _MARKS = tuple(f"mark-{state.value}" for state in EntryState)
@@ -131,6 +132,12 @@ class History(Barred, can_focus=True):
         self._setting = replace(self._setting, wanted=None)
         self._arrange(spot)
         return True
+
+    def erase(self, erasing: frozenset[str]) -> None:
+        """Draw what the window holds now; of these deleted entries the file may still hold words."""
+        spot = self.spot
+        self._setting = replace(self._setting, erasing=erasing)
+        self._arrange(spot)
 
     def dress(self, *, roomy: bool, language: str) -> None:
         """Lay out in this spacing, with words in this language; the reader's place stays."""

@@ -129,6 +129,14 @@ class Others:
         self.messenger.change_identity(self.person(name), cause)
         self.messenger.change_contact(self.person(name), held=True, verified=False)
 
+    def dawdle(self, _name: str, _text: str) -> None:
+        """The engine has no time from now on."""
+        self.messenger.prompt = False
+
+    def clean(self, _name: str, _text: str) -> None:
+        """The engine has cleaned the file."""
+        self.messenger.tidy()
+
     def appear(self, name: str, _text: str) -> None:
         self.messenger.see_stranger(name)
 
@@ -161,6 +169,8 @@ ACTS: Final[dict[str, Callable[[Others, str, str], None]]] = {
     "hears": Others.hear,
     "changes": Others.change,
     "appears": Others.appear,
+    "dawdles": Others.dawdle,
+    "cleans": Others.clean,
     "begins": Others.begin,
     "joins": Others.join,
     "fails": Others.refuse,
