@@ -82,6 +82,7 @@ class Engine:
         parts = self._parts
         parts.listener = await listen(self._ports.transport, self._vault, self._world, parts.answerer.accept)
         self._world.port = parts.listener.port
+        parts.began = self._ports.transport.addresses()
         self._world.tasks.spawn(self._world.links.watch())
         self._world.tasks.spawn(self._keep_house())
         self._world.tasks.spawn(self._parts.cleaning.run())
@@ -267,7 +268,7 @@ class Engine:
         await self._world.store.change_passphrase(self._vault, old, new, self._world.random)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        return await diagnose(self._world, self._open.announcing.heard, self._vault, self._ports)
+        return await diagnose(self._open, self._vault, self._ports)
 
 
 async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:

@@ -1,40 +1,59 @@
-"""Does a firewall on this machine keep other terminals out, or this one in?"""
+"""Does a firewall on this machine keep other terminals out, or this one in, or that of another machine?
+
+Rules: rules are read and judged, never tried; only what all of a rule says is believed; of another machine's
+firewall only its effect is known.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from chat.doctor.context import Context
+from chat.doctor.evidence import Evidence
+from chat.doctor.neighbouring import neighbour
+from chat.doctor.places import listed
 from chat.doctor.remedies import command
-from chat.doctor.routes import neighbour
 from chat.doctor.rules import Packet, Verdict
-from chat.doctor.tables import Source, Tables, read_tables
+from chat.doctor.tables import Source, Tables
+from chat.doctor.verdicts import Why, blamed, departing
 from chat.interface import DiagnosisView
 from chat.network import probe
-from chat.network.interfaces import Interface, Kind, outward
 from chat.phrases import Phrase, phrase
 
 CHECK = phrase("firewall")
 DEFAULT_PORT = 4747  # the one that a first engine would take
 _ANY_PORT = 40_000  # from which a connection comes does not matter
+_THERE = phrase("Allow Parlour's port in the firewall of that machine: parlour doctor there names the rule.")
 
 
-async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """A line for each kind of packet that is stopped, with the rule and the command that lets it pass."""
-    shown = [interface for interface in outward(found) if interface.kind is not Kind.LOOPBACK]
-    if not shown:
-        return []
-    if sys.platform != "linux":
+    own = _own(context, evidence) if evidence.lan else []
+    return [*own, *_of_others(context, evidence)]
+
+
+def stops(context: Context, evidence: Evidence) -> bool:
+    """Whether rules of this machine are known to stop something that Parlour needs."""
+    return any(True for _ in _stopped(context, evidence))
+
+
+def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    tables = evidence.tables
+    if tables is None:
         said = phrase("not looked at on this system: it must let {ports} in", ports=_wanted(context))
         return [DiagnosisView(CHECK, True, said)]
-    tables = await read_tables()
     if tables.unreadable:
         return [_unreadable(context, tables)]
-    if stopped := list(_stopped(context, shown, tables)):
+    if stopped := [_line(*each) for each in _stopped(context, evidence)]:
         return stopped
     lets = phrase("lets {ports} in and out", ports=_wanted(context))
     return [DiagnosisView(CHECK, True, lets if tables.sources else phrase("there is none"))]
+
+
+def _of_others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    kept_out = blamed(context, evidence, Why.KEPT_OUT)
+    said = phrase("a machine at {addresses} is there, and lets nothing in", addresses=listed(kept_out))
+    return [DiagnosisView(CHECK, False, said, _THERE)] if kept_out else []
 
 
 def _wanted(context: Context) -> Phrase:
@@ -56,20 +75,22 @@ def _unreadable(context: Context, tables: Tables) -> DiagnosisView:
     return DiagnosisView(CHECK, False, said, command(tables.program, connection, ""))
 
 
-def _stopped(context: Context, shown: Sequence[Interface], tables: Tables) -> Iterator[DiagnosisView]:
+def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet, Source, Verdict]]:
     """What is stopped, each kind of packet once, with the first rule that does it."""
     told: set[str] = set()
-    for what, packet in _packets(context, shown):
-        for source in tables.sources:
+    sources = evidence.tables.sources if evidence.tables is not None else ()
+    for what, packet in _packets(context, evidence):
+        for source in sources:
             verdict = source.judge(packet)
             if not verdict.passes and what not in told:
                 told.add(what)
-                yield _line(what, packet, source, verdict)
+                yield what, packet, source, verdict
 
 
-def _packets(context: Context, shown: Sequence[Interface]) -> Iterator[tuple[Phrase, Packet]]:
-    """What has to pass: (in words, packet), for each network of each interface."""
-    for interface in shown:
+def _packets(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet]]:
+    """What has to pass: (in words, packet), for each network of each interface and each known place."""
+    out = phrase("lets no connection out to the local network")
+    for interface in evidence.lan:
         for network in interface.networks:
             own, other = network.partition("/")[0], neighbour(network)
             if not other:
@@ -80,10 +101,7 @@ def _packets(context: Context, shown: Sequence[Interface]) -> Iterator[tuple[Phr
                     phrase("keeps TCP port {port} closed to others", port=context.port),
                     Packet("tcp", other, own, _ANY_PORT, context.port, interface.name),
                 )
-                yield (
-                    phrase("lets no connection out to the local network"),
-                    Packet("tcp", own, other, _ANY_PORT, context.port, interface.name, incoming=False),
-                )
+                yield out, Packet("tcp", own, other, _ANY_PORT, context.port, interface.name, incoming=False)
             yield (
                 phrase("lets no multicast DNS in"),
                 Packet("udp", other, group, probe.PORT, probe.PORT, interface.name),
@@ -92,6 +110,7 @@ def _packets(context: Context, shown: Sequence[Interface]) -> Iterator[tuple[Phr
                 phrase("lets no multicast DNS out"),
                 Packet("udp", own, group, probe.PORT, probe.PORT, interface.name, incoming=False),
             )
+    yield from ((out, packet) for finding in evidence.findings for packet in departing(evidence, finding))
 
 
 def _line(what: Phrase, packet: Packet, source: Source, verdict: Verdict) -> DiagnosisView:

@@ -1,77 +1,60 @@
-"""Does multicast, by which terminals find each other, leave this machine and come back; is anybody there?"""
+"""Does multicast, by which terminals find each other, leave this machine, come back, and bring others?
+
+Rules: a question that does not even come back is this machine's doing; where Parlour answers by address and
+nobody is heard, the network holds multicast back; silence alone is said, and not explained.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Sequence
 
+from chat.doctor.company import Company, company, echoed
 from chat.doctor.context import Context
+from chat.doctor.evidence import Echo, Evidence
+from chat.doctor.firewall import stops
 from chat.interface import DiagnosisView
 from chat.network import probe
 from chat.network.interfaces import Interface, outward
-from chat.phrases import NOTHING_SAID, phrase
+from chat.phrases import phrase
 
 CHECK = phrase("multicast")
 OTHERS = phrase("others")
-LISTEN = 1.5
-"""Seconds: those who answer do so within one (RFC 6762 §6)."""
 _SILENT = phrase(
     "Allow UDP port 5353 in the firewall of this machine. "
     "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
 )
-_ISOLATED = phrase(
-    "If the other terminal is open on the same network, the access point may keep devices apart "
-    "(guest network, client isolation): use another network or a cable. "
-    "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
+_FILTERED = phrase(
+    "Allow multicast (mDNS) in the access point or switch. "
+    "Until then reach others by address: parlour pair --address HOST:PORT."
 )
+_NOBODY = phrase("Open Parlour on the other machine, and see that both are on the same network.")
 
-Answer = probe.Heard | OSError
 
-
-async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """One line an interface on which this terminal shows itself, and one for the others."""
-    shown = outward(found)
-    asked = [(interface, family) for interface in shown for family in _families(interface)]
-    answers = await asyncio.gather(*(_ask(interface, family) for interface, family in asked))
-    lines = []
-    for interface in shown:
-        of_it = {
-            family: answer for (each, family), answer in zip(asked, answers, strict=True) if each is interface
-        }
-        lines.append(_line(interface, of_it))
-    others = sum(answer.others for answer in answers if isinstance(answer, probe.Heard))
-    return [*lines, _others(context, others)] if any(line.good for line in lines) else lines
+    if stops(context, evidence) and not echoed(evidence):
+        return []  # the line of the firewall says why
+    own = [_line(interface, _of(interface, evidence)) for interface in outward(evidence.interfaces)]
+    return [*own, *_others(context, evidence)] if any(line.good for line in own) else own
 
 
-def _families(interface: Interface) -> list[socket.AddressFamily]:
-    has_v4 = any(":" not in address for address in interface.addresses)
-    has_v6 = any(":" in address for address in interface.addresses)
-    return [socket.AF_INET] * has_v4 + [socket.AF_INET6] * has_v6
+def _of(interface: Interface, evidence: Evidence) -> dict[socket.AddressFamily, Echo]:
+    return {family: echo for (index, family), echo in evidence.echoes.items() if index == interface.index}
 
 
-async def _ask(interface: Interface, family: socket.AddressFamily) -> Answer:
-    try:
-        return await probe.ask(interface, family, LISTEN)
-    except OSError as error:
-        return error
-
-
-def _line(interface: Interface, answers: dict[socket.AddressFamily, Answer]) -> DiagnosisView:
+def _line(interface: Interface, echoes: dict[socket.AddressFamily, Echo]) -> DiagnosisView:
     """Good when it works by one family: discovery speaks both."""
     names = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
     works = [
-        names[family]
-        for family, answer in answers.items()
-        if isinstance(answer, probe.Heard) and answer.itself
+        names[family] for family, echo in echoes.items() if isinstance(echo, probe.Heard) and echo.itself
     ]
     if works:
         by = phrase("{first} and {second}", first=works[0], second=works[1]) if works[1:] else works[0]
         said = phrase("{interface}: out and back by {families}", interface=interface.name, families=by)
         return DiagnosisView(CHECK, True, said)
-    for answer in answers.values():
-        if isinstance(answer, OSError):
-            return _unsent(interface.name, answer)
+    for echo in echoes.values():
+        if isinstance(echo, OSError):
+            return _unsent(interface.name, echo)
     said = phrase("{interface}: what was sent did not come back", interface=interface.name)
     return DiagnosisView(CHECK, False, said, _SILENT)
 
@@ -85,14 +68,20 @@ def _unsent(interface: str, error: OSError) -> DiagnosisView:
     return DiagnosisView(CHECK, False, said, fix)
 
 
-def _others(context: Context, others: int) -> DiagnosisView:
+def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """Nobody heard is suspicious only when the engine has not found anybody either."""
     if context.heard:
         said = phrase("{number} other terminals are known here", number=context.heard)
-    elif others:
-        said = phrase("{number} other addresses speak multicast here", number=others)
-    else:
-        nobody = phrase("nobody else was heard by multicast")
-        unasked = context.heard is None
-        return DiagnosisView(OTHERS, unasked, nobody, NOTHING_SAID if unasked else _ISOLATED)
-    return DiagnosisView(OTHERS, True, said)
+        return [DiagnosisView(OTHERS, True, said)]
+    if evidence.heard:
+        said = phrase("{number} other addresses speak multicast here", number=len(evidence.heard))
+        return [DiagnosisView(OTHERS, True, said)]
+    nobody = phrase("nobody else was heard by multicast")
+    match company(context, evidence):
+        case Company.UNHEARD:
+            said = phrase("Parlour answers by address, and nobody is heard: the network filters multicast")
+            return [DiagnosisView(CHECK, False, said, _FILTERED)]
+        case Company.NOBODY if context.heard is not None:
+            return [DiagnosisView(OTHERS, False, nobody, _NOBODY)]
+        case _:
+            return [DiagnosisView(OTHERS, True, nobody)]

@@ -1,10 +1,16 @@
-"""Is there a local network at all, and which addresses has this machine on it?"""
+"""Is there a local network at all, is there life on it, and which addresses has this machine on it?
+
+Rules: what is nearest to a network is said; a router that is known and silent, alone, tells that a wire leads
+nowhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chat.doctor.company import Company, company
 from chat.doctor.context import Context
+from chat.doctor.evidence import Evidence
 from chat.interface import DiagnosisView
 from chat.network.addresses import is_local
 from chat.network.interfaces import Interface, Kind, outward
@@ -14,19 +20,30 @@ CHECK = phrase("network")
 _CONNECT = phrase(
     "Connect to a network by cable or Wi-Fi; another terminal on this very machine works without."
 )
+_RECONNECT = phrase("Disconnect from the network and connect again; look at its cables.")
 
 
-async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """One line for the local network, one for tunnels (VPN) beside it."""
-    shown = outward(found)
-    lines = [_local(shown) if _is_network(shown) else _none(found)]
+    found, shown = evidence.interfaces, outward(evidence.interfaces)
+    if not evidence.lan:
+        said = _none(found)
+    elif company(context, evidence) is Company.NO_ROUTER:
+        said = _cut_off(evidence)
+    else:
+        said = _local(shown)
     if tunnels := [each for each in found if each.kind is Kind.TUNNEL and each.up and each not in shown]:
-        lines.append(_tunnels(tunnels))
-    return lines
+        return [said, _tunnels(tunnels)]
+    return [said]
 
 
-def _is_network(shown: Sequence[Interface]) -> bool:
-    return any(interface.kind is not Kind.LOOPBACK for interface in shown)
+def _cut_off(evidence: Evidence) -> DiagnosisView:
+    said = phrase(
+        "{interface} is connected, and nobody answers there, not even the router {address}",
+        interface=evidence.lan[0].name,
+        address=next(iter(evidence.routers)).address,
+    )
+    return DiagnosisView(CHECK, False, said, _RECONNECT)
 
 
 def _local(shown: Sequence[Interface]) -> DiagnosisView:

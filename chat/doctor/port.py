@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from chat.doctor import knocking
 from chat.doctor.context import Context
+from chat.doctor.knocking import Answer
 from chat.interface import DiagnosisView
 from chat.network.addresses import format_address
 from chat.network.interfaces import Interface, own_addresses
@@ -14,7 +16,6 @@ from chat.phrases import phrase
 CHECK = phrase("port")
 WITHIN = 1.5
 """Seconds for one connection to this very machine."""
-_MAGIC = b"PARLOUR\0"  # SPEC §5.1: what a terminal says first
 _OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this terminal.")
 _OTHER = phrase(
     "Parlour takes the next free port by itself; or close the other program, or name one with --port."
@@ -26,29 +27,17 @@ async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisV
     if not context.port:
         return [DiagnosisView(CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
     addresses = own_addresses(found)
-    answers = await asyncio.gather(*(_answers(context, address) for address in addresses))
+    knocks = (knocking.knock(context.transport, address, context.port, WITHIN) for address in addresses)
+    answers = await asyncio.gather(*knocks)
     if context.listening:
         return [_of_engine(context, dict(zip(addresses, answers, strict=True)))]
-    return [_of_others(context.port, any(answer is not None for answer in answers), True in answers)]
+    taken = any(answer in (Answer.PARLOUR, Answer.OTHER) for answer in answers)
+    return [_of_others(context.port, taken, Answer.PARLOUR in answers)]
 
 
-async def _answers(context: Context, address: str) -> bool | None:
-    """Whether Parlour answers there; None if nobody does."""
-    try:
-        connection = await context.transport.connect(address, context.port, WITHIN)
-    except OSError:
-        return None
-    try:
-        async with asyncio.timeout(WITHIN):
-            return (await connection.read()).startswith(_MAGIC)
-    except TimeoutError:
-        return False
-    finally:
-        connection.close()
-
-
-def _of_engine(context: Context, answers: dict[str, bool | None]) -> DiagnosisView:
-    silent = [format_address(address, context.port) for address, answer in answers.items() if not answer]
+def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
+    wrong = [address for address, answer in answers.items() if answer is not Answer.PARLOUR]
+    silent = [format_address(address, context.port) for address in wrong]
     if silent:
         fix = phrase("Close Parlour and open it again; if that does not help, see the line of the firewall.")
         said = phrase("Parlour does not answer at {addresses}", addresses=", ".join(silent))

@@ -6,26 +6,48 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from chat.doctor import clock, firewall, multicast, network, port, profile, routes
+from chat.doctor import (
+    changes,
+    clock,
+    firewall,
+    gathering,
+    isolation,
+    multicast,
+    network,
+    port,
+    profile,
+    routes,
+    stale,
+)
 from chat.doctor.context import Context
+from chat.doctor.evidence import Evidence
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface, interfaces
 from chat.phrases import Phrase, phrase
 
+Cause = Callable[[Context, Evidence], list[DiagnosisView]]
 Check = Callable[[Context, Sequence[Interface]], Awaitable[list[DiagnosisView]]]
 
 WITHIN: Final = 5.0
 """Seconds that a diagnosis takes at most."""
 
+CAUSES: Final[tuple[tuple[Phrase, Cause], ...]] = (
+    (network.CHECK, network.lines),
+    (routes.CHECK, routes.lines),
+    (firewall.CHECK, firewall.lines),
+    (multicast.CHECK, multicast.lines),
+    (isolation.CHECK, isolation.lines),
+    (changes.CHECK, changes.lines),
+    (stale.CHECK, stale.lines),
+)
+"""Why two terminals do not see each other, decided together from what was seen once."""
+
 CHECKS: Final[tuple[tuple[Phrase, Check], ...]] = (
-    (network.CHECK, network.check),
-    (routes.CHECK, routes.check),
-    (multicast.CHECK, multicast.check),
     (port.CHECK, port.check),
-    (firewall.CHECK, firewall.check),
     (clock.CHECK, clock.check),
     (profile.CHECK, profile.check),
 )
+"""What is looked at on this terminal itself, each by itself."""
 
 
 async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
@@ -44,10 +66,36 @@ async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
                 _OWN_FAULT,
             ),
         )
-    running = [asyncio.wait_for(check(context, found), WITHIN) for _, check in CHECKS]
-    results = await asyncio.gather(*running, return_exceptions=True)
-    lines = [_lines(name, result) for (name, _), result in zip(CHECKS, results, strict=True)]
-    return tuple(line for each in lines for line in each)
+    seeing = asyncio.create_task(_seen(context, found))
+    checks = [asyncio.wait_for(check(context, found), WITHIN) for _, check in CHECKS]
+    looked = await asyncio.gather(*checks, return_exceptions=True)
+    (seen,) = await asyncio.gather(seeing, return_exceptions=True)
+    if isinstance(seen, BaseException):
+        causes = [_failed(network.CHECK, seen)]
+    else:
+        judged = await asyncio.gather(
+            *(_judge(cause, context, seen) for _, cause in CAUSES), return_exceptions=True
+        )
+        causes = _lines(CAUSES, judged)
+    return (*causes, *_lines(CHECKS, looked))
+
+
+async def _seen(context: Context, found: Sequence[Interface]) -> Evidence:
+    """What the causes judge by; nothing is looked at where there is none."""
+    return await asyncio.wait_for(gathering.gather(context, found), WITHIN) if CAUSES else Evidence(found)
+
+
+async def _judge(cause: Cause, context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    return cause(context, evidence)
+
+
+def _lines(
+    named: Sequence[tuple[Phrase, object]], results: Sequence[list[DiagnosisView] | BaseException]
+) -> list[DiagnosisView]:
+    lines: list[DiagnosisView] = []
+    for (name, _), result in zip(named, results, strict=True):
+        lines += [_failed(name, result)] if isinstance(result, BaseException) else result
+    return lines
 
 
 _OWN_FAULT: Final = phrase(
@@ -55,11 +103,9 @@ _OWN_FAULT: Final = phrase(
 )
 
 
-def _lines(name: Phrase, result: list[DiagnosisView] | BaseException) -> list[DiagnosisView]:
-    if isinstance(result, TimeoutError):
-        late = phrase("could not be checked within {number} seconds", number=round(WITHIN))
-        return [DiagnosisView(name, False, late, _OWN_FAULT)]
-    if isinstance(result, BaseException):
-        failed = phrase("could not be checked: {error}", error=repr(result))
-        return [DiagnosisView(name, False, failed, _OWN_FAULT)]
-    return result
+def _failed(name: Phrase, failure: BaseException) -> DiagnosisView:
+    if isinstance(failure, TimeoutError):
+        said = phrase("could not be checked within {number} seconds", number=round(WITHIN))
+    else:
+        said = phrase("could not be checked: {error}", error=repr(failure))
+    return DiagnosisView(name, False, said, _OWN_FAULT)

@@ -1,75 +1,83 @@
-"""Does what is meant for the local network go there, or does a VPN take it away?"""
+"""Does what is meant for the local network go there, or does a VPN or another interface take it away?
+
+Rules: the kernel is asked and nothing is sent; a tunnel is told from a second network card, for the remedies
+differ.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from chat.doctor.context import Context
+from chat.doctor.evidence import Evidence
+from chat.doctor.verdicts import astray
 from chat.interface import DiagnosisView
 from chat.network import netlink
-from chat.network.addresses import is_local
-from chat.network.interfaces import Interface, Kind, outward
+from chat.network.interfaces import Interface, Kind
 from chat.phrases import Phrase, phrase
 
 CHECK = phrase("route")
-_OUT_INTERFACE = 4  # RTA_OIF
-_FIX = phrase("Allow the local network in the settings of the VPN, or disconnect it.")
+_VPN = phrase("Allow the local network in the settings of the VPN, or disconnect it.")
+_REMOVE = phrase("Remove the route that leads there (ip route shows it), or join the network anew.")
 
 
-async def check(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+@dataclass(frozen=True, slots=True)
+class _Stray:
+    """What is meant for `to`, an address or a network of `interface`, goes by `way` (0: nowhere)."""
+
+    to: str
+    interface: Interface
+    way: int
+
+
+def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """One line for each network whose packets would go elsewhere; one good line if there is none."""
-    if not netlink.AVAILABLE:
+    if not netlink.AVAILABLE or not any(each.kind is Kind.LAN for each in evidence.lan):
         return []
-    names = {interface.index: interface.name for interface in found}
-    checked = [
-        (each, network) for each in outward(found) if each.kind is Kind.LAN for network in each.networks
-    ]
-    astray = list(_astray(checked, names))
-    if astray or not checked:
-        return astray
+    if strays := list(_strays(evidence)):
+        return [_line(stray, evidence) for stray in strays]
     said = phrase("the local network is reached directly; no way to the internet is needed")
     return [DiagnosisView(CHECK, True, said)]
 
 
-def neighbour(network: str) -> str:
-    """The address of somebody else in ADDRESS/PREFIX; empty where there is room for nobody."""
-    own = ipaddress.ip_interface(network)
-    if own.network.num_addresses < 4:
-        return ""
-    first = own.network.network_address + 1
-    return str(first if first != own.ip else first + 1)
+def leads_astray(context: Context, evidence: Evidence) -> bool:
+    """Whether anything meant for an own network goes elsewhere."""
+    return any(True for _ in _strays(evidence))
 
 
-def _astray(checked: Sequence[tuple[Interface, str]], names: dict[int, str]) -> Iterator[DiagnosisView]:
-    for interface, network in checked:
-        other = neighbour(network)
-        # Link-local IPv6 has no routes to go astray: the interface is part of the address.
-        if not other or not is_local(other) or ":" in other:
-            continue
-        way = _interface_to(other)
-        if way != interface.index:
-            yield DiagnosisView(CHECK, False, _led(network, interface.name, way, names), _FIX)
+def _strays(evidence: Evidence) -> Iterator[_Stray]:
+    """Networks first; a place is told where its network as a whole goes right."""
+    told: set[int] = set()
+    for interface in evidence.lan:
+        for network in interface.networks:
+            way = evidence.ways.get((interface.index, network), interface.index)
+            if interface.kind is Kind.LAN and way != interface.index:
+                told.add(interface.index)
+                yield _Stray(network, interface, way)
+    for visit in (visit for finding in evidence.findings for visit in finding.visits if astray(visit)):
+        interface = next(each for each in evidence.interfaces if each.index == visit.on)
+        if interface.kind is Kind.LAN and interface.index not in told:
+            told.add(interface.index)
+            yield _Stray(visit.host, interface, visit.way)
 
 
-def _led(network: str, interface: str, way: int, names: dict[int, str]) -> Phrase:
-    if not way:
+def _line(stray: _Stray, evidence: Evidence) -> DiagnosisView:
+    other = next((each for each in evidence.interfaces if each.index == stray.way), None)
+    fix = _REMOVE if other is None or other.kind is not Kind.TUNNEL else _VPN
+    return DiagnosisView(CHECK, False, _led(stray, other), fix)
+
+
+def _led(stray: _Stray, other: Interface | None) -> Phrase:
+    if not stray.way:
         return phrase(
-            "what is meant for {network} on {interface} goes nowhere", network=network, interface=interface
+            "what is meant for {network} on {interface} goes nowhere",
+            network=stray.to,
+            interface=stray.interface.name,
         )
-    other = names[way] if way in names else phrase("another interface")
     return phrase(
         "what is meant for {network} on {interface} goes to {other}",
-        network=network,
-        interface=interface,
-        other=other,
+        network=stray.to,
+        interface=stray.interface.name,
+        other=other.name if other is not None else phrase("another interface"),
     )
-
-
-def _interface_to(address: str) -> int:
-    """Index of the interface by which the kernel would send; 0 if it would not."""
-    way = netlink.route(socket.AF_INET, socket.inet_aton(address))
-    index = way.attributes.get(_OUT_INTERFACE, b"") if way else b""
-    return int(struct.unpack("=I", index)[0]) if len(index) == 4 else 0

@@ -1,4 +1,4 @@
-"""Asking Linux for its interfaces, addresses and routes over rtnetlink (RFC 3549).
+"""Asking Linux for its interfaces, addresses, routes and neighbours over rtnetlink (RFC 3549).
 
 Rules: read only, nothing here changes the machine and no packet leaves it; every attribute is parsed
 within its own length; the numbers are those of the kernel's headers.
@@ -18,13 +18,14 @@ AVAILABLE: Final = sys.platform == "linux"
 GET_LINK: Final = 18
 GET_ADDRESS: Final = 22
 GET_ROUTE: Final = 26
+GET_NEIGHBOUR: Final = 30
 
 _ERROR, _DONE = 2, 3
 _REQUEST, _DUMP, _INTERRUPTED = 0x001, 0x300, 0x010
 _GROUPS = 0x1 | 0x10 | 0x100  # links, IPv4 addresses, IPv6 addresses
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
-_FIXED = {GET_LINK: 16, GET_ADDRESS: 8, GET_ROUTE: 12}
+_FIXED = {GET_LINK: 16, GET_ADDRESS: 8, GET_ROUTE: 12, GET_NEIGHBOUR: 12}
 _TYPE_MASK = 0x3FFF  # without the nested and byte-order flags
 _READ = 1 << 18
 _ATTEMPTS = 5
@@ -32,14 +33,14 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One answer: the fixed part (16 bytes for a link, 8 for an address, 12 for a route) and attributes."""
+    """One answer: the fixed part (16 bytes for a link, 8 for an address, else 12) and attributes."""
 
     fixed: bytes
     attributes: dict[int, bytes]
 
 
 def dump(kind: int) -> list[Record]:
-    """All links (GET_LINK), addresses (GET_ADDRESS) or routes. Raises OSError."""
+    """All records of one kind: GET_LINK, GET_ADDRESS, GET_ROUTE or GET_NEIGHBOUR. Raises OSError."""
     for _ in range(_ATTEMPTS):
         records, whole = _dump_once(kind)
         if whole:

@@ -28,10 +28,10 @@ _PTR_IN: Final = struct.pack(">HH", 12, 1)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came back: our own packet, and packets of how many other addresses."""
+    """What came back: our own packet, and the addresses of others who sent one."""
 
     itself: bool
-    others: int
+    others: frozenset[str]
 
 
 class _Ear(asyncio.DatagramProtocol):
@@ -65,7 +65,7 @@ async def ask(interface: Interface, family: socket.AddressFamily, seconds: float
         await asyncio.sleep(seconds)
     finally:
         transport.close()
-    return Heard(ear.itself, len(ear.senders - set(interface.addresses)))
+    return Heard(ear.itself, frozenset(ear.senders - set(interface.addresses)))
 
 
 def _question() -> bytes:

@@ -15,6 +15,7 @@ from chat.service.world import World
 from chat.storage import conversations
 from protocol.discovery import SLOT_COUNTS, make_slots, new_instance, recognise, utc_day
 
+Place = tuple[str, int]
 AGAIN = 5.0
 """Seconds after which an announcement that failed is made once more."""
 
@@ -160,12 +161,25 @@ class Announcing:
         """How many other terminals announce themselves now."""
         return len(self._found)
 
-    def places(self, instance: str) -> tuple[str, list[tuple[str, int]]] | None:
+    def announced(self) -> dict[bytes, list[Place]]:
+        """Where contacts announce themselves now."""
+        contacts = ((self._person(self._found[instance]), instance) for instance in self._contacts)
+        return {person: self._places(instance) for person, instance in contacts if person is not None}
+
+    def strangers(self) -> list[tuple[Place, ...]]:
+        """Where others who are no contacts announce themselves now."""
+        return [tuple(self._places(instance)) for instance in self._found if instance not in self._contacts]
+
+    def places(self, instance: str) -> tuple[str, list[Place]] | None:
         """Name and addresses of a visible stranger."""
         found = self._found.get(instance)
         if found is None or not found.name:
             return None
-        return found.name, [(host, found.port) for host in found.addresses]
+        return found.name, self._places(instance)
+
+    def _places(self, instance: str) -> list[Place]:
+        found = self._found[instance]
+        return [(host, found.port) for host in found.addresses]
 
     def _tell_nearby(self, before: tuple[NearbyView, ...]) -> None:
         now = self.nearby()

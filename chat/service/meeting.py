@@ -41,7 +41,8 @@ class Meeting:
     """The use cases that begin a pairing.
 
     `where` finds a visible stranger: (name, addresses). A joiner whose connection was cut comes again with
-    the same one-time static key, since the invitation is burned for every other.
+    the same one-time static key, since the invitation is burned for every other. `unanswered`: the places of
+    the last invitation, if nobody answered at any.
     """
 
     def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
@@ -49,6 +50,7 @@ class Meeting:
         self._pairings = pairings
         self._transport = transport
         self._statics: dict[bytes, X25519Pair] = {}
+        self.unanswered: tuple[Place, ...] = ()
         self.where: Callable[[str], tuple[str, Sequence[Place]] | None] = lambda instance: None
 
     async def nearby(self, instance: str) -> PairingView:
@@ -68,7 +70,10 @@ class Meeting:
         """Use an invitation. Raises BadData, Unreachable."""
         invitation, places = self._parse(text)
         static = self._statics.setdefault(invitation.secret, X25519Pair.generate(self._world.random))
-        return await self._begin("", places, lambda: self._by_invitation(invitation, static))
+        self.unanswered = tuple(places)
+        view = await self._begin("", places, lambda: self._by_invitation(invitation, static))
+        self.unanswered = ()
+        return view
 
     def _parse(self, text: str) -> tuple[Invitation, list[Place]]:
         try:

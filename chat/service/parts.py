@@ -32,7 +32,7 @@ from chat.service.world import World
 
 @dataclass(slots=True)
 class Parts:
-    """The use cases of an engine."""
+    """The use cases of an engine. `began`: the addresses of this machine when it was started."""
 
     world: World
     views: Views
@@ -51,6 +51,7 @@ class Parts:
     dialler: Dialler
     answerer: Answerer
     listener: Listener | None = field(default=None)
+    began: tuple[str, ...] = ()
 
     @classmethod
     def wire(cls, world: World, ports: Ports) -> Parts:

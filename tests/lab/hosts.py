@@ -103,6 +103,10 @@ class Lab:
         for filters, address in (("iptables", other.address), ("ip6tables", other.link_local)):
             deaf.run(filters, "--wait", "--insert", "INPUT", "--source", address, "--jump", "DROP")
 
+    def switch(self, *command: str, **options: Any) -> None:
+        """Run a command where the wire is: host N is on port `pN` of the bridge `lan`. Raises LabError."""
+        _sh(["ip", "netns", "exec", self._switch, *command], **options)
+
     def down(self) -> None:
         """End every process inside the lab, then the lab. May be called twice."""
         names = [name for name in self._namespaces() if name in _existing()]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.doctor import Context, clock, diagnose, network, port, profile, report, tables
-from chat.doctor.routes import neighbour
+from chat.doctor import Context, clock, diagnose, gathering, network, port, profile, report, tables
+from chat.doctor.evidence import Evidence
+from chat.doctor.neighbouring import neighbour
 from chat.doctor.rules import Packet
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface, Kind
@@ -66,14 +67,14 @@ def only(lines: list[DiagnosisView]) -> DiagnosisView:
         ([LO, VPN], True, "wg0: 100.64.0.9"),
     ],
 )
-async def test_network(context: Context, found: list[Interface], good: bool, said: str) -> None:
-    line = only(await network.check(context, found))
+def test_network(context: Context, found: list[Interface], good: bool, said: str) -> None:
+    line = only(network.lines(context, Evidence(found)))
     assert line.good is good
     assert said in line.found
 
 
-async def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
-    first, second = await network.check(context, [LO, ETH, VPN])
+def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
+    first, second = network.lines(context, Evidence([LO, ETH, VPN]))
     assert first.good
     assert second.good
     assert "wg0" in second.found
@@ -318,13 +319,26 @@ async def test_a_check_that_fails_itself_is_one_bad_line_and_hides_no_other(
         await asyncio.Event().wait()
         return []
 
+    def wrong(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+        raise LookupError
+
+    async def look(context: Context, found: Sequence[Interface]) -> Evidence:
+        return Evidence([LO, ETH])
+
     checks = (("first", broken), ("second", endless), (clock.CHECK, clock.check))
     monkeypatch.setattr(report, "CHECKS", checks)
+    monkeypatch.setattr(report, "CAUSES", (("cause", wrong), (network.CHECK, network.lines)))
     monkeypatch.setattr(report, "WITHIN", 0.1)
+    monkeypatch.setattr(gathering, "gather", look)
     lines = await diagnose(context)
     assert [(line.check, line.good) for line in lines] == [
+        ("cause", False),
+        ("network", True),
         ("first", False),
         ("second", False),
         ("clock", True),
     ]
-    assert "ZeroDivisionError" in lines[0].found
+    assert "LookupError" in lines[0].found
+    assert "ZeroDivisionError" in lines[2].found
+    monkeypatch.setattr(gathering, "gather", endless)
+    assert [line.check for line in await diagnose(context)] == ["network", "first", "second", "clock"]

@@ -1,0 +1,82 @@
+"""What an engine hands to the doctor: where terminals were or are, and who it is that answers there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chat.doctor import Context, Sought
+from chat.doctor.evidence import Evidence
+from chat.doctor.gathering import look_for
+from chat.doctor.verdicts import Why, why
+from chat.interface import ContactChanged, DiagnosisView, Unreachable
+from chat.service import diagnosing
+from tests.engines import Person, pair, people, play, talk
+
+
+class Knows:
+    """The contexts that engines hand to the doctor, who looks at nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._last = Context(0, False, Path("/nonexistent"))
+        monkeypatch.setattr(diagnosing, "examine", self._keep)
+
+    async def _keep(self, context: Context) -> tuple[DiagnosisView, ...]:
+        self._last = context
+        return ()
+
+    async def of(self, person: Person) -> Context:
+        await person.engine.diagnose()
+        return self._last
+
+
+async def verdict(context: Context) -> Why:
+    """Of the terminal that is sought first, on a network without packet filters."""
+    finding = await look_for(context, context.sought[0], ())
+    return why(context, Evidence((), findings=(finding,)), finding)
+
+
+@pytest.fixture
+def knows(monkeypatch: pytest.MonkeyPatch) -> Knows:
+    return Knows(monkeypatch)
+
+
+def test_whoever_greets_where_a_contact_was_is_asked_for_its_keys(tmp_path: Path, knows: Knows) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+            await pair(ada, ben)
+            await talk(ada, ben, "hello")
+            context = await knows.of(ada)
+            stranger = Sought(((cleo.host, 4747),), heard=True)
+            assert context.sought == (Sought(((ben.host, 0),), linked=True), stranger)
+            assert context.began == (ada.host,)
+            absent = ada.wait(ContactChanged, lambda event: not event.contact.present)
+            await ben.stop()
+            await cleo.stop()
+            await absent
+            assert await verdict(await knows.of(ada)) is Why.CLOSED
+            cleo.host = ben.host
+            await cleo.start()
+            context = await knows.of(ada)
+            assert await verdict(context) is Why.SOMEBODY_ELSE
+            await cleo.stop()
+            await ben.start()
+            assert await verdict(context) is Why.NOTHING
+
+    play(scenario)
+
+
+def test_addresses_of_invitations_are_known_to_both_sides(tmp_path: Path, knows: Knows) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            invitation = await ben.engine.invite()
+            assert (await knows.of(ben)).promised == (ben.host,)
+            await ben.stop()
+            with pytest.raises(Unreachable):
+                await ada.engine.join(invitation.text)
+            context = await knows.of(ada)
+            assert [each.places for each in context.sought] == [((ben.host, 4747),)]
+            assert await verdict(context) is Why.CLOSED
+
+    play(scenario)
