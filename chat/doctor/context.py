@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chat.network.tcp import TcpTransport
-from chat.ports import Clock, SystemClock, Transport
+from chat.ports import Clock, Connection, SystemClock, Transport
 
 Place = tuple[str, int]
 
@@ -31,6 +31,18 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """A relay that this person named: HOST:PORT, its key (32 bytes), and how to connect within seconds.
+
+    `connect` raises OSError.
+    """
+
+    name: str
+    key: bytes
+    connect: Callable[[float], Awaitable[Connection]]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """`port`: the profile's (0: it has none yet). `listening`: an engine of this profile listens on it.
 
@@ -45,6 +57,7 @@ class Context:
     visible: bool = False
     heard: int | None = None
     sought: tuple[Sought, ...] = ()
+    relays: tuple[Relay, ...] = ()
     began: tuple[str, ...] = ()
     promised: tuple[str, ...] = ()
     database: Callable[[], Awaitable[str]] | None = None

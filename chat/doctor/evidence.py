@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chat.doctor.calling import Reply
 from chat.doctor.context import Sought
 from chat.doctor.knocking import Answer
 from chat.doctor.tables import Tables
@@ -60,7 +61,7 @@ class Evidence:
 
     `tables`: the packet filters, None where they were not looked at. `routers`: whether each answers.
     `ways`: for each (interface index, network) with room for a neighbour, the interface by which the kernel
-    sends to one.
+    sends to one. `relays`: what each says, by its name.
     """
 
     interfaces: Sequence[Interface]
@@ -69,6 +70,7 @@ class Evidence:
     routers: Mapping[Router, bool] = field(default_factory=dict)
     ways: Mapping[tuple[int, str], int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    relays: Mapping[str, Reply] = field(default_factory=dict)
 
     @property
     def lan(self) -> list[Interface]:

@@ -1,7 +1,7 @@
-"""Looking: one question by multicast, and a knock at each router and at each place of a terminal sought.
+"""Looking: one question by multicast, a knock at each router and each place of a terminal, a call to relays.
 
 Rules: all of it side by side, so that it takes some three seconds; nothing else is sent, and nothing at all
-to an address that is not local; what it means is left to the causes.
+but to local addresses and to relays that were named; what it means is left to the causes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from chat.doctor.calling import call
 from chat.doctor.context import Context, Sought
 from chat.doctor.evidence import Echo, Evidence, Finding, Visit
 from chat.doctor.knocking import Answer, knock
@@ -38,11 +39,12 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
     asked = [(interface, family) for interface in shown for family in _families(interface)]
     known = [router for router in routers() if is_local(router.address)]
     sought = sorted(context.sought, key=lambda each: not each.heard)[:SOUGHT_MAX]
-    tables, echoes, answers, findings = await asyncio.gather(
+    tables, echoes, answers, findings, replies = await asyncio.gather(
         _tables(shown),
         asyncio.gather(*(_ask(*each) for each in asked)),
         asyncio.gather(*(knock(context.transport, each.address, _ANY_PORT) for each in known)),
         asyncio.gather(*(look_for(context, each, found) for each in sought)),
+        asyncio.gather(*(call(relay, context.clock) for relay in context.relays)),
     )
     seen = neighbours()
     there = {
@@ -55,7 +57,8 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
         {(each.index, family): echo for (each, family), echo in zip(asked, echoes, strict=True)},
         there,
         _ways(shown),
-        tuple(_with_the_silent(finding, seen, known) for finding in findings),
+        tuple(with_the_silent(finding, seen, known) for finding in findings),
+        {relay.name: reply for relay, reply in zip(context.relays, replies, strict=True)},
     )
 
 
@@ -88,17 +91,17 @@ async def _ask(interface: Interface, family: socket.AddressFamily) -> Echo:
 async def look_for(context: Context, sought: Sought, found: Sequence[Interface]) -> Finding:
     """Knock at every place; where Parlour greets, ask whether it is the terminal that is sought."""
     if sought.linked:
-        visits = tuple(_visit(*place, Answer.PARLOUR, found) for place in sought.places)
+        visits = tuple(visited(*place, Answer.PARLOUR, found) for place in sought.places)
         return Finding(sought, visits, is_it=True)
     answers = await asyncio.gather(*(knock(context.transport, *place) for place in sought.places))
     answered = zip(sought.places, answers, strict=True)
-    finding = Finding(sought, tuple(_visit(*place, answer, found) for place, answer in answered))
+    finding = Finding(sought, tuple(visited(*place, answer, found) for place, answer in answered))
     if not finding.greeted or sought.is_it is None:
         return replace(finding, is_it=finding.greeted)
     return replace(finding, is_it=await sought.is_it())
 
 
-def _visit(host: str, port: int, answer: Answer, found: Sequence[Interface]) -> Visit:
+def visited(host: str, port: int, answer: Answer, found: Sequence[Interface]) -> Visit:
     plain = host.partition("%")[0]
     own = _network_of(plain, found)
     if own is None:
@@ -122,7 +125,7 @@ def _network_of(address: str, found: Sequence[Interface]) -> Interface | None:
     return next(on, None)
 
 
-def _with_the_silent(finding: Finding, seen: _Seen, known: Sequence[Router]) -> Finding:
+def with_the_silent(finding: Finding, seen: _Seen, known: Sequence[Router]) -> Finding:
     """Where a machine answered as a neighbour but took no connection, it is there and lets nothing in."""
     # Some access points answer for everybody, with the address of the router.
     routing = {seen.get((router.index, router.address)) for router in known}

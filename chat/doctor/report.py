@@ -16,6 +16,7 @@ from chat.doctor import (
     network,
     port,
     profile,
+    relays,
     routes,
     stale,
 )
@@ -39,6 +40,7 @@ CAUSES: Final[tuple[tuple[Phrase, Cause], ...]] = (
     (isolation.CHECK, isolation.lines),
     (changes.CHECK, changes.lines),
     (stale.CHECK, stale.lines),
+    (relays.CHECK, relays.lines),
 )
 """Why two terminals do not see each other, decided together from what was seen once."""
 

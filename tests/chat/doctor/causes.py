@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.lab.hosts import Host, Lab
+from tests.lab.programs import Program
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 CONTACT = ("10.77.0.2", 4747)
@@ -22,31 +23,41 @@ CONTACT = ("10.77.0.2", 4747)
 # Takes a context as JSON, prints the lines of the report; the engine listens on port 4747.
 EXAMINE = """
 import asyncio, dataclasses, json, pathlib, sys
-from chat.doctor import Context, Sought, diagnose
+from chat.doctor import Context, Relay, Sought, diagnose
+from chat.network.addresses import format_address
+from chat.network.tcp import TcpTransport
+from protocol.relay_address import parse_relay
 
 def sought(places, is_it=None, **rest):
     async def told():
         return is_it
     return Sought(tuple(map(tuple, places)), is_it=None if is_it is None else told, **rest)
 
+def relay(text):
+    named = parse_relay(text)
+    connect = lambda seconds: TcpTransport().connect(named.host, named.port, seconds)
+    return Relay(format_address(named.host, named.port), named.key, connect)
+
 given = json.loads(sys.argv[1])
-all_sought = tuple(sought(**each) for each in given.pop("sought"))
-context = Context(4747, True, pathlib.Path("/nonexistent"), sought=all_sought, **given)
+given["sought"] = tuple(sought(**each) for each in given["sought"])
+given["relays"] = tuple(map(relay, given["relays"]))
+context = Context(4747, True, pathlib.Path("/nonexistent"), **given)
 for line in asyncio.run(diagnose(context)):
     print(json.dumps(dataclasses.asdict(line)))
 """
 
-# Greets on TCP port 4747 as Parlour, or with the words given, and answers multicast questions if it `speaks`.
+# Arguments: whether it `speaks`, which is to answer multicast questions; the words with which it greets on
+# TCP, as Parlour if none; the port, 4747 if none.
 STAND = """
 import select, socket, sys
-greeting = sys.argv[2].encode() if sys.argv[2:] else b"PARLOUR\\0" + bytes(20)
-doors, group = [], None
+greeting = sys.argv[2].encode() if "".join(sys.argv[2:3]) else b"PARLOUR\\0" + bytes(20)
+port, doors, group = int(sys.argv[3]) if sys.argv[3:] else 4747, [], None
 for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
     door = socket.socket(family)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    door.bind((host, 4747))
+    door.bind((host, port))
     door.listen()
     doors.append(door)
 if sys.argv[1] == "speaks":
@@ -85,18 +96,18 @@ sys.stdin.read()
 class Cause:
     """`told`: the check that has to tell it, with `words` in its line; empty where all is well.
 
-    `knows`: what the engine of host 1 hands to the doctor.
+    `knows`: what the engine of host 1 hands to the doctor, beside what the maker gives.
     """
 
     told: str
     words: str
-    make: Callable[[Lab], None]
+    make: Callable[[Lab], Mapping[str, Any] | None]
     knows: dict[str, Any] = field(default_factory=dict)
 
 
 def examine(host: Host, **knows: Any) -> list[dict[str, Any]]:
     """The lines of the report on a host on which an engine is known to listen."""
-    given = json.dumps({"heard": 0, "sought": [], **knows})
+    given = json.dumps({"heard": 0, "sought": [], "relays": [], **knows})
     told = host.run(sys.executable, "-c", EXAMINE, given, env=ENVIRONMENT)
     return [json.loads(line) for line in told.splitlines()]
 
@@ -130,9 +141,15 @@ def own_firewall(lab: Lab) -> None:
     filtered(lab.hosts[0], "-A INPUT -i eth0 -p tcp --dport 4747 -j DROP")
 
 
+def own_firewall_on_multicast(lab: Lab) -> None:
+    well(lab)
+    for tool, group in (("iptables", "224.0.0.0/4"), ("ip6tables", "ff00::/8")):
+        lab.hosts[0].run(tool, "-A", "INPUT", "-d", group, "-j", "DROP")
+
+
 def own_firewall_for_one(lab: Lab) -> None:
     well(lab)
-    filtered(lab.hosts[0], "-A OUTPUT -d 10.77.0.2 -j DROP")
+    filtered(lab.hosts[0], "-A OUTPUT -d 10.77.0.3 -j DROP")
 
 
 def their_firewall(lab: Lab) -> None:
@@ -228,19 +245,65 @@ def dead_wire(lab: Lab) -> None:
     lab.switch("ip", "link", "set", "p1", "master", "half")
 
 
+def alone(lab: Lab) -> None:
+    stand(lab.hosts[0])
+
+
 def pulled(lab: Lab) -> None:
     routed(lab)
     lab.cut(lab.hosts[0])
 
 
+def closed_beside_a_router(lab: Lab) -> None:
+    """Nobody speaks by multicast, and yet the contact's machine answers: nothing keeps the two apart."""
+    stand(lab.hosts[0])
+    for host in lab.hosts[:2]:
+        ip(host, "route add default via 10.77.0.3")
+
+
+def relay(host: Host) -> tuple[Program, str]:
+    """A relay with a new key, and its address."""
+    command = (sys.executable, "-m", "chat.cli", "relay", "--listen", f"{host.address}:4746")
+    program = host.start(*command, environment=ENVIRONMENT)
+    return program, program.wait_for(lambda line: line.startswith("parlour-relay:"))
+
+
+def relay_well(lab: Lab) -> Mapping[str, Any]:
+    well(lab)
+    return {"relays": [relay(lab.hosts[1])[1]]}
+
+
+def relay_gone(lab: Lab) -> Mapping[str, Any]:
+    well(lab)
+    program, address = relay(lab.hosts[1])
+    program.kill()
+    return {"relays": [address]}
+
+
+def relay_of_another_key(lab: Lab) -> Mapping[str, Any]:
+    known = relay_gone(lab)
+    relay(lab.hosts[1])
+    return known
+
+
+def relay_of_another_kind(lab: Lab) -> Mapping[str, Any]:
+    known = relay_gone(lab)
+    stand(lab.hosts[1], "silent", "", "4746")
+    return known
+
+
 HERE = ["10.77.0.1"]
+THIRD = {"sought": [{"places": [("10.77.0.3", 4747)]}]}
 CAUSES = {
     "nothing": Cause("", "", well, peer()),
     "nothing, linked": Cause(
         "", "", well, {"heard": 1, "began": HERE, "promised": HERE, **peer(linked=True)}
     ),
     "own firewall": Cause("firewall", "keeps TCP port 4747 closed", own_firewall, peer(is_it=True)),
-    "own firewall for one": Cause("firewall", "lets no connection out", own_firewall_for_one, peer()),
+    "own firewall on multicast": Cause(
+        "firewall", "lets no multicast DNS in", own_firewall_on_multicast, peer()
+    ),
+    "own firewall for one": Cause("firewall", "lets no connection out", own_firewall_for_one, THIRD),
     "their firewall": Cause(
         "firewall", "a machine at 10.77.0.2:4747 is there, and lets nothing in", their_firewall, peer()
     ),
@@ -257,7 +320,7 @@ CAUSES = {
         "route",
         "10.77.0.3 on eth0 goes to eth1",
         by_other_card,
-        {"sought": [{"places": [["10.77.0.3", 4747]]}]},
+        THIRD,
     ),
     "changed network": Cause(
         "changed network", "not on any network of this machine: 10.77.0.2:4747", moved, peer()
@@ -276,6 +339,14 @@ CAUSES = {
         "address", "another program answers at 10.77.0.2", other_program, peer()
     ),
     "closed there": Cause("address", "Parlour is not open at 10.77.0.2:4747", closed, peer()),
+    "closed there, beside a router": Cause(
+        "address", "Parlour is not open at 10.77.0.2:4747", closed_beside_a_router, peer()
+    ),
+    "relay, well": Cause("", "", relay_well),
+    "relay unreachable": Cause("relay", "10.77.0.2:4746 cannot be reached", relay_gone),
+    "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relay_of_another_key),
+    "no relay there": Cause("relay", "what answers at 10.77.0.2:4746 is no relay", relay_of_another_kind),
     "split network": Cause("network", "not even the router 10.77.0.3", dead_wire, peer()),
+    "nobody, and no router": Cause("others", "nobody else was heard by multicast", alone),
     "pulled cable": Cause("network", "no connection on eth0", pulled, peer()),
 }
