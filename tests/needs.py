@@ -7,6 +7,7 @@ is left out there unseen. All may be called in a test, in a fixture or at the to
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -37,6 +38,13 @@ def needs_nft() -> None:
 def needs_strace() -> None:
     """strace, which injects faults into system calls."""
     _needs_tool("strace")
+
+
+def needs_nats() -> None:
+    """nats-server, and the client library of the extra `nats`."""
+    _needs_tool("nats-server")
+    if importlib.util.find_spec("nats") is None:
+        _left_out("the extra `nats` is not installed")
 
 
 def needs_process_memory() -> None:

@@ -113,6 +113,7 @@ def test_every_dependency_is_locked_with_hashes() -> None:
     wanted = {
         "requirements.lock": project["project"]["dependencies"],
         "requirements-dev.lock": project["dependency-groups"]["dev"],
+        "requirements-nats.lock": project["project"]["optional-dependencies"]["nats"],
         "requirements-peers.lock": project["dependency-groups"]["peers"],
     }
     for lock, requirements in wanted.items():
