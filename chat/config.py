@@ -69,5 +69,8 @@ class Config:
     clean_again: float = 60.0
     """Between two attempts to clean, where the disk does not let it."""
 
+    relays_most: int = 8
+    """Relays that a person names: two invitations of four. At each this terminal keeps a connection open."""
+
     typing_lasts: float = 6.0
     """A typing mark that is not renewed goes away."""

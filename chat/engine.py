@@ -28,6 +28,7 @@ from chat.interface import (
     PairingView,
     ParlourError,
     Ready,
+    RelayView,
     SelfView,
     SettingsView,
 )
@@ -86,6 +87,7 @@ class Engine:
         self._world.tasks.spawn(self._world.links.watch())
         self._world.tasks.spawn(self._keep_house())
         self._world.tasks.spawn(self._parts.cleaning.run())
+        parts.relays.begin()
         parts.dialler.follow(self._world.keyring.linkable())
         if not self._world.contacts:
             parts.announcing.set_visible(True)
@@ -263,6 +265,15 @@ class Engine:
 
     async def set_preference(self, name: str, value: str) -> None:
         await self._open.preferences.set(name, value)
+
+    async def relays(self) -> tuple[RelayView, ...]:
+        return self._open.relays.views()
+
+    async def add_relay(self, address: str) -> RelayView:
+        return await self._open.relays.add(address)
+
+    async def remove_relay(self, address: str) -> None:
+        await self._open.relays.remove(address)
 
     async def change_passphrase(self, old: str, new: str) -> None:
         await self._world.store.change_passphrase(self._vault, old, new, self._world.random)

@@ -1,8 +1,7 @@
 """The narrow door between the engine and its clients (terminal interface, command line).
 
-Rules: standard library only, and `chat.phrases`, whose phrases and errors are offered here too; views are
-frozen and hold no engine object; every call may raise only `ParlourError`, whose phrase says what to do next;
-events arrive in the order in which they happened.
+Rules: standard library only, `chat.phrases` and `chat.views`, offered here too; every call may raise
+only `ParlourError`, whose phrase says what to do next; events arrive in the order in which they happened.
 """
 
 from __future__ import annotations
@@ -21,158 +20,20 @@ from chat.phrases import ParlourError as ParlourError
 from chat.phrases import Phrase as Phrase
 from chat.phrases import Unreachable as Unreachable
 from chat.phrases import UsageError as UsageError
-
-
-class EntryState(StrEnum):
-    """What is known of an entry; each value is said only when it is true."""
-
-    QUEUED = "queued"
-    SENT = "sent"
-    DELIVERED = "delivered"
-    READ = "read"
-    RECEIVED = "received"
-
-
-class PairingStage(StrEnum):
-    """Where a pairing stands. WORDS and JOINER wait for this person's answer."""
-
-    CONNECTING = "connecting"
-    WORDS = "words"
-    JOINER = "joiner"
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class SelfView:
-    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT."""
-
-    person: str
-    terminal: str
-    name: str
-    port: int
-    addresses: tuple[str, ...]
-    visible: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ContactView:
-    """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
-
-    `label` is the name, with a suffix `~xxxx` where two contacts share one name. `held`: entries wait until
-    this person has confirmed a changed identity.
-    `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
-    """
-
-    person: str
-    name: str
-    label: str
-    verified: bool
-    present: bool
-    blocked: bool
-    typing: bool
-    unread: int
-    held: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NearbyView:
-    """A stranger who is visible now. `instance` names the announcement, `name` is peer text."""
-
-    instance: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    """One entry as shown. `contact` is the conversation's contact (person id), `time` is UTC.
-
-    `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
-    it answers, or empty; a peer may name one that is not held. Views come in the order of the
-    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here, or by its author before
-    it came; `text` and `reply` are empty) or `unsupported`.
-    """
-
-    id: str
-    contact: str
-    author: str
-    own: bool
-    time: datetime
-    kind: str
-    text: str = field(repr=False)
-    state: EntryState
-    reply: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptView:
-    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came."""
-
-    person: str
-    terminal: str
-    kind: EntryState
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DetailsView:
-    """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
-
-    `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
-    """
-
-    id: str
-    person: str
-    terminal: str
-    time: datetime
-    stored: datetime | None
-    bytes: int
-    receipts: tuple[ReceiptView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PairingView:
-    """One pairing under way. `words` are the five words to compare, once they are known.
-
-    `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when
-    FAILED; it is empty where both began at once and the other pairing goes on. `incoming` tells that the
-    other side began.
-    """
-
-    id: str
-    stage: PairingStage
-    peer: str
-    incoming: bool
-    words: tuple[str, ...] = ()
-    contact: str = ""
-    problem: Phrase = NOTHING_SAID
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationView:
-    """A one-time invitation: `text` is what the other person types, pastes or scans."""
-
-    text: str = field(repr=False)
-    expires: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsView:
-    """What this person chose to tell contacts."""
-
-    read_receipts: bool
-    typing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DiagnosisView:
-    """One line of `doctor`: `good` or not, what was found, and the fix where it is not."""
-
-    check: Phrase
-    good: bool
-    found: Phrase
-    fix: Phrase = NOTHING_SAID
+from chat.views import ContactView as ContactView
+from chat.views import DetailsView as DetailsView
+from chat.views import DiagnosisView as DiagnosisView
+from chat.views import EntryState as EntryState
+from chat.views import EntryView as EntryView
+from chat.views import InvitationView as InvitationView
+from chat.views import NearbyView as NearbyView
+from chat.views import PairingStage as PairingStage
+from chat.views import PairingView as PairingView
+from chat.views import ReceiptView as ReceiptView
+from chat.views import RelayStanding as RelayStanding
+from chat.views import RelayView as RelayView
+from chat.views import SelfView as SelfView
+from chat.views import SettingsView as SettingsView
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +126,20 @@ class VisibilityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayChanged:
+    """A relay was named, or it stands otherwise than before."""
+
+    relay: RelayView
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRemoved:
+    """A relay is named no more; `address` is its whole address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the person should know, in one line (the port was taken, the disk is full)."""
 
@@ -291,6 +166,8 @@ Event = (
     | PairingChanged
     | InvitationUsed
     | VisibilityChanged
+    | RelayChanged
+    | RelayRemoved
     | Notice
     | Closed
 )
@@ -403,6 +280,19 @@ class Messenger(Protocol):
 
         Raises UsageError: a name that is not [a-z0-9._-]{1,96}, a value above 65,536 characters.
         """
+
+    async def relays(self) -> tuple[RelayView, ...]:
+        """The relays that this person named, in the order in which they came."""
+
+    async def add_relay(self, address: str) -> RelayView:
+        """Name a relay by its whole address; one of the same host and port under another key goes.
+
+        From then on contacts are met there. One that is named already is returned as it is. Raises BadData,
+        which says what part of the address is wrong, UsageError (as many are named as may be).
+        """
+
+    async def remove_relay(self, address: str) -> None:
+        """Use a relay no more. Raises UsageError where none of this address is named."""
 
     async def change_passphrase(self, old: str, new: str) -> None:
         """Wrap the database key anew. Raises NotPermitted when `old` is wrong."""

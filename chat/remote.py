@@ -44,6 +44,7 @@ from chat.interface import (
     InvitationView,
     NearbyView,
     PairingView,
+    RelayView,
     SelfView,
     SettingsView,
     Unreachable,
@@ -187,6 +188,15 @@ class RemoteMessenger:
 
     async def set_preference(self, name: str, value: str) -> None:
         await self._order("set_preference", name=name, value=value)
+
+    async def relays(self) -> tuple[RelayView, ...]:
+        return await self._call(tuple[RelayView, ...], "relays")
+
+    async def add_relay(self, address: str) -> RelayView:
+        return await self._call(RelayView, "add_relay", address=address)
+
+    async def remove_relay(self, address: str) -> None:
+        await self._order("remove_relay", address=address)
 
     async def change_passphrase(self, old: str, new: str) -> None:
         await self._order("change_passphrase", old=old, new=new)

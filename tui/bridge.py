@@ -30,6 +30,8 @@ from chat.interface import (
     PairingChanged,
     ParlourError,
     Ready,
+    RelayChanged,
+    RelayRemoved,
     VisibilityChanged,
 )
 from tui import messages
@@ -87,6 +89,10 @@ def translate(event: Event, messenger: Messenger) -> Message:
             return messages.InvitationSpent(text, contact)
         case VisibilityChanged(visible):
             return messages.VisibilityMoved(visible)
+        case RelayChanged(relay):
+            return messages.RelayMoved(relay)
+        case RelayRemoved(address):
+            return messages.RelayForgotten(address)
         case Notice(text):
             return messages.EngineSaid(text)
         case Closed(reason):

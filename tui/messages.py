@@ -18,6 +18,7 @@ from chat.interface import (
     NearbyView,
     PairingView,
     Phrase,
+    RelayView,
 )
 from tui.emoji import Choice
 
@@ -117,6 +118,23 @@ class VisibilityMoved(Message):
     """This terminal began or stopped to be visible."""
 
     visible: bool
+
+
+@dataclass
+class RelayMoved(Message):
+    """A relay was named, or stands otherwise."""
+
+    relay: RelayView
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RelayMoved) and message.relay.address == self.relay.address
+
+
+@dataclass
+class RelayForgotten(Message):
+    """A relay is named no more."""
+
+    address: str
 
 
 @dataclass

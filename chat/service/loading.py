@@ -17,12 +17,14 @@ from chat.storage import (
     logs,
     own,
     receipts,
+    relays,
     settings,
     shares,
 )
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.own import OwnRow
+from chat.storage.relays import RelayRow
 from chat.storage.settings import Settings
 from chat.storage.shares import OWN, THEIRS, ShareRow
 from protocol.contact_secret import Pair, Share
@@ -42,6 +44,7 @@ class Profile:
     invitations: dict[bytes, OpenInvitation]
     unread: dict[bytes, int]
     settings: Settings
+    relays: tuple[RelayRow, ...]
 
 
 def profile(database: Database, now_seconds: int) -> Profile:
@@ -57,6 +60,7 @@ def profile(database: Database, now_seconds: int) -> Profile:
         invitations=open_invitations(database, now_seconds),
         unread=_unread(database),
         settings=settings.load(database),
+        relays=tuple(relays.all(database)),
     )
 
 

@@ -23,6 +23,7 @@ from chat.service.pending import PendingContacts
 from chat.service.people import People
 from chat.service.preferences import Preferences
 from chat.service.receiving import Receiving
+from chat.service.relays import Relays
 from chat.service.remembering import Remembering
 from chat.service.sending import Sending
 from chat.service.views import Views
@@ -44,6 +45,7 @@ class Parts:
     cleaning: Cleaning
     deleting: Deleting
     preferences: Preferences
+    relays: Relays
     pairings: PairingService
     meeting: Meeting
     welcoming: Welcoming
@@ -81,6 +83,7 @@ class Parts:
             cleaning=cleaning,
             deleting=Deleting(world, views, cleaning),
             preferences=Preferences(world),
+            relays=Relays(world),
             pairings=pairings,
             meeting=Meeting(world, pairings, ports.transport),
             welcoming=welcoming,

@@ -21,6 +21,7 @@ from chat.service.store import Store
 from chat.service.visibility import Visibility
 from chat.storage.contacts import ContactRow
 from chat.storage.own import OwnRow
+from chat.storage.relays import RelayRow
 from chat.storage.vault import Vault
 from chat.tasks import Tasks
 from protocol.keys import X25519Pair
@@ -33,6 +34,7 @@ class World:
     `incarnation`: 8 random bytes drawn at this start (SPEC §11.1). `contacts` mirrors the contacts table by
     person; `typing` has the time (monotonic) until which a contact is typing; `port` is where this terminal
     listens, 0 before it does. `deleted`: entries deleted since this start, which links may hold from before.
+    `relays` mirrors the table of the relays that this person named.
     """
 
     config: Config
@@ -50,6 +52,7 @@ class World:
     unread: dict[bytes, int] = field(default_factory=dict)
     typing: dict[bytes, float] = field(default_factory=dict)
     deleted: set[bytes] = field(default_factory=set)
+    relays: tuple[RelayRow, ...] = ()
     port: int = 0
     links: Links = field(init=False)
 
@@ -80,4 +83,5 @@ class World:
             settings=SettingsView(profile.settings.read_receipts, profile.settings.typing),
             contacts=profile.contacts,
             unread=profile.unread,
+            relays=profile.relays,
         )

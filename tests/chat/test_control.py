@@ -33,6 +33,8 @@ from chat.interface import (
     PairingStage,
     ParlourError,
     Ready,
+    RelayChanged,
+    RelayRemoved,
     Unreachable,
     UsageError,
     VisibilityChanged,
@@ -43,7 +45,7 @@ from tests.chat.served import fake_and_client, served
 from tests.contract.around import AroundContract
 from tests.contract.calls import CallsContract
 from tests.contract.messenger import MessengerContract
-from tests.contract.subject import PATIENCE, Subject, until
+from tests.contract.subject import PATIENCE, RELAY, Subject, until
 from tests.fakes.around import FakeAround
 from tests.fakes.messenger import INVITATION, FakeMessenger
 
@@ -123,6 +125,7 @@ async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger
     assert await client.preferences() == await direct.preferences()
     assert await client.settings() == await direct.settings()
     assert await client.diagnose() == await direct.diagnose()
+    assert await client.add_relay(RELAY) == (await direct.relays())[0] == (await client.relays())[0]
     assert (await client.invite()).text.startswith(INVITATION)
     assert (await client.pair_nearby(stranger.instance)).peer == "Cleo"
     assert (await client.pair_address("192.168.1.9", 4748)).peer == "192.168.1.9"
@@ -140,6 +143,7 @@ async def test_each_order_arrives_with_its_arguments(both: tuple[FakeMessenger, 
     assert entry is not None
     pairing = direct.stranger_begins("Cleo")
     quiet = interface.SettingsView(read_receipts=False, typing=False)
+    relay = direct.name_relay(RELAY)
     orders: list[tuple[str, tuple[object, ...]]] = [
         ("set_visible", (True,)),
         ("answer_pairing", (pairing.id, False)),
@@ -150,6 +154,7 @@ async def test_each_order_arrives_with_its_arguments(both: tuple[FakeMessenger, 
         ("typing", (ben.person, True)),
         ("change_settings", (quiet,)),
         ("set_preference", ("theme", "dark")),
+        ("remove_relay", (relay.address,)),
         ("change_passphrase", (PASSPHRASE, "next")),
         ("remove", (ben.person,)),
         ("lock", ()),
@@ -182,6 +187,8 @@ async def test_each_event_comes_through_whole_and_in_order(
         PairingChanged(pairing),
         InvitationUsed("text", ben.person),
         VisibilityChanged(True),
+        RelayChanged(direct.name_relay(RELAY)),
+        RelayRemoved(RELAY),
         Notice(Phrase("The disk is full.")),
         Closed(Phrase("Parlour was locked.")),
     ]

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from chat.interface import Closed, Messenger, ParlourError, SettingsView, UsageError
-from tests.contract.subject import Subject, until
+from tests.contract.subject import RELAY, Subject, until
 
 NOBODY = "00" * 32
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
@@ -49,6 +49,8 @@ OTHERS: Mapping[str, Callable[[Messenger, Subject], Awaitable[object]]] = {
     "change_settings": lambda it, _: it.change_settings(QUIET),
     "preferences": lambda it, _: it.preferences(),
     "set_preference": lambda it, _: it.set_preference("theme", "dark"),
+    "relays": lambda it, _: it.relays(),
+    "add_relay": lambda it, _: it.add_relay(RELAY),
     "change_passphrase": lambda it, subject: it.change_passphrase(subject.passphrase, "another one"),
     "diagnose": lambda it, _: it.diagnose(),
     "clean": lambda it, _: it.clean(),
@@ -57,6 +59,7 @@ FAILING: Mapping[str, Callable[[Messenger], Awaitable[object]]] = {
     "pair_nearby": lambda it: it.pair_nearby("nobody"),
     "pair_address": lambda it: it.pair_address("198.51.100.7", 4747),
     "join": lambda it: it.join("this is no invitation"),
+    "remove_relay": lambda it: it.remove_relay(RELAY),
     "answer_pairing": lambda it: it.answer_pairing("none", True),
 }
 ENDING = ("lock", "close", "events")

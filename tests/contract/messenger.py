@@ -23,11 +23,15 @@ from chat.interface import (
     Event,
     NotPermitted,
     ParlourError,
+    RelayChanged,
+    RelayRemoved,
+    RelayStanding,
     SettingsView,
     UsageError,
     VisibilityChanged,
 )
-from tests.contract.subject import Subject, contact, is_delivered, listening, told, until
+from protocol.relay_address import RelayAddress
+from tests.contract.subject import RELAY, Subject, contact, is_delivered, listening, told, until
 
 
 class MessengerContract:
@@ -300,6 +304,60 @@ class MessengerContract:
             await subject.messenger.set_preference(name, "on")
         await subject.messenger.remove(subject.friend)
         assert dict(await subject.messenger.preferences()) == {"draft." + "0a" * 32: "on"}
+
+    async def test_relays_are_named_and_removed_in_order(self, subject: Subject) -> None:
+        messenger, events = subject.messenger, await listening(subject)
+        assert await messenger.relays() == ()
+        first = await messenger.add_relay(f"  {RELAY[:40]}\n{RELAY[40:]} ")
+        assert (first.address, first.host, first.port) == (RELAY, "127.0.0.1", 9)
+        assert (first.standing, first.invited) == (RelayStanding.UNKNOWN, False)
+        await told(events, RelayChanged, lambda event: event.relay.address == RELAY)
+        named = await messenger.add_relay(str(RelayAddress("relay.example.org", 4746, b"\x07" * 32)))
+        assert (await messenger.add_relay(RELAY)).address == RELAY
+        assert [relay.address for relay in await messenger.relays()] == [RELAY, named.address]
+        await messenger.remove_relay(RELAY)
+        assert (await told(events, RelayRemoved)) == RelayRemoved(RELAY)
+        assert [relay.address for relay in await messenger.relays()] == [named.address]
+        with pytest.raises(UsageError):
+            await messenger.remove_relay(RELAY)
+
+    async def test_a_relay_with_another_key_takes_the_place_of_the_one_before(self, subject: Subject) -> None:
+        messenger, other = subject.messenger, str(RelayAddress("127.0.0.1", 9, b"\x07" * 32))
+        events = await listening(subject)
+        await messenger.add_relay(RELAY)
+        await messenger.add_relay(other)
+        assert (await told(events, RelayRemoved)).address == RELAY
+        assert [relay.address for relay in await messenger.relays()] == [other]
+
+    async def test_no_more_relays_are_named_than_may_be(self, subject: Subject) -> None:
+        messenger = subject.messenger
+        for port in range(1, 9):
+            await messenger.add_relay(str(RelayAddress("127.0.0.1", port, b"\x09" * 32)))
+        with pytest.raises(UsageError, match="remove"):
+            await messenger.add_relay(str(RelayAddress("127.0.0.1", 10, b"\x09" * 32)))
+        await messenger.add_relay(str(RelayAddress("127.0.0.1", 1, b"\x07" * 32)))
+        assert len(await messenger.relays()) == 8
+
+    @pytest.mark.parametrize(
+        ("address", "said"),
+        [
+            ("127.0.0.1:4746", "key is missing"),
+            (RELAY.partition("#")[0], "key is missing"),
+            (RELAY[:-1], "key .* damaged"),
+            (RELAY.replace(":9#", ":90000#"), "port"),
+            (RELAY.replace("127.0.0.1", "127.0.0.256"), "host"),
+            (RELAY.replace("127.0.0.1", "Relay.Example"), "host"),
+            ("PARLOUR:AAAA", "no relay's address"),
+            ("", "no relay's address"),
+            (RELAY + "x" * 255, "at most 255"),
+        ],
+    )
+    async def test_a_damaged_relay_address_is_bad_data_that_says_where(
+        self, subject: Subject, address: str, said: str
+    ) -> None:
+        with pytest.raises(BadData, match=said):
+            await subject.messenger.add_relay(address)
+        assert await subject.messenger.relays() == ()
 
     async def test_a_passphrase_is_changed_only_with_the_old_one(self, subject: Subject) -> None:
         with pytest.raises(NotPermitted):

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from chat.interface import ContactView, EntryChanged, EntryState, Event, Messenger
+from protocol.relay_address import RelayAddress
 
 E = TypeVar("E", bound=Event)
 PATIENCE = 30.0
 CLEO = "Cleo"
+RELAY = str(RelayAddress("127.0.0.1", 9, b"\x09" * 32))
+"""A relay that nobody runs: nothing listens there."""
 
 
 class Around(Protocol):

@@ -38,7 +38,8 @@ from chat.interface import (
     UsageError,
 )
 from chat.phrases import phrase
-from tests.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity
+from tests.fakes.others import INVITATION, WORDS, Call, Subscription, identity
+from tests.fakes.relays import FakeRelays
 
 TEXT_LIMIT = 16_384
 PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
@@ -50,7 +51,7 @@ __all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "Fa
 WRONG = phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
 
 
-class FakeMessenger(Others):
+class FakeMessenger(FakeRelays):
     """A running engine whose network is the test."""
 
     async def me(self) -> SelfView:

@@ -38,6 +38,7 @@ from chat.interface import (
     PairingView,
     ParlourError,
     ReceiptView,
+    RelayView,
     SelfView,
     SettingsView,
     UsageError,
@@ -169,6 +170,7 @@ class Others:
         self._invitation_of: dict[str, str] = {}
         self._settings = SettingsView(read_receipts=True, typing=True)
         self._preferences: dict[str, str] = {}
+        self._relays: dict[str, RelayView] = {}
         self.passphrase = "correct horse"
         self._subscriptions: list[Subscription] = []
         self._numbers = count(1)
@@ -206,6 +208,7 @@ class Others:
         typing: bool | None = None,
         verified: bool | None = None,
         held: bool | None = None,
+        relayed: bool | None = None,
     ) -> ContactView:
         """A contact comes, goes, types or stops typing; what was waiting is delivered to who comes."""
         view = self._contacts[person]
@@ -215,6 +218,7 @@ class Others:
             typing=view.typing if typing is None else typing,
             verified=view.verified if verified is None else verified,
             held=view.held if held is None else held,
+            relayed=view.relayed if relayed is None else relayed,
         )
         self._set_contact(view)
         if present and self.prompt:

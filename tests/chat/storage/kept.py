@@ -21,6 +21,7 @@ from chat.storage import (
     migrations,
     own,
     receipts,
+    relays,
     search,
     settings,
     shares,
@@ -34,6 +35,7 @@ from chat.storage.header import CHEAPEST
 from chat.storage.invitations import InvitationRow
 from chat.storage.known_addresses import AddressRow
 from chat.storage.own import OwnRow
+from chat.storage.relays import RelayRow
 from chat.storage.settings import Settings
 from chat.storage.shares import OWN, THEIRS, ShareRow
 from chat.storage.terminals import TerminalRow
@@ -49,6 +51,7 @@ from protocol.entries import (
 from protocol.person import reduce
 from protocol.person_author import NewPerson, create_person
 from protocol.person_log import parse_operation
+from protocol.relay_address import RelayAddress
 from tests.chat.storage.samples import blob, seeded
 
 FOLDER = Path(__file__).parents[3] / "seeds" / "databases"
@@ -94,6 +97,7 @@ def fill(database: Database) -> None:
     write_conversation(database)
     settings.save(database, Settings(read_receipts=False, typing=True))
     settings.set_preference(database, "theme", "dark")
+    relays.add(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
 
 
 def write_persons(database: Database) -> None:
@@ -168,6 +172,7 @@ def contents(database: Database) -> object:
         "addresses": known_addresses.of(database, BEN.terminal),
         "settings": settings.load(database),
         "preferences": settings.preferences(database),
+        "relays": relays.all(database),
         "conversations": conversations.all(database),
         "entries": rows,
         "texts": [read_text(row.body).text if row.body else None for row in rows],

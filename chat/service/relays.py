@@ -1,0 +1,157 @@
+"""The relays that this person named: kept, handed to the network at each change, shown as they stand.
+
+Rules: nothing is connected to here; only the person names a relay, by its address or by using an invitation
+that has it; whoever waits at them reports how they stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from chat.interface import BadData, Notice, RelayChanged, RelayRemoved, RelayStanding, RelayView, UsageError
+from chat.network.addresses import format_address
+from chat.phrases import Phrase, phrase
+from chat.service.relay_text import problem
+from chat.service.world import World
+from chat.storage import relays
+from chat.storage.database import Database
+from chat.storage.relays import RelayRow
+from protocol.errors import ProtocolError
+from protocol.relay_address import RelayAddress, parse_relay
+
+NOT_NAMED = phrase("No relay of this address is named here: 'parlour relays list' has those that are.")
+
+
+class Relays:
+    """The use case *relays*. `named` is told all of them at the start and after each change."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._standing: dict[str, RelayStanding] = {}
+        self._changing = asyncio.Lock()
+        self.named: Callable[[tuple[RelayAddress, ...]], None] = lambda relays: None
+
+    def begin(self) -> None:
+        """The engine starts: the network learns which there are."""
+        self.named(self.addresses())
+
+    def addresses(self) -> tuple[RelayAddress, ...]:
+        """Those that this person named, in the order in which they came."""
+        return tuple(relay for _, relay in self._rows())
+
+    def views(self) -> tuple[RelayView, ...]:
+        """All of them as they stand."""
+        return tuple(self._view(row, relay) for row, relay in self._rows())
+
+    def stands(self, relay: RelayAddress, standing: RelayStanding) -> None:
+        """Whoever waits at a relay reports; of one that is named no more nothing is kept."""
+        for row, named in self._rows():
+            if named == relay and self._standing.get(row.address) is not standing:
+                self._standing[row.address] = standing
+                self._world.hub.publish(RelayChanged(self._view(row, relay)))
+
+    async def add(self, text: str) -> RelayView:
+        """Name a relay. Raises BadData, UsageError."""
+        compact = "".join(text.split())  # a copied line may have been broken
+        try:
+            relay = parse_relay(compact)
+        except ProtocolError:
+            raise BadData(problem(compact)) from None
+        async with self._changing:
+            return await self._add(relay)
+
+    async def _add(self, relay: RelayAddress) -> RelayView:
+        rows, most = self._rows(), self._world.config.relays_most
+        same = next((row for row, named in rows if named == relay), None)
+        if same is not None:
+            return self._view(same, relay)
+        before = [row for row, named in rows if (named.host, named.port) == (relay.host, relay.port)]
+        if len(rows) - len(before) >= most:
+            raise UsageError(_too_many(most))
+        row = RelayRow(str(relay), False, self._world.clock.wall())
+        await self._change(before, [row])
+        return self._view(row, relay)
+
+    async def remove(self, address: str) -> None:
+        """Use a relay no more. Raises UsageError."""
+        async with self._changing:
+            rows = [row for row in self._world.relays if row.address == "".join(address.split())]
+            if not rows:
+                raise UsageError(NOT_NAMED)
+            await self._change(rows, [])
+
+    async def learn(self, given: Iterable[RelayAddress]) -> None:
+        """Name the relays of an invitation that was used, as far as there is room, and say so."""
+        async with self._changing:
+            for relay in given:
+                if relay not in self.addresses():
+                    await self._learn(relay)
+
+    async def _learn(self, relay: RelayAddress) -> None:
+        most, shown = self._world.config.relays_most, format_address(relay.host, relay.port)
+        if len(self._rows()) >= most:
+            said = _no_room(shown, most, str(relay))
+        else:
+            await self._change([], [RelayRow(str(relay), True, self._world.clock.wall())])
+            said = _came(shown)
+        self._world.hub.publish(Notice(said))
+
+    async def _change(self, gone: list[RelayRow], new: list[RelayRow]) -> None:
+        """On the disk first, then in memory, then at the network and the clients."""
+        await self._world.store.write(_replace, gone, new)
+        self._world.relays = (*(row for row in self._world.relays if row not in gone), *new)
+        for row in gone:
+            self._standing.pop(row.address, None)
+            self._world.hub.publish(RelayRemoved(row.address))
+        for row in new:
+            self._world.hub.publish(RelayChanged(self._view(row, parse_relay(row.address))))
+        self.named(self.addresses())
+
+    def _rows(self) -> list[tuple[RelayRow, RelayAddress]]:
+        """What is kept, but for forms of a later version."""
+        read = [(row, _read(row.address)) for row in self._world.relays]
+        return [(row, relay) for row, relay in read if relay is not None]
+
+    def _view(self, row: RelayRow, relay: RelayAddress) -> RelayView:
+        standing = self._standing.get(row.address, RelayStanding.UNKNOWN)
+        return RelayView(row.address, relay.host, relay.port, standing, row.invited)
+
+
+def _too_many(number: int) -> Phrase:
+    return phrase(
+        "{number} relays are named already: remove one (parlour relays remove ADDRESS), then name this one.",
+        number=number,
+    )
+
+
+def _came(relay: str) -> Phrase:
+    return phrase(
+        "The invitation brought the relay {relay}: you meet contacts there too from now on."
+        " To use it no more: parlour relays remove {relay}",
+        relay=relay,
+    )
+
+
+def _no_room(relay: str, number: int, address: str) -> Phrase:
+    return phrase(
+        "The invitation has the relay {relay}, but {number} are named already: remove one, then"
+        " parlour relays add {address}",
+        relay=relay,
+        number=number,
+        address=address,
+    )
+
+
+def _read(address: str) -> RelayAddress | None:
+    try:
+        return parse_relay(address)
+    except ProtocolError:
+        return None
+
+
+def _replace(database: Database, gone: list[RelayRow], new: list[RelayRow]) -> None:
+    for row in gone:
+        relays.remove(database, row.address)
+    for row in new:
+        relays.add(database, row)

@@ -1,0 +1,196 @@
+"""What clients are shown: frozen views, and the words that they are made of.
+
+Rules: standard library and `chat.phrases` only; a view holds no engine object; clients know all of this as
+`chat.interface`'s own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from chat.phrases import NOTHING_SAID, Phrase
+
+
+class EntryState(StrEnum):
+    """What is known of an entry; each value is said only when it is true."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    RECEIVED = "received"
+
+
+class PairingStage(StrEnum):
+    """Where a pairing stands. WORDS and JOINER wait for this person's answer."""
+
+    CONNECTING = "connecting"
+    WORDS = "words"
+    JOINER = "joiner"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfView:
+    """This person and this terminal. Ids are 64 hex digits; `addresses` are HOST:PORT."""
+
+    person: str
+    terminal: str
+    name: str
+    port: int
+    addresses: tuple[str, ...]
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactView:
+    """A contact. `person` (64 hex digits) identifies it; `label` is unique among the contacts.
+
+    `label` is the name, with a suffix `~xxxx` where two contacts share one name. `held`: entries wait until
+    this person has confirmed a changed identity. `relayed`: the link with it goes through a relay.
+    `name` is what this person calls the contact, peer text otherwise: show it only through a filter.
+    """
+
+    person: str
+    name: str
+    label: str
+    verified: bool
+    present: bool
+    blocked: bool
+    typing: bool
+    unread: int
+    held: bool = False
+    relayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyView:
+    """A stranger who is visible now. `instance` names the announcement, `name` is peer text."""
+
+    instance: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """One entry as shown. `contact` is the conversation's contact (person id), `time` is UTC.
+
+    `author` is a name for display (peer text), `own` tells whose it is. `reply` is the id of the entry that
+    it answers, or empty; a peer may name one that is not held. Views come in the order of the
+    conversation, which is not the order of `time`. `kind` is `text`, `deleted` (here, or by its author before
+    it came; `text` and `reply` are empty) or `unsupported`.
+    """
+
+    id: str
+    contact: str
+    author: str
+    own: bool
+    time: datetime
+    kind: str
+    text: str = field(repr=False)
+    state: EntryState
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptView:
+    """What a terminal says of an entry: DELIVERED (stored there) or READ; `time` is when it came."""
+
+    person: str
+    terminal: str
+    kind: EntryState
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsView:
+    """Of one entry: the author's person and terminal, the author's time, and when it was stored here.
+
+    `stored` is None where that was not recorded. `bytes`: of header, salt and body, as a link carries them.
+    """
+
+    id: str
+    person: str
+    terminal: str
+    time: datetime
+    stored: datetime | None
+    bytes: int
+    receipts: tuple[ReceiptView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairingView:
+    """One pairing under way. `words` are the five words to compare, once they are known.
+
+    `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when
+    FAILED; it is empty where both began at once and the other pairing goes on. `incoming` tells that the
+    other side began.
+    """
+
+    id: str
+    stage: PairingStage
+    peer: str
+    incoming: bool
+    words: tuple[str, ...] = ()
+    contact: str = ""
+    problem: Phrase = NOTHING_SAID
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationView:
+    """A one-time invitation: `text` is what the other person types, pastes or scans."""
+
+    text: str = field(repr=False)
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsView:
+    """What this person chose to tell contacts."""
+
+    read_receipts: bool
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisView:
+    """One line of `doctor`: `good` or not, what was found, and the fix where it is not."""
+
+    check: Phrase
+    good: bool
+    found: Phrase
+    fix: Phrase = NOTHING_SAID
+
+
+class RelayStanding(StrEnum):
+    """What is known of a relay that this person named. Only WAITING means that contacts can be met there.
+
+    UNKNOWN: nothing has been tried. NO_RELAY: something else answers there. REFUSED: it is one, and too busy.
+    """
+
+    UNKNOWN = "unknown"
+    CONNECTING = "connecting"
+    WAITING = "waiting"
+    UNREACHABLE = "unreachable"
+    OTHER_KEY = "other_key"
+    OTHER_VERSION = "other_version"
+    NO_RELAY = "no_relay"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayView:
+    """A relay that this person named. `address` is the whole `parlour-relay:HOST:PORT#KEY` and identifies it.
+
+    `host` is an IP address without brackets, or a name. `invited`: it came with an invitation that was used.
+    """
+
+    address: str
+    host: str
+    port: int
+    standing: RelayStanding
+    invited: bool = False
