@@ -29,6 +29,7 @@ from protocol.relay_greeting import (
     read_hello,
 )
 from protocol.relay_messages import (
+    FROM_TERMINAL_SIZES,
     Absent,
     Alive,
     Answer,
@@ -64,6 +65,7 @@ class RelayEnd(RelayConnection):
     """
 
     role: ClassVar[RelayRole] = RelayRole.RELAY
+    sizes: ClassVar[tuple[int, ...]] = FROM_TERMINAL_SIZES
 
     def __init__(self, pair: X25519Pair, now: float, time: int, random: Random = system_random) -> None:
         super().__init__(now)

@@ -14,7 +14,7 @@ from protocol.frames import LENGTH_SIZE, FrameReader, length_of
 from protocol.greeting import NoMagic, OtherVersion, Refused
 from protocol.limits import HANDSHAKE_FRAME_MAX
 from protocol.noise import TAGLEN, Finished
-from protocol.relay_messages import SIZES, RelayMessage, pad_message
+from protocol.relay_messages import RelayMessage, pad_message
 from protocol.relay_states import (
     RelayEnded,
     RelayEnding,
@@ -24,10 +24,6 @@ from protocol.relay_states import (
     check_relay_follows,
 )
 
-FRAME_MAX: Final = max(SIZES) + TAGLEN
-"""Bytes of the largest frame of a connection to a relay."""
-
-_FRAMES: Final = frozenset(size + TAGLEN for size in SIZES)
 _ENDINGS: Final[tuple[tuple[type[ProtocolError], RelayEnding], ...]] = (
     (OtherVersion, RelayEnding.VERSION),
     (NoMagic, RelayEnding.NOT_A_RELAY),
@@ -39,6 +35,8 @@ class RelayConnection(ABC):
     """One end of a connection to a relay. Times are monotonic seconds."""
 
     role: ClassVar[RelayRole]
+    sizes: ClassVar[tuple[int, ...]]
+    """Bytes of the padded messages that may come here."""
 
     def __init__(self, now: float) -> None:
         self._now = now
@@ -135,12 +133,13 @@ class RelayConnection(ABC):
         """The next unit, or None if it is not all there."""
         if self._over:
             return None
-        return self._reader.next_frame(FRAME_MAX if self._noise else HANDSHAKE_FRAME_MAX)
+        limit = max(self.sizes) + TAGLEN if self._noise else HANDSHAKE_FRAME_MAX
+        return self._reader.next_frame(limit)
 
     def _open(self, frame: bytes) -> bytes:
         """The padded message in a frame. Malformed for another size, AuthenticationFailed for another key."""
         assert self._noise is not None
-        if len(frame) not in _FRAMES:
+        if len(frame) - TAGLEN not in self.sizes:
             raise Malformed(f"a frame of {len(frame)} bytes")
         return self._noise.receive.decrypt_with_ad(b"", frame)
 

@@ -25,7 +25,8 @@ from protocol.messages import U32
 M = TypeVar("M")
 
 LENGTH_SIZE: Final = 2
-SIZES: Final = (RELAY_MESSAGE_BYTES, RELAY_WAIT_BYTES)
+FROM_RELAY_SIZES: Final = (RELAY_MESSAGE_BYTES,)
+FROM_TERMINAL_SIZES: Final = (RELAY_MESSAGE_BYTES, RELAY_WAIT_BYTES)
 """Bytes of a padded message: of all but Wait, and of Wait."""
 
 Token = Annotated[bytes, Meta(min_length=RELAY_TOKEN_BYTES, max_length=RELAY_TOKEN_BYTES)]
@@ -102,27 +103,27 @@ def pad_message(message: RelayMessage | Welcome) -> bytes:
     return padded
 
 
-def unpad_content(padded: bytes) -> bytes:
-    """The encoded message in a padded one. Malformed unless its length fits and all behind it is zero."""
+def unpad_content(padded: bytes, sizes: tuple[int, ...]) -> bytes:
+    """The encoded message in a padded one of these sizes. Malformed if length or filling do not fit."""
     end = LENGTH_SIZE + int.from_bytes(padded[:LENGTH_SIZE])
-    if len(padded) not in SIZES or end > len(padded) or any(padded[end:]):
+    if len(padded) not in sizes or end > len(padded) or any(padded[end:]):
         raise Malformed("not a padded message of a relay")
     return padded[LENGTH_SIZE:end]
 
 
 def read_from_terminal(padded: bytes) -> FromTerminal:
     """A terminal's message. Malformed for what is none, is of another size, or has tokens out of order."""
-    return _checked(FROM_TERMINAL.decode(unpad_content(padded)), len(padded))
+    return _checked(FROM_TERMINAL.decode(unpad_content(padded, FROM_TERMINAL_SIZES)), len(padded))
 
 
 def read_from_relay(padded: bytes) -> FromRelay:
     """A relay's message. Malformed for what is none or of another size."""
-    return _checked(FROM_RELAY.decode(unpad_content(padded)), len(padded))
+    return _checked(FROM_RELAY.decode(unpad_content(padded, FROM_RELAY_SIZES)), len(padded))
 
 
 def read_welcome(padded: bytes) -> Welcome:
     """The payload of a relay's handshake message, padded as messages are. Malformed for what is none."""
-    return _checked(WELCOME.decode(unpad_content(padded)), len(padded))
+    return _checked(WELCOME.decode(unpad_content(padded, FROM_RELAY_SIZES)), len(padded))
 
 
 def ascending(tokens: list[bytes]) -> bool:

@@ -25,6 +25,7 @@ from protocol.relay_greeting import (
     write_hello,
 )
 from protocol.relay_messages import (
+    FROM_RELAY_SIZES,
     Absent,
     Alive,
     Answer,
@@ -61,6 +62,7 @@ class RelayTerminal(RelayConnection):
     """
 
     role: ClassVar[RelayRole] = RelayRole.TERMINAL
+    sizes: ClassVar[tuple[int, ...]] = FROM_RELAY_SIZES
 
     def __init__(self, relay: bytes, now: float, random: Random = system_random) -> None:
         super().__init__(now)

@@ -29,6 +29,8 @@ from protocol.vectors import (
     primitives_build,
     profile,
     receipts,
+    relays,
+    relays_build,
     safety,
     secrets,
     sessions,
@@ -60,6 +62,7 @@ AREAS: Final[Mapping[str, OwnArea]] = {
     pairing.AREA: OwnArea(pairing_build.build, pairing.run),
     entries.AREA: OwnArea(entries_build.build, entries.run),
     receipts.AREA: OwnArea(receipts.build, receipts.run),
+    relays.AREA: OwnArea(relays_build.build, relays.run),
 }
 
 

@@ -22,8 +22,6 @@ from protocol.pairing_record import accept_tag
 from protocol.person_log import parse_operation
 from protocol.primitives import AEGIS256, b2b
 from protocol.ratchet import parlour_parameters
-from protocol.relay_greeting import RelayGreeting, own_choice, write_hello
-from protocol.relay_tokens import contact_token, invitation_token
 from protocol.safety import safety_number, words
 from tests.architecture.spec_examples import (
     ADDRESSES,
@@ -43,8 +41,7 @@ from tests.architecture.spec_examples import (
     share_of,
     transcript_of,
 )
-
-Value = bytes | int | str
+from tests.architecture.spec_formulas import Value
 
 DAY = TIME_MS // 86_400_000
 
@@ -65,8 +62,6 @@ def value_examples() -> dict[str, dict[str, Value]]:
         "record": _record_values(),
         "invitation-text": _invitation_text_values(),
         "slot": _slot_values(),
-        "relay-hello": _relay_hello_values(),
-        "relay-tokens": _relay_token_values(),
         "header": _header_values(),
     }
 
@@ -268,32 +263,3 @@ def _record_values() -> dict[str, Value]:
 def _invitation_text_values() -> dict[str, Value]:
     text = format_invitation(example_invitation())
     return {"base32": text.removeprefix("PARLOUR:"), "invitation": text}
-
-
-def _relay_hello_values() -> dict[str, Value]:
-    relay, message = key_pair("relay").public, draw("relay ephemeral") + draw("relay tag", 16)
-    greeting = RelayGreeting(draw("relay greeting", 16)).encode()
-    body = write_hello(relay, greeting, message)[2:]
-    return {
-        "relay": relay,
-        "greeting": greeting,
-        "choice": own_choice(),
-        "message_1": message,
-        "mac": body[2:18],
-    }
-
-
-def _relay_token_values() -> dict[str, Value]:
-    relay, key, static = key_pair("relay").public, draw("meeting key"), X25519Pair(FIRST.static_secret).public
-    invitation = example_invitation()
-    return {
-        "meeting_key": key,
-        "day": DAY,
-        "relay": relay,
-        "static": static,
-        "token": contact_token(key, DAY, relay, static),
-        "secret": invitation.secret,
-        "check": invitation.check,
-        "expires": invitation.expires,
-        "invitation_token": invitation_token(invitation, relay),
-    }

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.architecture import spec_checks as checks
-from tests.architecture import spec_rules, spec_text
+from tests.architecture import spec_relay, spec_round_trips, spec_rules, spec_text
 from tests.architecture.spec_checks import CHECKS, Check, cited_by_code
 from tests.architecture.spec_formulas import parse
+from tests.architecture.spec_relay import RELAY_CHECKS
+from tests.architecture.spec_round_trips import ROUND_TRIPS
 from tests.architecture.spec_rules import RULE_CHECKS
 
-ALL: tuple[Check, ...] = (*CHECKS, *RULE_CHECKS)
+ALL: tuple[Check, ...] = (*CHECKS, *ROUND_TRIPS, *RELAY_CHECKS, *RULE_CHECKS)
 
 
 @pytest.mark.parametrize("check", ALL, ids=lambda check: check.__name__)
@@ -84,8 +86,16 @@ PLANTED: list[tuple[Check, str, str]] = [
     (checks.structs_have_examples, "```hex ContactHello", "```hex Hello"),
     (checks.hex_belongs_to_examples, "Example `Confirm`: `9201", "As in Confirm: `9201"),
     (checks.hex_belongs_to_examples, "```hex envelope", "```hex"),
-    (checks.examples_decode_and_encode_back, "Example `Ping`: `920201`", "Example `Ping`: `9202cc01`"),
-    (checks.examples_decode_and_encode_back, "Example `Pong`: `920301`", "Example `Pong`: `920201`"),
+    (
+        spec_round_trips.examples_decode_and_encode_back,
+        "Example `Ping`: `920201`",
+        "Example `Ping`: `9202cc01`",
+    ),
+    (
+        spec_round_trips.examples_decode_and_encode_back,
+        "Example `Pong`: `920301`",
+        "Example `Pong`: `920201`",
+    ),
     (spec_rules.rules_have_one_id_each, "- **V-CL-01**", "- **V-PO-01**"),
     (spec_rules.rules_have_one_id_each, "(limit) A frame of more", "(late) A frame of more"),
     (spec_rules.rules_have_one_id_each, "(V-RC-08)", "(V-RC-28)"),
@@ -96,6 +106,40 @@ PLANTED: list[tuple[Check, str, str]] = [
     ),
     (spec_rules.rules_are_listed, "- **V-PH-05** (authentication)", "- V-PH-05 (authentication)"),
     (spec_rules.error_classes_are_those_of_the_code, "| untrusted | authentic,", "| unknown | authentic,"),
+    (
+        spec_round_trips.examples_decode_and_encode_back,
+        "Example `Joined`: `92cc8700`",
+        "Example `Joined`: `92cc8708`",
+    ),
+    (checks.shapes_are_those_of_the_code, "| `place` | int(0..7) |", "| `place` | int(0..8) |"),
+    (checks.numbers_are_used_or_reserved, "| relays | 137 to 143 |", "| relays | 136 to 143 |"),
+    (checks.formulas_give_what_the_code_gives, "u32(day) ‖ relay ‖ static", "u32(day) ‖ static ‖ relay"),
+    (
+        spec_relay.relay_layouts_are_those_of_the_code,
+        "| mac | 16 | as below |",
+        "| mac | 32 | as below |",
+    ),
+    (
+        spec_relay.relay_layouts_are_those_of_the_code,
+        "| 16, Noise_NK; no other |",
+        "| 17, Noise_NK; no other |",
+    ),
+    (spec_relay.relay_frames_have_their_sizes, "| message 2 | 112 |", "| message 2 | 113 |"),
+    (
+        spec_relay.relay_messages_are_those_of_the_code,
+        "| 134 | Answer | terminal |",
+        "| 134 | Answer | relay |",
+    ),
+    (spec_relay.relay_messages_are_those_of_the_code, "| 132 | Absent |", "| 131 | Absent |"),
+    (spec_relay.relay_states_are_those_of_the_code, "Absent, Joined, End |", "Absent, Joined |"),
+    (
+        spec_relay.relay_states_are_those_of_the_code,
+        "| relay | WAITING | Wait, Alive | CALLED, CLOSED |",
+        "| relay | WAITING | Wait, Alive | CALLED, JOINED, CLOSED |",
+    ),
+    (spec_relay.relay_timers_are_limits, "| 60 | `RELAY_SILENT", "| 61 | `RELAY_SILENT"),
+    (spec_relay.relay_timers_are_limits, "`RELAY_ANSWER_SECONDS` |", "`RELAY_ALIVE_SECONDS` |"),
+    (spec_relay.relay_endings_are_those_of_the_code, "1 stopped: the relay", "2 stopped: the relay"),
     (checks.vectors_are_those_that_exist, "| noise | `noise.json` |", "| noises | `noise.json` |"),
 ]
 

@@ -16,6 +16,9 @@ export const linkPsk = (secret, initiator, responder) =>
 export const discoveryKey = (secret, announcer, viewer) =>
   hash('parlour.discover', [announcer, viewer], { key: secret });
 
+export const meetingKey = (secret, waiter, dialler) =>
+  hash('parlour.relaykey', [waiter, dialler], { key: secret });
+
 const newestFirst = (shares) => [...shares].sort((a, b) => b.number - a.number);
 
 // A pairing is {root, own, theirs}, the last two lists of {number, share}.

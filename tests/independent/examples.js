@@ -14,6 +14,9 @@ import { words } from './pairing.js';
 import { Rejected, must } from './errors.js';
 import { open } from './primitives.js';
 import { unwrap } from './profile.js';
+import { readAddress, writeAddress } from './relay_address.js';
+import { readGreeting as readRelayGreeting, readHello } from './relay_connection.js';
+import { Welcome, padMessage, readMessage, writeMessage } from './relay_messages.js';
 import { readChoice, readGreeting, checkRefusal } from './wire.js';
 
 const usual = new URL('../../protocol/SPEC.md', import.meta.url);
@@ -59,6 +62,12 @@ function refusal(raw) {
     if (error.rule !== 'V-RF-03') throw error;
   }
 }
+
+// A message that this end sends, in its padding.
+const relayMessage = (sender) => (raw) => {
+  const padded = padMessage(raw);
+  same(writeMessage(sender, readMessage(sender, padded)), padded);
+};
 
 const MESSAGES = [
   'Confirm',
@@ -106,7 +115,22 @@ const CHECKS = {
   padded: (raw) => same(pad(unpad(raw)), raw),
   announcement,
   Header: (raw) => unwrap(raw, 'a passphrase'),
+  'text relay-address': (text) =>
+    must(writeAddress(readAddress(text.trim())) === text.trim(), 'malformed', 'text'),
+  'relay-greeting': readRelayGreeting,
+  'relay-hello': relayHello,
+  Welcome: struct(Welcome),
+  Wait: relayMessage('terminal'),
+  Dial: relayMessage('terminal'),
+  Joined: relayMessage('relay'),
+  End: relayMessage('relay'),
+  'relay-padded': (raw) => same(writeMessage('terminal', readMessage('terminal', raw)), raw),
 };
+
+function relayHello(raw, examples) {
+  const { relay } = readAddress(examples.get('text relay-address').trim());
+  readHello(raw.subarray(2), relay, examples.get('relay-greeting'));
+}
 
 function fault(name, value, examples) {
   if (!CHECKS[name]) return 'this example is not known here';

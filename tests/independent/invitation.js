@@ -23,12 +23,12 @@ export const checkOf = (person, fixed) => hash('parlour.invcheck', [person, fixe
 export const invitationPsk = ({ secret, check, expires }) =>
   hash('parlour.inv.psk', [check, u32Bytes(expires)], { key: secret });
 
-function toBase32(raw) {
+export function toBase32(raw) {
   const bits = [...raw].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   return (bits.match(/.{1,5}/g) ?? []).map((five) => LETTERS[parseInt(five.padEnd(5, '0'), 2)]).join('');
 }
 
-function fromBase32(letters) {
+export function fromBase32(letters) {
   const bits = [...letters].map((letter) => LETTERS.indexOf(letter).toString(2).padStart(5, '0')).join('');
   return Buffer.from((bits.match(/.{8}/g) ?? []).map((eight) => parseInt(eight, 2)));
 }

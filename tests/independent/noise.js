@@ -1,4 +1,4 @@
-// The Noise Protocol Framework, revision 34, for the patterns of SPEC §6.2.
+// The Noise Protocol Framework, revision 34, for the patterns of SPEC §6.2 and §11.7.2.
 import { must } from './errors.js';
 import {
   ascii,
@@ -21,6 +21,10 @@ const PATTERNS = {
   IK: [
     ['e', 'es', 's', 'ss'],
     ['e', 'ee', 'se'],
+  ],
+  NK: [
+    ['e', 'es'],
+    ['e', 'ee'],
   ],
 };
 
@@ -87,7 +91,7 @@ export class Handshake {
     this.ck = this.h;
     this.cipher = new Cipher();
     this.mixHash(prologue);
-    if (pattern.startsWith('IK')) this.mixHash(initiator ? rs : s.key);
+    if (/^(IK|NK)/.test(pattern)) this.mixHash(initiator ? rs : s.key);
   }
 
   copy() {

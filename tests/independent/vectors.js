@@ -10,6 +10,7 @@ import { noise } from './areas/noise.js';
 import { pairing } from './areas/pairing.js';
 import { persons } from './areas/persons.js';
 import { primitives } from './areas/primitives.js';
+import { relays } from './areas/relays.js';
 import { secrets } from './areas/secrets.js';
 import { sessions } from './areas/sessions.js';
 import { padding, profile, safety } from './areas/small.js';
@@ -27,6 +28,7 @@ const AREAS = {
   primitives,
   profile,
   receipts,
+  relays,
   safety,
   secrets,
   sessions,
