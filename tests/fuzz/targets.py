@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tests.fuzz import conversations, handshakes, links, local, pairings, persons, streams
+from tests.fuzz import conversations, handshakes, links, local, pairings, persons, relays, streams
 from tests.fuzz.target import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -19,5 +19,6 @@ TARGETS: Final[Mapping[str, Target]] = {
     **persons.TARGETS,
     **pairings.TARGETS,
     **conversations.TARGETS,
+    **relays.TARGETS,
     **local.TARGETS,
 }

@@ -126,6 +126,13 @@ REACHED = [
     ("pairing", "words-responder", 6),
     ("pairing", "joiner", 4),
     ("pairing", "inviter", 4),
+    ("relay-recording", "unspoiled-0", 2),
+    ("relay-recording", "unspoiled-1", 1),
+    ("relay-contents", "relay-is-waited-at", 2),
+    ("relay-contents", "relay-calls", 2),
+    ("relay-contents", "relay-is-dialled", 3),
+    ("relay-contents", "terminal-waits", 2),
+    ("relay-contents", "terminal-dials", 2),
 ]
 
 
