@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +58,15 @@ def parse_relay(text: str) -> RelayAddress:
         raise Malformed("not the address of a relay")
     host, port, key = match.groups()
     return RelayAddress(_host(host), _port(port), _key(key))
+
+
+def relays_among(texts: Iterable[str]) -> tuple[RelayAddress, ...]:
+    """The relays among the texts of an invitation, each once; others may be of a later version."""
+    found: dict[RelayAddress, None] = {}
+    for text in texts:
+        with suppress(ProtocolError):
+            found[parse_relay(text)] = None
+    return tuple(found)
 
 
 def format_relay(relay: RelayAddress) -> str:

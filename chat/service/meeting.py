@@ -7,7 +7,7 @@ nobody, each with its own words.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 
 from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION
@@ -27,6 +27,7 @@ from protocol.invitation import Invitation, parse_invitation
 from protocol.keys import X25519Pair
 from protocol.link import Link
 from protocol.pairing import Pairing
+from protocol.relay_address import RelayAddress, relays_among
 
 Place = tuple[str, int]
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
@@ -42,7 +43,7 @@ class Meeting:
 
     `where` finds a visible stranger: (name, addresses). A joiner whose connection was cut comes again with
     the same one-time static key, since the invitation is burned for every other. `unanswered`: the places of
-    the last invitation, if nobody answered at any.
+    the last invitation, if nobody answered at any. `learn` names an invitation's relays for this person.
     """
 
     def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
@@ -51,6 +52,7 @@ class Meeting:
         self._transport = transport
         self._statics: dict[bytes, X25519Pair] = {}
         self.unanswered: tuple[Place, ...] = ()
+        self.learn: Callable[[Iterable[RelayAddress]], Awaitable[None]] = _nothing
         self.where: Callable[[str], tuple[str, Sequence[Place]] | None] = lambda instance: None
 
     async def nearby(self, instance: str) -> PairingView:
@@ -71,7 +73,12 @@ class Meeting:
         invitation, places = self._parse(text)
         static = self._statics.setdefault(invitation.secret, X25519Pair.generate(self._world.random))
         self.unanswered = tuple(places)
-        view = await self._begin("", places, lambda: self._by_invitation(invitation, static))
+        view = await self._begin(
+            "",
+            places,
+            lambda: self._by_invitation(invitation, static),
+            lambda: self.learn(relays_among(invitation.relays)),
+        )
         self.unanswered = ()
         return view
 
@@ -102,10 +109,15 @@ class Meeting:
     # One link.
 
     async def _begin(
-        self, name: str, places: Sequence[Place], plan: Callable[[], Awaitable[Plan]]
+        self,
+        name: str,
+        places: Sequence[Place],
+        plan: Callable[[], Awaitable[Plan]],
+        storing: Callable[[], Awaitable[None]] | None = None,
     ) -> PairingView:
         """Open a pairing link with the first address that answers as Parlour does."""
         pairing = self._pairings.new(name, incoming=False, hosts=[host for host, _ in places])
+        pairing.storing = storing or pairing.storing
         problem: ParlourError = Unreachable(NO_ANSWER)
         async with aclosing(self._connections(places)) as connections:
             async for connection, place in connections:
@@ -156,6 +168,10 @@ class Meeting:
         link = Link(start, self._world.clock.monotonic())
         self._world.tasks.spawn(Driver(connection, link, self._world.clock, opening).run())
         return await opening.result
+
+
+async def _nothing(relays: Iterable[RelayAddress]) -> None:
+    """Nobody names them."""
 
 
 def _problem(result: Result) -> ParlourError:

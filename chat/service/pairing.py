@@ -51,6 +51,8 @@ class ActivePairing:
         self.place: tuple[str, int] | None = None
         self.hosts: frozenset[str] = frozenset()
         """Addresses of the other side's host, as far as they are known."""
+        self.storing: Callable[[], Awaitable[None]] = _nothing
+        """What is kept before the contact is, since a later link with it may need it."""
         self.completed: Callable[[bytes], None] = lambda person: None
         self.failed: Callable[[], None] = lambda: None
         self._service = service
@@ -257,6 +259,7 @@ class PairingService:
 
     async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
         """Keep what the other side has shown, durably, before Accept leaves."""
+        await pairing.storing()
         await self._pending.store(contact, verified=bool(pairing.view.words))
 
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
@@ -301,6 +304,10 @@ class PairingService:
 def _facts(opened: LinkOpen) -> PairingFacts:
     assert opened.pairing is not None, "a pairing link has its facts"
     return opened.pairing
+
+
+async def _nothing() -> None:
+    """There is nothing to keep."""
 
 
 async def _nowhere(person: bytes, host: str, port: int) -> None:

@@ -99,6 +99,8 @@ class Parts:
         self.pending.deleted = self.cleaning.begin
         self.people.changed = self._contacts_changed
         self.meeting.where = self.announcing.places
+        self.meeting.learn = self.relays.learn
+        self.welcoming.relays = self.relays.to_carry
         self.welcoming.visibility_used = self.pairings.paired = lambda: self.announcing.set_visible(False)
 
         async def attached(person: bytes, host: str, port: int) -> None:

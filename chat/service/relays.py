@@ -40,6 +40,14 @@ class Relays:
         """Those that this person named, in the order in which they came."""
         return tuple(relay for _, relay in self._rows())
 
+    def to_carry(self) -> tuple[str, ...]:
+        """Their addresses for an invitation, in which the first four count.
+
+        First where this terminal waits now, then what was named by hand: there the two meet most surely.
+        """
+        views = sorted(self.views(), key=lambda it: (it.standing is not RelayStanding.WAITING, it.invited))
+        return tuple(view.address for view in views)
+
     def views(self) -> tuple[RelayView, ...]:
         """All of them as they stand."""
         return tuple(self._view(row, relay) for row, relay in self._rows())

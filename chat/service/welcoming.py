@@ -25,7 +25,7 @@ from protocol.limits import INVITATIONS_TRIED_MAX
 
 
 class Welcoming:
-    """The use case *invite*, and the responder's side of pairing."""
+    """The use case *invite*, and the responder's side of pairing. `relays`: those that invitations carry."""
 
     def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
         self._world = world
@@ -33,6 +33,7 @@ class Welcoming:
         self._transport = transport
         self._joining: dict[bytes, ActivePairing] = {}
         self.visibility_used: Callable[[], None] = lambda: None
+        self.relays: Callable[[], tuple[str, ...]] = tuple
 
     async def invite(self) -> InvitationView:
         """Make a one-time invitation. With more than four the oldest ends, one that was used first."""
@@ -41,7 +42,7 @@ class Welcoming:
         addresses = [format_address(host, world.port) for host in self._transport.addresses()]
         now = world.clock.wall() // 1000
         static = world.keyring.identity.static.public
-        made = make_invitation(world.own.person, static, now, addresses, (), world.random)
+        made = make_invitation(world.own.person, static, now, addresses, self.relays(), world.random)
         text = format_invitation(made)
         row = InvitationRow(made.secret, made.check, made.expires, text, None)
         await world.store.write(invitations.add, row)
