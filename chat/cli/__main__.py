@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "bench": "maintenance",
     "demo": "demo",
     "relay": "relay",
+    "relays": "relays",
 }
 """Every command, in the order of the help, with the module that has it."""
 

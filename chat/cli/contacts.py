@@ -127,6 +127,7 @@ def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[
 
 def _print(call: Call, label: str, view: ContactView) -> None:
     words = ["verified" if view.verified else "not verified", "here" if view.present else "away"]
+    words += ["through a relay"] if view.relayed else []
     words += ["blocked"] if view.blocked else []
     fields = {"name": label, "verified": view.verified, "present": view.present}
     call.result(fields, f"{label}  ({', '.join(words)})")

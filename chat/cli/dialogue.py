@@ -18,6 +18,7 @@ from chat.interface import (
     Closed,
     Event,
     Messenger,
+    Notice,
     NotPermitted,
     PairingChanged,
     PairingStage,
@@ -71,6 +72,8 @@ class Dialogue:
         event, self._next_event = self._next_event.result(), None
         if isinstance(event, Closed):
             raise NotPermitted(f"The engine has ended ({event.reason}): run the command again.")
+        if isinstance(event, Notice):
+            note(event.text)
         return event
 
     def ask(self, text: str) -> None:

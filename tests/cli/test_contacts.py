@@ -23,6 +23,12 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     ]
 
 
+def test_contacts_says_who_is_reached_through_a_relay(line: Line) -> None:
+    ben = line.messenger.add_contact("Ben", present=True)
+    line.messenger.change_contact(ben.person, relayed=True)
+    assert line.run("contacts").out == "Ben  (not verified, here, through a relay)\n"
+
+
 def test_no_contacts_is_no_failure(line: Line) -> None:
     outcome = line.run("contacts", "--json")
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")

@@ -29,6 +29,20 @@ def joins(line: Line, name: str = "Ben") -> None:
     line.messenger.after["invite"] = lambda: line.messenger.use_invitation(f"{INVITATION}1", name)
 
 
+def test_what_the_engine_says_while_one_joins_is_shown(line: Line) -> None:
+    line.messenger.prompt = False
+
+    def named() -> None:
+        line.messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        for view in list(line.messenger._pairings.values()):
+            line.messenger.move_pairing(view.id, PairingStage.DONE)
+
+    line.messenger.after["join"] = named
+    outcome = line.run("join", f"{INVITATION}1", "--json")
+    assert (outcome.status, outcome.objects) == (0, [{"paired": "Inviter"}])
+    assert "brought the relay 10.0.0.7:4746" in outcome.err
+
+
 def test_invite_prints_the_invitation_and_then_who_joined(line: Line) -> None:
     joins(line)
     outcome = line.run("invite", "--yes", "--json")
