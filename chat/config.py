@@ -39,6 +39,15 @@ class Config:
     second_dialler_waits: float = 0.25
     """The side with the higher static key leaves the first move to the other: one link, not two."""
 
+    direct_head_start: float = 0.25
+    """Direct addresses of an absent contact are tried for so long before a relay is asked (RFC 8305)."""
+
+    relay_retry_least: float = 1.0
+    """After the first failure to reach a relay, or a contact through one; each pause is twice the last."""
+
+    relay_retry_most: float = 120.0
+    """Between two attempts at a relay: whoever comes to one dials from there, so nobody has to ask often."""
+
     suspect_after: float = 1.2
     """Unanswered for so long, a link is probed by a second one."""
 

@@ -7,7 +7,7 @@ in-memory network, and nothing in the engine reaches around these.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,7 +38,10 @@ class Connection(Protocol):
 
     @property
     def peer(self) -> str:
-        """The other end's IP address (with scope), for limits and for display."""
+        """The other end's IP address (with scope), for limits and for display.
+
+        Empty for a circuit through a relay, which tells nobody's.
+        """
 
     async def read(self) -> bytes:
         """Some bytes (at most 65,536), or b"" at the end of the stream or when it broke."""
@@ -59,6 +62,19 @@ class Listener(Protocol):
     async def close(self) -> None: ...
 
 
+class RelayPlace(Hashable, Protocol):
+    """Where a relay is (protocol.relay_address.RelayAddress): an IP address or, if `is_name`, a DNS name."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def is_name(self) -> bool: ...
+
+
 class Transport(Protocol):
     """The one way to open or accept connections."""
 
@@ -67,6 +83,12 @@ class Transport(Protocol):
 
     async def connect(self, host: str, port: int, timeout: float) -> Connection:
         """Connect to a local address. Raises OSError (also TimeoutError, and NotLocal, an OSError)."""
+
+    def name_relays(self, relays: Collection[RelayPlace]) -> None:
+        """These are the relays that the person named, in place of those before."""
+
+    async def connect_relay(self, relay: RelayPlace, timeout: float) -> Connection:
+        """Connect to a relay that is named. Raises OSError (also TimeoutError, and NotNamed, an OSError)."""
 
     def addresses(self) -> tuple[str, ...]:
         """This machine's local addresses (no port, no loopback unless there is nothing else)."""

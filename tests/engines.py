@@ -18,6 +18,7 @@ from chat.assemble import filler
 from chat.config import Config
 from chat.engine import Engine, open_engine
 from chat.interface import (
+    EntryAdded,
     EntryChanged,
     EntryState,
     EntryView,
@@ -131,6 +132,11 @@ class Person:
 
     async def history(self, other: Person) -> tuple[EntryView, ...]:
         return await self.engine.history(await self.contact(other), 10_000)
+
+    def shown_once(self, number: int) -> bool:
+        """Whether so many entries were shown, and none twice."""
+        added = [event.entry.id for event in self.seen if isinstance(event, EntryAdded)]
+        return len(added) == len(set(added)) == number
 
     async def sees(self, name: str) -> NearbyView:
         """The stranger of this name, once it is visible."""

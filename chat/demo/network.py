@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from chat.interface import DiagnosisView
+from chat.network.addresses import NotNamed
 from chat.phrases import phrase
-from chat.ports import Announcement, Connection, DiscoveryEvents
+from chat.ports import Announcement, Connection, DiscoveryEvents, RelayPlace
 
 HERE: Final = DiagnosisView(
     phrase("demo"), True, phrase("everybody here lives in this program: no network is used")
@@ -115,6 +116,12 @@ class DemoTransport:
 
     async def connect(self, host: str, port: int, timeout: float) -> Pipe:
         return self._network.connect(self._host, (host, port))
+
+    def name_relays(self, relays: Collection[RelayPlace]) -> None:
+        """There is none on this network, whatever it is called."""
+
+    async def connect_relay(self, relay: RelayPlace, timeout: float) -> Pipe:
+        raise NotNamed
 
     def addresses(self) -> tuple[str, ...]:
         return (self._host,)

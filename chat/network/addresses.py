@@ -21,6 +21,7 @@ from protocol.addresses import (
 
 __all__ = [
     "NotLocal",
+    "NotNamed",
     "canonical",
     "format_address",
     "is_link_local_v6",
@@ -38,6 +39,13 @@ class NotLocal(OSError):
     def __init__(self, host: str) -> None:
         shown = host if literal(host) else "that"
         super().__init__(errno.EACCES, f"{shown} is not a local IP address")
+
+
+class NotNamed(OSError):
+    """The relay is none that this person named (any more), so nothing is sent there and nothing looked up."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EACCES, "that is no relay that was named here")
 
 
 def parse(text: str) -> tuple[str, int]:

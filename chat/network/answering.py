@@ -47,10 +47,10 @@ class Answerer:
         self._opening: set[Driver] = set()
         self._stopped = False
 
-    async def accept(self, connection: Connection) -> None:
-        """Serve one connection until its link ends."""
-        address = connection.peer
-        known = address.partition("%")[0] in self._directory.known_addresses()
+    async def accept(self, connection: Connection, relay: str = "") -> None:
+        """Serve one connection until its link ends. `relay`: through which it came, a named one."""
+        address = relay or connection.peer
+        known = bool(relay) or address.partition("%")[0] in self._directory.known_addresses()
         if self._stopped or not self._admission.enter(address, known, self._clock.monotonic()):
             connection.close()
             return
@@ -80,4 +80,6 @@ class Answerer:
             return None
         if opened.pattern is Pattern.IKPSK2:
             return await self._links.adopt(driver, opened)
+        if opened.pattern is Pattern.XX and not driver.connection.peer:
+            return None  # whoever pairs nearby is nearby
         return await self._pairing(driver, opened)

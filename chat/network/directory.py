@@ -47,3 +47,9 @@ class Directory(Policy, Protocol):
 
     def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
         """Where the contact may be, most likely first."""
+
+    def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
+        """On what this terminal waits that day at the relay with this key: for contacts and for joiners."""
+
+    def dial_tokens(self, person: bytes, relay: bytes, day: int) -> Sequence[bytes]:
+        """On what the contact's terminal waits there that day, most likely first."""

@@ -16,7 +16,8 @@ class LiveLink:
     """A confirmed link with a contact's terminal.
 
     `began`: this side dialled. `replaces`: the session it names, or b"". `carried`: the entries that this
-    link has carried, so that none goes twice on it, and whether a receipt came for each.
+    link has carried, so that none goes twice on it, and whether a receipt came for each. `address`: where the
+    terminal is, empty through a relay.
     """
 
     driver: Driver
@@ -28,6 +29,11 @@ class LiveLink:
     address: str
     opened_at: float
     carried: dict[bytes, bool] = field(default_factory=dict)
+
+    @property
+    def relayed(self) -> bool:
+        """Whether it goes through a relay."""
+        return not self.address
 
     @property
     def unanswered_since(self) -> float | None:

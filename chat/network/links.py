@@ -18,6 +18,8 @@ from protocol.events import Event, LinkClosed, LinkOpen, MessageReceived, PingAn
 from protocol.messages import Message
 
 REPLACED = 1
+RELAYED_MOST = 8
+"""Links through relays with one contact, of which one sends: a relay's address says nothing of who floods."""
 
 
 class LinkEvents(Protocol):
@@ -39,8 +41,8 @@ class LinkEvents(Protocol):
 class Links:
     """The living links, by contact.
 
-    `missed` is called when a contact needs a new link beside the one it has, `lost` when its last link has
-    ended, with the seconds that it lived.
+    `missed` is called when a contact needs a new link beside the one it has, `detoured` when one has opened
+    through a relay, `lost` when its last link has ended, with the seconds that it lived.
     """
 
     def __init__(self, directory: Directory, clock: Clock, config: Config, events: LinkEvents) -> None:
@@ -52,7 +54,9 @@ class Links:
         self._of: dict[Driver, LiveLink] = {}
         self._asked: set[tuple[Driver, int]] = set()
         self._present: set[bytes] = set()
+        self._shown_relayed: set[bytes] = set()
         self.missed: Callable[[bytes], None] = lambda person: None
+        self.detoured: Callable[[bytes], None] = lambda person: None
         self.lost: Callable[[bytes, float], None] = lambda person, lived: None
 
     # What is there.
@@ -76,6 +80,21 @@ class Links:
         link = self.current(person)
         return link is None or self._silent(link, self._config.suspect_after) or self._ageing(link)
 
+    def is_relayed(self, person: bytes) -> bool:
+        """Whether the link that sends to a contact goes through a relay."""
+        link = self.current(person)
+        return link is not None and link.relayed
+
+    def needs_detour(self, person: bytes) -> bool:
+        """Whether a contact has no link, one that has long been silent, or an ageing one through a relay.
+
+        A direct link that falters gets the time to come back: else both ends would move to and fro.
+        """
+        link = self.current(person)
+        if link is None or self._silent(link, self._config.absent_after):
+            return True
+        return link.relayed and self._ageing(link)
+
     def _silent(self, link: LiveLink, seconds: float) -> bool:
         since = link.unanswered_since
         return since is not None and self._clock.monotonic() - since > seconds
@@ -88,6 +107,8 @@ class Links:
     async def adopt(self, driver: Driver, opened: LinkOpen) -> Links | None:
         """Take over a link that has just opened; None where it is not wanted any more."""
         if opened.person is None or not self._directory.may_link(opened.person, opened.peer_static):
+            return None
+        if not driver.connection.peer and len(self._relayed(opened.person)) >= RELAYED_MOST:
             return None
         link = LiveLink(
             driver=driver,
@@ -114,6 +135,9 @@ class Links:
             await self._ask(asked)
         await self._events.opened(link)
         self._set_present(link.person, True)
+        self._show_way(link.person)
+        if link.relayed:
+            self.detoured(link.person)
 
     async def _ask(self, link: LiveLink) -> None:
         number = await link.driver.ping()
@@ -151,6 +175,7 @@ class Links:
             self._sets.pop(link.person)
             self._set_present(link.person, False)
             self.lost(link.person, self._clock.monotonic() - link.opened_at)
+        self._show_way(link.person)
 
     # Watching.
 
@@ -178,6 +203,16 @@ class Links:
         if present != (person in self._present):
             (self._present.add if present else self._present.discard)(person)
             self._events.presence(person, present)
+
+    def _show_way(self, person: bytes) -> None:
+        """Say so when a contact's link has moved to a relay or away from one."""
+        relayed = self.is_relayed(person)
+        if relayed != (person in self._shown_relayed):
+            (self._shown_relayed.add if relayed else self._shown_relayed.discard)(person)
+            self._events.presence(person, self.is_present(person))
+
+    def _relayed(self, person: bytes) -> list[LiveLink]:
+        return [link for link in self.of(person) if link.relayed]
 
     # Ending.
 

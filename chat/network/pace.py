@@ -72,3 +72,27 @@ class Pace:
     def timeout(self, now: float) -> float:
         """Seconds that a connection may take."""
         return self.config.probe_timeout if self.probing(now) else self.config.dial_timeout
+
+
+@dataclass(slots=True)
+class Pauses:
+    """Pauses between attempts at something far away: from `least` to `most` seconds, each twice the last."""
+
+    least: float
+    most: float
+    failures: int = 0
+
+    def reset(self) -> None:
+        """It can probably be reached now: what failed before does not count."""
+        self.failures = 0
+
+    def failed(self) -> None:
+        """An attempt has failed, or what it brought did not last."""
+        self.failures += 1
+
+    def delay(self, fraction: float) -> float:
+        """Seconds to wait now, 0 where nothing has failed. `fraction`: 0 to 1, where in the spread."""
+        if not self.failures:
+            return 0.0
+        longest = min(self.most, self.least * 2.0 ** min(self.failures - 1, 20))
+        return longest * (0.5 + fraction / 2)

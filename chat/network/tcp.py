@@ -1,7 +1,8 @@
 """TCP as `ports.Transport`: the one place in the project that opens or accepts connections.
 
-Rules: `connect` sends nothing to an address that is not local, and looks nothing up; a stranger cannot
-take all connections, all memory or all time; no failure to accept ends the listening.
+Rules: `connect` sends nothing to an address that is not local, and looks nothing up; a relay is reached, and
+its name looked up, only while it is named; a stranger cannot take all connections, all memory or all time; no
+failure to accept ends the listening.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
-from chat.network.addresses import NotLocal, canonical, is_link_local_v6, is_local
+from chat.network.addresses import NotLocal, NotNamed, canonical, is_link_local_v6, is_local
 from chat.network.connection import TcpConnection, peer_host
 from chat.network.gate import Gate
 from chat.network.interfaces import own_addresses, scopes
-from chat.ports import Connection
+from chat.network.names import look_up
+from chat.ports import Connection, RelayPlace
 
 Accept = Callable[[Connection], Awaitable[None]]
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
@@ -43,6 +45,7 @@ class TcpTransport:
 
     def __init__(self, *, total: int = ACCEPTED_MAX, an_address: int = ACCEPTED_FROM_ONE) -> None:
         self._total, self._an_address = total, an_address
+        self._named: frozenset[RelayPlace] = frozenset()
 
     async def listen(self, port: int, accept: Accept) -> TcpListener:
         """Listen on every IPv4 and IPv6 address; 0 takes a free port. Raises OSError (EADDRINUSE: taken).
@@ -62,6 +65,21 @@ class TcpTransport:
         targets = _targets(host, port)
         async with asyncio.timeout(timeout):
             return await _first(targets)
+
+    def name_relays(self, relays: Collection[RelayPlace]) -> None:
+        """From now on exactly these may be connected to, wherever they are."""
+        self._named = frozenset(relays)
+
+    async def connect_relay(self, relay: RelayPlace, timeout: float) -> TcpConnection:
+        """Connect to a relay within `timeout` seconds, its name looked up if it is one.
+
+        All its addresses, of both families, are tried in parallel. Raises NotNamed before anything is looked
+        up or sent, TimeoutError, OSError.
+        """
+        if relay not in self._named:
+            raise NotNamed
+        async with asyncio.timeout(timeout):
+            return await _first(await _relay_targets(relay))
 
     def addresses(self) -> tuple[str, ...]:
         """The addresses under which others may reach this machine: at most 8, without scope."""
@@ -211,6 +229,16 @@ def _targets(host: str, port: int) -> list[Target]:
     """Socket addresses to try, all local. Raises NotLocal, OSError for an unknown interface."""
     if not is_local(host):
         raise NotLocal(host)
+    return _addressed(host, port)
+
+
+async def _relay_targets(relay: RelayPlace) -> list[Target]:
+    """Socket addresses of a relay to try, local or not. Raises OSError for a name that nobody knows."""
+    hosts = await look_up(relay.host) if relay.is_name else [relay.host]
+    return [target for host in hosts for target in _addressed(host, relay.port)]
+
+
+def _addressed(host: str, port: int) -> list[Target]:
     plain, _, scope = canonical(host).partition("%")
     if ":" not in plain:
         return [(socket.AF_INET, (plain, port))]

@@ -7,6 +7,7 @@ the day or the visibility change, so that two announcements cannot be told to be
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from chat.interface import NearbyChanged, NearbyView, ParlourError, VisibilityChanged
 from chat.network.dialling import Dialler
@@ -21,7 +22,10 @@ AGAIN = 5.0
 
 
 class Announcing:
-    """ports.DiscoveryEvents of the engine, and the author of its announcements."""
+    """ports.DiscoveryEvents of the engine, and the author of its announcements.
+
+    `moved` is called when the network is another.
+    """
 
     def __init__(self, world: World, discovery: Discovery, transport: Transport, dialler: Dialler) -> None:
         self._world = world
@@ -31,6 +35,7 @@ class Announcing:
         self._found: dict[str, Announcement] = {}
         self._contacts: set[str] = set()
         self._wanted = asyncio.Event()
+        self.moved: Callable[[], None] = lambda: None
         self._day = utc_day(world.clock.wall())
 
     async def start(self) -> None:
@@ -144,6 +149,7 @@ class Announcing:
 
     def network_changed(self) -> None:
         self.renew()
+        self.moved()
         self._dialler.seek_all()
         self._world.tasks.spawn(self._world.links.probe())
 

@@ -17,6 +17,7 @@ from protocol.events import ContactPsk
 from protocol.invitation import Invitation
 from protocol.messages import ContactHello
 from protocol.person import PersonState, Terminal
+from protocol.relay_tokens import contact_token, invitation_token
 
 PAIRINGS_NAMED = 4
 """Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""
@@ -42,8 +43,11 @@ class ContactKeys:
 
         Pairings that only this side completed gather at the new end: the oldest are named too.
         """
-        named = self.pairs if len(self.pairs) <= PAIRINGS_NAMED else (*self.pairs[:2], *self.pairs[-2:])
-        return tuple(psk for pair in named for psk in pair.candidates())[:PAIRINGS_NAMED]
+        return tuple(psk for pair in self.named() for psk in pair.candidates())[:PAIRINGS_NAMED]
+
+    def named(self) -> tuple[Pair, ...]:
+        """The pairings that are named at all."""
+        return self.pairs if len(self.pairs) <= PAIRINGS_NAMED else (*self.pairs[:2], *self.pairs[-2:])
 
 
 @dataclass(slots=True)
@@ -126,6 +130,29 @@ class Keyring:
     def known_addresses(self) -> Iterable[str]:
         hints = (*self.found.values(), *self.remembered.values())
         return {host.partition("%")[0] for places in hints for host, _ in places}
+
+    # Relays.
+
+    def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
+        own, static = self.identity.person, self.identity.static.public
+        keys = [
+            pair.newest().meeting_key(own, person)
+            for person in self.linkable()
+            for pair in self.contacts[person].named()
+        ]
+        joiners = [
+            invitation_token(opened.invitation, relay)
+            for opened in self.invitations.values()
+            if not opened.invitation.expired(self._now() // 1000)
+        ]
+        return [*joiners, *(contact_token(key, day, relay, static) for key in keys)]
+
+    def dial_tokens(self, person: bytes, relay: bytes, day: int) -> Sequence[bytes]:
+        contact, keys = self.contacts.get(person), self.dial_keys(person)
+        if contact is None or keys is None:
+            return []
+        meeting = [pair.newest().meeting_key(person, self.identity.person) for pair in contact.named()]
+        return [contact_token(key, day, relay, keys.terminal) for key in meeting]
 
     # Discovery and pairing.
 

@@ -7,14 +7,18 @@ nobody, each with its own words.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION
 from chat.interface import BadData, PairingView, ParlourError, Unreachable, UsageError
 from chat.network.addresses import format_address, is_local, parse
 from chat.network.driver import Driver, Handler
 from chat.network.opening import Opening, Result
+from chat.network.relaying import Relaying
 from chat.phrases import phrase
 from chat.ports import Connection, Transport
 from chat.service.pairing import ActivePairing, PairingService
@@ -28,14 +32,39 @@ from protocol.keys import X25519Pair
 from protocol.link import Link
 from protocol.pairing import Pairing
 from protocol.relay_address import RelayAddress, relays_among
+from protocol.relay_tokens import invitation_token
 
 Place = tuple[str, int]
+AGAIN = 2.0
+"""Seconds after which an inviter who was not at a relay is looked for there once more."""
+
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
 NOT_NEARBY = phrase("This person is not visible any more: ask them to become visible again.")
 NOT_LOCAL = phrase("Parlour connects to addresses of the local network only: check the address.")
 DAMAGED = phrase("This is no whole invitation: copy all of it, beginning with PARLOUR:.")
 EXPIRED = phrase("This invitation has expired: ask for a new one.")
 OWN = phrase("This is your own invitation: the other person has to join with it.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A connection to who may be the other side. `place`: where that is, None through a relay.
+
+    `more`: another attempt that makes sense now.
+    """
+
+    connection: Connection
+    place: Place | None
+    more: Attempt | None = None
+
+    def drop(self) -> None:
+        """Nobody wants it."""
+        self.connection.close()
+        if self.more is not None:
+            self.more.close()
+
+
+Attempt = Coroutine[Any, Any, _Way | None]
 
 
 class Meeting:
@@ -46,46 +75,49 @@ class Meeting:
     the last invitation, if nobody answered at any. `learn` names an invitation's relays for this person.
     """
 
-    def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
+    def __init__(
+        self, world: World, pairings: PairingService, transport: Transport, relaying: Relaying
+    ) -> None:
         self._world = world
         self._pairings = pairings
         self._transport = transport
+        self._relaying = relaying
         self._statics: dict[bytes, X25519Pair] = {}
         self.unanswered: tuple[Place, ...] = ()
-        self.learn: Callable[[Iterable[RelayAddress]], Awaitable[None]] = _nothing
         self.where: Callable[[str], tuple[str, Sequence[Place]] | None] = lambda instance: None
+        self.learn: Callable[[Iterable[RelayAddress]], Awaitable[None]] = _nothing
 
     async def nearby(self, instance: str) -> PairingView:
         """Dial a stranger who is visible. Raises Unreachable."""
         found = self.where(instance)
         if found is None:
             raise Unreachable(NOT_NEARBY)
-        return await self._begin(*found, self._by_words)
+        return await self._begin(found[0], self._direct(found[1]), self._by_words, hosts(found[1]))
 
     async def address(self, host: str, port: int) -> PairingView:
         """Dial an address. Raises UsageError (not local), Unreachable."""
         if not is_local(host):
             raise UsageError(NOT_LOCAL)
-        return await self._begin(format_address(host, port), [(host, port)], self._by_words)
+        ways = self._direct([(host, port)])
+        return await self._begin(format_address(host, port), ways, self._by_words, [host])
 
     async def join(self, text: str) -> PairingView:
         """Use an invitation. Raises BadData, Unreachable."""
-        invitation, places = self._parse(text)
+        invitation, places, relays = self._parse(text)
         static = self._statics.setdefault(invitation.secret, X25519Pair.generate(self._world.random))
         self.unanswered = tuple(places)
-        view = await self._begin(
-            "",
-            places,
-            lambda: self._by_invitation(invitation, static),
-            lambda: self.learn(relays_among(invitation.relays)),
-        )
+        with self._relaying.borrowed(relays):
+            ways = [*self._direct(places), *(self._through(relay, invitation) for relay in relays)]
+            plan = partial(self._by_invitation, invitation, static)
+            view = await self._begin("", ways, plan, hosts(places), lambda: self.learn(relays))
         self.unanswered = ()
         return view
 
-    def _parse(self, text: str) -> tuple[Invitation, list[Place]]:
+    def _parse(self, text: str) -> tuple[Invitation, list[Place], Sequence[RelayAddress]]:
         try:
             invitation = parse_invitation(text)
             places = [parse(address) for address in invitation.addresses]
+            relays = relays_among(invitation.relays)
         except (ProtocolError, ValueError):
             raise BadData(DAMAGED) from None
         if invitation.expired(self._world.clock.wall() // 1000):
@@ -93,7 +125,7 @@ class Meeting:
         own = self._world.keyring.invitations.values()
         if any(opened.invitation.check == invitation.check for opened in own):
             raise BadData(OWN)
-        return invitation, places
+        return invitation, places, relays
 
     async def _by_words(self) -> Plan:
         identity = await self._pairings.identity()
@@ -111,67 +143,88 @@ class Meeting:
     async def _begin(
         self,
         name: str,
-        places: Sequence[Place],
+        ways: Sequence[Attempt],
         plan: Callable[[], Awaitable[Plan]],
+        hosts: Sequence[str],
         storing: Callable[[], Awaitable[None]] | None = None,
     ) -> PairingView:
-        """Open a pairing link with the first address that answers as Parlour does."""
-        pairing = self._pairings.new(name, incoming=False, hosts=[host for host, _ in places])
+        """Open a pairing link on the first way on which somebody answers as Parlour does."""
+        pairing = self._pairings.new(name, incoming=False, hosts=hosts)
         pairing.storing = storing or pairing.storing
         problem: ParlourError = Unreachable(NO_ANSWER)
-        async with aclosing(self._connections(places)) as connections:
-            async for connection, place in connections:
-                result = await self._open(pairing, connection, place, *(await plan()))
+        async with aclosing(self._connections(ways)) as connections:
+            async for way in connections:
+                result = await self._open(pairing, way, *(await plan()))
                 if isinstance(result, LinkOpen):
                     return pairing.view
                 problem = _problem(result)
         pairing.fail_with(problem.phrase)
         raise problem
 
-    async def _connections(self, places: Sequence[Place]) -> AsyncGenerator[tuple[Connection, Place], None]:
-        """Connections to the addresses, tried in parallel, in the order in which they come.
+    async def _connections(self, ways: Sequence[Attempt]) -> AsyncGenerator[_Way, None]:
+        """Connections on all ways, tried in parallel, in the order in which they come.
 
         Those that nobody took are closed at the end.
         """
-        left = {self._world.tasks.spawn(self._connect(place)) for place in places}
+        left = {self._world.tasks.spawn(way) for way in ways}
         try:
             while left:
                 done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
                 left.discard(task := done.pop())
-                connection, place = task.result()
-                if connection is not None:
-                    yield connection, place
+                if (way := task.result()) is not None:
+                    if way.more is not None:
+                        left.add(self._world.tasks.spawn(way.more))
+                    yield way
         finally:
             for task in left:
-                if not task.cancel() and (unused := task.result()[0]) is not None:
-                    unused.close()
+                if not task.cancel() and (unused := task.result()) is not None:
+                    unused.drop()
 
-    async def _connect(self, place: Place) -> tuple[Connection | None, Place]:
+    def _direct(self, places: Sequence[Place]) -> list[Attempt]:
+        return [self._connect(place) for place in places]
+
+    async def _connect(self, place: Place) -> _Way | None:
         try:
-            return await self._transport.connect(*place, self._world.config.dial_timeout), place
+            return _Way(await self._transport.connect(*place, self._world.config.dial_timeout), place)
         except OSError:
-            return None, place
+            return None
+
+    async def _through(self, relay: RelayAddress, invitation: Invitation, number: int = 0) -> _Way | None:
+        """Dial who waits at a relay on the invitation's token; not all who do need to be the inviter."""
+        token = invitation_token(invitation, relay.key)
+        reached = await self._relaying.dial(relay, lambda day: [token], number)
+        if reached is None and number == 0:  # the inviter may have made it a moment ago
+            await asyncio.sleep(AGAIN)
+            reached = await self._relaying.dial(relay, lambda day: [token], number)
+        if reached is None:
+            return None
+        following = self._through(relay, invitation, number + 1) if reached.others > number else None
+        return _Way(reached.circuit, None, following)
 
     async def _open(
         self,
         pairing: ActivePairing,
-        connection: Connection,
-        place: Place,
+        way: _Way,
         start: Initiator,
         machine: Callable[[LinkOpen], Pairing],
     ) -> Result:
         async def adopt(driver: Driver, opened: LinkOpen) -> Handler | None:
-            pairing.place = place
+            pairing.place = way.place
             return await pairing.begin(driver, machine(opened), opened)
 
         opening = Opening(adopt)
         link = Link(start, self._world.clock.monotonic())
-        self._world.tasks.spawn(Driver(connection, link, self._world.clock, opening).run())
+        self._world.tasks.spawn(Driver(way.connection, link, self._world.clock, opening).run())
         return await opening.result
 
 
+def hosts(places: Sequence[Place]) -> list[str]:
+    """The hosts of places."""
+    return [host for host, _ in places]
+
+
 async def _nothing(relays: Iterable[RelayAddress]) -> None:
-    """Nobody names them."""
+    """Nobody keeps an invitation's relays."""
 
 
 def _problem(result: Result) -> ParlourError:

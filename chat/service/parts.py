@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from chat.network.answering import Answerer
 from chat.network.dialling import Dialler
 from chat.network.links import Links
+from chat.network.relaying import Relaying
 from chat.ports import Listener, Ports
 from chat.service.announcing import Announcing
 from chat.service.cleaning import Cleaning
@@ -50,6 +51,7 @@ class Parts:
     meeting: Meeting
     welcoming: Welcoming
     announcing: Announcing
+    relaying: Relaying
     dialler: Dialler
     answerer: Answerer
     listener: Listener | None = field(default=None)
@@ -65,9 +67,8 @@ class Parts:
         remembering = Remembering(world)
         exchange = Exchange(world, views, receiving, Logs(world, views, pending), remembering)
         world.links = Links(world.keyring, world.clock, world.config, exchange)
-        dialler = Dialler(
-            world.keyring, world.links, ports.transport, world.clock, world.random, world.config, world.tasks
-        )
+        relaying = _relaying(world, ports)
+        dialler = _dialler(world, ports, relaying)
         pending.released = exchange.catch_up
         pairings = PairingService(world, pending)
         welcoming = Welcoming(world, pairings, ports.transport)
@@ -85,9 +86,10 @@ class Parts:
             preferences=Preferences(world),
             relays=Relays(world),
             pairings=pairings,
-            meeting=Meeting(world, pairings, ports.transport),
+            meeting=Meeting(world, pairings, ports.transport, relaying),
             welcoming=welcoming,
             announcing=Announcing(world, ports.discovery, ports.transport, dialler),
+            relaying=relaying,
             dialler=dialler,
             answerer=answerer,
         )
@@ -95,6 +97,10 @@ class Parts:
         return parts
 
     def _join(self, remembering: Remembering) -> None:
+        self.relaying.accept = self.answerer.accept
+        self.relays.named, self.relaying.told = self.relaying.name, self.relays.stands
+        self.announcing.moved = self.relaying.network_changed
+        self.welcoming.changed = self.relaying.renew
         self.pending.changed = self._contacts_changed
         self.pending.deleted = self.cleaning.begin
         self.people.changed = self._contacts_changed
@@ -113,6 +119,7 @@ class Parts:
         """Contacts or their terminals came or went: seek them, and announce for them."""
         self.world.links.part()
         self.dialler.follow(self.world.keyring.linkable())
+        self.relaying.renew()
         self.announcing.recognise_again()
         self.announcing.renew()
 
@@ -120,9 +127,27 @@ class Parts:
         """End pairings, links and the port, in this order."""
         if self.listener is not None:
             await self.listener.close()
+        self.relaying.stop()
         self.answerer.stop()
         await self.pairings.stop()
         await self.world.links.close_all(reason)
+
+
+def _relaying(world: World, ports: Ports) -> Relaying:
+    return Relaying(world.keyring, ports.transport, world.clock, world.random, world.config, world.tasks)
+
+
+def _dialler(world: World, ports: Ports, relaying: Relaying) -> Dialler:
+    return Dialler(
+        world.keyring,
+        world.links,
+        ports.transport,
+        relaying,
+        world.clock,
+        world.random,
+        world.config,
+        world.tasks,
+    )
 
 
 def _answerer(world: World, welcoming: Welcoming) -> Answerer:

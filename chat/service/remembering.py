@@ -26,8 +26,11 @@ class Remembering:
             await self._keep(person, terminal.id, (host, port))
 
     async def reached(self, link: LiveLink, port: int) -> None:
-        """A contact's terminal says on which port it listens: keep that beside the address of the link."""
-        if (terminal := self._terminal(link)) is not None:
+        """A contact's terminal says on which port it listens: keep that beside the address of the link.
+
+        Through a relay there is no address: where the terminal is, only the relay knows.
+        """
+        if not link.relayed and (terminal := self._terminal(link)) is not None:
             await self._keep(link.person, terminal, (link.address, port))
 
     async def _keep(self, person: bytes, terminal: bytes, place: tuple[str, int]) -> None:

@@ -144,6 +144,7 @@ class Views:
             typing=row.person in world.typing,
             unread=world.unread.get(row.person, 0),
             held=row.held,
+            relayed=world.links.is_relayed(row.person),
         )
 
 

@@ -25,15 +25,19 @@ from protocol.limits import INVITATIONS_TRIED_MAX
 
 
 class Welcoming:
-    """The use case *invite*, and the responder's side of pairing. `relays`: those that invitations carry."""
+    """The use case *invite*, and the responder's side of pairing.
+
+    `relays`: those that invitations carry. `changed` is called when invitations came or went.
+    """
 
     def __init__(self, world: World, pairings: PairingService, transport: Transport) -> None:
         self._world = world
         self._pairings = pairings
         self._transport = transport
         self._joining: dict[bytes, ActivePairing] = {}
-        self.visibility_used: Callable[[], None] = lambda: None
         self.relays: Callable[[], tuple[str, ...]] = tuple
+        self.changed: Callable[[], None] = lambda: None
+        self.visibility_used: Callable[[], None] = lambda: None
 
     async def invite(self) -> InvitationView:
         """Make a one-time invitation. With more than four the oldest ends, one that was used first."""
@@ -48,6 +52,7 @@ class Welcoming:
         await world.store.write(invitations.add, row)
         world.keyring.invitations[made.secret] = OpenInvitation(made, text, None)
         await self._drop_oldest()
+        self.changed()
         return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
 
     async def _drop_oldest(self) -> None:
@@ -68,6 +73,7 @@ class Welcoming:
             self._joining.pop(secret, None)
         if expired:
             await self._world.store.write(invitations.drop_expired, now)
+            self.changed()
 
     async def burn(self, event: HandshakeAuthenticated) -> bool:
         """Use an invitation up, durably; whether this static key may go on."""
@@ -101,3 +107,4 @@ class Welcoming:
         if opened is not None:
             self._world.tasks.spawn(self._world.store.write(invitations.remove, secret))
             self._world.hub.publish(InvitationUsed(opened.text, person.hex()))
+            self.changed()

@@ -182,11 +182,10 @@ def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_
             real = next(iter(ada.engine._world.keyring.invitations.values())).invitation
             for guess in range(20):
                 wrong = replace(real, secret=bytes([guess]) * 16)
-                plan = await mallory.engine._parts.meeting._by_invitation(
-                    wrong, mallory.engine._world.keyring.identity.static
-                )
+                meeting = mallory.engine._parts.meeting
+                plan = await meeting._by_invitation(wrong, mallory.engine._world.keyring.identity.static)
                 with pytest.raises(Unreachable):
-                    await mallory.engine._parts.meeting._begin("", [(ada.host, 4747)], _always(plan))
+                    await meeting._begin("", meeting._direct([(ada.host, 4747)]), _always(plan), [ada.host])
             asked = ada.stage(PairingStage.JOINER)
             done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
             await ben.engine.join(invitation.text)

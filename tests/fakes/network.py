@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
-from chat.ports import Announcement, Connection, DiscoveryEvents, Listener
+from chat.network.addresses import NotNamed
+from chat.ports import Announcement, Connection, DiscoveryEvents, Listener, RelayPlace
 
 Accept = Callable[[Connection], Awaitable[None]]
 LATENCY = 0.001
@@ -109,6 +110,7 @@ class Network:
         self.listeners: dict[tuple[str, int], Accept] = {}
         self.pipes: list[Pipe] = []
         self.down: set[str] = set()
+        self.parted: set[frozenset[str]] = set()
         self.seen: list[tuple[str, str, bytes]] = []
         self.break_next_after: tuple[int | None, int | None] = (None, None)
         """Writes after which the next stream breaks: of the side that dials, of the side that answers."""
@@ -120,15 +122,30 @@ class Network:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def whole(self, one: str, other: str) -> bool:
-        return one not in self.down and other not in self.down
+        return one not in self.down and other not in self.down and {one, other} not in self.parted
+
+    def part(self, one: str, other: str) -> None:
+        """Two hosts that reach others, but not each other any more; nobody is told."""
+        self.parted.add(frozenset((one, other)))
+
+    def join(self, one: str, other: str) -> None:
+        """Undo `part`. What each announces is heard by the other now."""
+        self.parted.discard(frozenset((one, other)))
+        self._resume(one, other)
+        for host, hearer in ((one, other), (other, one)):
+            if host in self.announced and hearer in self.watchers:
+                self.watchers[hearer].found(self.announced[host])
 
     def cut(self, host: str) -> None:
         self.down.add(host)
 
     def heal(self, host: str) -> None:
         self.down.discard(host)
+        self._resume(host)
+
+    def _resume(self, *hosts: str) -> None:
         for pipe in self.pipes:
-            if host in (pipe.here, pipe.peer) and pipe.waiting:
+            if {*hosts} <= {pipe.here, pipe.peer} and pipe.waiting:
                 asyncio.get_running_loop().call_later(TCP_PATIENCE, pipe.resume)
 
     def unplug(self, host: str) -> None:
@@ -151,6 +168,7 @@ class MemoryTransport:
 
     def __init__(self, network: Network, host: str) -> None:
         self._network, self._host = network, host
+        self._named: frozenset[RelayPlace] = frozenset()
 
     async def listen(self, port: int, accept: Accept) -> Listener:
         key = (self._host, port)
@@ -160,6 +178,17 @@ class MemoryTransport:
         return MemoryListener(self._network, key)
 
     async def connect(self, host: str, port: int, timeout: float) -> Connection:
+        return await self._connect(host, port, timeout)
+
+    def name_relays(self, relays: Collection[RelayPlace]) -> None:
+        self._named = frozenset(relays)
+
+    async def connect_relay(self, relay: RelayPlace, timeout: float) -> Connection:
+        if relay not in self._named:
+            raise NotNamed
+        return await self._connect(relay.host, relay.port, timeout)
+
+    async def _connect(self, host: str, port: int, timeout: float) -> Connection:
         network = self._network
         await self._syn(host, timeout)
         await asyncio.sleep(2 * LATENCY)
@@ -201,12 +230,16 @@ class MemoryDiscovery:
     async def start(self, events: DiscoveryEvents) -> None:
         self._network.watchers[self._host] = events
         for host, announcement in list(self._network.announced.items()):
-            if host != self._host:
+            if host != self._host and {host, self._host} not in self._network.parted:
                 events.found(announcement)
 
     async def announce(self, announcement: Announcement | None) -> None:
         old = self._network.announced.pop(self._host, None)
-        others = [events for host, events in self._network.watchers.items() if host != self._host]
+        watching = self._network.watchers.items()
+        parted = self._network.parted
+        others = [
+            events for host, events in watching if host != self._host and {host, self._host} not in parted
+        ]
         if announcement is not None:
             self._network.announced[self._host] = announcement
         for events in others:

@@ -30,6 +30,7 @@ WAYS_OUT = {
 # file -> calls that it may make, and why.
 ALLOWED = {
     "chat/network/tcp.py": {"sock_connect", "create_connection"},  # the one way out, after its check
+    "chat/network/names.py": {"getaddrinfo"},  # for a relay that is named, which tcp.py checks
     "chat/network/probe.py": {"sendto", "create_datagram_endpoint"},  # one multicast question for the doctor
 }
 
@@ -97,9 +98,27 @@ def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None
     opening = [each.name for each in functions if {"sock_connect", "create_connection"} & set(_called(each))]
     assert opening == ["_open"]
     assert _callers(functions, "_open") == ["_first"]
-    assert _callers(functions, "_first") == ["connect"]
+    assert _callers(functions, "_first") == ["connect", "connect_relay"]
     connect = next(each for each in functions if each.name == "connect")
     assert _called(connect).index("_targets") < _called(connect).index("_first")
+
+
+def test_names_are_looked_up_for_named_relays_alone() -> None:
+    """By one module, which one function asks, which one other calls, behind its check."""
+    assert [found.source for found in imports(ROOT) if found.target == "chat.network.names"] == [
+        "chat/network/tcp.py"
+    ]
+    source = (ROOT / "chat/network/tcp.py").read_text(encoding="utf-8")
+    functions = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert _callers(functions, "look_up") == ["_relay_targets"]
+    assert _callers(functions, "_relay_targets") == ["connect_relay"]
+    connect = next(each for each in functions if each.name == "connect_relay")
+    check, raising = connect.body[1], ast.parse("if relay not in self._named:\n    raise NotNamed").body[0]
+    assert ast.dump(check) == ast.dump(raising), "what is not named is refused before anything else"
 
 
 def _called(function: ast.AST) -> list[str]:

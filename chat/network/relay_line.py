@@ -1,0 +1,155 @@
+"""One connection to a relay, from its first byte to a circuit or its end (SPEC §11.7).
+
+Rules: what is said is protocol.relay_terminal's; here it meets bytes and time. Whatever a relay sends, or
+does not send, ends at worst in Lost, and every wait has the protocol's deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chat.network.circuit import Circuit
+from chat.ports import Clock, Connection, Random, Transport
+from protocol.relay_address import RelayAddress
+from protocol.relay_states import (
+    RelayEnded,
+    RelayEnding,
+    RelayEvent,
+    RelayState,
+    WaitBegun,
+    WasAbsent,
+    WasCalled,
+    WasJoined,
+    Welcomed,
+)
+from protocol.relay_terminal import RelayTerminal
+
+CONNECT_WITHIN = 5.0
+"""Seconds for a connection: a relay may be at the other end of the world, and its name unknown yet."""
+
+
+class Lost(Exception):
+    """The connection ended without a circuit. `before`: where it stood; `reason`: the protocol's."""
+
+    def __init__(self, reason: RelayEnding, before: RelayState) -> None:
+        super().__init__(f"{reason.value} while {before.value}")
+        self.reason, self.before = reason, before
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A dialled terminal is at the other end; `others` wait on the same token."""
+
+    circuit: Circuit
+    others: int
+
+
+class RelayLine:
+    """A connection to a relay that has proved its key. `time`: the relay's clock then, in Unix seconds."""
+
+    def __init__(self, connection: Connection, relay: RelayAddress, clock: Clock, random: Random) -> None:
+        self.time = 0
+        self._connection = connection
+        self._clock = clock
+        self._terminal = RelayTerminal(relay.key, clock.monotonic(), random)
+        self._events: deque[RelayEvent] = deque()
+        self._before = self._terminal.state
+        self._reading: asyncio.Timeout | None = None
+
+    @classmethod
+    async def open(cls, transport: Transport, relay: RelayAddress, clock: Clock, random: Random) -> RelayLine:
+        """Connect and be welcomed. Raises OSError and Lost."""
+        line = cls(await transport.connect_relay(relay, CONNECT_WITHIN), relay, clock, random)
+        try:
+            line.time = (await line._expect(Welcomed)).time
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    async def dial(self, token: bytes, place: int = 0) -> Reached | None:
+        """Ask for who waits on a token; None where nobody does, and then it may be asked for another.
+
+        Raises Lost.
+        """
+        self._terminal.dial(token, self._clock.monotonic(), place)
+        event = await self._event()
+        if isinstance(event, WasJoined):
+            return Reached(Circuit(self._connection, event.rest), event.others)
+        if isinstance(event, WasAbsent):
+            return None
+        raise self._lost(event)
+
+    def wait(self, tokens: Iterable[bytes]) -> None:
+        """Wait on these tokens, 1 to 128, in place of those before. Nothing once it is called or lost."""
+        if self._terminal.state in (RelayState.READY, RelayState.WAITING):
+            self._terminal.wait(tokens, self._clock.monotonic())
+            self._wake()
+
+    async def called(self) -> Circuit | None:
+        """The next that happens while it waits: None when the relay holds the tokens, or the circuit.
+
+        Raises Lost.
+        """
+        event = await self._event()
+        if isinstance(event, WaitBegun):
+            return None
+        if isinstance(event, WasCalled):
+            return Circuit(self._connection, event.rest)
+        raise self._lost(event)
+
+    def close(self) -> None:
+        """End it in silence."""
+        self._connection.close()
+
+    # Events.
+
+    async def _expect(self, kind: type[Welcomed]) -> Welcomed:
+        event = await self._event()
+        if isinstance(event, kind):
+            return event
+        raise self._lost(event)
+
+    def _lost(self, event: RelayEvent) -> Lost:
+        self._connection.close()
+        reason = event.reason if isinstance(event, RelayEnded) else RelayEnding.ERROR
+        return Lost(reason, self._before)
+
+    async def _event(self) -> RelayEvent:
+        while not self._events:
+            self._before = self._terminal.state
+            await self._flush()
+            self._events.extend(await self._more())
+        await self._flush()
+        return self._events.popleft()
+
+    async def _more(self) -> list[RelayEvent]:
+        """What comes next: of bytes, or of time."""
+        try:
+            async with self._until_due() as self._reading:
+                data = await self._connection.read()
+        except TimeoutError:
+            return self._terminal.handle_timer(self._clock.monotonic())
+        finally:
+            self._reading = None
+        now = self._clock.monotonic()
+        return self._terminal.receive(data, now) if data else self._terminal.end_of_stream()
+
+    def _until_due(self) -> asyncio.Timeout:
+        due = self._terminal.next_timer()
+        return asyncio.timeout(None if due is None else max(0.0, due - self._clock.monotonic()))
+
+    def _wake(self) -> None:
+        """There is something to be written, and time is to be looked at anew."""
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
+
+    async def _flush(self) -> None:
+        if data := self._terminal.data_to_send():
+            try:
+                await self._connection.write(data)
+            except ConnectionError:
+                self._events.extend(self._terminal.end_of_stream())
