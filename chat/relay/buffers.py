@@ -6,26 +6,24 @@ of what passed stays in memory that nobody owns; a lane holds one at most, and a
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 BUFFER_SIZE: Final = 1 << 18
 """Bytes of a buffer. Measured beside a bare splice, which reads as much: 64 KiB forward half as much."""
-BUFFERS_MAX: Final = 256
-"""Buffers in all: 64 MiB, of which a relay whose readers keep up uses one."""
+BUFFERS_MAX: Final = 128
+"""Buffers in all: 32 MiB, of which a relay whose readers keep up uses one."""
 
 
 class Buffers:
-    """At most `most` buffers of `size` bytes each, made when they are first needed."""
+    """At most `most` buffers of `size` bytes each, made when they are first needed; and one for all."""
 
-    __slots__ = ("_free", "_left", "_size", "_waiting", "_zeros", "lent")
+    __slots__ = ("_free", "_left", "_size", "_spare", "_zeros", "lent")
 
     def __init__(self, most: int = BUFFERS_MAX, size: int = BUFFER_SIZE) -> None:
         self._size, self._left = size, most
         self.lent = 0
         self._free: list[memoryview] = []
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._spare: memoryview | None = None
         self._zeros = memoryview(bytes(size))
 
     def lend(self) -> memoryview | None:
@@ -40,18 +38,18 @@ class Buffers:
         return memoryview(bytearray(self._size))
 
     def take_back(self, buffer: memoryview, used: int) -> None:
-        """The end of a loan; the first `used` bytes were written to. Whoever has waited longest is told."""
+        """The end of a loan; the first `used` bytes were written to."""
         buffer[:used] = self._zeros[:used]
         self._free.append(buffer)
         self.lent -= 1
-        if self._waiting:
-            self._waiting.popleft()()
 
-    def tell(self, wake: Callable[[], None]) -> None:
-        """Call `wake` once, when a buffer is free again."""
-        self._waiting.append(wake)
+    @property
+    def spare(self) -> memoryview:
+        """The one that is never lent: whoever writes to it has wiped it before the next may."""
+        if self._spare is None:
+            self._spare = memoryview(bytearray(self._size))
+        return self._spare
 
-    def forget(self, wake: Callable[[], None]) -> None:
-        """It is no longer waited for."""
-        if wake in self._waiting:
-            self._waiting.remove(wake)
+    def wipe(self) -> None:
+        """Zero the spare one."""
+        self.spare[:] = self._zeros

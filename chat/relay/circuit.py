@@ -58,8 +58,8 @@ class Lane:
     """One direction. `source` is read only while nothing waits to be sent to `sink`."""
 
     __slots__ = (
-        *("_buffers", "_circuit", "_held", "_loop", "_sent", "_sink", "_source", "_stop", "_tally", "_waits"),
-        *("ended", "full_since", "moved"),
+        *("_buffers", "_circuit", "_held", "_loop", "_sent", "_sink", "_source", "_stop", "_tally"),
+        *("ended", "full", "full_since", "moved"),
     )
 
     def __init__(self, circuit: Circuit, source: socket.socket, sink: socket.socket) -> None:
@@ -67,7 +67,7 @@ class Lane:
         self._loop, self._buffers, self._tally = circuit.loop, circuit.buffers, circuit.tally
         self._held: memoryview | None = None
         self._sent = self._stop = 0
-        self.ended = self.moved = self._waits = False
+        self.ended = self.moved = self.full = False
         self.full_since = 0.0
 
     def start(self) -> None:
@@ -77,21 +77,13 @@ class Lane:
         """Let go of both sockets and of the buffer; the sockets are the circuit's to close."""
         self._loop.remove_reader(self._source)
         self._loop.remove_writer(self._sink)
-        if self._waits:
-            self._waits = False
-            self._buffers.forget(self._wake)
         if self._held is not None:
             self._give_back(self._held, self._stop)
-
-    @property
-    def full(self) -> bool:
-        """Whether bytes wait for the reader."""
-        return self._held is not None
 
     def _readable(self) -> None:
         buffer = self._buffers.lend()
         if buffer is None:
-            self._wait_for_buffer()
+            self._pass_on()
             return
         count = -1
         try:
@@ -106,35 +98,74 @@ class Lane:
         if sent:
             self._count(sent)
         if sent < count:
-            self._hold(buffer, sent, count)
+            self._held, self._sent, self._stop = buffer, sent, count
+            self._wait_for_room()
             return
         self._buffers.take_back(buffer, sent)
         if not count:
             self._end_of_source()
 
-    def _hold(self, buffer: memoryview, sent: int, count: int) -> None:
-        """Keep what is not sent until there is room for it, and read nothing more."""
-        self._held, self._sent, self._stop = buffer, sent, count
-        self.full_since = self._loop.time()
-        self._loop.remove_reader(self._source)
-        self._loop.add_writer(self._sink, self._writable)
+    def _pass_on(self) -> None:
+        """All buffers are lent: send what there is room for, and leave the rest with the system.
 
-    def _writable(self) -> None:
-        if self._held is None:
-            return
+        It costs a second copy; who holds the buffers, slow readers, cannot make anybody else wait.
+        """
+        spare = self._buffers.spare
         try:
-            sent = self._sink.send(self._held[self._sent : self._stop])
+            count = self._source.recv_into(spare, 0, socket.MSG_PEEK)
+            sent = self._send_of(spare, count) if count else 0
         except BlockingIOError:
             return
         except OSError:
             self._circuit.end(End.BROKEN)
             return
+        finally:
+            self._buffers.wipe()
+        if sent:
+            self._count(sent)
+        if sent < count:
+            self._wait_for_room()
+        elif not count:
+            self._end_of_source()
+
+    def _send_of(self, spare: memoryview, count: int) -> int:
+        """Send what is taken of so many bytes, and only then take it from the system."""
+        try:
+            sent = self._sink.send(spare[:count])
+        except BlockingIOError:
+            return 0
+        if self._source.recv_into(spare, sent) != sent:
+            raise ConnectionError  # urgent data in between: no link has any
+        return sent
+
+    def _wait_for_room(self) -> None:
+        """Read nothing more until the other end takes what there is."""
+        self.full, self.full_since = True, self._loop.time()
+        self._loop.remove_reader(self._source)
+        self._loop.add_writer(self._sink, self._writable)
+
+    def _writable(self) -> None:
+        if self._held is not None and not self._has_sent(self._held):
+            return
+        self.full = False
+        self._loop.remove_writer(self._sink)
+        self._loop.add_reader(self._source, self._readable)
+
+    def _has_sent(self, held: memoryview) -> bool:
+        """Whether the rest of it has left now."""
+        try:
+            sent = self._sink.send(held[self._sent : self._stop])
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._circuit.end(End.BROKEN)
+            return False
         self._count(sent)
         self._sent += sent
-        if self._sent == self._stop:
-            self._loop.remove_writer(self._sink)
-            self._give_back(self._held, self._stop)
-            self._loop.add_reader(self._source, self._readable)
+        if self._sent < self._stop:
+            return False
+        self._give_back(held, self._stop)
+        return True
 
     def _count(self, sent: int) -> None:
         self.moved = True
@@ -144,15 +175,6 @@ class Lane:
     def _give_back(self, buffer: memoryview, used: int) -> None:
         self._held = None
         self._buffers.take_back(buffer, used)
-
-    def _wait_for_buffer(self) -> None:
-        self._loop.remove_reader(self._source)
-        self._waits = True
-        self._buffers.tell(self._wake)
-
-    def _wake(self) -> None:
-        self._waits = False
-        self._loop.add_reader(self._source, self._readable)
 
     def _end_of_source(self) -> None:
         self.ended = True

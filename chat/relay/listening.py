@@ -11,6 +11,9 @@ import os
 import socket
 from typing import Final
 
+from chat.network.addresses import is_local
+from chat.network.interfaces import MAX_ADDRESSES, Kind, interfaces, own_addresses
+
 BACKLOG: Final = 1_024
 _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
@@ -32,6 +35,27 @@ def listen(host: str, port: int) -> list[socket.socket]:
             bound[0].close()
             raise
     return bound
+
+
+def reached_at(host: str) -> list[str]:
+    """The addresses under which others reach what listens on `host`, public ones first; at most 8.
+
+    A server with a public address is meant to be reached there, which `own_addresses` never tells.
+    """
+    plain = host.partition("%")[0]
+    if plain and not ipaddress.ip_address(plain).is_unspecified:
+        return [plain]
+    found = interfaces()
+    public = [
+        address
+        for interface in found
+        if interface.up and interface.kind is Kind.LAN
+        for address in interface.addresses
+        if not is_local(address)
+    ]
+    near = [each for each in own_addresses(found) if not (public and ipaddress.ip_address(each).is_loopback)]
+    every = [*sorted(public, key=lambda address: ":" in address), *near]
+    return [each for each in every if not plain or (":" in each) == (":" in plain)][:MAX_ADDRESSES]
 
 
 def port_of(server: socket.socket) -> int:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from chat.network.admission import Bucket
+from chat.relay.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Limits:
     connections_address: int = 256
     """From one address, behind which a whole house may be."""
     unproven: int = 1_024
-    """Connections whose handshake is not done."""
+    """Of these, connections whose handshake is not done; never more than a quarter."""
     unproven_address: int = 32
     circuits_address: int = 128
     """Circuits that one address has an end of."""
@@ -52,77 +54,89 @@ def place_of(host: str) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False).network_address)
 
 
+E = TypeVar("E", bound="Entrant")
+
+
 class Entrant(Protocol):
     def give_way(self) -> None:
         """Make room for another: close at once."""
 
 
-class Places:
-    """Who is connected. An entrant is unproven until its handshake is done."""
+class Places(Generic[E]):
+    """Who is connected. An entrant is unproven until its handshake is done; those have a part of their own.
+
+    So newcomers come as far as their handshake however full it is, and a mere connection puts nobody out.
+    """
 
     def __init__(self, limits: Limits, connections: int | None = None) -> None:
+        """`connections` is how many the system lets in, None for no bound."""
         self._limits = limits
-        self._total = limits.connections if connections is None else min(limits.connections, connections)
-        self._unproven: OrderedDict[Entrant, str] = OrderedDict()
+        total = limits.connections if connections is None else min(limits.connections, connections)
+        self._unproven_most = max(1, min(limits.unproven, total // 4))
+        self._proven_most = max(1, total - self._unproven_most)
+        self._unproven: OrderedDict[E, str] = OrderedDict()
         self._unproven_from: Counter[str] = Counter()
-        self._inside: dict[str, dict[Entrant, None]] = {}
-        self._count = 0
+        self._proven: dict[str, dict[E, None]] = {}
+        self._weights = Weights()
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._unproven) + self._weights.total
 
     @property
     def unproven(self) -> int:
         return len(self._unproven)
 
-    def enter(self, entrant: Entrant, place: str) -> bool:
-        """Let it in and True, or False. Another may be told to give way first."""
-        own = len(self._inside.get(place, ()))
-        if own >= self._limits.connections_address:
+    def enter(self, entrant: E, place: str) -> bool:
+        """Let it in and True, or False. The oldest that is unproven may be told to give way first."""
+        unproven = self._unproven_from[place]
+        if unproven + self._weights.of(place) >= self._limits.connections_address:
             return False
-        if self._unproven_from[place] >= self._limits.unproven_address:
+        if unproven >= self._limits.unproven_address:
             return False
-        if len(self._unproven) >= self._limits.unproven:
+        if len(self._unproven) >= self._unproven_most:
             self._turn_out(*next(iter(self._unproven.items())))
-        if self._count >= self._total and not self._has_made_room(own):
-            return False
-        self._inside.setdefault(place, {})[entrant] = None
         self._unproven[entrant] = place
         self._unproven_from[place] += 1
-        self._count += 1
         return True
 
-    def prove(self, entrant: Entrant) -> bool:
-        """Its handshake is done; whether that is new."""
-        place = self._unproven.pop(entrant, "")
-        if place:
+    def is_proven(self, entrant: E) -> bool:
+        return entrant not in self._unproven
+
+    def prove(self, entrant: E) -> bool:
+        """Its handshake is done: it may stay and True, or False. One of a far richer address may go."""
+        place = self._unproven[entrant]
+        if self._weights.total >= self._proven_most:
+            richest = self._weights.far_richer(place, 1)
+            if richest is None:
+                return False
+            self._turn_out(next(self.newest(richest)), richest)
+        self._forget_unproven(entrant)
+        self._proven.setdefault(place, {})[entrant] = None
+        self._weights.change(place, 1)
+        return True
+
+    def newest(self, place: str) -> Iterator[E]:
+        """Those from there whose handshake is done, the newest first."""
+        return reversed(self._proven.get(place, {}))
+
+    def leave(self, entrant: E, place: str) -> None:
+        """It is gone; telling so twice does no harm."""
+        self._forget_unproven(entrant)
+        proven = self._proven.get(place, {})
+        if entrant in proven:
+            del proven[entrant]
+            self._weights.change(place, -1)
+            if not proven:
+                del self._proven[place]
+
+    def _forget_unproven(self, entrant: E) -> None:
+        place = self._unproven.pop(entrant, None)
+        if place is not None:
             self._unproven_from[place] -= 1
             if not self._unproven_from[place]:
                 del self._unproven_from[place]
-        return bool(place)
 
-    def leave(self, entrant: Entrant, place: str) -> None:
-        """It is gone; telling so twice does no harm."""
-        self.prove(entrant)
-        inside = self._inside.get(place, {})
-        if entrant in inside:
-            del inside[entrant]
-            self._count -= 1
-            if not inside:
-                del self._inside[place]
-
-    def _has_made_room(self, own: int) -> bool:
-        """The oldest unproven one goes; where there is none, the newest of an address that has far more."""
-        if self._unproven:
-            self._turn_out(*next(iter(self._unproven.items())))
-            return True
-        place, most = max(self._inside.items(), key=lambda held: len(held[1]))
-        if len(most) <= 2 * (own + 1):
-            return False
-        self._turn_out(next(reversed(most)), place)
-        return True
-
-    def _turn_out(self, entrant: Entrant, place: str) -> None:
+    def _turn_out(self, entrant: E, place: str) -> None:
         self.leave(entrant, place)
         entrant.give_way()
 
@@ -167,17 +181,24 @@ class Shares:
 
     def __init__(self, total: int, an_address: int) -> None:
         self._total, self._an_address = total, an_address
-        self._from: Counter[str] = Counter()
-        self.count = 0
+        self._weights = Weights()
+
+    @property
+    def count(self) -> int:
+        return self._weights.total
 
     def change(self, place: str, number: int) -> bool:
         """Take so many, or give back where it is negative. False, and nothing taken, at a bound."""
-        if number > 0 and (
-            self.count + number > self._total or self._from[place] + number > self._an_address
-        ):
+        if number > 0 and (self._is_spent(number) or self._weights.of(place) + number > self._an_address):
             return False
-        self.count += number
-        self._from[place] += number
-        if not self._from[place]:
-            del self._from[place]
+        self._weights.change(place, number)
         return True
+
+    def must_give(self, place: str, number: int) -> str | None:
+        """Which address has to give back so that `place` may take so many; None where none has."""
+        if not self._is_spent(number) or self._weights.of(place) + number > self._an_address:
+            return None
+        return self._weights.far_richer(place, number)
+
+    def _is_spent(self, number: int) -> bool:
+        return self.count + number > self._total

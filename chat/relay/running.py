@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from chat.interface import BadData, CannotCreate, UsageError
-from chat.network.interfaces import own_addresses
 from chat.ports import SystemClock
 from chat.relay import confinement
 from chat.relay.confinement import Means, Unconfined
 from chat.relay.counters import exposition
 from chat.relay.key import read_key
-from chat.relay.listening import listen, port_of
+from chat.relay.listening import listen, port_of, reached_at
 from chat.relay.metrics import Pages, is_loopback
 from chat.relay.server import Relay, Settings
 from protocol.keys import X25519Pair
@@ -113,7 +112,7 @@ def _page_address(pages: socket.socket | None) -> str:
 
 def _addresses(host: str, port: int, pair: X25519Pair) -> tuple[str, ...]:
     """The texts that name this relay, one for each address under which it may be reached."""
-    hosts: Sequence[str] = [host.partition("%")[0]] if host else own_addresses()
+    hosts = reached_at(host)
     if not hosts:
         raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
     return tuple(format_relay(RelayAddress(each, port, pair.public)) for each in hosts)

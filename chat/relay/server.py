@@ -7,6 +7,7 @@ scarce is counted before it is given (quotas.py), and time is looked at for all 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ ACCEPTED_AT_ONCE: Final = 64
 CALLS_A_DIAL: Final = 2
 """Terminals called for one dial, each of which has 3 seconds to answer: a dialler waits for ten."""
 _PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors or memory left
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Relay:
         self._settings, limits = settings, settings.limits
         self.counters = Counters()
         self._buffers = Buffers()
-        self._places = Places(limits, _room(settings.descriptors))
+        self._places: Places[Visitor] = Places(limits, _room(settings.descriptors))
         self._handshakes = Handshakes(limits)
         self._tokens = Shares(limits.tokens, limits.tokens_address)
         self._ends = Shares(2 * limits.connections, limits.circuits_address)
@@ -71,13 +73,15 @@ class Relay:
         self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
 
     def stop(self) -> None:
-        """End everything; terminals that wait are told."""
+        """End everything; terminals that are no circuit's are told."""
         if self._look is not None:
             self._look.cancel()
         for server in self._servers:
             self._loop.remove_reader(server)
             server.close()
+        self._servers = ()
         for visitor in list(self._visitors):
+            visitor.called_for = None  # nobody else is called for its dialler
             visitor.finish(RelayEnding.STOPPED)
         for circuit in list(self._circuits):
             circuit.end(End.STOPPED)
@@ -101,8 +105,10 @@ class Relay:
                 accepted, address = server.accept()
             except BlockingIOError:
                 return
-            except OSError:
-                # Out of descriptors or memory, most often: whoever waits stays in the backlog.
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    continue  # it has gone while it waited
+                # Whoever waits stays in the backlog.
                 self._loop.remove_reader(server)
                 self._loop.call_later(_PAUSE, self._accept_again, server)
                 return
@@ -138,21 +144,35 @@ class Relay:
                 case Waits():
                     self._waits(visitor, event.tokens)
                 case Dials():
-                    self._prove(visitor)
-                    visitor.dialled = (event.token, event.place, 0)
-                    self._dial(visitor)
+                    self._dials(visitor, event)
                 case Answers():
                     self._join(visitor)
                 case RelayEnded():
                     self._leave(visitor, event)
 
     def _waits(self, visitor: Visitor, tokens: tuple[bytes, ...]) -> None:
-        self._prove(visitor)
-        more = len(tokens) - self._hall.named(visitor)
-        if not self._tokens.change(visitor.place, more):
+        if not self._prove(visitor):
+            return self._busy(visitor, "connections")
+        if not self._take_tokens(visitor.place, len(tokens) - self._hall.named(visitor)):
             return self._busy(visitor, "tokens")
         self._hall.wait(visitor, tokens)
         visitor.waiting()
+        return None
+
+    def _take_tokens(self, place: str, more: int) -> bool:
+        """Room for so many; where all are taken, terminals of an address that has far more give way."""
+        while not self._tokens.change(place, more):
+            richest = self._tokens.must_give(place, more)
+            if richest is None:
+                return False
+            self.give_way(next(each for each in self._places.newest(richest) if self._hall.named(each)))
+        return True
+
+    def _dials(self, dialler: Visitor, dial: Dials) -> None:
+        if not self._prove(dialler):
+            return self._busy(dialler, "connections")
+        dialler.dialled = (dial.token, dial.place, 0)
+        self._dial(dialler)
         return None
 
     def _dial(self, dialler: Visitor) -> None:
@@ -241,18 +261,23 @@ class Relay:
         else:
             visitor.finish(RelayEnding.BUSY)
 
-    def _prove(self, visitor: Visitor) -> None:
-        self.counters.handshakes += self._places.prove(visitor)
+    def _prove(self, visitor: Visitor) -> bool:
+        """Whether it may stay, now that it has shaken hands."""
+        if self._places.is_proven(visitor):
+            return True
+        self.counters.handshakes += 1
+        return self._places.prove(visitor)
 
     # --- Time ---
 
     def _look_around(self) -> None:
+        # First, so that a fault below ends one look, and not all.
+        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
         now, patience = self._loop.time(), self._settings.patience
         for visitor in list(self._visitors):
             visitor.check(now)
         for circuit in list(self._circuits):
             circuit.check(now, patience)
-        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
 
 
 _SPARE: Final = 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -94,6 +95,12 @@ def fill(end: socket.socket, most: int = 1 << 26) -> int:
     return sent
 
 
+def reset(end: socket.socket) -> None:
+    """Close so that the other side is told of a broken connection."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    end.close()
+
+
 async def settle() -> None:
     """Let the loop do what is there to do."""
     for _ in range(20):
@@ -151,32 +158,62 @@ async def test_an_idle_circuit_holds_no_buffer(table: Table) -> None:
     assert joined.buffers.lent == 0
 
 
-async def test_without_a_free_buffer_a_lane_waits_until_there_is_one(table: Table) -> None:
+async def all_lent(table: Table) -> tuple[Buffers, Joined, int]:
+    """The one buffer there is stands full before a slow reader; the bytes on their way to it."""
     buffers = Buffers(most=1, size=4_096)
-    slow, other = table.join(buffers), table.join(buffers)
+    slow = table.join(buffers)
     slow.circuit.start()
-    other.circuit.start()
     total = await pressed(slow)
-    other.left.send(b"patience")
-    await settle()
-    assert other.tally.forwarded == 0
-    reading = asyncio.create_task(read(slow.right, total))
-    assert await read(other.right, 8) == b"patience"
-    await reading
+    assert buffers.lend() is None
+    return buffers, slow, total
 
 
-async def test_a_lane_that_ends_while_it_waits_for_a_buffer_is_not_woken(table: Table) -> None:
-    buffers = Buffers(most=1, size=4_096)
-    slow, other = table.join(buffers), table.join(buffers)
-    slow.circuit.start()
+async def test_without_a_free_buffer_a_lane_goes_on_and_leaves_nothing(table: Table) -> None:
+    """Slow readers hold all buffers, and make nobody else wait."""
+    buffers, slow, total = await all_lent(table)
+    other = table.join(buffers)
     other.circuit.start()
-    await pressed(slow)
-    other.left.send(b"too late")
-    await settle()
-    other.circuit.end(End.STOPPED)
+    loop, data = asyncio.get_running_loop(), secrets.token_bytes(300_000)
+    got, _ = await asyncio.gather(read(other.right, len(data)), loop.sock_sendall(other.left, data))
+    assert got == data
+    assert not any(buffers.spare)
+    assert len(await read(slow.right, total)) == total
+
+
+async def test_without_a_free_buffer_a_slow_reader_is_felt_all_the_same(table: Table) -> None:
+    buffers, slow, _ = await all_lent(table)
+    other = table.join(buffers)
+    other.circuit.start()
+    total = await pressed(other)
+    assert not any(buffers.spare), "what is not sent stays with the system"
+    now = asyncio.get_running_loop().time()
     slow.circuit.end(End.STOPPED)
-    assert buffers.lent == 0
-    assert await read(other.right, 1) == b""
+    got = await read(other.right, total)
+    assert got == (bytes(range(256)) * 256 * (total // 65_536 + 1))[:total]
+    other.circuit.check(now + 31, PATIENCE)
+    assert other.ends == []
+
+
+async def test_without_a_free_buffer_a_reader_that_takes_nothing_ends_its_circuit(table: Table) -> None:
+    buffers, _, _ = await all_lent(table)
+    other = table.join(buffers)
+    other.circuit.start()
+    await pressed(other)
+    other.circuit.check(asyncio.get_running_loop().time() + 31, PATIENCE)
+    assert other.ends == [End.SLOW]
+
+
+async def test_without_a_free_buffer_ends_pass_and_breaks_are_noticed(table: Table) -> None:
+    buffers, _, _ = await all_lent(table)
+    ended, broken = table.join(buffers), table.join(buffers)
+    ended.circuit.start()
+    broken.circuit.start()
+    ended.left.send(b"last words")
+    ended.left.shutdown(socket.SHUT_WR)
+    assert await read(ended.right, 100) == b"last words"
+    reset(broken.left)
+    assert await read(broken.right, 1) == b""
+    assert broken.ends == [End.BROKEN]
 
 
 async def test_an_end_passes_to_the_other_side_after_the_last_byte(table: Table) -> None:
@@ -197,8 +234,7 @@ async def test_what_breaks_ends_both_sides_and_leaves_nothing_held(table: Table)
     joined = table.join()
     joined.circuit.start()
     await pressed(joined)
-    joined.right.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    joined.right.close()
+    reset(joined.right)
     await settle()
     assert joined.ends == [End.BROKEN]
     assert (joined.buffers.lent, joined.clean()) == (0, True)

@@ -1,0 +1,224 @@
+"""Fair shares by numbers alone: who gets in, who makes room, and who is refused."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from chat.relay.quotas import BURST, Handshakes, Limits, Places, Shares, place_of
+from chat.relay.weights import Weights
+
+
+@dataclass(eq=False)
+class Guest:
+    """Somebody connected, who hears that it must go."""
+
+    place: str
+    told: list[str] = field(default_factory=list)
+
+    def give_way(self) -> None:
+        self.told.append("go")
+
+
+class Door:
+    """Places with short ways to fill them."""
+
+    def __init__(self, total: int = 8, an_address: int = 100, unproven: int = 2) -> None:
+        limits = Limits(
+            connections=total, connections_address=an_address, unproven=unproven, unproven_address=2
+        )
+        self.places: Places[Guest] = Places(limits)
+
+    def enter(self, place: str) -> Guest | None:
+        guest = Guest(place)
+        return guest if self.places.enter(guest, place) else None
+
+    def settle(self, place: str) -> Guest | None:
+        """In, and with its handshake done; None if it could not stay."""
+        guest = self.enter(place)
+        assert guest
+        if self.places.prove(guest):
+            return guest
+        self.places.leave(guest, place)
+        return None
+
+
+# --- Places ---
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::"),
+        ("2001:db8:1:2:bbbb::9", "2001:db8:1:2::"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::"),
+    ],
+)
+def test_an_address_counts_as_what_one_host_cannot_change(host: str, place: str) -> None:
+    assert place_of(host) == place
+
+
+def test_one_address_has_a_bound_whatever_its_connections_have_shown() -> None:
+    door = Door(an_address=3)
+    assert door.settle("a")
+    assert door.settle("a")
+    assert door.enter("a")
+    assert door.enter("a") is None
+    assert door.enter("b")
+
+
+def test_one_address_has_a_bound_of_handshakes_that_are_not_done() -> None:
+    door = Door(unproven=100)
+    assert door.enter("a")
+    second = door.enter("a")
+    assert second
+    assert door.enter("a") is None
+    door.places.leave(second, "a")
+    assert door.enter("a")
+
+
+def test_the_oldest_that_is_unproven_makes_room_for_a_newcomer() -> None:
+    door = Door()
+    first, second, third = door.enter("a"), door.enter("b"), door.enter("c")
+    assert first
+    assert second
+    assert third
+    assert (first.told, second.told, third.told) == (["go"], [], [])
+    assert door.places.unproven == 2
+
+
+def test_a_relay_that_is_full_lets_newcomers_come_as_far_as_their_handshake() -> None:
+    door = Door()
+    settled = [door.settle(place) for place in "abcdef"]
+    assert all(settled)
+    newcomer = door.enter("g")
+    assert newcomer
+    assert not door.places.prove(newcomer), "nobody has far more than it would"
+    assert all(guest and not guest.told for guest in settled)
+
+
+def test_where_one_address_has_far_more_its_newest_makes_room() -> None:
+    door = Door()
+    several = [door.settle("a") for _ in range(5)]
+    other = door.settle("b")
+    newcomer = door.settle("c")
+    assert newcomer
+    assert other
+    assert not other.told
+    assert [bool(guest and guest.told) for guest in several] == [False] * 4 + [True]
+    assert len(door.places) == 6
+
+
+def test_who_has_much_takes_from_nobody() -> None:
+    door = Door()
+    for _ in range(4):
+        assert door.settle("a")
+    for _ in range(2):
+        assert door.settle("b")
+    assert door.settle("b") is None, "4 are not over twice what it would have"
+
+
+def test_few_descriptors_lower_all_bounds() -> None:
+    places: Places[Guest] = Places(Limits(), connections=8)
+    entered = [Guest(str(number)) for number in range(4)]
+    assert all(places.enter(guest, guest.place) for guest in entered)
+    assert places.unproven == 2
+
+
+def test_leaving_twice_does_no_harm_and_leaves_nothing() -> None:
+    door = Door()
+    guest, unproven = door.settle("a"), door.enter("a")
+    assert guest
+    assert unproven
+    for each in (guest, unproven, guest, unproven):
+        door.places.leave(each, "a")
+    assert len(door.places) == 0
+    assert list(door.places.newest("a")) == []
+
+
+# --- Handshakes ---
+
+
+def test_an_address_that_asks_much_is_slowed_and_another_is_not() -> None:
+    shakes = Handshakes(Limits(handshakes=400, handshakes_address=8))
+    taken = sum(shakes.take("a", 10.0) for _ in range(100))
+    assert taken == 8 * BURST
+    assert shakes.take("b", 10.0)
+    assert sum(shakes.take("a", 11.0) for _ in range(100)) == 8
+
+
+def test_many_addresses_that_ask_much_leave_half_for_those_that_do_not() -> None:
+    shakes = Handshakes(Limits(handshakes=40, handshakes_address=8))
+    for place in "abcdefgh":
+        for _ in range(50):
+            shakes.take(place, 10.0)
+    assert not shakes.take("a", 10.0)
+    assert [shakes.take(f"new {number}", 10.0) for number in range(3)].count(True) == 0, "all is gone"
+    for place in "abcdefgh":
+        for _ in range(50):
+            shakes.take(place, 11.0)
+    assert shakes.take("newer", 11.0), "of what comes in a second, half is not theirs"
+
+
+def test_garbage_makes_its_sender_wait_longer() -> None:
+    shakes = Handshakes(Limits(handshakes=400, handshakes_address=8))
+    for _ in range(20):
+        assert shakes.take("a", 10.0)
+        shakes.fine("a")
+    assert not shakes.take("a", 10.0)
+    shakes.fine("a")
+    assert not shakes.take("a", 10.1), "nor does its debt grow for ever"
+    assert shakes.take("a", 10.3)
+
+
+def test_addresses_are_not_remembered_without_end() -> None:
+    shakes = Handshakes(Limits(handshakes=1e9, handshakes_address=8))
+    for number in range(65_536 + 10):
+        shakes.take(str(number), 10.0)
+    assert len(shakes._asked) == 65_536
+
+
+# --- Shares ---
+
+
+def test_shares_are_bounded_in_all_and_an_address() -> None:
+    shares = Shares(10, 6)
+    assert shares.change("a", 6)
+    assert not shares.change("a", 1)
+    assert shares.change("b", 4)
+    assert not shares.change("c", 1)
+    assert shares.change("a", -6)
+    assert shares.change("c", 1)
+    assert shares.count == 5
+
+
+def test_where_all_is_taken_who_has_far_more_must_give() -> None:
+    shares = Shares(10, 8)
+    shares.change("a", 7)
+    shares.change("b", 3)
+    assert shares.must_give("c", 1) == "a"
+    assert shares.must_give("c", 3) == "a"
+    assert shares.must_give("c", 4) is None
+    assert shares.must_give("a", 2) is None, "at its own bound nobody else helps"
+    shares.change("b", -1)
+    assert shares.must_give("c", 1) is None, "there is room"
+
+
+def test_weights_are_right_after_any_changes() -> None:
+    chance, weights, plain = random.Random(7), Weights(), dict[str, int]()
+    for _ in range(5_000):
+        place = chance.choice("abcdefgh")
+        held = plain.get(place, 0)
+        number = chance.randint(-held, 12)
+        weights.change(place, number)
+        plain[place] = held + number
+        most = max(plain.values())
+        assert weights.total == sum(plain.values())
+        assert {one: weights.of(one) for one in plain} == plain
+        richest = weights.far_richer("nobody", 0)
+        assert plain[richest] == most if richest else most == 0
+    assert set(weights) == {place for place, held in plain.items() if held}
