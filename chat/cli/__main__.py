@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "send": "talk",
     "listen": "talk",
     "history": "talk",
+    "delete": "deleting",
     "passphrase": "identity",
     "lock": "identity",
     "doctor": "maintenance",

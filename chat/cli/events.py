@@ -27,6 +27,9 @@ from chat.interface import (
 )
 
 INDENT = "    "
+TEXT = "text"
+"""The kind of an entry that has words."""
+
 SHORT_ID = 8
 """Digits of an entry's id that a line to read shows."""
 
@@ -47,7 +50,8 @@ def entry_line(entry: EntryView, conversation: str = "") -> str:
     """An entry to read; further lines of its text are indented."""
     where = f"[{conversation}] " if conversation else ""
     state = f"  ({entry.state.value})" if entry.own else ""
-    return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {block(entry.text, INDENT)}{state}"
+    said = block(entry.text, INDENT) if entry.kind == TEXT else f"({entry.kind})"
+    return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
 class Printer:

@@ -73,6 +73,26 @@ def question(text: str) -> None:
     _write(one_line(text) + " ", sys.stderr, newline=False)
 
 
+class SignOfLife:
+    """Says on standard error that something goes on: at a terminal in one line, else once."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def show(self, what: str, how_far: str) -> None:
+        """That it goes on; at a terminal, in place of what was said before, how far it is."""
+        if sys.stderr.isatty():
+            _write(f"\r{one_line(what)} {one_line(how_far)}", sys.stderr, newline=False)
+        elif not self._shown:
+            note(what)
+        self._shown = True
+
+    def end(self) -> None:
+        """Leave the line, so that the next one begins anew."""
+        if self._shown and sys.stderr.isatty():
+            _write("", sys.stderr)
+
+
 def _json_line(fields: Mapping[str, object]) -> str:
     # Only printable ASCII stands as it is: controls, DEL and turned text come as \u escapes.
     return json.dumps(fields, ensure_ascii=True)
