@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,6 +52,12 @@ def needs_process_memory() -> None:
     """/proc/PID/mem of a process that the test started (Linux)."""
     if not Path("/proc/self/mem").exists():
         _left_out("the memory of processes cannot be read here")
+
+
+def needs_confinement() -> None:
+    """What a process takes from itself for good: Landlock, limits and the like are Linux's."""
+    if sys.platform != "linux":
+        _left_out("a process cannot confine itself here as it can on Linux")
 
 
 def needs_public_vectors() -> Path:

@@ -128,7 +128,7 @@ def _landlock(abi: int, connecting: bool) -> tuple[Means, Means]:
         )
     files = Means("landlock", True, f"no file can be written, made, renamed or removed (Landlock ABI {abi})")
     if alone:
-        return files, Means("connections", True, "no connection can be opened from here")
+        return files, Means("connections", True, "no TCP connection can be opened from here")
     why = (
         "connections stay possible, for NATS" if connecting else _lacking("Landlock's rules for connections")
     )
