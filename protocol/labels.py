@@ -80,6 +80,8 @@ RELAY_KEY: Final = _personal("relaykey", "meeting key of a direction, from the c
 RELAY_TOKEN: Final = _personal("relaytok", "token of a terminal that waits for a contact at a relay")
 RELAY_INVITATION: Final = _personal("relayinv", "token of an inviter that waits for its joiner at a relay")
 RELAY_MAC: Final = _personal("relaymac", "proof before the handshake that the caller knows the relay's key")
+RELAY_CLUSTER: Final = _personal("relaypsk", "psk of the relays of a cluster, from the key that they share")
+RELAY_NAMES: Final = _personal("relaynam", "what stands for a token where a cluster's messages pass")
 
 # Entries (SPEC §11)
 CONVERSATION: Final = _personal("conv", "id of the conversation of two persons")

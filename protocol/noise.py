@@ -67,6 +67,16 @@ class CipherState:
         nonce = b"\x00\x00\x00\x00" + NOISE_NONCE_MAX.to_bytes(8, "little")
         self._k = primitives.chacha_seal(self._k, nonce, b"", bytes(32))[:32]
 
+    def take_key(self) -> bytes:
+        """k, which this state has no more: for whoever goes on from nonce 0 in buffers of its own.
+
+        LocalMisuse without a key, and once the state has sealed or opened anything.
+        """
+        key, self._k = self._k, None
+        if key is None or self._n:
+            raise LocalMisuse("there is no unused key to take")
+        return key
+
     def _nonce(self) -> bytes:
         # "If incrementing n results in 2^64-1, then any further calls signal an error" (Noise §5.1).
         if self._n >= NOISE_NONCE_MAX:

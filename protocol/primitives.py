@@ -294,6 +294,33 @@ chacha_open = CHACHA20POLY1305.open
 """(key 32, nonce 12, ad, ciphertext) to plaintext; AuthenticationFailed if not authentic."""
 
 
+def chacha_seal_from(key: bytes, nonce: bytes, ad: bytes, data: bytes | memoryview) -> bytes:
+    """chacha_seal of data in the caller's memory; no copy is made where libsodium is reached directly."""
+    if SODIUM is None:
+        return chacha_seal(key, nonce, ad, bytes(data))
+    return chacha_seal(key, nonce, ad, SODIUM.ffi.from_buffer(data))
+
+
+def chacha_open_into(key: bytes, nonce: bytes, ad: bytes, ciphertext: bytes, out: memoryview) -> int:
+    """chacha_open into the caller's memory; returns the plaintext's size.
+
+    AuthenticationFailed if not authentic: `out` is then as it was or zeroed. LocalMisuse for too little room.
+    """
+    size = len(ciphertext) - CHACHA20POLY1305.tag_size
+    if len(key) != KEY_SIZE or len(nonce) != CHACHA20POLY1305.nonce_size or len(out) < size:
+        raise LocalMisuse(f"a key of {len(key)} bytes, a nonce of {len(nonce)}, room for {len(out)}")
+    if size < 0:
+        raise AuthenticationFailed("ciphertext does not open")
+    if SODIUM is None:
+        out[:size] = chacha_open(key, nonce, ad, ciphertext)
+        return size
+    ffi, call = SODIUM.ffi, SODIUM.lib.crypto_aead_chacha20poly1305_ietf_decrypt
+    into = ffi.from_buffer("unsigned char[]", out, require_writable=True)
+    if call(into, ffi.NULL, ffi.NULL, ciphertext, len(ciphertext), ad, len(ad), nonce, key) != 0:
+        raise AuthenticationFailed("ciphertext does not open")
+    return size
+
+
 def aes_instructions() -> bool:
     """Whether this CPU has AES instructions, without which AEGIS-256 is slow and not constant-time.
 

@@ -30,6 +30,10 @@ NOT_ITS_OWN: Final = (
 NEW_EACH_TIME: Final = (
     "Its key is new at each start, and so is its address: for one that stays, make a key with --new-key FILE."
 )
+NATS_IS_GONE: Final = (
+    "NATS does not answer at any address that was named: until it does, terminals meet at this relay alone."
+)
+NATS_IS_BACK: Final = "NATS answers again."
 
 
 class Address(click.ParamType[tuple[str, int]]):
@@ -76,6 +80,12 @@ class Address(click.ParamType[tuple[str, int]]):
     help="Counts for Prometheus (/metrics) and /health, on a loopback address.",
 )
 @click.option(
+    "--nats",
+    multiple=True,
+    metavar="URL",
+    help="Join other relays of the same key over core NATS, nats://HOST:4222; may be repeated.",
+)
+@click.option(
     "--examinable", is_flag=True, help="Leave its memory readable to its user, for 'parlour prove'."
 )
 @click.pass_obj
@@ -85,6 +95,7 @@ def relay(
     key_file: Path | None,
     new_key: Path | None,
     metrics: tuple[str, int] | None,
+    nats: tuple[str, ...],
     examinable: bool,
 ) -> int:
     """Run a relay: it joins two terminals that are both connected, and holds nothing.
@@ -101,7 +112,7 @@ def relay(
     if new_key is not None:
         return _new_key(call, new_key)
     host, port = listen
-    options = running.Options(host, port, key_file, metrics, examinable)
+    options = running.Options(host, port, key_file, metrics, examinable, nats)
     return call.run_alone(lambda: _serve(call, options))
 
 
@@ -118,7 +129,7 @@ async def _serve(call: Call, options: Options) -> int:
     """Until it is told to end, which is its proper end."""
     from chat.relay.running import serve
 
-    task = asyncio.ensure_future(serve(options, lambda started: _say(call, started)))
+    task = asyncio.ensure_future(serve(options, lambda started: _say(call, started), _tell))
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl-C ends this command as it ends any other
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -126,6 +137,12 @@ async def _serve(call: Call, options: Options) -> int:
     if not task.cancelled():
         task.result()
     return DONE
+
+
+def _tell(connected: bool) -> None:
+    """What it goes on with, in one line; where that cannot be written any more, the metrics have it."""
+    with suppress(OSError):
+        note(NATS_IS_BACK if connected else NATS_IS_GONE)
 
 
 def _say(call: Call, started: Started) -> None:

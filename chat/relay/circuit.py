@@ -30,6 +30,7 @@ class End(Enum):
     SLOW = "slow"
     HALF_OPEN = "half_open"
     STOPPED = "stopped"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ Gauge = Callable[[], int]
 class Counters(Tally):
     """Sums since the start."""
 
-    __slots__ = ("absent", "accepted", "ended", "handshakes", "joined", "refused", "turned_out", "wrong")
+    __slots__ = (
+        *("absent", "accepted", "asked", "ended", "far", "forged", "handshakes", "joined", "refused"),
+        *("turned_out", "wrong"),
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,6 +35,7 @@ class Counters(Tally):
         self.wrong: Counter[str] = Counter()
         self.absent = 0
         self.joined = 0
+        self.asked = self.far = self.forged = 0
         self.ended: Counter[str] = Counter()
 
 
@@ -48,6 +52,11 @@ def _sums(counters: Counters) -> Iterator[str]:
     yield from _labelled("wrong_total", "Connections closed by an error.", "class", counters.wrong)
     yield from _family("absent_total", "counter", "Diallers told that nobody waits.", counters.absent)
     yield from _family("joined_total", "counter", "Circuits begun.", counters.joined)
+    yield from _family("asked_total", "counter", "Dials asked of other relays.", counters.asked)
+    yield from _family("far_total", "counter", "Circuits begun with another relay.", counters.far)
+    yield from _family(
+        "forged_total", "counter", "Messages that were none of the cluster's.", counters.forged
+    )
     yield from _labelled("ended_total", "Circuits ended.", "reason", counters.ended)
     yield from _family("forwarded_bytes_total", "counter", "Bytes forwarded.", counters.forwarded)
     yield from _family("writes_total", "counter", "Writes that forwarded them.", counters.writes)

@@ -6,7 +6,7 @@ oldest out; nothing is kept of a token once nobody waits on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from protocol.limits import RELAY_WAITERS_MAX
@@ -14,10 +14,18 @@ from protocol.limits import RELAY_WAITERS_MAX
 W = TypeVar("W")
 
 
+def _ignored(token: bytes) -> None:
+    """Nobody wants to know."""
+
+
 class Hall(Generic[W]):
     """Those who wait, each on tokens of its own choice."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, gained: Callable[[bytes], None] = _ignored, lost: Callable[[bytes], None] = _ignored
+    ) -> None:
+        """`gained` is told each token on which nobody waited before, `lost` each on which nobody does now."""
+        self._gained, self._lost = gained, lost
         self._on: dict[bytes, list[W]] = {}  # the newest last
         self._tokens: dict[W, tuple[bytes, ...]] = {}
 
@@ -46,6 +54,10 @@ class Hall(Generic[W]):
         waiting = self._on.get(token, ())
         return waiting[-1 - place] if place < len(waiting) else None
 
+    def all(self, token: bytes) -> list[W]:
+        """Who waits on a token, the newest first."""
+        return self._on.get(token, [])[::-1]
+
     def count(self, token: bytes) -> int:
         """How many wait on a token."""
         return len(self._on.get(token, ()))
@@ -56,6 +68,8 @@ class Hall(Generic[W]):
 
     def _add(self, who: W, token: bytes) -> None:
         waiting = self._on.setdefault(token, [])
+        if not waiting:
+            self._gained(token)
         if who not in waiting:
             waiting.append(who)
             if len(waiting) > RELAY_WAITERS_MAX:
@@ -65,5 +79,5 @@ class Hall(Generic[W]):
         waiting = self._on.get(token, [])
         if who in waiting:
             waiting.remove(who)
-        if not waiting:
-            self._on.pop(token, None)
+        if not waiting and self._on.pop(token, None) is not None:
+            self._lost(token)

@@ -15,6 +15,7 @@ from pathlib import Path
 from chat.interface import BadData, CannotCreate, UsageError
 from chat.ports import SystemClock
 from chat.relay import confinement
+from chat.relay.backplane import Nats
 from chat.relay.confinement import Means, Unconfined
 from chat.relay.counters import exposition
 from chat.relay.key import read_key
@@ -34,6 +35,7 @@ class Options:
     key_file: Path | None = None
     metrics: tuple[str, int] | None = None
     examinable: bool = False
+    nats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +48,18 @@ class Started:
     metrics: str
 
 
-async def serve(options: Options, say: Callable[[Started], None]) -> None:
+async def serve(options: Options, say: Callable[[Started], None], tell: Callable[[bool], None]) -> None:
     """Run a relay until it is cancelled; `say` is called once, when it is confined and before it accepts.
 
-    Raises UsageError, BadData (key file), CannotCreate (address taken), all of them before `say`.
+    `tell` hears when NATS fails it, and when it is back. Raises UsageError, BadData (key file), CannotCreate
+    (address taken), all of them before `say`.
     """
+    bus = _backplane(options, tell)
     pair = X25519Pair.generate() if options.key_file is None else read_key(options.key_file)
     servers = _listen(options.host, options.port, "--listen")
     pages = _bind_pages(options.metrics)
     descriptors = confinement.may_open_descriptors()
-    relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors))
+    relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
     addresses = _addresses(options.host, port_of(servers[0]), pair)
     means = _confined(options)
     say(Started(addresses, options.key_file is not None, means, _page_address(pages)))
@@ -65,17 +69,32 @@ async def serve(options: Options, say: Callable[[Started], None]) -> None:
         if told is not None:
             await told.start()
         relay.start(servers)
+        if bus is not None and relay.cluster is not None:
+            bus.start(relay.cluster)
         await asyncio.get_running_loop().create_future()
     finally:
         relay.stop()
+        if bus is not None:
+            await bus.close()
         if told is not None:
             told.close()
+
+
+def _backplane(options: Options, tell: Callable[[bool], None]) -> Nats | None:
+    """What joins it with other relays; its library is imported here, before the confinement."""
+    if not options.nats:
+        return None
+    if options.key_file is None:
+        raise UsageError(
+            "Relays that share NATS share one key: make it with --new-key, and give each --key-file."
+        )
+    return Nats(options.nats, tell)
 
 
 def _confined(options: Options) -> tuple[Means, ...]:
     """What holds, the limit on file sizes last: that is set when this has been said."""
     try:
-        held = confinement.confine(examinable=options.examinable, connecting=False)
+        held = confinement.confine(examinable=options.examinable, connecting=bool(options.nats))
     except Unconfined as error:
         raise CannotCreate(str(error)) from None
     return (*held, confinement.writing_will_be_forbidden())

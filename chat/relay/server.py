@@ -15,14 +15,19 @@ from typing import Final
 
 from chat.network.connection import peer_host
 from chat.ports import Clock
+from chat.relay.backplane import Bus
 from chat.relay.buffers import Buffers
 from chat.relay.circuit import Circuit, End, Patience
+from chat.relay.cluster import Cluster
 from chat.relay.counters import Counters, Gauge
+from chat.relay.far_circuit import FarCircuit
 from chat.relay.hall import Hall
+from chat.relay.passage import Passage
 from chat.relay.quotas import Handshakes, Limits, Places, Shares, place_of
-from chat.relay.visitor import Visitor, reset
+from chat.relay.visitor import Caller, Visitor, reset
 from protocol.keys import X25519Pair
 from protocol.relay import RelayEnd
+from protocol.relay_cluster import ClusterKeys
 from protocol.relay_states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
 
 LOOK_EVERY: Final = 0.5
@@ -47,9 +52,12 @@ class Settings:
 
 
 class Relay:
-    """Serves on listening sockets from `start` to `stop`."""
+    """Serves on listening sockets from `start` to `stop`.
 
-    def __init__(self, settings: Settings) -> None:
+    With a `bus` it serves with other relays of the same key, whose terminals its own can be joined with.
+    """
+
+    def __init__(self, settings: Settings, bus: Bus | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._settings, limits = settings, settings.limits
         self.counters = Counters()
@@ -58,10 +66,14 @@ class Relay:
         self._handshakes = Handshakes(limits)
         self._tokens = Shares(limits.tokens, limits.tokens_address)
         self._ends = Shares(2 * limits.connections, limits.circuits_address)
-        self._hall: Hall[Visitor] = Hall()
+        keys = ClusterKeys(settings.pair)
+        self.cluster = Cluster(keys, bus, self, self.counters) if bus is not None else None
+        self._hall: Hall[Visitor] = (
+            Hall(self.cluster.wait, self.cluster.leave) if self.cluster is not None else Hall()
+        )
         self._visitors: dict[Visitor, None] = {}
-        self._circuits: dict[Circuit, tuple[Visitor, Visitor]] = {}
-        self._of: dict[Visitor, Circuit] = {}
+        self._circuits: dict[Circuit | FarCircuit, tuple[Visitor, ...]] = {}
+        self._of: dict[Visitor, Circuit | FarCircuit] = {}
         self._servers: Sequence[socket.socket] = ()
         self._look: asyncio.TimerHandle | None = None
 
@@ -95,6 +107,7 @@ class Relay:
             "tokens": lambda: self._tokens.count,
             "circuits": lambda: len(self._circuits),
             "buffers_lent": lambda: self._buffers.lent,
+            "backplane_connected": lambda: int(self.cluster is not None and self.cluster.bus.is_connected),
         }
 
     # --- Coming in ---
@@ -146,7 +159,7 @@ class Relay:
                 case Dials():
                     self._dials(visitor, event)
                 case Answers():
-                    self._join(visitor)
+                    self._answered(visitor)
                 case RelayEnded():
                     self._leave(visitor, event)
 
@@ -176,64 +189,117 @@ class Relay:
         return None
 
     def _dial(self, dialler: Visitor) -> None:
-        """Call whoever waits there, or say that nobody does."""
+        """Call whoever waits there, here or at another relay, or say that nobody does."""
         assert dialler.dialled is not None
         token, place, called = dialler.dialled
-        waiter = self._hall.find(token, place) if called < CALLS_A_DIAL else None
-        if waiter is None:
-            self.counters.absent += 1
-            return dialler.absent()
+        if called >= CALLS_A_DIAL:
+            return self.nobody_elsewhere(dialler)
         dialler.dialled = (token, place, called + 1)
+        waiter, here = self._hall.find(token, place), self._hall.count(token)
+        if waiter is not None:
+            return self.call_for(waiter, _Dialler(self, dialler))
+        if self.cluster is None or not self.cluster.ask(dialler, token, place - here, here):
+            self.nobody_elsewhere(dialler)
+        return None
+
+    def call_for(self, waiter: Visitor, caller: Caller) -> None:
         self._stop_waiting(waiter)
-        waiter.call(dialler)
-        return None
+        waiter.call(caller)
 
-    def _join(self, waiter: Visitor) -> None:
-        """Whoever was called has answered."""
-        dialler, waiter.called_for = waiter.called_for, None
-        if dialler is None or dialler.dialled is None or dialler.state is not RelayState.DIALLING:
-            return self._forget(waiter)  # the dialler has gone meanwhile
+    def join(self, waiter: Visitor, dialler: Visitor) -> None:
+        """Whoever was called for a dialler of this relay has answered."""
+        if dialler.dialled is None or dialler.state is not RelayState.DIALLING:
+            return self.dismiss(waiter)  # the dialler has gone meanwhile
         if not self._may_join(waiter, dialler):
-            self._forget(waiter)
+            self.dismiss(waiter)
             return self._busy(dialler, "circuits")
-        dialler.join(self._hall.count(dialler.dialled[0]))
-        dialler.dialled = None
-        self._begin(waiter, dialler)
-        return None
+        self._tell_joined(dialler, self._hall.count(dialler.dialled[0]))
+        ends = waiter.let_go(), dialler.let_go()
+        circuit = Circuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
+        return self._begin(circuit, waiter, dialler)
 
-    def _may_join(self, waiter: Visitor, dialler: Visitor) -> bool:
-        if not self._ends.change(waiter.place, 1):
-            return False
-        if not self._ends.change(dialler.place, 1):
-            self._ends.change(waiter.place, -1)
-            return False
+    def dismiss(self, waiter: Visitor) -> None:
+        self._forget(waiter)
+
+    def unanswered(self, dialler: Visitor) -> None:
+        """Whoever was called for a dialler of this relay did not answer: another may."""
+        if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
+            self._dial(dialler)
+
+    def _tell_joined(self, dialler: Visitor, others: int) -> None:
+        dialler.join(others)
+        dialler.dialled = None
+
+    def _may_join(self, *visitors: Visitor) -> bool:
+        """Count an end of a circuit for each, or for none of them."""
+        for number, visitor in enumerate(visitors):
+            if not self._ends.change(visitor.place, 1):
+                for before in visitors[:number]:
+                    self._ends.change(before.place, -1)
+                return False
         return True
 
-    def _begin(self, waiter: Visitor, dialler: Visitor) -> None:
-        sockets = waiter.let_go(), dialler.let_go()
-        circuit = Circuit(self._loop, sockets, self._buffers, self.counters, self._circuit_ended)
-        for visitor in (waiter, dialler):
+    def _begin(self, circuit: Circuit | FarCircuit, *visitors: Visitor) -> None:
+        for visitor in visitors:
             del self._visitors[visitor]
             self._of[visitor] = circuit
-        self._circuits[circuit] = (waiter, dialler)
+        self._circuits[circuit] = visitors
         self.counters.joined += 1
         circuit.start()
 
+    # --- Of other relays, told by the cluster ---
+
+    def waiting_on(self, token: bytes) -> list[Visitor]:
+        return self._hall.all(token)
+
+    def nobody_elsewhere(self, dialler: Visitor) -> None:
+        self.counters.absent += 1
+        dialler.absent()
+
+    def unanswered_elsewhere(self, dialler: Visitor) -> None:
+        self.unanswered(dialler)
+
+    def join_dialler(self, dialler: Visitor, others: int, passage: Passage) -> FarCircuit | None:
+        if dialler.dialled is None or dialler.state is not RelayState.DIALLING:
+            return None
+        if not self._may_join(dialler):
+            self._busy(dialler, "circuits")
+            return None
+        self._tell_joined(dialler, others)
+        return self._begin_far(dialler, passage)
+
+    def join_waiter(self, waiter: Visitor, passage: Passage) -> FarCircuit | None:
+        return self._begin_far(waiter, passage) if self._may_join(waiter) else None
+
+    def _begin_far(self, visitor: Visitor, passage: Passage) -> FarCircuit:
+        ends = visitor.let_go(), passage
+        circuit = FarCircuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
+        self.counters.far += 1
+        self._begin(circuit, visitor)
+        return circuit
+
     # --- Going ---
+
+    def _answered(self, waiter: Visitor) -> None:
+        caller, waiter.called_for = waiter.called_for, None
+        if caller is not None:
+            caller.answered(waiter)
 
     def _leave(self, visitor: Visitor, end: RelayEnded) -> None:
         """Its rendezvous is over without a circuit."""
         if end.error_class is not None:
             self.counters.wrong[end.error_class] += 1
             self._handshakes.fine(visitor.place)
-        dialler, visitor.called_for = visitor.called_for, None
+        caller, visitor.called_for = visitor.called_for, None
         self._forget(visitor)
-        if dialler is not None and dialler.dialled is not None and dialler.state is RelayState.DIALLING:
-            self._dial(dialler)
+        if caller is not None:
+            caller.unanswered()
 
     def _forget(self, visitor: Visitor) -> None:
         """Close its connection; nothing is left of it."""
         self._stop_waiting(visitor)
+        if self.cluster is not None:
+            self.cluster.forget(visitor)
         self._visitors.pop(visitor, None)
         self._places.leave(visitor, visitor.place)
         visitor.dialled = None
@@ -243,7 +309,7 @@ class Relay:
         if named := self._hall.leave(visitor):
             self._tokens.change(visitor.place, -named)
 
-    def _circuit_ended(self, circuit: Circuit, reason: End) -> None:
+    def _circuit_ended(self, circuit: Circuit | FarCircuit, reason: End) -> None:
         self.counters.ended[reason.value] += 1
         for visitor in self._circuits.pop(circuit):
             del self._of[visitor]
@@ -278,6 +344,23 @@ class Relay:
             visitor.check(now)
         for circuit in list(self._circuits):
             circuit.check(now, patience)
+        if self.cluster is not None:
+            self.cluster.check(now)
+
+
+class _Dialler:
+    """A dialler of this relay, for whom a terminal of this relay is called."""
+
+    __slots__ = ("_dialler", "_relay")
+
+    def __init__(self, relay: Relay, dialler: Visitor) -> None:
+        self._relay, self._dialler = relay, dialler
+
+    def answered(self, waiter: Visitor) -> None:
+        self._relay.join(waiter, self._dialler)
+
+    def unanswered(self) -> None:
+        self._relay.unanswered(self._dialler)
 
 
 _SPARE: Final = 64

@@ -31,21 +31,33 @@ class Host(Protocol):
         """It has to make room for another."""
 
 
-class Visitor:
-    """A terminal's connection. `place` is what its address counts as, `called_for` who dialled it.
+class Caller(Protocol):
+    """For whom a terminal that waits is called, here or at another relay."""
 
-    `dialled`, of a dialler: the token and the place that it asked for, and how many were called for that.
+    def answered(self, waiter: Visitor) -> None:
+        """It has answered: its circuit can begin."""
+
+    def unanswered(self) -> None:
+        """It did not, or is gone."""
+
+
+class Visitor:
+    """A terminal's connection. `place` is what its address counts as, `called_for` who has it called.
+
+    `dialled`, of a dialler: the token and the place that it asked for, and how many were called for that;
+    `since`: when it began to wait.
     """
 
-    __slots__ = ("_end", "_host", "_loop", "called_for", "dialled", "place", "socket")
+    __slots__ = ("_end", "_host", "_loop", "called_for", "dialled", "place", "since", "socket")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, host: Host, accepted: socket.socket, place: str, end: RelayEnd
     ) -> None:
         self._loop, self._host, self._end = loop, host, end
         self.socket, self.place = accepted, place
-        self.called_for: Visitor | None = None
+        self.called_for: Caller | None = None
         self.dialled: tuple[bytes, int, int] | None = None
+        self.since = 0.0
 
     @property
     def state(self) -> RelayState:
@@ -64,12 +76,13 @@ class Visitor:
 
     def waiting(self) -> None:
         """Its tokens are held."""
+        self.since = self.since or self._loop.time()
         self._end.waiting()
         self._flush()
 
-    def call(self, dialler: Visitor) -> None:
+    def call(self, caller: Caller) -> None:
         """A dialler is there."""
-        self.called_for = dialler
+        self.called_for = caller
         self._end.call(self._loop.time())
         self._flush()
 

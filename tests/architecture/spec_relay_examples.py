@@ -15,6 +15,7 @@ from protocol.codec import Wire, encode
 from protocol.keys import X25519Pair
 from protocol.noise import HandshakeState
 from protocol.relay_address import RelayAddress, format_relay, key_text, parse_relay
+from protocol.relay_cluster import ClusterKeys
 from protocol.relay_greeting import (
     PROTOCOL_NAME,
     RelayGreeting,
@@ -67,6 +68,7 @@ def values() -> dict[str, dict[str, Value]]:
         "relay-address": _address_values(),
         "relay-hello": _hello_values(),
         "relay-tokens": _token_values(),
+        "relay-cluster": _cluster_values(),
     }
 
 
@@ -121,6 +123,16 @@ def _hello_values() -> dict[str, Value]:
         "message_1": message,
         "prologue": prologue(GREETING, choice),
         "mac": write_hello(RELAY.public, GREETING, message)[FRAMED + len(choice) :][:16],
+    }
+
+
+def _cluster_values() -> dict[str, Value]:
+    keys, token = ClusterKeys(RELAY), draw("token 0", 16)
+    return {
+        "secret": RELAY.reveal(),
+        "token": token,
+        "psk": keys._psk,
+        "name": keys.name(token),
     }
 
 

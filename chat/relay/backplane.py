@@ -1,0 +1,329 @@
+"""What carries messages between the relays of a cluster: core NATS, at most once, nothing kept.
+
+Rules: the client library is imported when a relay is to use it, and nowhere else; its waiting room is not
+used: what arrives is taken at once, what leaves is bounded here. A connection that broke begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from chat.interface import UsageError
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+
+INSTALL: Final = "Several relays need the NATS client: install it with pip install 'parlour[nats]'."
+CROWDED: Final = 4 << 20
+"""Bytes that may wait to be sent before circuits stop reading."""
+CONNECT_SECONDS: Final = 5.0
+PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds between attempts, the last one for good."""
+PING_SECONDS: Final = 3
+PINGS_UNANSWERED: Final = 2
+_PENDING: Final = 1 << 20  # bytes that the client gathers before it makes the sender wait
+_FLUSH_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 2.0
+_LASTING: Final = 5.0  # seconds from which a connection counts as one
+_ITEM: Final = 64  # what a message costs beside its bytes, about
+_NOBODY: Final = "503"
+
+
+class Listener(Protocol):
+    """Who takes what arrives."""
+
+    def connected(self) -> None:
+        """Messages pass from now on; nothing is subscribed to yet."""
+
+    def parted(self) -> None:
+        """None passes any more, and those under way may be lost."""
+
+    def arrived(self, subject: str, payload: bytes) -> None:
+        """A message. Raises nothing."""
+
+    def nobody(self, subject: str) -> None:
+        """A message that named this subject for replies found nobody."""
+
+
+class Bus(Protocol):
+    """A backplane as the cluster needs it."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether messages pass."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more waits to be sent than should."""
+
+    def subscribe(self, subject: str) -> None: ...
+
+    def unsubscribe(self, subject: str) -> None: ...
+
+    def post(self, subject: str, payload: bytes, reply: str) -> None:
+        """Send a message; `reply` hears where nobody listens. Lost while nothing passes."""
+
+    def tell(self, wake: Callable[[], None]) -> None:
+        """Call `wake` once, when it is crowded no more."""
+
+    def forget(self, wake: Callable[[], None]) -> None:
+        """It is no longer waited for."""
+
+
+Say = Callable[[bool], None]
+"""Hears of each change: whether messages pass."""
+
+_Work = Callable[["Client"], Awaitable[None]]
+
+
+class Nats:
+    """Core NATS at one of several addresses, from `start` to `close`. UsageError without the library."""
+
+    def __init__(self, urls: Sequence[str], say: Say) -> None:
+        self._urls = [checked(url) for url in urls]
+        self._make, self._errors = _library()
+        self._say, self._told = say, True
+        self._listener: Listener | None = None
+        self._client: Client | None = None
+        self._subscriptions: dict[str, Subscription] = {}
+        self._waiting: deque[tuple[int, _Work]] = deque()
+        self._size = 0
+        self._more, self._over = asyncio.Event(), asyncio.Event()
+        self._wakes: list[Callable[[], None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client is not None
+
+    @property
+    def is_crowded(self) -> bool:
+        return self._size > CROWDED
+
+    def start(self, listener: Listener) -> None:
+        """Connect, and again whenever it breaks."""
+        self._listener = listener
+        _quiet(self._over.set)
+        self._task = asyncio.get_running_loop().create_task(self._run(listener))
+
+    async def close(self) -> None:
+        """Send what waits, for a moment at most, and let go."""
+        if self._task is None:
+            return
+        client, waiting = self._client, list(self._waiting)
+        self._client = None
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if client is not None:
+            with contextlib.suppress(self._errors, OSError, TimeoutError):
+                await asyncio.wait_for(_finish(client, waiting), _CLOSE_SECONDS)
+
+    # --- What the cluster sends ---
+
+    def subscribe(self, subject: str) -> None:
+        async def work(client: Client) -> None:
+            self._subscriptions[subject] = await client.subscribe(subject, future=self._sink)
+
+        self._add(len(subject), work)
+
+    def unsubscribe(self, subject: str) -> None:
+        async def work(client: Client) -> None:
+            if subscription := self._subscriptions.pop(subject, None):
+                await subscription.unsubscribe()
+
+        self._add(len(subject), work)
+
+    def post(self, subject: str, payload: bytes, reply: str) -> None:
+        self._add(len(payload), lambda client: client.publish(subject, payload, reply))
+
+    def tell(self, wake: Callable[[], None]) -> None:
+        self._wakes.append(wake)
+
+    def forget(self, wake: Callable[[], None]) -> None:
+        if wake in self._wakes:
+            self._wakes.remove(wake)
+
+    def _add(self, size: int, work: _Work) -> None:
+        if self._client is not None:
+            self._waiting.append((size + _ITEM, work))
+            self._size += size + _ITEM
+            self._more.set()
+
+    # --- The connection ---
+
+    async def _run(self, listener: Listener) -> None:
+        """One connection after the other; a whole round in vain is followed by a pause."""
+        failures = turn = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            url = self._urls[turn % len(self._urls)]
+            turn += 1
+            self._over.clear()
+            client, began = await self._connect(url), loop.time()
+            if client is not None:
+                self._tell(connected=True)
+                await self._serve(client, listener)
+            if client is not None and loop.time() - began > _LASTING:
+                failures = 0
+                continue
+            failures += 1
+            if failures % len(self._urls) == 0:
+                self._tell(connected=False)
+                await asyncio.sleep(PAUSES[min(failures // len(self._urls), len(PAUSES)) - 1])
+
+    async def _connect(self, url: str) -> Client | None:
+        client = self._make()
+        try:
+            await asyncio.wait_for(client.connect(url, **self._options()), CONNECT_SECONDS)
+        except (self._errors, OSError, TimeoutError, ValueError):
+            await _let_go(client)
+            return None
+        return client
+
+    def _options(self) -> dict[str, Any]:
+        async def closed() -> None:
+            self._over.set()
+
+        async def failed(error: Exception) -> None:
+            """Nothing is said of it: it may quote what came from outside."""
+
+        return {
+            "allow_reconnect": False,
+            "max_reconnect_attempts": 1,
+            "reconnect_time_wait": 0,
+            "connect_timeout": CONNECT_SECONDS,
+            "no_echo": True,
+            "ping_interval": PING_SECONDS,
+            "max_outstanding_pings": PINGS_UNANSWERED,
+            "pending_size": _PENDING,
+            "flush_timeout": _FLUSH_SECONDS,
+            "closed_cb": closed,
+            "error_cb": failed,
+        }
+
+    async def _serve(self, client: Client, listener: Listener) -> None:
+        """Until it breaks."""
+        self._client = client
+        listener.connected()
+        pump = asyncio.ensure_future(self._pump(client))
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait({pump, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pump.cancel()
+            over.cancel()
+            await asyncio.wait({pump, over})
+        self._client = None
+        self._subscriptions.clear()
+        self._waiting.clear()
+        self._size = 0
+        listener.parted()
+        self._wake_all()
+        await _let_go(client)
+
+    async def _pump(self, client: Client) -> None:
+        """Hand everything to the client in its order; that waits where NATS does not keep up."""
+        with contextlib.suppress(self._errors, OSError):
+            while True:
+                await self._more.wait()
+                self._more.clear()
+                while self._waiting:
+                    size, work = self._waiting.popleft()
+                    await work(client)
+                    self._size -= size
+                    if self._wakes and not self.is_crowded:
+                        self._wake_all()
+
+    def _wake_all(self) -> None:
+        wakes, self._wakes = self._wakes, []
+        for wake in wakes:
+            wake()
+
+    def _tell(self, *, connected: bool) -> None:
+        if connected is not self._told:
+            self._told = connected
+            self._say(connected)
+
+    @property
+    def _sink(self) -> asyncio.Future[Msg]:
+        assert self._listener is not None
+        return cast("asyncio.Future[Msg]", _Sink(self._listener))
+
+
+class _Sink:
+    """Stands where the client wants a future for one message, and takes every one at once.
+
+    So nothing waits in a queue of the client's, and no task runs for a subscription.
+    """
+
+    __slots__ = ("_listener",)
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def cancelled(self) -> bool:
+        return False
+
+    def set_result(self, message: Msg) -> None:
+        headers = message.headers
+        if headers and headers.get("Status") == _NOBODY:
+            self._listener.nobody(message.subject)
+        else:
+            self._listener.arrived(message.subject, message.data)
+
+
+class _Alarm(logging.Handler):
+    """Hears the client's last words before it stops reading for good, and repeats none."""
+
+    def __init__(self, broken: Callable[[], None]) -> None:
+        super().__init__()
+        self._broken = broken
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._broken()
+
+
+_URL: Final = re.compile(r"(?:nats|tls)://(?:[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
+
+
+def checked(url: str) -> str:
+    """An address of NATS, as people name it. UsageError for anything else."""
+    if not _URL.fullmatch(url):
+        raise UsageError("--nats takes an address such as nats://HOST:4222 or tls://HOST:4222.")
+    return url
+
+
+def _library() -> tuple[type[Client], type[Exception]]:
+    """The client and what all of its errors are. UsageError where it is not installed."""
+    try:
+        from nats.aio.client import Client
+        from nats.errors import Error
+    except ImportError:
+        raise UsageError(INSTALL) from None
+    return Client, Error
+
+
+def _quiet(broken: Callable[[], None]) -> None:
+    """What the client would log may quote what came from outside."""
+    log = logging.getLogger("nats")
+    log.handlers[:] = [_Alarm(broken)]
+    log.propagate = False
+
+
+async def _finish(client: Client, waiting: Sequence[tuple[int, _Work]]) -> None:
+    for _, work in waiting:
+        await work(client)
+    await client.close()
+
+
+async def _let_go(client: Client) -> None:
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), _CLOSE_SECONDS)

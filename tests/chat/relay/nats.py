@@ -1,0 +1,68 @@
+"""NATS nodes, as processes of their own on this machine: core NATS alone, in memory.
+
+Rules: ports are free ones that the kernel gave; a node is ready when it answers as NATS does; with the block
+every node is gone, and its folder was never written to.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.chat.relay.terminals import PATIENCE
+from tests.lab.programs import Program
+from tests.needs import needs_nats
+
+
+class Node(Program):
+    """One node; `url` is where relays reach it."""
+
+    def __init__(self, name: str, ports: tuple[int, int], others: list[int]) -> None:
+        client, route = ports
+        command = ["nats-server", "--addr", "127.0.0.1", "--port", str(client), "--name", name]
+        command += ["--cluster_name", "parlour", "--cluster", f"nats://127.0.0.1:{route}"]
+        command += ["--routes", ",".join(f"nats://127.0.0.1:{each}" for each in others)]
+        super().__init__(["sh", "-c", 'exec "$@" 2>&1', "nats", *command])
+        self.url = f"nats://127.0.0.1:{client}"
+
+    def ready(self, others: int) -> None:
+        """Once it takes clients, and has a route to so many others."""
+        routes: set[str] = set()
+        served = False
+
+        def heard(line: str) -> bool:
+            nonlocal served
+            served = served or "Server is ready" in line
+            if "Route connection created" in line or "route connection created" in line:
+                routes.add(line)
+            return served and len(routes) >= others
+
+        self.wait_for(heard, PATIENCE)
+
+
+def free_ports(number: int) -> list[int]:
+    """So many ports that nobody has at the moment."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [server.getsockname()[1] for server in held]
+    for server in held:
+        server.close()
+    return ports
+
+
+@contextmanager
+def nodes(number: int) -> Iterator[list[Node]]:
+    """A cluster of so many nodes."""
+    needs_nats()
+    ports = free_ports(2 * number)
+    routes = ports[number:]
+    made: list[Node] = []
+    try:
+        for index, client in enumerate(ports[:number]):
+            made.append(Node(f"node{index}", (client, routes[index]), routes[:index]))
+        for node in made:
+            node.ready(0)
+        yield made
+    finally:
+        for node in made:
+            node.close()
