@@ -94,8 +94,8 @@ def _hellos() -> dict[str, bytes]:
 
 def _message(data: bytes) -> tuple[int, Wire]:
     """The first byte says which is expected, the rest is the padded message."""
-    kind = data[0] % len(KINDS) if data else 0
-    return kind, KINDS[kind](data[1:])
+    kind = data[0] if data else 0
+    return kind, KINDS[kind % len(KINDS)](data[1:])
 
 
 def _messages() -> dict[str, bytes]:
