@@ -46,9 +46,9 @@ def contact_token(meeting_key: bytes, day: int, relay: bytes, static: bytes) -> 
     return primitives.b2b(data, personal=labels.RELAY_TOKEN, key=meeting_key, size=RELAY_TOKEN_BYTES)
 
 
-def invitation_token(invitation: Invitation, relay: bytes) -> bytes:
-    """The token, 16 bytes, on which an inviter waits for its joiner at the relay with this key."""
-    data = relay + invitation.check + invitation.expires.to_bytes(4)
+def invitation_token(invitation: Invitation, day: int, relay: bytes) -> bytes:
+    """The token, 16 bytes, on which an inviter waits that day for its joiner at the relay with this key."""
+    data = day.to_bytes(4) + relay + invitation.check + invitation.expires.to_bytes(4)
     return primitives.b2b(
         data, personal=labels.RELAY_INVITATION, key=invitation.secret, size=RELAY_TOKEN_BYTES
     )

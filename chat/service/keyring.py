@@ -141,7 +141,7 @@ class Keyring:
             for pair in self.contacts[person].named()
         ]
         joiners = [
-            invitation_token(opened.invitation, relay)
+            invitation_token(opened.invitation, day, relay)
             for opened in self.invitations.values()
             if not opened.invitation.expired(self._now() // 1000)
         ]

@@ -191,11 +191,14 @@ class Meeting:
 
     async def _through(self, relay: RelayAddress, invitation: Invitation, number: int = 0) -> _Way | None:
         """Dial who waits at a relay on the invitation's token; not all who do need to be the inviter."""
-        token = invitation_token(invitation, relay.key)
-        reached = await self._relaying.dial(relay, lambda day: [token], number)
+
+        def tokens(day: int) -> list[bytes]:
+            return [invitation_token(invitation, day, relay.key)]
+
+        reached = await self._relaying.dial(relay, tokens, number)
         if reached is None and number == 0:  # the inviter may have made it a moment ago
             await asyncio.sleep(AGAIN)
-            reached = await self._relaying.dial(relay, lambda day: [token], number)
+            reached = await self._relaying.dial(relay, tokens, number)
         if reached is None:
             return None
         following = self._through(relay, invitation, number + 1) if reached.others > number else None

@@ -108,7 +108,7 @@ FORMULAS: Final[tuple[Formula, ...]] = (
         "invitation_token",
         ("secret", 16),
         16,
-        (("relay", 32), ("check", 32), ("expires", 4)),
+        (("day", 4), ("relay", 32), ("check", 32), ("expires", 4)),
     ),
     (labels.RELAY_MAC, "mac", ("relay", 32), 16, (("greeting", 28), ("choice", 2), ("message_1", 48))),
     (labels.CONVERSATION, "conversation", None, 32, (("person_low", 32), ("person_high", 32))),

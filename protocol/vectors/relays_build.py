@@ -262,9 +262,10 @@ def _tokens(seed: Seed) -> Group:
     for comment, changes in _token_changes(seed):
         group.add(comment, ["Token"], SUCCESS, _single("token", **(bound | changes)))
     invited: Json = {"secret": seed.bytes("secret")[:16].hex(), "check": seed.bytes("check").hex()}
-    invited |= {"expires": 1_767_229_200, "relay": bound["relay"]}
+    invited |= {"expires": 1_767_229_200, "relay": bound["relay"], "day": 20_454}
     for comment, changes in (
         ("token of an invitation", {}),
+        ("token of an invitation that is open at midnight", {"day": 20_455}),
         ("token of an invitation, another relay", {"relay": seed.bytes("other relay").hex()}),
         ("token of an invitation, another check", {"check": seed.bytes("other check").hex()}),
         ("token of an invitation, a second later", {"expires": 1_767_229_201}),

@@ -148,7 +148,7 @@ def _token_values() -> dict[str, Value]:
         "secret": invitation.secret,
         "check": invitation.check,
         "expires": invitation.expires,
-        "invitation_token": invitation_token(invitation, RELAY.public),
+        "invitation_token": invitation_token(invitation, DAY, RELAY.public),
     }
 
 

@@ -106,10 +106,13 @@ class MemoryRelay:
         self.hall = Hall()
         self.network.unplug(self.host)
 
+    def end(self, now: float) -> RelayEnd:
+        """Its end of a new connection."""
+        return RelayEnd(self.pair, now, self.clock.wall() // 1000, self.random)
+
     async def _serve(self, connection: Connection) -> None:
         self.accepted += 1
-        now = asyncio.get_running_loop().time()
-        visitor = Visitor(self, connection, RelayEnd(self.pair, now, self.clock.wall() // 1000, self.random))
+        visitor = Visitor(self, connection, self.end(asyncio.get_running_loop().time()))
         self.visitors.add(visitor)
         try:
             await visitor.run()

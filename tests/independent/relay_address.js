@@ -63,8 +63,8 @@ export function writeAddress({ host, port, relay }) {
 export const token = (meetingKey, day, relay, fixed) =>
   hash('parlour.relaytok', [u32(day), relay, fixed], { key: meetingKey, size: 16 });
 
-export const invitationToken = ({ secret, check, expires }, relay) =>
-  hash('parlour.relayinv', [relay, check, u32(expires)], { key: secret, size: 16 });
+export const invitationToken = ({ secret, check, expires }, day, relay) =>
+  hash('parlour.relayinv', [u32(day), relay, check, u32(expires)], { key: secret, size: 16 });
 
 const dayOf = (time) => Math.floor(time / DAY_SECONDS);
 

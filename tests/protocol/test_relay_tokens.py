@@ -54,11 +54,11 @@ def test_the_keys_of_a_pair_have_nothing_in_common() -> None:
     assert len(keys) == 4
 
 
-def test_the_token_of_an_invitation_is_bound_to_it_and_to_the_relay() -> None:
+def test_the_token_of_an_invitation_is_bound_to_it_to_the_day_and_to_the_relay() -> None:
     made = make_invitation(ADA, STATICS[0], 1_767_225_600, (), (), seeded("invitation"))
     tokens = {
-        invitation_token(invitation, relay)
-        for relay in RELAYS
+        invitation_token(invitation, day, relay)
+        for day, relay in product((DAY, DAY + 1), RELAYS)
         for invitation in (
             made,
             replace(made, secret=bytes(16)),
@@ -66,8 +66,8 @@ def test_the_token_of_an_invitation_is_bound_to_it_and_to_the_relay() -> None:
             replace(made, check=BEN),
         )
     }
-    assert len(tokens) == 8
-    assert invitation_token(replace(made, relays=("x",), addresses=()), RELAYS[0]) in tokens
+    assert len(tokens) == 16
+    assert invitation_token(replace(made, relays=("x",), addresses=()), DAY, RELAYS[0]) in tokens
 
 
 def test_the_day_is_the_relays_within_a_day_of_the_own() -> None:

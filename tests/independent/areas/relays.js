@@ -12,8 +12,9 @@ const COMPUTE = {
     meeting_key: meetingKey(hex(step.contact_secret), hex(step.waiter), hex(step.dialler)),
   }),
   token: (step) => ({ token: token(hex(step.meeting_key), step.day, hex(step.relay), hex(step.static)) }),
-  invitation_token({ secret, check, expires, relay }) {
-    return { token: invitationToken({ secret: hex(secret), check: hex(check), expires }, hex(relay)) };
+  invitation_token({ secret, check, expires, day, relay }) {
+    const invitation = { secret: hex(secret), check: hex(check), expires };
+    return { token: invitationToken(invitation, day, hex(relay)) };
   },
   day: (step) => ({ day: relayDay(step.time, step.own_time) }),
 };
