@@ -48,13 +48,13 @@ OWN = phrase("This is your own invitation: the other person has to join with it.
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A connection to who may be the other side. `place`: where that is, None through a relay.
+    """A connection to who may be the other side, and where that is or may be.
 
     `more`: another attempt that makes sense now.
     """
 
     connection: Connection
-    place: Place | None
+    places: tuple[Place, ...]
     more: Attempt | None = None
 
     def drop(self) -> None:
@@ -185,7 +185,7 @@ class Meeting:
 
     async def _connect(self, place: Place) -> _Way | None:
         try:
-            return _Way(await self._transport.connect(*place, self._world.config.dial_timeout), place)
+            return _Way(await self._transport.connect(*place, self._world.config.dial_timeout), (place,))
         except OSError:
             return None
 
@@ -202,7 +202,7 @@ class Meeting:
         if reached is None:
             return None
         following = self._through(relay, invitation, number + 1) if reached.others > number else None
-        return _Way(reached.circuit, None, following)
+        return _Way(reached.circuit, tuple(map(parse, invitation.addresses)), following)
 
     async def _open(
         self,
@@ -212,7 +212,7 @@ class Meeting:
         machine: Callable[[LinkOpen], Pairing],
     ) -> Result:
         async def adopt(driver: Driver, opened: LinkOpen) -> Handler | None:
-            pairing.place = way.place
+            pairing.places = way.places
             return await pairing.begin(driver, machine(opened), opened)
 
         opening = Opening(adopt)

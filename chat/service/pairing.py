@@ -48,7 +48,8 @@ class ActivePairing:
 
     def __init__(self, service: PairingService, view: PairingView) -> None:
         self.view = view
-        self.place: tuple[str, int] | None = None
+        self.places: tuple[tuple[str, int], ...] = ()
+        """Where the other side was reached, or through a relay, where it may be; most likely first."""
         self.hosts: frozenset[str] = frozenset()
         """Addresses of the other side's host, as far as they are known."""
         self.storing: Callable[[], Awaitable[None]] = _nothing
@@ -265,8 +266,8 @@ class PairingService:
     async def complete(self, pairing: ActivePairing, person: bytes) -> None:
         """Both sides have it."""
         await self._pending.promote(person)
-        if pairing.place is not None:
-            await self.attached(person, *pairing.place)
+        for place in reversed(pairing.places):
+            await self.attached(person, *place)
         peer = pairing.view.peer or self._world.contacts[person].shown  # a joiner is told no name before
         pairing.move(stage=PairingStage.DONE, contact=person.hex(), peer=peer)
         pairing.completed(person)

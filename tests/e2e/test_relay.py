@@ -1,0 +1,132 @@
+"""Two people on two networks that reach only a relay between them: they meet, talk and stay in touch by it.
+
+Rules: the program as it is, under tmux on lab hosts, and the relay as people run it; its address is no local
+one, so that only its having been named lets a terminal connect to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from chat.interface import ContactChanged, EntryView
+from chat.remote import RemoteMessenger
+from chat.storage import vault
+from tests.e2e.people import PATIENCE, Person, in_touch
+from tests.e2e.programs import PARLOUR, whole_history
+from tests.lab.two_networks import RELAY_ADDRESS, TwoNetworks
+from tests.needs import needs_root_network, needs_tmux
+
+pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
+
+_INVITATION = re.compile(r"│ +((?:PARLOUR:)?[A-Z2-7]+) +│")
+
+
+@pytest.fixture
+def lab() -> Iterator[TwoNetworks]:
+    needs_root_network()
+    needs_tmux()
+    with TwoNetworks() as built:
+        yield built
+
+
+@pytest.fixture
+def relay(lab: TwoNetworks) -> str:
+    """The address of a relay on the host between the networks, as it says it itself."""
+    running = lab.between.start(*PARLOUR, "relay", "--listen", f"{RELAY_ADDRESS}:4746")
+    return running.line(PATIENCE)
+
+
+@pytest.fixture
+def people(lab: TwoNetworks, tmp_path: Path) -> Iterator[tuple[Person, Person]]:
+    """Ada and Ben, each on a network of their own with a new installation."""
+    with (
+        Person("Ada", tmp_path / "ada", lab.ada) as ada,
+        Person("Ben", tmp_path / "ben", lab.ben) as ben,
+    ):
+        yield ada, ben
+
+
+def test_two_networks_talk_through_a_relay_and_directly_while_they_are_one(
+    lab: TwoNetworks, relay: str, people: tuple[Person, Person], tmp_path: Path
+) -> None:
+    ada, ben = people
+    for person in people:
+        person.introduce()
+        person.see_text("Nobody to talk with yet")
+    lab.ada.run(*PARLOUR, "--profile", str(tmp_path / "ada"), "relays", "add", relay)
+    pair_by_invitation(ada, ben)
+    in_touch(ada, ben)
+    profiles = [tmp_path / "ada", tmp_path / "ben"]
+    said: list[str] = []
+    for round_, relayed in enumerate([True, False, True]):
+        if round_:
+            (lab.part if relayed else lab.join)()
+        began = time.monotonic()
+        said += exchange(ada, ben, f"round {round_}")
+        for profile in profiles:
+            asyncio.run(linked(profile, relayed=relayed))
+        sys.stdout.write(f"round {round_}, relayed {relayed}: {time.monotonic() - began:.1f} s\n")
+        said += exchange(ada, ben, f"still {round_}")
+    histories = [asyncio.run(history(profile)) for profile in profiles]
+    assert [entry.id for entry in histories[0]] == [entry.id for entry in histories[1]]
+    assert [entry.text for entry in histories[0]] == said
+    for person in people:
+        assert [(one.author, one.text) for one in person.read(*said)] == [
+            (entry.author, entry.text) for entry in histories[0]
+        ]
+
+
+def pair_by_invitation(inviter: Person, joiner: Person) -> None:
+    """As people do: one reads it off the screen, the other pastes it, the first says that this is the one."""
+    inviter.terminal.send("F2")
+    invitation = "".join(_INVITATION.findall(inviter.see("PARLOUR:")))
+    joiner.terminal.send("F3")
+    joiner.see_text("Use an invitation")
+    joiner.terminal.paste(invitation)
+    joiner.terminal.send("Enter")
+    inviter.see_text("Somebody who is called {name} used your invitation.", name=joiner.name)
+    inviter.see_text("The right person")
+    inviter.confirm()
+    for person, other in ((inviter, joiner), (joiner, inviter)):
+        person.see(f"Paired with {other.name}.")
+
+
+def exchange(one: Person, other: Person, text: str) -> list[str]:
+    """Both say something, each after having read the other; what was said."""
+    said = [f"{text}: {person.name}" for person in (one, other)]
+    for person, hearer, words in ((one, other, said[0]), (other, one, said[1])):
+        person.write(words)
+        hearer.read(words)
+    one.see_marks("read", said[0])
+    other.see_marks("read", said[1])
+    return said
+
+
+async def linked(profile: Path, *, relayed: bool) -> None:
+    """Wait until the link with the only contact goes through a relay, or directly."""
+    messenger = await RemoteMessenger.open(profile / vault.SOCKET)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            events = messenger.events()
+            (contact,) = await messenger.contacts()
+            while contact.relayed is not relayed or not contact.present:
+                event = await anext(events)
+                contact = event.contact if isinstance(event, ContactChanged) else contact
+    finally:
+        await messenger.close()
+
+
+async def history(profile: Path) -> Sequence[EntryView]:
+    """All that the two have said, as a profile has it."""
+    messenger = await RemoteMessenger.open(profile / vault.SOCKET)
+    try:
+        return await whole_history(messenger)
+    finally:
+        await messenger.close()
