@@ -131,7 +131,7 @@ class Waiter:
 
     async def _bring(self, circuit: Circuit) -> None:
         self.brings(circuit)
-        if not self._calls.take(self._means.clock.monotonic()):
+        while not self._calls.take(self._means.clock.monotonic()):
             await asyncio.sleep(1.0 / CALLS_A_SECOND)
 
     def _fraction(self) -> float:
