@@ -32,17 +32,20 @@ class Ended(Exception):
         self.reason = reason.reason
 
 
-def command(*arguments: str, before: Sequence[str] = ()) -> list[str]:
-    """The line that runs a relay on a free port of this machine."""
-    return [*before, sys.executable, "-m", "chat.cli", "relay", "--listen", "127.0.0.1:0", *arguments]
+def command(*arguments: str, before: Sequence[str] = (), planted: str = "") -> list[str]:
+    """The line that runs a relay on a free port of this machine; `planted` is a fault in Python."""
+    program = (
+        ["-c", f"{planted}\nfrom chat.cli.__main__ import main\nmain()"] if planted else ["-m", "chat.cli"]
+    )
+    return [*before, sys.executable, *program, "relay", "--listen", "127.0.0.1:0", *arguments]
 
 
 class Relay(Program):
     """A relay; `address` is what it said, `told` all that it printed before it was ready."""
 
-    def __init__(self, *arguments: str, before: Sequence[str] = ()) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        super().__init__(command(*arguments, before=before), environment=environment)
+    def __init__(self, *arguments: str, before: Sequence[str] = (), planted: str = "") -> None:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        super().__init__(command(*arguments, before=before, planted=planted), environment=environment)
         self._terminals: list[Terminal] = []
         self.address = parse_relay(self.line(PATIENCE))
         self.wait_for(lambda line: "written to any file" in line, PATIENCE)
@@ -70,6 +73,7 @@ class Terminal:
         self.socket = socket.create_connection((address.host, address.port), PATIENCE, (source, 0))
         self._end = RelayTerminal(address.key, time.monotonic())
         self._events: list[RelayEvent] = []
+        self.wire = bytearray()  # what passed either way
 
     def welcomed(self) -> Self:
         """Once the handshake is done."""
@@ -113,13 +117,26 @@ class Terminal:
 
     def _read(self) -> bytes:
         try:
-            return self.socket.recv(self._end.wanted or 1)
+            data = self.socket.recv(self._end.wanted or 1)
         except ConnectionResetError:
             return b""
+        self.wire += data
+        return data
 
     def flush(self) -> None:
         if data := self._end.data_to_send():
-            self.socket.sendall(data)
+            self.say(data)
+
+    def say(self, data: bytes) -> None:
+        """Bytes as they are."""
+        self.wire += data
+        self.socket.sendall(data)
+
+    def hear(self, size: int) -> bytes:
+        """Exactly so many bytes of a circuit, or fewer at its end."""
+        data = receive(self.socket, size)
+        self.wire += data
+        return data
 
     def close(self) -> None:
         self.socket.close()
@@ -141,8 +158,8 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) 
 
 
 @contextmanager
-def relay(*arguments: str, before: Sequence[str] = ()) -> Iterator[Relay]:
+def relay(*arguments: str, before: Sequence[str] = (), planted: str = "") -> Iterator[Relay]:
     """A relay that is gone with the block."""
-    running = Relay(*arguments, before=before)
+    running = Relay(*arguments, before=before, planted=planted)
     with running:
         yield running

@@ -40,7 +40,7 @@ class Joined:
 
     def clean(self) -> bool:
         """Whether every buffer that is not lent is of zeros alone."""
-        return not any(any(buffer) for buffer in self.buffers._free)
+        return not any(any(buffer) for buffer in [*self.buffers._free, self.buffers.spare])
 
 
 class Table:
@@ -76,11 +76,12 @@ async def table() -> AsyncIterator[Table]:
 async def read(end: socket.socket, size: int) -> bytes:
     """Exactly so many bytes, or fewer at the end of the stream."""
     loop, data = asyncio.get_running_loop(), bytearray()
-    while len(data) < size:
-        part = await loop.sock_recv(end, size - len(data))
-        if not part:
-            break
-        data += part
+    async with asyncio.timeout(60):
+        while len(data) < size:
+            part = await loop.sock_recv(end, size - len(data))
+            if not part:
+                break
+            data += part
     return bytes(data)
 
 
@@ -147,6 +148,20 @@ async def test_a_slow_reader_is_felt_by_the_sender_and_one_buffer_is_held(table:
     assert got == (bytes(range(256)) * 256 * (total // 65_536 + 1))[:total]
     await settle()
     assert joined.buffers.lent == 0
+    assert joined.clean()
+
+
+@pytest.mark.parametrize("most", [1, 0], ids=["a buffer", "none left"])
+async def test_what_leaves_in_many_parts_arrives_whole(table: Table, most: int) -> None:
+    joined = table.join(Buffers(most, 1 << 18))
+    for end in joined.circuit._between[:2]:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    joined.right.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    joined.circuit.start()
+    loop, data = asyncio.get_running_loop(), secrets.token_bytes(200_000)
+    got, _ = await asyncio.gather(read(joined.right, len(data)), loop.sock_sendall(joined.left, data))
+    assert got == data
+    assert joined.tally.writes > 3
     assert joined.clean()
 
 
