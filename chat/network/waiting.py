@@ -131,8 +131,9 @@ class Waiter:
 
     async def _bring(self, circuit: Circuit) -> None:
         self.brings(circuit)
-        while not self._calls.take(self._means.clock.monotonic()):
+        if not self._calls.take(self._means.clock.monotonic()):
             await asyncio.sleep(1.0 / CALLS_A_SECOND)
+            self._calls.take(self._means.clock.monotonic())
 
     def _fraction(self) -> float:
         return self._means.random(1)[0] / 255

@@ -1,12 +1,13 @@
 """Relays that lie to whole engines: nothing is lost, shown twice, called delivered or done in haste.
 
-Rules: two persons who reach nothing but one relay, which lies for three minutes and then keeps to the protocol;
+Rules: persons who reach nothing but one relay, which lies for three minutes and then keeps to the protocol;
 what a liar does is written out, once for each lie.
 """
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -61,15 +62,15 @@ class Mistaking(Liar):
         return next(iter(others), None) if self.lies else right
 
 
-class Spoiling(Liar):
+class Spoiling(Liar, ABC):
     """Does something to the bytes of every circuit."""
 
     chance = 0.1
     """Of each portion: most links open, and none lasts."""
 
+    @abstractmethod
     def spoiled(self, data: bytes) -> list[bytes]:
         """What is forwarded in place of some bytes."""
-        raise NotImplementedError
 
     def start(self) -> MemoryRelay:
         dice = Random(1)
