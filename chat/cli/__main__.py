@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "demo": "demo",
     "relay": "relay",
     "relays": "relays",
+    "prove": "prove",
 }
 """Every command, in the order of the help, with the module that has it."""
 

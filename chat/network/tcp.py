@@ -27,6 +27,7 @@ from chat.ports import Connection, RelayPlace
 Accept = Callable[[Connection], Awaitable[None]]
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 Target = tuple[socket.AddressFamily, SocketAddress]
+Place = tuple[socket.AddressFamily, str]
 
 ACCEPTED_MAX: Final = 256
 """Connections accepted in total."""
@@ -34,6 +35,7 @@ ACCEPTED_FROM_ONE: Final = 16
 """Connections accepted from one address."""
 UNACKNOWLEDGED_MAX: Final = 30_000
 """Milliseconds after which the system gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT)."""
+EVERYWHERE: Final[Sequence[Place]] = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))
 _PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors or memory left
 _BACKLOG: Final = 100
 _FREE_PORT_ATTEMPTS: Final = 20
@@ -41,7 +43,9 @@ _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, err
 
 
 class TcpTransport:
-    """Implements `ports.Transport` over this machine's sockets."""
+    """Implements `ports.Transport` over this machine's sockets. `places`: where it listens, by family."""
+
+    places: Sequence[Place] = EVERYWHERE
 
     def __init__(self, *, total: int = ACCEPTED_MAX, an_address: int = ACCEPTED_FROM_ONE) -> None:
         self._total, self._an_address = total, an_address
@@ -54,7 +58,7 @@ class TcpTransport:
         connection is closed and the loop's exception handler told. Peers that are not local are reset.
         """
         gate = Gate(self._total, self._an_address, asyncio.get_running_loop().time)
-        return TcpListener(_bind(port), gate, accept)
+        return TcpListener(_bind(port, self.places), gate, accept)
 
     async def connect(self, host: str, port: int, timeout: float) -> TcpConnection:
         """Connect to a local IP literal within `timeout` seconds.
@@ -180,22 +184,22 @@ class TcpListener:
         self._loop.call_exception_handler({"message": message, "exception": error})
 
 
-def _bind(port: int) -> list[socket.socket]:
+def _bind(port: int, places: Sequence[Place]) -> list[socket.socket]:
     for _ in range(_FREE_PORT_ATTEMPTS - 1):
         try:
-            return _bind_both(port)
+            return _bind_all(port, places)
         except OSError as error:
             # The free port of one family can be taken in the other: then another free port is.
             if port or error.errno != errno.EADDRINUSE:
                 raise
-    return _bind_both(port)
+    return _bind_all(port, places)
 
 
-def _bind_both(port: int) -> list[socket.socket]:
+def _bind_all(port: int, places: Sequence[Place]) -> list[socket.socket]:
     """Listening sockets of the families that this machine has, all on one port."""
     bound: list[socket.socket] = []
     missing: OSError | None = None
-    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    for family, host in places:
         try:
             bound.append(_listening(family, host, bound[0].getsockname()[1] if bound else port))
         except OSError as error:

@@ -31,7 +31,7 @@ def _tests(root: Path, file: str) -> set[str]:
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim["id"])
 def test_every_claim_is_shown_by_tests_that_exist(claim: dict[str, Any]) -> None:
-    assert set(claim) == {"id", "text", "means", "checks"}
+    assert set(claim) == {"id", "text", "means", "shown", "checks"}
     assert re.fullmatch(r"C[1-9][0-9]*", claim["id"])
     assert claim["checks"]
     assert missing(claim["checks"], ROOT) == []

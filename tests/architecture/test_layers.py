@@ -31,7 +31,8 @@ PROGRAMS = ("protocol.vectors", "protocol.bench")
 # The places that may import each library, mostly one. A row's value is a module or a package, or some.
 HOMES: dict[str, str | tuple[str, ...]] = {
     "nacl": "protocol.primitives",
-    "cryptography": "protocol.primitives",
+    # And what looks into a database, since the library that wrote it must not be what looks.
+    "cryptography": ("protocol.primitives", "chat.prove.pages"),
     "sqlcipher3": "chat.storage",
     "zeroconf": "chat.network.discovery",
     "nats": "chat.relay.backplane",
@@ -60,9 +61,9 @@ ENGINE_ROWS = (
     ("chat.service",),
     ("chat.engine",),
     ("chat.control_wire",),
-    ("chat.control", "chat.remote", "chat.prove", "chat.bench"),
+    ("chat.control", "chat.remote", "chat.bench"),
     ("chat.assemble",),
-    ("chat.demo",),
+    ("chat.demo", "chat.prove"),
     ("chat.cli",),
 )
 RANK = {name: rank for rank, row in enumerate(ENGINE_ROWS) for name in row}
@@ -116,16 +117,17 @@ def clients_use_the_door(found: Import) -> bool:
 
 def _is_started(module: str) -> bool:
     """A program of its own: checks, measures, shows, or is a relay."""
-    own = ("chat.bench", "chat.demo", "chat.relay", "protocol.relay_address")
+    own = ("chat.bench", "chat.demo", "chat.prove", "chat.relay", "protocol.relay_address")
     return _is_program(module) or any(within(module, program) for program in own)
 
 
 def only_the_command_assembles(found: Import) -> bool:
-    """And the demo, which puts engines together on a network of its own."""
+    """And the demo and the proof, which put engines together on a network of their own."""
     return (
         found.target != "chat.assemble"
         or found.source == "chat/cli/__main__.py"
         or within(found.module, "chat.demo")
+        or within(found.module, "chat.prove")
     )
 
 

@@ -1,0 +1,108 @@
+"""C4: nobody between the two can read or alter it.
+
+Rules: the tricks are played on the wire between two living terminals, on whole envelopes; one counts as
+rejected only when the terminal that heard it has ended that link, and what was said has to arrive by the
+next, once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from chat.interface import EntryView
+from chat.prove import files
+from chat.prove.findings import CannotShow, Record
+from chat.prove.people import Terminal, within
+from chat.prove.stage import Stage
+from chat.prove.tricks import TRICKS
+from chat.prove.wire import Answer, Trick
+from protocol.greeting import MAGIC
+
+ROUNDS: Final = 4
+TALK: Final = 20
+TRIES: Final = 5
+"""How often a trick is played anew whose link ended by itself meanwhile."""
+
+
+async def show(stage: Stage, record: Record) -> None:
+    """They talk; what passed is searched; then each trick is played in both directions."""
+    said = await _talk(stage)
+    record.did(f"{TALK} entries passed between two terminals, through somebody who keeps every byte of it.")
+    await _control(stage, said, record)
+    for trick, make in TRICKS.items():
+        rejected = 0
+        for number in range(ROUNDS):
+            speaker = stage.both[number % 2]
+            rejected += await _play(stage, speaker, make, said)
+        name = trick.replace("_", " ")
+        if rejected < ROUNDS:
+            record.violated(f"{ROUNDS - rejected} of {ROUNDS} frames that were {name} were not rejected")
+        record.measure(f"frames_{trick}", ROUNDS)
+        record.measure(f"frames_{trick}_rejected", rejected, f"of {ROUNDS} frames {name} were rejected")
+    record.did(
+        "Then whole frames were changed by a bit, cut, sent twice, exchanged with the next, left out and"
+        " replaced by others, and each time it was seen whether the terminal that heard it ended the link."
+    )
+    await _compare(stage, said, record)
+    _read(stage, record)
+
+
+async def _talk(stage: Stage) -> list[EntryView]:
+    texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
+    return [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
+
+
+async def _control(stage: Stage, said: list[EntryView], record: Record) -> None:
+    """A frame that passes as it was ends nothing: that a link ended is not chance."""
+    for speaker in stage.both:
+        if await _play(stage, speaker, lambda: lambda body: [body], said):
+            raise CannotShow("links end here without any trick, so that nothing can be told from it")
+    record.measure("frames_untouched_accepted", len(stage.both), "frames let through untouched, and accepted")
+
+
+async def _play(stage: Stage, speaker: Terminal, make: Callable[[], Trick], said: list[EntryView]) -> bool:
+    """Play a trick on what a terminal says next, which arrives all the same; whether it was rejected.
+
+    It was if the other ended that link. It was not if both went on with it, or only another link helped.
+    """
+    for _ in range(TRIES):
+        await within(stage.wire.quiet(), "the two never had one link alone")
+        played = stage.wire.play(speaker.name, make())
+        said += await stage.say(speaker, f"{stage.needle} spoilt", f"{stage.needle}, and more")
+        for each in stage.both:
+            each.look_around()
+        if played.done and played.answer is not Answer.UNCLEAR:
+            return played.answer is Answer.ENDED
+    raise CannotShow("no frame came on which a trick could be played")
+
+
+async def _compare(stage: Stage, said: Sequence[EntryView], record: Record) -> None:
+    """Everything that was said is at both, as it was said, once."""
+    wanted = {entry.id: entry.text for entry in said}
+    for each in stage.both:
+        held = [entry for entry in await each.history() if entry.id in wanted]
+        twice = [id for id, times in Counter(entry.id for entry in held).items() if times > 1]
+        other = [entry.id for entry in held if entry.text != wanted[entry.id]]
+        missing = len(wanted) - len({entry.id for entry in held})
+        record.require(not twice, f"{each.name} has {len(twice)} entries twice")
+        record.require(not other, f"{each.name} has {len(other)} entries that were altered")
+        record.require(not missing, f"{each.name} lacks {missing} entries")
+    record.measure(
+        "entries_whole", len(wanted), "entries arrived whole and once, those of spoilt links by the next"
+    )
+
+
+def _read(stage: Stage, record: Record) -> None:
+    """Search what passed; the beginning of a link, which is in clear, has to be found in it."""
+    wire = bytes(stage.wire.captured)
+    if MAGIC not in wire:
+        raise CannotShow("nothing of a link was captured: this is a fault of Parlour")
+    found = list(files.found_in(wire, {"the needle": stage.needle}))
+    record.did("All that passed was searched for what was said, in nine forms of writing.")
+    record.measure("bytes_captured", len(wire), "bytes captured and searched")
+    record.measure("frames_seen", stage.wire.frames, "sealed frames in them")
+    record.measure("links_seen", wire.count(MAGIC), "links")
+    for what in found:
+        record.violated(f"{what} stands on the wire")

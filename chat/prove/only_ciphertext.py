@@ -1,0 +1,138 @@
+"""C2: history is only on terminals, and only as ciphertext.
+
+Rules: the profiles are looked at while their engines run, when there is most to find; the database's key
+opens pages here that no other key does, which shows that what was said is in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import shutil
+import sqlite3
+from collections import Counter
+from contextlib import closing, suppress
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from chat.prove import files
+from chat.prove.findings import CannotShow, Record
+from chat.prove.pages import Stored, Unreadable
+from chat.prove.people import Terminal
+from chat.prove.stage import Stage
+from chat.storage import folder as places
+from chat.storage import header, opening, vault
+from chat.storage.errors import DatabaseForeign, WrongPassphrase
+from protocol.profile_header import DatabaseKey
+
+ENTROPY_LEAST: Final = 7.9
+"""Bits a byte. 4,096 random bytes have 7.95; a page of text or of a plain database has 1 to 5."""
+
+
+async def show(stage: Stage, record: Record) -> None:
+    """Two people talk; then everything on their disks is searched."""
+    texts = {
+        "the needle": stage.needle,
+        **{f"{each.name}'s passphrase": each.passphrase for each in stage.both},
+    }
+    await stage.say(stage.ada, f"{stage.needle} to Ben")
+    await stage.say(stage.ben, f"{stage.needle} to Ada")
+    record.did("Two people on throw-away profiles told each other a random word, the needle.")
+    _control(stage, record)
+    profiles = [await asyncio.to_thread(files.look, each.folder, texts) for each in stage.both]
+    record.did(
+        "Every file of both profiles was searched for the needle and the passphrases in nine forms of"
+        " writing, and for the beginning of a database that is not encrypted."
+    )
+    record.measure("files_searched", sum(one.files for one in profiles), "files of the profiles searched")
+    record.measure("file_bytes_searched", sum(one.bytes for one in profiles), "bytes in them")
+    for each, looked in zip(stage.both, profiles, strict=True):
+        record.require(bool(looked.files), f"{each.name}'s profile has no file at all")
+        for place in looked.found:
+            record.violated(f"in {each.name}'s profile {place}")
+    await asyncio.to_thread(_look_at_databases, stage, record)
+
+
+def _control(stage: Stage, record: Record) -> None:
+    """The search finds each form where it stands."""
+    planted = stage.folder / "planted"
+    planted.mkdir()
+    wanted = files.forms(stage.needle)
+    for number, form in enumerate(wanted.values()):
+        (planted / str(number)).write_bytes(b"\x00something" + form + b"else" + files.SQLITE)
+    found = files.look(planted, {"the needle": stage.needle}).found
+    shutil.rmtree(planted)
+    if not all(
+        any(place.startswith(f"{number}: the needle") for place in found) for number in range(len(wanted))
+    ):
+        raise CannotShow("the search of files does not find what was planted: this is a fault of Parlour")
+    record.measure("planted_forms_found", len(wanted), "forms of it found where they were planted first")
+
+
+def _look_at_databases(stage: Stage, record: Record) -> None:
+    stored = [Stored.read(each.database) for each in stage.both]
+    opened = [
+        _with_the_key(each, one, stage.needle, record) for each, one in zip(stage.both, stored, strict=True)
+    ]
+    record.measure("pages_decrypted", sum(pages for pages, _ in opened), "pages and frames opened by the key")
+    record.measure("pages_with_the_needle", sum(held for _, held in opened), "of them with the needle inside")
+    record.did("With its own key each database was decrypted here page by page: the needle is in it.")
+    others = sum(one.opened_by(secrets.token_bytes(32)) for one in stored)
+    record.require(others == 0, f"{others} pages open with a key that is not theirs")
+    record.measure("pages_opened_by_another_key", others, "of them opened by another key")
+    least = min(entropy(page) for one in stored for _, _, page in one.sealed())
+    record.require(least >= ENTROPY_LEAST, f"a page of a database has {least:.2f} bits of entropy a byte")
+    record.measure(
+        "least_entropy", round(least, 3), "bits of entropy a byte in the plainest page (8 is the most)"
+    )
+    for each in stage.both:
+        _by_other_ways(each, record)
+    record.did(
+        "Another key, another passphrase and an ordinary SQLite were tried on each of them: each was refused."
+    )
+
+
+def _with_the_key(terminal: Terminal, stored: Stored, needle: str, record: Record) -> tuple[int, int]:
+    """How many pages and frames there are, and how many hold the needle."""
+    try:
+        pages = [needle.encode() in page.plain for page in stored.pages(terminal.key)]
+    except Unreadable as page:
+        record.violated(f"{page} of {terminal.name}'s database is not sealed by its key")
+        return 0, 0
+    record.require(any(pages), f"{terminal.name}'s database does not hold what was said")
+    return len(pages), sum(pages)
+
+
+def _by_other_ways(terminal: Terminal, record: Record) -> None:
+    """A copy, since the engine has the file: by another key, by another passphrase, by no key."""
+    copy = terminal.folder.with_suffix(".copy")
+    shutil.copytree(terminal.folder, copy, ignore=shutil.ignore_patterns(vault.SOCKET, "lock"))
+    try:
+        with suppress(DatabaseForeign):
+            opening.open_history(copy / vault.DATABASE, DatabaseKey.generate(secrets.token_bytes)).close()
+            record.violated(f"{terminal.name}'s database opens with another key")
+        with suppress(WrongPassphrase):
+            header.unwrap(places.read_header(copy / vault.HEADER), terminal.passphrase + "!")
+            record.violated(f"{terminal.name}'s key is unwrapped by another passphrase")
+        record.require(
+            _is_closed_to_sqlite(copy / vault.DATABASE), f"{terminal.name}'s database opens without a key"
+        )
+    finally:
+        shutil.rmtree(copy)
+
+
+def _is_closed_to_sqlite(database: Path) -> bool:
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.DatabaseError:
+            return True
+    return False
+
+
+def entropy(data: bytes) -> float:
+    """Shannon's, in bits a byte, by how often each byte occurs."""
+    counts = Counter(chain(data)).values()
+    return -sum(count / len(data) * math.log2(count / len(data)) for count in counts)

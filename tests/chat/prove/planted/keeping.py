@@ -1,0 +1,17 @@
+"""A terminal that says *deleted* while pages and log still have it."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from chat.prove import terminal
+from chat.storage.database import Database
+
+
+def leave_it(database: Database) -> None:
+    """Nothing is written anew, and the log stays as it is."""
+
+
+if __name__ == "__main__":
+    with patch.object(Database, "scrub", leave_it):
+        terminal.main()

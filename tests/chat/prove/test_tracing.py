@@ -1,0 +1,65 @@
+"""strace's lines are read as they are written; what cannot be read is not passed over."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from chat.prove.files import forms, found_in
+from chat.prove.tracing import Reached, read_calls
+
+BEGINNING = '7 execve("python", ["python"], 0x1 /* 9 vars */) = 0\n'
+
+
+def calls(tmp_path: Path, line: str) -> tuple[list[Reached], list[str], list[str], list[str]]:
+    log = tmp_path / "log"
+    log.write_text(BEGINNING + line + "\n")
+    found = read_calls(log)
+    return found.reached, found.sockets, found.programs, found.unread
+
+
+V4 = '{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("9.9.9.9")}'
+V6 = (
+    "{sa_family=AF_INET6, sin6_port=htons(5353), sin6_flowinfo=htonl(0),"
+    ' inet_pton(AF_INET6, "ff02::fb", &sin6_addr), sin6_scope_id=2}'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "reached"),
+    [
+        (f"7 connect(3, {V4}, 16) = -1 EINPROGRESS", [Reached("9.9.9.9", 53)]),
+        (f"7 connect(3, {V4}, 16 <unfinished ...>", [Reached("9.9.9.9", 53)]),
+        (f"7 connect(3, {V6}, 28) = 0", [Reached("ff02::fb", 5353)]),
+        (f'7 sendto(3, "\\0"..., 9, 0, {V4}, 16) = 9', [Reached("9.9.9.9", 53)]),
+        (f"7 sendmsg(3, {{msg_name={V6}, msg_namelen=28, msg_iov=[]}}, 0) = 9", [Reached("ff02::fb", 5353)]),
+        (f"7 sendmmsg(3, [{{{V4}}}, {{{V4}}}], 2, 0) = 2", [Reached("9.9.9.9", 53)] * 2),
+        ('7 sendto(3, "\\0"..., 9, MSG_NOSIGNAL, NULL, 0) = 9', []),
+        ("7 sendto(3, [{nlmsg_len=20}], 20, 0, {sa_family=AF_NETLINK, nl_pid=0}, 12) = 20", []),
+    ],
+)
+def test_addresses_are_read(tmp_path: Path, line: str, reached: list[Reached]) -> None:
+    assert calls(tmp_path, line) == (reached, [], [], [])
+
+
+def test_other_programs_are_read(tmp_path: Path) -> None:
+    line = '7 connect(3, {sa_family=AF_UNIX, sun_path="/run/nscd/socket"}, 110) = 0'
+    assert calls(tmp_path, line) == ([], ["/run/nscd/socket"], [], [])
+    assert calls(tmp_path, '8 execve("/bin/sh", ["sh"], 0x1) = 0') == ([], [], ["/bin/sh"], [])
+
+
+def test_an_address_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    line = "7 connect(3, {sa_family=AF_INET, sa_data_min=something}, 16) = 0"
+    assert calls(tmp_path, line) == ([], [], [], [line])
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_every_form_of_a_text_is_found_wherever_it_begins(before: int) -> None:
+    text = "needle0123456789"
+    for form, needle in forms(text).items():
+        assert any(form in what for what in found_in(b"x" * before + needle, {"it": text}))
+    whole = base64.b64encode(b"x" * before + text.encode() + b"yz")
+    assert list(found_in(whole, {"it": text}))
+    assert list(found_in(b"something else", {"it": text})) == []
