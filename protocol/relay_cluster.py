@@ -1,4 +1,4 @@
-"""What relays of one cluster agree on: a subject for a token, and sealed frames (SPEC §11.7.6).
+"""What relays of one cluster agree on: a subject for a token, and sealed frames (SPEC §11.7.7).
 
 Rules: everything comes from the one key that all of them have, so whoever carries their frames and lacks it
 reads nothing and adds nothing; a frame opens in its own place in its direction, once, or not at all.

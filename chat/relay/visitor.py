@@ -12,12 +12,18 @@ import socket
 import struct
 from typing import Final, Protocol
 
+from chat.network.admission import Bucket
 from chat.relay.circuit import tune
 from protocol.relay import RelayEnd
 from protocol.relay_states import RelayEnding, RelayEvent, RelayState
 
 UNACKNOWLEDGED_MAX: Final = 30_000
 """Milliseconds after which the system gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT)."""
+READS_AT_ONCE: Final = 64.0
+READS_A_SECOND: Final = 4.0
+"""How often a connection is read before its circuit: a message is two reads, and a terminal that waits says
+one in 25 seconds. Who says more is read later, so that one costs no more than it is worth."""
+_REST: Final = 1.0  # seconds for which nothing is read of who has said too much
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -48,7 +54,10 @@ class Visitor:
     `since`: when it began to wait.
     """
 
-    __slots__ = ("_end", "_host", "_loop", "called_for", "dialled", "place", "since", "socket")
+    __slots__ = (
+        *("_end", "_host", "_loop", "_pace", "_rest"),
+        *("called_for", "dialled", "place", "since", "socket"),
+    )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, host: Host, accepted: socket.socket, place: str, end: RelayEnd
@@ -58,6 +67,8 @@ class Visitor:
         self.called_for: Caller | None = None
         self.dialled: tuple[bytes, int, int] | None = None
         self.since = 0.0
+        self._pace = Bucket(READS_A_SECOND, READS_AT_ONCE, READS_AT_ONCE, loop.time())
+        self._rest: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> RelayState:
@@ -113,6 +124,8 @@ class Visitor:
 
     def let_go(self) -> socket.socket:
         """Stop listening, and hand over the socket."""
+        if self._rest is not None:
+            self._rest.cancel()
         self._loop.remove_reader(self.socket)
         return self.socket
 
@@ -121,6 +134,10 @@ class Visitor:
         self.let_go().close()
 
     def _readable(self) -> None:
+        if not self._pace.take(self._loop.time()):
+            self._loop.remove_reader(self.socket)
+            self._rest = self._loop.call_later(_REST, self._listen)
+            return
         wanted = self._end.wanted
         try:
             data = self.socket.recv(wanted) if wanted else b""

@@ -14,6 +14,15 @@ from protocol.codec import Wire
 from protocol.errors import Malformed, ProtocolError
 from protocol.limits import RELAY_ALIVE_SECONDS
 from protocol.relay_address import RelayAddress, parse_relay
+from protocol.relay_cluster import (
+    FRAME_BYTES_MAX,
+    Kind,
+    kind_of,
+    own_subject,
+    read_offer,
+    size_of,
+    write_offer,
+)
 from protocol.relay_end import RelayConnection
 from protocol.relay_greeting import (
     GREETING_SIZE,
@@ -109,6 +118,30 @@ def _messages() -> dict[str, bytes]:
         for kind, messages in said.items()
         for message in messages
     }
+
+
+# --- Between the relays of a cluster ---
+
+
+def _offer(data: bytes) -> tuple[list[int], str]:
+    return read_offer(data)
+
+
+def _offers() -> dict[str, bytes]:
+    subject = own_subject("a" * 26, "b" * 26)
+    return {f"of-{count}": write_offer(subject, range(count)) for count in (1, 8)}
+
+
+def _cluster_frame(data: bytes) -> Kind:
+    """What a frame is by its first byte and its size; its place in a passage is for the key."""
+    kind = kind_of(data)
+    assert 0 <= size_of(data) <= FRAME_BYTES_MAX
+    return kind
+
+
+def _cluster_frames() -> dict[str, bytes]:
+    draw, sizes = drawn("cluster"), {Kind.CALL: 70, Kind.DATA: 300, Kind.CREDIT: 4, Kind.END: 1}
+    return {kind.name.lower(): bytes([kind]) + draw(16 + sizes.get(kind, 0)) for kind in Kind}
 
 
 # --- Whole ends ---
@@ -284,6 +317,8 @@ TARGETS: Final[Mapping[str, Target]] = {
     "relay-message": Target(
         _message, (ProtocolError,), _messages, lambda read: bytes([read[0]]) + pad_message(read[1])
     ),
+    "relay-offer": Target(_offer, (ProtocolError,), _offers, lambda offer: write_offer(offer[1], offer[0])),
+    "relay-cluster-frame": Target(_cluster_frame, (ProtocolError,), _cluster_frames),
     "relay-bytes": Target(_any_bytes, (), _beginnings, slow=True),
     "relay-recording": Target(_spoiled, (), _edits, slow=True),
     "relay-contents": Target(_with_keys, (), _scripts, slow=True),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+
 from chat.relay.quotas import Limits
+from chat.relay.visitor import READS_A_SECOND, READS_AT_ONCE, Visitor
 from protocol.frames import length_of
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.relay_states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
-from tests.chat.relay.house import house, token
+from tests.chat.relay.house import Guest, house, token
 
 HERE, THERE, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 GREETING = 28
@@ -202,6 +206,34 @@ async def test_attack_63_nobody_is_sent_more_than_came_from_there_but_for_the_be
             while await stranger.read(1_000):
                 pass
             assert stranger.received <= GREETING + len(garbage)
+
+
+async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk() -> None:
+    """Each Wait costs a relay a tenth of a millisecond, and a cluster 128 names."""
+    async with house(limits()) as made:
+        guest, heard = await made.waiter(token()), 0
+        wait = made.relay._hall.wait
+
+        def counted(who: Visitor, tokens: Iterable[bytes]) -> None:
+            nonlocal heard
+            heard += 1
+            wait(who, tokens)
+
+        made.relay._hall.wait = counted  # type: ignore[method-assign]
+        flood = asyncio.ensure_future(_talks(guest, 200))
+        for _ in range(50):
+            await made.settle()
+        assert READS_AT_ONCE / 4 <= heard <= READS_AT_ONCE / 2
+        await made.circuit(THERE, ELSEWHERE)
+        heard_before = heard
+        await made.later(1.0)
+        assert 0 < heard - heard_before <= READS_A_SECOND
+        flood.cancel()
+
+
+async def _talks(guest: Guest, times: int) -> None:
+    for _ in range(times):
+        await guest.wait(token())
 
 
 async def test_attack_63_relays_that_are_led_to_each_other_part_at_once() -> None:
