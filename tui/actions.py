@@ -292,6 +292,13 @@ ACTIONS: tuple[Action, ...] = (
         Group.PARLOUR,
     ),
     Action(
+        "relays",
+        N_("Relays"),
+        N_("Where you meet contacts whose networks do not reach yours."),
+        ("alt+r",),
+        Group.PARLOUR,
+    ),
+    Action(
         "settings",
         N_("Settings"),
         N_("How Parlour looks, tells and locks."),

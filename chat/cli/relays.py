@@ -19,7 +19,7 @@ from chat.interface import Messenger, RelayStanding, RelayView, UsageError
 STANDINGS: Final[Mapping[RelayStanding, str]] = {
     RelayStanding.UNKNOWN: "not tried yet",
     RelayStanding.CONNECTING: "connecting",
-    RelayStanding.WAITING: "waiting there",
+    RelayStanding.WAITING: "ready",
     RelayStanding.UNREACHABLE: "cannot be reached",
     RelayStanding.OTHER_KEY: "has another key than this",
     RelayStanding.OTHER_VERSION: "speaks another version",

@@ -32,7 +32,7 @@ def test_a_relay_is_added_listed_and_removed(line: Line) -> None:
         ]
     assert line.run("relays").out.splitlines() == [
         f"{RELAY}  (not tried yet)",
-        f"{OTHER}  (waiting there, from an invitation)",
+        f"{OTHER}  (ready, from an invitation)",
     ]
     removed = line.run("relays", "remove", RELAY, "--json")
     assert (removed.status, removed.objects) == (0, [{"removed": RELAY}])

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from chat.errors import no_answer
-from chat.interface import PairingStage
+from chat.interface import PairingStage, RelayStanding
 from chat.service.identities import TEXTS
+from chat.service.relay_text import NO_KEY
 from chat.storage.errors import StorageFull
 from protocol.person import CauseKind
+from protocol.relay_address import RelayAddress
 from tests.fakes.messenger import WRONG, FakeMessenger
 from tests.fakes.others import WORDS
 
@@ -96,6 +98,16 @@ def _ben(fake: FakeMessenger) -> str:
 def _hear(fake: FakeMessenger) -> None:
     for number in range(1, 4):
         fake.receive(_ben(fake), f"And one more thing, number {number}.")
+
+
+def _name_relays(fake: FakeMessenger) -> None:
+    hosts = ("relay.example.org", "fe80::7", "192.168.1.2", "10.20.30.40")
+    standings = (RelayStanding.WAITING, RelayStanding.OTHER_KEY, RelayStanding.UNREACHABLE, None)
+    for host, standing in zip(hosts, standings, strict=True):
+        address = str(RelayAddress(host, 4746, b"\x09" * 32))
+        fake.name_relay(address, invited=host == "192.168.1.2")
+        if standing is not None:
+            fake.stand_relay(address, standing)
 
 
 def _hold(fake: FakeMessenger) -> None:
@@ -187,6 +199,7 @@ TALKING = (
     dialog("remove", "f8", "Are you sure?"),
     dialog("help", "f1", "Help"),
     dialog("help-end", "f1", "Help", Seen("Scroll"), keys("end")),
+    dialog("relays", "alt+r", "Relays"),
     dialog("settings", "f12", "Settings"),
     dialog("settings-end", "f12", "Settings", Seen("Looks and keys"), keys("end")),
     Scene("away", "talk", (keys("alt+down"),), "Chiara", back=("alt+up",)),
@@ -212,6 +225,23 @@ TALKING = (
 _DELETED = (_UP, keys("d", "y"))
 _WORDS = "They are the same"
 ON_THE_FAKE = (
+    dialog(
+        "relays-named", "alt+r", "Relays", Others(_name_relays), Seen("has another key"), keys("tab", "down")
+    ),
+    dialog("relay-damaged", "alt+r", NO_KEY, Typed("192.168.1.2:4746"), keys("enter")),
+    Scene(
+        "relay-removed",
+        "talk",
+        (Others(_name_relays), keys("alt+r"), Seen("To the relays"), keys("tab", "d")),
+        "Are you sure?",
+        back=("n", "escape"),
+    ),
+    Scene(
+        "relayed",
+        "talk",
+        (Others(lambda fake: fake.change_contact(_ben(fake), relayed=True)),),
+        "⇄ relay",
+    ),
     Scene("deleting", "talk", _DELETED, "(deleting…)"),
     Scene(
         "deleted",

@@ -20,8 +20,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 
-from chat.interface import DoorState, EntryState, PairingStage
+from chat.interface import DoorState, EntryState, PairingStage, RelayStanding
 from chat.phrases import UsageError, phrase
+from protocol.relay_address import RelayAddress
 from tests.architecture.imports import ROOT, sources
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import WORDS
@@ -158,6 +159,10 @@ def peopled() -> tuple[FakeMessenger, str]:
     for kind in ("deleted", "unsupported", "九"):
         held = messenger.say_as_me(first.person, "", EntryState.READ)
         conversation.entries[conversation.index(held.id)] = replace(held, kind=kind)
+    for number, standing in enumerate(RelayStanding, 1):
+        relay = messenger.name_relay(str(RelayAddress("10.0.0.9", number, b"\x09" * 32)), invited=number == 1)
+        messenger.stand_relay(relay.address, standing)
+    messenger.change_contact(first.person, relayed=True)
     return messenger, first.person
 
 

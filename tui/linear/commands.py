@@ -91,6 +91,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
         N_("presence, typing or delivery"),
     ),
     Command("settings", Area.PARLOUR, N_("Settings, and how they are changed."), N_("NAME VALUE")),
+    Command(
+        "relays",
+        Area.PARLOUR,
+        N_("Where you meet contacts whose networks do not reach yours."),
+        N_("add ADDRESS, or remove NUMBER"),
+    ),
     Command("doctor", Area.PARLOUR, N_("Find out why two terminals do not see each other.")),
     Command("lock", Area.PARLOUR, N_("Drop the key; the passphrase opens it again.")),
     Command("quit", Area.PARLOUR, N_("Close Parlour. What waits is sent when it is opened again.")),

@@ -31,6 +31,8 @@ from chat.interface import (
     PairingChanged,
     ParlourError,
     Ready,
+    RelayChanged,
+    RelayRemoved,
     UsageError,
     VisibilityChanged,
 )
@@ -40,8 +42,9 @@ from tui.linear.base import Tools
 from tui.linear.care import Care
 from tui.linear.commands import help_lines, order_of
 from tui.linear.deleting import Deleting
+from tui.linear.relays import Relays
 from tui.linear.typed import Typed
-from tui.linear.wording import closed_line, diagnosis_line, names_of, plain_name, self_lines
+from tui.linear.wording import closed_line, diagnosis_line, moved, names_of, plain_name, self_lines
 from tui.telling import BURST
 from tui.texts import _, _n, told
 
@@ -67,7 +70,7 @@ class End(Enum):
     LOCKED = auto()
 
 
-class Session(Care, Deleting):
+class Session(Care, Deleting, Relays):
     """Talks until it is closed or locked. `every`: seconds between two looks whether anybody is there."""
 
     def __init__(self, tools: Tools, typed: Typed, every: float = EVERY) -> None:
@@ -238,6 +241,10 @@ class Session(Care, Deleting):
                 await self.tell(seen)
             case Ready(addresses):
                 self.me = replace(self.me, addresses=addresses)
+            case RelayChanged(relay):
+                await self.relay_changed(relay)
+            case RelayRemoved(address):
+                self.relay_removed(address)
             case Notice(text):
                 await self.tell(_("A notice. {text}").format(text=safe_line(told(text))))
             case Closed(reason):
@@ -282,8 +289,7 @@ class Session(Care, Deleting):
             return
         if name != called:
             await self.tell(_("{before} is called {name} now.").format(before=called, name=name))
-        if view.present != before.present and not view.blocked and self.tells("presence"):
-            said = _("{name} is here.") if view.present else _("{name} is away.")
+        if (said := moved(before, view)) and self.tells("presence"):
             await self.tell(said.format(name=name))
         if view.typing and not before.typing and view.person == self.current and self.tells("typing"):
             await self.tell(_("{name} is typing.").format(name=name))
@@ -315,6 +321,7 @@ class Session(Care, Deleting):
         self.me = await self.messenger.me()
         self.contacts = {view.person: view for view in await self.messenger.contacts()}
         self.nearby = await self.messenger.nearby()
+        self.relays = {view.address: view for view in await self.messenger.relays()}
         await self.say(self_lines(self.me)[0], _("/help tells the commands."))
         await self._count_contacts()
         for view in self.in_order():
@@ -347,8 +354,9 @@ class Session(Care, Deleting):
             "Nobody was found within five seconds. The other person may not be visible, may be on "
             "another network, or a firewall or the access point keeps your terminals apart."
         )
+        relay = _("A relay that both networks reach joins them: /relays tells more.")
         async with self._turn:
-            await self.tell(reasons, *(diagnosis_line(line) for line in found if not line.good))
+            await self.tell(reasons, relay, *(diagnosis_line(line) for line in found if not line.good))
 
 
 def _said(refused: ParlourError) -> str:

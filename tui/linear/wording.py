@@ -144,6 +144,7 @@ def standing(view: ContactView, *, muted: bool = False) -> str:
         marks = [_("blocked")]
     else:
         marks = [_("here") if view.present else _("away")]
+        marks += [_("through a relay")] if view.relayed and view.present else []
     marks.append(_("verified") if view.verified else _("not verified"))
     if view.held:
         marks.append(_("identity changed"))
@@ -152,6 +153,21 @@ def standing(view: ContactView, *, muted: bool = False) -> str:
     if muted:
         marks.append(_("muted"))
     return listed(marks)
+
+
+def moved(before: ContactView, view: ContactView) -> str:
+    """What is told of a contact that came, went or is reached another way; empty: nothing."""
+    if view.blocked:
+        return ""
+    if not view.present:
+        return _("{name} is away.") if before.present else ""
+    if not before.present:
+        return _("{name} is here, through a relay.") if view.relayed else _("{name} is here.")
+    if view.relayed == before.relayed:
+        return ""
+    return (
+        _("{name} is reached through a relay now.") if view.relayed else _("{name} is reached directly now.")
+    )
 
 
 def day_line(moment: datetime, now: datetime, zone: tzinfo | None) -> str:

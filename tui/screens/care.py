@@ -1,4 +1,4 @@
-"""The part of the chat screen that cares for contacts: verify, rename, block, remove; and the settings.
+"""The part of the chat screen that cares for contacts: verify, rename, block, remove; relays; the settings.
 
 Rules: what cannot be taken back is asked first; the contact meant is the one that was open when the key
 was pressed, whatever happens meanwhile.
@@ -6,14 +6,21 @@ was pressed, whatever happens meanwhile.
 
 from __future__ import annotations
 
-from chat.interface import ContactView
+from typing import TYPE_CHECKING
+
+from chat.interface import ContactView, RelayView
 from tui.actions import Group, action, of_group
+from tui.messages import RelayForgotten, RelayMoved
+from tui.relays import GONE, place
 from tui.screens.base import ChatBase
 from tui.texts import _
 
+if TYPE_CHECKING:
+    from tui.screens.relays import RelaysDialog
+
 
 class Care(ChatBase):
-    """Contact actions, settings, doctor."""
+    """Contact actions, relays, settings, doctor."""
 
     def action_contact(self) -> None:
         from tui.screens.menu import MenuDialog
@@ -66,6 +73,17 @@ class Care(ChatBase):
 
         self.app.push_screen(DoctorDialog(self.messenger.diagnose))
 
+    def action_relays(self) -> None:
+        self.run_worker(self._relays(), group="care", exclusive=True)
+
+    def on_relay_moved(self, message: RelayMoved) -> None:
+        for dialog in self._relay_dialogs():
+            dialog.follow(message.relay)
+
+    def on_relay_forgotten(self, message: RelayForgotten) -> None:
+        for dialog in self._relay_dialogs():
+            dialog.forget(message.address)
+
     def action_settings(self) -> None:
         self.run_worker(self._settings(), group="care", exclusive=True)
 
@@ -91,6 +109,35 @@ class Care(ChatBase):
     def _verified(self, view: ContactView, same: bool | None) -> None:
         if same is not None:
             self.run_worker(self.done(self.messenger.set_verified(view.person, same)), group="care")
+
+    def _relay_dialogs(self) -> list[RelaysDialog]:
+        from tui.screens.relays import RelaysDialog
+
+        return [screen for screen in self.app.screen_stack if isinstance(screen, RelaysDialog)]
+
+    async def _relays(self) -> None:
+        from tui.screens.relays import RelaysDialog
+
+        relays = await self.ask(self.messenger.relays())
+        if relays is not None:
+            self.app.push_screen(RelaysDialog(self.messenger, relays), self._ask_to_remove)
+
+    def _ask_to_remove(self, view: RelayView | None) -> None:
+        from tui.screens.confirm import ConfirmDialog
+
+        if view is not None:
+            question = _("Use the relay {relay} no more?").format(relay=place(view))
+            self.app.push_screen(ConfirmDialog(question, _(GONE)), lambda yes: self._remove_relay(view, yes))
+
+    def _remove_relay(self, view: RelayView, yes: bool | None) -> None:
+        """Either way the person is back among the relays."""
+
+        async def remove() -> None:
+            if yes:
+                await self.done(self.messenger.remove_relay(view.address))
+            await self._relays()
+
+        self.run_worker(remove(), group="care", exclusive=True)
 
     async def _settings(self) -> None:
         from tui.screens.settings import SettingsDialog

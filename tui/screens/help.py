@@ -29,6 +29,7 @@ _MARKS = (
     (N_("✓✓ read"), N_("seen there")),
     ("●  ○", N_("the contact is here; is not")),
     (N_("✓  after a name"), N_("verified: you compared words or safety numbers")),
+    (N_("⇄  after a name"), N_("reached through a relay: your networks do not reach each other")),
     (N_("!  after a name"), N_("identity changed: nothing is sent until you compared the safety number")),
     (N_("z  after a name"), N_("muted: entries come without a bell")),
     (N_("▎  before a name"), N_("the conversation that is open")),

@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from chat.interface import Messenger, SettingsView
+from tui.actions import action
 from tui.bridge import Problem, attempt
 from tui.messages import PreferenceChosen
 from tui.outside import way
@@ -43,7 +44,13 @@ class SettingsDialog(Dialog[None]):
         self._preferences = preferences
 
     def body(self) -> list[Widget]:
-        return [*self._looks(), *self._being_told(), *self._safety(), *self._contacts_are_told()]
+        return [
+            *self._looks(),
+            *self._being_told(),
+            *self._safety(),
+            *self._contacts_are_told(),
+            *_other_networks(),
+        ]
 
     def on_mount(self) -> None:
         self.watch(self.app, "theme", self._theme_moved, init=False)
@@ -119,6 +126,11 @@ class SettingsDialog(Dialog[None]):
             _choice("typing", _("While I am typing"), answers, _on(told.typing)),
             plain(note, classes="quiet"),
         ]
+
+
+def _other_networks() -> list[Widget]:
+    note = _("Relays join networks that do not reach each other: {key} shows those that you named.")
+    return [_section(_("Other networks")), plain(note.format(key=action("relays").key), classes="quiet")]
 
 
 def _section(heading: str) -> Widget:

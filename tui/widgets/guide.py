@@ -27,7 +27,8 @@ _REASONS = N_(
     "Nobody was found within five seconds: they may be hidden, on another network, or kept apart from you "
     "by a firewall or the access point. What helps:"
 )
-_RELAY = N_("Some networks need a relay between terminals; this version has none.")
+
+_RELAY = N_("On another network? A relay that both reach joins the two; name it with {key}, then invite.")
 
 
 class Guide(Static):
@@ -105,13 +106,13 @@ def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisV
         lines.append(Content(_("Looking for people nearby…")))
     lines += [Content(""), *_choices(alone or bool(nearby))]
     if alone and not nearby:
-        lines += [Content(""), *map(_cause, causes), Content.styled(_(_RELAY), "$quiet")]
+        lines += [Content(""), *map(_cause, causes), filled(_(_RELAY), key=(action("relays").key, "bold"))]
     return lines
 
 
 def _choices(all_of_them: bool) -> list[Content]:
-    names = ("invite", "join", "address", "visible", "doctor")  # the help is in the foot line
-    return [_choice(name) for name in names if all_of_them or name != "doctor"]
+    names = ("invite", "join", "address", "visible", "relays", "doctor")  # the help is in the foot line
+    return [_choice(name) for name in names if all_of_them or name not in ("relays", "doctor")]
 
 
 def _visibility(me: SelfView) -> Content:

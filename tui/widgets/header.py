@@ -31,6 +31,8 @@ class Header(Static):
             parts += [_APART, (_("typing…"), "$accent")]
         else:
             parts += [_APART, (_("● here"), "$success") if view.present else (_("○ away"), "$quiet")]
+        if view.relayed and view.present and not view.blocked:
+            parts += [_APART, (_("⇄ relay"), "$quiet")]
         if muted:
             parts += [_APART, (_("z muted"), "$quiet")]
         self.update(Content.assemble(*parts))

@@ -184,6 +184,7 @@ class People(ScrollView, can_focus=True):
         """What stands after a name."""
         marks = (
             (view.verified, ("people--present", " ✓")),
+            (view.relayed and view.present and not view.blocked, ("people--quiet", " ⇄")),
             (view.held, ("people--alert", " !")),
             (view.person in self._muted, ("people--quiet", " z")),
             (view.typing and not view.blocked, ("people--quiet", " …")),

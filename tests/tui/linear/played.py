@@ -15,7 +15,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
 
-from chat.interface import DoorState, EntryState, ParlourError
+from chat.interface import DoorState, EntryState, ParlourError, RelayStanding
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
 from tui.linear.program import Program
@@ -154,6 +154,22 @@ class Others:
     def say(self, _name: str, text: str) -> None:
         self.messenger.notice(text)
 
+    def relay(self, name: str, _text: str) -> None:
+        """Is reached through a relay."""
+        self.messenger.change_contact(self.person(name), present=True, relayed=True)
+
+    def direct(self, name: str, _text: str) -> None:
+        """Is reached without one."""
+        self.messenger.change_contact(self.person(name), present=True, relayed=False)
+
+    def give(self, address: str, _text: str) -> None:
+        """An invitation that was used brings a relay."""
+        self.messenger.name_relay(address, invited=True)
+
+    def stand(self, address: str, standing: str) -> None:
+        """A relay stands so."""
+        self.messenger.stand_relay(address, RelayStanding(standing))
+
     def lock(self, _name: str, reason: str) -> None:
         self.messenger._end(reason)
 
@@ -176,6 +192,10 @@ ACTS: Final[dict[str, Callable[[Others, str, str], None]]] = {
     "fails": Others.refuse,
     "says": Others.say,
     "locks": Others.lock,
+    "relays": Others.relay,
+    "directs": Others.direct,
+    "is-given": Others.give,
+    "stands": Others.stand,
 }
 
 

@@ -1,0 +1,160 @@
+"""The relays that this person named: how each stands, and a field for the address of another.
+
+Rules: what a relay sees is said here; a removal is asked about by whoever opened this, so it only says which.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from chat.interface import Messenger, RelayView
+from tui.bridge import Problem, attempt
+from tui.formatting import shorten
+from tui.relays import SEES, followed, place, sign, words
+from tui.screens.dialog import CSSPath, Dialog, plain
+from tui.texts import N_, _
+from tui.widgets.field import Field
+
+_COLUMNS, _FRAME = 84, 8  # of the box; border, padding, scroll bar
+_PLACE_CELLS = 10  # at the least, however long the words beside it are
+
+_ADD = (("enter", N_("Add")), ("escape", N_("Close")))
+_ADD_OR_LIST = (("enter", N_("Add")), ("tab", N_("To the relays")), ("escape", N_("Close")))
+_LIST = (
+    ("↑ ↓", N_("Choose")),
+    ("d", N_("Remove")),
+    ("c", N_("Copy its address")),
+    ("tab", N_("Add another")),
+    ("escape", N_("Close")),
+)
+
+
+class Relays(OptionList):
+    """The relays, one a row."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down"),
+        Binding("k", "cursor_up"),
+        Binding("d,delete", "screen.remove"),
+        Binding("c", "screen.copy"),
+    ]
+
+
+class RelaysDialog(Dialog[RelayView]):
+    """The relay that is to be removed, or None. `typed`: what stood in the field."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "relays.tcss"]
+    heading = N_("Relays")
+    hints = _ADD
+
+    def __init__(self, messenger: Messenger, relays: tuple[RelayView, ...]) -> None:
+        super().__init__()
+        self._messenger = messenger
+        self._relays = relays
+
+    def body(self) -> list[Widget]:
+        return [
+            plain(_(SEES), classes="quiet"),
+            Relays(id="relays", markup=False, compact=True),
+            plain(_("No relay is named yet."), id="none"),
+            plain(_("The whole address of one, as `parlour relay` prints it where it runs:")),
+            Field(id="address", placeholder=_("parlour-relay:HOST:PORT#KEY"), squeeze=True),
+            plain("", id="said", classes="quiet"),
+        ]
+
+    def on_mount(self) -> None:
+        self._fill()
+
+    def on_resize(self) -> None:
+        self._fill()
+
+    def follow(self, view: RelayView) -> None:
+        """A relay was named, or stands otherwise."""
+        self._relays = followed(self._relays, view)
+        self._fill()
+
+    def forget(self, address: str) -> None:
+        """A relay is named no more."""
+        self._relays = tuple(view for view in self._relays if view.address != address)
+        self._fill()
+
+    def on_descendant_focus(self) -> None:
+        self._show_hints()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.value:  # it is emptied where what was typed is named now
+            self.fail("")
+            self._say("")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value:
+            self.run_worker(self._add(event.value), group="add", exclusive=True)
+
+    def action_remove(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            self.end(chosen)
+
+    def action_copy(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            self.app.copy_to_clipboard(chosen.address)
+            self._say(_("Copied, where the terminal allows it."))
+
+    async def _add(self, text: str) -> None:
+        added = await attempt(self._messenger.add_relay(text))
+        if isinstance(added, Problem):
+            self.fail(added.text)
+            return
+        self.query_one("#address", Field).clear()
+        self.follow(added)
+        self._say(
+            _("Relay {relay} is named: you meet contacts there too, and invitations carry it.").format(
+                relay=shorten(place(added), 40)
+            )
+        )
+
+    def _chosen(self) -> RelayView | None:
+        at = self.query_one(Relays).highlighted
+        return self._relays[at] if at is not None and at < len(self._relays) else None
+
+    def _fill(self) -> None:
+        """Show all of them; the cursor stays on its relay."""
+        if not self.query(Relays):
+            return  # closed meanwhile
+        shown = self.query_one(Relays)
+        before = shown.highlighted_option.id if shown.highlighted_option is not None else None
+        columns = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
+        shown.set_options([Option(_row(view, columns), id=view.address) for view in self._relays])
+        known = [view.address for view in self._relays]
+        shown.highlighted = (known.index(before) if before in known else 0) if known else None
+        shown.display = bool(self._relays)
+        self.query_one("#none").display = not self._relays
+        if not self._relays and self.focused is shown:
+            self.query_one("#address").focus()
+        self._show_hints()
+
+    def _show_hints(self) -> None:
+        listing = isinstance(self.focused, Relays)
+        hints = _LIST if listing else _ADD_OR_LIST if self._relays else _ADD
+        self.set_hints(tuple((key, _(said)) for key, said in hints))
+
+    def _say(self, text: str) -> None:
+        said = self.query_one("#said", Static)
+        said.update(Content(text))
+        said.display = bool(text)
+
+
+def _row(view: RelayView, columns: int) -> Content:
+    """One relay: sign, place, how it stands, and how it came."""
+    mark, style = sign(view)
+    came = f"  {_('from an invitation')}" if view.invited else ""
+    rest = Content.assemble("  ", (words(view), style), (came, "$quiet"))
+    room = max(_PLACE_CELLS, columns - 2 - rest.cell_length)
+    return Content.assemble((f"{mark} ", style), shorten(place(view), room), rest)
