@@ -1,17 +1,19 @@
 """`doctor` from inside a running engine: what it knows of where terminals are, without whose they are.
 
-Rules: a contact with a living link is not looked for; whoever greets where a contact is sought is asked for
+Rules: a contact with a living direct link is not looked for; whoever greets where one is sought is asked for
 its keys by an ordinary link, which stays if it opens.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
-from chat.doctor import Context, Sought
+from chat.doctor import Context, Relay, Sought
 from chat.doctor import diagnose as examine
 from chat.interface import DiagnosisView
-from chat.network.addresses import parse
+from chat.network.addresses import format_address, parse
 from chat.ports import Ports
 from chat.service.parts import Parts
 from chat.storage.database import Database
@@ -36,6 +38,7 @@ async def diagnose(parts: Parts, vault: Vault, ports: Ports) -> tuple[DiagnosisV
         profile=vault.folder,
         heard=parts.announcing.heard,
         sought=tuple(sought(parts)),
+        relays=tuple(_relays(parts, ports)),
         began=parts.began,
         promised=tuple(_promised(parts)),
         visible=world.visibility.visible,
@@ -51,13 +54,27 @@ def sought(parts: Parts) -> Iterator[Sought]:
     announced = parts.announcing.announced()
     for person in parts.world.keyring.linkable():
         link = parts.world.links.current(person)
-        if link is not None and parts.world.links.is_present(person):
+        present = link is not None and parts.world.links.is_present(person)
+        if link is not None and present and not link.relayed:
             yield Sought(((link.address, 0),), linked=True)
-        elif places := announced.get(person) or parts.world.keyring.hints(person):
+            continue
+        # Whoever is met at a relay is missed here only where they are announced.
+        hints = () if present else parts.world.keyring.hints(person)
+        if places := announced.get(person) or hints:
             yield Sought(tuple(places), heard=person in announced, is_it=_meets(parts, person))
     yield from (Sought(places, heard=True) for places in parts.announcing.strangers())
     if parts.meeting.unanswered:
         yield Sought(parts.meeting.unanswered)
+
+
+def _relays(parts: Parts, ports: Ports) -> Iterator[Relay]:
+    """Those that this person named; two keys at one place are told apart by their order."""
+    shown: Counter[str] = Counter()
+    for relay in parts.relays.addresses():
+        place = format_address(relay.host, relay.port)
+        shown[place] += 1
+        name = place if shown[place] == 1 else f"{place} ({shown[place]})"
+        yield Relay(name, relay.key, partial(ports.transport.connect_relay, relay))
 
 
 def _meets(parts: Parts, person: bytes) -> Callable[[], Awaitable[bool]]:

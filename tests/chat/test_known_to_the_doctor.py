@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from chat.doctor import Context, Sought
+from chat.doctor.calling import Reply, call
 from chat.doctor.evidence import Evidence
 from chat.doctor.gathering import look_for
 from chat.doctor.verdicts import Why, why
 from chat.interface import ContactChanged, DiagnosisView, Unreachable
 from chat.service import diagnosing
+from protocol.relay_address import RelayAddress
 from tests.engines import Person, pair, people, play, talk
+from tests.fakes.relay import MemoryRelay
 
 
 class Knows:
@@ -78,5 +81,46 @@ def test_addresses_of_invitations_are_known_to_both_sides(tmp_path: Path, knows:
             context = await knows.of(ada)
             assert [each.places for each in context.sought] == [((ben.host, 4747),)]
             assert await verdict(context) is Why.CLOSED
+
+    play(scenario)
+
+
+def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Path, knows: Knows) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada") as (network, (ada,)):
+            relay = MemoryRelay(network).start()
+            other = RelayAddress(relay.host, relay.port, b"\x07" * 32)
+            gone = RelayAddress("192.0.2.9", 4746, b"\x07" * 32)
+            await ada.engine.add_relay(str(relay.address))
+            await ada.engine.add_relay(str(gone))
+            await ada.engine._parts.relays.learn([other])
+            context = await knows.of(ada)
+            said = [(each.name, await call(each, ada.clock)) for each in context.relays]
+            assert said == [
+                ("192.0.2.1:4746", Reply.WELCOME),
+                ("192.0.2.9:4746", Reply.NOBODY),
+                ("192.0.2.1:4746 (2)", Reply.OTHER_KEY),
+            ]
+            await ada.engine.remove_relay(str(gone))
+            assert len((await knows.of(ada)).relays) == 2
+
+    play(scenario)
+
+
+def test_whoever_is_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows: Knows) -> None:
+    """A link through a relay has no address at which one could look."""
+
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "hello")
+            relay = MemoryRelay(network).start()
+            network.part(ada.host, ben.host)
+            relayed = ada.wait(ContactChanged, lambda event: event.contact.present and event.contact.relayed)
+            for person in (ada, ben):
+                await person.engine.add_relay(str(relay.address))
+            await relayed
+            places = [place for each in (await knows.of(ada)).sought for place in each.places]
+            assert all(host for host, _ in places)
 
     play(scenario)
