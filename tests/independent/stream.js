@@ -43,5 +43,6 @@ function ended(link, socket, take, flush) {
     // Where both ends close at once, one may find the stream reset: the link is over all the same.
     socket.on('error', (error) => (link.state === 'CLOSED' ? resolve() : fail(error)));
     socket.on('close', resolve);
+    socket.resume(); // a circuit was kept from reading until now
   });
 }

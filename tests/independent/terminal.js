@@ -63,12 +63,12 @@ export class Terminal {
     return { is: 'HeadsHash', conversation: this.conversation.id, hash: this.conversation.headsHash() };
   }
 
-  // What is sent when a link is OPEN, by a terminal that listens on `port`: SPEC §11.4, in its order.
+  // What is sent when a link is OPEN, by a terminal that listens on `port`, or nowhere: SPEC §11.4, in its order.
   greet(port) {
     const news = [
       { is: 'LogHeads', heads: this.contact.log.heads },
       this.headsHash(),
-      { is: 'Reachable', port },
+      ...(port ? [{ is: 'Reachable', port }] : []),
     ];
     const read = this.entriesOf(this.contact.log.live).slice(-64);
     if (read.length) news.push({ is: 'Receipt', kind: READ, ids: read.map((entry) => entry.id) });

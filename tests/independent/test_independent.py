@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chat.relay.terminals import relay
 from tests.needs import needs_node_packages
 
 pytestmark = pytest.mark.slow
@@ -254,6 +255,24 @@ def _converse(ada: _Parlour, invitation: str) -> None:
         "done",
     }
     assert (set(node.seen[:called]), set(node.seen[called:]) | {"read"}) == (first, then)
+
+
+def test_the_two_implementations_meet_at_a_relay(tmp_path: Path) -> None:
+    """Pairing, a call and being called, all of it through a relay of this one."""
+    ada = _Parlour(tmp_path, "Ada")
+    with relay() as running, _program(*ada.command("listen")) as engine:
+        engine.until(_event("ready"))
+        ada.call("relays", "add", str(running.address))
+        with _program(*ada.command("invite", "--yes")) as invite:
+            invitation = json.loads(invite.until(lambda line: "PARLOUR:" in line))["invitation"]
+            with _program("node", str(_HERE / "through.js"), given=invitation) as node:
+                node.until("waiting".__eq__)
+                ada.call("send", "Node", "Good morning through it", "--wait", "60")
+                node.until("done".__eq__)
+                assert node.process.wait(_WAIT) == 0
+    met = ["paired Ada", "open", "delivered", "waiting", "open", "entry Good morning through it", "done"]
+    assert [line for line in node.seen if line != "read"] == met
+    assert [entry["author"] for entry in ada.call("history", "Node")] == ["Node", "Ada"]
 
 
 def test_this_one_joins_by_an_invitation_of_the_second_implementation(tmp_path: Path) -> None:
