@@ -19,8 +19,6 @@ from chat.prove.people import Terminal
 from chat.prove.stage import Stage
 
 ENTRIES: Final = 12
-TRIES: Final = 5
-"""How often a file is read anew that was being written to: a page that is half new does not authenticate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +80,12 @@ async def _search_both(stage: Stage, needles: tuple[bytes, ...]) -> list[Search]
 
 def search(terminal: Terminal, needles: tuple[bytes, ...]) -> Search:
     """Decrypt and search all of a terminal's database, which its engine has open. Raises CannotShow."""
-    for _ in range(TRIES):
-        stored = Stored.read(terminal.database)
-        try:
-            pages = list(stored.pages(terminal.key))
-        except Unreadable:
-            continue
-        found = tuple(page.place for page in pages if any(needle in page.plain for needle in needles))
-        return Search(len(pages) - stored.frames, stored.frames, found)
-    raise CannotShow(f"{terminal.name}'s database cannot be decrypted whole")
+    try:
+        stored, pages = Stored.read_whole(terminal.database, terminal.key)
+    except Unreadable as page:
+        raise CannotShow(f"{page} of {terminal.name}'s database cannot be decrypted") from None
+    found = tuple(page.place for page in pages if any(needle in page.plain for needle in needles))
+    return Search(len(pages) - stored.frames, stored.frames, found)
 
 
 def _tell(record: Record, stage: Stage, searches: Sequence[tuple[Terminal, Search]]) -> None:

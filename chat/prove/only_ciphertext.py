@@ -72,17 +72,25 @@ def _control(stage: Stage, record: Record) -> None:
 
 
 def _look_at_databases(stage: Stage, record: Record) -> None:
-    stored = [Stored.read(each.database) for each in stage.both]
-    opened = [
-        _with_the_key(each, one, stage.needle, record) for each, one in zip(stage.both, stored, strict=True)
-    ]
-    record.measure("pages_decrypted", sum(pages for pages, _ in opened), "pages and frames opened by the key")
-    record.measure("pages_with_the_needle", sum(held for _, held in opened), "of them with the needle inside")
+    stored: list[Stored] = []
+    pages = held = 0
+    for each in stage.both:
+        try:
+            one, plain = Stored.read_whole(each.database, each.key)
+        except Unreadable as page:
+            record.violated(f"{page} of {each.name}'s database is not sealed by its key")
+            continue
+        with_it = sum(stage.needle.encode() in page.plain for page in plain)
+        record.require(with_it > 0, f"{each.name}'s database does not hold what was said")
+        stored.append(one)
+        pages, held = pages + len(plain), held + with_it
+    record.measure("pages_decrypted", pages, "pages and frames opened by the key")
+    record.measure("pages_with_the_needle", held, "of them with the needle inside")
     record.did("With its own key each database was decrypted here page by page: the needle is in it.")
     others = sum(one.opened_by(secrets.token_bytes(32)) for one in stored)
     record.require(others == 0, f"{others} pages open with a key that is not theirs")
     record.measure("pages_opened_by_another_key", others, "of them opened by another key")
-    least = min(entropy(page) for one in stored for _, _, page in one.sealed())
+    least = min((entropy(page) for one in stored for _, _, page in one.sealed()), default=0.0)
     record.require(least >= ENTROPY_LEAST, f"a page of a database has {least:.2f} bits of entropy a byte")
     record.measure(
         "least_entropy", round(least, 3), "bits of entropy a byte in the plainest page (8 is the most)"
@@ -92,17 +100,6 @@ def _look_at_databases(stage: Stage, record: Record) -> None:
     record.did(
         "Another key, another passphrase and an ordinary SQLite were tried on each of them: each was refused."
     )
-
-
-def _with_the_key(terminal: Terminal, stored: Stored, needle: str, record: Record) -> tuple[int, int]:
-    """How many pages and frames there are, and how many hold the needle."""
-    try:
-        pages = [needle.encode() in page.plain for page in stored.pages(terminal.key)]
-    except Unreadable as page:
-        record.violated(f"{page} of {terminal.name}'s database is not sealed by its key")
-        return 0, 0
-    record.require(any(pages), f"{terminal.name}'s database does not hold what was said")
-    return len(pages), sum(pages)
 
 
 def _by_other_ways(terminal: Terminal, record: Record) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 PAGE: Final = 4096
 _SALT, _IV, _MAC = 16, 16, 64
 _RESERVE: Final = _IV + _MAC  # closes each page (SQLCipher 4 design: AES-256-CBC, HMAC-SHA512)
+_TRIES: Final = 20
 _WAL_HEADER, _FRAME_HEADER = 32, 24  # SQLite file format, section 4
 
 
@@ -40,7 +42,7 @@ class Page:
 class Stored:
     """A database file and its write-ahead log (SQLite file format), as they are on the disk.
 
-    `path` is the database's; a last frame that is not whole is not SQLite's either and is left out.
+    `path` is the database's.
     """
 
     path: Path
@@ -72,6 +74,19 @@ class Stored:
         cipher = _PageCipher(key, self.data[:_SALT])
         for place, number, page in self.sealed():
             yield Page(place, cipher.open(number, page, place))
+
+    @classmethod
+    def read_whole(cls, database: Path, key: bytes) -> tuple[Stored, list[Page]]:
+        """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError.
+
+        A page that is half written does not authenticate: it is whole a moment later.
+        """
+        for _ in range(_TRIES - 1):
+            stored = cls.read(database)
+            with suppress(Unreadable):
+                return stored, list(stored.pages(key))
+        stored = cls.read(database)
+        return stored, list(stored.pages(key))
 
     def opened_by(self, key: bytes) -> int:
         """How many pages and frames a key opens: all, or none where it is another."""

@@ -69,7 +69,7 @@ class Program:
         self._process.stdin.write(line.encode() + b"\n")
 
     async def stop(self) -> None:
-        """End it, by the end of its input or by the signal; kill it if it does not end."""
+        """End it by the end of its input; kill it if it does not end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -79,11 +79,6 @@ class Program:
                 self._process.kill()
             await self._process.wait()
         await self._reading
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -54,14 +54,14 @@ async def prove(
     """Look at every claim, or `only` at some, by id; `say` hears what is being done."""
     claims, limits = read_claims()
     wanted = {claim.id: claim for claim in claims if not only or claim.id in only}
+    order = [id for id in EXPERIMENTS if id in wanted]
     began, found = time.monotonic(), dict[str, Finding]()
     say("Two people with throw-away profiles are set up on this machine.")
     try:
         async with _stage(setting or Setting()) as stage:
-            for id, show in EXPERIMENTS.items():
-                if id in wanted:
-                    say(f"{id}: {wanted[id].text}")
-                    found[id] = await look_at(wanted[id], show, stage)
+            for number, id in enumerate(order, 1):
+                say(f"{number} of {len(order)}, {id}: {wanted[id].text}")
+                found[id] = await look_at(wanted[id], EXPERIMENTS[id], stage)
     except CannotShow as why:
         found = {id: judged(claim, Record(), str(why)) for id, claim in wanted.items()} | found
     findings = [found.get(id) or judged(claim, Record(), NOT_LOOKED_AT) for id, claim in wanted.items()]

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_CALLS: Final = "connect,sendto,sendmsg,sendmmsg,execve,execveat"
+_CALLS: Final = "socket,connect,sendto,sendmsg,sendmmsg,execve,execveat,io_uring_setup"
 _WITHIN: Final = 10.0
 
 _V4: Final = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([0-9.]+)"\)')
 _V6: Final = re.compile(r'sin6_port=htons\((\d+)\),.*?inet_pton\(AF_INET6, "([0-9a-fA-F:.]+)"')
 _UNIX: Final = re.compile(r'sa_family=AF_UNIX, sun_path=(@?"[^"]*")')
 _STARTED: Final = re.compile(r'\bexecve(?:at)?\(.*?"([^"]*)"')
+_BARE: Final = re.compile(r"\bsocket\((?:AF_PACKET|.*SOCK_RAW(?!.*NETLINK))|\bio_uring_setup\(")
+"""What reaches out without a call that is read here."""
 _UNREADABLE: Final = re.compile(r"sa_family=AF_INET6?\b")
 
 
@@ -86,7 +88,7 @@ def _read(line: str, calls: Calls) -> None:
         calls.sockets.append(found[1].strip('"'))
     if found := _STARTED.search(line):
         calls.programs.append(found[1])
-    if not reached and _UNREADABLE.search(line):
+    if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
         calls.unread.append(line.strip())
 
 

@@ -26,11 +26,11 @@ Trick = Callable[[bytes], list[bytes] | None]
 
 
 class Answer(Enum):
-    """What the terminal that heard a trick did first: end that link, or go on with it."""
+    """What came first of a trick: its hearer ended that link, its speaker did, or another link began."""
 
-    ENDED = "ended"
-    WENT_ON = "went on"
-    UNCLEAR = "unclear"
+    HEARER_ENDED = "hearer ended"
+    SPEAKER_ENDED = "speaker ended"
+    ANOTHER_BEGAN = "another began"
 
 
 class Played:
@@ -109,7 +109,7 @@ class Wire:
             caller.close()
             return
         if self.played is not None:
-            self.played.settle(Answer.WENT_ON)  # whoever refuses a link ends it before another begins
+            self.played.settle(Answer.ANOTHER_BEGAN)
         (dialler,) = (name for name in self._behind if name != owner)
         passage = Passage(self, (dialler, caller), (owner, called))
         self._passages.add(passage)
@@ -118,7 +118,8 @@ class Wire:
         self._passages.discard(passage)
         self._changed.set()
         if self.played is not None and self.played.passage is passage:
-            self.played.settle(Answer.UNCLEAR if left == self.played.speaker else Answer.ENDED)
+            by_speaker = left == self.played.speaker
+            self.played.settle(Answer.SPEAKER_ENDED if by_speaker else Answer.HEARER_ENDED)
         passage.close()
 
     def tricked(self, passage: Passage, speaker: str, body: bytes) -> list[bytes]:

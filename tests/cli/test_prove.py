@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ from chat.prove import runner
 from chat.prove.findings import Claim, Finding, Limits, Outcome
 from chat.prove.runner import Proof
 from tests.architecture.imports import ROOT
+from tests.chat.relay.terminals import relay
 from tests.cli.line import Line
+from tests.lab.programs import Program
+from tests.needs import needs_process_memory
 
 
 def found(*outcomes: Outcome) -> Proof:
@@ -86,20 +89,43 @@ def test_it_takes_nobodys_profile(line: Line) -> None:
         assert "profiles of its own" in outcome.failure
 
 
-def test_all_claims_hold_here_without_privileges(tmp_path: Path) -> None:
-    """The real one, by no right but that of owning its files, from another folder than the source's."""
-    unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-    before = unprivileged if shutil.which("setpriv") and os.geteuid() == 0 else []
-    page = tmp_path / "page.html"
+def unprivileged(tmp_path: Path, *words: str) -> Program:
+    """A module by no right but that of owning its files, from another folder than the source's.
+
+    What it complains of stands among what it says.
+    """
+    drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    before = drop if shutil.which("setpriv") and os.geteuid() == 0 else []
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
-    command = [*before, sys.executable, "-P", "-m", "chat.cli", "prove", "--json", "--report", str(page)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    rows = [json.loads(row) for row in done.stdout.splitlines()]
+    command = ["sh", "-c", 'exec "$@" 2>&1', "sh", *before, sys.executable, "-P", "-m", *words]
+    return Program(command, environment=environment, folder=tmp_path)
+
+
+def test_all_claims_hold_here_without_privileges(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    with unprivileged(tmp_path, "chat.cli", "prove", "--json", "--report", str(page)) as running:
+        status = running.wait_exit(120)
+    rows = [json.loads(row) for row in running.said if row.startswith("{")]
     assert [(row["claim"], row["outcome"], row["reason"]) for row in rows[:-1]] == [
         (f"C{number}", "holds", "") for number in range(1, 6)
     ]
-    assert done.returncode == 0
+    assert status == 0
     assert page.read_text().count("✓") >= 5
     assert list(tmp_path.iterdir()) == [page], "and nothing is left behind"
+
+
+def test_a_relay_that_does_not_let_itself_be_examined_shows_nothing(tmp_path: Path) -> None:
+    needs_process_memory()
+    proof = ["tests.chat.prove.proof", "C1", "chat.prove.terminal"]
+    with relay() as running, unprivileged(tmp_path, *proof, str(running.pid)) as proving:
+        row = json.loads(proving.line(120))
+    assert row["outcome"] == "unshown"
+    assert "does not let the memory of process" in row["reason"]
+
+
+def test_one_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    with unprivileged(tmp_path, "chat.cli", "prove") as proving:
+        proving.wait_for(lambda line: "1 of 5" in line, 120)
+        proving.process.send_signal(signal.SIGTERM)
+        assert proving.wait_exit(60) == 1
+    assert list(tmp_path.iterdir()) == []

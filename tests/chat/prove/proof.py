@@ -1,4 +1,7 @@
-"""Runs one experiment of `parlour prove` and prints its row: `python -m tests.chat.prove.proof C3 MODULE`."""
+"""Runs one experiment of `parlour prove` and prints its row: `… -m tests.chat.prove.proof C3 MODULE [PID]`.
+
+MODULE is the terminal, PID a relay that runs.
+"""
 
 from __future__ import annotations
 
@@ -18,5 +21,7 @@ async def look_at(claim: str, setting: Setting | None = None) -> Finding:
 
 
 if __name__ == "__main__":
-    found = asyncio.run(look_at(sys.argv[1], Setting(terminal=sys.argv[2])))
+    claim, module, *pid = sys.argv[1:]
+    setting = Setting(terminal=module, relay_pid=int(pid[0]) if pid else None, traced=claim == "C3")
+    found = asyncio.run(look_at(claim, setting))
     sys.stdout.write(json.dumps(found.row()) + "\n")

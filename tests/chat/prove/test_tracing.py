@@ -55,6 +55,20 @@ def test_an_address_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert calls(tmp_path, line) == ([], [], [], [line])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "7 socket(AF_PACKET, SOCK_DGRAM|SOCK_CLOEXEC, htons(ETH_P_ALL)) = 3",
+        "7 socket(AF_INET, SOCK_RAW|SOCK_CLOEXEC, IPPROTO_ICMP) = 3",
+        "7 io_uring_setup(8, {flags=0}) = 4",
+    ],
+)
+def test_a_way_around_the_calls_that_are_read_is_told(tmp_path: Path, line: str) -> None:
+    assert calls(tmp_path, line) == ([], [], [], [line])
+    netlink = "7 socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE) = 3"
+    assert calls(tmp_path, netlink) == ([], [], [], [])
+
+
 @pytest.mark.parametrize("before", range(4))
 def test_every_form_of_a_text_is_found_wherever_it_begins(before: int) -> None:
     text = "needle0123456789"

@@ -45,28 +45,20 @@ async def nothing(stage: Stage) -> None:
 # C1: a relay holds nothing.
 
 
-def hoarding(monkeypatch: pytest.MonkeyPatch, what: str) -> Setting:
-    """With a relay that keeps something."""
-    monkeypatch.setenv("PARLOUR_PLANTED", what)
-    monkeypatch.setattr(relay_holds_nothing, "FRAMES", 200)
-    return Setting(relay=(f"{PLANTED}.hoarding", *OWN[1:]), traced=False)
-
-
-async def test_claim_c1_fails_where_a_relay_keeps_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    needs_process_memory()
-    finding = await found("C1", relay_holds_nothing.show, nothing, hoarding(monkeypatch, "a frame"))
-    assert finding.outcome is Outcome.FAILS
-    assert finding.reason == "1 of 1 marks of frames stand in the relay's memory"
-
-
-async def test_claim_c1_fails_where_a_relay_has_a_file_open(
+async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     needs_process_memory()
     log = str(tmp_path / "log")
-    finding = await found("C1", relay_holds_nothing.show, nothing, hoarding(monkeypatch, log))
+    monkeypatch.setenv("PARLOUR_PLANTED", log)
+    monkeypatch.setattr(relay_holds_nothing, "FRAMES", 200)
+    hoarding = Setting(relay=(f"{PLANTED}.hoarding", *OWN[1:]), traced=False)
+    finding = await found("C1", relay_holds_nothing.show, nothing, hoarding)
     assert finding.outcome is Outcome.FAILS
-    assert finding.reason == f"the relay has {log} open for writing"
+    assert finding.reason.split("; ") == [
+        "1 of 1 marks of frames stand in the relay's memory",
+        f"the relay has {log} open for writing",
+    ]
 
 
 async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
@@ -85,33 +77,21 @@ async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
 # C2: only as ciphertext.
 
 
-async def a_note(stage: Stage) -> None:
+async def plain_files(stage: Stage) -> None:
     (stage.ada.folder / "draft.txt").write_text(f"I wrote {stage.needle} to Ben", encoding="utf-16-le")
-
-
-async def an_open_database(stage: Stage) -> None:
+    (stage.ben.folder / "log").write_bytes(b"opened with " + stage.ben.passphrase.encode() + b"\n")
     with closing(sqlite3.connect(stage.ben.folder / "cache.db")) as database:
         database.execute("CREATE TABLE kept (text)")
 
 
-async def the_passphrase(stage: Stage) -> None:
-    (stage.ben.folder / "log").write_bytes(b"opened with " + stage.ben.passphrase.encode() + b"\n")
-
-
-@pytest.mark.parametrize(
-    ("plant", "said"),
-    [
-        (a_note, "in Ada's profile draft.txt: the needle, as UTF-16, little endian"),
-        (an_open_database, "in Ben's profile cache.db: a database that is not encrypted"),
-        (the_passphrase, "in Ben's profile log: Ben's passphrase, as UTF-8"),
-    ],
-)
-async def test_claim_c2_fails_where_a_profile_holds_something_plain(
-    plant: Callable[[Stage], Awaitable[None]], said: str
-) -> None:
-    finding = await found("C2", only_ciphertext.show, plant)
+async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
+    finding = await found("C2", only_ciphertext.show, plain_files)
     assert finding.outcome is Outcome.FAILS
-    assert said in finding.reason
+    assert set(finding.reason.split("; ")) >= {
+        "in Ada's profile draft.txt: the needle, as UTF-16, little endian",
+        "in Ben's profile cache.db: a database that is not encrypted",
+        "in Ben's profile log: Ben's passphrase, as UTF-8",
+    }
 
 
 # C3: to nobody else. In a network namespace without a way out.
@@ -150,27 +130,27 @@ async def plain_words(stage: Stage) -> None:
     talking.close()
 
 
-def one_trick(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     monkeypatch.setattr(in_between, "ROUNDS", 1)
-    monkeypatch.setattr(in_between, "TRICKS", {name: TRICKS[name]})
+    monkeypatch.setattr(in_between, "TRICKS", {name: TRICKS[name] for name in names})
 
 
 async def test_claim_c4_fails_where_words_are_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
-    one_trick(monkeypatch, "flipped")
+    only(monkeypatch, "flipped")
     finding = await found("C4", in_between.show, plain_words)
     assert finding.outcome is Outcome.FAILS
     assert finding.reason == "the needle, as UTF-8 stands on the wire"
 
 
-@pytest.mark.parametrize("trick", ["flipped", "replayed"])
 async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
-    monkeypatch: pytest.MonkeyPatch, trick: str
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one_trick(monkeypatch, trick)
-    forgiving = Setting(f"{PLANTED}.forgiving", traced=False)
-    finding = await found("C4", in_between.show, nothing, forgiving)
+    only(monkeypatch, "flipped", "replayed")
+    finding = await found("C4", in_between.show, nothing, Setting(f"{PLANTED}.forgiving", traced=False))
     assert finding.outcome is Outcome.FAILS
-    assert finding.reason == f"1 of 1 frames that were {trick} were not rejected"
+    assert finding.reason.split("; ") == [
+        f"1 of 1 frames that were {trick} were not rejected" for trick in ("flipped", "replayed")
+    ]
 
 
 # C5: deleted is deleted.
@@ -186,6 +166,8 @@ async def test_claim_c5_fails_where_pages_or_log_keep_it() -> None:
 # None: each of them holds on the program as it is.
 
 
-async def test_without_a_plant_a_single_claim_holds() -> None:
-    finding = await proof.look_at("C5")
+async def test_without_strace_it_is_said_and_python_alone_tells() -> None:
+    finding = await proof.look_at("C3", Setting(traced=False))
     assert (finding.outcome, finding.reason) == (Outcome.HOLDS, "")
+    assert any("nothing was recorded from outside" in what for what in finding.done)
+    assert "calls_traced" not in finding.row()["measured"]  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""A relay that keeps something, in the way that PARLOUR_PLANTED names: one frame, or an open file."""
+"""A relay that keeps one frame, and has the file open that PARLOUR_PLANTED names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,5 @@ def keep_one(buffers: Buffers, buffer: memoryview, used: int) -> None:
 
 
 if __name__ == "__main__":
-    if os.environ["PARLOUR_PLANTED"] == "a frame":
-        with patch.object(Buffers, "take_back", keep_one):
-            main()
-    with Path(os.environ["PARLOUR_PLANTED"]).open("a"):
+    with patch.object(Buffers, "take_back", keep_one), Path(os.environ["PARLOUR_PLANTED"]).open("a"):
         main()
