@@ -169,7 +169,8 @@ class DiagnosisView:
 class RelayStanding(StrEnum):
     """What is known of a relay that this person named. Only WAITING means that contacts can be met there.
 
-    UNKNOWN: nothing has been tried. NO_RELAY: something else answers there. REFUSED: it is one, and too busy.
+    UNKNOWN: nothing has been tried. NO_RELAY: something else answers there. OTHER_DATE: its clock and
+    this machine's are more than a day apart. REFUSED: it is one, and too busy.
     """
 
     UNKNOWN = "unknown"
@@ -179,6 +180,7 @@ class RelayStanding(StrEnum):
     OTHER_KEY = "other_key"
     OTHER_VERSION = "other_version"
     NO_RELAY = "no_relay"
+    OTHER_DATE = "other_date"
     REFUSED = "refused"
 
 

@@ -27,6 +27,7 @@ _WORDS: Final[Mapping[RelayStanding, str]] = {
     RelayStanding.OTHER_KEY: N_("has another key"),
     RelayStanding.OTHER_VERSION: N_("speaks another version"),
     RelayStanding.NO_RELAY: N_("is no relay"),
+    RelayStanding.OTHER_DATE: N_("has another date"),
     RelayStanding.REFUSED: N_("is busy"),
 }
 _UNDECIDED: Final = frozenset((RelayStanding.UNKNOWN, RelayStanding.CONNECTING))

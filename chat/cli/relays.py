@@ -24,6 +24,7 @@ STANDINGS: Final[Mapping[RelayStanding, str]] = {
     RelayStanding.OTHER_KEY: "has another key than this",
     RelayStanding.OTHER_VERSION: "speaks another version",
     RelayStanding.NO_RELAY: "what answers there is no relay",
+    RelayStanding.OTHER_DATE: "has another date: set the clock of this machine",
     RelayStanding.REFUSED: "turned away: it is busy",
 }
 

@@ -78,7 +78,7 @@ class Waiter:
             except Lost as lost:
                 self.stands(standing_after(lost))
             except OtherDay:
-                self.stands(RelayStanding.REFUSED)
+                self.stands(RelayStanding.OTHER_DATE)
             else:
                 continue
             if self._means.clock.monotonic() - began >= LASTS:

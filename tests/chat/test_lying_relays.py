@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from chat.interface import EntryState
+from chat.interface import EntryState, RelayStanding
 from chat.network import relaying, waiting
 from protocol.relay import RelayEnd
 from protocol.relay_states import Dials, RelayEnding, RelayEvent, Waits
@@ -219,7 +219,7 @@ def test_a_lie_is_no_more_than_a_cut_wire(tmp_path: Path, liar: Callable[[Networ
 
 
 @pytest.mark.parametrize("careless", [False, True])
-def test_a_relay_of_another_week_gets_no_token(
+def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, careless: bool
 ) -> None:
     """But from terminals that take any day, which are planted."""
@@ -237,5 +237,7 @@ def test_a_relay_of_another_week_gets_no_token(
                 await person.engine.add_relay(str(relay.address))
             await asyncio.sleep(LIES_FOR)
             assert bool(relay.sight.tokens) is careless
+            (view,) = await ada.engine.relays()
+            assert (view.standing is RelayStanding.OTHER_DATE) is not careless
 
     play(scenario)
