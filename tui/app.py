@@ -43,12 +43,19 @@ from tui.themes import COLOURS, THEMES, following
 _SETTLED_AFTER = 1.0  # seconds from the chat screen on: the conversation is open by then
 
 
+# Below these, blank lines and frames give way to what is said.
+_WIDTHS = [(0, "-slim"), (60, "-broad")]
+_HEIGHTS = [(0, "-short"), (18, "-tall")]
+
+
 class ParlourApp(App[None]):
     """Parlour in a terminal, on the profile behind `door`."""
 
     TITLE = "Parlour"
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "nocolor.tcss"]
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
+    VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
 
     def __init__(self, door: Door, options: Options | None = None) -> None:

@@ -97,7 +97,8 @@ def settled(segments: Iterable[Segment]) -> list[Segment]:
 def _continues(one: str, glued: bool) -> bool:
     if one == "\t":
         return False
-    return is_hidden(one) or attaches(one) or (glued and is_pictograph(one))
+    # What is not known to Unicode is drawn as a character of its own, whatever width tables say of it.
+    return is_hidden(one) or attaches(safe(one) or one) or (glued and is_pictograph(one))
 
 
 def _is_flag(one: str) -> bool:

@@ -18,8 +18,10 @@ _WIDE = (
 )
 _OPENING = "\u3008\u300a\u300c\u300e\u3010\uff08"
 _CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\u2026"
+_BEFORE, _AFTER = r"(\[{\u201c\u2018", r")\]}\u201d\u2019,.:;!?%"  # as much, beside a wide character
 _TOKENS = re.compile(
-    f"[ ]+|[{_OPENING}]*(?:[{_WIDE}]|[^ {_WIDE}{_OPENING}{_CLOSING}]+)[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
+    f"[ ]+|[{_OPENING}{_BEFORE}]*[{_WIDE}][{_CLOSING}{_AFTER}]*"
+    f"|[{_OPENING}]*[^ {_WIDE}{_OPENING}{_CLOSING}]+[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
 )
 _ANY_WIDE = re.compile(f"[{_WIDE}]")
 

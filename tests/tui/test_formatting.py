@@ -203,3 +203,10 @@ def test_a_paste_keeps_its_lines_and_loses_its_controls() -> None:
 
 def test_wide_text_breaks_between_characters_and_not_before_a_full_stop() -> None:
     assert wrap("你好世界。再见", 8) == ["你好世", "界。再见"]
+
+
+@pytest.mark.parametrize("width", range(8, 24))
+def test_no_row_ends_with_what_opens_or_begins_with_what_closes(width: int) -> None:
+    rows = wrap("没有收到（虚拟网卡）的(回答)，他说“明天再来”。foo(bar) 也是", width)
+    assert not [row for row in rows if row[-1] in "（(“" or row[0] in "）)”。，"]
+    assert any("foo(bar)" in row for row in rows)

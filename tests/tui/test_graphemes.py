@@ -6,7 +6,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -35,6 +35,7 @@ def characters(text: str) -> list[str]:
 
 
 @given(OWN, st.integers(8, 30))
+@example("0000000¼00000\U000e01f0", 8)
 def test_drawn_text_has_the_places_of_the_text_and_nothing_dangerous(text: str, width: int) -> None:
     shape = Shape(text, width)
     assert len(shape.shown) == len(shape.drawn) == len(shape.heads) == len(text)

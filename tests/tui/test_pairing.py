@@ -13,7 +13,7 @@ from tests.fakes.messenger import INVITATION, WORDS, FakeDoor, FakeMessenger
 from tests.tui.driving import OPTIONS, chat, chatting, composer, running, shown, until, until_shown, with_bob
 from tui.screens.address import AddressDialog
 from tui.screens.chat import ChatScreen
-from tui.screens.invite import InviteDialog
+from tui.screens.invite import InviteDialog, picture
 from tui.screens.pairing import PairingDialog
 
 
@@ -260,6 +260,35 @@ async def test_an_invitation_of_one_or_two_addresses_scans_from_the_screen(versi
         assert [row[left : left + len(wanted)] for row in seen[top : top + len(wanted)]] == wanted
         await pilot.click(offset=(40, 10))
         await until_shown(pilot, "Give this to one person")
+
+
+async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal's own two colours are used, and whether it is dark or light is not known."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(80, 40)) as pilot:
+        await pilot.press("f2")
+        screen = await until_shown(pilot, "Swap light and dark")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, InviteDialog)
+        drawn = picture(dialog.invitation.text, 1)
+        assert all(row in screen for row in drawn)
+        await pilot.press("i")
+        opposite = [row.translate(str.maketrans(" █▀▄", "█ ▄▀")) for row in drawn]
+        await until(pilot, lambda: all(row in shown(pilot) for row in opposite))
+        await pilot.press("i")
+        await until(pilot, lambda: all(row in shown(pilot) for row in drawn))
+
+
+async def test_with_colour_the_picture_is_black_on_white_and_stays_so() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(80, 40)) as pilot:
+        await pilot.press("f2")
+        screen = await until_shown(pilot, "█")
+        assert "Swap" not in screen
+        await pilot.press("i")
+        await pilot.pause()
+        assert shown(pilot) == screen
 
 
 def modules(pilot: Pilot[None]) -> list[list[bool | None]]:

@@ -26,8 +26,8 @@ _QUOTES: Final = "“”「」"
 LATE: Final = timedelta(minutes=5)
 """An entry that came so much after it was written is told with its time."""
 
-TOLD: Final = {"presence": True, "typing": False, "delivery": True}
-"""What is told unless a person wants it otherwise. Somebody's typing would interrupt at every word."""
+TOLD: Final = {"presence": True, "typing": True, "delivery": True}
+"""What is told unless a person wants it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

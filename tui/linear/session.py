@@ -82,6 +82,7 @@ class Session(Care, Deleting, Relays):
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._news: Counter[str] = Counter()
+        self._writing: set[str] = set()  # of whom it was said that they write
         self._rings, self._rang = False, -BURST
         self._ending: tuple[End, str] | None = None
 
@@ -251,6 +252,8 @@ class Session(Care, Deleting, Relays):
                 self._ending = self._ending or (End.LOCKED, closed_line(safe_line(told(reason))))
 
     async def _entry_added(self, entry: EntryView) -> None:
+        if not entry.own:
+            self._writing.discard(entry.contact)
         if entry.own:
             if entry.contact == self.current and not self.is_ours(entry):
                 await self.tell(*await self.spoken(entry))
@@ -291,14 +294,25 @@ class Session(Care, Deleting, Relays):
             await self.tell(_("{before} is called {name} now.").format(before=called, name=name))
         if (said := moved(before, view)) and self.tells("presence"):
             await self.tell(said.format(name=name))
-        if view.typing and not before.typing and view.person == self.current and self.tells("typing"):
-            await self.tell(_("{name} is typing.").format(name=name))
+        await self._typing(view, name)
         if view.held and not before.held:
             self.numbers_told.discard(view.person)
             await self.say(self.holding_line(view.person))
         elif view.verified != before.verified:
             said = _("{name} is verified.") if view.verified else _("{name} is not verified.")
             await self.tell(said.format(name=name))
+
+    async def _typing(self, view: ContactView, name: str) -> None:
+        """Say once that somebody begins to write, and not again before what they write is there.
+
+        Who is in the middle of a line is not told it later: it would be true no more.
+        """
+        if not view.present:
+            self._writing.discard(view.person)
+        elif view.typing and view.person == self.current and view.person not in self._writing:
+            self._writing.add(view.person)
+            if self.tells("typing") and not self.voice.waits:
+                await self.tell(_("{name} is typing.").format(name=name))
 
     async def _contact_removed(self, person: str, name: str) -> None:
         called = names_of(self.contacts.values()).get(person) or plain_name(name)

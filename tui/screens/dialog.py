@@ -30,7 +30,11 @@ class Dialog(ModalScreen[T | None]):
     """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False),
+        Binding("up", "scroll_body(-1)", show=False),
+        Binding("down", "scroll_body(1)", show=False),
+    ]
     AUTO_FOCUS = "Input"
 
     heading: ClassVar[str] = ""
@@ -77,6 +81,11 @@ class Dialog(ModalScreen[T | None]):
     def on_screen_resume(self) -> None:
         if self._ending:
             self.dismiss(self._ending.pop())
+
+    def action_scroll_body(self, by: int) -> None:
+        """Move what does not fit into sight, where nothing in the body takes the arrows."""
+        for body in self.query("#body").results(VerticalScroll):
+            body.scroll_relative(y=by, animate=False)
 
     def action_leave(self) -> None:
         self.end(None)

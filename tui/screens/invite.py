@@ -1,6 +1,7 @@
 """A one-time invitation: a text to copy, and the same as a picture to scan.
 
-Rules: the picture is shown only whole, because half of it cannot be scanned; the text leaves for the
+Rules: the picture is shown only whole, because half of it cannot be scanned; where the terminal's own two
+colours are used it can be swapped, since nobody knows which is the light one; the text leaves for the
 clipboard only when it is asked for.
 """
 
@@ -23,7 +24,8 @@ from tui.texts import N_, _
 from tui.widgets.hints import Hint, Hints
 
 _TEXT_COLUMNS = 40
-_FRAME = (9, 6)  # columns and rows of the box around text and picture
+_FRAME = (8, 6)  # columns and rows of the box around text and picture
+_BOX = (96, 94)  # percent of the screen that the box may take, as dialog.tcss has it
 _QUIET_ZONES = (2, 1)  # light modules around the code; the smaller where only that fits
 # Dark modules are blank and light ones drawn: the sheet draws them white on black in every theme.
 _HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
@@ -36,6 +38,7 @@ class InviteDialog(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy"),
         Binding("p", "picture"),
+        Binding("i", "swap"),
     ]
     heading = N_("Invitation")
 
@@ -44,6 +47,7 @@ class InviteDialog(Dialog[None]):
         self.invitation = invitation
         self._until = clock_time(invitation.expires, zone)
         self._alone = False
+        self._swapped = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
@@ -80,6 +84,11 @@ class InviteDialog(Dialog[None]):
         self._alone = not self._alone
         self._arrange()
 
+    def action_swap(self) -> None:
+        """Draw dark for light, where the terminal's own two colours are used."""
+        self._swapped = self.app.no_color and not self._swapped
+        self._arrange()
+
     def action_leave(self) -> None:
         if self._alone:
             self.action_picture()
@@ -89,17 +98,19 @@ class InviteDialog(Dialog[None]):
     def _arrange(self) -> None:
         """Text and picture side by side where both fit, else one at a time."""
         size = self.app.size
-        wide, tall = size.width - _TEXT_COLUMNS - _FRAME[0], size.height - _FRAME[1]
-        beside = _largest(self.invitation.text, wide, tall)
-        alone = _largest(self.invitation.text, size.width, size.height)
+        wide = size.width * _BOX[0] // 100 - _TEXT_COLUMNS - _FRAME[0]
+        tall = size.height * _BOX[1] // 100 - _FRAME[1]
+        beside = _largest(self.invitation.text, wide, tall, swapped=self._swapped)
+        alone = _largest(self.invitation.text, size.width, size.height, swapped=self._swapped)
         self._alone = self._alone and not beside and bool(alone)
         shown = alone if self._alone else beside
         self.set_class(self._alone, "-alone")
         self.query_one("#code", Static).update(Content("\n".join(shown)))
         self.query_one("#code").display = bool(shown)
         self.query_one("#words").display = not self._alone
-        self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else 60
-        self.set_hints(_keys(choice=bool(alone) and not beside, picture=self._alone))
+        self.query_one("#words").styles.width = _TEXT_COLUMNS if beside else min(60, size.width - 4)
+        swap = bool(shown) and self.app.no_color
+        self.set_hints(_keys(choice=bool(alone) and not beside, picture=self._alone, swap=swap))
         self.query_one(Hints).display = not self._alone or len(shown) < size.height
         if not alone:
             self._say_room()
@@ -115,27 +126,34 @@ class InviteDialog(Dialog[None]):
         room.display = True
 
 
-def _keys(*, choice: bool, picture: bool) -> tuple[Hint, ...]:
+def _keys(*, choice: bool, picture: bool, swap: bool) -> tuple[Hint, ...]:
+    swaps = [("i", _("Swap light and dark, where it does not scan"))] if swap else []
     if picture:
-        return (("p", _("Back to the text")),)
+        return (("p", _("Back to the text")), *swaps)
     other = [("p", _("Picture to scan"))] if choice else []
-    return (("c", _("Copy")), *other, ("escape", _("Close")))
+    return (("c", _("Copy")), *other, *swaps, ("escape", _("Close")))
 
 
-def _largest(text: str, columns: int, rows: int) -> list[str]:
+def _largest(text: str, columns: int, rows: int, *, swapped: bool) -> list[str]:
     """The picture with the widest quiet zone that fits; empty when none does."""
     for zone in _QUIET_ZONES:
-        code = picture(text, zone)
+        code = picture(text, zone, swapped=swapped)
         if len(code[0]) <= columns and len(code) <= rows:
             return code
     return []
 
 
-def picture(text: str, zone: int) -> list[str]:
-    """The QR code of a text as rows of half blocks, two modules a character, with a quiet zone."""
+def picture(text: str, zone: int, *, swapped: bool = False) -> list[str]:
+    """The QR code of a text as rows of half blocks, two modules a character, with a quiet zone.
+
+    Its light modules are drawn and its dark ones left blank; `swapped`: the other way round.
+    """
     code = segno.make(text, error="l", boost_error=False, micro=False)
     matrix = [[bool(module) for module in row] for row in code.matrix_iter(border=zone)]
     if len(matrix) % 2:
         matrix.append([False] * len(matrix[0]))
     pairs = zip(matrix[::2], matrix[1::2], strict=True)
-    return ["".join(_HALVES[pair] for pair in zip(above, below, strict=True)) for above, below in pairs]
+    return [
+        "".join(_HALVES[above ^ swapped, below ^ swapped] for above, below in zip(*pair, strict=True))
+        for pair in pairs
+    ]

@@ -25,7 +25,7 @@ from tui.formatting import safe_line, safe_name
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.texts import N_, _, told
 
-_ROOMY = 30  # rows of a screen on which the words stand apart
+_ROOMY, _SCARCE = 30, 18  # rows of a screen from which the words stand apart; below each other
 ASKING = (PairingStage.WORDS, PairingStage.JOINER)
 
 
@@ -70,6 +70,9 @@ class PairingDialog(Dialog[PairingView]):
 
     def on_mount(self) -> None:
         self._wait_for_quiet()
+        self._draw()
+
+    def on_resize(self) -> None:
         self._draw()
 
     def concerns(self, view: PairingView) -> bool:
@@ -133,7 +136,7 @@ class PairingDialog(Dialog[PairingView]):
         stage = self.view.stage
         self.query_one("#who", Static).update(_who(self.view))
         words = self.query_one("#words", Static)
-        words.update(_words(self.view.words, roomy=self.app.size.height >= _ROOMY))
+        words.update(_words(self.view.words, self.app.size.height))
         words.display = stage is PairingStage.WORDS
         question = self.query_one("#question", Static)
         question.update(_question(self.view, self._armed, self._answered))
@@ -199,12 +202,14 @@ def _who(view: PairingView) -> Content:
             return filled(_("Pairing with {name}"), name=name)
 
 
-def _words(words: tuple[str, ...], *, roomy: bool) -> Content:
+def _words(words: tuple[str, ...], rows: int) -> Content:
     lines = [
         Content.assemble((f"{number}  ", "$quiet"), (safe_line(word), "bold $accent"))
         for number, word in enumerate(words, 1)
     ]
-    return Content("\n\n" if roomy else "\n").join(lines)
+    if rows < _SCARCE:
+        return Content("   ").join(lines)
+    return Content("\n\n" if rows >= _ROOMY else "\n").join(lines)
 
 
 def _question(view: PairingView, armed: bool, answered: bool) -> Content:

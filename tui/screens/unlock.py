@@ -178,6 +178,7 @@ class UnlockScreen(Screen[None]):
     def _enter(self, stage: Stage) -> None:
         """Show what belongs to a stage."""
         self._stage = stage
+        self.set_class(stage == "new", "-new")
         form = self._form if stage == "opening" else stage
         self.query_one("#welcome", Static).update(self._welcome(stage))
         for name in ("#name", "#name-label", "#strength", "#warning"):

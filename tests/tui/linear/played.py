@@ -107,6 +107,9 @@ class Others:
     def type(self, name: str, _text: str) -> None:
         self.messenger.change_contact(self.person(name), typing=True)
 
+    def stop(self, name: str, _text: str) -> None:
+        self.messenger.change_contact(self.person(name), typing=False)
+
     def write(self, name: str, text: str) -> None:
         self.messenger.receive(self.person(name), text)
 
@@ -179,6 +182,7 @@ ACTS: Final[dict[str, Callable[[Others, str, str], None]]] = {
     "comes": Others.come,
     "goes": Others.go,
     "types": Others.type,
+    "stops": Others.stop,
     "writes": Others.write,
     "answers": Others.answer,
     "reads": Others.read,

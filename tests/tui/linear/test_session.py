@@ -90,6 +90,15 @@ async def test_what_was_held_back_is_gone_with_the_key() -> None:
     assert not any("Ben, 09:01" in line for line in said)
 
 
+async def test_that_somebody_begins_to_write_is_told_once() -> None:
+    begins = ["* Ben types", "* Ben stops", "* Ben types"]
+    steps = [UNLOCK, "> /open Ben", *begins, "* Ben writes x", *begins, "* Ben goes", "* Ben comes", *begins]
+    said, _status = await play(iter(steps), locked_door())
+    assert said.count("Ben is typing.") == 3
+    said, _status = await play(iter([UNLOCK, "> /open Ben", "> /hold", "* Ben types", "> "]), locked_door())
+    assert "Ben is typing." not in said  # it would be true no more when it is told
+
+
 async def test_strangers_cannot_disturb_for_long() -> None:
     said, _status = await play(iter([UNLOCK, *(f"* Frank{n} appears" for n in range(50))]), locked_door())
     assert sum("is visible nearby" in line for line in said) == STRANGERS_TOLD
