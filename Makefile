@@ -15,7 +15,7 @@ FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/t
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: help env chat demo test check lint format messages fuzz bench screenshots snapshots lock clean
+.PHONY: help env chat demo test check lint format messages fuzz bench screenshots snapshots relay-cluster lock clean
 
 help:
 	@echo "make chat    open Parlour"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench   measure, beside bare libsodium and the peers, and write README's table and plot"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make snapshots    store how every screen looks now, for the tests to compare"
+	@echo "make relay-cluster  three relays and three NATS nodes on this machine, to try, until Ctrl-C"
 	@echo "make env     only make the environment in $(VENV)"
 	@echo "make lock    resolve the dependencies anew"
 
@@ -67,6 +68,9 @@ screenshots: env
 
 snapshots: env
 	@PARLOUR_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/tui/test_snapshots.py
+
+relay-cluster: env
+	@exec $(BIN)/python -m tests.chat.relay.trial
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
 $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)

@@ -135,6 +135,7 @@ class Cluster:
     # --- What the backplane tells ---
 
     def connected(self) -> None:
+        self.counters.backplanes += 1
         self._relay = self.keys.fresh_word()
         self.bus.subscribe(all_subjects(self._relay))
         for bucket in self._buckets:

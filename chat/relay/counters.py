@@ -22,7 +22,18 @@ class Counters(Tally):
     """Sums since the start."""
 
     __slots__ = (
-        *("absent", "accepted", "asked", "ended", "far", "forged", "handshakes", "joined", "refused"),
+        *(
+            "absent",
+            "accepted",
+            "asked",
+            "backplanes",
+            "ended",
+            "far",
+            "forged",
+            "handshakes",
+            "joined",
+            "refused",
+        ),
         *("turned_out", "wrong"),
     )
 
@@ -35,7 +46,7 @@ class Counters(Tally):
         self.wrong: Counter[str] = Counter()
         self.absent = 0
         self.joined = 0
-        self.asked = self.far = self.forged = 0
+        self.asked = self.far = self.forged = self.backplanes = 0
         self.ended: Counter[str] = Counter()
 
 
@@ -57,6 +68,7 @@ def _sums(counters: Counters) -> Iterator[str]:
     yield from _family(
         "forged_total", "counter", "Messages that were none of the cluster's.", counters.forged
     )
+    yield from _family("backplanes_total", "counter", "Connections made to NATS.", counters.backplanes)
     yield from _labelled("ended_total", "Circuits ended.", "reason", counters.ended)
     yield from _family("forwarded_bytes_total", "counter", "Bytes forwarded.", counters.forwarded)
     yield from _family("writes_total", "counter", "Writes that forwarded them.", counters.writes)
