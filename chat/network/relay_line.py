@@ -144,7 +144,7 @@ class RelayLine:
 
     def _wake(self) -> None:
         """There is something to be written, and time is to be looked at anew."""
-        if self._reading is not None:
+        if self._reading is not None and not self._reading.expired():
             self._reading.reschedule(asyncio.get_running_loop().time())
 
     async def _flush(self) -> None:
