@@ -9,7 +9,10 @@ from chat.interface import BadData, ParlourError, Unreachable
 from chat.phrases import phrase
 from protocol.errors import AuthenticationFailed, ProtocolError
 
-NO_ANSWER = phrase("Nobody answers there. Is Parlour open on the other terminal, and on the same network?")
+NO_ANSWER = phrase(
+    "Nobody answers there. Is Parlour open on the other terminal, and on the same network or at a relay that"
+    " both of you named?"
+)
 OTHER_VERSION = phrase(
     "The other terminal speaks other versions of the protocol: update the older of the two."
 )

@@ -41,7 +41,10 @@ HINT_AFTER: Final = 5.0
 HINT: Final = (
     "Nobody found yet: run 'parlour pair' on the other terminal too; 'parlour doctor' finds what is wrong."
 )
-NOBODY: Final = "Nobody is visible nearby: pair by 'parlour invite' or --address, or ask 'parlour doctor'."
+NOBODY: Final = (
+    "Nobody is visible nearby: pair by 'parlour invite' or --address, or ask 'parlour doctor'. Where networks"
+    " do not reach each other a relay joins them: 'parlour relays --help'."
+)
 UNUSED: Final = "Nobody used the invitation while it was valid: make a new one."
 
 

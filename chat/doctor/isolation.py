@@ -17,7 +17,7 @@ from chat.phrases import phrase
 CHECK = phrase("isolation")
 _FIX = phrase(
     "If others are here, the access point keeps devices apart (guest network, client isolation): "
-    "switch that off, or use another network or a cable."
+    "switch that off, or use another network or a cable; or meet at a relay (parlour relays add ADDRESS)."
 )
 
 

@@ -7,7 +7,7 @@ that has it; whoever waits at them reports how they stand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from chat.interface import BadData, Notice, RelayChanged, RelayRemoved, RelayStanding, RelayView, UsageError
 from chat.network.addresses import format_address
@@ -92,18 +92,15 @@ class Relays:
     async def learn(self, given: Iterable[RelayAddress]) -> None:
         """Name the relays of an invitation that was used, as far as there is room, and say so."""
         async with self._changing:
-            for relay in given:
-                if relay not in self.addresses():
-                    await self._learn(relay)
-
-    async def _learn(self, relay: RelayAddress) -> None:
-        most, shown = self._world.config.relays_most, format_address(relay.host, relay.port)
-        if len(self._rows()) >= most:
-            said = _no_room(shown, most, str(relay))
-        else:
-            await self._change([], [RelayRow(str(relay), True, self._world.clock.wall())])
-            said = _came(shown)
-        self._world.hub.publish(Notice(said))
+            named = self.addresses()
+            fresh = [relay for relay in given if relay not in named]
+            room = max(0, self._world.config.relays_most - len(named))
+            if came := fresh[:room]:
+                now = self._world.clock.wall()
+                await self._change([], [RelayRow(str(relay), True, now) for relay in came])
+                self._world.hub.publish(Notice(_came(came)))
+            if left := fresh[room:]:
+                self._world.hub.publish(Notice(_no_room(left, len(named) + len(came))))
 
     async def _change(self, gone: list[RelayRow], new: list[RelayRow]) -> None:
         """On the disk first, then in memory, then at the network and the clients."""
@@ -133,22 +130,32 @@ def _too_many(number: int) -> Phrase:
     )
 
 
-def _came(relay: str) -> Phrase:
+def _came(relays: Sequence[RelayAddress]) -> Phrase:
+    if len(relays) == 1:
+        return phrase(
+            "The invitation brought the relay {relay}: you meet contacts there too from now on."
+            " To use it no more: parlour relays remove {relay}",
+            relay=_places(relays),
+        )
     return phrase(
-        "The invitation brought the relay {relay}: you meet contacts there too from now on."
-        " To use it no more: parlour relays remove {relay}",
-        relay=relay,
+        "The invitation brought {number} relays: you meet contacts there too from now on ({relays})."
+        " 'parlour relays remove HOST:PORT' ends one.",
+        number=len(relays),
+        relays=_places(relays),
     )
 
 
-def _no_room(relay: str, number: int, address: str) -> Phrase:
+def _no_room(relays: Sequence[RelayAddress], number: int) -> Phrase:
     return phrase(
-        "The invitation has the relay {relay}, but {number} are named already: remove one, then"
-        " parlour relays add {address}",
-        relay=relay,
+        "The invitation has relays for which there is no room, since {number} are named already: {relays}."
+        " Remove others (parlour relays remove ADDRESS), then use an invitation again.",
         number=number,
-        address=address,
+        relays=_places(relays),
     )
+
+
+def _places(relays: Iterable[RelayAddress]) -> str:
+    return ", ".join(format_address(relay.host, relay.port) for relay in relays)
 
 
 def _read(address: str) -> RelayAddress | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import segno
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from chat.interface import DoorState, PairingStage, Unreachable
 from tests.fakes.messenger import INVITATION, WORDS, FakeDoor, FakeMessenger
@@ -308,3 +309,17 @@ def modules(pilot: Pilot[None]) -> list[list[bool | None]]:
                 below.append(drawn if character in "▄█" else ground)
         found += [above, below]
     return found
+
+
+async def test_what_the_engine_says_under_a_pairing_is_read_at_its_end() -> None:
+    """An invitation names a relay before the contact is stored: the pairing covers the line meanwhile."""
+    messenger = FakeMessenger("Ann", prompt=False)
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(pilot.app.focused, Input))
+        await pilot.press(*f"{INVITATION}1", "enter")
+        await until(pilot, lambda: bool(messenger._pairings))
+        messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        messenger.move_pairing(next(iter(messenger._pairings)), PairingStage.DONE)
+        await until_shown(pilot, "Paired with Inviter.")
+        assert "brought the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())

@@ -117,7 +117,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self._show_me()
 
     def on_engine_said(self, message: messages.EngineSaid) -> None:
-        self.say(safe_line(told(message.text)))
+        self.hear(safe_line(told(message.text)))
 
     def on_strangers_moved(self, message: messages.StrangersMoved) -> None:
         self.nearby = message.nearby

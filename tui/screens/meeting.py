@@ -29,6 +29,13 @@ class Meeting(ChatBase):
         self._hidden: set[str] = set()
         self._invitation = ""
         self._address = ""
+        self._meanwhile = ""
+
+    def hear(self, text: str) -> None:
+        """Show what the engine says; what nobody could read under a pairing is said again with its end."""
+        self.say(text)
+        if self._dialog() is not None:
+            self._meanwhile = f"{self._meanwhile} {text}".strip()
 
     def action_add(self) -> None:
         from tui.screens.menu import MenuDialog
@@ -110,8 +117,10 @@ class Meeting(ChatBase):
             self._hidden.add(dialog.view.id)
         elif view.stage is PairingStage.DONE:
             self._invitation = self._address = ""
-            self.say(_paired(view, compared=bool(view.words)))
+            said = _paired(view, compared=bool(view.words))
+            self.say(f"{said} {self._meanwhile}".rstrip())
             self.open_conversation(view.contact)
+        self._meanwhile = ""
         self.call_after_refresh(self._open_waiting)
 
     def _ended_unseen(self, view: PairingView) -> None:
