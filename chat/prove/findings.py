@@ -68,13 +68,17 @@ class Measure:
     label: str
 
     @property
+    def number(self) -> str:
+        """The value for people where it is a number: 12,345."""
+        return f"{self.value:,}" if isinstance(self.value, int | float) else ""
+
+    @property
     def text(self) -> str:
         """For people: 12,345 pages of the databases decrypted."""
-        if isinstance(self.value, str):
-            return f"{self.label}: {self.value}"
         if isinstance(self.value, int | float):
-            return f"{self.value:,} {self.label}"
-        return f"{self.label}: {', '.join(self.value) or 'none'}"
+            return f"{self.number} {self.label}"
+        told = self.value if isinstance(self.value, str) else ", ".join(self.value)
+        return f"{self.label}: {told or 'none'}"
 
 
 @dataclass(slots=True)

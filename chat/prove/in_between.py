@@ -98,10 +98,11 @@ async def _compare(stage: Stage, said: Sequence[EntryView], record: Record) -> N
 
 
 def _read(stage: Stage, record: Record) -> None:
-    """Search what passed; the beginning of a link, which is in clear, has to be found in it."""
+    """Search what passed; the search has to find how a link begins, and the needle where it is planted."""
     wire = bytes(stage.wire.captured)
-    if MAGIC not in wire:
-        raise CannotShow("nothing of a link was captured: this is a fault of Parlour")
+    planted = wire[: len(wire) // 2] + stage.needle.encode("utf-16-le") + wire[len(wire) // 2 :]
+    if MAGIC not in wire or not list(files.found_in(planted, {"the needle": stage.needle})):
+        raise CannotShow("the search of what passed does not find what is there: this is a fault of Parlour")
     found = list(files.found_in(wire, {"the needle": stage.needle}))
     record.did("All that passed was searched for what was said, in nine forms of writing.")
     record.measure("bytes_captured", len(wire), "bytes captured and searched")

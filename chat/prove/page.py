@@ -7,13 +7,13 @@ text goes through `escape`.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from chat.prove.findings import Finding, Outcome
+from chat.prove.findings import Finding, Measure, Outcome
 from chat.prove.runner import Proof
 
 _MARKS: Final = {Outcome.HOLDS: "✓", Outcome.FAILS: "✗", Outcome.UNSHOWN: "?"}
@@ -32,17 +32,21 @@ h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
 h2 { font-size: 1.25rem; line-height: 1.3; margin: 0; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; color: var(--soft); }
 p { margin: .5rem 0; } .soft { color: var(--soft); }
-section { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 1.4rem; break-inside: avoid; }
+section { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: 1.4rem; }
 ul { margin: .3rem 0; padding-left: 1.2rem; } li { margin: .2rem 0; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
   border-bottom: 1px solid var(--line); }
-td:last-child, th:last-child { padding-right: 0; white-space: nowrap; }
+td:last-child, th:last-child { padding-right: 0; }
+.overview td:last-child { white-space: nowrap; }
 .holds { color: var(--holds); } .fails { color: var(--fails); } .unshown { color: var(--unshown); }
 .outcome { font-weight: 600; } .reason { border-left: .25rem solid currentColor; padding-left: .8rem; }
-.figures { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.figures { font-variant-numeric: tabular-nums; margin-top: .3rem; }
+.figures td { overflow-wrap: anywhere; padding-top: .2rem; padding-bottom: .2rem; }
+.figures td:first-child:not([colspan]) { text-align: right; white-space: nowrap; width: 1%; }
+h2, h3 { break-after: avoid; } li, tr { break-inside: avoid; }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; background: #fff; color: #000; }
-  a { color: inherit; } section { break-inside: avoid; } }
+  }
 """.strip()
 
 _INTRODUCTION: Final = """
@@ -114,7 +118,7 @@ def _overview(findings: Iterable[Finding]) -> str:
         for one in findings
     )
     head = "<tr><th></th><th>Claim</th><th>Found</th></tr>"
-    return f"<table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    return f'<table class="overview">\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>'
 
 
 def _outcome(finding: Finding) -> str:
@@ -136,10 +140,20 @@ def _section(finding: Finding) -> str:
 <h3>What was done</h3>
 {_list(finding.done)}
 <h3>What was measured</h3>
-<div class="figures">
-{_list(one.text for one in finding.measured if one.label)}
-</div>
+{_figures([one for one in finding.measured if one.label])}
 </section>"""
+
+
+def _figures(measured: Sequence[Measure]) -> str:
+    if not measured:
+        return "<p>Nothing.</p>"
+    return '<table class="figures">\n' + "\n".join(map(_figure, measured)) + "\n</table>"
+
+
+def _figure(one: Measure) -> str:
+    if not one.number:
+        return f'<tr><td colspan="2">{escape(one.text)}</td></tr>'
+    return f"<tr><td>{escape(one.number)}</td><td>{escape(one.label)}</td></tr>"
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -95,10 +95,11 @@ def shared_files(pid: int) -> list[str]:
     return found
 
 
-def file_size_limit(pid: int) -> str:
-    """The most bytes that a file may have to which it writes. Raises OSError."""
-    found = re.findall(r"^Max file size\s+(\S+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
-    return found[0] if found else "unknown"
+def file_size_limit(pid: int) -> int | None:
+    """The most bytes of a file to which it writes, None where there is no limit. Raises OSError."""
+    told = Path(f"/proc/{pid}/limits").read_text()
+    found = re.findall(r"^Max file size\s+\d+\s+(\d+)", told, re.MULTILINE)
+    return int(found[0]) if found else None
 
 
 def swapped(pid: int) -> int:

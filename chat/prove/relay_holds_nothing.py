@@ -214,11 +214,11 @@ def _look_at_files(relay: Examined, before: Written, record: Record) -> None:
     files, after = process.open_files(relay.pid), process.written(relay.pid)
     limit = process.file_size_limit(relay.pid)
     for one in files:
-        if one.keeps and not (one.number in STANDARD and limit == "0"):
+        if one.keeps and not (one.number in STANDARD and limit == 0):
             record.violated(f"the relay has {one.target} open for writing")
     for path in process.shared_files(relay.pid):
         record.violated(f"the relay can write to {path} as to its memory")
-    record.require(limit == "0", f"the relay may write files of {limit} bytes")
+    record.require(limit == 0, "nothing forbids the relay to write into files")
     record.require(after.disk == before.disk, f"the relay wrote {after.disk - before.disk} bytes to a disk")
     calls = after.calls - before.calls
     record.require(calls == 0, f"the relay wrote {calls} bytes by calls that write to files and terminals")
@@ -231,7 +231,7 @@ def _look_at_files(relay: Examined, before: Written, record: Record) -> None:
     record.measure("writable_kinds", kinds, "of those that can be written to, the kinds")
     record.measure("bytes_to_disk", after.disk - before.disk, "bytes written to a disk meanwhile")
     record.measure("bytes_by_write", calls, "bytes written to files, pipes and terminals meanwhile")
-    record.measure("file_size_limit", limit, "bytes that a file of its may have")
+    record.measure("file_size_limit", -1 if limit is None else limit, "bytes at most in a file of its")
     record.measure("bytes_swapped", process.swapped(relay.pid), "bytes of its memory on a swap disk")
 
 

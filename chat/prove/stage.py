@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from pathlib import Path
 
 from chat.interface import EntryChanged, EntryState, EntryView, Event
 from chat.process import make_private
+from chat.prove.folder import throw_away
 from chat.prove.people import TERMINAL, Terminal, pair
 from chat.prove.relay import OWN
 from chat.prove.tracing import Reached, obstacle, tracer
 from chat.prove.wire import Wire
 
-PREFIX = "parlour-prove-"
 NAMES = ("Ada", "Ben")
 
 
@@ -91,8 +90,8 @@ def _word(beginning: str) -> str:
 async def staged(setting: Setting) -> AsyncIterator[Stage]:
     """The stage for a block; the two are contacts and linked. Raises CannotShow, OSError."""
     make_private()
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
-        folder, wire = Path(made), Wire()
+    with throw_away() as folder:
+        wire = Wire()
         untraced = await asyncio.to_thread(obstacle) if setting.traced else "it was not asked for"
         ada, ben = (
             Terminal(
