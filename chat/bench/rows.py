@@ -1,4 +1,4 @@
-"""All rows of `parlour bench`: those of the protocol, and the one that needs the storage.
+"""All rows of `parlour bench`: those of the protocol, and those that need the storage or a relay.
 
 Rules: a name is a row's or the part before its point; rows come in the order of the report.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from chat.bench import commit
+from chat.bench import commit, idle, relay_rows
 from protocol import bench
 
 _Measure = Callable[..., list[dict[str, Any]]]
@@ -16,6 +16,9 @@ _Measure = Callable[..., list[dict[str, Any]]]
 _MEASURES: Final[Mapping[str, _Measure]] = {
     **{name: row.measure for name, row in bench.ROWS.items()},
     commit.NAME: commit.measure,
+    relay_rows.FORWARD: relay_rows.forward,
+    relay_rows.LATENCY: relay_rows.latency,
+    idle.NAME: idle.measure,
 }
 
 NAMES: Final = tuple(_MEASURES)

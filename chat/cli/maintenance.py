@@ -108,7 +108,7 @@ def _print_area(call: Call, report: Report) -> None:
 def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int:
     """Measure what a message costs, beside bare libsodium.
 
-    NAME is a row, or the part before its point: session, noise, link, codec, commit.
+    NAME is a row, or the part before its point: session, noise, link, codec, commit, relay.
 
     With --flows: how long people wait, from the real program with two new profiles on this machine.
 

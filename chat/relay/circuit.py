@@ -17,8 +17,11 @@ from typing import Final
 
 from chat.relay.buffers import Buffers
 
-UNSENT_MAX: Final = 1 << 17
-"""Bytes that the system may hold unsent for a slow reader, where it can be told so (TCP_NOTSENT_LOWAT)."""
+UNSENT_MAX: Final = 1 << 19
+"""Bytes that the system may hold unsent for a slow reader, where it can be told so (TCP_NOTSENT_LOWAT).
+
+Measured: twice a buffer; with less a reader that keeps up is waited for, with more nothing is gained.
+"""
 
 
 class End(Enum):

@@ -28,6 +28,10 @@ GOALS: Final[Mapping[tuple[str, int | None], Mapping[str, Goal]]] = {
     ("link.transport", 1_024): {"noiseprotocol": Goal(0.6, 0.85)},
     ("link.transport", 61_440): {"noiseprotocol": Goal(1.4, 2.0)},
     ("commit", 256): {"sqlcipher": Goal(0.55, 0.75)},
+    ("relay.forward", 256): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
+    ("relay.forward", 61_440): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
+    ("relay.latency", 256): {"nats": Goal(1.0, 2.0)},
+    ("relay.idle", 10_000): {"nats": Goal(1.0, 1.5)},
 }
 """By name and size of a row, and by subject."""
 

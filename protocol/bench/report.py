@@ -82,7 +82,7 @@ def everything(rows: Iterable[ReportRow]) -> list[str]:
         for row in block:
             ratio = told.get(row["subject"])
             note = row["note"].rpartition("]; ")[2]
-            rate = f"{figure(row['per_second'])} {row['unit']}"
+            rate = f"{figure(row['per_second'])} {row['unit']}" if row["per_second"] else "–"
             lines.append(f"| {_row_name(row)} | {row['subject']} | {rate} | {ratio or ''} | {note} |")
     return lines
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from protocol.bench.measure import Subject, interleave, rows
+
+LEFT_OUT: Final = "left out: "
+"""Begins the note of a subject that could not be measured."""
+
+
+def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) -> dict[str, Any]:
+    """The row of a subject that was asked for and is not there."""
+    told = {"per_second": 0.0, "unit": unit, "note": LEFT_OUT + reason}
+    return {"name": name, "size": size, "subject": subject, **told}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from protocol.bench.goals import Goal, goal_of
+from protocol.bench.row import LEFT_OUT
 
 WIDTH: Final = 28
 """Characters of the longest bar."""
@@ -72,7 +73,7 @@ def title(row: ReportRow) -> str:
 
 
 def _size_unit(name: str) -> str:
-    return "envelopes" if name == "commit" else "B"
+    return {"commit": "envelopes", "relay.idle": "connections"}.get(name, "B")
 
 
 def figure(rate: float) -> str:
@@ -88,6 +89,8 @@ def lines(block: Sequence[ReportRow]) -> list[str]:
 
 
 def _line(row: ReportRow, most: float, ratio: Ratio | None) -> str:
+    if row["note"].startswith(LEFT_OUT):
+        return f"  {row['subject']:<14} {row['note']}"
     shown = (
         f"  {row['subject']:<14} {figure(row['per_second']):>11}  {bar(row['per_second'] / most):<{WIDTH}}"
     )

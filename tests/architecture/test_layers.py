@@ -36,7 +36,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "sqlcipher3": "chat.storage",
     "zeroconf": "chat.network.discovery",
     "nats": "chat.relay.backplane",
-    "resource": ("chat.process", "chat.relay.confinement"),
+    "resource": ("chat.process", "chat.relay.confinement", "chat.bench.idle"),
     "ctypes": "chat.relay.confinement",
     "click": "chat.cli",
     "textual": "tui",
@@ -134,6 +134,8 @@ def only_the_command_assembles(found: Import) -> bool:
 # A burst that is stored is measured inside, on the protocol and the storage; and beside the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
 MEASURED_INSIDE = ("chat.bench.commit", "chat.bench.rows", "chat.bench.long_history")
+# A relay is measured by terminals of the protocol alone; and one whose limits are lifted is put together.
+MEASURED_AT_A_RELAY = ("chat.bench.between", "chat.bench.idle", "chat.bench.relay_rows", "chat.bench.roomy")
 
 
 def the_benchmark_looks_from_outside(found: Import) -> bool:
@@ -144,8 +146,12 @@ def the_benchmark_looks_from_outside(found: Import) -> bool:
         return (
             found.top == "protocol"
             or within(found.target, "chat.storage")
-            or found.target in ("chat.bench", "chat.bench.commit", "chat.bench.sayings")
+            or within(found.target, "chat.bench")
         )
+    if found.module in MEASURED_AT_A_RELAY and found.top == "protocol":
+        return True
+    if found.module == "chat.bench.roomy" and found.target != "chat.relay.backplane":
+        return found.target == "chat.ports" or within(found.target, "chat.relay")
     return found.target in ("chat", "chat.interface") or within(found.target, "chat.bench")
 
 
