@@ -45,8 +45,11 @@ class Config:
     relay_retry_least: float = 1.0
     """After the first failure to reach a relay, or a contact through one; each pause is twice the last."""
 
-    relay_retry_most: float = 120.0
-    """Between two attempts at a relay: whoever comes to one dials from there, so nobody has to ask often."""
+    relay_retry_most: float = 30.0
+    """Between two attempts to reach a relay that is away."""
+
+    relay_dials_most: float = 120.0
+    """Between two dials for an absent contact: whoever comes to a relay dials from there, so few do."""
 
     suspect_after: float = 1.2
     """Unanswered for so long, a link is probed by a second one."""

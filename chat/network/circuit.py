@@ -6,17 +6,23 @@ here knows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chat.ports import Connection
 
 
 class Circuit:
-    """The stream of a connection to a relay, once it has joined two terminals. `rest`: bytes of the link."""
+    """The stream of a connection to a relay, once it has joined two terminals. `rest`: bytes of the link.
+
+    `closed` is called when this side ends it.
+    """
 
     peer = ""
 
     def __init__(self, connection: Connection, rest: bytes) -> None:
         self._connection = connection
         self._rest = rest
+        self.closed: Callable[[], None] = lambda: None
 
     async def read(self) -> bytes:
         """As ports.Connection."""
@@ -31,3 +37,4 @@ class Circuit:
         """As ports.Connection."""
         self._rest = b""
         self._connection.close()
+        self.closed()

@@ -99,10 +99,10 @@ class Dialler:
             self._sought[person].seeker.lost(lived)
             self._sought[person].detour.lost(lived)
 
-    def detoured(self, person: bytes) -> None:
-        """A link with a contact has opened through a relay."""
+    def detoured(self, person: bytes, direct_for: float | None) -> None:
+        """A link with a contact has opened through a relay; `direct_for` as of Links."""
         if person in self._sought:
-            self._sought[person].seeker.detoured()
+            self._sought[person].seeker.detoured(direct_for)
 
     def seek_all(self) -> None:
         """The network has changed."""

@@ -41,8 +41,9 @@ class LinkEvents(Protocol):
 class Links:
     """The living links, by contact.
 
-    `missed` is called when a contact needs a new link beside the one it has, `detoured` when one has opened
-    through a relay, `lost` when its last link has ended, with the seconds that it lived.
+    `missed` is called when a contact needs a new link beside the one it has, `lost` when its last link has
+    ended, with the seconds that it lived, `detoured` when one has opened through a relay, with the seconds
+    since the contact had last moved from a relay to a direct link, None if it had not.
     """
 
     def __init__(self, directory: Directory, clock: Clock, config: Config, events: LinkEvents) -> None:
@@ -55,8 +56,9 @@ class Links:
         self._asked: set[tuple[Driver, int]] = set()
         self._present: set[bytes] = set()
         self._shown_relayed: set[bytes] = set()
+        self._moved_at: dict[bytes, float] = {}
         self.missed: Callable[[bytes], None] = lambda person: None
-        self.detoured: Callable[[bytes], None] = lambda person: None
+        self.detoured: Callable[[bytes, float | None], None] = lambda person, direct_for: None
         self.lost: Callable[[bytes, float], None] = lambda person, lived: None
 
     # What is there.
@@ -135,9 +137,12 @@ class Links:
             await self._ask(asked)
         await self._events.opened(link)
         self._set_present(link.person, True)
-        self._show_way(link.person)
         if link.relayed:
-            self.detoured(link.person)
+            since = self._moved_at.pop(link.person, None)
+            self.detoured(link.person, None if since is None else link.opened_at - since)
+        elif link.person in self._shown_relayed:
+            self._moved_at[link.person] = link.opened_at
+        self._show_way(link.person)
 
     async def _ask(self, link: LiveLink) -> None:
         number = await link.driver.ping()

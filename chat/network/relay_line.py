@@ -48,10 +48,13 @@ class Reached:
 
 
 class RelayLine:
-    """A connection to a relay that has proved its key. `time`: the relay's clock then, in Unix seconds."""
+    """A connection to a relay that has proved its key. `time`: the relay's clock then, in Unix seconds.
+
+    `dials`: how many times somebody was asked for.
+    """
 
     def __init__(self, connection: Connection, relay: RelayAddress, clock: Clock, random: Random) -> None:
-        self.time = 0
+        self.time, self.dials = 0, 0
         self._connection = connection
         self._clock = clock
         self._terminal = RelayTerminal(relay.key, clock.monotonic(), random)
@@ -75,6 +78,9 @@ class RelayLine:
 
         Raises Lost.
         """
+        self.dials += 1
+        if self._terminal.state is not RelayState.READY:
+            raise Lost(RelayEnding.CUT, self._terminal.state)
         self._terminal.dial(token, self._clock.monotonic(), place)
         event = await self._event()
         if isinstance(event, WasJoined):

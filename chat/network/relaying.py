@@ -11,22 +11,19 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from chat.config import Config
 from chat.interface import RelayStanding
+from chat.network.calling import Caller, Tokens
 from chat.network.circuit import Circuit
 from chat.network.directory import Directory
-from chat.network.relay_line import Lost, Reached, RelayLine
+from chat.network.relay_line import Reached
 from chat.network.waiting import Means, Waiter
 from chat.ports import Clock, Connection, Random, Transport
 from chat.tasks import Tasks
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.relay_address import RelayAddress
-from protocol.relay_tokens import OtherDay, relay_day
-
-LINES_AT_ONCE: Final = 4
-"""Lines to one relay on which somebody is being dialled."""
 
 Accept = Callable[[Connection, str], Coroutine[Any, Any, None]]
 
@@ -61,7 +58,8 @@ class Relaying:
         self._places: dict[RelayAddress, _Place] = {}
         self._standing: dict[RelayAddress, RelayStanding] = {}
         self._borrowed: Counter[RelayAddress] = Counter()
-        self._dialling: dict[RelayAddress, asyncio.Semaphore] = {}
+        self._callers: dict[RelayAddress, Caller] = {}
+        self._circuits: dict[RelayAddress, set[Circuit]] = {}
         self._stopped = False
         self.accept: Accept = _nobody
         self.told: Callable[[RelayAddress, RelayStanding], None] = lambda relay, standing: None
@@ -76,10 +74,12 @@ class Relaying:
         return self._standing.get(relay, RelayStanding.CONNECTING)
 
     def name(self, relays: Sequence[RelayAddress]) -> None:
-        """Wait at exactly these from now on."""
+        """Wait at exactly these from now on; what goes through others ends."""
         for relay in [relay for relay in self._places if relay not in relays]:
             self._leave(relay)
             self._standing.pop(relay, None)
+            for circuit in list(self._circuits.get(relay, ())):
+                circuit.close()
         for relay in relays:
             if relay not in self._places and not self._stopped:
                 self._places[relay] = _Place([], [])
@@ -99,6 +99,8 @@ class Relaying:
             self._permit()
 
     def _permit(self) -> None:
+        for relay in self._callers.keys() - self._places.keys() - self._borrowed.keys():
+            self._callers.pop(relay).close()
         self._means.transport.name_relays({*self._places, *self._borrowed})
 
     def renew(self) -> None:
@@ -121,6 +123,8 @@ class Relaying:
         self._stopped = True
         for relay in self.named:
             self._leave(relay)
+        for caller in self._callers.values():
+            caller.close()
 
     def _leave(self, relay: RelayAddress) -> None:
         for task in self._places.pop(relay).tasks:
@@ -152,6 +156,7 @@ class Relaying:
         return waiter
 
     def _bring(self, relay: RelayAddress, circuit: Circuit) -> None:
+        self._hold(relay, circuit)
         self._tasks.spawn(self.accept(circuit, str(relay)))
 
     def _stands(self, relay: RelayAddress, standing: RelayStanding) -> None:
@@ -164,33 +169,20 @@ class Relaying:
 
     # Dialling.
 
-    async def dial(
-        self, relay: RelayAddress, tokens: Callable[[int], Sequence[bytes]], number: int = 0
-    ) -> Reached | None:
-        """Dial who waits at a place on the first of a day's tokens on which anybody does.
-
-        None where nobody does, and where the relay cannot be reached or is not what it should be.
-        """
-        async with self._dialling.setdefault(relay, asyncio.Semaphore(LINES_AT_ONCE)):
-            try:
-                return await self._dial(relay, tokens, number)
-            except (OSError, Lost, OtherDay):
-                return None
-
-    async def _dial(
-        self, relay: RelayAddress, tokens: Callable[[int], Sequence[bytes]], number: int
-    ) -> Reached | None:
-        means = self._means
-        line = await RelayLine.open(means.transport, relay, means.clock, means.random)
-        reached = None
-        try:
-            for token in tokens(relay_day(line.time, means.clock.wall() // 1_000)):
-                if (reached := await line.dial(token, number)) is not None:
-                    break
-        finally:
-            if reached is None:
-                line.close()
+    async def dial(self, relay: RelayAddress, tokens: Tokens, place: int = 0) -> Reached | None:
+        """Dial who waits at a place on the first of a day's tokens on which anybody does; None: nobody."""
+        if relay not in self._places and relay not in self._borrowed:
+            return None
+        caller = self._callers.setdefault(relay, Caller(relay, self._means))
+        reached = await caller.dial(tokens, place)
+        if reached is not None:
+            self._hold(relay, reached.circuit)
         return reached
+
+    def _hold(self, relay: RelayAddress, circuit: Circuit) -> None:
+        held = self._circuits.setdefault(relay, set())
+        held.add(circuit)
+        circuit.closed = lambda: held.discard(circuit)
 
 
 async def _nobody(connection: Connection, through: str) -> None:

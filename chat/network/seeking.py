@@ -20,6 +20,12 @@ from protocol.events import Ending, LinkClosed, LinkOpen
 SHORT_LIFE = 2.0
 """Seconds that a link has to live to count as a success."""
 
+STEADY = 30.0
+"""Seconds that a direct link has to live: one that gave way to a relay sooner is not sought again at once."""
+
+RELAPSES = (5.0, 600.0)
+"""Least and most seconds until a direct way is tried again that did not last."""
+
 
 class Dials(Protocol):
     """What seekers need of the dialler."""
@@ -57,6 +63,7 @@ class Seeker:
         self._dialler = dialler
         self._wake = asyncio.Event()
         self._better = Pace(dialler.config)  # of the search for a direct way beside a relayed link
+        self._relapses = Pauses(*RELAPSES)
 
     def wake(self) -> None:
         """Look again now."""
@@ -68,10 +75,17 @@ class Seeker:
         self._better = Pace(self._dialler.config)
         self._wake.set()
 
-    def detoured(self) -> None:
-        """A link through a relay is open: seek a direct way, without haste."""
+    def detoured(self, direct_for: float | None) -> None:
+        """A link through a relay is open: seek a direct way, without haste.
+
+        `direct_for`: seconds since a direct link took the place of one through a relay, None if none did.
+        """
         self.pace.opened(self._dialler.clock.monotonic())
         self._better = Pace(self._dialler.config)
+        if direct_for is not None and direct_for < STEADY:
+            self._relapses.failed()
+        elif direct_for is not None:
+            self._relapses.reset()
         self._wake.set()
 
     def missed(self) -> None:
@@ -88,7 +102,7 @@ class Seeker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._pace().failures:
+            if self._pace().failures or self._relapsed():
                 await self._pause()
             await self._leave_the_first_move()
             while self._dialler.wanted(self.person) and await self._attempt():
@@ -98,10 +112,20 @@ class Seeker:
         if self._dialler.goes_second(self.person) and self._dialler.links.current(self.person) is None:
             await asyncio.sleep(self._dialler.config.second_dialler_waits)
 
-    def _pace(self) -> Pace:
+    def _is_detoured(self) -> bool:
         links = self._dialler.links
-        detoured = links.is_relayed(self.person) and not links.needs_link(self.person)
-        return self._better if detoured else self.pace
+        return links.is_relayed(self.person) and not links.needs_link(self.person)
+
+    def _relapsed(self) -> bool:
+        """Whether a direct way would probably not last: going there and back costs seconds each time."""
+        return self._is_detoured() and self._relapses.failures > 0
+
+    def _pace(self) -> Pace:
+        return self._better if self._is_detoured() else self.pace
+
+    def _delay(self) -> float:
+        delay = self._pace().delay(self._dialler.clock.monotonic())
+        return max(delay, self._relapses.delay(1.0)) if self._relapsed() else delay
 
     async def _attempt(self) -> bool:
         """Try once; whether to go on trying."""
@@ -116,13 +140,12 @@ class Seeker:
 
     async def _pause(self) -> None:
         """Wait for the next attempt, less long when something happens."""
-        delay = self._pace().delay(self._dialler.clock.monotonic())
         # wait_for of Python 3.11 loses a cancellation that comes together with the wake.
         with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
+            async with asyncio.timeout(self._delay()):
                 while await self._wake.wait():
                     self._wake.clear()
-                    if not self.pace.stumbling:
+                    if not self.pace.stumbling and not self._relapsed():
                         return
 
 
@@ -134,7 +157,7 @@ class Detour:
         self._dialler = dialler
         self._wake = asyncio.Event()
         config = dialler.config
-        self._pauses = Pauses(config.relay_retry_least, config.relay_retry_most)
+        self._pauses = Pauses(config.relay_retry_least, config.relay_dials_most)
 
     def wake(self) -> None:
         """Look again now, unless it was in vain a moment ago."""

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from chat.interface import EntryState, RelayStanding
-from chat.network import relaying, waiting
+from chat.network import calling, waiting
 from protocol.relay import RelayEnd
 from protocol.relay_states import Dials, RelayEnding, RelayEvent, Waits
 from protocol.relay_tokens import DAY_SECONDS
@@ -36,7 +36,7 @@ class Liar(MemoryRelay):
 
     def stop_lying(self) -> None:
         self.lies = False
-        self.carry = lambda data: [data]
+        self.carry = lambda visitor, data: [data]
         self.clock.offset_ms = 0
 
 
@@ -74,7 +74,7 @@ class Spoiling(Liar, ABC):
 
     def start(self) -> MemoryRelay:
         dice = Random(1)
-        self.carry = lambda data: self.spoiled(data) if dice.random() < self.chance else [data]
+        self.carry = lambda visitor, data: self.spoiled(data) if dice.random() < self.chance else [data]
         return super().start()
 
 
@@ -208,7 +208,7 @@ def test_a_lie_is_no_more_than_a_cut_wire(tmp_path: Path, liar: Callable[[Networ
             if await state(ada, ben, "through a liar") in (EntryState.DELIVERED, EntryState.READ):
                 assert "through a liar" in await ben.texts(ada)
             relay.stop_lying()
-            await asyncio.sleep(DEFAULTS.relay_retry_most)
+            await asyncio.sleep(DEFAULTS.relay_dials_most)
             assert await state(ada, ben, "through a liar") is EntryState.DELIVERED
             await talk(ben, cyd, "after")
             assert await ada.texts(ben) == await ben.texts(ada) == ["before", "through a liar"]
@@ -224,7 +224,7 @@ def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
 ) -> None:
     """But from terminals that take any day, which are planted."""
     if careless:
-        for module in (waiting, relaying):
+        for module in (waiting, calling):
             monkeypatch.setattr(module, "relay_day", lambda time, own: time // DAY_SECONDS)
 
     async def scenario() -> None:

@@ -23,13 +23,15 @@ PORT = 4746
 
 
 class Visitor:
-    """One connection."""
+    """One connection. `carried`: portions of a link that came from it."""
 
     def __init__(self, relay: MemoryRelay, connection: Connection, end: RelayEnd) -> None:
         self.relay, self.connection, self.end = relay, connection, end
         self.dialler: Visitor | None = None
         self.dialled: tuple[bytes, int] | None = None
         self.rest = b""
+        self.carried = 0
+        self.held = b""
         self.joined: asyncio.Future[Visitor] = asyncio.get_running_loop().create_future()
         self.decided = asyncio.Event()
         self._told = asyncio.Lock()
@@ -70,7 +72,8 @@ class Visitor:
         data = self.rest
         try:
             while data or (data := await self.connection.read()):
-                for chunk in self.relay.carry(data):
+                self.carried += 1
+                for chunk in self.relay.carry(self, data):
                     self.relay.forwarded += 1
                     await other.connection.write(chunk)
                 data = b""
@@ -87,7 +90,7 @@ class MemoryRelay:
         self.pair = X25519Pair(seeded(f"relay {host}")(32))
         self.clock = VirtualClock(asyncio.get_running_loop())
         self.random = seeded(f"relay {host} random")
-        self.carry: Callable[[bytes], list[bytes]] = lambda data: [data]
+        self.carry: Callable[[Visitor, bytes], list[bytes]] = lambda visitor, data: [data]
         self.visitors: set[Visitor] = set()
         self.hall: Hall[Visitor] = Hall()
         self.accepted = self.absent = self.forwarded = 0
@@ -124,7 +127,7 @@ class MemoryRelay:
         match event:
             case Waits(tokens=tokens):
                 self.hall.wait(visitor, tokens)
-                visitor.end.waiting()
+                self.waiting(visitor)
             case Dials(token=token, place=place):
                 visitor.dialled = (token, place)
                 await self.call(visitor)
@@ -135,6 +138,10 @@ class MemoryRelay:
                 self.hall.leave(visitor)
                 if visitor.dialler is not None:
                     await self.call(visitor.dialler)
+
+    def waiting(self, visitor: Visitor) -> None:
+        """Its tokens are held."""
+        visitor.end.waiting()
 
     def find(self, token: bytes, place: int) -> Visitor | None:
         """Who is called for a dial."""
