@@ -28,13 +28,14 @@ BY_NAME = {scene.name: scene for scene in EVERY}
 CHINESE = "zh_CN"
 OTHERWISE: dict[View, str] = {
     View(LARGE): "conversation further-up invitation help settings first-run",
-    View(theme=Theme.LIGHT): "conversation chosen held",
+    View(theme=Theme.LIGHT): "conversation chosen held relays-named",
     View(theme=Theme.CONTRAST): "conversation commands words",
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
-    View((40, 12)): "first-run conversation held commands words settings safety-number details",
+    View((40, 12)): "first-run conversation held commands words settings safety-number details"
+    " relays-named relay-damaged relayed",
     View(language=CHINESE): "first-run alone conversation away commands search held words help"
-    " delete deleting",
+    " delete deleting relays-named relayed",
     View(LARGE, Theme.LIGHT, CHINESE): "conversation invitation settings",
 }
 CASES = [

@@ -15,13 +15,14 @@ from textual.widgets.option_list import Option
 
 from chat.interface import Messenger, RelayView
 from tui.bridge import Problem, attempt
-from tui.formatting import shorten
+from tui.formatting import shorten, widest
 from tui.relays import SEES, followed, place, sign, words
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.texts import N_, _
 from tui.widgets.field import Field
 
 _COLUMNS, _FRAME = 84, 8  # of the box; border, padding, scroll bar
+_NARROW, _NARROW_FRAME = 60, 4
 _PLACE_CELLS = 10  # at the least, however long the words beside it are
 
 _ADD = (("enter", N_("Add")), ("escape", N_("Close")))
@@ -130,7 +131,8 @@ class RelaysDialog(Dialog[RelayView]):
             return  # closed meanwhile
         shown = self.query_one(Relays)
         before = shown.highlighted_option.id if shown.highlighted_option is not None else None
-        columns = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
+        width = self.app.size.width
+        columns = min(_COLUMNS, width * 96 // 100) - (_NARROW_FRAME if width < _NARROW else _FRAME)
         shown.set_options([Option(_row(view, columns), id=view.address) for view in self._relays])
         known = [view.address for view in self._relays]
         shown.highlighted = (known.index(before) if before in known else 0) if known else None
@@ -152,9 +154,11 @@ class RelaysDialog(Dialog[RelayView]):
 
 
 def _row(view: RelayView, columns: int) -> Content:
-    """One relay: sign, place, how it stands, and how it came."""
+    """One relay: sign, place, how it stands, and how it came where that fits too."""
     mark, style = sign(view)
-    came = f"  {_('from an invitation')}" if view.invited else ""
-    rest = Content.assemble("  ", (words(view), style), (came, "$quiet"))
-    room = max(_PLACE_CELLS, columns - 2 - rest.cell_length)
-    return Content.assemble((f"{mark} ", style), shorten(place(view), room), rest)
+    head, stands = Content.assemble((f"{mark} ", style)), Content.assemble("  ", (words(view), style))
+    came = Content.assemble((f"  {_('from an invitation')}" if view.invited else "", "$quiet"))
+    left = columns - head.cell_length - stands.cell_length
+    if widest(place(view)) + came.cell_length > left:
+        came = Content("")
+    return Content.assemble(head, shorten(place(view), max(_PLACE_CELLS, left)), stands, came)
