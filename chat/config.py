@@ -78,6 +78,9 @@ class Config:
     clean_after: float = 5.0
     """Since the last deletion: several in a row are cleaned away together, when nobody is waiting."""
 
+    clean_patience: int = 24
+    """Times that a cleaning waits for a pause, or gives way, before it is done although others wait."""
+
     clean_again: float = 60.0
     """Between two attempts to clean, where the disk does not let it."""
 

@@ -1,7 +1,8 @@
 """Takes what was deleted out of the file, when there is time (attack 75).
 
 Rules: what is due stands in the database and not here, so that a crash loses nothing of it; a cleaning is one
-piece of work on the database; one that fails is said once and tried again until it is done.
+piece of work on the database, which gives way to what people wait for, and to a lock; one that fails is said
+once and tried again until it is done.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from chat.interface import Cleaned, Notice, ParlourError
 from chat.phrases import phrase
 from chat.service.world import World
 from chat.storage import forgetting
-from chat.storage.errors import StorageFailure, StorageFull
+from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
 
 FULL = phrase(
     "The disk is full: what was deleted is still in the profile's file. Make as much room as the profile"
@@ -61,21 +62,29 @@ class Cleaning:
 
     async def clean(self) -> None:
         """Clean now what is due. Raises NotCleaned; the mark stays then."""
+        patience = self._world.config.clean_patience
         while await self._is_due():
             # Whoever deletes during a round finds the mark again, and begins another.
             if self._round is None or self._round.done():
-                self._round = self._world.tasks.spawn(self._one_round())
-            if (failure := await asyncio.shield(self._round)) is not None:
+                self._round = self._world.tasks.spawn(self._one_round(gives_way=patience > 0))
+            failure = await asyncio.shield(self._round)
+            if isinstance(failure, StorageGivenUp):
+                patience -= 1
+                await self._quiet()
+            elif failure is not None:
                 raise NotCleaned(failure)
 
     async def _is_due(self) -> bool:
         return await self._world.store.read(forgetting.is_due)
 
     async def _quiet(self) -> None:
-        """Wait until nothing more has been deleted for a while."""
-        seen = -1
-        while seen != self._deletions:
-            seen = self._deletions
+        """Wait until nothing was deleted, or wanted of the database, for a while; not for ever."""
+        seen = (-1, -1)
+        for _ in range(self._world.config.clean_patience):
+            now = (self._deletions, self._world.store.asked)
+            if now == seen:
+                return
+            seen = now
             await asyncio.sleep(self._world.config.clean_after)
 
     async def _until_clean(self) -> None:
@@ -89,10 +98,11 @@ class Cleaning:
                     self._world.hub.publish(Notice(failure.phrase))
             await asyncio.sleep(self._world.config.clean_again)
 
-    async def _one_round(self) -> StorageFailure | None:
+    async def _one_round(self, *, gives_way: bool) -> StorageFailure | None:
         """Clean once; the failure is the answer, since whoever waits says it."""
+        store = self._world.store
         try:
-            cleaned = await self._world.store.read(forgetting.clean)
+            cleaned = await store.read(forgetting.clean, store.is_wanted if gives_way else store.is_closing)
         except StorageFailure as failure:
             return failure
         if cleaned:

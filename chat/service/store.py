@@ -29,6 +29,17 @@ class Store:
         self._database = database
         self._executor = executor
         self._closed = False
+        self.asked = 0
+        """How often something was wanted of the database."""
+        self._waiting = 0
+
+    def is_wanted(self) -> bool:
+        """Whether other work waits behind what runs now, or the database is to be closed."""
+        return self._closed or self._waiting > 1
+
+    def is_closing(self) -> bool:
+        """Whether the database is to be closed."""
+        return self._closed
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(database, …)`. Raises NotPermitted after `close`."""
@@ -56,7 +67,12 @@ class Store:
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise NotPermitted(LOCKED)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        self.asked += 1
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._waiting -= 1
 
     async def close(self) -> None:
         """Close the database after all work before; nothing may follow."""

@@ -6,7 +6,7 @@ query are read at once, so that no open reader holds up a checkpoint; the key is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,10 @@ _PRAGMAS: Final = (
     ("foreign_keys = ON", None),
     ("foreign_keys", 1),
 )
+
+
+_STEPS_BETWEEN: Final = 1000
+"""Steps of a statement after which it looks whether it is to give way: less than a millisecond."""
 
 
 class Database:
@@ -114,6 +118,19 @@ class Database:
         self._check_place()
 
     # --- Care ---
+
+    @contextmanager
+    def giving_way(self, wanted: Callable[[], bool]) -> Iterator[None]:
+        """Give up what runs here as soon as `wanted` says so, which raises StorageGivenUp.
+
+        `wanted` is asked in this thread. The last part of `scrub`, in which pages go back into the file, does
+        not give way.
+        """
+        self._connection.set_progress_handler(wanted, _STEPS_BETWEEN)
+        try:
+            yield
+        finally:
+            self._connection.set_progress_handler(None, 0)
 
     def scrub(self) -> None:
         """Leave nothing of deleted rows in any page or frame (recipe: VACUUM, then an empty log).

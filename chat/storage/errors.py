@@ -180,6 +180,12 @@ class StorageBusy(StorageFailure):
     what = phrase("Another program holds the database of this profile: close it and try again.")
 
 
+class StorageGivenUp(StorageFailure):
+    """Work that may wait was given up for work that may not; nothing of it holds."""
+
+    what = phrase("Something else was wanted of the database first: this is tried again.")
+
+
 class StorageGone(StorageFailure):
     """The database was moved, replaced or removed while it was open, so that nothing written would stay."""
 

@@ -17,6 +17,7 @@ from chat.storage.errors import (
     StorageBusy,
     StorageFailure,
     StorageFull,
+    StorageGivenUp,
     StorageMisuse,
     StorageReadOnly,
     TooLittleMemory,
@@ -38,6 +39,7 @@ _FAILURES: Final[dict[int, type[StorageFailure]]] = {
     dbapi2.SQLITE_LOCKED: StorageBusy,
     dbapi2.SQLITE_PROTOCOL: StorageBusy,
     dbapi2.SQLITE_NOMEM: TooLittleMemory,
+    dbapi2.SQLITE_INTERRUPT: StorageGivenUp,
 }
 
 

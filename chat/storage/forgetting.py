@@ -8,6 +8,8 @@ index that is written anew from its rows says nothing of what was in the old one
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chat.storage.database import Database
 
 
@@ -40,19 +42,21 @@ def is_due(db: Database) -> bool:
     return db.row("SELECT 1 FROM cleaning") is not None
 
 
-def clean(db: Database) -> bool:
+def clean(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool:
     """Leave nothing of what was deleted in any page or frame; False where nothing was due.
 
-    8 s and more a million entries. Raises as `Database.scrub`; what is due stays marked until all is done.
+    Half a minute a million entries. Gives way once something else is `wanted`, and raises StorageGivenUp
+    then; raises as `Database.scrub` too. What is due stays marked until all is done.
     """
     words = db.value("SELECT words FROM cleaning")
     if words is None:
         return False
-    if words:
-        with db.transaction():
-            db.run("INSERT INTO search (search) VALUES ('rebuild')")
-            db.run("UPDATE cleaning SET words = 0")
-    db.scrub()
+    with db.giving_way(wanted):
+        if words:
+            with db.transaction():
+                db.run("INSERT INTO search (search) VALUES ('rebuild')")
+                db.run("UPDATE cleaning SET words = 0")
+        db.scrub()
     with db.transaction():
         db.run("DELETE FROM cleaning")
     return True

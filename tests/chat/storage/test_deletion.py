@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chat.storage import contacts, conversations, entries, forgetting, logs, own, search
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
+from chat.storage.errors import StorageGivenUp
 from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, new_database, store
 from tests.lab.pages import residues
 
@@ -103,3 +105,36 @@ def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database)
         contacts.remove(filled, THEM)
     assert found(filled)
     filled.close()
+
+
+def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None:
+    """In each of its parts, and nothing but time is lost by it."""
+    asked = 0
+
+    def on(number: int) -> Callable[[], bool]:
+        def wanted() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == number
+
+        return wanted
+
+    with filled.transaction():
+        contacts.remove(filled, THEM)
+    assert forgetting.clean(filled, on(-1))
+    looks, given_up = asked, 0
+    for number in range(1, looks + 1):
+        with filled.transaction():
+            forgetting.mark(filled, words=True)
+        asked = 0
+        try:
+            forgetting.clean(filled, on(number))
+        except StorageGivenUp:
+            given_up += 1
+            assert forgetting.is_due(filled)
+            assert not filled.in_transaction
+            assert forgetting.clean(filled)
+    assert given_up > looks // 2
+    assert found(filled) == []
+    assert filled.integrity() == ()
+    assert len(search.find(filled, "kept", limit=500)) == 120
