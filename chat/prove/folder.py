@@ -29,7 +29,7 @@ def throw_away() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
         lock = ProfileLock(Path(made))
         try:
-            yield Path(made)
+            yield Path(made).resolve()
         finally:
             lock.release()
 

@@ -110,3 +110,6 @@ def _read(stage: Stage, record: Record) -> None:
     record.measure("links_seen", wire.count(MAGIC), "links")
     for what in found:
         record.violated(f"{what} stands on the wire")
+    for each in stage.both:
+        record.require(not any(id in wire for id in each.ids), f"who {each.name} is stands on the wire")
+    record.did("So it was for the ids of both people and of their terminals.")

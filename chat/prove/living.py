@@ -77,7 +77,7 @@ async def serve(folder: Path, port: int, say: Say) -> None:
     try:
         await engine.start()
         await engine.serve(ControlServer(engine, folder / vault.SOCKET))
-        say({"ready": True})
+        say({"ready": os.getpid()})
         while await lines.readline():
             if discovery.events is not None:
                 discovery.events.network_changed()

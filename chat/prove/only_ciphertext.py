@@ -11,13 +11,15 @@ import math
 import secrets
 import shutil
 import sqlite3
+import sys
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from chat.prove import files
+from chat.prove import files, process
 from chat.prove.findings import CannotShow, Record
 from chat.prove.pages import Stored, Unreadable
 from chat.prove.people import Terminal
@@ -52,7 +54,27 @@ async def show(stage: Stage, record: Record) -> None:
         record.require(bool(looked.files), f"{each.name}'s profile has no file at all")
         for place in looked.found:
             record.violated(f"in {each.name}'s profile {place}")
+    await _look_elsewhere(stage, texts, record)
     await asyncio.to_thread(_look_at_databases, stage, record)
+
+
+async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record) -> None:
+    """What the programs keep beside their profiles, and what they have open."""
+    homes = [await asyncio.to_thread(files.look, each.home, texts) for each in stage.both]
+    for each, looked in zip(stage.both, homes, strict=True):
+        for place in looked.found:
+            record.violated(f"in the home of {each.name}'s terminal {place}")
+    record.did(
+        "So were the homes and the folders for temporary files, new ones, that their programs were given."
+    )
+    record.measure("files_elsewhere", sum(one.files for one in homes), "files made in their homes")
+    if not sys.platform.startswith("linux"):
+        return
+    for each in stage.both:
+        for one in await asyncio.to_thread(process.open_files, each.pid):
+            if one.keeps and not Path(one.target).is_relative_to(each.folder):
+                record.violated(f"{each.name}'s terminal has {one.target} open for writing")
+    record.did("Their open files were looked at: those that can be written to are the profile's own.")
 
 
 def _control(stage: Stage, record: Record) -> None:

@@ -28,12 +28,18 @@ E = TypeVar("E")
 
 
 class Terminal:
-    """A person's terminal. `key`: of its database, 32 bytes, which the proof looks into it with."""
+    """A person's terminal. `key`: of its database, 32 bytes, which the proof looks into it with.
+
+    `home`: where whatever the program keeps beside its profile would be. `ids`: of person and terminal.
+    """
 
     def __init__(self, name: str, folder: Path, wire: Wire, before: Sequence[str], module: str) -> None:
         self.name, self.folder = name, folder
         self.passphrase = secrets.token_urlsafe(16)
+        self.home = folder.with_suffix(".home")
+        self.pid = 0
         self.key = b""
+        self.ids: tuple[bytes, ...] = ()
         self.contact = ""
         self.messenger: Messenger
         self._program: Program | None = None
@@ -49,16 +55,20 @@ class Terminal:
 
     async def start(self) -> None:
         """Make the profile and run the engine. Raises CannotShow, a StorageFailure."""
+        self.home.mkdir()
         await asyncio.to_thread(self._create)
         port = await self._wire.front(self.name)
         line = [*self._before, *python(self._module, str(self.folder), str(port))]
-        self._program = program = await Program.start(line)
+        self._program = program = await Program.start(line, self.home)
         program.write(self.passphrase)
         told = await program.expect(lambda said: "listening" in said, f"{self.name}'s terminal")
         self._wire.lead(self.name, told["listening"])
-        await program.expect(lambda said: "ready" in said, f"{self.name}'s terminal")
+        ready = await program.expect(lambda said: "ready" in said, f"{self.name}'s terminal")
+        self.pid = ready["ready"]
         self.messenger = await RemoteMessenger.open(self.folder / vault.SOCKET)
         self._listening = asyncio.create_task(self._listen())
+        own = await self.messenger.me()
+        self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
         self.key = await asyncio.to_thread(self._unwrap)
 
     def _create(self) -> None:

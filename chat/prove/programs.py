@@ -23,6 +23,12 @@ PATIENCE: Final = 30.0
 """Seconds for a program to say what it should, however slow the machine."""
 LEAVE_WITHIN: Final = 5.0
 
+_PLACES: Final = (
+    *("HOME", "TMPDIR", "TEMP", "TMP"),
+    *(f"XDG_{kind}" for kind in ("DATA_HOME", "CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR")),
+)
+"""Where programs put what they keep."""
+
 Said = dict[str, Any]
 
 
@@ -37,11 +43,17 @@ class Program:
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, command: Sequence[str]) -> Program:
-        """Run a command line. Raises CannotShow where it cannot be started."""
+    async def start(cls, command: Sequence[str], home: Path | None = None) -> Program:
+        """Run a command line, in a home of its own where one is given. Raises CannotShow."""
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment(), start_new_session=True
+                *command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env=environment(home),
+                cwd=home,
+                start_new_session=True,
             )
         except OSError as error:
             raise CannotShow(f"{command[0]} cannot be started ({error.strerror})") from None
@@ -97,8 +109,9 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def environment() -> Mapping[str, str]:
-    """What such a program finds: this installation first, and no .pyc file written."""
+def environment(home: Path | None) -> Mapping[str, str]:
+    """What such a program finds: this installation first, no .pyc files wanted, perhaps a home."""
     root = str(Path(chat.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    own = dict.fromkeys(_PLACES, str(home)) if home is not None else {}
+    return {**os.environ, **own, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -184,6 +184,7 @@ async def _converse(stage: Stage, searching: Search) -> None:
         await stage.say(stage.ada, *texts)
         await stage.say(stage.ben, *texts)
         await searching.for_any([stage.needle.encode(), *_pieces(tap)], "pieces of the conversation")
+        _look_for_names(stage, tap, record)
         for each in stage.both:
             await each.messenger.remove_relay(str(named))
     finally:
@@ -196,6 +197,16 @@ async def _converse(stage: Stage, searching: Search) -> None:
         " searched again."
     )
     record.measure("entries_relayed", ENTRIES, "entries delivered through it")
+
+
+def _look_for_names(stage: Stage, tap: Tap, record: Record) -> None:
+    """What the relay was sent tells neither what was said nor who said it."""
+    for each in stage.both:
+        known = any(id in stream for id in each.ids for stream in tap.streams)
+        record.require(not known, f"the relay was told who {each.name} is")
+    said = any(stage.needle.encode() in stream for stream in tap.streams)
+    record.require(not said, "the relay was sent what was said in clear")
+    record.measure("bytes_relayed", sum(map(len, tap.streams)), "bytes sent through it")
 
 
 def _pieces(tap: Tap) -> Iterator[bytes]:
@@ -224,7 +235,8 @@ def _look_at_files(relay: Examined, before: Written, record: Record) -> None:
     record.require(calls == 0, f"the relay wrote {calls} bytes by calls that write to files and terminals")
     record.did(
         "Its open files, the kernel's counters of what it wrote and the limits that it set itself were looked"
-        " at: it forwards by calls for sockets, which these counters leave out."
+        " at: it forwards by calls for sockets, which these counters leave out. What the kernel holds itself"
+        " of a socket is no part of this."
     )
     kinds = sorted({one.kind for one in files if one.writable})
     record.measure("open_descriptors", len(files), "descriptors open")

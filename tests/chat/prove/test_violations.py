@@ -79,6 +79,7 @@ async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
 
 async def plain_files(stage: Stage) -> None:
     (stage.ada.folder / "draft.txt").write_text(f"I wrote {stage.needle} to Ben", encoding="utf-16-le")
+    (stage.ada.home / "cache").write_text(stage.needle)
     (stage.ben.folder / "log").write_bytes(b"opened with " + stage.ben.passphrase.encode() + b"\n")
     with closing(sqlite3.connect(stage.ben.folder / "cache.db")) as database:
         database.execute("CREATE TABLE kept (text)")
@@ -91,6 +92,7 @@ async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
         "in Ada's profile draft.txt: the needle, as UTF-16, little endian",
         "in Ben's profile cache.db: a database that is not encrypted",
         "in Ben's profile log: Ben's passphrase, as UTF-8",
+        "in the home of Ada's terminal cache: the needle, as UTF-8",
     }
 
 
@@ -124,7 +126,7 @@ async def plain_words(stage: Stage) -> None:
     """Somebody's program says in clear over the wire what was said."""
     port = await stage.wire.front(stage.ada.name)
     talking = await LoopbackTransport().connect(HERE, port, 5)
-    await talking.write(b"\x00\x00" + f"Ada said {stage.needle}".encode())
+    await talking.write(b"\x00\x00" + f"Ada said {stage.needle}".encode() + stage.ada.ids[0])
     while await talking.read():
         """A greeting, perhaps, before it is seen that this is no frame."""
     talking.close()
@@ -139,7 +141,7 @@ async def test_claim_c4_fails_where_words_are_on_the_wire(monkeypatch: pytest.Mo
     only(monkeypatch, "flipped")
     finding = await found("C4", in_between.show, plain_words)
     assert finding.outcome is Outcome.FAILS
-    assert finding.reason == "the needle, as UTF-8 stands on the wire"
+    assert finding.reason == "the needle, as UTF-8 stands on the wire; who Ada is stands on the wire"
 
 
 async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
