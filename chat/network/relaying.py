@@ -151,7 +151,8 @@ class Relaying:
 
         waiter = Waiter(relay, self._means, tokens)
         waiter.brings = lambda circuit: self._bring(relay, circuit)
-        waiter.stands = lambda standing: self._stands(relay, standing)
+        if number == 0:  # the others stand as the first does
+            waiter.stands = lambda standing: self._stands(relay, standing)
         self._standing.setdefault(relay, RelayStanding.CONNECTING)
         return waiter
 

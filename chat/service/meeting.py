@@ -35,8 +35,8 @@ from protocol.relay_address import RelayAddress, relays_among
 from protocol.relay_tokens import invitation_token
 
 Place = tuple[str, int]
-AGAIN = 2.0
-"""Seconds after which an inviter who was not at a relay is looked for there once more."""
+AGAIN = 0.5
+"""Seconds after which an inviter who was not at a relay is looked for there again, as long as one dials."""
 
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
 NOT_NEARBY = phrase("This person is not visible any more: ask them to become visible again.")
@@ -50,18 +50,12 @@ OWN = phrase("This is your own invitation: the other person has to join with it.
 class _Way:
     """A connection to who may be the other side, and where that is or may be.
 
-    `more`: another attempt that makes sense now.
+    `more`: another attempt that makes sense where this one was in vain.
     """
 
     connection: Connection
     places: tuple[Place, ...]
-    more: Attempt | None = None
-
-    def drop(self) -> None:
-        """Nobody wants it."""
-        self.connection.close()
-        if self.more is not None:
-            self.more.close()
+    more: Callable[[], Attempt] | None = None
 
 
 Attempt = Coroutine[Any, Any, _Way | None]
@@ -172,13 +166,13 @@ class Meeting:
                 done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
                 left.discard(task := done.pop())
                 if (way := task.result()) is not None:
-                    if way.more is not None:
-                        left.add(self._world.tasks.spawn(way.more))
                     yield way
+                    if way.more is not None:
+                        left.add(self._world.tasks.spawn(way.more()))
         finally:
             for task in left:
                 if not task.cancel() and (unused := task.result()) is not None:
-                    unused.drop()
+                    unused.connection.close()
 
     def _direct(self, places: Sequence[Place]) -> list[Attempt]:
         return [self._connect(place) for place in places]
@@ -195,13 +189,12 @@ class Meeting:
         def tokens(day: int) -> list[bytes]:
             return [invitation_token(invitation, day, relay.key)]
 
-        reached = await self._relaying.dial(relay, tokens, number)
-        if reached is None and number == 0:  # the inviter may have made it a moment ago
-            await asyncio.sleep(AGAIN)
-            reached = await self._relaying.dial(relay, tokens, number)
-        if reached is None:
-            return None
-        following = self._through(relay, invitation, number + 1) if reached.others > number else None
+        until = self._world.clock.monotonic() + self._world.config.dial_timeout
+        while (reached := await self._relaying.dial(relay, tokens, number)) is None:
+            if number or self._world.clock.monotonic() + AGAIN > until:
+                return None
+            await asyncio.sleep(AGAIN)  # the inviter may have made it a moment ago
+        following = partial(self._through, relay, invitation, number + 1) if reached.others > number else None
         return _Way(reached.circuit, tuple(map(parse, invitation.addresses)), following)
 
     async def _open(
