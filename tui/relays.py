@@ -12,8 +12,8 @@ from chat.interface import RelayStanding, RelayView
 from tui.texts import N_, _
 
 SEES: Final = N_(
-    "A relay joins terminals whose networks do not reach each other. It sees addresses, and when how much is "
-    "sent; never what, by whom or to whom."
+    "A relay joins terminals whose networks do not reach each other. It sees addresses, which of them meet, "
+    "and when how much is sent; never who they are or what they say."
 )
 GONE: Final = N_(
     "You meet nobody there any more. Invitations that you gave may still name it; those whom you meet only "

@@ -35,7 +35,8 @@ def relays(ctx: click.Context) -> int | None:
     """List the relays where contacts are met, or add or remove one.
 
     A relay joins terminals whose networks do not reach each other; 'parlour relay' runs one and prints its
-    address. It sees addresses and when how much is sent, never what, by whom or to whom.
+    address. It sees addresses, which of them meet, and when how much is sent; never who they are or what they
+    say.
     """
     call: Call = ctx.obj
     return None if ctx.invoked_subcommand is not None else _list(call)
