@@ -27,13 +27,16 @@ CROWDED: Final = 4 << 20
 CONNECT_SECONDS: Final = 5.0
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds between attempts, the last one for good."""
-PING_SECONDS: Final = 3
-PINGS_UNANSWERED: Final = 2
+PING_SECONDS: Final = 3.0
+"""Between two looks whether NATS still answers, and for each answer."""
+PONG_SECONDS: Final = 5
 _PENDING: Final = 1 << 20  # bytes that the client gathers before it makes the sender wait
-_FLUSH_SECONDS: Final = 10.0
+_FLUSH_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 2.0
 _LASTING: Final = 5.0  # seconds from which a connection counts as one
 _ITEM: Final = 64  # what a message costs beside its bytes, about
+_LOOK_SECONDS: Final = 0.5
+_NEVER: Final = 1 << 30
 _NOBODY: Final = "503"
 
 
@@ -111,20 +114,22 @@ class Nats:
     def start(self, listener: Listener) -> None:
         """Connect, and again whenever it breaks."""
         self._listener = listener
-        _quiet(self._over.set)
-        self._task = asyncio.get_running_loop().create_task(self._run(listener))
+        loop = asyncio.get_running_loop()
+        _quiet(loop, self._over.set)
+        self._task = loop.create_task(self._run(listener))
 
     async def close(self) -> None:
         """Send what waits, for a moment at most, and let go."""
         if self._task is None:
             return
-        client, waiting = self._client, list(self._waiting)
-        self._client = None
+        client, self._client = self._client, None
+        waiting = list(self._waiting)
         self._task.cancel()
         await asyncio.wait({self._task})
         if client is not None:
             with contextlib.suppress(self._errors, OSError, TimeoutError):
                 await asyncio.wait_for(_finish(client, waiting), _CLOSE_SECONDS)
+            _abort(client)
 
     # --- What the cluster sends ---
 
@@ -201,8 +206,7 @@ class Nats:
             "reconnect_time_wait": 0,
             "connect_timeout": CONNECT_SECONDS,
             "no_echo": True,
-            "ping_interval": PING_SECONDS,
-            "max_outstanding_pings": PINGS_UNANSWERED,
+            "ping_interval": _NEVER,
             "pending_size": _PENDING,
             "flush_timeout": _FLUSH_SECONDS,
             "closed_cb": closed,
@@ -213,15 +217,16 @@ class Nats:
         """Until it breaks."""
         self._client = client
         listener.connected()
-        pump = asyncio.ensure_future(self._pump(client))
-        over = asyncio.ensure_future(self._over.wait())
+        work = {asyncio.ensure_future(each) for each in (self._pump(client), self._watch(client))}
         try:
-            await asyncio.wait({pump, over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            pump.cancel()
-            over.cancel()
-            await asyncio.wait({pump, over})
-        self._client = None
+            closing, self._client = self._client is None, None
+            if not closing:
+                _abort(client)
+            for each in work:
+                each.cancel()
+            await asyncio.wait(work)
         self._subscriptions.clear()
         self._waiting.clear()
         self._size = 0
@@ -232,15 +237,28 @@ class Nats:
     async def _pump(self, client: Client) -> None:
         """Hand everything to the client in its order; that waits where NATS does not keep up."""
         with contextlib.suppress(self._errors, OSError):
-            while True:
+            while self._client is client:
                 await self._more.wait()
                 self._more.clear()
-                while self._waiting:
+                # The library keeps cancellations to itself: so it is asked each time whether this goes on.
+                while self._waiting and self._client is client:
                     size, work = self._waiting.popleft()
                     await work(client)
                     self._size -= size
                     if self._wakes and not self.is_crowded:
                         self._wake_all()
+
+    async def _watch(self, client: Client) -> None:
+        """Ask for an answer every few seconds, until there is none: the library's own look may never end."""
+        due = PING_SECONDS
+        with contextlib.suppress(self._errors, OSError):
+            while not client.is_closed and not self._over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), min(_LOOK_SECONDS, PING_SECONDS))
+                due -= _LOOK_SECONDS
+                if due <= 0:
+                    due = PING_SECONDS
+                    await client.flush(PONG_SECONDS)
 
     def _wake_all(self) -> None:
         wakes, self._wakes = self._wakes, []
@@ -311,17 +329,42 @@ def _library() -> tuple[type[Client], type[Exception]]:
     return Client, Error
 
 
-def _quiet(broken: Callable[[], None]) -> None:
+def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
     """What the client would log may quote what came from outside."""
     log = logging.getLogger("nats")
     log.handlers[:] = [_Alarm(broken)]
     log.propagate = False
+    before = loop.get_exception_handler() or type(loop).default_exception_handler
+
+    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not _is_of_client(context):
+            before(loop, context)
+
+    loop.set_exception_handler(handler)
+
+
+def _is_of_client(context: dict[str, Any]) -> bool:
+    """Whether a task of the client's ended with its connection, which is known already."""
+    task, error = context.get("future"), context.get("exception")
+    name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
+    return isinstance(error, OSError) and name.startswith("Client.")
 
 
 async def _finish(client: Client, waiting: Sequence[tuple[int, _Work]]) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _CLOSE_SECONDS
     for _, work in waiting:
         await work(client)
+        if loop.time() > end:  # the library keeps a cancellation to itself
+            return
     await client.close()
+
+
+def _abort(client: Client) -> None:
+    """End a connection that may take nothing more, for which the library has no call of its own."""
+    writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
+    if isinstance(writer, asyncio.StreamWriter):
+        writer.transport.abort()
 
 
 async def _let_go(client: Client) -> None:

@@ -163,21 +163,6 @@ async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(
             assert await asyncio.to_thread(receive, again.socket, 9) == b"as before"
 
 
-async def test_a_subject_that_the_library_cannot_read_costs_a_reconnection(tmp_path: Path) -> None:
-    """The library stops reading for good at one: the relay hears of that, and connects anew."""
-    with cluster(tmp_path, 1) as ((node,), (only,)):
-        async with spy(node.url) as attacker:
-            only.terminal().welcomed().dial(token()).expect(WasAbsent)
-            await attacker.client.flush()
-            ((_, inbox, _),) = [each for each in attacker.heard if ".ask." in each[0]]
-            address = ("127.0.0.1", int(node.url.rpartition(":")[2]))
-            with socket.create_connection(address, PATIENCE) as raw:
-                relay = inbox.rpartition(".")[0].encode()
-                raw.sendall(b"CONNECT {}\r\nPUB " + relay + b".\xff\xfe 2\r\nhi\r\nPING\r\n")
-                await asyncio.to_thread(eventually, lambda: b"PONG" in raw.recv(4_096), "it was taken")
-            await asyncio.to_thread(eventually, lambda: only.count("backplanes_total") == 2, "anew")
-
-
 def test_a_relay_that_dies_ends_its_circuits_and_the_others_go_on(tmp_path: Path) -> None:
     with cluster(tmp_path) as (_, relays):
         wanted, kept = token(), token()

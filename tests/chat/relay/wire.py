@@ -32,7 +32,7 @@ class Wire:
         for tap in takers:
             for each in self.change(payload):
                 self.loop.call_soon(tap.listener.arrived, subject, each)
-        if not takers and sender is not None:
+        if not takers and sender is not None and sender.hears(reply):
             self.loop.call_soon(sender.listener.nobody, reply)
 
 
