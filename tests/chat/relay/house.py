@@ -1,6 +1,6 @@
 """A relay within the test's own process, over real sockets, whose time the test moves.
 
-Rules: `later` moves the loop's clock, on which the relay's patience hangs; nothing waits for time to pass.
+Rules: the loop's clock, on which the relay's patience hangs, stands still but for `later`.
 A guest speaks the protocol and reads no more than it wants next, as terminals do.
 """
 
@@ -43,7 +43,7 @@ class House:
 
     def __init__(self, limits: Limits, patience: Patience, descriptors: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
-        self._ahead = 0.0
+        self._time = time.monotonic()
         self.loop.time = self._now  # type: ignore[method-assign]  # asyncio schedules by it
         self.pair = X25519Pair.generate()
         self.relay = Relay(Settings(self.pair, SystemClock(), limits, patience, descriptors))
@@ -53,11 +53,11 @@ class House:
         self._guests: list[Guest] = []
 
     def _now(self) -> float:
-        return time.monotonic() + self._ahead
+        return self._time
 
     async def later(self, seconds: float) -> None:
         """So much later, with what the relay does then."""
-        self._ahead += seconds
+        self._time += seconds
         await self.settle()
 
     async def settle(self) -> None:

