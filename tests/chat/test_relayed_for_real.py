@@ -22,7 +22,8 @@ from tests.chat.relay.terminals import relay
 from tests.engines import PASSPHRASE
 from tests.fakes.network import MemoryDiscovery, Network
 
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which a test that waits is broken; no test passes because of it."""
 
 
 class NoWayTo(TcpTransport):

@@ -7,16 +7,23 @@ called delivered only when the other terminal has it; and what it can cost is bo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chat.interface import EntryAdded, EntryChanged, EntryState, RelayStanding
+from chat.interface import EntryAdded, EntryChanged, EntryState, PairingChanged, RelayStanding
 from chat.network import waiting
+from chat.network.driver import Driver
+from chat.network.links import RELAYED_MOST
+from chat.network.opening import Opening
 from chat.network.relay_line import RelayLine
+from protocol.events import Event, LinkOpen
+from protocol.greeting import Pattern
+from protocol.handshake import Initiator
 from protocol.keys import X25519Pair
+from protocol.link import Link
 from tests.engines import Person, delivered, invite, people, play, talk
 from tests.fakes.network import MemoryTransport
 from tests.fakes.relay import MemoryRelay, Visitor
@@ -318,6 +325,72 @@ def test_a_squatter_on_a_token_delays_a_link_by_a_moment(tmp_path: Path) -> None
             assert called >= 2
             for task in tasks:
                 task.cancel()
+
+    play(scenario)
+
+
+# --- What somebody can do who is rightly called through one ---
+
+
+class Idle:
+    """A handler that takes what comes and does nothing."""
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        return None
+
+
+async def link_through(one: Person, other: Person, relay: MemoryRelay, start: Initiator) -> Driver:
+    """A link of somebody who keeps to no rule but the protocol's, as far as it opens."""
+
+    async def adopt(driver: Driver, opened: LinkOpen) -> Idle:
+        return Idle()
+
+    person, parts = bytes.fromhex(await one.contact(other)), one.engine._parts
+    keyring = parts.world.keyring
+    reached = await parts.relaying.dial(
+        relay.address, lambda day: keyring.dial_tokens(person, relay.address.key, day)
+    )
+    assert reached is not None
+    opening = Opening(adopt)
+    driver = Driver(reached.circuit, Link(start, one.clock.monotonic()), one.clock, opening)
+    parts.world.tasks.spawn(driver.run())
+    assert isinstance(await opening.result, LinkOpen)
+    return driver
+
+
+def test_nobody_pairs_nearby_through_a_relay(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with apart(tmp_path) as (_, relay, ada, ben):
+            await talk(ada, ben, "before")
+            await ada.engine.set_visible(True)
+            before = len(ada.seen)
+            start = Initiator.pairing(Pattern.XX, random=seeded("nearby"))
+            driver = await link_through(ben, ada, relay, start)
+            await asyncio.sleep(10)
+            assert not driver.link.is_open
+            assert not [event for event in ada.seen[before:] if isinstance(event, PairingChanged)]
+            assert (await ada.engine.me()).visible  # the one attempt that people nearby have is left
+
+    play(scenario)
+
+
+def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with apart(tmp_path) as (_, relay, ada, ben):
+            await talk(ada, ben, "before")
+            keyring = ben.engine._world.keyring
+            person = bytes.fromhex(await ben.contact(ada))
+            keys, own = keyring.dial_keys(person), keyring.identity
+            assert keys is not None
+            for number in range(RELAYED_MOST + 4):
+                start = Initiator.contact(
+                    own.static, keys.terminal, own.person, person, keys.candidates, random=seeded(number)
+                )
+                await link_through(ben, ada, relay, start)
+                await asyncio.sleep(0.5)
+                assert links(ada) <= RELAYED_MOST
+            assert links(ada) == RELAYED_MOST
+            await talk(ben, ada, "in touch all the same")
 
     play(scenario)
 
