@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ from chat.tasks import Tasks
 from tests.chat.storage.samples import new_database
 
 PATIENCE = 3
+BROKEN = 10.0
+"""Seconds after which a test that waits is broken; no test passes because of it."""
 
 
 @dataclass
@@ -42,9 +45,12 @@ class Scene:
         """Stands for a long cleaning: gives way when it is asked to, and never ends by itself before that."""
         self.rounds += 1
         self.begun.set()
+        until = time.monotonic() + BROKEN
         while self.rounds <= PATIENCE:
             if wanted():
                 raise StorageGivenUp
+            if time.monotonic() > until:
+                raise AssertionError("it does not learn that something else is wanted")
         return REAL(database)
 
 

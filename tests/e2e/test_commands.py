@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.storage import forgetting, vault
 from chat.storage.lock import ProfileLock
 from tests.e2e.programs import (
     PASSPHRASE,
@@ -29,6 +30,7 @@ from tests.e2e.programs import (
     wait_event,
 )
 from tests.lab.hosts import Lab
+from tests.lab.pages import residues
 from tests.lab.programs import Program
 from tests.needs import needs_root_network
 
@@ -113,6 +115,40 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
     (contact,) = ada.run("contacts").objects
     assert contact == {"name": "Ben", "verified": True, "present": False}
     assert list(contact) == ["name", "verified", "present"]
+
+
+def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_without(
+    ada: Station, ben: Station
+) -> None:
+    pair(ada, ben)
+    words = ("marmalade", "periwinkle")
+    sent = [ada.run("send", "Ben", word, "--wait", "0").objects[0]["id"] for word in words]
+    assert [len(pages_with(ada, word)) > 0 for word in words] == [True, True]
+    asked = ada.run("delete", "Ben", sent[0])
+    assert "say --yes" in failure(asked, 64)
+    gone = {"deleted": sent[0], "conversation": "Ben"}
+    assert ada.run("delete", "Ben", sent[0], "--yes").objects == [gone]
+    assert pages_with(ada, words[0]) == []
+    with ada.start("listen") as listening:
+        wait_event(listening, "ready")
+        assert ada.run("delete", "Ben", "--last", "--yes").objects == [{**gone, "deleted": sent[1]}]
+        assert ada.run("delete", "Ben", sent[1], "--yes").status == 0  # again, and nothing happens
+        end(listening)
+    assert pages_with(ada, words[1]) == []
+    assert [(line["kind"], line["text"]) for line in ada.run("history", "Ben").objects] == [
+        ("deleted", "")
+    ] * 2
+    assert ada.problems() == ()
+
+
+def pages_with(station: Station, word: str) -> list[str]:
+    """Where in the profile's decrypted file a word stands; that a cleaning is due is such a place."""
+    with vault.unlock(station.profile, PASSPHRASE) as opened:
+        database = opened.database()
+        due = ["due"] * forgetting.is_due(database)
+        database.close()
+        key = opened._open_key().reveal()
+    return due + residues(station.profile / vault.DATABASE, key, word.encode())
 
 
 def test_an_entry_for_somebody_absent_is_75_and_arrives_when_they_come(ada: Station, ben: Station) -> None:
