@@ -89,11 +89,11 @@ class RelayEnd(RelayConnection):
         self._send(Absent())
         self._enter(RelayState.READY, self._now + HANDSHAKE_SECONDS)
 
-    def call(self, now: float) -> None:
-        """Tell a terminal that waits of a dialler: it gives Answers, or RelayEnded within 3 seconds."""
+    def call(self, token: bytes, now: float) -> None:
+        """Tell a terminal that waits of who dialled its token: it gives Answers, or RelayEnded within 3 s."""
         self._tick(now)
         self._require(RelayState.WAITING)
-        self._send(Called())
+        self._send(Called(token))
         self._enter(RelayState.CALLED, self._now + RELAY_ANSWER_SECONDS)
 
     def join(self, others: int) -> bytes:

@@ -66,7 +66,9 @@ class Absent(Wire, frozen=True, tag=132):
 
 
 class Called(Wire, frozen=True, tag=133):
-    """Tells a terminal that waits of a dialler; it answers, and the circuit begins."""
+    """Tells a terminal that waits of a dialler, and on which token; it answers, and the circuit begins."""
+
+    token: Token
 
 
 class Answer(Wire, frozen=True, tag=134):

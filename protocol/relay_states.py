@@ -154,9 +154,10 @@ class WaitBegun:
 class WasCalled:
     """To the terminal that waits: a dialler is there. From now on the stream carries a link; it answers.
 
-    `rest` are bytes of that link that came already.
+    `token`, as the relay says, was asked for; `rest` are bytes of that link that came already.
     """
 
+    token: bytes = field(repr=False)
     rest: bytes = field(repr=False)
 
 

@@ -176,7 +176,7 @@ class RelayTerminal(RelayConnection):
                 return [WasAbsent()]
             case Called():
                 self._send(Answer())
-                return [WasCalled(self._join())]
+                return [WasCalled(message.token, self._join())]
             case Joined():
                 return [WasJoined(message.others, self._join())]
             case End():

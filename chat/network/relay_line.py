@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chat.network.circuit import Circuit
 from chat.ports import Clock, Connection, Random, Transport
@@ -45,6 +45,14 @@ class Reached:
 
     circuit: Circuit
     others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Somebody is at the other end, who dialled this token, as the relay says."""
+
+    circuit: Circuit
+    token: bytes = field(repr=False)
 
 
 class RelayLine:
@@ -95,8 +103,8 @@ class RelayLine:
             self._terminal.wait(tokens, self._clock.monotonic())
             self._wake()
 
-    async def called(self) -> Circuit | None:
-        """The next that happens while it waits: None when the relay holds the tokens, or the circuit.
+    async def called(self) -> Called | None:
+        """The next that happens while it waits: None when the relay holds the tokens, or who calls.
 
         Raises Lost.
         """
@@ -104,7 +112,7 @@ class RelayLine:
         if isinstance(event, WaitBegun):
             return None
         if isinstance(event, WasCalled):
-            return Circuit(self._connection, event.rest)
+            return Called(Circuit(self._connection, event.rest), event.token)
         raise self._lost(event)
 
     def close(self) -> None:

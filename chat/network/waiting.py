@@ -14,9 +14,10 @@ from typing import Final
 from chat.config import Config
 from chat.interface import RelayStanding
 from chat.network.admission import Bucket
+from chat.network.callers import RESTS, Callers
 from chat.network.circuit import Circuit
 from chat.network.pace import Pauses
-from chat.network.relay_line import Lost, RelayLine
+from chat.network.relay_line import Called, Lost, RelayLine
 from chat.network.standing import standing_after
 from chat.ports import Clock, Random, Transport
 from protocol.limits import RELAY_TOKEN_BYTES, RELAY_TOKENS_MAX
@@ -66,6 +67,7 @@ class Waiter:
         config, now = means.config, means.clock.monotonic()
         self._pauses = Pauses(config.relay_retry_least, config.relay_retry_most)
         self._calls = Bucket(CALLS_A_SECOND, CALLS_AT_ONCE, CALLS_AT_ONCE, now)
+        self._callers = Callers()
 
     async def run(self) -> None:
         """Wait until it is cancelled."""
@@ -94,7 +96,7 @@ class Waiter:
 
     def _filled(self) -> list[bytes]:
         """The day's tokens, filled up with random ones so that how many there are does not show."""
-        tokens = self._tokens(self._day)
+        tokens = self._callers.heard(self._tokens(self._day), self._means.clock.monotonic())
         wanted = next(size for size in TOKEN_COUNTS if size >= len(tokens))
         return [*tokens, *self._filling[: wanted - len(tokens)]]
 
@@ -108,29 +110,31 @@ class Waiter:
             self._filling = [means.random(RELAY_TOKEN_BYTES) for _ in range(RELAY_TOKENS_MAX // 2)]
             self._said = self._filled()
             line.wait(self._said)
-            circuit = await self._called(line, left)
+            called = await self._called(line, left)
         except BaseException:
             line.close()
             raise
         finally:
             self._line = None
-        if circuit is None:
+        if called is None:
             line.close()
         else:
-            await self._bring(circuit)
+            await self._bring(called)
 
-    async def _called(self, line: RelayLine, left: float) -> Circuit | None:
-        """The circuit that comes within so many seconds, or None."""
+    async def _called(self, line: RelayLine, left: float) -> Called | None:
+        """Who calls within so many seconds, or None."""
         try:
             async with asyncio.timeout(left):
-                while (circuit := await line.called()) is None:
+                while (called := await line.called()) is None:
                     self.stands(RelayStanding.WAITING)
-                return circuit
+                return called
         except TimeoutError:
             return None
 
-    async def _bring(self, circuit: Circuit) -> None:
-        self.brings(circuit)
+    async def _bring(self, called: Called) -> None:
+        self.brings(called.circuit)
+        if self._callers.called(called.token, self._means.clock.monotonic()):
+            asyncio.get_running_loop().call_later(RESTS + 1.0, self.renew)
         while not self._calls.take(self._means.clock.monotonic()):  # noqa: ASYNC110  # a bucket sets no event
             await asyncio.sleep(1.0 / CALLS_A_SECOND)
 

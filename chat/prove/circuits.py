@@ -70,7 +70,7 @@ async def circuit(relay: RelayAddress) -> tuple[Circuit, Circuit]:
 async def _called(waiting: RelayLine) -> Circuit:
     while (found := await waiting.called()) is None:
         pass
-    return found
+    return found.circuit
 
 
 async def receive(end: Connection, size: int) -> bytes:

@@ -55,8 +55,8 @@ class Host(Protocol):
     def waiting_on(self, token: bytes) -> list[Visitor]:
         """Who waits here, the newest first."""
 
-    def call_for(self, waiter: Visitor, caller: Offering) -> None:
-        """Call a terminal that waits here; `caller` is told whether it answered."""
+    def call_for(self, waiter: Visitor, caller: Offering, token: bytes) -> None:
+        """Call a terminal that waits here on a token; `caller` is told whether it answered."""
 
     def dismiss(self, waiter: Visitor) -> None:
         """It answered for nothing."""
@@ -168,13 +168,14 @@ class Cluster:
         token = self._tokens.get(name)
         waiters = self.host.waiting_on(token) if token is not None else []
         now = self.loop.time()
-        if not waiters or len(self._offers) >= OFFERS_MAX or not self._questions.take(now):
+        if token is None or not waiters or len(self._offers) >= OFFERS_MAX or not self._questions.take(now):
             return
         handshake = self.keys.handshake(name, asking=False)
         asker, own = read_subject(handshake.read_message(question)), self.subject()
         ages = [int(1_000 * (now - waiter.since)) for waiter in waiters]
         answer = handshake.write_message(write_offer(own, ages))
-        offer = Offering(self, waiters, Passage(self.bus, (own, asker), handshake.finish(), self.drop))
+        passage = Passage(self.bus, (own, asker), handshake.finish(), self.drop)
+        offer = Offering(self, token, waiters, passage)
         self._offers[offer] = now
         self.bus.post(asker, answer, own)
 
@@ -304,8 +305,9 @@ class Call:
 class Offering:
     """A waiter's relay has said who waits, and calls the one that it is asked to call."""
 
-    def __init__(self, cluster: Cluster, waiters: list[Visitor], passage: Passage) -> None:
+    def __init__(self, cluster: Cluster, token: bytes, waiters: list[Visitor], passage: Passage) -> None:
         self._cluster, self._waiters, self._passage = cluster, waiters, passage
+        self._token = token
         self._called = self._gone = False
         cluster.receive(passage.own, self)
 
@@ -351,4 +353,4 @@ class Offering:
         if waiter is None or waiter.state is not RelayState.WAITING:
             self.unanswered()
         else:
-            self._cluster.host.call_for(waiter, self)
+            self._cluster.host.call_for(waiter, self, self._token)

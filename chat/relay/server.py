@@ -199,14 +199,14 @@ class Relay:
         dialler.dialled = (token, place, called + 1)
         waiter, here = self._hall.find(token, place), self._hall.count(token)
         if waiter is not None:
-            return self.call_for(waiter, _Dialler(self, dialler))
+            return self.call_for(waiter, _Dialler(self, dialler), token)
         if self.cluster is None or not self.cluster.ask(dialler, token, place - here, here):
             self.nobody_elsewhere(dialler)
         return None
 
-    def call_for(self, waiter: Visitor, caller: Caller) -> None:
+    def call_for(self, waiter: Visitor, caller: Caller, token: bytes) -> None:
         self._stop_waiting(waiter)
-        waiter.call(caller)
+        waiter.call(caller, token)
 
     def join(self, waiter: Visitor, dialler: Visitor) -> None:
         """Whoever was called for a dialler of this relay has answered."""

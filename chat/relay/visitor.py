@@ -91,10 +91,10 @@ class Visitor:
         self._end.waiting()
         self._flush()
 
-    def call(self, caller: Caller) -> None:
-        """A dialler is there."""
+    def call(self, caller: Caller, token: bytes) -> None:
+        """Somebody dials this token of its own."""
         self.called_for = caller
-        self._end.call(self._loop.time())
+        self._end.call(token, self._loop.time())
         self._flush()
 
     def absent(self) -> None:

@@ -110,6 +110,8 @@ FORMULAS: Final[tuple[Formula, ...]] = (
         16,
         (("day", 4), ("relay", 32), ("check", 32), ("expires", 4)),
     ),
+    (labels.RELAY_CLUSTER, "psk", ("secret", 32), 32, ()),
+    (labels.RELAY_NAMES, "name", ("secret", 32), 16, (("token", 16),)),
     (labels.RELAY_MAC, "mac", ("relay", 32), 16, (("greeting", 28), ("choice", 2), ("message_1", 48))),
     (labels.CONVERSATION, "conversation", None, 32, (("person_low", 32), ("person_high", 32))),
     (labels.CONTENT, "content", None, 32, (("salt", 16), ("body", 60))),

@@ -114,7 +114,9 @@ def _told(event: RelayEvent) -> list[tuple[str, Any]]:
             return [("absent", True)]
         case WasJoined(others, rest):
             return [("others", others), ("circuit", rest.hex())]
-        case WasCalled(rest) | Answers(rest):
+        case WasCalled(token, rest):
+            return [("called", token.hex()), ("circuit", rest.hex())]
+        case Answers(rest):
             return [("circuit", rest.hex())]
         case Waits(tokens):
             return [("tokens", [token.hex() for token in tokens])]
@@ -172,7 +174,7 @@ def _absent(world: World, step: Json) -> Json:
 
 
 def _call(world: World, step: Json) -> Json:
-    world.relay(step).call(world.now)
+    world.relay(step).call(bytes.fromhex(step["token"]), world.now)
     return world.gives(step, [])
 
 

@@ -345,7 +345,7 @@ def _messages_to_relay(seed: Seed, inputs: Json) -> Iterator[Group]:
     )
     again = Refusal("Wait's frame again", "Tampered", "V-RM-03", "authentication", ready(wait))
     yield stage(heard(wait), [again, *_order("while WAITING", then, dials, answers)])
-    yield stage([*heard(wait), ("call", _NOTHING)], _order("while CALLED", then, dials))
+    yield stage([*heard(wait), ("call", {"token": tokens[0].hex()})], _order("while CALLED", then, dials))
     dialled = _sealing(inputs, "terminal", dial)
     yield stage(heard(dial), _order("while DIALLING", dialled, waits, dials, alives, answers))
     late = Refusal("Wait after Dial", "Order", "V-RM-09", "unexpected", dialled(wait))
@@ -365,7 +365,9 @@ def _to_terminal_forms(seals: Callable[[bytes], bytes]) -> Iterator[Refusal]:
         ("Waiting with a field", "V-CD-02", padded([_WAITING, 0])),
         ("Joined with 8 others", "V-CD-03", padded([_JOINED, 8])),
         ("End 2", "V-CD-03", padded([_END, 2])),
-        ("Called in a longer encoding", "V-CD-04", padded(b"\xdc\x00\x01\xcc\x85")),
+        ("Called without its token", "V-CD-02", padded([_CALLED])),
+        ("Called with a token of 17 bytes", "V-CD-03", padded([_CALLED, bytes(17)])),
+        ("Absent in a longer encoding", "V-CD-04", padded(b"\xdc\x00\x01\xcc\x84")),
     ):
         yield Refusal(comment, "Message", rule, "malformed", seals(content))
 
@@ -373,7 +375,7 @@ def _to_terminal_forms(seals: Callable[[bytes], bytes]) -> Iterator[Refusal]:
 def _messages_to_terminal(seed: Seed, inputs: Json) -> Iterator[Group]:
     token = seed.bytes("token 1")[:16].hex()
     waiting, alive, absent = padded([_WAITING]), padded([_ALIVE]), padded([_ABSENT])
-    called, joined = padded([_CALLED]), padded([_JOINED, 0])
+    called, joined = padded([_CALLED, bytes.fromhex(token)]), padded([_JOINED, 0])
     waits, dials = ("wait_on", {"tokens": [token]}), ("dial", {"token": token, "place": 0})
 
     def stage(before: Steps, rows: Iterable[Refusal]) -> Group:

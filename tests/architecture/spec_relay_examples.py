@@ -27,6 +27,7 @@ from protocol.relay_greeting import (
 from protocol.relay_messages import (
     WELCOME,
     Answer,
+    Called,
     Dial,
     End,
     Joined,
@@ -82,6 +83,7 @@ def _hex_examples() -> Mapping[str, bytes]:
         Welcome(TIME_MS // 1_000),
         Wait(tokens),
         Dial(tokens[0], 0),
+        Called(tokens[0]),
         Joined(0),
         End(0),
     )
@@ -188,6 +190,7 @@ _READERS: dict[str, Callable[[bytes], bytes]] = {
     "Welcome": lambda data: encode(WELCOME.decode(data)),
     "Wait": _message_of(Wait, read_from_terminal),
     "Dial": _message_of(Dial, read_from_terminal),
+    "Called": _message_of(Called, read_from_relay),
     "Joined": _message_of(Joined, read_from_relay),
     "End": _message_of(End, read_from_relay),
     "relay-padded": lambda data: pad_message(read_from_terminal(data)),

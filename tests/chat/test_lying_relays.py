@@ -135,7 +135,7 @@ class Calling(Liar):
         await super().heard(visitor, event)
         if self.lies and isinstance(event, Waits):
             await visitor.flush()
-            visitor.end.call(asyncio.get_running_loop().time())
+            visitor.end.call(event.tokens[0], asyncio.get_running_loop().time())
             await visitor.flush()
             await visitor.connection.write(self.random(200))
             visitor.connection.close()

@@ -277,7 +277,7 @@ def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes(tmp_p
             def call_at_once(visitor: Visitor) -> None:
                 flood(visitor)
                 if visitor.connection.peer == ada.host:
-                    visitor.end.call(now())
+                    visitor.end.call(bytes(16), now())
 
             relay.waiting = call_at_once  # type: ignore[method-assign]
             for visitor in list(relay.hall._tokens):

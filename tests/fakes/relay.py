@@ -158,7 +158,7 @@ class MemoryRelay:
             return
         self.hall.leave(waiter)
         waiter.dialler = dialler
-        waiter.end.call(now)
+        waiter.end.call(dialler.dialled[0], now)
         await waiter.flush()
 
     async def _join(self, waiter: Visitor) -> None:

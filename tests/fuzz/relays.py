@@ -110,7 +110,7 @@ def _message(data: bytes) -> tuple[int, Wire]:
 def _messages() -> dict[str, bytes]:
     said: dict[int, tuple[Any, ...]] = {
         0: (Wait([token(1), token(2)]), Alive(), Dial(token(1), 0), Answer()),
-        1: (Waiting(), Alive(), Absent(), Called(), Joined(0), End(1)),
+        1: (Waiting(), Alive(), Absent(), Called(token(1)), Joined(0), End(1)),
         2: (Welcome(1_767_225_600),),
     }
     return {
@@ -278,7 +278,7 @@ def _acts(pair: RelayPair, flags: int, now: float) -> None:
     if flags & 1 and pair.relay.state is RelayState.WAITING:
         pair.relay.waiting()
         if flags & 2:
-            pair.relay.call(now)
+            pair.relay.call(token(1), now)
     elif flags & 1 and pair.relay.state is RelayState.DIALLING:
         if flags & 2:
             pair.relay.join(0)
@@ -302,7 +302,7 @@ def _scripts() -> dict[str, bytes]:
         "relay-is-waited-at": said(1, wait, b"", Alive(), wait, b"\x14", Alive()),
         "relay-calls": said(3, wait, b"", wait, Alive(), Answer()),
         "relay-is-dialled": said(1, dial, b"", Dial(token(2), 7), b"", dial, b""),
-        "terminal-waits": said(0, b"", Waiting(), b"\x1a", Alive(), Called()),
+        "terminal-waits": said(0, b"", Waiting(), b"\x1a", Alive(), Called(token(1))),
         "terminal-dials": said(2, b"", Absent(), b"", Joined(3)),
         "terminal-is-told": said(0, b"", Waiting(), End(0)),
     }

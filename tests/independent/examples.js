@@ -122,6 +122,7 @@ const CHECKS = {
   Welcome: struct(Welcome),
   Wait: relayMessage('terminal'),
   Dial: relayMessage('terminal'),
+  Called: relayMessage('relay'),
   Joined: relayMessage('relay'),
   End: relayMessage('relay'),
   'relay-padded': (raw) => same(writeMessage('terminal', readMessage('terminal', raw)), raw),

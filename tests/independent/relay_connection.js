@@ -235,7 +235,8 @@ export class RelayTerminal extends Connection {
     this.told.absent = true;
   }
 
-  onCalled() {
+  onCalled({ token }) {
+    this.told.called = token;
     this.say({ is: 'Answer' });
     this.join();
   }
@@ -315,8 +316,8 @@ export class RelayEnd extends Connection {
     this.enter('READY', BEGIN_SECONDS);
   }
 
-  call() {
-    this.say({ is: 'Called' });
+  call(token) {
+    this.say({ is: 'Called', token });
     this.enter('CALLED', CALLED_SECONDS);
   }
 

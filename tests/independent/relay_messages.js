@@ -18,7 +18,7 @@ const BY_RELAY = {
   Waiting: [129, {}],
   Alive: [130, {}],
   Absent: [132, {}],
-  Called: [133, {}],
+  Called: [133, { token }],
   Joined: [135, { others: int(0, 7) }],
   End: [136, { reason: int(0, 1) }],
 };

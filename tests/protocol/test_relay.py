@@ -43,9 +43,9 @@ def test_two_terminals_meet(portion: int) -> None:
     assert waiter.heard == [Waits((token(1), token(2)))]
     dialler.dial(token(1))
     assert dialler.heard == [Dials(token(1), 0)]
-    waiter.relay.call(waiter.now)
+    waiter.relay.call(token(1), waiter.now)
     waiter.run()
-    assert waiter.told[-1] == WasCalled(b"")
+    assert waiter.told[-1] == WasCalled(token(1), b"")
     assert waiter.heard[-1] == Answers(b"")
     assert dialler.relay.join(others=0) == b""
     dialler.run()
@@ -58,7 +58,7 @@ def test_two_terminals_meet(portion: int) -> None:
 
 def test_what_comes_with_the_answer_belongs_to_the_circuit() -> None:
     waiter, dialler = RelayPair("w").wait([token(1)]), RelayPair("d").dial(token(1))
-    waiter.relay.call(waiter.now)
+    waiter.relay.call(token(1), waiter.now)
     waiter.told += waiter.terminal.receive(waiter.relay.data_to_send(), 0.0)
     both = waiter.terminal.data_to_send() + b"greeting of a link"
     assert waiter.relay.receive(both, 0.0) == [Answers(b"greeting of a link")]
@@ -69,7 +69,7 @@ def test_what_comes_with_the_answer_belongs_to_the_circuit() -> None:
 
 def test_who_reads_what_is_wanted_takes_no_byte_of_the_circuit() -> None:
     waiter = RelayPair("w").wait([token(1)])
-    waiter.relay.call(waiter.now)
+    waiter.relay.call(token(1), waiter.now)
     waiter.terminal.receive(waiter.relay.data_to_send(), 0.0)
     stream = waiter.terminal.data_to_send() + b"secret"
     events = []
@@ -111,10 +111,10 @@ def test_another_wait_takes_the_place_of_the_first() -> None:
 
 def test_a_wait_that_crosses_the_call_is_passed_over() -> None:
     pair = RelayPair("w").wait([token(1)])
-    pair.relay.call(pair.now)
+    pair.relay.call(token(1), pair.now)
     pair.terminal.wait([token(2)], pair.now)
     pair.run()
-    assert pair.told[-1] == WasCalled(b"")
+    assert pair.told[-1] == WasCalled(token(1), b"")
     assert pair.heard == [Waits((token(1),)), Answers(b"")]
 
 
@@ -136,7 +136,7 @@ def test_no_token_is_on_the_wire() -> None:
 
 def test_no_key_is_held_once_a_circuit_begins() -> None:
     waiter, dialler = RelayPair("w").wait([token(1)]), RelayPair("d").dial(token(1))
-    waiter.relay.call(waiter.now)
+    waiter.relay.call(token(1), waiter.now)
     waiter.run()
     dialler.relay.join(others=0)
     dialler.run()
@@ -182,7 +182,7 @@ def test_a_terminal_that_is_silent_is_gone() -> None:
 
 def test_a_terminal_that_does_not_answer_a_call_is_gone() -> None:
     pair = RelayPair("w").wait([token(1)])
-    pair.relay.call(1.0)
+    pair.relay.call(token(1), 1.0)
     assert pair.relay.handle_timer(1.0 + RELAY_ANSWER_SECONDS) == [RelayEnded(RelayEnding.SILENT)]
 
 
@@ -243,7 +243,7 @@ def test_who_waits_does_not_dial_and_who_dialled_does_not_wait() -> None:
     assert _says(RelayPair("d").dial(token(1)), Dial(token(2), 0), True) == unexpected
 
 
-@pytest.mark.parametrize("message", [Waiting(), Alive(), Called(), Absent()])
+@pytest.mark.parametrize("message", [Waiting(), Alive(), Called(token(1)), Absent()])
 def test_a_terminal_hears_nothing_out_of_turn(message: RelayMessage) -> None:
     unexpected = [RelayEnded(ERROR, "unexpected")]
     assert _says(RelayPair("r").run(), message, False) == unexpected
@@ -263,7 +263,7 @@ def test_calls_out_of_turn_are_our_own_mistake() -> None:
         lambda: pair.terminal.dial(token(1), 0.0),
         pair.relay.waiting,
         lambda: pair.relay.absent(0.0),
-        lambda: pair.relay.call(0.0),
+        lambda: pair.relay.call(token(1), 0.0),
         lambda: pair.relay.join(0),
         lambda: pair.run().terminal.wait([], 0.0),
     ):
