@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 INSTALL: Final = "Several relays need the NATS client: install it with pip install 'parlour[nats]'."
 CROWDED: Final = 4 << 20
 """Bytes that may wait to be sent before circuits stop reading."""
+LEAST: Final = 1_024
+"""Bytes of a message that NATS has to let pass: what relays say among themselves is smaller."""
 CONNECT_SECONDS: Final = 5.0
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds between attempts, the last one for good."""
@@ -66,6 +68,10 @@ class Bus(Protocol):
     @property
     def is_crowded(self) -> bool:
         """Whether more waits to be sent than should."""
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest message that is carried, LEAST or more."""
 
     def subscribe(self, subject: str) -> None: ...
 
@@ -110,6 +116,10 @@ class Nats:
     @property
     def is_crowded(self) -> bool:
         return self._size > CROWDED
+
+    @property
+    def largest(self) -> int:
+        return LEAST if self._client is None else self._client.max_payload
 
     def start(self, listener: Listener) -> None:
         """Connect, and again whenever it breaks."""
@@ -189,6 +199,9 @@ class Nats:
         try:
             await asyncio.wait_for(client.connect(url, **self._options()), CONNECT_SECONDS)
         except (self._errors, OSError, TimeoutError, ValueError):
+            await _let_go(client)
+            return None
+        if client.max_payload < LEAST:
             await _let_go(client)
             return None
         return client

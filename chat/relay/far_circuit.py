@@ -12,14 +12,17 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from chat.relay.buffers import BUFFER_SIZE, Buffers
+from chat.relay.buffers import Buffers
 from chat.relay.circuit import End, Patience, Tally, tune
 from chat.relay.passage import Passage, reason_in
 from protocol.errors import LimitExceeded, Unexpected
-from protocol.relay_cluster import FRAME_BYTES_MAX, Kind, kind_of, size_of
+from protocol.relay_cluster import FRAME_BYTES_MAX, FRAME_OVERHEAD, Kind, kind_of, size_of
 
-WINDOW: Final = BUFFER_SIZE
-"""Bytes of a direction that may be under way or wait for the far reader: what one buffer holds."""
+WINDOW: Final = 1 << 16
+"""Bytes of a direction that may be under way or wait for the far reader.
+
+A thousand circuits in full flood then fit into what NATS holds for a client (64 MB) before it cuts that off.
+"""
 CREDIT_FROM: Final = WINDOW // 4
 """Bytes taken by the reader that are told in one frame."""
 ALIVE_EVERY: Final = 3.0
@@ -85,7 +88,8 @@ class Leaving:
     def _pass_on(self, buffer: memoryview) -> int:
         """One frame, if there is anything; returns its bytes."""
         circuit = self._circuit
-        count = circuit.socket.recv_into(buffer[: min(self.room, FRAME_BYTES_MAX)])
+        most = min(self.room, FRAME_BYTES_MAX, circuit.passage.bus.largest - FRAME_OVERHEAD)
+        count = circuit.socket.recv_into(buffer[:most])
         if count:
             circuit.passage.send(Kind.DATA, buffer[:count])
         return count

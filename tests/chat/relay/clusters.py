@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -58,8 +58,8 @@ def options(key: Path, *urls: str) -> list[str]:
 
 
 @contextmanager
-def member(key: Path, *urls: str) -> Iterator[Member]:
-    with Member(*options(key, *urls)) as running:
+def member(key: Path, *urls: str, before: Sequence[str] = ()) -> Iterator[Member]:
+    with Member(*options(key, *urls), before=before) as running:
         yield running
 
 

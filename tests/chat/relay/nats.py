@@ -7,7 +7,7 @@ every node is gone, and its folder was never written to.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.chat.relay.terminals import PATIENCE
@@ -18,13 +18,17 @@ from tests.needs import needs_nats
 class Node(Program):
     """One node; `url` is where relays reach it."""
 
-    def __init__(self, name: str, ports: tuple[int, int], others: list[int]) -> None:
+    def __init__(
+        self, name: str, ports: tuple[int, int], others: list[int], before: Sequence[str] = ()
+    ) -> None:
+        """A node of its own where the second port, of its routes, is 0."""
         client, route = ports
         command = ["nats-server", "--addr", "127.0.0.1", "--port", str(client), "--name", name]
-        command += ["--cluster_name", "parlour", "--cluster", f"nats://127.0.0.1:{route}"]
+        if route:
+            command += ["--cluster_name", "parlour", "--cluster", f"nats://127.0.0.1:{route}"]
         if others:
             command += ["--routes", ",".join(f"nats://127.0.0.1:{each}" for each in others)]
-        super().__init__(["sh", "-c", 'exec "$@" 2>&1', "nats", *command])
+        super().__init__(["sh", "-c", 'exec "$@" 2>&1', "nats", *before, *command])
         self.url = f"nats://127.0.0.1:{client}"
 
     def ready(self) -> None:

@@ -18,13 +18,16 @@ from typing import Any
 
 import pytest
 
+from chat.relay.key import read_key
+from protocol.relay_cluster import ClusterKeys, bucket_of
 from protocol.relay_states import WasAbsent
 from tests.architecture.imports import ROOT
 from tests.chat.relay.clusters import cluster, meet, member, shared_key, waiting
 from tests.chat.relay.nats import Node, free_ports
 from tests.chat.relay.terminals import PATIENCE, Terminal, command, eventually, receive
+from tests.lab.calls import traced, writing
 from tests.lab.memory import copies
-from tests.needs import needs_nats, needs_process_memory
+from tests.needs import needs_nats, needs_process_memory, needs_strace
 
 GONE = "NATS does not answer"
 
@@ -242,6 +245,55 @@ def test_attack_60_what_nats_carried_is_in_no_memory_of_relays_and_nodes(tmp_pat
             assert receive(reader.socket, len(block)) == block
         assert [copies(each.pid, mark) for each in (*relays, *running)] == [0] * 6
         assert copies(relays[0].pid, relays[0].address.key) > 0, "the search finds what is there"
+
+
+def test_attack_59_relay_and_node_open_no_file_for_writing(tmp_path: Path) -> None:
+    """In their whole lives; and a relay connects to the NATS that was named, and to nothing else."""
+    needs_strace()
+    needs_nats()
+    logs = [tmp_path / name for name in ("node", "relay")]
+    port, key = free_ports(1)[0], shared_key(tmp_path)
+    url = f"nats://127.0.0.1:{port}"
+    with Node("traced", (port, 0), [], before=traced(logs[0])) as node:
+        node.ready()
+        with member(key, url, before=traced(logs[1])) as one, member(key, url) as other:
+            for each in (one, other):
+                each.on_nats()
+            wanted = token()
+            waiter = waiting(one, wanted)
+            dialler, _ = meet(waiter, other, wanted)
+            dialler.socket.sendall(b"something" * 1_000)
+            receive(waiter.socket, 9_000)
+            dialler.close()
+            assert closed(waiter)
+            assert one.end() == 0
+        node.process.terminate()
+        node.wait_exit(PATIENCE)
+    assert all("accept4(" in log.read_text(errors="replace") for log in logs)
+    assert writing(logs[0]) == []
+    connecting = writing(logs[1])
+    assert connecting
+    assert not [call for call in connecting if f"sin_port=htons({port})" not in call]
+
+
+async def test_attack_63_a_question_is_asked_once_and_goes_no_further(tmp_path: Path) -> None:
+    """Whoever listens to names that begin alike and has nobody keeps silent, and asks nobody itself."""
+    with cluster(tmp_path) as (running, relays):
+        async with spy(running[0].url) as listener:
+            keys = ClusterKeys(read_key(tmp_path / "relay.key"))
+            wanted = token()
+            bucket = bucket_of(keys.name(wanted))
+            alike = next(each for each in iter(token, wanted) if bucket_of(keys.name(each)) == bucket)
+            waiter = await asyncio.to_thread(waiting, relays[1], wanted)
+            await asyncio.to_thread(meet, waiting(relays[1], other := token()), relays[0], other)
+            await listener.client.flush()
+            before = len(listener.heard)
+            dialler = relays[0].terminal().welcomed().dial(alike)
+            await asyncio.to_thread(dialler.expect, WasAbsent)
+            await listener.client.flush()
+            asked = listener.heard[before:]
+        assert [subject for subject, _, _ in asked] == [bucket]
+        assert waiter.silent()
 
 
 REFUSED = {

@@ -14,7 +14,7 @@ import pytest
 from chat.relay import far_circuit
 from chat.relay.buffers import Buffers
 from chat.relay.circuit import End, Patience, Tally
-from chat.relay.far_circuit import LOST_AFTER, WINDOW, FarCircuit
+from chat.relay.far_circuit import CREDIT_FROM, LOST_AFTER, WINDOW, FarCircuit
 from chat.relay.passage import Passage
 from protocol.errors import ProtocolError
 from protocol.keys import X25519Pair
@@ -170,6 +170,14 @@ async def test_while_the_backplane_is_crowded_nothing_is_read(span: Span) -> Non
     assert await read(span.right.outer, 8) == b"patience"
 
 
+async def test_frames_are_no_larger_than_nats_lets_pass(span: Span) -> None:
+    span.left.tap.largest = 1_024
+    data = secrets.token_bytes(50_000)
+    await asyncio.get_running_loop().sock_sendall(span.left.outer, data)
+    assert await read(span.right.outer, len(data)) == data
+    assert max(len(payload) for _, payload in span.wire.carried) == 1_024
+
+
 async def test_an_end_passes_to_the_other_side_after_the_last_byte(span: Span) -> None:
     total = await pressed(span)
     span.left.outer.shutdown(socket.SHUT_WR)
@@ -269,7 +277,7 @@ async def test_attack_58_frames_of_one_circuit_do_not_open_in_another(span: Span
 
 async def test_a_relay_that_sends_over_the_window_is_not_waited_for(span: Span) -> None:
     await pressed(span)
-    span.left.passage.send(Kind.DATA, bytes(WINDOW // 4 + 1)[: 1 << 16])
+    span.left.passage.send(Kind.DATA, bytes(CREDIT_FROM + 1))
     await settle()
     assert span.right.ends == [End.BROKEN]
 

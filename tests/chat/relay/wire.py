@@ -43,7 +43,7 @@ class Tap:
         self._wire, self.listener = wire, listener
         self._subjects: set[str] = set()
         self._wakes: list[Callable[[], None]] = []
-        self.is_connected, self.is_crowded = True, False
+        self.is_connected, self.is_crowded, self.largest = True, False, 1 << 20
 
     def hears(self, subject: str) -> bool:
         above = subject.rpartition(".")[0]
