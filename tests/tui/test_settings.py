@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from chat.interface import BadData, SettingsView
 from tests.fakes.messenger import FakeMessenger
@@ -150,3 +152,21 @@ def test_values_stay_whole_in_as_many_rows_as_they_need(width: int) -> None:
     assert [one.value for one in placed] == list(VALUES)
     assert all(one.start >= 2 and one.end <= max(width, 14) for one in placed)
     assert all((before.row, before.end) < (after.row, after.start) for before, after in pairwise(placed))
+
+
+async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    lines = Choice.render_lines
+
+    def render_lines(choice: Choice, crop: Region) -> list[Strip]:
+        strips = lines(choice, crop)
+        drawn.append("".join(strip.text for strip in strips))
+        return strips
+
+    monkeypatch.setattr(Choice, "render_lines", render_lines)
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(120, 34)) as pilot:
+        await pilot.press("f12")
+        await until_shown(pilot, "Looks and keys")
+        await until(pilot, lambda: len(drawn) > 4)
+    assert [text for text in drawn if "●" not in text] == []

@@ -13,6 +13,7 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.widgets import Static
 
 from tui.formatting import widest
@@ -61,17 +62,21 @@ class Choice(Static, can_focus=True):
         self._label = label
         self._values = tuple(values)
         self._placed: tuple[Placed, ...] = ()
+        self._heading: list[str] = []
 
-    def on_mount(self) -> None:
-        self._draw()
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Asked with each layout, before the first picture: no row is ever shown without its values."""
+        self._place(width)
+        return len(self._rows())
 
-    def on_resize(self) -> None:
-        self._draw()
+    def render(self) -> Content:
+        self._place(self.content_size.width)
+        return Content("\n").join(self._rows())
 
     def hold(self, value: str) -> None:
         """This value holds, whoever chose it."""
         self.chosen = value
-        self._draw()
+        self.refresh(layout=True)
 
     def action_step(self, by: int) -> None:
         at = self._at + by
@@ -98,21 +103,17 @@ class Choice(Static, can_focus=True):
             self.hold(one.value)
             self.post_message(PreferenceChosen(self.name or "", one.value))
 
-    def _draw(self) -> None:
-        width = self.size.width
-        if width:
-            label, first = self._heading(width)
-            self._placed = place(self._values, width, first)
-            self.update(Content("\n").join(self._rows(label)))
-
-    def _heading(self, width: int) -> tuple[list[str], tuple[int, int]]:
-        """The rows of the name, and the row and column at which the values begin."""
+    def _place(self, width: int) -> None:
+        """Beside each other where there is room for both, else the values below the name."""
         if width >= _BESIDE:
-            return wrap(self._label, _LABEL - 1), (0, _LABEL)
-        rows = wrap(self._label, width)
-        return rows, (len(rows), _INDENT)
+            self._heading, first = wrap(self._label, _LABEL - 1), (0, _LABEL)
+        else:
+            self._heading = wrap(self._label, width)
+            first = len(self._heading), _INDENT
+        self._placed = place(self._values, width, first)
 
-    def _rows(self, label: list[str]) -> list[Content]:
+    def _rows(self) -> list[Content]:
+        label = self._heading
         count = max(len(label), self._placed[-1].row + 1)
         rows = [Content(text) for text in (*label, *[""] * (count - len(label)))]
         for placed in self._placed:
