@@ -133,14 +133,24 @@ class RelayConnection(ABC):
         """The next unit, or None if it is not all there."""
         if self._over:
             return None
-        limit = max(self.sizes) + TAGLEN if self._noise else HANDSHAKE_FRAME_MAX
-        return self._reader.next_frame(limit)
+        if self._noise is None:
+            return self._reader.next_frame(HANDSHAKE_FRAME_MAX)
+        self._check_length()
+        return self._reader.next_frame(max(self.sizes) + TAGLEN)
+
+    def _check_length(self) -> None:
+        """Malformed for a frame of another size, as soon as its length is there.
+
+        What is none of the rendezvous's, a link's frame say, is then not taken in before it is refused.
+        """
+        beginning = self._reader.peek(LENGTH_SIZE)
+        size = int.from_bytes(beginning) - TAGLEN
+        if len(beginning) == LENGTH_SIZE and size < max(self.sizes) and size not in self.sizes:
+            raise Malformed(f"a frame of {size + TAGLEN} bytes")
 
     def _open(self, frame: bytes) -> bytes:
-        """The padded message in a frame. Malformed for another size, AuthenticationFailed for another key."""
+        """The padded message in a frame. AuthenticationFailed for another key."""
         assert self._noise is not None
-        if len(frame) - TAGLEN not in self.sizes:
-            raise Malformed(f"a frame of {len(frame)} bytes")
         return self._noise.receive.decrypt_with_ad(b"", frame)
 
     def _send(self, message: RelayMessage) -> None:

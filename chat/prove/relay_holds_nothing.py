@@ -25,6 +25,7 @@ from chat.prove.process import Written
 from chat.prove.relay import Examined, own_relay, running_relay
 from chat.prove.stage import Stage
 from chat.prove.tracing import Reached
+from protocol.frames import length_of
 
 FRAMES: Final = 2_000
 BATCH: Final = 100
@@ -101,7 +102,7 @@ async def _absent(searching: Search) -> None:
         record.violated("the relay did not say that somebody was absent")
     taken = (time.monotonic() - began) * 1000
     with suppress(ConnectionError):
-        await stream.write(needle * 64)
+        await stream.write(length_of(needle * 64) + needle * 64)
         await stream.read()  # which ends: that is nothing that a relay listens to
     line.close()
     waiting, _ = await line_to(relay.address)

@@ -166,3 +166,19 @@ def test_frames_that_are_changed_repeated_or_of_another_size_are_refused() -> No
     assert pair.relay.state is RelayState.CLOSED
     pair = RelayPair("w").run()
     assert pair.relay.receive(_framed(bytes(81)), 0.0) == [RelayEnded(ERROR, "malformed")]
+
+
+@pytest.mark.parametrize("size", [1, 16, 79, 81, 330, 2_335])
+def test_attack_61_what_is_no_message_of_the_rendezvous_is_not_even_read(size: int) -> None:
+    """A link's frame, say, that is sent although nobody was there: its length is enough to refuse it."""
+    pair = RelayPair("x").run()
+    assert pair.relay.wanted == 2
+    assert pair.relay.receive(size.to_bytes(2, "big"), 0.0) == [RelayEnded(ERROR, "malformed")]
+    assert (pair.relay.wanted, pair.relay.state) == (0, RelayState.CLOSED)
+
+
+@pytest.mark.parametrize("size", [80, 2_336])
+def test_a_message_of_the_rendezvous_is_waited_for(size: int) -> None:
+    pair = RelayPair("x").run()
+    assert pair.relay.receive(size.to_bytes(2, "big"), 0.0) == []
+    assert pair.relay.wanted == size

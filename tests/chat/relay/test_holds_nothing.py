@@ -61,6 +61,13 @@ class Frames:
         return found
 
 
+def settle(one: Terminal, other: Terminal) -> None:
+    """A byte each way: what passed before it, the relay is done with, however slow it is."""
+    for sender, reader in ((one, other), (other, one)):
+        sender.socket.sendall(b".")
+        assert receive(reader.socket, 1) == b"."
+
+
 def after_forwarding(frames: Frames, number: int, others: int, planted: str = "") -> set[bytes]:
     """What a relay that forwarded so many frames, both ways, holds of the last 100 and of some others."""
     chosen = [*range(number - BATCH, number), *random.sample(range(number - BATCH), others)]
@@ -71,6 +78,7 @@ def after_forwarding(frames: Frames, number: int, others: int, planted: str = ""
             sender, reader = (dialler, waiter) if first // BATCH % 2 else (waiter, dialler)
             sender.socket.sendall(block)
             assert receive(reader.socket, len(block)) == block
+        settle(dialler, waiter)
         held = which_are_held(running.pid, [*frames.needles(chosen), running.address.key])
         assert running.address.key in held, "the search finds what is there"
         return held - {running.address.key}
