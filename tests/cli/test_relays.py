@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.cli.__main__ import open_door, run
+from chat.assemble import door
+from chat.cli.__main__ import run
 from chat.cli.relays import STANDINGS
 from chat.cli.session import Call
 from chat.interface import RelayStanding
+from chat.storage.header import CHEAPEST
 from protocol.relay_address import RelayAddress
 from tests.cli.line import Line
 from tests.contract.subject import RELAY
@@ -104,7 +106,8 @@ def test_no_network_is_needed_and_what_was_named_is_kept(
     file.write_text("correct horse battery\n")
 
     def parlour(*arguments: str) -> int:
-        return run([*arguments, "--profile", str(profile), "--passphrase-file", str(file)], Call(open_door))
+        call = Call(lambda folder, port: door(folder, port=port, cost=CHEAPEST))
+        return run([*arguments, "--profile", str(profile), "--passphrase-file", str(file)], call)
 
     assert parlour("init", "--name", "Ann") == 0
 
