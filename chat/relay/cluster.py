@@ -33,7 +33,6 @@ from protocol.relay_cluster import (
     read_subject,
     write_offer,
 )
-from protocol.relay_states import RelayState
 
 ASK_SECONDS: Final = 0.5
 """For a first offer, where somebody listens to names that begin so, but nobody answers."""
@@ -350,7 +349,7 @@ class Offering:
 
     def _call(self, index: int) -> None:
         waiter = self._waiters[index] if index < len(self._waiters) else None
-        if waiter is None or waiter.state is not RelayState.WAITING:
-            self.unanswered()
+        if waiter is None or waiter not in self._cluster.host.waiting_on(self._token):
+            self.unanswered()  # it has gone meanwhile, or waits on other tokens
         else:
             self._cluster.host.call_for(waiter, self, self._token)
