@@ -86,7 +86,7 @@ def equal(a: bytes, b: bytes) -> bool:
     return hmac.compare_digest(a, b)
 
 
-def wipe(buffer: bytearray) -> None:
+def wipe(buffer: bytearray | memoryview) -> None:
     """Overwrite with zeros in place. Copies that Python made elsewhere stay (SPEC §18)."""
     if SODIUM is None:
         buffer[:] = bytes(len(buffer))

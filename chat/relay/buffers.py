@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol import primitives
+
 BUFFER_SIZE: Final = 1 << 18
 """Bytes of a buffer. Measured beside a bare splice, which reads as much: 64 KiB forward half as much."""
 BUFFERS_MAX: Final = 128
@@ -17,14 +19,13 @@ BUFFERS_MAX: Final = 128
 class Buffers:
     """At most `most` buffers of `size` bytes each, made when they are first needed; and one for all."""
 
-    __slots__ = ("_free", "_left", "_size", "_spare", "_zeros", "lent")
+    __slots__ = ("_free", "_left", "_size", "_spare", "lent")
 
     def __init__(self, most: int = BUFFERS_MAX, size: int = BUFFER_SIZE) -> None:
         self._size, self._left = size, most
         self.lent = 0
         self._free: list[memoryview] = []
         self._spare: memoryview | None = None
-        self._zeros = memoryview(bytes(size))
 
     def lend(self) -> memoryview | None:
         """A buffer of zeros, or None while all are lent."""
@@ -39,7 +40,7 @@ class Buffers:
 
     def take_back(self, buffer: memoryview, used: int) -> None:
         """The end of a loan; the first `used` bytes were written to."""
-        buffer[:used] = self._zeros[:used]
+        primitives.wipe(buffer[:used])
         self._free.append(buffer)
         self.lent -= 1
 
@@ -52,4 +53,4 @@ class Buffers:
 
     def wipe(self) -> None:
         """Zero the spare one."""
-        self.spare[:] = self._zeros
+        primitives.wipe(self.spare)
