@@ -42,6 +42,9 @@ class Config:
     direct_head_start: float = 0.25
     """Direct addresses of an absent contact are tried for so long before a relay is asked (RFC 8305)."""
 
+    direct_retry_most: float = 300.0
+    """Between two attempts at a direct way beside a relayed link, while nothing else changes."""
+
     relay_retry_least: float = 1.0
     """After the first failure to reach a relay, or a contact through one; each pause is twice the last."""
 

@@ -62,7 +62,7 @@ class Seeker:
         self.pace = Pace(dialler.config)
         self._dialler = dialler
         self._wake = asyncio.Event()
-        self._better = Pace(dialler.config)  # of the search for a direct way beside a relayed link
+        self._better = Pauses(dialler.config.probe_every, dialler.config.direct_retry_most)
         self._relapses = Pauses(*RELAPSES)
 
     def wake(self) -> None:
@@ -72,7 +72,7 @@ class Seeker:
     def encourage(self) -> None:
         """Look again now, as if nothing had been tried: the contact can probably be reached."""
         self.pace.encouraged(self._dialler.clock.monotonic())
-        self._better = Pace(self._dialler.config)
+        self._better.reset()
         self._wake.set()
 
     def detoured(self, direct_for: float | None) -> None:
@@ -81,7 +81,7 @@ class Seeker:
         `direct_for`: seconds since a direct link took the place of one through a relay, None if none did.
         """
         self.pace.opened(self._dialler.clock.monotonic())
-        self._better = Pace(self._dialler.config)
+        self._better.reset()
         if direct_for is not None and direct_for < STEADY:
             self._relapses.failed()
         elif direct_for is not None:
@@ -102,7 +102,7 @@ class Seeker:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._pace().failures or self._relapsed():
+            if self.pace.failures or self._is_detoured():
                 await self._pause()
             await self._leave_the_first_move()
             while self._dialler.wanted(self.person) and await self._attempt():
@@ -120,22 +120,23 @@ class Seeker:
         """Whether a direct way would probably not last: going there and back costs seconds each time."""
         return self._is_detoured() and self._relapses.failures > 0
 
-    def _pace(self) -> Pace:
-        return self._better if self._is_detoured() else self.pace
-
     def _delay(self) -> float:
-        delay = self._pace().delay(self._dialler.clock.monotonic())
-        return max(delay, self._relapses.delay(1.0)) if self._relapsed() else delay
+        if self._is_detoured():
+            return max(self._better.delay(1.0), self._relapses.delay(1.0))
+        return self.pace.delay(self._dialler.clock.monotonic())
 
     async def _attempt(self) -> bool:
         """Try once; whether to go on trying."""
-        pace = self._pace()
-        result = await self._dialler.dial(self.person, pace.timeout(self._dialler.clock.monotonic()))
+        detoured, now = self._is_detoured(), self._dialler.clock.monotonic()
+        timeout = self._dialler.config.dial_timeout if detoured else self.pace.timeout(now)
+        result = await self._dialler.dial(self.person, timeout)
         if isinstance(result, LinkOpen):
             self.pace.opened(self._dialler.clock.monotonic())
             return False
-        refused = isinstance(result, LinkClosed) and result.reason is Ending.ERROR
-        pace.failed(refused)
+        if detoured:
+            self._better.failed()
+        else:
+            self.pace.failed(isinstance(result, LinkClosed) and result.reason is Ending.ERROR)
         return True
 
     async def _pause(self) -> None:
