@@ -51,10 +51,11 @@ class Cost:
 
 
 def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[str, Any]]:
-    """The row, from one crowd for each subject: memory does not vary as time does. Raises NotTaken."""
-    if not Path("/proc/self/status").exists():
-        raise NotTaken("the memory of a process is read from /proc, which is not there")
-    _make_room(crowd)
+    """The row, from one crowd for each subject: memory does not vary as time does."""
+    try:
+        _make_room(crowd)
+    except NotTaken as lacking:
+        return [left_out(NAME, crowd, "parlour", _UNIT, str(lacking))]
     found = rows(NAME, crowd, _UNIT, _samples(crowd, peers))
     if peers and len(found) == 1:
         found.append(left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed"))
@@ -157,6 +158,8 @@ def _resident(pid: int) -> int:
 
 def _make_room(crowd: int) -> None:
     """As many descriptors as a crowd needs, here and in the programs that are started. Raises NotTaken."""
+    if not Path("/proc/self/status").exists():
+        raise NotTaken("the memory of a process is read from /proc, which is not there")
     import resource
 
     wanted = crowd + _FIRST + _SPARE

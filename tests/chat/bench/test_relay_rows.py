@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import shutil
 import tracemalloc
 from typing import Any
@@ -96,6 +97,18 @@ def test_without_a_nats_server_the_crowd_has_one_row(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shutil, "which", lambda _: None)
     report = rows.run("relay.idle", peers=True, crowd=5)
     assert [row["note"] for row in report[1:]] == ["left out: nats-server is not installed"]
+
+
+def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs_process_memory()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
+    report = rows.run("relay.idle", peers=True, crowd=10)
+    assert [row["subject"] for row in report] == ["parlour"]
+    assert report[0]["note"].startswith("left out: a process may open ")
+    (block,) = table.blocks(report)
+    assert "left out: a process may open" in table.lines(block)[0]
 
 
 def test_a_crowd_that_is_sent_away_is_no_figure() -> None:
