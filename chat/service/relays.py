@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from chat.interface import BadData, Notice, RelayChanged, RelayRemoved, RelayStanding, RelayView, UsageError
 from chat.network.addresses import format_address
@@ -73,13 +74,22 @@ class Relays:
         rows, most = self._rows(), self._world.config.relays_most
         same = next((row for row, named in rows if named == relay), None)
         if same is not None:
-            return self._view(same, relay)
+            return await self._adopt(same, relay) if same.invited else self._view(same, relay)
         before = [row for row, named in rows if (named.host, named.port) == (relay.host, relay.port)]
         if len(rows) - len(before) >= most:
             raise UsageError(_too_many(most))
         row = RelayRow(str(relay), False, self._world.clock.wall())
         await self._change(before, [row])
         return self._view(row, relay)
+
+    async def _adopt(self, row: RelayRow, relay: RelayAddress) -> RelayView:
+        """What an invitation brought is named by hand now; how it stands stays as it is."""
+        mine = replace(row, invited=False)
+        await self._world.store.write(relays.set_invited, row.address, False)
+        self._world.relays = tuple(mine if one == row else one for one in self._world.relays)
+        view = self._view(mine, relay)
+        self._world.hub.publish(RelayChanged(view))
+        return view
 
     async def remove(self, address: str) -> None:
         """Use a relay no more. Raises UsageError."""

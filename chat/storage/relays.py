@@ -35,6 +35,11 @@ def all(db: Database) -> list[RelayRow]:
     return [RelayRow(address, bool(invited), since) for address, invited, since in rows]
 
 
+def set_invited(db: Database, address: str, on: bool) -> None:
+    """Whether an invitation brought it; it keeps its place."""
+    db.run("UPDATE relays SET invited = ? WHERE address = ?", int(on), address)
+
+
 def remove(db: Database, address: str) -> None:
     """Forget a relay; nothing where it is not there."""
     db.run("DELETE FROM relays WHERE address = ?", address)

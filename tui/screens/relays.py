@@ -113,6 +113,8 @@ class RelaysDialog(Dialog[RelayView]):
         if isinstance(added, Problem):
             self.fail(added.text)
             return
+        if not self.query("#address"):
+            return  # closed meanwhile
         self.query_one("#address", Field).clear()
         self.follow(added)
         self._say(

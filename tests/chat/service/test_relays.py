@@ -125,6 +125,26 @@ def test_they_are_named_before_the_contact_is_stored(tmp_path: Path) -> None:
     play(scenario)
 
 
+def test_what_an_invitation_brought_can_be_named_by_hand(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada") as (_, (ada,)):
+            relays = ada.engine._parts.relays
+            told: list[tuple[RelayAddress, ...]] = []
+            await relays.learn([relay(1), relay(2)])
+            relays.stands(relay(1), RelayStanding.WAITING)
+            relays.named = told.append
+            view = await ada.engine.add_relay(str(relay(1)))
+            assert (view.invited, view.standing, told) == (False, RelayStanding.WAITING, [])
+            await ada.stop()
+            await ada.start()
+            assert [(view.port, view.invited) for view in await ada.engine.relays()] == [
+                (1, False),
+                (2, True),
+            ]
+
+    play(scenario)
+
+
 def test_an_invitation_that_led_to_nothing_names_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
