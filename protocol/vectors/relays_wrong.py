@@ -64,6 +64,7 @@ def wrong_groups(seed: Seed, inputs: Json) -> list[Group]:
         _group("11.7.2", inputs, "terminal", [_receives(greeting(inputs))], _replies(inputs)),
         *_messages_to_relay(seed, inputs),
         *_messages_to_terminal(seed, inputs),
+        *_lengths(inputs),
     ]
 
 
@@ -407,3 +408,17 @@ def _messages_to_terminal(seed: Seed, inputs: Json) -> Iterator[Group]:
     alive_due = Refusal("Waiting where Alive is due", *not_due, then(waiting))
     yield stage([*held, ("wait", {"until": 25})], [alive_due])
     yield stage([dials], _order("while DIALLING", ready, *said[:2], said[3]))
+
+
+def _lengths(inputs: Json) -> Iterator[Group]:
+    """Lengths that no message has, with nothing behind them yet."""
+    begun: dict[str, Steps] = {
+        "relay": [_receives(frame(RelayPeer(inputs).hello()))],
+        "terminal": [_receives(greeting(inputs)), _receives(frame(RelayPeer(inputs).reply()))],
+    }
+    for actor, sizes in (("relay", (1, 79, 81, 2_335)), ("terminal", (1, 79))):
+        rows = [
+            Refusal(f"length {size:,} alone", "Frame", "V-RM-02", "malformed", size.to_bytes(2, "big"))
+            for size in sizes
+        ]
+        yield _group("11.7.3", inputs, actor, begun[actor], rows)

@@ -89,8 +89,10 @@ class Connection {
     if (this.over || this.buffer.length < 2) return null;
     const length = this.buffer.readUInt16BE(0);
     must(length > 0, 'malformed', 'V-FR-01');
-    if (this.ciphers) must(length <= Math.max(...FRAMES[this.other]), 'limit', 'V-RM-01');
-    else must(length <= FRAME_MOST, 'limit', 'V-FR-02');
+    if (this.ciphers) {
+      must(length <= Math.max(...FRAMES[this.other]), 'limit', 'V-RM-01');
+      must(FRAMES[this.other].includes(length), 'malformed', 'V-RM-02');
+    } else must(length <= FRAME_MOST, 'limit', 'V-FR-02');
     return this.cutOff(2 + length)?.subarray(2) ?? null;
   }
 
@@ -102,7 +104,6 @@ class Connection {
   }
 
   open(body) {
-    must(FRAMES[this.other].includes(body.length), 'malformed', 'V-RM-02');
     try {
       return this.ciphers.receive.decrypt(empty, body);
     } catch (error) {
