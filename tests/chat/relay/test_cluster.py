@@ -318,7 +318,7 @@ def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path) -> Non
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 64
-    assert "pip install 'parlour[nats]'" in ended.stderr
+    assert "pip install nats-py" in ended.stderr
 
 
 def test_one_relay_imports_nothing_of_nats() -> None:
