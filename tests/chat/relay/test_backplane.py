@@ -91,21 +91,26 @@ async def bus(*urls: str) -> AsyncIterator[tuple[Nats, Heard, Said]]:
         await made.close()
 
 
+async def subscribe(one: Nats, heard: Heard, subject: str) -> None:
+    """Subscribe, and wait until the node has it: it answers a later message on the subject."""
+    one.subscribe(subject)
+    one.post("parlour.nowhere", b"is anybody there", subject)
+    await heard.until(lambda: bool(heard.nobodies))
+    assert heard.nobodies == [subject]
+
+
 async def test_messages_arrive_and_whoever_named_a_subject_hears_that_nobody_did(node: Node) -> None:
     async with bus(node.url) as (one, hears, said), bus(node.url) as (other, listens, _):
         for each in (hears, listens):
             await each.has_connected(1)
-        one.subscribe(OWN)
-        other.subscribe("parlour.there")
+        await subscribe(one, hears, OWN)
+        await subscribe(other, listens, "parlour.there")
         other.post(OWN, b"from the other", "")
         await hears.until(lambda: bool(hears.messages))
         assert hears.messages == [(OWN, b"from the other")]
         one.post("parlour.there", b"and back", OWN)
         await listens.until(lambda: bool(listens.messages))
         assert listens.messages == [("parlour.there", b"and back")]
-        one.post("parlour.nowhere", b"is anybody there", OWN)
-        await hears.until(lambda: bool(hears.nobodies))
-        assert hears.nobodies == [OWN]
         other.unsubscribe("parlour.there")
         one.subscribe("parlour.own")
         one.post("parlour.own", b"to itself", OWN)  # what a relay asks itself, nobody hears
