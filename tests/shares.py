@@ -14,7 +14,10 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.architecture.imports import ROOT
 
 MACHINE: Final = "machine"
-_WITHIN: Final = ("tests/architecture/", "tests/fuzz/", "tests/protocol/", "tests/tui/")
+_WITHIN: Final = tuple(
+    f"tests/{folder}/"
+    for folder in ("architecture", "chat/delivery", "chat/storage", "fuzz", "protocol", "tui")
+)
 _MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
 
 
