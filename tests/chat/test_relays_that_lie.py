@@ -318,7 +318,7 @@ def test_a_squatter_on_a_token_delays_a_link_by_a_moment(tmp_path: Path) -> None
 
             squatting: set[object] = set()
             tasks = [asyncio.ensure_future(squat()) for _ in range(2)]
-            await asyncio.sleep(1)
+            await relay.until(lambda: relay.hall.count(token) == 3)  # and Ben, the oldest
             began = now()
             await ada.start()
             await talk(ada, ben, "past them")

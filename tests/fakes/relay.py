@@ -95,6 +95,17 @@ class MemoryRelay:
         self.hall: Hall[Visitor] = Hall()
         self.accepted = self.absent = self.forwarded = 0
         self.met: list[tuple[str, str]] = []
+        self._changed = asyncio.Event()
+
+    async def until(self, holds: Callable[[], bool], within: float = 1.0) -> None:
+        """Wait for what is to hold of those here and of their tokens; TimeoutError after virtual seconds."""
+        async with asyncio.timeout(within):
+            while not holds():
+                await self._changed.wait()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     @property
     def address(self) -> RelayAddress:
@@ -122,12 +133,14 @@ class MemoryRelay:
         finally:
             self.hall.leave(visitor)
             self.visitors.discard(visitor)
+            self._change()
 
     async def heard(self, visitor: Visitor, event: RelayEvent) -> None:
         match event:
             case Waits(tokens=tokens):
                 self.hall.wait(visitor, tokens)
                 self.waiting(visitor)
+                self._change()
             case Dials(token=token, place=place):
                 visitor.dialled = (token, place)
                 await self.call(visitor)

@@ -52,6 +52,16 @@ def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> Rela
     return Relaying(cast(Directory, tokens), transport, clock, seeded(host), Config(), Tasks(failed))
 
 
+def held_by(relay: MemoryRelay, number: int, waiters: int) -> bool:
+    """Whether so many wait on each of the first tokens."""
+    return all(relay.hall.count(token(each)) == waiters for each in range(number))
+
+
+def named_by(relay: MemoryRelay, host: str) -> list[int]:
+    """How many tokens each line of a host names."""
+    return [relay.hall.named(one) for one in relay.hall._tokens if one.connection.peer == host]
+
+
 Scenario = Callable[[MemoryRelay, Relaying, Relaying, Tokens], Coroutine[Any, Any, None]]
 
 
@@ -64,7 +74,7 @@ def play(scenario: Scenario, number: int = 1) -> None:
         waiter, dialler = (at(network, host, tokens, clock) for host in ("10.0.0.1", "10.0.0.2"))
         for each in (waiter, dialler):
             each.name([relay.address])
-        await asyncio.sleep(1)
+        await relay.until(lambda: len(relay.hall) >= 2 and held_by(relay, number, 2))
         await scenario(relay, waiter, dialler, tokens)
 
     run_virtual(run)
@@ -77,16 +87,13 @@ async def dialled(dialler: Relaying, relay: RelayAddress, number: int) -> bool:
 @pytest.mark.parametrize(("number", "lines"), [(0, 1), (1, 1), (128, 1), (129, 2), (300, 3)])
 def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
     async def scenario(relay: MemoryRelay, waiter: Relaying, dialler: Relaying, tokens: Tokens) -> None:
-        own = [one for one in relay.hall._tokens if one.connection.peer == "10.0.0.1"]
-        assert len(own) == lines
-        assert all(relay.hall.count(token(each)) == 2 for each in range(number))  # the dialler waits too
-        counts = [relay.hall.named(one) for one in own]
+        counts = named_by(relay, "10.0.0.1")
+        assert len(counts) == lines
+        assert held_by(relay, number, 2)  # the dialler waits too
         assert all(count & (count - 1) == 0 and 8 <= count <= RELAY_TOKENS_MAX for count in counts)
         tokens.number = 1
         waiter.renew()
-        await asyncio.sleep(1)
-        own = [one for one in relay.hall._tokens if one.connection.peer == "10.0.0.1"]
-        assert [relay.hall.named(one) for one in own] == [8]
+        await relay.until(lambda: named_by(relay, "10.0.0.1") == [8])
 
     play(scenario, number)
 
@@ -113,8 +120,7 @@ def test_a_call_brings_a_circuit_and_a_new_line() -> None:
         assert await circuit.read() == b"there"
         await circuit.write(b"and back")
         assert await reached.circuit.read() == b"and back"
-        await asyncio.sleep(1)
-        assert relay.hall.count(token(0)) == 2
+        await relay.until(lambda: relay.hall.count(token(0)) == 2)
         waiter.name([])
         assert await reached.circuit.read() == b""
 
@@ -128,8 +134,7 @@ def test_absent_contacts_are_asked_for_on_few_lines() -> None:
         assert not any(await asyncio.gather(*asked))
         assert relay.absent == 100
         assert relay.accepted - before <= LINES_AT_ONCE + 100 // 8
-        await asyncio.sleep(5)
-        assert len(relay.visitors) == 2  # those that wait
+        await relay.until(lambda: len(relay.visitors) == 2, 5)  # those that wait
         assert not await dialled(dialler, relay.address, 2_000)
         relay.stop()
         relay.start()
