@@ -21,6 +21,8 @@ from protocol.messages import MESSAGE
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, Sodium
 from protocol.ratchet import RatchetSession
 
+pytestmark = pytest.mark.slow
+
 QUICK: dict[str, Any] = {"rounds": 2, "seconds": 0.0005}
 SESSION = ["parlour", "parlour-chacha", "libsodium"]
 PEERS = {
