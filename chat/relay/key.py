@@ -25,11 +25,7 @@ def new_key(path: Path) -> X25519Pair:
     """Make a key, and a file for it that only its owner reads. CannotCreate where there is one already."""
     secret = system_random(KEY_SIZE)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - it is open already
-            file.write(_text(secret) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write(path, _text(secret) + "\n")
     except FileExistsError:
         raise CannotCreate(f"There is a file at {path} already: name another, or keep that key.") from None
     except OSError as error:
@@ -55,6 +51,30 @@ def read_key(path: Path) -> X25519Pair:
         return X25519Pair(_secret(content.decode("ascii").strip()))
     except (UnicodeDecodeError, ValueError):
         raise BadData(f"There is no relay's key in {path}: make one with --new-key.") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a new file durably: people name the relay by its key. Raises OSError, and then leaves no file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - it is open already
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # Windows cannot open a folder; the name is durable with the file
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _text(secret: bytes) -> str:

@@ -144,7 +144,10 @@ class ProfileUnwritable(CannotCreate):
 
 
 class StorageFailure(ParlourError):
-    """A read or write failed now; what was committed before is safe, and this was not stored."""
+    """A read or write failed now; what was committed before is safe.
+
+    This was not stored, except where the class is StorageUnsettled.
+    """
 
     what: ClassVar[Phrase] = NOTHING_SAID
 
@@ -163,6 +166,33 @@ class StorageBroken(StorageFailure):
 
     what = phrase(
         "The disk cannot be read or written: nothing of this was stored. Check the disk and try again."
+    )
+
+
+class StorageUnsettled(StorageFailure):
+    """The change is in force, but the disk reported an error: a power cut may undo it."""
+
+    what = phrase(
+        "The disk reported an error after this was stored: a power cut may undo it. Check the disk and try"
+        " again."
+    )
+
+
+class PassphraseUnsettled(StorageUnsettled):
+    """The new passphrase is in force; after a power cut either may be."""
+
+    what = phrase(
+        "The passphrase was changed, but the disk reported an error: after a power cut it may be the old one"
+        " again. Keep both, check the disk, then change the passphrase again."
+    )
+
+
+class ProfileUnsettled(StorageUnsettled):
+    """The profile is whole; after a power cut it may not be there."""
+
+    what = phrase(
+        "The profile was made, but the disk reported an error: after a power cut it may be gone. Check the"
+        " disk, then open the profile with its passphrase."
     )
 
 

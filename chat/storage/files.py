@@ -14,6 +14,10 @@ _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 
 
+class NotDurable(OSError):
+    """A new name is in force, but the system could not sync its folder: a power cut may undo it."""
+
+
 def make_private_folder(folder: Path) -> None:
     """Make `folder` with its parents, or close an existing one to others. Raises OSError."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
@@ -38,36 +42,52 @@ def create_private(path: Path) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write and fsync a file that must not be there yet. Raises OSError."""
+    """Write and fsync a file that must not be there yet. Raises OSError, and then leaves none of its own."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def replace_private(path: Path, data: bytes) -> None:
     """Replace `path` at once and durably: after a crash it holds all of the old or all of the new.
 
-    Raises OSError; then the old content is in place.
+    Raises NotDurable (the new content is in place), and any other OSError (the old content is).
     """
     unfinished = path.with_name(f"{path.name}.next")
     unfinished.unlink(missing_ok=True)
+    write_private(unfinished, data)
     try:
-        write_private(unfinished, data)
         unfinished.replace(path)
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    _sync_name(path)
 
 
 def move(source: Path, target: Path) -> None:
-    """Give a complete file its final name, durably. Raises OSError; `target` must not exist."""
+    """Give a complete file its final name, durably; `target` must not exist.
+
+    Raises NotDurable (the file has the new name), and any other OSError (it has the old one).
+    """
     if target.exists():
         raise FileExistsError(target)
     source.rename(target)
-    sync_folder(target.parent)
+    _sync_name(target)
+
+
+def _sync_name(path: Path) -> None:
+    """Make the new name of `path` durable. Raises NotDurable."""
+    try:
+        # After a failed fsync the next one may succeed without having written, so none is tried.
+        sync_folder(path.parent)
+    except OSError as error:
+        raise NotDurable(error.errno, error.strerror) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from chat.storage.errors import StorageBroken, StorageFailure, StorageFull, StorageReadOnly
+from chat.storage.errors import (
+    StorageBroken,
+    StorageFailure,
+    StorageFull,
+    StorageReadOnly,
+    StorageUnsettled,
+)
+from chat.storage.files import NotDurable
 
 _SYSTEM: Final[dict[int, type[StorageFailure]]] = {
     errno.ENOSPC: StorageFull,
@@ -33,4 +40,6 @@ def system_failures() -> Iterator[None]:
 
 def from_system(error: OSError) -> StorageFailure:
     """The failure behind an OSError of a file of the profile."""
+    if isinstance(error, NotDurable):
+        return StorageUnsettled()
     return _SYSTEM.get(error.errno or 0, StorageBroken)()

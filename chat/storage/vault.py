@@ -13,11 +13,14 @@ from chat.phrases import phrase
 from chat.storage import files, header
 from chat.storage.database import Database
 from chat.storage.errors import (
+    PassphraseUnsettled,
     ProfileExists,
     ProfileMissing,
+    ProfileUnsettled,
     ProfileUnwritable,
     StorageMisuse,
     StorageReadOnly,
+    StorageUnsettled,
 )
 from chat.storage.folder import (
     DATABASE,
@@ -56,7 +59,8 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
     """Make a profile in `folder`, whose database `fill` gives its first rows.
 
     A crash at any moment leaves no profile or a whole one. Takes Argon2id's time. Raises UsageError (no
-    passphrase), ProfileExists, ProfileInUse, ProfileUnwritable, a StorageFailure, and what `state` does.
+    passphrase), ProfileExists, ProfileInUse, ProfileUnwritable, ProfileUnsettled (the profile is whole), any
+    other StorageFailure (there is none), and what `state` does.
     """
     key = DatabaseKey.generate(random)
     wrapped = header.wrap(key, passphrase, cost, 0, random)
@@ -64,6 +68,9 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
     try:
         with system_failures():
             _build(folder, wrapped, key, fill)
+    except StorageUnsettled:
+        lock.release()
+        raise ProfileUnsettled from None
     except BaseException:
         lock.release()
         raise
@@ -104,7 +111,7 @@ class Vault:
         return self._header.port
 
     def set_port(self, port: int) -> None:
-        """Keep another listening port. Raises a StorageFailure."""
+        """Keep another listening port. Raises StorageUnsettled (it is in force), any other StorageFailure."""
         self._replace(self._header.with_port(port))
 
     def database(self) -> Database:
@@ -112,14 +119,18 @@ class Vault:
         return open_history(self.folder / DATABASE, self._open_key())
 
     def change_passphrase(self, old: str, new: str, *, random: Random, cost: Cost | None = None) -> None:
-        """Wrap the key anew; `cost` None keeps the cost in force. The database is not touched.
+        """Wrap the key in a new header; `cost` None keeps the cost in force. The database is not touched.
 
-        Raises WrongPassphrase (nothing changed), UsageError (no new passphrase), a StorageFailure.
+        Raises PassphraseUnsettled (the new passphrase is in force), WrongPassphrase, UsageError (no new
+        passphrase), any other StorageFailure; after those the old one is in force.
         """
         key = header.unwrap(self._header, old)
         if key != self._open_key():
             raise StorageMisuse("the header holds another key than this vault")
-        self._replace(header.wrap(key, new, cost or self._header.cost, self.port, random))
+        try:
+            self._replace(header.wrap(key, new, cost or self._header.cost, self.port, random))
+        except StorageUnsettled:
+            raise PassphraseUnsettled from None
 
     def close(self) -> None:
         """Forget the key and let another engine in; a second call does nothing."""
@@ -141,8 +152,13 @@ class Vault:
         return self._key
 
     def _replace(self, changed: Header) -> None:
-        with system_failures():
-            files.replace_private(self.folder / HEADER, changed.to_bytes())
+        try:
+            with system_failures():
+                files.replace_private(self.folder / HEADER, changed.to_bytes())
+        except StorageUnsettled:
+            # With the old header here, the next change of the port would bring the old passphrase back.
+            self._header = changed
+            raise
         self._header = changed
 
 
@@ -159,7 +175,10 @@ def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
         _clear_unfinished(folder)
         raise
     files.move(folder / NEW_DATABASE, folder / DATABASE)
-    _finish_creation(folder)
+    try:
+        _finish_creation(folder)
+    except OSError as error:  # the profile stands already: `unlock` gives the header its name
+        raise files.NotDurable(error.errno, error.strerror) from error
 
 
 def _finish_creation(folder: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,27 @@ def test_a_key_is_never_replaced(tmp_path: Path) -> None:
 def test_a_key_cannot_be_made_where_there_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(CannotCreate, match="name another place"):
         new_key(tmp_path / "none" / "relay.key")
+
+
+@pytest.mark.parametrize("synced", [stat.S_ISREG, stat.S_ISDIR])
+def test_a_key_that_may_not_last_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: Callable[[int], bool]
+) -> None:
+    """A name in the folder needs its fsync too: people name the relay by this key."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if synced(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    path = tmp_path / "relay.key"
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fsync)
+        with pytest.raises(CannotCreate, match="name another place"):
+            new_key(path)
+    assert not path.exists()
+    assert new_key(path).public == read_key(path).public
 
 
 def test_where_there_is_none_one_can_be_made(tmp_path: Path) -> None:

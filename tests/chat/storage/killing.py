@@ -34,9 +34,9 @@ def killed_at(command: Sequence[str], call: str, number: int) -> list[str]:
     return ran.stdout.splitlines()
 
 
-def calls(command: Sequence[str], names: Sequence[str], folder: Path) -> Counter[str]:
+def calls(command: Sequence[str], names: Sequence[str], folder: Path, *strace: str) -> Counter[str]:
     """How often a command makes each of these system calls when nothing stops it."""
     trace = folder / "trace"
-    ran = run(command, "-e", f"trace={','.join(names)}", trace=str(trace))
+    ran = run(command, *strace, "-e", f"trace={','.join(names)}", trace=str(trace))
     assert ran.returncode == 0, ran.stderr
     return Counter(line.split("(")[0] for line in trace.read_text().splitlines() if "(" in line)

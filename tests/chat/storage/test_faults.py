@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, vault
+from chat.storage import entries, own, vault
+from chat.storage.errors import WrongPassphrase
 from tests.chat.storage.killing import WRITER, calls, run
-from tests.chat.storage.samples import PASSPHRASE, TALK, first_rows, seeded
-from tests.chat.storage.writer import CREATE, INSIST, RENEW, STARVE
+from tests.chat.storage.samples import ME, PASSPHRASE, TALK, first_rows, seeded
+from tests.chat.storage.writer import CREATE, INSIST, NEW_PASSPHRASE, RENEW, STARVE
 from tests.needs import needs_strace
 
 COUNT = 12
@@ -114,6 +115,56 @@ def test_attack_74_a_passphrase_that_cannot_be_written_stays_the_old_one(profile
         assert ran.stdout == "failed StorageFull\n"
         assert not header.exists()
         vault.unlock(profile, PASSPHRASE).close()
+
+
+@pytest.mark.parametrize("fault", ["EIO", "ENOSPC"])
+def test_attack_74_a_passphrase_whose_name_is_not_synced_is_said_to_be_the_new_one(
+    profile: Path, fault: str
+) -> None:
+    """The folder's fsync comes after the rename: the new header is in force, and is said to be."""
+    ran = run(
+        [*WRITER, RENEW, str(profile)],
+        *("-P", str(profile), "-e", "trace=fsync", "-e", f"inject=fsync:error={fault}"),
+    )
+    assert ran.stdout == "failed PassphraseUnsettled\n"
+    with pytest.raises(WrongPassphrase):
+        vault.unlock(profile, PASSPHRASE)
+    vault.unlock(profile, NEW_PASSPHRASE).close()
+    assert sorted(path.name for path in profile.iterdir()) == ["header", "history.db", "lock"]
+
+
+@pytest.mark.parametrize(
+    ("call", "from_last", "said"),
+    [
+        # Last the folder is synced for the unfinished parts, then for the name of each.
+        ("fsync", 2, "StorageBroken"),
+        ("fsync", 1, "ProfileUnsettled"),
+        ("fsync", 0, "ProfileUnsettled"),
+        ("rename", 1, "StorageBroken"),
+        ("rename", 0, "ProfileUnsettled"),
+    ],
+)
+def test_attack_74_a_creation_says_whether_there_is_a_profile(
+    profile: Path, call: str, from_last: int, said: str
+) -> None:
+    folder = profile.with_name("new")
+    paths = [folder] if call == "fsync" else [folder / "unfinished.db", folder / "unfinished.header"]
+    options = [word for path in paths for word in ("-P", str(path))]
+    folder.mkdir()
+    made = calls([*WRITER, CREATE, str(folder)], [call], profile.parent, *options)[call]
+    shutil.rmtree(folder)
+    folder.mkdir()
+    inject = f"inject={call}:error=EIO:when={made - from_last}"
+    ran = run([*WRITER, CREATE, str(folder)], *options, "-e", f"trace={call}", "-e", inject)
+    assert ran.stdout == f"failed {said}\n"
+    if said == "StorageBroken":
+        assert vault.state(folder) is vault.ProfileState.NEW
+        vault.create(folder, PASSPHRASE, first_rows, random=seeded("x"), cost=vault.CHEAPEST).close()
+    with vault.unlock(folder, PASSPHRASE) as opened:
+        database = opened.database()
+        assert own.read(database) == ME
+        database.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
 
 
 @pytest.mark.parametrize("name", ["lock", "history.db", "header"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -22,6 +23,7 @@ from chat.storage.errors import (
     HeaderDamaged,
     HeaderMissing,
     NotEncrypted,
+    PassphraseUnsettled,
     ProfileExists,
     ProfileInUse,
     ProfileMissing,
@@ -29,6 +31,7 @@ from chat.storage.errors import (
     ProfileUnwritable,
     StorageFull,
     StorageMisuse,
+    StorageUnsettled,
     WrongPassphrase,
 )
 from chat.storage.vault import CHEAPEST, DATABASE, HEADER, ProfileState, Vault
@@ -257,6 +260,40 @@ def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> Non
         database.close()
         assert opened.port == 5000
     assert set(contents(profile)) == {HEADER, DATABASE}
+
+
+@pytest.fixture
+def folders_do_not_sync(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The system reports EIO at each fsync of a folder, and only there; `undo` mends the disk."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return monkeypatch
+
+
+def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
+    profile: Path, folders_do_not_sync: pytest.MonkeyPatch
+) -> None:
+    with vault.unlock(profile, PASSPHRASE) as opened:
+        with pytest.raises(PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"):
+            opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
+        with pytest.raises(StorageUnsettled, match="power cut may undo it"):
+            opened.set_port(5000)
+        assert opened.port == 5000
+        with pytest.raises(WrongPassphrase):
+            opened.change_passphrase(PASSPHRASE, "a third", random=seeded("x"))
+    with pytest.raises(WrongPassphrase):
+        vault.unlock(profile, PASSPHRASE)
+    folders_do_not_sync.undo()
+    with vault.unlock(profile, "a new one") as opened:
+        assert opened.port == 5000
+        opened.change_passphrase("a new one", "a new one", random=seeded("y"))
+    vault.unlock(profile, "a new one").close()
 
 
 def test_a_locked_vault_gives_nothing(profile: Path) -> None:
