@@ -206,15 +206,16 @@ def error_of(line: Failure) -> ParlourError:
 
 
 def listen(path: Path) -> socket.socket:
-    """A bound socket of mode 0600, in the place of one that a dead engine left. Raises CannotCreate."""
+    """A listening socket of mode 0600, in the place of one that a dead engine left. Raises CannotCreate."""
     server = socket.socket(socket.AF_UNIX)
     try:
         _clear(path)
-        # Linux takes the mode of the file from the socket: at no moment is it open to others.
-        os.fchmod(server.fileno(), 0o600)
         with _short(path) as name:
             server.bind(name)
+        # Nobody can connect before `listen`, so the mode is in force first. macOS refuses fchmod on a socket,
+        # and a umask for the moment of the bind would reach the files of every other thread.
         path.chmod(0o600)
+        server.listen()
     except OSError as error:
         server.close()
         reason = str(error.strerror)

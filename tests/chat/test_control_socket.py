@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -125,15 +125,45 @@ async def test_the_socket_is_the_owners_alone(tmp_path: Path) -> None:
 async def test_the_socket_is_the_owners_alone_from_the_first_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On Linux the file is made with that mode; elsewhere the folder's mode covers the moment before."""
+    """On every platform: whoever connects before the socket has its mode is refused, whatever the umask."""
+    path = tmp_path / "engine.sock"
+    chmod, refused = Path.chmod, []
+
+    def chmod_after_a_stranger_tried(self: Path, mode: int) -> None:
+        with socket.socket(socket.AF_UNIX) as stranger, pytest.raises(ConnectionRefusedError):
+            stranger.connect(str(path))
+        refused.append(stat.S_IMODE(path.stat().st_mode))
+        chmod(self, mode)
+
     umask = os.umask(0)
     try:
-        monkeypatch.setattr(Path, "chmod", lambda self, mode: None)
-        control_wire.listen(tmp_path / "engine.sock").close()
+        monkeypatch.setattr(Path, "chmod", chmod_after_a_stranger_tried)
+        with control_wire.listen(path), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
         os.umask(umask)
-    mode = stat.S_IMODE((tmp_path / "engine.sock").stat().st_mode)
-    assert mode == 0o600 or sys.platform != "linux"
+    assert refused == [0o777]
+
+
+async def test_the_socket_is_made_where_a_socket_takes_no_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS, whose fchmod on a socket fails with EINVAL."""
+    real = os.fchmod
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    path = tmp_path / "engine.sock"
+    async with served(FakeMessenger("Ada"), path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        client = await RemoteMessenger.open(path)
+        assert (await client.me()).name == "Ada"
+        await client.close()
 
 
 async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
