@@ -11,9 +11,13 @@ OPTIONAL := requirements-nats.lock requirements-peers.lock requirements-fuzz.loc
 FAST := not (network or terminal or crash or slow)
 FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/test_two_engines.py tests/cli/test_program.py tests/tui/test_languages.py
 
-# The first Python that is new enough and really starts: a version manager's shim may be there and not start.
+# From the first version of Python to the one that is too new, as pyproject.toml has them.
+comma := ,
+BOUNDS := $(shell sed -n 's/^requires-python = ">=\(3\.[0-9]*\),<\(3\.[0-9]*\)".*/\1 \2/p' pyproject.toml)
+SUITS := import sys; sys.exit(not ($(subst .,$(comma),$(word 1,$(BOUNDS)))) <= sys.version_info[:2] < ($(subst .,$(comma),$(word 2,$(BOUNDS)))))
+# The first Python that suits and really starts: a version manager's shim may be there and not start.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+	$$name -c '$(SUITS)' 2>/dev/null && echo $$name && break; done)
 
 .PHONY: help env chat demo test check lint format messages fuzz bench screenshots snapshots relay-cluster lock clean
 
@@ -74,7 +78,8 @@ relay-cluster: env
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
 $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)
-	@test -n "$(PYTHON)" || { echo "Parlour needs Python 3.11 or later; none was found (make PYTHON=/path/to/python3)" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c '$(SUITS)' 2>/dev/null \
+		|| { echo "Parlour needs a Python from $(word 1,$(BOUNDS)) on and before $(word 2,$(BOUNDS)); $(if $(PYTHON),$(PYTHON) is another,none was found) (make PYTHON=/path/to/python3)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "$(PYTHON) cannot make environments: install its venv module (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 	@echo "Making the environment in $(VENV) with $$($(PYTHON) --version); this takes a minute, once."
