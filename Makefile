@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
 OPTIONAL := requirements-nats.lock requirements-peers.lock requirements-fuzz.lock
 FAST := not (network or terminal or crash or slow)
-FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/test_two_engines.py tests/cli/test_program.py tests/tui/test_languages.py
+FAST_TESTS := tests/architecture tests/protocol tests/chat/service/test_states.py tests/chat/test_two_engines.py tests/cli/test_program.py tests/tui/test_languages.py
 
 # From the first version of Python to the one that is too new, as pyproject.toml has them.
 comma := ,

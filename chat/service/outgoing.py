@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from chat.delivery.states import READ
 from chat.interface import EntryChanged, EntryState, ParlourError
 from chat.network.link_set import LiveLink
 from chat.service.outbox import read_lately, waiting
@@ -19,6 +18,7 @@ from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from protocol.entries import conversation_of_two, heads_hash
 from protocol.messages import Entry, Head, HeadsHash, LogHeads, Message, Reachable, Receipt
+from protocol.receipts import READ
 
 WAITING_MOST = 4_096
 """Messages that may wait for one link; a contact that sends and never reads loses the link."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from chat.delivery.states import READ
 from chat.interface import ContactChanged, ContactRemoved, UsageError
 from chat.phrases import phrase
 from chat.service.cleaning import Cleaning
@@ -21,6 +20,7 @@ from protocol.entries import conversation_of_two
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Receipt, Typing
 from protocol.person_log import is_name
+from protocol.receipts import READ
 from protocol.safety import safety_number
 
 NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chat.delivery.states import READ, STORED
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.link_set import LiveLink
 from chat.service.outgoing import held_heads
@@ -33,7 +32,7 @@ from protocol.errors import Unexpected
 from protocol.history import lacking
 from protocol.limits import HEADS_MAX
 from protocol.messages import Entry, Heads, HeadsHash, Message, Receipt, Typing
-from protocol.receipts import receipted, receipting_terminal
+from protocol.receipts import READ, STORED, receipted, receipting_terminal
 
 
 class Receiving:

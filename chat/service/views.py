@@ -6,10 +6,9 @@ Rules: pure reading; names and texts stay as the peer wrote them, clients filter
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-from chat.delivery.states import state_of
 from chat.interface import ContactView, DetailsView, EntryState, EntryView, ReceiptView
 from chat.service.world import World
 from chat.storage import receipts
@@ -18,6 +17,7 @@ from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from protocol.entries import KIND_TEXT, read_text
+from protocol.receipts import said_of
 
 DELETED = "deleted"
 UNSUPPORTED = "unsupported"
@@ -44,6 +44,11 @@ def content(row: EntryRow) -> tuple[str, str]:
 def answered(row: EntryRow) -> str:
     """The id, in hex, of the entry that a text answers: any that the author named, or empty."""
     return read_text(row.body).reply.hex() if row.kind == KIND_TEXT and not row.deleted else ""
+
+
+def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
+    """The state to show, derived and never stored; `kinds` are the contact's receipts for the entry."""
+    return EntryState(said_of(kinds, on_link)) if own else EntryState.RECEIVED
 
 
 def with_receipts(

@@ -15,7 +15,7 @@ from tests.needs import needs_strace
 
 # What asyncio brings along and what only takes addresses of pages apart: neither reaches anybody by itself.
 HARMLESS = {"ssl", "urllib", "urllib.parse"}
-ENGINE = ("chat.service", "chat.storage", "chat.network", "chat.delivery")
+ENGINE = ("chat.service", "chat.storage", "chat.network")
 
 
 def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None:
