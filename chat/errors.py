@@ -5,9 +5,7 @@ Rules: no peer text and no key in any message; a peer itself learns nothing of t
 
 from __future__ import annotations
 
-from chat.interface import BadData, ParlourError, Unreachable
 from chat.phrases import phrase
-from protocol.errors import AuthenticationFailed, ProtocolError
 
 NO_ANSWER = phrase(
     "Nobody answers there. Is Parlour open on the other terminal, and on the same network or at a relay that"
@@ -28,18 +26,3 @@ PROBLEM = phrase(
 WRONG_KEYS = phrase(
     "The keys do not match: somebody may be in between. Nothing was stored; pair face to face."
 )
-
-
-def pairing_problem(error: ProtocolError) -> str:
-    """What a person is told when a pairing fails."""
-    return WRONG_KEYS if isinstance(error, AuthenticationFailed) else PROBLEM
-
-
-def as_parlour_error(error: ProtocolError) -> ParlourError:
-    """A peer's fault as an error that a client may show."""
-    return BadData(pairing_problem(error))
-
-
-def no_answer() -> Unreachable:
-    """Nobody there."""
-    return Unreachable(NO_ANSWER)

@@ -60,12 +60,6 @@ class X25519Secret(Secret):
     """An X25519 secret: static, ephemeral or ratchet."""
 
 
-class SigningSecret(Secret):
-    """An Ed25519 secret, expanded: the seed and the public key it gives, 64 bytes."""
-
-    size = 64
-
-
 class X25519Pair:
     """An X25519 key pair; `public` is 32 bytes and derived from the secret, never given beside it."""
 
@@ -87,32 +81,6 @@ class X25519Pair:
     def reveal(self) -> bytes:
         """The secret, 32 bytes, for the encrypted database alone."""
         return self._secret.reveal()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(public={self.public.hex()}, secret=<redacted>)"
-
-
-class SigningPair:
-    """An Ed25519 key pair; `public` is 32 bytes and derived from the seed, never given beside it."""
-
-    __slots__ = ("_secret", "public")
-
-    def __init__(self, seed: bytes) -> None:
-        self._secret = SigningSecret(primitives.ed25519_expand(seed))
-        self.public = self._secret.reveal()[primitives.KEY_SIZE :]
-
-    @classmethod
-    def generate(cls, random: Random = system_random) -> Self:
-        """A new pair from 32 random bytes."""
-        return cls(random(primitives.KEY_SIZE))
-
-    def sign(self, message: bytes) -> bytes:
-        """A signature, 64 bytes; message begins with a prefix of labels.py."""
-        return primitives.ed25519_sign_expanded(self._secret.reveal(), message)
-
-    def reveal(self) -> bytes:
-        """The seed, 32 bytes, for the encrypted database and the backup alone."""
-        return self._secret.reveal()[: primitives.KEY_SIZE]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(public={self.public.hex()}, secret=<redacted>)"

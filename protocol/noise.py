@@ -60,13 +60,6 @@ class CipherState:
         self._n += 1
         return plaintext
 
-    def rekey(self) -> None:
-        """REKEY of Noise §4.2: a new k from encrypting zeros under the reserved nonce; n stays."""
-        if self._k is None:
-            raise LocalMisuse("a cipher state without a key cannot rekey")
-        nonce = b"\x00\x00\x00\x00" + NOISE_NONCE_MAX.to_bytes(8, "little")
-        self._k = primitives.chacha_seal(self._k, nonce, b"", bytes(32))[:32]
-
     def take_key(self) -> bytes:
         """k, which this state has no more: for whoever goes on from nonce 0 in buffers of its own.
 
@@ -238,11 +231,6 @@ class HandshakeState:
         return self._rs
 
     @property
-    def remote_ephemeral(self) -> bytes | None:
-        """The peer's ephemeral public key, 32 bytes, once received."""
-        return self._re
-
-    @property
     def handshake_hash(self) -> bytes:
         """h so far, HASHLEN bytes: a binding to all of the transcript up to here, and no secret."""
         return self._symmetric.h
@@ -251,11 +239,6 @@ class HandshakeState:
     def finished(self) -> bool:
         """Whether every message has passed and `finish` is due."""
         return self._position == len(self._protocol.messages)
-
-    @property
-    def my_turn(self) -> bool:
-        """Whether the next message is ours to write."""
-        return not self.finished and (self._position % 2 == 0) == self._initiator
 
     def fork(self, psks: Sequence[bytes] | None = None) -> Self:
         """An independent copy, with other psks if given: to try several on one message."""

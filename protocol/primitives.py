@@ -167,26 +167,20 @@ def x25519(secret: bytes, public: bytes) -> bytes:
 # --- Ed25519 (RFC 8032) ---
 
 
-def ed25519_expand(seed: bytes) -> bytes:
-    """libsodium's 64-byte secret key (seed, public) of a 32-byte seed, to sign often and derive it once."""
+def _ed25519_expand(seed: bytes) -> bytes:
+    """libsodium's 64-byte secret key (seed, public) of a 32-byte seed."""
     _require("Ed25519 seed", seed, KEY_SIZE)
     return bindings.crypto_sign_seed_keypair(seed)[1]
 
 
 def ed25519_from_seed(seed: bytes) -> bytes:
     """The public key, 32 bytes, of a 32-byte seed."""
-    return ed25519_expand(seed)[KEY_SIZE:]
-
-
-def ed25519_sign_expanded(expanded: bytes, message: bytes) -> bytes:
-    """A signature, 64 bytes, by a key of ed25519_expand; with halves of two keys the secret would leak."""
-    _require("Ed25519 secret", expanded, 2 * KEY_SIZE)
-    return bindings.crypto_sign(message, expanded)[:SIGNATURE_SIZE]
+    return _ed25519_expand(seed)[KEY_SIZE:]
 
 
 def ed25519_sign(seed: bytes, message: bytes) -> bytes:
     """A signature, 64 bytes, over message."""
-    return ed25519_sign_expanded(ed25519_expand(seed), message)
+    return bindings.crypto_sign(message, _ed25519_expand(seed))[:SIGNATURE_SIZE]
 
 
 def check_ed25519_public(public: bytes) -> None:

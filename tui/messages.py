@@ -163,13 +163,6 @@ class Opened(Message):
 
 
 @dataclass
-class CallFailed(Message):
-    """A call to the engine was refused; `text` is one safe line."""
-
-    text: str
-
-
-@dataclass
 class PreferenceChosen(Message):
     """This person wants something of the interface to be otherwise: a name and value of tui.preferences."""
 

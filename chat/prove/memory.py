@@ -27,26 +27,11 @@ class Searched:
     held: frozenset[bytes]
 
 
-def copies(pid: int, needle: bytes) -> int:
-    """How often `needle` stands in readable memory of the process.
+def search(pid: int, needles: Iterable[bytes]) -> Searched:
+    """Which needles, each random and of 16 bytes or more, stand in memory that the process can write.
 
     Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
     """
-    _check(needle)
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        return sum(_in_region(memory, start, end, needle) for start, end in _regions(pid))
-
-
-def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
-    """Those of many needles, each random and of 16 bytes or more, that stand in memory the process can write.
-
-    Raises OSError as `copies` does.
-    """
-    return set(search(pid, needles).held)
-
-
-def search(pid: int, needles: Iterable[bytes]) -> Searched:
-    """As `which_are_held`, and how much was searched. Raises OSError, ValueError."""
     wanted = set(needles)
     for needle in wanted:
         _check(needle)
@@ -114,12 +99,3 @@ def _regions(pid: int, access: str = "r") -> Iterator[tuple[int, int]]:
         if mode.startswith(access) and "[vvar" not in line and "[vsyscall" not in line:
             start, end = span.split("-")
             yield int(start, 16), int(end, 16)
-
-
-def _in_region(memory: BinaryIO, start: int, end: int, needle: bytes) -> int:
-    """Read in steps that overlap by less than a needle, so that none is missed and none counted twice."""
-    found, overlap, before = 0, len(needle) - 1, b""
-    for block in _read(memory, start, end):
-        found += (before + block).count(needle)
-        before = (before + block)[-overlap:]
-    return found

@@ -155,11 +155,6 @@ class Database:
         orphans = [f"a row without its parent: {line}" for line in self._findings("foreign_key_check")]
         return tuple(pages + structure + orphans)
 
-    def wal_bytes(self) -> int:
-        """Size of the write-ahead log: when it grows without end, checkpoints fail."""
-        wal = _wal(self.path)
-        return wal.stat().st_size if wal.exists() else 0
-
     def close(self) -> None:
         """Let go of the file; a second call does nothing. What cannot be moved into it stays in the log."""
         try:

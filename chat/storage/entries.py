@@ -7,7 +7,7 @@ checked against the hashes again: an older page that somebody put back may hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -191,12 +191,6 @@ def get(db: Database, entry: bytes) -> EntryRow | None:
     return None if found is None else read_row(db, found)
 
 
-def held(db: Database, ids: Iterable[bytes]) -> set[bytes]:
-    """Those of these ids that are held."""
-    # The index alone would say yes for a row that an older page has lost: the row itself is asked.
-    return {entry for entry in ids if db.row("SELECT kind FROM entries WHERE id = ?", entry) is not None}
-
-
 def page(db: Database, conversation: bytes, limit: int, before: Position | None = None) -> list[EntryRow]:
     """The newest `limit` entries before a position (or at the end), oldest first."""
     found = db.rows(
@@ -260,20 +254,6 @@ def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
     return found
 
 
-def after(db: Database, conversation: bytes, author: bytes, sequence: int, limit: int) -> list[EntryRow]:
-    """An author's entries of a higher sequence, lowest first."""
-    found = db.rows(
-        f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
-        " AND e.author = (SELECT number FROM terminals WHERE terminal = ?) AND e.sequence > ?"
-        " ORDER BY e.sequence, e.rank, e.id LIMIT ?",
-        conversation,
-        author,
-        sequence,
-        limit,
-    )
-    return [read_row(db, row) for row in found]
-
-
 def tips(db: Database, conversation: bytes) -> list[bytes]:
     """Ids of the entries that no held entry names, ascending."""
     rows = db.rows(
@@ -305,41 +285,24 @@ def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
     )
 
 
-def previous_of(db: Database, entry: bytes) -> bytes:
-    """The id before an entry in its author's chain; b"" for a first one, or one that is not held."""
-    row = get(db, entry)
-    return b"" if row is None else row.previous
-
-
-def missing(db: Database, conversation: bytes) -> list[bytes]:
-    """Ids that held entries name and that are not held, ascending."""
-    rows = db.rows(
-        "SELECT DISTINCT parent FROM missing"
-        " WHERE conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY parent",
-        conversation,
-    )
-    return [row[0] for row in rows]
-
-
-def twins(db: Database, entry: bytes) -> list[bytes]:
-    """Ids of other entries at the same place: one author, incarnation and sequence of one conversation."""
-    rows = db.rows(
-        "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
-        " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
-        " AND o.number != e.number WHERE e.id = ? ORDER BY o.id",
-        entry,
-    )
-    return [row[0] for row in rows]
-
-
 def evidence(db: Database) -> list[tuple[bytes, ...]]:
     """Groups of ids that share a place: what no honest terminal writes."""
     places = db.rows(
         "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
         " HAVING count(*) > 1"
     )
-    firsts = [db.value("SELECT id FROM entries WHERE number = ?", number) for (number,) in places]
-    return sorted(tuple(sorted((first, *twins(db, first)))) for first in firsts)
+    return sorted(tuple(sorted(_at_place_of(db, number))) for (number,) in places)
+
+
+def _at_place_of(db: Database, number: int) -> list[bytes]:
+    """Ids of the entries of one author, incarnation and sequence of one conversation."""
+    rows = db.rows(
+        "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
+        " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
+        " WHERE e.number = ?",
+        number,
+    )
+    return [row[0] for row in rows]
 
 
 def read_row(db: Database, found: Row) -> EntryRow:

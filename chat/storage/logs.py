@@ -5,8 +5,6 @@ Rules: an operation is known by its id; nothing here checks a signature or reduc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from chat.storage.database import Database
 
 
@@ -22,15 +20,3 @@ def add(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
 def of(db: Database, person: bytes) -> list[bytes]:
     """All operations of a person, in order of arrival."""
     return [row[0] for row in db.rows("SELECT data FROM operations WHERE person = ? ORDER BY number", person)]
-
-
-def ids(db: Database, person: bytes) -> list[bytes]:
-    """Their ids, in the same order."""
-    return [row[0] for row in db.rows("SELECT id FROM operations WHERE person = ? ORDER BY number", person)]
-
-
-def replace(db: Database, person: bytes, operations: Iterable[tuple[bytes, bytes]]) -> None:
-    """Keep these (id, data) instead of all that is held of a person."""
-    db.run("DELETE FROM operations WHERE person = ?", person)
-    for operation, data in operations:
-        add(db, person, operation, data)

@@ -1,17 +1,15 @@
 """This person and this terminal: the keys that are only here.
 
-Rules: one row for the terminal's life; secrets never show in a repr; the recovery seed can be forgotten and
-not put back.
+Rules: one row for the terminal's life; secrets never show in a repr.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chat.storage import forgetting
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
-from chat.storage.ids import joined, parted
+from chat.storage.ids import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +22,6 @@ class OwnRow:
     static_secret: bytes = field(repr=False)
     self_key: bytes = field(repr=False)
     recovery_seed: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SelfKeyRow:
-    """A key that tags this person's own entries, and the log heads under which it was drawn."""
-
-    number: int
-    key: bytes = field(repr=False)
-    heads: list[bytes]
 
 
 def create(db: Database, own: OwnRow) -> None:
@@ -58,18 +47,6 @@ def read(db: Database) -> OwnRow:
     if row is None:
         raise StorageMisuse("nobody was created in this database")
     return OwnRow(*row)
-
-
-def forget_recovery(db: Database) -> None:
-    """Forget the recovery seed; `forgetting.clean` then takes it from the file."""
-    db.run("UPDATE own SET recovery_seed = NULL")
-    forgetting.mark(db)
-
-
-def self_keys(db: Database) -> list[SelfKeyRow]:
-    """All self keys, newest first."""
-    rows = db.rows("SELECT number, key, heads FROM self_keys ORDER BY number DESC")
-    return [SelfKeyRow(number, key, parted(heads)) for number, key, heads in rows]
 
 
 def add_self_key(db: Database, key: bytes, heads: list[bytes]) -> None:

@@ -57,8 +57,3 @@ def of(db: Database, contact: bytes) -> list[ShareRow]:
         ShareRow(contact, owner, number, share, parted(heads), root)
         for owner, number, share, heads, root in rows
     ]
-
-
-def remove_for(db: Database, contact: bytes) -> None:
-    """Forget all shares with a contact, of every pairing."""
-    db.run("DELETE FROM shares WHERE contact = ?", contact)

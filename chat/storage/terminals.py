@@ -1,7 +1,6 @@
 """Terminals by id and by key: what the reduction of person logs gives, and authors that entries name.
 
-Rules: a row stays while an entry may name it; whether a terminal is live is the log's word, copied here so
-that a stranger's key is found in one step.
+Rules: a row stays while an entry may name it; whether a terminal is live is the log's word, copied here.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chat.storage.database import Database
-
-_COLUMNS = "SELECT person, terminal, signing, static, live, depth FROM terminals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,45 +40,9 @@ def replace(db: Database, person: bytes, rows: Iterable[TerminalRow]) -> None:
         )
 
 
-def of(db: Database, person: bytes) -> list[TerminalRow]:
-    """A person's terminals, live or not, most senior first."""
-    return [
-        _row(*found) for found in db.rows(f"{_COLUMNS} WHERE person = ? ORDER BY depth, terminal", person)
-    ]
-
-
-def get(db: Database, terminal: bytes) -> TerminalRow | None:
-    """A terminal of any log that is held."""
-    found = db.row(f"{_COLUMNS} WHERE terminal = ? AND person IS NOT NULL", terminal)
-    return None if found is None else _row(*found)
-
-
-def find_static(db: Database, static: bytes) -> TerminalRow | None:
-    """The live terminal with this X25519 key."""
-    found = db.row(f"{_COLUMNS} WHERE static = ? AND live = 1", static)
-    return None if found is None else _row(*found)
-
-
-def persons_with_keys(db: Database, keys: Iterable[bytes]) -> set[bytes]:
-    """The persons in whose logs any of these signing or static keys occur, live or not."""
-    return {
-        row[0]
-        for key in keys
-        for row in db.rows(
-            "SELECT person FROM terminals WHERE static = ?1 AND person IS NOT NULL"
-            " UNION SELECT person FROM terminals WHERE signing = ?1 AND person IS NOT NULL",
-            key,
-        )
-    }
-
-
 def number_of(db: Database, terminal: bytes) -> int:
     """The row's number, made for a terminal that is not known yet."""
     found = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
     if found is not None:
         return int(found)
     return db.insert("INSERT INTO terminals (terminal) VALUES (?)", terminal)
-
-
-def _row(person: bytes, terminal: bytes, signing: bytes, static: bytes, live: int, depth: int) -> TerminalRow:
-    return TerminalRow(person, terminal, signing, static, bool(live), depth)

@@ -19,7 +19,8 @@ from secrets import token_hex
 import pytest
 
 from chat.storage import own, vault
-from protocol.keys import SigningPair, X25519Pair
+from protocol.keys import X25519Pair
+from protocol.primitives import ed25519_from_seed
 from tests.e2e.people import Person
 from tests.e2e.programs import PASSPHRASE, PATIENCE, Outcome, Station, end, pair, wait_event
 from tests.lab.hosts import Host, Lab
@@ -121,7 +122,7 @@ def ids_and_keys(station: Station) -> dict[str, bytes]:
         "person": row.person,
         "terminal": row.terminal,
         "static key": X25519Pair(row.static_secret).public,
-        "signing key": SigningPair(row.signing_seed).public,
+        "signing key": ed25519_from_seed(row.signing_seed),
         "static secret": row.static_secret,
         "signing seed": row.signing_seed,
         "self key": row.self_key,

@@ -105,16 +105,16 @@ def _noise(pattern: Pattern, initiator: bool) -> Callable[[bytes], bytes]:
 
     def read(data: bytes) -> bytes:
         state = _noise_state(pattern, initiator)
-        for message in cut(data):
-            if state.my_turn:
+        for number, message in enumerate(cut(data)):
+            if (initiator or number) and not state.finished:
                 state.write_message(b"payload")
             if state.finished:
                 break
-            before = state.handshake_hash, state.remote_static, state.remote_ephemeral
+            before = state.handshake_hash, state.remote_static, state._re
             try:
                 state.read_message(message)
             except ProtocolError:
-                assert before == (state.handshake_hash, state.remote_static, state.remote_ephemeral)
+                assert before == (state.handshake_hash, state.remote_static, state._re)
                 raise
         return state.handshake_hash
 
@@ -127,12 +127,14 @@ def _noise_messages(pattern: Pattern, initiator: bool) -> Callable[[], dict[str,
     def write() -> dict[str, bytes]:
         own, peer = _noise_state(pattern, initiator), _noise_state(pattern, not initiator)
         sent: list[bytes] = []
+        peers_turn = not initiator
         while not peer.finished:
-            if peer.my_turn:
+            if peers_turn:
                 sent.append(peer.write_message(b"payload"))
                 own.read_message(sent[-1])
             else:
                 peer.read_message(own.write_message(b"payload"))
+            peers_turn = not peers_turn
         return {"whole": joined(*sent), "first": joined(sent[0])}
 
     return write

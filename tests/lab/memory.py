@@ -1,6 +1,36 @@
-"""Counts copies of a secret in the memory of another process: what `parlour prove` searches with."""
+"""Looks for secrets in the memory of another process, with the search of `parlour prove`; counts copies."""
 
 from __future__ import annotations
 
-from chat.prove.memory import copies as copies
-from chat.prove.memory import which_are_held as which_are_held
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from chat.prove.memory import _check, _read, _regions, search
+
+
+def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
+    """Those of many needles, each random and of 16 bytes or more, that stand in memory the process can write.
+
+    Raises OSError as `copies` does.
+    """
+    return set(search(pid, needles).held)
+
+
+def copies(pid: int, needle: bytes) -> int:
+    """How often `needle` stands in readable memory of the process.
+
+    Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
+    """
+    _check(needle)
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        return sum(_in_region(memory, start, end, needle) for start, end in _regions(pid))
+
+
+def _in_region(memory: BinaryIO, start: int, end: int, needle: bytes) -> int:
+    """Read in steps that overlap by less than a needle, so that none is missed and none counted twice."""
+    found, overlap, before = 0, len(needle) - 1, b""
+    for block in _read(memory, start, end):
+        found += (before + block).count(needle)
+        before = (before + block)[-overlap:]
+    return found

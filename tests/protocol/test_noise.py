@@ -108,13 +108,10 @@ def test_both_learn_the_others_static_key() -> None:
     run(initiator, responder)
     assert initiator.remote_static == X25519Pair(seeded("bob")(32)).public
     assert responder.remote_static == X25519Pair(seeded("alice")(32)).public
-    assert initiator.remote_ephemeral == X25519Pair(seeded("bob e")(32)).public
 
 
 def test_turns_are_kept_and_a_finished_handshake_is_over() -> None:
     initiator, responder = pair(XX)
-    assert initiator.my_turn
-    assert not responder.my_turn
     for call in (responder.write_message, lambda: initiator.read_message(bytes(32)), initiator.finish):
         with pytest.raises(LocalMisuse):
             call()
@@ -200,7 +197,8 @@ def test_randomness_that_fails_changes_nothing() -> None:
     with pytest.raises(OSError, match="no entropy"):
         initiator.write_message(b"")
     assert initiator.handshake_hash == before
-    assert initiator.my_turn
+    with pytest.raises(OSError, match="no entropy"):  # it is still the initiator's turn
+        initiator.write_message(b"")
 
 
 # --- Attacks ---
@@ -298,16 +296,3 @@ def test_a_forged_transport_message_does_not_use_up_a_nonce() -> None:
     assert bob.receive.decrypt_with_ad(b"", message) == b"message"
     with pytest.raises(AuthenticationFailed):
         bob.receive.decrypt_with_ad(b"", message)
-
-
-def test_rekey() -> None:
-    """REKEY of Noise §4.2, on both sides at once or not at all."""
-    one, two = CipherState(PSK), CipherState(PSK)
-    one.rekey()
-    sealed = one.encrypt_with_ad(b"", b"after")
-    with pytest.raises(AuthenticationFailed):
-        two.decrypt_with_ad(b"", sealed)
-    two.rekey()
-    assert two.decrypt_with_ad(b"", sealed) == b"after"
-    with pytest.raises(LocalMisuse):
-        CipherState().rekey()

@@ -12,7 +12,7 @@ import pytest
 
 from protocol import keys, labels, primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
-from protocol.keys import Secret, SigningPair, X25519Pair
+from protocol.keys import Secret, X25519Pair
 from protocol.messages import (
     ContactHello,
     ContactReply,
@@ -58,10 +58,6 @@ PINNED: list[tuple[Callable[[], Any], str]] = [
     (
         lambda: X25519Pair(SECRET),
         f"X25519Pair(public={X25519Pair(SECRET).public.hex()}, secret=<redacted>)",
-    ),
-    (
-        lambda: SigningPair(SECRET),
-        f"SigningPair(public={SigningPair(SECRET).public.hex()}, secret=<redacted>)",
     ),
 ]
 
@@ -114,7 +110,6 @@ def test_a_secret_of_one_role_is_not_one_of_another() -> None:
 def test_generated_secrets_come_from_the_source_given() -> None:
     assert keys.RootKey.generate(lambda size: SECRET[:size]) == keys.RootKey(SECRET)
     assert X25519Pair.generate(lambda size: SECRET[:size]).reveal() == SECRET
-    assert SigningPair.generate(lambda size: SECRET[:size]).reveal() == SECRET
     assert keys.RootKey.generate() != keys.RootKey.generate()
 
 

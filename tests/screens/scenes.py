@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chat.errors import no_answer
-from chat.interface import PairingStage, RelayStanding
+from chat.errors import NO_ANSWER
+from chat.interface import PairingStage, RelayStanding, Unreachable
 from chat.service.identities import TEXTS
 from chat.service.relay_text import NO_KEY
 from chat.storage.errors import StorageFull
@@ -283,7 +283,7 @@ ON_THE_FAKE = (
         "failed",
         "talk",
         (
-            Others(lambda fake: fake.failures.update(pair_nearby=no_answer())),
+            Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER))),
             keys("tab", "end", "enter"),
         ),
         "Pairing with {name}",

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from chat.prove.memory import copies, search
+from chat.prove.memory import search
 from tests.lab.programs import Program
 from tests.needs import needs_process_memory
 
@@ -34,7 +34,6 @@ def test_every_one_of_many_needles_is_found_at_every_place_of_a_word(size: int) 
         assert found.held == set(there)
         assert found.size > 1 << 20
         assert search(program.pid, there[:2]).held == set(there[:2])
-        assert copies(program.pid, there[0]) >= 1
 
 
 def test_a_needle_that_may_be_there_by_chance_is_none() -> None:

@@ -52,6 +52,7 @@ from protocol.person import reduce
 from protocol.person_author import NewPerson, create_person
 from protocol.person_log import parse_operation
 from protocol.relay_address import RelayAddress
+from tests.chat.storage import tables
 from tests.chat.storage.samples import blob, seeded
 
 FOLDER = Path(__file__).parents[3] / "seeds" / "databases"
@@ -163,9 +164,9 @@ def contents(database: Database) -> object:
     people = [ANN.person, BEN.person, CAT.person]
     told = {
         "own": own.read(database),
-        "self keys": own.self_keys(database),
+        "self keys": tables.self_keys(database),
         "names": [reduce(logs.of(database, person)).name for person in people],
-        "terminals": [terminals.of(database, person) for person in people],
+        "terminals": [tables.terminals_of(database, person) for person in people],
         "contacts": [*contacts.all(database), *contacts.pending(database)],
         "shares": shares.of(database, BEN.person),
         "invitations": invitations.usable(database, 0),
@@ -178,7 +179,7 @@ def contents(database: Database) -> object:
         "texts": [read_text(row.body).text if row.body else None for row in rows],
         "tips": entries.tips(database, TALK),
         "heads": entries.heads(database, TALK),
-        "missing": entries.missing(database, TALK),
+        "missing": tables.missing(database, TALK),
         "evidence": entries.evidence(database),
         "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),

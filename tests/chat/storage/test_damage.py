@@ -16,6 +16,7 @@ from chat.storage.entries import NewEntry
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.opening import open_history
 from chat.storage.pages import PAGE_SIZE
+from tests.chat.storage import tables
 from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, Author, new_database, sample, store
 
 SEED = 70
@@ -132,7 +133,7 @@ def repaired(database: Database, everything: Sequence[NewEntry]) -> None:
     """What was lost comes back from those who hold it: once, and in order."""
     store(database, *everything)
     assert truth(database, everything) == [entry.id for entry in everything]
-    assert entries.missing(database, TALK) == []
+    assert tables.missing(database, TALK) == []
     assert entries.tips(database, TALK) == [everything[-1].id]
 
 

@@ -14,6 +14,7 @@ from chat.storage import bursts, conversations, entries, rebuilding
 from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, NewEntry, Position
 from chat.storage.opening import create_history, open_history
+from tests.chat.storage import tables
 from tests.chat.storage.samples import (
     KEY,
     ME,
@@ -112,7 +113,7 @@ def check(database: Database, held: Sequence[NewEntry]) -> None:
         assert [row.position for row in entries.page(database, talk, 100)] == expected
         assert entries.tips(database, talk) == model_tips(held, talk)
         assert entries.heads(database, talk) == model_heads(held, talk)
-        assert entries.missing(database, talk) == model_missing(held, talk)
+        assert tables.missing(database, talk) == model_missing(held, talk)
 
 
 @pytest.fixture(scope="module")

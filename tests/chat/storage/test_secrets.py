@@ -12,7 +12,6 @@ from chat.storage import entries, own, search, vault
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse, WrongPassphrase
 from chat.storage.invitations import InvitationRow
-from chat.storage.own import SelfKeyRow
 from chat.storage.shares import OWN, ShareRow
 from chat.storage.vault import CHEAPEST, Vault
 from tests.chat.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, first_rows, seeded, store
@@ -63,15 +62,13 @@ def test_attack_78_no_repr_shows_a_secret_or_a_text(opened: tuple[Vault, Databas
         made,
         database,
         own.read(database),
-        own.self_keys(database),
-        SelfKeyRow(1, blob("self"), []),
         ShareRow(THEM, OWN, 1, blob("share"), [], blob("root")),
         InvitationRow(blob("secret", 16), blob("check"), 1, "PARLOUR:SECRET"),
         row,
         Author().write(NEEDLE),
         made._header,
     ]
-    hidden = [*secrets(), blob("self"), blob("share"), blob("root"), blob("secret", 16), row.salt]
+    hidden = [*secrets(), blob("share"), blob("root"), blob("secret", 16), row.salt]
     for value in values:
         shown = f"{value!r} {value}"
         assert NEEDLE not in shown
