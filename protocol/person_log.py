@@ -87,8 +87,6 @@ class Recover(Wire, frozen=True, tag=4):
 
 
 Operation = Genesis | Add | Remove | Rename | Recover
-Later = Add | Remove | Rename | Recover
-"""Every operation but the genesis."""
 
 
 class _Signed(Wire, frozen=True):

@@ -92,11 +92,6 @@ class RelayConnection(ABC):
         self._out.clear()
         return data
 
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait for `data_to_send`."""
-        return sum(map(len, self._out))
-
     # --- Time ---
 
     def next_timer(self) -> float | None:

@@ -23,9 +23,6 @@ from chat.interface import (
     PairingStage,
 )
 
-BEFORE: Final = 600_000
-"""Milliseconds before the first entry in which all pair."""
-
 UNTIL_READ: Final = 12_000
 """Milliseconds after which an entry is read."""
 

@@ -7,6 +7,7 @@ peer; whatever happens to the connection, nobody who waits on it is forgotten.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import Final, cast
@@ -157,3 +158,23 @@ def _scope_name(index: int) -> str:
         return socket.if_indextoname(index)
     except OSError:
         return str(index)  # the interface has gone in the meantime
+
+
+def listening_socket(
+    family: socket.AddressFamily, address: tuple[str, int] | tuple[str, int, int, int], backlog: int
+) -> socket.socket:
+    """A socket that listens on one address of one family. Raises OSError."""
+    server = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        server.setblocking(False)
+        if os.name == "posix":
+            # On Windows the same option would let another program take the port over.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        server.bind(address)
+        server.listen(backlog)
+    except OSError:
+        server.close()
+        raise
+    return server

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 import struct
 import sys
@@ -18,7 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from chat.network.addresses import NotLocal, NotNamed, canonical, is_link_local_v6, is_local
-from chat.network.connection import TcpConnection, peer_host
+from chat.network.connection import TcpConnection, listening_socket, peer_host
 from chat.network.gate import Gate
 from chat.network.interfaces import own_addresses, scopes
 from chat.network.names import look_up
@@ -201,7 +200,8 @@ def _bind_all(port: int, places: Sequence[Place]) -> list[socket.socket]:
     missing: OSError | None = None
     for family, host in places:
         try:
-            bound.append(_listening(family, host, bound[0].getsockname()[1] if bound else port))
+            address = (host, bound[0].getsockname()[1] if bound else port)
+            bound.append(listening_socket(family, address, _BACKLOG))
         except OSError as error:
             if error.errno not in _NO_SUCH_FAMILY:
                 _close_all(bound)
@@ -210,23 +210,6 @@ def _bind_all(port: int, places: Sequence[Place]) -> list[socket.socket]:
     if not bound and missing is not None:
         raise missing
     return bound
-
-
-def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    server = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        server.setblocking(False)
-        if os.name == "posix":
-            # On Windows the same option would let another program take the port over.
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        server.bind((host, port))
-        server.listen(_BACKLOG)
-    except OSError:
-        server.close()
-        raise
-    return server
 
 
 def _targets(host: str, port: int) -> list[Target]:

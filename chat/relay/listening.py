@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import os
 import socket
 from typing import Final
 
 from chat.network.addresses import is_local
+from chat.network.connection import listening_socket
 from chat.network.interfaces import MAX_ADDRESSES, Kind, interfaces, own_addresses
 
 BACKLOG: Final = 1_024
@@ -26,10 +26,10 @@ def listen(host: str, port: int) -> list[socket.socket]:
     if host:
         address = ipaddress.ip_address(host.partition("%")[0])
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-        return [_listening(family, host, port)]
-    bound = [_listening(socket.AF_INET, "0.0.0.0", port)]
+        return [listening_socket(family, _numeric(family, host, port), BACKLOG)]
+    bound = [listening_socket(socket.AF_INET, ("0.0.0.0", port), BACKLOG)]
     try:
-        bound.append(_listening(socket.AF_INET6, "::", port_of(bound[0])))
+        bound.append(listening_socket(socket.AF_INET6, ("::", port_of(bound[0])), BACKLOG))
     except OSError as error:
         if error.errno not in _NO_SUCH_FAMILY:
             bound[0].close()
@@ -60,23 +60,6 @@ def reached_at(host: str) -> list[str]:
 
 def port_of(server: socket.socket) -> int:
     return int(server.getsockname()[1])
-
-
-def _listening(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    server = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        server.setblocking(False)
-        if os.name == "posix":
-            # On Windows the same option would let another program take the port over.
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        server.bind(_numeric(family, host, port))
-        server.listen(BACKLOG)
-    except OSError:
-        server.close()
-        raise
-    return server
 
 
 def _numeric(

@@ -37,7 +37,7 @@ ALLOWED = {
 
 # Sockets that cannot leave the machine: the profile's own, and questions to the kernel.
 INWARD = {"AF_UNIX", "AF_NETLINK"}
-LISTENS = {"chat/relay/listening.py"}  # a relay: it dials nobody, and its confinement forbids it
+LISTENS = {"chat/network/connection.py"}  # for terminals and relays: the socket listens, and dials nobody
 MAKES_SOCKETS = {"chat/network/tcp.py", "chat/network/probe.py"} | LISTENS
 
 

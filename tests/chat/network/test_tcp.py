@@ -85,14 +85,14 @@ async def test_a_port_that_is_taken_in_one_family_alone_is_taken(family: socket.
 async def test_a_machine_with_one_family_listens_on_that(
     missing: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tcp._listening
+    real = tcp.listening_socket
 
-    def without(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    def without(family: socket.AddressFamily, address: tuple[str, int], backlog: int) -> socket.socket:
         if family == missing:
             raise OSError(errno.EAFNOSUPPORT, "no such family")
-        return real(family, host, port)
+        return real(family, address, backlog)
 
-    monkeypatch.setattr(tcp, "_listening", without)
+    monkeypatch.setattr(tcp, "listening_socket", without)
     async with serving(ANYONE) as server:
         there = "127.0.0.1" if missing == socket.AF_INET6 else "::1"
         await gone([await ANYONE.connect(there, server.port, SECONDS)])
