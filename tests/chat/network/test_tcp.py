@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from chat.network import tcp
+from chat.network import connection, tcp
 from chat.network.addresses import NotLocal
 from chat.network.connection import TcpConnection
 from chat.network.tcp import TcpTransport
@@ -85,7 +85,7 @@ async def test_a_port_that_is_taken_in_one_family_alone_is_taken(family: socket.
 async def test_a_machine_with_one_family_listens_on_that(
     missing: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tcp.listening_socket
+    real = connection.listening_socket
 
     def without(family: socket.AddressFamily, address: tuple[str, int], backlog: int) -> socket.socket:
         if family == missing:
