@@ -6,8 +6,6 @@ failure; no profile is opened, no passphrase asked for.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +16,7 @@ import click
 from chat.cli.failures import DONE
 from chat.cli.options import command
 from chat.cli.output import note
-from chat.cli.session import Call
+from chat.cli.session import Call, until_stopped
 from chat.interface import UsageError
 
 if TYPE_CHECKING:
@@ -129,14 +127,7 @@ async def _serve(call: Call, options: Options) -> int:
     """Until it is told to end, which is its proper end."""
     from chat.relay.running import serve
 
-    task = asyncio.ensure_future(serve(options, lambda started: _say(call, started), _tell))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C ends this command as it ends any other
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
-    return DONE
+    return await until_stopped(serve(options, lambda started: _say(call, started), _tell))
 
 
 def _tell(connected: bool) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.cli import output
-from chat.cli.failures import STOPPED, Stopped, log_to_stderr, loop_handler
+from chat.cli.failures import DONE, STOPPED, Stopped, log_to_stderr, loop_handler
 from chat.cli.passphrase import read_passphrase
 from chat.cli.terminal import Lines
 from chat.interface import CannotCreate, Closed, Door, DoorState, Event, Messenger, Unreachable, UsageError
@@ -89,6 +89,18 @@ async def _supervised(work: Coroutine[Any, Any, int], verbose: bool) -> int:
         with suppress(NotImplementedError):  # Windows has no such signals in its event loop
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
     return await work
+
+
+async def until_stopped(work: Coroutine[Any, Any, None]) -> int:
+    """Do the work until it ends, or until SIGINT or SIGTERM: the proper end of a command that serves."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C ends this command as it ends any other
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+    return DONE
 
 
 async def existing(call: Call) -> tuple[Door, DoorState]:

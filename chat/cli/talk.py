@@ -7,10 +7,8 @@ when a terminal of the contact has stored the entry.
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -19,7 +17,7 @@ from chat.cli.failures import DONE, KEPT
 from chat.cli.options import TEXT, command
 from chat.cli.output import note
 from chat.cli.people import find, label_among
-from chat.cli.session import Call, Feed, feed, messenger
+from chat.cli.session import Call, Feed, feed, messenger, until_stopped
 from chat.interface import Closed, EntryChanged, EntryState, EntryView, Messenger, UsageError
 
 PAGE: Final = 200
@@ -75,19 +73,7 @@ async def _state_within(events: Feed, entry: EntryView, wait: float) -> EntrySta
 @click.pass_obj
 def listen(call: Call) -> int:
     """Run without interface and print what happens."""
-    return call.run_alone(lambda: _until_stopped(_listen(call)))
-
-
-async def _until_stopped(work: Coroutine[Any, Any, None]) -> int:
-    """Do the work until it ends, or until SIGINT or SIGTERM: for `listen` that is its proper end."""
-    task = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C ends this command as it ends any other
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
-    return DONE
+    return call.run_alone(lambda: until_stopped(_listen(call)))
 
 
 async def _listen(call: Call) -> None:
