@@ -295,7 +295,10 @@ class Messenger(Protocol):
         """Use a relay no more. Raises UsageError where none of this address is named."""
 
     async def change_passphrase(self, old: str, new: str) -> None:
-        """Wrap the database key anew. Raises NotPermitted when `old` is wrong."""
+        """Replace the passphrase. Raises NotPermitted when `old` is wrong.
+
+        Any other ParlourError says which passphrase is in force.
+        """
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says, seen from this engine. Takes up to five seconds."""

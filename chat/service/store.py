@@ -57,7 +57,7 @@ class Store:
         return await self.read(transaction)
 
     async def change_passphrase(self, vault: Vault, old: str, new: str, random: Random) -> None:
-        """Wrap the database's key anew; takes as long as opening. Raises WrongPassphrase, NotPermitted."""
+        """Replace the passphrase; takes as long as opening. Raises NotPermitted, and as the vault does."""
         await self._run(lambda: vault.change_passphrase(old, new, random=random))
 
     async def set_port(self, vault: Vault, port: int) -> None:
