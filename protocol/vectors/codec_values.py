@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from protocol import limits
 from protocol import messages as m
 from protocol.codec import Wire
-from protocol.vectors.frame import Seed
+from protocol.vectors.files import Seed
 
 Named = tuple[str, str, Wire]
 """Comment, the type's name in the file, value."""

@@ -17,8 +17,8 @@ from protocol.messages import Entry, TextBody
 from protocol.primitives import b2b
 from protocol.vectors.entries import ACTIONS, AREA
 from protocol.vectors.entries_made import TIME, Talk
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file, write_bytes
-from protocol.vectors.script import one_step
+from protocol.vectors.files import Group, Seed, build_file, one_step
+from protocol.vectors.frame import SUCCESS, Json, write_bytes
 
 NOTES: Final = {
     "Written": ("BASIC", "An entry from its parts: body, content, self tag, header, id."),

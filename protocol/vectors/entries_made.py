@@ -23,7 +23,8 @@ from protocol.entries import (
     write_entry,
 )
 from protocol.messages import Entry, EntryHeader
-from protocol.vectors.frame import Json, Seed
+from protocol.vectors.files import Seed
+from protocol.vectors.frame import Json
 
 TIME = 1_795_000_000_000
 """Unix time in milliseconds."""

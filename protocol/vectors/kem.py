@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from protocol.primitives import mlkem_encapsulate, mlkem_from_seed
-from protocol.vectors.frame import Json, Seed, read_phrase, to_text
+from protocol.vectors.files import Seed, read_phrase, to_text
+from protocol.vectors.frame import Json
 
 FILE: Final = Path(__file__).with_name("kem.json")
 PHRASE_FILE: Final = FILE.parent.parent.parent / "seeds" / "vectors.txt"

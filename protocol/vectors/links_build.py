@@ -5,7 +5,8 @@ Rules: the order of groups and tests fixes the ids; what is new stands at the en
 
 from __future__ import annotations
 
-from protocol.vectors.frame import Json, Seed, build_file
+from protocol.vectors.files import Seed, build_file
+from protocol.vectors.frame import Json
 from protocol.vectors.links import AREA
 from protocol.vectors.links_edges import edge_groups
 from protocol.vectors.links_lives import living_groups

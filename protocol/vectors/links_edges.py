@@ -12,10 +12,11 @@ from protocol.codec import encode
 from protocol.frames import FRAME_MAX
 from protocol.limits import HANDSHAKE_FRAME_MAX, LINK_ENVELOPES_MAX
 from protocol.messages import Close, Typing
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed
+from protocol.vectors.files import Group, Seed
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.links import AREA
+from protocol.vectors.links_ends import confirmed, finished, frame, greeting
 from protocol.vectors.links_life import Life, link_inputs
-from protocol.vectors.links_peer import confirmed, finished, frame, greeting
 from protocol.vectors.links_wrong import REFUSAL, Refusal, add_refusal, flip, refusing
 
 

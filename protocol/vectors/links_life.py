@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from protocol.codec import encode
 from protocol.messages import Message
-from protocol.vectors.frame import Json, Seed, write_bytes
+from protocol.vectors.files import Script, Seed
+from protocol.vectors.frame import Json, write_bytes
 from protocol.vectors.kem import kem_ciphertext, kem_secret, kem_seed
-from protocol.vectors.links import ACTIONS, AREA, World
-from protocol.vectors.links_peer import encoded_payloads, finished, pair
-from protocol.vectors.script import Script
+from protocol.vectors.links import ACTIONS, AREA, World, encoded_payloads, pair
+from protocol.vectors.links_ends import finished
 
 _RATCHET_KEYS: Final = 4
 ENDS: Final = ("initiator", "responder")

@@ -13,10 +13,11 @@ from protocol.codec import encode
 from protocol.frames import PIECE_MAX
 from protocol.limits import HELD_BYTES_MAX
 from protocol.messages import Close, Commit, Entry, Message, Open, Ping, Reveal, Typing
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed
+from protocol.vectors.files import Group, Seed
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.links import AREA
+from protocol.vectors.links_ends import finished, frame, greeting
 from protocol.vectors.links_life import Life, link_inputs
-from protocol.vectors.links_peer import finished, frame, greeting
 
 REASONS: Final = ("done", "replaced", "locked", "refused")
 

@@ -24,9 +24,10 @@ from protocol.messages import (
     Reveal,
     Typing,
 )
-from protocol.vectors.frame import Group, Json
+from protocol.vectors.files import Group
+from protocol.vectors.frame import Json
+from protocol.vectors.links_ends import confirmed, envelope, greeting, said
 from protocol.vectors.links_life import Life, link_inputs
-from protocol.vectors.links_peer import confirmed, envelope, greeting, said
 from protocol.vectors.links_wrong import Refusal, add_refusal, refusing
 
 TYPING: Final = Typing(bytes(32), True)

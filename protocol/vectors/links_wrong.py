@@ -25,19 +25,11 @@ from protocol.messages import (
     Typing,
 )
 from protocol.padding import pad
-from protocol.vectors.frame import Group, Json
+from protocol.vectors.files import Group
+from protocol.vectors.frame import Json
+from protocol.vectors.links import pair
+from protocol.vectors.links_ends import ClaimedPair, Peer, envelope, finished, frame, greeting, padded, said
 from protocol.vectors.links_life import Life, link_inputs
-from protocol.vectors.links_peer import (
-    ClaimedPair,
-    Peer,
-    envelope,
-    finished,
-    frame,
-    greeting,
-    padded,
-    pair,
-    said,
-)
 
 LOW_ORDER: Final = bytes(32)
 NOT_CANONICAL: Final = (2**255 - 10).to_bytes(32, "little")

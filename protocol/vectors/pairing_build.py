@@ -11,13 +11,13 @@ from typing import Final
 from protocol.codec import encode
 from protocol.invitation import invitation_check
 from protocol.messages import Close
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file
+from protocol.vectors.files import Group, Seed, build_file, one_step
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.pairing import ACTIONS, AREA, World
 from protocol.vectors.pairing_invitation import invitation_groups
 from protocol.vectors.pairing_made import Course, end, facts, record
 from protocol.vectors.pairing_wrong import refused_groups
 from protocol.vectors.persons_made import Person
-from protocol.vectors.script import one_step
 
 NOTES: Final = {
     "Values": ("BASIC", "What both ends compute of the link, the nonces and the records."),

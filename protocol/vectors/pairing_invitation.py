@@ -13,9 +13,9 @@ from typing import Any, Final
 from protocol.codec import encode
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATION_TEXT_MAX
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed
+from protocol.vectors.files import Group, Script, Seed, one_step
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.pairing import ACTIONS, World
-from protocol.vectors.script import Script, one_step
 
 _EXPIRES: Final = 1_795_003_600
 _PREFIX: Final = "PARLOUR:"

@@ -17,10 +17,10 @@ from protocol.events import Role
 from protocol.messages import MESSAGE, Record
 from protocol.pairing_record import Transcript, make_record
 from protocol.primitives import b2b, ed25519_sign
-from protocol.vectors.frame import Json, Seed
+from protocol.vectors.files import Script, Seed
+from protocol.vectors.frame import Json
 from protocol.vectors.pairing import ACTIONS, World, facts_of, identity_of
 from protocol.vectors.persons_made import Person
-from protocol.vectors.script import Script
 
 _SIZES: Final = {
     "handshake_hash": 64,

@@ -17,7 +17,8 @@ from protocol.invitation import invitation_check
 from protocol.messages import Accept, Commit, LogHeads, Open, Reveal, Typing
 from protocol.pairing_record import Transcript, accept_tag
 from protocol.primitives import ed25519_sign
-from protocol.vectors.frame import Group, Json, Seed
+from protocol.vectors.files import Group, Seed
+from protocol.vectors.frame import Json
 from protocol.vectors.pairing import facts_of
 from protocol.vectors.pairing_made import Course, end, facts, log_of, record, resigned
 from protocol.vectors.persons_made import Person, Terminal

@@ -13,13 +13,13 @@ from protocol.limits import LOG_HELD_MAX, LOG_OPERATIONS_MAX, PARENTS_MAX
 from protocol.person_author import recover_operation, rename_operation
 from protocol.person_log import Rename, parse_operation
 from protocol.primitives import ed25519_from_seed
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file
+from protocol.vectors.files import Group, Seed, build_file, one_step
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS, AREA
 from protocol.vectors.persons_history import History
 from protocol.vectors.persons_made import Person, Terminal
 from protocol.vectors.persons_single import edge_group, single_groups
 from protocol.vectors.persons_wrong import invalid_group
-from protocol.vectors.script import one_step
 
 NOTES: Final = {
     "Operation": ("BASIC", "One operation: its bytes, its id, its signatures."),

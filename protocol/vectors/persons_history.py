@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from protocol.vectors.frame import SUCCESS, Group
+from protocol.vectors.files import Group, one_step
+from protocol.vectors.frame import SUCCESS
 from protocol.vectors.persons import ACTIONS
 from protocol.vectors.persons_made import Person
-from protocol.vectors.script import one_step
 
 
 class History:

@@ -23,7 +23,8 @@ from protocol.person_author import (
 )
 from protocol.person_log import Operation, operation_id, parse_operation, sign_operation, terminal_id
 from protocol.primitives import ed25519_from_seed, ed25519_sign, x25519_public
-from protocol.vectors.frame import Json, Seed
+from protocol.vectors.files import Seed
+from protocol.vectors.frame import Json
 
 
 @dataclass(frozen=True)

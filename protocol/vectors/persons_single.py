@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from protocol.codec import encode
 from protocol.person_log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
 from protocol.primitives import ed25519_from_seed
-from protocol.vectors.frame import SUCCESS, Group, Seed
+from protocol.vectors.files import Group, Script, Seed, one_step
+from protocol.vectors.frame import SUCCESS
 from protocol.vectors.persons import ACTIONS
 from protocol.vectors.persons_made import Person, Terminal, signatures_of, signed_bytes, with_signatures
-from protocol.vectors.script import Script, one_step
 
 Wrong = tuple[str, str, bytes]
 """The rule, the comment, the signed operation."""

@@ -14,7 +14,7 @@ from protocol.person import PersonState
 from protocol.person_author import add_operation, recover_operation, remove_operation, rename_operation
 from protocol.person_log import Operation, Recover, Rename, sign_operation
 from protocol.primitives import ed25519_from_seed, ed25519_sign
-from protocol.vectors.frame import Group, Seed
+from protocol.vectors.files import Group, Seed
 from protocol.vectors.persons_history import History
 from protocol.vectors.persons_made import Person, Terminal, signatures_of, with_signatures
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from protocol import labels, primitives
 from protocol.primitives import MLKEM_CIPHERTEXT_SIZE, MLKEM_PUBLIC_SIZE, Aead
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file, write_bytes
+from protocol.vectors.files import Group, Script, Seed, build_file, one_step
+from protocol.vectors.frame import SUCCESS, Json, write_bytes
 from protocol.vectors.kem import kem_ciphertext, kem_seed
 from protocol.vectors.primitives import ACTIONS, AEADS, AREA
-from protocol.vectors.script import Script, one_step
 
 NOTES: Final = {
     "Label": ("BASIC", "A hash or a signature under one label of the registry."),

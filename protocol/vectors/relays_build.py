@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from protocol.relay_address import RelayAddress, format_relay
 from protocol.relay_tokens import DAY_SECONDS
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file
-from protocol.vectors.links_peer import pair
+from protocol.vectors.files import Group, Script, Seed, build_file, one_step
+from protocol.vectors.frame import SUCCESS, Json
+from protocol.vectors.links import pair
 from protocol.vectors.relays import ACTIONS, AREA, ONE, World
 from protocol.vectors.relays_wrong import wrong_groups
-from protocol.vectors.script import Script, one_step
 
 NOTES: Final = {
     "Address": ("BASIC", "The one text of a relay, and what only looks like one."),

@@ -13,8 +13,8 @@ from protocol.keys import X25519Pair
 from protocol.noise import Finished, HandshakeState
 from protocol.primitives import b2b
 from protocol.vectors.frame import Json
-from protocol.vectors.links_inputs import Draws
-from protocol.vectors.links_peer import frame, pair
+from protocol.vectors.links import Draws, pair
+from protocol.vectors.links_ends import frame
 from protocol.vectors.relays import ONE
 
 CHOICE: Final = b"\x01\x10"

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol.relay_address import key_text
-from protocol.vectors.frame import Group, Json, Seed
-from protocol.vectors.links_peer import frame, pair
+from protocol.vectors.files import Group, Script, Seed
+from protocol.vectors.frame import Json
+from protocol.vectors.links import pair
+from protocol.vectors.links_ends import frame
 from protocol.vectors.links_wrong import LOW_ORDER, NOT_CANONICAL, REFUSAL, flip
 from protocol.vectors.relays import ACTIONS, World
 from protocol.vectors.relays_peer import LARGE, SMALL, RelayPeer, greeting, padded
-from protocol.vectors.script import Script
 
 _NOTHING: Final[Json] = {}
 

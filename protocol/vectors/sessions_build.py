@@ -19,7 +19,8 @@ from protocol.limits import (
 )
 from protocol.primitives import Aead
 from protocol.ratchet import parlour_parameters
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file
+from protocol.vectors.files import Group, Seed, build_file
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.sessions import AEADS, AREA
 from protocol.vectors.sessions_gaps import skipping_group
 from protocol.vectors.sessions_made import HEADER, Refused, Script, flip, session_inputs, with_counters

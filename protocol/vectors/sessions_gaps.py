@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from protocol.limits import SKIP_PER_CHAIN_MAX, SKIPPED_AGE_MAX, SKIPPED_STORED_MAX
-from protocol.vectors.frame import SUCCESS, Group, Json, Seed
+from protocol.vectors.files import Group, Seed
+from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.sessions_made import HEADER, Refused, Script, flip, session_inputs, with_counters
 
 

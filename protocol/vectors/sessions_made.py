@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.ratchet import Parameters
-from protocol.vectors.frame import Json, Seed, write_bytes
+from protocol.vectors.files import Seed
+from protocol.vectors.frame import Json, write_bytes
 from protocol.vectors.sessions import ACTORS, AEADS, Ends, Recorder, other
 
 HEADER: Final = 40

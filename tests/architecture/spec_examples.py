@@ -69,7 +69,7 @@ from protocol.person_log import parse_operation, sign_operation, terminal_id
 from protocol.primitives import AEGIS256, ed25519_from_seed, mlkem_from_seed
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.safety import word_list
-from protocol.vectors.frame import Seed, read_phrase
+from protocol.vectors.files import Seed, read_phrase
 from tests.architecture.imports import ROOT
 
 HEX_WIDTH = 160

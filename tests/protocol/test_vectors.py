@@ -20,15 +20,14 @@ from protocol.errors import (
     Untrusted,
 )
 from protocol.vectors import own, primitives_build
+from protocol.vectors.files import Seed, read_phrase
 from protocol.vectors.frame import (
     Case,
     Json,
-    Seed,
     VectorMismatch,
     expect_equal,
     expect_outcome,
     read_bytes,
-    read_phrase,
     write_bytes,
 )
 from protocol.vectors.generate import FOLDER, PHRASE_FILE, differing

@@ -1,12 +1,11 @@
 """Ends of links made of Noise and formulas alone: they say whatever a vector needs, right or wrong.
 
 Rules: written after SPEC §6 and §8 and not with protocol/link.py, so that both must agree byte for byte;
-randomness is the inputs', as in links_inputs.py.
+randomness is the inputs', as in links.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from protocol import labels
@@ -15,19 +14,14 @@ from protocol.frames import LAST
 from protocol.keys import X25519Pair
 from protocol.messages import (
     Confirm,
-    ContactHello,
-    ContactReply,
     Message,
-    PairingFinish,
-    PairingReply,
-    ShareNumbers,
 )
 from protocol.noise import HandshakeState
 from protocol.padding import pad
-from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, b2b, mlkem_from_seed
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, b2b
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.vectors.frame import Json
-from protocol.vectors.links_inputs import Draws, link_psk
+from protocol.vectors.links import Draws, Payloads, link_psk, pair
 
 NUMBERS: Final = {"XX": 1, "XXpsk0": 2, "IKpsk2": 3}
 
@@ -44,11 +38,6 @@ class ClaimedPair(X25519Pair):
     def dh(self, public: bytes) -> bytes:
         """Zeros."""
         return bytes(32)
-
-
-def pair(secret: str) -> X25519Pair:
-    """The pair of a secret in hex."""
-    return X25519Pair(bytes.fromhex(secret))
 
 
 def common_pair(inputs: Json) -> Json:
@@ -78,37 +67,6 @@ def choice(inputs: Json) -> bytes:
     """The initiator's choice."""
     aead = 1 if inputs["initiator_aes"] and inputs["responder_aes"] else 2
     return bytes((1, NUMBERS[inputs["pattern"]], aead))
-
-
-@dataclass(frozen=True)
-class Payloads:
-    """The structs of a handshake, in the order in which they are sent."""
-
-    hello: Wire | None
-    reply: Wire
-    finish: Wire | None
-
-    @classmethod
-    def of(cls, inputs: Json) -> Payloads:
-        """Those of the inputs."""
-        ciphertext, seed = (bytes.fromhex(inputs[name]) for name in ("kem_ciphertext", "kem_seed"))
-        shares = [bytes.fromhex(inputs[f"{role}_share"]) for role in ("initiator", "responder")]
-        ratchet, kem_key = pair(inputs["responder_ratchet_keys"][0]).public, mlkem_from_seed(seed)[1]
-        if inputs["pattern"] != "IKpsk2":
-            finish = PairingFinish(ciphertext, shares[0])
-            return cls(None, PairingReply(kem_key, shares[1], ratchet), finish)
-        held = inputs["initiator_pairs"]
-        numbers = [sorted({one[end] for one in held}, reverse=True) for end in ("own", "theirs")]
-        person = bytes.fromhex(inputs["initiator_person"])
-        hello = ContactHello(person, ShareNumbers(*numbers), kem_key, shares[0])
-        return cls(hello, ContactReply(ciphertext, shares[1], ratchet), None)
-
-
-def encoded_payloads(inputs: Json) -> tuple[str, str, str]:
-    """The structs of the three messages, encoded and in hex; empty where a message has none."""
-    sent = Payloads.of(inputs)
-    hello, finish = ("" if one is None else encode(one).hex() for one in (sent.hello, sent.finish))
-    return hello, encode(sent.reply).hex(), finish
 
 
 class Peer:
@@ -196,9 +154,6 @@ def envelope(session: RatchetSession, content: bytes) -> bytes:
 def said(session: RatchetSession, message: Message) -> bytes:
     """A frame with an envelope of one message."""
     return envelope(session, LAST + encode(message))
-
-
-# --- Honest ends, as far as a vector needs them ---
 
 
 def answered(initiator: Peer, responder: Peer) -> tuple[bytes, bytes]:
