@@ -25,7 +25,7 @@ OUTSIDE_WORLD = {
     "select",
 }
 
-# Programs beside the protocol: they write vectors and measure, and nothing of the protocol imports them.
+# Programs beside the protocol: they check vectors and measure, and nothing of the protocol imports them.
 PROGRAMS = ("protocol.vectors", "protocol.bench")
 
 # The places that may import each library, mostly one. A row's value is a module or a package, or some.
@@ -85,6 +85,11 @@ def protocol_is_closed(found: Import) -> bool:
 
 def programs_stand_below_the_engine(found: Import) -> bool:
     return not _is_program(found.module) or found.top not in ("chat", "tui")
+
+
+def nothing_installed_imports_the_tests(found: Import) -> bool:
+    """What makes the vectors is there: an installation has none of it."""
+    return found.top != "tests"
 
 
 def libraries_have_one_home(found: Import) -> bool:
@@ -188,6 +193,7 @@ def every_engine_module_has_a_row(found: Import) -> bool:
 CONTRACTS: tuple[Callable[[Import], bool], ...] = (
     protocol_is_closed,
     programs_stand_below_the_engine,
+    nothing_installed_imports_the_tests,
     libraries_have_one_home,
     engine_does_not_know_the_interface,
     clients_use_the_door,
@@ -240,6 +246,7 @@ PLANTED = [
     (protocol_is_closed, "protocol/noise.py", "import requests"),
     (protocol_is_closed, "protocol/noise.py", "from protocol.bench import rows"),
     (programs_stand_below_the_engine, "protocol/bench/rows.py", "import chat.engine"),
+    (nothing_installed_imports_the_tests, "protocol/vectors/own.py", "from tests.vectors import codec"),
     (libraries_have_one_home, "protocol/keys.py", "from nacl import bindings"),
     (libraries_have_one_home, "protocol/noise.py", "from cryptography.hazmat.primitives import hashes"),
     (libraries_have_one_home, "chat/engine.py", "from sqlcipher3 import dbapi2"),
@@ -289,7 +296,7 @@ def test_planted_violation_is_seen(
 
 ALLOWED = [
     ("protocol/primitives.py", "from nacl import bindings\nimport hashlib\nimport msgspec"),
-    ("protocol/vectors/generate.py", "import time\nfrom protocol import keys"),
+    ("protocol/bench/rows.py", "import time\nfrom protocol import keys"),
     ("chat/cli/__main__.py", "from chat.assemble import assemble\ndef f():\n    from tui import run"),
     (
         "chat/cli/send.py",

@@ -19,8 +19,7 @@ from protocol.errors import (
     Unexpected,
     Untrusted,
 )
-from protocol.vectors import own, primitives_build
-from protocol.vectors.files import Seed, read_phrase
+from protocol.vectors import own
 from protocol.vectors.frame import (
     Case,
     Json,
@@ -30,8 +29,10 @@ from protocol.vectors.frame import (
     read_bytes,
     write_bytes,
 )
-from protocol.vectors.generate import FOLDER, PHRASE_FILE, differing
 from tests.architecture import spec_text
+from tests.vectors import primitives
+from tests.vectors.files import Seed, read_phrase
+from tests.vectors.generate import BUILDERS, FOLDER, PHRASE_FILE, differing
 
 _HEX = re.compile(r"([0-9a-f]{2})*")
 _NO_AREAS = {"schema", "kem"}
@@ -59,7 +60,7 @@ def test_committed_files_are_what_the_generator_makes() -> None:
 
 def test_every_file_of_the_folder_is_an_area() -> None:
     files = {path.stem for path in FOLDER.glob("*.json")} - _NO_AREAS
-    assert files == set(own.AREAS)
+    assert files == set(own.AREAS) == set(BUILDERS)
 
 
 def test_seed_rule_is_what_the_files_say() -> None:
@@ -185,7 +186,7 @@ def test_there_are_as_many_as_were_promised() -> None:
 
 
 def test_every_label_has_a_vector() -> None:
-    shown = [row[0] for row in primitives_build.FORMULAS] + [row[0] for row in primitives_build.SIGNED]
+    shown = [row[0] for row in primitives.FORMULAS] + [row[0] for row in primitives.SIGNED]
     assert sorted(shown) == sorted(labels.registry())
 
 

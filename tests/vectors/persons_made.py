@@ -1,0 +1,146 @@
+"""Persons for vectors: their keys from the seed, their logs operation by operation, each under a name.
+
+Rules: an operation may be written upon an older state than the newest, which is how concurrent and backdated
+ones come about; what is wrong on purpose is written by its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from protocol import labels
+from protocol.codec import encode
+from protocol.person import PersonState, reduce
+from protocol.person_author import (
+    add_operation,
+    create_person,
+    recover_operation,
+    remove_operation,
+    rename_operation,
+)
+from protocol.person_log import Operation, operation_id, parse_operation, sign_operation, terminal_id
+from protocol.primitives import ed25519_from_seed, ed25519_sign, x25519_public
+from protocol.vectors.frame import Json
+from tests.vectors.files import Seed
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The secrets of a terminal, 32 bytes each."""
+
+    seed: bytes
+    secret: bytes
+
+    @classmethod
+    def of(cls, seed: Seed, label: str) -> Terminal:
+        """The terminal of a label."""
+        return cls(seed.bytes(f"{label} signing"), seed.bytes(f"{label} static"))
+
+    @property
+    def signing(self) -> bytes:
+        """The public signing key, 32 bytes."""
+        return ed25519_from_seed(self.seed)
+
+    @property
+    def static(self) -> bytes:
+        """The public static key, 32 bytes."""
+        return x25519_public(self.secret)
+
+    @property
+    def id(self) -> bytes:
+        """The terminal id, 32 bytes."""
+        return terminal_id(self.signing, self.static)
+
+
+@dataclass
+class Person:
+    """A person who writes its log; `first` founded it, `recovery` is the seed of the present recovery key."""
+
+    seed: Seed
+    label: str
+    name: str
+    log: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        made = create_person(self.name, self.seed.random(self.label))
+        self.id, self.self_key, self.recovery = made.person, made.self_key, made.recovery_seed
+        self.first = Terminal(made.signing_seed, made.static_secret)
+        self.log["genesis"], self.log["rename"] = made.operations
+
+    def terminal(self, label: str) -> Terminal:
+        """Another terminal's keys."""
+        return Terminal.of(self.seed, f"{self.label} {label}")
+
+    def state(self, upon: Sequence[str] = ()) -> PersonState:
+        """The state after these operations by name, after all by default."""
+        return reduce([self.log[name] for name in upon] if upon else self.log.values())
+
+    def id_of(self, name: str) -> bytes:
+        """The id of an operation."""
+        return parse_operation(self.log[name]).id
+
+    def write(self, name: str, operation: Operation, *seeds: bytes) -> bytes:
+        """Sign and keep an operation under a name; returns it signed."""
+        self.log[name] = sign_operation(operation, *seeds)
+        return self.log[name]
+
+    def add(self, name: str, by: Terminal, new: Terminal, upon: Sequence[str] = ()) -> None:
+        """`by` adds `new`."""
+        operation = add_operation(self.state(upon), by.id, new.signing, new.static)
+        self.write(name, operation, by.seed, new.seed)
+
+    def rename(self, name: str, by: Terminal, to: str, upon: Sequence[str] = ()) -> None:
+        """`by` renames the person."""
+        self.write(name, rename_operation(self.state(upon), by.id, to), by.seed)
+
+    def remove(
+        self,
+        name: str,
+        by: Terminal,
+        removed: Terminal,
+        last: bytes | None = None,
+        upon: Sequence[str] = (),
+    ) -> None:
+        """`by` removes `removed`, whose operations count up to `last`."""
+        self.write(name, remove_operation(self.state(upon), by.id, removed.id, last), by.seed)
+
+    def recover(
+        self,
+        name: str,
+        removed: Sequence[tuple[Terminal, bytes]] = (),
+        new: Terminal | None = None,
+        upon: Sequence[str] = (),
+        by: bytes = b"",
+    ) -> bytes:
+        """The recovery key (`by` a seed, the present one by default) names the next; returns its seed."""
+        following = self.seed.bytes(f"{self.label} {name} recovery")
+        keys = (new.signing, new.static) if new else (b"", b"")
+        listed = [(terminal.id, last) for terminal, last in removed]
+        operation = recover_operation(self.state(upon), ed25519_from_seed(following), listed, *keys)
+        self.write(name, operation, by or self.recovery, *([new.seed] if new else []))
+        self.recovery = following
+        return following
+
+    def named(self) -> Json:
+        """The log as it stands in a file: signed operations in hex by their names."""
+        return {name: signed.hex() for name, signed in self.log.items()}
+
+
+def signed_bytes(operation: bytes, *seeds: bytes, genesis: bool = False) -> bytes:
+    """Any bytes in the place of an operation, truly signed, whatever is wrong with them."""
+    identity = operation_id(operation, genesis=genesis)
+    return encode([operation, [ed25519_sign(seed, labels.SIGN_OPERATION + identity) for seed in seeds]])
+
+
+def with_signatures(signed: bytes, *signatures: bytes) -> bytes:
+    """The operation of a signed one under other signatures."""
+    operation, _ = msgspec.msgpack.decode(signed)
+    return encode([operation, list(signatures)])
+
+
+def signatures_of(signed: bytes) -> list[bytes]:
+    """The signatures of an operation, 64 bytes each."""
+    return list(parse_operation(signed).signatures)
