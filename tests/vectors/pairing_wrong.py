@@ -20,8 +20,8 @@ from protocol.primitives import ed25519_sign
 from protocol.vectors.frame import Json
 from protocol.vectors.pairing import facts_of
 from tests.vectors.files import Group, Seed
-from tests.vectors.pairing_made import Course, end, facts, log_of, record, resigned
-from tests.vectors.persons_made import Person, Terminal
+from tests.vectors.pairing_ends import Course, end, facts, log_of, record, resigned
+from tests.vectors.persons_log import Person, Terminal
 
 Wrong = tuple[str, str, str, str, list[Json]]
 """Rule, class, comment, flag, steps."""

@@ -15,8 +15,7 @@ from protocol.person_author import add_operation, recover_operation, remove_oper
 from protocol.person_log import Operation, Recover, Rename, sign_operation
 from protocol.primitives import ed25519_from_seed, ed25519_sign
 from tests.vectors.files import Group, Seed
-from tests.vectors.persons_history import History
-from tests.vectors.persons_made import Person, Terminal, signatures_of, with_signatures
+from tests.vectors.persons_log import History, Person, Terminal, signatures_of, with_signatures
 
 _ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 """The order of Ed25519's group (RFC 8032 §5.1)."""

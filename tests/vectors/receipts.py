@@ -11,9 +11,9 @@ from protocol.messages import Heads, HeadsHash, Receipt, Typing
 from protocol.receipts import READ, STORED
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.receipts import ACTIONS, AREA
-from tests.vectors.entries_made import Talk
+from tests.vectors.entries import Talk
 from tests.vectors.files import Group, Seed, build_file, one_step
-from tests.vectors.persons_made import Person
+from tests.vectors.persons_log import Person
 
 NOTES: Final = {
     "Heads": ("BASIC", "Heads of what is held, their hash, and both messages."),

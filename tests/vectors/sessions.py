@@ -1,7 +1,9 @@
-"""The file of sessions: exchanges, what is skipped, and every envelope that is refused (SPEC §9).
+"""Makes the vectors of sessions: exchanges, skipped envelopes, and every envelope that is refused (SPEC §9).
 
-Rules: the groups of `_first_groups` came first and keep their places, since a test's id is its place; what is
-new stands in groups after them.
+The plain route makes what is written down; a refusal is written and not taken, so that one script goes on.
+A link never skips; the core can, for vectors of others and for these. Lost envelopes are made and not
+written down. The groups of `_first_groups` keep their places, since a test's id is its place; new ones
+follow them.
 """
 
 from __future__ import annotations
@@ -16,14 +18,209 @@ from protocol.limits import (
     PADDED_MAX,
     PADDED_MIN,
     SKIP_PER_CHAIN_MAX,
+    SKIPPED_AGE_MAX,
+    SKIPPED_STORED_MAX,
 )
 from protocol.primitives import Aead
-from protocol.ratchet import parlour_parameters
-from protocol.vectors.frame import SUCCESS, Json
-from protocol.vectors.sessions import AEADS, AREA
+from protocol.ratchet import Parameters, parlour_parameters
+from protocol.vectors.frame import SUCCESS, Json, write_bytes
+from protocol.vectors.sessions import ACTORS, AEADS, AREA, Ends, Recorder, other
 from tests.vectors.files import Group, Seed, build_file
-from tests.vectors.sessions_gaps import skipping_group
-from tests.vectors.sessions_made import HEADER, Refused, Script, flip, session_inputs, with_counters
+
+HEADER: Final = 40
+"""Bytes of an envelope before what is sealed."""
+
+Refused = tuple[str, str, str, str, list[Json]]
+"""Rule, class, comment, flag, steps."""
+
+
+class Script:
+    """Steps written down as they happen between two sessions."""
+
+    def __init__(self, inputs: Json, parameters: Parameters | None = None) -> None:
+        self._recorder = Recorder(AEADS[inputs["aead"]])
+        self._ends = Ends(inputs, parameters or self._recorder.parameters)
+        self.steps: list[Json] = []
+
+    def encrypt(self, actor: str, content: bytes) -> bytes:
+        """One envelope, with the step that makes it."""
+        envelope = self._ends.encrypt(actor, content)
+        step: Json = {"actor": actor, "do": "encrypt", "content": content.hex(), "envelope": envelope.hex()}
+        self.steps.append(step | {"intermediate": self._recorder.intermediate})
+        return envelope
+
+    def decrypt(self, actor: str, envelope: bytes) -> None:
+        """Open an envelope that opens."""
+        content = self._ends.decrypt(actor, envelope)
+        self.steps.append(
+            {"actor": actor, "do": "decrypt", "envelope": envelope.hex(), "content": content.hex()}
+        )
+
+    def says(self, actor: str, content: bytes) -> bytes:
+        """An envelope that arrives at once."""
+        envelope = self.encrypt(actor, content)
+        self.decrypt(other(actor), envelope)
+        return envelope
+
+    def lose(self, actor: str, count: int) -> None:
+        """Envelopes that are made and never arrive."""
+        self._ends.lose(actor, count)
+        self.steps.append({"actor": actor, "do": "lose", "count": count})
+
+    def pass_on(self, actor: str, count: int) -> None:
+        """Envelopes that arrive in order."""
+        self._ends.pass_on(actor, count)
+        self.steps.append({"actor": actor, "do": "pass", "count": count})
+
+    def refused(self, actor: str, envelope: bytes, then: bytes = b"", content: bytes = b"") -> list[Json]:
+        """All steps so far, and the last one, which must fail; `then` opens to `content` all the same."""
+        step: Json = {"actor": actor, "do": "decrypt", "envelope": write_bytes(envelope)}
+        after = {"then": {"envelope": then.hex(), "content": content.hex()}} if then else {}
+        return [*self.steps, step | after]
+
+
+def session_inputs(seed: Seed, aead: str, *, allow_skip: bool, keys: int = 4) -> Json:
+    """The inputs of a group: so many ratchet keys of each end."""
+    inputs: Json = {"aead": aead, "allow_skip": allow_skip, "root": seed.bytes("root").hex()}
+    for actor in ACTORS:
+        inputs[f"{actor}_ratchet_keys"] = [seed.bytes(f"{actor}/{n}").hex() for n in range(keys)]
+    return inputs
+
+
+def flip(envelope: bytes, position: int) -> bytes:
+    """One bit of a byte changed."""
+    return envelope[:position] + bytes([envelope[position] ^ 1]) + envelope[position + 1 :]
+
+
+def with_counters(envelope: bytes, pn: int, n: int) -> bytes:
+    """Other counters in the header."""
+    return envelope[:32] + pn.to_bytes(4, "big") + n.to_bytes(4, "big") + envelope[40:]
+
+
+def skipping_group(seed: Seed, name: str) -> Group:
+    """What is skipped, kept and erased."""
+    group = Group("9.6", session_inputs(seed, name, allow_skip=True, keys=8))
+    group.add("shuffled, in both directions", ["SkippedKeys"], SUCCESS, _shuffled(group.inputs))
+    group.add("1,000 skipped at once", ["SkippedKeys"], SUCCESS, _thousand(group.inputs))
+    script, _, second = _full(group.inputs)
+    script.decrypt("bob", second)
+    comment = "2,000 are kept, and one more took the place of the oldest: the second oldest opens"
+    group.add(comment, ["SkippedKeys"], SUCCESS, script.steps)
+    aged, waiting = _aged(group.inputs, SKIPPED_AGE_MAX - 1)
+    aged.decrypt("bob", waiting)
+    comment = "a skipped key after 1,999 envelopes that opened"
+    group.add(comment, ["SkippedKeys"], SUCCESS, aged.steps)
+    for rule, expect, comment, flag, steps in (*_erased(group.inputs), *_skipped_wrongly(group.inputs)):
+        group.add(comment, [flag], expect, steps, rule=rule)
+    return group
+
+
+def _shuffled(inputs: Json) -> list[Json]:
+    script = Script(inputs)
+    one = [script.encrypt("alice", b"alice %d" % n) for n in range(4)]
+    script.decrypt("bob", one[2])
+    two = [script.encrypt("bob", b"bob %d" % n) for n in range(3)]
+    script.decrypt("alice", two[2])
+    three = [script.encrypt("alice", b"alice again %d" % n) for n in range(3)]
+    for envelope in (three[1], one[3], three[2], one[0], three[0], one[1]):
+        script.decrypt("bob", envelope)
+    for envelope in (two[0], two[1]):
+        script.decrypt("alice", envelope)
+    script.says("bob", b"all is there")
+    return script.steps
+
+
+def _thousand(inputs: Json) -> list[Json]:
+    script = Script(inputs)
+    first = script.encrypt("alice", b"first")
+    script.lose("alice", SKIP_PER_CHAIN_MAX - 1)
+    script.says("alice", b"last")
+    script.decrypt("bob", first)
+    return script.steps
+
+
+def _full(inputs: Json) -> tuple[Script, bytes, bytes]:
+    """One skipped key more than may be kept: the script, the oldest skipped envelope, the second oldest."""
+    script = Script(inputs)
+    oldest, second = script.encrypt("alice", b"oldest"), script.encrypt("alice", b"second oldest")
+    script.lose("alice", SKIP_PER_CHAIN_MAX - 2)
+    script.says("alice", b"after 1,000")
+    script.says("bob", b"answer")
+    script.lose("alice", SKIPPED_STORED_MAX - SKIP_PER_CHAIN_MAX)
+    script.says("alice", b"after 2,000")
+    script.lose("alice", 1)
+    script.says("alice", b"after 2,001")
+    return script, oldest, second
+
+
+def _aged(inputs: Json, opened: int) -> tuple[Script, bytes]:
+    """A skipped envelope, and how many opened since: the script, the envelope."""
+    script = Script(inputs)
+    waiting = script.encrypt("alice", b"waiting")
+    script.says("alice", b"the one it was skipped for")
+    script.pass_on("alice", opened - 1)
+    return script, waiting
+
+
+def _erased(inputs: Json) -> Iterator[Refused]:
+    flag = "Erased"
+    script = Script(inputs)
+    first = script.encrypt("alice", b"0")
+    script.says("alice", b"1")
+    script.decrypt("bob", first)
+    steps = script.refused("bob", first)
+    yield "V-EN-05", "unexpected", "a skipped key serves once", flag, steps
+    script.says("bob", b"answer")
+    script.says("alice", b"2")
+    steps = script.refused("bob", first)
+    yield (
+        "V-EN-10",
+        "authentication",
+        "a used one of an earlier chain: its ratchet key counts as new",
+        flag,
+        steps,
+    )
+    script, oldest, second = _full(inputs)
+    steps = script.refused("bob", oldest, second, b"second oldest")
+    yield "V-EN-10", "authentication", "the oldest had to make room", flag, steps
+    aged, waiting = _aged(inputs, SKIPPED_AGE_MAX)
+    yield (
+        "V-EN-05",
+        "unexpected",
+        "a skipped key after 2,000 envelopes that opened",
+        flag,
+        aged.refused("bob", waiting),
+    )
+
+
+def _skipped_wrongly(inputs: Json) -> Iterator[Refused]:
+    script = Script(inputs)
+    first = script.encrypt("alice", b"0")
+    script.says("alice", b"1")
+    steps = script.refused("bob", flip(first, HEADER), first, b"0")
+    yield "V-EN-10", "authentication", "one bit of a skipped envelope, whose key stays", "Tampered", steps
+    steps = script.refused("bob", with_counters(first, 1, 0), first, b"0")
+    yield "V-EN-10", "authentication", "another PN in a skipped envelope", "Tampered", steps
+    script.says("bob", b"answer")
+    new = script.encrypt("alice", b"new chain")
+    missing = SKIP_PER_CHAIN_MAX + 1
+    for comment, pn, n in (
+        ("1,001 missing at the end of the old chain", 2 + missing, 0),
+        ("1,001 missing in a new chain", 2, missing),
+    ):
+        steps = script.refused("bob", with_counters(new, pn, n), new, b"new chain")
+        yield "V-EN-07", "limit", comment, "Gap", steps
+    steps = script.refused("bob", with_counters(new, 1, 0), new, b"new chain")
+    yield "V-EN-10", "authentication", "fewer envelopes in the old chain than have come", "Tampered", steps
+    script.decrypt("bob", new)
+    far = script.encrypt("alice", b"far")
+    steps = script.refused("bob", with_counters(far, 2, 1 + missing), far, b"far")
+    yield "V-EN-07", "limit", "1,001 missing in the present chain", "Gap", steps
+    real = Script(inputs)
+    real.lose("alice", missing)
+    steps = real.refused("bob", real.encrypt("alice", b"truly too far"))
+    yield "V-EN-07", "limit", "1,001 truly lost", "Gap", steps
+
 
 NOTES: Final = {
     "Exchange": ("BASIC", "Envelopes in order, with several steps of the DH ratchet."),

@@ -1,13 +1,14 @@
-"""Persons for vectors: their keys from the seed, their logs operation by operation, each under a name.
+"""Persons for vectors: keys from the seed, a log of named operations, a group of tests that read one history.
 
-Rules: an operation may be written upon an older state than the newest, which is how concurrent and backdated
-ones come about; what is wrong on purpose is written by its fields.
+An operation may follow an older state than the newest, which makes concurrent and backdated ones. Its fields
+make what is wrong on purpose. The inputs of a group are the person's operations when the group is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -23,8 +24,9 @@ from protocol.person_author import (
 )
 from protocol.person_log import Operation, operation_id, parse_operation, sign_operation, terminal_id
 from protocol.primitives import ed25519_from_seed, ed25519_sign, x25519_public
-from protocol.vectors.frame import Json
-from tests.vectors.files import Seed
+from protocol.vectors.frame import SUCCESS, Json
+from protocol.vectors.persons import ACTIONS
+from tests.vectors.files import Group, Seed, one_step
 
 
 @dataclass(frozen=True)
@@ -144,3 +146,45 @@ def with_signatures(signed: bytes, *signatures: bytes) -> bytes:
 def signatures_of(signed: bytes) -> list[bytes]:
     """The signatures of an operation, 64 bytes each."""
     return list(parse_operation(signed).signatures)
+
+
+class History:
+    """A group of tests that read one person's history."""
+
+    def __init__(self, person: Person, section: str = "7.3") -> None:
+        self.person = person
+        self.group = Group(section, {})
+
+    def reads(self, comment: str, flag: str, names: Sequence[str] = ()) -> None:
+        """What these operations, or all, come to."""
+        self._succeeds(comment, flag, "reduce", operations=list(names or self.person.log))
+
+    def refuses(self, rule: str, expect: str, comment: str, names: Sequence[str]) -> None:
+        """These operations are no log."""
+        step = {"do": "reduce", "operations": list(names)}
+        self.group.add(comment, ["BadLog"], expect, [step], rule=rule)
+
+    def takes(self, comment: str, held: Sequence[str], received: Sequence[str], **given: Any) -> None:
+        """What is added by what is received."""
+        step = {"held": list(held), "received": list(received)} | given
+        self._succeeds(comment, "Exchange", "extend", **step)
+
+    def turns_away(
+        self, rule: tuple[str, str], comment: str, flag: str, received: Sequence[str], **given: Any
+    ) -> None:
+        """Nothing of what is received is taken."""
+        step = {"do": "extend", "held": [], "received": list(received)} | given
+        self.group.add(comment, [flag], rule[1], [step], rule=rule[0])
+
+    def _succeeds(self, comment: str, flag: str, do: str, **given: Any) -> None:
+        steps = one_step(ACTIONS, {"operations": self.person.named()}, do, **given)
+        self.group.add(comment, [flag], SUCCESS, steps)
+
+    def computes(self, comment: str, flag: str, do: str, **given: Any) -> None:
+        """Any other action that succeeds."""
+        self._succeeds(comment, flag, do, **given)
+
+    def done(self) -> Group:
+        """The group, its operations in hex."""
+        self.group.inputs = {"operations": self.person.named()}
+        return self.group

@@ -1,7 +1,7 @@
 """Ends of pairings for vectors, and the records that they should not send (SPEC §7.4).
 
-Rules: what the handshake agreed on and all randomness come from the seed; an altered record is signed as it
-should be, so that nothing but its one fault refuses it.
+The seed gives all randomness and what the handshake agreed on. An altered record is signed as it should be,
+so that only its one fault refuses it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from protocol.primitives import b2b, ed25519_sign
 from protocol.vectors.frame import Json
 from protocol.vectors.pairing import ACTIONS, World, facts_of, identity_of
 from tests.vectors.files import Script, Seed
-from tests.vectors.persons_made import Person
+from tests.vectors.persons_log import Person
 
 _SIZES: Final = {
     "handshake_hash": 64,
