@@ -134,7 +134,9 @@ def _inheritance(classes: Classes) -> Iterator[str]:
 def _way_of_one_text() -> str:
     try:
         counting = import_module(STRAIGHT_WAY)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name != STRAIGHT_WAY:
+            raise
         return "one text from send to its receipt: not measured"
     calls, functions, files = counting.count_one_text()
     return f"one text from send to its receipt: {calls} calls, {functions} functions, {files} files"
