@@ -37,6 +37,7 @@ def over_sizes(root: Path) -> list[str]:
     functions = [
         f"{function.file}:{function.line} {function.name}: {function.whole} lines"
         for module in found
+        if module.lines > FUNCTION_LINES
         for function in module.functions
         if function.whole > FUNCTION_LINES
     ]
