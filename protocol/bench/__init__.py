@@ -1,6 +1,6 @@
 """What the protocol costs, measured beside bare libsodium and beside others in the same run.
 
-A program like vectors/generate.py: it may read the clock. The row that needs the engine is in chat/bench.
+A program beside the protocol: it may read the clock. The row that needs the engine is in chat/bench.
 """
 
 from __future__ import annotations

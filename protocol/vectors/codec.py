@@ -1,12 +1,11 @@
-"""Own vectors of the codec: every struct in its one encoding, and what a decoder must refuse (SPEC §3.3).
+"""Checks the vectors of the codec: the one encoding of every struct, and what is refused (SPEC §3.3).
 
-Rules: a value stands in JSON as SPEC's table has it, bytes as {"hex"}, so that no type has to be guessed;
-each refused encoding has one fault. Operations of person logs, invitations and headers have their own areas.
+A value stands in JSON as SPEC's table has it, bytes as {"hex"}, so that no type has to be guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,37 +14,9 @@ from protocol import messages as m
 from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.codec import Codec, Wire, encode
 from protocol.messages import ENTRY_HEADER, MESSAGE, TEXT_BODY
-from protocol.vectors.codec_values import struct_values
-from protocol.vectors.codec_wrong import (
-    FULL,
-    FULL_HEADERS,
-    Row,
-    Wrong,
-    full_of_zeros,
-    wrong_encodings,
-    wrong_headers_and_forms,
-)
-from protocol.vectors.frame import (
-    SUCCESS,
-    Group,
-    Json,
-    Seed,
-    build_file,
-    expect_equal,
-    read_bytes,
-    write_bytes,
-)
-from protocol.vectors.script import Action, one_step, run_steps
+from protocol.vectors.frame import Action, Json, read_bytes, run_steps, write_bytes
 
 AREA: Final = "codec"
-NOTES: Final = {
-    "Value": ("BASIC", "A value and its one encoding, both ways."),
-    "Boundary": ("EDGE_CASE", "Lengths and numbers at the edge of an encoding or of the field's bounds."),
-    "TooLong": ("RESOURCES", "More bytes than the type may have: refused before anything is decoded."),
-    "Shape": ("MALFORMED", "Not one value of the expected shape."),
-    "Bounds": ("MALFORMED", "A number, length or count outside of the field's bounds."),
-    "NotShortest": ("MALLEABILITY", "A second encoding of a value that has a shorter one."),
-}
 CODECS: Final[Mapping[str, Codec[Any]]] = {
     "ContactHello": CONTACT_HELLO,
     "ContactReply": CONTACT_REPLY,
@@ -72,9 +43,6 @@ KINDS: Final[Mapping[str, Any]] = {
 """What `type` may be: a message by its number, or the name of a struct."""
 
 
-# --- Values as they stand in a file ---
-
-
 def write_value(value: Any) -> Any:
     """A struct in JSON: an array of its fields, the number first where it has one."""
     if isinstance(value, bytes):
@@ -99,9 +67,6 @@ def read_value(value: Any) -> Any:
     return [read_value(item) for item in value] if isinstance(value, list) else value
 
 
-# --- Actions ---
-
-
 def _encode(_: None, step: Json) -> Json:
     kind = KINDS[step["type"]]
     value = msgspec.convert(read_value(step["value"]), kind, builtin_types=(bytes,))
@@ -118,47 +83,6 @@ def _accept(_: None, step: Json) -> Json:
 
 
 ACTIONS: Final[Mapping[str, Action[None]]] = {"encode": _encode, "decode": _decode, "accept": _accept}
-
-
-# --- Making the file ---
-
-
-def _add_values(group: Group, values: Iterator[tuple[str, str, Wire]], flag: str) -> None:
-    for comment, kind, value in values:
-        written = write_bytes(encode(value))
-        steps = one_step(ACTIONS, None, "encode", type=kind, value=write_value(value))
-        steps += one_step(ACTIONS, None, "decode", type=kind, bytes=written)
-        expect_equal("encoding", steps[0]["gives"]["bytes"], written)
-        group.add(f"{kind}: {comment}", [flag], SUCCESS, steps)
-
-
-def _add_wrong(group: Group, wrong: Wrong) -> None:
-    step = {"do": "decode", "type": wrong.kind, "bytes": wrong.data}
-    group.add(f"{wrong.kind}: {wrong.comment}", [wrong.flag], wrong.expect, [step], rule=wrong.rule)
-
-
-def build(phrase: str) -> Json:
-    """The whole file of this area."""
-    seed = Seed(phrase, AREA)
-    group = Group("3.3", {})
-    values, edges = struct_values(seed)
-    _add_values(group, values, "Value")
-    _add_values(group, edges, "Boundary")
-    for wrong in wrong_encodings():
-        _add_wrong(group, wrong)
-    groups = [group, _bounds(FULL, full_of_zeros()), _bounds(FULL_HEADERS, wrong_headers_and_forms())]
-    return build_file(seed, NOTES, groups)
-
-
-def _bounds(full: Iterable[Row], refused: Iterable[Wrong]) -> Group:
-    """What has just as many bytes or items as it may have, not shown as a value; and what has more."""
-    group = Group("3.3", {})
-    for comment, kind, data in full:
-        steps = one_step(ACTIONS, None, "accept", type=kind, bytes=data)
-        group.add(f"{kind}: {comment}", ["Boundary"], SUCCESS, steps)
-    for wrong in refused:
-        _add_wrong(group, wrong)
-    return group
 
 
 def run(test: Json, inputs: Json) -> None:

@@ -1,7 +1,7 @@
 """Own vectors of entries: written, read, refused by form and by trust, and their order (SPEC §11.1 to §11.3).
 
 Rules: an entry is the message that carries it, as it is on the wire; what the receiver knows of the two
-persons is an input. The file is made by entries_build.py.
+persons is an input.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from protocol.entries import (
 )
 from protocol.history import order, ranks, tips
 from protocol.messages import ENTRY_HEADER, MESSAGE, Entry, EntryHeader
-from protocol.vectors.frame import Json, VectorMismatch, read_bytes
-from protocol.vectors.script import Action, run_steps
+from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
 AREA: Final = "entries"
 

@@ -1,32 +1,25 @@
-"""What all vector files share: seed, file frame, cases and results (SPEC §20).
+"""What all vector areas share: the form of bytes in a file, cases, results, and steps (SPEC §20).
 
 Bytes are lower-case hex, long runs shortened; `expect` is `success` or one of the five error classes.
-A case is one check with the vector's id; what it raises is how it failed, what it returns says nothing.
-Everything in a file derives from the public seed phrase by a label, so that it can be made again.
+A case is one check with the vector's id; it fails by raising, and its return value has no meaning.
+A step holds `do`, what is given, and in `gives` what must come of it; the steps of one test share a world.
+The last step of a failing test gives nothing and raises.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from protocol.errors import LocalMisuse, ProtocolError
-from protocol.primitives import Random
 
-SPEC_VERSION: Final = "1.0"
-SEED_RULE: Final = "SHA-256(phrase || 0x00 || area || 0x00 || label)"
 SUCCESS: Final = "success"
-
 Json = dict[str, Any]
-
 RUN_LEAST: Final = 1_000
 """So many equal bytes in a row are written once, with how often they come."""
-
 _RUN: Final = re.compile(rb"(.)\1{%d,}" % (RUN_LEAST - 1), re.DOTALL)
 
 
@@ -115,81 +108,35 @@ def expect_outcome(expect: str, action: Callable[[], object]) -> object:
     return result
 
 
-@dataclass(frozen=True)
-class Seed:
-    """Derivation of one area's secrets from the public phrase."""
-
-    phrase: str
-    area: str
-
-    def bytes(self, label: str) -> bytes:
-        """32 bytes for a label."""
-        parts = (self.phrase, self.area, label)
-        return hashlib.sha256(b"\x00".join(part.encode() for part in parts)).digest()
-
-    def random(self, label: str) -> Random:
-        """A source for code that draws: its n-th draw of up to 32 bytes has the label `label/n`, n from 0."""
-        drawn = 0
-
-        def draw(size: int) -> bytes:
-            nonlocal drawn
-            drawn += 1
-            return self.bytes(f"{label}/{drawn - 1}")[:size]
-
-        return draw
-
-
-@dataclass
-class Group:
-    """Tests of one section of the SPEC with common inputs."""
-
-    section: str
-    inputs: Json
-    tests: list[Json] = field(default_factory=list)
-
-    def add(
-        self, comment: str, flags: list[str], expect: str, steps: list[Json], *, rule: str = "", **inputs: Any
-    ) -> None:
-        """One more test; `rule` is the rule that it breaks, `inputs` replace those of the group."""
-        test: Json = {"comment": comment, "flags": flags, "expect": expect}
-        broken: Json = {"rule": rule} if rule else {}
-        self.tests.append(test | broken | ({"inputs": inputs} if inputs else {}) | {"steps": steps})
-
-    def numbered(self, numbers: Iterator[int], area: str) -> Json:
-        """The group as it stands in the file, its tests with their ids."""
-        tests = [{"id": f"{area}-{next(numbers):04d}"} | test for test in self.tests]
-        return {"section": self.section, "inputs": self.inputs, "tests": tests}
-
-
-def build_file(seed: Seed, notes: Mapping[str, tuple[str, str]], groups: Iterable[Group]) -> Json:
-    """The whole file of an area; `notes` are flag to kind of bug and text."""
-    numbers = iter(range(1, 10_000))
-    made = [group.numbered(numbers, seed.area) for group in groups]
-    return {
-        "schema": "schema.json",
-        "area": seed.area,
-        "spec_version": SPEC_VERSION,
-        "count": sum(len(group["tests"]) for group in made),
-        "seed": {"phrase": seed.phrase, "rule": SEED_RULE},
-        "notes": {flag: {"kind": kind, "text": text} for flag, (kind, text) in notes.items()},
-        "groups": made,
-    }
-
-
-def to_text(file: Json) -> str:
-    """The file's one text form: what is committed is compared with it byte by byte."""
-    return json.dumps(file, indent=1, ensure_ascii=False) + "\n"
-
-
-def read_phrase(text: str) -> str:
-    """The phrase in seeds/vectors.txt: its one line that is no comment."""
-    (phrase,) = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return phrase
-
-
 def file_cases(file: Json, run: Callable[[Json, Json], None]) -> Iterator[Case]:
     """A case a test: `run` gets the test and its inputs, those of the group and its own over them."""
     for group in file["groups"]:
         for test in group["tests"]:
             inputs = group["inputs"] | test.get("inputs", {})
             yield Case(test["id"], partial(run, test, inputs))
+
+
+W = TypeVar("W")
+Action = Callable[[W, Json], Json]
+"""action(world, step): what the step gives, in the form of the file."""
+
+
+def run_steps(
+    test: Json, actions: Mapping[str, Action[W]], world: W, trace: Callable[[], object] = lambda: None
+) -> None:
+    """Take all steps of a test. `trace` shows the state that a refused last step must leave as it was.
+
+    VectorMismatch if a step gives something else, or the last one has another outcome.
+    """
+    *steps, last = test["steps"]
+    for step in steps:
+        _take(actions, world, step)
+    before = trace()
+    expect_outcome(test["expect"], lambda: _take(actions, world, last))
+    if test["expect"] != SUCCESS and trace() != before:
+        raise VectorMismatch("what was refused changed the state")
+
+
+def _take(actions: Mapping[str, Action[W]], world: W, step: Json) -> None:
+    gives = actions[step["do"]](world, step)
+    expect_equal(step["do"], gives, step.get("gives", {}))

@@ -1,20 +1,25 @@
-"""Own vectors of links: both ends, byte for byte, from the greeting to the end (SPEC §5, §6, §8).
+"""Checks the vectors of links: both ends, byte for byte, from the greeting to the end (SPEC §5, §6, §8).
 
-Rules: a link is driven through its public calls, and what it gives is all that a step shows; time moves only
-where a step says so. An error of the peer's ends the link in silence, and its class is what a test expects.
+Every random draw is an input with a name. The order of the draws is written here alone: a draw of another
+size, or one for which no input is left, is a mismatch. A link is driven through its public calls, and what it
+gives is all that a step shows; time moves only where a step says so. An error of the peer ends the link in
+silence, and its class is what a test expects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol import errors, labels
 from protocol.agreement import agree
-from protocol.codec import encode
+from protocol.codec import Wire, encode
+from protocol.contact_secret import ContactSecret, newest_common
 from protocol.envelopes import OpenPhase
 from protocol.errors import ProtocolError
 from protocol.events import (
+    ContactPsk,
     Event,
     HandshakeAuthenticated,
     LinkClosed,
@@ -23,15 +28,197 @@ from protocol.events import (
     PingAnswered,
     VersionRefused,
 )
+from protocol.greeting import Pattern
+from protocol.handshake import Initiator, Responder
 from protocol.keys import X25519Pair
 from protocol.link import Link
-from protocol.messages import MESSAGE, Close, Ping
+from protocol.messages import (
+    MESSAGE,
+    Close,
+    ContactHello,
+    ContactReply,
+    PairingFinish,
+    PairingReply,
+    Ping,
+    ShareNumbers,
+)
 from protocol.pairing_record import Transcript
-from protocol.primitives import b2b, mlkem_from_seed
-from protocol.vectors.frame import Json, VectorMismatch, expect_equal, read_bytes, write_bytes
-from protocol.vectors.links_inputs import initiator, link_psk, responder
-from protocol.vectors.links_peer import encoded_payloads
-from protocol.vectors.script import Action, run_steps
+from protocol.primitives import b2b, mlkem_encapsulate, mlkem_from_seed
+from protocol.vectors.frame import (
+    Action,
+    Json,
+    VectorMismatch,
+    expect_equal,
+    read_bytes,
+    run_steps,
+    write_bytes,
+)
+
+PATTERNS: Final = {"XX": Pattern.XX, "XXpsk0": Pattern.XXPSK0, "IKpsk2": Pattern.IKPSK2}
+OWN_SHARE, THEIR_SHARE = "own", "theirs"
+
+
+class Draws:
+    """A source of randomness that gives these values in their order."""
+
+    def __init__(self, *values: str) -> None:
+        self._values = [bytes.fromhex(value) for value in values]
+
+    def __call__(self, size: int) -> bytes:
+        """The next value. VectorMismatch if there is none, or it has another size."""
+        if not self._values or len(self._values[0]) != size:
+            raise VectorMismatch(f"no input for a draw of {size} bytes")
+        return self._values.pop(0)
+
+
+@dataclass(frozen=True)
+class Encapsulation:
+    """Gives the ciphertext and secret of the inputs, for a key that is checked as every key is."""
+
+    secret: str
+    ciphertext: str
+
+    def __call__(self, public: bytes) -> tuple[bytes, bytes]:
+        """(secret, ciphertext). Malformed as mlkem_encapsulate."""
+        mlkem_encapsulate(public)
+        return bytes.fromhex(self.secret), bytes.fromhex(self.ciphertext)
+
+
+def encapsulation(inputs: Json) -> Encapsulation:
+    """Whoever encapsulates gets this."""
+    return Encapsulation(inputs["kem_secret"], inputs["kem_ciphertext"])
+
+
+def link_psk(inputs: Json, pair: Json) -> bytes:
+    """The psk, 32 bytes, that comes from a contact secret of the inputs (SPEC §7.6)."""
+    persons = (bytes.fromhex(inputs[f"{role}_person"]) for role in ("initiator", "responder"))
+    return ContactSecret(bytes.fromhex(pair["contact_secret"])).link_psk(*persons)
+
+
+def _contact_psk(inputs: Json, pair: Json) -> ContactPsk:
+    return ContactPsk(link_psk(inputs, pair), pair[OWN_SHARE], pair[THEIR_SHARE])
+
+
+# --- Initiator ---
+
+
+def initiator(inputs: Json) -> Initiator:
+    """The initiator of the inputs."""
+    return _contact_call(inputs) if inputs["pattern"] == "IKpsk2" else _pairing_call(inputs)
+
+
+def _pairing_call(inputs: Json) -> Initiator:
+    draws = Draws(inputs["initiator_ephemeral"], inputs["initiator_share"], *inputs["initiator_ratchet_keys"])
+    psk = inputs["initiator_psk"] if inputs["pattern"] == "XXpsk0" else None
+    return Initiator.pairing(
+        PATTERNS[inputs["pattern"]],
+        None if psk is None else bytes.fromhex(psk),
+        static=X25519Pair(bytes.fromhex(inputs["initiator_static"])),
+        random=draws,
+        aes=inputs["initiator_aes"],
+        encapsulate=encapsulation(inputs),
+    )
+
+
+def _contact_call(inputs: Json) -> Initiator:
+    names = ("kem_seed", "initiator_share", "initiator_ephemeral")
+    return Initiator.contact(
+        X25519Pair(bytes.fromhex(inputs["initiator_static"])),
+        bytes.fromhex(inputs["initiator_knows"]),
+        bytes.fromhex(inputs["initiator_person"]),
+        bytes.fromhex(inputs["responder_person"]),
+        [_contact_psk(inputs, pair) for pair in inputs["initiator_pairs"]],
+        replaces=bytes.fromhex(inputs["replaces"]),
+        random=Draws(*(inputs[name] for name in names), *inputs["initiator_ratchet_keys"]),
+        aes=inputs["initiator_aes"],
+    )
+
+
+# --- Responder ---
+
+
+class InputPolicy:
+    """What a responder is told, from the inputs."""
+
+    def __init__(self, inputs: Json) -> None:
+        self._inputs = inputs
+
+    def pairing_open(self) -> bool:
+        """Whether it is visible and no attempt is under way."""
+        return bool(self._inputs["responder_visible"])
+
+    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+        """The open invitations, known by their place in the list."""
+        psks = self._inputs["responder_psks"]
+        return [(bytes([place]), bytes.fromhex(psk)) for place, psk in enumerate(psks)]
+
+    def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
+        """The one contact, if it is the caller and a share of each is held by both."""
+        inputs = self._inputs
+        known = (inputs["responder_knows"], inputs["responder_knows_person"])
+        if (static.hex(), hello.person.hex()) != known:
+            return None
+        pairs = {(pair[OWN_SHARE], pair[THEIR_SHARE]): pair for pair in inputs["responder_pairs"]}
+        held = [{numbers[end] for numbers in pairs} for end in (0, 1)]
+        common = newest_common(hello.numbers, *held)
+        return common and (hello.person, _contact_psk(inputs, pairs[common]))
+
+
+def responder(inputs: Json) -> Responder:
+    """The responder of the inputs."""
+    ratchet, *later = inputs["responder_ratchet_keys"]
+    last = (ratchet, inputs["responder_share"], inputs["responder_ephemeral"], *later)
+    return Responder(
+        X25519Pair(bytes.fromhex(inputs["responder_static"])),
+        InputPolicy(inputs),
+        random=Draws(inputs["greeting_random"], *_first_draws(inputs), *last),
+        aes=inputs["responder_aes"],
+        encapsulate=encapsulation(inputs),
+    )
+
+
+def _first_draws(inputs: Json) -> list[str]:
+    if inputs["pattern"] == "IKpsk2":
+        return [inputs["stranger_psk"]]
+    psks = inputs["missing_psks"] if inputs["pattern"] == "XXpsk0" else []
+    return [inputs["responder_static"], *psks, inputs["kem_seed"]]
+
+
+def pair(secret: str) -> X25519Pair:
+    """The pair of a secret in hex."""
+    return X25519Pair(bytes.fromhex(secret))
+
+
+@dataclass(frozen=True)
+class Payloads:
+    """The structs of a handshake, in the order in which they are sent."""
+
+    hello: Wire | None
+    reply: Wire
+    finish: Wire | None
+
+    @classmethod
+    def of(cls, inputs: Json) -> Payloads:
+        """Those of the inputs."""
+        ciphertext, seed = (bytes.fromhex(inputs[name]) for name in ("kem_ciphertext", "kem_seed"))
+        shares = [bytes.fromhex(inputs[f"{role}_share"]) for role in ("initiator", "responder")]
+        ratchet, kem_key = pair(inputs["responder_ratchet_keys"][0]).public, mlkem_from_seed(seed)[1]
+        if inputs["pattern"] != "IKpsk2":
+            finish = PairingFinish(ciphertext, shares[0])
+            return cls(None, PairingReply(kem_key, shares[1], ratchet), finish)
+        held = inputs["initiator_pairs"]
+        numbers = [sorted({one[end] for one in held}, reverse=True) for end in ("own", "theirs")]
+        person = bytes.fromhex(inputs["initiator_person"])
+        hello = ContactHello(person, ShareNumbers(*numbers), kem_key, shares[0])
+        return cls(hello, ContactReply(ciphertext, shares[1], ratchet), None)
+
+
+def encoded_payloads(inputs: Json) -> tuple[str, str, str]:
+    """The structs of the three messages, encoded and in hex; empty where a message has none."""
+    sent = Payloads.of(inputs)
+    hello, finish = ("" if one is None else encode(one).hex() for one in (sent.hello, sent.finish))
+    return hello, encode(sent.reply).hex(), finish
+
 
 AREA: Final = "links"
 _CLASSES: Final[Mapping[str, type[ProtocolError]]] = {

@@ -1,14 +1,13 @@
-"""The project's own vectors: which areas there are, and running what is committed (SPEC §20).
+"""Runs the project's own vectors, as they are committed (SPEC §20).
 
-An area is a module with `build(phrase)`, which makes its file, and `run(test, inputs)` for one test of it.
-A new area is one line in AREAS and a file made by generate.py.
+An area is a module with `run(test, inputs)` for one test of it, a line in AREAS and a JSON file.
+`tests/vectors/` makes the files.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,54 +15,39 @@ from protocol.vectors import (
     codec,
     discovery,
     entries,
-    entries_build,
     links,
-    links_build,
     noise,
     padding,
     pairing,
-    pairing_build,
     persons,
-    persons_build,
     primitives,
-    primitives_build,
     profile,
     receipts,
     relays,
-    relays_build,
     safety,
     secrets,
     sessions,
-    sessions_build,
 )
 from protocol.vectors.frame import Area, Json, Report, file_cases
 
-
-@dataclass(frozen=True)
-class OwnArea:
-    """How an area is made and how one of its tests is checked."""
-
-    build: Callable[[str], Json]
-    run: Callable[[Json, Json], None]
-
-
-AREAS: Final[Mapping[str, OwnArea]] = {
-    codec.AREA: OwnArea(codec.build, codec.run),
-    padding.AREA: OwnArea(padding.build, padding.run),
-    primitives.AREA: OwnArea(primitives_build.build, primitives.run),
-    profile.AREA: OwnArea(profile.build, profile.run),
-    safety.AREA: OwnArea(safety.build, safety.run),
-    noise.AREA: OwnArea(noise.build, noise.run),
-    sessions.AREA: OwnArea(sessions_build.build, sessions.run),
-    secrets.AREA: OwnArea(secrets.build, secrets.run),
-    discovery.AREA: OwnArea(discovery.build, discovery.run),
-    links.AREA: OwnArea(links_build.build, links.run),
-    persons.AREA: OwnArea(persons_build.build, persons.run),
-    pairing.AREA: OwnArea(pairing_build.build, pairing.run),
-    entries.AREA: OwnArea(entries_build.build, entries.run),
-    receipts.AREA: OwnArea(receipts.build, receipts.run),
-    relays.AREA: OwnArea(relays_build.build, relays.run),
+AREAS: Final[Mapping[str, Callable[[Json, Json], None]]] = {
+    codec.AREA: codec.run,
+    padding.AREA: padding.run,
+    primitives.AREA: primitives.run,
+    profile.AREA: profile.run,
+    safety.AREA: safety.run,
+    noise.AREA: noise.run,
+    sessions.AREA: sessions.run,
+    secrets.AREA: secrets.run,
+    discovery.AREA: discovery.run,
+    links.AREA: links.run,
+    persons.AREA: persons.run,
+    pairing.AREA: pairing.run,
+    entries.AREA: entries.run,
+    receipts.AREA: receipts.run,
+    relays.AREA: relays.run,
 }
+"""How one test of each area is checked."""
 
 
 def load(area: str) -> Json:
@@ -75,10 +59,10 @@ def load(area: str) -> Json:
 
 def own_areas() -> Iterator[Area]:
     """Every area with its cases."""
-    for name, area in AREAS.items():
-        yield Area(name, tuple(file_cases(load(name), area.run)))
+    for name, run in AREAS.items():
+        yield Area(name, tuple(file_cases(load(name), run)))
 
 
 def run_own() -> Iterator[Report]:
-    """Run all own vectors, an area at a time."""
+    """Run all own vectors, one area at a time."""
     return (area.report() for area in own_areas())

@@ -1,7 +1,7 @@
 """Own vectors of pairing: nearby by words and by invitation, both ends, what is refused (SPEC §7.4, §7.5).
 
 Rules: an end is made from its inputs and driven message by message; what the handshake of the link agreed on
-is an input, so that no handshake is needed. The file is made by pairing_build.py.
+is an input, so that no handshake is needed.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ from protocol.pairing import (
 from protocol.pairing_record import Transcript, accept_tag
 from protocol.person_log import parse_operation
 from protocol.safety import words
-from protocol.vectors.frame import Json, VectorMismatch
-from protocol.vectors.script import Action, run_steps
+from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "pairing"
 _REFUSED: Final = Close(3)

@@ -1,7 +1,7 @@
 """Own vectors of person logs: one operation, what a log comes to, what is taken and sent (SPEC §7.1 to §7.3).
 
 Rules: operations stand in the inputs of a group under names, and steps name them; what a log comes to is told
-by ids. The file is made by persons_build.py.
+by ids.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from protocol.person import Fork, Reduction, extend, missing, share_is_stale
 from protocol.person_graph import load
 from protocol.person_log import Operation, parse_operation, sign_operation, terminal_id
 from protocol.primitives import ed25519_from_seed, x25519_public
-from protocol.vectors.frame import Json
-from protocol.vectors.script import Action, run_steps
+from protocol.vectors.frame import Action, Json, run_steps
 
 AREA: Final = "persons"
 _OPERATION: Final[Codec[Operation]] = Codec(Operation, OPERATION_BYTES_MAX)

@@ -32,9 +32,8 @@ from protocol.relay_states import (
 )
 from protocol.relay_terminal import RelayTerminal
 from protocol.relay_tokens import contact_token, invitation_token, relay_day
-from protocol.vectors.frame import Json, expect_equal, read_bytes, write_bytes
-from protocol.vectors.links_inputs import Draws
-from protocol.vectors.script import Action, run_steps
+from protocol.vectors.frame import Action, Json, expect_equal, read_bytes, run_steps, write_bytes
+from protocol.vectors.links import Draws
 
 AREA: Final = "relays"
 ONE: Final = "one"

@@ -2,7 +2,7 @@
 
 Rules: one test runs by the fast and the plain route. Ratchet keys are inputs, used in order; intermediate
 values are chain key and message key after each step. Each failing test has one failure, in its last step, and
-what it names as `then` must open afterwards. The file is made by sessions_build.py.
+what it names as `then` must open afterwards.
 """
 
 from __future__ import annotations

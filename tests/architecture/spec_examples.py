@@ -69,8 +69,8 @@ from protocol.person_log import parse_operation, sign_operation, terminal_id
 from protocol.primitives import AEGIS256, ed25519_from_seed, mlkem_from_seed
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.safety import word_list
-from protocol.vectors.frame import Seed, read_phrase
 from tests.architecture.imports import ROOT
+from tests.vectors.files import Seed, read_phrase
 
 HEX_WIDTH = 160
 TIME_MS = 1_767_225_600_000

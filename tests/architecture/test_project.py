@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.vectors.own import AREAS
 from tests.architecture.imports import PACKAGES, ROOT
 
 HERE = "tests/architecture/test_project.py"  # holds what it looks for
@@ -148,3 +150,27 @@ def test_what_is_installed_is_the_whole_program(tmp_path: Path) -> None:
     } <= packed
     assert "seeds/demo.json" in packed  # `parlour demo` reads it
     assert not [name for name in packed if name.startswith("tests/")]
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    assert _vectors_of(tmp_path / "installed") == [
+        [area, json.loads((ROOT / "protocol" / "vectors" / f"{area}.json").read_text())["count"], []]
+        for area in AREAS
+    ]
+
+
+# The folder of the project, which an editable install puts on the path, is left out.
+CHECKED = """
+import json, sys
+root, installed = sys.argv[1:]
+sys.path = [installed, *(path for path in sys.path if path not in ("", root))]
+from protocol.vectors import own
+assert own.__file__.startswith(installed)
+print(json.dumps([[report.area, report.passed, report.failed] for report in own.run_own()]))
+"""
+
+
+def _vectors_of(installed: Path) -> list[list[object]]:
+    """How many vectors of each area pass with what is installed alone, and the ids of those that fail."""
+    command = [sys.executable, "-c", CHECKED, str(ROOT), str(installed)]
+    done = subprocess.run(command, cwd=installed, capture_output=True, text=True, check=True)
+    found: list[list[object]] = json.loads(done.stdout)
+    return found

@@ -99,7 +99,7 @@ def _vectors() -> tuple[Any, Any]:
 
 
 def _sees(own: Any, frame: Any, area: str) -> bool:
-    return any(_fails(case) for case in frame.file_cases(own.load(area), own.AREAS[area].run))
+    return any(_fails(case) for case in frame.file_cases(own.load(area), own.AREAS[area]))
 
 
 def _fails(case: Any) -> bool:

@@ -1,0 +1,383 @@
+"""Makes the vectors of the codec: every struct, values at the edges of encodings and bounds, what is refused.
+
+Field values come from the seed; a long field is one byte repeated, so that the file stays short. Each
+refused encoding has one fault, and is put together by hand, since an encoder cannot make it. Operations of
+person logs, invitations and headers have their own areas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocol import limits
+from protocol import messages as m
+from protocol.codec import Wire, encode
+from protocol.vectors.codec import ACTIONS, AREA, write_value
+from protocol.vectors.frame import SUCCESS, Json, expect_equal, write_bytes
+from tests.vectors.files import Group, Seed, build_file, one_step
+
+Named = tuple[str, str, Wire]
+"""Comment, the type's name in the file, value."""
+
+
+class Drawn:
+    """Bytes for fields, from the seed."""
+
+    def __init__(self, seed: Seed) -> None:
+        self._seed = seed
+
+    def __call__(self, label: str, size: int = 32) -> bytes:
+        """`size` bytes for a label; those of more than 32 bytes are one byte repeated."""
+        drawn = self._seed.bytes(label)
+        return drawn[:size] if size <= len(drawn) else drawn[:1] * size
+
+
+def struct_values(seed: Seed) -> tuple[Iterator[Named], Iterator[Named]]:
+    """One value of each struct, and the values at edges."""
+    drawn = Drawn(seed)
+    return _whole(drawn), _edges(drawn)
+
+
+def _whole(drawn: Drawn) -> Iterator[Named]:
+    for message in (*_link_and_pairing(drawn), *_of_contacts(drawn)):
+        yield f"a {type(message).__name__}", "message", message
+    for payload in _payloads(drawn):
+        yield f"a {type(payload).__name__}", type(payload).__name__, payload
+    yield "an EntryHeader", "EntryHeader", entry_header(drawn)
+    yield "a TextBody", "TextBody", m.TextBody("Grüße, 小雨 ☂", drawn("reply"))
+
+
+def _link_and_pairing(drawn: Drawn) -> Iterator[m.Message]:
+    yield m.Confirm(drawn("session", 16))
+    yield m.Ping(1)
+    yield m.Pong(1)
+    yield m.Close(0)
+    yield m.Commit(drawn("commitment"), "Anna")
+    yield m.Reveal(drawn("nonce"), "小雨")
+    yield m.Open(drawn("nonce"))
+    yield m.Record(
+        [drawn("operation 0", 200), drawn("operation 1", 100)],
+        drawn("terminal"),
+        1_767_225_600,
+        drawn("share"),
+        [drawn("head")],
+        drawn("signature", 64),
+    )
+    yield m.Accept(drawn("tag"))
+
+
+def _of_contacts(drawn: Drawn) -> Iterator[m.Message]:
+    conversation, id_ = drawn("conversation"), drawn("entry")
+    yield m.LogHeads([drawn("head")])
+    yield m.LogOperations([drawn("operation 0", 200)])
+    yield m.Reachable(4747)
+    yield m.HeadsHash(conversation, drawn("hash"))
+    yield m.Heads(conversation, [m.Head(drawn("terminal"), 7, id_)])
+    yield m.Entry(drawn("header", 200), drawn("salt", 16), drawn("body", 40))
+    yield m.Receipt(1, [id_])
+    yield m.Typing(conversation, True)
+
+
+def _payloads(drawn: Drawn) -> Iterator[Wire]:
+    key, ciphertext = drawn("kem key", 1_184), drawn("kem ciphertext", 1_088)
+    numbers = m.ShareNumbers([3, 1], [2])
+    yield m.ContactHello(drawn("person"), numbers, key, drawn("share"))
+    yield m.ContactReply(ciphertext, drawn("share"), drawn("ratchet"))
+    yield m.PairingReply(key, drawn("share"), drawn("ratchet"))
+    yield m.PairingFinish(ciphertext, drawn("share"))
+
+
+def entry_header(drawn: Drawn) -> m.EntryHeader:
+    """A header with every field filled."""
+    return m.EntryHeader(
+        drawn("conversation"),
+        drawn("author"),
+        drawn("incarnation", 8),
+        2,
+        drawn("previous"),
+        sorted((drawn("parent 0"), drawn("parent 1"))),
+        [drawn("head")],
+        1_767_225_600_000,
+        1,
+        drawn("content"),
+        drawn("self tag"),
+    )
+
+
+def _edges(drawn: Drawn) -> Iterator[Named]:
+    for number in (0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1):
+        yield f"the number {number}", "message", m.Ping(number)
+    for sequence in (2**32, 2**53 - 1):
+        head = m.Head(drawn("terminal"), sequence, drawn("entry"))
+        yield f"the number {sequence}", "message", m.Heads(drawn("conversation"), [head])
+    for size in (0, 255, 256, 65_535, 65_536, limits.BODY_BYTES_MAX):
+        yield f"{size} bytes", "message", m.Entry(b"", b"", drawn("body")[:1] * size)
+    for count in (15, 16):
+        yield f"an array of {count}", "message", m.Receipt(2, [drawn(f"entry {n}") for n in range(count)])
+    for size in (31, 32, limits.NAME_CHARACTERS_MAX):
+        yield f"a text of {size} bytes", "message", _named(drawn, "n" * size)
+    yield "64 code points of 4 bytes each", "message", _named(drawn, "\N{GRINNING FACE}" * 64)
+    yield "16,384 code points", "TextBody", m.TextBody("a" * limits.TEXT_CHARACTERS_MAX, b"")
+    yield "empty lists", "message", m.Heads(drawn("conversation"), [])
+    yield "false", "message", m.Typing(drawn("conversation"), False)
+
+
+def _named(drawn: Drawn, name: str) -> m.Reveal:
+    return m.Reveal(drawn("nonce"), name)
+
+
+ID: Final = "c420" + "11" * 32
+"""32 bytes, encoded."""
+
+CONTACT_HELLO_HEAD: Final = "94" + ID
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What it is, the flag of its kind, the type that is decoded, the bytes as in the file, the rule."""
+
+    comment: str
+    flag: str
+    kind: str
+    data: Any
+    rule: str
+    expect: str = "malformed"
+
+
+def wrong_encodings() -> Iterator[Wrong]:
+    """All of them, in the order of the rules."""
+    for kind, size in _LIMITS:
+        data = [{"hex": "00", "times": size + 1}]
+        yield Wrong(f"{size + 1} bytes", "TooLong", kind, data, "V-CD-01", "limit")
+    for rows, flag, rule in (
+        (_SHAPES, "Shape", "V-CD-02"),
+        (_BOUNDS, "Bounds", "V-CD-03"),
+        (_LONGER, "NotShortest", "V-CD-04"),
+    ):
+        for comment, kind, data in rows:
+            yield Wrong(comment, flag, kind, data, rule)
+
+
+def full_of_zeros() -> Iterator[Wrong]:
+    """As many bytes as the type may have: looked at, and found to be no value."""
+    for kind, size in _LIMITS:
+        data = [{"hex": "00", "times": size}]
+        yield Wrong(f"{size} bytes", "Shape", kind, data, "V-CD-02")
+
+
+_LIMITS: Final = (
+    ("message", limits.MESSAGE_BYTES_MAX),
+    ("ContactHello", limits.HANDSHAKE_PAYLOAD_MAX),
+    ("EntryHeader", limits.HEADER_BYTES_MAX),
+    ("TextBody", limits.BODY_BYTES_MAX),
+)
+
+Row = tuple[str, str, Any]
+
+_SHAPES: Final[tuple[Row, ...]] = (
+    ("nothing", "message", ""),
+    ("an empty array", "message", "90"),
+    ("a number that no message has", "message", "9205c400"),
+    ("a field too few", "message", "9102"),
+    ("a field too many", "message", "93020101"),
+    ("bytes left over", "message", "92020100"),
+    ("cut within a field", "message", "9203cd01"),
+    ("cut within a byte string", "message", "9212c420" + "11" * 31),
+    ("no array", "message", "02"),
+    ("a map", "message", "820002010a"),
+    ("nil for a number", "message", "9202c0"),
+    ("a float for a number", "message", "9202cb3ff0000000000000"),
+    ("a negative number", "message", "9202ff"),
+    ("an extension", "message", "9202d40101"),
+    ("a string for a number", "message", "9202a131"),
+    ("a number for bytes", "message", "921201"),
+    ("a string for bytes", "message", "9212d920" + "61" * 32),
+    ("bytes for a string", "message", "9310" + ID + "c401" + "61"),
+    ("a string that is not UTF-8", "message", "9310" + ID + "a2c328"),
+    ("a surrogate in a string", "message", "9310" + ID + "a3eda080"),
+    ("a number for a bool", "message", "9334" + ID + "01"),
+    ("bytes for an array", "message", "9220c400"),
+    ("a number that is true", "message", "9202c3"),
+    ("the message's number as a string", "message", "92a13201"),
+    ("a number before a struct that has none", "TextBody", "9301a161c400"),
+    ("an array within which a struct has a field too few", "message", "9331" + ID + "9192" + ID + "01"),
+    ("arrays within arrays", "message", [{"hex": "91", "times": 5_000}]),
+)
+
+_BOUNDS: Final[tuple[Row, ...]] = (
+    ("31 bytes for 32", "message", "9212c41f" + "11" * 31),
+    ("33 bytes for 32", "message", "9212c421" + "11" * 33),
+    ("17 bytes for 0 to 16", "message", "9201c411" + "11" * 17),
+    ("u32 of 2^32", "message", "9202cf0000000100000000"),
+    ("u8 of 256", "message", "9204cd0100"),
+    ("u53 of 2^53", "message", "9331" + ID + "9193" + ID + "cf0020000000000000" + ID),
+    ("u64 of 2^64-1", "message", "9202cfffffffffffffffff"),
+    ("port 0", "message", "922200"),
+    ("port 65,536", "message", "9222ce00010000"),
+    ("a receipt of kind 0", "message", "93330091" + ID),
+    ("a receipt of kind 3", "message", "93330391" + ID),
+    ("a receipt of nothing", "message", "93330190"),
+    ("a receipt of 1,025 entries", "message", ["933301dc0401", {"hex": ID, "times": 1_025}]),
+    ("257 heads", "message", ["9331" + ID + "dc0101", {"hex": "93" + ID + "01" + ID, "times": 257}]),
+    ("17 heads of a log", "message", ["9220dc0011", {"hex": ID, "times": 17}]),
+    ("no operation", "message", "922190"),
+    ("257 operations", "message", ["9221dc0101", {"hex": "c40100", "times": 257}]),
+    ("an operation of 1,025 bytes", "message", ["922191c50401", {"hex": "11", "times": 1_025}]),
+    ("a name of nothing", "message", "9311" + ID + "a0"),
+    ("a name of 65 code points", "message", "9311" + ID + "d941" + "6e" * 65),
+    ("an entry header of 2,049 bytes", "message", ["9432c50801", {"hex": "11", "times": 2_049}, "c400c400"]),
+    (
+        "an entry body of 131,073 bytes",
+        "message",
+        ["9432c400c400c600020001", {"hex": "11", "times": 131_073}],
+    ),
+    ("a text of nothing", "TextBody", "92a0c400"),
+    ("a text of 16,385 code points", "TextBody", ["92da4001", {"hex": "61", "times": 16_385}, "c400"]),
+    ("no share number", "ContactHello", [CONTACT_HELLO_HEAD + "929091" + "01" + "c504a0",
+                                          {"hex": "11", "times": 1_184}, ID]),
+    ("5 share numbers", "ContactHello", [CONTACT_HELLO_HEAD + "9295050403020191" + "01" + "c504a0",
+                                          {"hex": "11", "times": 1_184}, ID]),
+    ("a KEM key of 1,183 bytes", "PairingReply", ["93c5049f", {"hex": "11", "times": 1_183}, ID + ID]),
+    ("a KEM ciphertext of 1,089 bytes", "PairingFinish", ["92c50441", {"hex": "11", "times": 1_089}, ID]),
+)  # fmt: skip
+
+_LONGER: Final[tuple[Row, ...]] = (
+    ("1 as uint 8", "message", "9202cc01"),
+    ("1 as uint 16", "message", "9202cd0001"),
+    ("1 as uint 32", "message", "9202ce00000001"),
+    ("1 as uint 64", "message", "9202cf0000000000000001"),
+    ("1 as int 8", "message", "9202d001"),
+    ("255 as uint 16", "message", "9202cd00ff"),
+    ("65,535 as uint 32", "message", "9202ce0000ffff"),
+    ("the message's number as uint 8", "message", "92cc0201"),
+    ("32 bytes as bin 16", "message", "9212c50020" + "11" * 32),
+    ("32 bytes as bin 32", "message", "9212c600000020" + "11" * 32),
+    ("a short string as str 8", "message", "9310" + ID + "d90161"),
+    ("a short string as str 16", "message", "9310" + ID + "da000161"),
+    ("a short array as array 16", "message", "dc00020201"),
+    ("a short array as array 32", "message", "dd000000020201"),
+    ("a short array within as array 16", "message", "9220dc0000"),
+)
+
+FULL: Final[tuple[Row, ...]] = (
+    ("a receipt of 1,024 entries", "message", ["933301dc0400", {"hex": ID, "times": 1_024}]),
+    ("256 heads", "message", ["9331" + ID + "dc0100", {"hex": "93" + ID + "01" + ID, "times": 256}]),
+    ("16 heads of a log", "message", ["9220dc0010", {"hex": ID, "times": 16}]),
+    ("256 operations", "message", ["9221dc0100", {"hex": "c40100", "times": 256}]),
+    ("an operation of 1,024 bytes", "message", ["922191c50400", {"hex": "11", "times": 1_024}]),
+    ("an entry header of 2,048 bytes", "message", ["9432c50800", {"hex": "11", "times": 2_048}, "c400c400"]),
+    (
+        "4 share numbers of each person",
+        "ContactHello",
+        ["94" + ID + "929404030201" + "9404030201" + "c504a0", {"hex": "11", "times": 1_184}, ID],
+    ),
+)
+"""Values with as much in them as their fields allow."""
+
+
+def _entry_header(
+    previous: str = "c400",
+    parents: list[Any] | None = None,
+    membership: list[Any] | None = None,
+    time: str = "01",
+    kind: str = "01",
+    self_tag: str = "c400",
+    sequence: str = "01",
+) -> list[Any]:
+    """An entry header, as the parts of its encoding."""
+    place = "9b" + ID + ID + "c408" + "22" * 8 + sequence + previous
+    return [place, *(parents or ["90"]), *(membership or ["90"]), time + kind + ID + self_tag]
+
+
+_LIST_OF_17: Final = ["dc0011", {"hex": ID, "times": 17}]
+_LIST_OF_16: Final = ["dc0010", {"hex": ID, "times": 16}]
+_ID_OF_33: Final = "c421" + "11" * 33
+
+FULL_HEADERS: Final[tuple[Row, ...]] = (
+    ("no list with anything in it", "EntryHeader", _entry_header()),
+    ("16 parents", "EntryHeader", _entry_header(parents=_LIST_OF_16)),
+    ("16 heads of membership", "EntryHeader", _entry_header(membership=_LIST_OF_16)),
+    ("time 2^48-1", "EntryHeader", _entry_header(time="cf0000ffffffffffff")),
+    ("sequence 2^53-1", "EntryHeader", _entry_header(sequence="cf001fffffffffffff")),
+    ("kind 255", "EntryHeader", _entry_header(kind="ccff")),
+)
+"""As FULL, of entry headers."""
+
+
+def wrong_headers_and_forms() -> Iterator[Wrong]:
+    """What is beyond the bounds of entry headers and text bodies, and more encodings that are longer."""
+    for comment, kind, data in _HEADER_BOUNDS:
+        yield Wrong(comment, "Bounds", kind, data, "V-CD-03")
+    for comment, kind, data in _MORE_LONGER:
+        yield Wrong(comment, "NotShortest", kind, data, "V-CD-04")
+
+
+_HEADER_BOUNDS: Final[tuple[Row, ...]] = (
+    ("17 parents", "EntryHeader", _entry_header(parents=_LIST_OF_17)),
+    ("17 heads of membership", "EntryHeader", _entry_header(membership=_LIST_OF_17)),
+    ("previous of 33 bytes", "EntryHeader", _entry_header(previous=_ID_OF_33)),
+    ("a self tag of 33 bytes", "EntryHeader", _entry_header(self_tag=_ID_OF_33)),
+    ("time 2^48", "EntryHeader", _entry_header(time="cf0001000000000000")),
+    ("sequence 2^53", "EntryHeader", _entry_header(sequence="cf0020000000000000")),
+    ("kind 256", "EntryHeader", _entry_header(kind="cd0100")),
+    ("a reply of 33 bytes", "TextBody", "92a161" + _ID_OF_33),
+)
+
+_MORE_LONGER: Final[tuple[Row, ...]] = (
+    ("1 as int 16", "message", "9202d10001"),
+    ("1 as int 32", "message", "9202d200000001"),
+    ("1 as int 64", "message", "9202d30000000000000001"),
+    ("128 as int 16", "message", "9202d10080"),
+    ("a short string as str 32", "message", "9310" + ID + "db0000000161"),
+    ("256 bytes as bin 32", "message", ["9432c600000100", {"hex": "11", "times": 256}, "c400c400"]),
+)
+
+
+NOTES: Final = {
+    "Value": ("BASIC", "A value and its one encoding, both ways."),
+    "Boundary": ("EDGE_CASE", "Lengths and numbers at the edge of an encoding or of the field's bounds."),
+    "TooLong": ("RESOURCES", "More bytes than the type may have: refused before anything is decoded."),
+    "Shape": ("MALFORMED", "Not one value of the expected shape."),
+    "Bounds": ("MALFORMED", "A number, length or count outside of the field's bounds."),
+    "NotShortest": ("MALLEABILITY", "A second encoding of a value that has a shorter one."),
+}
+
+
+def _add_values(group: Group, values: Iterator[tuple[str, str, Wire]], flag: str) -> None:
+    for comment, kind, value in values:
+        written = write_bytes(encode(value))
+        steps = one_step(ACTIONS, None, "encode", type=kind, value=write_value(value))
+        steps += one_step(ACTIONS, None, "decode", type=kind, bytes=written)
+        expect_equal("encoding", steps[0]["gives"]["bytes"], written)
+        group.add(f"{kind}: {comment}", [flag], SUCCESS, steps)
+
+
+def _add_wrong(group: Group, wrong: Wrong) -> None:
+    step = {"do": "decode", "type": wrong.kind, "bytes": wrong.data}
+    group.add(f"{wrong.kind}: {wrong.comment}", [wrong.flag], wrong.expect, [step], rule=wrong.rule)
+
+
+def build(phrase: str) -> Json:
+    """The whole file of this area."""
+    seed = Seed(phrase, AREA)
+    group = Group("3.3", {})
+    values, edges = struct_values(seed)
+    _add_values(group, values, "Value")
+    _add_values(group, edges, "Boundary")
+    for wrong in wrong_encodings():
+        _add_wrong(group, wrong)
+    groups = [group, _bounds(FULL, full_of_zeros()), _bounds(FULL_HEADERS, wrong_headers_and_forms())]
+    return build_file(seed, NOTES, groups)
+
+
+def _bounds(full: Iterable[Row], refused: Iterable[Wrong]) -> Group:
+    """What has just as many bytes or items as it may have, not shown as a value; and what has more."""
+    group = Group("3.3", {})
+    for comment, kind, data in full:
+        steps = one_step(ACTIONS, None, "accept", type=kind, bytes=data)
+        group.add(f"{kind}: {comment}", ["Boundary"], SUCCESS, steps)
+    for wrong in refused:
+        _add_wrong(group, wrong)
+    return group

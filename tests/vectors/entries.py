@@ -1,0 +1,437 @@
+"""Makes the vectors of entries: what is written, what form and trust refuse, the order of entries (SPEC §11).
+
+Ids of persons and terminals are bytes of the seed, since an entry needs no log. A refused entry is right
+but for its one fault, self tag and content included. Changed fields of a header, with a true self tag, make
+what no honest terminal would write; the order covers such entries too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from protocol import labels
+from protocol.codec import encode
+from protocol.entries import (
+    KIND_TEXT,
+    ParsedEntry,
+    Place,
+    conversation_of_two,
+    parse_entry,
+    self_tag,
+    text_body,
+    write_entry,
+)
+from protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX, TEXT_CHARACTERS_MAX
+from protocol.messages import Entry, EntryHeader, TextBody
+from protocol.primitives import b2b
+from protocol.vectors.entries import ACTIONS, AREA
+from protocol.vectors.frame import SUCCESS, Json, write_bytes
+from tests.vectors.files import Group, Seed, build_file, one_step
+
+TIME = 1_795_000_000_000
+"""Unix time in milliseconds."""
+
+
+class Talk:
+    """Two persons, `own` who reads and `their`, with a terminal each, and what was said."""
+
+    def __init__(self, seed: Seed, label: str) -> None:
+        self.seed, self.label = seed, label
+        self.own, self.their = seed.bytes(f"{label} own"), seed.bytes(f"{label} their")
+        self.conversation = conversation_of_two(self.own, self.their)
+        self.entries: dict[str, ParsedEntry] = {}
+
+    def terminal(self, whose: str) -> bytes:
+        """The id of a terminal, 32 bytes."""
+        return self.seed.bytes(f"{self.label} {whose} terminal")
+
+    def self_key(self, whose: str) -> bytes:
+        """The self key of a person, 32 bytes."""
+        return self.seed.bytes(f"{self.label} {whose} self key")
+
+    def place(self, whose: str, after: str = "", parents: Sequence[str] = (), **changed: Any) -> Place:
+        """Where an author's next entry stands: `after` its previous one, `parents` other tips, by name."""
+        previous = self.entries[after] if after else None
+        values = {
+            "conversation": self.conversation,
+            "author": self.terminal(whose),
+            "incarnation": self.seed.bytes(f"{self.label} {whose} incarnation")[:8],
+            "previous": previous and (previous.header.sequence, previous.id),
+            "parents": [self.entries[name].id for name in parents],
+            "membership": [self.seed.bytes(f"{self.label} {whose} head")],
+        }
+        return Place(**(values | changed))
+
+    def write(
+        self,
+        name: str,
+        whose: str,
+        after: str = "",
+        parents: Sequence[str] = (),
+        *,
+        ms: int = 0,
+        **changed: Any,
+    ) -> ParsedEntry:
+        """`whose` terminal writes `name` as its text, `ms` after TIME."""
+        place = self.place(whose, after, parents, **changed)
+        salt = self.salt(name)
+        entry = write_entry(
+            place, TIME + ms, KIND_TEXT, text_body(name), self.self_key(whose), lambda size: salt[:size]
+        )
+        self.entries[name] = entry
+        return entry
+
+    def salt(self, name: str) -> bytes:
+        """The salt of an entry, 16 bytes."""
+        return self.seed.bytes(f"{self.label} salt {name}")[:16]
+
+    def changed(self, name: str, whose: str = "their", **fields: Any) -> EntryHeader:
+        """The header of an entry with other fields, and a true self tag unless that is among them."""
+        header = replace(self.entries[name].header, **fields)
+        if "self_tag" not in fields:
+            header = replace(header, self_tag=self_tag(header, self.self_key(whose)))
+        return header
+
+    def altered(self, name: str, whose: str = "their", **fields: Any) -> bytes:
+        """The message of an entry whose header has other fields."""
+        entry = self.entries[name]
+        return encode(Entry(encode(self.changed(name, whose, **fields)), entry.salt, entry.body))
+
+    def bears(self, name: str, new: str, **fields: Any) -> None:
+        """Keep, under a new name, an entry whose header has other fields."""
+        entry = self.entries[name]
+        header = encode(self.changed(name, **fields))
+        self.entries[new] = parse_entry(Entry(header, entry.salt, entry.body))
+
+    def message(self, name: str) -> bytes:
+        """The encoded message of an entry."""
+        return encode(self.entries[name].message())
+
+    def named(self) -> Json:
+        """All entries as they stand in a file: encoded messages in hex by their names."""
+        return {name: self.message(name).hex() for name in self.entries}
+
+
+NOTES: Final = {
+    "Written": ("BASIC", "An entry from its parts: body, content, self tag, header, id."),
+    "Read": ("BASIC", "An entry of the right form."),
+    "Deleted": ("EDGE_CASE", "Salt and body are gone; header, id and place stay."),
+    "BadHeader": ("MALFORMED", "A header that no correct author makes."),
+    "BadBody": ("MALFORMED", "Salt and body of another form."),
+    "OtherContent": ("AUTHENTICITY", "Salt and body are not those of the header."),
+    "LaterKind": ("VERSION", "A kind that this version does not know."),
+    "Accepted": ("BASIC", "An entry that counts."),
+    "NotTheirs": ("AUTHENTICITY", "An entry of somebody who may not say it here."),
+    "Invented": ("AUTHENTICITY", "An entry in this person's name that this person never wrote."),
+    "Order": ("BASIC", "Order and tips of what is held."),
+}
+Wrong = tuple[str, str, str, str, Any]
+"""Rule, class, comment, flag, the message as it stands in the file."""
+
+
+# --- Written ---
+
+
+def _written(seed: Seed) -> Group:
+    group, talk = Group("11.1", {}), Talk(seed, "written")
+    persons = {"own_person": talk.own.hex(), "their_person": talk.their.hex()}
+    turned = {"own_person": talk.their.hex(), "their_person": talk.own.hex()}
+    for comment, given in (("the conversation of two", persons), ("the same from the other end", turned)):
+        group.add(comment, ["Written"], SUCCESS, one_step(ACTIONS, {}, "conversation", **given))
+    tips = [seed.bytes(f"tip {n}").hex() for n in range(20)]
+    previous = {"sequence": 7, "id": seed.bytes("previous").hex()}
+    base = {
+        "conversation": talk.conversation.hex(),
+        "author": talk.terminal("own").hex(),
+        "incarnation": seed.bytes("incarnation")[:8].hex(),
+        "membership": [seed.bytes("head").hex()],
+        "self_key": talk.self_key("own").hex(),
+        "salt": talk.salt("written").hex(),
+        "previous": None, "tips": [], "time": TIME, "text": "Hello", "reply": "",
+    }  # fmt: skip
+    for comment, changes in (
+        ("a first entry", {}),
+        ("an answer to another's entry", {"tips": tips[:1], "reply": tips[0], "text": "小雨 🎈"}),
+        ("a later entry, its previous one a tip as well",
+         {"previous": previous, "tips": [*tips[:2], previous["id"]]}),
+        ("of twenty tips the sixteen lowest are named", {"previous": previous, "tips": tips}),
+        ("two heads, given in no order", {"membership": [seed.bytes(f"head {n}").hex() for n in range(3)]}),
+        ("the greatest sequence and time",
+         {"previous": {"sequence": 2**53 - 2, "id": previous["id"]}, "time": 2**48 - 1}),
+    ):  # fmt: skip
+        group.add(comment, ["Written"], SUCCESS, one_step(ACTIONS, {}, "write", **(base | changes)))
+    return group
+
+
+# --- Form ---
+
+
+def _talk(seed: Seed) -> Talk:
+    talk = Talk(seed, "form")
+    talk.write("first", "their")
+    talk.write("own", "own", parents=["first"])
+    talk.write("second", "their", "first", ["own"])
+    return talk
+
+
+def _read(seed: Seed) -> Group:
+    group, talk = Group("11.2", {}), _talk(seed)
+    longest = text_body("é" * TEXT_CHARACTERS_MAX)
+    cases = {
+        "a first entry": write_bytes(talk.message("first")),
+        "a later entry": write_bytes(talk.message("second")),
+        "the longest text": write_bytes(_with_body(talk, longest)),
+        "a reply": write_bytes(_with_body(talk, text_body("Yes", talk.entries["first"].id))),
+    }
+    for comment, message in cases.items():
+        group.add(comment, ["Read"], SUCCESS, one_step(ACTIONS, {}, "parse", message=message))
+    second = talk.entries["second"]
+    gone = encode(Entry(second.header_bytes, b"", b""))
+    steps = one_step(ACTIONS, {}, "parse", message=gone.hex())
+    group.add("a later entry without salt and body has the same id", ["Deleted"], SUCCESS, steps)
+    return group
+
+
+def _with_body(talk: Talk, body: bytes, salt: bytes | None = None) -> bytes:
+    """The first entry's message with another body, which its content fits."""
+    salt = talk.salt("first") if salt is None else salt
+    content = b2b(salt + body, personal=labels.CONTENT)
+    header = encode(talk.changed("first", content=content))
+    return encode(Entry(header, salt, body))
+
+
+def _refused_forms(seed: Seed) -> Group:
+    group, talk = Group("11.2", {}), _talk(seed)
+    for cases in (_encodings, _fields, _kinds, _bodies):
+        for rule, expect, comment, flag, message in cases(talk):
+            group.add(comment, [flag], expect, [{"do": "parse", "message": message}], rule=rule)
+    step = {"do": "header", "header": write_bytes(bytes(HEADER_BYTES_MAX + 1))}
+    group.add("a header of 2,049 bytes, alone", ["BadHeader"], "limit", [step], rule="V-CD-01")
+    return group
+
+
+def _encodings(talk: Talk) -> Iterator[Wrong]:
+    first = talk.entries["first"]
+    header, rule = first.header_bytes, ("V-ET-01", "malformed")
+
+    def carried(header: bytes) -> Any:
+        return write_bytes(encode(Entry(header, first.salt, first.body)))
+
+    # A fixarray of 11; conversation, author and incarnation take 34, 34 and 10 bytes.
+    sequence = 1 + 34 + 34 + 10
+    longer = header[:sequence] + b"\xcc" + header[sequence:]
+    for comment, wrong in {
+        "an empty header": b"",
+        "a byte after the header": header + b"\x00",
+        "the header without its last field": b"\x9a" + header[1:-34],
+        "a sequence in a longer encoding": longer,
+        "an incarnation of 7 bytes": encode(talk.changed("first", incarnation=bytes(7))),
+        "a conversation of 31 bytes": encode(talk.changed("first", conversation=bytes(31))),
+        "a previous of 33 bytes": encode(talk.changed("second", previous=bytes(33))),
+        "a sequence of 2^53": encode(talk.changed("second", sequence=2**53)),
+        "a time of 2^48": encode(talk.changed("first", time=2**48)),
+        "a kind of 256": encode(talk.changed("first", kind=256)),
+        "17 parents": encode(talk.changed("first", parents=[bytes([n]) * 32 for n in range(17)])),
+        "17 heads": encode(talk.changed("first", membership=[bytes([n]) * 32 for n in range(17)])),
+    }.items():
+        yield *rule, comment, "BadHeader", carried(wrong)
+    message = ("V-CD-03", "malformed")
+    yield (
+        *message,
+        "a message with a header of 2,049 bytes",
+        "BadHeader",
+        carried(bytes(HEADER_BYTES_MAX + 1)),
+    )
+
+
+def _fields(talk: Talk) -> Iterator[Wrong]:
+    first, own = talk.entries["first"].id, talk.entries["own"].id
+    low, high = sorted((first, own))
+    flag, malformed = "BadHeader", "malformed"
+
+    def later(**fields: Any) -> str:
+        return talk.altered("second", **fields).hex()
+
+    for size in (1, 31):
+        yield "V-ET-02", malformed, f"a previous of {size} bytes", flag, later(previous=bytes(size))
+        yield "V-ET-02", malformed, f"a self tag of {size} bytes", flag, later(self_tag=bytes(size))
+    zero = talk.altered("first", sequence=0).hex()
+    yield "V-ET-03", malformed, "sequence 0", flag, zero
+    yield "V-ET-03", malformed, "sequence 0 with a previous", flag, later(sequence=0)
+    yield "V-ET-03", malformed, "sequence 1 with a previous", flag, later(sequence=1)
+    yield "V-ET-03", malformed, "sequence 2 without a previous", flag, later(previous=b"")
+    other = bytes(32)
+    yield "V-ET-04", malformed, "parents descending", flag, later(parents=[own, other])
+    yield "V-ET-04", malformed, "a parent twice", flag, later(parents=[own, own])
+    yield "V-ET-04", malformed, "heads descending", flag, later(membership=[high, low])
+    yield "V-ET-04", malformed, "a head twice", flag, later(membership=[low, low])
+    yield "V-ET-05", malformed, "no heads", flag, later(membership=[])
+    yield "V-ET-05", malformed, "the previous among the parents", flag, later(parents=[low, high])
+
+
+def _kinds(talk: Talk) -> Iterator[Wrong]:
+    for kind in (0, 2, 31, 32, 255):
+        message = talk.altered("first", kind=kind).hex()
+        yield "V-ET-06", "unexpected", f"kind {kind}", "LaterKind", message
+
+
+def _bodies(talk: Talk) -> Iterator[Wrong]:
+    first = talk.entries["first"]
+    header, salt, body = first.header_bytes, first.salt, first.body
+    for comment, entry in {
+        "a salt of 15 bytes": _with_body(talk, body, salt[:-1]),
+        "a body without a salt": _with_body(talk, body, b""),
+        "a salt of 1 byte without a body": _with_body(talk, b"", b"\x00"),
+    }.items():
+        yield "V-ET-07", "malformed", comment, "BadBody", entry.hex()
+    for comment, parts in {
+        "one bit of the salt": (bytes([salt[0] ^ 1]) + salt[1:], body),
+        "one bit of the body": (salt, body[:2] + bytes([body[2] ^ 1]) + body[3:]),
+        "the body of another entry": (salt, talk.entries["own"].body),
+        "a salt alone": (salt, b""),
+    }.items():
+        yield "V-ET-08", "authentication", comment, "OtherContent", encode(Entry(header, *parts)).hex()
+    wrong = {
+        "an empty body": b"",
+        "a byte after the body": body + b"\x00",
+        "a text alone": encode(["Hello"]),
+        "three fields": encode(["Hello", b"", 0]),
+        "bytes in place of the text": encode([b"Hello", b""]),
+        "a text that is not UTF-8": b"\x92\xa2\xff\xff\xc4\x00",
+        "an empty text": encode(TextBody("", b"")),
+        "a text of 16,385 characters": encode(TextBody("a" * (TEXT_CHARACTERS_MAX + 1), b"")),
+        "a text in a longer encoding": b"\x92\xd9\x05Hello\xc4\x00",
+        "a reply of 1 byte": encode(TextBody("Hello", bytes(1))),
+        "a reply of 31 bytes": encode(TextBody("Hello", bytes(31))),
+    }
+    for comment, other in wrong.items():
+        yield "V-ET-09", "malformed", comment, "BadBody", write_bytes(_with_body(talk, other))
+    large = write_bytes(encode(Entry(header, salt, bytes(BODY_BYTES_MAX + 1))))
+    yield "V-CD-03", "malformed", "a body of 131,073 bytes", "BadBody", large
+    yield (
+        "V-CD-03",
+        "malformed",
+        "a salt of 17 bytes",
+        "BadBody",
+        encode(Entry(header, bytes(17), body)).hex(),
+    )
+
+
+# --- Trust ---
+
+
+def _knows(talk: Talk) -> Json:
+    return {
+        "own_person": talk.own.hex(),
+        "own_terminals": [talk.terminal("own").hex()],
+        "contact": talk.their.hex(),
+        "contact_terminals": [talk.terminal("their").hex()],
+        "carrier": talk.their.hex(),
+        "carrier_is": "contact",
+        "self_key": talk.self_key("own").hex(),
+    }
+
+
+def _trust(seed: Seed) -> Group:
+    talk = _talk(seed)
+    group = Group("11.2", {"knows": _knows(talk)})
+    first, own = talk.message("first").hex(), talk.message("own").hex()
+    for comment, message, knows in (
+        ("the contact's own entry", first, {}),
+        ("this person's own entry comes back", own, {}),
+        ("a deleted one", encode(Entry(talk.entries["first"].header_bytes, b"", b"")).hex(), {}),
+        ("a time long past", talk.altered("first", time=0).hex(), {}),
+        ("parents that nobody holds", talk.altered("first", parents=[bytes(32)]).hex(), {}),
+        ("another terminal of this person carries it", first, {"carrier": talk.own.hex()}),
+    ):
+        given = {"message": message} | ({"knows": knows} if knows else {})
+        steps = one_step(ACTIONS, group.inputs, "accept", **given)
+        group.add(comment, ["Accepted"], SUCCESS, steps)
+    third = seed.bytes("a third person")
+    for rule, expect, comment, flag, step in _distrusted(talk, third):
+        group.add(comment, [flag], expect, [{"do": "accept"} | step], rule=rule)
+    return group
+
+
+def _distrusted(talk: Talk, third: bytes) -> Iterator[Wrong]:
+    first, flag, untrusted = talk.message("first").hex(), "NotTheirs", "untrusted"
+    for what in ("removed", "blocked"):
+        knows = {"knows": {"carrier_is": what}}
+        yield "V-ET-10", untrusted, f"the carrier is {what}", flag, {"message": first} | knows
+    for comment, persons in {
+        "the contact's conversation with a third": (talk.their, third),
+        "this person's conversation with a third": (talk.own, third),
+    }.items():
+        message = talk.altered("first", conversation=conversation_of_two(*persons)).hex()
+        yield "V-ET-11", untrusted, comment, flag, {"message": message}
+    carried = {"message": first, "knows": {"carrier": third.hex()}}
+    yield "V-ET-12", untrusted, "a third person carries it", flag, carried
+    untagged = {"message": talk.altered("first", self_tag=b"").hex()}
+    yield "V-ET-13", "malformed", "no self tag", "Invented", untagged
+    yield from _invented(talk)
+    message = talk.altered("first", author=third).hex()
+    yield "V-ET-15", untrusted, "an author who is nobody's terminal", flag, {"message": message}
+    message = talk.altered("first", author=talk.their).hex()
+    yield "V-ET-15", untrusted, "a person in place of the terminal", flag, {"message": message}
+    gone = {"message": first, "knows": {"contact_terminals": []}}
+    yield "V-ET-15", untrusted, "the contact's terminal was removed", flag, gone
+    gone = {"message": talk.message("own").hex(), "knows": {"own_terminals": []}}
+    yield "V-ET-15", untrusted, "this person's terminal was removed", flag, gone
+
+
+def _invented(talk: Talk) -> Iterator[Wrong]:
+    author, own = talk.terminal("own"), talk.entries["own"].header
+    for comment, message in {
+        "this person's terminal, the contact's self key": talk.altered("first", "their", author=author),
+        "a self tag of another entry": talk.altered("first", author=author, self_tag=own.self_tag),
+        "one bit of the self tag": talk.altered(
+            "own", self_tag=bytes([own.self_tag[0] ^ 1]) + own.self_tag[1:]
+        ),
+        "an own entry with another time": talk.altered("own", time=own.time + 1, self_tag=own.self_tag),
+    }.items():
+        yield "V-ET-14", "authentication", comment, "Invented", {"message": message.hex()}
+
+
+# --- Order ---
+
+
+def _order(seed: Seed) -> Group:
+    talk, elsewhere = Talk(seed, "order"), conversation_of_two(seed.bytes("x"), seed.bytes("y"))
+    talk.write("a", "their")
+    talk.write("b", "own", parents=["a"], ms=-60_000)
+    talk.write("c", "their", "a", ["b"], ms=-120_000)
+    talk.write("d", "own", "b", ["c"], ms=500)
+    talk.write("early", "own", ms=-1)
+    talk.write("beside", "their", ms=0)
+    talk.write("late", "own", parents=["early"], ms=86_400_000)
+    talk.write("after late", "their", "beside", ["late"], ms=1)
+    talk.write("elsewhere", "their", ms=99_000_000, conversation=elsewhere)
+    talk.bears("early", "names elsewhere", parents=[talk.entries["elsewhere"].id])
+    talk.write("fork", "their", "a", ms=10)
+    group = Group("11.3", {"entries": talk.named()})
+    given = {"conversation": talk.conversation.hex()}
+    four = ["a", "b", "c", "d"]
+    for comment, names in (
+        ("nothing", []),
+        ("clocks that run behind: an answer stands after what it answers", four),
+        ("the same in another order of arrival", four[::-1]),
+        ("an ancestor is not held yet", ["a", "c", "d"]),
+        ("an ancestor is not held, and nothing is between", ["a", "d"]),
+        ("equal times stand by id", ["a", "beside"]),
+        ("a late one that raises what answers it", ["early", "beside", "late", "after late"]),
+        ("an entry of another conversation changes nothing", ["a", "elsewhere", "names elsewhere"]),
+        ("two branches of one author", [*four, "fork"]),
+    ):
+        steps = one_step(ACTIONS, group.inputs, "order", entries=names, **given)
+        group.add(comment, ["Order"], SUCCESS, steps)
+    return group
+
+
+def build(phrase: str) -> Json:
+    """The whole file of this area."""
+    seed = Seed(phrase, AREA)
+    makers = (_written, _read, _refused_forms, _trust, _order)
+    return build_file(seed, NOTES, [make(seed) for make in makers])

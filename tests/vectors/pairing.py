@@ -1,0 +1,319 @@
+"""Makes the vectors of pairing: values, courses nearby and by invitation, invitations (SPEC §7.4, §7.5).
+
+A whole course holds the steps of both ends, in one possible order. A refused text of an invitation breaks one
+rule and is otherwise an invitation; a text has the spaces that a paste leaves in it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any, Final
+
+from protocol.codec import encode
+from protocol.invitation import invitation_check
+from protocol.keys import X25519Pair
+from protocol.limits import INVITATION_TEXT_MAX
+from protocol.messages import Close
+from protocol.vectors.frame import SUCCESS, Json
+from protocol.vectors.pairing import ACTIONS, AREA, World
+from tests.vectors.files import Group, Script, Seed, build_file, one_step
+from tests.vectors.pairing_ends import Course, end, facts, record
+from tests.vectors.pairing_wrong import refused_groups
+from tests.vectors.persons_log import Person
+
+_EXPIRES: Final = 1_795_003_600
+_PREFIX: Final = "PARLOUR:"
+_ADDRESSES: Final = ("192.168.1.20:4747", "[fe80::1]:4747")
+Wrong = tuple[str, str, str, str]
+"""Rule, class, comment, text."""
+
+
+def invitation_groups(seed: Seed) -> list[Group]:
+    """Everything about invitations."""
+    return [_valid(seed), _refused(seed), _burned(seed), _made(seed)]
+
+
+def _text(data: bytes) -> str:
+    return _PREFIX + base64.b32encode(data).decode("ascii").rstrip("=")
+
+
+def _fields(seed: Seed) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "secret": seed.bytes("invitation secret")[:16],
+        "expires": _EXPIRES,
+        "check": seed.bytes("check"),
+        "addresses": list(_ADDRESSES),
+        "relays": [],
+    }
+
+
+def _encoded(seed: Seed, **changes: Any) -> bytes:
+    return encode(list((_fields(seed) | changes).values()))
+
+
+# --- Written and read ---
+
+
+def _valid(seed: Seed) -> Group:
+    group, world = Group("7.5", {}), World({})
+    person, static = seed.bytes("inviter").hex(), X25519Pair(seed.bytes("static")).public.hex()
+    steps = one_step(ACTIONS, world, "check", person=person, static=static)
+    group.add("whom an invitation names", ["Invitation"], SUCCESS, steps)
+    given = {"secret": _fields(seed)["secret"].hex(), "expires": _EXPIRES}
+    for comment, addresses, relays in (
+        ("two addresses", list(_ADDRESSES), []),
+        ("nothing but the secret", [], []),
+        ("as many as may be", [f"10.0.0.{n}:{n + 1}" for n in range(8)], [f"relay-{n}" for n in range(4)]),
+    ):
+        script = Script(ACTIONS, world)
+        places = {"addresses": addresses, "relays": relays}
+        text = script.take("write", check=steps[0]["gives"]["check"], **given, **places)["text"]
+        script.take("read", text=text)
+        group.add(comment, ["Invitation"], SUCCESS, script.steps)
+    for comment, text in _spellings(_text(_encoded(seed))):
+        group.add(comment, ["Invitation"], SUCCESS, one_step(ACTIONS, world, "read", text=text))
+    script = Script(ACTIONS, world)
+    for now in (_EXPIRES - 1, _EXPIRES, _EXPIRES + 1):
+        script.take("expired", text=_text(_encoded(seed)), now=now)
+    group.add("the second in which it ends", ["Invitation"], SUCCESS, script.steps)
+    return group
+
+
+def _spellings(text: str) -> Iterator[tuple[str, str]]:
+    yield "lower case", text.lower()
+    yield "spaces, tabs and line breaks", "\r\n\t ".join(text[at : at + 7] for at in range(0, len(text), 7))
+    yield "4,096 characters, most of them spaces", text.ljust(INVITATION_TEXT_MAX)
+
+
+# --- Refused ---
+
+
+def _refused(seed: Seed) -> Group:
+    group = Group("7.5", {})
+    text = _text(_encoded(seed))
+    cases = (*_bad_texts(text), *_bad_versions(seed), *_bad_encodings(seed), *_bad_addresses(seed))
+    for rule, expect, comment, wrong in cases:
+        group.add(comment, ["BadInvitation"], expect, [{"do": "read", "text": wrong}], rule=rule)
+    return group
+
+
+def _bad_texts(text: str) -> Iterator[Wrong]:
+    yield "V-IN-01", "limit", "4,097 characters, most of them spaces", text.ljust(INVITATION_TEXT_MAX + 1)
+    digits = text[len(_PREFIX) :]
+    for comment, wrong in {
+        "nothing": "",
+        "no beginning": digits,
+        "another beginning": "PARLOR:" + digits,
+        "the beginning alone, cut": "PARLOUR",
+        "a long s in place of an S": text.replace("S", "ſ", 1),
+        "a dotless i in place of an I": text.replace("I", "ı", 1),
+        "a digit that is not of base32": _PREFIX + "1" + digits[1:],
+        "padding": text + "=" * (-len(digits) % 8 or 8),
+        "a length that no bytes have": text[: len(_PREFIX) + 8 * (len(digits) // 8) + 1],
+        "bits after the last byte": _with_bits(digits),
+        "a line separator": text[:20] + "\u2028" + text[20:],
+    }.items():
+        yield "V-IN-02", "malformed", comment, wrong
+
+
+def _with_bits(digits: str) -> str:
+    """The last digit with the lowest of its unused bits set."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    last = alphabet.index(digits[-1])
+    return _PREFIX + digits[:-1] + alphabet[last | 1]
+
+
+def _bad_versions(seed: Seed) -> Iterator[Wrong]:
+    rule = "V-IN-03", "unexpected"
+    yield *rule, "version 2", _text(_encoded(seed, version=2))
+    yield *rule, "version 0", _text(_encoded(seed, version=0))
+    yield *rule, "version 200", _text(_encoded(seed, version=200))
+    yield *rule, "version 2 of another shape", _text(encode([2, "something else"]))
+
+
+def _bad_encodings(seed: Seed) -> Iterator[Wrong]:
+    rule, whole = ("V-IN-04", "malformed"), _encoded(seed)
+    fields = list(_fields(seed).values())
+    for comment, data in {
+        "no array": encode("an invitation"),
+        "a byte after it": whole + b"\x00",
+        "its last byte missing": whole[:-1],
+        "without its last field": encode(fields[:-1]),
+        "one field more": encode([*fields, 0]),
+        "a longer encoding of the array": b"\xdc\x00\x06" + whole[1:],
+        "a secret of 15 bytes": _encoded(seed, secret=bytes(15)),
+        "a check of 33 bytes": _encoded(seed, check=bytes(33)),
+        "an end of 2^32": _encoded(seed, expires=2**32),
+        "nine addresses": _encoded(seed, addresses=["10.0.0.1:1"] * 9),
+        "an address of five characters": _encoded(seed, addresses=["a:123"]),
+        "an address of 54 characters": _encoded(seed, addresses=["1" * 54]),
+        "five relays": _encoded(seed, relays=["a"] * 5),
+        "an empty relay": _encoded(seed, relays=[""]),
+        "a space in a relay": _encoded(seed, relays=["a b"]),
+        "a relay that is not ASCII": _encoded(seed, relays=["é"]),
+    }.items():
+        yield *rule, comment, _text(data)
+
+
+def _bad_addresses(seed: Seed) -> Iterator[Wrong]:
+    for comment, address in {
+        "port 0": "192.168.1.20:0",
+        "port 65536": "192.168.1.20:65536",
+        "a port with a leading 0": "192.168.1.20:04747",
+        "no port": "192.168.1.20",
+        "a name": "localhost:4747",
+        "an octet of 256": "192.168.1.256:4747",
+        "an octet with a leading 0": "192.168.1.020:4747",
+        "IPv6 without brackets": "fe80::1:4747",
+        "IPv4 in brackets": "[192.168.1.20]:4747",
+        "a scope": "[fe80::1%eth0]:4747",
+        "upper-case IPv6": "[FE80::1]:4747",
+        "IPv6 not in its shortest form": "[fe80:0::1]:4747",
+        "IPv4 in IPv6": "[::ffff:10.0.0.1]:4747",
+        "a space before the port": "192.168.1.20: 4747",
+    }.items():
+        yield "V-IN-05", "malformed", comment, _text(_encoded(seed, addresses=[address]))
+
+
+# --- Used once ---
+
+
+def _burned(seed: Seed) -> Group:
+    group, world = Group("7.5", {}), World({})
+    joiner, other = (X25519Pair(seed.bytes(name)).public.hex() for name in ("joiner key", "other key"))
+    script = Script(ACTIONS, world)
+    script.take("use", burned_by=None, static=joiner)
+    script.take("use", burned_by=joiner, static=joiner)
+    group.add("the first joiner burns it, and may come again", ["Burned"], SUCCESS, script.steps)
+    step: Json = {"do": "use", "burned_by": joiner, "static": other}
+    group.add("another one cannot use it", ["Burned"], "untrusted", [step], rule="V-IN-06")
+    return group
+
+
+# --- Made ---
+
+
+def _made(seed: Seed) -> Group:
+    """An hour from `now`, the first eight addresses, the first four relays."""
+    group, world = Group("7.5", {}), World({})
+    given = {
+        "person": seed.bytes("inviter").hex(),
+        "static": X25519Pair(seed.bytes("static")).public.hex(),
+        "secret": _fields(seed)["secret"].hex(),
+        "now": _EXPIRES - 3_600,
+    }
+    many = [f"10.0.0.{n}:4747" for n in range(9)], [f"relay-{n}" for n in range(5)]
+    for comment, addresses, relays in (("made now", list(_ADDRESSES), []), ("of too many the first", *many)):
+        steps = one_step(ACTIONS, world, "make", addresses=addresses, relays=relays, **given)
+        group.add(comment, ["Invitation"], SUCCESS, steps)
+    return group
+
+
+NOTES: Final = {
+    "Values": ("BASIC", "What both ends compute of the link, the nonces and the records."),
+    "Course": ("BASIC", "A whole pairing, in one of the orders that are possible."),
+    "Again": ("EDGE_CASE", "A person who is known already."),
+    "Ended": ("EDGE_CASE", "One side refuses or gives up."),
+    "BadName": ("MALFORMED", "A name that steers a screen or is none."),
+    "NotNow": ("ORDER", "A message that does not come next."),
+    "WordsForged": ("AUTHENTICITY", "The nonce is not the one that was committed to."),
+    "BadRecord": ("AUTHENTICITY", "A record that is not that of the other end on this link."),
+    "BadShare": ("MALFORMED", "A share without a number, or under heads that are not of its owner's log."),
+    "BadTag": ("AUTHENTICITY", "A tag over other records, or of the other end."),
+    "Invitation": ("BASIC", "The text that one person hands another."),
+    "BadInvitation": ("MALFORMED", "A text that is no invitation."),
+    "Burned": ("AUTHENTICITY", "An invitation serves one joiner."),
+}
+
+
+def _values(seed: Seed) -> Group:
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "Bob")
+    inputs = {"facts": facts(seed, "values")}
+    group, world = Group("7.4", inputs), World(inputs)
+    steps = one_step(ACTIONS, world, "transcript")
+    group.add("t and the pairing root", ["Values"], SUCCESS, steps)
+    transcript = steps[0]["gives"]
+    nonces = {f"nonce_{end}": seed.bytes(f"nonce {end}").hex() for end in "IR"}
+    steps = one_step(ACTIONS, world, "words", t=transcript["t"], **nonces)
+    group.add("commitment and words", ["Values"], SUCCESS, steps)
+    ends = inputs | {"initiator": end(anna, "nearby"), "responder": end(bob, "nearby")}
+    records = {actor: encode(record(ends, actor)).hex() for actor in ("initiator", "responder")}
+    for role, (own, other) in enumerate((("initiator", "responder"), ("responder", "initiator"))):
+        given = transcript | {"role": role, "own_record": records[own], "other_record": records[other]}
+        steps = one_step(ACTIONS, world, "accept_tag", **given)
+        group.add(f"the {own}'s Accept", ["Values"], SUCCESS, steps)
+    return group
+
+
+def _nearby(seed: Seed) -> Group:
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "小雨")
+    inputs = {
+        "facts": facts(seed, "nearby"),
+        "initiator": end(anna, "nearby"),
+        "responder": end(bob, "nearby"),
+    }
+    group, both = Group("7.4", inputs), ("initiator", "responder")
+    course = Course(inputs).words_shown().confirms(*both).arrives("initiator").arrives("responder")
+    course.stores(*both).arrives("initiator").arrives("responder")
+    group.add("both confirm at once", ["Course"], SUCCESS, course.steps)
+    course = Course(inputs).words_shown().confirms("initiator").arrives("responder").confirms("responder")
+    course.stores("responder").arrives("initiator", 2).stores("initiator").arrives("responder")
+    group.add("the initiator first, and last to store", ["Course"], SUCCESS, course.steps)
+    course = Course(inputs).words_shown().confirms("responder").arrives("initiator").confirms("initiator")
+    course.stores("initiator").arrives("responder", 2).stores("responder").arrives("initiator")
+    group.add("the responder first, and last to store", ["Course"], SUCCESS, course.steps)
+    course = Course(inputs).words_shown()
+    course.does("responder", "refuse")
+    course.arrives("initiator")
+    group.add("the words differ: the responder refuses", ["Ended"], SUCCESS, course.steps)
+    course = Course(inputs).words_shown().confirms(*both).arrives("initiator").stores("initiator")
+    course.does("initiator", "receive", message=encode(Close(3)).hex())
+    group.add("refused after a contact is pending", ["Ended"], SUCCESS, course.steps)
+    return group
+
+
+def _again(seed: Seed) -> Group:
+    """Bob has added a terminal since Anna paired with him."""
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "Bob")
+    held = [signed.hex() for signed in bob.log.values()]
+    bob.add("add second", bob.first, bob.terminal("second"))
+    inputs = {
+        "facts": facts(seed, "again"),
+        "initiator": end(anna, "nearby", held=held),
+        "responder": end(bob, "nearby"),
+    }
+    group = Group("7.4", inputs)
+    course = Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
+    group.add("only what is new of a known log is stored", ["Again"], SUCCESS, course.steps)
+    return group
+
+
+def _invited(seed: Seed) -> Group:
+    joiner, inviter = Person(seed, "joiner", "Anna"), Person(seed, "inviter", "Bob")
+    check = invitation_check(inviter.id, inviter.first.static).hex()
+    inputs = {
+        "facts": facts(seed, "invited"),
+        "initiator": end(joiner, "joiner", check=check),
+        "responder": end(inviter, "inviter"),
+    }
+    group = Group("7.5", inputs)
+    course = Course(inputs).starts().arrives("responder").confirms("responder").arrives("initiator")
+    course.stores("initiator", "responder").arrives("responder").arrives("initiator")
+    group.add("a whole pairing by invitation", ["Course"], SUCCESS, course.steps)
+    course = Course(inputs).starts().arrives("responder").confirms("responder").stores("responder")
+    course.arrives("initiator", 2).stores("initiator").arrives("responder")
+    group.add("the joiner stores last", ["Course"], SUCCESS, course.steps)
+    course = Course(inputs).starts().arrives("responder")
+    course.does("responder", "refuse")
+    course.arrives("initiator")
+    group.add("the inviter does not know who joins", ["Ended"], SUCCESS, course.steps)
+    return group
+
+
+def build(phrase: str) -> Json:
+    """The whole file of this area."""
+    seed = Seed(phrase, AREA)
+    courses = [make(seed) for make in (_values, _nearby, _again, _invited)]
+    return build_file(seed, NOTES, [*courses, *refused_groups(seed), *invitation_groups(seed)])

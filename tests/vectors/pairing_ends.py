@@ -1,0 +1,137 @@
+"""Ends of pairings for vectors, and the records that they should not send (SPEC §7.4).
+
+The seed gives all randomness and what the handshake agreed on. An altered record is signed as it should be,
+so that only its one fault refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from protocol import labels
+from protocol.codec import encode
+from protocol.events import Role
+from protocol.messages import MESSAGE, Record
+from protocol.pairing_record import Transcript, make_record
+from protocol.primitives import b2b, ed25519_sign
+from protocol.vectors.frame import Json
+from protocol.vectors.pairing import ACTIONS, World, facts_of, identity_of
+from tests.vectors.files import Script, Seed
+from tests.vectors.persons_log import Person
+
+_SIZES: Final = {
+    "handshake_hash": 64,
+    "share_initiator": 32,
+    "share_responder": 32,
+    "kem_key": 1184,
+    "kem_ciphertext": 1088,
+    "ratchet_key": 32,
+    "link_secret": 32,
+}
+
+
+def facts(seed: Seed, label: str) -> Json:
+    """What a handshake could have agreed on: a pairing needs no more of it than its bytes."""
+    return {name: _stretched(seed, f"{label} {name}", size).hex() for name, size in _SIZES.items()}
+
+
+def _stretched(seed: Seed, label: str, size: int) -> bytes:
+    return b"".join(seed.bytes(f"{label}/{n}") for n in range(-(-size // 32)))[:size]
+
+
+def end(person: Person, course: str, **more: Any) -> Json:
+    """One end: the person's log, its first terminal, a fresh share; `nonce` where words are compared."""
+    nonce = {"nonce": person.seed.bytes(f"{person.label} nonce").hex()} if course == "nearby" else {}
+    return {
+        "course": course,
+        "operations": [signed.hex() for signed in person.log.values()],
+        "terminal": person.first.id.hex(),
+        "signing_seed": person.first.seed.hex(),
+        "share": {
+            "number": 1_795_000_000,
+            "share": person.seed.bytes(f"{person.label} share").hex(),
+            "heads": [head.hex() for head in person.state().heads],
+        },
+        **nonce,
+        **more,
+    }
+
+
+class Course(Script[World]):
+    """The steps of one pairing; messages wait until a test lets them arrive."""
+
+    def __init__(self, inputs: Json) -> None:
+        super().__init__(ACTIONS, World(inputs))
+        self._waiting: dict[str, list[str]] = {"initiator": [], "responder": []}
+
+    def does(self, actor: str, do: str, **given: str) -> Json:
+        """An actor takes a step; what it sends waits for the other."""
+        gives = self.take(do, actor=actor, **given)
+        self._waiting[actor] += gives["send"]
+        return gives
+
+    def starts(self) -> Course:
+        """Both links are open."""
+        for actor in ("initiator", "responder"):
+            self.does(actor, "start")
+        return self
+
+    def arrives(self, actor: str, count: int = 1) -> Course:
+        """The next messages of the other arrive at an actor."""
+        other = "responder" if actor == "initiator" else "initiator"
+        for _ in range(count):
+            self.does(actor, "receive", message=self._waiting[other].pop(0))
+        return self
+
+    def confirms(self, *actors: str) -> Course:
+        """The persons say yes."""
+        for actor in actors:
+            self.does(actor, "confirm")
+        return self
+
+    def stores(self, *actors: str) -> Course:
+        """The disks have it."""
+        for actor in actors:
+            self.does(actor, "stored")
+        return self
+
+    def words_shown(self) -> Course:
+        """Up to the comparison of words on both sides."""
+        return self.starts().arrives("responder").arrives("initiator").arrives("responder")
+
+    def waiting(self, actor: str) -> bytes:
+        """The next message that an actor has sent, and that has not arrived."""
+        return bytes.fromhex(self._waiting[actor][0])
+
+    def refusing(self, actor: str, message: bytes) -> list[Json]:
+        """All steps, and this message's arrival, which ends the pairing."""
+        return self.refused("receive", actor=actor, message=message.hex())
+
+
+def record(inputs: Json, actor: str) -> Record:
+    """The record that an actor sends."""
+    role = Role.INITIATOR if actor == "initiator" else Role.RESPONDER
+    return make_record(identity_of(inputs[actor]), Transcript.of(facts_of(inputs), role))
+
+
+def resigned(inputs: Json, actor: str, seed: bytes = b"", role: Role | None = None, **fields: Any) -> bytes:
+    """An actor's record with other fields, signed as it should be, or by another key or role; encoded."""
+    made = replace(record(inputs, actor), **fields, signature=bytes(64))
+    role = (Role.INITIATOR if actor == "initiator" else Role.RESPONDER) if role is None else role
+    core = b2b(encode(made), personal=labels.RECORD_CORE)
+    text = labels.SIGN_RECORD + bytes([role]) + Transcript.of(facts_of(inputs), role).t + core
+    signer = seed or bytes.fromhex(inputs[actor]["signing_seed"])
+    return encode(replace(made, signature=ed25519_sign(signer, text)))
+
+
+def log_of(person: Person, names: Sequence[str] = ()) -> list[bytes]:
+    """A person's signed operations, all or by name."""
+    return [person.log[name] for name in names or person.log]
+
+
+def decoded(message: str) -> Any:
+    """The message of its hex."""
+    return MESSAGE.decode(bytes.fromhex(message))

@@ -1,0 +1,355 @@
+"""What a pairing refuses: names, messages out of turn, records, tags (SPEC §5.7 to §5.11, §7.4).
+
+Rules: every message is well formed but for its one fault; the refusal is the last step, and ends the pairing
+with Close 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from protocol import labels
+from protocol.codec import encode
+from protocol.events import Role
+from protocol.invitation import invitation_check
+from protocol.messages import Accept, Commit, LogHeads, Open, Reveal, Typing
+from protocol.pairing_record import Transcript, accept_tag
+from protocol.primitives import ed25519_sign
+from protocol.vectors.frame import Json
+from protocol.vectors.pairing import facts_of
+from tests.vectors.files import Group, Seed
+from tests.vectors.pairing_ends import Course, end, facts, log_of, record, resigned
+from tests.vectors.persons_log import Person, Terminal
+
+Wrong = tuple[str, str, str, str, list[Json]]
+"""Rule, class, comment, flag, steps."""
+
+
+def refused_groups(seed: Seed) -> list[Group]:
+    """Everything that ends a pairing."""
+    return [_nearby(seed), _records(seed), _promised(seed)]
+
+
+def _add(group: Group, cases: Iterator[Wrong]) -> None:
+    for rule, expect, comment, flag, steps in cases:
+        group.add(comment, [flag], expect, steps, rule=rule)
+
+
+# --- Names and messages out of turn ---
+
+
+def _nearby(seed: Seed) -> Group:
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "Bob")
+    inputs = {
+        "facts": facts(seed, "nearby"),
+        "initiator": end(anna, "nearby"),
+        "responder": end(bob, "nearby"),
+    }
+    group = Group("7.4", inputs)
+    for cases in (_names, _out_of_turn, _forged_words, _tags):
+        _add(group, cases(inputs))
+    return group
+
+
+def _names(inputs: Json) -> Iterator[Wrong]:
+    for comment, name in (
+        ("a space before the name", " Anna"),
+        ("an escape sequence in the name", "\x1b]52;c;x\x07"),
+        ("an override of direction in the name", "\u202eanna"),
+    ):
+        course = Course(inputs).starts()
+        steps = course.refusing("responder", encode(Commit(bytes(32), name)))
+        yield "V-CM-01", "malformed", f"Commit: {comment}", "BadName", steps
+        course = Course(inputs).starts()
+        steps = course.refusing("initiator", encode(Reveal(bytes(32), name)))
+        yield "V-RV-01", "malformed", f"Reveal: {comment}", "BadName", steps
+
+
+def _reach(inputs: Json) -> dict[str, tuple[str, Callable[[], Course]]]:
+    """A way to each state, and the actor who is in it."""
+
+    def both_confirmed() -> Course:
+        return Course(inputs).words_shown().confirms("initiator", "responder")
+
+    def ready() -> Course:
+        return both_confirmed().arrives("initiator")
+
+    def accepted() -> Course:
+        return both_confirmed().arrives("responder").stores("responder").arrives("initiator", 2)
+
+    return {
+        "LISTENING": ("responder", lambda: Course(inputs).starts()),
+        "COMMITTED": ("initiator", lambda: Course(inputs).starts()),
+        "REVEALED": ("responder", lambda: Course(inputs).starts().arrives("responder")),
+        "COMPARING": ("initiator", lambda: Course(inputs).words_shown()),
+        "OFFERED": ("initiator", lambda: Course(inputs).words_shown().confirms("initiator")),
+        "RECEIVED": (
+            "initiator",
+            lambda: Course(inputs).words_shown().confirms("responder").arrives("initiator"),
+        ),
+        "READY": ("initiator", ready),
+        "ACCEPTED": ("initiator", accepted),
+        "STORED": ("initiator", lambda: ready().stores("initiator")),
+    }
+
+
+_TURNS = {
+    "Commit": ("V-CM-02", {"LISTENING"}),
+    "Reveal": ("V-RV-02", {"COMMITTED"}),
+    "Open": ("V-OP-02", {"REVEALED"}),
+    "Record": ("V-RC-01", {"COMPARING", "OFFERED"}),
+    "Accept": ("V-AC-02", {"READY", "STORED"}),
+}
+"""The rule of each message, and the states that wait for it."""
+
+
+def _out_of_turn(inputs: Json) -> Iterator[Wrong]:
+    ways = _reach(inputs)
+    for state, (actor, way) in ways.items():
+        other = "responder" if actor == "initiator" else "initiator"
+        messages = {
+            "Commit": Commit(bytes(32), "Bob"),
+            "Reveal": Reveal(bytes(32), "Bob"),
+            "Open": Open(bytes(32)),
+            "Record": record(inputs, other),
+            "Accept": Accept(bytes(32)),
+        }
+        for name, message in messages.items():
+            rule, due = _TURNS[name]
+            if state not in due:
+                steps = way().refusing(actor, encode(message))
+                yield rule, "unexpected", f"{name} in {state}", "NotNow", steps
+    for message, state in ((Typing(bytes(32), True), "COMPARING"), (LogHeads([]), "STORED")):
+        actor, way = ways[state]
+        comment = f"{type(message).__name__} in {state}"
+        yield "V-MS-04", "unexpected", comment, "NotNow", way().refusing(actor, encode(message))
+
+
+def _forged_words(inputs: Json) -> Iterator[Wrong]:
+    nonce = bytes.fromhex(inputs["initiator"]["nonce"])
+    for comment, wrong in (
+        ("another nonce", bytes(32)),
+        ("one bit of the nonce", bytes([nonce[0] ^ 1]) + nonce[1:]),
+        ("the responder's own nonce", bytes.fromhex(inputs["responder"]["nonce"])),
+    ):
+        course = Course(inputs).starts().arrives("responder")
+        yield (
+            "V-OP-01",
+            "authentication",
+            comment,
+            "WordsForged",
+            course.refusing("responder", encode(Open(wrong))),
+        )
+
+
+def _tags(inputs: Json) -> Iterator[Wrong]:
+    def ready() -> Course:
+        return Course(inputs).words_shown().confirms("initiator", "responder").arrives("initiator")
+
+    transcript = Transcript.of(facts_of(inputs), Role.INITIATOR)
+    own, theirs = record(inputs, "initiator"), record(inputs, "responder")
+    right = accept_tag(transcript, Role.RESPONDER, theirs, own)
+    for comment, tag in {
+        "one bit of the tag": bytes([right[0] ^ 1]) + right[1:],
+        "the receiver's own tag": accept_tag(transcript, Role.INITIATOR, own, theirs),
+        "a tag of the other role": accept_tag(transcript, Role.INITIATOR, theirs, own),
+        "a tag over the records in the other order": accept_tag(transcript, Role.RESPONDER, own, theirs),
+    }.items():
+        yield (
+            "V-AC-01",
+            "authentication",
+            comment,
+            "BadTag",
+            ready().refusing("initiator", encode(Accept(tag))),
+        )
+
+
+# --- Records, as an inviter reads them ---
+
+
+def _records(seed: Seed) -> Group:
+    joiner, inviter = Person(seed, "joiner", "Anna"), Person(seed, "inviter", "Bob")
+    third = Person(seed, "third", "Carol")
+    check = invitation_check(inviter.id, inviter.first.static).hex()
+    inputs = {
+        "facts": facts(seed, "records"),
+        "initiator": end(joiner, "joiner", check=check),
+        "responder": end(inviter, "inviter", others=[[signed.hex() for signed in third.log.values()]]),
+    }
+    group = Group("5.10", inputs)
+    people = joiner, inviter, third
+    for rule, expect, comment, flag, message in (
+        *_own_and_unnamed(inputs, *people),
+        *_terminals(seed, inputs),
+        *_signatures(inputs, joiner),
+        *_shares(seed, inputs),
+    ):
+        steps = Course(inputs).starts().refusing("responder", message)
+        group.add(comment, [flag], expect, steps, rule=rule)
+    return group
+
+
+Message = tuple[str, str, str, str, bytes]
+"""Rule, class, comment, flag, the record."""
+
+
+def _own_and_unnamed(inputs: Json, joiner: Person, inviter: Person, third: Person) -> Iterator[Message]:
+    flag, untrusted = "BadRecord", "untrusted"
+    own = resigned(
+        inputs, "initiator", inviter.first.seed, operations=log_of(inviter), terminal=inviter.first.id,
+        heads=list(inviter.state().heads),
+    )  # fmt: skip
+    yield "V-RC-02", untrusted, "the receiver's own person", flag, own
+    nameless = resigned(inputs, "initiator", operations=log_of(joiner, ["genesis"]), heads=[joiner.id])
+    yield "V-RC-03", untrusted, "a log without a name", flag, nameless
+    for comment, whose in (("a third person", third), ("the receiver", inviter)):
+        thief = Person(joiner.seed, f"thief of {whose.label}", "Anna")
+        claimed = Terminal(thief.terminal("second").seed, whose.first.secret)
+        thief.add("add", thief.first, claimed)
+        yield "V-RC-04", untrusted, f"a key of {comment}", flag, _record_of(inputs, thief)
+    bad = Person(joiner.seed, "bad log", "Anna")
+    forged = bytearray(bad.log["rename"])
+    forged[-1] ^= 1
+    message = resigned(
+        inputs, "initiator", bad.first.seed, operations=[bad.log["genesis"], bytes(forged)],
+        terminal=bad.first.id, heads=[bad.id],
+    )  # fmt: skip
+    yield "V-LG-03", "authentication", "a log with a false signature", flag, message
+    bad.rename("again", bad.first, "Anne")
+    gap = resigned(
+        inputs, "initiator", bad.first.seed, operations=log_of(bad, ["genesis", "again"]),
+        terminal=bad.first.id, heads=[bad.id],
+    )  # fmt: skip
+    yield "V-LG-09", "malformed", "a log in which an ancestor is missing", flag, gap
+
+
+def _record_of(inputs: Json, person: Person, terminal: Terminal | None = None) -> bytes:
+    by = terminal or person.first
+    return resigned(
+        inputs, "initiator", by.seed, operations=log_of(person), terminal=by.id,
+        heads=list(person.state().heads),
+    )  # fmt: skip
+
+
+def _terminals(seed: Seed, inputs: Json) -> Iterator[Message]:
+    flag, rule = "BadRecord", ("V-RC-05", "untrusted")
+    person = Person(seed, "removed", "Anna")
+    second = person.terminal("second")
+    person.add("add", person.first, second)
+    person.remove("remove", person.first, second)
+    yield *rule, "a terminal that was removed", flag, _record_of(inputs, person, second)
+    stranger = person.terminal("stranger")
+    yield *rule, "a terminal that is not in the log", flag, _record_of(inputs, person, stranger)
+    wrong = resigned(inputs, "initiator", terminal=person.id)
+    yield *rule, "a person id in place of the terminal's", flag, wrong
+    forked = Person(seed, "forked", "Anna")
+    base = list(forked.log)
+    forked.rename("one", forked.first, "Anna", base)
+    forked.rename("other", forked.first, "Anne", base)
+    yield "V-RC-07", "untrusted", "a log with an open fork", flag, _record_of(inputs, forked)
+
+
+def _signatures(inputs: Json, joiner: Person) -> Iterator[Message]:
+    flag, rule = "BadRecord", ("V-RC-06", "authentication")
+    good = record(inputs, "initiator")
+    flipped = bytes([good.signature[0] ^ 1]) + good.signature[1:]
+    elsewhere = inputs | {"facts": facts(joiner.seed, "another link")}
+    text = labels.SIGN_OPERATION + joiner.id
+    for comment, message in {
+        "one bit of the signature": encode(replace(good, signature=flipped)),
+        "a share that is not the signed one": encode(replace(good, share=bytes(32))),
+        "a number that is not the signed one": encode(replace(good, number=good.number + 1)),
+        "signed for the other role": resigned(inputs, "initiator", role=Role.RESPONDER),
+        "signed on another link": encode(record(elsewhere, "initiator")),
+        "signed by the recovery key": resigned(inputs, "initiator", joiner.recovery),
+        "the signature of an operation": encode(
+            replace(good, signature=ed25519_sign(joiner.first.seed, text))
+        ),
+    }.items():
+        yield *rule, comment, flag, message
+
+
+def _shares(seed: Seed, inputs: Json) -> Iterator[Message]:
+    flag, rule = "BadShare", ("V-RC-09", "malformed")
+    own = [bytes.fromhex(head) for head in inputs["initiator"]["share"]["heads"]]
+    yield *rule, "number 0", flag, resigned(inputs, "initiator", number=0)
+    yield *rule, "no heads", flag, resigned(inputs, "initiator", heads=[])
+    yield *rule, "a head that is not in the log", flag, resigned(inputs, "initiator", heads=[bytes(32)])
+    yield *rule, "a head twice", flag, resigned(inputs, "initiator", heads=own * 2)
+    person = Person(seed, "two heads", "Anna")
+    base = list(person.log)
+    terminal = person.terminal("second")
+    person.add("add", person.first, terminal)
+    person.rename("one", person.first, "Anna", [*base, "add"])
+    person.rename("other", terminal, "Anna", [*base, "add"])
+    heads = list(person.state().heads)
+    descending = resigned(
+        inputs, "initiator", person.first.seed, operations=log_of(person), terminal=person.first.id,
+        heads=heads[::-1],
+    )  # fmt: skip
+    yield *rule, "heads descending", flag, descending
+    stale = Person(seed, "stale", "Anna")
+    gone = stale.terminal("second")
+    stale.add("add", stale.first, gone)
+    before = list(stale.state().heads)
+    stale.remove("remove", stale.first, gone)
+    message = resigned(
+        inputs, "initiator", stale.first.seed, operations=log_of(stale), terminal=stale.first.id, heads=before
+    )
+    yield "V-RC-10", "untrusted", "a share from before a removal", "BadShare", message
+
+
+# --- Records, as a joiner or after words ---
+
+
+def _promised(seed: Seed) -> Group:
+    """The inviter's record must be whom the invitation names, and the log's name the one that was shown."""
+    anna, bob = Person(seed, "anna", "Anna"), Person(seed, "bob", "Bob")
+    second = bob.terminal("second")
+    bob.add("add", bob.first, second)
+    other = Person(seed, "other bob", "Bob")
+    check = invitation_check(bob.id, bob.first.static).hex()
+    inputs = {
+        "facts": facts(seed, "joiner"),
+        "initiator": end(anna, "joiner", check=check),
+        "responder": end(bob, "inviter"),
+    }
+    group = Group("5.10", inputs)
+    for comment, by, whose in (
+        ("another terminal of the inviter", second, bob),
+        ("another person of the same name", other.first, other),
+    ):
+        message = resigned(
+            inputs, "responder", by.seed, operations=log_of(whose), terminal=by.id,
+            heads=list(whose.state().heads),
+        )  # fmt: skip
+        steps = Course(inputs).starts().refusing("initiator", message)
+        group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-08")
+    _after_words(group, inputs["facts"], anna, bob)
+    return group
+
+
+def _after_words(group: Group, agreed: Json, anna: Person, bob: Person) -> None:
+    ends = {"initiator": end(anna, "nearby"), "responder": end(bob, "nearby")}
+    inputs = {"facts": agreed} | ends
+    course = Course(inputs).starts().arrives("responder")
+    course.does("initiator", "receive", message=encode(Reveal(bytes(32), "Carol")).hex())
+    message = encode(record(inputs, "responder"))
+    steps = course.confirms("initiator").refusing("initiator", message)
+    comment = "another name than the one that was shown"
+    group.add(comment, ["BadRecord"], "untrusted", steps, rule="V-RC-03", **ends)
+    ends = ends | {"initiator": _before_removal(bob, ends["initiator"])}
+    course = Course(inputs | ends).words_shown().confirms("initiator", "responder")
+    steps = course.refusing("initiator", course.waiting("responder"))
+    comment = "a removed terminal, as the log that is held says"
+    group.add(comment, ["Again"], "untrusted", steps, rule="V-RC-05", **ends)
+
+
+def _before_removal(bob: Person, held: Json) -> Json:
+    """An end that knows what the other's log hides: its terminal was removed by the recovery key."""
+    later = Person(bob.seed, bob.label, bob.name, {})
+    later.log |= {name: signed for name, signed in bob.log.items() if name == "add"}
+    later.recover("recover", [(later.first, b"")])
+    return held | {"held": [signed.hex() for signed in later.log.values()]}

@@ -1,0 +1,562 @@
+"""Makes the vectors of person logs: one operation, what a log comes to, what is exchanged (SPEC §7).
+
+Each wrong operation is truly signed, unless the signature is its fault, so that only the one rule refuses it.
+A group is one history, whose operations its inputs name; each test reads a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from protocol.codec import encode
+from protocol.limits import LOG_HELD_MAX, LOG_OPERATIONS_MAX, PARENTS_MAX
+from protocol.person_author import recover_operation, rename_operation
+from protocol.person_log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
+from protocol.primitives import ed25519_from_seed
+from protocol.vectors.frame import SUCCESS, Json
+from protocol.vectors.persons import ACTIONS, AREA
+from tests.vectors.files import Group, Script, Seed, build_file, one_step
+from tests.vectors.persons_log import History, Person, Terminal, signatures_of, signed_bytes, with_signatures
+from tests.vectors.persons_wrong import invalid_group
+
+Wrong = tuple[str, str, bytes]
+"""The rule, the comment, the signed operation."""
+
+_P: Final = 2**255 - 19
+_BAD_SIGNING: Final = {
+    "the neutral point": (1).to_bytes(32, "little"),
+    "a point of order 4": bytes(32),
+    "a point of order 2": (_P - 1).to_bytes(32, "little"),
+    # The base point plus a point of order 8.
+    "a point of mixed order": bytes.fromhex(
+        "f85ad4d1cb5e1f6a8c5ca7259994deb08c1dcac1f1aef8dd900a829209733bc2"
+    ),
+    "no point of the curve": (2).to_bytes(32, "little"),
+    "the neutral point in a second encoding": (_P + 1).to_bytes(32, "little"),
+}
+_BAD_STATIC: Final = {
+    "that is 0": bytes(32),
+    "that is 1": (1).to_bytes(32, "little"),
+    "of order 8": bytes.fromhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+    "that is 2^255-19": _P.to_bytes(32, "little"),
+    "with bit 255 set": (2**255 + 9).to_bytes(32, "little"),
+}
+_BAD_NAMES: Final = {
+    "a space before it": " Anna",
+    "a space after it": "Anna ",
+    "a line break in it": "An\nna",
+    "a C1 control in it": "An\x85na",
+    "an Arabic letter mark": "An\u061cna",
+    "a left-to-right mark": "An\u200ena",
+    "a line separator": "An\u2028na",
+    "an override of direction": "An\u202ena",
+    "an isolate": "An\u2066na",
+    "a space alone": " ",
+}
+
+
+def single_groups(seed: Seed) -> list[Group]:
+    """Keys and ids, each operation signed and read, each refused."""
+    person = Person(seed, "single", "Anna")
+    return [_keys_and_ids(seed), _signed(person), _refused(person)]
+
+
+def _keys_and_ids(seed: Seed) -> Group:
+    group = Group("7.1", {})
+    for name in ("first", "second"):
+        terminal = Terminal.of(seed, name)
+        given = {"signing_seed": terminal.seed.hex(), "static_secret": terminal.secret.hex()}
+        steps = one_step(ACTIONS, group.inputs, "terminal", **given)
+        group.add(f"the {name} terminal's keys and id", ["Operation"], SUCCESS, steps)
+    return group
+
+
+def edge_group(seed: Seed) -> Group:
+    """The largest signed operation, and what is just beyond a bound."""
+    person = Person(seed, "edges", "Anna")
+    group, ids = Group("7.2", {}), _ids(person, 24)
+    removed = [Removal(ids[0], ids[1]), *(Removal(each, b"") for each in ids[2:9])]
+    upon, key = ids[8:24], ed25519_from_seed(seed.bytes("edges recovery"))
+    recover = Recover(person.id, 0x1000, upon, key, removed, b"", b"")
+    signed = signed_bytes(encode(recover), person.recovery)
+    steps = one_step(ACTIONS, group.inputs, "parse", signed=signed.hex())
+    group.add(f"a signed operation of {len(signed):,} bytes", ["Operation"], SUCCESS, steps)
+    longer = signed + b"\x00"
+    step = {"do": "parse", "signed": longer.hex()}
+    group.add(f"{len(longer):,} bytes", ["BadOperation"], "limit", [step], rule="V-OG-01")
+    for comment, wrong in {
+        "both keys of a recovery of 33 bytes": _recover(person, signing=bytes(33), static=bytes(33)),
+        "a last of 33 bytes in a recovery": _recover(person, removed=[Removal(ids[0], bytes(33))]),
+        "a sequence of 2^32": _rename(person, sequence=2**32),
+    }.items():
+        step = {"do": "parse", "signed": wrong.hex()}
+        group.add(comment, ["BadOperation"], "malformed", [step], rule="V-OG-02")
+    return group
+
+
+# --- Signed and read ---
+
+
+def _later(person: Person) -> dict[str, tuple[Add | Remove | Rename | Recover, tuple[bytes, ...]]]:
+    """An operation of each kind upon the founding ones, and its signers' seeds."""
+    second, first = person.terminal("second"), person.first
+    upon = [person.id_of("rename")]
+    common = person.id, first.id, 2, upon
+    other = ed25519_from_seed(person.seed.bytes("next recovery"))
+    new = second.signing, second.static
+    gone = [Removal(first.id, upon[0])]
+    return {
+        "an Add": (Add(*common, *new), (first.seed, second.seed)),
+        "a Remove that cuts nothing": (Remove(*common, first.id, upon[0]), (first.seed,)),
+        "a Remove with an empty last": (Remove(*common, second.id, b""), (first.seed,)),
+        "a Rename": (Rename(*common, "Ada 小雨"), (first.seed,)),
+        "a Recover alone": (Recover(person.id, 1, upon, other, [], b"", b""), (person.recovery,)),
+        "a Recover with all its parts": (
+            Recover(person.id, 1, upon, other, gone, *new),
+            (person.recovery, second.seed),
+        ),
+    }
+
+
+def _signed(person: Person) -> Group:
+    group = Group("7.2", {})
+    genesis = parse_operation(person.log["genesis"]).operation
+    founding = {"a Genesis": (genesis, (person.first.seed, person.recovery))}
+    for comment, (operation, seeds) in (founding | _later(person)).items():
+        script = Script(ACTIONS, group.inputs)
+        given = {"operation": encode(operation).hex(), "signing_seeds": [each.hex() for each in seeds]}
+        signed = script.take("sign", **given)["signed"]
+        script.take("parse", signed=signed)
+        group.add(comment, ["Operation"], SUCCESS, script.steps)
+    return group
+
+
+# --- Refused ---
+
+
+def _refused(person: Person) -> Group:
+    group = Group("7.2", {})
+    wrong = (_sizes, _encodings, _places, _names, _wrong_recoveries, _keys, _doubles)
+    for rule, comment, signed in (case for cases in wrong for case in cases(person)):
+        expect = "limit" if rule == "V-OG-01" else "malformed"
+        group.add(comment, ["BadOperation"], expect, [{"do": "parse", "signed": signed.hex()}], rule=rule)
+    return group
+
+
+def _rename(person: Person, **changes: Any) -> bytes:
+    operation = _later(person)["a Rename"][0]
+    return signed_bytes(encode(replace(operation, **changes)), person.first.seed)
+
+
+def _remove(person: Person, **changes: Any) -> bytes:
+    operation = _later(person)["a Remove that cuts nothing"][0]
+    return signed_bytes(encode(replace(operation, **changes)), person.first.seed)
+
+
+def _recover(person: Person, **changes: Any) -> bytes:
+    operation, seeds = _later(person)["a Recover with all its parts"]
+    return signed_bytes(encode(replace(operation, **changes)), *seeds)
+
+
+def _genesis(person: Person, **changes: Any) -> bytes:
+    operation = parse_operation(person.log["genesis"]).operation
+    seeds = person.first.seed, person.recovery
+    return signed_bytes(encode(replace(operation, **changes)), *seeds, genesis=True)
+
+
+def _ids(person: Person, count: int) -> list[bytes]:
+    return sorted(person.seed.bytes(f"id {n}") for n in range(count))
+
+
+def _sizes(person: Person) -> Iterator[Wrong]:
+    removed = [Removal(terminal, terminal) for terminal in _ids(person, 8)]
+    signed = _recover(person, parents=_ids(person, 6), removed=removed)
+    yield "V-OG-01", f"a signed operation of {len(signed)} bytes", signed
+
+
+def _encodings(person: Person) -> Iterator[Wrong]:
+    rule, signed = "V-OG-02", person.log["rename"]
+    operation, _ = msgspec.msgpack.decode(signed)
+    signature = signatures_of(signed)[0]
+    yield rule, "a byte after the signed operation", signed + b"\x00"
+    yield rule, "the signed operation less a byte", signed[:-1]
+    yield rule, "no signature", with_signatures(signed)
+    yield rule, "three signatures", with_signatures(signed, *[signature] * 3)
+    yield rule, "a signature of 63 bytes", with_signatures(signed, signature[:-1])
+    yield rule, "the signed operation's array in a longer encoding", b"\xdc\x00\x02" + signed[1:]
+    seed = person.first.seed
+    yield rule, "a byte after the operation", signed_bytes(operation + b"\x00", seed)
+    yield rule, "an operation without its last field", signed_bytes(b"\x95" + operation[1:-5], seed)
+    yield rule, "an operation of number 5", signed_bytes(operation[:1] + b"\x05" + operation[2:], seed)
+    sequence = 70
+    longer = operation[:sequence] + b"\xcc" + operation[sequence:]
+    yield rule, "a sequence in a longer encoding", signed_bytes(longer, seed)
+    yield rule, "an author of 31 bytes", _rename(person, author=person.first.id[:-1])
+    yield rule, "17 parents", _rename(person, parents=_ids(person, 17))
+    yield (
+        rule,
+        "nine removed terminals",
+        _recover(person, removed=[Removal(terminal, b"") for terminal in _ids(person, 9)]),
+    )
+    yield rule, "a name without characters", _rename(person, name="")
+    yield rule, "a name of 65 characters", _rename(person, name="a" * 65)
+    yield rule, "a name that is not UTF-8", signed_bytes(operation[:-4] + b"\xff\xff\xff\xff", seed)
+    yield rule, "a last of 33 bytes", _remove(person, last=bytes(33))
+
+
+def _places(person: Person) -> Iterator[Wrong]:
+    low, high = _ids(person, 2)
+    yield "V-OG-03", "no parents", _rename(person, parents=[])
+    yield "V-OG-03", "a recovery without parents", _recover(person, parents=[])
+    yield "V-OG-03", "sequence 0", _rename(person, sequence=0)
+    yield "V-OG-03", "a recovery of sequence 0", _recover(person, sequence=0)
+    yield "V-OG-04", "parents descending", _rename(person, parents=[high, low])
+    yield "V-OG-04", "a parent twice", _rename(person, parents=[low, low])
+    yield (
+        "V-OG-04",
+        "removed terminals descending",
+        _recover(person, removed=[Removal(high, b""), Removal(low, b"")]),
+    )
+    yield (
+        "V-OG-04",
+        "a terminal removed twice",
+        _recover(person, removed=[Removal(low, b""), Removal(low, high)]),
+    )
+    for size in (1, 31):
+        yield "V-OG-05", f"a last of {size} bytes", _remove(person, last=bytes(size))
+        yield (
+            "V-OG-05",
+            f"a last of {size} bytes in a recovery",
+            _recover(person, removed=[Removal(low, bytes(size))]),
+        )
+
+
+def _names(person: Person) -> Iterator[Wrong]:
+    for comment, name in _BAD_NAMES.items():
+        yield "V-OG-06", f"a name with {comment}", _rename(person, name=name)
+
+
+def _wrong_recoveries(person: Person) -> Iterator[Wrong]:
+    yield "V-OG-07", "a signing key without a static key", _recover(person, static=b"")
+    yield "V-OG-07", "a static key without a signing key", _recover(person, signing=b"")
+    yield "V-OG-07", "a static key of 31 bytes", _recover(person, static=b"\x09" * 31)
+
+
+def _keys(person: Person) -> Iterator[Wrong]:
+    for comment, key in _BAD_SIGNING.items():
+        yield "V-OG-08", f"as signing key {comment}", _genesis(person, signing=key)
+    for comment, key in _BAD_STATIC.items():
+        yield "V-OG-08", f"a static key {comment}", _genesis(person, static=key)
+    good = person.terminal("second").signing
+    yield (
+        "V-OG-08",
+        "as recovery key a point of order 2",
+        _genesis(person, recovery=_BAD_SIGNING["a point of order 2"]),
+    )
+    yield (
+        "V-OG-08",
+        "as new recovery key the neutral point",
+        _recover(person, recovery=_BAD_SIGNING["the neutral point"]),
+    )
+    yield (
+        "V-OG-08",
+        "both keys of a recovery of 31 bytes",
+        _recover(person, signing=good[:-1], static=b"\x09" * 31),
+    )
+
+
+def _doubles(person: Person) -> Iterator[Wrong]:
+    genesis = parse_operation(person.log["genesis"]).operation
+    assert isinstance(genesis, Genesis)
+    yield (
+        "V-OG-09",
+        "the recovery key signs for the first terminal",
+        _genesis(person, signing=genesis.recovery),
+    )
+    # A signing key whose bytes are a canonical X25519 key as well.
+    both = next(key for n in range(99) if (key := _public(person, n))[31] < 0x7F)
+    yield "V-OG-09", "one key for both roles of a terminal", _genesis(person, signing=both, static=both)
+    yield (
+        "V-OG-09",
+        "the new terminal signs by the new recovery key",
+        _recover(person, recovery=person.terminal("second").signing),
+    )
+
+
+def _public(person: Person, n: int) -> bytes:
+    return ed25519_from_seed(person.seed.bytes(f"both {n}"))
+
+
+NOTES: Final = {
+    "Operation": ("BASIC", "One operation: its bytes, its id, its signatures."),
+    "BadOperation": ("MALFORMED", "An operation that no log may hold, though it is truly signed."),
+    "Reduction": ("BASIC", "What a log comes to, in every order of arrival."),
+    "Seniority": ("AUTHENTICITY", "Only a senior terminal removes a junior one."),
+    "Cut": ("AUTHENTICITY", "What a removed terminal signed after its last operation does not count."),
+    "Recovery": ("AUTHENTICITY", "The recovery key stands above all terminals."),
+    "Fork": ("AUTHENTICITY", "One key has two users."),
+    "BadLog": ("AUTHENTICITY", "An operation that is not valid upon its ancestors."),
+    "Exchange": ("BASIC", "What of a log is taken, left out and passed on."),
+    "TooMuch": ("LIMIT", "More than a log may hold."),
+    "SecondLog": ("AUTHENTICITY", "A key that stands in the log of another person."),
+    "Stale": ("CONFIDENTIALITY", "A share that a removed terminal may know."),
+}
+
+
+# --- What a log comes to ---
+
+
+def _terminals(seed: Seed) -> Group:
+    """Adds, renames, and removals by seniors, juniors and oneself."""
+    anna = Person(seed, "terminals", "Anna")
+    second, third = anna.terminal("second"), anna.terminal("third")
+    history, base = History(anna), ["genesis", "rename"]
+    anna.add("add second", anna.first, second)
+    three = [*base, "add second"]
+    anna.add("add third", second, third, three)
+    four = [*three, "add third"]
+    anna.rename("first renames", anna.first, "Anne", four)
+    anna.rename("second renames", second, "Änne", four)
+    anna.rename("second renames again", second, "Ann", [*four, "second renames"])
+    anna.remove("first removes third", anna.first, third, upon=four)
+    anna.remove("third removes second", third, second, upon=four)
+    anna.remove("second removes first", second, anna.first, upon=four)
+    anna.remove("second removes itself", second, second, upon=four)
+    anna.remove("first removes second and all it did", anna.first, second, b"", upon=four)
+    history.reads("a new person", "Reduction", base)
+    history.reads("two more terminals, the most senior first", "Reduction", four)
+    history.reads("the same in another order, some twice", "Reduction", [*four[::-1], *four])
+    history.reads("two renames at once", "Reduction", [*four, "first renames", "second renames"])
+    renames = ["second renames", "second renames again", "first renames"]
+    history.reads("the deeper of two renames", "Reduction", [*four, *renames])
+    history.reads("an ancestor is missing", "Reduction", [*base, "add third", "second renames again"])
+    history.reads("a senior removes a junior", "Seniority", [*four, "first removes third"])
+    history.reads("a junior removes its senior", "Seniority", [*four, "third removes second"])
+    both = ["first removes third", "third removes second", "second removes first"]
+    history.reads("each removes another", "Seniority", [*four, *both])
+    history.reads("a terminal removes itself", "Seniority", [*four, "second removes itself"])
+    cut = [*four, "first removes second and all it did"]
+    history.reads("a removal that names nothing voids what was added", "Cut", cut)
+    history.reads("beside it what was removed wrote", "Cut", [*cut, "second renames", "second removes first"])
+    return history.done()
+
+
+def _cuts(seed: Seed) -> Group:
+    """What counts of a removed terminal."""
+    anna = Person(seed, "cuts", "Anna")
+    second, third = anna.terminal("second"), anna.terminal("third")
+    history = History(anna)
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.rename("renames", second, "Anne", base)
+    seen = [*base, "renames"]
+    anna.remove("remove up to the rename", anna.first, second, anna.id_of("renames"), upon=seen)
+    anna.rename("renames later", second, "Änne", seen)
+    anna.rename("renames backdated", second, "Anja", base)
+    anna.add("adds backdated", second, third, base)
+    anna.remove("removes itself", second, second, upon=seen)
+    anna.rename("renames after removing itself", second, "Ann", [*seen, "removes itself"])
+    removed = [*seen, "remove up to the rename"]
+    history.reads("up to its last operation it counts", "Cut", removed)
+    history.reads("what comes later is cut", "Cut", [*removed, "renames later"])
+    history.reads("what was backdated is cut", "Cut", [*removed, "renames backdated", "adds backdated"])
+    itself = [*seen, "removes itself"]
+    history.reads("after removing itself nothing counts", "Cut", [*itself, "renames after removing itself"])
+    history.reads("a fork beside its own removal stays", "Fork", [*itself, "renames later"])
+    return history.done()
+
+
+def _forks(seed: Seed) -> Group:
+    """One author, one sequence, two operations."""
+    anna = Person(seed, "forks", "Anna")
+    second = anna.terminal("second")
+    history = History(anna)
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.rename("one", second, "Anne", base)
+    anna.rename("other", second, "Änne", base)
+    anna.rename("first's own", anna.first, "Ann", base)
+    both = [*base, "one", "other"]
+    anna.remove("remove", anna.first, second, anna.id_of("one"), upon=both)
+    history.reads("a terminal's fork", "Fork", both)
+    history.reads("two terminals at once are no fork", "Fork", [*base, "one", "first's own"])
+    history.reads("a senior's removal settles it", "Fork", [*both, "remove"])
+    return history.done()
+
+
+def _recoveries(seed: Seed) -> Group:
+    """The recovery key removes, brings in, forks and settles."""
+    anna = Person(seed, "recoveries", "Anna")
+    second, new = anna.terminal("second"), anna.terminal("new")
+    history, genesis_key = History(anna), anna.recovery
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    everybody = [(anna.first, anna.id_of("add second")), (second, b"")]
+    one = anna.recover("recover", everybody, new, base)
+    anna.rename("first renames", anna.first, "Anne", base)
+    anna.rename("new renames", new, "Änne", [*base, "recover"])
+    anna.recover("recover again", upon=[*base, "recover"], by=one)
+    anna.recover("recover beside", upon=base, by=genesis_key)
+    both = [*base, "recover", "recover beside"]
+    lower = min(("recover", "recover beside"), key=anna.id_of)
+    holding = one if lower == "recover" else seed.bytes("recoveries recover beside recovery")
+    anna.recover("recover last", upon=both, by=holding)
+    history.reads("a recovery removes all and brings in one", "Recovery", [*base, "recover"])
+    cut = [*base, "recover", "first renames"]
+    history.reads("what a removed terminal does beside it is cut", "Recovery", cut)
+    history.reads("the new terminal goes on", "Recovery", [*base, "recover", "new renames"])
+    history.reads("a second recovery by the next key", "Recovery", [*base, "recover", "recover again"])
+    history.reads("two recoveries at once: the lower id names the next key", "Fork", both)
+    history.reads("a later recovery settles it", "Fork", [*both, "recover last"])
+    return history.done()
+
+
+def _claims(seed: Seed) -> Group:
+    """Two adds at once that claim the same."""
+    anna = Person(seed, "claims", "Anna")
+    second, third = anna.terminal("second"), anna.terminal("third")
+    history = History(anna)
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.add("first adds third", anna.first, third, base)
+    anna.add("second adds third", second, third, base)
+    anna.rename("second renames", second, "Anne", base)
+    claimed = Terminal(anna.terminal("fourth").seed, third.secret)
+    anna.add("second adds third's key", second, claimed, [*base, "second renames"])
+    twice = [*base, "first adds third", "second adds third"]
+    history.reads("one terminal added twice at once", "Reduction", twice)
+    key = [*base, "first adds third", "second renames", "second adds third's key"]
+    history.reads("of two claims to one key the senior's stands", "Seniority", key)
+    return history.done()
+
+
+# --- What is taken and passed on ---
+
+
+def _exchange(seed: Seed) -> Group:
+    anna = Person(seed, "exchange", "Anna")
+    history, second = History(anna), anna.terminal("second")
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.rename("renames", second, "Anne", base)
+    anna.remove("remove", anna.first, second, b"", upon=base)
+    whole, removed = list(anna.log), [*base, "remove"]
+    history.takes("a whole log from a stranger", [], base)
+    history.takes("in any order", [], base[::-1])
+    history.takes("what is held already adds nothing", base, base)
+    history.takes("only what is new, in causal order", base[:1], base[1:])
+    history.takes("what a removal has cut is left out", removed, ["renames"])
+    history.takes("a removal that cuts what is held", [*base, "renames"], ["remove"])
+    missing = ("V-LG-09", "malformed")
+    history.turns_away(missing, "a parent is missing", "BadLog", ["renames"], held=base[:2])
+    history.turns_away(missing, "of two new ones the first is missing", "BadLog", ["remove"], held=base[:2])
+    for comment, heads in {
+        "all is lacking": [],
+        "nothing is lacking": anna.state().heads,
+        "what stands after a head": [anna.id_of("rename")],
+        "a head that is not known covers nothing": [bytes(32)],
+        "a known and an unknown head": sorted([bytes(32), anna.id_of("add second")]),
+    }.items():
+        history.computes(
+            comment, "Exchange", "missing", operations=whole, heads=[each.hex() for each in heads]
+        )
+    return history.done()
+
+
+def _foreign(seed: Seed) -> Group:
+    """Keys of one person in the log of another."""
+    anna, bob = Person(seed, "foreign anna", "Anna"), Person(seed, "foreign bob", "Bob")
+    theirs = bob.terminal("second")
+    bob.add("add second", bob.first, theirs)
+    anna.add("adds Bob's terminal", anna.first, theirs)
+    mixed = Terminal(anna.terminal("second").seed, bob.first.secret)
+    anna.add("adds Bob's static key", anna.first, mixed, ["genesis", "rename"])
+    base = ["genesis", "rename"]
+    recover = recover_operation(anna.state(base), ed25519_from_seed(bob.recovery), [])
+    anna.write("recovers to Bob's recovery key", recover, anna.recovery)
+    anna.log |= {f"Bob's {name}": signed for name, signed in bob.log.items()}
+    bobs = [f"Bob's {name}" for name in bob.log]
+    history = History(anna)
+    history.takes("nothing in common with another log", [], base, others=[bobs])
+    second_log = ("V-LG-11", "untrusted")
+    for name in ("adds Bob's terminal", "adds Bob's static key", "recovers to Bob's recovery key"):
+        history.turns_away(second_log, name, "SecondLog", [name], held=base, others=[bobs])
+    return history.done()
+
+
+def _bounds(seed: Seed) -> Group:
+    """One operation more than may be, by a terminal that is not the most senior."""
+    anna = Person(seed, "bounds", "Anna")
+    second = anna.terminal("second")
+    anna.add("add", anna.first, second)
+    base, parent = list(anna.log), anna.id_of("add")
+    for n in range(LOG_OPERATIONS_MAX + 1):
+        operation = Rename(anna.id, second.id, n + 1, [parent], "A")
+        parent = parse_operation(anna.write(f"chain {n}", operation, second.seed)).id
+    for n in range(PARENTS_MAX + 1):
+        operation = Rename(anna.id, second.id, 1, [anna.id_of("add")], f"head {n}")
+        anna.write(f"head {n}", operation, second.seed)
+    state = anna.state(base)
+    anna.write("rename by first", rename_operation(state, anna.first.id, "Anne"), anna.first.seed)
+    chain, heads = ([name for name in anna.log if name.startswith(kind)] for kind in ("chain", "head"))
+    limit, history = ("V-LG-10", "limit"), History(anna)
+    within = one_step(
+        ACTIONS,
+        {"operations": anna.named()},
+        "extend",
+        held=[*base, *chain[:-1]],
+        received=["rename by first"],
+    )
+    history.group.add("256 by a junior, and one more by the senior", ["Exchange"], SUCCESS, within)
+    history.turns_away(limit, "257 by a junior", "TooMuch", chain[-1:], held=[*base, *chain[:-1]])
+    history.takes("16 heads", base, heads[:-1])
+    history.turns_away(limit, "17 heads", "TooMuch", heads, held=base)
+    for n in range(LOG_HELD_MAX + 1):
+        anna.log[f"bytes {n}"] = n.to_bytes(2)
+    names = [f"bytes {n}" for n in range(LOG_HELD_MAX + 1)]
+    step = {"do": "reduce", "operations": names}
+    comment = "513 different ones, before any is decoded"
+    history.group.add(comment, ["TooMuch"], "limit", [step], rule="V-LG-01")
+    return history.done()
+
+
+def _not_too_many() -> Group:
+    names = [f"bytes {n}" for n in range(LOG_HELD_MAX)]
+    group = Group("7.2", {"operations": {name: n.to_bytes(2).hex() for n, name in enumerate(names)}})
+    step = {"do": "reduce", "operations": names}
+    comment = "512 different ones are not too many, but these are no operations"
+    group.add(comment, ["BadOperation"], "malformed", [step], rule="V-OG-02")
+    return group
+
+
+def _stale(seed: Seed) -> Group:
+    anna = Person(seed, "stale", "Anna")
+    history, second = History(anna), anna.terminal("second")
+    anna.add("add second", anna.first, second)
+    base = list(anna.log)
+    anna.remove("remove", anna.first, second, upon=base)
+    anna.remove("a junior's removal", second, anna.first, upon=base)
+    removed = [*base, "remove"]
+    junior = [*base, "a junior's removal"]
+    cases: Mapping[str, tuple[list[str], str]] = {
+        "drawn before the removal": (removed, "add second"),
+        "drawn after it": (removed, "remove"),
+        "no removal": (base, "rename"),
+        "a removal that does not count": (junior, "add second"),
+    }
+    for comment, (names, head) in cases.items():
+        history.computes(comment, "Stale", "stale", operations=names, heads=[anna.id_of(head).hex()])
+    return history.done()
+
+
+def build(phrase: str) -> Json:
+    """The whole file of this area."""
+    seed = Seed(phrase, AREA)
+    meanings = (_terminals, _cuts, _forks, _recoveries, _claims)
+    makers = (*meanings, invalid_group, _exchange, _foreign, _bounds, _stale)
+    groups = [*single_groups(seed), *(make(seed) for make in makers)]
+    return build_file(seed, NOTES, [*groups, edge_group(seed), _not_too_many()])

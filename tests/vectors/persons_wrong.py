@@ -1,0 +1,159 @@
+"""Histories that are no log: whatever V-LG-02 to V-LG-08 refuse (SPEC §7.2).
+
+Rules: each wrong operation is the only wrong one, and truly signed but where its signatures are the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec.structs import replace
+
+from protocol.person import PersonState
+from protocol.person_author import add_operation, recover_operation, remove_operation, rename_operation
+from protocol.person_log import Operation, Recover, Rename, sign_operation
+from protocol.primitives import ed25519_from_seed, ed25519_sign
+from tests.vectors.files import Group, Seed
+from tests.vectors.persons_log import History, Person, Terminal, signatures_of, with_signatures
+
+_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+"""The order of Ed25519's group (RFC 8032 §5.1)."""
+
+
+def invalid_group(seed: Seed) -> Group:
+    """One history with everything that is wrong beside it."""
+    anna, bob = Person(seed, "invalid", "Anna"), Person(seed, "invalid other", "Bob")
+    history, base = History(anna, "7.2"), ["genesis", "rename"]
+    second, third = anna.terminal("second"), anna.terminal("third")
+    anna.add("add second", anna.first, second)
+    three = [*base, "add second"]
+    _mix(anna, bob, history, three)
+    _sign_wrongly(anna, history, three)
+    _write_wrongly(anna, second, third, history, three)
+    _remove_wrongly(anna, second, third, history, three)
+    return history.done()
+
+
+def _mix(anna: Person, bob: Person, history: History, three: list[str]) -> None:
+    anna.log |= {f"Bob's {name}": signed for name, signed in bob.log.items()}
+    both = [*three, "Bob's genesis", "Bob's rename"]
+    history.refuses("V-LG-02", "malformed", "two persons", both)
+    history.refuses("V-LG-02", "malformed", "a rename of another person", [*three, "Bob's rename"])
+    history.refuses("V-LG-02", "malformed", "no genesis", three[1:])
+    history.refuses("V-LG-02", "malformed", "nothing", [])
+
+
+def _sign_wrongly(anna: Person, history: History, three: list[str]) -> None:
+    def spoiled(comment: str, name: str, *signatures: bytes) -> None:
+        anna.log[comment] = with_signatures(anna.log[name], *signatures)
+        names = [each for each in three if each != name or name == "genesis"]
+        names = [comment if each == name else each for each in names]
+        history.refuses(
+            "V-LG-03", "authentication", comment, names if name == "genesis" else [*names, comment]
+        )
+
+    first, recovery = signatures_of(anna.log["genesis"])
+    (rename,) = signatures_of(anna.log["rename"])
+    author, newcomer = signatures_of(anna.log["add second"])
+    spoiled("a genesis without the recovery key's signature", "genesis", first)
+    spoiled("a genesis with its signatures in the other order", "genesis", recovery, first)
+    spoiled("an add without the newcomer's signature", "add second", author)
+    spoiled("an add that the author signed twice", "add second", author, author)
+    spoiled("an add with its signatures in the other order", "add second", newcomer, author)
+    # S plus the order of the group: the same point, in a second encoding.
+    large = (int.from_bytes(rename[32:], "little") + _ORDER).to_bytes(32, "little")
+    for comment, signature in {
+        "one bit of a signature": bytes([rename[0] ^ 1]) + rename[1:],
+        "a signature whose S is not below the order": rename[:32] + large,
+        "a signature of another operation": author,
+        "a signature over the id without its prefix": ed25519_sign(anna.first.seed, anna.id_of("rename")),
+    }.items():
+        anna.log[comment] = with_signatures(anna.log["rename"], signature)
+        history.refuses("V-LG-03", "authentication", comment, ["genesis", comment])
+    anna.log["a rename with two signatures"] = with_signatures(anna.log["rename"], rename, rename)
+    two = ["genesis", "a rename with two signatures"]
+    history.refuses("V-LG-03", "authentication", "a rename with two signatures", two)
+
+
+Case = tuple[str, str, str, Operation, tuple[bytes, ...]]
+"""Rule, class, comment, the operation, its signers' seeds."""
+
+
+def _write_wrongly(
+    anna: Person, second: Terminal, third: Terminal, history: History, three: list[str]
+) -> None:
+    state = anna.state(three)
+    recover = recover_operation(state, ed25519_from_seed(_next_seed(anna)), [])
+    for rule, expect, comment, operation, seeds in (
+        *_by_nobody(anna, second, third, state),
+        *_out_of_sequence(anna, state, recover),
+        *_with_used_keys(anna, second, third, state),
+    ):
+        anna.log[comment] = sign_operation(operation, *seeds)
+        history.refuses(rule, expect, comment, [*three, comment])
+    thief = {"a recovery by a terminal": anna.first.seed, "a recovery by the next key": _next_seed(anna)}
+    for comment, signer in thief.items():
+        anna.log[comment] = sign_operation(recover, signer)
+        history.refuses("V-LG-03", "authentication", comment, [*three, comment])
+
+
+def _by_nobody(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
+    rule = "V-LG-04", "untrusted"
+    stranger = Rename(anna.id, third.id, 1, list(state.heads), "Anne")
+    early = Rename(anna.id, second.id, 1, [anna.id_of("rename")], "Anne")
+    yield *rule, "an author who is nobody here", stranger, (third.seed,)
+    yield *rule, "an author who came in beside it", early, (second.seed,)
+
+
+def _out_of_sequence(anna: Person, state: PersonState, recover: Recover) -> Iterator[Case]:
+    rule = "V-LG-05", "malformed"
+    later = rename_operation(state, anna.first.id, "Anne")
+    yield *rule, "a sequence left out", replace(later, sequence=4), (anna.first.seed,)
+    yield *rule, "a sequence used before", replace(later, sequence=2), (anna.first.seed,)
+    yield *rule, "a first recovery of sequence 2", replace(recover, sequence=2), (anna.recovery,)
+
+
+def _with_used_keys(anna: Person, second: Terminal, third: Terminal, state: PersonState) -> Iterator[Case]:
+    rule, first = ("V-LG-06", "malformed"), anna.first
+    again = add_operation(state, first.id, second.signing, second.static)
+    half = add_operation(state, first.id, third.signing, first.static)
+    recovery = ed25519_from_seed(anna.recovery)
+    as_terminal = add_operation(state, first.id, recovery, third.static)
+    yield *rule, "a terminal added again", again, (first.seed, second.seed)
+    yield *rule, "a static key used before", half, (first.seed, third.seed)
+    yield *rule, "the recovery key as a terminal's", as_terminal, (first.seed, anna.recovery)
+    yield *rule, "a recovery that names its own key", recover_operation(state, recovery, []), (anna.recovery,)
+
+
+def _next_seed(anna: Person) -> bytes:
+    """The seed of the recovery key that comes next, 32 bytes."""
+    return anna.seed.bytes(f"{anna.label} next recovery")
+
+
+def _remove_wrongly(
+    anna: Person, second: Terminal, third: Terminal, history: History, three: list[str]
+) -> None:
+    state, first = anna.state(three), anna.first
+    anna.rename("second renames", second, "Anne", three)
+    with_rename = [*three, "second renames"]
+    concurrent = anna.id_of("second renames")
+    next_key = ed25519_from_seed(_next_seed(anna))
+    for rule, expect, comment, operation, names, signer in (
+        ("V-LG-07", "untrusted", "the removal of nobody", remove_operation(state, first.id, third.id, b""),
+         three, first.seed),
+        ("V-LG-07", "untrusted", "a recovery that removes nobody",
+         recover_operation(state, next_key, [(third.id, b"")]), three, anna.recovery),
+        ("V-LG-08", "malformed", "a last of another terminal",
+         remove_operation(state, first.id, second.id, anna.id_of("rename")), three, first.seed),
+        ("V-LG-08", "malformed", "the add as last of the added",
+         remove_operation(state, first.id, second.id, anna.id_of("add second")), three, first.seed),
+        ("V-LG-08", "malformed", "a last that nobody has",
+         remove_operation(state, first.id, second.id, bytes(32)), three, first.seed),
+        ("V-LG-08", "malformed", "a last beside the removal",
+         remove_operation(state, first.id, second.id, concurrent), with_rename, first.seed),
+        ("V-LG-08", "malformed", "a recovery with a last beside it",
+         recover_operation(state, next_key, [(second.id, concurrent)]), with_rename, anna.recovery),
+    ):  # fmt: skip
+        anna.log[comment] = sign_operation(operation, signer)
+        history.refuses(rule, expect, comment, [*names, comment])
