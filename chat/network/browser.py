@@ -299,8 +299,11 @@ class Browser(RecordUpdateListener):
             self._cache.async_remove_records((cached,))
 
     def _note(self, name: str, change: ServiceStateChange) -> None:
-        """One change per instance and packet, the last one: an instance that went may have come again."""
-        self._changes[name] = change
+        """One change per instance and packet: an update says nothing more than what was noted before."""
+        if change is ServiceStateChange.Updated:
+            self._changes.setdefault(name, change)
+        else:
+            self._changes[name] = change
 
     # What is asked.
 
