@@ -18,6 +18,7 @@ from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zer
 # Records have no public names, and the sockets, where alone a packet's sender is known, no public way.
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
 from zeroconf._engine import AsyncEngine
+from zeroconf._history import QuestionHistory
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf._transport import _WrappedTransport
 
@@ -49,6 +50,9 @@ memory, and the packets of others are read meanwhile. It is much, since a reflec
 TRUNCATED_A_SECOND: Final = 64.0
 """Questions that announce more packets (RFC 6762 §7.2), of all senders together. zeroconf keeps each for half
 a second. Anybody can fill this; a machine that asks with a long list then gets answers that it has."""
+QUESTIONS_KEPT: Final = 64
+"""Questions that zeroconf may remember, each with up to 256 known answers, so as not to repeat what another
+machine asked. Anybody can fill this; a question may then be asked twice within a second."""
 FIRST_DELAYS: Final = (1.0, 4.0, 9.0)
 """Seconds between the first questions (RFC 6762 §5.2)."""
 EVERY: Final = 540.0
@@ -88,9 +92,10 @@ class Senders:
 class Gate(asyncio.DatagramProtocol):
     """Stands between a socket and zeroconf's listener: drops packets, and notes the sender of the others."""
 
-    def __init__(self, listener: asyncio.DatagramProtocol, senders: Senders) -> None:
+    def __init__(self, listener: asyncio.DatagramProtocol, senders: Senders, asked: QuestionHistory) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listener, self._senders = listener, senders
+        self._listener, self._senders, self._asked = listener, senders, asked
+        self._questions = 0
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         sender = str(addr[0])
@@ -100,6 +105,14 @@ class Gate(asyncio.DatagramProtocol):
                 self._listener.datagram_received(data, addr)
             finally:
                 self._senders.current = ""
+            self._count(data)
+
+    def _count(self, data: bytes) -> None:
+        """Make zeroconf forget questions before there are many; it does so itself only every ten seconds."""
+        if len(data) > 2 and not data[2] & 0x80:
+            self._questions += 1
+            if self._questions % QUESTIONS_KEPT == 0:
+                self._asked.clear()
 
     def error_received(self, exc: Exception) -> None:
         self._listener.error_received(exc)
@@ -327,7 +340,8 @@ class Browser(RecordUpdateListener):
         for reader in self._zeroconf.engine.readers:
             listener = reader.transport.get_protocol()
             if not isinstance(listener, Gate):
-                reader.transport.set_protocol(Gate(listener, self._senders))  # type: ignore[arg-type]
+                gate = Gate(listener, self._senders, self._zeroconf.question_history)  # type: ignore[arg-type]
+                reader.transport.set_protocol(gate)
 
     def _ask_once(self, *, unicast: bool = False) -> None:
         """Ask for all instances; those whose pointer is in the first half of its life need not answer."""

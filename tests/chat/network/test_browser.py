@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from zeroconf import ServiceStateChange, Zeroconf, current_time_millis
-from zeroconf._dns import DNSPointer
+from zeroconf._dns import DNSPointer, DNSQuestion
+from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from chat.network.browser import (
@@ -16,6 +17,7 @@ from chat.network.browser import (
     INSTANCES_MAX,
     PACKET_MAX,
     PACKETS_AT_ONCE,
+    QUESTIONS_KEPT,
     SENDERS_MAX,
     TRUNCATED_A_SECOND,
     Browser,
@@ -132,6 +134,20 @@ async def test_a_name_in_capitals_does_not_take_the_place_of_one() -> None:
         assert isinstance(pointer, DNSPointer)
         assert pointer.alias == f"honest.{SERVICE}"
         assert heard.changes == [("honest", ServiceStateChange.Added)]
+
+
+async def test_attack_16_questions_with_long_lists_of_answers_are_not_remembered_for_long() -> None:
+    """Each packet asks in a class of its own, with 50 known answers."""
+    async with listening() as heard:
+        own = AsyncServiceInfo(SERVICE, f"own.{SERVICE}", port=1, server="own.local.", addresses=[bytes(4)])
+        await heard.zeroconf.async_register_service(own, cooperating_responders=True)
+        for number in range(4 * QUESTIONS_KEPT):
+            out = DNSOutgoing(0)
+            out.add_question(DNSQuestion(SERVICE, 12, number + 2))
+            for each in range(50):
+                out.add_answer_at_time(DNSPointer(SERVICE, 12, 1, 4500, f"x{number}x{each}.{SERVICE}"), 0)
+            heard.hear(out.packets()[0], FLOODER)
+            assert len(heard.zeroconf.question_history._history) <= QUESTIONS_KEPT
 
 
 def test_attack_16_one_sender_does_not_use_up_what_others_may_send() -> None:
