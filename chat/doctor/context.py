@@ -46,9 +46,10 @@ class Relay:
 class Context:
     """`port`: the profile's (0: it has none yet). `listening`: an engine of this profile listens on it.
 
-    `heard`: how many other terminals discovery knows now (None: no engine). `began` has the addresses of this
-    machine when the engine began, `promised` those in invitations that can still be used. `database` tells
-    what is wrong with it in one line, or nothing; None while the profile is locked.
+    `heard`: how many other terminals discovery knows now (None: no engine). `days_ahead`: by how many days
+    the clock of a contact that announces itself is ahead of this one (None: there is none). `began` has the
+    addresses of this machine when the engine began, `promised` those in invitations that can still be used.
+    `database` tells what is wrong with it in one line, or nothing; None while the profile is locked.
     """
 
     port: int
@@ -56,6 +57,7 @@ class Context:
     profile: Path
     visible: bool = False
     heard: int | None = None
+    days_ahead: int | None = None
     sought: tuple[Sought, ...] = ()
     relays: tuple[Relay, ...] = ()
     began: tuple[str, ...] = ()

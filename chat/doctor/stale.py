@@ -16,6 +16,10 @@ from chat.phrases import Phrase, phrase
 
 CHECK = phrase("address")
 _OPEN = phrase("Ask the other to open Parlour there: parlour, or parlour listen.")
+_AGAIN = phrase(
+    "Ask the other to open Parlour there again. If it is open, look at the firewall of that machine: "
+    "parlour doctor there names a rule that refuses connections."
+)
 _NEW = phrase("Ask the other for the address that Parlour shows now: parlour pair --address HOST:PORT.")
 
 
@@ -29,6 +33,11 @@ def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase
         yield phrase("another terminal answers at {addresses}", addresses=listed(found)), _NEW
     if found := blamed(context, evidence, Why.SOMETHING_ELSE):
         yield phrase("another program answers at {addresses}", addresses=listed(found)), _NEW
+    if found := blamed(context, evidence, Why.ENDED):
+        said = phrase(
+            "Parlour at {addresses} has ended, or its announcement is stale", addresses=listed(found)
+        )
+        yield said, _AGAIN
     if found := blamed(context, evidence, Why.CLOSED):
         yield phrase("Parlour is not open at {addresses}", addresses=listed(found)), _OPEN
     if found := blamed(context, evidence, Why.GONE):

@@ -26,11 +26,12 @@ class Why(StrEnum):
     LED_ASTRAY = "led astray"  # packets for it go to another interface than its network is on
     KEPT_IN = "kept in"  # the firewall of this machine lets nothing out to it
     KEPT_OUT = "kept out"  # its machine is there and lets nothing in
-    APART = "apart"  # it is heard, and no packet gets there
+    APART = "apart"  # its multicast is heard now, and no packet gets there
     ELSEWHERE = "elsewhere"  # its address is on no network of this machine
     SOMEBODY_ELSE = "somebody else"
     SOMETHING_ELSE = "something else"
     CLOSED = "closed"  # its machine is there, Parlour is not
+    ENDED = "ended"  # Parlour is not there, though its announcement is still known
     GONE = "gone"  # nobody answers, while others are there
     ALONE = "alone"  # nobody answers, and nobody else is there
 
@@ -82,14 +83,19 @@ def _by_answers(context: Context, evidence: Evidence, finding: Finding, near: li
     answers = {visit.answer for visit in finding.visits}
     if Answer.OTHER in answers:
         return Why.SOMETHING_ELSE
-    if Answer.SILENT in answers or (finding.sought.heard and Answer.REFUSED in answers):
+    if finding.sought.heard and Answer.REFUSED in answers:
+        # An announcement outlives an engine that was killed by an hour. All its places are those of one
+        # machine, which lets packets in, so the silence of the others tells nothing.
+        return Why.ENDED
+    if Answer.SILENT in answers:
         return Why.KEPT_OUT
     if Answer.REFUSED in answers:
         return Why.CLOSED
     if evidence.lan and not near and not all(visit.is_scoped for visit in finding.visits):
         return Why.ELSEWHERE
     if finding.sought.heard:
-        return Why.APART
+        speaks = any(visit.host.partition("%")[0] in evidence.heard for visit in finding.visits)
+        return Why.APART if speaks else Why.ENDED
     return Why.ALONE if is_alone(context, evidence) else Why.GONE
 
 

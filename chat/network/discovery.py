@@ -1,8 +1,8 @@
 """Announcing and finding terminals by DNS-SD over multicast DNS (SPEC §13, RFC 6762, RFC 6763).
 
-Rules: the only user of zeroconf; what is announced names nobody (random instance and host names) and
-goes out only where this machine shows itself; a change of network begins afresh, with an empty cache;
-nothing that is received can make this side ask, keep or tell without bound.
+Rules: zeroconf has one more user, `browser.py`; what is announced names nobody (random instance and host
+names) and goes out only where this machine shows itself; a change of network begins afresh, with an empty
+cache; nothing that is received can make this side ask, keep or tell without bound.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Final
 
 from zeroconf import DNSQuestionType, ServiceStateChange, Zeroconf
 from zeroconf import Error as ZeroconfError
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
+from chat.network.browser import Browsed, Browser
 from chat.network.hearing import Hearing
 from chat.network.interfaces import interfaces, spoken_on
 from chat.network.records import SERVICE, decode, encode_text, instance_of
@@ -26,8 +27,6 @@ from chat.network.watch import NetworkWatch
 from chat.ports import Announcement, DiscoveryEvents, Random
 from chat.tasks import Tasks
 from protocol.errors import Malformed
-
-Browsed = Callable[[Zeroconf, str, str, ServiceStateChange], None]
 
 ANSWER_WITHIN: Final = 3_000
 """Milliseconds that the records of an instance may take to come."""
@@ -183,9 +182,9 @@ class _Running:
             self._sightings.lost(instance)
         elif self._is_whole(name):
             self._resolver.forget(name)
-            self._hearing.hear(name)
+            self._hearing.hear(name, self._multicast.sender(name))
         else:
-            self._resolver.want(name)
+            self._resolver.want(name, self._multicast.sender(name))
 
     def _is_whole(self, name: str) -> bool:
         """Most announcements come whole, in one packet, and need no question."""
@@ -193,9 +192,10 @@ class _Running:
 
     async def _resolve(self, name: str) -> bool:
         """Ask for what is missing of an announcement; whether that is settled."""
-        if self._multicast is None or not await self._multicast.ask(name):
+        multicast = self._multicast
+        if multicast is None or not await multicast.ask(name):
             return False
-        self._hearing.hear(name)
+        self._hearing.hear(name, multicast.sender(name))
         return True
 
     def _look(self, name: str) -> None:
@@ -221,14 +221,7 @@ class _Multicast:
 
     def __init__(self, on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> None:
         self._zeroconf = AsyncZeroconf(interfaces=list(on))
-        # An answer by unicast comes at once, but reaches only one of the programs that share port 5353
-        # here, not always this one; one by multicast reaches all, up to a second later. Ask for both.
-        self._browsers = [
-            AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE, handlers=[browsed]),
-            AsyncServiceBrowser(
-                self._zeroconf.zeroconf, SERVICE, handlers=[_told], question_type=_BY_MULTICAST
-            ),
-        ]
+        self._browser = Browser(self._zeroconf.zeroconf, browsed, tasks)
         self._service: AsyncServiceInfo | None = None
         self._tasks = tasks
 
@@ -251,6 +244,10 @@ class _Multicast:
         service = AsyncServiceInfo(SERVICE, name)
         return service if service.load_from_cache(self._zeroconf.zeroconf) else None
 
+    def sender(self, name: str) -> str:
+        """The address that the instance was first heard from."""
+        return self._browser.sender(name)
+
     async def ask(self, name: str) -> bool:
         """Ask for the records that are missing; whether all are here now."""
         try:
@@ -261,8 +258,7 @@ class _Multicast:
 
     async def shut(self) -> None:
         """Goodbyes, then the sockets, within a second."""
-        for browser in self._browsers:
-            await browser.async_cancel()
+        self._browser.stop()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._zeroconf.async_close()
@@ -292,7 +288,3 @@ def _multicast(on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> _Mult
 async def _repeated(sending: Awaitable[None]) -> None:
     """Hold on to what zeroconf sends three times over."""
     await sending
-
-
-def _told(**_: object) -> None:
-    """The first browser tells the same."""

@@ -1,7 +1,7 @@
 """How many announcements are looked at: at once as a rule, at a bounded rate under a flood.
 
 Rules: looking means comparing slots with every contact, which others must not make us do without end;
-what has to wait waits in a bounded line, the newest first: the flood is what came before.
+what has to wait waits in a bounded line, in which senders take turns: one that sends much waits for itself.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 from chat.network.admission import Bucket
+from chat.network.shares import FairShares
 
 A_SECOND: Final = 50.0
 AT_ONCE: Final = 256.0
 WAITING_MAX: Final = 256
+"""Names that wait. Any machine on the network can fill the line, and evicts its own names first."""
 AGAIN: Final = 0.1
 """Seconds between looks at those who wait."""
 
@@ -26,24 +28,22 @@ class Hearing:
         self._loop = asyncio.get_running_loop()
         self._look = look
         self._rate = Bucket(A_SECOND, AT_ONCE, AT_ONCE, self._loop.time())
-        self._waiting: dict[str, None] = {}
+        self._waiting = FairShares(WAITING_MAX)
         self._timer: asyncio.TimerHandle | None = None
 
-    def hear(self, name: str) -> None:
-        """Look at it now or later; whoever speaks twice meanwhile is looked at once."""
+    def hear(self, name: str, sender: str = "") -> None:
+        """Look at it now or later; a name that is heard twice meanwhile is looked at once."""
         if self._rate.take(self._loop.time()):
             self._look(name)
             return
-        self._waiting.pop(name, None)
-        if len(self._waiting) >= WAITING_MAX:
-            del self._waiting[next(iter(self._waiting))]
-        self._waiting[name] = None
+        self._waiting.remove(name)
+        self._waiting.add(name, sender)
         if self._timer is None:
             self._timer = self._loop.call_later(AGAIN, self._go_on)
 
     def forget(self, name: str) -> None:
         """It is gone."""
-        self._waiting.pop(name, None)
+        self._waiting.remove(name)
 
     def forget_all(self) -> None:
         self._waiting.clear()
@@ -54,6 +54,6 @@ class Hearing:
     def _go_on(self) -> None:
         self._timer = None
         while self._waiting and self._rate.take(self._loop.time()):
-            self._look(self._waiting.popitem()[0])
+            self._look(self._waiting.take(newest=True))
         if self._waiting:
             self._timer = self._loop.call_later(AGAIN, self._go_on)

@@ -7,16 +7,22 @@ the day or the visibility change, so that two announcements cannot be told to be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chat.interface import NearbyChanged, NearbyView, ParlourError, VisibilityChanged
 from chat.network.dialling import Dialler
 from chat.ports import Announcement, Discovery, Transport
 from chat.service.world import World
 from chat.storage import conversations
-from protocol.discovery import SLOT_COUNTS, make_slots, new_instance, recognise, utc_day
+from protocol.discovery import SLOT_COUNTS, Known, make_slots, new_instance, recognise, slot, utc_day
+from protocol.limits import SLOT_DAYS
 
 Place = tuple[str, int]
+DAYS_LOOKED = 31
+"""Days in either direction in which a clock that is wrong is looked for."""
+SLOTS_TRIED = 20_000
+"""Slots made for that, some fifty milliseconds of work. Any machine on the network can use it up by forged
+announcements; the days furthest away are then not looked at."""
 AGAIN = 5.0
 """Seconds after which an announcement that failed is made once more."""
 
@@ -172,6 +178,22 @@ class Announcing:
         contacts = ((self._person(self._found[instance]), instance) for instance in self._contacts)
         return {person: self._places(instance) for person, instance in contacts if person is not None}
 
+    def days_ahead(self) -> int | None:
+        """By how many days a contact's clock is ahead of this one, negative if it is behind.
+
+        0: contacts are recognised, so their clocks agree with this one. None: no contact announces itself.
+        """
+        known, tried = self._world.keyring.announcers(), 0
+        unknown = [found for instance, found in self._found.items() if instance not in self._contacts]
+        today = utc_day(self._world.clock.wall())
+        for distance in range(SLOT_DAYS + 1, DAYS_LOOKED + 1):
+            for ahead in (distance, -distance):
+                if known and unknown and tried + len(known) * len(unknown) <= SLOTS_TRIED:
+                    tried += len(known) * len(unknown)
+                    if today + ahead >= 0 and any(is_of_day(each, known, today + ahead) for each in unknown):
+                        return ahead
+        return 0 if self._contacts else None
+
     def strangers(self) -> list[tuple[Place, ...]]:
         """Where others who are no contacts announce themselves now."""
         return [tuple(self._places(instance)) for instance in self._found if instance not in self._contacts]
@@ -191,3 +213,12 @@ class Announcing:
         now = self.nearby()
         if now != before:
             self._world.hub.publish(NearbyChanged(now))
+
+
+def is_of_day(announcement: Announcement, known: Sequence[Known], day: int) -> bool:
+    """Whether one of these contacts made the announcement on this very day."""
+    present, listed = set(announcement.slots), announcement.addresses
+    return any(
+        slot(each.key, day, each.static, announcement.instance, announcement.port, listed) in present
+        for each in known
+    )

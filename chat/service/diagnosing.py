@@ -37,6 +37,7 @@ async def diagnose(parts: Parts, vault: Vault, ports: Ports) -> tuple[DiagnosisV
         listening=True,
         profile=vault.folder,
         heard=parts.announcing.heard,
+        days_ahead=parts.announcing.days_ahead(),
         sought=tuple(sought(parts)),
         relays=tuple(_relays(parts, ports)),
         began=parts.began,

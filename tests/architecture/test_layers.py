@@ -35,7 +35,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     # And what looks into a database, since the library that wrote it must not be what looks.
     "cryptography": ("protocol.primitives", "chat.prove.pages"),
     "sqlcipher3": "chat.storage",
-    "zeroconf": "chat.network.discovery",
+    "zeroconf": ("chat.network.discovery", "chat.network.browser"),
     "nats": "chat.relay.backplane",
     "resource": ("chat.process", "chat.relay.confinement", "chat.bench.idle"),
     "ctypes": "chat.relay.confinement",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ from chat.doctor.evidence import Evidence
 from chat.doctor.gathering import look_for
 from chat.doctor.verdicts import Why, why
 from chat.interface import ContactChanged, DiagnosisView, Unreachable
+from chat.ports import Announcement
 from chat.service import diagnosing
+from chat.service.announcing import SLOTS_TRIED
 from protocol.relay_address import RelayAddress
 from tests.engines import Person, pair, people, play, talk
 from tests.fakes.relay import MemoryRelay
+
+DAY_MS = 86_400_000
 
 
 class Knows:
@@ -122,5 +127,50 @@ def test_whoever_is_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows:
             await relayed
             places = [place for each in (await knows.of(ada)).sought for place in each.places]
             assert all(host for host, _ in places)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("days", [-31, -2, 0, 2, 31])
+def test_a_contact_whose_clock_is_days_off_is_known_by_its_announcement(
+    tmp_path: Path, knows: Knows, days: int
+) -> None:
+    """Nobody recognises it any more, and nothing but the day in it tells why."""
+
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            assert (await knows.of(ada)).days_ahead is None
+            await pair(ada, ben)
+            await ben.stop()
+            ben.clock.offset_ms = days * DAY_MS
+            await ben.start()
+            await asyncio.sleep(5)
+            assert (await knows.of(ada)).days_ahead == days
+            assert (await knows.of(ben)).days_ahead == -days
+
+    play(scenario)
+
+
+def test_attack_16_a_flood_of_inventions_bounds_the_search_for_a_wrong_clock(
+    tmp_path: Path, knows: Knows
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+            await pair(ada, ben)
+            await ben.stop()
+            made: list[int] = []
+            announcing = ada.engine._parts.announcing
+            for number in range(256):
+                text = tuple(bytes(8) for _ in range(32))
+                announcing.found(Announcement(f"fake{number}", ("10.0.0.9",), 4747, text))
+
+            def counted(*what: object) -> bytes:
+                made.append(1)
+                return b""
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr("chat.service.announcing.slot", counted)
+                assert (await knows.of(ada)).days_ahead is None
+            assert 0 < len(made) <= SLOTS_TRIED
 
     play(scenario)

@@ -174,7 +174,10 @@ def apart(lab: Lab) -> None:
 
 def apart_but_heard(lab: Lab) -> None:
     """Multicast is handed on, and nothing that is meant for one device alone."""
-    routed(lab)
+    stand(lab.hosts[0])
+    stand(lab.hosts[1], "speaks")
+    for host in lab.hosts[:2]:
+        ip(host, "route add default via 10.77.0.3")
     lab.switch("nft", "-f", "-", input=UNICAST_APART)
 
 
@@ -230,6 +233,12 @@ def renumbered(lab: Lab) -> None:
 def closed(lab: Lab) -> None:
     stand(lab.hosts[0])
     stand(lab.hosts[2], "speaks")
+
+
+def off(lab: Lab) -> None:
+    """The contact's machine went off without a goodbye."""
+    well(lab)
+    lab.cut(lab.hosts[1])
 
 
 def other_program(lab: Lab) -> None:
@@ -341,6 +350,21 @@ CAUSES = {
     "closed there": Cause("address", "Parlour is not open at 10.77.0.2:4747", closed, peer()),
     "closed there, beside a router": Cause(
         "address", "Parlour is not open at 10.77.0.2:4747", closed_beside_a_router, peer()
+    ),
+    "ended there, still announced": Cause(
+        "address",
+        "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale",
+        closed,
+        {"heard": 1, **peer(heard=True)},
+    ),
+    "off, still announced": Cause(
+        "address",
+        "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale",
+        off,
+        {"heard": 1, **peer(heard=True)},
+    ),
+    "clock of another day": Cause(
+        "clock", "2 days behind the clock of a contact", well, {"days_ahead": 2, **peer()}
     ),
     "relay, well": Cause("", "", relay_well),
     "relay unreachable": Cause("relay", "10.77.0.2:4746 cannot be reached", relay_gone),

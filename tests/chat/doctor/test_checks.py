@@ -176,6 +176,23 @@ async def test_clock(context: Context, wall: int, good: bool) -> None:
     assert only(await clock.check(replace(context, clock=Clock(wall)), [])).good is good
 
 
+@pytest.mark.parametrize(
+    ("days_ahead", "words"),
+    [
+        (None, "no contact announces itself here to compare it with"),
+        (0, "2027-01-15"),
+        (2, "2 days behind"),
+        (-3, "3 days ahead"),
+    ],
+)
+async def test_a_clock_beside_a_contacts(context: Context, days_ahead: int | None, words: str) -> None:
+    compared = replace(context, clock=Clock(1_800_000_000_000), days_ahead=days_ahead)
+    line = only(await clock.check(compared, []))
+    assert line.good is not bool(days_ahead)
+    assert words in line.found
+    assert line.good or "Set date and time" in line.fix
+
+
 async def test_a_clock_that_runs_backwards(context: Context) -> None:
     line = only(await clock.check(replace(context, clock=Clock(1_800_000_000_000, (2.0, 1.0))), []))
     assert not line.good

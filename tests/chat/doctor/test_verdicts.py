@@ -85,10 +85,20 @@ def test_what_is_on_this_machine_or_behind_a_tunnel_is_not_led_astray(host: str,
     assert (visit.on, visit.way) == (on, on)
 
 
-def test_a_port_that_is_refused_where_parlour_announces_itself_is_a_firewall() -> None:
-    for heard, cause in ((True, Why.KEPT_OUT), (False, Why.CLOSED)):
+def test_a_port_that_is_refused_is_no_firewall() -> None:
+    """Of an engine that was killed the announcement is known for an hour; its machine refuses at once."""
+    for heard, cause in ((True, Why.ENDED), (False, Why.CLOSED)):
         finding = absent("10.77.0.2", answer=Answer.REFUSED, heard=heard)
-        assert why(CONTEXT, Evidence([LO, ETH], findings=(finding,)), finding) is cause
+        evidence = Evidence([LO, ETH], Tables(()), ECHO, findings=(finding,))
+        assert why(CONTEXT, evidence, finding) is cause
+        assert told(evidence) == ["address"]
+
+
+def test_a_machine_that_refuses_at_one_address_keeps_nobody_out_at_its_others() -> None:
+    finding = absent("10.77.0.2", answer=Answer.REFUSED, heard=True)
+    silent = Visit("fe80::2", 4747, Answer.SILENT)
+    both = replace(finding, visits=(silent, *finding.visits))
+    assert why(CONTEXT, Evidence([LO, ETH], findings=(both,)), both) is Why.ENDED
 
 
 def test_without_a_network_neither_addresses_nor_relays_are_blamed() -> None:

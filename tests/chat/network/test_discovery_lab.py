@@ -14,6 +14,7 @@ import pytest
 from chat.network.records import SLOT_COUNTS, encode_text
 from chat.ports import Announcement
 from tests.chat.network.beacon import Beacon, slots
+from tests.chat.network.flood import Flood
 from tests.chat.network.wire import Tap, response, shout
 from tests.lab.hosts import Host, Lab
 from tests.needs import needs_root_network
@@ -161,7 +162,9 @@ def absurd() -> list[bytes]:
 def damaged() -> list[bytes]:
     """An announcement cut at places and with bits flipped, and bytes that never were one."""
     seeded = random.Random(16)
-    good = response("zzneedlezz", text=encode_text(Announcement("a", ("10.77.0.3",), 1, slots("a"))))
+    text = encode_text(Announcement("a", ("10.77.0.3",), 1, slots("a")))
+    # Its host has no address in any other packet: the records before a cut are good ones, and count.
+    good = response("zzneedlezz", text=text, server="damaged.local.")
     packets = [good[:size] for size in range(0, len(good), 3)]
     packets += [
         bytes(seeded.choice((byte, byte ^ 1 << seeded.randrange(8))) for byte in good) for _ in range(100)
@@ -186,6 +189,24 @@ def test_attack_16_a_flood_of_inventions_is_bounded_and_passes(lab: Lab) -> None
     shout(lab.hosts[2], [response(f"bare{number}", text=None) for number in range(500)])
     honest.do("announce honest2")
     watcher.wait("found", "honest2", 60)
+
+
+@pytest.mark.parametrize("addresses", [1, 40])
+def test_attack_16_what_a_flood_costs_does_not_grow_with_it(lab: Lab, addresses: int) -> None:
+    """The second 40,000 records cost nothing; who was known stays known, who comes meanwhile is found."""
+    watcher, honest, late = Beacon(lab.hosts[0]), Beacon(lab.hosts[1]), Beacon(lab.hosts[1])
+    honest.do("announce contact")
+    watcher.wait("found", "contact")
+    flood = Flood(lab.hosts[2], watcher, addresses)
+    flood.send(40_000)
+    before = memory(watcher)
+    flood.send(20_000)
+    late.do("announce late")
+    watcher.wait_for_found("late")
+    flood.send(20_000)
+    assert memory(watcher) - before < 4 << 10
+    gone = {each["instance"] for each in watcher.heard("lost")}
+    assert not gone & {"contact", "late"}
 
 
 def memory(beacon: Beacon) -> int:

@@ -53,3 +53,21 @@ def test_who_speaks_twice_while_waiting_is_looked_at_once() -> None:
 def test_who_has_gone_is_not_looked_at() -> None:
     names = [f"n{number}" for number in range(int(AT_ONCE))] + ["gone"]
     assert "gone" not in looked_at(names, 100, forget="gone")
+
+
+def test_senders_take_turns() -> None:
+    """A neighbour is looked at among the first that waited, whatever a flooder sent after it."""
+
+    async def scenario(_: VirtualClock) -> list[str]:
+        looked: list[str] = []
+        hearing = Hearing(looked.append)
+        for number in range(int(AT_ONCE)):
+            hearing.hear(f"n{number}", "flooder")
+        hearing.hear("honest", "neighbour")
+        for number in range(WAITING_MAX * 2):
+            hearing.hear(f"m{number}", "flooder")
+        await asyncio.sleep(1)
+        hearing.forget_all()
+        return looked[int(AT_ONCE) :]
+
+    assert "honest" in run_virtual(scenario)[:2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from chat.network.resolver import AT_ONCE, ATTEMPTS, WAITING_MAX, Resolver
+from chat.network.resolver import A_SECOND, AT_ONCE, ATTEMPTS, BEGUN_AT_ONCE, WAITING_MAX, Resolver
 from chat.tasks import Tasks
 from tests.lab.virtual import VirtualClock, run_virtual
 
@@ -92,3 +92,33 @@ def test_what_is_forgotten_is_asked_no_more() -> None:
     asked = run_virtual(scenario)
     assert set(asked.values()) == {1}
     assert len(asked) == AT_ONCE + 1
+
+
+def test_attack_16_names_that_come_and_go_make_few_questions() -> None:
+    """A flood that evicts its own names gives their turns to the next ones."""
+
+    async def scenario(_: VirtualClock) -> int:
+        network = Network(good_at=99)
+        for number in range(1000):
+            network.resolver.want(f"n{number}", "flooder")
+            await asyncio.sleep(0.01)
+            network.resolver.forget(f"n{number}")
+        network.resolver.forget_all()
+        await network.tasks.stop()
+        return sum(network.asked.values())
+
+    assert run_virtual(scenario) <= BEGUN_AT_ONCE + A_SECOND * 10
+
+
+def test_senders_take_turns() -> None:
+    async def scenario(_: VirtualClock) -> Counter[str]:
+        network = Network()
+        for number in range(WAITING_MAX):
+            network.resolver.want(f"n{number}", "flooder")
+        network.resolver.want("honest", "neighbour")
+        await asyncio.sleep(2.5)
+        network.resolver.forget_all()
+        await network.tasks.stop()
+        return network.asked
+
+    assert run_virtual(scenario)["honest"] == 1

@@ -1,0 +1,361 @@
+"""Browsing for one DNS-SD service within bounds, in the place of zeroconf's own browser.
+
+zeroconf's browser plans a question for every pointer record that it hears, and keeps the plan for 14 minutes
+or more, however many records come. This browser plans none: it asks for all instances at once, and it removes
+from zeroconf's cache whatever does not belong to one of the instances that it keeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf, current_time_millis
+
+# Records have no public names, and the sockets, where alone a packet's sender is known, no public way.
+from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
+from zeroconf._engine import AsyncEngine
+from zeroconf._history import QuestionHistory
+from zeroconf._protocol.outgoing import DNSOutgoing
+from zeroconf._transport import _WrappedTransport
+
+from chat.network.admission import Bucket
+from chat.network.records import SERVICE, TEXT_MAX, instance_of
+from chat.network.shares import FairShares
+from chat.network.sightings import KNOWN_MAX
+from chat.tasks import Tasks
+from protocol.announcement import ADDRESSES_MAX
+
+Browsed = Callable[[Zeroconf, str, str, ServiceStateChange], None]
+"""Takes the zeroconf, the service, the full name of an instance, and what happened to it."""
+
+INSTANCES_MAX: Final = KNOWN_MAX
+"""Instances whose records are kept. Any machine on the network can fill them; the shares of the senders are
+fair, so a flood from one address evicts only what came from that address."""
+HOST_ADDRESSES_MAX: Final = 2 * ADDRESSES_MAX
+"""Addresses kept per host name: those of before and of after a change. A machine that forges records for a
+host name can evict them, as it can replace its other records: they are a hint, the handshake decides."""
+PACKET_MAX: Final = 4_096
+"""Bytes of a packet that is read: more than twice the longest announcement. Anybody can send larger ones."""
+SENDERS_MAX: Final = 1_024
+"""Senders whose packets are counted. A machine that forges more addresses than this makes the counts begin
+again; what is kept of its packets stays bounded."""
+PACKETS_A_SECOND: Final = 200.0
+PACKETS_AT_ONCE: Final = 1_000.0
+"""Packets per sender. One that fills this has its further packets dropped unread: they cost neither time nor
+memory, and the packets of others are read meanwhile. It is much, since a reflector speaks for a network."""
+TRUNCATED_A_SECOND: Final = 64.0
+"""Questions that announce more packets (RFC 6762 §7.2), of all senders together. zeroconf keeps each for half
+a second. Anybody can fill this; a machine that asks with a long list then gets answers that it has."""
+QUESTIONS_KEPT: Final = 64
+"""Questions that zeroconf may remember, each with up to 256 known answers, so as not to repeat what another
+machine asked. Anybody can fill this; a question may then be asked twice within a second."""
+FIRST_DELAYS: Final = (1.0, 4.0, 9.0)
+"""Seconds between the first questions (RFC 6762 §5.2)."""
+EVERY: Final = 540.0
+"""Seconds between further questions: less than half of 1,125, the shortest life of a pointer in zeroconf.
+One then falls into the second half of each life, in which the owner of a record must answer."""
+
+_QUERY: Final = 0
+_IN: Final = 1
+_PTR: Final = 12
+
+if not (hasattr(AsyncEngine, "readers") and hasattr(_WrappedTransport, "transport")):
+    raise ImportError("this version of zeroconf does not show its sockets")
+
+
+class Senders:
+    """The sender of the packet that is being read, and how many packets of each sender are read."""
+
+    def __init__(self, now: float) -> None:
+        self.current = ""
+        self._buckets: dict[str, Bucket] = {}  # the one that spoke longest ago first
+        self._truncated = Bucket(TRUNCATED_A_SECOND, TRUNCATED_A_SECOND, TRUNCATED_A_SECOND, now)
+
+    def admit(self, data: bytes, sender: str, now: float) -> bool:
+        """Whether this packet is read."""
+        bucket = self._buckets.pop(sender, None)
+        if bucket is None:
+            bucket = Bucket(PACKETS_A_SECOND, PACKETS_AT_ONCE, PACKETS_AT_ONCE, now)
+            if len(self._buckets) >= SENDERS_MAX:
+                del self._buckets[next(iter(self._buckets))]
+        self._buckets[sender] = bucket
+        if len(data) > PACKET_MAX or not bucket.take(now):
+            return False
+        is_truncated_question = len(data) > 2 and data[2] & 0x82 == 0x02
+        return not is_truncated_question or self._truncated.take(now)
+
+
+class Gate(asyncio.DatagramProtocol):
+    """Stands between a socket and zeroconf's listener: drops packets, and notes the sender of the others."""
+
+    def __init__(self, listener: asyncio.DatagramProtocol, senders: Senders, asked: QuestionHistory) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener, self._senders, self._asked = listener, senders, asked
+        self._questions = 0
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        sender = str(addr[0])
+        if self._senders.admit(data, sender, self._loop.time()):
+            self._senders.current = sender
+            try:
+                self._listener.datagram_received(data, addr)
+            finally:
+                self._senders.current = ""
+            self._count(data)
+
+    def _count(self, data: bytes) -> None:
+        """Make zeroconf forget questions before there are many; it does so itself only every ten seconds."""
+        if len(data) > 2 and not data[2] & 0x80:
+            self._questions += 1
+            if self._questions % QUESTIONS_KEPT == 0:
+                self._asked.clear()
+
+    def error_received(self, exc: Exception) -> None:
+        self._listener.error_received(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.connection_lost(exc)
+
+
+@dataclass(slots=True)
+class _Instance:
+    """The newest record of each kind. `until`: when the pointer expires (milliseconds)."""
+
+    sender: str
+    pointer: DNSPointer
+    until: float
+    service: DNSService | None = None
+    text: DNSText | None = None
+
+
+@dataclass(slots=True)
+class _Host:
+    """A host name, the instances that name it, and its addresses, the oldest first."""
+
+    instances: set[str] = field(default_factory=set)
+    addresses: dict[DNSRecord, None] = field(default_factory=dict)
+
+
+class Browser(RecordUpdateListener):
+    """Tells `browsed` which instances of the service come, change and go."""
+
+    def __init__(self, zeroconf: Zeroconf, browsed: Browsed, tasks: Tasks) -> None:
+        super().__init__()
+        self._zeroconf, self._browsed = zeroconf, browsed
+        self._cache = zeroconf.cache
+        self._senders = Senders(asyncio.get_running_loop().time())
+        self._known = FairShares(INSTANCES_MAX)
+        self._instances: dict[str, _Instance] = {}
+        self._hosts: dict[str, _Host] = {}
+        self._arrived: list[RecordUpdate] = []
+        self._changes: dict[str, ServiceStateChange] = {}
+        zeroconf.async_add_listener(self, None)
+        self._asking = tasks.spawn(self._ask())
+
+    def sender(self, name: str) -> str:
+        """The address that an instance was first heard from; empty for one that is not kept."""
+        instance = self._instances.get(name)
+        return "" if instance is None else instance.sender
+
+    def stop(self) -> None:
+        self._asking.cancel()
+        self._zeroconf.async_remove_listener(self)
+
+    # What zeroconf calls: before its cache takes a packet's records, and after.
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        self._arrived += records
+
+    def async_update_records_complete(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        now = current_time_millis()
+        for update in sorted(arrived, key=_order):
+            record = update.new
+            if record.is_expired(now):
+                self._drop(record, was_withdrawn=update.old is not record, now=now)
+            elif not self._keep(record, is_new=update.old is None):
+                self._uncache(record)
+        changes, self._changes = self._changes, {}
+        for name, change in changes.items():
+            self._browsed(self._zeroconf, SERVICE, name, change)
+
+    def _keep(self, record: DNSRecord, *, is_new: bool) -> bool:
+        """Whether the record belongs to an instance that is kept; if so, note it."""
+        if record.class_ != _IN:
+            return False
+        if isinstance(record, DNSPointer):
+            return self._keep_pointer(record, is_new)
+        if isinstance(record, DNSAddress):
+            return self._keep_address(record, is_new)
+        instance = self._instances.get(record.key)
+        if instance is None:
+            return False
+        if isinstance(record, DNSService):
+            self._keep_service(record.key, instance, record)
+        elif isinstance(record, DNSText) and len(record.text) <= TEXT_MAX:
+            self._replace(instance.text, record)
+            instance.text = record
+        else:
+            return False
+        if is_new:
+            self._note(record.key, ServiceStateChange.Updated)
+        return True
+
+    def _keep_pointer(self, record: DNSPointer, is_new: bool) -> bool:
+        name, until = record.alias.lower(), record.get_expiration_time(100)
+        if record.type != _PTR or record.key != SERVICE:
+            return False
+        instance = self._instances.get(name)
+        if not instance_of(record.alias):
+            if instance is not None:  # the same name in capitals took its place in the cache
+                self._cache.async_add_records((instance.pointer,))
+            return instance is not None
+        if instance is not None:
+            instance.pointer, instance.until = record, until
+        else:
+            instance = self._instances[name] = _Instance(self._senders.current, record, until)
+            evicted = self._known.add(name, instance.sender)
+            if evicted is not None:
+                self._forget(evicted)
+        if is_new:
+            self._note(name, ServiceStateChange.Added)
+        return True
+
+    def _keep_service(self, name: str, instance: _Instance, record: DNSService) -> None:
+        old, instance.service = instance.service, record
+        self._hosts.setdefault(record.server_key, _Host()).instances.add(name)
+        if old is not None and old.server_key != record.server_key:
+            self._release(old.server_key, name)
+        self._replace(old, record)
+
+    def _keep_address(self, record: DNSAddress, is_new: bool) -> bool:
+        host = self._hosts.get(record.key)
+        if host is None:
+            return False
+        host.addresses.pop(record, None)
+        host.addresses[record] = None
+        if len(host.addresses) > HOST_ADDRESSES_MAX:
+            oldest = next(iter(host.addresses))
+            del host.addresses[oldest]
+            self._uncache(oldest)
+        if is_new:
+            for name in host.instances:
+                self._note(name, ServiceStateChange.Updated)
+        return True
+
+    def _drop(self, record: DNSRecord, *, was_withdrawn: bool, now: float) -> None:
+        """A record expired, or its sender withdrew it; zeroconf has removed it from its cache."""
+        if isinstance(record, DNSPointer):
+            if record.type == _PTR and record.key == SERVICE:
+                self._drop_pointer(record.alias.lower(), was_withdrawn, now)
+        elif isinstance(record, DNSAddress):
+            if record.key in self._hosts:
+                self._hosts[record.key].addresses.pop(record, None)
+        elif (instance := self._instances.get(record.key)) is not None:
+            if instance.text == record:
+                instance.text = None
+            elif instance.service is not None and instance.service == record:
+                self._release(instance.service.server_key, record.key)
+                instance.service = None
+
+    def _drop_pointer(self, name: str, was_withdrawn: bool, now: float) -> None:
+        """Forget the instance, unless zeroconf removed its pointer too early.
+
+        One pointer with the cache-flush bit, which none may have (RFC 6762 §10.2), makes zeroconf expire all
+        others within a second. They go back into the cache for the rest of their life.
+        """
+        instance = self._instances.get(name)
+        if instance is None:
+            return
+        left = int((instance.until - now) / 1000)
+        if was_withdrawn or left <= 0:
+            self._forget(name)
+        else:
+            old = instance.pointer
+            instance.pointer = DNSPointer(old.name, _PTR, _IN, left, old.alias, now)
+            self._cache.async_add_records((instance.pointer,))
+
+    def _forget(self, name: str) -> None:
+        """Keep nothing more of an instance."""
+        instance = self._instances.pop(name, None)
+        if instance is None:
+            return
+        self._known.remove(name)
+        self._uncache(instance.pointer)
+        if instance.service is not None:
+            self._uncache(instance.service)
+            self._release(instance.service.server_key, name)
+        if instance.text is not None:
+            self._uncache(instance.text)
+        self._note(name, ServiceStateChange.Removed)
+
+    def _release(self, server_key: str, name: str) -> None:
+        """An instance no longer names this host."""
+        host = self._hosts[server_key]
+        host.instances.discard(name)
+        if not host.instances:
+            del self._hosts[server_key]
+            for address in host.addresses:
+                self._uncache(address)
+
+    def _replace(self, old: DNSRecord | None, new: DNSRecord) -> None:
+        if old is not None and old != new:
+            self._uncache(old)
+
+    def _uncache(self, record: DNSRecord) -> None:
+        cached = self._cache.get(record)
+        if cached is not None:
+            self._cache.async_remove_records((cached,))
+
+    def _note(self, name: str, change: ServiceStateChange) -> None:
+        """One change per instance and packet: an update says nothing more than what was noted before."""
+        if change is ServiceStateChange.Updated:
+            self._changes.setdefault(name, change)
+        else:
+            self._changes[name] = change
+
+    # What is asked.
+
+    async def _ask(self) -> None:
+        await self._zeroconf.async_wait_for_start()
+        self._guard()
+        await asyncio.sleep(random.uniform(0.02, 0.12))  # some machines start together (RFC 6762 §5.2)
+        # An answer by unicast comes at once, but reaches only one of the programs that share port 5353
+        # here, not always this one; one by multicast reaches all, up to a second later. Ask for both.
+        self._ask_once(unicast=True)
+        self._ask_once()
+        for delay in FIRST_DELAYS:
+            await asyncio.sleep(delay)
+            self._ask_once()
+        while True:
+            await asyncio.sleep(EVERY)
+            self._ask_once()
+
+    def _guard(self) -> None:
+        """Put a gate before each listener."""
+        for reader in self._zeroconf.engine.readers:
+            listener = reader.transport.get_protocol()
+            if not isinstance(listener, Gate):
+                gate = Gate(listener, self._senders, self._zeroconf.question_history)  # type: ignore[arg-type]
+                reader.transport.set_protocol(gate)
+
+    def _ask_once(self, *, unicast: bool = False) -> None:
+        """Ask for all instances; those whose pointer is in the first half of its life need not answer."""
+        question, now = DNSQuestion(SERVICE, _PTR, _IN), current_time_millis()
+        question.unicast = unicast
+        out = DNSOutgoing(_QUERY)
+        out.add_question(question)
+        for instance in self._instances.values():
+            if not instance.pointer.is_stale(now):
+                out.add_answer_at_time(instance.pointer, now)
+        self._zeroconf.async_send(out)
+
+
+def _order(update: RecordUpdate) -> int:
+    """Pointers first and addresses last, since a packet may have them in any order."""
+    kinds = (DNSPointer, DNSService, DNSText)
+    return next((at for at, kind in enumerate(kinds) if isinstance(update.new, kind)), len(kinds))
