@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Offset
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tui.screens.dialog import Modal
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM"
 
@@ -25,12 +26,8 @@ class Letter(Static):
         self.number = number
         self.styles.offset = (at.x, at.y)
 
-    def on_click(self, event: events.Click) -> None:
-        event.stop()
-        self.screen.dismiss(self.number)
 
-
-class JumpScreen(ModalScreen[int]):
+class JumpScreen(Modal[int]):
     """The number of the chosen place among `places`, given in cells of the screen."""
 
     CSS_PATH = "jump.tcss"
@@ -46,7 +43,7 @@ class JumpScreen(ModalScreen[int]):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         number = LETTERS.find(event.character) if event.character else -1
-        self.dismiss(number if 0 <= number < len(self._places) else None)
+        self.end(number if 0 <= number < len(self._places) else None)
 
     def on_click(self, event: events.Click) -> None:
-        self.dismiss(None)
+        self.end(event.widget.number if isinstance(event.widget, Letter) else None)
