@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from chat.errors import no_answer
-from chat.interface import PairingStage, RelayStanding
+from chat.interface import PASSPHRASES_DIFFER, SHORT_PASSPHRASE, PairingStage, RelayStanding
 from chat.service.identities import TEXTS
 from chat.service.relay_text import NO_KEY
 from chat.storage.errors import StorageFull
@@ -127,8 +127,10 @@ FIRST_RUN = (
             Typed("Ada", "小雨"),
             keys("enter"),
             Typed("quiet rivers under old bridges"),
+            keys("enter"),
+            Typed("quiet rivers under old bridges"),
         ),
-        "Passphrase",
+        "The same passphrase again",
         back=(),
     ),
 )
@@ -224,7 +226,15 @@ TALKING = (
 
 _DELETED = (_UP, keys("d", "y"))
 _WORDS = "They are the same"
+_SHORT = (Typed("Ada", "小雨"), keys("enter"), Typed("lark"), keys("enter"), Typed("lark"))
 ON_THE_FAKE = (
+    Scene(
+        "passphrases-differ",
+        "new",
+        (*_SHORT, Typed("s"), keys("enter")),
+        PASSPHRASES_DIFFER,
+    ),
+    Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
     dialog(
         "relays-named", "alt+r", "Relays", Others(_name_relays), Seen("has another key"), keys("tab", "down")
     ),

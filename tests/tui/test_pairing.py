@@ -23,7 +23,7 @@ async def test_from_first_run_to_paired_in_three_inputs() -> None:
     messenger.see_stranger("Bob")
     async with running(FakeDoor(messenger, state=DoorState.NEW)) as pilot:
         await until_shown(pilot, "Name")
-        await pilot.press(*"Ann", "enter", *"five small words", "enter")  # name, with its passphrase
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
         await until_shown(pilot, "+ Bob")
         await pilot.press("enter")  # pick
         await until_shown(pilot, "1  harbour")
