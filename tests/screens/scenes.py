@@ -190,7 +190,7 @@ TALKING = (
         "talk",
         (Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),),
         "The right person",
-        back=("n", "escape", "escape"),
+        back=("n", "escape"),
     ),
     dialog("join", "f3", "Use an invitation"),
     dialog("address", "f4", "Pair by address"),
@@ -211,7 +211,7 @@ TALKING = (
         "talk",
         (keys("tab", "end", "enter"), Others(_show_words, real=True)),
         "They are the same",
-        back=("n", "escape", "escape"),
+        back=("n", "escape"),
     ),
     Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show what is typed", back=()),
     Scene(

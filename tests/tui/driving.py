@@ -28,7 +28,7 @@ from tui.widgets.history import History
 _wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = 0.002, 0.001
 
 PATIENCE = 20.0
-OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=3), zone=UTC)
+OPTIONS = Options(patience=3600, quiet=0.0, news=3600, now=lambda: START + timedelta(hours=3), zone=UTC)
 
 
 @asynccontextmanager

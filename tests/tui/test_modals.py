@@ -65,7 +65,7 @@ async def test_a_covered_dialog_closes_with_its_first_result_when_it_is_uncovere
 def test_every_modal_screen_closes_in_the_one_way() -> None:
     for module in pkgutil.iter_modules(tui.screens.__path__):
         importlib.import_module(f"tui.screens.{module.name}")
-    left, found = [ModalScreen], set[type]()
+    left, found = list[type]([ModalScreen]), set[type]()
     while left:
         kinds = left.pop().__subclasses__()
         found.update(kinds)
