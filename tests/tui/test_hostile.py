@@ -84,8 +84,9 @@ def crowd(label: str, columns: int) -> tuple[Screen, bytes]:
     """The conversation with every text and name, whole, and what was written to the terminal for it."""
     with program("crowd", label, columns, ROWS) as terminal:
         terminal.wait_for("Crowd")
-        terminal.send("M-Up", "M-Up")  # from none to the first to the last
         terminal.wait_for(lambda shown: shown.count("=== before") == len(ATTACKS))
+        terminal.write("calm")  # the composer has the focus, and its frame is drawn so
+        terminal.wait_for("│ calm ")
         return screen(terminal), terminal.written()
 
 

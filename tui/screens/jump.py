@@ -6,7 +6,7 @@ and a click beside the letters, goes nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,12 +19,17 @@ LETTERS = "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM"
 
 
 class Letter(Static):
-    """The letter of one place."""
+    """The letter of one place; a click on it chooses the place."""
 
-    def __init__(self, number: int, at: Offset) -> None:
+    def __init__(self, number: int, at: Offset, choose: Callable[[int], None]) -> None:
         super().__init__(f" {LETTERS[number]} ", markup=False)
-        self.number = number
+        self._number = number
+        self._choose = choose
         self.styles.offset = (at.x, at.y)
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self._choose(self._number)
 
 
 class JumpScreen(Modal[int]):
@@ -38,7 +43,7 @@ class JumpScreen(Modal[int]):
 
     def compose(self) -> ComposeResult:
         for number, at in enumerate(self._places):
-            yield Letter(number, at)
+            yield Letter(number, at, self.end)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -46,4 +51,4 @@ class JumpScreen(Modal[int]):
         self.end(number if 0 <= number < len(self._places) else None)
 
     def on_click(self, event: events.Click) -> None:
-        self.end(event.widget.number if isinstance(event.widget, Letter) else None)
+        self.end(None)
