@@ -234,6 +234,14 @@ ON_THE_FAKE = (
         (*_SHORT, Typed("s"), keys("enter")),
         PASSPHRASES_DIFFER,
     ),
+    dialog(
+        "join-refused",
+        "f3",
+        "This is no invitation, or a part of it is missing: copy the whole line.",
+        Seen("Use an invitation"),
+        Typed("parlour:half"),
+        keys("enter"),
+    ),
     Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
     dialog(
         "relays-named", "alt+r", "Relays", Others(_name_relays), Seen("has another key"), keys("tab", "down")

@@ -67,7 +67,7 @@ def test_every_modal_screen_closes_in_the_one_way() -> None:
         importlib.import_module(f"tui.screens.{module.name}")
     left, found = list[type]([ModalScreen]), set[type]()
     while left:
-        kinds = left.pop().__subclasses__()
+        kinds: list[type] = left.pop().__subclasses__()
         found.update(kinds)
         left += kinds
     own = {kind for kind in found if kind.__module__.startswith("tui.")}

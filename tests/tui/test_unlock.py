@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from chat.interface import BadData, CannotCreate, DoorState, ParlourError, Unreachable
 from tests.fakes.messenger import FakeDoor, FakeMessenger
-from tests.tui.driving import chat, running, shown, until, until_shown
+from tests.tui.driving import burst, chat, running, shown, until, until_shown
 from tui.screens.chat import ChatScreen
 
 
@@ -21,6 +21,15 @@ async def test_first_run_takes_a_name_and_a_passphrase() -> None:
         await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
     assert _created(door) == [("Ann", "five small words")]
+
+
+async def test_what_is_typed_in_one_burst_goes_to_its_own_fields() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    async with running(door) as pilot:
+        await until_shown(pilot, "Name")
+        await burst(pilot, *"Ann", "enter", *"quiet-rivers", "enter", *"quiet-rivers", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert _created(door) == [("Ann", "quiet-rivers")]
 
 
 async def test_two_passphrases_that_differ_create_nothing_and_can_be_mended() -> None:
@@ -86,9 +95,9 @@ async def test_first_run_says_what_is_missing() -> None:
     door = FakeDoor(state=DoorState.NEW)
     async with running(door) as pilot:
         await until_shown(pilot, "Name")
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", "enter", "enter")
         await until_shown(pilot, "A name is needed")
-        await pilot.press(*"Ann", "enter", "enter")
+        await pilot.press(*"Ann", "enter", "enter", "enter")
         await until_shown(pilot, "A passphrase is needed")
     assert not _created(door)
 

@@ -115,9 +115,8 @@ class UnlockScreen(Screen[None]):
         return super().check_action(action, parameters)
 
     def action_next_field(self) -> None:
-        """Go on to the next field, once there is something in this one."""
-        if self.focused is not None and not self._lacks(self.focused.id or ""):
-            self.set_focus(self._next_field)
+        """Go on to the next field. Letters may still be on their way to this one: it is checked at the end."""
+        self.set_focus(self._next_field)
 
     def action_reveal(self) -> None:
         for field in self._secrets():
