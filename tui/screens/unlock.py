@@ -115,7 +115,7 @@ class UnlockScreen(Screen[None]):
         return super().check_action(action, parameters)
 
     def action_next_field(self) -> None:
-        """Go on to the next field. Letters may still be on their way to this one: it is checked at the end."""
+        """Go on to the next field. Letters may be on their way to this one: it is checked at the end."""
         self.set_focus(self._next_field)
 
     def action_reveal(self) -> None:
