@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from chat.phrases import NOTHING_SAID as NOTHING_SAID
 from chat.phrases import BadData as BadData
@@ -20,6 +20,7 @@ from chat.phrases import ParlourError as ParlourError
 from chat.phrases import Phrase as Phrase
 from chat.phrases import Unreachable as Unreachable
 from chat.phrases import UsageError as UsageError
+from chat.phrases import phrase as phrase
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView
@@ -311,6 +312,27 @@ class Messenger(Protocol):
 
     async def close(self) -> None:
         """End this use of the engine; the engine itself stops if it runs in this process."""
+
+
+PASSPHRASES_DIFFER: Final = phrase("The two passphrases differ.")
+SHORT_PASSPHRASE: Final = phrase(
+    "This passphrase is short and can be guessed. Press Enter to use it all the same, or type another one."
+)
+
+
+def is_short(passphrase: str) -> bool:
+    """Whether a passphrase can be guessed. It counts characters, because no dictionary is at hand."""
+    return len(passphrase) < 8 or len(set(passphrase)) < 5
+
+
+def passphrase_problem(passphrase: str, again: str, *, confirmed: bool = False) -> Phrase | None:
+    """Why a new passphrase, typed twice, is not taken yet: the same rule and words for every client.
+
+    `confirmed`: the person wants this passphrase although it is short.
+    """
+    if passphrase != again:
+        return PASSPHRASES_DIFFER
+    return SHORT_PASSPHRASE if is_short(passphrase) and not confirmed else None
 
 
 class DoorState(StrEnum):

@@ -14,7 +14,7 @@ from datetime import date, datetime, tzinfo
 
 from rich.cells import cell_len
 
-from chat.interface import ContactView, EntryState, EntryView
+from chat.interface import ContactView, EntryState, EntryView, is_short
 from tui.texts import N_, _, _n
 
 NAME_CELLS = 24
@@ -297,7 +297,7 @@ def strength(passphrase: str) -> str:
     if not passphrase:
         return ""
     words, distinct = len(passphrase.split()), len(set(passphrase))
-    if len(passphrase) < 8 or distinct < 5:
+    if is_short(passphrase):
         return _("Short: it can be guessed.")
     if words >= 5 or (len(passphrase) >= 20 and distinct >= 10):
         return _("Strong.")

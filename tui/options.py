@@ -23,7 +23,8 @@ class Options:
     """`keymaps`: files of keys, of which a later one goes before an earlier one;
     `patience`: nobody found after this long is explained; `quiet`: a dialog that opens by itself takes no
     answer before this long without a key; `typing_again`: how often a contact is told of typing;
-    `keep_draft`: what was written is stored at most this long after a key; `demo`: the passphrase of a demo,
+    `keep_draft`: what was written is stored at most this long after a key; `news`: how long a line of news is
+    shown; `demo`: the passphrase of a demo,
     which is said, and nothing where this is none.
     """
 
@@ -32,6 +33,7 @@ class Options:
     quiet: float = 0.8
     typing_again: float = 3.0
     keep_draft: float = 1.5
+    news: float = 10.0
     demo: str = ""
     monotonic: Callable[[], float] = passed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -1,6 +1,7 @@
 """Where passphrases come from: asked for, or read from a file or standard input; never an argument.
 
-Rules: a passphrase is the first line of its source, as it stands; a new one is asked for twice.
+Rules: a passphrase is the first line of its source, as it stands; a new one that is typed is asked for twice,
+and once more where it is short.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final
 
 from chat.cli.output import note
 from chat.cli.terminal import Lines, ask_secret
-from chat.interface import NotPermitted, UsageError
+from chat.interface import SHORT_PASSPHRASE, NotPermitted, UsageError, passphrase_problem
 
 STDIN: Final = "-"
 _BYTES_MAX: Final = 4096
@@ -33,10 +34,18 @@ def read_new_passphrase(source: str | None, lines: Lines) -> str:
     if source is not None:
         return read_passphrase(source, lines)
     note(LOST_IS_LOST)
-    first = _not_empty(ask_secret("New passphrase: "))
-    if ask_secret("The same again: ") != first:
-        raise UsageError("The two passphrases differ: run the command again.")
-    return first
+    passphrase = _not_empty(ask_secret("New passphrase: "))
+    while True:
+        problem = passphrase_problem(passphrase, ask_secret("The same passphrase again: "))
+        if problem is None:
+            return passphrase
+        if problem is not SHORT_PASSPHRASE:
+            raise UsageError(f"{problem} Run the command again.")
+        note(problem)
+        other = ask_secret("New passphrase: ")
+        if not other:
+            return passphrase
+        passphrase = other
 
 
 def _from_input(lines: Lines) -> str:

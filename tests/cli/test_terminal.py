@@ -145,12 +145,30 @@ def test_a_file_without_a_passphrase_is_a_usage_error(tmp_path: Path, content: b
 def test_a_new_passphrase_is_asked_for_twice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    typed = iter(["first", "first", "first", "second"])
+    typed = iter(["the first one", "the first one", "the first one", "the second one"])
     monkeypatch.setattr(module, "ask_secret", lambda prompt: next(typed))
-    assert read_new_passphrase(None, Lines(-1)) == "first"
+    assert read_new_passphrase(None, Lines(-1)) == "the first one"
     assert "cannot be recovered" in capsys.readouterr().err
     with pytest.raises(UsageError, match="differ"):
         read_new_passphrase(None, Lines(-1))
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        (["abc", "abc", ""], "abc"),
+        (["abc", "abc", "the longer one", "the longer one"], "the longer one"),
+        (["abc", "abc", "abcd", "abcd", ""], "abcd"),
+    ],
+)
+def test_a_short_new_passphrase_is_confirmed_or_another_is_typed(
+    typed: list[str], taken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(typed)
+    monkeypatch.setattr(module, "ask_secret", lambda prompt: next(answers))
+    assert read_new_passphrase(None, Lines(-1)) == taken
+    assert "Press Enter to use it all the same" in capsys.readouterr().err
+    assert next(answers, None) is None
 
 
 def test_a_passphrase_typed_at_a_terminal_is_not_echoed() -> None:

@@ -69,10 +69,10 @@ class Person:
         return self.see(self.text(english, **values))
 
     def introduce(self) -> None:
-        """First run: a name and a passphrase, one form."""
+        """First run: a name and a passphrase twice, one form."""
         self.see_text("Begin")
         self.inputs += 1
-        self.terminal.burst(f"{self.name}\r{PASSPHRASE}\r")
+        self.terminal.burst(f"{self.name}\r{PASSPHRASE}\r{PASSPHRASE}\r")
 
     def unlock(self, passphrase: str = PASSPHRASE) -> None:
         self.see_text("Enter your passphrase.")

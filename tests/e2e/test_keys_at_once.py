@@ -39,7 +39,7 @@ def test_each_enter_sends_what_was_typed_before_it_and_no_more() -> None:
 def test_a_passphrase_typed_on_goes_to_its_own_field() -> None:
     with _interface("new") as terminal:
         terminal.wait_for("Choose a name")
-        terminal.burst("Ann\rnever to be shown\r")
+        terminal.burst("Ann\rnever to be shown\rnever to be shown\r")
         terminal.wait_for("+ Bob")
         assert "Ann" in terminal.screen().splitlines()[-2]
         assert b"never" not in terminal.written()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from chat.errors import NO_ANSWER
-from chat.interface import PairingStage, RelayStanding, Unreachable
+from chat.interface import PASSPHRASES_DIFFER, SHORT_PASSPHRASE, PairingStage, RelayStanding, Unreachable
 from chat.service.identities import TEXTS
 from chat.service.relay_text import NO_KEY
 from chat.storage.errors import StorageFull
@@ -127,8 +127,10 @@ FIRST_RUN = (
             Typed("Ada", "小雨"),
             keys("enter"),
             Typed("quiet rivers under old bridges"),
+            keys("enter"),
+            Typed("quiet rivers under old bridges"),
         ),
-        "Passphrase",
+        "The same passphrase again",
         back=(),
     ),
 )
@@ -188,7 +190,7 @@ TALKING = (
         "talk",
         (Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),),
         "The right person",
-        back=("n", "escape", "escape"),
+        back=("n", "escape"),
     ),
     dialog("join", "f3", "Use an invitation"),
     dialog("address", "f4", "Pair by address"),
@@ -209,7 +211,7 @@ TALKING = (
         "talk",
         (keys("tab", "end", "enter"), Others(_show_words, real=True)),
         "They are the same",
-        back=("n", "escape", "escape"),
+        back=("n", "escape"),
     ),
     Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show what is typed", back=()),
     Scene(
@@ -224,7 +226,23 @@ TALKING = (
 
 _DELETED = (_UP, keys("d", "y"))
 _WORDS = "They are the same"
+_SHORT = (Typed("Ada", "小雨"), keys("enter"), Typed("lark"), keys("enter"), Typed("lark"))
 ON_THE_FAKE = (
+    Scene(
+        "passphrases-differ",
+        "new",
+        (*_SHORT, Typed("s"), keys("enter")),
+        PASSPHRASES_DIFFER,
+    ),
+    dialog(
+        "join-refused",
+        "f3",
+        "This is no invitation, or a part of it is missing: copy the whole line.",
+        Seen("Use an invitation"),
+        Typed("parlour:half"),
+        keys("enter"),
+    ),
+    Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
     dialog(
         "relays-named", "alt+r", "Relays", Others(_name_relays), Seen("has another key"), keys("tab", "down")
     ),

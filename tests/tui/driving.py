@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 
 from textual import _wait
+from textual.events import Key
 from textual.pilot import Pilot
 
 from chat.interface import ContactView, DoorState
@@ -27,7 +28,7 @@ from tui.widgets.history import History
 _wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = 0.002, 0.001
 
 PATIENCE = 20.0
-OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=3), zone=UTC)
+OPTIONS = Options(patience=3600, quiet=0.0, news=3600, now=lambda: START + timedelta(hours=3), zone=UTC)
 
 
 @asynccontextmanager
@@ -104,3 +105,10 @@ def with_bob(*, present: bool = True, prompt: bool = True) -> tuple[FakeMessenge
     """A messenger with one contact, whose conversation opens by itself."""
     messenger = FakeMessenger("Ann", prompt=prompt)
     return messenger, messenger.add_contact("Bob", present=present)
+
+
+async def burst(pilot: Pilot[None], *names: str) -> None:
+    """Keys that come in one piece: none waits for what those before it do."""
+    for name in names:
+        pilot.app.post_message(Key(name, name if len(name) == 1 else None))
+    await pilot.pause()

@@ -39,7 +39,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await choose(pilot, "the secret plan")
         await pilot.press("d")
         await until_shown(pilot, ASKED)
-        assert "Bob keeps it" in words(pilot)
+        await until(pilot, lambda: "Bob keeps it" in words(pilot))
         await pilot.press("enter")  # Enter is no yes
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         assert not messenger.called("delete")

@@ -37,6 +37,7 @@ def with_three() -> tuple[FakeMessenger, dict[str, ContactView]]:
     for number in range(300):
         messenger.say_as_me(people["Bob"].person, f"number {number}", EntryState.READ)
     messenger.receive(people["Carla"].person, "Which printer?")
+    messenger.say_as_me(people["Bob"].person, "Good night", EntryState.READ)  # his conversation opens first
     return messenger, people
 
 
@@ -186,7 +187,7 @@ async def test_a_refused_search_says_so_and_keeps_the_words() -> None:
         await type_in(pilot, "printer")
         await until_shown(pilot, "The disk is not there.")
         assert pilot.app.screen.query_one(Field).value == "printer"
-        await type_in(pilot, "printer which")
+        await type_in(pilot, "printer works")
         await until_shown(pilot, "1 hit")
         assert "The disk" not in shown(pilot)
 
@@ -215,6 +216,7 @@ async def test_a_letter_goes_to_every_place() -> None:
 async def test_a_letter_and_the_foot_line_can_be_clicked() -> None:
     messenger, people = with_three()
     async with chatting(messenger) as pilot:
+        await until(pilot, lambda: composer(pilot).has_focus)
         foot = rows(pilot)[-1]
         await pilot.click(offset=(foot.index("Go to"), 23))
         await until(pilot, lambda: isinstance(pilot.app.screen, SwitcherDialog))

@@ -171,7 +171,7 @@ async def test_the_first_screen() -> None:
     async with running(door, TALL) as pilot:
         await until(pilot, lambda: door.calls != [])
         look(pilot)
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", "enter", "enter")
         look(pilot)
         for passphrase in ("ab", "abcdefgh", "a b c d e f", "abcdefgh12345"):
             pilot.app.screen.query_one("#passphrase").value = passphrase  # type: ignore[attr-defined]

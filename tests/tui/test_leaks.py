@@ -126,7 +126,7 @@ async def test_a_passphrase_leaves_its_field_when_the_profile_is_open() -> None:
         await until_shown(pilot, "Name")
         first = pilot.app.screen
         assert isinstance(first, UnlockScreen)
-        await pilot.press(*"Ann", "enter", *"five small words", "enter")
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         assert "five" not in repr(vars(pilot.app))
 

@@ -9,12 +9,13 @@ import segno
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from chat.interface import DoorState, PairingStage, Unreachable
+from chat.interface import DoorState, PairingStage, Unreachable, UsageError
 from tests.fakes.messenger import INVITATION, WORDS, FakeDoor, FakeMessenger
 from tests.tui.driving import OPTIONS, chat, chatting, composer, running, shown, until, until_shown, with_bob
 from tui.screens.address import AddressDialog
 from tui.screens.chat import ChatScreen
 from tui.screens.invite import InviteDialog, picture
+from tui.screens.join import JoinDialog
 from tui.screens.pairing import PairingDialog
 
 
@@ -23,7 +24,7 @@ async def test_from_first_run_to_paired_in_three_inputs() -> None:
     messenger.see_stranger("Bob")
     async with running(FakeDoor(messenger, state=DoorState.NEW)) as pilot:
         await until_shown(pilot, "Name")
-        await pilot.press(*"Ann", "enter", *"five small words", "enter")  # name, with its passphrase
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
         await until_shown(pilot, "+ Bob")
         await pilot.press("enter")  # pick
         await until_shown(pilot, "1  harbour")
@@ -65,11 +66,31 @@ async def test_other_words_end_it_and_keep_nothing(key: str) -> None:
         await pilot.press("enter")
         await until_shown(pilot, "1  harbour")
         await pilot.press(key)
+        assert isinstance(pilot.app.screen, ChatScreen)
         await until_shown(pilot, "You refused, and nothing was kept")
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
     assert [accept for _, accept in messenger.called("answer_pairing")] == [False]
     assert await messenger.contacts() == ()
+
+
+async def test_what_is_typed_after_a_refusal_goes_to_the_composer() -> None:
+    messenger, bob = with_bob()
+    async with chatting(messenger) as pilot:
+        await until(pilot, lambda: composer(pilot).has_focus)
+        messenger.stranger_begins("Mallory")
+        await until_shown(pilot, "Mallory wants to pair")
+        await pilot.press("n", *"no", "enter")
+        await until(pilot, lambda: messenger.called("send") == [(bob.person, "no")])
+
+
+async def test_a_refusal_that_the_engine_refuses_is_said() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        messenger.stranger_begins("Mallory")
+        await until_shown(pilot, "Mallory wants to pair")
+        messenger.failures["answer_pairing"] = UsageError("This pairing is over: begin again.")
+        await pilot.press("n")
+        await until_shown(pilot, "This pairing is over")
+        assert isinstance(pilot.app.screen, ChatScreen)
 
 
 async def test_a_pairing_that_another_begins_opens_by_itself() -> None:
@@ -151,15 +172,44 @@ async def test_joining_pastes_the_text_whatever_its_line_breaks() -> None:
     assert messenger.called("join") == [("parlour:fake-invitation-7",)]
 
 
-async def test_a_refused_invitation_says_why_and_is_offered_again() -> None:
+async def test_a_refused_invitation_stays_in_the_field_with_the_reason_and_can_be_mended() -> None:
     messenger = FakeMessenger("Ann")
     async with chatting(messenger) as pilot:
-        await pilot.press("f3", *"nonsense", "enter")
+        await pilot.press("f3", *INVITATION[:-1], "enter")
         await until_shown(pilot, "This is no invitation")
-        await pilot.press("enter")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, JoinDialog)
+        assert dialog.query_one("#invitation", Input).value == INVITATION[:-1]
+        await pilot.press("-", "7", "enter")
+        await until_shown(pilot, "Paired with Inviter")
+    assert messenger.called("join") == [(INVITATION[:-1],), (f"{INVITATION}7",)]
+
+
+async def test_an_invitation_that_the_other_side_refuses_stays_in_the_field_too() -> None:
+    messenger = FakeMessenger("Ann", prompt=False)
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3", *f"{INVITATION}1", "enter")
+        await until(pilot, lambda: bool(messenger._pairings))
+        messenger.move_pairing(
+            next(iter(messenger._pairings)), PairingStage.FAILED, problem="It was used by somebody else."
+        )
+        await until_shown(pilot, "It was used by somebody else.")
+        assert isinstance(pilot.app.screen, JoinDialog)
+        assert pilot.app.screen.query_one("#invitation", Input).value == f"{INVITATION}1"
+        await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-        await pilot.press("f3")
-        await until_shown(pilot, "nonsense")
+
+
+async def test_a_refused_address_stays_in_the_field_with_the_reason_and_can_be_mended() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f4", *"8.8.8.8", "enter")
+        await until_shown(pilot, "8.8.8.8 is not a local address")
+        assert isinstance(pilot.app.screen, AddressDialog)
+        await pilot.press("ctrl+u", *"10.0.0.7", "enter")
+        await until_shown(pilot, "1  harbour")
+        await pilot.press("n")  # one's own refusal asks for no other address
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
 
 async def test_pairing_by_address() -> None:

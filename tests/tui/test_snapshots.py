@@ -32,8 +32,8 @@ OTHERWISE: dict[View, str] = {
     View(theme=Theme.CONTRAST): "conversation commands words",
     View(density="roomy"): "conversation",
     View((60, 20)): "conversation safety-number",
-    View((40, 12)): "first-run conversation held commands words settings safety-number details"
-    " relays-named relay-damaged relayed",
+    View((40, 12)): "first-run short-passphrase conversation held commands words settings safety-number"
+    " details relays-named relay-damaged relayed",
     View(language=CHINESE): "first-run alone conversation away commands search held words help"
     " delete deleting relays-named relayed",
     View(LARGE, Theme.LIGHT, CHINESE): "conversation invitation settings",

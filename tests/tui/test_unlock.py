@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from chat.interface import BadData, CannotCreate, DoorState, ParlourError, Unreachable
 from tests.fakes.messenger import FakeDoor, FakeMessenger
-from tests.tui.driving import chat, running, shown, until, until_shown
+from tests.tui.driving import burst, chat, running, shown, until, until_shown
 from tui.screens.chat import ChatScreen
 
 
@@ -18,9 +18,67 @@ async def test_first_run_takes_a_name_and_a_passphrase() -> None:
     async with running(door) as pilot:
         screen = await until_shown(pilot, "Name")
         assert "cannot be recovered" in screen
-        await pilot.press(*"Ann", "enter", *"five small words", "enter")
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
-    assert [call.arguments for call in door.calls if call.method == "create"] == [("Ann", "five small words")]
+    assert _created(door) == [("Ann", "five small words")]
+
+
+async def test_what_is_typed_in_one_burst_goes_to_its_own_fields() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    async with running(door) as pilot:
+        await until_shown(pilot, "Name")
+        await burst(pilot, *"Ann", "enter", *"quiet-rivers", "enter", *"quiet-rivers", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert _created(door) == [("Ann", "quiet-rivers")]
+
+
+async def test_two_passphrases_that_differ_create_nothing_and_can_be_mended() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    async with running(door) as pilot:
+        await until_shown(pilot, "The same passphrase again")
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small word", "enter")
+        await until_shown(pilot, "The two passphrases differ.")
+        assert not _created(door)
+        await pilot.press("s", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert _created(door) == [("Ann", "five small words")]
+
+
+async def test_a_short_passphrase_needs_a_second_enter() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    async with running(door) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press(*"Ann", "enter", *"abc", "enter", *"abc", "enter")
+        await until_shown(pilot, "is short and can be guessed")
+        assert not _created(door)
+        await pilot.press("d", "backspace", "enter")
+        await pilot.pause()
+        assert not _created(door)  # it was changed meanwhile: the warning is said once more
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+    assert _created(door) == [("Ann", "abc")]
+
+
+async def test_an_existing_passphrase_is_asked_for_once_however_short() -> None:
+    async with running(FakeDoor(FakeMessenger(), passphrase="abc")) as pilot:
+        assert "again" not in await until_shown(pilot, "Enter your passphrase")
+        await pilot.press(*"abc", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_no_passphrase_stays_in_a_field_once_the_profile_is_open() -> None:
+    async with running(FakeDoor(state=DoorState.NEW)) as pilot:
+        await until_shown(pilot, "Name")
+        first = pilot.app.screen
+        fields = [first.query_one(name, Input) for name in ("#passphrase", "#again")]
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert [field.value for field in fields] == ["", ""]
+
+
+def _created(door: FakeDoor) -> list[tuple[object, ...]]:
+    """Names and passphrases of the profiles that were made."""
+    return [call.arguments for call in door.calls if call.method == "create"]
 
 
 async def test_colours_chosen_on_the_first_screen_are_kept_in_the_profile_that_opens() -> None:
@@ -37,11 +95,11 @@ async def test_first_run_says_what_is_missing() -> None:
     door = FakeDoor(state=DoorState.NEW)
     async with running(door) as pilot:
         await until_shown(pilot, "Name")
-        await pilot.press("enter", "enter")
+        await pilot.press("enter", "enter", "enter")
         await until_shown(pilot, "A name is needed")
-        await pilot.press(*"Ann", "enter", "enter")
+        await pilot.press(*"Ann", "enter", "enter", "enter")
         await until_shown(pilot, "A passphrase is needed")
-    assert not [call for call in door.calls if call.method == "create"]
+    assert not _created(door)
 
 
 async def test_a_passphrase_is_hidden_until_asked_for_and_its_strength_is_said() -> None:
@@ -90,7 +148,7 @@ async def test_a_failed_creation_keeps_the_name() -> None:
     door.failures["create"] = CannotCreate("The folder cannot be written: free some space.")
     async with running(door) as pilot:
         await until_shown(pilot, "Name")
-        await pilot.press(*"Ann", "enter", *"secret", "enter")
+        await pilot.press(*"Ann", "enter", *"quiet rivers", "enter", *"quiet rivers", "enter")
         await until_shown(pilot, "The folder cannot be written")
         assert pilot.app.screen.query_one("#name", Input).value == "Ann"
         await pilot.press("enter")

@@ -6,7 +6,16 @@ ends the input ends the program, with the status of what was refused last.
 
 from __future__ import annotations
 
-from chat.interface import Door, DoorState, Messenger, NotPermitted, ParlourError, UsageError
+from chat.interface import (
+    SHORT_PASSPHRASE,
+    Door,
+    DoorState,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    UsageError,
+    passphrase_problem,
+)
 from tui import demo
 from tui.formatting import safe_line, strength
 from tui.linear.typed import Typed
@@ -88,15 +97,24 @@ class Opening:
                 await self._refused(refused)
 
     async def _new_passphrase(self) -> str:
-        """Typed twice, because nobody sees it."""
+        """Typed twice, and confirmed by an empty line where it is short."""
         with self._typed.hidden():
+            passphrase = await self._secret(_("Type the passphrase. It is not shown."))
             while True:
-                passphrase = await self._secret(_("Type the passphrase. It is not shown."))
                 if hint := strength(passphrase):
                     await self._voice.say(hint)
-                if await self._secret(_("Type the same passphrase again.")) == passphrase:
+                again = await self._secret(_("Type the same passphrase again."))
+                problem = passphrase_problem(passphrase, again)
+                if problem is None:
                     return passphrase
-                await self._voice.say(_("The two passphrases differ."))
+                await self._voice.say(told(problem))
+                if problem is SHORT_PASSPHRASE:
+                    other = await self._line(secret=True)
+                    if not other:
+                        return passphrase
+                    passphrase = other
+                else:
+                    passphrase = await self._secret(_("Type the passphrase. It is not shown."))
 
     async def _unlock(self) -> Messenger:
         if self._demo:

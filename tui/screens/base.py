@@ -52,8 +52,8 @@ class ChatBase(Screen[None]):
             await self.run_action(f"screen.{name}")
 
     def say(self, text: str, *, problem: bool = False) -> None:
-        """Show one safe line above the status."""
-        self.query_one(Said).say(text, problem=problem)
+        """Show one safe line above the status. It belongs to the open conversation."""
+        self.query_one(Said).say(text, person=self.current, problem=problem)
 
     async def ask(self, call: Awaitable[T]) -> T | None:
         """The answer of a call; a refusal is said, and None returned."""

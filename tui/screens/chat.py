@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from textual.content import Content
 from chat.interface import ContactView, DiagnosisView, Messenger, Phrase
 from tui import messages
 from tui.actions import chat_bindings
-from tui.bridge import listen
+from tui.bridge import Problem, attempt, listen
 from tui.conversation import Conversation
 from tui.drafts import Drafts
 from tui.formatting import safe_line, safe_name
@@ -77,7 +78,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
                 yield ReplyLine()
                 yield Composer(self.earlier)
                 yield Completion()
-        yield Said()
+        yield Said(self.options.news)
         yield Status(demo=bool(self.options.demo))
         yield KeyLine()
 
@@ -174,6 +175,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.leave_draft()
         self.remember(person)
         self.current = person
+        self.query_one(Said).opened(person)
         self.conversation = Conversation(self.messenger, person)
         self.take_up_draft()
         self.query_one(History).show(self.conversation.window)
@@ -197,10 +199,26 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.nearby = await self.ask(self.messenger.nearby()) or ()
         self._show_me()
         self.show_people()
-        only = next(iter(self.contacts)) if len(self.contacts) == 1 else None
-        wanted = self._last if self._last in self.contacts else only
-        if wanted is not None and self.current is None:
+        wanted = self._last if self._last in self.contacts else await self._most_recent()
+        if wanted in self.contacts and self.current is None:
             self.open_conversation(wanted)
+
+    async def _most_recent(self) -> str | None:
+        """The contact with the newest entry, or the first one: somebody who types at once writes to it.
+
+        None in a demo of several people, whose guide is read first.
+        """
+        people = [view.person for view in self.contacts.values() if not view.blocked] or list(self.contacts)
+        if len(people) < 2:
+            return people[0] if people else None
+        if self.options.demo:
+            return None
+        newest: dict[str, datetime] = {}
+        for person in people:
+            page = await attempt(self.messenger.history(person, 1))
+            if not isinstance(page, Problem) and page:
+                newest[person] = page[-1].time
+        return max(newest, key=lambda person: newest[person], default=people[0])
 
     async def _read_contacts(self, changed: str | None) -> None:
         contacts = await self.ask(self.messenger.contacts())
@@ -279,6 +297,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
 
     def _close_conversation(self) -> None:
         self.current, self.conversation = None, None
+        self.query_one(Said).opened(None)
         self.show_people()
         self.query_one(People).focus()
 

@@ -26,7 +26,7 @@ class Deleting(Finding, Writing):
 
     def __init__(self, messenger: Messenger, options: Options) -> None:
         super().__init__(messenger, options)
-        self._erasing: frozenset[str] = frozenset()
+        self._erasing: dict[str, str] = {}  # the contacts of entries, by the entries' ids
 
     def action_delete(self) -> None:
         from tui.screens.confirm import ConfirmDialog
@@ -45,19 +45,21 @@ class Deleting(Finding, Writing):
             self.run_worker(self.ask(self.messenger.delete(entry.contact, entry.id)), group="delete")
 
     def on_entry_erased(self, message: messages.EntryErased) -> None:
-        self._erasing |= {message.entry}
+        self._erasing[message.entry] = message.contact
         self.forget_answer(message.contact, message.entry)
         self.forget_hit(message.entry)
         if self.conversation is not None and message.contact == self.conversation.person:
             self.conversation.erased(message.entry)
-            self.query_one(History).erase(self._erasing)
+            self.query_one(History).erase(frozenset(self._erasing))
             self.say(_("Deleting… its words leave the profile's file when Parlour has time."))
 
     def on_file_cleaned(self, message: messages.FileCleaned) -> None:
         if self._erasing:
-            self._erasing = frozenset()
-            self.query_one(History).erase(self._erasing)
-            self.say(_("Deleted: nothing of it is left in the profile's file."))
+            here = self.current in self._erasing.values()
+            self._erasing.clear()
+            self.query_one(History).erase(frozenset())
+            if here:
+                self.say(_("Deleted: nothing of it is left in the profile's file."))
 
 
 def _question(entry: EntryView) -> str:

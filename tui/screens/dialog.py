@@ -1,4 +1,4 @@
-"""What all dialogs share: a box over the screen with a heading, a body, a problem and key hints.
+"""What lies over the chat screen: `Modal`, which closes once, and the dialogs, boxes with a heading and keys.
 
 Rules: a dialog returns a typed result and opens nothing itself; a refused call shows its line in the
 dialog and keeps what was typed.
@@ -26,7 +26,34 @@ T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None
 
 
-class Dialog(ModalScreen[T | None]):
+class Modal(ModalScreen[T | None]):
+    """A screen over another one. `end` is the only way to close it.
+
+    Textual's `dismiss` removes the screen that is on top, whichever screen calls it. Keys that were on their
+    way to a closed screen would so remove the screen below, and in the end the last one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._result: T | None = None
+        self._ended = self._dismissed = False
+
+    def end(self, result: T | None) -> None:
+        """Close with the first result, as soon as no other screen lies over this one."""
+        if not self._ended:
+            self._ended, self._result = True, result
+            self._dismiss_on_top()
+
+    def on_screen_resume(self) -> None:
+        self._dismiss_on_top()
+
+    def _dismiss_on_top(self) -> None:
+        if self._ended and not self._dismissed and self.is_active:
+            self._dismissed = True
+            self.dismiss(self._result)
+
+
+class Dialog(Modal[T]):
     """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
@@ -39,10 +66,6 @@ class Dialog(ModalScreen[T | None]):
 
     heading: ClassVar[str] = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ending: list[T | None] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
@@ -70,17 +93,6 @@ class Dialog(ModalScreen[T | None]):
     def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
         """Show other keys, or none."""
         self.query_one(Hints).show(hints)
-
-    def end(self, result: T | None) -> None:
-        """Close with a result, as soon as no other dialog lies over this one."""
-        if self.is_active:
-            self.dismiss(result)
-        else:
-            self._ending.append(result)
-
-    def on_screen_resume(self) -> None:
-        if self._ending:
-            self.dismiss(self._ending.pop())
 
     def action_scroll_body(self, by: int) -> None:
         """Move what does not fit into sight, where nothing in the body takes the arrows."""

@@ -116,11 +116,12 @@ class Finding(Reading):
             self._used = [name, *(one for one in self._used if one != name)]
             await self.run_action(f"app.{name}" if name in APP_WIDE else f"screen.{name}")
 
-    def _go_to(self, found: Found | None) -> None:
+    def _go_to(self, found: Found | None, said: str = "") -> None:
+        """Show the chosen hit, and say something of it there."""
         if found is None or found.chosen is None:
             return
         self._found = found
-        self.run_worker(self._go(found.chosen, found.words), group="find", exclusive=True)
+        self.run_worker(self._go(found.chosen, found.words, said), group="find", exclusive=True)
 
     def forget_hit(self, entry: str) -> None:
         """An entry was deleted: no search has found it."""
@@ -137,12 +138,12 @@ class Finding(Reading):
             return
         at = found.at + by
         if 0 <= at < len(found.entries):
-            self.say(_("Hit {number} of {all}.").format(number=at + 1, all=len(found.entries)))
-            self._go_to(replace(found, at=at))
+            said = _("Hit {number} of {all}.").format(number=at + 1, all=len(found.entries))
+            self._go_to(replace(found, at=at), said)
         else:
             self.say(_("There is no further hit.") if by > 0 else _("There is no newer hit."))
 
-    async def _go(self, entry: EntryView, words: str) -> None:
+    async def _go(self, entry: EntryView, words: str, said: str) -> None:
         """Show an entry in its conversation, opened first where another one is."""
         if entry.contact not in self.contacts:
             self.say(_("This contact was removed."))
@@ -153,6 +154,8 @@ class Finding(Reading):
                 await self.workers.wait_for_complete([one for one in self.workers if one.group == "open"])
             except WorkerError:
                 return  # another conversation was opened meanwhile
+        if said:
+            self.say(said)
         self.jump_to(entry.id, words.split())
 
     def _name_of(self, person: str) -> str:

@@ -13,15 +13,16 @@ from tui.widgets.field import Field
 
 
 class JoinDialog(Dialog[str]):
-    """The invitation's text, without blanks."""
+    """The invitation's text, without blanks. `reason`: why `text`, which was tried, has to be mended."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "join.tcss"]
     heading = N_("Use an invitation")
     hints = (("enter", N_("Join")), ("escape", N_("Cancel")))
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", reason: str = "") -> None:
         super().__init__()
         self._text = text
+        self._reason = reason
 
     def body(self) -> list[Widget]:
         return [
@@ -31,8 +32,12 @@ class JoinDialog(Dialog[str]):
                 placeholder=_("the whole text, line breaks do not matter"),
                 value=self._text,
                 squeeze=True,
+                select_on_focus=not self._reason,
             ),
         ]
+
+    def on_mount(self) -> None:
+        self.fail(self._reason)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = "".join(event.value.split())

@@ -6,31 +6,33 @@ and a click beside the letters, goes nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Offset
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tui.screens.dialog import Modal
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM"
 
 
 class Letter(Static):
-    """The letter of one place."""
+    """The letter of one place; a click on it chooses the place."""
 
-    def __init__(self, number: int, at: Offset) -> None:
+    def __init__(self, number: int, at: Offset, choose: Callable[[int], None]) -> None:
         super().__init__(f" {LETTERS[number]} ", markup=False)
-        self.number = number
+        self._number = number
+        self._choose = choose
         self.styles.offset = (at.x, at.y)
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
-        self.screen.dismiss(self.number)
+        self._choose(self._number)
 
 
-class JumpScreen(ModalScreen[int]):
+class JumpScreen(Modal[int]):
     """The number of the chosen place among `places`, given in cells of the screen."""
 
     CSS_PATH = "jump.tcss"
@@ -41,12 +43,12 @@ class JumpScreen(ModalScreen[int]):
 
     def compose(self) -> ComposeResult:
         for number, at in enumerate(self._places):
-            yield Letter(number, at)
+            yield Letter(number, at, self.end)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
         number = LETTERS.find(event.character) if event.character else -1
-        self.dismiss(number if 0 <= number < len(self._places) else None)
+        self.end(number if 0 <= number < len(self._places) else None)
 
     def on_click(self, event: events.Click) -> None:
-        self.dismiss(None)
+        self.end(None)

@@ -16,6 +16,7 @@ from tui.options import Options
 from tui.screens.base import ChatBase
 from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
 from tui.texts import _, told
+from tui.widgets.status import Said
 
 _OVER = (PairingStage.DONE, PairingStage.FAILED)
 
@@ -27,13 +28,14 @@ class Meeting(ChatBase):
         super().__init__(messenger, options)
         self._waiting: dict[str, PairingView] = {}
         self._hidden: set[str] = set()
+        self._refused: set[str] = set()
         self._invitation = ""
         self._address = ""
         self._meanwhile = ""
 
     def hear(self, text: str) -> None:
         """Show what the engine says; what nobody could read under a pairing is said again with its end."""
-        self.say(text)
+        self.query_one(Said).say(text, stays=True)
         if self._dialog() is not None:
             self._meanwhile = f"{self._meanwhile} {text}".strip()
 
@@ -50,14 +52,10 @@ class Meeting(ChatBase):
         self.run_worker(self._invite(), group="invite", exclusive=True)
 
     def action_join(self) -> None:
-        from tui.screens.join import JoinDialog
-
-        self.app.push_screen(JoinDialog(self._invitation), self._join)
+        self._ask_invitation()
 
     def action_address(self) -> None:
-        from tui.screens.address import AddressDialog
-
-        self.app.push_screen(AddressDialog(self.me.addresses, self._address), self._call)
+        self._ask_address()
 
     def on_pair_with(self, message: PairWith) -> None:
         self._begin(message.name, lambda: self.messenger.pair_nearby(message.instance))
@@ -80,9 +78,22 @@ class Meeting(ChatBase):
             if isinstance(screen, InviteDialog) and screen.invitation.text == message.text:
                 screen.end(None)
 
-    def _begin(self, peer: str, call: Callable[[], Awaitable[PairingView]]) -> None:
-        dialog = BeginDialog(self.messenger, peer, call)
-        self.app.push_screen(dialog, lambda view: self._ended(dialog, view))
+    def _begin(
+        self, peer: str, call: Callable[[], Awaitable[PairingView]], form: Callable[[str], None] | None = None
+    ) -> None:
+        """Begin a pairing. `form` asks again for what was typed, with the reason why it did not work."""
+        dialog = BeginDialog(self.messenger, peer, call, from_form=form is not None)
+        self.app.push_screen(dialog, lambda view: self._ended(dialog, view, form))
+
+    def _ask_invitation(self, reason: str = "") -> None:
+        from tui.screens.join import JoinDialog
+
+        self.app.push_screen(JoinDialog(self._invitation, reason), self._join)
+
+    def _ask_address(self, reason: str = "") -> None:
+        from tui.screens.address import AddressDialog
+
+        self.app.push_screen(AddressDialog(self.me.addresses, self._address, reason), self._call)
 
     async def _invite(self) -> None:
         from tui.screens.invite import InviteDialog
@@ -93,14 +104,14 @@ class Meeting(ChatBase):
 
     def _join(self, text: str | None) -> None:
         if text:
-            self._invitation = text  # offered again where it does not work at once
-            self._begin("", lambda: self.messenger.join(text))
+            self._invitation = text
+            self._begin("", lambda: self.messenger.join(text), self._ask_invitation)
 
     def _call(self, address: tuple[str, int] | None) -> None:
         if address:
             host, port = address
             self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self._begin("", lambda: self.messenger.pair_address(host, port))
+            self._begin("", lambda: self.messenger.pair_address(host, port), self._ask_address)
 
     def _dialog(self) -> PairingDialog | None:
         return next((one for one in self.app.screen_stack if isinstance(one, PairingDialog)), None)
@@ -112,27 +123,35 @@ class Meeting(ChatBase):
             dialog = PairingDialog(self.messenger, view, quiet=self.options.quiet)
             self.app.push_screen(dialog, lambda last: self._ended(dialog, last))
 
-    def _ended(self, dialog: PairingDialog, view: PairingView | None) -> None:
+    def _ended(
+        self, dialog: PairingDialog, view: PairingView | None, form: Callable[[str], None] | None = None
+    ) -> None:
         if view is None:
             self._hidden.add(dialog.view.id)
+        elif dialog.refused:
+            self._refused.add(view.id)
+            self.run_worker(self.done(self.messenger.answer_pairing(view.id, False)), group="answer")
         elif view.stage is PairingStage.DONE:
             self._invitation = self._address = ""
             said = _paired(view, compared=bool(view.words))
-            self.say(f"{said} {self._meanwhile}".rstrip())
             self.open_conversation(view.contact)
+            self.say(f"{said} {self._meanwhile}".rstrip())
+        elif view.problem and form is not None:
+            form(safe_line(told(view.problem)))
         self._meanwhile = ""
         self.call_after_refresh(self._open_waiting)
 
     def _ended_unseen(self, view: PairingView) -> None:
-        known = self._waiting.pop(view.id, None) is not None or view.id in self._hidden
+        refused = view.id in self._refused
+        known = self._waiting.pop(view.id, None) is not None or refused or view.id in self._hidden
         self._hidden.discard(view.id)
+        self._refused.discard(view.id)
         if view.stage is PairingStage.DONE:
             self.say(_paired(view, compared=bool(view.words)))
         elif known and view.problem:
             said = _("Pairing with {name}: {problem}")
-            self.say(
-                said.format(name=safe_name(view.peer), problem=safe_line(told(view.problem))), problem=True
-            )
+            text = said.format(name=safe_name(view.peer), problem=safe_line(told(view.problem)))
+            self.say(text, problem=not refused)
 
 
 def _paired(view: PairingView, *, compared: bool) -> str:

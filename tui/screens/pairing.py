@@ -1,7 +1,8 @@
 """One pairing: connecting, the words to compare or the joiner to accept, waiting, the end.
 
 Rules: Enter never confirms by itself, only y or a button that was chosen; a dialog that opened by itself
-takes no answer until the keyboard has been quiet, so that nobody confirms while writing something else.
+takes no answer until the keyboard has been quiet, so that nobody confirms while writing something else. A
+refusal closes the dialog at once, because the next key is meant for what lies below.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ ASKING = (PairingStage.WORDS, PairingStage.JOINER)
 
 
 class PairingDialog(Dialog[PairingView]):
-    """Follows one pairing; the result is its last view, None when it was left before its end."""
+    """Follows one pairing; the result is its last view, None when it was left before its end.
+
+    `refused`: this person said no, which whoever opened the dialog has yet to answer.
+    """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
     AUTO_FOCUS = ""
@@ -49,6 +53,7 @@ class PairingDialog(Dialog[PairingView]):
         self._armed = not quiet
         self._timer: Timer | None = None
         self._answered = False
+        self.refused = False
 
     def body(self) -> list[Widget]:
         return [
@@ -84,20 +89,29 @@ class PairingDialog(Dialog[PairingView]):
         if self.view.stage is not view.stage and view.stage in ASKING:
             self._answered = False
         self.view = view
-        if view.stage is PairingStage.DONE or _gave_way(view):
+        if self.closes_with(view):
             self.end(view)
         elif self.is_mounted:
             self._draw()
+
+    def closes_with(self, view: PairingView) -> bool:
+        """Whether nothing is left to be shown here."""
+        return view.stage is PairingStage.DONE or _gave_way(view)
 
     def on_key(self, event: events.Key) -> None:
         if not self._armed:
             self._wait_for_quiet()
 
     def action_answer(self, accept: bool) -> None:
-        if self.asking:
-            self._answered = True
+        if not self.asking:
+            return
+        self._answered = True
+        if accept:
             self._draw()
-            self.run_worker(self._answer(accept), group="answer")
+            self.run_worker(self._accept(), group="answer")
+        else:
+            self.refused = True
+            self.end(self.view)
 
     def action_close_failed(self) -> None:
         if self.view.stage is PairingStage.FAILED:
@@ -116,8 +130,8 @@ class PairingDialog(Dialog[PairingView]):
         """Whether an answer would be taken now."""
         return self.view.stage in ASKING and self._armed and not self._answered
 
-    async def _answer(self, accept: bool) -> None:
-        done = await attempt(self._messenger.answer_pairing(self.view.id, accept))
+    async def _accept(self) -> None:
+        done = await attempt(self._messenger.answer_pairing(self.view.id, True))
         if isinstance(done, Problem):
             self._answered = False
             self.fail(done.text)
@@ -150,11 +164,22 @@ class PairingDialog(Dialog[PairingView]):
 
 
 class BeginDialog(PairingDialog):
-    """A pairing that this person begins: the call is made while the dialog shows it."""
+    """A pairing that this person begins: the call is made while the dialog shows it.
 
-    def __init__(self, messenger: Messenger, peer: str, call: Callable[[], Awaitable[PairingView]]) -> None:
+    `from_form`: what was typed can be mended, so a failure is shown in the form and not here.
+    """
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        peer: str,
+        call: Callable[[], Awaitable[PairingView]],
+        *,
+        from_form: bool = False,
+    ) -> None:
         super().__init__(messenger, PairingView("", PairingStage.CONNECTING, peer, incoming=False))
         self._call = call
+        self._from_form = from_form
         self._early: dict[str, PairingView] = {}
 
     def on_mount(self) -> None:
@@ -163,6 +188,9 @@ class BeginDialog(PairingDialog):
     def concerns(self, view: PairingView) -> bool:
         """Until the call has returned, any pairing that was begun here may be this one."""
         return super().concerns(view) or (not self.view.id and not view.incoming)
+
+    def closes_with(self, view: PairingView) -> bool:
+        return super().closes_with(view) or (self._from_form and view.stage is PairingStage.FAILED)
 
     def follow(self, view: PairingView) -> None:
         if self.view.id:

@@ -1,7 +1,7 @@
-"""The first screen: a name and a passphrase on first run, the passphrase later, or why neither is possible.
+"""The first screen: a name and a new passphrase, the passphrase later, or why neither is possible.
 
 Rules: it is painted before the door is asked anything; nothing typed is lost by a failure; the passphrase
-leaves the field when the profile is open.
+leaves the fields when the profile is open.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from chat.interface import Door, DoorState, Messenger
+from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Messenger, passphrase_problem
 from tui import demo
 from tui.actions import action, keys_of
 from tui.bridge import Problem, attempt
 from tui.formatting import safe_line, strength
 from tui.messages import Opened
 from tui.screens.dialog import plain
-from tui.texts import N_, _
+from tui.texts import N_, _, told
 from tui.widgets.field import Field
 from tui.widgets.hints import Hint, Hints
 
@@ -38,6 +38,10 @@ _WELCOME = {
     "broken": "",
 }
 _WARNING = N_("The passphrase cannot be recovered: without it the history is lost for good.")
+_NEEDED = {
+    "name": N_("A name is needed: others will see it."),
+    "passphrase": N_("A passphrase is needed."),
+}
 _NAME_MAX = 64
 
 
@@ -52,7 +56,7 @@ class UnlockScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "reveal", priority=True),
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
-        Binding("enter", "to_passphrase", priority=True, show=False),
+        Binding("enter", "next_field", priority=True, show=False),
         Binding("enter", "again"),
         Binding(",".join(action("doctor").keys), "doctor"),
     ]
@@ -72,6 +76,7 @@ class UnlockScreen(Screen[None]):
         self._demo = demo
         self._stage: Stage = "looking"
         self._form: Stage = "locked"
+        self._confirmed = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="card"):
@@ -83,6 +88,8 @@ class UnlockScreen(Screen[None]):
             yield plain(_("Passphrase"), id="passphrase-label", classes="label")
             yield Field(id="passphrase", password=True)
             yield plain("", id="strength")
+            yield plain(_("The same passphrase again"), id="again-label", classes="label")
+            yield Field(id="again", password=True)
             yield plain(_(_WARNING), id="warning")
             yield plain(safe_line(self._reason), id="message")
             yield Hints()
@@ -94,6 +101,7 @@ class UnlockScreen(Screen[None]):
         self.run_worker(self._look(), group="door", exclusive=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        self._confirmed = False
         if event.input.id == "passphrase":
             self.query_one("#strength", Static).update(Content(strength(event.value)))
 
@@ -102,16 +110,17 @@ class UnlockScreen(Screen[None]):
             self._open()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "to_passphrase":
-            return self._stage == "new" and self.focused is self.query_one("#name")
+        if action == "next_field":
+            return self._stage == "new" and self._next_field is not None
         return super().check_action(action, parameters)
 
-    def action_to_passphrase(self) -> None:
-        self.set_focus(self.query_one("#passphrase"))
+    def action_next_field(self) -> None:
+        """Go on to the next field. Letters may be on their way to this one: it is checked at the end."""
+        self.set_focus(self._next_field)
 
     def action_reveal(self) -> None:
-        field = self.query_one("#passphrase", Field)
-        field.password = not field.password
+        for field in self._secrets():
+            field.password = not field.password
 
     def action_again(self) -> None:
         if self._stage == "broken":
@@ -122,6 +131,22 @@ class UnlockScreen(Screen[None]):
         from tui.screens.doctor import DoctorDialog
 
         self.app.push_screen(DoctorDialog(self._door.diagnose))
+
+    @property
+    def _next_field(self) -> Field | None:
+        """The field of the first run that follows the one with the focus."""
+        focused = self.focused.id if self.focused is not None else None
+        following = {"name": "#passphrase", "passphrase": "#again"}.get(focused or "")
+        return self.query_one(following, Field) if following else None
+
+    def _lacks(self, name: str) -> bool:
+        """Whether a field that is needed is empty; this is said, and the field gets the focus."""
+        field = self.query_one(f"#{name}", Field)
+        if field.value.strip() if name == "name" else field.value:
+            return False
+        self._say(_(_NEEDED[name]))
+        self.set_focus(field)
+        return True
 
     async def _look(self) -> None:
         if self._first is not None:
@@ -140,12 +165,14 @@ class UnlockScreen(Screen[None]):
     def _open(self) -> None:
         name = self.query_one("#name", Field).value.strip()
         passphrase = self.query_one("#passphrase", Field).value
-        if self._form == "new" and not name:
-            self._say(_("A name is needed: others will see it."))
-            self.query_one("#name").focus()
-        elif not passphrase:
-            self._say(_("A passphrase is needed."))
-            self.query_one("#passphrase").focus()
+        new = self._form == "new"
+        again = self.query_one("#again", Field).value if new else passphrase
+        problem = passphrase_problem(passphrase, again, confirmed=self._confirmed or not new)
+        if (new and self._lacks("name")) or self._lacks("passphrase"):
+            return
+        if problem is not None:
+            self._confirmed = problem is SHORT_PASSPHRASE
+            self._say(told(problem))
         else:
             self._enter("opening")
             self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
@@ -161,19 +188,25 @@ class UnlockScreen(Screen[None]):
         if isinstance(opened, Problem):
             self._fail(opened, otherwise)
             return
-        self.query_one("#passphrase", Field).value = ""
+        for field in self._secrets():
+            field.value = ""
         self.post_message(Opened(opened))
 
     def _fail(self, problem: Problem, stage: Stage) -> None:
         self._enter(stage)
         self._say(problem.text, problem=True)
-        field = self.query_one("#passphrase", Field)
-        field.action_select_all()
+        for field in self._secrets():
+            field.action_select_all()
+
+    def _secrets(self) -> tuple[Field, Field]:
+        return self.query_one("#passphrase", Field), self.query_one("#again", Field)
 
     def _say(self, text: str, *, problem: bool = False) -> None:
         message = self.query_one("#message", Static)
         message.update(Content(text))
         message.set_class(problem, "-problem")
+        if text:  # in few rows it stands below what fits
+            message.call_after_refresh(message.scroll_visible, animate=False)
 
     def _enter(self, stage: Stage) -> None:
         """Show what belongs to a stage."""
@@ -181,11 +214,11 @@ class UnlockScreen(Screen[None]):
         self.set_class(stage == "new", "-new")
         form = self._form if stage == "opening" else stage
         self.query_one("#welcome", Static).update(self._welcome(stage))
-        for name in ("#name", "#name-label", "#strength", "#warning"):
+        for name in ("#name", "#name-label", "#strength", "#again-label", "#again", "#warning"):
             self.query_one(name).display = form == "new"
         for name in ("#passphrase", "#passphrase-label"):
             self.query_one(name).display = form in ("new", "locked")
-        for name in ("#name", "#passphrase"):
+        for name in ("#name", "#passphrase", "#again"):
             self.query_one(name).disabled = stage not in ("new", "locked")
         if stage in ("opening", "new", "locked"):
             self._say(_("Opening…") if stage == "opening" else self._take_reason())
@@ -199,9 +232,10 @@ class UnlockScreen(Screen[None]):
         return _(_WELCOME[stage]) if _WELCOME[stage] else ""
 
     def _focus_first(self) -> None:
-        name = self.query_one("#name", Field)
-        wanted = "#name" if self._stage == "new" and not name.value else "#passphrase"
-        self.set_focus(self.query_one(wanted))
+        """The first field that is still empty, else the last one: Enter there tries once more."""
+        shown = ("#name", "#passphrase", "#again") if self._stage == "new" else ("#passphrase",)
+        fields = [self.query_one(name, Field) for name in shown]
+        self.set_focus(next((field for field in fields if not field.value), fields[-1]))
 
     def _take_reason(self) -> str:
         reason, self._reason = self._reason, ""

@@ -23,6 +23,7 @@ class Field(Input):
         password: bool = False,
         squeeze: bool = False,
         max_length: int = 0,
+        select_on_focus: bool = True,
     ) -> None:
         super().__init__(
             id=id,
@@ -30,6 +31,7 @@ class Field(Input):
             value=value,
             password=password,
             max_length=max_length,
+            select_on_focus=select_on_focus,
             compact=True,
         )
         self._squeeze = squeeze

@@ -9,9 +9,9 @@ from itertools import count
 
 import pytest
 
-from chat.interface import BadData, DoorState, EntryState, ParlourError, Unreachable
+from chat.interface import SHORT_PASSPHRASE, BadData, DoorState, EntryState, ParlourError, Unreachable
 from tests.fakes.messenger import FakeDoor, FakeMessenger
-from tests.tui.linear.played import OPTIONS, Heard, Others, Played, locked_door, play, with_quiet
+from tests.tui.linear.played import OPTIONS, Heard, Others, Played, locked_door, new_door, play, with_quiet
 from tui.linear.commands import COMMANDS
 from tui.linear.meeting import STRANGERS_TOLD
 from tui.linear.program import Program
@@ -31,6 +31,14 @@ def ids(door: FakeDoor) -> list[str]:
     """The entries with the first contact, oldest first."""
     person = next(iter(held(door)._contacts))
     return [entry.id for entry in held(door)._conversations[person].entries]
+
+
+async def test_an_empty_line_takes_a_short_passphrase_after_the_warning() -> None:
+    door = new_door()
+    said, _status = await play(iter(["> Ada", ">> abc", ">> abc", ">> ", "> /quit"]), door)
+    warned = said.index(str(SHORT_PASSPHRASE))
+    assert said[warned + 1 : warned + 3] == [">> ", "Opening…"]
+    assert [call.arguments for call in door.calls if call.method == "create"] == [("Ada", "abc")]
 
 
 async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them() -> None:
