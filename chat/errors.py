@@ -9,6 +9,8 @@ from chat.interface import BadData, ParlourError, Unreachable
 from chat.phrases import phrase
 from protocol.errors import AuthenticationFailed, ProtocolError
 
+LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
+ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(
     "Nobody answers there. Is Parlour open on the other terminal, and on the same network or at a relay that"
     " both of you named?"
