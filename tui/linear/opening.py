@@ -6,7 +6,15 @@ ends the input ends the program, with the status of what was refused last.
 
 from __future__ import annotations
 
-from chat.interface import Door, DoorState, Messenger, NotPermitted, ParlourError, UsageError
+from chat.interface import (
+    Door,
+    DoorState,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    Unreachable,
+    UsageError,
+)
 from tui import demo
 from tui.formatting import safe_line, strength
 from tui.linear.typed import Typed
@@ -56,7 +64,12 @@ class Opening:
         if state is DoorState.NEW:
             return await self._create()
         if state is DoorState.RUNNING:
-            return await self._join()
+            try:
+                return await self._join()
+            except Unreachable:
+                if await self._door.state() is not DoorState.LOCKED:
+                    raise
+                # The engine ended meanwhile.
         return await self._unlock()
 
     async def _join(self) -> Messenger:
