@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chat.config import Config
-from chat.interface import BadData, DiagnosisView, DoorState, Messenger, Unreachable, UsageError
+from chat.interface import (
+    PATIENCE,
+    BadData,
+    DiagnosisView,
+    DoorState,
+    Messenger,
+    Unreachable,
+    UsageError,
+)
 from chat.phrases import phrase
 from chat.process import make_private
 
@@ -26,6 +36,16 @@ if TYPE_CHECKING:
     from chat.storage.database import Database
     from chat.storage.vault import Cost, Vault
     from protocol.person_author import NewPerson
+
+SETTLED_WITHIN: Final = 3.0
+"""Seconds in which an engine that opens offers its socket, or one that closes lets go of its profile."""
+
+WAITS_AFTER: Final = 3.0
+"""Seconds after which a client hears that `unlock` waits for another process."""
+
+PAUSE_MIN: Final = 0.01
+PAUSE_MAX: Final = 0.2
+"""Seconds between two looks at a profile that another process has open."""
 
 NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
 
@@ -40,11 +60,17 @@ class ProfileDoor:
 
     async def state(self) -> DoorState:
         from chat.storage import folder
+        from chat.storage.lock import is_held
 
         found = await asyncio.to_thread(folder.state, self._folder)
         if found is folder.ProfileState.NEW:
             return DoorState.NEW
-        return DoorState.RUNNING if await self._is_running() else DoorState.LOCKED
+        pauses = _Pauses(SETTLED_WITHIN)
+        while not await self._is_running():
+            if pauses.over or not is_held(self._folder):
+                return DoorState.LOCKED
+            await pauses.next()
+        return DoorState.RUNNING
 
     async def _is_running(self) -> bool:
         from chat.storage.folder import SOCKET
@@ -70,11 +96,33 @@ class ProfileDoor:
         make = partial(vault.create, self._folder, passphrase, filler(person), random=os.urandom, cost=cost)
         return await self._open(await _while_loading(make))
 
-    async def unlock(self, passphrase: str, offline: bool = False) -> Messenger:
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger:
         from chat.storage import vault
+        from chat.storage.errors import ProfileInUse
 
-        opened = await _while_loading(partial(vault.unlock, self._folder, passphrase))
-        return await self._load(opened) if offline else await self._open(opened)
+        pauses = _Pauses(patience)
+        while True:
+            with suppress(Unreachable):
+                return await self.attach()
+            try:
+                # The lock is taken before Argon2id's memory: of many processes one at a time has it.
+                opened = await _while_loading(partial(vault.unlock, self._folder, passphrase))
+            except ProfileInUse:
+                if pauses.over:
+                    raise
+            else:
+                return await self._load(opened) if offline else await self._open(opened)
+            if waits is not None and pauses.since >= WAITS_AFTER:
+                waits()
+                waits = None
+            await pauses.next()
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         from chat.doctor import Context, diagnose
@@ -119,6 +167,29 @@ class ProfileDoor:
         except BaseException:
             opened.close()
             raise
+
+
+class _Pauses:
+    """Pauses between two looks, growing and of uneven length, so that many processes do not look in step."""
+
+    def __init__(self, patience: float) -> None:
+        self._began = asyncio.get_running_loop().time()
+        self._patience = patience
+        self._pause = PAUSE_MIN
+
+    @property
+    def since(self) -> float:
+        """Seconds since the first look."""
+        return asyncio.get_running_loop().time() - self._began
+
+    @property
+    def over(self) -> bool:
+        """Whether all the time is spent."""
+        return self.since >= self._patience
+
+    async def next(self) -> None:
+        await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+        self._pause = min(2 * self._pause, PAUSE_MAX)
 
 
 async def _while_loading(work: Callable[[], Vault]) -> Vault:

@@ -1,7 +1,8 @@
 """The engine's end of the profile's socket: offers any `Messenger` to other processes of this user.
 
 Rules: a client that does not read is dropped, never waited for; what waits for a client is bounded; an
-error that is none of the interface's goes out by the name of its class alone.
+error that is none of the interface's goes out by the name of its class alone; at the end each client learns
+which of its calls were not begun.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from chat.control_wire import (
     EVENTS,
     REQUEST_BYTES_MAX,
     VERSION,
+    Ended,
     Hello,
     Request,
     Result,
@@ -32,7 +34,8 @@ from chat.control_wire import (
     read_request,
     same_user,
 )
-from chat.interface import BadData, Event, Messenger, ParlourError
+from chat.errors import ENGINE_ENDED
+from chat.interface import BadData, Closed, Event, Messenger, ParlourError
 from chat.phrases import phrase
 
 WAITING_BYTES_MAX: Final = 4 << 20
@@ -48,7 +51,7 @@ CLOSED_WITHIN: Final = 0.1
 """Seconds that the messenger gets to say `Closed`; it has done so when it ends the server."""
 
 FINISH_WITHIN: Final = 1.0
-"""Seconds that clients get at the end to take what waits for them."""
+"""Seconds that clients get at the end to take what waits for them, and to leave."""
 
 UNKNOWN: Final = phrase(
     "The engine does not know this request: it runs another version, end it and start it anew."
@@ -65,6 +68,8 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._pump: asyncio.Task[None] | None = None
         self._inode = 0
+        self._closed = Closed(ENGINE_ENDED)
+        self._draining = False
 
     async def start(self) -> None:
         """Begin to listen. Raises CannotCreate. The caller holds the profile's lock."""
@@ -73,18 +78,24 @@ class ControlServer:
         self._pump = asyncio.create_task(self._pass_on(), name="control events")
         self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=REQUEST_BYTES_MAX)
 
-    async def close(self) -> None:
-        """Let the clients take what waits for them, end them, remove the socket. May run inside a call."""
+    async def drain(self, within: float) -> None:
+        """Remove the socket, begin no further call, give those under way time. May run inside one of them."""
+        self._draining = True
         if self._server is None:
             return
         self._server.close()
         self._server = None
         self._remove_socket()
+        caller = asyncio.current_task()
+        await asyncio.gather(*(client.drain(within, caller) for client in list(self._clients)))
+
+    async def close(self) -> None:
+        """Let the clients take what waits for them, and end them. May run inside a call."""
+        await self.drain(0)
         if self._pump is not None:
             await asyncio.wait({self._pump}, timeout=CLOSED_WITHIN)
             self._pump.cancel()
-        caller = asyncio.current_task()
-        await asyncio.gather(*(client.finish(caller) for client in list(self._clients)))
+        await asyncio.gather(*(client.finish(self._closed) for client in list(self._clients)))
 
     def _remove_socket(self) -> None:
         if self._path.exists() and self._path.stat().st_ino == self._inode:
@@ -92,12 +103,15 @@ class ControlServer:
 
     async def _pass_on(self) -> None:
         async for event in self._messenger.events():
+            if isinstance(event, Closed):
+                self._closed = event
             for client in list(self._clients):
                 client.tell(event)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection: socket.socket = writer.get_extra_info("socket")
-        if len(self._clients) >= CLIENTS_MAX or not same_user(connection):
+        full = len(self._clients) >= CLIENTS_MAX
+        if self._draining or full or not same_user(connection):
             writer.transport.abort()
             return
         client = _Client(self._messenger, reader, writer)
@@ -117,7 +131,10 @@ class _Client:
         self._messenger = messenger
         self._reader = reader
         self._writer = writer
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._calls: dict[asyncio.Task[Any], int] = {}
+        self._unanswered: list[int] = []
+        self._draining = False
+        self._left = asyncio.Event()
         self._streams: list[int] = []
         self._waiting: deque[tuple[bytes, bool]] = deque()
         self._event_bytes = 0
@@ -133,6 +150,7 @@ class _Client:
                 if len(self._calls) >= CALLS_MAX:
                     await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._left.set()
             self._end()
 
     def tell(self, event: Event) -> None:
@@ -145,12 +163,24 @@ class _Client:
             self._writer.transport.abort()
             self._streams.clear()
 
-    async def finish(self, caller: asyncio.Task[Any] | None) -> None:
-        """Cancel the calls under way, but for the `caller` that waits for this, and send what waits."""
-        for call in self._calls - {caller}:
+    async def drain(self, within: float, caller: asyncio.Task[Any] | None) -> None:
+        """Begin no call any more, and cut short what goes on, but for the `caller` that waits for this."""
+        self._draining = True
+        if self._calls.keys() - {caller}:
+            await asyncio.wait(self._calls.keys() - {caller}, timeout=within)
+        self._unanswered += self._calls.values()
+        for call in self._calls.keys() - {caller}:
             call.cancel()
-        self._put(b"")
-        await asyncio.wait({self._sender}, timeout=FINISH_WITHIN)
+
+    async def finish(self, closed: Closed) -> None:
+        """Send what waits and which calls have no answer, and wait until the client has left.
+
+        A request that comes after this side has closed would cut off what the client has not read yet.
+        """
+        self._put(encode(Ended(tuple(self._unanswered), closed.reason, closed.locked)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN):
+                await self._left.wait()
         self._end()
         with suppress(ConnectionError, TimeoutError):
             await asyncio.wait_for(self._writer.wait_closed(), FINISH_WITHIN)
@@ -170,6 +200,8 @@ class _Client:
         if request.call == EVENTS:
             self._streams.append(request.id)
             return
+        if self._draining:
+            return
         try:
             arguments = read_arguments(request)
         except msgspec.DecodeError:
@@ -182,11 +214,11 @@ class _Client:
 
     def _start(self, request: Request, call: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(call, name=f"control {request.call}")
-        self._calls.add(task)
+        self._calls[task] = request.id
         task.add_done_callback(lambda done: self._answer(request, done))
 
     def _answer(self, request: Request, done: asyncio.Task[object]) -> None:
-        self._calls.discard(done)
+        self._calls.pop(done, None)
         if done.cancelled():
             return
         error = done.exception()
@@ -205,7 +237,6 @@ class _Client:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
     def _put(self, line: bytes, *, event: bool = False) -> None:
-        """Queue a line; an empty one ends the connection after those before it."""
         self._waiting.append((line, event))
         self._filled.set()
 
@@ -215,7 +246,7 @@ class _Client:
             self._filled.clear()
             while self._waiting:
                 line, event = self._waiting.popleft()
-                if not line or not await self._write(line):
+                if not await self._write(line):
                     return
                 self._event_bytes -= len(line) if event else 0
 

@@ -22,7 +22,7 @@ from chat import interface
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 from chat.phrases import Phrase, phrase
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20
@@ -79,7 +79,15 @@ class Happened(msgspec.Struct, frozen=True, tag="event"):
     value: msgspec.Raw
 
 
-Line = Result | Failure | Happened
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The last line. `unanswered` were begun and cut short; other requests without answer were not begun."""
+
+    unanswered: tuple[int, ...]
+    reason: Phrase
+    locked: bool
+
+
+Line = Result | Failure | Happened | Ended
 
 
 T = TypeVar("T")
@@ -138,6 +146,22 @@ CALLS: Final = {
     if inspect.iscoroutinefunction(method) and not name.startswith("_") and name != "close"
 }
 """Every call of `Messenger` that has an answer, with its arguments' type. `close` ends the connection."""
+
+ONCE: Final = frozenset(
+    {
+        "answer_pairing",
+        "change_passphrase",
+        "invite",
+        "join",
+        "lock",
+        "pair_address",
+        "pair_nearby",
+        "remove",
+        "remove_relay",
+        "send",
+    }
+)
+"""Calls that do something else when they are made twice. Every other one reads, or says what is to hold."""
 
 EVENTS: Final = "events"
 """The request that opens a stream of events."""

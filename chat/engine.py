@@ -14,11 +14,14 @@ from itertools import count
 from typing import Protocol
 
 from chat.config import Config
+from chat.errors import ENGINE_ENDED
+from chat.errors import LOCKED as CLOSED
 from chat.interface import (
     Closed,
     ContactView,
     DetailsView,
     DiagnosisView,
+    EngineEnded,
     EntryView,
     Event,
     InvitationView,
@@ -39,7 +42,6 @@ from chat.service.diagnosing import diagnose
 from chat.service.history import History
 from chat.service.listening import listen
 from chat.service.parts import Parts
-from chat.service.store import LOCKED as CLOSED
 from chat.service.world import World
 from chat.storage.settings import Settings
 from chat.storage.settings import save as save_settings
@@ -48,6 +50,9 @@ from chat.tasks import Tasks
 
 TICK = 1.0
 """Seconds between two looks at what ends by itself."""
+
+CALLS_WITHIN = 1.0
+"""Seconds in which calls of other processes may come to their end before the engine does."""
 
 HOUR = 3600
 """Ticks between two looks at pairings that never completed."""
@@ -60,6 +65,9 @@ class Server(Protocol):
     """What offers the engine to other processes."""
 
     async def start(self) -> None: ...
+
+    async def drain(self, within: float) -> None:
+        """Let nobody else in, begin no call any more, and give those under way so many seconds."""
 
     async def close(self) -> None: ...
 
@@ -74,6 +82,7 @@ class Engine:
         self._executor = executor
         self._ports = ports
         self._stopping: asyncio.Task[None] | None = None
+        self._closed: Closed | None = None
         self._server: Server | None = None
 
     # Life.
@@ -120,17 +129,23 @@ class Engine:
             asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error})
 
     async def lock(self) -> None:
-        await self._stop(LOCKED, 2)
+        await self._stop(Closed(LOCKED, locked=True), 2)
 
     async def close(self) -> None:
-        await self._stop(STOPPED, 0)
+        await self._stop(Closed(STOPPED), 0)
 
-    async def _stop(self, reason: Phrase, close_reason: int) -> None:
+    async def _stop(self, closed: Closed, close_reason: int) -> None:
         if self._stopping is None:
-            self._stopping = asyncio.get_running_loop().create_task(self._shut_down(reason, close_reason))
+            self._stopping = asyncio.get_running_loop().create_task(self._shut_down(closed, close_reason))
         await asyncio.shield(self._stopping)
 
-    async def _shut_down(self, reason: Phrase, close_reason: int) -> None:
+    async def _shut_down(self, closed: Closed, close_reason: int) -> None:
+        """The socket goes first, the lock before `Closed`: a client that hears it can open the profile."""
+        if closed.locked:
+            self._closed = closed
+        if self._server is not None:
+            await self._server.drain(0 if closed.locked else CALLS_WITHIN)
+        self._closed = closed
         try:
             await self._parts.stop(close_reason)
             await self._world.tasks.stop()
@@ -139,7 +154,7 @@ class Engine:
             await self._world.store.close()
             self._vault.close()
             self._executor.shutdown(wait=False)
-            self._world.hub.publish(Closed(reason))
+            self._world.hub.publish(closed)
             if self._server is not None:
                 await self._server.close()
 
@@ -147,13 +162,13 @@ class Engine:
 
     @property
     def _open(self) -> Parts:
-        """What answers calls. Raises NotPermitted once the engine stops: memory still holds what is known."""
+        """What answers calls. Raises NotPermitted or EngineEnded once the engine has stopped."""
         self._refuse_if_stopped()
         return self._parts
 
     def _refuse_if_stopped(self) -> None:
-        if self._stopping is not None:
-            raise NotPermitted(CLOSED)
+        if self._closed is not None:
+            raise NotPermitted(CLOSED) if self._closed.locked else EngineEnded(ENGINE_ENDED)
 
     def events(self) -> AsyncIterator[Event]:
         return self._world.hub.subscribe()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from chat.phrases import phrase
 
+LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
+ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(
     "Nobody answers there. Is Parlour open on the other terminal, and on the same network or at a relay that"
     " both of you named?"

@@ -6,15 +6,17 @@ only `ParlourError`, whose phrase says what to do next; events arrive in the ord
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
 from chat.phrases import NOTHING_SAID as NOTHING_SAID
+from chat.phrases import AnswerLost as AnswerLost
 from chat.phrases import BadData as BadData
 from chat.phrases import CannotCreate as CannotCreate
+from chat.phrases import EngineEnded as EngineEnded
 from chat.phrases import NotPermitted as NotPermitted
 from chat.phrases import ParlourError as ParlourError
 from chat.phrases import Phrase as Phrase
@@ -149,9 +151,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The engine has locked or stopped; nothing follows. `reason` is one line."""
+    """The engine has locked or stopped; nothing follows. `reason` is one line.
+
+    `locked`: the profile was locked on purpose. Otherwise its engine ended, and a client may open another.
+    """
 
     reason: Phrase
+    locked: bool = False
 
 
 Event = (
@@ -343,11 +349,17 @@ class DoorState(StrEnum):
     RUNNING = "running"
 
 
+PATIENCE: Final = 120.0
+"""Seconds for which `Door.unlock` waits while another process has the profile open and offers no engine."""
+
+
 class Door(Protocol):
     """The way from a profile folder to a `Messenger`. Never starts afresh over anything found."""
 
     async def state(self) -> DoorState:
         """NEW: no profile yet; LOCKED: a passphrase is needed; RUNNING: an engine has it open.
+
+        Waits a few seconds for an engine that another process is opening or closing.
 
         Raises BadData when there is a profile but its header or database is missing or damaged.
         """
@@ -355,8 +367,19 @@ class Door(Protocol):
     async def create(self, name: str, passphrase: str) -> Messenger:
         """Make a person and this terminal, and open them. Raises CannotCreate, UsageError."""
 
-    async def unlock(self, passphrase: str, offline: bool = False) -> Messenger:
-        """Open it, `offline` only to read. Raises NotPermitted, BadData, CannotCreate (an engine has it)."""
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger:
+        """Open it, `offline` only to read, or use the engine that has it open.
+
+        While another process opens, closes or reads it, this waits up to `patience` seconds, and calls
+        `waits` once if that takes long. Raises NotPermitted, BadData, CannotCreate (in vain).
+        """
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         """What `parlour doctor` says without opening the profile. Takes up to five seconds."""

@@ -76,6 +76,14 @@ class Unreachable(ParlourError):
     exit_status = 69
 
 
+class EngineEnded(Unreachable):
+    """The engine has ended. The client may repeat this call at the next one: it was not done, or harmless."""
+
+
+class AnswerLost(Unreachable):
+    """The engine ended before it answered. Nobody knows whether this call was done: it is not repeated."""
+
+
 class CannotCreate(ParlourError):
     """A profile, file or port cannot be created or is in use."""
 

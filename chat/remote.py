@@ -1,7 +1,7 @@
 """A `Messenger` that is another process: the client's end of the profile's socket.
 
-Rules: every call of the interface and nothing else; an engine that goes away ends calls with
-`Unreachable` and streams with `Closed`, so that no client waits for it.
+Rules: every call of the interface and nothing else; an engine that goes away ends streams with `Closed`, and
+calls with an error that says whether they may be made again, so that no client waits for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from chat.control_wire import (
     EVENTS,
     LINE_BYTES_MAX,
     NO_ENGINE,
+    ONCE,
     VERSION,
+    Ended,
     Failure,
     Happened,
     Line,
@@ -33,24 +35,29 @@ from chat.control_wire import (
     read_hello,
     read_line,
 )
+from chat.errors import ENGINE_ENDED, LOCKED
 from chat.interface import (
+    AnswerLost,
     BadData,
     Closed,
     ContactView,
     DetailsView,
     DiagnosisView,
+    EngineEnded,
     EntryView,
     Event,
     InvitationView,
     NearbyView,
+    NotPermitted,
     PairingView,
+    ParlourError,
     RelayView,
     SelfView,
     SettingsView,
     Unreachable,
     UsageError,
 )
-from chat.phrases import Phrase, phrase
+from chat.phrases import phrase
 
 HELLO_WITHIN: Final = 3.0
 """Seconds in which the engine says hello."""
@@ -58,7 +65,10 @@ HELLO_WITHIN: Final = 3.0
 EVENTS_WAITING_MAX: Final = 65_536
 """Events that this client may leave unread before its stream ends."""
 
-GONE: Final = phrase("The engine of this profile has stopped: start Parlour again.")
+GONE: Final = ENGINE_ENDED
+LOST: Final = phrase(
+    "The engine of this profile stopped before it answered: check whether this was done before you try again."
+)
 BEHIND: Final = phrase("This client did not keep up with the engine: start it again.")
 OTHER_VERSION: Final = phrase(
     "The engine that runs on this profile is of another version: end it and start it anew."
@@ -77,9 +87,9 @@ class RemoteMessenger:
         self._reader = reader
         self._writer = writer
         self._numbers = count(1)
-        self._answers: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._answers: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
         self._streams: dict[int, _Stream] = {}
-        self._gone = False
+        self._closed: Closed | None = None
         self._receiver = asyncio.create_task(self._receive_all(), name="remote receiver")
 
     @classmethod
@@ -206,8 +216,8 @@ class RemoteMessenger:
 
     def events(self) -> AsyncIterator[Event]:
         stream = _Stream()
-        if self._gone:
-            stream.end(GONE)
+        if self._closed is not None:
+            stream.end(self._closed)
             return stream
         number = next(self._numbers)
         self._streams[number] = stream
@@ -215,11 +225,11 @@ class RemoteMessenger:
         return stream
 
     async def lock(self) -> None:
-        """Lock the engine. That it goes away before it has answered is what was asked for."""
+        """Lock the engine, which ends before it answers. Raises EngineEnded where it ended by itself."""
         try:
             await self._order("lock")
-        except Unreachable:
-            if not self._gone:
+        except (AnswerLost, NotPermitted):
+            if self._closed is None:
                 raise
 
     async def close(self) -> None:
@@ -227,7 +237,7 @@ class RemoteMessenger:
         self._receiver.cancel()
         with suppress(asyncio.CancelledError):
             await self._receiver
-        self._leave(GONE)
+        self._leave(Closed(GONE))
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
@@ -238,12 +248,12 @@ class RemoteMessenger:
         return decoded(await self._ask(name, arguments), returns)
 
     async def _ask(self, name: str, arguments: dict[str, object]) -> msgspec.Raw:
-        if self._gone:
-            raise Unreachable(GONE)
+        if self._closed is not None:
+            raise self._refused()
         number = next(self._numbers)
         line = _request(number, name, arguments)
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
+        self._answers[number] = (name, answer)
         try:
             self._writer.write(line)
             return await answer
@@ -259,30 +269,43 @@ class RemoteMessenger:
             reason = NO_ENGINE
         except _Behind:
             reason = BEHIND
-        self._leave(reason)
+        # An engine that was killed says nothing: each call may have been done.
+        self._leave(Closed(reason), tuple(self._answers))
 
     def _take(self, line: Line) -> None:
+        if isinstance(line, Ended):
+            self._leave(Closed(line.reason, line.locked), line.unanswered)
+            return
         if isinstance(line, Happened):
             if line.id in self._streams:
                 self._streams[line.id].put(event_of(line))
             return
-        answer = self._answers.get(line.id)
-        if answer is None or answer.done():
+        waiting = self._answers.get(line.id)
+        if waiting is None or waiting[1].done():
             return
+        answer = waiting[1]
         if isinstance(line, Failure):
             answer.set_exception(error_of(line))
         else:
             answer.set_result(line.value)
 
-    def _leave(self, reason: Phrase) -> None:
-        self._gone = True
-        for answer in self._answers.values():
+    def _leave(self, closed: Closed, begun: tuple[int, ...] = ()) -> None:
+        """Nothing comes any more. `begun`: the calls that may have been done, though their answer is lost."""
+        self._closed = self._closed or closed
+        for number, (name, answer) in self._answers.items():
             if not answer.done():
-                answer.set_exception(Unreachable(reason))
+                lost = number in begun and name in ONCE
+                answer.set_exception(AnswerLost(LOST) if lost else self._refused())
         for stream in self._streams.values():
-            stream.end(reason)
+            stream.end(self._closed)
         self._streams.clear()
         self._writer.close()
+
+    def _refused(self) -> ParlourError:
+        """Why a call was not done."""
+        if self._closed is not None and self._closed.locked:
+            return NotPermitted(LOCKED)
+        return EngineEnded(self._closed.reason if self._closed is not None else GONE)
 
 
 class _Behind(Exception):
@@ -305,10 +328,10 @@ class _Stream:
         self._closed = isinstance(event, Closed)
         self._queue.put_nowait(event)
 
-    def end(self, reason: Phrase) -> None:
+    def end(self, closed: Closed) -> None:
         if not self._closed:
             self._closed = True
-            self._queue.put_nowait(Closed(reason))
+            self._queue.put_nowait(closed)
 
     def __aiter__(self) -> _Stream:
         return self

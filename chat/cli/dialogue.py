@@ -24,11 +24,14 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
+    Ready,
+    Unreachable,
     UsageError,
 )
 
 YES: Final = frozenset({"y", "yes"})
 NO: Final = frozenset({"n", "no"})
+CUT: Final = "The engine ended before pairing was complete: run the command again."
 NOBODY_ANSWERED: Final = "Nobody answered the question, which counts as no: run the command in a terminal."
 
 
@@ -132,6 +135,8 @@ class Dialogue:
         """The pairing's next stage; until then, take the person's answer."""
         while True:
             came = await self.next(asking=asking)
+            if isinstance(came, Ready):  # an engine that was killed: another knows nothing of the pairing
+                raise Unreachable(CUT)
             if isinstance(came, PairingChanged) and came.pairing.id == view.id and came.pairing != view:
                 return came.pairing
             self._remember(came)

@@ -16,6 +16,7 @@ from chat.interface import (
     ContactView,
     EntryAdded,
     EntryChanged,
+    EntryState,
     EntryView,
     Event,
     IdentityChanged,
@@ -29,6 +30,9 @@ from chat.interface import (
 INDENT = "    "
 TEXT = "text"
 """The kind of an entry that has words."""
+
+KNOWN_MAX = 1024
+"""Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 
 SHORT_ID = 8
 """Digits of an entry's id that a line to read shows."""
@@ -57,10 +61,16 @@ def entry_line(entry: EntryView, conversation: str = "") -> str:
 class Printer:
     """Prints the events that `listen` is for; the rest of what happens is not its business."""
 
-    def __init__(self, call: Call, me: SelfView, contacts: Iterable[ContactView]) -> None:
+    def __init__(
+        self, call: Call, me: SelfView, contacts: Iterable[ContactView], held: Iterable[EntryView]
+    ) -> None:
+        """`held`: the newest entries of each conversation, which are not printed."""
         self._call = call
         self._addresses = me.addresses
         self._contacts = {view.person: view for view in contacts}
+        self._states: dict[str, dict[str, EntryState]] = {}
+        for entry in held:
+            self._know(entry.contact, entry.id, entry.state)
 
     def begin(self) -> None:
         """What is so already: the addresses, and who is there."""
@@ -69,19 +79,39 @@ class Printer:
             if view.present:
                 self._peer(view)
 
+    def resume(self, contacts: Iterable[ContactView], held: Iterable[EntryView]) -> None:
+        """What changed between the end of an engine and the next one's first event."""
+        for view in contacts:
+            self._contact(view)
+        for entry in held:
+            if not self.is_known(entry):
+                self._entry(entry)
+            elif entry.own and entry.state is not self._states[entry.contact][entry.id]:
+                self._state(entry.contact, entry.id, entry.state)
+
+    def is_known(self, entry: EntryView) -> bool:
+        """Whether it was printed, or stood there before."""
+        return entry.id in self._states.get(entry.contact, ())
+
+    def _know(self, contact: str, entry_id: str, state: EntryState) -> None:
+        known = self._states.setdefault(contact, {})
+        known[entry_id] = state
+        if len(known) > KNOWN_MAX:
+            del known[next(iter(known))]
+
     def print(self, event: Event) -> None:
         match event:
             case Ready(addresses) if addresses != self._addresses:
                 self._ready(addresses)
-            case EntryAdded(entry):
+            case EntryAdded(entry) if not self.is_known(entry):
                 self._entry(entry)
-            case EntryChanged(_, entry_id, state):
-                fields = {"event": "state", "id": entry_id, "state": state.value}
-                self._call.result(fields, f"{entry_id[:SHORT_ID]} is {state.value}")
+            case EntryChanged(contact, entry_id, state):
+                self._state(contact, entry_id, state)
             case ContactChanged(view):
                 self._contact(view)
             case ContactRemoved(person, _):
                 self._contacts.pop(person, None)
+                self._states.pop(person, None)
             case IdentityChanged(person, _, cause):
                 label = self._label(person)
                 fields = {"event": "identity", "name": label, "cause": cause}
@@ -96,7 +126,13 @@ class Printer:
         fields = {"event": "ready", "addresses": list(addresses)}
         self._call.result(fields, f"Listening on {', '.join(addresses)}")
 
+    def _state(self, contact: str, entry_id: str, state: EntryState) -> None:
+        self._know(contact, entry_id, state)
+        fields = {"event": "state", "id": entry_id, "state": state.value}
+        self._call.result(fields, f"{entry_id[:SHORT_ID]} is {state.value}")
+
     def _entry(self, entry: EntryView) -> None:
+        self._know(entry.contact, entry.id, entry.state)
         label = self._label(entry.contact)
         fields = {"event": "entry", **entry_fields(entry), "conversation": label}
         self._call.result(fields, entry_line(entry, label))

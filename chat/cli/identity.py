@@ -5,6 +5,8 @@ Rules: nothing is made over anything found; a passphrase is asked for before any
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from chat.cli.failures import DONE
@@ -12,7 +14,7 @@ from chat.cli.options import TEXT, command
 from chat.cli.output import note
 from chat.cli.passphrase import read_new_passphrase, read_passphrase
 from chat.cli.session import Call, existing, messenger
-from chat.interface import CannotCreate, DoorState
+from chat.interface import CannotCreate, DoorState, Unreachable
 
 
 @command("init")
@@ -66,11 +68,18 @@ def lock(call: Call) -> int:
 
 async def _lock(call: Call) -> int:
     door, state = await existing(call)
-    if state is DoorState.RUNNING:
-        running = await door.attach()
-        await running.lock()
-        await running.close()
-    else:
+    locked = False
+    while not locked and state is DoorState.RUNNING:
+        with suppress(Unreachable):  # it ended by itself, and another command may go on with the next
+            running = await door.attach()
+            try:
+                await running.lock()
+                locked = True
+            finally:
+                await running.close()
+        if not locked:
+            state = await door.state()
+    if not locked:
         note("No engine was running on the profile.")
     call.result({"locked": True}, "The profile is locked.")
     return DONE

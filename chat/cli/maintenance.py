@@ -6,6 +6,7 @@ Rules: what is not good ends with status 1; nothing is called passed that did no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,14 +44,13 @@ async def _doctor(call: Call) -> int:
 
 async def _diagnosis_of(door: Door) -> tuple[DiagnosisView, ...]:
     """From the engine that runs on the profile, else from outside: no passphrase is asked for."""
-    try:
+    with suppress(Unreachable):  # no engine, or it ended meanwhile
         running = await door.attach()
-    except Unreachable:
-        return await door.diagnose()
-    try:
-        return await running.diagnose()
-    finally:
-        await running.close()
+        try:
+            return await running.diagnose()
+        finally:
+            await running.close()
+    return await door.diagnose()
 
 
 def _diagnosis(line: DiagnosisView) -> str:

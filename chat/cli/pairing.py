@@ -30,6 +30,7 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
+    Ready,
     Unreachable,
     UsageError,
     VisibilityChanged,
@@ -156,6 +157,10 @@ async def _meet(opened: Messenger, dialogue: Dialogue, wait: float) -> PairingVi
             _offer(dialogue, strangers)
         elif isinstance(came, PairingChanged) and _is_offer(came.pairing):
             return came.pairing
+        elif isinstance(came, Ready):  # of another engine, which shows this terminal to nobody yet
+            await opened.set_visible(True)
+            strangers = await opened.nearby()
+            _offer(dialogue, strangers)
         elif isinstance(came, VisibilityChanged) and not came.visible:
             raise Unreachable(NOBODY)
         elif isinstance(came, Typed):

@@ -1,8 +1,8 @@
 """One run of a command: the profile it works on, and the messenger it works with.
 
 Rules: an engine that runs on the profile is used through its socket, else one runs in this process as
-long as the command, and without the network where the command only reads; whatever was opened is closed,
-however the command ends.
+long as the command, and without the network where the command only reads; where the engine of another
+command ends, this one goes on with the next; whatever was opened is closed, however the command ends.
 """
 
 from __future__ import annotations
@@ -14,13 +14,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from chat.cli import output
 from chat.cli.failures import DONE, STOPPED, Stopped, log_to_stderr, loop_handler
-from chat.cli.passphrase import read_passphrase
+from chat.cli.passphrase import STDIN, read_passphrase
 from chat.cli.terminal import Lines
-from chat.interface import CannotCreate, Closed, Door, DoorState, Event, Messenger, Unreachable, UsageError
+from chat.interface import (
+    PATIENCE,
+    Closed,
+    Door,
+    DoorState,
+    EngineEnded,
+    Event,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    Ready,
+    Unreachable,
+    UsageError,
+)
+
+OTHERS_WITHIN: Final = 2.0
+"""Seconds in which another command opens the profile whose engine has ended, before a person is asked."""
+
+LOOK_EVERY: Final = 0.1
+WAITS: Final = "Another Parlour has this profile open: waiting until it lets this one in."
+NOBODY_TO_ASK: Final = (
+    "The engine that it used has ended; going on needs the passphrase: give --passphrase-file FILE."
+)
 
 OpenDoor = Callable[[Path, int | None], Door]
 Show = Callable[["Call", Door, str], int]
@@ -114,61 +136,177 @@ async def existing(call: Call) -> tuple[Door, DoorState]:
 
 @asynccontextmanager
 async def messenger(
-    call: Call, secret: str | None = None, *, offline: bool = False
+    call: Call, secret: str | None = None, *, offline: bool = False, patience: float = PATIENCE
 ) -> AsyncIterator[Messenger]:
     """The messenger of the call's profile. Raises UsageError (no profile), NotPermitted, BadData.
 
-    The passphrase is asked for where it is needed and not given.
+    The passphrase is asked for where it is needed and not given. `patience`: as `Door.unlock` has it.
     """
-    opened = await _open(call, secret, offline)
+    session = Session(call, secret, offline=offline, patience=patience)
     try:
-        yield opened
+        yield await session.open()
     finally:
-        await opened.close()
+        await session.close()
 
 
-async def _open(call: Call, secret: str | None, offline: bool) -> Messenger:
-    door, state = await existing(call)
-    if state is DoorState.RUNNING:
-        with suppress(Unreachable):  # it ended a moment ago
-            return await _attach(call, door)
-    if secret is None:
-        secret = read_passphrase(call.passphrase_file, call.lines)
-    try:
-        return await door.unlock(secret, offline)
-    except CannotCreate:
-        if await door.state() is not DoorState.RUNNING:
-            raise
-        return await _attach(call, door)  # another command was faster
+class Session:
+    """Gets the profile's messenger, and the next one when its engine ends, until the profile is locked.
+
+    The next engine belongs to another command or to this one. It gets every call that the ended one did not
+    begin. A stream of events continues there with `Ready`; the client asks for what happened in between.
+    """
+
+    def __init__(self, call: Call, secret: str | None, *, offline: bool, patience: float) -> None:
+        self._call = call
+        self._secret = secret
+        self._offline = offline
+        self._patience = patience
+        self._turn = asyncio.Lock()
+        self._current: Messenger | None = None
+
+    async def open(self) -> Messenger:
+        """The messenger, for as long as this session. Raises as `messenger`."""
+        if self._call.passphrase_file == STDIN and self._secret is None:
+            # A running engine needs no passphrase, but what `send NAME -` sends begins after that line.
+            self._secret = read_passphrase(STDIN, self._call.lines)
+        self._current = await self._come(*await existing(self._call))
+        return cast(Messenger, _Following(self))
+
+    async def close(self) -> None:
+        if self._current is not None:
+            await self._current.close()
+
+    @property
+    def current(self) -> Messenger:
+        """The messenger to ask now."""
+        assert self._current is not None, "the session is open"
+        return self._current
+
+    async def after(self, ended: Messenger) -> Messenger:
+        """The messenger to ask after this one ended. Raises as `messenger`."""
+        async with self._turn:
+            if self._current is ended:
+                await ended.close()
+                self._current = await self._come(*await self._next(), again=True)
+            return self.current
+
+    async def _next(self) -> tuple[Door, DoorState]:
+        """The door after an engine ended. Others get time to open it before a person is asked."""
+        door, state = await existing(self._call)
+        if self._secret is None and self._call.passphrase_file is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OTHERS_WITHIN):
+                    while state is not DoorState.RUNNING:
+                        await asyncio.sleep(LOOK_EVERY)
+                        state = await door.state()
+        return door, state
+
+    async def _come(self, door: Door, state: DoorState, *, again: bool = False) -> Messenger:
+        """Use the engine that runs, or open one: what is first possible."""
+        if state is DoorState.RUNNING:
+            with suppress(Unreachable):  # it ended a moment ago
+                return await self._agreeing(await door.attach())
+        secret = self._passphrase_again() if again else self._passphrase()
+        opened = await door.unlock(
+            secret, self._offline, patience=self._patience, waits=lambda: output.note(WAITS)
+        )
+        return await self._agreeing(opened)
+
+    async def _agreeing(self, opened: Messenger) -> Messenger:
+        """Say where an engine that runs listens on another port than the one that was named."""
+        port = self._call.port
+        if port is None:
+            return opened
+        with suppress(EngineEnded):  # the next call finds that out too
+            if (await opened.me()).port not in (0, port):
+                output.note(
+                    f"An engine runs on this profile already: --port {port} counts when it starts anew."
+                )
+        return opened
+
+    def _passphrase(self) -> str:
+        """The passphrase: kept where it was typed, read again where it stands in a file."""
+        if self._secret is not None:
+            return self._secret
+        secret = read_passphrase(self._call.passphrase_file, self._call.lines)
+        if self._call.passphrase_file is None:
+            self._secret = secret
+        return secret
+
+    def _passphrase_again(self) -> str:
+        try:
+            return self._passphrase()
+        except NotPermitted:
+            raise NotPermitted(NOBODY_TO_ASK) from None
 
 
-async def _attach(call: Call, door: Door) -> Messenger:
-    running = await door.attach()
-    if call.port is not None and (await running.me()).port != call.port:
-        output.note(f"An engine runs on this profile already: --port {call.port} counts when it starts anew.")
-    return running
+class _Following:
+    """interface.Messenger of a session: passes each call by its name to the session's current messenger."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def ask(*arguments: Any, **named: Any) -> Any:
+            while True:
+                current = self._session.current
+                try:
+                    return await getattr(current, name)(*arguments, **named)
+                except EngineEnded:
+                    await self._session.after(current)
+
+        return ask
+
+    def events(self) -> AsyncIterator[Event]:
+        """Everything that happens from now on: the stream is open before anything is awaited."""
+        current = self._session.current
+        return self._follow(current, current.events())
+
+    async def _follow(self, current: Messenger, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        while True:
+            async for event in events:
+                if isinstance(event, Closed) and not event.locked:
+                    break
+                yield event
+            else:
+                return
+            current = await self._session.after(current)
+            events = current.events()
+            yield Ready((await self.me()).addresses)
 
 
 class Feed:
     """Everything that happens from now on, as a queue on which one can wait beside other things."""
 
     def __init__(self, source: Messenger) -> None:
-        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._queue: asyncio.Queue[Event | ParlourError] = asyncio.Queue()
         self._pump = asyncio.create_task(self._fill(source.events()))
 
     async def next(self) -> Event:
-        """The next event. After `Closed` nothing follows. May be cancelled: no event is lost."""
-        return await self._queue.get()
+        """The next event. After `Closed` nothing follows. May be cancelled: no event is lost.
+
+        Raises ParlourError where the engine ended and this command cannot go on with another.
+        """
+        event = await self._queue.get()
+        if isinstance(event, ParlourError):
+            raise event
+        return event
 
     async def stop(self) -> None:
         self._pump.cancel()
         await asyncio.wait({self._pump})
 
     async def _fill(self, events: AsyncIterator[Event]) -> None:
-        async for event in events:
-            self._queue.put_nowait(event)
-            if isinstance(event, Closed):
-                return
+        try:
+            async for event in events:
+                self._queue.put_nowait(event)
+                if isinstance(event, Closed):
+                    return
+        except ParlourError as failure:
+            self._queue.put_nowait(failure)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from math import inf
 from typing import Final
 
 import click
@@ -18,10 +19,23 @@ from chat.cli.options import TEXT, command
 from chat.cli.output import note
 from chat.cli.people import find, label_among
 from chat.cli.session import Call, Feed, feed, messenger, until_stopped
-from chat.interface import Closed, EntryChanged, EntryState, EntryView, Messenger, UsageError
+from chat.interface import (
+    Closed,
+    EntryChanged,
+    EntryState,
+    EntryView,
+    Messenger,
+    NotPermitted,
+    ParlourError,
+    Ready,
+    UsageError,
+)
 
 PAGE: Final = 200
 """Entries asked for at once, so that a long history is never in memory as a whole."""
+
+HELD: Final = 32
+"""Newest entries of each conversation by which `listen` knows what another engine stored without it."""
 
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
 FROM_INPUT: Final = ("-",)
@@ -47,7 +61,7 @@ async def _send(call: Call, opened: Messenger, name: str, text: tuple[str, ...],
     words = call.lines.rest().removesuffix("\n") if text == FROM_INPUT else " ".join(text)
     async with feed(opened) as events:
         entry = await opened.send(contact.person, words)
-        state = await _state_within(events, entry, wait)
+        state = await _state_within(opened, events, entry, wait)
     call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
     if state in ARRIVED:
         return DONE
@@ -55,34 +69,66 @@ async def _send(call: Call, opened: Messenger, name: str, text: tuple[str, ...],
     return KEPT
 
 
-async def _state_within(events: Feed, entry: EntryView, wait: float) -> EntryState:
-    """The entry's state once it has arrived, or when the time is over."""
+async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
+    """The entry's state once it has arrived, or when the time is over.
+
+    The entry is committed: whatever fails from here on, its id and state are the command's result.
+    """
     state = entry.state
-    with suppress(TimeoutError):
+    try:
         async with asyncio.timeout(wait):
             while state not in ARRIVED:
                 event = await events.next()
                 if isinstance(event, EntryChanged) and event.id == entry.id:
                     state = event.state
-                if isinstance(event, Closed):
+                elif isinstance(event, Ready):  # of another engine, and what the one before did is stored
+                    held = await opened.entry(entry.contact, entry.id)
+                    state = held.state if held is not None else state
+                elif isinstance(event, Closed):
                     break
+    except TimeoutError:
+        return state
+    except ParlourError as failure:
+        note(str(failure))
     return state
 
 
 @command("listen")
 @click.pass_obj
 def listen(call: Call) -> int:
-    """Run without interface and print what happens."""
+    """Run without interface and print what happens.
+
+    Where another command ends the engine that this one uses, it goes on with the next or opens its own.
+    """
     return call.run_alone(lambda: until_stopped(_listen(call)))
 
 
 async def _listen(call: Call) -> None:
-    async with messenger(call) as opened, feed(opened) as events:
-        printer = Printer(call, await opened.me(), await opened.contacts())
+    async with messenger(call, patience=inf) as opened, feed(opened) as events:
+        contacts = await opened.contacts()
+        held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
+        printer = Printer(call, await opened.me(), contacts, held)
         printer.begin()
         while not isinstance(event := await events.next(), Closed):
             printer.print(event)
+            if isinstance(event, Ready):
+                with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
+                    await _resume(opened, printer)
         note(f"The engine has ended ({event.reason}): nothing more is printed.")
+
+
+async def _resume(opened: Messenger, printer: Printer) -> None:
+    """Print what happened between two engines: the events of that time went to nobody here."""
+    contacts = await opened.contacts()
+    missed: list[EntryView] = []
+    for view in contacts:
+        page = await opened.history(view.person, HELD)
+        entries = page
+        while page and not any(map(printer.is_known, page)):
+            page = await opened.history(view.person, HELD, page[0].id)
+            entries = page + entries
+        missed += entries
+    printer.resume(contacts, missed)
 
 
 @command("history")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chat.demo.network import HERE
-from chat.interface import CannotCreate, DiagnosisView, DoorState, Messenger
+from chat.interface import PATIENCE, CannotCreate, DiagnosisView, DoorState, Messenger
 from chat.phrases import phrase
 from chat.ports import Clock, Random, SystemClock
 from chat.process import make_private
@@ -59,7 +60,14 @@ class DemoDoor:
         folder = self._folder / str(self._attempts)
         return await make(folder, PASSPHRASE, self._language, self._machine, self._random)
 
-    async def unlock(self, passphrase: str, offline: bool = False) -> Messenger:
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger:
         if self._demo is None or self._demo.running:
             raise CannotCreate(RUNS)
         return await self._demo.unlock(passphrase)

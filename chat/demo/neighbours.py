@@ -58,6 +58,9 @@ class Neighbours:
                     await terminal.start(PASSPHRASE)
                 self._tasks.spawn(self._answering[name].run())
 
+    async def drain(self, within: float) -> None:
+        """Nothing to do: they ask nothing of the person's engine."""
+
     async def close(self) -> None:
         """All stop; what one of them was about to do is not done."""
         await self._tasks.stop()

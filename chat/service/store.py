@@ -11,15 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Concatenate, ParamSpec, TypeVar
 
+from chat.errors import LOCKED
 from chat.interface import NotPermitted
-from chat.phrases import phrase
 from chat.ports import Random
 from chat.storage.database import Database
 from chat.storage.vault import Vault
 
 P = ParamSpec("P")
 T = TypeVar("T")
-LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 
 
 class Store:

@@ -19,6 +19,7 @@ else:
     import fcntl
 
 _NAME = "lock"
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class ProfileLock:
@@ -35,6 +36,26 @@ class ProfileLock:
             self._descriptor = -1
 
 
+def is_held(folder: Path) -> bool:
+    """Whether an engine has the profile in `folder`, or opens or closes it. Creates nothing.
+
+    The look shares the lock for a moment, in which who takes it finds it held and has to try again.
+    """
+    try:
+        descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        _lock(descriptor, shared=True)
+    except OSError as error:
+        if error.errno in _HELD:
+            return True
+        raise
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _open_locked(folder: Path) -> int:
     path = folder / _NAME
     while True:
@@ -45,7 +66,7 @@ def _open_locked(folder: Path) -> int:
                 return descriptor
         except OSError as error:
             os.close(descriptor)
-            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            if error.errno in _HELD:
                 raise ProfileInUse(folder) from None
             raise
         os.close(descriptor)  # somebody replaced the file between the two calls: lock the one that is there
@@ -58,8 +79,8 @@ def _is_there(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, *, shared: bool = False) -> None:
     if sys.platform == "win32":
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
     else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -310,7 +310,7 @@ async def test_locking_from_inside_a_call_reaches_every_client(tmp_path: Path) -
     async with asyncio.timeout(PATIENCE):
         await one.lock()
     assert await until(events, lambda event: isinstance(event, Closed)) == Closed(
-        Phrase("Parlour was locked.")
+        Phrase("Parlour was locked."), locked=True
     )
     assert not (tmp_path / "engine.sock").exists()
     await one.close()

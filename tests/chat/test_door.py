@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chat.assemble import door
-from chat.interface import DoorState
+from chat.assemble import door, filler
+from chat.interface import CannotCreate, DoorState
 from chat.network import discovery, tcp
-from chat.storage import vault
+from chat.ports import Connection, Listener
+from chat.storage import lock, vault
+from protocol.person_author import create_person
 from tests.contract.door import PASSPHRASE, DoorContract, Doorway
 from tests.fakes.messenger import FakeDoor
 from tests.fakes.network import MemoryDiscovery, MemoryTransport, Network
@@ -37,6 +41,60 @@ class TestProfileDoor(DoorContract):
             (folder / vault.HEADER).write_bytes(b"not a header")
 
         return Doorway(door(folder, cost=vault.CHEAPEST), damage)
+
+
+class Gate(MemoryTransport):
+    """A transport that listens only when the test lets it: so long an engine opens."""
+
+    reached: asyncio.Event
+    open: asyncio.Event
+
+    async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
+        self.reached.set()
+        await self.open.wait()
+        return await super().listen(port, accept)
+
+
+async def test_an_engine_that_opens_is_waited_for_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, folder, looked = Network(), tmp_path / "profile", asyncio.Event()
+    monkeypatch.setattr(tcp, "TcpTransport", partial(Gate, network, "10.0.0.1"))
+    monkeypatch.setattr(discovery, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
+    monkeypatch.setattr(Gate, "reached", asyncio.Event(), raising=False)
+    monkeypatch.setattr(Gate, "open", asyncio.Event(), raising=False)
+
+    def is_held(place: Path) -> bool:
+        looked.set()
+        return held(place)
+
+    held = lock.is_held
+    monkeypatch.setattr(lock, "is_held", is_held)
+    person = create_person("Ada", os.urandom)
+    vault.create(folder, PASSPHRASE, filler(person), random=os.urandom, cost=vault.CHEAPEST).close()
+    opening = asyncio.create_task(door(folder).unlock(PASSPHRASE))
+    await Gate.reached.wait()
+    looking = asyncio.create_task(door(folder).state())
+    others = [asyncio.create_task(door(folder).unlock(PASSPHRASE, offline)) for offline in (False, True)]
+    await looked.wait()
+    Gate.open.set()
+    engine = await opening
+    assert await looking is DoorState.RUNNING
+    for other in await asyncio.gather(*others):
+        assert await other.me() == await engine.me()
+        await other.close()
+    await engine.close()
+
+
+async def test_a_profile_that_stays_held_is_refused_after_a_while(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    waited: list[str] = []
+    vault.create(folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=vault.CHEAPEST).close()
+    holder = lock.ProfileLock(folder)
+    with pytest.raises(CannotCreate, match="another Parlour"):
+        await door(folder).unlock(PASSPHRASE, patience=0, waits=lambda: waited.append("said"))
+    assert waited == []  # it gave up before there was anything to say
+    holder.release()
 
 
 LOOK = """

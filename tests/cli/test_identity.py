@@ -80,19 +80,6 @@ def test_an_engine_that_ended_a_moment_ago_is_no_failure(line: Line) -> None:
     assert called(line, "unlock") == [(PASSPHRASE, "offline")]
 
 
-def test_another_command_that_was_faster_is_used(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    states = iter([DoorState.LOCKED, DoorState.RUNNING])
-
-    async def state() -> DoorState:
-        return next(states)
-
-    put(line, DoorState.RUNNING)
-    line.door.failures["unlock"] = CannotCreate("Another engine has the profile.")
-    monkeypatch.setattr(line.door, "state", state)
-    assert line.run("contacts").status == 0
-    assert called(line, "attach") == [()]
-
-
 def test_a_profile_that_cannot_be_opened_is_73(line: Line) -> None:
     line.door.failures["unlock"] = CannotCreate("No port is free: name one with --port.")
     assert line.run("contacts").status == 73

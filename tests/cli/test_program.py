@@ -16,7 +16,7 @@ from chat.cli import __main__ as entry
 from chat.cli.__main__ import COMMANDS, run
 from chat.cli.session import Call
 from chat.demo.door import PASSPHRASE, DemoDoor
-from chat.interface import Door, ParlourError
+from chat.interface import Door, EngineEnded, ParlourError
 from tests.cli.line import Line
 from tui.options import Options
 
@@ -67,7 +67,11 @@ assert not loaded, loaded
 
 @pytest.mark.parametrize(
     "kind",
-    [kind for kind in vars(interface).values() if isinstance(kind, type) and issubclass(kind, ParlourError)],
+    [
+        kind
+        for kind in vars(interface).values()
+        if isinstance(kind, type) and issubclass(kind, ParlourError) and kind is not EngineEnded
+    ],
 )
 def test_every_failure_is_one_line_and_its_status(line: Line, kind: type[ParlourError]) -> None:
     line.messenger.failures["contacts"] = kind("What happened:\nwhat to do.")
@@ -87,6 +91,8 @@ def test_the_statuses_are_those_that_scripts_rely_on() -> None:
         "UsageError": 64,
         "BadData": 65,
         "Unreachable": 69,
+        "AnswerLost": 69,
+        "EngineEnded": 69,
         "CannotCreate": 73,
         "NotPermitted": 77,
     }

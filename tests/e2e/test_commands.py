@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from chat.assemble import door
+from chat.cli.session import WAITS
+from chat.interface import CannotCreate
 from chat.storage import forgetting, vault
 from chat.storage.lock import ProfileLock
 from tests.e2e.programs import (
@@ -276,11 +279,25 @@ def test_attack_72_a_second_engine_is_refused(ada: Station) -> None:
     lock = ProfileLock(ada.profile)
     try:
         before = contents(ada.profile)
-        assert "another Parlour has this profile open" in failure(ada.run("contacts"), 73)
+        with ada.start("contacts", joined=True) as waiting:
+            waiting.wait_for(lambda said: said == WAITS, PATIENCE)
+            assert contents(ada.profile) == before
+            lock.release()
+            assert waiting.wait_exit(PATIENCE) == 0
+    finally:
+        lock.release()
+
+
+async def test_attack_72_a_command_that_waited_in_vain_says_who_has_the_profile(ada: Station) -> None:
+    lock = ProfileLock(ada.profile)
+    try:
+        before = contents(ada.profile)
+        with pytest.raises(CannotCreate, match="another Parlour has this profile open") as refused:
+            await door(ada.profile).unlock(PASSPHRASE, patience=0)
+        assert refused.value.exit_status == 73
         assert contents(ada.profile) == before
     finally:
         lock.release()
-    assert ada.run("contacts").status == 0
 
 
 def contents(profile: Path) -> dict[str, str]:

@@ -8,11 +8,12 @@ next such call raises.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chat.interface import (
+    PATIENCE,
     BadData,
     CannotCreate,
     Closed,
@@ -276,7 +277,7 @@ class FakeMessenger(FakeRelays):
         subscription = Subscription()
         self._subscriptions.append(subscription)
         if self.closed:
-            subscription.put(Closed(phrase("Parlour was locked.")))
+            subscription.put(Closed(phrase("Parlour was locked."), self.locked))
         return subscription
 
     async def lock(self) -> None:
@@ -286,7 +287,7 @@ class FakeMessenger(FakeRelays):
     async def close(self) -> None:
         self.calls.append(Call("close", ()))
         if not self.closed:
-            self._end("Parlour was closed.")
+            self._end("Parlour was closed.", locked=False)
 
 
 class FakeDoor:
@@ -322,10 +323,20 @@ class FakeDoor:
         self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
         return self.messenger
 
-    async def unlock(self, passphrase: str, offline: bool = False) -> FakeMessenger:
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> FakeMessenger:
         self._enter("unlock", passphrase, *(["offline"] if offline else []))
-        if self._look() is not DoorState.LOCKED:
-            raise CannotCreate(phrase("An engine has this profile open: join it."))
+        match self._look():
+            case DoorState.NEW:
+                raise BadData(phrase("There is no profile here."))
+            case DoorState.RUNNING:
+                return self._open(DoorState.RUNNING)
         if self.messenger is not None and passphrase != self.messenger.passphrase:
             raise NotPermitted(WRONG)
         return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)

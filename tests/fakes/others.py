@@ -22,6 +22,7 @@ from chat.interface import (
     ContactView,
     DetailsView,
     DiagnosisView,
+    EngineEnded,
     EntryAdded,
     EntryChanged,
     EntryState,
@@ -153,7 +154,7 @@ class Others:
         self.invitation_head = INVITATION
         self.invitation_tail = ""  # makes an invitation as long as a real one
         self.inviter = "Inviter"  # whom one meets by an invitation that one was given
-        self.closed = False
+        self.closed, self.locked = False, True
         self.uncleaned = False  # something deleted is still in the file
         self._me = SelfView(
             identity(f"person {name}"),
@@ -355,13 +356,15 @@ class Others:
     def _enter(self, method: str, *arguments: object) -> None:
         self.calls.append(Call(method, arguments))
         if self.closed:
+            if not self.locked:
+                raise EngineEnded(phrase("The engine has stopped."))
             raise NotPermitted(phrase("Parlour is locked: unlock it with the passphrase."))
         if method in self.failures:
             raise self.failures.pop(method)
 
-    def _end(self, reason: str) -> None:
-        self.closed = True
-        self.emit(Closed(phrase(reason)))
+    def _end(self, reason: str, *, locked: bool = True) -> None:
+        self.closed, self.locked = True, locked
+        self.emit(Closed(phrase(reason), locked))
 
     def _contact(self, person: str) -> ContactView:
         if person not in self._contacts:

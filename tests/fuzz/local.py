@@ -98,6 +98,7 @@ def _answers() -> dict[str, bytes]:
         "event": wire.happened(
             3, Notice(phrase("Port {port} is taken by {who}.", port=4747, who=phrase("another program")))
         ),
+        "ended": wire.encode(wire.Ended((4, 5), phrase("stopped"), locked=False)),
     }
 
 

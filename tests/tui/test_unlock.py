@@ -185,6 +185,21 @@ async def test_a_running_engine_that_does_not_answer_may_be_asked_again() -> Non
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
 
+class EndsMeanwhile(FakeDoor):
+    """A door whose engine runs when one looks, and has ended when one comes."""
+
+    async def attach(self) -> FakeMessenger:
+        assert self.messenger is not None
+        self.messenger.closed = True
+        return await super().attach()
+
+
+async def test_an_engine_that_ended_a_moment_ago_leaves_the_passphrase_to_be_asked_for() -> None:
+    door = EndsMeanwhile(FakeMessenger("Ann"), state=DoorState.RUNNING)
+    async with running(door) as pilot:
+        await until_shown(pilot, "Enter your passphrase")
+
+
 async def test_a_lock_blanks_the_screen_and_asks_for_the_passphrase() -> None:
     messenger = FakeMessenger("Ann")
     bob = messenger.add_contact("Bob", present=True)

@@ -13,6 +13,7 @@ from chat.interface import (
     Messenger,
     NotPermitted,
     ParlourError,
+    Unreachable,
     UsageError,
     passphrase_problem,
 )
@@ -65,7 +66,12 @@ class Opening:
         if state is DoorState.NEW:
             return await self._create()
         if state is DoorState.RUNNING:
-            return await self._join()
+            try:
+                return await self._join()
+            except Unreachable:
+                if await self._door.state() is not DoorState.LOCKED:
+                    raise
+                # The engine ended meanwhile.
         return await self._unlock()
 
     async def _join(self) -> Messenger:

@@ -157,7 +157,12 @@ class UnlockScreen(Screen[None]):
             self._fail(state, "broken")
         elif state is DoorState.RUNNING:
             self._enter("joining")
-            self._came(await attempt(self._door.attach()), "broken")
+            joined = await attempt(self._door.attach())
+            if isinstance(joined, Problem) and await attempt(self._door.state()) is DoorState.LOCKED:
+                self._form = "locked"  # the engine ended meanwhile
+                self._enter(self._form)
+                return
+            self._came(joined, "broken")
         else:
             self._form = "new" if state is DoorState.NEW else "locked"
             self._enter(self._form)

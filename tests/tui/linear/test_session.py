@@ -267,6 +267,22 @@ async def test_an_engine_that_runs_is_joined_or_left_as_it_is() -> None:
     assert status == 69
 
 
+class EndsMeanwhile(FakeDoor):
+    """A door whose engine runs when one looks, and has ended when one comes."""
+
+    async def attach(self) -> FakeMessenger:
+        assert self.messenger is not None
+        self.messenger.closed = True
+        return await super().attach()
+
+
+async def test_an_engine_that_ended_a_moment_ago_leaves_the_passphrase_to_be_asked_for() -> None:
+    door = EndsMeanwhile(FakeMessenger("Ada"), state=DoorState.RUNNING)
+    said, status = await play(iter([UNLOCK, "> /quit"]), door)
+    assert said[1] == "Type your passphrase. It is not shown."
+    assert (status, said[-1]) == (0, "Parlour is closed.")
+
+
 async def test_every_command_survives_nonsense() -> None:
     leaving = ("quit", "lock")
     steps = [UNLOCK, "> /open Ben", "* Ben writes x", "> /last"]
