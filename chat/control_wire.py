@@ -22,7 +22,7 @@ from chat import interface
 from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
 from chat.phrases import Phrase, phrase
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
 
 REQUEST_BYTES_MAX: Final = 1 << 20

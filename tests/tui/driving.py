@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, timedelta
 
-from textual import _wait
+from textual import _wait, events
 from textual.pilot import Pilot
 
 from chat.interface import ContactView, DoorState
@@ -32,10 +32,12 @@ OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=
 
 @asynccontextmanager
 async def running(
-    door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS
+    door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS, *, attended: bool = True
 ) -> AsyncIterator[Pilot[None]]:
     """The whole program on a door."""
     async with ParlourApp(door, options).run_test(size=size) as pilot:
+        if attended:
+            pilot.app.post_message(events.AppFocus())
         await pilot.pause()
         yield pilot
 
