@@ -221,7 +221,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "mark_all_read",
         N_("Mark all as read"),
-        N_("Nothing in the conversation is unread any more, shown or not."),
+        N_("Mark every entry of the conversation as read, shown or not."),
         (),
         Group.READING,
     ),

@@ -26,7 +26,7 @@ from chat.interface import Door, Messenger
 from tui import actions, lines, memory
 from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
-from tui.attention import Attention, shown_to_somebody
+from tui.attention import SIGNS, Attention, shown_to_somebody
 from tui.bridge import Problem, attempt
 from tui.formatting import without_controls
 from tui.hangup import EVERY, STDIN, Watched, heed_signals
@@ -121,7 +121,9 @@ class ParlourApp(App[None]):
                 return
             self._touched = self.options.monotonic()
         await super().on_event(event)
-        if self.attention.heed(event):
+        if isinstance(event, SIGNS):
+            self._notice()  # a long absence may have ended before it was noticed
+            self.attention.heed(event)
             self._notice()
 
     def _notice(self) -> None:

@@ -1,8 +1,9 @@
 """Whether somebody looks at the terminal: what is drawn for nobody must not count as read.
 
-A program learns this only in part. Terminals report focus (mode 1004) if they can, and tmux passes reports on
-only with `focus-events`; a dead connection reports nothing. So three things have to hold: no report says that
-the focus is elsewhere, a client is attached to the multiplexer, and a person gave a sign a short while ago.
+A program learns this only in part. Many terminals report focus (mode 1004), and tmux does at attach and
+detach, but others and a connection that died report nothing. So three things have to hold: no report says
+that the focus is elsewhere, a client is attached to the multiplexer, and a person gave a sign a short while
+ago.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from textual import events
 LASTS: Final = 120.0
 """Seconds after the last key, mouse or focus event for which somebody is taken to look."""
 
+SIGNS: Final = (events.InputEvent, events.Paste, events.AppFocus, events.AppBlur)
+"""The events that say something about a person."""
+
 _BACK: Final = (events.AppFocus, events.Key, events.MouseDown, events.Paste)
 _STDIN: Final = 0
 
@@ -32,17 +36,14 @@ class Attention:
         self._elsewhere = False
         self._sign: float | None = None
 
-    def heed(self, event: events.Event) -> bool:
-        """Take an event in; False for one that says nothing about a person."""
+    def heed(self, event: events.Event) -> None:
+        """Take in one of `SIGNS`."""
         if isinstance(event, events.AppBlur):
             self._elsewhere, self._sign = True, None
         elif isinstance(event, _BACK):
             self._elsewhere, self._sign = False, self._monotonic()
-        elif isinstance(event, events.InputEvent):  # the mouse also passes over windows without focus
-            self._sign = None if self._elsewhere else self._monotonic()
-        else:
-            return False
-        return True
+        elif not self._elsewhere:  # the mouse also passes over windows without focus
+            self._sign = self._monotonic()
 
     @property
     def there(self) -> bool:

@@ -34,7 +34,7 @@ OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=
 async def running(
     door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS, *, attended: bool = True
 ) -> AsyncIterator[Pilot[None]]:
-    """The whole program on a door."""
+    """The whole program on a door; `attended`: in a terminal that has the focus, and says so."""
     async with ParlourApp(door, options).run_test(size=size) as pilot:
         if attended:
             pilot.app.post_message(events.AppFocus())
@@ -44,11 +44,12 @@ async def running(
 
 @asynccontextmanager
 async def chatting(
-    messenger: FakeMessenger, size: tuple[int, int] = (80, 24), **changed: object
+    messenger: FakeMessenger, size: tuple[int, int] = (80, 24), *, attended: bool = True, **changed: object
 ) -> AsyncIterator[Pilot[None]]:
     """The chat screen on a messenger that runs already."""
     options = replace(OPTIONS, **changed)  # type: ignore[arg-type]
-    async with running(FakeDoor(messenger, state=DoorState.RUNNING), size, options) as pilot:
+    door = FakeDoor(messenger, state=DoorState.RUNNING)
+    async with running(door, size, options, attended=attended) as pilot:
         await until(
             pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.me.name != ""
         )

@@ -106,6 +106,14 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     messenger.say_as_me(person, "One more thing: could you bring the long cable?", EntryState.QUEUED)
 
 
+def unread(label: str) -> FakeDoor:
+    """A long conversation whose last entries, so many, are unread."""
+    messenger = FakeMessenger("Ann")
+    bob = messenger.add_contact("Bob", present=True)
+    messenger.fill(bob.person, [f"entry {number}." for number in range(100)], unread=int(label))
+    return FakeDoor(messenger, state=DoorState.RUNNING)
+
+
 class Faulty(FakeMessenger):
     """A messenger that breaks its contract: the label is in the text of what it raises, and in a variable."""
 
@@ -133,6 +141,7 @@ SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
     "crowd": crowd,
     "names": names,
     "name": name,
+    "unread": unread,
     "faulty": faulty,
 }
 

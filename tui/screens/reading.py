@@ -233,7 +233,7 @@ class Reading(ChatBase):
 
     async def _mark_all(self, person: str) -> None:
         if await self.done(self.messenger.mark_all_read(person)):
-            self.say(_("Everything in this conversation is marked as read."))
+            self.say(_("All entries of this conversation are marked as read."))
 
     async def take_in(self, opened: Conversation, entry: messages.EntryStored) -> None:
         """Show a new entry; one's own is shown wherever one reads."""

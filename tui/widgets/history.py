@@ -111,10 +111,12 @@ class History(Barred, can_focus=True):
             return
         self._at_end = False
         self._lay_out(self.window.index(self._opening))
-        start = self._sheet.start(self._opening) or 0
-        if self.size.height:
+        start, height = self._sheet.start(self._opening) or 0, self.size.height
+        _first, end = self._sheet.span(self._opening) or (0, 0)
+        if height:
             self._opening = ""
-        self._go(max(0, min(start - self.size.height // 3, self._last_offset())))
+        top = max(start - height // 3, min(start, end - height))  # with what was said before, if both fit
+        self._go(max(0, min(top, self._last_offset())))
         self._at_end = self._stands_at_end()
         self._redraw()
         self._ask_for_more()
