@@ -87,7 +87,7 @@ async def test_the_line_stays_for_the_visit_and_is_gone_at_the_next() -> None:
         await pilot.pause()
         assert " New " in shown(pilot)
         chat(pilot).open_conversation(carla.person)
-        await until_shown(pilot, "Write to Carla")
+        await until(pilot, lambda: carla.person in [call[0] for call in messenger.called("history")])
         chat(pilot).open_conversation(bob.person)
         await until_shown(pilot, "one more")
         assert " New " not in shown(pilot)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -188,7 +187,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.show_people()
         self.query_one(People).point_at(person)
         self.go_write()
-        self.run_worker(partial(self.open_history, self.conversation), group="open", exclusive=True)
+        self.run_worker(self.open_history(self.conversation), group="open", exclusive=True)
 
     def action_next_conversation(self) -> None:
         self._step_in_turn(1)

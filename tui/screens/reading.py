@@ -34,9 +34,9 @@ class Reading(ChatBase):
     def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
         super().__init__(messenger, options, attention)
         self.conversation: Conversation | None = None
-        self._begun: set[str] = set()  # entries whose first row was on the screen
-        self._ended: set[str] = set()  # entries whose last row was
-        self._read: set[str] = set()  # entries that the engine was asked to mark
+        self._shown_first: set[str] = set()  # entries whose first row was on the screen
+        self._shown_last: set[str] = set()  # entries whose last row was
+        self._asked_to_mark: set[str] = set()  # entries that the engine was asked to mark
         self._jumps: list[str] = []
         self._paging: set[Conversation] = set()
 
@@ -187,11 +187,11 @@ class Reading(ChatBase):
         if history.window is not opened.window:
             return
         begun, ended = history.on_screen()
-        self._begun = {entry for entry in self._begun if entry in opened.window} | begun
-        self._ended = {entry for entry in self._ended if entry in opened.window} | ended
-        shown = (begun | ended) & self._begun & self._ended - self._read
+        self._shown_first = {entry for entry in self._shown_first if entry in opened.window} | begun
+        self._shown_last = {entry for entry in self._shown_last if entry in opened.window} | ended
+        shown = (begun | ended) & self._shown_first & self._shown_last - self._asked_to_mark
         if shown and view.unread:
-            self._read = {entry for entry in self._read if entry in opened.window} | shown
+            self._asked_to_mark = {entry for entry in self._asked_to_mark if entry in opened.window} | shown
             self.run_worker(self._mark(opened, shown), group="seen")
 
     # Reading, in workers.
@@ -202,16 +202,18 @@ class Reading(ChatBase):
         unread = await attempt(self.messenger.first_unread(opened.person)) if view and view.unread else None
         first = unread if isinstance(unread, str) else ""
         found = await attempt(opened.around(first)) if first else False
-        if found is False:
-            first, found = "", await attempt(opened.open())
+        problem = found if isinstance(found, Problem) else None
+        if found is not True:
+            newest = await attempt(opened.open())
+            first, problem = "", newest if isinstance(newest, Problem) else problem
         if self.conversation is not opened:
             return
-        if isinstance(found, Problem):
-            self.say(found.text, problem=True)
+        if problem is not None:
+            self.say(problem.text, problem=True)
         history = self.query_one(History)
         history.unread = first
         self._jumps.clear()
-        for entries in (self._begun, self._ended, self._read):
+        for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
         history.show(opened.window, first)
 
@@ -229,7 +231,7 @@ class Reading(ChatBase):
 
     async def _mark(self, opened: Conversation, entries: set[str]) -> None:
         if not await self.done(self.messenger.mark_read(opened.person, tuple(sorted(entries)))):
-            self._read -= entries
+            self._asked_to_mark -= entries
 
     async def _mark_all(self, person: str) -> None:
         if await self.done(self.messenger.mark_all_read(person)):
