@@ -117,9 +117,11 @@ class History(Barred, can_focus=True):
             self._opening = ""
         top = max(start - height // 3, min(start, end - height))  # with what was said before, if both fit
         self._go(max(0, min(top, self._last_offset())))
-        self._at_end = self._stands_at_end()
-        self._redraw()
-        self._ask_for_more()
+        if self._stands_at_end():
+            self._show_end()
+        else:
+            self._redraw()
+            self._ask_for_more()
 
     def window_changed(self, came: Iterable[EntryView] = ()) -> None:
         """Draw what the window holds now; the reader's place stays. `came`: entries that are new."""
