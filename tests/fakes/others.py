@@ -263,6 +263,11 @@ class Others:
             conversation.unread.update(entry.id for entry in conversation.entries[-unread:])
             self._count_unread(person)
 
+    def read(self, person: str) -> None:
+        """All of a conversation was read before this client looked."""
+        self._conversations[person].unread.clear()
+        self._count_unread(person)
+
     def unread(self, person: str) -> frozenset[str]:
         """The entries of a conversation that this person has not read."""
         return frozenset(self._conversations[person].unread)

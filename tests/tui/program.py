@@ -104,6 +104,7 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     messenger.say_as_me(person, "Wonderful 🎉", EntryState.DELIVERED)
     messenger.say_as_me(person, "See you there", EntryState.SENT)
     messenger.say_as_me(person, "One more thing: could you bring the long cable?", EntryState.QUEUED)
+    messenger.read(person)
 
 
 def unread(label: str) -> FakeDoor:
