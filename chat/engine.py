@@ -253,9 +253,12 @@ class Engine:
         person = self._open.people.known(contact) if contact is not None else None
         return await self._open.history.search(words, person, limit)
 
-    async def mark_read(self, contact: str, entry: str) -> None:
+    async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
         person = self._open.people.known(contact)
-        await self._open.people.mark_read(person, History.entry_id(entry))
+        await self._open.people.mark_read(person, [History.entry_id(entry) for entry in entries])
+
+    async def mark_all_read(self, contact: str) -> None:
+        await self._open.people.mark_all_read(self._open.people.known(contact))
 
     async def delete(self, contact: str, id: str) -> EntryView:
         return await self._open.deleting.delete(self._open.people.known(contact), History.entry_id(id))

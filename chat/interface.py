@@ -254,8 +254,11 @@ class Messenger(Protocol):
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
         """Entries in which all the words occur: of those, the last `limit` to arrive, oldest first."""
 
-    async def mark_read(self, contact: str, entry: str) -> None:
-        """This person has seen everything up to this entry."""
+    async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
+        """This person has read these entries and no others. Ids that are not held are passed over."""
+
+    async def mark_all_read(self, contact: str) -> None:
+        """This person is done with all that the contact wrote so far, shown or not."""
 
     async def delete(self, contact: str, id: str) -> EntryView:
         """Delete an entry's content here, for oneself alone; returns it as it is shown now, in its place.

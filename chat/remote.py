@@ -175,8 +175,11 @@ class RemoteMessenger:
         entries = tuple[EntryView, ...]
         return await self._call(entries, "search", words=words, contact=contact, limit=limit)
 
-    async def mark_read(self, contact: str, entry: str) -> None:
-        await self._order("mark_read", contact=contact, entry=entry)
+    async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
+        await self._order("mark_read", contact=contact, entries=entries)
+
+    async def mark_all_read(self, contact: str) -> None:
+        await self._order("mark_all_read", contact=contact)
 
     async def delete(self, contact: str, id: str) -> EntryView:
         return await self._call(EntryView, "delete", contact=contact, id=id)

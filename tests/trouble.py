@@ -99,7 +99,7 @@ class Trouble:
         if side.up and (received := [view.id for view in await side.history() if not view.own]):
             (contact,) = await side.person.engine.contacts()
             side.read.update(received)
-            await side.person.engine.mark_read(contact.person, received[-1])
+            await side.person.engine.mark_read(contact.person, tuple(received))
 
     # What happens to them.
 

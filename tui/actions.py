@@ -214,8 +214,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "first_unread",
         N_("First unread"),
-        N_("Go to the first entry that was new when the conversation was opened."),
+        N_("Go to the first entry that you have not read."),
         ("alt+home", "ctrl+home"),
+        Group.READING,
+    ),
+    Action(
+        "mark_all_read",
+        N_("Mark all as read"),
+        N_("Mark every entry of the conversation as read, shown or not."),
+        (),
         Group.READING,
     ),
     Action("day", N_("Go to a day"), N_("Go to the first entry of a day."), ("f10",), Group.READING),

@@ -26,6 +26,7 @@ from chat.interface import Door, Messenger
 from tui import actions, lines, memory
 from tui.actions import app_bindings, rebind
 from tui.anchoring import Anchored
+from tui.attention import SIGNS, Attention, shown_to_somebody
 from tui.bridge import Problem, attempt
 from tui.formatting import without_controls
 from tui.hangup import EVERY, STDIN, Watched, heed_signals
@@ -69,6 +70,8 @@ class ParlourApp(App[None]):
         self._door = door
         self._last: str | None = None
         self._touched = self.options.monotonic()
+        self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
+        self._attended = False
         self.teller = Teller(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
@@ -105,7 +108,9 @@ class ParlourApp(App[None]):
         if terminal.gone():
             terminal.forsake()
             await self.action_quit()
-        elif self._left_alone:
+            return
+        self._notice()
+        if self._left_alone:
             self._lock_left()
 
     async def on_event(self, event: events.Event) -> None:
@@ -116,6 +121,19 @@ class ParlourApp(App[None]):
                 return
             self._touched = self.options.monotonic()
         await super().on_event(event)
+        if isinstance(event, SIGNS):
+            self._notice()  # a long absence may have ended before it was noticed
+            self.attention.heed(event)
+            self._notice()
+
+    def _notice(self) -> None:
+        """Let the chat screen follow when somebody begins to look, or looks no more."""
+        attended = self.attention.there
+        if attended != self._attended:
+            self._attended = attended
+            for screen in self.screen_stack:
+                if isinstance(screen, ChatBase):
+                    screen.attention_moved()
 
     @property
     def _left_alone(self) -> bool:
@@ -144,7 +162,7 @@ class ParlourApp(App[None]):
                 self.preferences.hold(name, value)
                 self.prefer(name, value)
             self.wear()
-            screen = ChatScreen(messenger, self.options, self.preferences, self._last)
+            screen = ChatScreen(messenger, self.options, self.attention, self.preferences, self._last)
             screen.key_problems = self.use_keys()
             self.switch_screen(screen)
             self.set_timer(_SETTLED_AFTER, partial(self._settle_in, messenger))

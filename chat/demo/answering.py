@@ -100,10 +100,11 @@ class Answering:
     async def _answer(self, entry: EntryView) -> None:
         engine = self._terminal.engine
         await asyncio.sleep(READS_AFTER)
-        several = not self._asked.empty()
+        asked = [entry]
         while not self._asked.empty():
-            entry = self._asked.get_nowait()
-        await engine.mark_read(self._person, entry.id)
+            asked.append(self._asked.get_nowait())
+        entry, several = asked[-1], len(asked) > 1
+        await engine.mark_read(self._person, tuple(one.id for one in asked))
         text, brings = (self._first, "") if self._first is not None else self._answers.to(entry.text)
         self._first = None
         await asyncio.sleep(TYPES_AFTER)

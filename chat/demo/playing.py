@@ -115,7 +115,7 @@ class Playing:
         if said.state is EntryState.READ:
             self._clock.set(self._clock.wall() + UNTIL_READ)
             seen = author.wait(EntryChanged, lambda event: event.state is EntryState.READ)
-            await other.engine.mark_read(author.person, entry.id)
+            await other.engine.mark_read(author.person, (entry.id,))
             await seen
 
     async def _read(self, conversation: Conversation) -> None:
@@ -124,7 +124,7 @@ class Playing:
         written = await self._person.engine.history(contact.person, len(conversation.entries))
         theirs = [entry for entry in written if not entry.own]
         if seen := theirs[: len(theirs) - conversation.unread]:
-            await self._person.engine.mark_read(contact.person, seen[-1].id)
+            await self._person.engine.mark_read(contact.person, tuple(entry.id for entry in seen))
 
     async def _leave(self, contact: DemoTerminal) -> None:
         """The contact's terminal stops, and the person's has noticed."""

@@ -5,8 +5,9 @@ Rules: commit first, then memory, then links and announcements follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 from chat.interface import ContactChanged, ContactRemoved, UsageError
 from chat.phrases import phrase
@@ -14,7 +15,7 @@ from chat.service.cleaning import Cleaning
 from chat.service.exchange import Exchange
 from chat.service.views import Views
 from chat.service.world import World
-from chat.storage import contacts, entries, receipts
+from chat.storage import contacts, receipts
 from chat.storage.database import Database
 from protocol.entries import conversation_of_two
 from protocol.limits import RECEIPT_IDS_MAX
@@ -107,10 +108,17 @@ class People:
     def tell(self, person: bytes) -> None:
         self._world.hub.publish(ContactChanged(self._views.contact(person)))
 
-    async def mark_read(self, person: bytes, entry: bytes) -> None:
-        """This person has seen everything up to an entry; the contact is told if the setting allows."""
+    async def mark_read(self, person: bytes, entries: Collection[bytes]) -> None:
+        """This person has read these entries; the contact is told if the setting allows."""
+        await self._read(person, partial(receipts.mark_read, ids=entries))
+
+    async def mark_all_read(self, person: bytes) -> None:
+        """This person is done with all that the contact wrote; it is told if the setting allows."""
+        await self._read(person, receipts.mark_all_read)
+
+    async def _read(self, person: bytes, mark: Callable[..., list[bytes]]) -> None:
         told = self._world.settings.read_receipts and not self._world.contacts[person].blocked
-        ids, unread = await self._world.store.write(_mark_read, self._world, person, entry, told)
+        ids, unread = await self._world.store.write(_mark_read, self._world, person, mark, told)
         if not ids or person not in self._world.contacts:
             return
         self._world.unread[person] = unread
@@ -131,12 +139,9 @@ def _verify(database: Database, person: bytes, on: bool) -> None:
 
 
 def _mark_read(
-    database: Database, world: World, person: bytes, entry: bytes, told: bool
+    database: Database, world: World, person: bytes, mark: Callable[..., list[bytes]], told: bool
 ) -> tuple[list[bytes], int]:
     conversation = conversation_of_two(world.own.person, person)
-    row = entries.get(database, entry)
-    if row is None or row.conversation != conversation:
-        return [], world.unread.get(person, 0)
-    now, own = world.clock.wall(), world.own.terminal
-    ids = receipts.mark_read(database, conversation, row.position, own, now, told=told)
+    own, now = world.own.terminal, world.clock.wall()
+    ids = mark(database, conversation, terminal=own, time=now, told=told)
     return ids, receipts.unread(database, conversation)

@@ -26,9 +26,9 @@ FEW_UNREAD: Final = 16_384
 _IDS_MAX: Final = 256
 """Ids that one query asks for."""
 
-_UNREAD_UP_TO: Final = (
-    "FROM unread AS u JOIN entries AS e ON e.number = u.entry"
-    " WHERE u.conversation = ?1 AND (e.rank, e.id) <= (?2, ?3)"
+_UNREAD: Final = (
+    "SELECT e.rank, e.id, e.number FROM unread AS u JOIN entries AS e ON e.number = u.entry"
+    " WHERE u.conversation = ?"
 )
 
 _FIRST_OF_FEW: Final = (
@@ -108,25 +108,41 @@ def unacknowledged(
 
 
 def mark_read(
-    db: Database, conversation: bytes, position: Position, terminal: bytes, time: int, *, told: bool = True
+    db: Database, conversation: bytes, ids: Iterable[bytes], terminal: bytes, time: int, *, told: bool = True
 ) -> list[bytes]:
-    """This person has read everything up to a position: returns what was not read before, in order.
+    """This person has read these entries and no others: returns those not read before, in order.
 
-    `terminal` is the own one on which it was read; `told`: whether the contact may ever hear of it.
+    Ids that are not held in the conversation are passed over. `terminal` is the own one on which they were
+    read; `told`: whether the contact may ever hear of it.
     """
-    place = conversations.find_number(db, conversation), *position
-    ids = db.rows(f"SELECT e.id {_UNREAD_UP_TO} ORDER BY e.rank, e.id", *place)
-    if ids:
-        db.run(
-            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time)"
-            f" SELECT e.number, ?4, ?5, ?6 {_UNREAD_UP_TO}",
-            *place,
-            terminals.number_of(db, terminal),
-            READ if told else READ_UNTOLD,
-            time,
+    number = conversations.find_number(db, conversation)
+    fresh: list[tuple[int, bytes, int]] = []
+    asked = iter(dict.fromkeys(ids))
+    while some := tuple(islice(asked, _IDS_MAX)):
+        fresh += db.rows(f"{_UNREAD} AND e.id IN ({','.join('?' * len(some))})", number, *some)
+    return _mark(db, sorted(fresh), terminal, time, told=told)
+
+
+def mark_all_read(
+    db: Database, conversation: bytes, terminal: bytes, time: int, *, told: bool = True
+) -> list[bytes]:
+    """This person is done with all entries of a conversation: returns those not read before, in order."""
+    fresh = db.rows(_UNREAD, conversations.find_number(db, conversation))
+    return _mark(db, sorted(fresh), terminal, time, told=told)
+
+
+def _mark(
+    db: Database, fresh: list[tuple[int, bytes, int]], terminal: bytes, time: int, *, told: bool
+) -> list[bytes]:
+    """Record the receipts of unread entries, each as (rank, id, number)."""
+    if fresh:
+        own, kind = terminals.number_of(db, terminal), READ if told else READ_UNTOLD
+        db.run_many(
+            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
+            ((number, own, kind, time) for _, _, number in fresh),
         )
-        db.run(f"DELETE FROM unread WHERE entry IN (SELECT e.number {_UNREAD_UP_TO})", *place)
-    return [entry for (entry,) in ids]
+        db.run_many("DELETE FROM unread WHERE entry = ?", ((number,) for _, _, number in fresh))
+    return [entry for _, entry, _ in fresh]
 
 
 def read_by(

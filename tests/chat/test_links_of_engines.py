@@ -204,7 +204,7 @@ def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, s
                     await asyncio.sleep(0.001 * wait)
                 await ada.engine.send(await ada.contact(ben), str(number))
                 event = await arrives
-                await ben.engine.mark_read(await ben.contact(ada), event.entry.id)
+                await ben.engine.mark_read(await ben.contact(ada), (event.entry.id,))
                 await dialled
             await asyncio.sleep(9)  # within the life of the last link
             assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
@@ -229,7 +229,7 @@ def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
             monkeypatch.setattr(newest.driver, "send", _stuck)
             arrives = ben.wait(EntryAdded)
             view = await ada.engine.send(await ada.contact(ben), "unanswered")
-            await ben.engine.mark_read(await ben.contact(ada), (await arrives).entry.id)
+            await ben.engine.mark_read(await ben.contact(ada), ((await arrives).entry.id,))
             read = ada.wait(
                 EntryChanged, lambda event: event.id == view.id and event.state is EntryState.READ
             )

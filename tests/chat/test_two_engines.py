@@ -134,7 +134,7 @@ def test_read_receipts_and_typing_and_both_turned_off(tmp_path: Path) -> None:
             await pair(ada, ben)
             first = await talk(ada, ben, "read me")
             read = ada.wait(EntryChanged, lambda event: event.state is EntryState.READ)
-            await ben.engine.mark_read(await ben.contact(ada), first)
+            await ben.engine.mark_read(await ben.contact(ada), (first,))
             assert (await read).id == first
             typing = ada.wait(ContactChanged, lambda event: event.contact.typing)
             await ben.engine.typing(await ben.contact(ada), True)
@@ -144,7 +144,7 @@ def test_read_receipts_and_typing_and_both_turned_off(tmp_path: Path) -> None:
             await ben.engine.change_settings(SettingsView(read_receipts=False, typing=False))
             second = await talk(ada, ben, "do not tell")
             before = len(ada.seen)
-            await ben.engine.mark_read(await ben.contact(ada), second)
+            await ben.engine.mark_read(await ben.contact(ada), (second,))
             await ben.engine.typing(await ben.contact(ada), True)
             await talk(ben, ada, "a word after that")
             after = ada.seen[before:]

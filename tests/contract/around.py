@@ -59,7 +59,7 @@ class AroundContract:
         assert (added.entry.id, added.entry.contact) == (heard, subject.friend)
         assert (added.entry.author, added.entry.state) == ((await contact(subject)).name, EntryState.RECEIVED)
         await _friend(events, subject, lambda view: view.unread == 1)
-        await subject.messenger.mark_read(subject.friend, heard)
+        await subject.messenger.mark_read(subject.friend, (heard,))
         await _friend(events, subject, lambda view: view.unread == 0)
 
     async def test_a_recovered_identity_is_told_with_its_cause_and_held(self, subject: Subject) -> None:

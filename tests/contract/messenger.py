@@ -164,10 +164,28 @@ class MessengerContract:
         await messenger.send(friend, "mine is never unread")
         heard = [await subject.hear(f"number {n}", "") for n in range(3)]
         assert await messenger.first_unread(friend) == heard[0]
-        await messenger.mark_read(friend, heard[1])
+        await messenger.mark_read(friend, (heard[0], heard[1]))
         assert await messenger.first_unread(friend) == heard[2]
-        await messenger.mark_read(friend, heard[2])
+        await messenger.mark_read(friend, (heard[2],))
         assert await messenger.first_unread(friend) is None
+
+    async def test_only_the_entries_that_were_shown_are_read(self, subject: Subject) -> None:
+        messenger, friend = subject.messenger, subject.friend
+        mine = (await messenger.send(friend, "mine")).id
+        heard = [await subject.hear(f"number {n}", "") for n in range(4)]
+        await messenger.mark_read(friend, (heard[3], mine, heard[1], "00" * 32))
+        assert await messenger.first_unread(friend) == heard[0]
+        assert (await contact(subject)).unread == 2
+        kinds = [
+            EntryState.READ in {receipt.kind for receipt in (await messenger.details(friend, id)).receipts}
+            for id in heard
+        ]
+        assert kinds == [False, True, False, True]
+        with pytest.raises(UsageError):
+            await messenger.mark_read(friend, ("none",))
+        await messenger.mark_all_read(friend)
+        assert await messenger.first_unread(friend) is None
+        assert (await contact(subject)).unread == 0
 
     async def test_a_time_leads_to_the_first_entry_that_is_not_before_it(self, subject: Subject) -> None:
         messenger, friend = subject.messenger, subject.friend
@@ -208,7 +226,7 @@ class MessengerContract:
         assert [(receipt.terminal, receipt.kind) for receipt in theirs.receipts] == [
             (me.terminal, EntryState.DELIVERED)
         ]
-        await messenger.mark_read(friend, heard)
+        await messenger.mark_read(friend, (heard,))
         read = (await messenger.details(friend, heard)).receipts
         assert [receipt.kind for receipt in read] == [EntryState.DELIVERED, EntryState.READ]
 
@@ -251,7 +269,7 @@ class MessengerContract:
         await messenger.delete(friend, first)
         assert (await contact(subject)).unread == 1
         assert await messenger.first_unread(friend) == second
-        await messenger.mark_read(friend, second)
+        await messenger.mark_read(friend, (second,))
         assert (await contact(subject)).unread == 0
         kinds = [receipt.kind for receipt in (await messenger.details(friend, first)).receipts]
         assert kinds == [EntryState.DELIVERED]

@@ -209,12 +209,21 @@ class FakeMessenger(FakeRelays):
             words, self._contacts if contact is None else [self._contact(contact).person], limit
         )
 
-    async def mark_read(self, contact: str, entry: str) -> None:
-        self._enter("mark_read", contact, entry)
+    async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
+        self._enter("mark_read", contact, entries)
         conversation = self._conversations[self._contact(contact).person]
-        seen = conversation.entries[: conversation.index(entry) + 1]
-        conversation.unread -= {held.id for held in seen}
-        self._count_unread(contact)
+        if not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in entries):
+            raise UsageError(phrase("There is no such entry here."))
+        if conversation.unread.intersection(entries):
+            conversation.unread.difference_update(entries)
+            self._count_unread(contact)
+
+    async def mark_all_read(self, contact: str) -> None:
+        self._enter("mark_all_read", contact)
+        conversation = self._conversations[self._contact(contact).person]
+        if conversation.unread:
+            conversation.unread.clear()
+            self._count_unread(contact)
 
     async def delete(self, contact: str, id: str) -> EntryView:
         self._enter("delete", contact, id)

@@ -255,11 +255,23 @@ class Others:
         self.emit(EntryAdded(entry))
         return entry
 
-    def fill(self, person: str, texts: list[str]) -> None:
-        """Entries from before this client looked: received, read and not announced."""
+    def fill(self, person: str, texts: list[str], *, unread: int = 0) -> None:
+        """Entries from before this client looked: received, not announced, read but for the last `unread`."""
         contact = self._contacts[person]
-        entries = self._conversations[person].entries
-        entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
+        conversation = self._conversations[person]
+        conversation.entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
+        if unread:
+            conversation.unread.update(entry.id for entry in conversation.entries[-unread:])
+            self._count_unread(person)
+
+    def read(self, person: str) -> None:
+        """All of a conversation was read before this client looked."""
+        self._conversations[person].unread.clear()
+        self._count_unread(person)
+
+    def unread(self, person: str) -> frozenset[str]:
+        """The entries of a conversation that this person has not read."""
+        return frozenset(self._conversations[person].unread)
 
     def write_as(self, person: str, author: str, texts: list[str]) -> None:
         """As `fill`, with the contact called otherwise at that time."""

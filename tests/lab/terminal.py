@@ -153,6 +153,19 @@ class Terminal:
             return None
         return int(status[0]) if status[0] else 128 + int(status[1])
 
+    @property
+    def socket(self) -> Path:
+        """Where this terminal's tmux is reached."""
+        return self._folder / "socket"
+
+    def tmux_command(self, *words: str) -> list[str]:
+        """A command of this terminal's tmux."""
+        return ["tmux", "-u", "-S", str(self.socket), *words]
+
+    def clients(self) -> int:
+        """How many clients are attached: none, unless a test attaches one."""
+        return len(self._tmux("list-clients").splitlines())
+
     def kill(self) -> None:
         """kill -9 of the program, and wait until it is gone; its last screen stays."""
         end_processes([self.pid])
@@ -216,7 +229,7 @@ class Terminal:
 
     def _tmux(self, *words: str, typed: str | None = None) -> str:
         done = subprocess.run(
-            ["tmux", "-u", "-S", str(self._folder / "socket"), *words],
+            self.tmux_command(*words),
             input=typed,
             capture_output=True,
             text=True,

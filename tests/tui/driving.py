@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, timedelta
 
-from textual import _wait
+from textual import _wait, events
 from textual.events import Key
 from textual.pilot import Pilot
 
@@ -33,21 +33,24 @@ OPTIONS = Options(patience=3600, quiet=0.0, news=3600, now=lambda: START + timed
 
 @asynccontextmanager
 async def running(
-    door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS
+    door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS, *, attended: bool = True
 ) -> AsyncIterator[Pilot[None]]:
-    """The whole program on a door."""
+    """The whole program on a door; `attended`: in a terminal that has the focus, and says so."""
     async with ParlourApp(door, options).run_test(size=size) as pilot:
+        if attended:
+            pilot.app.post_message(events.AppFocus())
         await pilot.pause()
         yield pilot
 
 
 @asynccontextmanager
 async def chatting(
-    messenger: FakeMessenger, size: tuple[int, int] = (80, 24), **changed: object
+    messenger: FakeMessenger, size: tuple[int, int] = (80, 24), *, attended: bool = True, **changed: object
 ) -> AsyncIterator[Pilot[None]]:
     """The chat screen on a messenger that runs already."""
     options = replace(OPTIONS, **changed)  # type: ignore[arg-type]
-    async with running(FakeDoor(messenger, state=DoorState.RUNNING), size, options) as pilot:
+    door = FakeDoor(messenger, state=DoorState.RUNNING)
+    async with running(door, size, options, attended=attended) as pilot:
         await until(
             pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.me.name != ""
         )

@@ -104,6 +104,15 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     messenger.say_as_me(person, "Wonderful 🎉", EntryState.DELIVERED)
     messenger.say_as_me(person, "See you there", EntryState.SENT)
     messenger.say_as_me(person, "One more thing: could you bring the long cable?", EntryState.QUEUED)
+    messenger.read(person)
+
+
+def unread(label: str) -> FakeDoor:
+    """A long conversation whose last entries, so many, are unread."""
+    messenger = FakeMessenger("Ann")
+    bob = messenger.add_contact("Bob", present=True)
+    messenger.fill(bob.person, [f"entry {number}." for number in range(100)], unread=int(label))
+    return FakeDoor(messenger, state=DoorState.RUNNING)
 
 
 class Faulty(FakeMessenger):
@@ -133,6 +142,7 @@ SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
     "crowd": crowd,
     "names": names,
     "name": name,
+    "unread": unread,
     "faulty": faulty,
 }
 

@@ -36,6 +36,7 @@ def with_three() -> tuple[FakeMessenger, dict[str, ContactView]]:
     messenger.receive(people["Bob"].person, "The lab's printer works again.")
     for number in range(300):
         messenger.say_as_me(people["Bob"].person, f"number {number}", EntryState.READ)
+    messenger.read(people["Bob"].person)
     messenger.receive(people["Carla"].person, "Which printer?")
     messenger.say_as_me(people["Bob"].person, "Good night", EntryState.READ)  # his conversation opens first
     return messenger, people

@@ -209,6 +209,7 @@ KEYWORDS = frozenset(("action", "classes"))
 ALLOWED = frozenset(
     (
         *("TEXTUAL", "TERM", "TMUX", "LANG", "LANGUAGE", "iTerm.app", "WezTerm", "WarpTerminal"),  # variables
+        *("STY", "SCREENDIR", "USER", "HOME", "/run/screen/S-", "/var/run/screen/S-"),
         *(
             "SIGINT",
             "SIGTERM",

@@ -43,7 +43,7 @@ class Reading(Base):
             self.behind = True
             return
         await self.say(*await self.spoken(entry))
-        await self.messenger.mark_read(entry.contact, entry.id)
+        await self._mark_read((entry,))
 
     async def do_open(self, typed: str) -> None:
         if not typed:
@@ -96,19 +96,24 @@ class Reading(Base):
             self.backlog = False
             await self.say(_("Nothing is unread here."))
             return
-        page = (entry, *await self.messenger.history(person, PAGE, after=entry.id))
-        await self._tell_unread(page[:PAGE])
-        self.backlog = len(page) > PAGE
+        await self._tell_unread((entry, *await self.messenger.history(person, PAGE - 1, after=entry.id)))
+        self.backlog = await self.messenger.first_unread(person) is not None
         if self.backlog:
             await self.say(_("More is unread: /next tells it."))
 
     async def _tell_unread(self, entries: Sequence[EntryView]) -> None:
         for entry in entries:
-            if not self.is_ours(entry):
+            if not self.is_ours(entry) and entry.id not in self._told:
                 await self.say(*await self.spoken(entry))
         self._told.extend(entry.id for entry in entries)
         self._oldest = self._oldest or entries[0].id
-        await self.messenger.mark_read(entries[-1].contact, entries[-1].id)
+        await self._mark_read(entries)
+
+    async def _mark_read(self, entries: Sequence[EntryView]) -> None:
+        """Mark entries whose lines were written, of the conversation that is open."""
+        told = tuple(entry.id for entry in entries if not entry.own and entry.contact == self.current)
+        if told and self.current is not None:
+            await self.messenger.mark_read(self.current, told)
 
     async def do_last(self, typed: str) -> None:
         person, many = self.chosen().person, how_many(typed)
@@ -118,10 +123,8 @@ class Reading(Base):
             return
         self._oldest = entries[0].id
         await self._tell_numbered(entries)
-        ids = [entry.id for entry in entries]
-        self._told.extend(ids)
-        if await self.messenger.first_unread(person) in ids:  # else older ones were not told yet
-            await self.messenger.mark_read(person, ids[-1])
+        self._told.extend(entry.id for entry in entries)
+        if await self.messenger.first_unread(person) is None:  # else older ones were not told yet
             self.backlog = self.behind = False
 
     async def do_read(self, typed: str) -> None:
@@ -157,6 +160,7 @@ class Reading(Base):
     async def _tell_numbered(self, entries: Sequence[EntryView]) -> None:
         for entry in entries:
             await self.say(*await self.spoken(entry, numbered=True))
+        await self._mark_read(entries)
 
     # Finding.
 

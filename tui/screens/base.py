@@ -11,6 +11,7 @@ from typing import TypeVar
 from textual.screen import Screen
 
 from chat.interface import ContactView, Messenger, NearbyView, SelfView
+from tui.attention import Attention
 from tui.bridge import Problem, attempt
 from tui.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.options import Options
@@ -24,10 +25,11 @@ T = TypeVar("T")
 class ChatBase(Screen[None]):
     """State of the chat screen, for the parts that act on it."""
 
-    def __init__(self, messenger: Messenger, options: Options) -> None:
+    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
         super().__init__()
         self.messenger = messenger
         self.options = options
+        self.attention = attention
         self.preferences = Preferences()
         self.me = SelfView("", "", "", 0, (), visible=False)
         self.contacts: dict[str, ContactView] = {}
@@ -45,6 +47,10 @@ class ChatBase(Screen[None]):
     def dress(self) -> None:
         """Show everything in the spacing and the language that hold now."""
         raise TypeError("the chat screen shows things")
+
+    def attention_moved(self) -> None:
+        """Somebody begins to look at the terminal, or looks no more."""
+        raise TypeError("the chat screen knows what is looked at")
 
     async def run_chosen(self, name: str | None) -> None:
         """Do the action that a menu returned."""

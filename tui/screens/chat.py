@@ -20,6 +20,7 @@ from textual.content import Content
 from chat.interface import ContactView, DiagnosisView, Messenger, Phrase
 from tui import messages
 from tui.actions import chat_bindings
+from tui.attention import Attention
 from tui.bridge import Problem, attempt, listen
 from tui.conversation import Conversation
 from tui.drafts import Drafts
@@ -56,9 +57,14 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
     BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
 
     def __init__(
-        self, messenger: Messenger, options: Options, preferences: Preferences, last: str | None = None
+        self,
+        messenger: Messenger,
+        options: Options,
+        attention: Attention,
+        preferences: Preferences,
+        last: str | None = None,
     ) -> None:
-        super().__init__(messenger, options)
+        super().__init__(messenger, options, attention)
         self.preferences = preferences
         self.drafts = Drafts(preferences)
         self._last = last
@@ -88,7 +94,6 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.query_one("#conversation").display = False
         self._dress_history()
         self.query_one(People).focus()
-        self.watch(self.app, "app_focus", self._focus_moved, init=False)
         # The stream is open before anything is read, so that nothing falls between the two.
         self.run_worker(listen(self.messenger, self), group="events")
         self.run_worker(self._read_everything(), group="start")
@@ -134,6 +139,8 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
             self.query_one(Said).clear()  # the banner says it, for as long as it holds
         if not self._catching_up:  # else it is shown with the entry, which would be a frame late otherwise
             self.show_people()
+        if view.person == self.current and view.unread:
+            self.call_after_refresh(self.mark_seen)  # its count may come after the entry was drawn
         if before is None or (before.name, before.label) != (view.name, view.label):
             self.run_worker(self._read_contacts(view.person), group="contacts")
 
@@ -228,7 +235,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.show_people()
         if changed is not None and changed == self.current and self.conversation is not None:
             self.conversation = Conversation(self.messenger, changed)
-            await self.open_history(self.conversation)
+            await self.read_again(self.conversation)
 
     async def _catch_up(self, opened: Conversation, stored: messages.EntryStored) -> None:
         try:
@@ -239,8 +246,7 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
 
     # Showing.
 
-    def _focus_moved(self) -> None:
-        """The terminal got the focus or lost it."""
+    def attention_moved(self) -> None:
         self.mark_seen()
         self.count_unread()
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from chat.interface import EntryView, Messenger
 from tui import messages
+from tui.attention import Attention
 from tui.formatting import deletion, safe_line, shorten
 from tui.options import Options
 from tui.screens.finding import Finding
@@ -24,8 +25,8 @@ _QUOTED_CELLS = 40
 class Deleting(Finding, Writing):
     """The entry under the cursor, deleted."""
 
-    def __init__(self, messenger: Messenger, options: Options) -> None:
-        super().__init__(messenger, options)
+    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
+        super().__init__(messenger, options, attention)
         self._erasing: dict[str, str] = {}  # the contacts of entries, by the entries' ids
 
     def action_delete(self) -> None:

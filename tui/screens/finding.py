@@ -14,6 +14,7 @@ from textual.worker import WorkerError
 
 from chat.interface import EntryView, Messenger
 from tui.actions import APP_WIDE, chat_bindings, composer_bindings, history_bindings, rebind
+from tui.attention import Attention
 from tui.formatting import NAME_CELLS
 from tui.options import Options
 from tui.screens.reading import Reading
@@ -30,8 +31,8 @@ _RECENT_MAX = 50
 class Finding(Reading):
     """Switcher, palette, search; and the keys that hold."""
 
-    def __init__(self, messenger: Messenger, options: Options) -> None:
-        super().__init__(messenger, options)
+    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
+        super().__init__(messenger, options, attention)
         self.recent: list[str] = []
         self.key_problems: tuple[str, ...] = ()
         self._used: list[str] = []

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from chat.interface import Messenger, PairingStage, PairingView
 from tui.actions import Group, action, of_group
+from tui.attention import Attention
 from tui.formatting import safe_line, safe_name
 from tui.messages import InvitationSpent, PairingMoved, PairWith
 from tui.options import Options
@@ -24,8 +25,8 @@ _OVER = (PairingStage.DONE, PairingStage.FAILED)
 class Meeting(ChatBase):
     """Pairing, inviting, joining, being visible."""
 
-    def __init__(self, messenger: Messenger, options: Options) -> None:
-        super().__init__(messenger, options)
+    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
+        super().__init__(messenger, options, attention)
         self._waiting: dict[str, PairingView] = {}
         self._hidden: set[str] = set()
         self._refused: set[str] = set()

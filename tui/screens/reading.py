@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from chat.interface import Messenger
 from tui import messages
 from tui.actions import Group, action, of_group
+from tui.attention import Attention
 from tui.bridge import Problem, attempt
 from tui.conversation import Conversation
 from tui.formatting import safe, shorten
@@ -30,10 +31,12 @@ _ADDRESS_CELLS = 60  # so that what is said stays in one row
 class Reading(ChatBase):
     """The history of the open conversation, and going about in it."""
 
-    def __init__(self, messenger: Messenger, options: Options) -> None:
-        super().__init__(messenger, options)
+    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
+        super().__init__(messenger, options, attention)
         self.conversation: Conversation | None = None
-        self._marked: dict[str, str] = {}
+        self._shown_first: set[str] = set()  # entries whose first row was on the screen
+        self._shown_last: set[str] = set()  # entries whose last row was
+        self._asked_to_mark: set[str] = set()  # entries that the engine was asked to mark
         self._jumps: list[str] = []
         self._paging: set[Conversation] = set()
 
@@ -48,6 +51,11 @@ class Reading(ChatBase):
     def action_first_unread(self) -> None:
         if self.chosen() is not None and self.conversation is not None:
             self.run_worker(self._to_unread(self.conversation), group="jump")
+
+    def action_mark_all_read(self) -> None:
+        view = self.chosen()
+        if view is not None:
+            self.run_worker(self._mark_all(view.person), group="seen")
 
     def action_oldest(self) -> None:
         if self.conversation is not None:
@@ -155,7 +163,7 @@ class Reading(ChatBase):
             self.run_worker(self._origins(self.conversation, message.entries), group="origins")
 
     def on_view_moved(self, message: messages.ViewMoved) -> None:
-        self.mark_seen()
+        self.call_after_refresh(self.mark_seen)  # what was scrolled past within one frame was on no screen
 
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.mark_seen)
@@ -168,32 +176,66 @@ class Reading(ChatBase):
             self.query_one(History).window_changed()
 
     def mark_seen(self) -> None:
-        """Tell the engine up to where the person has read, if somebody looks at it now."""
-        if self.conversation is None or not self.app.app_focus or not self.is_active:
+        """Mark the entries as read that are on the screen, if somebody looks at it now.
+
+        An entry was read once its first and its last row were on the screen, together or one after the other.
+        """
+        opened, view = self.conversation, self.contacts.get(self.current or "")
+        if opened is None or view is None or not (self.is_active and self.attention.there):
             return
-        person, window = self.conversation.person, self.conversation.window
-        seen, marked = self.query_one(History).seen, self._marked.get(person, "")
-        if seen is None or (window.index(marked) < 0 and marked and not window.last):
-            return  # what is far above was read before
-        if window.index(seen.id) > window.index(marked):
-            self._marked[person] = seen.id
-            self.run_worker(self.done(self.messenger.mark_read(person, seen.id)), group="seen")
+        history = self.query_one(History)
+        if history.window is not opened.window:
+            return
+        begun, ended = history.on_screen()
+        self._shown_first = {entry for entry in self._shown_first if entry in opened.window} | begun
+        self._shown_last = {entry for entry in self._shown_last if entry in opened.window} | ended
+        shown = (begun | ended) & self._shown_first & self._shown_last - self._asked_to_mark
+        if shown and view.unread:
+            self._asked_to_mark = {entry for entry in self._asked_to_mark if entry in opened.window} | shown
+            self.run_worker(self._mark(opened, shown), group="seen")
 
     # Reading, in workers.
 
     async def open_history(self, opened: Conversation) -> None:
-        """Read the newest entries and show them, with a line before what is new."""
+        """Show the first unread entry with a line before it, and the end where everything was read."""
         view = self.contacts.get(opened.person)
-        first = await attempt(self.messenger.first_unread(opened.person)) if view and view.unread else None
-        found = await attempt(opened.open())
+        unread = await attempt(self.messenger.first_unread(opened.person)) if view and view.unread else None
+        first = unread if isinstance(unread, str) else ""
+        found = await attempt(opened.around(first)) if first else False
+        problem = found if isinstance(found, Problem) else None
+        if found is not True:
+            newest = await attempt(opened.open())
+            first, problem = "", newest if isinstance(newest, Problem) else problem
         if self.conversation is not opened:
             return
-        if isinstance(found, Problem):
-            self.say(found.text, problem=True)
+        if problem is not None:
+            self.say(problem.text, problem=True)
         history = self.query_one(History)
-        history.unread = first if isinstance(first, str) else ""
+        history.unread = first
         self._jumps.clear()
-        history.show(opened.window)
+        for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
+            entries.clear()
+        history.show(opened.window, first)
+
+    async def read_again(self, opened: Conversation) -> None:
+        """Read what is shown once more, in its place: names in it may have changed."""
+        history = self.query_one(History)
+        if not history.window.entries:
+            await self.open_history(opened)
+            return
+        spot = None if history.at_end else history.spot
+        found = await self.ask(opened.around(spot[0])) if spot else await self.done(opened.open())
+        if found and self.conversation is opened:
+            history.window = opened.window
+            history.window_changed()
+
+    async def _mark(self, opened: Conversation, entries: set[str]) -> None:
+        if not await self.done(self.messenger.mark_read(opened.person, tuple(sorted(entries)))):
+            self._asked_to_mark -= entries
+
+    async def _mark_all(self, person: str) -> None:
+        if await self.done(self.messenger.mark_all_read(person)):
+            self.say(_("All entries of this conversation are marked as read."))
 
     async def take_in(self, opened: Conversation, entry: messages.EntryStored) -> None:
         """Show a new entry; one's own is shown wherever one reads."""
@@ -248,10 +290,8 @@ class Reading(ChatBase):
         history.focus()
 
     async def _to_unread(self, opened: Conversation) -> None:
-        history = self.query_one(History)
-        entry: str | None = history.unread
-        if not entry:
-            entry = await self.ask(self.messenger.first_unread(opened.person))
+        entry = await self.ask(self.messenger.first_unread(opened.person))
+        entry = entry or self.query_one(History).unread
         if entry:
             await self._jump(opened, entry, ())
         else:

@@ -51,5 +51,5 @@ class Telling(ChatBase):
             self.say(_("Not muted any more."))
 
     def _heard(self, person: str, *, blocked: bool) -> bool:
-        looked_at = person == self.current and self.app.app_focus
+        looked_at = person == self.current and self.attention.there
         return not (looked_at or blocked or self.preferences.muted(person))

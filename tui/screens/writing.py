@@ -14,6 +14,7 @@ from typing import Final
 
 from chat.interface import EntryView, Messenger
 from tui import messages
+from tui.attention import Attention
 from tui.bridge import Problem, attempt
 from tui.drafts import Draft, Drafts
 from tui.emoji import named, with_taken
@@ -35,8 +36,8 @@ _LEAVE_SECONDS: Final = 2.0
 class Writing(Reading):
     """The composer of the open conversation."""
 
-    def __init__(self, messenger: Messenger, options: Options) -> None:
-        super().__init__(messenger, options)
+    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
+        super().__init__(messenger, options, attention)
         self.drafts = Drafts(Preferences())
         self._answered: EntryView | None = None
         self._sent: dict[str, list[str]] = {}

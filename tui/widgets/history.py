@@ -89,18 +89,39 @@ class History(Barred, can_focus=True):
         self._at_end = True
         self._arranging = False
         self._owed = 0
+        self._opening = ""
         self._drawn: dict[int, Look] = {}
         self._strips = Strips(self._component)
 
     # What it shows.
 
-    def show(self, window: Window) -> None:
-        """Show another conversation, from its end."""
+    def show(self, window: Window, first: str = "") -> None:
+        """Show another conversation, from a held entry on or from its end."""
         self.window = window
         self.cursor, self.below = "", 0
         self._setting = replace(self._setting, unread=self.unread, wanted=None)
-        self._show_end()
+        self._opening = first
+        self._open()
         self.post_message(ViewMoved())
+
+    def _open(self) -> None:
+        """Go where the conversation opens; again with the first size where there is none yet."""
+        if not self._opening:
+            self._show_end()
+            return
+        self._at_end = False
+        self._lay_out(self.window.index(self._opening))
+        start, height = self._sheet.start(self._opening) or 0, self.size.height
+        _first, end = self._sheet.span(self._opening) or (0, 0)
+        if height:
+            self._opening = ""
+        top = max(start - height // 3, min(start, end - height))  # with what was said before, if both fit
+        self._go(max(0, min(top, self._last_offset())))
+        if self._stands_at_end():
+            self._show_end()
+        else:
+            self._redraw()
+            self._ask_for_more()
 
     def window_changed(self, came: Iterable[EntryView] = ()) -> None:
         """Draw what the window holds now; the reader's place stays. `came`: entries that are new."""
@@ -151,10 +172,23 @@ class History(Barred, can_focus=True):
         return self._sheet.spot(self.scroll_offset.y)
 
     @property
-    def seen(self) -> EntryView | None:
-        """The newest entry of the contact whose last row is in sight."""
-        last = self._sheet.ending(self.scroll_offset.y + self.size.height)
-        return next((entry for entry in reversed(self._sheet.shown[:last]) if not entry.own), None)
+    def at_end(self) -> bool:
+        """Whether it stays at the newest entry."""
+        return self._at_end
+
+    def on_screen(self) -> tuple[set[str], set[str]]:
+        """The entries of the contact whose first row is in sight, and those whose last row is."""
+        top = self.scroll_offset.y
+        bottom = top + self.size.height - bool(self.below)  # the line about new entries covers a row
+        begun, ended = set[str](), set[str]()
+        for entry in self._sheet.shown[max(0, self._sheet.ending(top)) :]:
+            span = self._sheet.span(entry.id)
+            if span is None or span[0] >= bottom:
+                break
+            if not entry.own:
+                begun |= {entry.id} if span[0] >= top else set()
+                ended |= {entry.id} if top < span[1] <= bottom else set()
+        return begun, ended
 
     @property
     def chosen(self) -> EntryView | None:
@@ -344,7 +378,11 @@ class History(Barred, can_focus=True):
             self._look()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._arrange(self.spot)
+        if self._opening:
+            self._open()
+        else:
+            self._arrange(self.spot)
+        self.post_message(ViewMoved())
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

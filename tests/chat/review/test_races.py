@@ -222,7 +222,7 @@ def test_what_was_read_while_receipts_were_off_stays_untold(tmp_path: Path) -> N
             settings = await ben.engine.settings()
             await ben.engine.change_settings(replace(settings, read_receipts=False))
             entry = await talk(ada, ben, "read in private")
-            await ben.engine.mark_read(await ben.contact(ada), entry)
+            await ben.engine.mark_read(await ben.contact(ada), (entry,))
             await ben.engine.change_settings(settings)
             for pipe in list(network.pipes):
                 pipe.break_now()
@@ -230,7 +230,7 @@ def test_what_was_read_while_receipts_were_off_stays_untold(tmp_path: Path) -> N
             await asyncio.sleep(5)
             states = {view.id: view.state for view in await ada.history(ben)}
             assert states[entry] is EntryState.DELIVERED
-            await ben.engine.mark_read(await ben.contact(ada), later)
+            await ben.engine.mark_read(await ben.contact(ada), (later,))
             await asyncio.sleep(5)
             states = {view.id: view.state for view in await ada.history(ben)}
             assert states[later] is EntryState.READ

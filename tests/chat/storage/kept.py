@@ -153,9 +153,7 @@ def write_conversation(database: Database) -> None:
     entries.destroy(database, gone.id)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
-    row = entries.get(database, answer.id)
-    assert row is not None
-    receipts.mark_read(database, TALK, row.position, ANN.terminal, TIME + 11)
+    receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
 
 
 def contents(database: Database) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chat.storage import contacts, entries, own, rebuilding, receipts, terminals
 from chat.storage.database import Database
 from chat.storage.opening import open_history
-from chat.storage.receipts import READ, STORED, ReceiptRow
+from chat.storage.receipts import READ, READ_UNTOLD, STORED, ReceiptRow
 from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
 THEIRS = THEIR_TERMINAL.terminal
@@ -75,30 +75,52 @@ def test_the_outbox_needs_entries_and_receipts_alone(database: Database) -> None
     again.close()
 
 
-def test_reading_up_to_a_place_reads_nothing_that_comes_to_stand_before_it_later(database: Database) -> None:
+def test_only_the_entries_that_were_shown_are_read(database: Database) -> None:
     theirs = Author(THEIRS)
-    first, second, third = (theirs.write(f"entry {number}") for number in range(3))
-    store(database, second, third, unread=True)
-    row = entries.get(database, second.id)
-    assert row is not None
-    assert receipts.unread(database, TALK) == 2
+    late, first, second, third = (theirs.write(f"entry {number}") for number in range(4))
+    store(database, first, second, third, unread=True)
     with database.transaction():
-        assert receipts.mark_read(database, TALK, row.position, ME.terminal, 9) == [second.id]
-        assert receipts.mark_read(database, TALK, row.position, ME.terminal, 9) == []
-    store(database, first, unread=True)
+        shown = [third.id, second.id, third.id, late.id, blob("never held")]
+        assert receipts.mark_read(database, TALK, shown, ME.terminal, 9) == [second.id, third.id]
+        assert receipts.mark_read(database, TALK, shown, ME.terminal, 9) == []
+        assert receipts.mark_read(database, blob("elsewhere"), [first.id], ME.terminal, 9) == []
+    assert receipts.first_unread(database, TALK) == first.id
+    store(database, late, unread=True)
     assert receipts.unread_all(database) == {TALK: 2}
-    assert receipts.read_by(database, TALK, ME.terminal, 10) == [second.id]
+    assert receipts.first_unread(database, TALK) == late.id
+    assert receipts.read_by(database, TALK, ME.terminal, 10) == [third.id, second.id]
     assert receipts.of(database, [second.id]) == {second.id: [ReceiptRow(ME.terminal, READ, 9)]}
+
+
+def test_all_entries_are_read_when_a_person_says_so(database: Database) -> None:
+    theirs = Author(THEIRS)
+    written = [theirs.write(f"entry {number}") for number in range(3)]
+    store(database, *reversed(written), unread=True)
+    with database.transaction():
+        assert receipts.mark_all_read(database, blob("elsewhere"), ME.terminal, 9) == []
+        ids = receipts.mark_all_read(database, TALK, ME.terminal, 9, told=False)
+    assert ids == [entry.id for entry in written]
+    assert receipts.unread(database, TALK) == 0
+    assert receipts.read_by(database, TALK, ME.terminal, 10) == []
+    assert receipts.of(database, ids[:1]) == {ids[0]: [ReceiptRow(ME.terminal, READ_UNTOLD, 9)]}
+
+
+def test_more_entries_are_read_than_one_query_asks_for(database: Database) -> None:
+    theirs = Author(THEIRS)
+    written = [theirs.write("x") for _ in range(600)]
+    store(database, *written, unread=True)
+    ids = [entry.id for entry in written]
+    with database.transaction():
+        assert receipts.mark_read(database, TALK, ids[:-1], ME.terminal, 9) == ids[:-1]
+    assert receipts.first_unread(database, TALK) == ids[-1]
 
 
 def test_unread_entries_are_found_again_from_receipts(database: Database) -> None:
     store(database, *[Author().write("own")])
     theirs = Author(THEIRS)
     store(database, *[theirs.write(f"entry {number}") for number in range(4)], unread=True)
-    row = entries.get(database, theirs.written[1].id)
-    assert row is not None
     with database.transaction():
-        receipts.mark_read(database, TALK, row.position, ME.terminal, 9)
+        receipts.mark_read(database, TALK, [entry.id for entry in theirs.written[:2]], ME.terminal, 9)
     before = database.rows("SELECT * FROM unread ORDER BY entry")
     with database.transaction():
         database.run("DELETE FROM unread")

@@ -41,6 +41,11 @@ async def test_an_empty_line_takes_a_short_passphrase_after_the_warning() -> Non
     assert [call.arguments for call in door.calls if call.method == "create"] == [("Ada", "abc")]
 
 
+def read(door: FakeDoor) -> list[object]:
+    """The entries that were marked as read, those of each call."""
+    return [entries for _, entries in held(door).called("mark_read")]
+
+
 async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them() -> None:
     door = locked_door()
     arriving = [f"* Ben writes {number}" for number in range(PAGE + 5)]
@@ -50,7 +55,7 @@ async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them
     assert [line.split(": ")[1] for line in told[PAGE:]] == [str(n) for n in range(PAGE, PAGE + 5)] + ["last"]
     at = said.index("More is unread: /next tells it.")
     assert said[at + 1 : at + 3] == ["* Ben writes last", "> /next"]
-    assert [call[1] for call in held(door).called("mark_read")] == [ids(door)[PAGE - 1], ids(door)[-1]]
+    assert read(door) == [tuple(ids(door)[:PAGE]), tuple(ids(door)[PAGE:])]
 
 
 async def test_an_entry_is_read_when_it_was_told_and_not_before() -> None:
@@ -60,15 +65,34 @@ async def test_an_entry_is_read_when_it_was_told_and_not_before() -> None:
     assert held(door).called("mark_read") == []
     door = locked_door()
     said, _status = await play(iter([*steps, "> "]), door)
-    assert [call[1] for call in held(door).called("mark_read")] == [ids(door)[-1]]
+    assert read(door) == [tuple(ids(door))]
     assert said[-4:-1] == ["1 new entry from Carla.", "Ben, 09:01: one", "Ben, 09:02: two"]
 
 
-async def test_the_newest_entries_do_not_make_older_ones_read() -> None:
+async def test_only_the_entries_that_were_told_are_read() -> None:
     door = locked_door()
     steps = [UNLOCK, *["* Ben writes x"] * (PAGE + 9), "> /open Ben", "> /last 3"]
     await play(iter(steps), door)
-    assert [call[1] for call in held(door).called("mark_read")] == [ids(door)[PAGE - 1]]
+    assert read(door) == [tuple(ids(door)[:PAGE]), tuple(ids(door)[-3:])]
+    assert held(door).unread(next(iter(held(door)._contacts))) == set(ids(door)[PAGE:-3])
+
+
+async def test_what_was_told_already_is_not_told_twice_as_unread() -> None:
+    door = locked_door()
+    arriving = [f"* Ben writes number {number}" for number in range(PAGE + 9)]
+    said, _status = await play(iter([UNLOCK, *arriving, "> /open Ben", "> /last 3", "> /next"]), door)
+    after = said[said.index("> /next") :]
+    assert [line.split("number ")[1] for line in after if "number " in line] == [
+        str(number) for number in range(PAGE, PAGE + 6)
+    ]
+    assert "More is unread: /next tells it." not in after
+    assert not held(door).unread(next(iter(held(door)._contacts)))
+
+
+async def test_what_is_found_elsewhere_is_not_read() -> None:
+    door = locked_door()
+    await play(iter([UNLOCK, "* Ben writes harbour", "> /everywhere harbour"]), door)
+    assert read(door) == []
 
 
 async def test_what_is_held_back_is_bounded_and_what_is_lost_is_said() -> None:
