@@ -97,11 +97,11 @@ def pieces(message: bytes) -> Iterator[bytes]:
     """The contents, at most 61,438 bytes each, of an encoded message. LocalMisuse over 300,000 bytes."""
     if len(message) > MESSAGE_BYTES_MAX:
         raise LocalMisuse(f"a message of {len(message)} bytes")
-    start = 0
+    start, whole = 0, memoryview(message)
     while len(message) - start > PIECE_MAX:
-        yield MORE + message[start : start + PIECE_MAX]
+        yield b"".join((MORE, whole[start : start + PIECE_MAX]))
         start += PIECE_MAX
-    yield LAST + message[start:]
+    yield b"".join((LAST, whole[start:]))
 
 
 class Assembler:
@@ -110,7 +110,7 @@ class Assembler:
     __slots__ = ("_parts", "_size")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._size = 0
 
     def add(self, content: bytes) -> bytes | None:
@@ -119,27 +119,24 @@ class Assembler:
         Malformed for an empty piece, an unknown flag, and a piece that another follows without being full;
         LimitExceeded before more than 300,000 bytes are kept.
         """
-        piece = content[1:]
-        if not piece:
+        if len(content) < 2:
             raise Malformed("a piece is not empty")
-        if content.startswith(LAST):
-            return self._gather(LAST, piece) if self._parts else piece
-        if not content.startswith(MORE):
+        last = content.startswith(LAST)
+        if last and not self._parts:
+            return content[1:]
+        if not (last or content.startswith(MORE)):
             raise Malformed("not a piece of a message")
-        return self._gather(MORE, piece)
-
-    def _gather(self, flag: bytes, piece: bytes) -> bytes | None:
-        if flag == MORE and len(piece) != PIECE_MAX:
+        piece = memoryview(content)[1:]
+        if not last and len(piece) != PIECE_MAX:
             raise Malformed("a piece that another follows is not full")
         if self._size + len(piece) > MESSAGE_BYTES_MAX:
             raise LimitExceeded(f"a message of more than {MESSAGE_BYTES_MAX} bytes")
         self._parts.append(piece)
         self._size += len(piece)
-        return None if flag == MORE else self._finish()
-
-    def _finish(self) -> bytes:
+        if not last:
+            return None
         message = b"".join(self._parts)
-        self._parts, self._size = [], 0
+        self.clear()
         return message
 
     def clear(self) -> None:

@@ -85,7 +85,9 @@ def count_one_text() -> Way:
 def main() -> None:
     """Print the sums, and every function with its calls."""
     counter = trace_one_text()
-    for code, calls in sorted(counter.calls.items(), key=lambda item: (item[0].co_filename, item[0].co_firstlineno)):
+    for code, calls in sorted(
+        counter.calls.items(), key=lambda item: (item[0].co_filename, item[0].co_firstlineno)
+    ):
         file = Path(code.co_filename).relative_to(_PROJECT)
         sys.stdout.write(f"{calls:4} {file}:{code.co_firstlineno} {code.co_qualname}\n")
     sys.stdout.write(f"{counter.way()}\n")
