@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chat.interface import EntryState
-from protocol.receipts import READ, STORED, said_of
+from protocol.entries import READ, STORED, said_of
 
 __all__ = ["READ", "STORED", "state_of"]
 

@@ -28,12 +28,13 @@ from protocol.entries import (
     heads_hash,
     parse_entry,
     read_text,
+    receipted,
+    receipting_terminal,
 )
 from protocol.errors import Unexpected
 from protocol.history import lacking
 from protocol.limits import HEADS_MAX
 from protocol.messages import Entry, Heads, HeadsHash, Message, Receipt, Typing
-from protocol.receipts import receipted, receipting_terminal
 
 
 class Receiving:

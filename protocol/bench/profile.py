@@ -14,10 +14,9 @@ from protocol.bench import sessions
 from protocol.bench.measure import Subject, interleave
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
-from protocol.frames import LAST, Assembler
+from protocol.frames import LAST, Assembler, padded_size
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
 from protocol.messages import MESSAGE, Entry
-from protocol.padding import padded_size
 from protocol.primitives import AEGIS256, KEY_SIZE
 
 _NOTHING: Final = "the call around a part"

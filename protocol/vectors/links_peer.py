@@ -11,7 +11,7 @@ from typing import Final
 
 from protocol import labels
 from protocol.codec import Wire, encode
-from protocol.frames import LAST
+from protocol.frames import LAST, pad
 from protocol.keys import X25519Pair
 from protocol.messages import (
     Confirm,
@@ -23,7 +23,6 @@ from protocol.messages import (
     ShareNumbers,
 )
 from protocol.noise import HandshakeState
-from protocol.padding import pad
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, b2b, mlkem_from_seed
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.vectors.frame import Json

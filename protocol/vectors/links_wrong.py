@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol.codec import Wire, encode
-from protocol.frames import MORE
+from protocol.frames import MORE, pad
 from protocol.keys import X25519Pair
 from protocol.limits import HELD_BYTES_MAX
 from protocol.messages import (
@@ -24,7 +24,6 @@ from protocol.messages import (
     ShareNumbers,
     Typing,
 )
-from protocol.padding import pad
 from protocol.vectors.frame import Group, Json
 from protocol.vectors.links_life import Life, link_inputs
 from protocol.vectors.links_peer import (

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from protocol.frames import LAST, MORE, PIECE_MAX, Assembler, pieces
+from protocol.frames import LAST, MORE, PIECE_MAX, Assembler, pad, padded_size, pieces, unpad
 from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, PADDED_MAX, PADDED_MIN
-from protocol.padding import pad, padded_size, unpad
 from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file, read_bytes, write_bytes
 from protocol.vectors.script import Action, Script, one_step, run_steps
 

@@ -10,11 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from protocol.codec import encode
-from protocol.entries import check_conversation, conversation_of_two, heads_hash
+from protocol.entries import (
+    READ,
+    STORED,
+    check_conversation,
+    conversation_of_two,
+    heads_hash,
+    receipted,
+    receipting_terminal,
+    said_of,
+)
 from protocol.history import heads, lacking, order
 from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
 from protocol.person import reduce
-from protocol.receipts import READ, STORED, receipted, receipting_terminal, said_of
 from protocol.vectors.entries import held_entries, of_conversation
 from protocol.vectors.entries_made import Talk
 from protocol.vectors.frame import SUCCESS, Group, Json, Seed, VectorMismatch, build_file

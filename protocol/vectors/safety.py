@@ -10,7 +10,7 @@ from itertools import count, pairwise
 from typing import Final
 
 from protocol import labels
-from protocol.order import low_high
+from protocol.codec import low_high
 from protocol.primitives import b2b
 from protocol.safety import safety_number
 from protocol.vectors.frame import SUCCESS, Group, Json, Seed, build_file, expect_equal, read_bytes

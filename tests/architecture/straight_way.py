@@ -1,7 +1,7 @@
 """How far one text goes: the Python calls between `send` and its delivered receipt, of both engines together.
 
-Counts calls into functions of `chat/` and `protocol/` on an in-memory network, where the loop's thread does the
-work of both databases. A comprehension is no call where Python inlines it, a generator one per step.
+Counts calls into functions of `chat/` and `protocol/` on an in-memory network, where the loop's thread also does
+the work of both databases. A comprehension is no call where Python inlines it, a generator one per step.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CallCounter:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count in this thread, which runs the loop and the work of both databases, and in those that it starts."""
+        """Count in this thread, which runs both engines, and in those that it starts."""
         threading.setprofile(self._profile)
         sys.setprofile(self._profile)
         try:
@@ -89,7 +89,7 @@ def main() -> None:
         counter.calls.items(), key=lambda item: (item[0].co_filename, item[0].co_firstlineno)
     ):
         file = Path(code.co_filename).relative_to(_PROJECT)
-        sys.stdout.write(f"{calls:4} {file}:{code.co_firstlineno} {code.co_qualname}\n")
+        sys.stdout.write(f"{counter.calls[code]:4} {file}:{code.co_firstlineno} {code.co_qualname}\n")
     sys.stdout.write(f"{counter.way()}\n")
 
 
