@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from chat.storage import bursts, conversations, own, receipts, terminals
+from chat.storage import conversations, entries, own, receipts, terminals
 from chat.storage.database import Database
-from chat.storage.entries import NewEntry
+from chat.storage.entries import indexed
 from chat.storage.header import DatabaseKey
 from chat.storage.opening import create_history, open_history
 from chat.storage.own import OwnRow
 from chat.storage.terminals import TerminalRow
-from chat.storage.words import indexed
 from protocol.bench.measure import Subject, interleave, rows
 from protocol.bench.sessions import session_pair
 from protocol.codec import encode
@@ -77,11 +76,6 @@ class Writer:
         return entry
 
 
-def _as_row(entry: ParsedEntry) -> NewEntry:
-    text = read_text(entry.body).text
-    return NewEntry(entry.id, entry.header_bytes, entry.header, entry.salt, entry.body, text)
-
-
 def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
     """Of the table entries, in the first conversation, by the second terminal."""
     header = entry.header
@@ -111,8 +105,7 @@ class Receiver:
         parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
         with self.database.transaction():
             conversations.ensure(self.database, self.conversation, conversations.TWO, self._facts.contact)
-            new = bursts.insert_all(self.database, [_as_row(entry) for entry in parsed], self._own_terminal)
-            receipts.add(self.database, self._own_terminal, receipts.STORED, new, _TIME)
+            entries.insert_all(self.database, parsed, self._own_terminal, stored=_TIME)
         receipt = Receipt(receipts.STORED, [entry.id for entry in parsed])
         return self._mine.encrypt(LAST + encode(receipt))
 

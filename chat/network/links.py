@@ -153,7 +153,10 @@ class Links:
         link = self._of[driver]
         if not isinstance(events[0], LinkClosed):  # which comes alone, and is no sign of life
             self._set_present(link.person, True)
-        messages = [event.message for event in events if isinstance(event, MessageReceived)]
+        messages = []
+        for event in events:
+            if isinstance(event, MessageReceived):
+                messages.append(event.message)
         if messages:
             await self._events.received(link, messages)
         for event in events:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from chat.interface import NotPermitted
@@ -43,34 +44,35 @@ class Store:
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(database, …)`. Raises NotPermitted after `close`."""
-        return await self._run(lambda: work(self._database, *args, **kwargs))
+        return await self._run(work, self._database, *args, **kwargs)
 
     async def write(
         self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(database, …)` in one transaction; when this returns, it is on the disk."""
+        return await self._run(self._transact, work, *args, **kwargs)
 
-        def transaction(database: Database) -> T:
-            with database.transaction():
-                return work(database, *args, **kwargs)
-
-        return await self.read(transaction)
+    def _transact(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._database.transaction():
+            return work(self._database, *args, **kwargs)
 
     async def change_passphrase(self, vault: Vault, old: str, new: str, random: Random) -> None:
         """Wrap the database's key anew; takes as long as opening. Raises WrongPassphrase, NotPermitted."""
-        await self._run(lambda: vault.change_passphrase(old, new, random=random))
+        await self._run(vault.change_passphrase, old, new, random=random)
 
     async def set_port(self, vault: Vault, port: int) -> None:
         """Keep the profile's port in its header."""
-        await self._run(lambda: vault.set_port(port))
+        await self._run(vault.set_port, port)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._closed:
             raise NotPermitted(LOCKED)
         self.asked += 1
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor, partial(work, *args, **kwargs)
+            )
         finally:
             self._waiting -= 1
 

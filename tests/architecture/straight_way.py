@@ -1,7 +1,7 @@
 """How far one text goes: the Python calls between `send` and its delivered receipt, of both engines together.
 
-Counts calls into functions of `chat/` and `protocol/` on an in-memory network, where the loop's thread also does
-the work of both databases. A comprehension is no call where Python inlines it, a generator one per step.
+Counts calls into functions of `chat/` and `protocol/` on an in-memory network, where one thread also does the
+work of both databases. A comprehension is no call where Python inlines it, a generator one per step.
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ def count_one_text() -> Way:
 def main() -> None:
     """Print the sums, and every function with its calls."""
     counter = trace_one_text()
-    for code, calls in sorted(
-        counter.calls.items(), key=lambda item: (item[0].co_filename, item[0].co_firstlineno)
-    ):
+    places = {(code.co_filename, code.co_firstlineno): code for code in counter.calls}
+    for _, code in sorted(places.items()):
         file = Path(code.co_filename).relative_to(_PROJECT)
         sys.stdout.write(f"{counter.calls[code]:4} {file}:{code.co_firstlineno} {code.co_qualname}\n")
     sys.stdout.write(f"{counter.way()}\n")

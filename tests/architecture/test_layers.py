@@ -56,7 +56,7 @@ ENGINE_ROWS = (
         "chat.process",
         "chat.tasks",
     ),
-    ("chat.storage", "chat.network", "chat.delivery"),
+    ("chat.storage", "chat.network"),
     ("chat.relay", "chat.doctor"),
     ("chat.service",),
     ("chat.engine",),

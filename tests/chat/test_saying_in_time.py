@@ -10,7 +10,7 @@ import pytest
 from chat.interface import ContactChanged, UsageError
 from chat.network.link_set import LiveLink
 from chat.service import outbox, sending
-from chat.service.receiving import Receiving
+from chat.service.exchange import Receiving
 from tests.engines import Person, delivered, pair, people, play, talk
 
 

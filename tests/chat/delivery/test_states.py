@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chat.delivery.states import READ, STORED, state_of
 from chat.interface import EntryState
+from chat.service.views import state_of
+from protocol.entries import READ, STORED
 
 
 @pytest.mark.parametrize(

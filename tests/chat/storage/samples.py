@@ -13,13 +13,13 @@ from pathlib import Path
 
 from chat.storage import conversations, entries, own, terminals
 from chat.storage.database import Database
-from chat.storage.entries import NewEntry
 from chat.storage.header import DatabaseKey
 from chat.storage.opening import create_history, open_history
 from chat.storage.own import OwnRow
 from chat.storage.terminals import TerminalRow
 from protocol import labels
 from protocol.codec import encode
+from protocol.entries import ParsedEntry
 from protocol.messages import EntryHeader, TextBody
 from protocol.primitives import Random, b2b
 
@@ -85,7 +85,7 @@ def sample(
     conversation: bytes = TALK,
     incarnation: bytes = b"incarnat",
     deleted: bool = False,
-) -> NewEntry:
+) -> ParsedEntry:
     """One text entry; salt and content hash follow from what it says and where it stands."""
     body = encode(TextBody(text, b"")) if text else b""
     salt = hashlib.sha256(b"salt" + body + author + sequence.to_bytes(8, "big")).digest()[:16]
@@ -104,7 +104,9 @@ def sample(
     )
     data = encode(header)
     identity = b2b(data, personal=labels.ENTRY)
-    return NewEntry(identity, data, header, b"" if deleted else salt, b"" if deleted else body, text)
+    if deleted:
+        return ParsedEntry(identity, data, header, b"", b"", None)
+    return ParsedEntry(identity, data, header, salt, body, TextBody(text, b"") if text else None)
 
 
 @dataclass
@@ -115,9 +117,9 @@ class Author:
     conversation: bytes = TALK
     incarnation: bytes = b"incarnat"
     time: int = 1_000
-    written: list[NewEntry] = field(default_factory=list)
+    written: list[ParsedEntry] = field(default_factory=list)
 
-    def write(self, text: str, parents: Sequence[bytes] = ()) -> NewEntry:
+    def write(self, text: str, parents: Sequence[bytes] = ()) -> ParsedEntry:
         """The next entry."""
         entry = sample(
             text,
@@ -133,7 +135,7 @@ class Author:
         return entry
 
 
-def store(database: Database, *new: NewEntry, unread: bool = False) -> list[bool]:
+def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[bool]:
     """Insert entries in one transaction."""
     with database.transaction():
-        return [entries.insert(database, entry, unread=unread) for entry in new]
+        return [entries.insert(database, entry, unread=unread) is not None for entry in new]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from chat.storage import entries
 from chat.storage.database import Database
@@ -20,7 +20,12 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert store(database, first, second) == [True, True]
     row = entries.get(database, second.id)
     assert row is not None
-    assert (row.id, row.header, row.salt, row.body) == (second.id, second.header, second.salt, second.body)
+    assert (row.id, row.header, row.salt, row.body) == (
+        second.id,
+        second.header_bytes,
+        second.salt,
+        second.body,
+    )
     assert (row.conversation, row.author, row.sequence) == (TALK, ME.terminal, 2)
     assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
     assert row.position == (2_000, second.id)
@@ -55,7 +60,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     row = entries.get(database, gone.id)
     assert row is not None
     assert row.deleted
-    assert (row.header, row.salt, row.body) == (gone.header, b"", b"")
+    assert (row.header, row.salt, row.body) == (gone.header_bytes, b"", b"")
     assert entries.previous_of(database, after.id) == gone.id
     # Whoever supplies it again brings nothing back.
     assert store(database, gone) == [False]
@@ -65,7 +70,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
 def test_a_body_that_was_lacking_is_taken_once(database: Database) -> None:
     """From somebody who deleted it for themselves an entry comes without; its author still has it."""
     entry = Author().write("whole")
-    bare = replace(entry, salt=b"", body=b"", text="")
+    bare = replace(entry, salt=b"", body=b"", said=None)
     assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
     row = entries.get(database, entry.id)
     assert row is not None

@@ -1,1 +1,0 @@
-"""Delivery: the states that are said of an entry."""
