@@ -67,7 +67,7 @@ class Driver:
             await self.handler.on_events(self, left)
 
     def _without_end(self, events: Sequence[Event]) -> list[Event]:
-        left = []
+        left: list[Event] = []
         for event in events:
             if isinstance(event, LinkClosed):
                 self._end = event

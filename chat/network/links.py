@@ -153,10 +153,7 @@ class Links:
         link = self._of[driver]
         if not isinstance(events[0], LinkClosed):  # which comes alone, and is no sign of life
             self._set_present(link.person, True)
-        messages = []
-        for event in events:
-            if isinstance(event, MessageReceived):
-                messages.append(event.message)
+        messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await self._events.received(link, messages)
         for event in events:

@@ -1,9 +1,9 @@
 """Entries, receipts, heads and typing with contacts: what is sent, what arrives, and what each message means.
 
 Rules: an entry is committed before anything of it leaves, and acknowledged after its commit here; each side
-decodes it once and passes the object on. An entry that does not belong ends the link without a reason. Every link
-has a worker that sends, so that reading never waits for writing; what waits for long is read from the entries and
-receipts when its turn comes.
+decodes it once and passes the object on. An entry that does not belong ends the link without a reason. A
+worker per link sends, so that reading never waits for writing; what waits behind others is read from the
+entries and receipts when its turn comes.
 """
 
 from __future__ import annotations

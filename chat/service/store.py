@@ -44,35 +44,34 @@ class Store:
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(database, …)`. Raises NotPermitted after `close`."""
-        return await self._run(work, self._database, *args, **kwargs)
+        return await self._run(partial(work, self._database, *args, **kwargs))
 
     async def write(
         self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(database, …)` in one transaction; when this returns, it is on the disk."""
-        return await self._run(self._transact, work, *args, **kwargs)
 
-    def _transact(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._database.transaction():
-            return work(self._database, *args, **kwargs)
+        def transaction() -> T:
+            with self._database.transaction():
+                return work(self._database, *args, **kwargs)
+
+        return await self._run(transaction)
 
     async def change_passphrase(self, vault: Vault, old: str, new: str, random: Random) -> None:
         """Wrap the database's key anew; takes as long as opening. Raises WrongPassphrase, NotPermitted."""
-        await self._run(vault.change_passphrase, old, new, random=random)
+        await self._run(partial(vault.change_passphrase, old, new, random=random))
 
     async def set_port(self, vault: Vault, port: int) -> None:
         """Keep the profile's port in its header."""
-        await self._run(vault.set_port, port)
+        await self._run(partial(vault.set_port, port))
 
-    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise NotPermitted(LOCKED)
         self.asked += 1
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._executor, partial(work, *args, **kwargs)
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         finally:
             self._waiting -= 1
 

@@ -110,10 +110,7 @@ def insert_all(
     if not new:
         return []
     burst = _Burst(db, new, own_terminal, contact, stored)
-    news = []
-    for entry in new:
-        if (number := burst.take(entry)) is not None:
-            news.append((number, entry))
+    news = [(number, entry) for entry in new if (number := burst.take(entry)) is not None]
     burst.write()
     return news
 
@@ -123,11 +120,15 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM edges WHERE parent > l.last)"
     " OR EXISTS (SELECT 1 FROM tips WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
+    " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last)"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
 """Numbers of a conversation and of the last entry; whether something is missing, or a page of another time
 holds rows of entries still to come."""
+
+
+_NOT_HELD: Final = (0, 0, 0)
 
 
 class _Burst:
@@ -153,8 +154,9 @@ class _Burst:
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number, self._last, waiting = standing
-        self._plain = not waiting
+        self._number: int = standing[0]
+        self._last: int = standing[1]
+        self._plain = not standing[2]
         asked: set[bytes] = set()
         authors = {own_terminal}
         for entry in new:
@@ -162,11 +164,13 @@ class _Burst:
             asked.update((entry.id, header.previous), header.parents)
             authors.add(header.author)
         places = _chunked(db, "SELECT id, number, conversation, author, rank FROM entries WHERE id IN", asked)
-        self._held: dict[bytes, tuple[int, int, int, int]] = {}
-        for held, *place in places:
-            self._held[held] = tuple(place)
+        self._held = dict[bytes, tuple[int, int, int]]()
+        for held, number, named, author, rank in places:
+            # A place of another conversation counts for no edge: an id of it must tell a peer nothing.
+            self._held[held] = number if named == self._number else 0, author, rank
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
+        self._own = self._terminals.get(own_terminal) or self._new_terminal(own_terminal)
         self._taken: dict[int, ParsedEntry] = {}
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int, int]] = []
@@ -181,24 +185,24 @@ class _Burst:
         place, edges, number = header.time, [], self._last + 1
         if plain:
             for parent in (header.previous, *header.parents) if header.previous else header.parents:
-                before = held.get(parent)
-                if before is None or before[1] != self._number:
+                before, by, rank = held.get(parent, _NOT_HELD)
+                if not before:
                     plain = False
                     break
-                edges.append((before[0], number, int(parent == header.previous and before[2] == author)))
-                if before[3] >= place:
-                    place = before[3] + 1
+                edges.append((before, number, int(parent == header.previous and by == author)))
+                if rank >= place:
+                    place = rank + 1
         if not plain:
             return self._take_other(entry)
         self._last = number
-        held[entry.id] = number, self._number, author, place
+        held[entry.id] = number, author, place
         self._taken[number] = entry
         self._edges += edges
         self._rows.append(_as_row(entry, number, self._number, author, place))
         if header.author != self._own_terminal:
             self._unread.append((number, self._number))
         if self._stored is not None:
-            self._receipts.append(self._receipt(number))
+            self._receipts.append((number, self._own, STORED, self._stored))
         return number
 
     def _take_other(self, entry: ParsedEntry) -> int | None:
@@ -207,16 +211,12 @@ class _Burst:
         self._plain = self._plain and entry.id in self._held
         number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
         if number is not None and self._stored is not None:
-            self._receipts.append(self._receipt(number))
+            self._receipts.append((number, self._own, STORED, self._stored))
         return number
 
     def _new_terminal(self, terminal: bytes) -> int:
         self._terminals[terminal] = number = terminals.number_of(self._db, terminal)
         return number
-
-    def _receipt(self, number: int) -> Row:
-        own = self._terminals.get(self._own_terminal) or self._new_terminal(self._own_terminal)
-        return number, own, STORED, self._stored
 
     def write(self) -> None:
         """Write what was put off.
@@ -228,7 +228,7 @@ class _Burst:
             db.run_many(_INSERT, self._rows)
             _write_edges(db, conversation, taken, self._edges)
             if self._unread:
-                db.run_many("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
+                db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
         if self._receipts:
             db.run_many(
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
@@ -551,6 +551,8 @@ PRIVATE: Final = "\ue000"
 
 def spaced(text: str) -> str:
     """Text as the index holds it: compatibility forms and case made one, single words apart."""
+    if text.isascii():  # which has one form only, and no word to set apart
+        return text.lower().replace("\x00", " ")
     plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
     return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
 

@@ -14,7 +14,9 @@ from typing import Final
 from chat.storage import conversations, terminals
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
-from protocol.entries import READ, receipted
+from protocol.entries import READ as READ
+from protocol.entries import STORED as STORED
+from protocol.entries import receipted
 from protocol.messages import Receipt
 
 READ_UNTOLD: Final = 3

@@ -7,9 +7,12 @@ storage derives can be compared with what the headers say.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from chat.storage import conversations, entries, own, terminals
 from chat.storage.database import Database
@@ -133,6 +136,24 @@ class Author:
         )
         self.written.append(entry)
         return entry
+
+
+@contextmanager
+def queries(database: Database) -> Iterator[list[tuple[str, tuple[object, ...]]]]:
+    """Every query that is asked of a database meanwhile, with its values."""
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def listening(ask: Callable[..., object]) -> Callable[..., object]:
+        def answer(sql: str, *values: object) -> object:
+            asked.append((sql, values))
+            return ask(sql, *values)
+
+        return answer
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("rows", "row", "value"):
+            patched.setattr(database, name, listening(getattr(database, name)))
+        yield asked
 
 
 def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[bool]:

@@ -11,7 +11,7 @@ from chat.storage import entries
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
-from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, Author, blob, sample, store
+from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, Author, blob, queries, sample, store
 
 
 def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
@@ -155,21 +155,11 @@ QUERIES: dict[str, Callable[[Database], object]] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_queries_use_an_index_and_never_sort_a_conversation(
-    database: Database, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    asked: list[tuple[str, tuple[object, ...]]] = []
-    rows = Database.rows
-
-    def spy(self: Database, sql: str, *values: object) -> list[tuple[object, ...]]:
-        asked.append((sql, values))
-        return rows(self, sql, *values)
-
-    monkeypatch.setattr(Database, "rows", spy)
-    QUERIES[name](database)
-    monkeypatch.undo()
+def test_queries_use_an_index_and_never_sort_a_conversation(database: Database, name: str) -> None:
+    with queries(database) as asked:
+        QUERIES[name](database)
     plans = [
-        str(row[3]) for sql, values in asked for row in rows(database, f"EXPLAIN QUERY PLAN {sql}", *values)
+        str(row[3]) for sql, values in asked for row in database.rows(f"EXPLAIN QUERY PLAN {sql}", *values)
     ]
     assert plans
     assert not [plan for plan in plans if plan.startswith("SCAN")]

@@ -14,6 +14,7 @@ from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
 from chat.storage.receipts import READ, STORED
 from protocol.entries import ParsedEntry
+from protocol.messages import Receipt
 from tests.chat.storage.samples import (
     ME,
     TALK,
@@ -22,6 +23,7 @@ from tests.chat.storage.samples import (
     Author,
     blob,
     new_database,
+    queries,
     sample,
     store,
 )
@@ -208,6 +210,9 @@ READS: dict[str, Callable[[Database], object]] = {
     "at time": lambda db: entries.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
+    "acknowledge": lambda db: receipts.acknowledge(
+        db, TALK, ME.terminal, THEIRS, Receipt(STORED, [blob("entry")]), 9
+    ),
     "first unread": lambda db: receipts.first_unread(db, TALK),
     "stretch": lambda db: entries.stretch_after(db, TALK, ME.terminal, 0, 9),
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
@@ -220,26 +225,13 @@ READS: dict[str, Callable[[Database], object]] = {
 
 def scans(database: Database, read: Callable[[Database], object]) -> list[str]:
     """The steps of a read's queries that go through a whole table, by SQLite's own plan."""
-    asked: list[tuple[str, tuple[object, ...]]] = []
-    with pytest.MonkeyPatch.context() as patched:
-        for name in ("rows", "row", "value"):
-            patched.setattr(database, name, _listening(getattr(database, name), asked))
+    with queries(database) as asked:
         read(database)
     plan = [
         str(step[3]) for sql, values in asked for step in database.rows(f"EXPLAIN QUERY PLAN {sql}", *values)
     ]
     assert plan
     return [step for step in plan if step.startswith("SCAN") and not _is_bounded(step)]
-
-
-def _listening(
-    ask: Callable[..., object], asked: list[tuple[str, tuple[object, ...]]]
-) -> Callable[..., object]:
-    def listening(sql: str, *values: object) -> object:
-        asked.append((sql, values))
-        return ask(sql, *values)
-
-    return listening
 
 
 def _is_bounded(step: str) -> bool:
