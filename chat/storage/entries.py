@@ -547,6 +547,8 @@ _APART: Final = re.compile(
 # text has, a private-use character and the code point.
 _SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
 PRIVATE: Final = "\ue000"
+CONVERSATION: Final = f"{PRIVATE}t"
+"""Begins the word that names a conversation by its number: a form that no text has."""
 
 
 def spaced(text: str) -> str:
@@ -559,12 +561,7 @@ def spaced(text: str) -> str:
 
 def indexed(text: str, conversation: int) -> str:
     """A row of the index: the text, and a word that names the conversation."""
-    return f"{spaced(text)} {conversation_word(conversation)}"
-
-
-def conversation_word(conversation: int) -> str:
-    """The word that names a conversation: a form that no text has."""
-    return f"{PRIVATE}t{conversation}"
+    return f"{spaced(text)} {CONVERSATION}{conversation}"
 
 
 def _spell(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from chat.storage import conversations
 from chat.storage.database import Database
-from chat.storage.entries import COLUMNS, PRIVATE, EntryRow, conversation_word, read_row, spaced
+from chat.storage.entries import COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
 
 WORDS_MAX: Final = 32
 """Words of a query; more are not looked at."""
@@ -43,7 +43,7 @@ def expression(words: str, conversation: int | None = None) -> str:
     phrases = (" ".join(spaced(word).split()) for word in words.split()[:WORDS_MAX])
     query = [f'"{phrase.replace(_QUOTE, " ")}"' for phrase in phrases if _has_word(phrase)]
     if query and conversation is not None:
-        query.append(f'"{conversation_word(conversation)}"')
+        query.append(f'"{CONVERSATION}{conversation}"')
     return " ".join(query)
 
 
