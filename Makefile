@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
 OPTIONAL := requirements-nats.lock requirements-peers.lock requirements-fuzz.lock
 FAST := not (network or terminal or crash or slow)
-FAST_TESTS := tests/architecture tests/protocol tests/chat/delivery tests/chat/test_two_engines.py tests/cli/test_program.py tests/tui/test_languages.py
+FAST_TESTS := tests/architecture tests/protocol tests/chat/service/test_states.py tests/chat/test_two_engines.py tests/cli/test_program.py tests/tui/test_languages.py
 
 # The first Python that is new enough and really starts: a version manager's shim may be there and not start.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \

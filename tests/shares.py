@@ -15,8 +15,7 @@ from tests.architecture.imports import ROOT
 
 MACHINE: Final = "machine"
 _WITHIN: Final = tuple(
-    f"tests/{folder}/"
-    for folder in ("architecture", "chat/delivery", "chat/storage", "fuzz", "protocol", "tui")
+    f"tests/{folder}/" for folder in ("architecture", "chat/storage", "fuzz", "protocol", "tui")
 )
 _MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
 

@@ -1,6 +1,6 @@
 """The row commit: a burst of envelopes opened, checked, stored in one transaction, and one receipt for all.
 
-Rules: the work is that of service/receiving.py on the storage's own calls, without what a screen reads
+Rules: the work is that of service/exchange.py on the storage's own calls, without what a screen reads
 afterwards; the floor writes the same rows into equal tables of a second database, which grows as the first.
 Entries are written and sealed before the clock runs. A burst of one would measure the disk alone.
 """
