@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from protocol import labels
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
-from protocol.frames import LENGTH_SIZE, padded_size, unpad
+from protocol.frames import LENGTH_SIZE, padded_size
 from protocol.keys import X25519Pair
 from protocol.limits import CONTENT_MAX, COUNTER_MAX, PADDED_MAX, PADDED_MIN, SEAL_BUFFER_START
 from protocol.primitives import KEY_SIZE, Aead, Random, Sodium, check_x25519_public
@@ -42,7 +42,6 @@ _ONE: Final = _get_u32(1)
 _put_sender: Final = Struct(">32sI").pack_into
 _put_keys: Final = Struct("32s32s").pack_into
 _ZEROS: Final = bytes(PADDED_MAX)
-_NOT_ZERO: Final = b"\x01"
 
 Handles = tuple[Any, ...]
 """What a call needs, to be unpacked into locals: an attribute that is called costs as much as the call."""
@@ -300,9 +299,11 @@ class FastReceiving:
             raise AuthenticationFailed("envelope does not open")
         (length,) = _get_length(view, HEADER_SIZE)
         padded, take = _taker(length)
-        content, filling = take(view, _CONTENT) if padded == size else (b"", _NOT_ZERO)
+        if padded != size:
+            raise Malformed("padded payload has another size than its content demands")
+        content, filling = take(view, _CONTENT)
         if not _ZEROS.startswith(filling):
-            unpad(view[HEADER_SIZE : HEADER_SIZE + size])  # raises what is wrong
+            raise Malformed("padding is not zero")
         self._chain_view[:] = self._next_chain
         self._step_view[:] = _ZERO_STEP
         self.n = n = n + 1
@@ -330,9 +331,11 @@ class FastReceiving:
             raise AuthenticationFailed("envelope does not open")
         (length,) = _get_length(view, HEADER_SIZE)
         padded, take = _taker(length)
-        content, filling = take(view, _CONTENT) if padded == size else (b"", _NOT_ZERO)
+        if padded != size:
+            raise Malformed("padded payload has another size than its content demands")
+        content, filling = take(view, _CONTENT)
         if not _ZEROS.startswith(filling):
-            unpad(view[HEADER_SIZE : HEADER_SIZE + size])  # raises what is wrong
+            raise Malformed("padding is not zero")
         return content
 
     def follow(self, envelope: bytes) -> None:
