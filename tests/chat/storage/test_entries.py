@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import entries
+from chat.storage import conversations, entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
-from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, Author, blob, queries, sample, store
+from chat.storage.receipts import STORED, ReceiptRow
+from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, queries, sample, store
 
 
 def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
@@ -165,3 +166,20 @@ def test_queries_use_an_index_and_never_sort_a_conversation(database: Database, 
     assert not [plan for plan in plans if plan.startswith("SCAN")]
     if name == "page":
         assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Database) -> None:
+    talk = blob("a conversation that is not there yet")
+    author = Author(THEIR_TERMINAL.terminal, talk)
+    first, second = author.write("first"), author.write("second")
+    with database.transaction():
+        new = entries.insert_all(database, [first, second, first], ME.terminal, contact=THEM, stored=7)
+    assert [entry.id for _, entry in new] == [first.id, second.id]
+    held = conversations.with_contact(database, THEM)
+    assert held is not None
+    told = [ReceiptRow(ME.terminal, STORED, 7)]
+    assert receipts.of(database, [first.id, second.id]) == {first.id: told, second.id: told}
+    assert receipts.unread(database, talk) == 2
+    with database.transaction():
+        assert entries.insert_all(database, [second], ME.terminal, contact=THEM, stored=8) == []
+    assert receipts.of(database, [second.id]) == {second.id: told}
