@@ -104,8 +104,9 @@ class Receiver:
         """One burst; the envelope with its receipt, which tells of what is durable."""
         parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
         with self.database.transaction():
-            conversations.ensure(self.database, self.conversation, conversations.TWO, self._facts.contact)
-            entries.insert_all(self.database, parsed, self._own_terminal, stored=_TIME)
+            entries.insert_all(
+                self.database, parsed, self._own_terminal, contact=self._facts.contact, stored=_TIME
+            )
         receipt = Receipt(receipts.STORED, [entry.id for entry in parsed])
         return self._mine.encrypt(LAST + encode(receipt))
 
