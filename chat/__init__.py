@@ -1,1 +1,1 @@
-"""The engine: storage, network, delivery and the use cases. It never imports a user interface."""
+"""The engine: storage, network and the use cases. It never imports a user interface."""

@@ -34,6 +34,7 @@ from chat.interface import (
     RelayView,
     SelfView,
     SettingsView,
+    UsageError,
 )
 from chat.network.addresses import format_address
 from chat.phrases import Phrase, phrase
@@ -59,6 +60,7 @@ HOUR = 3600
 
 LOCKED = phrase("locked")
 STOPPED = phrase("stopped")
+NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")
 
 
 class Server(Protocol):
@@ -170,6 +172,17 @@ class Engine:
         if self._closed is not None:
             raise NotPermitted(CLOSED) if self._closed.locked else EngineEnded(ENGINE_ENDED)
 
+    def _person(self, contact: str) -> bytes:
+        """The person id of a contact. Raises UsageError, and NotPermitted as `_open`."""
+        self._refuse_if_stopped()
+        try:
+            person = bytes.fromhex(contact)
+        except ValueError:
+            raise UsageError(NO_CONTACT) from None
+        if person not in self._world.contacts:
+            raise UsageError(NO_CONTACT)
+        return person
+
     def events(self) -> AsyncIterator[Event]:
         return self._world.hub.subscribe()
 
@@ -214,60 +227,60 @@ class Engine:
         await self._open.pairings.answer(pairing, accept)
 
     async def rename(self, contact: str, name: str) -> None:
-        await self._open.people.rename(self._open.people.known(contact), name)
+        await self._open.people.rename(self._person(contact), name)
 
     async def block(self, contact: str, on: bool) -> None:
-        await self._open.people.block(self._open.people.known(contact), on)
+        await self._open.people.block(self._person(contact), on)
 
     async def remove(self, contact: str) -> None:
-        await self._open.people.remove(self._open.people.known(contact))
+        await self._open.people.remove(self._person(contact))
 
     async def safety_number(self, contact: str) -> str:
-        return self._open.people.safety_number(self._open.people.known(contact))
+        return self._open.people.safety_number(self._person(contact))
 
     async def set_verified(self, contact: str, on: bool) -> None:
-        await self._open.people.verify(self._open.people.known(contact), on)
+        await self._open.people.verify(self._person(contact), on)
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
-        return await self._open.sending.send(self._open.people.known(contact), text, answered)
+        return await self._parts.sending.send(self._person(contact), text, answered)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        return await self._open.history.page(self._open.people.known(contact), limit, before, after)
+        return await self._open.history.page(self._person(contact), limit, before, after)
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        return await self._open.history.entry(self._open.people.known(contact), id)
+        return await self._open.history.entry(self._person(contact), id)
 
     async def first_unread(self, contact: str) -> str | None:
-        return await self._open.history.first_unread(self._open.people.known(contact))
+        return await self._open.history.first_unread(self._person(contact))
 
     async def entry_at(self, contact: str, time: datetime) -> str | None:
-        return await self._open.history.entry_at(self._open.people.known(contact), time)
+        return await self._open.history.entry_at(self._person(contact), time)
 
     async def details(self, contact: str, id: str) -> DetailsView:
-        return await self._open.history.details(self._open.people.known(contact), id)
+        return await self._open.history.details(self._person(contact), id)
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        person = self._open.people.known(contact) if contact is not None else None
+        person = self._person(contact) if contact is not None else None
         return await self._open.history.search(words, person, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
-        person = self._open.people.known(contact)
+        person = self._person(contact)
         await self._open.people.mark_read(person, [History.entry_id(entry) for entry in entries])
 
     async def mark_all_read(self, contact: str) -> None:
-        await self._open.people.mark_all_read(self._open.people.known(contact))
+        await self._open.people.mark_all_read(self._person(contact))
 
     async def delete(self, contact: str, id: str) -> EntryView:
-        return await self._open.deleting.delete(self._open.people.known(contact), History.entry_id(id))
+        return await self._open.deleting.delete(self._person(contact), History.entry_id(id))
 
     async def clean(self) -> None:
         await self._open.cleaning.clean()
 
     async def typing(self, contact: str, on: bool) -> None:
-        self._open.people.typing(self._open.people.known(contact), on)
+        self._open.people.typing(self._person(contact), on)
 
     async def settings(self) -> SettingsView:
         self._refuse_if_stopped()

@@ -14,12 +14,12 @@ from protocol import labels
 from protocol.codec import Codec, Wire, encode
 from protocol.errors import LocalMisuse, Malformed
 from protocol.events import LinkOpen, LinkSecret, PairingFacts, Role
+from protocol.frames import pad, unpad
 from protocol.greeting import AEADS, Pattern
 from protocol.keys import X25519Pair
 from protocol.limits import HANDSHAKE_PAYLOAD_MAX
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
-from protocol.padding import pad, unpad
 from protocol.primitives import Aead, Random, b2b, mlkem_encapsulate
 from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from protocol import labels, primitives
+from protocol.codec import low_high
 from protocol.errors import LocalMisuse
 from protocol.events import ContactPsk
 from protocol.keys import Secret
 from protocol.limits import SHARE_NUMBERS_MAX
 from protocol.messages import ShareNumbers
-from protocol.order import low_high
 from protocol.primitives import KEY_SIZE, Random
 
 

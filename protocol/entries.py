@@ -1,29 +1,34 @@
-"""Entries: header, id, body, self tag, and whose entries count (SPEC §11.1 to §11.4).
+"""Entries: header, id, body, self tag, whose entries count, and receipts for them (SPEC §11.1 to §11.5).
 
 Rules: an id covers the received header, the header covers salt and body, so deletion leaves the chain whole;
 form is checked before trust and trust before anything is stored; time is only a claim of the author's.
+A receipt counts for a live terminal and for nobody else; other ids than those of own entries are passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from protocol import labels, primitives
-from protocol.codec import encode
+from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Unexpected, Untrusted
-from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES
+from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
 from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, TextBody
-from protocol.order import check_ascending, check_empty_or_id, low_high
+from protocol.person import PersonState, Terminal
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1
 _TAG_SIZE: Final = 32
 
 
+@lru_cache(maxsize=1_024)
 def conversation_of_two(a: bytes, b: bytes) -> bytes:
     """The id, 32 bytes, of the conversation of two persons, in either order. LocalMisuse for one twice."""
     return primitives.b2b(b"".join(low_high(a, b)), personal=labels.CONVERSATION)
@@ -56,12 +61,9 @@ def rank(time: int, ancestors: Iterable[int]) -> int:
 
 def text_body(text: str, reply: bytes = b"") -> bytes:
     """The body of a text entry; `reply` is the id of the entry it answers, or empty. LocalMisuse if none."""
-    body = encode(TextBody(text, reply))
-    try:
-        read_text(body)
-    except Malformed as error:
-        raise LocalMisuse("not the text of an entry") from error
-    return body
+    if not 0 < len(text) <= TEXT_CHARACTERS_MAX or len(reply) not in (0, ID_SIZE):
+        raise LocalMisuse("not the text of an entry")
+    return encode(TextBody(text, reply))
 
 
 def read_text(body: bytes) -> TextBody:
@@ -90,15 +92,19 @@ class Place:
     membership: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedEntry:
-    """An entry whose form is right. `header_bytes` are as received; salt and body are empty where deleted."""
+class ParsedEntry(Struct, frozen=True):
+    """An entry whose form is right, decoded once.
+
+    `header_bytes` are as received, and `id` is their hash. `said` is the body; salt and body are empty, and
+    `said` None, where they were deleted.
+    """
 
     id: bytes
     header_bytes: bytes
     header: EntryHeader
-    salt: bytes = field(repr=False)
-    body: bytes = field(repr=False)
+    salt: bytes
+    body: bytes
+    said: TextBody | None
 
     @property
     def deleted(self) -> bool:
@@ -108,6 +114,9 @@ class ParsedEntry:
     def message(self) -> Entry:
         """The message that carries it."""
         return Entry(self.header_bytes, self.salt, self.body)
+
+    def __repr__(self) -> str:
+        return f"ParsedEntry({self.id.hex()}, <redacted>)"
 
 
 def write_entry(
@@ -156,14 +165,14 @@ def parse_entry(message: Entry) -> ParsedEntry:
     """
     header = ENTRY_HEADER.decode(message.header)
     _check_form(header)
-    _check_content(header, message.salt, message.body)
+    said = _content_of(header, message.salt, message.body) if message.salt or message.body else None
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, message.salt, message.body)
+    return ParsedEntry(identity, message.header, header, message.salt, message.body, said)
 
 
 def _check_form(header: EntryHeader) -> None:
-    for optional in (header.previous, header.self_tag):
-        check_empty_or_id(optional)
+    if len(header.previous) not in (0, ID_SIZE) or len(header.self_tag) not in (0, ID_SIZE):
+        raise Malformed("previous or self tag of a wrong size")
     if header.sequence == 0 or (header.sequence == 1) != (not header.previous):
         raise Malformed("sequence and previous do not fit")
     check_ascending(header.parents)
@@ -174,14 +183,12 @@ def _check_form(header: EntryHeader) -> None:
         raise Unexpected(f"an entry of kind {header.kind}")
 
 
-def _check_content(header: EntryHeader, salt: bytes, body: bytes) -> None:
-    if not salt and not body:
-        return
+def _content_of(header: EntryHeader, salt: bytes, body: bytes) -> TextBody:
     if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
         raise Malformed("salt or body of a wrong size")
     if not primitives.equal(_content(salt, body), header.content):
         raise AuthenticationFailed("salt and body are not those of the header")
-    read_text(body)
+    return read_text(body)
 
 
 # --- Reading: trust ---
@@ -223,3 +230,46 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
             raise AuthenticationFailed("not an entry of this person's own")
     elif header.author not in facts.contact_terminals:
         raise Untrusted("the author is no live terminal of either")
+
+
+# --- Receipts ---
+
+
+STORED: Final = 1
+READ: Final = 2
+
+
+class Said(StrEnum):
+    """The state of an own entry."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
+    """The terminal whose link, authenticated by this static key (32 bytes), carried a receipt.
+
+    Untrusted unless it is live in its person's log.
+    """
+    for terminal in contact.live.values():
+        if terminal.static == static:
+            return terminal
+    raise Untrusted("a receipt of a terminal that is not live")
+
+
+def receipted(ids: Iterable[bytes], own: Collection[bytes]) -> list[bytes]:
+    """The ids that count, each once: `own` are this person's own entries in the conversation."""
+    return [entry for entry in dict.fromkeys(ids) if entry in own]
+
+
+def said_of(kinds: Collection[int], carried: bool) -> Said:
+    """What may be said of an own entry. `kinds` are those of the contact's receipts for it; `carried`:
+    whether a link that is open has carried it.
+    """
+    if READ in kinds:
+        return Said.READ
+    if STORED in kinds:
+        return Said.DELIVERED
+    return Said.SENT if carried else Said.QUEUED

@@ -1,16 +1,20 @@
-"""Frames on a stream, and messages in pieces (SPEC §5.1, §9.5).
+"""Frames on a stream, messages in pieces, and the padding of what an envelope holds (SPEC §5.1, §9.5).
 
 Rules: lengths are judged before anything is waited for or kept; at most one unfinished frame and one
 unfinished message are held; a message has one way to be cut into pieces, every other is refused.
+Padded payload = content length u16 big endian, content, zeros; its size is max(256, Padmé(2 + length)).
+One content has one padded form: every other size or a non-zero filling is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from struct import Struct
 from typing import Final
 
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed
-from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX
+from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, PADDED_MAX, PADDED_MIN
 
 LENGTH_SIZE: Final = 2
 FRAME_MAX: Final = 65_535
@@ -30,6 +34,12 @@ def length_of(body: bytes) -> bytes:
     if not body:
         raise LocalMisuse("a frame is not empty")
     return len(body).to_bytes(LENGTH_SIZE, "big")
+
+
+_SMALL_MAX: Final = PADDED_MIN - LENGTH_SIZE
+_ZEROS: Final = bytes(PADDED_MAX)
+# A format whose "s" field is filled up with zeros pads a small content in one call.
+_pack_small: Final = Struct(f">H{_SMALL_MAX}s").pack
 
 
 class FrameReader:
@@ -97,11 +107,11 @@ def pieces(message: bytes) -> Iterator[bytes]:
     """The contents, at most 61,438 bytes each, of an encoded message. LocalMisuse over 300,000 bytes."""
     if len(message) > MESSAGE_BYTES_MAX:
         raise LocalMisuse(f"a message of {len(message)} bytes")
-    start = 0
+    start, whole = 0, memoryview(message)
     while len(message) - start > PIECE_MAX:
-        yield MORE + message[start : start + PIECE_MAX]
+        yield b"".join((MORE, whole[start : start + PIECE_MAX]))
         start += PIECE_MAX
-    yield LAST + message[start:]
+    yield b"".join((LAST, whole[start:]))
 
 
 class Assembler:
@@ -110,7 +120,7 @@ class Assembler:
     __slots__ = ("_parts", "_size")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._size = 0
 
     def add(self, content: bytes) -> bytes | None:
@@ -119,29 +129,66 @@ class Assembler:
         Malformed for an empty piece, an unknown flag, and a piece that another follows without being full;
         LimitExceeded before more than 300,000 bytes are kept.
         """
-        piece = content[1:]
-        if not piece:
+        if len(content) < 2:
             raise Malformed("a piece is not empty")
-        if content.startswith(LAST):
-            return self._gather(LAST, piece) if self._parts else piece
-        if not content.startswith(MORE):
+        last = content.startswith(LAST)
+        if last and not self._parts:
+            return content[1:]
+        if not (last or content.startswith(MORE)):
             raise Malformed("not a piece of a message")
-        return self._gather(MORE, piece)
-
-    def _gather(self, flag: bytes, piece: bytes) -> bytes | None:
-        if flag == MORE and len(piece) != PIECE_MAX:
+        piece = memoryview(content)[1:]
+        if not last and len(piece) != PIECE_MAX:
             raise Malformed("a piece that another follows is not full")
         if self._size + len(piece) > MESSAGE_BYTES_MAX:
             raise LimitExceeded(f"a message of more than {MESSAGE_BYTES_MAX} bytes")
         self._parts.append(piece)
         self._size += len(piece)
-        return None if flag == MORE else self._finish()
-
-    def _finish(self) -> bytes:
+        if not last:
+            return None
         message = b"".join(self._parts)
-        self._parts, self._size = [], 0
+        self.clear()
         return message
 
     def clear(self) -> None:
         """Forget the pieces of an unfinished message."""
         self._parts, self._size = [], 0
+
+
+# --- Padding ---
+
+
+def padme(size: int) -> int:
+    """Padmé of a size of at least 2 bytes: at most 12 % more (Nikitin et al. 2019, §4)."""
+    exponent = size.bit_length() - 1
+    mask = (1 << (exponent - exponent.bit_length())) - 1
+    return (size + mask) & ~mask
+
+
+@lru_cache(maxsize=4_096)
+def padded_size(content_size: int) -> int:
+    """Bytes of the padded payload of a content of content_size bytes (0 to CONTENT_MAX)."""
+    return max(PADDED_MIN, padme(LENGTH_SIZE + content_size))
+
+
+def pad(content: bytes) -> bytes:
+    """The padded payload, 256 to 61,440 bytes. LocalMisuse for a content over CONTENT_MAX bytes."""
+    size = len(content)
+    if size <= _SMALL_MAX:
+        return _pack_small(size, content)
+    if size > CONTENT_MAX:
+        raise LocalMisuse(f"a content of {size} bytes travels in pieces of at most {CONTENT_MAX}")
+    return (size.to_bytes(LENGTH_SIZE, "big") + content).ljust(padded_size(size), b"\x00")
+
+
+def unpad(padded: bytes) -> bytes:
+    """The content. Malformed unless padded is exactly what `pad` makes of it."""
+    total = len(padded)
+    if not PADDED_MIN <= total <= PADDED_MAX:
+        raise Malformed(f"padded payload of {total} bytes")
+    size = padded[0] << 8 | padded[1]
+    if total != (PADDED_MIN if size <= _SMALL_MAX else padded_size(size)):
+        raise Malformed("padded payload has another size than its content demands")
+    end = LENGTH_SIZE + size
+    if not _ZEROS.startswith(padded[end:]):
+        raise Malformed("padding is not zero")
+    return padded[LENGTH_SIZE:end]

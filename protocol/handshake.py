@@ -31,6 +31,7 @@ from protocol.agreement import (
 )
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
 from protocol.events import ContactPsk, LinkOpen, Role
+from protocol.frames import unpad
 from protocol.greeting import (
     CHOICE_SIZE,
     GREETING_RANDOM_SIZE,
@@ -44,7 +45,6 @@ from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
-from protocol.padding import unpad
 from protocol.primitives import (
     KEY_SIZE,
     MlKemSecret,

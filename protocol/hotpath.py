@@ -15,9 +15,9 @@ from typing import Any, Final, cast
 
 from protocol import labels
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
+from protocol.frames import LENGTH_SIZE, padded_size
 from protocol.keys import X25519Pair
 from protocol.limits import CONTENT_MAX, COUNTER_MAX, PADDED_MAX, PADDED_MIN, SEAL_BUFFER_START
-from protocol.padding import LENGTH_SIZE, padded_size, unpad
 from protocol.primitives import KEY_SIZE, Aead, Random, Sodium, check_x25519_public
 
 HEADER_SIZE: Final = 40
@@ -25,6 +25,8 @@ COUNTERS: Final = 32
 """Where the header's two counters begin; they are the associated data, the ratchet key is not."""
 
 _N: Final = 36
+_CONTENT: Final = HEADER_SIZE + LENGTH_SIZE
+"""Where the content begins in a buffer that holds an opened envelope."""
 _STEP_SIZE: Final = 2 * KEY_SIZE
 _ROOT_INPUT: Final = 3 * KEY_SIZE
 _ASIDE, _ASIDE_CHAIN, _SHARED, _SENDER, _RECEIVER, _BLOCK_SIZE = 64, 96, 128, 160, 192, 224
@@ -33,6 +35,8 @@ _ZERO_KEY: Final = bytes(KEY_SIZE)
 _ZERO_STEP: Final = bytes(_STEP_SIZE)
 _get_u32: Final = Struct(">I").pack
 _get_counters: Final = Struct(">II").pack
+_get_length: Final = Struct(">H").unpack_from
+_get_header: Final = Struct(">36sI").pack
 _ONE: Final = _get_u32(1)
 
 _put_sender: Final = Struct(">32sI").pack_into
@@ -59,34 +63,35 @@ def padder(length: int) -> tuple[int, Callable[..., None]]:
     return size, _struct(f">IH{size - LENGTH_SIZE}s").pack_into
 
 
-@lru_cache(maxsize=512)
-def _take(size: int) -> Callable[..., tuple[int, bytes]]:
-    """For a padded size: what reads a content's length and the content with its filling from a buffer."""
-    return cast("Callable[..., tuple[int, bytes]]", _struct(f">H{size - LENGTH_SIZE}s").unpack_from)
+@lru_cache(maxsize=4_096)
+def _taker(length: int) -> tuple[int, Callable[..., tuple[bytes, bytes]]]:
+    """For a content's length: padded size, and what reads the content and its filling from a buffer."""
+    size = padded_size(length)
+    take = _struct(f"{length}s{size - LENGTH_SIZE - length}s").unpack_from
+    return size, cast("Callable[..., tuple[bytes, bytes]]", take)
 
 
 class Buffer:
     """Reused C memory that grows when needed and is wiped when left."""
 
-    __slots__ = ("_ffi", "body", "counters", "memory", "size", "view")
+    __slots__ = ("_ffi", "parts", "size", "view")
 
     def __init__(self, ffi: Any) -> None:
         self._ffi = ffi
         self._allocate(SEAL_BUFFER_START)
 
     def _allocate(self, size: int) -> None:
-        self.size = size
-        self.memory: Any = self._ffi.new("unsigned char[]", size)
-        self.view: Any = self._ffi.buffer(self.memory)
-        self.counters = self.memory + COUNTERS
-        self.body = self.memory + HEADER_SIZE
+        memory: Any = self._ffi.new("unsigned char[]", size)
+        self.size, self.view = size, self._ffi.buffer(memory)
+        self.parts: Handles = (self.view, memory + HEADER_SIZE, memory + COUNTERS, size)
 
-    def grow(self, size: int) -> None:
-        """Have at least size bytes; a header at the beginning moves along."""
+    def grow(self, size: int) -> Handles:
+        """Have at least size bytes; a header at the beginning moves along. Returns the new parts."""
         header = self.view[:HEADER_SIZE]
         self.wipe()
         self._allocate(size)
         self.view[:HEADER_SIZE] = header
+        return self.parts
 
     def wipe(self) -> None:
         """Overwrite with zeros."""
@@ -224,12 +229,12 @@ class FastSending:
         length = len(content)
         size, put = padder(length)
         end = size + overhead
-        if end > out.size:
-            out.grow(end)
-        view, body = out.view, out.body
+        view, body, counters, room = out.parts
+        if end > room:
+            view, body, counters, room = out.grow(end)
         put(view, _N, n, length, content)
         step(state, _STEP_SIZE, null, 0, state, KEY_SIZE, null, label)
-        encrypt(body, null, body, size, out.counters, 8, null, nonce, message_key)
+        encrypt(body, null, body, size, counters, 8, null, nonce, message_key)
         message_key_view[:] = _ZERO_KEY
         self.n = n + 1
         envelope: bytes = view[:end]
@@ -260,7 +265,7 @@ class FastReceiving:
         """Be a new chain, in the memory of one that was wiped."""
         self.pn, self.n = pn, n
         self._dh_pn = dh_pn = dh + _get_u32(pn)
-        self._expected = dh_pn + _get_u32(n)
+        self._expected = _get_header(dh_pn, n)
         self._chain_view[:] = chain_key
 
     @property
@@ -284,22 +289,25 @@ class FastReceiving:
             raise Malformed("envelope has an impossible size")
         if n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
-        if end > out.size:
-            out.grow(end)
-        view, body = out.view, out.body
+        view, body, counters, room = out.parts
+        if end > room:
+            view, body, counters, room = out.grow(end)
         view[:end] = envelope
         step(state, _STEP_SIZE, null, 0, chain, KEY_SIZE, null, label)
-        if decrypt(body, null, null, body, end - HEADER_SIZE, out.counters, 8, nonce, message_key):
+        if decrypt(body, null, null, body, end - HEADER_SIZE, counters, 8, nonce, message_key):
             self._step_view[:] = _ZERO_STEP
             raise AuthenticationFailed("envelope does not open")
-        length, filled = _take(size)(view, HEADER_SIZE)
-        content = filled[:length]
-        if padded_size(length) != size or not _ZEROS.startswith(filled[length:]):
-            content = unpad(view[HEADER_SIZE : HEADER_SIZE + size])  # which says what is wrong
+        (length,) = _get_length(view, HEADER_SIZE)
+        padded, take = _taker(length)
+        if padded != size:
+            raise Malformed("padded payload has another size than its content demands")
+        content, filling = take(view, _CONTENT)
+        if not _ZEROS.startswith(filling):
+            raise Malformed("padding is not zero")
         self._chain_view[:] = self._next_chain
         self._step_view[:] = _ZERO_STEP
         self.n = n = n + 1
-        self._expected = self._dh_pn + _get_u32(n)
+        self._expected = _get_header(self._dh_pn, n)
         return content
 
     def open_first(self, envelope: bytes, root: FastRoot) -> bytes:
@@ -312,19 +320,23 @@ class FastReceiving:
         size = end - overhead
         if not PADDED_MIN <= size <= PADDED_MAX:
             raise Malformed("envelope has an impossible size")
-        if end > out.size:
-            out.grow(end)
         root.step_aside(envelope[:KEY_SIZE])
-        view, body = out.view, out.body
+        view, body, counters, room = out.parts
+        if end > room:
+            view, body, counters, room = out.grow(end)
         view[:end] = envelope
         step(state, _STEP_SIZE, null, 0, root.aside, KEY_SIZE, null, label)
-        if decrypt(body, null, null, body, end - HEADER_SIZE, out.counters, 8, nonce, message_key):
+        if decrypt(body, null, null, body, end - HEADER_SIZE, counters, 8, nonce, message_key):
             self._step_view[:] = _ZERO_STEP
             raise AuthenticationFailed("envelope does not open")
-        length, filled = _take(size)(view, HEADER_SIZE)
-        if padded_size(length) != size or not _ZEROS.startswith(filled[length:]):
-            return unpad(view[HEADER_SIZE : HEADER_SIZE + size])  # which says what is wrong
-        return filled[:length]
+        (length,) = _get_length(view, HEADER_SIZE)
+        padded, take = _taker(length)
+        if padded != size:
+            raise Malformed("padded payload has another size than its content demands")
+        content, filling = take(view, _CONTENT)
+        if not _ZEROS.startswith(filling):
+            raise Malformed("padding is not zero")
+        return content
 
     def follow(self, envelope: bytes) -> None:
         """Go on behind the envelope that open_first opened."""

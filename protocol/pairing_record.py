@@ -13,13 +13,12 @@ from typing import Self
 from msgspec.structs import replace
 
 from protocol import labels, primitives
-from protocol.codec import encode
+from protocol.codec import check_ascending, encode
 from protocol.contact_secret import Share
 from protocol.errors import Malformed, Untrusted
 from protocol.events import PairingFacts, Role
 from protocol.invitation import invitation_check
 from protocol.messages import Record
-from protocol.order import check_ascending
 from protocol.person import Foreign, PersonState, Terminal, extend, share_is_stale
 from protocol.person_log import parse_operation
 from protocol.primitives import SIGNATURE_SIZE

@@ -14,10 +14,9 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from protocol import labels, limits, primitives
-from protocol.codec import Codec, Wire, encode
+from protocol.codec import Codec, Wire, check_ascending, check_empty_or_id, encode
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
 from protocol.messages import B32, B64, U32, Ids, Name, Optional32
-from protocol.order import check_ascending, check_empty_or_id
 
 _FORBIDDEN_IN_NAMES: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"

@@ -13,6 +13,7 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -78,7 +79,17 @@ def _require(name: str, value: bytes, size: int) -> None:
 
 def b2b(data: bytes, *, personal: bytes, key: bytes = b"", size: int = 32) -> bytes:
     """BLAKE2b, size bytes (1 to 64), of data under a label of labels.py (16 bytes) and a key (0 to 64)."""
-    return hashlib.blake2b(data, digest_size=size, key=key, person=personal).digest()
+    if key:
+        return hashlib.blake2b(data, digest_size=size, key=key, person=personal).digest()
+    state = _unkeyed(personal, size).copy()
+    state.update(data)
+    return state.digest()
+
+
+@lru_cache(maxsize=64)
+def _unkeyed(personal: bytes, size: int) -> hashlib.blake2b:
+    """BLAKE2b before any data: to set its parameters costs as much as to hash an entry."""
+    return hashlib.blake2b(digest_size=size, person=personal)
 
 
 def equal(a: bytes, b: bytes) -> bool:

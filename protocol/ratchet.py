@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, NoReturn, Self
 
 from protocol import labels
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
+from protocol.frames import pad, unpad
 from protocol.hotpath import (
     COUNTERS,
     HEADER_SIZE,
@@ -33,7 +34,6 @@ from protocol.limits import (
     SKIPPED_AGE_MAX,
     SKIPPED_STORED_MAX,
 )
-from protocol.padding import pad, unpad
 from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, check_x25519_public, system_random
 
 _COUNTER_FIELDS: Final = Struct(">II")

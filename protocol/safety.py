@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from protocol import labels, primitives
+from protocol.codec import low_high
 from protocol.errors import LocalMisuse
-from protocol.order import low_high
 
 _GROUPS = 12
 _WORD_COUNT = 5

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from protocol.codec import Wire, encode
+from protocol.frames import pad
 from protocol.greeting import Pattern
 from protocol.keys import X25519Pair
 from protocol.noise import HandshakeState
-from protocol.padding import pad
 
 NAMES = {
     Pattern.XX: "Noise_XX_25519_ChaChaPoly_BLAKE2b",

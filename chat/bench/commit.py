@@ -1,6 +1,6 @@
 """The row commit: a burst of envelopes opened, checked, stored in one transaction, and one receipt for all.
 
-Rules: the work is that of service/receiving.py on the storage's own calls, without what a screen reads
+Rules: the work is that of service/exchange.py on the storage's own calls, without what a screen reads
 afterwards; the floor writes the same rows into equal tables of a second database, which grows as the first.
 Entries are written and sealed before the clock runs. A burst of one would measure the disk alone.
 """
@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from chat.storage import bursts, conversations, own, receipts, terminals
+from chat.storage import conversations, entries, own, receipts, terminals
 from chat.storage.database import Database
-from chat.storage.entries import NewEntry
+from chat.storage.entries import indexed
 from chat.storage.header import DatabaseKey
 from chat.storage.opening import create_history, open_history
 from chat.storage.own import OwnRow
 from chat.storage.terminals import TerminalRow
-from chat.storage.words import indexed
 from protocol.bench.measure import Subject, interleave, rows
 from protocol.bench.sessions import session_pair
 from protocol.codec import encode
@@ -77,11 +76,6 @@ class Writer:
         return entry
 
 
-def _as_row(entry: ParsedEntry) -> NewEntry:
-    text = read_text(entry.body).text
-    return NewEntry(entry.id, entry.header_bytes, entry.header, entry.salt, entry.body, text)
-
-
 def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
     """Of the table entries, in the first conversation, by the second terminal."""
     header = entry.header
@@ -110,9 +104,9 @@ class Receiver:
         """One burst; the envelope with its receipt, which tells of what is durable."""
         parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
         with self.database.transaction():
-            conversations.ensure(self.database, self.conversation, conversations.TWO, self._facts.contact)
-            new = bursts.insert_all(self.database, [_as_row(entry) for entry in parsed], self._own_terminal)
-            receipts.add(self.database, self._own_terminal, receipts.STORED, new, _TIME)
+            entries.insert_all(
+                self.database, parsed, self._own_terminal, contact=self._facts.contact, stored=_TIME
+            )
         receipt = Receipt(receipts.STORED, [entry.id for entry in parsed])
         return self._mine.encrypt(LAST + encode(receipt))
 

@@ -23,11 +23,11 @@ from chat.bench.sayings import saying
 from chat.storage import contacts, conversations, logs, own, shares, terminals, vault
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
+from chat.storage.entries import indexed
 from chat.storage.own import OwnRow
 from chat.storage.receipts import READ, STORED
 from chat.storage.shares import OWN, THEIRS, ShareRow
 from chat.storage.terminals import TerminalRow
-from chat.storage.words import indexed
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
 from protocol.errors import LocalMisuse
 from protocol.person import reduce

@@ -6,7 +6,9 @@ and the name only of whoever is visible.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from chat.config import Config
 from chat.network.admission import Admission
@@ -47,18 +49,18 @@ class Answerer:
         self._opening: set[Driver] = set()
         self._stopped = False
 
-    async def accept(self, connection: Connection, relay: str = "") -> None:
-        """Serve one connection until its link ends. `relay`: through which it came, a named one."""
+    def accept(self, connection: Connection, relay: str = "") -> Coroutine[Any, Any, None]:
+        """What serves one connection until its link ends. `relay`: through which it came, a named one."""
         address = relay or connection.peer
         known = bool(relay) or address.partition("%")[0] in self._directory.known_addresses()
         if self._stopped or not self._admission.enter(address, known, self._clock.monotonic()):
             connection.close()
-            return
+            return asyncio.sleep(0)
         opening = Opening(self._adopt, self._burn)
         driver = Driver(connection, self._link(), self._clock, opening)
         self._opening.add(driver)
         opening.result.add_done_callback(lambda _: self._left(driver, address))
-        await driver.run()
+        return driver.run()
 
     def _left(self, driver: Driver, address: str) -> None:
         self._opening.discard(driver)

@@ -52,16 +52,13 @@ class Driver:
         try:
             await self.flush()
             while self._end is None:
-                await self._received(await self.connection.read())
+                data, now = await self.connection.read(), self._clock.monotonic()
+                await self._dispatch(self.link.receive(data, now) if data else self.link.end_of_stream())
         finally:
             self._disarm()
             self.connection.close()
             self._without_end(self.link.end_of_stream())
             await self.handler.on_events(self, [LinkClosed() if self._end is None else self._end])
-
-    async def _received(self, data: bytes) -> None:
-        now = self._clock.monotonic()
-        await self._dispatch(self.link.receive(data, now) if data else self.link.end_of_stream())
 
     async def _dispatch(self, events: Sequence[Event]) -> None:
         left = self._without_end(events)
@@ -70,10 +67,13 @@ class Driver:
             await self.handler.on_events(self, left)
 
     def _without_end(self, events: Sequence[Event]) -> list[Event]:
+        left: list[Event] = []
         for event in events:
             if isinstance(event, LinkClosed):
                 self._end = event
-        return [event for event in events if not isinstance(event, LinkClosed)]
+            else:
+                left.append(event)
+        return left
 
     async def resume(self) -> None:
         """Go on after HandshakeAuthenticated: what had to be durable before is durable now."""
@@ -135,7 +135,8 @@ class Driver:
         self.connection.close()
 
     def _arm(self) -> None:
-        self._disarm()
+        if self._timer is not None:
+            self._timer.cancel()
         due = self.link.next_timer()
         if due is not None:
             delay = max(0.0, due - self._clock.monotonic())

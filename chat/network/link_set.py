@@ -29,11 +29,11 @@ class LiveLink:
     address: str
     opened_at: float
     carried: dict[bytes, bool] = field(default_factory=dict)
+    relayed: bool = field(init=False)
+    """Whether it goes through a relay."""
 
-    @property
-    def relayed(self) -> bool:
-        """Whether it goes through a relay."""
-        return not self.address
+    def __post_init__(self) -> None:
+        self.relayed = not self.address
 
     @property
     def unanswered_since(self) -> float | None:

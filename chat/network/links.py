@@ -151,8 +151,8 @@ class Links:
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         link = self._of[driver]
-        if not isinstance(events[0], LinkClosed):  # which comes alone, and is no sign of life
-            self._set_present(link.person, True)
+        if link.person not in self._present and not isinstance(events[0], LinkClosed):
+            self._set_present(link.person, True)  # a LinkClosed comes alone, and is no sign of life
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await self._events.received(link, messages)

@@ -17,16 +17,13 @@ class Subscription(AsyncIterator[Event]):
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self.queue: asyncio.Queue[Event] = asyncio.Queue()
         self._ended = False
-
-    def put(self, event: Event) -> None:
-        self._queue.put_nowait(event)
 
     async def __anext__(self) -> Event:
         if self._ended:
             raise StopAsyncIteration
-        event = await self._queue.get()
+        event = await self.queue.get()
         if isinstance(event, Closed):
             self._ended = True
             self._hub.forget(self)
@@ -43,7 +40,7 @@ class Hub:
     def subscribe(self) -> Subscription:
         subscription = Subscription(self)
         if self._closed is not None:
-            subscription.put(self._closed)
+            subscription.queue.put_nowait(self._closed)
         self._listeners.append(subscription)
         return subscription
 
@@ -57,4 +54,4 @@ class Hub:
                 return
             self._closed = event
         for listener in list(self._listeners):
-            listener.put(event)
+            listener.queue.put_nowait(event)

@@ -15,7 +15,7 @@ from chat.ports import Listener, Ports
 from chat.service.announcing import Announcing
 from chat.service.cleaning import Cleaning
 from chat.service.deleting import Deleting
-from chat.service.exchange import Exchange
+from chat.service.exchange import Exchange, Receiving, Sending
 from chat.service.history import History
 from chat.service.logs import Logs
 from chat.service.meeting import Meeting
@@ -23,10 +23,8 @@ from chat.service.pairing import PairingService
 from chat.service.pending import PendingContacts
 from chat.service.people import People
 from chat.service.preferences import Preferences
-from chat.service.receiving import Receiving
 from chat.service.relays import Relays
 from chat.service.remembering import Remembering
-from chat.service.sending import Sending
 from chat.service.views import Views
 from chat.service.welcoming import Welcoming
 from chat.service.world import World
@@ -78,7 +76,7 @@ class Parts:
             views=views,
             pending=pending,
             receiving=receiving,
-            sending=Sending(world, exchange, views),
+            sending=Sending(world, views, exchange.carry),
             history=History(world, views),
             people=People(world, views, exchange, cleaning),
             cleaning=cleaning,

@@ -17,14 +17,12 @@ from chat.service.views import Views
 from chat.service.world import World
 from chat.storage import contacts, receipts
 from chat.storage.database import Database
-from protocol.entries import conversation_of_two
+from protocol.entries import READ, conversation_of_two
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Receipt, Typing
 from protocol.person_log import is_name
-from protocol.receipts import READ
 from protocol.safety import safety_number
 
-NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")
 NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
 
 
@@ -37,16 +35,6 @@ class People:
         self._views = views
         self._exchange = exchange
         self.changed: Callable[[], None] = lambda: None
-
-    def known(self, contact: str) -> bytes:
-        """The person id of a contact. Raises UsageError."""
-        try:
-            person = bytes.fromhex(contact)
-        except ValueError:
-            raise UsageError(NO_CONTACT) from None
-        if person not in self._world.contacts:
-            raise UsageError(NO_CONTACT)
-        return person
 
     async def rename(self, person: bytes, name: str) -> None:
         """Call a contact by another name here. Raises UsageError."""

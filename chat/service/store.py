@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from chat.errors import LOCKED
@@ -42,26 +43,26 @@ class Store:
 
     async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work(database, …)`. Raises NotPermitted after `close`."""
-        return await self._run(lambda: work(self._database, *args, **kwargs))
+        return await self._run(partial(work, self._database, *args, **kwargs))
 
     async def write(
         self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(database, …)` in one transaction; when this returns, it is on the disk."""
 
-        def transaction(database: Database) -> T:
-            with database.transaction():
-                return work(database, *args, **kwargs)
+        def transaction() -> T:
+            with self._database.transaction():
+                return work(self._database, *args, **kwargs)
 
-        return await self.read(transaction)
+        return await self._run(transaction)
 
     async def change_passphrase(self, vault: Vault, old: str, new: str, random: Random) -> None:
         """Replace the passphrase; takes as long as opening. Raises NotPermitted, and as the vault does."""
-        await self._run(lambda: vault.change_passphrase(old, new, random=random))
+        await self._run(partial(vault.change_passphrase, old, new, random=random))
 
     async def set_port(self, vault: Vault, port: int) -> None:
         """Keep the profile's port in its header."""
-        await self._run(lambda: vault.set_port(port))
+        await self._run(partial(vault.set_port, port))
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:

@@ -16,8 +16,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import KIND_TEXT, read_text
-from protocol.receipts import said_of
+from protocol.entries import KIND_TEXT, ParsedEntry, read_text, said_of
 
 DELETED = "deleted"
 UNSUPPORTED = "unsupported"
@@ -68,6 +67,22 @@ class Views:
         self, person: bytes, rows: Iterable[EntryRow], receipts_of: dict[bytes, list[ReceiptRow]]
     ) -> tuple[EntryView, ...]:
         return tuple(self.entry(person, row, receipts_of.get(row.id, ())) for row in rows)
+
+    def added(self, person: bytes, entry: ParsedEntry) -> EntryView:
+        """An entry of a conversation of two that was just stored here, and that no link has carried yet."""
+        header, said = entry.header, entry.said
+        own = header.author == self._world.own.terminal
+        return EntryView(
+            id=entry.id.hex(),
+            contact=person.hex(),
+            author=self._world.keyring.own.name if own else self.name(person),
+            own=own,
+            time=utc(header.time),
+            kind=TEXT if said is not None else DELETED,
+            text=said.text if said is not None else "",
+            state=state_of(own, (), on_link=False),
+            reply=said.reply.hex() if said is not None else "",
+        )
 
     def entry(self, person: bytes, row: EntryRow, receipts_of: Iterable[ReceiptRow] = ()) -> EntryView:
         own = row.author == self._world.own.terminal

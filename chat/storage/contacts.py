@@ -6,7 +6,7 @@ Rules: a pending contact is not shown and becomes one or goes; removing a contac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from chat.storage import conversations, forgetting, settings
@@ -33,11 +33,11 @@ class ContactRow:
     blocked: bool
     held: bool
     since: int
+    shown: str = field(init=False)
+    """What this person calls it (peer text unless there is a petname)."""
 
-    @property
-    def shown(self) -> str:
-        """What this person calls it (peer text unless there is a petname)."""
-        return self.petname or self.name
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown", self.petname or self.name)
 
 
 def add(db: Database, row: ContactRow) -> None:

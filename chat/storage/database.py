@@ -50,6 +50,7 @@ class Database:
         Raises DatabaseDamaged where no page can be read so, NotEncrypted where the library lacks SQLCipher.
         """
         self.path = path
+        self._wal = path.with_name(f"{path.name}-wal")
         self._places: dict[Path, tuple[int, int]] = {}
         self._connection = _connect(path)
         try:
@@ -72,28 +73,48 @@ class Database:
 
     def row(self, sql: str, *values: object) -> Row | None:
         """The first row of a query, or None."""
-        found = self.rows(sql, *values)
+        try:
+            found = self._connection.execute(sql, values).fetchall()
+        except LIBRARY_ERRORS as error:
+            raise from_sqlite(error, self.path) from None
         return found[0] if found else None
 
     def value(self, sql: str, *values: object) -> Any:
         """The first column of the first row, or None."""
-        found = self.rows(sql, *values)
+        try:
+            found = self._connection.execute(sql, values).fetchall()
+        except LIBRARY_ERRORS as error:
+            raise from_sqlite(error, self.path) from None
         return found[0][0] if found else None
 
     # --- Writing, in a transaction ---
 
     def run(self, sql: str, *values: object) -> int:
         """Change rows; returns how many. Raises StorageMisuse outside a transaction."""
-        return int(self._change(sql, values).rowcount)
+        if not self._connection.in_transaction:
+            raise _outside()
+        try:
+            return int(self._connection.execute(sql, values).rowcount)
+        except LIBRARY_ERRORS as error:
+            raise from_sqlite(error, self.path) from None
 
     def insert(self, sql: str, *values: object) -> int:
         """Insert a row; returns its number. Raises StorageMisuse outside a transaction."""
-        return int(self._change(sql, values).lastrowid)
+        if not self._connection.in_transaction:
+            raise _outside()
+        try:
+            return int(self._connection.execute(sql, values).lastrowid)
+        except LIBRARY_ERRORS as error:
+            raise from_sqlite(error, self.path) from None
 
     def run_many(self, sql: str, many: Iterable[tuple[object, ...]]) -> None:
         """The same change for many values. Raises StorageMisuse outside a transaction."""
-        for values in many:
-            self._change(sql, values)
+        if not self._connection.in_transaction:
+            raise _outside()
+        try:
+            self._connection.executemany(sql, many)
+        except LIBRARY_ERRORS as error:
+            raise from_sqlite(error, self.path) from None
 
     @property
     def in_transaction(self) -> bool:
@@ -106,12 +127,12 @@ class Database:
 
         Raises StorageMisuse when there is one already, StorageGone when the file is no longer there.
         """
-        if self.in_transaction:
+        if self._connection.in_transaction:
             raise StorageMisuse("transactions do not nest")
-        self._control("BEGIN IMMEDIATE")
+        self.rows("BEGIN IMMEDIATE")
         try:
             yield
-            self._control("COMMIT")
+            self.rows("COMMIT")
         except BaseException:
             self._roll_back()
             raise
@@ -140,7 +161,7 @@ class Database:
         """
         if self.in_transaction:
             raise StorageMisuse("a transaction is open")
-        self._control("VACUUM")
+        self.rows("VACUUM")
         self.checkpoint()
 
     def checkpoint(self) -> None:
@@ -193,27 +214,21 @@ class Database:
         if expected is not None and found != expected:
             raise StorageMisuse(f"the database does not take: PRAGMA {pragma}")
 
-    def _change(self, sql: str, values: tuple[object, ...]) -> Any:
-        if not self._connection.in_transaction:
-            raise StorageMisuse("a write outside a transaction")
-        try:
-            return self._connection.execute(sql, values)
-        except LIBRARY_ERRORS as error:
-            raise from_sqlite(error, self.path) from None
-
-    def _control(self, sql: str) -> None:
-        self.rows(sql)
-
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
-            self._control("ROLLBACK")
+            self.rows("ROLLBACK")
 
     def _check_place(self) -> None:
         """Writes into an unlinked file succeed and are lost: nothing may be acknowledged then."""
-        for path in (self.path, _wal(self.path)):
-            if path not in self._places:
-                self._remember_place(path)
-            elif _place(path) != self._places[path]:
+        for path in (self.path, self._wal):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                raise StorageGone from None
+            except OSError as error:
+                raise from_system(error) from None
+            place = found.st_dev, found.st_ino
+            if self._places.setdefault(path, place) != place:
                 raise StorageGone
 
     def _remember_place(self, path: Path) -> None:
@@ -221,6 +236,10 @@ class Database:
         if place is None:
             raise StorageGone
         self._places[path] = place
+
+
+def _outside() -> StorageMisuse:
+    return StorageMisuse("a write outside a transaction")
 
 
 def _connect(path: Path) -> Any:
@@ -235,10 +254,6 @@ def _connect(path: Path) -> Any:
         )
     except LIBRARY_ERRORS as error:
         raise from_sqlite(error, path) from None
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
 
 
 def _place(path: Path) -> tuple[int, int] | None:

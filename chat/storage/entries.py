@@ -7,15 +7,19 @@ checked against the hashes again: an older page that somebody put back may hold 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from typing import Final
 
-from chat.storage import conversations, order, terminals, words
+from chat.storage import conversations, order, terminals
 from chat.storage.database import Database, Row
-from chat.storage.errors import DatabaseDamaged
+from chat.storage.errors import DatabaseDamaged, StorageMisuse
 from chat.storage.forgetting import forget_one
 from protocol import labels
+from protocol.entries import STORED, ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 
@@ -37,21 +41,6 @@ COLUMNS: Final = (
     " JOIN terminals AS t ON t.number = e.author"
     " LEFT JOIN bodies AS b ON b.entry = e.number AND NOT e.destroyed"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """An entry to insert: `header` and `fields` are the same, as bytes and parsed; `id` is its hash.
-
-    `salt` 16 bytes and `body`, both empty where they were deleted; `text` is what a search finds.
-    """
-
-    id: bytes
-    header: bytes = field(repr=False)
-    fields: EntryHeader = field(repr=False)
-    salt: bytes = field(repr=False)
-    body: bytes = field(repr=False)
-    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +90,212 @@ class HeadRow:
     id: bytes
 
 
-def insert(db: Database, entry: NewEntry, *, unread: bool) -> bool:
-    """Keep an entry; False where it is held already, and nothing has changed.
+# --- Inserting ---
+
+
+def insert_all(
+    db: Database,
+    new: Sequence[ParsedEntry],
+    own_terminal: bytes,
+    *,
+    contact: bytes | None = None,
+    stored: int | None = None,
+) -> list[tuple[int, ParsedEntry]]:
+    """Keep entries in their order; returns number and entry of those for which `insert` finds something new.
+
+    Those of other authors than `own_terminal` count as unread. `contact`: with whom a conversation of two is,
+    which is then made where it is not there; else StorageMisuse is raised. `stored`: when this terminal says
+    that it has stored what is new, in milliseconds; None where it says nothing.
+    """
+    if not new:
+        return []
+    burst = _Burst(db, new, own_terminal, contact, stored)
+    news = [(number, entry) for entry in new if (number := burst.take(entry)) is not None]
+    burst.write()
+    return news
+
+
+_STANDING: Final = (
+    "SELECT c.number, l.last, EXISTS (SELECT 1 FROM missing WHERE conversation = c.number)"
+    " OR EXISTS (SELECT 1 FROM edges WHERE parent > l.last)"
+    " OR EXISTS (SELECT 1 FROM tips WHERE entry > l.last)"
+    " OR EXISTS (SELECT 1 FROM heads WHERE entry > l.last)"
+    " OR EXISTS (SELECT 1 FROM unread WHERE entry > l.last)"
+    " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last)"
+    " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
+)
+"""Numbers of a conversation and of the last entry; whether something is missing, or a page of another time
+holds rows of entries still to come."""
+
+
+_NOT_HELD: Final = (0, 0, 0)
+
+
+class _Burst:
+    """Entries that are written table by table, where they are plain; `write` ends it.
+
+    Plain is a new entry of a conversation in which nothing is missing, that names only what is held or came
+    before it here. Every other one goes through `insert`, in its turn.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        new: Sequence[ParsedEntry],
+        own_terminal: bytes,
+        contact: bytes | None,
+        stored: int | None,
+    ) -> None:
+        self._db, self._own_terminal, self._stored = db, own_terminal, stored
+        self._conversation = new[0].header.conversation
+        standing = db.row(_STANDING, self._conversation)
+        if standing is None and contact is not None:
+            conversations.ensure(db, self._conversation, conversations.TWO, contact)
+            standing = db.row(_STANDING, self._conversation)
+        if standing is None:
+            raise StorageMisuse("no such conversation: see conversations.ensure")
+        self._number: int = standing[0]
+        self._last: int = standing[1]
+        self._plain = not standing[2]
+        asked: set[bytes] = set()
+        authors = {own_terminal}
+        for entry in new:
+            header = entry.header
+            asked.update((entry.id, header.previous), header.parents)
+            authors.add(header.author)
+        places = _chunked(db, "SELECT id, number, conversation, author, rank FROM entries WHERE id IN", asked)
+        self._held = dict[bytes, tuple[int, int, int]]()
+        for held, number, named, author, rank in places:
+            # A place of another conversation counts for no edge: an id of it must tell a peer nothing.
+            self._held[held] = number if named == self._number else 0, author, rank
+        known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
+        self._terminals: dict[bytes, int] = dict(known)
+        self._own = self._terminals.get(own_terminal) or self._new_terminal(own_terminal)
+        self._taken: dict[int, ParsedEntry] = {}
+        self._rows: list[Row] = []
+        self._edges: list[tuple[int, int, int]] = []
+        self._unread: list[Row] = []
+        self._receipts: list[Row] = []
+
+    def take(self, entry: ParsedEntry) -> int | None:
+        """Keep one entry; its number, None where nothing changes."""
+        header, held = entry.header, self._held
+        author = self._terminals.get(header.author) or self._new_terminal(header.author)
+        plain = self._plain and entry.id not in held and header.conversation == self._conversation
+        place, edges, number = header.time, [], self._last + 1
+        if plain:
+            for parent in (header.previous, *header.parents) if header.previous else header.parents:
+                before, by, rank = held.get(parent, _NOT_HELD)
+                if not before:
+                    plain = False
+                    break
+                edges.append((before, number, int(parent == header.previous and by == author)))
+                if rank >= place:
+                    place = rank + 1
+        if not plain:
+            return self._take_other(entry)
+        self._last = number
+        held[entry.id] = number, author, place
+        self._taken[number] = entry
+        self._edges += edges
+        self._rows.append(_as_row(entry, number, self._number, author, place))
+        if header.author != self._own_terminal:
+            self._unread.append((number, self._number))
+        if self._stored is not None:
+            self._receipts.append((number, self._own, STORED, self._stored))
+        return number
+
+    def _take_other(self, entry: ParsedEntry) -> int | None:
+        # What goes another way must find everything that came before.
+        self.write()
+        self._plain = self._plain and entry.id in self._held
+        number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
+        if number is not None and self._stored is not None:
+            self._receipts.append((number, self._own, STORED, self._stored))
+        return number
+
+    def _new_terminal(self, terminal: bytes) -> int:
+        self._terminals[terminal] = number = terminals.number_of(self._db, terminal)
+        return number
+
+    def write(self) -> None:
+        """Write what was put off.
+
+        The words come last: their index writes itself out before every statement that may have to be undone.
+        """
+        db, taken, conversation = self._db, self._taken, self._number
+        if taken:
+            db.run_many(_INSERT, self._rows)
+            _write_edges(db, conversation, taken, self._edges)
+            if self._unread:
+                db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
+        if self._receipts:
+            db.run_many(
+                "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
+                self._receipts,
+            )
+        if taken:
+            _insert_bodies(db, conversation, taken)
+        self._taken, self._rows, self._edges, self._unread, self._receipts = {}, [], [], [], []
+
+
+_INSERT: Final = (
+    "INSERT INTO entries (number, id, conversation, author, incarnation, sequence, time, kind, rank, header)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def _as_row(
+    entry: ParsedEntry, number: int | None, conversation: int, author: int, place: int
+) -> tuple[object, ...]:
+    header = entry.header
+    return (
+        number,
+        entry.id,
+        conversation,
+        author,
+        header.incarnation,
+        header.sequence,
+        header.time,
+        header.kind,
+        place,
+        entry.header_bytes,
+    )
+
+
+def _write_edges(
+    db: Database, conversation: int, new: Mapping[int, ParsedEntry], edges: Sequence[tuple[int, int, int]]
+) -> None:
+    """Write the edges (parent, child, chain) of new entries that no held one names, and the ends left."""
+    answered, followed = set[int](), set[int]()
+    for parent, _, chain in edges:
+        answered.add(parent)
+        if chain:
+            followed.add(parent)
+    if edges:
+        db.run_many("INSERT OR REPLACE INTO edges (parent, child, chain) VALUES (?, ?, ?)", edges)
+    for table, ended in (("tips", answered), ("heads", followed)):
+        if over := ended.difference(new):
+            db.run_many(f"DELETE FROM {table} WHERE entry = ?", zip(over))
+        if left := new.keys() - ended:
+            ends = zip(sorted(left), repeat(conversation))
+            db.run_many(f"INSERT OR REPLACE INTO {table} (entry, conversation) VALUES (?, ?)", ends)
+
+
+def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry]) -> None:
+    """Salt, body and words, by number, of a conversation's entries; nothing for those that come without."""
+    bodies, texts = list[Row](), list[Row]()
+    for number, entry in of.items():
+        if entry.salt:
+            bodies.append((number, entry.salt, entry.body))
+            if entry.said is not None:
+                texts.append((number, indexed(entry.said.text, conversation)))
+    db.run_many("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", bodies)
+    db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
+
+
+def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
+    """Keep an entry; its number, None where it is held already, and nothing has changed.
 
     Its rank, and those of held entries after it, come out the same whatever came first. A body that was
     lacking is taken, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
@@ -114,17 +307,24 @@ def insert(db: Database, entry: NewEntry, *, unread: bool) -> bool:
     )
     if found is not None:
         number, conversation, destroyed, salt = found
-        return not (destroyed or salt) and _insert_body(db, number, conversation, entry)
-    node = _insert_row(db, entry)
-    _insert_body(db, node.number, node.conversation, entry)
-    order.add(db, node, entry.id, entry.fields)
+        if destroyed or salt or not entry.salt:
+            return None
+        _insert_one_body(db, number, conversation, entry)
+        return int(number)
+    header = entry.header
+    conversation = conversations.number_of(db, header.conversation)
+    author = terminals.number_of(db, header.author)
+    number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
+    _insert_one_body(db, number, conversation, entry)
+    order.add(db, order.Node(number, conversation, author), entry.id, header)
     if unread:
-        db.run(
-            "INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)",
-            node.number,
-            node.conversation,
-        )
-    return True
+        db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
+    return number
+
+
+def _insert_one_body(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
+    db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
+    _insert_bodies(db, conversation, {number: entry})
 
 
 def destroy(db: Database, entry: bytes) -> bool:
@@ -139,50 +339,6 @@ def destroy(db: Database, entry: bytes) -> bool:
         return False
     forget_one(db, number)
     return True
-
-
-def _insert_body(db: Database, number: int, conversation: int, entry: NewEntry) -> bool:
-    """Keep salt, body and words; False where the entry comes without."""
-    if not entry.salt:
-        return False
-    insert_bodies(db, conversation, {number: entry})
-    return True
-
-
-def insert_bodies(db: Database, conversation: int, of: Mapping[int, NewEntry]) -> None:
-    """Salt, body and words, by number, of a conversation's entries; nothing for those that come without."""
-    held = {number: entry for number, entry in of.items() if entry.salt}
-    bodies = ((number, entry.salt, entry.body) for number, entry in held.items())
-    db.run_many("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", bodies)
-    texts = (
-        (number, words.indexed(entry.text, conversation)) for number, entry in held.items() if entry.text
-    )
-    db.run_many("INSERT OR REPLACE INTO search (rowid, text) VALUES (?, ?)", texts)
-
-
-def _insert_row(db: Database, entry: NewEntry) -> order.Node:
-    conversation = conversations.number_of(db, entry.fields.conversation)
-    author = terminals.number_of(db, entry.fields.author)
-    number = insert_row(db, entry, conversation, author, entry.fields.time)
-    return order.Node(number, conversation, author)
-
-
-def insert_row(db: Database, entry: NewEntry, conversation: int, author: int, place: int) -> int:
-    """The row of an entry that is not held, by local numbers and at a rank; its own number."""
-    fields = entry.fields
-    return db.insert(
-        "INSERT INTO entries (id, conversation, author, incarnation, sequence, time, kind, rank, header)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        entry.id,
-        conversation,
-        author,
-        fields.incarnation,
-        fields.sequence,
-        fields.time,
-        fields.kind,
-        place,
-        entry.header,
-    )
 
 
 def get(db: Database, entry: bytes) -> EntryRow | None:
@@ -278,11 +434,15 @@ def heads(db: Database, conversation: bytes) -> list[HeadRow]:
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
     """The author's head of the highest sequence: the `previous` of what it writes next."""
-    return max(
-        (head for head in heads(db, conversation) if head.author == author),
-        key=lambda head: (head.sequence, head.id),
-        default=None,
+    found = db.row(
+        "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
+        " JOIN terminals AS t ON t.number = e.author"
+        " WHERE h.conversation = (SELECT number FROM conversations WHERE id = ?) AND t.terminal = ?"
+        " ORDER BY e.sequence DESC, e.id DESC LIMIT 1",
+        conversation,
+        author,
     )
+    return None if found is None else HeadRow(*found)
 
 
 def evidence(db: Database) -> list[tuple[bytes, ...]]:
@@ -305,13 +465,67 @@ def _at_place_of(db: Database, number: int) -> list[bytes]:
     return [row[0] for row in rows]
 
 
+def check_header(db: Database, entry: bytes, header: bytes) -> None:
+    """Raises DatabaseDamaged where an id does not stand for a header."""
+    if b2b(header, personal=labels.ENTRY) != entry:
+        raise DatabaseDamaged(db.path)
+
+
 def read_row(db: Database, found: Row) -> EntryRow:
     """A row of COLUMNS. Raises DatabaseDamaged where header or content are not what the id stands for."""
     row = EntryRow(*found)
     if not all(isinstance(value, bytes) for value in (row.header, row.salt, row.body)):
         raise DatabaseDamaged(db.path)
-    if b2b(row.header, personal=labels.ENTRY) != row.id:
-        raise DatabaseDamaged(db.path)
+    check_header(db, row.id, row.header)
     if row.salt and b2b(row.salt + row.body, personal=labels.CONTENT) != row.fields.content:
         raise DatabaseDamaged(db.path)
     return row
+
+
+_IDS_MAX: Final = 256
+"""Values that one query asks for."""
+
+
+def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:
+    """The rows of a query that ends in IN, for any number of values."""
+    found: list[Row] = []
+    asked = iter(values)
+    while some := tuple(islice(asked, _IDS_MAX)):
+        found += db.rows(f"{query} ({','.join('?' * len(some))})", *some)
+    return found
+
+
+# --- The form in which text is indexed and looked for ---
+
+_APART: Final = re.compile(
+    "["
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Myanmar, Khmer
+    "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"  # Hangul: particles hang on the word
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u3190-\u31ff"  # radicals, kana, bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # CJK ideographs
+    "]"
+)
+
+# The tokenizer's tables are of Unicode 6.1 and call these separators: they become words of a form that no
+# text has, a private-use character and the code point.
+_SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
+PRIVATE: Final = "\ue000"
+CONVERSATION: Final = f"{PRIVATE}t"
+"""Begins the word that names a conversation by its number: a form that no text has."""
+
+
+def spaced(text: str) -> str:
+    """Text as the index holds it: compatibility forms and case made one, single words apart."""
+    if text.isascii():  # which has one form only, and no word to set apart
+        return text.lower().replace("\x00", " ")
+    plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
+    return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
+
+
+def indexed(text: str, conversation: int) -> str:
+    """A row of the index: the text, and a word that names the conversation."""
+    return f"{spaced(text)} {CONVERSATION}{conversation}"
+
+
+def _spell(match: re.Match[str]) -> str:
+    return f" {PRIVATE}{ord(match[0]):x} "

@@ -8,7 +8,6 @@ harmless, since an older page that came back may hold it already.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from chat.storage.database import Database
@@ -39,19 +38,6 @@ def named(fields: EntryHeader) -> dict[bytes, int]:
     if fields.previous:
         ids[fields.previous] = 1
     return ids
-
-
-def join(
-    db: Database, conversation: int, new: Collection[int], edges: Sequence[tuple[int, int, int]]
-) -> None:
-    """Write the edges (parent, child, chain) of new entries that no held one names, and the ends left."""
-    answered = {parent for parent, _, _ in edges}
-    followed = {parent for parent, _, chain in edges if chain}
-    db.run_many("INSERT OR REPLACE INTO edges (parent, child, chain) VALUES (?, ?, ?)", edges)
-    for table, ended in (("tips", answered), ("heads", followed)):
-        ends = ((number, conversation) for number in new if number not in ended)
-        db.run_many(f"DELETE FROM {table} WHERE entry = ?", ((number,) for number in ended.difference(new)))
-        db.run_many(f"INSERT OR REPLACE INTO {table} (entry, conversation) VALUES (?, ?)", ends)
 
 
 def _adopt(db: Database, node: Node, entry: bytes) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from chat.storage import order, words
+from chat.storage import order
 from chat.storage.database import Database, Row
+from chat.storage.entries import indexed
 from chat.storage.receipts import READ
 from protocol.entries import KIND_TEXT, read_text
 from protocol.errors import ProtocolError
@@ -63,7 +64,7 @@ def _index(db: Database, number: int, conversation: int) -> None:
         KIND_TEXT,
     )
     if body is not None:
-        text = words.indexed(_text(body), conversation)
+        text = indexed(_text(body), conversation)
         db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, text)
 
 

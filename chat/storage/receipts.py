@@ -13,10 +13,12 @@ from typing import Final
 
 from chat.storage import conversations, terminals
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch
+from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
+from protocol.entries import READ as READ
+from protocol.entries import STORED as STORED
+from protocol.entries import receipted
+from protocol.messages import Receipt
 
-STORED: Final = 1
-READ: Final = 2
 READ_UNTOLD: Final = 3
 """Read by this person, of which the contact is not to hear: own terminals only, never on a link."""
 
@@ -65,6 +67,40 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
             entry,
         )
     ]
+
+
+def acknowledge(
+    db: Database, conversation: bytes, author: bytes, terminal: bytes, receipt: Receipt, time: int
+) -> list[bytes]:
+    """Record a contact's receipt for entries that `author` wrote; returns those of which it says more.
+
+    Ids that are not held, or of others, are passed over; a *stored* after a *read* is no news.
+    """
+    found: dict[bytes, tuple[int, int]] = {}
+    for start in range(0, len(receipt.ids), _IDS_MAX):
+        some = receipt.ids[start : start + _IDS_MAX]
+        rows = db.rows(
+            "SELECT e.id, e.header, e.number, ifnull(max(r.kind), 0) FROM entries AS e"
+            " LEFT JOIN receipts AS r ON r.entry = e.number"
+            " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?)"
+            " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
+            " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
+            f" AND e.id IN ({','.join('?' * len(some))}) GROUP BY e.number",
+            terminal,
+            conversation,
+            author,
+            *some,
+        )
+        for entry, header, number, kind in rows:
+            check_header(db, entry, header)
+            found[entry] = number, kind
+    counted = receipted(receipt.ids, found)
+    if counted:
+        by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
+        by = terminals.number_of(db, terminal) if by is None else by
+        made = [(found[entry][0], by, receipt.kind, time) for entry in counted]
+        db.run_many("INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)", made)
+    return [entry for entry in counted if found[entry][1] < receipt.kind]
 
 
 def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
@@ -172,8 +208,10 @@ def read_by(
 
 def unread(db: Database, conversation: bytes) -> int:
     """Entries of a conversation that this person has not read."""
-    number = conversations.find_number(db, conversation)
-    return int(db.value("SELECT count(*) FROM unread WHERE conversation = ?", number))
+    counted = (
+        "SELECT count(*) FROM unread WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
+    )
+    return int(db.value(counted, conversation))
 
 
 def first_unread(db: Database, conversation: bytes) -> bytes | None:

@@ -16,11 +16,10 @@ from protocol.bench.measure import Subject
 from protocol.bench.row import Row
 from protocol.bench.sessions import OURS, entry, session_pair
 from protocol.codec import encode
-from protocol.frames import FRAME_MAX, FrameReader, length_of
+from protocol.frames import FRAME_MAX, FrameReader, length_of, padded_size
 from protocol.greeting import Pattern
 from protocol.limits import CONTENT_MAX
 from protocol.messages import MESSAGE
-from protocol.padding import padded_size
 from protocol.primitives import AEGIS256, SODIUM, Aead
 
 SIZES: Final = (64, 1_024, 61_440)

@@ -14,10 +14,9 @@ from protocol.bench import sessions
 from protocol.bench.measure import Subject, interleave
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
-from protocol.frames import LAST, Assembler
+from protocol.frames import LAST, Assembler, padded_size
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
 from protocol.messages import MESSAGE, Entry
-from protocol.padding import padded_size
 from protocol.primitives import AEGIS256, KEY_SIZE
 
 _NOTHING: Final = "the call around a part"
@@ -66,20 +65,22 @@ def _session_parts(content: bytes) -> dict[str, Work]:
     out, null, key, size = work.sealed, work.null, state + KEY_SIZE, padded_size(len(content))
     end, put, zeros = HEADER_SIZE + size + work.tag_size, padder(len(content))[1], bytes(2 * KEY_SIZE)
     wiped = memoryview(work.ffi.buffer(state))
-    step, encrypt, decrypt, view, opened = work.hash, work.encrypt, work.decrypt, out.view, work.opened
+    step, encrypt, decrypt = work.hash, work.encrypt, work.decrypt
+    view, sealed, counters, _ = out.parts
+    copied, opened, *_ = work.opened.parts
 
     def chain_steps() -> None:
         step(state, 64, null, 0, state, KEY_SIZE, null, work.label)
         step(state, 64, null, 0, state, KEY_SIZE, null, work.label)
 
     def seal() -> None:
-        encrypt(out.body, null, out.body, size, out.counters, 8, null, work.nonce, key)
+        encrypt(sealed, null, sealed, size, counters, 8, null, work.nonce, key)
 
     def open_it() -> None:
-        decrypt(opened.body, null, null, out.body, end - HEADER_SIZE, out.counters, 8, work.nonce, key)
+        decrypt(opened, null, null, sealed, end - HEADER_SIZE, counters, 8, work.nonce, key)
 
     def copies() -> None:
-        opened.view[:end] = view[:end]
+        copied[:end] = view[:end]
 
     def wipes() -> None:
         wiped[:] = wiped[:] = wiped[:] = zeros

@@ -15,10 +15,9 @@ from protocol.bench.baseline import Bare
 from protocol.bench.measure import Subject
 from protocol.bench.row import Row
 from protocol.codec import encode
-from protocol.frames import LAST, PIECE_MAX, Assembler, pieces
+from protocol.frames import LAST, PIECE_MAX, Assembler, padded_size, pieces
 from protocol.keys import X25519Pair
 from protocol.messages import MESSAGE, Entry, EntryHeader
-from protocol.padding import padded_size
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, system_random
 from protocol.ratchet import RatchetSession, parlour_parameters
 

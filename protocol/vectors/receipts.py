@@ -9,11 +9,17 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from protocol.codec import encode
-from protocol.entries import check_conversation, conversation_of_two, heads_hash
+from protocol.entries import (
+    check_conversation,
+    conversation_of_two,
+    heads_hash,
+    receipted,
+    receipting_terminal,
+    said_of,
+)
 from protocol.history import heads, lacking, order
 from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
 from protocol.person import reduce
-from protocol.receipts import receipted, receipting_terminal, said_of
 from protocol.vectors.entries import held_entries, of_conversation
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from protocol import labels
-from protocol.order import low_high
+from protocol.codec import low_high
 from protocol.primitives import b2b
 from protocol.safety import safety_number
 from protocol.vectors.frame import Action, Json, read_bytes, run_steps

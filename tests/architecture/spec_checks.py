@@ -22,9 +22,9 @@ from chat.storage import header
 from protocol import invitation, labels, limits, messages, person_log
 from protocol.codec import Wire
 from protocol.entries import KIND_TEXT
+from protocol.frames import padded_size
 from protocol.greeting import CHOICE_SIZE
 from protocol.noise import DHLEN, TAGLEN
-from protocol.padding import padded_size
 from protocol.pairing import TRANSITIONS, Call
 from protocol.states import FOLLOWS, MESSAGES
 from protocol.vectors.own import AREAS

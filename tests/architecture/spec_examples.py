@@ -27,7 +27,7 @@ from protocol.entries import (
     write_entry,
 )
 from protocol.events import PairingFacts, Role
-from protocol.frames import LAST, length_of
+from protocol.frames import LAST, length_of, pad
 from protocol.greeting import REFUSAL, Choice, Greeting, Pattern
 from protocol.invitation import PREFIX, Invitation, format_invitation, invitation_check
 from protocol.keys import X25519Pair
@@ -55,7 +55,6 @@ from protocol.messages import (
     ShareNumbers,
     Typing,
 )
-from protocol.padding import pad
 from protocol.pairing_record import Identity, Transcript, make_record
 from protocol.person import reduce
 from protocol.person_author import (

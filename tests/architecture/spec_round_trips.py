@@ -15,9 +15,8 @@ from protocol import errors, invitation, limits, messages, person_log, safety
 from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.announcement import read_text, write_text
 from protocol.codec import encode
-from protocol.frames import LAST, FrameReader, length_of
+from protocol.frames import LAST, FrameReader, length_of, pad, unpad
 from protocol.greeting import REFUSAL, Choice, Greeting, check_refusal
-from protocol.padding import pad, unpad
 from protocol.primitives import AEGIS256
 from protocol.ratchet import parlour_parameters
 from tests.architecture import spec_relay_examples, spec_text

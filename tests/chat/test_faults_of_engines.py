@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import EntryAdded, EntryState, Notice, PairingStage
-from chat.storage import bursts, vault
-from chat.storage import entries as entries_table
+from chat.storage import entries, vault
 from chat.storage.errors import StorageFull
 from protocol.pairing import PendingContact
 from tests.engines import PASSPHRASE, Person, delivered, pair, people, play, talk
@@ -135,7 +134,7 @@ def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_lost(tm
             mine, theirs = await ada.history(ben), await ben.history(ada)
             assert [view.id for view in mine] == [view.id for view in theirs]
             assert sorted(await ada.texts(ben)) == ["after the restore", "end", "kept", "lost 1", "lost 2"]
-            places = await ada.engine._world.store.read(entries_table.evidence)
+            places = await ada.engine._world.store.read(entries.evidence)
             assert places == []
 
     play(scenario)
@@ -153,14 +152,14 @@ def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_and_come
             await pair(ada, ben)
             await talk(ada, ben, "before")
             full = {"disk": True}
-            insert_all = bursts.insert_all
+            insert_all = entries.insert_all
 
-            def refused(*arguments):  # type: ignore[no-untyped-def]
-                if full["disk"]:
+            def refused(database, new, own_terminal, **options):  # type: ignore[no-untyped-def]
+                if full["disk"] and own_terminal == ben.engine._world.own.terminal:
                     raise StorageFull()
-                return insert_all(*arguments)
+                return insert_all(database, new, own_terminal, **options)
 
-            monkeypatch.setattr(bursts, "insert_all", refused)
+            monkeypatch.setattr(entries, "insert_all", refused)
             said = ben.wait(Notice)
             view = await ada.engine.send(await ada.contact(ben), "no room")
             assert "disk" in (await said).text
@@ -186,7 +185,7 @@ def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_goes_no
                 raise StorageFull()
 
             with monkeypatch.context() as patch:
-                patch.setattr(entries_table, "insert", refused)
+                patch.setattr(entries, "insert_all", refused)
                 with pytest.raises(StorageFull):
                     await ada.engine.send(await ada.contact(ben), "no room")
             await talk(ada, ben, "after")

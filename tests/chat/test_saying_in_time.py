@@ -9,8 +9,8 @@ import pytest
 
 from chat.interface import ContactChanged, UsageError
 from chat.network.link_set import LiveLink
-from chat.service import outbox, sending
-from chat.service.receiving import Receiving
+from chat.service import exchange, outbox
+from chat.service.exchange import Receiving
 from tests.engines import Person, delivered, pair, people, play, talk
 
 
@@ -104,7 +104,7 @@ def test_an_answer_to_what_is_not_held_keeps_the_id(tmp_path: Path, monkeypatch:
             other = await talk(ada, cleo, "for Cleo alone")
             with pytest.raises(UsageError):
                 await ada.engine.send(await ada.contact(ben), "no", other)
-            monkeypatch.setattr(sending, "held_in", lambda *_: None)
+            monkeypatch.setattr(exchange, "held_in", lambda *_: None)
             for named in (other, "ab" * 32):
                 answer = await ben.engine.send(await ben.contact(ada), "answer", named)
                 await delivered(ben, 1)

@@ -46,7 +46,7 @@ from chat.interface import (
     VisibilityChanged,
 )
 from chat.phrases import Phrase, phrase
-from chat.storage.words import spaced
+from chat.storage.entries import spaced
 
 INVITATION = "parlour:fake-invitation-"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)

@@ -9,10 +9,20 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from protocol.errors import ProtocolError
-from protocol.frames import FRAME_MAX, LAST, MORE, PIECE_MAX, Assembler, FrameReader, length_of, pieces
+from protocol.frames import (
+    FRAME_MAX,
+    LAST,
+    MORE,
+    PIECE_MAX,
+    Assembler,
+    FrameReader,
+    length_of,
+    pad,
+    pieces,
+    unpad,
+)
 from protocol.greeting import AEADS
 from protocol.limits import HANDSHAKE_FRAME_MAX
-from protocol.padding import pad, unpad
 from protocol.primitives import SODIUM
 from protocol.ratchet import RatchetSession, parlour_parameters
 from tests.fuzz.target import LENGTH, Target, cut, drawn, joined

@@ -95,7 +95,7 @@ COMPUTED: Final = (
         "ranks[operation.author] >= target",
         "ranks[operation.author] > 2**60",
     ),
-    Plant("order of persons", "order.py", "return (a, b) if a < b else (b, a)", "return a, b"),
+    Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
     Plant(
         "addresses of a slot sorted",
         "discovery.py",

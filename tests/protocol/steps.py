@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.agreement import Established
+from protocol.frames import pad
 from protocol.greeting import Pattern
 from protocol.handshake import Finish, Initiator, Responder
 from protocol.keys import X25519Pair
 from protocol.messages import ShareNumbers
-from protocol.padding import pad
 from tests.pair import Party, contacts
 from tests.raw_handshake import choice, state
 

@@ -8,6 +8,7 @@ from protocol.agreement import Established, agree
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, Malformed, ProtocolError
 from protocol.events import ContactPsk
+from protocol.frames import pad
 from protocol.greeting import (
     GREETING_SIZE,
     Pattern,
@@ -16,7 +17,6 @@ from protocol.greeting import (
 from protocol.handshake import Answer, Finish, Initiator
 from protocol.keys import X25519Pair
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply
-from protocol.padding import pad
 from protocol.primitives import mlkem_encapsulate, mlkem_generate
 from tests.pair import PSK, Party, contacts
 from tests.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u

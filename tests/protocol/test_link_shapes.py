@@ -9,7 +9,7 @@ from protocol import primitives
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LocalMisuse
 from protocol.events import ContactPsk, Ending, LinkClosed, LinkOpen
-from protocol.frames import LAST, MORE, PIECE_MAX, pieces
+from protocol.frames import LAST, MORE, PIECE_MAX, padded_size, pieces
 from protocol.greeting import Pattern
 from protocol.limits import MESSAGE_BYTES_MAX
 from protocol.link import Link
@@ -27,7 +27,6 @@ from protocol.messages import (
     ShareNumbers,
     Typing,
 )
-from protocol.padding import padded_size
 from protocol.primitives import mlkem_generate
 from protocol.states import State
 from tests.pair import PSK, START, End, Pair, Party, contacts, frames, open_pair, pair

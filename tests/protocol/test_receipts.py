@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.entries import READ, STORED, Said, receipted, receipting_terminal, said_of
 from protocol.errors import Untrusted
-from protocol.receipts import READ, STORED, Said, receipted, receipting_terminal, said_of
 from tests.protocol.people import SECOND, Person
 
 

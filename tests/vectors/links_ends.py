@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from protocol import labels
 from protocol.codec import Wire, encode
-from protocol.frames import LAST
+from protocol.frames import LAST, pad
 from protocol.keys import X25519Pair
 from protocol.messages import Confirm, Message
 from protocol.noise import HandshakeState
-from protocol.padding import pad
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, b2b
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.vectors.frame import Json, write_bytes

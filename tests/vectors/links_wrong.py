@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol.codec import Wire, encode
-from protocol.frames import LAST, MORE
+from protocol.frames import LAST, MORE, pad
 from protocol.keys import X25519Pair
 from protocol.limits import HELD_BYTES_MAX, LINK_ENVELOPES_MAX
 from protocol.messages import (
@@ -32,7 +32,6 @@ from protocol.messages import (
     ShareNumbers,
     Typing,
 )
-from protocol.padding import pad
 from protocol.vectors.frame import Json
 from protocol.vectors.links import pair
 from tests.vectors.files import Group

@@ -10,7 +10,7 @@ import pytest
 
 from chat.interface import Notice
 from chat.network.link_set import LiveLink
-from chat.service.receiving import Receiving
+from chat.service.exchange import Receiving
 from chat.storage.errors import StorageFull
 from protocol.entries import ParsedEntry
 from tests.engines import delivered, pair, people, play, talk

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from chat.interface import EntryState, PairingStage
-from chat.service.exchange import Exchange
-from chat.service.receiving import Receiving
+from chat.service.exchange import Exchange, Receiving
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
 from protocol.messages import Heads, LogOperations, Message, Reachable
 from protocol.person import Extension, extend

@@ -30,7 +30,6 @@ from chat.storage import (
 )
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
-from chat.storage.entries import NewEntry
 from chat.storage.header import CHEAPEST
 from chat.storage.invitations import InvitationRow
 from chat.storage.known_addresses import AddressRow
@@ -147,9 +146,7 @@ def write_conversation(database: Database) -> None:
     ]
     waiting = ann.tell("nobody has this yet", gone)
     for entry in (first, answer, second, late, gone, *copies, waiting):
-        text = read_text(entry.body).text
-        new = NewEntry(entry.id, entry.header_bytes, entry.header, entry.salt, entry.body, text)
-        entries.insert(database, new, unread=entry.header.author == BEN.terminal)
+        entries.insert(database, entry, unread=entry.header.author == BEN.terminal)
     entries.destroy(database, gone.id)
     receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
     receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)

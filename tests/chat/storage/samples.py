@@ -7,19 +7,22 @@ storage derives can be compared with what the headers say.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from chat.storage import conversations, entries, own, terminals
 from chat.storage.database import Database
-from chat.storage.entries import NewEntry
 from chat.storage.header import DatabaseKey
 from chat.storage.opening import create_history, open_history
 from chat.storage.own import OwnRow
 from chat.storage.terminals import TerminalRow
 from protocol import labels
 from protocol.codec import encode
+from protocol.entries import ParsedEntry
 from protocol.messages import EntryHeader, TextBody
 from protocol.primitives import Random, b2b
 
@@ -85,7 +88,7 @@ def sample(
     conversation: bytes = TALK,
     incarnation: bytes = b"incarnat",
     deleted: bool = False,
-) -> NewEntry:
+) -> ParsedEntry:
     """One text entry; salt and content hash follow from what it says and where it stands."""
     body = encode(TextBody(text, b"")) if text else b""
     salt = hashlib.sha256(b"salt" + body + author + sequence.to_bytes(8, "big")).digest()[:16]
@@ -104,7 +107,9 @@ def sample(
     )
     data = encode(header)
     identity = b2b(data, personal=labels.ENTRY)
-    return NewEntry(identity, data, header, b"" if deleted else salt, b"" if deleted else body, text)
+    if deleted:
+        return ParsedEntry(identity, data, header, b"", b"", None)
+    return ParsedEntry(identity, data, header, salt, body, TextBody(text, b"") if text else None)
 
 
 @dataclass
@@ -115,9 +120,9 @@ class Author:
     conversation: bytes = TALK
     incarnation: bytes = b"incarnat"
     time: int = 1_000
-    written: list[NewEntry] = field(default_factory=list)
+    written: list[ParsedEntry] = field(default_factory=list)
 
-    def write(self, text: str, parents: Sequence[bytes] = ()) -> NewEntry:
+    def write(self, text: str, parents: Sequence[bytes] = ()) -> ParsedEntry:
         """The next entry."""
         entry = sample(
             text,
@@ -133,7 +138,25 @@ class Author:
         return entry
 
 
-def store(database: Database, *new: NewEntry, unread: bool = False) -> list[bool]:
+@contextmanager
+def queries(database: Database) -> Iterator[list[tuple[str, tuple[object, ...]]]]:
+    """Every query that is asked of a database meanwhile, with its values."""
+    asked: list[tuple[str, tuple[object, ...]]] = []
+
+    def listening(ask: Callable[..., object]) -> Callable[..., object]:
+        def answer(sql: str, *values: object) -> object:
+            asked.append((sql, values))
+            return ask(sql, *values)
+
+        return answer
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("rows", "row", "value"):
+            patched.setattr(database, name, listening(getattr(database, name)))
+        yield asked
+
+
+def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[bool]:
     """Insert entries in one transaction."""
     with database.transaction():
-        return [entries.insert(database, entry, unread=unread) for entry in new]
+        return [entries.insert(database, entry, unread=unread) is not None for entry in new]

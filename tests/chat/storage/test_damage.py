@@ -12,10 +12,10 @@ import pytest
 from chat.interface import ParlourError
 from chat.storage import entries, receipts
 from chat.storage.database import Database
-from chat.storage.entries import NewEntry
 from chat.storage.errors import DatabaseDamaged
 from chat.storage.opening import open_history
 from chat.storage.pages import PAGE_SIZE
+from protocol.entries import ParsedEntry
 from tests.chat.storage import tables
 from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, Author, new_database, sample, store
 
@@ -46,7 +46,7 @@ class Copies:
 
 
 @pytest.fixture
-def groups(tmp_path: Path) -> tuple[Copies, list[list[NewEntry]], int]:
+def groups(tmp_path: Path) -> tuple[Copies, list[list[ParsedEntry]], int]:
     """Twelve commits, six of them in the file and six in the log only."""
     database = new_database(tmp_path)
     author = Author()
@@ -62,13 +62,13 @@ def groups(tmp_path: Path) -> tuple[Copies, list[list[NewEntry]], int]:
     return copies, made, 6
 
 
-def truth(database: Database, made: Sequence[NewEntry], lacking: bool = False) -> list[bytes]:
+def truth(database: Database, made: Sequence[ParsedEntry], lacking: bool = False) -> list[bytes]:
     """The ids that are held, after checking that all of each is as it was written (or its body `lacking`)."""
     known = {entry.id: entry for entry in made}
     rows = entries.page(database, TALK, 1_000)
     for row in rows:
         entry = known[row.id]
-        assert row.header == entry.header
+        assert row.header == entry.header_bytes
         assert (row.salt, row.body) == (entry.salt, entry.body) or (lacking and row.deleted)
     return [row.id for row in rows]
 
@@ -80,7 +80,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 
 def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(
-    groups: tuple[Copies, list[list[NewEntry]], int],
+    groups: tuple[Copies, list[list[ParsedEntry]], int],
 ) -> None:
     copies, made, _ = groups
     everything = [entry for group in made for entry in group]
@@ -102,7 +102,7 @@ def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(
 
 
 def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(
-    groups: tuple[Copies, list[list[NewEntry]], int],
+    groups: tuple[Copies, list[list[ParsedEntry]], int],
 ) -> None:
     copies, made, checkpointed = groups
     everything = [entry for group in made for entry in group]
@@ -129,7 +129,7 @@ def close(database: Database) -> None:
         return
 
 
-def repaired(database: Database, everything: Sequence[NewEntry]) -> None:
+def repaired(database: Database, everything: Sequence[ParsedEntry]) -> None:
     """What was lost comes back from those who hold it: once, and in order."""
     store(database, *everything)
     assert truth(database, everything) == [entry.id for entry in everything]
@@ -138,7 +138,7 @@ def repaired(database: Database, everything: Sequence[NewEntry]) -> None:
 
 
 def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(
-    groups: tuple[Copies, list[list[NewEntry]], int],
+    groups: tuple[Copies, list[list[ParsedEntry]], int],
 ) -> None:
     copies, made, checkpointed = groups
     everything = [entry for group in made for entry in group]
@@ -176,7 +176,7 @@ def test_attack_68_one_page_of_an_older_copy_is_found_or_mended_and_never_lies(t
     assert outcomes["mended"] > 0
 
 
-def one_page_back(copies: Copies, data: bytes, everything: Sequence[NewEntry]) -> str:
+def one_page_back(copies: Copies, data: bytes, everything: Sequence[ParsedEntry]) -> str:
     """What becomes of a database with one older page; nothing that it says is untrue."""
     try:
         database = copies.open(data=data, log=b"")
@@ -224,7 +224,7 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path) -> N
 
 def old_log_beside(
     folder: Path, held: int, clean: Callable[[Database], None]
-) -> tuple[Copies, bytes, list[NewEntry]]:
+) -> tuple[Copies, bytes, list[ParsedEntry]]:
     """A file of forty entries, and the log from when it had so many."""
     database = new_database(folder)
     author = Author()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
-from chat.storage import entries
+from chat.storage import conversations, entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
+from chat.storage.receipts import STORED, ReceiptRow
 from tests.chat.storage import tables
-from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, Author, blob, sample, store
+from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, queries, sample, store
 
 
 def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
@@ -21,7 +22,12 @@ def test_an_entry_comes_back_as_it_was_given(database: Database) -> None:
     assert store(database, first, second) == [True, True]
     row = entries.get(database, second.id)
     assert row is not None
-    assert (row.id, row.header, row.salt, row.body) == (second.id, second.header, second.salt, second.body)
+    assert (row.id, row.header, row.salt, row.body) == (
+        second.id,
+        second.header_bytes,
+        second.salt,
+        second.body,
+    )
     assert (row.conversation, row.author, row.sequence) == (TALK, ME.terminal, 2)
     assert (row.previous, row.incarnation, row.kind, row.time) == (first.id, b"incarnat", 1, 2_000)
     assert row.position == (2_000, second.id)
@@ -56,7 +62,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
     row = entries.get(database, gone.id)
     assert row is not None
     assert row.deleted
-    assert (row.header, row.salt, row.body) == (gone.header, b"", b"")
+    assert (row.header, row.salt, row.body) == (gone.header_bytes, b"", b"")
     following = entries.get(database, after.id)
     assert following is not None
     assert following.previous == gone.id
@@ -68,7 +74,7 @@ def test_a_deleted_entry_keeps_its_header_and_its_place(database: Database) -> N
 def test_a_body_that_was_lacking_is_taken_once(database: Database) -> None:
     """From somebody who deleted it for themselves an entry comes without; its author still has it."""
     entry = Author().write("whole")
-    bare = replace(entry, salt=b"", body=b"", text="")
+    bare = replace(entry, salt=b"", body=b"", said=None)
     assert store(database, bare, bare, entry, entry, bare) == [True, False, True, False, False]
     row = entries.get(database, entry.id)
     assert row is not None
@@ -146,23 +152,30 @@ QUERIES: dict[str, Callable[[Database], object]] = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_queries_use_an_index_and_never_sort_a_conversation(
-    database: Database, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    asked: list[tuple[str, tuple[object, ...]]] = []
-    rows = Database.rows
-
-    def spy(self: Database, sql: str, *values: object) -> list[tuple[object, ...]]:
-        asked.append((sql, values))
-        return rows(self, sql, *values)
-
-    monkeypatch.setattr(Database, "rows", spy)
-    QUERIES[name](database)
-    monkeypatch.undo()
+def test_queries_use_an_index_and_never_sort_a_conversation(database: Database, name: str) -> None:
+    with queries(database) as asked:
+        QUERIES[name](database)
     plans = [
-        str(row[3]) for sql, values in asked for row in rows(database, f"EXPLAIN QUERY PLAN {sql}", *values)
+        str(row[3]) for sql, values in asked for row in database.rows(f"EXPLAIN QUERY PLAN {sql}", *values)
     ]
     assert plans
     assert not [plan for plan in plans if plan.startswith("SCAN")]
     if name == "page":
         assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Database) -> None:
+    talk = blob("a conversation that is not there yet")
+    author = Author(THEIR_TERMINAL.terminal, talk)
+    first, second = author.write("first"), author.write("second")
+    with database.transaction():
+        new = entries.insert_all(database, [first, second, first], ME.terminal, contact=THEM, stored=7)
+    assert [entry.id for _, entry in new] == [first.id, second.id]
+    held = conversations.with_contact(database, THEM)
+    assert held is not None
+    told = [ReceiptRow(ME.terminal, STORED, 7)]
+    assert receipts.of(database, [first.id, second.id]) == {first.id: told, second.id: told}
+    assert receipts.unread(database, talk) == 2
+    with database.transaction():
+        assert entries.insert_all(database, [second], ME.terminal, contact=THEM, stored=8) == []
+    assert receipts.of(database, [second.id]) == {second.id: told}

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.storage import bursts, conversations, entries, rebuilding
+from chat.storage import conversations, entries, rebuilding
 from chat.storage.database import Database, Row
-from chat.storage.entries import HeadRow, NewEntry, Position
+from chat.storage.entries import HeadRow, Position
 from chat.storage.opening import create_history, open_history
+from protocol.entries import ParsedEntry
 from tests.chat.storage import tables
 from tests.chat.storage.samples import (
     KEY,
@@ -31,14 +32,14 @@ OTHER_TALK = blob("another conversation")
 AUTHORS = [ME.terminal, THEIR_TERMINAL.terminal, blob("a third terminal")]
 
 
-def model(held: Sequence[NewEntry], talk: bytes) -> dict[bytes, int]:
+def model(held: Sequence[ParsedEntry], talk: bytes) -> dict[bytes, int]:
     """Ranks by the definition (SPEC §11.3), over the held entries of one conversation."""
-    known = {entry.id: entry for entry in held if entry.fields.conversation == talk}
+    known = {entry.id: entry for entry in held if entry.header.conversation == talk}
     ranks: dict[bytes, int] = {}
 
     def rank(entry: bytes) -> int:
         if entry not in ranks:
-            fields = known[entry].fields
+            fields = known[entry].header
             before = [rank(one) for one in (fields.previous, *fields.parents) if one in known]
             ranks[entry] = max(fields.time, 1 + max(before, default=-1))
         return ranks[entry]
@@ -48,39 +49,39 @@ def model(held: Sequence[NewEntry], talk: bytes) -> dict[bytes, int]:
     return ranks
 
 
-def model_tips(held: Sequence[NewEntry], talk: bytes) -> list[bytes]:
-    known = [entry for entry in held if entry.fields.conversation == talk]
-    named = {one for entry in known for one in (entry.fields.previous, *entry.fields.parents)}
+def model_tips(held: Sequence[ParsedEntry], talk: bytes) -> list[bytes]:
+    known = [entry for entry in held if entry.header.conversation == talk]
+    named = {one for entry in known for one in (entry.header.previous, *entry.header.parents)}
     return sorted(entry.id for entry in known if entry.id not in named)
 
 
-def model_heads(held: Sequence[NewEntry], talk: bytes) -> list[HeadRow]:
-    known = [entry.fields for entry in held if entry.fields.conversation == talk]
+def model_heads(held: Sequence[ParsedEntry], talk: bytes) -> list[HeadRow]:
+    known = [entry.header for entry in held if entry.header.conversation == talk]
     followed = {(fields.author, fields.previous) for fields in known}
     return sorted(
         (
-            HeadRow(entry.fields.author, entry.fields.sequence, entry.id)
+            HeadRow(entry.header.author, entry.header.sequence, entry.id)
             for entry in held
-            if entry.fields.conversation == talk and (entry.fields.author, entry.id) not in followed
+            if entry.header.conversation == talk and (entry.header.author, entry.id) not in followed
         ),
         key=lambda head: (head.author, head.sequence, head.id),
     )
 
 
-def model_missing(held: Sequence[NewEntry], talk: bytes) -> list[bytes]:
-    known = {entry.id: entry for entry in held if entry.fields.conversation == talk}
-    named = {one for entry in known.values() for one in (entry.fields.previous, *entry.fields.parents)}
+def model_missing(held: Sequence[ParsedEntry], talk: bytes) -> list[bytes]:
+    known = {entry.id: entry for entry in held if entry.header.conversation == talk}
+    named = {one for entry in known.values() for one in (entry.header.previous, *entry.header.parents)}
     return sorted(named - known.keys() - {b""})
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[NewEntry]:
+def histories(draw: st.DrawFn) -> list[ParsedEntry]:
     """A causal history of several authors, with forks, clocks that run anywhere and names across talks."""
-    made: list[NewEntry] = []
+    made: list[ParsedEntry] = []
     for number in range(draw(st.integers(1, 14))):
         author = draw(st.sampled_from(AUTHORS))
         ids = [entry.id for entry in made]
-        own = [entry.id for entry in made if entry.fields.author == author]
+        own = [entry.id for entry in made if entry.header.author == author]
         # Now and then the previous entry is another author's: no honest terminal writes that.
         previous = draw(st.sampled_from([b"", *own[-2:], *ids[-1:]]))
         parents = draw(st.lists(st.sampled_from(ids), max_size=3, unique=True)) if ids else []
@@ -99,13 +100,13 @@ def histories(draw: st.DrawFn) -> list[NewEntry]:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> tuple[list[NewEntry], int]:
+def arrivals(draw: st.DrawFn) -> tuple[list[ParsedEntry], int]:
     """A history in any order of arrival, and how much of it arrives before it is looked at first."""
     shuffled = draw(st.permutations(draw(histories())))
     return list(shuffled), draw(st.integers(0, len(shuffled)))
 
 
-def check(database: Database, held: Sequence[NewEntry]) -> None:
+def check(database: Database, held: Sequence[ParsedEntry]) -> None:
     """Everything derived is as the model has it."""
     for talk in (TALK, OTHER_TALK):
         ranks = model(held, talk)
@@ -145,7 +146,7 @@ def rows_of(database: Database) -> list[list[Row]]:
 @settings(max_examples=150)
 @given(arrivals(), st.lists(st.integers(0, 13), max_size=3))
 def test_a_burst_leaves_the_same_rows_as_one_by_one(
-    blank: bytes, case: tuple[list[NewEntry], int], again: list[int]
+    blank: bytes, case: tuple[list[ParsedEntry], int], again: list[int]
 ) -> None:
     """Whatever is plain in it and whatever is not; some come twice, in one burst or in the next."""
     arriving, cut = case
@@ -158,9 +159,12 @@ def test_a_burst_leaves_the_same_rows_as_one_by_one(
                 news = [
                     entry.id
                     for entry in part
-                    if entries.insert(single, entry, unread=entry.fields.author != ME.terminal)
+                    if entries.insert(single, entry, unread=entry.header.author != ME.terminal) is not None
                 ]
-                assert bursts.insert_all(burst, part, ME.terminal) == news
+                found = entries.insert_all(burst, part, ME.terminal)
+                assert [entry.id for _, entry in found] == news
+                numbers = [burst.value("SELECT number FROM entries WHERE id = ?", one) for one in news]
+                assert [number for number, _ in found] == numbers
             assert rows_of(burst) == rows_of(single)
             check(burst, list({entry.id: entry for entry in (*arriving[:cut], *part)}.values()))
         single.close()
@@ -170,7 +174,7 @@ def test_a_burst_leaves_the_same_rows_as_one_by_one(
 @settings(max_examples=120)
 @given(arrivals())
 def test_what_is_derived_does_not_depend_on_the_order_of_arrival(
-    blank: bytes, case: tuple[list[NewEntry], int]
+    blank: bytes, case: tuple[list[ParsedEntry], int]
 ) -> None:
     arriving, early = case
     with tempfile.TemporaryDirectory() as folder:
@@ -184,7 +188,7 @@ def test_what_is_derived_does_not_depend_on_the_order_of_arrival(
 
 @settings(max_examples=40)
 @given(arrivals())
-def test_rebuilding_gives_the_same_as_inserting(blank: bytes, case: tuple[list[NewEntry], int]) -> None:
+def test_rebuilding_gives_the_same_as_inserting(blank: bytes, case: tuple[list[ParsedEntry], int]) -> None:
     arriving, _ = case
     with tempfile.TemporaryDirectory() as folder:
         database = opened(blank, folder)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from chat.storage import conversations, entries, receipts, search
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
-from chat.storage.entries import BEGINNING, END, WHOLE, NewEntry
+from chat.storage.entries import BEGINNING, END, WHOLE
 from chat.storage.receipts import READ, STORED
+from protocol.entries import ParsedEntry
+from protocol.messages import Receipt
 from tests.chat.storage.samples import (
     ME,
     TALK,
@@ -21,6 +23,7 @@ from tests.chat.storage.samples import (
     Author,
     blob,
     new_database,
+    queries,
     sample,
     store,
 )
@@ -31,16 +34,16 @@ Step = tuple[bool, int, bool]
 """Whose entry, its time, and whether it names the other's last one."""
 
 
-def two_chains(steps: list[Step], conversation: bytes) -> list[NewEntry]:
+def two_chains(steps: list[Step], conversation: bytes) -> list[ParsedEntry]:
     """A conversation by such steps, in the order in which they were written."""
-    last: dict[bool, NewEntry] = {}
-    made: list[NewEntry] = []
+    last: dict[bool, ParsedEntry] = {}
+    made: list[ParsedEntry] = []
     for own, time, names in steps:
         before, other = last.get(own), last.get(not own)
         entry = sample(
             f"entry {len(made)}",
             author=ME.terminal if own else THEIRS,
-            sequence=before.fields.sequence + 1 if before else 1,
+            sequence=before.header.sequence + 1 if before else 1,
             previous=before.id if before else b"",
             parents=[other.id] if names and other else [],
             time=time,
@@ -68,7 +71,7 @@ def hold(database: Database, steps: list[Step]) -> bytes:
     with database.transaction():
         conversations.ensure(database, talk, conversations.GROUP, None)
         for entry in two_chains(steps, talk):
-            entries.insert(database, entry, unread=entry.fields.author == THEIRS)
+            entries.insert(database, entry, unread=entry.header.author == THEIRS)
     return talk
 
 
@@ -207,6 +210,9 @@ READS: dict[str, Callable[[Database], object]] = {
     "at time": lambda db: entries.at_time(db, TALK, 5),
     "entry": lambda db: entries.get(db, blob("entry")),
     "receipts": lambda db: receipts.of(db, [blob("entry")]),
+    "acknowledge": lambda db: receipts.acknowledge(
+        db, TALK, ME.terminal, THEIRS, Receipt(STORED, [blob("entry")]), 9
+    ),
     "first unread": lambda db: receipts.first_unread(db, TALK),
     "stretch": lambda db: entries.stretch_after(db, TALK, ME.terminal, 0, 9),
     "outbox": lambda db: receipts.unacknowledged(db, TALK, ME.terminal, THEM, (0, 9)),
@@ -219,19 +225,11 @@ READS: dict[str, Callable[[Database], object]] = {
 
 def scans(database: Database, read: Callable[[Database], object]) -> list[str]:
     """The steps of a read's queries that go through a whole table, by SQLite's own plan."""
-    asked: list[tuple[str, tuple[object, ...]]] = []
-    rows = database.rows
-
-    def listening(sql: str, *values: object) -> list[tuple[object, ...]]:
-        asked.append((sql, values))
-        return rows(sql, *values)
-
-    database.rows = listening  # type: ignore[method-assign]
-    try:
+    with queries(database) as asked:
         read(database)
-    finally:
-        database.rows = rows  # type: ignore[method-assign]
-    plan = [str(step[3]) for sql, values in asked for step in rows(f"EXPLAIN QUERY PLAN {sql}", *values)]
+    plan = [
+        str(step[3]) for sql, values in asked for step in database.rows(f"EXPLAIN QUERY PLAN {sql}", *values)
+    ]
     assert plan
     return [step for step in plan if step.startswith("SCAN") and not _is_bounded(step)]
 

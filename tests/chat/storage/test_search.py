@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.storage import conversations, search, words
+from chat.storage import conversations, search
 from chat.storage.database import Database
 from tests.chat.storage.samples import TALK, Author, blob, store
 
@@ -89,7 +89,7 @@ def test_finds_exactly_what_holds_all_the_words(filled: Database, query: str, na
 
 @given(st.text(max_size=60))
 def test_any_text_may_be_looked_for(query: str) -> None:
-    expression = words.expression(query)
+    expression = search.expression(query)
     assert expression.count('"') % 2 == 0
     assert "\x00" not in expression
 
