@@ -24,11 +24,12 @@ from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
 from tui import actions, lines, memory
-from tui.actions import app_bindings, rebind
+from tui.actions import app_bindings, keys_of, rebind
 from tui.anchoring import Anchored
 from tui.bridge import Problem, attempt
 from tui.formatting import without_controls
 from tui.hangup import EVERY, STDIN, Watched, heed_signals
+from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, UnreadMoved
 from tui.options import Options
@@ -57,6 +58,9 @@ class ParlourApp(App[None]):
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
+    # Workers that change what the next key means (tui.input_queue).
+    KEYS_WAIT_FOR = frozenset(("enter", "prefer"))
+    COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
         lines.take_over()
@@ -69,6 +73,7 @@ class ParlourApp(App[None]):
         self._door = door
         self._last: str | None = None
         self._touched = self.options.monotonic()
+        self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.teller = Teller(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
@@ -115,7 +120,14 @@ class ParlourApp(App[None]):
                 self._lock_left()
                 return
             self._touched = self.options.monotonic()
-        await super().on_event(event)
+        if self.input_queue.takes(event):
+            await self.input_queue.put(event)
+        else:
+            await super().on_event(event)
+
+    @staticmethod
+    def _quits(event: events.Event) -> bool:
+        return isinstance(event, events.Key) and event.key in keys_of("quit")
 
     @property
     def _left_alone(self) -> bool:

@@ -30,6 +30,17 @@ PATIENCE = 20.0
 OPTIONS = Options(patience=3600, quiet=0.0, now=lambda: START + timedelta(hours=3), zone=UTC)
 
 
+class Typist(Pilot[None]):
+    """A pilot whose keys have reached their widgets when `press` returns."""
+
+    async def press(self, *keys: str) -> None:
+        await super().press(*keys)
+        assert isinstance(self.app, ParlourApp)
+        queue = self.app.input_queue
+        await until(self, lambda: not queue.holds)
+        await self.pause()
+
+
 @asynccontextmanager
 async def running(
     door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS
@@ -37,7 +48,7 @@ async def running(
     """The whole program on a door."""
     async with ParlourApp(door, options).run_test(size=size) as pilot:
         await pilot.pause()
-        yield pilot
+        yield Typist(pilot.app)
 
 
 @asynccontextmanager

@@ -51,6 +51,9 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["chat.tcss", "writing.tcss"]
     AUTO_FOCUS = ""
+    # What opens a dialog or moves the focus; then what commands act on, which writing does not wait for.
+    KEYS_WAIT_FOR = frozenset(("start", "find", "jump", "care", "invite", "details"))
+    COMMANDS_WAIT_FOR = frozenset(("open", "own", "page", "reply", "delete", "visible"))
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
 
@@ -159,7 +162,8 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.tell(message.entry)
         if self.conversation is not None and message.entry.contact == self.conversation.person:
             self._catching_up += 1
-            self.run_worker(self._catch_up(self.conversation, message), group="read")
+            group = "own" if message.entry.own else "read"
+            self.run_worker(self._catch_up(self.conversation, message), group=group)
 
     # What the person does.
 

@@ -49,6 +49,7 @@ class UnlockScreen(Screen[None]):
 
     CSS_PATH = "unlock.tcss"
     AUTO_FOCUS = ""
+    KEYS_WAIT_FOR = frozenset(("door",))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "reveal", priority=True),
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
