@@ -1,12 +1,15 @@
 """Keys, pastes and clicks act in order: each reaches a widget when the effects of those before are in force.
 
 Textual forwards an event to the widget that has the focus when the event arrives. The effects of a key come
-later: a key travels from widget to widget, its action opens a screen, a worker asks the engine. In a burst the
-second key would meet the state before the first. This queue holds an event until those before it have settled.
+later: a key travels from widget to widget, its action opens a screen, a worker asks the engine. In a burst
+the second key would meet the state before the first. This queue holds an event until the last has settled.
 
-An event has settled when no message waits in the application, in a screen or in a widget of the top screen, no
-screen is being mounted or removed, and no worker runs that its screen declares in `KEYS_WAIT_FOR`. An event that
-does more than type text also needs the layout and the workers of `COMMANDS_WAIT_FOR`.
+An event has settled when no message waits in the application, in a screen or in a widget of the top screen,
+no screen is being mounted or removed, and no worker runs that its screen declares in `KEYS_WAIT_FOR`. An
+event that does more than type text also needs the layout and the workers of `COMMANDS_WAIT_FOR`.
+
+What was typed after a wrong passphrase goes into the masked passphrase field, as it does when typed slowly:
+it is not lost, nobody can read it there, and the next text replaces it.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from textual.worker import Worker
 PATIENCE: Final = 10.0
 """Seconds for which a worker holds keys: an engine that does not answer would hold them for good."""
 
-# Turns of the event loop. A chain of messages needs fewer; events of the engine that keep coming would fill more.
+# Turns of the event loop. A chain of messages needs fewer; a flood of events of the engine would fill more.
 _TURNS: Final = 64
 # Textual lays out within a sixtieth of a second, and not at all within a batch of updates.
 _FRAME: Final = 1 / 60
@@ -182,14 +185,12 @@ class InputQueue:
         return typed or isinstance(event, events.Paste)
 
     def _is_laid_out_later(self) -> bool:
-        return any(
-            screen._layout_required or screen._callbacks for screen in self._app.screen_stack[-1:]
-        )
+        return any(screen._layout_required or screen._callbacks for screen in self._app.screen_stack[-1:])
 
 
 def _is_busy(pump: MessagePump) -> bool:
     """Whether anything waits there but input, which this queue takes out as it comes."""
-    waiting = pump._message_queue.values
+    waiting: deque[Message | None] = pump._message_queue.values
     return bool(pump._next_callbacks) or _counts(pump._pending_message) or any(map(_counts, waiting))
 
 

@@ -1,7 +1,7 @@
-"""Every screen is played in one burst and slowly: both ways lead to the same screens, focus, values and calls.
+"""Every screen is played in one burst and slowly: both lead to the same screens, focus, values and calls.
 
-Rules: a burst is handed to the driver as a terminal hands over one read; slowly means that each key comes after
-everything that the key before it began has ended; the engine answers late, as one behind a database does.
+Rules: a burst is handed to the driver as a terminal hands over one read; slowly means that each key comes
+after everything that the key before it began has ended; the engine answers late, as with a database.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import pytest
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
-from chat.interface import Door, DoorState, EntryState
+from chat.interface import DoorState, EntryState
 from protocol.relay_address import RelayAddress
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import INVITATION
@@ -36,8 +36,11 @@ OTHER_RELAY = str(RelayAddress("192.168.1.2", 4746, b"\x08" * 32))
 _LATE = 40  # turns of the loop; a key that does not wait would be long done
 # What a client asks to show things; how often depends on how many of them it shows in between.
 _READING = frozenset(
-    "me contacts nearby history entry first_unread entry_at details search mark_read typing settings"
-    " preferences set_preference safety_number diagnose state attach relays".split()
+    (
+        *("me", "contacts", "nearby", "history", "entry", "first_unread", "entry_at", "details", "search"),
+        *("mark_read", "typing", "settings", "preferences", "set_preference", "safety_number", "diagnose"),
+        *("state", "attach", "relays"),
+    )
 )
 
 
@@ -160,7 +163,9 @@ SCREENS = (
     talk("emoji-chooser", "alt+e", *"cat", "enter", *" sat", "enter"),
     talk("shortcode", *":heart", "down", "enter", *" yes", "enter"),
     talk("recall", *"first", "enter", "up", *" again", "enter"),
-    talk("each-enter-sends", *"a", "enter", *"b", "enter", *"c", "enter", "ctrl+up", "up", "r", *"d", "enter"),
+    talk(
+        "each-enter-sends", *"a", "enter", *"b", "enter", *"c", "enter", "ctrl+up", "up", "r", *"d", "enter"
+    ),
     talk("several-rows", *"one", "ctrl+j", *"two", "up", *"!", "enter"),
     talk("jump", "alt+j", "s", *"x", "enter"),
     talk("jump-nowhere", "alt+j", "escape", *"text", "enter"),
@@ -301,7 +306,7 @@ async def _rest(pilot: Pilot[None]) -> None:
 
 @asynccontextmanager
 async def _running(door: FakeDoor) -> AsyncIterator[Pilot[None]]:
-    async with running(cast(Door, Late(door)), (100, 40)) as pilot:
+    async with running(cast(FakeDoor, Late(door)), (100, 40)) as pilot:
         await _rest(pilot)
         yield pilot
 
@@ -323,10 +328,11 @@ def _world(state: DoorState) -> tuple[FakeMessenger, FakeDoor]:
 
 def _outcome(pilot: Pilot[None], fake: FakeMessenger, door: FakeDoor) -> Outcome:
     focus = pilot.app.focused
-    values: list[tuple[str, object]] = []
-    for screen in pilot.app.screen_stack:
-        for widget in screen.query("Input, TextArea, OptionList, Choice, History"):
-            values.append((f"{type(screen).__name__} {widget.id}", _value(widget)))
+    values = [
+        (f"{type(screen).__name__} {widget.id}", _value(widget))
+        for screen in pilot.app.screen_stack
+        for widget in screen.query("Input, TextArea, OptionList, Choice, History")
+    ]
     return Outcome(
         tuple(type(screen).__name__ for screen in pilot.app.screen_stack),
         "" if focus is None else f"{type(focus).__name__} {focus.id}",
@@ -367,7 +373,8 @@ def _screens() -> set[str]:
     """The names of all screens that are no base of others."""
     for module in pkgutil.iter_modules(screens.__path__, "tui.screens."):
         import_module(module.name)
-    found, left = set(), [Screen]
+    found: set[str] = set()
+    left: list[Any] = [Screen]
     while left:
         kind = left.pop()
         left += kind.__subclasses__()

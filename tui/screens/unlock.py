@@ -149,6 +149,9 @@ class UnlockScreen(Screen[None]):
             self.query_one("#passphrase").focus()
         else:
             self._enter("opening")
+            self.query_one(
+                "#passphrase", Field
+            ).password = True  # what is typed after Enter is shown to nobody
             self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:
