@@ -240,6 +240,39 @@ async def test_what_is_pasted_stands_where_the_keys_before_it_went() -> None:
     assert ("send", "Carla", "one\ntwo") in _calls(fake, door)
 
 
+async def test_one_can_quit_while_the_engine_does_not_answer() -> None:
+    _fake, door = _world(LOCKED)
+    _never_answers(door, "unlock")
+    async with _running(door) as pilot:
+        _send(pilot, [*map(_key, (*UNLOCKED, *"Hello", "ctrl+q"))])
+        await until(pilot, lambda: pilot.app._exit)
+        assert "Hello" not in shown(pilot)
+
+
+async def test_keys_go_on_while_the_doctor_looks() -> None:
+    fake, door = _world(DoorState.RUNNING)
+    _never_answers(fake, "diagnose")
+    async with _running(door) as pilot:
+        _send(pilot, [*map(_key, ("f9", "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
+        await until(pilot, lambda: bool(fake.called("send")))
+
+
+async def test_keys_go_on_while_another_person_is_waited_for() -> None:
+    fake, door = _world(DoorState.RUNNING)
+    _never_answers(fake, "pair_address")
+    async with _running(door) as pilot:
+        begin = ("f4", *"10.0.0.9:4747", "enter", "escape")
+        _send(pilot, [*map(_key, (*begin, "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
+        await until(pilot, lambda: bool(fake.called("send")))
+
+
+def _never_answers(one: FakeDoor | FakeMessenger, method: str) -> None:
+    async def never(*_arguments: object, **_named: object) -> None:
+        await asyncio.Event().wait()
+
+    setattr(one, method, never)
+
+
 def test_every_screen_is_played() -> None:
     """A dialog that is added needs a row."""
     played: set[str] = set()
