@@ -187,10 +187,10 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.run_worker(self.open_history(self.conversation), group="open", exclusive=True)
 
     def action_next_conversation(self) -> None:
-        self._step_in_turn(1)
+        self._step(1)
 
     def action_previous_conversation(self) -> None:
-        self._step_in_turn(-1)
+        self._step(-1)
 
     # Reading, in workers.
 
@@ -285,10 +285,6 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.current, self.conversation = None, None
         self.show_people()
         self.query_one(People).focus()
-
-    def _step_in_turn(self, by: int) -> None:
-        """Not before the keys that were typed into the composer: they belong to who was shown then."""
-        self.query_one(Composer).call_later(self._step, by)
 
     def _step(self, by: int) -> None:
         order = list(self.contacts)
