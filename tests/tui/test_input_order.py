@@ -281,7 +281,8 @@ def test_every_screen_is_played() -> None:
         played.update(type(screen).__name__ for screen in pilot.app.screen_stack)
 
     for one in ROWS:
-        asyncio.run(play(one, _slowly, note))
+        if not _screens() <= played:
+            asyncio.run(play(one, _slowly, note))
     assert _screens() <= played
 
 
