@@ -24,12 +24,13 @@ from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
 from tui import actions, lines, memory
-from tui.actions import app_bindings, rebind
+from tui.actions import app_bindings, keys_of, rebind
 from tui.anchoring import Anchored
 from tui.attention import SIGNS, Attention, shown_to_somebody
 from tui.bridge import Problem, attempt
 from tui.formatting import without_controls
 from tui.hangup import EVERY, STDIN, Watched, heed_signals
+from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, UnreadMoved
 from tui.options import Options
@@ -58,6 +59,9 @@ class ParlourApp(App[None]):
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     VERTICAL_BREAKPOINTS = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*app_bindings()]
+    # Workers that change what the next key means (tui.input_queue).
+    KEYS_WAIT_FOR = frozenset(("enter", "prefer"))
+    COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
         lines.take_over()
@@ -70,6 +74,7 @@ class ParlourApp(App[None]):
         self._door = door
         self._last: str | None = None
         self._touched = self.options.monotonic()
+        self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
         self.teller = Teller(self._write, os.environ, self.options.monotonic)
@@ -120,7 +125,10 @@ class ParlourApp(App[None]):
                 self._lock_left()
                 return
             self._touched = self.options.monotonic()
-        await super().on_event(event)
+        if self.input_queue.takes(event):
+            await self.input_queue.put(event)
+        else:
+            await super().on_event(event)
         if isinstance(event, SIGNS):
             self._notice()  # a long absence may have ended before it was noticed
             self.attention.heed(event)
@@ -134,6 +142,10 @@ class ParlourApp(App[None]):
             for screen in self.screen_stack:
                 if isinstance(screen, ChatBase):
                     screen.attention_moved()
+
+    @staticmethod
+    def _quits(event: events.Event) -> bool:
+        return isinstance(event, events.Key) and event.key in keys_of("quit")
 
     @property
     def _left_alone(self) -> bool:

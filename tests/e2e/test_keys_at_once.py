@@ -43,3 +43,29 @@ def test_a_passphrase_typed_on_goes_to_its_own_field() -> None:
         terminal.wait_for("+ Bob")
         assert "Ann" in terminal.screen().splitlines()[-2]
         assert b"never" not in terminal.written()
+
+
+def test_a_password_manager_fills_in_the_first_run() -> None:
+    with _interface("new") as terminal:
+        terminal.wait_for("Choose a name")
+        terminal.burst("Ann\tnever to be shown\r")
+        terminal.wait_for("+ Bob")
+        assert "Ann" in terminal.screen().splitlines()[-2]
+        assert b"never" not in terminal.written()
+
+
+def test_a_burst_goes_through_the_switcher_into_the_conversation() -> None:
+    with _interface("talk") as terminal:
+        terminal.wait_for("+ Frank")
+        terminal.burst("\x0bCarla\rHello there\r\x0bDana\rAnd you?")
+        terminal.wait_for("And you?")
+        terminal.burst("\x15\x0bCarla\r")
+        terminal.wait_for("Hello there")
+
+
+def test_what_is_typed_after_the_lock_is_the_passphrase() -> None:
+    with _interface("talk") as terminal:
+        terminal.wait_for("+ Frank")
+        terminal.burst("\x0bCarla\r\x0ccorrect horse\rHello again")
+        terminal.wait_for("Hello again")
+        assert b"correct" not in terminal.written()

@@ -31,6 +31,17 @@ PATIENCE = 20.0
 OPTIONS = Options(patience=3600, quiet=0.0, news=3600, now=lambda: START + timedelta(hours=3), zone=UTC)
 
 
+class Typist(Pilot[None]):
+    """A pilot whose keys have reached their widgets when `press` returns."""
+
+    async def press(self, *keys: str) -> None:
+        await super().press(*keys)
+        assert isinstance(self.app, ParlourApp)
+        queue = self.app.input_queue
+        await until(self, lambda: not queue.holds)
+        await self.pause()
+
+
 @asynccontextmanager
 async def running(
     door: FakeDoor, size: tuple[int, int] = (80, 24), options: Options = OPTIONS, *, attended: bool = True
@@ -40,7 +51,7 @@ async def running(
         if attended:
             pilot.app.post_message(events.AppFocus())
         await pilot.pause()
-        yield pilot
+        yield Typist(pilot.app)
 
 
 @asynccontextmanager

@@ -130,8 +130,8 @@ async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing()
 
 
 def words(pilot: Pilot[None]) -> str:
-    """What is shown in a box, as one line."""
-    return " ".join(" ".join(row.strip(" │") for row in rows(pilot)).split())
+    """What is shown in a box, as one line; lines of the screen below may stand next to it."""
+    return " ".join(" ".join(row.strip(" │─") for row in rows(pilot)).split())
 
 
 async def click(pilot: Pilot[None], text: str) -> None:

@@ -53,6 +53,9 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["chat.tcss", "writing.tcss"]
     AUTO_FOCUS = ""
+    # What opens a dialog or moves the focus; then what commands act on, which writing does not wait for.
+    KEYS_WAIT_FOR = frozenset(("start", "find", "jump", "care", "invite", "details"))
+    COMMANDS_WAIT_FOR = frozenset(("open", "own", "page", "reply", "delete", "visible"))
     HORIZONTAL_BREAKPOINTS = _BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = [*chat_bindings()]
 
@@ -167,7 +170,8 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.tell(message.entry)
         if self.conversation is not None and message.entry.contact == self.conversation.person:
             self._catching_up += 1
-            self.run_worker(self._catch_up(self.conversation, message), group="read")
+            group = "own" if message.entry.own else "read"
+            self.run_worker(self._catch_up(self.conversation, message), group=group)
 
     # What the person does.
 
@@ -192,10 +196,10 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.run_worker(self.open_history(self.conversation), group="open", exclusive=True)
 
     def action_next_conversation(self) -> None:
-        self._step_in_turn(1)
+        self._step(1)
 
     def action_previous_conversation(self) -> None:
-        self._step_in_turn(-1)
+        self._step(-1)
 
     # Reading, in workers.
 
@@ -306,10 +310,6 @@ class ChatScreen(Deleting, Meeting, Care, Telling):
         self.query_one(Said).opened(None)
         self.show_people()
         self.query_one(People).focus()
-
-    def _step_in_turn(self, by: int) -> None:
-        """Not before the keys that were typed into the composer: they belong to who was shown then."""
-        self.query_one(Composer).call_later(self._step, by)
 
     def _step(self, by: int) -> None:
         order = list(self.contacts)

@@ -44,6 +44,7 @@ class PairingDialog(Dialog[PairingView]):
         Binding("enter", "close_failed", show=False),
     ]
     heading = N_("Pairing")
+    KEYS_WAIT_FOR = frozenset(("answer",))
 
     def __init__(self, messenger: Messenger, view: PairingView, *, quiet: float = 0.0) -> None:
         super().__init__()

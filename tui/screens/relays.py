@@ -52,6 +52,7 @@ class RelaysDialog(Dialog[RelayView]):
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "relays.tcss"]
     heading = N_("Relays")
+    KEYS_WAIT_FOR = frozenset(("add",))
     hints = _ADD
 
     def __init__(self, messenger: Messenger, relays: tuple[RelayView, ...]) -> None:

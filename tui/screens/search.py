@@ -56,6 +56,7 @@ class SearchDialog(Finder[Found]):
     """What was found, with the hit that was chosen. `person` is whose conversation is open, if one is."""
 
     opener = "search"
+    COMMANDS_WAIT_FOR = frozenset(("search",))
     placeholder: ClassVar[str] = N_("Words, each of them whole")
 
     def __init__(

@@ -53,6 +53,7 @@ class UnlockScreen(Screen[None]):
 
     CSS_PATH = "unlock.tcss"
     AUTO_FOCUS = ""
+    KEYS_WAIT_FOR = frozenset(("door",))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "reveal", priority=True),
         # Ahead of the keys after it, however fast they come: a passphrase must not end up in the name.
@@ -180,6 +181,9 @@ class UnlockScreen(Screen[None]):
             self._say(told(problem))
         else:
             self._enter("opening")
+            self.query_one(
+                "#passphrase", Field
+            ).password = True  # what is typed after Enter is shown to nobody
             self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:

@@ -60,6 +60,8 @@ class DrawnDocument(WrappedDocument):
 class Editor(TextArea):
     """Subclasses decide what its keys do."""
 
+    TAKES_TEXT = True  # tui.input_queue
+
     def _set_document(self, text: str, language: str | None) -> None:
         self._highlight_query = None
         self.document = Document(without_controls(text))

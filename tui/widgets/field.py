@@ -14,6 +14,8 @@ from tui.formatting import without_controls
 class Field(Input):
     """An `Input` that joins pasted lines; with `squeeze` all blanks in them go too."""
 
+    TAKES_TEXT = True  # tui.input_queue
+
     def __init__(
         self,
         *,
