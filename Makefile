@@ -70,7 +70,7 @@ fuzz: env
 	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
 
 bench: env
-	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m protocol.bench.report
+	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report
 
 screenshots: env
 	@$(BIN)/python -m tests.screens build/screenshots

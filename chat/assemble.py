@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chat.config import Config
+from chat.errors import phrase
 from chat.interface import (
     PATIENCE,
     BadData,
@@ -28,14 +29,14 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
-from chat.phrases import phrase
-from chat.process import make_private
+from chat.storage.folder import make_private
 
 if TYPE_CHECKING:
     from chat.engine import Engine
     from chat.storage.database import Database
-    from chat.storage.vault import Cost, Vault
-    from protocol.person_author import NewPerson
+    from chat.storage.profile import Vault
+    from protocol.identity.author import NewPerson
+    from protocol.profile_header import Cost
 
 SETTLED_WITHIN: Final = 3.0
 """Seconds in which an engine that opens offers its socket, or one that closes lets go of its profile."""
@@ -60,7 +61,7 @@ class ProfileDoor:
 
     async def state(self) -> DoorState:
         from chat.storage import folder
-        from chat.storage.lock import is_held
+        from chat.storage.folder import is_held
 
         found = await asyncio.to_thread(folder.state, self._folder)
         if found is folder.ProfileState.NEW:
@@ -85,15 +86,16 @@ class ProfileDoor:
         return True
 
     async def create(self, name: str, passphrase: str) -> Messenger:
-        from chat.storage import vault
-        from protocol.person_author import create_person
-        from protocol.person_log import is_name
+        from chat.storage import profile
+        from protocol import profile_header
+        from protocol.identity.author import create_person
+        from protocol.identity.log import is_name
 
         if not is_name(name):
             raise UsageError(NO_NAME)
         person = create_person(name, os.urandom)
-        cost = self._cost or vault.MODERATE
-        make = partial(vault.create, self._folder, passphrase, filler(person), random=os.urandom, cost=cost)
+        cost = self._cost or profile_header.MODERATE
+        make = partial(profile.create, self._folder, passphrase, filler(person), random=os.urandom, cost=cost)
         return await self._open(await _while_loading(make))
 
     async def unlock(
@@ -104,7 +106,7 @@ class ProfileDoor:
         patience: float = PATIENCE,
         waits: Callable[[], None] | None = None,
     ) -> Messenger:
-        from chat.storage import vault
+        from chat.storage import profile
         from chat.storage.errors import ProfileInUse
 
         pauses = _Pauses(patience)
@@ -113,7 +115,7 @@ class ProfileDoor:
                 return await self.attach()
             try:
                 # The lock is taken before Argon2id's memory: of many processes one at a time has it.
-                opened = await _while_loading(partial(vault.unlock, self._folder, passphrase))
+                opened = await _while_loading(partial(profile.unlock, self._folder, passphrase))
             except ProfileInUse:
                 if pauses.over:
                     raise
@@ -125,29 +127,30 @@ class ProfileDoor:
             await pauses.next()
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        from chat.doctor import Context, diagnose
-        from chat.storage import vault
+        from chat.storage import folder as stored_folder
+        from chat.tools.doctor import diagnose
+        from chat.tools.doctor.gather import Context
 
         found = await asyncio.to_thread(_profile_line, self._folder)
-        port = await asyncio.to_thread(vault.port, self._folder)
+        port = await asyncio.to_thread(stored_folder.port, self._folder)
         lines = await diagnose(Context(port=port, listening=False, profile=self._folder))
         return (*lines, *found)
 
     async def attach(self) -> Messenger:
-        from chat.remote import RemoteMessenger
+        from chat.ipc.client import RemoteMessenger
         from chat.storage.folder import SOCKET
 
         return await RemoteMessenger.open(self._folder / SOCKET)
 
     async def _open(self, opened: Vault) -> Messenger:
         """Start an engine on an open vault, reachable for other commands through its socket."""
-        from chat.control import ControlServer
-        from chat.storage import vault
+        from chat.ipc.server import ControlServer
+        from chat.storage import folder as stored_folder
 
         engine = await self._load(opened)
         try:
             await engine.start()
-            await engine.serve(ControlServer(engine, self._folder / vault.SOCKET))
+            await engine.serve(ControlServer(engine, self._folder / stored_folder.SOCKET))
         except BaseException:
             await engine.close()
             raise
@@ -156,8 +159,8 @@ class ProfileDoor:
     async def _load(self, opened: Vault) -> Engine:
         """An engine that is not started: nothing listens, nothing is announced, nobody is sought."""
         from chat.engine import open_engine
-        from chat.network.discovery import ZeroconfDiscovery
-        from chat.network.tcp import TcpTransport
+        from chat.network.mdns import ZeroconfDiscovery
+        from chat.network.transport import TcpTransport
         from chat.ports import Ports, SystemClock
 
         executor = ThreadPoolExecutor(1, "database")
@@ -203,7 +206,7 @@ async def _while_loading(work: Callable[[], Vault]) -> Vault:
 
 def _load_engine() -> None:
     """Import what an engine needs: a fifth of a second that Argon2id covers."""
-    for name in ("chat.control", "chat.engine", "chat.network.discovery", "chat.network.tcp"):
+    for name in ("chat.ipc.server", "chat.engine", "chat.network.mdns", "chat.network.transport"):
         import_module(name)
 
 
@@ -216,10 +219,10 @@ def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> 
 
 def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
     """What is wrong with a profile's header or database, as far as it shows without the passphrase."""
-    from chat.storage import vault
+    from chat.storage import folder as stored_folder
 
     try:
-        vault.state(folder)
+        stored_folder.state(folder)
     except BadData as damage:
         return (DiagnosisView(phrase("profile"), False, phrase("it cannot be opened"), damage.phrase),)
     return ()
@@ -227,9 +230,9 @@ def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
 
 def filler(person: NewPerson) -> Callable[[Database], None]:
     """Writes a new person's rows into a new database."""
-    from chat.storage import logs, own
-    from chat.storage.own import OwnRow
-    from protocol.person_log import parse_operation
+    from chat.storage import keys, persons
+    from chat.storage.keys import OwnRow
+    from protocol.identity.log import parse_operation
 
     def fill(database: Database) -> None:
         row = OwnRow(
@@ -240,8 +243,8 @@ def filler(person: NewPerson) -> Callable[[Database], None]:
             self_key=person.self_key,
             recovery_seed=person.recovery_seed,
         )
-        own.create(database, row)
+        keys.create_own(database, row)
         for operation in person.operations:
-            logs.add(database, person.person, parse_operation(operation).id, operation)
+            persons.add_operation(database, person.person, parse_operation(operation).id, operation)
 
     return fill

@@ -2,19 +2,26 @@
 
 Rules: no logic of its own beyond start, stop and delegation; clock, randomness, transport and discovery
 come from outside; every failure that a client sees is a ParlourError.
+
+`doctor` from inside a running engine: what it knows of where terminals are, without whose they are.
+
+Rules: a contact with a living direct link is not looked for; whoever greets where one is sought is asked
+for its keys by an ordinary link, which stays if it opens.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Protocol
 
 from chat.config import Config
-from chat.errors import ENGINE_ENDED
+from chat.errors import ENGINE_ENDED, Phrase, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
     Closed,
@@ -36,18 +43,93 @@ from chat.interface import (
     SettingsView,
     UsageError,
 )
-from chat.network.addresses import format_address
-from chat.phrases import Phrase, phrase
+from chat.network.connection import format_address, parse
 from chat.ports import Ports
-from chat.service.diagnosing import diagnose
+from chat.service.assembly import UseCases
+from chat.service.discovery import listen
 from chat.service.history import History
-from chat.service.listening import listen
-from chat.service.parts import Parts
-from chat.service.world import World
+from chat.service.state import EngineState
+from chat.storage.database import Database
+from chat.storage.profile import Vault
 from chat.storage.settings import Settings
 from chat.storage.settings import save as save_settings
-from chat.storage.vault import Vault
 from chat.tasks import Tasks
+from chat.tools.doctor import diagnose as examine
+from chat.tools.doctor.gather import Context, Relay, Sought
+from protocol.link.states import LinkOpen
+
+WITHIN = 1.5
+"""Seconds for the link that shows who it is."""
+
+
+async def diagnose(parts: UseCases, vault: Vault, ports: Ports) -> tuple[DiagnosisView, ...]:
+    """All checks, with this engine's port, profile and database."""
+    world = parts.world
+
+    async def database() -> str:
+        problems = await world.store.read(Database.integrity)
+        return problems[0] if problems else ""
+
+    context = Context(
+        port=world.port,
+        listening=True,
+        profile=vault.folder,
+        heard=parts.announcing.heard,
+        days_ahead=parts.announcing.days_ahead(),
+        sought=tuple(sought(parts)),
+        relays=tuple(_relays(parts, ports)),
+        began=parts.began,
+        promised=tuple(_promised(parts)),
+        visible=world.visibility.visible,
+        transport=ports.transport,
+        clock=ports.clock,
+        database=database,
+    )
+    return await examine(context)
+
+
+def sought(parts: UseCases) -> Iterator[Sought]:
+    """Contacts, strangers who announce themselves, and who made an invitation that was tried in vain."""
+    announced = parts.announcing.announced()
+    for person in parts.world.keyring.linkable():
+        link = parts.world.links.current(person)
+        present = link is not None and parts.world.links.is_present(person)
+        if link is not None and present and not link.relayed:
+            yield Sought(((link.address, 0),), linked=True)
+            continue
+        # Whoever is met at a relay is missed here only where they are announced.
+        hints = () if present else parts.world.keyring.hints(person)
+        if places := announced.get(person) or hints:
+            yield Sought(tuple(places), heard=person in announced, is_it=_meets(parts, person))
+    yield from (Sought(places, heard=True) for places in parts.announcing.strangers())
+    if parts.meeting.unanswered:
+        yield Sought(parts.meeting.unanswered)
+
+
+def _relays(parts: UseCases, ports: Ports) -> Iterator[Relay]:
+    """Those that this person named; two keys at one place are told apart by their order."""
+    shown: Counter[str] = Counter()
+    for relay in parts.relays.addresses():
+        place = format_address(relay.host, relay.port)
+        shown[place] += 1
+        name = place if shown[place] == 1 else f"{place} ({shown[place]})"
+        yield Relay(name, relay.key, partial(ports.transport.connect_relay, relay))
+
+
+def _meets(parts: UseCases, person: bytes) -> Callable[[], Awaitable[bool]]:
+    async def is_it() -> bool:
+        return isinstance(await parts.dialler.dial(person, WITHIN), LinkOpen)
+
+    return is_it
+
+
+def _promised(parts: UseCases) -> Iterator[str]:
+    """The addresses in invitations that are still open."""
+    now = parts.world.clock.wall() // 1000
+    for opened in parts.world.keyring.invitations.values():
+        if opened.burned_by is None and not opened.invitation.expired(now):
+            yield from (parse(address)[0] for address in opened.invitation.addresses)
+
 
 TICK = 1.0
 """Seconds between two looks at what ends by itself."""
@@ -77,7 +159,9 @@ class Server(Protocol):
 class Engine:
     """A running engine. Made by `open_engine`, started once, stopped once."""
 
-    def __init__(self, world: World, parts: Parts, vault: Vault, executor: Executor, ports: Ports) -> None:
+    def __init__(
+        self, world: EngineState, parts: UseCases, vault: Vault, executor: Executor, ports: Ports
+    ) -> None:
         self._world = world
         self._parts = parts
         self._vault = vault
@@ -163,7 +247,7 @@ class Engine:
     # Messenger.
 
     @property
-    def _open(self) -> Parts:
+    def _open(self) -> UseCases:
         """What answers calls. Raises NotPermitted or EngineEnded once the engine has stopped."""
         self._refuse_if_stopped()
         return self._parts
@@ -316,8 +400,8 @@ class Engine:
 async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:
     """Read the profile and make an engine of it, not yet started. Raises the StorageFailure family."""
     tasks = Tasks(lambda error: engine.failed(error))
-    world = await World.load(vault, ports, config, executor, tasks)
-    parts = Parts.wire(world, ports)
+    world = await EngineState.load(vault, ports, config, executor, tasks)
+    parts = UseCases.wire(world, ports)
     engine = Engine(world, parts, vault, executor, ports)
     return engine
 

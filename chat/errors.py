@@ -1,11 +1,104 @@
-"""Protocol errors as a person meets them: whose fault, and what to do.
+"""What the engine says to a person: phrases that keep what they were made of, and errors that hold one.
+
+Rules: standard library only; a phrase is its English text, which the command line prints, and a client with
+catalogues looks its template up. A template is a literal where `phrase` is called, to be collected there.
+
+Protocol errors as a person meets them: whose fault, and what to do.
 
 Rules: no peer text and no key in any message; a peer itself learns nothing of the class.
 """
 
 from __future__ import annotations
 
-from chat.phrases import phrase
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+
+class Phrase(str):
+    """A text with its template and the values in it; one without a template is the same in every language.
+
+    A value is a text, a number, or a phrase, which a client translates first.
+    """
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: Mapping[str, str | int]
+
+    def __new__(
+        cls, text: str = "", template: str = "", values: Mapping[str, str | int] | None = None
+    ) -> Phrase:
+        self = super().__new__(cls, text)
+        self.template = template
+        self.values = MappingProxyType(dict(values or {}))
+        return self
+
+    def __deepcopy__(self, memo: object) -> Phrase:
+        """Itself: nothing in it changes."""
+        return self
+
+
+NOTHING_SAID: Final = Phrase()
+
+
+def phrase(template: str, /, **values: str | int) -> Phrase:
+    """The phrase of a template with these values in its braces."""
+    return Phrase(template.format(**values), template, values)
+
+
+class ParlourError(Exception):
+    """A failure that a user can act on: one line that says what happened and what to do.
+
+    `exit_status` is the command line's status for this class (1 is any other failure).
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    @property
+    def phrase(self) -> Phrase:
+        """The line."""
+        said = self.args[0] if self.args else ""
+        return said if isinstance(said, Phrase) else Phrase(str(self))
+
+
+class UsageError(ParlourError):
+    """The call itself is wrong: an unknown contact, an empty text, a bad option."""
+
+    exit_status = 64
+
+
+class BadData(ParlourError):
+    """Data is damaged or not what it says: an invitation, a header, a database."""
+
+    exit_status = 65
+
+
+class Unreachable(ParlourError):
+    """Nobody answers, in a call that needs somebody now."""
+
+    exit_status = 69
+
+
+class EngineEnded(Unreachable):
+    """The engine has ended. The client may repeat this call at the next one: it was not done, or harmless."""
+
+
+class AnswerLost(Unreachable):
+    """The engine ended before it answered. Nobody knows whether this call was done: it is not repeated."""
+
+
+class CannotCreate(ParlourError):
+    """A profile, file or port cannot be created or is in use."""
+
+    exit_status = 73
+
+
+class NotPermitted(ParlourError):
+    """Wrong passphrase, or the profile is locked."""
+
+    exit_status = 77
+
 
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")

@@ -1,6 +1,6 @@
 """The narrow door between the engine and its clients (terminal interface, command line).
 
-Rules: standard library only, `chat.phrases` and `chat.views`, offered here too; every call may raise
+Rules: standard library only, `chat.errors` and `chat.views`, offered here too; every call may raise
 only `ParlourError`, whose phrase says what to do next; events arrive in the order in which they happened.
 """
 
@@ -12,17 +12,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
-from chat.phrases import NOTHING_SAID as NOTHING_SAID
-from chat.phrases import AnswerLost as AnswerLost
-from chat.phrases import BadData as BadData
-from chat.phrases import CannotCreate as CannotCreate
-from chat.phrases import EngineEnded as EngineEnded
-from chat.phrases import NotPermitted as NotPermitted
-from chat.phrases import ParlourError as ParlourError
-from chat.phrases import Phrase as Phrase
-from chat.phrases import Unreachable as Unreachable
-from chat.phrases import UsageError as UsageError
-from chat.phrases import phrase as phrase
+from chat.errors import NOTHING_SAID as NOTHING_SAID
+from chat.errors import AnswerLost as AnswerLost
+from chat.errors import BadData as BadData
+from chat.errors import CannotCreate as CannotCreate
+from chat.errors import EngineEnded as EngineEnded
+from chat.errors import NotPermitted as NotPermitted
+from chat.errors import ParlourError as ParlourError
+from chat.errors import Phrase as Phrase
+from chat.errors import Unreachable as Unreachable
+from chat.errors import UsageError as UsageError
+from chat.errors import phrase as phrase
 from chat.views import ContactView as ContactView
 from chat.views import DetailsView as DetailsView
 from chat.views import DiagnosisView as DiagnosisView

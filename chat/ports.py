@@ -63,7 +63,7 @@ class Listener(Protocol):
 
 
 class RelayPlace(Hashable, Protocol):
-    """Where a relay is (protocol.relay_address.RelayAddress): an IP address or, if `is_name`, a DNS name."""
+    """The place of a relay (protocol.relay.rendezvous): an IP address or, if `is_name`, a DNS name."""
 
     @property
     def host(self) -> str: ...

@@ -1,6 +1,6 @@
 """What clients are shown: frozen views, and the words that they are made of.
 
-Rules: standard library and `chat.phrases` only; a view holds no engine object; clients know all of this as
+Rules: standard library and `chat.errors` only; a view holds no engine object; clients know all of this as
 `chat.interface`'s own.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from chat.phrases import NOTHING_SAID, Phrase
+from chat.errors import NOTHING_SAID, Phrase
 
 
 class EntryState(StrEnum):

@@ -19,9 +19,9 @@ from msgspec.structs import replace
 from protocol import labels, primitives
 from protocol.codec import ID_SIZE, check_ascending, check_empty_or_id, encode, low_high
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, Unexpected, Untrusted
+from protocol.identity.reduction import PersonState, Terminal
 from protocol.limits import BODY_BYTES_MAX, PARENTS_MAX, SALT_BYTES, TEXT_CHARACTERS_MAX
 from protocol.messages import ENTRY_HEADER, TEXT_BODY, Entry, EntryHeader, Head, TextBody
-from protocol.person import PersonState, Terminal
 from protocol.primitives import Random
 
 KIND_TEXT: Final = 1

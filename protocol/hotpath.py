@@ -15,9 +15,9 @@ from typing import Any, Final, cast
 
 from protocol import labels
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
-from protocol.frames import LENGTH_SIZE, padded_size
 from protocol.keys import X25519Pair
 from protocol.limits import CONTENT_MAX, COUNTER_MAX, PADDED_MAX, PADDED_MIN, SEAL_BUFFER_START
+from protocol.link.framing import LENGTH_SIZE, padded_size
 from protocol.primitives import KEY_SIZE, Aead, Random, Sodium, check_x25519_public
 
 HEADER_SIZE: Final = 40

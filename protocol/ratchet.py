@@ -15,7 +15,6 @@ from typing import Final, NamedTuple, NoReturn, Self
 
 from protocol import labels
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
-from protocol.frames import pad, unpad
 from protocol.hotpath import (
     COUNTERS,
     HEADER_SIZE,
@@ -34,6 +33,7 @@ from protocol.limits import (
     SKIPPED_AGE_MAX,
     SKIPPED_STORED_MAX,
 )
+from protocol.link.framing import pad, unpad
 from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, check_x25519_public, system_random
 
 _COUNTER_FIELDS: Final = Struct(">II")

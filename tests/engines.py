@@ -30,8 +30,9 @@ from chat.interface import (
     PairingView,
 )
 from chat.ports import Ports
-from chat.storage import vault
-from protocol.person_author import create_person
+from chat.storage import profile
+from protocol import profile_header
+from protocol.identity.author import create_person
 from tests.fakes.network import MemoryDiscovery, MemoryTransport, Network
 from tests.lab.virtual import VirtualClock, run_virtual
 
@@ -75,15 +76,19 @@ class Person:
 
     async def create(self) -> None:
         person = create_person(self.name, self._random.randbytes)
-        made = vault.create(
-            self.folder, PASSPHRASE, filler(person), random=self._random.randbytes, cost=vault.CHEAPEST
+        made = profile.create(
+            self.folder,
+            PASSPHRASE,
+            filler(person),
+            random=self._random.randbytes,
+            cost=profile_header.CHEAPEST,
         )
         await self._run(made)
 
     async def start(self) -> None:
-        await self._run(vault.unlock(self.folder, PASSPHRASE))
+        await self._run(profile.unlock(self.folder, PASSPHRASE))
 
-    async def _run(self, opened: vault.Vault) -> None:
+    async def _run(self, opened: profile.Vault) -> None:
         self.engine = await open_engine(opened, self.ports(), self.config, ThreadPoolExecutor(1))
         self._listening = asyncio.ensure_future(self._listen(self.engine.events()))
         await self.engine.start()

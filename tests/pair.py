@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from protocol.envelopes import OpenPhase
-from protocol.events import ContactPsk, Event, HandshakeAuthenticated, LinkClosed, LinkOpen, MessageReceived
-from protocol.frames import length_of
-from protocol.greeting import GREETING_SIZE, Pattern
-from protocol.handshake import Initiator, Responder
 from protocol.keys import X25519Pair
-from protocol.link import Link
+from protocol.link.envelopes import OpenPhase
+from protocol.link.framing import GREETING_SIZE, Pattern, length_of
+from protocol.link.handshake import Initiator, Responder
+from protocol.link.link import Link
+from protocol.link.states import (
+    ContactPsk,
+    Event,
+    HandshakeAuthenticated,
+    LinkClosed,
+    LinkOpen,
+    MessageReceived,
+)
 from protocol.messages import ContactHello, Message
 from protocol.primitives import Random, b2b, system_random
 from tests.protocol.points import seeded

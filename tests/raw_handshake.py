@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from protocol.codec import Wire, encode
-from protocol.frames import pad
-from protocol.greeting import Pattern
 from protocol.keys import X25519Pair
+from protocol.link.framing import Pattern, pad
 from protocol.noise import HandshakeState
 
 NAMES = {

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from protocol.keys import X25519Pair
-from protocol.relay import RelayEnd
-from protocol.relay_end import RelayConnection
-from protocol.relay_states import RelayEvent
-from protocol.relay_terminal import RelayTerminal
+from protocol.relay.connection import RelayConnection
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.states import RelayEvent
+from protocol.relay.terminal_end import RelayTerminal
 from tests.protocol.points import seeded
 
 RELAY = X25519Pair(bytes(range(32)))

@@ -246,7 +246,7 @@ sys.stdin.read()
 
     def test_a_needle_across_two_steps_is_counted_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         needs_process_memory()
-        monkeypatch.setattr("chat.prove.memory._STEP", 4096)
+        monkeypatch.setattr("chat.tools.prove.search._STEP", 4096)
         source = """
 import mmap, sys
 region = mmap.mmap(-1, 3 * 4096)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chat.interface import Door
-    from tui.options import Options
+    from tui.preferences import Options
 
 # Textual reads these once, when it is imported: they write what is on the screen to files or sockets.
 LEAKS = (
@@ -35,11 +35,11 @@ def run(door: Door, options: Options | None = None) -> None:
     """
     for name in LEAKS:
         os.environ.pop(name, None)
-    from tui.memory import hurry
+    from tui.textual_fixes import hurry
 
     hurry()
     from tui.app import ParlourApp  # not before the variables are gone
-    from tui.pasting import heed_pastes
+    from tui.textual_fixes import heed_pastes
 
     heed_pastes()
     app = ParlourApp(door, options)

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingsMap
 from textual.dom import DOMNode
 from textual.keys import _character_to_key
 
-from tui.texts import N_, _
+from tui.text.translation import N_, _
 
 
 class Group(StrEnum):

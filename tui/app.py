@@ -23,24 +23,21 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from chat.interface import Door, Messenger
-from tui import actions, lines, memory
+from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
-from tui.anchoring import Anchored
 from tui.attention import SIGNS, Attention, shown_to_somebody
-from tui.bridge import Problem, attempt
-from tui.formatting import without_controls
-from tui.hangup import EVERY, STDIN, Watched, heed_signals
 from tui.input_queue import InputQueue
 from tui.keymap import load
-from tui.messages import EngineClosed, Opened, PreferenceChosen, SomethingCame, UnreadMoved
-from tui.options import Options
-from tui.preferences import Density, Keys, Preferences
-from tui.screens.base import ChatBase
+from tui.messages import EngineClosed, Opened, PreferenceChosen, Problem, SomethingCame, UnreadMoved, attempt
+from tui.notifications import Teller
+from tui.preferences import COLOURS, THEMES, Density, Keys, Options, Preferences, following
+from tui.screens.chat.base import ChatBase
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
-from tui.telling import Teller
-from tui.texts import _, of_locale, told, use
-from tui.themes import COLOURS, THEMES, following
+from tui.terminal import EVERY, STDIN, Watched, heed_signals
+from tui.text.formatting import without_controls
+from tui.text.translation import _, of_locale, told, use
+from tui.textual_fixes import Anchored
 
 _SETTLED_AFTER = 1.0  # seconds from the chat screen on: the conversation is open by then
 
@@ -64,7 +61,7 @@ class ParlourApp(App[None]):
     COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
-        lines.take_over()
+        textual_fixes.take_over()
         # Textual would turn colours to grey; the terminal's own two colours are none at all.
         super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
         self.animation_level = "none"  # each step of one is a frame, and links may be slow
@@ -164,7 +161,7 @@ class ParlourApp(App[None]):
     async def _enter(self, messenger: Messenger) -> None:
         """Open the chat screen as this person likes it."""
         self._touched = self.options.monotonic()
-        from tui.screens.chat import ChatScreen  # not needed for the first paint
+        from tui.screens.chat.chat import ChatScreen  # not needed for the first paint
 
         chosen = await attempt(Preferences.read(messenger))
         if self.messenger is messenger:
@@ -185,7 +182,7 @@ class ParlourApp(App[None]):
 
     def _settle(self) -> None:
         if not self.is_headless:
-            memory.settle()
+            textual_fixes.settle()
 
     def on_engine_closed(self, message: EngineClosed) -> None:
         if self.messenger is message.messenger:
@@ -274,7 +271,7 @@ class ParlourApp(App[None]):
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
             if not self.is_headless:
-                memory.release()
+                textual_fixes.release()
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
@@ -282,7 +279,7 @@ class ParlourApp(App[None]):
 
     def _remember(self) -> Callable[[], Awaitable[None]]:
         """Remember which conversation was open; what is returned stores what was not sent."""
-        from tui.screens.chat import ChatScreen
+        from tui.screens.chat.chat import ChatScreen
 
         screen = next((one for one in self.screen_stack if isinstance(one, ChatScreen)), None)
         if screen is None:

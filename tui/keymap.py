@@ -15,8 +15,8 @@ from typing import Final
 from textual.keys import Keys
 
 from tui.actions import ACTIONS, BY_ID, Group, named, shown_key
-from tui.formatting import safe_line, shorten
-from tui.texts import _
+from tui.text.formatting import safe_line, shorten
+from tui.text.translation import _
 
 FILE_MAX: Final = 65_536
 KEYS_MAX: Final = 8

@@ -2,25 +2,53 @@
 
 Rules: facts are named in the past tense, requests in the imperative; a message carries frozen views or
 plain values, never an engine object; those that come in bursts let a newer one take their place.
+
+Between the messenger and Textual: events become messages, refusals become one line.
+
+Rules: this is the only place that iterates over `Messenger.events()` and that catches `ParlourError`;
+whatever else a call raises is a fault of the program and ends it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from textual.message import Message
+from textual.message_pump import MessagePump
 
 from chat.interface import (
+    Cleaned,
+    Closed,
+    ContactChanged,
+    ContactRemoved,
     ContactView,
+    EntryAdded,
+    EntryChanged,
+    EntryDeleted,
     EntryState,
     EntryView,
+    Event,
+    IdentityChanged,
+    InvitationUsed,
     Messenger,
+    NearbyChanged,
     NearbyView,
+    Notice,
+    PairingChanged,
     PairingView,
+    ParlourError,
     Phrase,
+    Ready,
+    RelayChanged,
+    RelayRemoved,
     RelayView,
+    VisibilityChanged,
 )
-from tui.emoji import Choice
+from tui.text.emoji import Choice
+from tui.text.formatting import safe_line
+from tui.text.translation import _, told
 
 # What the engine said, through the bridge.
 
@@ -309,3 +337,64 @@ class ViewMoved(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, ViewMoved)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a call was refused: one safe line that says what to do."""
+
+    text: str
+
+
+async def attempt(call: Awaitable[T]) -> T | Problem:
+    """The answer of a call, or the problem that it met."""
+    try:
+        return await call
+    except ParlourError as error:
+        return Problem(safe_line(told(error.phrase)) or _("Parlour could not do that."))
+
+
+async def listen(messenger: Messenger, target: MessagePump) -> None:
+    """Hand everything that happens to `target`, in order, until the engine closes."""
+    async for event in messenger.events():
+        target.post_message(translate(event, messenger))
+
+
+def translate(event: Event, messenger: Messenger) -> Message:
+    """The message for an event."""
+    match event:
+        case Ready(addresses):
+            return EngineListened(addresses)
+        case EntryAdded(entry):
+            return EntryStored(entry)
+        case EntryChanged(contact, entry_id, state):
+            return EntryMoved(contact, entry_id, state)
+        case EntryDeleted(contact, entry_id):
+            return EntryErased(contact, entry_id)
+        case Cleaned():
+            return FileCleaned()
+        case ContactChanged(view):
+            return ContactMoved(view)
+        case ContactRemoved(person, name):
+            return ContactForgotten(person, name)
+        case IdentityChanged(person, name, cause):
+            return IdentityMoved(person, name, cause)
+        case NearbyChanged(nearby):
+            return StrangersMoved(nearby)
+        case PairingChanged(pairing):
+            return PairingMoved(pairing)
+        case InvitationUsed(text, contact):
+            return InvitationSpent(text, contact)
+        case VisibilityChanged(visible):
+            return VisibilityMoved(visible)
+        case RelayChanged(relay):
+            return RelayMoved(relay)
+        case RelayRemoved(address):
+            return RelayForgotten(address)
+        case Notice(text):
+            return EngineSaid(text)
+        case Closed(reason):
+            return EngineClosed(messenger, reason)

@@ -14,9 +14,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from chat.cli.failures import DONE, exit_status, quieten
-from chat.cli.options import Group
-from chat.cli.session import Call
+from chat.cli.output import DONE, exit_status, quieten
+from chat.cli.session import Call, Group
 from chat.cli.terminal import is_interactive
 from chat.interface import Door, UsageError
 
@@ -102,7 +101,7 @@ def _options(demo: str) -> tuple[Any, ...]:
     """The interface's options where it does not choose them itself."""
     if not demo:
         return ()
-    from tui.options import Options
+    from tui.preferences import Options
 
     return (Options(demo=demo),)
 

@@ -10,12 +10,9 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from chat.cli.dialogue import YES
-from chat.cli.failures import DONE, Stopped
-from chat.cli.options import TEXT, command, group
-from chat.cli.output import question
-from chat.cli.people import find, label_among, labels
-from chat.cli.session import Call
+from chat.cli.output import DONE, Stopped, find, label_among, labels, question
+from chat.cli.pairing import YES
+from chat.cli.session import TEXT, Call, command, group
 from chat.cli.terminal import is_interactive
 from chat.interface import ContactView, Messenger
 

@@ -9,11 +9,9 @@ from contextlib import suppress
 
 import click
 
-from chat.cli.failures import DONE
-from chat.cli.options import TEXT, command
-from chat.cli.output import note
-from chat.cli.passphrase import read_new_passphrase, read_passphrase
-from chat.cli.session import Call, existing, messenger
+from chat.cli.output import DONE, note
+from chat.cli.session import TEXT, Call, command, existing, messenger
+from chat.cli.terminal import read_new_passphrase, read_passphrase
 from chat.interface import CannotCreate, DoorState, Unreachable
 
 

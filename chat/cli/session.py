@@ -3,6 +3,11 @@
 Rules: an engine that runs on the profile is used through its socket, else one runs in this process as
 long as the command, and without the network where the command only reads; where the engine of another
 command ends, this one goes on with the next; whatever was opened is closed, however the command ends.
+
+Commands and groups on which the options for all commands may stand anywhere on the line.
+
+Rules: what such an option says is kept in the `Call` of the run; the last one on the line counts; help
+lists them once, for the program itself.
 """
 
 from __future__ import annotations
@@ -16,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+import click
+
 from chat.cli import output
-from chat.cli.failures import DONE, STOPPED, Stopped, log_to_stderr, loop_handler
-from chat.cli.passphrase import STDIN, read_passphrase
-from chat.cli.terminal import Lines
+from chat.cli.output import DONE, STOPPED, Stopped, log_to_stderr, loop_handler
+from chat.cli.terminal import STDIN, Lines, read_passphrase
 from chat.interface import (
     PATIENCE,
     Closed,
@@ -317,3 +323,75 @@ async def feed(source: Messenger) -> AsyncIterator[Feed]:
         yield opened
     finally:
         await opened.stop()
+
+
+class UnicodeText(click.ParamType[str]):
+    """Words that can be stored and sent: an argument in another encoding is a usage error."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("is not UTF-8 text: set the terminal to UTF-8.", param, ctx)
+        return str(value)
+
+
+TEXT = UnicodeText()
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    call = ctx.find_object(Call)
+    if call is not None and value not in (None, False):
+        setattr(call, str(param.name), value)
+
+
+def _options(*, hidden: bool) -> list[click.Parameter]:
+    def option(*names: str, **settings: Any) -> click.Option:
+        return click.Option(names, expose_value=False, callback=_remember, hidden=hidden, **settings)
+
+    folder = click.Path(path_type=Path, file_okay=False)
+    return [
+        option(
+            "--profile", type=folder, help="The profile's folder, else PARLOUR_PROFILE, else the usual one."
+        ),
+        option("--json", is_flag=True, help="Print JSON lines with stable fields."),
+        option(
+            "--passphrase-file",
+            metavar="FILE",
+            help="Read the passphrase from a file's first line, - is stdin.",
+        ),
+        option("--port", type=click.IntRange(1, 65535), help="Listen on this port from now on."),
+        option("--verbose", is_flag=True, help="Log to standard error; never a peer's text."),
+    ]
+
+
+class Command(click.Command):
+    """A command that takes the options for all commands too."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *_options(hidden=True)]
+
+
+class Group(click.Group):
+    """A group of commands that takes them too, before and after a command's name."""
+
+    command_class = Command
+    shown = False
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *_options(hidden=not self.shown)]
+
+
+Body = Callable[..., int | None]
+
+
+def command(name: str) -> Callable[[Body], Command]:
+    """A command of the program; its body returns the exit status."""
+    return click.command(name, cls=Command)
+
+
+def group(name: str) -> Callable[[Body], Group]:
+    """A command that lists by itself and has commands of its own."""
+    return click.group(name, cls=Group, invoke_without_command=True)

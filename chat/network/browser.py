@@ -1,33 +1,84 @@
 """Browsing for one DNS-SD service within bounds, in the place of zeroconf's own browser.
 
-zeroconf's browser plans a question for every pointer record that it hears, and keeps the plan for 14 minutes
-or more, however many records come. This browser plans none: it asks for all instances at once, and it removes
-from zeroconf's cache whatever does not belong to one of the instances that it keeps.
+zeroconf's browser plans a question for every pointer record that it hears, and keeps the plan for 14
+minutes or more, however many records come. This browser plans none: it asks for all instances at once, and
+it removes from zeroconf's cache whatever does not belong to one of the instances that it keeps.
+
+Which announcements are known now, and who hears of changes.
+
+Rules: bounded, the oldest go first; nobody is told the same thing twice; after a change of network what
+was known is doubtful until it is seen again.
+
+Asking again for announcements that did not come whole, without letting anybody make us ask much.
+
+Rules: few questions at once, few waiting, few attempts each; senders take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf, current_time_millis
-
-# Records have no public names, and the sockets, where alone a packet's sender is known, no public way.
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
 from zeroconf._engine import AsyncEngine
 from zeroconf._history import QuestionHistory
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf._transport import _WrappedTransport
 
-from chat.network.admission import Bucket
+from chat.network.limits import Bucket, FairShares
 from chat.network.records import SERVICE, TEXT_MAX, instance_of
-from chat.network.shares import FairShares
-from chat.network.sightings import KNOWN_MAX
+from chat.ports import Announcement, DiscoveryEvents
 from chat.tasks import Tasks
-from protocol.announcement import ADDRESSES_MAX
+from protocol.discovery import ADDRESSES_MAX
+
+KNOWN_MAX: Final = 256
+"""Announcements kept."""
+
+
+class PeerTable:
+    """The announcements of others by instance; tells `events` what is found and lost."""
+
+    def __init__(self, events: DiscoveryEvents) -> None:
+        self._events = events
+        self._known: dict[str, Announcement] = {}  # the oldest first
+        self._doubtful: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def found(self, announcement: Announcement) -> None:
+        """It was heard now, whether new, changed or the same."""
+        instance = announcement.instance
+        self._doubtful.discard(instance)
+        if self._known.get(instance) == announcement:
+            return
+        self._known.pop(instance, None)
+        while len(self._known) >= KNOWN_MAX:
+            self.lost(next(iter(self._known)))
+        self._known[instance] = announcement
+        self._events.found(announcement)
+
+    def lost(self, instance: str) -> None:
+        """It was withdrawn or is no longer to be believed."""
+        self._doubtful.discard(instance)
+        if self._known.pop(instance, None) is not None:
+            self._events.lost(instance)
+
+    def doubt(self) -> None:
+        """The network is another now: whoever is not heard again before `settle` is lost."""
+        self._doubtful = set(self._known)
+
+    def settle(self) -> None:
+        for instance in list(self._doubtful):
+            self.lost(instance)
+
+
+# Records have no public names, and the sockets, where alone a packet's sender is known, no public way.
+
 
 Browsed = Callable[[Zeroconf, str, str, ServiceStateChange], None]
 """Takes the zeroconf, the service, the full name of an instance, and what happened to it."""
@@ -359,3 +410,77 @@ def _order(update: RecordUpdate) -> int:
     """Pointers first and addresses last, since a packet may have them in any order."""
     kinds = (DNSPointer, DNSService, DNSText)
     return next((at for at, kind in enumerate(kinds) if isinstance(update.new, kind)), len(kinds))
+
+
+AT_ONCE: Final = 8
+"""Instances asked for at the same time."""
+WAITING_MAX: Final = 128
+"""Instances that wait for their turn. Any machine can fill the line, and evicts its own names first."""
+A_SECOND: Final = 4.0
+BEGUN_AT_ONCE: Final = 32.0
+"""Instances begun: a flood that evicts its own names would otherwise make a question of each."""
+AGAIN: Final = 0.25
+"""Seconds between looks at those that wait for the rate."""
+ATTEMPTS: Final = 4
+BETWEEN: Final = 1.0
+"""Seconds before the second attempt; each further pause is twice as long."""
+
+
+class Resolver:
+    """Calls `resolve(name)`, which tells whether it is done with the name, until it is or gives up."""
+
+    def __init__(self, resolve: Callable[[str], Awaitable[bool]], tasks: Tasks) -> None:
+        self._resolve = resolve
+        self._tasks = tasks
+        self._waiting = FairShares(WAITING_MAX)
+        self._loop = asyncio.get_running_loop()
+        self._rate = Bucket(A_SECOND, BEGUN_AT_ONCE, BEGUN_AT_ONCE, self._loop.time())
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def want(self, name: str, sender: str = "") -> None:
+        """Resolve `name`, soon. One that is being resolved is not begun twice."""
+        if name in self._running:
+            return
+        self._waiting.remove(name)
+        self._waiting.add(name, sender)
+        self._begin()
+
+    def forget(self, name: str) -> None:
+        """It is gone, or was resolved in another way."""
+        self._waiting.remove(name)
+        if (task := self._running.pop(name, None)) is not None:
+            task.cancel()
+
+    def forget_all(self) -> None:
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for name in list(self._running):
+            self.forget(name)
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._running) < AT_ONCE:
+            if not self._rate.take(self._loop.time()):
+                self._timer = self._timer or self._loop.call_later(AGAIN, self._go_on)
+                return
+            name = self._waiting.take(newest=False)
+            self._running[name] = self._tasks.spawn(self._attempts(name))
+
+    def _go_on(self) -> None:
+        self._timer = None
+        self._begin()
+
+    async def _attempts(self, name: str) -> None:
+        mine = asyncio.current_task()
+        try:
+            for attempt in range(ATTEMPTS):
+                if attempt:
+                    await asyncio.sleep(BETWEEN * 2 ** (attempt - 1))
+                if await self._resolve(name):
+                    return
+        finally:
+            if self._running.get(name) is mine:
+                del self._running[name]
+            self._begin()

@@ -1,6 +1,6 @@
 """An announcement as DNS-SD records and back (SPEC §13, RFC 6763).
 
-Rules: what the records say is protocol/announcement.py's; here stand the names that DNS-SD gives it, and our
+Rules: what the records say is protocol/discovery.py's; here stand the names that DNS-SD gives it, and our
 own announcement is held to what every peer accepts.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from chat.network.addresses import is_local
 from chat.ports import Announcement
-from protocol.announcement import (
+from protocol.addresses import is_local
+from protocol.discovery import (
     ADDRESSES_MAX,
+    SLOT_COUNTS,
     TEXT_MAX,
     check_place,
     is_instance,
@@ -21,7 +22,6 @@ from protocol.announcement import (
     told_addresses,
     write_text,
 )
-from protocol.discovery import SLOT_COUNTS
 from protocol.limits import SLOT_BYTES
 
 __all__ = ["SERVICE", "SLOT_COUNTS", "TEXT_MAX", "decode", "encode_text", "instance_of"]

@@ -2,6 +2,11 @@
 
 Rules: one thread, no task a connection; whatever a terminal does ends at worst its own connection. What is
 scarce is counted before it is given (quotas.py), and time is looked at for all together, twice a second.
+
+Who waits on which token: the one table that a relay has, in memory and as long as people wait.
+
+Rules: a token is a number that means nothing here; the newest on a token comes first, the ninth drives the
+oldest out; nothing is kept of a token once nobody waits on it.
 """
 
 from __future__ import annotations
@@ -9,26 +14,110 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from chat.network.connection import peer_host
 from chat.ports import Clock
-from chat.relay.backplane import Bus
-from chat.relay.buffers import Buffers
-from chat.relay.circuit import Circuit, End, Patience
+from chat.relay.circuit import Buffers, Circuit, End, Patience
 from chat.relay.cluster import Cluster
-from chat.relay.counters import Counters, Gauge
-from chat.relay.far_circuit import FarCircuit
-from chat.relay.hall import Hall
-from chat.relay.passage import Passage
+from chat.relay.cluster.circuit import FarCircuit, RelayTunnel
+from chat.relay.cluster.nats import Bus
+from chat.relay.connection import Caller, ClientConnection, reset
+from chat.relay.metrics import Counters, Gauge
 from chat.relay.quotas import Handshakes, Limits, Places, Shares, place_of
-from chat.relay.visitor import Caller, Visitor, reset
 from protocol.keys import X25519Pair
-from protocol.relay import RelayEnd
-from protocol.relay_cluster import ClusterKeys
-from protocol.relay_states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
+from protocol.limits import RELAY_WAITERS_MAX
+from protocol.relay.cluster import ClusterKeys
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
+
+W = TypeVar("W")
+
+
+def _ignored(token: bytes) -> None:
+    """Nobody wants to know."""
+
+
+class WaitRegistry(Generic[W]):
+    """Those who wait, each on tokens of its own choice."""
+
+    def __init__(
+        self, gained: Callable[[bytes], None] = _ignored, lost: Callable[[bytes], None] = _ignored
+    ) -> None:
+        """`gained` is told each token on which nobody waited before, `lost` each on which nobody does now."""
+        self._gained, self._lost = gained, lost
+        # Most tokens have one who waits, which needs no list: at 128 tokens a third of what a terminal costs.
+        self._on: dict[bytes, W | tuple[W, ...]] = {}
+        self._tokens: dict[W, tuple[bytes, ...]] = {}
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._tokens)
+
+    def wait(self, who: W, tokens: Iterable[bytes]) -> None:
+        """From now on it waits on these tokens, and on no others."""
+        kept, before = tuple(tokens), self._tokens.get(who, ())
+        for token in set(before).difference(kept):
+            self._drop(who, token)
+        for token in kept:
+            self._add(who, token)
+        self._tokens[who] = kept
+
+    def leave(self, who: W) -> int:
+        """It waits no more; returns how many tokens it named."""
+        tokens = self._tokens.pop(who, ())
+        for token in tokens:
+            self._drop(who, token)
+        return len(tokens)
+
+    def find(self, token: bytes, place: int) -> W | None:
+        """Who waits on a token: the newest at place 0, the one before it at 1; None if nobody does there."""
+        waiting = self._waiting(token)
+        return waiting[-1 - place] if place < len(waiting) else None
+
+    def all(self, token: bytes) -> list[W]:
+        """Who waits on a token, the newest first."""
+        return list(self._waiting(token))[::-1]
+
+    def count(self, token: bytes) -> int:
+        """How many wait on a token."""
+        return len(self._waiting(token))
+
+    def named(self, who: W) -> int:
+        """How many tokens it named."""
+        return len(self._tokens.get(who, ()))
+
+    def _waiting(self, token: bytes) -> tuple[W, ...]:
+        """Who waits there, the newest last."""
+        held = self._on.get(token)
+        if held is None:
+            return ()
+        return held if isinstance(held, tuple) else (held,)
+
+    def _add(self, who: W, token: bytes) -> None:
+        waiting = self._waiting(token)
+        if not waiting:
+            self._gained(token)
+        if who not in waiting:
+            self._keep(token, (*waiting, who)[-RELAY_WAITERS_MAX:])
+
+    def _drop(self, who: W, token: bytes) -> None:
+        waiting = self._waiting(token)
+        left = tuple(each for each in waiting if each is not who)
+        self._keep(token, left)
+        if waiting and not left:
+            self._lost(token)
+
+    def _keep(self, token: bytes, waiting: tuple[W, ...]) -> None:
+        if len(waiting) > 1:
+            self._on[token] = waiting
+        elif waiting:
+            self._on[token] = waiting[0]
+        else:
+            self._on.pop(token, None)
+
 
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks at what has lasted too long."""
@@ -64,18 +153,20 @@ class Relay:
         self._settings, limits = settings, settings.limits
         self.counters = Counters()
         self._buffers = Buffers()
-        self._places: Places[Visitor] = Places(limits, _room(settings.descriptors))
+        self._places: Places[ClientConnection] = Places(limits, _room(settings.descriptors))
         self._handshakes = Handshakes(limits)
         self._tokens = Shares(limits.tokens, limits.tokens_address)
         self._ends = Shares(2 * limits.connections, limits.circuits_address)
         keys = ClusterKeys(settings.pair)
         self.cluster = Cluster(keys, bus, self, self.counters) if bus is not None else None
-        self._hall: Hall[Visitor] = (
-            Hall(self.cluster.wait, self.cluster.leave) if self.cluster is not None else Hall()
+        self._hall: WaitRegistry[ClientConnection] = (
+            WaitRegistry(self.cluster.wait, self.cluster.leave)
+            if self.cluster is not None
+            else WaitRegistry()
         )
-        self._visitors: dict[Visitor, None] = {}
-        self._circuits: dict[Circuit | FarCircuit, tuple[Visitor, ...]] = {}
-        self._of: dict[Visitor, Circuit | FarCircuit] = {}
+        self._visitors: dict[ClientConnection, None] = {}
+        self._circuits: dict[Circuit | FarCircuit, tuple[ClientConnection, ...]] = {}
+        self._of: dict[ClientConnection, Circuit | FarCircuit] = {}
         self._servers: Sequence[socket.socket] = ()
         self._look: asyncio.TimerHandle | None = None
 
@@ -140,7 +231,7 @@ class Relay:
         if not self._handshakes.take(place, now):
             return self._refuse(accepted, "handshakes")
         end = RelayEnd(self._settings.pair, now, self._settings.clock.wall() // 1_000)
-        visitor = Visitor(self._loop, self, accepted, place, end)
+        visitor = ClientConnection(self._loop, self, accepted, place, end)
         if not self._places.enter(visitor, place):
             return self._refuse(accepted, "connections")
         self._visitors[visitor] = None
@@ -153,7 +244,7 @@ class Relay:
 
     # --- What terminals say ---
 
-    def heard(self, visitor: Visitor, events: list[RelayEvent]) -> None:
+    def heard(self, visitor: ClientConnection, events: list[RelayEvent]) -> None:
         for event in events:
             match event:
                 case Waits():
@@ -165,7 +256,7 @@ class Relay:
                 case RelayEnded():
                     self._leave(visitor, event)
 
-    def _waits(self, visitor: Visitor, tokens: tuple[bytes, ...]) -> None:
+    def _waits(self, visitor: ClientConnection, tokens: tuple[bytes, ...]) -> None:
         if not self._prove(visitor):
             return self._busy(visitor, "connections")
         if not self._take_tokens(visitor.place, len(tokens) - self._hall.named(visitor)):
@@ -183,14 +274,14 @@ class Relay:
             self.give_way(next(each for each in self._places.newest(richest) if self._hall.named(each)))
         return True
 
-    def _dials(self, dialler: Visitor, dial: Dials) -> None:
+    def _dials(self, dialler: ClientConnection, dial: Dials) -> None:
         if not self._prove(dialler):
             return self._busy(dialler, "connections")
         dialler.dialled = (dial.token, dial.place, 0)
         self._dial(dialler)
         return None
 
-    def _dial(self, dialler: Visitor) -> None:
+    def _dial(self, dialler: ClientConnection) -> None:
         """Call whoever waits there, here or at another relay, or say that nobody does."""
         assert dialler.dialled is not None
         token, place, called = dialler.dialled
@@ -204,11 +295,11 @@ class Relay:
             self.nobody_elsewhere(dialler)
         return None
 
-    def call_for(self, waiter: Visitor, caller: Caller, token: bytes) -> None:
+    def call_for(self, waiter: ClientConnection, caller: Caller, token: bytes) -> None:
         self._stop_waiting(waiter)
         waiter.call(caller, token)
 
-    def join(self, waiter: Visitor, dialler: Visitor) -> None:
+    def join(self, waiter: ClientConnection, dialler: ClientConnection) -> None:
         """Whoever was called for a dialler of this relay has answered."""
         if dialler.dialled is None or dialler.state is not RelayState.DIALLING:
             return self.dismiss(waiter)  # the dialler has gone meanwhile
@@ -220,19 +311,19 @@ class Relay:
         circuit = Circuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
         return self._begin(circuit, waiter, dialler)
 
-    def dismiss(self, waiter: Visitor) -> None:
+    def dismiss(self, waiter: ClientConnection) -> None:
         self._forget(waiter)
 
-    def unanswered(self, dialler: Visitor) -> None:
+    def unanswered(self, dialler: ClientConnection) -> None:
         """Whoever was called for a dialler of this relay did not answer: another may."""
         if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
             self._dial(dialler)
 
-    def _tell_joined(self, dialler: Visitor, others: int) -> None:
+    def _tell_joined(self, dialler: ClientConnection, others: int) -> None:
         dialler.join(others)
         dialler.dialled = None
 
-    def _may_join(self, *visitors: Visitor) -> bool:
+    def _may_join(self, *visitors: ClientConnection) -> bool:
         """Count an end of a circuit for each, or for none of them."""
         for number, visitor in enumerate(visitors):
             if not self._ends.change(visitor.place, 1):
@@ -241,7 +332,7 @@ class Relay:
                 return False
         return True
 
-    def _begin(self, circuit: Circuit | FarCircuit, *visitors: Visitor) -> None:
+    def _begin(self, circuit: Circuit | FarCircuit, *visitors: ClientConnection) -> None:
         for visitor in visitors:
             del self._visitors[visitor]
             self._of[visitor] = circuit
@@ -251,17 +342,17 @@ class Relay:
 
     # --- Of other relays, told by the cluster ---
 
-    def waiting_on(self, token: bytes) -> list[Visitor]:
+    def waiting_on(self, token: bytes) -> list[ClientConnection]:
         return self._hall.all(token)
 
-    def nobody_elsewhere(self, dialler: Visitor) -> None:
+    def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         self.counters.absent += 1
         dialler.absent()
 
-    def unanswered_elsewhere(self, dialler: Visitor) -> None:
+    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
         self.unanswered(dialler)
 
-    def join_dialler(self, dialler: Visitor, others: int, passage: Passage) -> FarCircuit | None:
+    def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> FarCircuit | None:
         if dialler.dialled is None or dialler.state is not RelayState.DIALLING:
             return None
         if not self._may_join(dialler):
@@ -270,10 +361,10 @@ class Relay:
         self._tell_joined(dialler, others)
         return self._begin_far(dialler, passage)
 
-    def join_waiter(self, waiter: Visitor, passage: Passage) -> FarCircuit | None:
+    def join_waiter(self, waiter: ClientConnection, passage: RelayTunnel) -> FarCircuit | None:
         return self._begin_far(waiter, passage) if self._may_join(waiter) else None
 
-    def _begin_far(self, visitor: Visitor, passage: Passage) -> FarCircuit:
+    def _begin_far(self, visitor: ClientConnection, passage: RelayTunnel) -> FarCircuit:
         ends = visitor.let_go(), passage
         circuit = FarCircuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
         self.counters.far += 1
@@ -282,12 +373,12 @@ class Relay:
 
     # --- Going ---
 
-    def _answered(self, waiter: Visitor) -> None:
+    def _answered(self, waiter: ClientConnection) -> None:
         caller, waiter.called_for = waiter.called_for, None
         if caller is not None:
             caller.answered(waiter)
 
-    def _leave(self, visitor: Visitor, end: RelayEnded) -> None:
+    def _leave(self, visitor: ClientConnection, end: RelayEnded) -> None:
         """Its rendezvous is over without a circuit."""
         if end.error_class is not None:
             self.counters.wrong[end.error_class] += 1
@@ -297,7 +388,7 @@ class Relay:
         if caller is not None:
             caller.unanswered()
 
-    def _forget(self, visitor: Visitor) -> None:
+    def _forget(self, visitor: ClientConnection) -> None:
         """Close its connection; nothing is left of it."""
         self._stop_waiting(visitor)
         if self.cluster is not None:
@@ -307,7 +398,7 @@ class Relay:
         visitor.dialled = None
         visitor.close()
 
-    def _stop_waiting(self, visitor: Visitor) -> None:
+    def _stop_waiting(self, visitor: ClientConnection) -> None:
         if named := self._hall.leave(visitor):
             self._tokens.change(visitor.place, -named)
 
@@ -318,18 +409,18 @@ class Relay:
             self._ends.change(visitor.place, -1)
             self._places.leave(visitor, visitor.place)
 
-    def _busy(self, visitor: Visitor, limit: str) -> None:
+    def _busy(self, visitor: ClientConnection, limit: str) -> None:
         self.counters.refused[limit] += 1
         visitor.finish(RelayEnding.BUSY)
 
-    def give_way(self, visitor: Visitor) -> None:
+    def give_way(self, visitor: ClientConnection) -> None:
         self.counters.turned_out += 1
         if circuit := self._of.get(visitor):
             circuit.end(End.STOPPED)
         else:
             visitor.finish(RelayEnding.BUSY)
 
-    def _prove(self, visitor: Visitor) -> bool:
+    def _prove(self, visitor: ClientConnection) -> bool:
         """Whether it may stay, now that it has shaken hands."""
         if self._places.is_proven(visitor):
             return True
@@ -348,7 +439,7 @@ class Relay:
             self.cluster.check(now)
         self._look_at(list(self._visitors), now)
 
-    def _look_at(self, visitors: list[Visitor], now: float) -> None:
+    def _look_at(self, visitors: list[ClientConnection], now: float) -> None:
         """A part of a crowd that waits, so that nobody's frame waits for the whole of it."""
         for visitor in visitors[-LOOKED_AT_ONCE:]:
             visitor.check(now)
@@ -362,10 +453,10 @@ class _Dialler:
 
     __slots__ = ("_dialler", "_relay")
 
-    def __init__(self, relay: Relay, dialler: Visitor) -> None:
+    def __init__(self, relay: Relay, dialler: ClientConnection) -> None:
         self._relay, self._dialler = relay, dialler
 
-    def answered(self, waiter: Visitor) -> None:
+    def answered(self, waiter: ClientConnection) -> None:
         self._relay.join(waiter, self._dialler)
 
     def unanswered(self) -> None:

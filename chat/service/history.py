@@ -1,17 +1,24 @@
 """Reading what was said: pages, places, single entries and search.
 
 Rules: the order is the conversation's (SPEC §11.3), the same on every terminal.
+
+Deleting an entry for oneself: its content goes at once, its place stays, the file is cleaned later.
+
+Rules: commit first, then memory, then clients; a link that has read the entry before does not carry it
+after.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from chat.interface import DetailsView, EntryView, UsageError
-from chat.phrases import phrase
+from chat.errors import phrase
+from chat.interface import ContactChanged, DetailsView, EntryDeleted, EntryView, UsageError
+from chat.service.maintenance import Cleaner
+from chat.service.state import EngineState
 from chat.service.views import Views, with_receipts
-from chat.service.world import World
-from chat.storage import conversations, entries, receipts, search
+from chat.storage import contacts as stored_contacts
+from chat.storage import entries, receipts, search
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
@@ -28,7 +35,7 @@ Found = tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]
 class History:
     """The use cases *history* and *search*."""
 
-    def __init__(self, world: World, views: Views) -> None:
+    def __init__(self, world: EngineState, views: Views) -> None:
         self._world = world
         self._views = views
 
@@ -121,10 +128,47 @@ def _search(
     database: Database, words: str, conversation: bytes | None, limit: int
 ) -> list[tuple[bytes, EntryRow, list[ReceiptRow]]]:
     rows = search.find(database, words, conversation=conversation, limit=limit)
-    contacts = {row.id: row.contact for row in conversations.all(database)}
+    contacts = {row.id: row.contact for row in stored_contacts.conversations(database)}
     acknowledged = receipts.of(database, [row.id for row in rows])
     return [
         (contact, row, acknowledged.get(row.id, []))
         for row in rows
         if (contact := contacts.get(row.conversation)) is not None
     ]
+
+
+class Deleting:
+    """The use case *delete*."""
+
+    def __init__(self, world: EngineState, views: Views, cleaning: Cleaner) -> None:
+        self._world = world
+        self._views = views
+        self._cleaning = cleaning
+
+    async def delete(self, person: bytes, entry: bytes) -> EntryView:
+        """Delete an entry of the conversation with a contact. Raises UsageError, or a storage failure."""
+        conversation = conversation_of_two(self._world.own.person, person)
+        row, known, unread, deleted = await self._world.store.write(_delete, conversation, entry)
+        if deleted:
+            self._world.deleted.add(entry)
+            self._world.hub.publish(EntryDeleted(person.hex(), entry.hex()))
+            self._count(person, unread)
+            self._cleaning.begin()
+        return self._views.entry(person, row, known)
+
+    def _count(self, person: bytes, unread: int) -> None:
+        """What was deleted unread is not unread any more."""
+        if person in self._world.contacts and self._world.unread.get(person, 0) != unread:
+            self._world.unread[person] = unread
+            self._world.hub.publish(ContactChanged(self._views.contact(person)))
+
+
+def _delete(
+    database: Database, conversation: bytes, entry: bytes
+) -> tuple[EntryRow, list[ReceiptRow], int, bool]:
+    """The entry as it is now, its receipts, how many are unread, and whether there was anything to delete."""
+    held_in(database, conversation, entry)
+    deleted = entries.destroy(database, entry)
+    row = held_in(database, conversation, entry)
+    known = receipts.of(database, [entry]).get(entry, [])
+    return row, known, receipts.unread(database, conversation), deleted

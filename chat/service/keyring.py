@@ -1,6 +1,15 @@
 """The keys of all persons in memory: what links, discovery and pairing ask, at once and without the disk.
 
 Rules: written only by the use cases, after their commit; it never reads the database itself.
+
+Whether strangers nearby may see this terminal and begin to pair (SPEC §7.4, §13).
+
+Rules: visible for two minutes at a time; one attempt a user action: an attempt that got as far as the
+words uses it up, so that nobody can try words again and again against one visibility.
+
+From the database to memory: who this is, and the keys of all contacts.
+
+Rules: reading only; what a person log means is protocol.identity.reduction's business.
 """
 
 from __future__ import annotations
@@ -8,16 +17,61 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chat.network.directory import DialKeys, Identity
-from chat.service.visibility import Visibility
-from protocol.contact_secret import Pair
+from chat.network.links import DialKeys, Identity
+from chat.storage import contacts, keys, persons, receipts, settings
+from chat.storage import keys as stored_keys
+from chat.storage.contacts import ContactRow
+from chat.storage.database import Database
+from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
+from chat.storage.settings import RelayRow, Settings
 from protocol.discovery import Known
 from protocol.errors import Untrusted
-from protocol.events import ContactPsk
-from protocol.invitation import Invitation
+from protocol.identity.reduction import PersonState, Terminal, reduce
+from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello
-from protocol.person import PersonState, Terminal
-from protocol.relay_tokens import contact_token, invitation_token
+from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.invitation import Invitation, parse_invitation
+from protocol.relay.rendezvous import contact_token, invitation_token
+
+
+class Visibility:
+    """Visible until a time, and whether an incoming attempt would be taken."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+        self._busy = False
+
+    def begin(self, until: float) -> None:
+        """A user action: visible until then (monotonic seconds)."""
+        self._until, self._busy = until, False
+
+    def extend(self, until: float) -> None:
+        """Visible for longer, without another attempt."""
+        self._until = until
+
+    def end(self) -> None:
+        self._until = None
+
+    def expired(self, now: float) -> bool:
+        """Whether visibility has run out and must be ended."""
+        return self._until is not None and now >= self._until
+
+    @property
+    def visible(self) -> bool:
+        return self._until is not None
+
+    @property
+    def accepts(self) -> bool:
+        """Whether an incoming pairing may begin now."""
+        return self.visible and not self._busy
+
+    def take(self) -> bool:
+        """An incoming pairing begins: the one attempt of this visibility."""
+        if not self.accepts:
+            return False
+        self._busy = True
+        return True
+
 
 PAIRINGS_NAMED = 4
 """Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""
@@ -86,7 +140,7 @@ class Keyring:
             raise Untrusted("no contact any more")
         return contact.state
 
-    # What a responder asks (protocol.handshake.Policy).
+    # What a responder asks (protocol.link.handshake.Policy).
 
     def pairing_open(self) -> bool:
         return self._visibility.accepts
@@ -194,3 +248,98 @@ class Keyring:
         """Whether a public key stands in the log of somebody other than `person`."""
         logs = (self.own, *(contact.state for contact in self.contacts.values()))
         return any(key in log.keys for log in logs if log.person != person)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is read at the start."""
+
+    own: OwnRow
+    state: PersonState
+    contacts: dict[bytes, ContactRow]
+    keys: dict[bytes, ContactKeys]
+    remembered: dict[bytes, tuple[tuple[str, int], ...]]
+    invitations: dict[bytes, OpenInvitation]
+    unread: dict[bytes, int]
+    settings: Settings
+    relays: tuple[RelayRow, ...]
+
+
+def profile(database: Database, now_seconds: int) -> Profile:
+    """Everything that an engine keeps in memory."""
+    row = stored_keys.read_own(database)
+    keys = all_keys(database, row.person)
+    return Profile(
+        own=row,
+        state=reduce(persons.operations_of(database, row.person)),
+        contacts={row.person: row for row in contacts.all(database)},
+        keys=keys,
+        remembered=all_remembered(database, keys),
+        invitations=open_invitations(database, now_seconds),
+        unread=_unread(database),
+        settings=settings.load(database),
+        relays=tuple(settings.all_relays(database)),
+    )
+
+
+def _unread(database: Database) -> dict[bytes, int]:
+    """Unread entries by contact."""
+    counts = receipts.unread_all(database)
+    rows = contacts.conversations(database)
+    return {row.contact: counts.get(row.id, 0) for row in rows if row.contact is not None}
+
+
+def all_keys(database: Database, person: bytes) -> dict[bytes, ContactKeys]:
+    """The keys of all contacts, pending ones too."""
+    rows = [*contacts.all(database), *contacts.pending(database)]
+    return {row.person: contact_keys(database, person, row) for row in rows}
+
+
+def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
+    """One contact's log state and shares."""
+    operations = tuple(persons.operations_of(database, row.person))
+    return ContactKeys(
+        operations=operations,
+        state=reduce(operations),
+        pairs=_pairs(own_person, row.person, keys.shares_of(database, row.person)),
+        pending=row.state == contacts.PENDING,
+        blocked=row.blocked,
+    )
+
+
+def _pairs(own: bytes, person: bytes, rows: Sequence[ShareRow]) -> tuple[Pair, ...]:
+    """What each pairing with the contact gave, newest first."""
+    roots = list(dict.fromkeys(row.root for row in rows))
+    return tuple(
+        Pair(root, own, person, _shares(rows, root, OWN), _shares(rows, root, THEIRS)) for root in roots
+    )
+
+
+def _shares(rows: Sequence[ShareRow], root: bytes, owner: str) -> tuple[Share, ...]:
+    return tuple(
+        Share(row.number, row.share, tuple(row.heads))
+        for row in rows
+        if row.root == root and row.owner == owner
+    )
+
+
+def remembered(database: Database, terminals: Sequence[bytes]) -> tuple[tuple[str, int], ...]:
+    """Where a contact's terminals were reached, the latest first."""
+    rows = [row for terminal in terminals for row in persons.addresses_of(database, terminal)]
+    rows.sort(key=lambda row: -row.last_success)
+    return tuple((row.host, row.port) for row in rows)
+
+
+def all_remembered(
+    database: Database, keys: dict[bytes, ContactKeys]
+) -> dict[bytes, tuple[tuple[str, int], ...]]:
+    """`remembered` for every contact."""
+    return {person: remembered(database, list(contact.state.live)) for person, contact in keys.items()}
+
+
+def open_invitations(database: Database, now_seconds: int) -> dict[bytes, OpenInvitation]:
+    """Invitations that can still be used, by their secret."""
+    return {
+        row.secret: OpenInvitation(parse_invitation(row.text), row.text, row.burned_by)
+        for row in keys.usable_invitations(database, now_seconds)
+    }

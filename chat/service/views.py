@@ -1,6 +1,11 @@
 """From rows and memory to the frozen views that clients see.
 
 Rules: pure reading; names and texts stay as the peer wrote them, clients filter them for display.
+
+What a change of a contact's person log means here, whichever way it came (SPEC §7.3).
+
+Rules: every change is shown with its signed cause; one that could be a thief's drops *verified* and holds
+sending until this person has looked.
 """
 
 from __future__ import annotations
@@ -9,14 +14,24 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-from chat.interface import ContactView, DetailsView, EntryState, EntryView, ReceiptView
-from chat.service.world import World
+from chat.errors import phrase
+from chat.interface import (
+    ContactChanged,
+    ContactView,
+    DetailsView,
+    EntryState,
+    EntryView,
+    IdentityChanged,
+    ReceiptView,
+)
+from chat.service.state import EngineState
 from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from protocol.entries import KIND_TEXT, ParsedEntry, read_text, said_of
+from protocol.identity.reduction import Cause, CauseKind
 
 DELETED = "deleted"
 UNSUPPORTED = "unsupported"
@@ -60,7 +75,7 @@ def with_receipts(
 class Views:
     """Builds views of one engine."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: EngineState) -> None:
         self._world = world
 
     def entries(
@@ -181,3 +196,29 @@ def unique_labels(rows: Iterable[ContactRow]) -> dict[bytes, str]:
             for row in rows
         }
     return labels
+
+
+HOLDING = {CauseKind.RECOVERED, CauseKind.FORKED}
+"""Changes after which *verified* is dropped and sending waits for this person."""
+
+TEXTS = {
+    CauseKind.FOUNDED: phrase("is new"),
+    CauseKind.ADDED: phrase("added a terminal"),
+    CauseKind.REMOVED: phrase("removed a terminal"),
+    CauseKind.VOIDED: phrase("lost a terminal that a removed one had added"),
+    CauseKind.RENAMED: phrase("changed the name"),
+    CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you go on"),
+    CauseKind.FORKED: phrase("shows two histories of its keys: compare the safety number before you go on"),
+}
+
+
+def holds(causes: Sequence[Cause]) -> bool:
+    """Whether sending has to wait for this person."""
+    return any(cause.kind in HOLDING for cause in causes)
+
+
+def tell(world: EngineState, views: Views, person: bytes, causes: Sequence[Cause]) -> None:
+    """Show what happened to a contact."""
+    for cause in causes:
+        world.hub.publish(IdentityChanged(person.hex(), views.name(person), TEXTS[cause.kind]))
+    world.hub.publish(ContactChanged(views.contact(person)))

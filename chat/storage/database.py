@@ -2,6 +2,11 @@
 
 Rules: writes happen in a transaction and are durable when it returns, or not there at all; all rows of a
 query are read at once, so that no open reader holds up a checkpoint; the key is not kept here.
+
+What SQLCipher reports, as errors of this project.
+
+Rules: results are told by code, not by text; a library's text goes no further, since it may quote a
+statement or what was searched for.
 """
 
 from __future__ import annotations
@@ -13,9 +18,55 @@ from typing import Any, Final
 
 from sqlcipher3 import dbapi2
 
-from chat.storage.errors import DatabaseDamaged, NotEncrypted, StorageBusy, StorageGone, StorageMisuse
-from chat.storage.failures import LIBRARY_ERRORS, from_sqlite
-from chat.storage.system import from_system
+from chat.storage.errors import (
+    DatabaseDamaged,
+    NotEncrypted,
+    StorageBroken,
+    StorageBusy,
+    StorageFailure,
+    StorageFull,
+    StorageGivenUp,
+    StorageGone,
+    StorageMisuse,
+    StorageReadOnly,
+    TooLittleMemory,
+)
+from chat.storage.folder import from_system
+
+# Text of a damaged page may be no UTF-8, in a row or in the library's own message.
+LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
+
+_DAMAGED: Final = frozenset({dbapi2.SQLITE_CORRUPT, dbapi2.SQLITE_NOTADB, dbapi2.SQLITE_FORMAT})
+
+_FAILURES: Final[dict[int, type[StorageFailure]]] = {
+    dbapi2.SQLITE_FULL: StorageFull,
+    dbapi2.SQLITE_IOERR: StorageBroken,
+    dbapi2.SQLITE_CANTOPEN: StorageBroken,
+    dbapi2.SQLITE_NOLFS: StorageBroken,
+    dbapi2.SQLITE_READONLY: StorageReadOnly,
+    dbapi2.SQLITE_PERM: StorageReadOnly,
+    dbapi2.SQLITE_BUSY: StorageBusy,
+    dbapi2.SQLITE_LOCKED: StorageBusy,
+    dbapi2.SQLITE_PROTOCOL: StorageBusy,
+    dbapi2.SQLITE_NOMEM: TooLittleMemory,
+    dbapi2.SQLITE_INTERRUPT: StorageGivenUp,
+}
+
+
+def from_sqlite(error: Exception, path: Path) -> Exception:
+    """DatabaseDamaged, a StorageFailure, or StorageMisuse where the statement itself was wrong."""
+    if isinstance(error, UnicodeDecodeError):
+        return DatabaseDamaged(path)
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return StorageMisuse(f"{type(error).__name__} in a call of the database")
+    primary = code & 0xFF  # the rest is an extended code
+    if primary in _DAMAGED:
+        return DatabaseDamaged(path)
+    if primary in _FAILURES:
+        return _FAILURES[primary]()
+    return StorageMisuse(str(getattr(error, "sqlite_errorname", "an unknown result")))
+
 
 Row = tuple[Any, ...]
 

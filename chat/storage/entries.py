@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final
 
-from chat.storage import conversations, order, terminals
+from chat.storage import contacts, ordering, persons
 from chat.storage.database import Database, Row
 from chat.storage.errors import DatabaseDamaged, StorageMisuse
-from chat.storage.forgetting import forget_one
+from chat.storage.search_index import forget_one
 from protocol import labels
 from protocol.entries import STORED, ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
@@ -150,7 +150,7 @@ class _Burst:
         self._conversation = new[0].header.conversation
         standing = db.row(_STANDING, self._conversation)
         if standing is None and contact is not None:
-            conversations.ensure(db, self._conversation, conversations.TWO, contact)
+            contacts.ensure_conversation(db, self._conversation, contacts.TWO, contact)
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
@@ -215,7 +215,7 @@ class _Burst:
         return number
 
     def _new_terminal(self, terminal: bytes) -> int:
-        self._terminals[terminal] = number = terminals.number_of(self._db, terminal)
+        self._terminals[terminal] = number = persons.terminal_number(self._db, terminal)
         return number
 
     def write(self) -> None:
@@ -312,11 +312,11 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
         _insert_one_body(db, number, conversation, entry)
         return int(number)
     header = entry.header
-    conversation = conversations.number_of(db, header.conversation)
-    author = terminals.number_of(db, header.author)
+    conversation = contacts.conversation_number(db, header.conversation)
+    author = persons.terminal_number(db, header.author)
     number = db.insert(_INSERT, *_as_row(entry, None, conversation, author, header.time))
     _insert_one_body(db, number, conversation, entry)
-    order.add(db, order.Node(number, conversation, author), entry.id, header)
+    ordering.add(db, ordering.Node(number, conversation, author), entry.id, header)
     if unread:
         db.run("INSERT OR REPLACE INTO unread (entry, conversation) VALUES (?, ?)", number, conversation)
     return number

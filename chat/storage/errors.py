@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from chat.errors import NOTHING_SAID, Phrase, phrase
 from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError
-from chat.phrases import NOTHING_SAID, Phrase, phrase
 
 
 class StorageMisuse(RuntimeError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from chat.storage import conversations, terminals
+from chat.storage import contacts, persons
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE, Position, Stretch, check_header
 from protocol.entries import READ as READ
@@ -54,7 +54,7 @@ class ReceiptRow:
 
 def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: int) -> list[bytes]:
     """Record a terminal's receipt; returns the ids for which it is new. Ids not held are passed over."""
-    number = terminals.number_of(db, terminal)
+    number = persons.terminal_number(db, terminal)
     return [
         entry
         for entry in ids
@@ -97,7 +97,7 @@ def acknowledge(
     counted = receipted(receipt.ids, found)
     if counted:
         by = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
-        by = terminals.number_of(db, terminal) if by is None else by
+        by = persons.terminal_number(db, terminal) if by is None else by
         made = [(found[entry][0], by, receipt.kind, time) for entry in counted]
         db.run_many("INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)", made)
     return [entry for entry in counted if found[entry][1] < receipt.kind]
@@ -151,7 +151,7 @@ def mark_read(
     Ids that are not held in the conversation are passed over. `terminal` is the own one on which they were
     read; `told`: whether the contact may ever hear of it.
     """
-    number = conversations.find_number(db, conversation)
+    number = contacts.find_conversation_number(db, conversation)
     fresh: list[tuple[int, bytes, int]] = []
     asked = iter(dict.fromkeys(ids))
     while some := tuple(islice(asked, _IDS_MAX)):
@@ -163,7 +163,7 @@ def mark_all_read(
     db: Database, conversation: bytes, terminal: bytes, time: int, *, told: bool = True
 ) -> list[bytes]:
     """This person is done with all entries of a conversation: returns those not read before, in order."""
-    fresh = db.rows(_UNREAD, conversations.find_number(db, conversation))
+    fresh = db.rows(_UNREAD, contacts.find_conversation_number(db, conversation))
     return _mark(db, sorted(fresh), terminal, time, told=told)
 
 
@@ -172,7 +172,7 @@ def _mark(
 ) -> list[bytes]:
     """Record the receipts of unread entries, each as (rank, id, number)."""
     if fresh:
-        own, kind = terminals.number_of(db, terminal), READ if told else READ_UNTOLD
+        own, kind = persons.terminal_number(db, terminal), READ if told else READ_UNTOLD
         db.run_many(
             "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
             ((number, own, kind, time) for _, _, number in fresh),
@@ -216,7 +216,7 @@ def unread(db: Database, conversation: bytes) -> int:
 
 def first_unread(db: Database, conversation: bytes) -> bytes | None:
     """The id of the first entry, in order, that this person has not read."""
-    number = conversations.find_number(db, conversation)
+    number = contacts.find_conversation_number(db, conversation)
     some = "SELECT count(*) FROM (SELECT 1 FROM unread WHERE conversation = ? LIMIT ?)"
     few = db.value(some, number, FEW_UNREAD) < FEW_UNREAD
     found: bytes | None = db.value(_FIRST_OF_FEW if few else _FIRST_OF_MANY, number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-from chat.storage import conversations
+from chat.storage import contacts
 from chat.storage.database import Database
 from chat.storage.entries import COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
 
@@ -21,7 +21,7 @@ _QUOTE: Final = '"'
 def find(db: Database, words: str, *, conversation: bytes | None = None, limit: int = 100) -> list[EntryRow]:
     """The `limit` entries that arrived last and hold all the words, oldest first."""
     number = None
-    if conversation is not None and (number := conversations.find_number(db, conversation)) is None:
+    if conversation is not None and (number := contacts.find_conversation_number(db, conversation)) is None:
         return []
     asked = expression(words, number)
     if not asked:

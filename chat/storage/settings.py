@@ -2,6 +2,10 @@
 
 Rules: one row a setting that was ever changed; a name not known here is left alone, a later version's; what
 the interface keeps stands under names of its own and has no meaning here.
+
+The relays that this person named.
+
+Rules: kept as text, so that a form of a later version is left alone; how many may be is not decided here.
 """
 
 from __future__ import annotations
@@ -64,3 +68,38 @@ def forget_person(db: Database, person: bytes) -> None:
     for name in preferences(db):
         if name.endswith(f".{person.hex()}"):
             set_preference(db, name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRow:
+    """A relay by the one text of its address. `invited`: an invitation brought it. `since` in ms."""
+
+    address: str
+    invited: bool
+    since: int
+
+
+def add_relay(db: Database, row: RelayRow) -> None:
+    """Keep a relay. One of this address may not be there yet."""
+    db.insert(
+        "INSERT INTO relays (address, invited, since) VALUES (?, ?, ?)",
+        row.address,
+        int(row.invited),
+        row.since,
+    )
+
+
+def all_relays(db: Database) -> list[RelayRow]:
+    """All of them, in the order in which they came."""
+    rows = db.rows("SELECT address, invited, since FROM relays ORDER BY number")
+    return [RelayRow(address, bool(invited), since) for address, invited, since in rows]
+
+
+def set_relay_invited(db: Database, address: str, on: bool) -> None:
+    """Whether an invitation brought it; it keeps its place."""
+    db.run("UPDATE relays SET invited = ? WHERE address = ?", int(on), address)
+
+
+def remove_relay(db: Database, address: str) -> None:
+    """Forget a relay; nothing where it is not there."""
+    db.run("DELETE FROM relays WHERE address = ?", address)

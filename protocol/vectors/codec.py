@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from protocol import messages as m
-from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.codec import Codec, Wire, encode
+from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.messages import ENTRY_HEADER, MESSAGE, TEXT_BODY
 from protocol.vectors.frame import Action, Json, read_bytes, run_steps, write_bytes
 

@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.announcement import check_place, read_text, told_addresses, write_text
-from protocol.discovery import Known, make_slots, recognise, slot, utc_day
+from protocol.discovery import (
+    Known,
+    check_place,
+    make_slots,
+    read_text,
+    recognise,
+    slot,
+    told_addresses,
+    utc_day,
+    write_text,
+)
 from protocol.limits import SLOT_BYTES
 from protocol.vectors.frame import Action, Json, run_steps
 

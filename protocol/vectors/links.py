@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol import errors, labels
-from protocol.agreement import agree
 from protocol.codec import Wire, encode
-from protocol.contact_secret import ContactSecret, newest_common
-from protocol.envelopes import OpenPhase
 from protocol.errors import ProtocolError
-from protocol.events import (
+from protocol.keys import X25519Pair
+from protocol.link.agreement import agree
+from protocol.link.envelopes import OpenPhase
+from protocol.link.framing import Pattern
+from protocol.link.handshake import Initiator, Responder
+from protocol.link.link import Link
+from protocol.link.states import (
     ContactPsk,
     Event,
     HandshakeAuthenticated,
@@ -28,10 +31,6 @@ from protocol.events import (
     PingAnswered,
     VersionRefused,
 )
-from protocol.greeting import Pattern
-from protocol.handshake import Initiator, Responder
-from protocol.keys import X25519Pair
-from protocol.link import Link
 from protocol.messages import (
     MESSAGE,
     Close,
@@ -42,7 +41,8 @@ from protocol.messages import (
     Ping,
     ShareNumbers,
 )
-from protocol.pairing_record import Transcript
+from protocol.pairing.contact_secret import ContactSecret, newest_common
+from protocol.pairing.record import Transcript
 from protocol.primitives import b2b, mlkem_encapsulate, mlkem_from_seed
 from protocol.vectors.frame import (
     Action,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from protocol.frames import Assembler, pad, padded_size, pieces, unpad
+from protocol.link.framing import Assembler, pad, padded_size, pieces, unpad
 from protocol.vectors.frame import Action, Json, read_bytes, run_steps, write_bytes
 
 AREA: Final = "padding"

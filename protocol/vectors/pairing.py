@@ -11,7 +11,6 @@ from typing import Final
 
 from protocol import labels, primitives
 from protocol.codec import encode
-from protocol.contact_secret import Pair, Share
 from protocol.errors import (
     AuthenticationFailed,
     LimitExceeded,
@@ -20,8 +19,12 @@ from protocol.errors import (
     Unexpected,
     Untrusted,
 )
-from protocol.events import LinkSecret, PairingFacts, Role
-from protocol.invitation import (
+from protocol.identity.log import parse_operation
+from protocol.identity.safety import words
+from protocol.link.states import LinkSecret, PairingFacts, Role
+from protocol.messages import MESSAGE, Close, Record
+from protocol.pairing.contact_secret import Pair, Share
+from protocol.pairing.invitation import (
     Invitation,
     check_joiner,
     format_invitation,
@@ -29,22 +32,17 @@ from protocol.invitation import (
     make_invitation,
     parse_invitation,
 )
-from protocol.messages import MESSAGE, Close, Record
-from protocol.pairing import (
+from protocol.pairing.pairing import (
     Completed,
-    Identity,
     JoinerKnown,
     Pairing,
     PairingEvent,
     PairingFailed,
-    PendingContact,
     PendingReady,
     Step,
     WordsReady,
 )
-from protocol.pairing_record import Transcript, accept_tag
-from protocol.person_log import parse_operation
-from protocol.safety import words
+from protocol.pairing.record import Identity, PendingContact, Transcript, accept_tag
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 
 AREA: Final = "pairing"

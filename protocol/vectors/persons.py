@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from protocol.codec import Codec
+from protocol.identity.log import Operation, load, parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import Fork, Reduction, extend, missing, share_is_stale
 from protocol.limits import OPERATION_BYTES_MAX
-from protocol.person import Fork, Reduction, extend, missing, share_is_stale
-from protocol.person_graph import load
-from protocol.person_log import Operation, parse_operation, sign_operation, terminal_id
 from protocol.primitives import ed25519_from_seed, x25519_public
 from protocol.vectors.frame import Action, Json, run_steps
 

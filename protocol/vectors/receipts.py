@@ -18,8 +18,8 @@ from protocol.entries import (
     said_of,
 )
 from protocol.history import heads, lacking, order
+from protocol.identity.reduction import reduce
 from protocol.messages import MESSAGE, EntryHeader, Heads, HeadsHash, Receipt, Typing
-from protocol.person import reduce
 from protocol.vectors.entries import held_entries, of_conversation
 from protocol.vectors.frame import Action, Json, VectorMismatch, run_steps
 

@@ -10,14 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from protocol import errors
-from protocol.contact_secret import ContactSecret
 from protocol.errors import ProtocolError
-from protocol.invitation import Invitation
 from protocol.keys import X25519Pair
-from protocol.relay import RelayEnd
-from protocol.relay_address import RelayAddress, format_relay, parse_relay
-from protocol.relay_end import RelayConnection
-from protocol.relay_states import (
+from protocol.pairing.contact_secret import ContactSecret
+from protocol.pairing.invitation import Invitation
+from protocol.relay.connection import RelayConnection
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.rendezvous import (
+    RelayAddress,
+    contact_token,
+    format_relay,
+    invitation_token,
+    parse_relay,
+    relay_day,
+)
+from protocol.relay.states import (
     END_REASONS,
     Answers,
     Dials,
@@ -30,8 +37,7 @@ from protocol.relay_states import (
     WasJoined,
     Welcomed,
 )
-from protocol.relay_terminal import RelayTerminal
-from protocol.relay_tokens import contact_token, invitation_token, relay_day
+from protocol.relay.terminal_end import RelayTerminal
 from protocol.vectors.frame import Action, Json, expect_equal, read_bytes, run_steps, write_bytes
 from protocol.vectors.links import Draws
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from protocol import labels
 from protocol.codec import low_high
+from protocol.identity.safety import safety_number
 from protocol.primitives import b2b
-from protocol.safety import safety_number
 from protocol.vectors.frame import Action, Json, read_bytes, run_steps
 
 AREA: Final = "safety"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.contact_secret import ContactSecret, Pair, Share, contact_secret
-from protocol.events import ContactPsk
+from protocol.link.states import ContactPsk
 from protocol.messages import ShareNumbers
+from protocol.pairing.contact_secret import ContactSecret, Pair, Share, contact_secret
 from protocol.vectors.frame import Action, Json, run_steps
 
 AREA: Final = "secrets"

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import get_args
 
 from chat.config import Config
-from chat.network.tcp import TcpTransport
-from chat.storage import header
-from protocol import invitation, labels, limits, messages, person_log
+from chat.network.transport import TcpTransport
+from protocol import labels, limits, messages, profile_header
 from protocol.codec import Wire
 from protocol.entries import KIND_TEXT
-from protocol.frames import padded_size
-from protocol.greeting import CHOICE_SIZE
+from protocol.identity import log
+from protocol.link.framing import CHOICE_SIZE, padded_size
+from protocol.link.states import FOLLOWS, MESSAGES
 from protocol.noise import DHLEN, TAGLEN
-from protocol.pairing import TRANSITIONS, Call
-from protocol.states import FOLLOWS, MESSAGES
+from protocol.pairing import invitation
+from protocol.pairing.pairing import TRANSITIONS, Call
 from protocol.vectors.own import AREAS
 from tests.architecture import spec_examples, spec_relay_examples, spec_text, spec_values
 from tests.architecture.imports import PACKAGES, ROOT, sources
@@ -42,8 +42,8 @@ STRUCTS: dict[str, type[Wire]] = {
     **{
         struct.__name__: struct
         for struct in (
-            *get_args(person_log.Operation),
-            person_log.Removal,
+            *get_args(log.Operation),
+            log.Removal,
             messages.ShareNumbers,
             messages.ContactHello,
             messages.ContactReply,
@@ -52,11 +52,11 @@ STRUCTS: dict[str, type[Wire]] = {
             messages.Head,
             messages.EntryHeader,
             messages.TextBody,
-            header.Header,
+            profile_header.Header,
         )
     },
     **RELAY_STRUCTS,
-    "Signed": person_log._Signed,
+    "Signed": log._Signed,
     "Invitation": invitation._Text,
 }
 BCP_14 = r"\b(?:MUST|REQUIRED|SHALL|SHOULD|RECOMMENDED|MAY|OPTIONAL)\b"
@@ -198,7 +198,7 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
     used: tuple[list[int | None], ...] = (
         [number(struct) for struct in (*MESSAGE_TYPES, *RELAY_TYPES)],
         [KIND_TEXT],
-        [number(struct) for struct in get_args(person_log.Operation)],
+        [number(struct) for struct in get_args(log.Operation)],
     )
     wrong = []
     for column, taken in enumerate(used, 1):

@@ -11,13 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 from textwrap import wrap
 
-from chat.storage.header import CHEAPEST, DatabaseKey, Header
-from chat.storage.header import wrap as wrap_key
-from protocol.agreement import agree
-from protocol.announcement import write_text
+from chat.storage.folder import wrap as wrap_key
 from protocol.codec import Wire, encode
-from protocol.contact_secret import Share
-from protocol.discovery import make_slots
+from protocol.discovery import make_slots, write_text
 from protocol.entries import (
     ParsedEntry,
     Place,
@@ -26,11 +22,20 @@ from protocol.entries import (
     text_body,
     write_entry,
 )
-from protocol.events import PairingFacts, Role
-from protocol.frames import LAST, length_of, pad
-from protocol.greeting import REFUSAL, Choice, Greeting, Pattern
-from protocol.invitation import PREFIX, Invitation, format_invitation, invitation_check
+from protocol.identity.author import (
+    NewPerson,
+    add_operation,
+    create_person,
+    recover_operation,
+    remove_operation,
+)
+from protocol.identity.log import parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import reduce
+from protocol.identity.safety import word_list
 from protocol.keys import X25519Pair
+from protocol.link.agreement import agree
+from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad
+from protocol.link.states import PairingFacts, Role
 from protocol.messages import (
     Accept,
     Close,
@@ -55,19 +60,12 @@ from protocol.messages import (
     ShareNumbers,
     Typing,
 )
-from protocol.pairing_record import Identity, Transcript, make_record
-from protocol.person import reduce
-from protocol.person_author import (
-    NewPerson,
-    add_operation,
-    create_person,
-    recover_operation,
-    remove_operation,
-)
-from protocol.person_log import parse_operation, sign_operation, terminal_id
+from protocol.pairing.contact_secret import Share
+from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
+from protocol.pairing.record import Identity, Transcript, make_record
 from protocol.primitives import AEGIS256, ed25519_from_seed, mlkem_from_seed
+from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
-from protocol.safety import word_list
 from tests.architecture.imports import ROOT
 from tests.vectors.files import Seed, read_phrase
 

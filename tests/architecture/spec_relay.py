@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable
 from typing import get_args
 
-from protocol import limits, relay_greeting
+from protocol import limits
 from protocol.codec import Wire
 from protocol.noise import DHLEN, TAGLEN
-from protocol.relay_messages import FromRelay, FromTerminal
-from protocol.relay_states import END_REASONS, RELAY_FOLLOWS, RELAY_MESSAGES
+from protocol.relay import messages
+from protocol.relay.messages import FromRelay, FromTerminal
+from protocol.relay.states import END_REASONS, RELAY_FOLLOWS, RELAY_MESSAGES
 from tests.architecture import spec_text
 from tests.architecture.spec_checks import different
 from tests.architecture.spec_relay_examples import RELAY_TYPES
@@ -34,19 +35,19 @@ def relay_layouts_are_those_of_the_code(text: str) -> list[str]:
         for rows in _rows(text, "11.7.2", "field", "bytes", "contents")
     ]
     greeting = [("magic", 8), ("min", 1), ("max", 1), ("reserved", 2), ("random", 16)]
-    hello = [("version", 1), ("pattern", 1), ("mac", relay_greeting.MAC_SIZE), ("message 1", DHLEN + TAGLEN)]
+    hello = [("version", 1), ("pattern", 1), ("mac", messages.MAC_SIZE), ("message 1", DHLEN + TAGLEN)]
     wrong = different(layouts, [greeting, hello])
     sums = [sum(size for _, size in layout) for layout in layouts]
-    wrong += different(sums, [relay_greeting.GREETING_SIZE, relay_greeting.HELLO_SIZE])
+    wrong += different(sums, [messages.GREETING_SIZE, messages.HELLO_SIZE])
     told = re.search(r"^\| pattern \| 1 \| (\d+), Noise_NK; no other \|$", text, re.MULTILINE)
-    return wrong + different([told[1] if told else ""], [str(relay_greeting.NK)])
+    return wrong + different([told[1] if told else ""], [str(messages.NK)])
 
 
 def relay_frames_have_their_sizes(text: str) -> list[str]:
     (rows,) = _rows(text, "11.7.2", "frame body", "bytes")
     reply = DHLEN + limits.RELAY_MESSAGE_BYTES + TAGLEN
     sealed = [size + TAGLEN for size in (limits.RELAY_WAIT_BYTES, limits.RELAY_MESSAGE_BYTES)]
-    true = [relay_greeting.HELLO_SIZE, reply, *sealed]
+    true = [messages.HELLO_SIZE, reply, *sealed]
     return different([int(row[1]) for row in rows], true)
 
 

@@ -14,31 +14,35 @@ from msgspec import Struct
 from protocol.codec import Wire, encode
 from protocol.keys import X25519Pair
 from protocol.noise import HandshakeState
-from protocol.relay_address import RelayAddress, format_relay, key_text, parse_relay
-from protocol.relay_cluster import ClusterKeys
-from protocol.relay_greeting import (
+from protocol.relay.cluster import ClusterKeys
+from protocol.relay.messages import (
     PROTOCOL_NAME,
-    RelayGreeting,
-    own_choice,
-    prologue,
-    read_hello,
-    write_hello,
-)
-from protocol.relay_messages import (
     WELCOME,
     Answer,
     Called,
     Dial,
     End,
     Joined,
+    RelayGreeting,
     RelayMessage,
     Wait,
     Welcome,
+    own_choice,
     pad_message,
+    prologue,
     read_from_relay,
     read_from_terminal,
+    read_hello,
+    write_hello,
 )
-from protocol.relay_tokens import contact_token, invitation_token
+from protocol.relay.rendezvous import (
+    RelayAddress,
+    contact_token,
+    format_relay,
+    invitation_token,
+    key_text,
+    parse_relay,
+)
 from tests.architecture.spec_examples import FIRST, HEX_WIDTH, TIME_MS, draw, example_invitation, key_pair
 from tests.architecture.spec_formulas import Value
 from tests.architecture.spec_shapes import fields

@@ -10,13 +10,23 @@ from typing import get_args
 
 import pytest
 
-from chat.storage import header
-from protocol import errors, invitation, limits, messages, person_log, safety
-from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
-from protocol.announcement import read_text, write_text
+from protocol import errors, limits, messages, profile_header
 from protocol.codec import encode
-from protocol.frames import LAST, FrameReader, length_of, pad, unpad
-from protocol.greeting import REFUSAL, Choice, Greeting, check_refusal
+from protocol.discovery import read_text, write_text
+from protocol.identity import log, safety
+from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
+from protocol.link.framing import (
+    LAST,
+    REFUSAL,
+    Choice,
+    FrameReader,
+    Greeting,
+    check_refusal,
+    length_of,
+    pad,
+    unpad,
+)
+from protocol.pairing import invitation
 from protocol.primitives import AEGIS256
 from protocol.ratchet import parlour_parameters
 from tests.architecture import spec_relay_examples, spec_text
@@ -68,7 +78,7 @@ def _refusal(data: bytes, _: Others) -> bytes:
 
 
 def _operation(data: bytes, _: Others) -> bytes:
-    parsed = person_log.parse_operation(data)
+    parsed = log.parse_operation(data)
     return encode([encode(parsed.operation), list(parsed.signatures)])
 
 
@@ -102,7 +112,7 @@ _READERS: dict[str, Callable[[bytes, Others], bytes]] = {
     "PairingFinish": lambda data, _: encode(PAIRING_FINISH.decode(data)),
     "Invitation": lambda data, _: encode(invitation._CODEC.decode(data)),
     "announcement": lambda data, _: write_text(*read_text(data)),
-    "Header": lambda data, _: header.parse(data).to_bytes(),
+    "Header": lambda data, _: profile_header.parse(data).to_bytes(),
 }
 
 

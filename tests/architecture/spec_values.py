@@ -10,19 +10,19 @@ from msgspec.structs import astuple, replace
 
 from protocol import labels
 from protocol.codec import encode
-from protocol.contact_secret import contact_secret
 from protocol.discovery import slot
 from protocol.entries import ParsedEntry, heads_hash
-from protocol.events import Role
-from protocol.greeting import prologue
-from protocol.invitation import format_invitation
+from protocol.identity.log import parse_operation
+from protocol.identity.safety import safety_number, words
 from protocol.keys import X25519Pair
+from protocol.link.framing import prologue
+from protocol.link.states import Role
 from protocol.messages import Head
-from protocol.pairing_record import accept_tag
-from protocol.person_log import parse_operation
+from protocol.pairing.contact_secret import contact_secret
+from protocol.pairing.invitation import format_invitation
+from protocol.pairing.record import accept_tag
 from protocol.primitives import AEGIS256, b2b
 from protocol.ratchet import parlour_parameters
-from protocol.safety import safety_number, words
 from tests.architecture.spec_examples import (
     ADDRESSES,
     CHOICE,

@@ -26,19 +26,19 @@ OUTSIDE_WORLD = {
     "select",
 }
 
-# Programs beside the protocol: they check vectors and measure, and nothing of the protocol imports them.
-PROGRAMS = ("protocol.vectors", "protocol.bench")
+# A program next to the protocol: it checks vectors, and nothing of the protocol imports it.
+PROGRAMS = ("protocol.vectors",)
 
 # The places that may import each library, mostly one. A row's value is a module or a package, or some.
 HOMES: dict[str, str | tuple[str, ...]] = {
     "nacl": "protocol.primitives",
     # And what looks into a database, since the library that wrote it must not be what looks.
-    "cryptography": ("protocol.primitives", "chat.prove.pages"),
+    "cryptography": ("protocol.primitives", "chat.tools.prove.search"),
     "sqlcipher3": "chat.storage",
-    "zeroconf": ("chat.network.discovery", "chat.network.browser"),
-    "nats": "chat.relay.backplane",
-    "resource": ("chat.process", "chat.relay.confinement", "chat.bench.idle"),
-    "ctypes": "chat.relay.confinement",
+    "zeroconf": ("chat.network.mdns", "chat.network.browser"),
+    "nats": "chat.relay.cluster.nats",
+    "resource": ("chat.storage.folder", "chat.relay.sandbox", "chat.tools.bench.relay"),
+    "ctypes": "chat.relay.sandbox",
     "click": "chat.cli",
     "textual": "tui",
     "rich": "tui",
@@ -48,23 +48,21 @@ HOMES: dict[str, str | tuple[str, ...]] = {
 ENGINE_ROWS = (
     (
         "chat.interface",
-        "chat.phrases",  # which the door offers as its own
-        "chat.phrases",
+        "chat.errors",  # which the door offers as its own
         "chat.views",
         "chat.ports",
         "chat.errors",
         "chat.config",
-        "chat.process",
         "chat.tasks",
     ),
     ("chat.storage", "chat.network"),
-    ("chat.relay", "chat.doctor"),
+    ("chat.relay", "chat.tools.doctor"),
     ("chat.service",),
     ("chat.engine",),
-    ("chat.control_wire",),
-    ("chat.control", "chat.remote", "chat.bench"),
+    ("chat.ipc.wire",),
+    ("chat.ipc.server", "chat.ipc.client", "chat.tools.bench"),
     ("chat.assemble",),
-    ("chat.demo", "chat.prove"),
+    ("chat.tools.demo", "chat.tools.prove"),
     ("chat.cli",),
 )
 RANK = {name: rank for rank, row in enumerate(ENGINE_ROWS) for name in row}
@@ -123,7 +121,13 @@ def clients_use_the_door(found: Import) -> bool:
 
 def _is_started(module: str) -> bool:
     """A program of its own: checks, measures, shows, or is a relay."""
-    own = ("chat.bench", "chat.demo", "chat.prove", "chat.relay", "protocol.relay_address")
+    own = (
+        "chat.tools.bench",
+        "chat.tools.demo",
+        "chat.tools.prove",
+        "chat.relay",
+        "protocol.relay.rendezvous",
+    )
     return _is_program(module) or any(within(module, program) for program in own)
 
 
@@ -132,33 +136,40 @@ def only_the_command_assembles(found: Import) -> bool:
     return (
         found.target != "chat.assemble"
         or found.source == "chat/cli/__main__.py"
-        or within(found.module, "chat.demo")
-        or within(found.module, "chat.prove")
+        or within(found.module, "chat.tools.demo")
+        or within(found.module, "chat.tools.prove")
     )
 
 
-# A burst that is stored is measured inside, on the protocol and the storage; and beside the protocol's rows.
+# The protocol's own rows, and what those of others are compared with.
+MEASURED_BELOW = (
+    "chat.tools.bench.crypto",
+    "chat.tools.bench.measure",
+    "chat.tools.bench.peers",
+    "chat.tools.bench.report",
+)
+# A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
-MEASURED_INSIDE = ("chat.bench.commit", "chat.bench.rows", "chat.bench.long_history")
+MEASURED_INSIDE = ("chat.tools.bench.commit", "chat.tools.bench.rows", "chat.tools.bench.long_history")
 # A relay is measured by terminals of the protocol alone; and one whose limits are lifted is put together.
-MEASURED_AT_A_RELAY = ("chat.bench.between", "chat.bench.idle", "chat.bench.relay_rows", "chat.bench.roomy")
+MEASURED_AT_A_RELAY = ("chat.tools.bench.relay", "chat.tools.bench.unlimited_relay")
 
 
 def the_benchmark_looks_from_outside(found: Import) -> bool:
     """What people wait for is measured on the program that they use, so nothing of it is loaded."""
-    if not within(found.module, "chat.bench") or found.top not in ("chat", "tui", "protocol"):
+    if not within(found.module, "chat.tools.bench") or found.top not in ("chat", "tui", "protocol"):
         return True
     if found.module in MEASURED_INSIDE:
         return (
             found.top == "protocol"
             or within(found.target, "chat.storage")
-            or within(found.target, "chat.bench")
+            or within(found.target, "chat.tools.bench")
         )
-    if found.module in MEASURED_AT_A_RELAY and found.top == "protocol":
+    if found.module in (*MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
         return True
-    if found.module == "chat.bench.roomy" and found.target != "chat.relay.backplane":
+    if found.module == "chat.tools.bench.unlimited_relay" and found.target != "chat.relay.cluster.nats":
         return found.target == "chat.ports" or within(found.target, "chat.relay")
-    return found.target in ("chat", "chat.interface") or within(found.target, "chat.bench")
+    return found.target in ("chat", "chat.interface") or within(found.target, "chat.tools.bench")
 
 
 def relay_stores_nothing(found: Import) -> bool:
@@ -168,11 +179,11 @@ def relay_stores_nothing(found: Import) -> bool:
 def the_door_stands_alone(found: Import) -> bool:
     """But for the phrases that it speaks in and the views that it shows, which stand alone themselves."""
     if (
-        found.module not in ("chat.interface", "chat.phrases", "chat.views", "chat.ports")
+        found.module not in ("chat.interface", "chat.errors", "chat.views", "chat.ports")
         or found.top in sys.stdlib_module_names
     ):
         return True
-    below = {"chat.interface": ("chat.phrases", "chat.views"), "chat.views": ("chat.phrases",)}
+    below = {"chat.interface": ("chat.errors", "chat.views"), "chat.views": ("chat.errors",)}
     return any(within(found.target, one) for one in below.get(found.module, ()))
 
 
@@ -251,8 +262,8 @@ PLANTED = [
     (protocol_is_closed, "protocol/noise.py", "def f():\n    from time import monotonic"),
     (protocol_is_closed, "protocol/noise.py", "from chat.storage import vault"),
     (protocol_is_closed, "protocol/noise.py", "import requests"),
-    (protocol_is_closed, "protocol/noise.py", "from protocol.bench import rows"),
-    (programs_stand_below_the_engine, "protocol/bench/rows.py", "import chat.engine"),
+    (protocol_is_closed, "protocol/noise.py", "from chat.tools.bench.crypto import rows"),
+    (programs_stand_below_the_engine, "protocol/vectors/rows.py", "import chat.engine"),
     (nothing_installed_imports_the_tests, "protocol/vectors/own.py", "from tests.vectors import codec"),
     (libraries_have_one_home, "protocol/keys.py", "from nacl import bindings"),
     (libraries_have_one_home, "protocol/noise.py", "from cryptography.hazmat.primitives import hashes"),
@@ -268,22 +279,22 @@ PLANTED = [
     (clients_use_the_door, "tui/app.py", "from protocol import keys"),
     (clients_use_the_door, "tui/app.py", "import chat"),
     (clients_use_the_door, "tui/app.py", "def f():\n    from chat.config import Config"),
-    (clients_use_the_door, "chat/cli/send.py", "from chat.storage.vault import open"),
+    (clients_use_the_door, "chat/cli/send.py", "from chat.storage.profile import open"),
     (clients_use_the_door, "chat/cli/send.py", "from protocol.vectors import own"),
     (clients_use_the_door, "tui/app.py", "def f():\n    from protocol.vectors import own"),
     (only_the_command_assembles, "tui/app.py", "from chat.assemble import assemble"),
-    (clients_use_the_door, "chat/cli/send.py", "from chat.bench import flows"),
-    (clients_use_the_door, "tui/app.py", "def f():\n    from chat.demo.door import DemoDoor"),
-    (engine_does_not_know_the_interface, "chat/demo/door.py", "def f():\n    import tui"),
-    (the_benchmark_looks_from_outside, "chat/bench/flows.py", "from chat.storage import vault"),
+    (clients_use_the_door, "chat/cli/send.py", "from chat.tools.bench import flows"),
+    (clients_use_the_door, "tui/app.py", "def f():\n    from chat.tools.demo.door import DemoDoor"),
+    (engine_does_not_know_the_interface, "chat/tools/demo/door.py", "def f():\n    import tui"),
+    (the_benchmark_looks_from_outside, "chat/tools/bench/flows.py", "from chat.storage import vault"),
     (
         the_benchmark_looks_from_outside,
-        "chat/bench/flows.py",
-        "from chat.bench import commit\nimport protocol.noise",
+        "chat/tools/bench/flows.py",
+        "from chat.tools.bench import commit\nimport protocol.noise",
     ),
-    (the_benchmark_looks_from_outside, "chat/bench/commit.py", "from chat.service import store"),
-    (the_benchmark_looks_from_outside, "chat/bench/long_history.py", "from chat.engine import Engine"),
-    (the_benchmark_looks_from_outside, "chat/bench/interface.py", "from tui.app import ParlourApp"),
+    (the_benchmark_looks_from_outside, "chat/tools/bench/commit.py", "from chat.service import store"),
+    (the_benchmark_looks_from_outside, "chat/tools/bench/long_history.py", "from chat.engine import Engine"),
+    (the_benchmark_looks_from_outside, "chat/tools/bench/interface.py", "from tui.app import ParlourApp"),
     (relay_stores_nothing, "chat/relay/server.py", "from chat.storage import entries"),
     (the_door_stands_alone, "chat/interface.py", "from protocol.keys import Secret32"),
     (the_door_stands_alone, "chat/views.py", "from chat.interface import Ready"),
@@ -303,7 +314,7 @@ def test_planted_violation_is_seen(
 
 ALLOWED = [
     ("protocol/primitives.py", "from nacl import bindings\nimport hashlib\nimport msgspec"),
-    ("protocol/bench/rows.py", "import time\nfrom protocol import keys"),
+    ("chat/tools/bench/rows.py", "import time\nfrom protocol import keys"),
     ("chat/cli/__main__.py", "from chat.assemble import assemble\ndef f():\n    from tui import run"),
     (
         "chat/cli/send.py",
@@ -378,11 +389,11 @@ def test_importing_the_command_loads_no_interface() -> None:
 def test_the_whole_interface_loads_nothing_of_the_engine_but_its_door() -> None:
     """Whichever way a module is imported: a name put together, say, is seen by no reading of the source."""
     loaded = all_loaded_by(modules_of("tui"))
-    assert "tui.screens.chat" in loaded
+    assert "tui.screens.chat.chat" in loaded
     assert {name for name in loaded if name.split(".")[0] in ("chat", "protocol")} == {
         "chat",
         "chat.interface",
-        "chat.phrases",  # which the door offers as its own
+        "chat.errors",  # which the door offers as its own
         "chat.views",  # and these
     }
 

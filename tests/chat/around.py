@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
-from chat.storage import logs
+from chat.storage import persons
+from protocol.identity.author import recover_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
-from protocol.person import reduce
-from protocol.person_author import recover_operation
-from protocol.person_log import sign_operation
 from protocol.primitives import ed25519_from_seed
 from tests.contract.subject import CLEO, Subject
 from tests.engines import PASSPHRASE, Person
@@ -51,7 +51,7 @@ class EnginesAround:
 
     async def recover(self) -> None:
         world = self.ben.engine._world
-        operations = await world.store.read(logs.of, world.own.person)
+        operations = await world.store.read(persons.operations_of, world.own.person)
         operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
         assert world.own.recovery_seed is not None
         link = world.links.current(bytes.fromhex(await self.ben.contact(self.ada)))

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from chat.control import ControlServer
 from chat.interface import Messenger
-from chat.remote import RemoteMessenger
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
 from tests.fakes.messenger import FakeMessenger
 
 

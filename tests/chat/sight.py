@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from chat.ports import Connection
 from protocol.keys import X25519Pair
 from protocol.primitives import Random
-from protocol.relay import RelayEnd
-from protocol.relay_states import Dials, RelayEvent, Waits
-from protocol.relay_tokens import DAY_SECONDS
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.rendezvous import DAY_SECONDS
+from protocol.relay.states import Dials, RelayEvent, Waits
 from tests.fakes.relay import MemoryRelay
 
 PART = 8

@@ -19,15 +19,15 @@ from chat.interface import (
     PairingStage,
     Unreachable,
 )
-from chat.network.link_set import LiveLink
-from chat.service.meeting import Plan
-from chat.storage import logs, own, receipts
+from chat.network.links import LiveLink
+from chat.service.pairing.initiate import Plan
+from chat.storage import keys, persons, receipts
 from protocol.codec import encode
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.identity.author import recover_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import reduce
 from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Message, Receipt, Typing
-from protocol.person import reduce
-from protocol.person_author import recover_operation
-from protocol.person_log import sign_operation
 from protocol.primitives import ed25519_from_seed
 from tests.engines import Person, delivered, invite, pair, people, play, talk
 
@@ -289,8 +289,8 @@ def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(tmp_
 async def _recovery(person: Person) -> bytes:
     """A recovery in a person's log that names the next recovery key and removes nothing."""
     store = person.engine._world.store
-    row = await store.read(own.read)
-    state = reduce(await store.read(logs.of, row.person))
+    row = await store.read(keys.read_own)
+    state = reduce(await store.read(persons.operations_of, row.person))
     assert row.recovery_seed is not None
     return sign_operation(recover_operation(state, ed25519_from_seed(b"next" * 8), []), row.recovery_seed)
 

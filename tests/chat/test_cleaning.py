@@ -16,10 +16,9 @@ import pytest
 
 from chat.config import Config
 from chat.interface import Cleaned, NotPermitted
-from chat.service.cleaning import Cleaning
-from chat.service.store import Store
-from chat.service.world import World
-from chat.storage import forgetting
+from chat.service.maintenance import Cleaner
+from chat.service.state import EngineState, Store
+from chat.storage import search_index
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
 from chat.tasks import Tasks
@@ -34,7 +33,7 @@ BROKEN = 10.0
 class Scene:
     """A cleaning on a real database, whose work in the file is held until something else is wanted."""
 
-    cleaning: Cleaning
+    cleaning: Cleaner
     store: Store
     tasks: Tasks
     said: list[object] = field(default_factory=list)
@@ -54,22 +53,22 @@ class Scene:
         return REAL(database)
 
 
-REAL = forgetting.clean
+REAL = search_index.clean_file
 
 
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     database, executor = new_database(tmp_path), ThreadPoolExecutor(1)
     with database.transaction():
-        forgetting.mark(database)
+        search_index.mark_unclean(database)
     store, failures = Store(database, executor), list[BaseException]()
     tasks = Tasks(failures.append)
     said: list[object] = []
     hub = SimpleNamespace(publish=said.append)
     config = replace(Config(), clean_after=0.0, clean_patience=PATIENCE)
     world = SimpleNamespace(store=store, tasks=tasks, hub=hub, config=config)
-    built = Scene(Cleaning(cast(World, cast(Any, world))), store, tasks, said)
-    monkeypatch.setattr(forgetting, "clean", built.held)
+    built = Scene(Cleaner(cast(EngineState, cast(Any, world))), store, tasks, said)
+    monkeypatch.setattr(search_index, "clean", built.held)
     yield built
     await tasks.stop()
     await store.close()
@@ -87,7 +86,7 @@ async def test_what_is_wanted_meanwhile_goes_first_and_the_cleaning_is_done_in_t
     await waiting
     assert scene.said == [Cleaned()]
     assert scene.rounds == PATIENCE + 1  # patience is over: it was done although others might have waited
-    assert not await scene.store.read(forgetting.is_due)
+    assert not await scene.store.read(search_index.cleaning_is_due)
 
 
 async def test_a_lock_does_not_wait_for_it(scene: Scene) -> None:

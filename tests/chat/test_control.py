@@ -11,8 +11,8 @@ from typing import cast, get_args, get_type_hints
 
 import pytest
 
-from chat import control, control_wire, interface, remote
-from chat.control import ControlServer
+from chat import interface
+from chat.errors import Phrase, phrase
 from chat.interface import (
     Cleaned,
     Closed,
@@ -39,8 +39,10 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from chat.phrases import Phrase, phrase
-from chat.remote import RemoteMessenger
+from chat.ipc import client as client_module
+from chat.ipc import server, wire
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
 from tests.chat.served import fake_and_client, served
 from tests.contract.around import AroundContract
 from tests.contract.calls import CallsContract
@@ -99,7 +101,7 @@ def test_the_socket_offers_every_call_and_the_client_has_each_with_the_same_type
         offered = getattr(RemoteMessenger, name)
         assert get_type_hints(offered) == get_type_hints(declared), name
         assert inspect.signature(offered).parameters.keys() == inspect.signature(declared).parameters.keys()
-        assert name in control_wire.CALLS or name in ("events", "close")
+        assert name in wire.CALLS or name in ("events", "close")
 
 
 async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
@@ -294,7 +296,7 @@ async def test_an_engine_that_dies_ends_calls_and_streams(tmp_path: Path) -> Non
     with pytest.raises(Unreachable):
         await client.me()
     late = client.events()
-    assert await anext(late) == Closed(remote.GONE)
+    assert await anext(late) == Closed(client_module.GONE)
     await client.close()
 
 
@@ -329,14 +331,14 @@ async def test_a_client_that_does_not_read_is_dropped_and_nobody_else_waits(
     deaf.sendall(b'{"id":1,"call":"events"}\n{"id":2,"call":"me"}\n')
     await asyncio.get_running_loop().run_in_executor(None, _read_until, deaf, b'"id":2')
     text = "x" * 100_000
-    for _ in range(control.WAITING_BYTES_MAX // len(text) + 10):
+    for _ in range(server.WAITING_BYTES_MAX // len(text) + 10):
         direct.notice(text)
         await until(events, lambda event: event == Notice(Phrase(text)))
     direct.notice("the end")
     await until(events, lambda event: event == Notice(Phrase("the end")))
     taken = await asyncio.get_running_loop().run_in_executor(None, _read_all, deaf)
     deaf.close()
-    assert len(taken) < control.WAITING_BYTES_MAX
+    assert len(taken) < server.WAITING_BYTES_MAX
     assert b"the end" not in taken
 
 
@@ -360,7 +362,7 @@ async def test_a_client_that_leaves_its_events_unread_is_told_so(
     both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     direct, client = both
-    monkeypatch.setattr(remote, "EVENTS_WAITING_MAX", 10)
+    monkeypatch.setattr(client_module, "EVENTS_WAITING_MAX", 10)
     events = client.events()
     await client.me()
     for number in range(12):
@@ -368,7 +370,7 @@ async def test_a_client_that_leaves_its_events_unread_is_told_so(
     with pytest.raises(Unreachable):
         while True:
             await client.me()
-    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(remote.BEHIND)
+    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(client_module.BEHIND)
 
 
 async def test_a_pairing_can_be_followed_through_the_socket(

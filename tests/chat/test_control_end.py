@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.control import ControlServer
+from chat.errors import Phrase
 from chat.interface import (
     AnswerLost,
     Closed,
@@ -19,8 +19,8 @@ from chat.interface import (
     SelfView,
     Unreachable,
 )
-from chat.phrases import Phrase
-from chat.remote import RemoteMessenger
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
 from tests.contract.subject import PATIENCE, until
 from tests.fakes.messenger import FakeMessenger
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chat import control, control_wire, interface
-from chat.control import ControlServer
+from chat import interface
 from chat.interface import BadData, CannotCreate, ParlourError, Unreachable
-from chat.remote import RemoteMessenger
+from chat.ipc import server, wire
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
 from tests.chat.served import fake_and_client, served
 from tests.contract.subject import PATIENCE
 from tests.fakes.messenger import FakeMessenger
@@ -70,7 +71,7 @@ async def test_a_line_without_end_is_not_kept(
     _, client = both
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "engine.sock"))
     await reader.readline()
-    writer.write(b"x" * (2 * control_wire.REQUEST_BYTES_MAX))
+    writer.write(b"x" * (2 * wire.REQUEST_BYTES_MAX))
     async with asyncio.timeout(PATIENCE):
         assert await _rest(reader) == b""
     writer.close()
@@ -85,7 +86,7 @@ async def _rest(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_clients_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "CLIENTS_MAX", 2)
+    monkeypatch.setattr(server, "CLIENTS_MAX", 2)
     async with served(FakeMessenger(), tmp_path / "engine.sock"):
         clients = [await RemoteMessenger.open(tmp_path / "engine.sock") for _ in range(2)]
         with pytest.raises(Unreachable):
@@ -111,8 +112,8 @@ async def test_calls_of_one_client_are_bounded_and_all_answered(
         return me
 
     monkeypatch.setattr(direct, "me", slow)
-    await asyncio.gather(*(client.me() for _ in range(5 * control.CALLS_MAX)))
-    assert most <= control.CALLS_MAX
+    await asyncio.gather(*(client.me() for _ in range(5 * server.CALLS_MAX)))
+    assert most <= server.CALLS_MAX
 
 
 async def test_the_socket_is_the_owners_alone(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ async def test_the_socket_is_the_owners_alone_from_the_first_moment(
     umask = os.umask(0)
     try:
         monkeypatch.setattr(Path, "chmod", chmod_after_a_stranger_tried)
-        with control_wire.listen(path), socket.socket(socket.AF_UNIX) as client:
+        with wire.listen(path), socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
@@ -170,15 +171,15 @@ async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch:
     mine, theirs = socket.socketpair()
     told = hasattr(socket, "SO_PEERCRED")
     with mine, theirs:
-        assert control_wire.same_user(mine)
+        assert wire.same_user(mine)
         monkeypatch.setattr(os, "geteuid", lambda: 2_000_000_000)
-        assert control_wire.same_user(mine) is not told
+        assert wire.same_user(mine) is not told
     monkeypatch.undo()
     async with served(FakeMessenger(), tmp_path / "engine.sock"):
-        monkeypatch.setattr(control, "same_user", lambda _: False)
+        monkeypatch.setattr(server, "same_user", lambda _: False)
         with pytest.raises(Unreachable):
             await RemoteMessenger.open(tmp_path / "engine.sock")
-        monkeypatch.setattr(control_wire, "same_user", lambda _: False)
+        monkeypatch.setattr(wire, "same_user", lambda _: False)
         with pytest.raises(Unreachable, match="another user"):
             await RemoteMessenger.open(tmp_path / "engine.sock")
 
@@ -209,7 +210,7 @@ async def test_a_path_of_any_length_works_without_proc(
     deep.mkdir()
     monkeypatch.setattr(Path, "is_dir", lambda self: False)
     with pytest.raises(CannotCreate, match="shorter"):
-        control_wire.listen(deep / "engine.sock")
+        wire.listen(deep / "engine.sock")
     monkeypatch.chdir(deep)
     async with served(FakeMessenger(), deep / "engine.sock"):
         client = await RemoteMessenger.open(deep / "engine.sock")
@@ -257,7 +258,7 @@ async def test_an_engine_of_another_version_is_told_apart(
         writer.write(hello)
         writer.close()
 
-    server = await asyncio.start_unix_server(other, sock=control_wire.listen(tmp_path / "engine.sock"))
+    server = await asyncio.start_unix_server(other, sock=wire.listen(tmp_path / "engine.sock"))
     with pytest.raises(raises):
         await RemoteMessenger.open(tmp_path / "engine.sock")
     server.close()

@@ -14,10 +14,12 @@ import pytest
 
 from chat.assemble import door, filler
 from chat.interface import CannotCreate, DoorState
-from chat.network import discovery, tcp
+from chat.network import mdns, transport
 from chat.ports import Connection, Listener
-from chat.storage import lock, vault
-from protocol.person_author import create_person
+from chat.storage import folder as stored_folder
+from chat.storage import profile
+from protocol import profile_header
+from protocol.identity.author import create_person
 from tests.contract.door import PASSPHRASE, DoorContract, Doorway
 from tests.fakes.messenger import FakeDoor
 from tests.fakes.network import MemoryDiscovery, MemoryTransport, Network
@@ -34,13 +36,13 @@ class TestProfileDoor(DoorContract):
     @pytest.fixture
     def doorway(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorway:
         network, folder = Network(), tmp_path / "profile"
-        monkeypatch.setattr(tcp, "TcpTransport", partial(MemoryTransport, network, "10.0.0.1"))
-        monkeypatch.setattr(discovery, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
+        monkeypatch.setattr(transport, "TcpTransport", partial(MemoryTransport, network, "10.0.0.1"))
+        monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
 
         def damage() -> None:
-            (folder / vault.HEADER).write_bytes(b"not a header")
+            (folder / stored_folder.HEADER).write_bytes(b"not a header")
 
-        return Doorway(door(folder, cost=vault.CHEAPEST), damage)
+        return Doorway(door(folder, cost=profile_header.CHEAPEST), damage)
 
 
 class Gate(MemoryTransport):
@@ -59,8 +61,8 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, folder, looked = Network(), tmp_path / "profile", asyncio.Event()
-    monkeypatch.setattr(tcp, "TcpTransport", partial(Gate, network, "10.0.0.1"))
-    monkeypatch.setattr(discovery, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
+    monkeypatch.setattr(transport, "TcpTransport", partial(Gate, network, "10.0.0.1"))
+    monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
     monkeypatch.setattr(Gate, "reached", asyncio.Event(), raising=False)
     monkeypatch.setattr(Gate, "open", asyncio.Event(), raising=False)
 
@@ -68,10 +70,12 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
         looked.set()
         return held(place)
 
-    held = lock.is_held
-    monkeypatch.setattr(lock, "is_held", is_held)
+    held = stored_folder.is_held
+    monkeypatch.setattr(stored_folder, "is_held", is_held)
     person = create_person("Ada", os.urandom)
-    vault.create(folder, PASSPHRASE, filler(person), random=os.urandom, cost=vault.CHEAPEST).close()
+    profile.create(
+        folder, PASSPHRASE, filler(person), random=os.urandom, cost=profile_header.CHEAPEST
+    ).close()
     opening = asyncio.create_task(door(folder).unlock(PASSPHRASE))
     await Gate.reached.wait()
     looking = asyncio.create_task(door(folder).state())
@@ -89,8 +93,10 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
 async def test_a_profile_that_stays_held_is_refused_after_a_while(tmp_path: Path) -> None:
     folder = tmp_path / "profile"
     waited: list[str] = []
-    vault.create(folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=vault.CHEAPEST).close()
-    holder = lock.ProfileLock(folder)
+    profile.create(
+        folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=profile_header.CHEAPEST
+    ).close()
+    holder = stored_folder.ProfileLock(folder)
     with pytest.raises(CannotCreate, match="another Parlour"):
         await door(folder).unlock(PASSPHRASE, patience=0, waits=lambda: waited.append("said"))
     assert waited == []  # it gave up before there was anything to say
@@ -101,13 +107,15 @@ LOOK = """
 import asyncio, pathlib, sys
 from chat.assemble import door
 found = asyncio.run(door(pathlib.Path(sys.argv[1])).state())
-print(found, "sqlcipher3" in sys.modules, "chat.remote" in sys.modules)
+print(found, "sqlcipher3" in sys.modules, "chat.ipc.client" in sys.modules)
 """
 
 
 def test_the_first_look_at_a_profile_loads_no_database(tmp_path: Path) -> None:
     """The first screen waits for it."""
     folder = tmp_path / "profile"
-    vault.create(folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=vault.CHEAPEST).close()
+    profile.create(
+        folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=profile_header.CHEAPEST
+    ).close()
     done = subprocess.run([sys.executable, "-c", LOOK, folder], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["locked", "False", "False"]

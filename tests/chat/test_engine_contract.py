@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.control import ControlServer
-from chat.doctor import Context
+from chat import engine
+from chat.errors import Phrase
 from chat.interface import DiagnosisView
-from chat.phrases import Phrase
-from chat.remote import RemoteMessenger
-from chat.service import diagnosing
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
+from chat.tools.doctor.gather import Context
 from tests.chat.around import EnginesAround
 from tests.contract.around import AroundContract
 from tests.contract.calls import CallsContract
@@ -30,7 +30,7 @@ def no_question_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
         problem = await context.database()
         return (DiagnosisView(Phrase("database"), not problem, Phrase(problem or "whole")),)
 
-    monkeypatch.setattr(diagnosing, "examine", examine)
+    monkeypatch.setattr(engine, "examine", examine)
 
 
 @pytest.fixture

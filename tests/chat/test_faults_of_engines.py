@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from chat.interface import EntryAdded, EntryState, Notice, PairingStage
-from chat.storage import entries, vault
+from chat.storage import entries, profile
 from chat.storage.errors import StorageFull
-from protocol.pairing import PendingContact
+from protocol.pairing.record import PendingContact
 from tests.engines import PASSPHRASE, Person, delivered, pair, people, play, talk
 
 YEAR_MS = 366 * 24 * 3600 * 1000
@@ -99,7 +99,7 @@ KEPT = {
 
 
 def _forget_all_but_history(folder: Path) -> None:
-    opened = vault.unlock(folder, PASSPHRASE)
+    opened = profile.unlock(folder, PASSPHRASE)
     database = opened.database()
     with database.transaction():
         for (table,) in database.rows(

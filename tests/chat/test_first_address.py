@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.service.pending import PendingContacts
-from protocol.pairing import PendingContact
+from chat.service.person_logs import PendingContacts
+from protocol.pairing.record import PendingContact
 from tests.engines import Person, invite, people, play, talk
 from tests.fakes.network import MemoryDiscovery
 

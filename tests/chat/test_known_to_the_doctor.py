@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from chat.doctor import Context, Sought
-from chat.doctor.calling import Reply, call
-from chat.doctor.evidence import Evidence
-from chat.doctor.gathering import look_for
-from chat.doctor.verdicts import Why, why
+from chat import engine
 from chat.interface import ContactChanged, DiagnosisView, Unreachable
 from chat.ports import Announcement
-from chat.service import diagnosing
-from chat.service.announcing import SLOTS_TRIED
-from protocol.relay_address import RelayAddress
+from chat.service.discovery import SLOTS_TRIED
+from chat.tools.doctor.gather import Context, Evidence, Reply, Sought, call_relay, look_for
+from chat.tools.doctor.verdicts import Why, why
+from protocol.relay.rendezvous import RelayAddress
 from tests.engines import Person, pair, people, play, talk
 from tests.fakes.relay import MemoryRelay
 
@@ -28,7 +25,7 @@ class Knows:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._last = Context(0, False, Path("/nonexistent"))
-        monkeypatch.setattr(diagnosing, "examine", self._keep)
+        monkeypatch.setattr(engine, "examine", self._keep)
 
     async def _keep(self, context: Context) -> tuple[DiagnosisView, ...]:
         self._last = context
@@ -100,7 +97,7 @@ def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Path, kn
             await ada.engine.add_relay(str(gone))
             await ada.engine._parts.relays.learn([other])
             context = await knows.of(ada)
-            said = [(each.name, await call(each, ada.clock)) for each in context.relays]
+            said = [(each.name, await call_relay(each, ada.clock)) for each in context.relays]
             assert said == [
                 ("192.0.2.1:4746", Reply.WELCOME),
                 ("192.0.2.9:4746", Reply.NOBODY),
@@ -169,7 +166,7 @@ def test_attack_16_a_flood_of_inventions_bounds_the_search_for_a_wrong_clock(
                 return b""
 
             with pytest.MonkeyPatch.context() as patched:
-                patched.setattr("chat.service.announcing.slot", counted)
+                patched.setattr("chat.service.discovery.slot", counted)
                 assert (await knows.of(ada)).days_ahead is None
             assert 0 < len(made) <= SLOTS_TRIED
 

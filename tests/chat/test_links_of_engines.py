@@ -9,8 +9,7 @@ import pytest
 
 from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
-from chat.network.link_set import LiveLink
-from chat.network.links import Links
+from chat.network.links import Links, LiveLink
 from protocol.limits import PING_AFTER_SECONDS
 from protocol.messages import Message
 from tests.engines import Person, delivered, pair, people, play, talk

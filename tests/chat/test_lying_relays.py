@@ -15,10 +15,10 @@ from random import Random
 import pytest
 
 from chat.interface import EntryState, RelayStanding
-from chat.network import calling, waiting
-from protocol.relay import RelayEnd
-from protocol.relay_states import Dials, RelayEnding, RelayEvent, Waits
-from protocol.relay_tokens import DAY_SECONDS
+from chat.network.relay import client
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.rendezvous import DAY_SECONDS
+from protocol.relay.states import Dials, RelayEnding, RelayEvent, Waits
 from tests.chat.sight import SeeingRelay
 from tests.engines import DEFAULTS, Person, pair, people, play, talk
 from tests.fakes.network import Network
@@ -224,7 +224,7 @@ def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
 ) -> None:
     """But from terminals that take any day, which are planted."""
     if careless:
-        for module in (waiting, calling):
+        for module in (client, client):
             monkeypatch.setattr(module, "relay_day", lambda time, own: time // DAY_SECONDS)
 
     async def scenario() -> None:

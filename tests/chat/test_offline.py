@@ -10,10 +10,12 @@ import pytest
 
 from chat.assemble import ProfileDoor, door, filler
 from chat.interface import CannotCreate, DoorState, Messenger, NotPermitted
-from chat.network.discovery import ZeroconfDiscovery
-from chat.network.tcp import TcpTransport
-from chat.storage import vault
-from protocol.person_author import create_person
+from chat.network.mdns import ZeroconfDiscovery
+from chat.network.transport import TcpTransport
+from chat.storage import folder as stored_folder
+from chat.storage import profile as stored_profile
+from protocol import profile_header
+from protocol.identity.author import create_person
 from tests.chat.storage.samples import seeded
 
 PASSPHRASE = "correct horse"
@@ -41,7 +43,9 @@ def profile(tmp_path: Path) -> ProfileDoor:
     """A profile with no contact, locked."""
     person = create_person("Ada", seeded("offline"))
     folder = tmp_path / "profile"
-    vault.create(folder, PASSPHRASE, filler(person), random=seeded("vault"), cost=vault.CHEAPEST).close()
+    stored_profile.create(
+        folder, PASSPHRASE, filler(person), random=seeded("vault"), cost=profile_header.CHEAPEST
+    ).close()
     return door(folder)
 
 
@@ -57,7 +61,7 @@ async def test_offline_a_profile_is_read_and_the_network_is_left_alone(
 ) -> None:
     opened = await profile.unlock(PASSPHRASE, offline=True)
     await read(opened)
-    assert not (tmp_path / "profile" / vault.SOCKET).exists()
+    assert not (tmp_path / "profile" / stored_folder.SOCKET).exists()
     await opened.close()
     assert used == []
     assert await profile.state() is DoorState.LOCKED

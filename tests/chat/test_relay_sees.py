@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from chat.interface import RelayChanged, RelayStanding
-from chat.network import waiting
+from chat.network.relay import client
 from chat.service import keyring
-from protocol import relay_terminal
-from protocol.relay_greeting import write_hello
-from protocol.relay_tokens import contact_token, invitation_token
+from protocol.relay import terminal_end
+from protocol.relay.messages import write_hello
+from protocol.relay.rendezvous import contact_token, invitation_token
 from tests.chat.sight import SeeingRelay
 from tests.engines import Person, invite, people, play, talk
 
@@ -104,7 +104,7 @@ def test_a_day(tmp_path: Path) -> None:
             for relay in relays:
                 assert len(relay.sight.tokens) == 3  # days
                 assert relay.sight.dialled > 5
-                assert set(relay.sight.waited) <= set(waiting.TOKEN_COUNTS)
+                assert set(relay.sight.waited) <= set(client.TOKEN_COUNTS)
                 assert sum(map(len, relay.sight.streams)) > 100_000
 
     play(scenario, 40 * HOUR)
@@ -137,7 +137,7 @@ def _name(patch: pytest.MonkeyPatch) -> None:
     def hello(*rest: bytes) -> bytes:
         return write_hello(*rest) + NAMES[0].encode()
 
-    patch.setattr(relay_terminal, "write_hello", hello)
+    patch.setattr(terminal_end, "write_hello", hello)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from chat.config import Config
 from chat.engine import Engine, open_engine
 from chat.interface import ContactView, EntryAdded, EntryChanged, EntryState, PairingChanged, PairingStage
 from chat.network.connection import TcpConnection
-from chat.network.tcp import TcpTransport
+from chat.network.transport import TcpTransport
 from chat.ports import Ports, SystemClock
-from chat.storage import vault
-from protocol.person_author import create_person
+from chat.storage import profile
+from protocol import profile_header
+from protocol.identity.author import create_person
 from tests.chat.relay.terminals import relay
 from tests.engines import PASSPHRASE
 from tests.fakes.network import MemoryDiscovery, Network
@@ -36,12 +37,12 @@ class NoWayTo(TcpTransport):
 @asynccontextmanager
 async def engine(name: str, folder: Path) -> AsyncIterator[Engine]:
     """A new person's engine, which announces itself to nobody."""
-    made = vault.create(
+    made = profile.create(
         folder / name,
         PASSPHRASE,
         filler(create_person(name, os.urandom)),
         random=os.urandom,
-        cost=vault.CHEAPEST,
+        cost=profile_header.CHEAPEST,
     )
     ports = Ports(SystemClock(), os.urandom, NoWayTo(), MemoryDiscovery(Network(), name))
     running = await open_engine(made, ports, Config(), ThreadPoolExecutor(1))

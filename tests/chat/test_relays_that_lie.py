@@ -14,17 +14,16 @@ from typing import Any
 import pytest
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, PairingChanged, RelayStanding
-from chat.network import waiting
-from chat.network.callers import A_SECOND
-from chat.network.driver import Driver
+from chat.network.driver import Driver, Opening
 from chat.network.links import RELAYED_MOST
-from chat.network.opening import Opening
-from chat.network.relay_line import RelayLine
-from protocol.events import Event, LinkOpen
-from protocol.greeting import Pattern
-from protocol.handshake import Initiator
+from chat.network.relay import client
+from chat.network.relay.client import A_SECOND
+from chat.network.relay.connection import RelayLine
 from protocol.keys import X25519Pair
-from protocol.link import Link
+from protocol.link.framing import Pattern
+from protocol.link.handshake import Initiator
+from protocol.link.link import Link
+from protocol.link.states import Event, LinkOpen
 from tests.engines import Person, delivered, invite, people, play, talk
 from tests.fakes.network import MemoryTransport
 from tests.fakes.relay import MemoryRelay, Visitor
@@ -285,7 +284,7 @@ def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes(tmp_p
                 visitor.connection.close()
             began = now()
             await asyncio.sleep(200)
-            assert 100 < served <= waiting.CALLS_AT_ONCE + waiting.CALLS_A_SECOND * (now() - began) + 1
+            assert 100 < served <= client.CALLS_AT_ONCE + client.CALLS_A_SECOND * (now() - began) + 1
             await talk(ada, ben, "the link goes on")
             network.join(ada.host, ben.host)
             await talk(ben, ada, "and so does the direct way")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from chat.interface import ContactChanged, UsageError
-from chat.network.link_set import LiveLink
-from chat.service import exchange, outbox
-from chat.service.exchange import Receiving
+from chat.network.links import LiveLink
+from chat.service import sync
+from chat.service.sync import Inbound
 from tests.engines import Person, delivered, pair, people, play, talk
 
 
@@ -28,7 +28,7 @@ def test_typing_goes_on_a_link_that_is_about_to_be_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The link sends from the moment at which it opens; what this side does first on the disk takes time."""
-    proved = Receiving.proved
+    proved = Inbound.proved
 
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
@@ -36,14 +36,14 @@ def test_typing_goes_on_a_link_that_is_about_to_be_served(
             await talk(ada, ben, "paired")
             contact, said = await ada.contact(ben), asyncio.Event()
 
-            async def proved_late(receiving: Receiving, link: LiveLink) -> None:
+            async def proved_late(receiving: Inbound, link: LiveLink) -> None:
                 if receiving._world is ada.engine._world and not said.is_set():
                     await ada.engine.typing(contact, True)
                     said.set()
                 await proved(receiving, link)
 
             await ben.stop()
-            monkeypatch.setattr(Receiving, "proved", proved_late)
+            monkeypatch.setattr(Inbound, "proved", proved_late)
             seen = ben.wait(ContactChanged, types)
             await ben.start()
             await said.wait()
@@ -74,7 +74,7 @@ def test_a_spare_link_that_ends_takes_no_mark_of_typing_away(tmp_path: Path) -> 
 def test_a_long_outbox_goes_in_order_stretch_by_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int
 ) -> None:
-    monkeypatch.setattr(outbox, "STRETCH", stretch)
+    monkeypatch.setattr(sync, "STRETCH", stretch)
 
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
@@ -104,7 +104,7 @@ def test_an_answer_to_what_is_not_held_keeps_the_id(tmp_path: Path, monkeypatch:
             other = await talk(ada, cleo, "for Cleo alone")
             with pytest.raises(UsageError):
                 await ada.engine.send(await ada.contact(ben), "no", other)
-            monkeypatch.setattr(exchange, "held_in", lambda *_: None)
+            monkeypatch.setattr(sync, "held_in", lambda *_: None)
             for named in (other, "ab" * 32):
                 answer = await ben.engine.send(await ben.contact(ada), "answer", named)
                 await delivered(ben, 1)

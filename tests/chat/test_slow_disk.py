@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chat.interface import PairingChanged, PairingStage
-from chat.service.pending import PendingContacts
+from chat.service.person_logs import PendingContacts
 from tests.engines import Person, invite, pair, people, play
 
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from itertools import combinations
 from pathlib import Path
 
-from chat.network.callers import AT_ONCE
-from chat.network.relay_line import Lost, RelayLine
+from chat.network.relay.client import AT_ONCE
+from chat.network.relay.connection import Lost, RelayLine
 from protocol.primitives import system_random
-from protocol.relay_tokens import DAY_SECONDS
+from protocol.relay.rendezvous import DAY_SECONDS
 from tests.engines import Person, invite, people, play, talk
 from tests.fakes.network import MemoryTransport
 from tests.fakes.relay import MemoryRelay

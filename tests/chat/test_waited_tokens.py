@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from chat.interface import RelayChanged, RelayStanding
-from protocol.relay_tokens import DAY_SECONDS
+from protocol.relay.rendezvous import DAY_SECONDS
 from tests.engines import Person, pair, people, play, talk
 from tests.fakes.relay import MemoryRelay
 

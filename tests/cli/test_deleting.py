@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from chat.cli import deleting, output
+from chat.cli import messages, output
+from chat.errors import phrase
 from chat.interface import ContactView, ParlourError, Unreachable
-from chat.phrases import phrase
 from tests.cli.line import Line, Outcome
 
 CLEAN = "Deleted: nothing of it is left in the profile's file.\n"
@@ -55,7 +55,7 @@ def test_it_can_be_read_by_people(line: Line) -> None:
 
 
 def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deleting, "PAGE", 2)
+    monkeypatch.setattr(messages, "PAGE", 2)
     friend = ben(line, "one", "two", "three", "four")
     for left in (3, 2, 1, 0):
         assert line.run("delete", "Ben", "--last", "--yes").status == 0
@@ -94,7 +94,7 @@ def test_wrong_use_is_64_and_deletes_nothing(line: Line, arguments: list[str]) -
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("", 1), ("ye\n", 1)])
 def test_a_person_is_asked(line: Line, monkeypatch: pytest.MonkeyPatch, typed: str, status: int) -> None:
     friend = ben(line, "gone\x1b[2J soon")
-    monkeypatch.setattr(deleting, "is_interactive", lambda: True)
+    monkeypatch.setattr(messages, "is_interactive", lambda: True)
     outcome = line.run("delete", "Ben", "--last", typed=typed)
     assert outcome.status == status
     assert kinds(line, friend) == ["text" if status else "deleted"]
@@ -107,7 +107,7 @@ def test_the_question_says_what_becomes_of_an_entry_that_waits(
 ) -> None:
     ben(line, present=False)
     line.run("send", "Ben", "x" * 1000, "--wait", "0")
-    monkeypatch.setattr(deleting, "is_interactive", lambda: True)
+    monkeypatch.setattr(messages, "is_interactive", lambda: True)
     shown = line.run("delete", "Ben", "--last", typed="n\n").err
     assert "Ben has not received it" in shown
     assert len(shown) < 600
@@ -130,7 +130,7 @@ def test_whoever_stops_it_is_told_that_it_stays_due(
 
     friend = ben(line, "one")
     monkeypatch.setattr(line.messenger, "clean", clean)
-    assert failure(line.run("delete", "Ben", "--last", "--yes", "--json"), 1) == deleting.DUE
+    assert failure(line.run("delete", "Ben", "--last", "--yes", "--json"), 1) == messages.DUE
     assert kinds(line, friend) == ["deleted"]
     assert line.messenger.called("close") == [()]
 
@@ -138,7 +138,7 @@ def test_whoever_stops_it_is_told_that_it_stays_due(
 def test_an_engine_that_ends_meanwhile_leaves_it_due(line: Line) -> None:
     ben(line, "one")
     line.messenger.failures["clean"] = Unreachable(phrase("The engine has stopped."))
-    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == deleting.DUE
+    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == messages.DUE
 
 
 def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.Monk
             said.set()
 
     ben(line, "one")
-    monkeypatch.setattr(deleting, "TICK", 0.01)
+    monkeypatch.setattr(messages, "TICK", 0.01)
     monkeypatch.setattr(line.messenger, "clean", said.wait)
     monkeypatch.setattr(output.SignOfLife, "show", shown)
     outcome = line.run("delete", "Ben", "--last", "--yes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from chat.cli.demo import language
+from chat.cli.tools import language
 from chat.interface import EntryState
 from tests.cli.line import Line, Played
 from tests.fakes.demo import DEMO, demo

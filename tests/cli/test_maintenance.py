@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.bench.report import SEND, START, Figure, Sample
+from chat.errors import Phrase
 from chat.interface import DiagnosisView
-from chat.phrases import Phrase
+from chat.tools.bench.measure import SEND, START, Figure, FlowSample
 from tests import needs
 from tests.cli.line import Line
 
@@ -88,7 +88,7 @@ def _measured(asked: list[tuple[str, bool]]) -> Callable[..., list[dict[str, obj
 
 def test_bench_prints_a_bar_a_subject_beside_its_ratio(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, bool]] = []
-    monkeypatch.setattr("chat.bench.rows.run", _measured(asked))
+    monkeypatch.setattr("chat.tools.bench.rows.run", _measured(asked))
     outcome = line.run("bench", "session.oneway", "--peers", "--json", passphrase=False)
     assert outcome.status == 0
     assert [list(found) for found in outcome.objects] == [
@@ -118,7 +118,7 @@ def test_bench_takes_a_row_or_the_part_before_its_point(
     line: Line, names: list[str], rows: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, bool]] = []
-    monkeypatch.setattr("chat.bench.rows.run", _measured(asked))
+    monkeypatch.setattr("chat.tools.bench.rows.run", _measured(asked))
     assert line.run("bench", *names, "--json", passphrase=False).status == 0
     assert asked == [(row, False) for row in rows]
 
@@ -134,8 +134,8 @@ def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line, name: s
 def test_flows_stand_beside_their_bounds_and_a_missed_one_is_1(
     line: Line, monkeypatch: pytest.MonkeyPatch, seconds: float, status: int
 ) -> None:
-    figures = [Figure(SEND, (Sample(seconds),)), Figure(START, (Sample(0.1),))]
-    monkeypatch.setattr("chat.bench.flows.measure", lambda: figures)
+    figures = [Figure(SEND, (FlowSample(seconds),)), Figure(START, (FlowSample(0.1),))]
+    monkeypatch.setattr("chat.tools.bench.flows.measure", lambda: figures)
     outcome = line.run("bench", "--flows", "--json", passphrase=False)
     assert outcome.status == status
     assert [list(row) for row in outcome.objects] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat.cli.people import find, label_among, labels
+from chat.cli.output import find, label_among, labels
 from chat.interface import ContactView, UsageError
 from tests.cli.line import Line
 

@@ -15,10 +15,10 @@ from chat import interface
 from chat.cli import __main__ as entry
 from chat.cli.__main__ import COMMANDS, run
 from chat.cli.session import Call
-from chat.demo.door import PASSPHRASE, DemoDoor
 from chat.interface import Door, EngineEnded, ParlourError
+from chat.tools.demo.door import PASSPHRASE, DemoDoor
 from tests.cli.line import Line
-from tui.options import Options
+from tui.preferences import Options
 
 SECRET = "a peer's words"
 HEAVY = [
@@ -151,7 +151,7 @@ def test_case_78_a_failure_in_the_background_shows_its_kind_and_no_text(
 def test_case_78_libraries_and_threads_write_nothing_of_their_own() -> None:
     check = f"""
 import logging, threading
-from chat.cli.failures import log_to_stderr, quieten
+from chat.cli.output import log_to_stderr, quieten
 
 def broken():
     raise KeyError({SECRET!r})

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from chat.prove import runner
-from chat.prove.findings import Claim, Finding, Limits, Outcome
-from chat.prove.runner import Proof
+from chat.tools.prove import runner
+from chat.tools.prove.findings import Claim, Finding, Limits, Outcome
+from chat.tools.prove.runner import Proof
 from tests.architecture.imports import ROOT
 from tests.chat.relay.terminals import relay
 from tests.cli.line import Line
@@ -116,7 +116,7 @@ def test_all_claims_hold_here_without_privileges(tmp_path: Path) -> None:
 
 def test_a_relay_that_does_not_let_itself_be_examined_shows_nothing(tmp_path: Path) -> None:
     needs_process_memory()
-    proof = ["tests.chat.prove.proof", "C1", "chat.prove.terminal"]
+    proof = ["tests.chat.prove.proof", "C1", "chat.tools.prove.terminal"]
     with relay() as running, unprivileged(tmp_path, *proof, str(running.pid)) as proving:
         row = json.loads(proving.line(120))
     assert row["outcome"] == "unshown"

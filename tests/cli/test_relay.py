@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.relay_address import parse_relay
-from protocol.relay_states import RelayEnded, RelayEnding, WaitBegun, WasAbsent
+from protocol.relay.rendezvous import parse_relay
+from protocol.relay.states import RelayEnded, RelayEnding, WaitBegun, WasAbsent
 from tests.architecture.imports import ROOT
 from tests.chat.relay.terminals import Relay, relay
 from tests.chat.relay.test_holds_nothing import joined, token

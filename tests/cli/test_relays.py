@@ -11,8 +11,8 @@ from chat.cli.__main__ import run
 from chat.cli.relays import STANDINGS
 from chat.cli.session import Call
 from chat.interface import RelayStanding
-from chat.storage.header import CHEAPEST
-from protocol.relay_address import RelayAddress
+from protocol.profile_header import CHEAPEST
+from protocol.relay.rendezvous import RelayAddress
 from tests.cli.line import Line
 from tests.contract.subject import RELAY
 
@@ -114,8 +114,8 @@ def test_no_network_is_needed_and_what_was_named_is_kept(
     async def listens(*_: object) -> None:
         raise AssertionError("a command about relays opened the network")
 
-    monkeypatch.setattr("chat.network.tcp.TcpTransport.listen", listens)
-    monkeypatch.setattr("chat.network.tcp.TcpTransport.connect", listens)
+    monkeypatch.setattr("chat.network.transport.TcpTransport.listen", listens)
+    monkeypatch.setattr("chat.network.transport.TcpTransport.connect", listens)
     assert parlour("relays", "add", RELAY) == 0
     capfd.readouterr()
     assert parlour("relays") == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chat.errors import Phrase
 from chat.interface import (
     ContactChanged,
     ContactView,
@@ -23,7 +24,6 @@ from chat.interface import (
     Ready,
     VisibilityChanged,
 )
-from chat.phrases import Phrase
 from tests.cli.line import Line
 
 ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state"]

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.cli import passphrase as module
-from chat.cli.passphrase import read_new_passphrase, read_passphrase
-from chat.cli.terminal import Lines
+from chat.cli import terminal as module
+from chat.cli.terminal import Lines, read_new_passphrase, read_passphrase
 from chat.interface import NotPermitted, UsageError
 from tests.cli.line import piped
 

@@ -30,7 +30,7 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from protocol.relay_address import RelayAddress
+from protocol.relay.rendezvous import RelayAddress
 from tests.contract.subject import RELAY, Subject, contact, is_delivered, listening, told, until
 
 

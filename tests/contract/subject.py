@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from chat.interface import ContactView, EntryChanged, EntryState, Event, Messenger
-from protocol.relay_address import RelayAddress
+from protocol.relay.rendezvous import RelayAddress
 
 E = TypeVar("E", bound=Event)
 PATIENCE = 30.0

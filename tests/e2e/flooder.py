@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count, cycle
 
-from protocol.greeting import Pattern
+from protocol.link.framing import Pattern
 from tests.raw_handshake import choice
 
 WORKERS = 48

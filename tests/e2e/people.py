@@ -17,7 +17,7 @@ from typing import Self
 
 from tests.lab.hosts import Host
 from tests.lab.terminal import Terminal, Wanted
-from tui.texts import DOMAIN, ENGLISH, FOLDER
+from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 PATIENCE = 60.0
 """Seconds after which a test that waits is broken; no test passes because of it."""

@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 
 from chat.assemble import filler
 from chat.interface import ContactView, EntryView, Messenger
-from chat.remote import RemoteMessenger
-from chat.storage import vault
-from protocol.person_author import create_person
+from chat.ipc.client import RemoteMessenger
+from chat.storage import folder, profile
+from protocol import profile_header
+from protocol.identity.author import create_person
 from tests.lab.hosts import Host
 from tests.lab.programs import Program
 
@@ -64,7 +65,9 @@ class Station:
     def create(self) -> Station:
         """Make the person and the terminal, as `parlour init` does, but with a cheap header."""
         person = create_person(self.name, os.urandom)
-        made = vault.create(self.profile, PASSPHRASE, filler(person), random=os.urandom, cost=vault.CHEAPEST)
+        made = profile.create(
+            self.profile, PASSPHRASE, filler(person), random=os.urandom, cost=profile_header.CHEAPEST
+        )
         made.close()
         return self
 
@@ -98,7 +101,7 @@ class Station:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Messenger]:
         """The engine that runs on the profile, through its socket, as commands use it."""
-        messenger = await RemoteMessenger.open(self.profile / vault.SOCKET)
+        messenger = await RemoteMessenger.open(self.profile / folder.SOCKET)
         try:
             yield messenger
         finally:
@@ -131,7 +134,7 @@ class Station:
 
     def problems(self) -> tuple[str, ...]:
         """What a full check of the database finds; no engine may run on the profile."""
-        with vault.unlock(self.profile, PASSPHRASE) as opened:
+        with profile.unlock(self.profile, PASSPHRASE) as opened:
             database = opened.database()
             try:
                 return database.integrity()

@@ -18,8 +18,8 @@ import pytest
 from chat.assemble import door
 from chat.cli.session import WAITS
 from chat.interface import CannotCreate
-from chat.storage import forgetting, vault
-from chat.storage.lock import ProfileLock
+from chat.storage import folder, profile, search_index
+from chat.storage.folder import ProfileLock
 from tests.e2e.programs import (
     PASSPHRASE,
     PATIENCE,
@@ -146,12 +146,12 @@ def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_with
 
 def pages_with(station: Station, word: str) -> list[str]:
     """Where in the profile's decrypted file a word stands; that a cleaning is due is such a place."""
-    with vault.unlock(station.profile, PASSPHRASE) as opened:
+    with profile.unlock(station.profile, PASSPHRASE) as opened:
         database = opened.database()
-        due = ["due"] * forgetting.is_due(database)
+        due = ["due"] * search_index.cleaning_is_due(database)
         database.close()
         key = opened._open_key().reveal()
-    return due + residues(station.profile / vault.DATABASE, key, word.encode())
+    return due + residues(station.profile / folder.DATABASE, key, word.encode())
 
 
 def test_an_entry_for_somebody_absent_is_75_and_arrives_when_they_come(ada: Station, ben: Station) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from chat.cli.session import NOBODY_TO_ASK, WAITS
-from chat.storage.lock import ProfileLock
-from protocol.relay_address import RelayAddress
+from chat.storage.folder import ProfileLock
+from protocol.relay.rendezvous import RelayAddress
 from tests.e2e.programs import PATIENCE, Station, end, invited, is_event, pair, wait_event
 from tests.lab.hosts import Lab
 from tests.lab.programs import Program

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.demo.folder import PREFIX
+from chat.tools.demo.door import PREFIX
 from tests.lab.programs import Program
 from tests.lab.terminal import Terminal
 from tests.needs import needs_tmux

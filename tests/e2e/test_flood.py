@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.network.tcp import ACCEPTED_MAX
+from chat.network.transport import ACCEPTED_MAX
 from tests.e2e.flooder import KINDS, SOURCES
 from tests.e2e.programs import PATIENCE, Station, end, pair, wait_event
 from tests.lab.deadlines import Deadline

@@ -18,7 +18,7 @@ from secrets import token_hex
 
 import pytest
 
-from chat.storage import own, vault
+from chat.storage import folder, keys, profile
 from protocol.keys import X25519Pair
 from protocol.primitives import ed25519_from_seed
 from tests.e2e.people import Person
@@ -112,10 +112,10 @@ def pieces(needle: bytes) -> list[bytes]:
 
 def ids_and_keys(station: Station) -> dict[str, bytes]:
     """Ids, public and secret keys of a person and terminal; no engine may run on the profile."""
-    with vault.unlock(station.profile, PASSPHRASE) as opened:
+    with profile.unlock(station.profile, PASSPHRASE) as opened:
         database = opened.database()
         try:
-            row = own.read(database)
+            row = keys.read_own(database)
         finally:
             database.close()
     found = {
@@ -350,7 +350,7 @@ def test_attack_78_what_a_peer_wrote_is_on_the_screen_and_in_no_title(
 
 def damage(station: Station) -> None:
     """Turn a byte in the middle of each page of the database."""
-    file = station.profile / vault.DATABASE
+    file = station.profile / folder.DATABASE
     content = bytearray(file.read_bytes())
     for at in range(2048, len(content), 4096):
         content[at] ^= 1

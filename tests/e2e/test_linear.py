@@ -20,7 +20,7 @@ import pytest
 from tests.e2e.people import PASSPHRASE, PATIENCE
 from tests.lab.hosts import Host, Lab
 from tests.needs import needs_root_network
-from tui.texts import DOMAIN, ENGLISH, FOLDER
+from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

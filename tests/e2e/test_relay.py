@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from chat.interface import EntryView
-from chat.remote import RemoteMessenger
-from chat.storage import vault
+from chat.ipc.client import RemoteMessenger
+from chat.storage import folder
 from tests.e2e.people import PATIENCE, Person, in_touch
 from tests.e2e.programs import PARLOUR, whole_history
 from tests.lab.two_networks import RELAY_ADDRESS, TwoNetworks
@@ -117,7 +117,7 @@ def sees_the_way(person: Person, *, relayed: bool) -> None:
 
 async def history(profile: Path) -> Sequence[EntryView]:
     """All that the two have said, as a profile has it."""
-    messenger = await RemoteMessenger.open(profile / vault.SOCKET)
+    messenger = await RemoteMessenger.open(profile / folder.SOCKET)
     try:
         return await whole_history(messenger)
     finally:

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.people import PASSPHRASE, Person, in_touch, pair
 from tests.lab.hosts import Lab
 from tests.needs import needs_root_network, needs_tmux
-from tui.texts import LANGUAGES
+from tui.text.translation import LANGUAGES
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chat.errors import phrase
 from chat.interface import (
     PATIENCE,
     BadData,
@@ -38,7 +39,6 @@ from chat.interface import (
     Unreachable,
     UsageError,
 )
-from chat.phrases import phrase
 from tests.fakes.others import INVITATION, WORDS, Call, Subscription, identity
 from tests.fakes.relays import FakeRelays
 

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 
-from chat.network.addresses import NotNamed
+from chat.network.connection import NotNamed
 from chat.ports import Announcement, Connection, DiscoveryEvents, Listener, RelayPlace
 
 Accept = Callable[[Connection], Awaitable[None]]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import count
 
+from chat.errors import Phrase, phrase
 from chat.interface import (
     Cleaned,
     Closed,
@@ -45,7 +46,6 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from chat.phrases import Phrase, phrase
 from chat.storage.entries import spaced
 
 INVITATION = "parlour:fake-invitation-"

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Callable
 
 from chat.ports import Connection
-from chat.relay.hall import Hall
+from chat.relay.server import WaitRegistry
 from protocol.keys import X25519Pair
-from protocol.relay import RelayEnd
-from protocol.relay_address import RelayAddress
-from protocol.relay_states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.rendezvous import RelayAddress
+from protocol.relay.states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
 from tests.fakes.network import Network
 from tests.lab.virtual import VirtualClock, seeded
 
@@ -92,7 +92,7 @@ class MemoryRelay:
         self.random = seeded(f"relay {host} random")
         self.carry: Callable[[Visitor, bytes], list[bytes]] = lambda visitor, data: [data]
         self.visitors: set[Visitor] = set()
-        self.hall: Hall[Visitor] = Hall()
+        self.hall: WaitRegistry[Visitor] = WaitRegistry()
         self.accepted = self.absent = self.forwarded = 0
         self.met: list[tuple[str, str]] = []
         self._changed = asyncio.Event()
@@ -117,7 +117,7 @@ class MemoryRelay:
 
     def stop(self) -> None:
         """Killed: every stream breaks, and all tokens are forgotten."""
-        self.hall = Hall()
+        self.hall = WaitRegistry()
         self.network.unplug(self.host)
 
     def end(self, now: float) -> RelayEnd:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chat.errors import phrase
 from chat.interface import BadData, RelayChanged, RelayRemoved, RelayStanding, RelayView, UsageError
-from chat.phrases import phrase
-from chat.service.relay_text import problem
+from chat.service.settings import problem
 from protocol.errors import ProtocolError
-from protocol.relay_address import parse_relay
+from protocol.relay.rendezvous import parse_relay
 from tests.fakes.others import Others
 
 RELAYS_MOST = 8

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from protocol import messages as m
-from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, NOISE_NAMES, PAIRING_FINISH, PAIRING_REPLY
 from protocol.codec import Wire, encode
 from protocol.errors import Malformed, ProtocolError
-from protocol.greeting import (
+from protocol.keys import X25519Pair
+from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, NOISE_NAMES, PAIRING_FINISH, PAIRING_REPLY
+from protocol.link.framing import (
     AEADS,
     GREETING_SIZE,
     REFUSAL,
@@ -22,7 +23,6 @@ from protocol.greeting import (
     check_magic,
     check_refusal,
 )
-from protocol.keys import X25519Pair
 from protocol.noise import HandshakeState
 from tests.fuzz.target import Target, cut, drawn, joined
 

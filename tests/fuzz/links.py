@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 from protocol.codec import encode
-from protocol.events import LinkOpen, MessageReceived
-from protocol.frames import LAST
-from protocol.greeting import Pattern
-from protocol.link import Link
+from protocol.link.framing import LAST, Pattern
+from protocol.link.link import Link
+from protocol.link.states import LinkOpen, MessageReceived
 from protocol.messages import Close, Confirm, Entry, Ping, Pong, Typing
 from tests.fuzz.streams import contents
 from tests.fuzz.target import LENGTH, Target, drawn, joined

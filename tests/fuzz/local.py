@@ -11,12 +11,13 @@ from typing import Final
 
 import msgspec
 
-from chat import control_wire as wire
+from chat.errors import phrase
 from chat.interface import BadData, EntryState, Notice, SettingsView
-from chat.network import addresses, netlink, records
-from chat.phrases import phrase
+from chat.ipc import wire
+from chat.network import connection, netlink, records
 from chat.ports import Announcement
-from chat.storage import header
+from chat.storage import folder
+from protocol import addresses, profile_header
 from protocol.discovery import Known, make_slots, recognise
 from protocol.errors import ProtocolError
 from tests.fuzz.target import Target, drawn, text_of
@@ -125,8 +126,8 @@ def _dumps() -> dict[str, bytes]:
 
 def _headers() -> dict[str, bytes]:
     draw = drawn("header")
-    key = header.DatabaseKey(draw(32))
-    return {"cheapest": header.wrap(key, "correct horse", header.CHEAPEST, 4747, draw).to_bytes()}
+    key = profile_header.DatabaseKey(draw(32))
+    return {"cheapest": folder.wrap(key, "correct horse", profile_header.CHEAPEST, 4747, draw).to_bytes()}
 
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -135,13 +136,15 @@ TARGETS: Final[Mapping[str, Target]] = {
     ),
     "resolved": Target(_resolved, (ProtocolError,), _resolutions),
     "address": Target(
-        lambda data: addresses.parse(text_of(data)),
+        lambda data: connection.parse(text_of(data)),
         (ValueError,),
         lambda: {"ipv4": b"192.168.1.20:4747", "ipv6": b"[fe80::1%eth0]:4747"},
-        lambda place: addresses.format_address(*place).encode(),
+        lambda place: connection.format_address(*place).encode(),
         one_form=False,
     ),
-    "profile-header": Target(header.parse, (ProtocolError,), _headers, header.Header.to_bytes),
+    "profile-header": Target(
+        profile_header.parse, (ProtocolError,), _headers, profile_header.Header.to_bytes
+    ),
     "control-request": Target(_request, (msgspec.DecodeError,), _requests),
     "control-answer": Target(_answer, (msgspec.DecodeError,), _answers),
     "netlink": Target(_netlink, (), _dumps),

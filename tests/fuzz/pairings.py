@@ -11,10 +11,10 @@ from typing import Final
 
 from protocol.codec import encode
 from protocol.errors import ProtocolError
-from protocol.events import Role
-from protocol.invitation import format_invitation, invitation_check, make_invitation, parse_invitation
+from protocol.link.states import Role
 from protocol.messages import MESSAGE, Close
-from protocol.pairing import Pairing, PairingFailed, PendingReady, Step
+from protocol.pairing.invitation import format_invitation, invitation_check, make_invitation, parse_invitation
+from protocol.pairing.pairing import Pairing, PairingFailed, PendingReady, Step
 from tests.fuzz.target import Target, cut, drawn, joined, text_of
 from tests.protocol.meeting import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
 from tests.protocol.points import seeded

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 from protocol.errors import ProtocolError
-from protocol.person import PersonState, changes, extend, missing, reduce, share_is_stale
-from protocol.person_author import NewPerson, create_person
-from protocol.person_log import LoggedOperation, parse_operation
+from protocol.identity.author import NewPerson, create_person
+from protocol.identity.log import LoggedOperation, parse_operation
+from protocol.identity.reduction import PersonState, changes, extend, missing, reduce, share_is_stale
 from tests.fuzz.target import LENGTH, Target, drawn
 from tests.protocol.people import SECOND, THIEF, THIRD, Person
 

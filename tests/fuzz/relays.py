@@ -13,8 +13,7 @@ from typing import Any, Final
 from protocol.codec import Wire
 from protocol.errors import Malformed, ProtocolError
 from protocol.limits import RELAY_ALIVE_SECONDS
-from protocol.relay_address import RelayAddress, parse_relay
-from protocol.relay_cluster import (
+from protocol.relay.cluster import (
     FRAME_BYTES_MAX,
     Kind,
     kind_of,
@@ -23,33 +22,32 @@ from protocol.relay_cluster import (
     size_of,
     write_offer,
 )
-from protocol.relay_end import RelayConnection
-from protocol.relay_greeting import (
+from protocol.relay.connection import RelayConnection
+from protocol.relay.messages import (
     GREETING_SIZE,
-    Hello,
-    RelayGreeting,
-    check_magic,
-    read_hello,
-    write_hello,
-)
-from protocol.relay_messages import (
     Absent,
     Alive,
     Answer,
     Called,
     Dial,
     End,
+    Hello,
     Joined,
+    RelayGreeting,
     RelayMessage,
     Wait,
     Waiting,
     Welcome,
+    check_magic,
     pad_message,
     read_from_relay,
     read_from_terminal,
+    read_hello,
     read_welcome,
+    write_hello,
 )
-from protocol.relay_states import (
+from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.states import (
     Answers,
     Dials,
     RelayEnded,

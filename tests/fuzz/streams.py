@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from protocol.errors import ProtocolError
-from protocol.frames import (
+from protocol.limits import HANDSHAKE_FRAME_MAX
+from protocol.link.framing import (
+    AEADS,
     FRAME_MAX,
     LAST,
     MORE,
@@ -21,8 +23,6 @@ from protocol.frames import (
     pieces,
     unpad,
 )
-from protocol.greeting import AEADS
-from protocol.limits import HANDSHAKE_FRAME_MAX
 from protocol.primitives import SODIUM
 from protocol.ratchet import RatchetSession, parlour_parameters
 from tests.fuzz.target import LENGTH, Target, cut, drawn, joined

@@ -12,19 +12,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat import control_wire as wire
 from chat.interface import Event, ParlourError
-from chat.network import addresses, records
+from chat.ipc import wire
+from chat.network import connection, records
 from chat.ports import Announcement
-from chat.storage import header
+from protocol import addresses, profile_header
 from protocol import messages as m
-from protocol.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
 from protocol.codec import Codec, Wire, encode
-from protocol.frames import FRAME_MAX, Assembler, FrameReader, length_of, pieces
-from protocol.greeting import AEADS, Choice, Greeting, Pattern
-from protocol.invitation import Invitation, format_invitation, parse_invitation
+from protocol.identity.log import Add, Remove, Rename, is_name, parse_operation, sign_operation
 from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, SLOT_BYTES
-from protocol.person_log import Add, Remove, Rename, is_name, parse_operation, sign_operation
+from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
+from protocol.link.framing import (
+    AEADS,
+    FRAME_MAX,
+    Assembler,
+    Choice,
+    FrameReader,
+    Greeting,
+    Pattern,
+    length_of,
+    pieces,
+)
+from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
 from tests.fuzz.values import values
 from tests.protocol.people import SECOND, Terminal
@@ -128,7 +137,7 @@ def test_operations(operation: Rename | Remove | Add) -> None:
 V4 = st.ip_addresses(v=4).map(str)
 V6 = st.ip_addresses(v=6).map(str).map(addresses.canonical)
 PORTS = st.integers(1, 65_535)
-PLACES = st.builds(addresses.format_address, st.one_of(V4, V6), PORTS)
+PLACES = st.builds(connection.format_address, st.one_of(V4, V6), PORTS)
 RELAYS = st.from_regex(r"\A[!-~]{1,255}\Z")
 
 
@@ -158,7 +167,7 @@ def test_invitations(invitation: Invitation, width: int, lower: bool) -> None:
 
 @given(host=st.one_of(V4.map(addresses.canonical), V6), port=PORTS)
 def test_addresses(host: str, port: int) -> None:
-    assert addresses.parse(addresses.format_address(host, port)) == (host, port)
+    assert connection.parse(connection.format_address(host, port)) == (host, port)
 
 
 @FEW
@@ -178,16 +187,23 @@ def test_announcements(slots: list[bytes], name: str) -> None:
 @FEW
 @given(
     salt=st.binary(min_size=16, max_size=16),
-    cost=st.builds(header.Cost, st.integers(1, 10), st.integers(8 * 2**20, 2**30)),
+    cost=st.builds(profile_header.Cost, st.integers(1, 10), st.integers(8 * 2**20, 2**30)),
     wrapped=st.binary(min_size=48, max_size=48),
     port=st.integers(0, 65_535),
 )
-def test_profile_headers(salt: bytes, cost: header.Cost, wrapped: bytes, port: int) -> None:
-    blank = header.Header(
-        header.MAGIC, header.VERSION, salt, cost.operations, cost.memory_bytes, wrapped, 0, bytes(16)
+def test_profile_headers(salt: bytes, cost: profile_header.Cost, wrapped: bytes, port: int) -> None:
+    blank = profile_header.Header(
+        profile_header.MAGIC,
+        profile_header.VERSION,
+        salt,
+        cost.operations,
+        cost.memory_bytes,
+        wrapped,
+        0,
+        bytes(16),
     )
     made = blank.with_port(port)
-    assert header.parse(made.to_bytes()) == made
+    assert profile_header.parse(made.to_bytes()) == made
     assert made.cost == cost
 
 

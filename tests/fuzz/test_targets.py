@@ -73,7 +73,7 @@ def codecs() -> dict[int, str]:
         for package in (protocol, chat)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    aside = ("protocol.vectors", "protocol.bench", "chat.bench", "chat.cli")
+    aside = ("protocol.vectors", "chat.tools.bench.crypto", "chat.tools.bench", "chat.cli")
     modules = [importlib.import_module(name) for name in found if not name.startswith(aside)]
     return {
         id(value): f"{module.__name__}.{name}"

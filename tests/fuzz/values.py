@@ -12,7 +12,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from chat.phrases import Phrase
+from chat.errors import Phrase
 
 LIST_MOST: Final = 3
 TEXT_MOST: Final = 300

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from chat.prove.memory import _check, _read, _regions, search
+from chat.tools.prove.search import _check, _read, _regions, search_memory
 
 
 def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
@@ -14,7 +14,7 @@ def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
 
     Raises OSError as `copies` does.
     """
-    return set(search(pid, needles).held)
+    return set(search_memory(pid, needles).held)
 
 
 def copies(pid: int, needle: bytes) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chat.prove.pages import Stored
-from chat.prove.pages import Unreadable as Unreadable
+from chat.tools.prove.search import Stored
+from chat.tools.prove.search import Unreadable as Unreadable
 
 
 def residues(database: Path, key: bytes, needle: bytes) -> list[str]:

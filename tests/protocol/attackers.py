@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from protocol.events import Ending, LinkClosed
-from protocol.link import Link
+from protocol.link.link import Link
+from protocol.link.states import Ending, LinkClosed
 from protocol.messages import Entry, Typing
 from protocol.ratchet import RatchetSession
 from tests.pair import START, End, contacts, frames

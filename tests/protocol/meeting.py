@@ -10,26 +10,23 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from protocol.codec import encode
-from protocol.contact_secret import Pair, new_share
-from protocol.events import LinkSecret, PairingFacts, Role
-from protocol.invitation import invitation_check
+from protocol.identity.reduction import Foreign
+from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
-from protocol.pairing import (
+from protocol.pairing.contact_secret import Pair, new_share
+from protocol.pairing.invitation import invitation_check
+from protocol.pairing.pairing import (
     Completed,
-    Held,
-    Identity,
     Pairing,
     PairingEvent,
     PairingFailed,
-    PendingContact,
     PendingReady,
     State,
     Step,
     WordsReady,
     nothing_held,
 )
-from protocol.pairing_record import Transcript, make_record
-from protocol.person import Foreign
+from protocol.pairing.record import Held, Identity, PendingContact, Transcript, make_record
 from tests.protocol.people import Person
 from tests.protocol.points import seeded
 

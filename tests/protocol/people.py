@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from protocol.person import PersonState, reduce
-from protocol.person_author import (
+from protocol.identity.author import (
     add_operation,
     create_person,
     recover_operation,
     remove_operation,
     rename_operation,
 )
-from protocol.person_log import Operation, parse_operation, sign_operation, terminal_id
+from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import PersonState, reduce
 from protocol.primitives import ed25519_from_seed, x25519_public
 from tests.protocol.points import seeded
 

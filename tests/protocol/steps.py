@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol.agreement import Established
-from protocol.frames import pad
-from protocol.greeting import Pattern
-from protocol.handshake import Finish, Initiator, Responder
 from protocol.keys import X25519Pair
+from protocol.link.agreement import Established
+from protocol.link.framing import Pattern, pad
+from protocol.link.handshake import Finish, Initiator, Responder
 from protocol.messages import ShareNumbers
 from tests.pair import Party, contacts
 from tests.raw_handshake import choice, state

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from protocol import bench
-from protocol.bench import handshakes, links, measure, peers, sessions
-from protocol.bench.baseline import Bare
-from protocol.bench.goals import GOALS
-from protocol.bench.measure import Sample, Subject, interleave
+from chat.tools.bench import crypto, measure, peers
+from chat.tools.bench.measure import GOALS, Sample, Subject, interleave
+from chat.tools.bench.peers import Bare
 from protocol.codec import encode
 from protocol.limits import CONTENT_MAX, PADDED_MAX
 from protocol.messages import MESSAGE
@@ -56,9 +54,9 @@ def subjects(name: str, *, peers_too: bool) -> list[str]:
     return OWN.get(name, SESSION) + (installed if peers_too else [])
 
 
-@pytest.mark.parametrize("name", bench.NAMES)
+@pytest.mark.parametrize("name", crypto.NAMES)
 def test_rows_have_the_agreed_shape(name: str) -> None:
-    rows = bench.run([name], peers=True, **QUICK)
+    rows = crypto.run([name], peers=True, **QUICK)
     assert [(row["size"], row["subject"]) for row in rows] == [
         (size, subject) for size in SIZES.get(name, [64]) for subject in subjects(name, peers_too=True)
     ]
@@ -71,7 +69,7 @@ def test_rows_have_the_agreed_shape(name: str) -> None:
 
 
 def test_every_row_by_default_and_no_peer_unasked() -> None:
-    rows = bench.run(**QUICK)
+    rows = crypto.run(**QUICK)
     assert list(dict.fromkeys(row["name"] for row in rows)) == list(PEERS)
     assert {row["subject"] for row in rows} == {"parlour", "parlour-chacha", "libsodium"}
 
@@ -79,7 +77,7 @@ def test_every_row_by_default_and_no_peer_unasked() -> None:
 def test_every_goal_has_its_row() -> None:
     """But for the one that the engine measures: a subject and a size of the rows that there are."""
     for (name, size), against in GOALS.items():
-        if name in bench.NAMES:
+        if name in crypto.NAMES:
             assert size in SIZES.get(name, [64])
             assert set(against) <= {"libsodium", *PEERS[name]}
             assert all(0 < goal.least < goal.goal for goal in against.values())
@@ -87,13 +85,13 @@ def test_every_goal_has_its_row() -> None:
 
 def test_a_name_that_is_none() -> None:
     with pytest.raises(KeyError):
-        bench.run(["session.sideways"], **QUICK)
+        crypto.run(["session.sideways"], **QUICK)
 
 
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert peers.load("a_peer_of_another_world") is None
     monkeypatch.setattr(peers, "load", lambda name: None)
-    rows = bench.run(["session.oneway"], peers=True, **QUICK)
+    rows = crypto.run(["session.oneway"], peers=True, **QUICK)
     assert {row["subject"] for row in rows} == set(SESSION)
 
 
@@ -103,21 +101,21 @@ AEADS = pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda
 @AEADS
 @pytest.mark.parametrize("size", [64, 65_536])
 def test_what_is_measured_is_a_message_that_arrives(aead: Aead, size: int) -> None:
-    message = sessions.entry(size)
+    message = crypto.entry(size)
     assert len(message.body) == size
-    assert sessions.one_way(aead, message)() == message
+    assert crypto.one_way(aead, message)() == message
 
 
 def test_large_content_travels_as_two_pieces() -> None:
-    large, small = sessions.contents(sessions.entry(65_536)), sessions.contents(sessions.entry(64))
+    large, small = crypto.contents(crypto.entry(65_536)), crypto.contents(crypto.entry(64))
     assert (len(large), len(small)) == (2, 1)
-    assert sessions.padded_sizes(large)[0] == PADDED_MAX
+    assert crypto.padded_sizes(large)[0] == PADDED_MAX
     assert MESSAGE.decode(small[0][1:]) is not None
 
 
 @AEADS
 def test_what_is_opened_was_sealed_for_it(aead: Aead) -> None:
-    work, prepare = sessions.opening(aead, b"content")
+    work, prepare = crypto.opening(aead, b"content")
     for _ in range(2):
         prepare(3)
         assert [work() for _ in range(3)] == [b"content"] * 3
@@ -134,7 +132,7 @@ def test_ping_pong_makes_a_dh_step_at_every_message(monkeypatch: pytest.MonkeyPa
         return real(session, envelope)
 
     monkeypatch.setattr(RatchetSession, "decrypt", watched)
-    work = sessions.ping_pong(AEGIS256, b"content")
+    work = crypto.ping_pong(AEGIS256, b"content")
     keys.clear()
     work()
     work()
@@ -142,25 +140,25 @@ def test_ping_pong_makes_a_dh_step_at_every_message(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_setup_ends_in_two_sessions_that_understand_each_other() -> None:
-    (last, ours), theirs = handshakes.setup()()
+    (last, ours), theirs = crypto.setup()()
     assert last == b""
     assert theirs.session.decrypt(ours.session.encrypt(b"content")) == b"content"
 
 
 def test_a_handshake_ends_at_both_ends_with_the_same_hash() -> None:
-    ours, theirs = handshakes.shake("Noise_XX_25519_ChaChaPoly_BLAKE2b")()
+    ours, theirs = crypto.shake("Noise_XX_25519_ChaChaPoly_BLAKE2b")()
     assert ours.handshake_hash == theirs.handshake_hash
 
 
-@pytest.mark.parametrize("size", links.SIZES)
+@pytest.mark.parametrize("size", crypto.SIZES)
 def test_a_transport_delivers_its_content(size: int) -> None:
-    content = links.content_of(size)
+    content = crypto.content_of(size)
     assert len(content) == min(size, CONTENT_MAX)
-    assert links.transport(AEGIS256, content)() == content
+    assert crypto.transport(AEGIS256, content)() == content
 
 
 def test_the_codec_row_has_its_size() -> None:
-    assert len(encode(links.codec(300)())) == 300
+    assert len(encode(crypto.codec(300)())) == 300
 
 
 def test_every_peer_that_is_installed_delivers_its_content() -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from protocol.bench import machine, profile, report, table
-from protocol.bench.goals import GOALS, Goal
-from protocol.bench.plot import plot
-from protocol.bench.table import Ratio
+from chat.tools.bench import report
+from chat.tools.bench.measure import GOALS, Goal
+from chat.tools.bench.report import Ratio, plot
 
 README = f"# Title\n\nbefore\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
 
@@ -42,7 +41,7 @@ def whole_run(factor: float = 1.0) -> list[dict[str, Any]]:
 
 def test_a_ratio_is_read_as_it_was_written_and_judged_by_its_goal() -> None:
     rows = block("session.pingpong", 64, {"vodozemac": 1.19, "libsodium": 0.75, "stranger": 0.01})
-    told = table.ratios(rows)
+    told = report.ratios(rows)
     assert {who: ratio.reached for who, ratio in told.items()} == {
         "vodozemac": False,
         "libsodium": True,
@@ -54,14 +53,14 @@ def test_a_ratio_is_read_as_it_was_written_and_judged_by_its_goal() -> None:
 
 @pytest.mark.parametrize(("part", "shown"), [(1.0, "█" * 28), (0.5, "█" * 14), (0.02, "▌"), (0.0, "▏")])
 def test_a_bar_is_as_long_as_its_part_and_never_nothing(part: float, shown: str) -> None:
-    assert table.bar(part) == shown
+    assert report.bar(part) == shown
 
 
 def test_blocks_have_their_own_scale() -> None:
     rows = [*block("session.seal", 64, {"libsodium": 0.5}), *block("codec", 300, {})]
-    first, second = table.blocks(rows)
-    assert ("█" * 28 in table.lines(first)[0], "█" * 28 in table.lines(second)[0]) == (False, True)
-    assert table.lines(second)[0].startswith("codec, 300 B, things/s\n")
+    first, second = report.blocks(rows)
+    assert ("█" * 28 in report.lines(first)[0], "█" * 28 in report.lines(second)[0]) == (False, True)
+    assert report.lines(second)[0].startswith("codec, 300 B, things/s\n")
 
 
 def test_the_plot_is_well_formed_and_the_same_for_the_same_figures() -> None:
@@ -113,11 +112,11 @@ def test_one_command_writes_all_three(
     monkeypatch.setattr(report, "_HERE", tmp_path)
     monkeypatch.setattr(report, "_README", tmp_path / "README.md")
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(json.dumps(row) for row in whole_run(factor))))
-    parts = [profile.Part("a part", 1.25), profile.Part("the rest", 0.5)]
-    monkeypatch.setattr(profile, "profile", lambda: (profile.Part("the whole row", 1.75), parts))
+    parts = [report.Part("a part", 1.25), report.Part("the rest", 0.5)]
+    monkeypatch.setattr(report, "profile", lambda: (report.Part("the whole row", 1.75), parts))
     assert report.main() == status
     results = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
-    assert machine.processor() in results
+    assert report.processor() in results
     assert "| a part | 1.25 |\n| the rest | 0.50 |\n| the whole row | 1.75 |" in results
     assert "| session.seal, 64 B | libsodium | 3,158 things/s | 0.38 x" in results or status
     assert ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")
@@ -125,14 +124,14 @@ def test_one_command_writes_all_three(
 
 
 def test_the_profile_explains_the_whole_row() -> None:
-    whole, parts = profile.profile(rounds=2, seconds=0.0005)
+    whole, parts = report.profile(rounds=2, seconds=0.0005)
     assert whole.microseconds > 0
     assert sum(part.microseconds for part in parts) == pytest.approx(whole.microseconds)
     assert {"AEGIS-256, sealing", "AEGIS-256, opening", "keys wiped"} < {part.name for part in parts}
 
 
 def test_the_machine_is_named_without_a_path_of_it() -> None:
-    told = machine.description()
-    assert machine.processor() in told
+    told = report.description()
+    assert report.processor() in told
     assert "PyNaCl" in told
     assert str(Path.home()) not in told

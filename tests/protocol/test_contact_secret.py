@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import labels, primitives
-from protocol.contact_secret import Pair, Share, contact_secret, new_share, newest_common
 from protocol.errors import LocalMisuse
 from protocol.messages import ShareNumbers
+from protocol.pairing.contact_secret import Pair, Share, contact_secret, new_share, newest_common
 from tests.protocol.points import seeded
 
 ANNA, BOB = bytes([1]) * 32, bytes([2]) * 32

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed
-from protocol.frames import FRAME_MAX, LAST, MORE, PIECE_MAX, Assembler, FrameReader, length_of, pieces
 from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX
+from protocol.link.framing import FRAME_MAX, LAST, MORE, PIECE_MAX, Assembler, FrameReader, length_of, pieces
 
 
 def read_all(reader: FrameReader, data: bytes, limit: int = FRAME_MAX) -> list[bytes]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from protocol.agreement import Established, agree
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError
-from protocol.events import ContactPsk, Role
-from protocol.greeting import (
+from protocol.keys import X25519Pair
+from protocol.link.agreement import Established, agree
+from protocol.link.framing import (
     GREETING_SIZE,
     MAGIC,
     REFUSAL,
@@ -24,8 +24,8 @@ from protocol.greeting import (
     check_magic,
     check_refusal,
 )
-from protocol.handshake import Finish, Initiator
-from protocol.keys import X25519Pair
+from protocol.link.handshake import Finish, Initiator
+from protocol.link.states import ContactPsk, Role
 from protocol.messages import ContactHello, ShareNumbers
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, b2b, mlkem_generate
 from protocol.ratchet import RatchetSession, parlour_parameters

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.agreement import Established, agree
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, Malformed, ProtocolError
-from protocol.events import ContactPsk
-from protocol.frames import pad
-from protocol.greeting import (
-    GREETING_SIZE,
-    Pattern,
-    Refused,
-)
-from protocol.handshake import Answer, Finish, Initiator
 from protocol.keys import X25519Pair
+from protocol.link.agreement import Established, agree
+from protocol.link.framing import GREETING_SIZE, Pattern, Refused, pad
+from protocol.link.handshake import Answer, Finish, Initiator
+from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply
 from protocol.primitives import mlkem_encapsulate, mlkem_generate
 from tests.pair import PSK, Party, contacts

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from protocol import limits
 from protocol.codec import encode
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, ProtocolError, Unexpected, Untrusted
-from protocol.invitation import (
+from protocol.pairing.invitation import (
     PREFIX,
     Invitation,
     _Text,

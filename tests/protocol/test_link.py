@@ -9,7 +9,12 @@ from typing import get_args
 import pytest
 
 from protocol.errors import LocalMisuse, Unexpected
-from protocol.events import (
+from protocol.limits import HELD_BYTES_MAX
+from protocol.link.framing import MAGIC, REFUSAL, Pattern
+from protocol.link.link import Link
+from protocol.link.states import (
+    FOLLOWS,
+    MESSAGES,
     Ending,
     Event,
     HandshakeAuthenticated,
@@ -18,13 +23,12 @@ from protocol.events import (
     MessageReceived,
     NotParlour,
     Role,
+    State,
     VersionRefused,
+    check_follows,
+    check_message,
 )
-from protocol.greeting import MAGIC, REFUSAL, Pattern
-from protocol.limits import HELD_BYTES_MAX
-from protocol.link import Link
 from protocol.messages import Close, Confirm, Entry, Message, Ping, Pong, Typing
-from protocol.states import FOLLOWS, MESSAGES, State, check_follows, check_message
 from tests.pair import INVITATION, START, End, Pair, contacts, frames, open_pair, pair
 from tests.raw_handshake import GREETING
 

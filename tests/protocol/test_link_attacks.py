@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import ProtocolError
-from protocol.events import Ending, LinkClosed, LinkOpen
-from protocol.frames import LAST
-from protocol.greeting import Pattern
-from protocol.link import Link
+from protocol.link.framing import LAST, Pattern
+from protocol.link.link import Link
+from protocol.link.states import Ending, LinkClosed, LinkOpen
 from tests.pair import START, End, Pair, contacts, frames, open_pair, pair
 from tests.protocol.attackers import ENTRY, TYPING, error, sealed_frames, with_counters
 

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.events import Ending, LinkClosed, LinkOpen
-from protocol.frames import MORE, PIECE_MAX, length_of
-from protocol.greeting import Pattern
 from protocol.limits import HANDSHAKE_FRAME_MAX, MESSAGE_BYTES_MAX
-from protocol.link import Link
+from protocol.link.framing import MORE, PIECE_MAX, Pattern, length_of
+from protocol.link.link import Link
+from protocol.link.states import Ending, LinkClosed, LinkOpen
 from protocol.messages import Entry, Message, Typing
 from tests.pair import START, End, Pair, check_end, contacts, feed, open_pair, pair
 

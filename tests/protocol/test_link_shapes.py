@@ -8,11 +8,10 @@ import pytest
 from protocol import primitives
 from protocol.codec import encode
 from protocol.errors import AuthenticationFailed, LocalMisuse
-from protocol.events import ContactPsk, Ending, LinkClosed, LinkOpen
-from protocol.frames import LAST, MORE, PIECE_MAX, padded_size, pieces
-from protocol.greeting import Pattern
 from protocol.limits import MESSAGE_BYTES_MAX
-from protocol.link import Link
+from protocol.link.framing import LAST, MORE, PIECE_MAX, Pattern, padded_size, pieces
+from protocol.link.link import Link
+from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, State
 from protocol.messages import (
     Accept,
     Close,
@@ -28,7 +27,6 @@ from protocol.messages import (
     Typing,
 )
 from protocol.primitives import mlkem_generate
-from protocol.states import State
 from tests.pair import PSK, START, End, Pair, Party, contacts, frames, open_pair, pair
 from tests.protocol.attackers import ENTRY, TYPING, confirming, error, sealed_frames, with_counters
 from tests.raw_handshake import FakePair, choice, payload, state

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import envelopes
 from protocol.codec import encode
-from protocol.events import Ending, LinkClosed, PingAnswered
-from protocol.greeting import Pattern
 from protocol.limits import COUNTER_MAX, LINK_ENVELOPES_MAX, LINK_ENVELOPES_REPLACE
+from protocol.link import envelopes
+from protocol.link.framing import Pattern
+from protocol.link.states import Ending, LinkClosed, PingAnswered, State
 from protocol.messages import Entry, Pong, Typing
-from protocol.states import State
 from tests.pair import START, Pair, frames, open_pair, pair
 
 ENTRY = Entry(b"header", b"salt", b"body")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import LocalMisuse, Malformed
-from protocol.frames import pad, padded_size, padme, unpad
 from protocol.limits import CONTENT_MAX, PADDED_MAX, PADDED_MIN
+from protocol.link.framing import pad, padded_size, padme, unpad
 
 # Padded sizes worked out by hand from Padmé's definition.
 BY_HAND = [(0, 256), (254, 256), (255, 272), (270, 272), (271, 288), (1022, 1024), (1023, 1088)]

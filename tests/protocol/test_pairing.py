@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from protocol.errors import LocalMisuse
-from protocol.events import Role
+from protocol.link.states import Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Ping, Record, Reveal
-from protocol.pairing import (
-    FINISHED,
-    TRANSITIONS,
-    Call,
-    JoinerKnown,
-    PendingReady,
-    State,
-    WordsReady,
-)
-from protocol.pairing_record import Transcript, accept_tag
+from protocol.pairing.pairing import FINISHED, TRANSITIONS, Call, JoinerKnown, PendingReady, State, WordsReady
+from protocol.pairing.record import Transcript, accept_tag
 from tests.protocol.meeting import (
     ANNA,
     BOB,

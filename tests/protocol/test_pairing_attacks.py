@@ -9,16 +9,11 @@ import pytest
 from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
-from protocol.events import LinkSecret, PairingFacts, Role
-from protocol.invitation import invitation_check
+from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import Commit, Open, Record, Reveal
-from protocol.pairing import (
-    FINISHED,
-    Pairing,
-    State,
-    WordsReady,
-)
-from protocol.pairing_record import Transcript
+from protocol.pairing.invitation import invitation_check
+from protocol.pairing.pairing import FINISHED, Pairing, State, WordsReady
+from protocol.pairing.record import Transcript
 from tests.protocol.meeting import (
     ANNA,
     BOB,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.events import Role
-from protocol.greeting import Pattern
-from protocol.invitation import invitation_check, make_invitation
-from protocol.link import Link
+from protocol.link.framing import Pattern
+from protocol.link.link import Link
+from protocol.link.states import Role
 from protocol.messages import Message
-from protocol.pairing import Pairing, WordsReady
+from protocol.pairing.invitation import invitation_check, make_invitation
+from protocol.pairing.pairing import Pairing, WordsReady
 from tests.pair import INVITATION, Pair, contacts
 from tests.protocol.meeting import Meeting, identity, nobody, secret_pair, started
 from tests.protocol.people import Person

@@ -8,12 +8,10 @@ from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import encode
-from protocol.events import Role
+from protocol.link.states import Role
 from protocol.messages import Close, Commit, Record, Reveal
-from protocol.pairing import (
-    State,
-)
-from protocol.pairing_record import Transcript, make_record
+from protocol.pairing.pairing import State
+from protocol.pairing.record import Transcript, make_record
 from tests.protocol.meeting import (
     ANNA,
     BOB,

@@ -17,9 +17,8 @@ from protocol.errors import (
     ProtocolError,
     Untrusted,
 )
-from protocol.person import CauseKind, extend, reduce
-from protocol.person_author import add_operation, create_person, remove_operation, rename_operation
-from protocol.person_log import (
+from protocol.identity.author import add_operation, create_person, remove_operation, rename_operation
+from protocol.identity.log import (
     Add,
     Genesis,
     Operation,
@@ -33,6 +32,7 @@ from protocol.person_log import (
     parse_operation,
     sign_operation,
 )
+from protocol.identity.reduction import CauseKind, extend, reduce
 from tests.protocol.people import SECOND, THIEF, THIRD, Person, Terminal, id_of
 from tests.protocol.points import LOW_ORDER, NOT_CANONICAL, P, seeded, u
 

@@ -8,7 +8,7 @@ from protocol import primitives
 from protocol.errors import (
     AuthenticationFailed,
 )
-from protocol.person import CauseKind, changes, extend, reduce
+from protocol.identity.reduction import CauseKind, changes, extend, reduce
 from tests.protocol.people import FOURTH, SECOND, THIEF, THIRD, Person, id_of
 from tests.protocol.points import seeded
 

@@ -10,11 +10,8 @@ from protocol.errors import (
     Malformed,
     Untrusted,
 )
-from protocol.person import extend, missing, reduce, share_is_stale
-from protocol.person_log import (
-    Rename,
-    sign_operation,
-)
+from protocol.identity.log import Rename, sign_operation
+from protocol.identity.reduction import extend, missing, reduce, share_is_stale
 from tests.protocol.people import SECOND, THIEF, THIRD, Person, Terminal, id_of
 
 

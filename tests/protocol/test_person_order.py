@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from protocol.errors import (
     Malformed,
 )
-from protocol.person import CauseKind, extend, reduce
-from protocol.person_log import (
-    parse_operation,
-)
+from protocol.identity.log import parse_operation
+from protocol.identity.reduction import CauseKind, extend, reduce
 from tests.protocol.people import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
 
 

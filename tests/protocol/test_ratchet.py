@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from protocol import labels, primitives, ratchet
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
-from protocol.frames import padded_size
 from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
 from protocol.keys import X25519Pair
 from protocol.limits import CONTENT_MAX, COUNTER_MAX
+from protocol.link.framing import padded_size
 from protocol.primitives import AEGIS256, SODIUM, Aead
 from protocol.ratchet import Header, Parameters, PlainSending, parlour_parameters
 from tests.protocol.points import seeded, u

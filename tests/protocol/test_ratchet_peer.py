@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import AuthenticationFailed, Malformed, Unexpected
-from protocol.frames import pad
 from protocol.keys import X25519Pair
+from protocol.link.framing import pad
 from protocol.primitives import AEGIS256
 from protocol.ratchet import RatchetSession, parlour_parameters
 from tests.protocol.points import LOW_ORDER, seeded, u

@@ -14,9 +14,9 @@ from protocol.limits import (
     RELAY_SILENT_SECONDS,
     RELAY_TOKENS_MAX,
 )
-from protocol.relay import RelayEnd
-from protocol.relay_messages import Absent, Alive, Called, Dial, RelayMessage, Wait, Waiting
-from protocol.relay_states import (
+from protocol.relay.messages import Absent, Alive, Called, Dial, RelayMessage, Wait, Waiting
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.states import (
     Answers,
     Dials,
     RelayEnded,
@@ -29,7 +29,7 @@ from protocol.relay_states import (
     WasJoined,
     Welcomed,
 )
-from protocol.relay_terminal import RelayTerminal
+from protocol.relay.terminal_end import RelayTerminal
 from tests.relay_pair import RELAY, TIME, RelayPair, token
 
 ERROR = RelayEnding.ERROR

@@ -7,7 +7,7 @@ import pytest
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed
 from protocol.keys import X25519Pair
 from protocol.limits import RELAY_ADDRESS_MAX
-from protocol.relay_address import RelayAddress, format_relay, key_text, parse_relay
+from protocol.relay.rendezvous import RelayAddress, format_relay, key_text, parse_relay
 
 KEY = X25519Pair(bytes(range(32))).public
 TEXT = key_text(KEY)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import relay as relay_module
-from protocol.frames import length_of
-from protocol.greeting import MAGIC as LINK_MAGIC
 from protocol.keys import X25519Pair
 from protocol.limits import HANDSHAKE_FRAME_MAX
-from protocol.relay_greeting import GREETING_SIZE, HELLO_SIZE, REFUSAL, RelayGreeting, write_hello
-from protocol.relay_states import RelayEnded, RelayEnding, RelayState
+from protocol.link.framing import MAGIC as LINK_MAGIC
+from protocol.link.framing import length_of
+from protocol.relay import relay_end as relay_module
+from protocol.relay.messages import GREETING_SIZE, HELLO_SIZE, REFUSAL, RelayGreeting, write_hello
+from protocol.relay.states import RelayEnded, RelayEnding, RelayState
 from tests.relay_pair import RELAY, RelayPair, token
 
 ERROR = RelayEnding.ERROR

@@ -10,7 +10,7 @@ import pytest
 from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed
 from protocol.keys import X25519Pair
 from protocol.limits import NOISE_NONCE_MAX, RELAY_WAITERS_MAX
-from protocol.relay_cluster import (
+from protocol.relay.cluster import (
     FRAME_BYTES_MAX,
     FRAME_OVERHEAD,
     ClusterKeys,

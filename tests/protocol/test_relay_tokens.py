@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 
-from protocol.contact_secret import ContactSecret
-from protocol.invitation import make_invitation
-from protocol.relay_tokens import (
+from protocol.pairing.contact_secret import ContactSecret
+from protocol.pairing.invitation import make_invitation
+from protocol.relay.rendezvous import (
     DAY_SECONDS,
     OtherDay,
     contact_token,

@@ -10,7 +10,7 @@ import pytest
 
 from protocol import labels, primitives
 from protocol.errors import LocalMisuse
-from protocol.safety import safety_number, word_list, words
+from protocol.identity.safety import safety_number, word_list, words
 
 A, B, C = (bytes([value]) * 32 for value in (1, 2, 3))
 
@@ -41,7 +41,7 @@ def test_a_number_of_one_person_is_a_mistake_of_ours() -> None:
 
 
 def test_the_list_of_words_is_pinned() -> None:
-    data = resources.files("protocol").joinpath("words.txt").read_bytes()
+    data = resources.files("protocol.identity").joinpath("words.txt").read_bytes()
     assert hashlib.sha256(data).hexdigest() == CHECKSUM
 
 

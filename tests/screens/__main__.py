@@ -17,7 +17,7 @@ from tests.screens.picture import Picture
 from tests.screens.real import looks, shoot
 from tests.screens.scenes import Scene
 from tests.screens.stage import View
-from tui.themes import COLOURS
+from tui.preferences import COLOURS
 
 README = {
     "conversation": ("120x34-dark-en", "conversation"),

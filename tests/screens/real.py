@@ -17,8 +17,8 @@ from tests.lab.terminal import Terminal, Unseen
 from tests.screens.picture import Picture, of_escapes
 from tests.screens.scenes import ALONE, FIRST_RUN, TALKING, Gone, Keys, Others, Scene, Seen, Step, Typed
 from tests.screens.stage import View, words_of
-from tui import texts
 from tui.preferences import Theme
+from tui.text import translation
 
 PATIENCE = 60.0
 NOTHING = 2.0
@@ -37,7 +37,7 @@ Shown = Callable[[Scene, View, Picture], None]
 
 def shoot(view: View, show: Shown) -> None:
     """Every scene that keys alone reach, in one look; `show` is handed each picture."""
-    texts.use(view.language)
+    translation.use(view.language)
     with tempfile.TemporaryDirectory(prefix="parlour-pictures-") as folder:
         with Lab(1) as lab:
             (host,) = lab.hosts
@@ -69,7 +69,7 @@ def _talk(view: View, show: Shown) -> None:
 
 def _terminal(view: View, command: list[str], host: Host | None = None) -> Terminal:
     columns, rows = view.size
-    language = "C.UTF-8" if view.language == texts.ENGLISH else f"{view.language}.UTF-8"
+    language = "C.UTF-8" if view.language == translation.ENGLISH else f"{view.language}.UTF-8"
     environment = {"LANG": language, "LC_ALL": "", "LANGUAGE": "", "NO_COLOR": ""}
     return Terminal(command, columns=columns, rows=rows, host=host, environment=environment)
 
@@ -122,7 +122,7 @@ def name_of(key: str) -> str:
 
 def looks() -> Iterator[View]:
     """Every look: both sizes, all themes, both languages."""
-    for language in texts.LANGUAGES:
+    for language in translation.LANGUAGES:
         for theme in Theme:
             for size in ((80, 24), (120, 34)):
                 yield View(size, theme, language)

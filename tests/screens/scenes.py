@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from chat.errors import NO_ANSWER
 from chat.interface import PASSPHRASES_DIFFER, SHORT_PASSPHRASE, PairingStage, RelayStanding, Unreachable
-from chat.service.identities import TEXTS
-from chat.service.relay_text import NO_KEY
+from chat.service.settings import NO_KEY
+from chat.service.views import TEXTS
 from chat.storage.errors import StorageFull
-from protocol.person import CauseKind
-from protocol.relay_address import RelayAddress
+from protocol.identity.reduction import CauseKind
+from protocol.relay.rendezvous import RelayAddress
 from tests.fakes.messenger import WRONG, FakeMessenger
 from tests.fakes.others import WORDS
 

@@ -22,8 +22,8 @@ from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.screens.picture import Picture, of_strips
 from tests.screens.scenes import Gone, Keys, Others, Scene, Seen, Step, Typed
 from tests.tui.driving import OPTIONS, chat, running, shown, until
-from tui import texts
 from tui.preferences import Theme
+from tui.text import translation
 from tui.widgets.history import History
 
 _SOUGHT = 24  # characters, so that they stand in one row
@@ -36,7 +36,7 @@ class View:
 
     size: tuple[int, int] = (80, 24)
     theme: Theme = Theme.DARK
-    language: str = texts.ENGLISH
+    language: str = translation.ENGLISH
     density: str = ""
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ async def take(scene: Scene, view: View) -> Picture:
 
 
 async def _take(scene: Scene, view: View) -> Picture:
-    texts.use(view.language)
+    translation.use(view.language)
     async with _stage(scene, view) as (pilot, fake):
         for step in scene.steps:
             await _do(pilot, fake, step, view.language)
@@ -63,9 +63,9 @@ async def _take(scene: Scene, view: View) -> Picture:
 
 def words_of(text: str) -> str:
     """What is sought for a text: in the language in use, the begin of the longest part between its values."""
-    shown = texts._(text)
+    shown = translation._(text)
     if shown == text:  # or one that has a form for numbers
-        shown = texts._n(text, text, 3)
+        shown = translation._n(text, text, 3)
     return max(re.split(r"\{\w+\}", shown), key=len).strip()[:_SOUGHT]
 
 
@@ -73,7 +73,7 @@ def words_of(text: str) -> str:
 async def _stage(scene: Scene, view: View) -> AsyncIterator[tuple[Pilot[None], FakeMessenger]]:
     fake = FakeMessenger("Ada", visible=True, prompt=False)
     if scene.world == "talk":
-        fake = demo(chinese=view.language != texts.ENGLISH)
+        fake = demo(chinese=view.language != translation.ENGLISH)
     fake.invitation_head, fake.invitation_tail = "PARLOUR:", "A2B3C4D5E6F7" * 12
     fake._preferences = {"theme": view.theme.value, "language": view.language, "density": view.density}
     state = DoorState.NEW if scene.world == "new" else DoorState.RUNNING

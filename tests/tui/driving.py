@@ -19,8 +19,8 @@ from chat.interface import ContactView, DoorState
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
 from tui.app import ParlourApp
-from tui.options import Options
-from tui.screens.chat import ChatScreen
+from tui.preferences import Options
+from tui.screens.chat.chat import ChatScreen
 from tui.widgets.composer import Composer
 from tui.widgets.history import History
 

@@ -15,8 +15,8 @@ from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
 from tests.tui.hostile import ATTACKS, NAMES, WORST
 from tui import run
-from tui.options import Options
-from tui.rows import Place, Setting, rows_of
+from tui.preferences import Options
+from tui.text.rows import Place, Setting, rows_of
 
 OPTIONS = Options(now=lambda: START + timedelta(hours=3), zone=UTC, quiet=0.0)
 

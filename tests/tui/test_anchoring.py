@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.anchoring import anchored
+from tui.textual_fixes import anchored
 
 
 @pytest.mark.parametrize(

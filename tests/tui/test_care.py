@@ -9,9 +9,9 @@ from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob
 from tui.actions import ACTIONS, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
-from tui.screens.chat import ChatScreen
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.details import grouped_number
 from tui.screens.help import page
-from tui.screens.verify import grouped
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five() -> None:
@@ -178,4 +178,4 @@ def test_the_help_names_every_key() -> None:
 
 
 def test_a_number_is_grouped_in_three_rows() -> None:
-    assert grouped(" ".join(["12345"] * 12), 4).split("\n") == ["  ".join(["12345"] * 4)] * 3
+    assert grouped_number(" ".join(["12345"] * 12), 4).split("\n") == ["  ".join(["12345"] * 4)] * 3

@@ -8,11 +8,11 @@ from textual.pilot import Pilot
 
 from tests.tui.driving import chat, chatting, composer, rows, shown, until, until_shown, with_bob, write
 from tests.tui.hostile import ATTACKS
-from tui.formatting import safe, without_controls
-from tui.graphemes import places
-from tui.pasting import PasteParser
-from tui.widgets.completion import Completion
-from tui.widgets.field import Field
+from tui.text.formatting import safe, without_controls
+from tui.text.wrapping import places
+from tui.textual_fixes import PasteParser
+from tui.widgets.composer import Completion
+from tui.widgets.controls import Field
 
 FAMILY = "👨\u200d👩\u200d👧"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from textual.pilot import Pilot
 
+from chat.errors import phrase
 from chat.interface import ContactView, EntryState, EntryView, UsageError
-from chat.phrases import phrase
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chat, chatting, composer, history, rows, shown, until, until_shown, with_bob
 from tui.conversation import Conversation
-from tui.screens.chat import ChatScreen
-from tui.screens.menu import MenuDialog
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.dialog import MenuDialog
 
 ASKED = "Delete “the secret plan”?"
 DONE = "Deleted: nothing of it is left in the profile's file."

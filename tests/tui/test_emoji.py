@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from tui.emoji import ALIASES, CHOICES_MAX, begun, ended, familiar, matching, named
-from tui.formatting import safe
-from tui.graphemes import places
+from tui.text.emoji import ALIASES, CHOICES_MAX, begun, ended, familiar, matching, named
+from tui.text.formatting import safe
+from tui.text.wrapping import places
 
 
 @pytest.mark.parametrize(

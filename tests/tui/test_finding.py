@@ -20,13 +20,12 @@ from tests.tui.driving import (
     with_bob,
 )
 from tests.tui.hostile import ATTACKS, BODIES, NAMES
-from tui.formatting import widest
-from tui.screens.chat import ChatScreen
-from tui.screens.jump import JumpScreen
-from tui.screens.palette import PaletteDialog
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.chat.finding import JumpScreen
+from tui.screens.finder import PaletteDialog, SwitcherDialog, in_order
 from tui.screens.search import SearchDialog
-from tui.screens.switcher import SwitcherDialog, in_order
-from tui.widgets.field import Field
+from tui.text.formatting import widest
+from tui.widgets.controls import Field
 
 
 def with_three() -> tuple[FakeMessenger, dict[str, ContactView]]:

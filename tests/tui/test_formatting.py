@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from chat.interface import EntryState, EntryView
 from tests.fakes.others import START
 from tests.tui.hostile import ATTACKS
-from tui.formatting import (
+from tui.text.formatting import (
     attaches,
     counter,
     day_title,
@@ -28,8 +28,8 @@ from tui.formatting import (
     with_room,
     without_controls,
 )
-from tui.rows import Setting, place, rows_of
-from tui.wrapping import breaks, wrap
+from tui.text.rows import Setting, place, rows_of
+from tui.text.wrapping import breaks, wrap
 
 # Text as an attacker composes it: anything, with the dangerous characters made frequent.
 HOSTILE = st.text(

@@ -12,8 +12,8 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from tests.tui.hostile import ATTACKS
-from tui.formatting import attaches, safe, without_controls
-from tui.graphemes import NOTHING, Shape, places, settled
+from tui.text.formatting import attaches, safe, without_controls
+from tui.text.wrapping import NOTHING, Shape, places, settled
 
 OWN = st.text(
     st.one_of(

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from tests.lab.deadlines import Deadline
-from tui.hangup import Watched, heed_signals
+from tui.terminal import Watched, heed_signals
 
 PATIENCE = 60.0
 START = """\

@@ -23,12 +23,12 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
 from chat.interface import DoorState, EntryState
-from protocol.relay_address import RelayAddress
+from protocol.relay.rendezvous import RelayAddress
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import INVITATION
 from tests.tui.driving import running, shown, until
 from tui import screens
-from tui.widgets.choice import Choice
+from tui.widgets.controls import Choice
 from tui.widgets.history import History
 
 RELAY = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))

@@ -11,11 +11,10 @@ from tui import actions
 from tui.actions import ACTIONS, shown_key
 from tui.keymap import FILE_MAX, load, parse_key
 from tui.messages import PreferenceChosen
-from tui.screens.chat import ChatScreen
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.finder import PaletteDialog, SwitcherDialog
 from tui.screens.help import HelpDialog
-from tui.screens.palette import PaletteDialog
 from tui.screens.search import SearchDialog
-from tui.screens.switcher import SwitcherDialog
 
 DEFAULTS = {one.id: one.keys for one in ACTIONS}
 

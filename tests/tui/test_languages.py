@@ -11,11 +11,12 @@ import pytest
 from rich.cells import cell_len
 from textual.content import Content
 
-from chat import phrases
-from chat.phrases import ParlourError, Phrase, phrase
+from chat import errors
+from chat.errors import ParlourError, Phrase, phrase
 from tests.architecture.imports import ROOT, sources
 from tests.tui.catalogue import MARKS, MO, PO, collected, compiled, merged, read_po, values_in, written_po
-from tui import lines, texts
+from tui import textual_fixes
+from tui.text import translation
 
 HOW = """
 Run `make messages`: it adds the text to tui/locale/zh_CN/LC_MESSAGES/parlour.po with an empty msgstr, and
@@ -27,7 +28,7 @@ again, which compiles the .mo. Commit both files.
 @pytest.fixture(autouse=True)
 def _in_english() -> Iterator[None]:
     yield
-    texts.use(texts.ENGLISH)
+    translation.use(translation.ENGLISH)
 
 
 # The catalogue.
@@ -72,15 +73,15 @@ def test_a_translation_reads_as_chinese_is_written() -> None:
 
 
 def test_gettext_reads_what_was_compiled() -> None:
-    texts.use("zh_CN")
+    translation.use("zh_CN")
     _head, held = read_po(PO.read_text(encoding="utf-8"))
     for message in held.values():
         if message.many:
-            assert {texts._n(message.one, message.many, number) for number in (0, 1, 2)} == {
+            assert {translation._n(message.one, message.many, number) for number in (0, 1, 2)} == {
                 message.translation
             }
-        assert texts._(message.one) == message.translation
-    assert texts._("a text that nobody wrote") == "a text that nobody wrote"
+        assert translation._(message.one) == message.translation
+    assert translation._("a text that nobody wrote") == "a text that nobody wrote"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_gettext_reads_what_was_compiled() -> None:
     ],
 )
 def test_the_locale_chooses_the_language(environment: dict[str, str], language: str) -> None:
-    assert texts.of_locale(environment) == language
+    assert translation.of_locale(environment) == language
 
 
 # Layout.
@@ -106,7 +107,7 @@ def test_the_locale_chooses_the_language(environment: dict[str, str], language: 
 @pytest.mark.parametrize("width", [20, 31, 44, 66])
 def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None:
     """As Textual lays them out in dialogs: a Latin word does not push a whole sentence into the next row."""
-    lines.take_over()
+    textual_fixes.take_over()
     _head, held = read_po(PO.read_text(encoding="utf-8"))
     for message in held.values():
         rows = [row.plain for row in Content(message.translation).wrap(width)]
@@ -121,7 +122,7 @@ def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None
 
 
 def test_a_line_that_was_made_to_fit_stays_one() -> None:
-    lines.take_over()
+    textual_fixes.take_over()
     made = "↩ 你：好" + " " * 12 + "Esc：取消回复"
     assert len(Content(made).wrap(cell_len(made))) == 1
 
@@ -131,21 +132,21 @@ def test_a_line_that_was_made_to_fit_stays_one() -> None:
 
 def test_what_the_engine_says_is_told_in_the_language_in_use() -> None:
     said = phrase("{interface}: cannot be sent: {reason}", interface="eth0", reason=phrase("another program"))
-    assert texts.told(said) == "eth0: cannot be sent: another program"
-    texts.use("zh_CN")
-    assert texts.told(said) == "eth0：无法发送：另一个程序"
-    assert texts.told(Phrase("sudo ufw allow 4747/tcp")) == "sudo ufw allow 4747/tcp"
+    assert translation.told(said) == "eth0: cannot be sent: another program"
+    translation.use("zh_CN")
+    assert translation.told(said) == "eth0：无法发送：另一个程序"
+    assert translation.told(Phrase("sudo ufw allow 4747/tcp")) == "sudo ufw allow 4747/tcp"
     newer = phrase("A sentence of {who} that this catalogue lacks.", who="a newer engine")
-    assert texts.told(newer) == "A sentence of a newer engine that this catalogue lacks."
+    assert translation.told(newer) == "A sentence of a newer engine that this catalogue lacks."
 
 
 def test_every_error_of_the_engine_holds_a_phrase() -> None:
     """The command line alone may say what no catalogue has: it speaks English."""
-    kinds = {kind.__name__ for kind in vars(phrases).values() if _is_error(kind)}
+    kinds = {kind.__name__ for kind in vars(errors).values() if _is_error(kind)}
     bare = []
     for path in sources(ROOT, "chat"):
         name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(("chat/cli/", "chat/bench/", "chat/prove/", "chat/relay/")):
+        if not name.startswith(("chat/cli/", "chat/tools/bench/", "chat/tools/prove/", "chat/relay/")):
             bare += [f"{name}:{line}" for line in unphrased(path.read_text(encoding="utf-8"), kinds)]
     assert not bare, f"give these errors and phrases `phrase(…)`: {bare}"
 
@@ -270,4 +271,4 @@ def test_no_text_of_the_interface_is_unmarked() -> None:
         for path in sources(ROOT, "tui")
         for line in left_out(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))
     ]
-    assert not found, "mark these by `_`, `_n` or `N_` of tui/texts.py:\n" + "\n".join(found)
+    assert not found, "mark these by `_`, `_n` or `N_` of tui/text/translation.py:\n" + "\n".join(found)

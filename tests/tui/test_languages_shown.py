@@ -20,22 +20,22 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 
+from chat.errors import UsageError, phrase
 from chat.interface import DoorState, EntryState, PairingStage, RelayStanding
-from chat.phrases import UsageError, phrase
-from protocol.relay_address import RelayAddress
+from protocol.relay.rendezvous import RelayAddress
 from tests.architecture.imports import ROOT, sources
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import WORDS
 from tests.tui.catalogue import collected
 from tests.tui.driving import OPTIONS, chat, chatting, rows, running, until
 from tests.tui.linear.played import FOLDER, locked_door, new_door, play, steps_of
-from tui import texts
 from tui.actions import ACTIONS, APP_WIDE, shown_key
 from tui.linear.commands import COMMANDS
 from tui.messages import PairWith
 from tui.screens.dialog import Dialog
 from tui.screens.pairing import BeginDialog, PairingDialog
 from tui.screens.unlock import UnlockScreen
+from tui.text import translation
 from tui.widgets.composer import Composer
 
 LETTERS = str.maketrans(
@@ -97,9 +97,9 @@ def foreign(text: str) -> str:
 def _foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(gettext, "translation", lambda *_given, **_named: Foreign())
-        texts.use(texts.ENGLISH)
+        translation.use(translation.ENGLISH)
         yield
-    texts.use(texts.ENGLISH)
+    translation.use(translation.ENGLISH)
 
 
 def left(text: str, known: set[str]) -> list[str]:

@@ -16,10 +16,10 @@ from tests.tui.driving import chatting, running, until, until_shown, with_bob
 from tests.tui.program import SCENARIOS
 from tui import LEAKS
 from tui.app import fault
-from tui.screens.chat import ChatScreen
-from tui.screens.palette import PaletteDialog
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.finder import PaletteDialog
 from tui.screens.unlock import UnlockScreen
-from tui.widgets.field import Field
+from tui.widgets.controls import Field
 
 NEEDLE = "needle-that-somebody-wrote"
 
@@ -135,10 +135,10 @@ async def test_a_passphrase_leaves_its_field_when_the_profile_is_open() -> None:
 def test_the_first_screen_loads_nothing_heavy() -> None:
     code = (
         "import sys, tui.app; heavy = {'nacl', 'zeroconf', 'sqlcipher3', 'cryptography', 'segno', 'msgspec', "
-        "'tui.screens.chat', 'textual.widgets._text_area', 'markdown_it', 'pygments'}; "
+        "'tui.screens.chat.chat', 'textual.widgets._text_area', 'markdown_it', 'pygments'}; "
         "print(sorted(heavy & set(sys.modules)), sorted(m for m in sys.modules if m.startswith('chat.')))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
-    assert done.stdout.strip() == "[] ['chat.interface', 'chat.phrases', 'chat.views']"
+    assert done.stdout.strip() == "[] ['chat.interface', 'chat.errors', 'chat.views']"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.hostile import BODIES
-from tui.formatting import widest
-from tui.hits import pattern
-from tui.matching import best, excerpt, match
+from tui.text.formatting import widest
+from tui.text.matching import best, excerpt, match, pattern
 
 
 def order(typed: str, *texts: str) -> list[str]:

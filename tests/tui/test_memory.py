@@ -10,9 +10,9 @@ import pytest
 from chat.interface import DoorState
 from tests.fakes.messenger import FakeDoor
 from tests.tui.driving import chat, running, until, until_shown, with_bob
-from tui import app, memory
+from tui import app, textual_fixes
 from tui.app import ParlourApp
-from tui.widgets.field import Field
+from tui.widgets.controls import Field
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def as_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def test_what_a_start_made_is_left_alone_until_a_lock() -> None:
-    memory.hurry()
+    textual_fixes.hurry()
     messenger, _bob = with_bob()
     async with running(FakeDoor(messenger, state=DoorState.LOCKED)) as pilot:
         await until(pilot, gc.isenabled)

@@ -11,11 +11,10 @@ from textual.screen import ModalScreen
 import tui.screens
 from tests.architecture.imports import ROOT
 from tests.tui.driving import burst, chatting, composer, until, with_bob
-from tui.screens.chat import ChatScreen
-from tui.screens.confirm import ConfirmDialog
-from tui.screens.dialog import Modal
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.chat.finding import JumpScreen
+from tui.screens.dialog import ConfirmDialog, Modal
 from tui.screens.help import HelpDialog
-from tui.screens.jump import JumpScreen
 
 
 async def test_keys_in_one_burst_leave_jump_mode_once() -> None:

@@ -12,10 +12,8 @@ from textual.widgets import Input
 from chat.interface import DoorState, PairingStage, Unreachable, UsageError
 from tests.fakes.messenger import INVITATION, WORDS, FakeDoor, FakeMessenger
 from tests.tui.driving import OPTIONS, chat, chatting, composer, running, shown, until, until_shown, with_bob
-from tui.screens.address import AddressDialog
-from tui.screens.chat import ChatScreen
-from tui.screens.invite import InviteDialog, picture
-from tui.screens.join import JoinDialog
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.invitations import AddressDialog, InviteDialog, JoinDialog, picture
 from tui.screens.pairing import PairingDialog
 
 

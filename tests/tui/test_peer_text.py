@@ -7,9 +7,9 @@ import unicodedata
 from chat.interface import Phrase
 from tests.tui.driving import chat, chatting, until_shown, with_bob
 from tests.tui.hostile import ATTACKS
-from tui.formatting import safe
 from tui.messages import ContactForgotten, EngineSaid, IdentityMoved
-from tui.widgets.status import Said
+from tui.text.formatting import safe
+from tui.widgets.lines import Said
 
 HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
 

@@ -28,14 +28,13 @@ from tests.tui.driving import (
     with_bob,
 )
 from tests.tui.hostile import ATTACKS
-from tui.formatting import safe
+from tui.conversation import HELD_MAX
 from tui.messages import ReplyTo
-from tui.rows import Row, rows_of
-from tui.screens.day import parse_day
 from tui.screens.details import DetailsDialog
-from tui.screens.menu import MenuDialog
+from tui.screens.dialog import MenuDialog, parse_day
+from tui.text.formatting import safe
+from tui.text.rows import Row, rows_of
 from tui.widgets.history import History
-from tui.window import HELD_MAX
 
 
 async def long(count: int = 2000) -> tuple[FakeMessenger, ContactView, list[EntryView]]:
@@ -389,7 +388,7 @@ async def test_a_resize_lays_out_only_what_is_near(monkeypatch: pytest.MonkeyPat
             laid.add(entry[0].id)
             return rows_of(*entry)
 
-        monkeypatch.setattr("tui.sheet.rows_of", counted)
+        monkeypatch.setattr("tui.widgets.history_layout.rows_of", counted)
         await pilot.resize_terminal(120, 34)
         await until(pilot, lambda: bool(laid))
         await pilot.pause()

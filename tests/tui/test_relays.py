@@ -6,14 +6,14 @@ from textual import events
 from textual.pilot import Pilot
 
 from chat.interface import RelayStanding
-from protocol.relay_address import RelayAddress
+from protocol.relay.rendezvous import RelayAddress
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chatting, shown, until, until_shown, with_bob
-from tui.relays import place
-from tui.screens.confirm import ConfirmDialog
+from tui.screens.dialog import ConfirmDialog
 from tui.screens.relays import RelaysDialog
-from tui.widgets.field import Field
-from tui.widgets.header import Header
+from tui.text.formatting import place
+from tui.widgets.controls import Field
+from tui.widgets.lines import Header
 
 ONE, TWO = (str(RelayAddress(host, 4746, b"\x09" * 32)) for host in ("192.168.1.2", "relay.example.org"))
 

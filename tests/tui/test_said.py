@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from chat.interface import ContactView
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chat, chatting, composer, history, shown, until, until_shown
-from tui.widgets.status import Said
+from tui.widgets.lines import Said
 
 DELETED = "Deleted: nothing of it is left in the profile's file."
 

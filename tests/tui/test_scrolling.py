@@ -17,11 +17,10 @@ from textual.strip import Strip
 from tests.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
 from tests.tui.test_reading import long, numbers
 from tests.tui.test_sheet import SETTING
-from tui.formatting import safe
-from tui.markdown import links
-from tui.pointing import address_at, style_at
-from tui.rows import Place, rows_of
-from tui.widgets.bar import Bar
+from tui.text.formatting import safe
+from tui.text.markdown import links
+from tui.text.rows import Place, address_at, rows_of, style_at
+from tui.widgets.history_layout import Bar
 
 
 def cells(strips: list[Strip]) -> list[tuple[object, ...]]:

@@ -14,10 +14,11 @@ from textual.strip import Strip
 from chat.interface import BadData, SettingsView
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
-from tui import actions, texts
+from tui import actions
 from tui.screens.settings import SettingsDialog
 from tui.screens.unlock import UnlockScreen
-from tui.widgets.choice import Choice, Value, place
+from tui.text import translation
+from tui.widgets.controls import Choice, Value, place
 
 VALUES = (Value("a", "first"), Value("b", "简体中文"), Value("c", "third"))
 
@@ -25,7 +26,7 @@ VALUES = (Value("a", "first"), Value("b", "简体中文"), Value("c", "third"))
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
-    texts.use(texts.ENGLISH)
+    translation.use(translation.ENGLISH)
     actions.use({})
 
 

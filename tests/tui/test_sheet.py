@@ -14,12 +14,12 @@ from chat.interface import EntryView
 from tests.fakes.others import START
 from tests.tui.driving import with_bob
 from tests.tui.hostile import ATTACKS
-from tui.formatting import safe, widest
-from tui.hits import hits, pattern
-from tui.rows import Place, Setting, lead_rows, place, quoted, rows_of
-from tui.sheet import Sheet
-from tui.window import Window
-from tui.wrapping import cuts, pieces, wrap
+from tui.conversation import Window
+from tui.text.formatting import safe, widest
+from tui.text.matching import hits, pattern
+from tui.text.rows import Place, Setting, lead_rows, place, quoted, rows_of
+from tui.text.wrapping import cuts, pieces, wrap
+from tui.widgets.history_layout import Sheet
 
 SETTING = Setting(40, UTC, START.date())
 

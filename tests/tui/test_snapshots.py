@@ -15,9 +15,9 @@ import pytest
 from tests.screens.dump import difference, dump, names_of
 from tests.screens.scenes import EVERY, Scene
 from tests.screens.stage import View, take
-from tui import actions, texts
-from tui.preferences import Theme
-from tui.themes import COLOURS
+from tui import actions
+from tui.preferences import COLOURS, Theme
+from tui.text import translation
 
 FOLDER = Path(__file__).parent / "snapshots"
 WRITE = "PARLOUR_WRITE_SNAPSHOTS"
@@ -47,7 +47,7 @@ CASES = [
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     yield
-    texts.use(texts.ENGLISH)
+    translation.use(translation.ENGLISH)
     actions.use({})
 
 

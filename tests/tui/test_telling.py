@@ -9,9 +9,9 @@ from textual.pilot import Pilot
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import chat, chatting, until, until_shown
 from tui.app import ParlourApp
-from tui.outside import BELL, Way, notification, title, way
+from tui.notifications import AGAIN, BURST, Teller
 from tui.preferences import Preferences
-from tui.telling import AGAIN, BURST, Teller
+from tui.terminal import BELL, Way, notification, title, way
 
 NEEDLE = "needle-that-somebody-wrote"
 

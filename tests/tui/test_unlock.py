@@ -10,7 +10,7 @@ from textual.widgets import Input
 from chat.interface import BadData, CannotCreate, DoorState, ParlourError, Unreachable
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.tui.driving import burst, chat, running, shown, until, until_shown
-from tui.screens.chat import ChatScreen
+from tui.screens.chat.chat import ChatScreen
 
 
 async def test_first_run_takes_a_name_and_a_passphrase() -> None:

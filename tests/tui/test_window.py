@@ -10,8 +10,7 @@ import pytest
 from chat.interface import EntryState, EntryView, NotPermitted
 from tests.fakes.messenger import FakeMessenger
 from tests.tui.driving import with_bob
-from tui.conversation import Conversation
-from tui.window import Window
+from tui.conversation import Conversation, Window
 
 
 async def everything(messenger: FakeMessenger, person: str) -> list[EntryView]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from protocol.announcement import TEXT_MAX
-from protocol.discovery import slot
+from protocol.discovery import TEXT_MAX, slot
 from protocol.limits import SLOT_BYTES
 from protocol.vectors.discovery import ACTIONS, AREA
 from protocol.vectors.frame import SUCCESS, Json

@@ -11,8 +11,8 @@ from itertools import product
 from typing import Final
 
 from protocol.codec import encode
-from protocol.frames import FRAME_MAX, PIECE_MAX
 from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, LINK_ENVELOPES_MAX
+from protocol.link.framing import FRAME_MAX, PIECE_MAX
 from protocol.messages import Close, Commit, Entry, Message, Open, Ping, Reveal, Typing
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.links import AREA

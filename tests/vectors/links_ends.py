@@ -1,7 +1,8 @@
 """Ends of links for vectors: one made of Noise and formulas alone, and steps of a whole link (SPEC §6, §8).
 
 `Peer` says whatever a vector needs, right or wrong. It is written after the SPEC and not with
-protocol/link.py, so that both must agree byte for byte. `Life` takes the steps of real links; a `Peer` goes
+protocol/link/link.py, so that both must agree byte for byte. `Life` takes the steps of real links; a
+`Peer` goes
 along, so that the handshake hash is known. The inputs hold all randomness, as in protocol/vectors/links.py.
 """
 
@@ -11,8 +12,8 @@ from typing import Any, Final
 
 from protocol import labels
 from protocol.codec import Wire, encode
-from protocol.frames import LAST, pad
 from protocol.keys import X25519Pair
+from protocol.link.framing import LAST, pad
 from protocol.messages import Confirm, Message
 from protocol.noise import HandshakeState
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead, b2b

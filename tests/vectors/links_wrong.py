@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from protocol.codec import Wire, encode
-from protocol.frames import LAST, MORE, pad
 from protocol.keys import X25519Pair
 from protocol.limits import HELD_BYTES_MAX, LINK_ENVELOPES_MAX
+from protocol.link.framing import LAST, MORE, pad
 from protocol.messages import (
     Accept,
     Close,

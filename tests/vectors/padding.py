@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from protocol.frames import LAST, MORE, PIECE_MAX, Assembler, pad
 from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, PADDED_MAX, PADDED_MIN
+from protocol.link.framing import LAST, MORE, PIECE_MAX, Assembler, pad
 from protocol.vectors.frame import SUCCESS, Json, write_bytes
 from protocol.vectors.padding import ACTIONS, AREA
 from tests.vectors.files import Group, Script, Seed, build_file, one_step

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from protocol.codec import encode
-from protocol.invitation import invitation_check
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATION_TEXT_MAX
 from protocol.messages import Close
+from protocol.pairing.invitation import invitation_check
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.pairing import ACTIONS, AREA, World
 from tests.vectors.files import Group, Script, Seed, build_file, one_step

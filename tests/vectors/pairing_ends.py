@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from protocol import labels
 from protocol.codec import encode
-from protocol.events import Role
+from protocol.link.states import Role
 from protocol.messages import MESSAGE, Record
-from protocol.pairing_record import Transcript, make_record
+from protocol.pairing.record import Transcript, make_record
 from protocol.primitives import b2b, ed25519_sign
 from protocol.vectors.frame import Json
 from protocol.vectors.pairing import ACTIONS, World, facts_of, identity_of

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from protocol import labels
 from protocol.codec import encode
-from protocol.events import Role
-from protocol.invitation import invitation_check
+from protocol.link.states import Role
 from protocol.messages import Accept, Commit, LogHeads, Open, Reveal, Typing
-from protocol.pairing_record import Transcript, accept_tag
+from protocol.pairing.invitation import invitation_check
+from protocol.pairing.record import Transcript, accept_tag
 from protocol.primitives import ed25519_sign
 from protocol.vectors.frame import Json
 from protocol.vectors.pairing import facts_of

@@ -13,9 +13,9 @@ import msgspec
 from msgspec.structs import replace
 
 from protocol.codec import encode
+from protocol.identity.author import recover_operation, rename_operation
+from protocol.identity.log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
 from protocol.limits import LOG_HELD_MAX, LOG_OPERATIONS_MAX, PARENTS_MAX
-from protocol.person_author import recover_operation, rename_operation
-from protocol.person_log import Add, Genesis, Recover, Removal, Remove, Rename, parse_operation
 from protocol.primitives import ed25519_from_seed
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS, AREA

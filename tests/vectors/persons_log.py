@@ -14,15 +14,15 @@ import msgspec
 
 from protocol import labels
 from protocol.codec import encode
-from protocol.person import PersonState, reduce
-from protocol.person_author import (
+from protocol.identity.author import (
     add_operation,
     create_person,
     recover_operation,
     remove_operation,
     rename_operation,
 )
-from protocol.person_log import Operation, operation_id, parse_operation, sign_operation, terminal_id
+from protocol.identity.log import Operation, operation_id, parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import PersonState, reduce
 from protocol.primitives import ed25519_from_seed, ed25519_sign, x25519_public
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.persons import ACTIONS

@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from protocol.person import PersonState
-from protocol.person_author import add_operation, recover_operation, remove_operation, rename_operation
-from protocol.person_log import Operation, Recover, Rename, sign_operation
+from protocol.identity.author import add_operation, recover_operation, remove_operation, rename_operation
+from protocol.identity.log import Operation, Recover, Rename, sign_operation
+from protocol.identity.reduction import PersonState
 from protocol.primitives import ed25519_from_seed, ed25519_sign
 from tests.vectors.files import Group, Seed
 from tests.vectors.persons_log import History, Person, Terminal, signatures_of, with_signatures

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from protocol.relay_address import RelayAddress, format_relay
-from protocol.relay_tokens import DAY_SECONDS
+from protocol.relay.rendezvous import DAY_SECONDS, RelayAddress, format_relay
 from protocol.vectors.frame import SUCCESS, Json
 from protocol.vectors.links import pair
 from protocol.vectors.relays import ACTIONS, AREA, ONE, World

@@ -1,7 +1,8 @@
 """Vectors of relays in which something is refused: addresses, greeting, first frame, answer, messages.
 
 One end is under test. `RelayPeer`, made of Noise and formulas alone, makes what it receives: it is written
-after SPEC §11.7 and not with protocol/relay_end.py, so that both must agree byte for byte. `before` holds
+after SPEC §11.7 and not with protocol/relay/connection.py, so that both must agree byte for byte. `before`
+holds
 once the steps that all tests of a group have in common.
 """
 
@@ -16,7 +17,7 @@ from protocol.codec import encode
 from protocol.keys import X25519Pair
 from protocol.noise import Finished, HandshakeState
 from protocol.primitives import b2b
-from protocol.relay_address import key_text
+from protocol.relay.rendezvous import key_text
 from protocol.vectors.frame import Json
 from protocol.vectors.links import Draws, pair
 from protocol.vectors.relays import ACTIONS, ONE, World

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import count, pairwise
 from typing import Final
 
-from protocol.safety import safety_number
+from protocol.identity.safety import safety_number
 from protocol.vectors.frame import SUCCESS, Json, expect_equal
 from protocol.vectors.safety import ACTIONS, AREA
 from tests.vectors.files import Group, Script, Seed, build_file

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chat.interface import Door
-    from tui.options import Options
+    from tui.preferences import Options
 
 
 def run(door: Door, options: Options | None = None) -> int:

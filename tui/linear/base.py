@@ -13,12 +13,11 @@ from datetime import date, timedelta
 from typing import Final
 
 from chat.interface import ContactView, EntryView, Messenger, NearbyView, SelfView, UsageError
-from tui.formatting import clock_time, day_of, safe_line
 from tui.linear.voice import Voice
 from tui.linear.wording import Telling, day_line, entry_lines, listed, names_of, quoted
-from tui.options import Options
-from tui.preferences import Preferences
-from tui.texts import _
+from tui.preferences import Options, Preferences
+from tui.text.formatting import clock_time, day_of, safe_line
+from tui.text.translation import _
 
 _OWN_MAX: Final = 64
 _QUOTES: Final = "“”「」"

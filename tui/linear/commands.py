@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Final
 
 from chat.interface import UsageError
-from tui.formatting import safe_line, shorten
 from tui.linear.wording import listed
-from tui.texts import N_, _
+from tui.text.formatting import safe_line, shorten
+from tui.text.translation import N_, _
 
 SLASH: Final = "/"
 _SHOWN_CELLS: Final = 24

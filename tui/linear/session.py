@@ -36,17 +36,16 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from tui.formatting import safe_line
-from tui.hangup import EVERY
 from tui.linear.base import Tools
-from tui.linear.care import Care
 from tui.linear.commands import help_lines, order_of
-from tui.linear.deleting import Deleting
-from tui.linear.relays import Relays
-from tui.linear.typed import Typed
+from tui.linear.composer import Deleting
+from tui.linear.contacts import ContactCommands, Relays
+from tui.linear.input import Typed
 from tui.linear.wording import closed_line, diagnosis_line, moved, names_of, plain_name, self_lines
-from tui.telling import BURST
-from tui.texts import _, _n, told
+from tui.notifications import BURST
+from tui.terminal import EVERY
+from tui.text.formatting import safe_line
+from tui.text.translation import _, _n, told
 
 _EVENTS_MAX: Final = 1000
 """Events that are read ahead of the telling; more wait in the stream of the engine."""
@@ -70,7 +69,7 @@ class End(Enum):
     LOCKED = auto()
 
 
-class Session(Care, Deleting, Relays):
+class Session(ContactCommands, Deleting, Relays):
     """Talks until it is closed or locked. `every`: seconds between two looks whether anybody is there."""
 
     def __init__(self, tools: Tools, typed: Typed, every: float = EVERY) -> None:

@@ -1,7 +1,7 @@
 """From views to lines that are heard or felt: names, entries, contacts, details. Pure functions.
 
 Rules: whoever speaks comes first, and up to the first colon nothing is theirs to choose but a name that
-holds no colon; a text of many lines says its author on each; all peer text passes through tui.formatting.
+holds no colon; a text of many lines says its author on each; peer text passes through tui.text.formatting.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from chat.interface import (
     InvitationView,
     SelfView,
 )
-from tui.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten, unshown
-from tui.texts import N_, _, _n, told
-from tui.window import DELETED
+from tui.conversation import DELETED
+from tui.text.formatting import clock_time, day_of, day_title, safe, safe_line, safe_name, shorten, unshown
+from tui.text.translation import N_, _, _n, told
 
 LINES_MAX: Final = 30
 """Lines of one entry that are told unasked."""

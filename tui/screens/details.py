@@ -2,6 +2,10 @@
 
 Rules: ids are shown whole, in groups, so that two people can compare them; times are in the zone of the
 interface, to the second.
+
+Comparing the safety number with a contact, and remembering that it was compared.
+
+Rules: the verified mark hangs on this answer and on the contact's keys, never on a name.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
+from textual.widgets import Static
 
-from chat.interface import DetailsView, EntryState, ReceiptView
+from chat.interface import ContactView, DetailsView, EntryState, ReceiptView
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import N_, _, _n
+from tui.text.formatting import safe_line
+from tui.text.translation import N_, _, _n, filled
 
 _GROUP = 8
 
@@ -86,3 +92,66 @@ def grouped(identity: str) -> str:
     """An id of 64 hex digits in two rows of four groups."""
     groups = [identity[at : at + _GROUP] for at in range(0, len(identity), _GROUP)]
     return " ".join(groups[:4]) + "\n" + " ".join(groups[4:])
+
+
+_COLUMNS, _FRAME, _VERIFY_GROUP = 72, 11, 7  # of the box; beside the number; of a group with its gap
+
+_BESIDE = 4
+
+
+class VerifyDialog(Dialog[bool]):
+    """True: verified; False: not verified; None: no answer."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "verify.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "answer(True)"),
+        Binding("u", "answer(False)"),
+    ]
+    heading = N_("Safety number")
+
+    def __init__(self, contact: ContactView, name: str, number: str) -> None:
+        super().__init__()
+        self._contact = contact
+        self._named = name
+        self._number = number
+
+    def body(self) -> list[Widget]:
+        return [
+            plain(filled(_("You and {name} both see this number."), name=(self._named, "bold"))),
+            plain(grouped_number(self._number, _BESIDE), id="number"),
+            plain(_("Read it to each other, side by side or by telephone, never by a message.")),
+            plain(_standing(self._contact)),
+        ]
+
+    def on_resize(self) -> None:
+        cells = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
+        number = self.query_one("#number", Static)
+        number.update(grouped_number(self._number, max(1, min(_BESIDE, (cells + 2) // _VERIFY_GROUP))))
+
+    def on_mount(self) -> None:
+        if self._contact.verified and not self._contact.held:
+            self.set_hints((("u", _("Not verified any more")), ("escape", _("Close"))))
+        elif self._contact.held:
+            self.set_hints(
+                (("v", _("They are the same")), ("u", _("Go on unverified")), ("escape", _("Close")))
+            )
+        else:
+            self.set_hints((("v", _("They are the same")), ("escape", _("Not now"))))
+
+    def action_answer(self, same: bool) -> None:
+        if same or self._contact.verified or self._contact.held:
+            self.end(same)
+
+
+def grouped_number(number: str, columns: int) -> str:
+    """Twelve groups of five digits, so many beside each other."""
+    groups = safe_line(number).split()
+    return "\n".join("  ".join(groups[at : at + columns]) for at in range(0, len(groups), columns))
+
+
+def _standing(contact: ContactView) -> str:
+    if contact.held:
+        return _("The identity has changed: nothing is sent until you answer here.")
+    if contact.verified:
+        return _("You have marked it as the same.")
+    return _("Where it differs, somebody is between you.")

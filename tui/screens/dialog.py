@@ -2,10 +2,22 @@
 
 Rules: a dialog returns a typed result and opens nothing itself; a refused call shows its line in the
 dialog and keeps what was typed.
+
+A question before something that cannot be taken back. Enter alone never says yes.
+
+A menu of actions of one group, made from the registry: a letter or Enter chooses.
+
+Another name for a contact, on this terminal only.
+
+Asks for a day to go to in the history.
+
+Rules: a day is written as year, month and day; a month and a day alone are the last such day until today.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from pathlib import PurePath
 from typing import ClassVar, TypeVar
 
@@ -16,11 +28,14 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
 
-from tui.texts import N_, _
-from tui.widgets.hints import Hints
-from tui.wrapping import wrap
+from tui.actions import Action
+from tui.text.formatting import safe_line
+from tui.text.translation import N_, _
+from tui.text.wrapping import wrap
+from tui.widgets.controls import Field, Hints
 
 T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None
@@ -114,3 +129,120 @@ def hanging(left: Content, text: str, indent: int, width: int) -> Content:
     rows = wrap(text, width - indent)
     pad = " " * max(1, indent - left.cell_length)
     return Content.assemble(left, pad, ("\n" + " " * indent).join(rows))
+
+
+class ConfirmDialog(Dialog[bool]):
+    """True for y; False or None otherwise."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "confirm.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)"),
+        Binding("n,enter", "answer(False)"),
+    ]
+    heading = N_("Are you sure?")
+    hints = (("y", N_("Yes")), ("n", N_("No")))
+
+    def __init__(self, question: str, consequence: str) -> None:
+        super().__init__()
+        self._question = question
+        self._consequence = consequence
+
+    def body(self) -> list[Widget]:
+        return [plain(self._question, classes="strong"), plain(self._consequence, classes="quiet")]
+
+    def action_answer(self, yes: bool) -> None:
+        self.end(yes)
+
+
+class MenuDialog(Dialog[str]):
+    """The id of the chosen action."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "menu.tcss"]
+    AUTO_FOCUS = "OptionList"
+    hints = (("enter", N_("Choose")), ("escape", N_("Close")))
+
+    def __init__(self, title: str, actions: tuple[Action, ...]) -> None:
+        super().__init__()
+        self._title = title
+        self._actions = actions
+
+    def on_mount(self) -> None:
+        self.query_one("#box").border_title = self._title
+
+    def body(self) -> list[Widget]:
+        return [OptionList(*(_option(one) for one in self._actions), markup=False, compact=True)]
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.end(event.option_id)
+
+
+def _option(one: Action) -> Option:
+    return Option(Content.assemble((f"{one.key:<8}", "bold $primary"), one.title), id=one.id)
+
+
+class RenameDialog(Dialog[str]):
+    """The new name."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
+    heading = N_("Rename")
+    hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._called = safe_line(name)
+
+    def body(self) -> list[Widget]:
+        return [
+            plain(_("What do you call this contact? The contact does not learn it.")),
+            Field(id="name", value=self._called, max_length=64),
+        ]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self.end(event.value.strip())
+        else:
+            self.fail(_("The name is empty."))
+
+
+class DayDialog(Dialog[date]):
+    """The day."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
+    heading = N_("Go to a day")
+    hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))
+
+    def __init__(self, today: date) -> None:
+        super().__init__()
+        self._today = today
+
+    def body(self) -> list[Widget]:
+        example = self._today.isoformat()
+        return [
+            plain(
+                _("Which day? For example {day}, or {short} for the last one.").format(
+                    day=example, short=example[5:]
+                )
+            ),
+            Field(id="day", placeholder=example, max_length=10),
+        ]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        day = parse_day(event.value, self._today)
+        if day is None:
+            self.fail(_("This is no day: write the year, the month and the day, or the month and the day."))
+        else:
+            self.end(day)
+
+
+def parse_day(text: str, today: date) -> date | None:
+    """YYYY-MM-DD or MM-DD, with any of `-./` or blanks between; None where that is no day."""
+    numbers = [int(number) for number in re.findall(r"[0-9]{1,4}", text)]
+    if re.search(r"[^0-9./ -]", text) or len(numbers) not in (2, 3):
+        return None
+    try:
+        if len(numbers) == 3:
+            return date(*numbers)
+        day = date(today.year, *numbers)
+        return day if day <= today else date(today.year - 1, *numbers)
+    except ValueError:
+        return None

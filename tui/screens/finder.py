@@ -1,12 +1,26 @@
 """What the switcher, the palette and the search share: a field, and below it the lines that fit.
 
-Rules: the field keeps the focus, so that one types and chooses at once; arrows, the wheel and a click choose;
-every line is built from safe text and is no longer than the list is wide.
+Rules: the field keeps the focus, so that one types and chooses at once; arrows, the wheel and a click
+choose; every line is built from safe text and is no longer than the list is wide.
+
+The emoji chooser: a part of a name, Enter puts the emoji into the text.
+
+Rules: without a word typed it offers those that were taken last, then those that people know; names are
+those of shortcodes in the text.
+
+The command palette: everything Parlour can do, from the registry, by a part of its name.
+
+Rules: not Textual's palette, whose commands write the screen to a file; what it runs is what the key runs.
+
+The conversation switcher: type a part of a name, Enter opens the conversation.
+
+Rules: unread conversations come first, then those that were open last; the one that is open comes last,
+so that the key and Enter go to the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
@@ -15,11 +29,15 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.actions import add_keys, keys_of
-from tui.matching import Spans
+from chat.interface import ContactView
+from tui.actions import ACTIONS, Action, add_keys, keys_of
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import _
-from tui.widgets.field import Field
+from tui.text.emoji import familiar, matching
+from tui.text.formatting import shorten, widest
+from tui.text.matching import Match, Spans, best, match
+from tui.text.translation import N_, _, _n
+from tui.widgets.composer import pictured
+from tui.widgets.controls import Field
 
 T = TypeVar("T")
 LINES_MAX = 200
@@ -142,3 +160,144 @@ def marked(text: str, spans: Spans, style: str = "", hit: str = HIT) -> Content:
 def fitted(line: Content, cells: int) -> Content:
     """A line of exactly `cells` columns, so that the cursor's ground reaches to its end."""
     return line.truncate(cells, ellipsis=True)
+
+
+class EmojiDialog(Finder[str]):
+    """The name of the chosen emoji. `recent` are names that were chosen before, the newest first."""
+
+    opener = "emoji"
+    heading: ClassVar[str] = N_("Emoji")
+    placeholder: ClassVar[str] = N_("A part of the English name")
+    hints: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("↑ ↓", N_("Choose")),
+        ("enter", N_("Put it into the text")),
+        ("escape", N_("Close")),
+    )
+
+    def __init__(self, recent: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._recent = recent
+
+    def lines(self, typed: str) -> Sequence[Option]:
+        name = "_".join(typed.strip(": \uff1a").split())
+        found = matching(name, LINES_MAX) if name else familiar(self._recent)
+        return [Option(fitted(Content(pictured(one)), self.cells), id=one.name) for one in found]
+
+    def nothing(self) -> str:
+        return _("No emoji is called like that.")
+
+    def take(self, line: str) -> None:
+        self.end(line)
+
+
+_KEY_CELLS = 12
+_NOT_OFFERED = frozenset(("palette", "stop_writing"))
+
+
+class PaletteDialog(Finder[str]):
+    """The id of the chosen action."""
+
+    opener = "palette"
+    heading: ClassVar[str] = N_("Commands")
+    placeholder: ClassVar[str] = N_("What to do")
+    hints: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("↑ ↓", N_("Choose")),
+        ("enter", N_("Do it")),
+        ("escape", N_("Close")),
+    )
+
+    def __init__(self, recent: Sequence[str] = ()) -> None:
+        super().__init__()
+        first = {name: at for at, name in enumerate(recent)}
+        offered = [one for one in ACTIONS if one.id not in _NOT_OFFERED]
+        self._offered = sorted(offered, key=lambda one: first.get(one.id, len(first)))
+
+    def lines(self, typed: str) -> Sequence[Option]:
+        found = best(self._offered, lambda one: _fits(typed, one), LINES_MAX)
+        return [Option(fitted(_palette_line(one, how), self.cells), id=one.id) for one, how in found]
+
+    def nothing(self) -> str:
+        return _("Nothing that Parlour does is called like that.")
+
+    def take(self, line: str) -> None:
+        self.end(line)
+
+
+def _fits(typed: str, one: Action) -> Match | None:
+    return match(typed, f"{one.title}  {one.about}", len(one.title))
+
+
+def _palette_line(one: Action, how: Match) -> Content:
+    key = shorten(one.key, _KEY_CELLS - 1)
+    pad = " " * (_KEY_CELLS - widest(key))
+    title, at = one.title, len(one.title) + 2
+    spans = [(max(0, start - at), end - at) for start, end in how.spans if end > at]
+    return Content.assemble(
+        (f" {key}{pad}", "bold $primary"),
+        marked(title, tuple((a, min(b, len(title))) for a, b in how.spans if a < len(title)), "bold"),
+        "  ",
+        marked(one.about, tuple(spans), "$quiet"),
+    )
+
+
+_NAME_CELLS = 40
+
+
+class SwitcherDialog(Finder[str]):
+    """The person of the chosen conversation."""
+
+    opener = "switch"
+    heading: ClassVar[str] = N_("Go to a conversation")
+    placeholder: ClassVar[str] = N_("A part of a name")
+    hints: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("↑ ↓", N_("Choose")),
+        ("enter", N_("Open")),
+        ("escape", N_("Close")),
+    )
+
+    def __init__(self, contacts: Sequence[ContactView], named: Callable[[ContactView, int], str]) -> None:
+        super().__init__()
+        self._named = [(view, named(view, _NAME_CELLS)) for view in contacts]
+
+    def lines(self, typed: str) -> Sequence[Option]:
+        found = best(self._named, lambda pair: match(typed, pair[1]), LINES_MAX)
+        return [
+            Option(fitted(_switcher_line(*pair, how), self.cells), id=pair[0].person) for pair, how in found
+        ]
+
+    def nothing(self) -> str:
+        return _("Nobody is called like that.") if self._named else _("There are no contacts yet.")
+
+    def take(self, line: str) -> None:
+        self.end(line)
+
+
+def in_order(
+    contacts: Sequence[ContactView], recent: Sequence[str], current: str | None
+) -> list[ContactView]:
+    """Unread ones first, then those that were open last, then by name; the open one last."""
+    age = {person: at for at, person in enumerate(recent)}
+
+    def place(view: ContactView) -> tuple[bool, bool, int]:
+        unread = view.unread > 0 and not view.blocked
+        return view.person == current, not unread, age.get(view.person, len(age))
+
+    return sorted(contacts, key=place)
+
+
+def _switcher_line(view: ContactView, name: str, how: Match) -> Content:
+    parts = [_presence(view), marked(name, how.spans)]
+    if view.verified:
+        parts.append(Content.assemble((" ✓", "$success")))
+    if view.held:
+        parts.append(Content.assemble((" !", "$error")))
+    if view.unread and not view.blocked:
+        new = _n("{number} new", "{number} new", view.unread).format(number=view.unread)
+        parts.append(Content.assemble((f"   {new}", "bold $accent")))
+    return Content("").join(parts)
+
+
+def _presence(view: ContactView) -> Content:
+    if view.blocked:
+        return Content.assemble((" ⊘ ", "$error"))
+    return Content.assemble((" ● ", "$success") if view.present else (" ○ ", "$quiet"))

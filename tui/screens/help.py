@@ -1,7 +1,11 @@
-"""The help: what Parlour does in a few lines, and every key from the registry."""
+"""The help: what Parlour does in a few lines, and every key from the registry.
+
+What the doctor found: one line a check, with the fix where it is not good.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -10,10 +14,13 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from chat.interface import DiagnosisView
 from tui.actions import Group, of_group, shown_key
+from tui.messages import Problem, attempt
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
-from tui.texts import N_, _
-from tui.wrapping import wrap
+from tui.text.formatting import safe_line
+from tui.text.translation import N_, _, told
+from tui.text.wrapping import wrap
 
 _COLUMNS, _FRAME, _KEYS = 84, 7, 17
 _INTRODUCTION = N_(
@@ -94,3 +101,55 @@ def _heading(text: str) -> Content:
 
 def _row(left: str, right: str, width: int) -> Content:
     return hanging(Content.assemble((left, "bold $primary")), right, _KEYS, width)
+
+
+_DOCTOR_COLUMNS, _DOCTOR_FRAME = 100, 7
+Diagnose = Callable[[], Awaitable[tuple[DiagnosisView, ...]]]
+
+
+class DoctorDialog(Dialog[None]):
+    """Looks once, when it opens; takes up to five seconds."""
+
+    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "doctor.tcss"]
+    heading = N_("Doctor")
+
+    def __init__(self, diagnose: Diagnose) -> None:
+        super().__init__()
+        self._diagnose = diagnose
+        self._found: tuple[DiagnosisView, ...] = ()
+
+    def body(self) -> list[Widget]:
+        return [plain(_("Looking at the network, the firewall and the profile…"), id="lines")]
+
+    def on_mount(self) -> None:
+        self.run_worker(self._look(), group="doctor")
+
+    def on_resize(self) -> None:
+        if self._found:
+            self._draw()
+
+    def _draw(self) -> None:
+        width = min(_DOCTOR_COLUMNS, self.app.size.width * 96 // 100) - _DOCTOR_FRAME
+        lines = [diagnosis(line, width) for line in self._found]
+        self.query_one("#lines", Static).update(Content("\n").join(lines))
+
+    async def _look(self) -> None:
+        found = await attempt(self._diagnose())
+        if isinstance(found, Problem):
+            self.fail(found.text)
+        else:
+            self._found = found
+            self._draw()
+
+
+def diagnosis(line: DiagnosisView, width: int) -> Content:
+    """One check: a mark, what it is and what was found, and the fix below."""
+    mark = Content.assemble(("✓", "bold $success") if line.good else ("✗", "bold $error"))
+    check, found = safe_line(told(line.check)), safe_line(told(line.found))
+    said = _("{check}: {found}").format(check=check, found=found)
+    words = hanging(mark, said, 2, width)
+    if line.good or not line.fix:
+        return words
+    label = Content.assemble("  ", (_("Fix"), "$accent"))
+    fix = hanging(label, safe_line(told(line.fix)), label.cell_length + 1, width)
+    return Content("\n").join([words, fix])

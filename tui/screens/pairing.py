@@ -20,11 +20,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from chat.interface import Messenger, PairingStage, PairingView, Phrase
-from tui.bridge import Problem, attempt
-from tui.filling import filled
-from tui.formatting import safe_line, safe_name
+from tui.messages import Problem, attempt
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import N_, _, told
+from tui.text.formatting import safe_line, safe_name
+from tui.text.translation import N_, _, filled, told
 
 _ROOMY, _SCARCE = 30, 18  # rows of a screen from which the words stand apart; below each other
 ASKING = (PairingStage.WORDS, PairingStage.JOINER)

@@ -14,12 +14,11 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from chat.interface import Messenger, RelayView
-from tui.bridge import Problem, attempt
-from tui.formatting import shorten, widest
-from tui.relays import SEES, followed, place, sign, words
+from tui.messages import Problem, attempt
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import N_, _
-from tui.widgets.field import Field
+from tui.text.formatting import SEES, followed, place, shorten, sign, widest, words
+from tui.text.translation import N_, _
+from tui.widgets.controls import Field
 
 _COLUMNS, _FRAME = 84, 8  # of the box; border, padding, scroll bar
 _NARROW, _NARROW_FRAME = 60, 4

@@ -17,13 +17,12 @@ from textual.widgets.option_list import Option
 
 from chat.interface import EntryView, Messenger
 from tui.actions import keys_of
-from tui.bridge import Problem, attempt
-from tui.formatting import clock_time, day_of, day_title
-from tui.hits import pattern
-from tui.matching import excerpt
-from tui.options import Options
+from tui.messages import Problem, attempt
+from tui.preferences import Options
 from tui.screens.finder import Finder, marked
-from tui.texts import N_, _, _n
+from tui.text.formatting import clock_time, day_of, day_title
+from tui.text.matching import excerpt, pattern
+from tui.text.translation import N_, _, _n
 
 HITS_MAX = 100
 _INDENT = "   "

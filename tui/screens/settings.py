@@ -15,13 +15,12 @@ from textual.widget import Widget
 
 from chat.interface import Messenger, SettingsView
 from tui.actions import action
-from tui.bridge import Problem, attempt
-from tui.messages import PreferenceChosen
-from tui.outside import way
+from tui.messages import PreferenceChosen, Problem, attempt
 from tui.preferences import Density, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.texts import LANGUAGES, N_, _
-from tui.widgets.choice import Choice, Value
+from tui.terminal import way
+from tui.text.translation import LANGUAGES, N_, _
+from tui.widgets.controls import Choice, Value
 
 _MINUTES: Final = (0, 1, 5, 15, 30, 60)
 _NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))

@@ -17,15 +17,13 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Messenger, passphrase_problem
-from tui import demo
 from tui.actions import action, keys_of
-from tui.bridge import Problem, attempt
-from tui.formatting import safe_line, strength
-from tui.messages import Opened
+from tui.messages import Opened, Problem, attempt
 from tui.screens.dialog import plain
-from tui.texts import N_, _, told
-from tui.widgets.field import Field
-from tui.widgets.hints import Hint, Hints
+from tui.text import translation
+from tui.text.formatting import safe_line, strength
+from tui.text.translation import N_, _, told
+from tui.widgets.controls import Field, Hint, Hints
 
 Stage = Literal["looking", "new", "locked", "joining", "opening", "broken"]
 
@@ -129,7 +127,7 @@ class UnlockScreen(Screen[None]):
             self.run_worker(self._look(), group="door", exclusive=True)
 
     def action_doctor(self) -> None:
-        from tui.screens.doctor import DoctorDialog
+        from tui.screens.help import DoctorDialog
 
         self.app.push_screen(DoctorDialog(self._door.diagnose))
 
@@ -237,7 +235,7 @@ class UnlockScreen(Screen[None]):
 
     def _welcome(self, stage: Stage) -> str:
         if self._demo:
-            return demo.welcome(stage, self._demo)
+            return translation.welcome(stage, self._demo)
         return _(_WELCOME[stage]) if _WELCOME[stage] else ""
 
     def _focus_first(self) -> None:

@@ -2,26 +2,170 @@
 
 Rules: the text is handed over only by `SendText`, with the person it was written to; a text over the limit
 is kept and not sent; every key is done in the order of typing; what completes a shortcode is only offered.
+
+A text area for one's own words: it goes by what a person sees as one character, in any script.
+
+Rules: what is drawn, wrapped and measured is the drawn form of a line (tui.text.wrapping), what is kept is
+the text as it was written; the cursor stands between characters, and nothing is cut out of the middle of
+one.
+
+The list of emoji over a shortcode that is being typed.
+
+Rules: it never has the focus, because one goes on typing; it stands above the composer, so that it hides
+nothing of what is written, and always on the screen; a click takes what it is on.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from enum import Enum
+from itertools import accumulate, pairwise
 from typing import Final, cast
 
+from rich.cells import cell_len
+from rich.text import Text
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.binding import NoBinding
+from textual.content import Content
+from textual.document._document import Document, DocumentBase
+from textual.document._document_navigator import DocumentNavigator
+from textual.document._wrapped_document import WrappedDocument
 from textual.geometry import Offset
+from textual.strip import Strip
+from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.emoji import Begun, Choice, begun, ended
-from tui.formatting import TEXT_LIMIT, counter
-from tui.messages import ChoicesMoved, DraftChanged, DropReply, SendText, TextRefused
-from tui.texts import _
-from tui.widgets.editor import Editor
+from tui.messages import ChoicesMoved, DraftChanged, DropReply, SendText, TakeChoice, TextRefused
+from tui.text.emoji import Begun, Choice, begun, ended
+from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
+from tui.text.translation import _
+from tui.text.wrapping import Shape, settled
+
+_BLANK: Final = " \t"
+
+
+class DrawnDocument(WrappedDocument):
+    """The rows of a document's lines as they are drawn."""
+
+    def __init__(self, document: DocumentBase, width: int = 0, tab_width: int = 4) -> None:
+        self._shapes: dict[str, Shape] = {}
+        super().__init__(document, width, tab_width)
+
+    def shape(self, line_index: int) -> Shape:
+        """The drawn form of a line."""
+        line = self.document[line_index]
+        return self._shapes.get(line) or Shape(line, self._width)
+
+    def wrap(self, width: int, tab_width: int | None = None) -> None:
+        """Lay out every line that is new, or all where the width is."""
+        held = self._shapes if width == self._width else {}
+        self._width = width
+        self._shapes = {line: held.get(line) or Shape(line, width) for line in self.document.lines}
+        self._wrap_offsets = [self._shapes[line].rows for line in self.document.lines]
+        first = accumulate((len(rows) + 1 for rows in self._wrap_offsets), initial=0)
+        self._line_index_to_offsets = [list(range(begin, end)) for begin, end in pairwise(first)]
+        self._offset_to_line_info = [
+            (line, row) for line, rows in enumerate(self._wrap_offsets) for row in range(len(rows) + 1)
+        ]
+        self._tab_width_cache = [[] for _line in self._wrap_offsets]
+
+    def wrap_range(self, start: Location, old_end: Location, new_end: Location) -> None:
+        self.wrap(self._width)
+
+    def get_sections(self, line_index: int) -> list[str]:
+        shape = self.shape(line_index)
+        return [shape.drawn[begin:end] for begin, end in pairwise([0, *shape.rows, len(shape.text)])]
+
+
+class Editor(TextArea):
+    """Subclasses decide what its keys do."""
+
+    TAKES_TEXT = True  # tui.input_queue
+
+    def _set_document(self, text: str, language: str | None) -> None:
+        self._highlight_query = None
+        self.document = Document(without_controls(text))
+        self.drawn = DrawnDocument(self.document, tab_width=self.indent_width)
+        self.wrapped_document = self.drawn
+        self.navigator = DocumentNavigator(self.drawn)
+        self._build_highlight_map()
+        self.move_cursor((0, 0))
+        self._rewrap_and_refresh_virtual_size()
+
+    def get_line(self, line_index: int) -> Text:
+        return Text(self.drawn.shape(line_index).drawn, end="", no_wrap=True)
+
+    def _render_line(self, y: int) -> Strip:
+        strip = super()._render_line(y)
+        return Strip(settled(strip), strip.cell_length)
+
+    # Where the cursor may stand.
+
+    def _validate_selection(self, selection: Selection) -> Selection:
+        start, end = super()._validate_selection(selection)
+        return Selection(self._before(start), self._before(end))
+
+    def get_cursor_left_location(self) -> Location:
+        row, column = self.cursor_location
+        return self._before((row, column - 1)) if column else super().get_cursor_left_location()
+
+    def get_cursor_right_location(self) -> Location:
+        row, column = self.cursor_location
+        at_end = column >= len(self.document[row])
+        return super().get_cursor_right_location() if at_end else self._behind((row, column + 1))
+
+    def get_cursor_word_left_location(self) -> Location:
+        row, column = self.cursor_location
+        if not column:
+            return self.get_cursor_left_location()
+        before = self.drawn.shape(row).heads[:column].rstrip(_BLANK)
+        edges = [edge.start() for edge in self._word_pattern.finditer(before)]
+        return row, edges[-1] if edges else 0
+
+    def get_cursor_word_right_location(self) -> Location:
+        row, column = self.cursor_location
+        heads = self.drawn.shape(row).heads
+        if column == len(heads):
+            return self.get_cursor_right_location()
+        begin = len(heads) - len(heads[column:].lstrip(_BLANK))
+        edge = self._word_pattern.search(heads, begin + 1)
+        return row, edge.start() if edge else len(heads)
+
+    def _before(self, location: Location) -> Location:
+        """The place itself, or where the character around it begins."""
+        row, column = self.clamp_visitable(location)
+        places = self.drawn.shape(row).places
+        return row, places[bisect_right(places, column) - 1]
+
+    def _behind(self, location: Location) -> Location:
+        """The place itself, or where the character around it ends."""
+        row, column = location
+        places = self.drawn.shape(row).places
+        return row, places[bisect_left(places, column)]
+
+    # What changes it.
+
+    def _delete_via_keyboard(self, start: Location, end: Location) -> EditResult | None:
+        return super()._delete_via_keyboard(*self._whole(start, end))
+
+    def _replace_via_keyboard(self, insert: str, start: Location, end: Location) -> EditResult | None:
+        result = super()._replace_via_keyboard(without_controls(insert), *self._whole(start, end))
+        # What was typed may be a part of the character behind it. `move_cursor` would end the undo step.
+        if result is not None and self._behind(result.end_location) != self.cursor_location:
+            self.selection = Selection.cursor(self._behind(result.end_location))
+        return result
+
+    def _whole(self, start: Location, end: Location) -> tuple[Location, Location]:
+        """A range with all of the characters at its ends."""
+        first, last = sorted((start, end))
+        if (
+            first == last or last[0] >= self.document.line_count
+        ):  # the last line, with the break that it lacks
+            return first, last
+        return self._before(first), self._behind(last)
 
 
 class _MoreKeys(Enum):
@@ -242,3 +386,43 @@ class Composer(Editor):
         self.set_text(texts[-at] if at else "")
         self._recalled, self._recalled_text = at, self.text
         return True
+
+
+_PICTURE: Final = 4  # columns, with the blanks around it, whatever width a terminal gives to it
+_COLUMNS: Final = 34
+_CHOSEN: Final = "bold reverse"
+
+
+class Completion(Static):
+    """Up to six emoji with their names, one of them chosen."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__("", id="completion", markup=False)
+        self.display = False
+        self._choices: Sequence[Choice] = ()
+
+    def show(self, choices: Sequence[Choice], chosen: int, over: Offset) -> None:
+        """Show these, above a place of the screen; nothing to show hides it."""
+        self._choices = choices
+        self.display = bool(choices)
+        if choices:
+            self.update(Content("\n").join(_line(one, at == chosen) for at, one in enumerate(choices)))
+            self.absolute_offset = Offset(max(0, over.x - 1), max(0, over.y - len(choices)))
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        if event.y < len(self._choices):
+            self.post_message(TakeChoice(self._choices[event.y]))
+
+
+def pictured(choice: Choice) -> str:
+    """An emoji in its columns, and its name."""
+    picture = with_room(f" {choice.emoji[0]}")
+    return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
+
+
+def _line(choice: Choice, chosen: bool) -> Content:
+    line = Content(shorten(pictured(choice), _COLUMNS - 1))
+    return line.pad_right(_COLUMNS - cell_len(line.plain)).stylize(_CHOSEN if chosen else "")

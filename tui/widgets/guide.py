@@ -14,12 +14,11 @@ from textual.style import Style
 from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
-from tui import demo
 from tui.actions import APP_WIDE, action
-from tui.filling import filled
-from tui.formatting import safe_line, safe_name
-from tui.texts import N_, _, _n, told
-from tui.wrapping import cuts
+from tui.text import translation
+from tui.text.formatting import safe_line, safe_name
+from tui.text.translation import N_, _, _n, filled, told
+from tui.text.wrapping import cuts
 
 _KEY = 8
 _DOES = "does"  # what a click on these cells does; not Textual's own name for it, which is drawn as a link
@@ -70,10 +69,10 @@ def _rows(part: Content, width: int) -> list[Content]:
 
 def _try_out() -> list[Content]:
     mark = ("•", "bold $primary")
-    tried = [Content.assemble(mark, f" {text}") for text in demo.tried_first()]
+    tried = [Content.assemble(mark, f" {text}") for text in translation.tried_first()]
     keys = [_choice(name) for name in ("search", "verify", "invite", "lock", "help")]
-    title = Content.assemble((demo.title(), "bold"))
-    return [title, Content(""), Content(demo.about()), Content(""), *tried, Content(""), *keys]
+    title = Content.assemble((translation.title(), "bold"))
+    return [title, Content(""), Content(translation.about()), Content(""), *tried, Content(""), *keys]
 
 
 def _choose(contacts: int) -> list[Content]:

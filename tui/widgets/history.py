@@ -20,8 +20,7 @@ from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
 from tui.actions import history_bindings
-from tui.formatting import shorten
-from tui.hits import pattern
+from tui.conversation import Window
 from tui.messages import (
     AddressClicked,
     OriginsMissing,
@@ -32,13 +31,11 @@ from tui.messages import (
     WantNewest,
     WantOrigin,
 )
-from tui.pointing import address_at, style_at
-from tui.rows import Row, Setting
-from tui.sheet import Sheet, Spot
-from tui.strips import Dress, Look, Strips
-from tui.texts import _, _n
-from tui.widgets.bar import Barred
-from tui.window import Window
+from tui.text.formatting import shorten
+from tui.text.matching import pattern
+from tui.text.rows import Row, Setting, address_at, style_at
+from tui.text.translation import _, _n
+from tui.widgets.history_layout import Barred, Dress, Look, Sheet, Spot, Strips
 
 _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read

@@ -20,9 +20,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from chat.interface import ContactView, NearbyView
-from tui.formatting import contact_name, look_alikes, safe_name, with_room
 from tui.messages import OpenConversation, PairWith
-from tui.texts import _
+from tui.text.formatting import contact_name, look_alikes, safe_name, with_room
+from tui.text.translation import _
 
 _OPEN = "▎"  # before whose conversation is open
 _LEAD = 3

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chat.bench import commit, rows
 from chat.storage import entries, receipts
-from protocol.bench.goals import GOALS
+from chat.tools.bench import commit, rows
+from chat.tools.bench.measure import GOALS
 from protocol.codec import encode
-from protocol.frames import LAST, Assembler
+from protocol.link.framing import LAST, Assembler
 from protocol.messages import MESSAGE, Receipt
 from protocol.primitives import AEGIS256
 

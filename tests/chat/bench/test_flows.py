@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.bench import flows, network
-from chat.bench.flows import measure
-from chat.bench.network import OwnNetwork
-from chat.bench.report import FLOWS, PAIRING, START, TALK, Aim, Figure, NotTaken, Sample
+from chat.tools.bench import flows
+from chat.tools.bench.flows import OwnNetwork, measure
+from chat.tools.bench.measure import FLOWS, PAIRING, START, TALK, Aim, Figure, FlowSample, NotTaken
 from tests import needs
 from tests.cli.line import Line
 
@@ -31,9 +30,9 @@ def line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Line:
     return Line(tmp_path, capfd)
 
 
-def sample(flow: Aim, of_bound: float) -> Sample:
+def sample(flow: Aim, of_bound: float) -> FlowSample:
     """A run that took this part of the bound, with as many inputs as are allowed."""
-    return Sample(flow.bound * of_bound, (3, 1) if flow.inputs_most else ())
+    return FlowSample(flow.bound * of_bound, (3, 1) if flow.inputs_most else ())
 
 
 @pytest.fixture
@@ -76,13 +75,13 @@ def test_the_median_counts(rounds: dict[Aim, Iterator[float]]) -> None:
     ("inputs", "good"), [((3, 1), True), ((3, 3), True), ((4, 1), False), ((1, 4), False)]
 )
 def test_one_input_too_many_of_either_person_misses(inputs: tuple[int, int], good: bool) -> None:
-    figure = Figure(PAIRING, (Sample(1.5, (3, 1)), Sample(1.5, inputs)))
+    figure = Figure(PAIRING, (FlowSample(1.5, (3, 1)), FlowSample(1.5, inputs)))
     assert figure.good is good
     assert f"{max(3, inputs[0])} and {inputs[1]} inputs of at most 3" in figure.verdict()
 
 
 def test_a_figure_at_its_bound_is_not_under_it() -> None:
-    assert not Figure(START, (Sample(0.6),)).good
+    assert not Figure(START, (FlowSample(0.6),)).good
 
 
 def run(line: Line) -> tuple[int, Sequence[dict[str, object]]]:
@@ -133,7 +132,7 @@ def test_who_stops_it_is_told_so_in_a_line(
 
 
 def test_without_its_tools_there_is_no_network_and_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "_TOOLS", ("sh", "a-tool-of-another-world"))
+    monkeypatch.setattr(flows, "_TOOLS", ("sh", "a-tool-of-another-world"))
     with pytest.raises(NotTaken, match="without a-tool-of-another-world"), OwnNetwork():
         pass
     assert {figure.problem for figure in measure()} == {

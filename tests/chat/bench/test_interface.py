@@ -9,16 +9,14 @@ from random import Random
 
 import pytest
 
-from chat.bench import interface
-from chat.bench.frames import Frame, Frames
-from chat.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, Round, measure
-from chat.bench.long_history import create
-from chat.bench.network import OwnNetwork
-from chat.bench.persons import PASSPHRASE
-from chat.bench.report import Aim, Figure, NotTaken, Sample
-from chat.bench.sayings import saying
-from chat.storage import conversations, entries, rebuilding, receipts, vault
+from chat.storage import contacts, entries, migrations, profile, receipts
 from chat.storage.database import Database
+from chat.tools.bench import interface
+from chat.tools.bench.flows import PASSPHRASE, OwnNetwork
+from chat.tools.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, Round, measure
+from chat.tools.bench.long_history import create, saying
+from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken
+from chat.tools.bench.terminals import Frame, Frames
 from protocol.entries import read_text
 from tests import needs
 from tests.cli.line import Line
@@ -51,7 +49,8 @@ def rounds_of(monkeypatch: pytest.MonkeyPatch, part: Callable[[Aim, int], float]
 
     def played(_folder: Path, _say: object, runs: int, _entries: int) -> list[Round]:
         return [
-            {aim: Sample(aim.bound * part(aim, run), aside="aside") for aim in AIMS} for run in range(runs)
+            {aim: FlowSample(aim.bound * part(aim, run), aside="aside") for aim in AIMS}
+            for run in range(runs)
         ]
 
     monkeypatch.setattr(interface, "_rounds", played)
@@ -86,9 +85,9 @@ def test_amounts_are_said_in_their_units(line: Line, monkeypatch: pytest.MonkeyP
     assert "interface.pageup 15.0 ms of at most 30.0 ms" in text
     assert "interface.memory 75.0 MiB of at most 150.0 MiB" in text
     assert "interface.idle   0.50% of a core of at most 1.00% of a core" in text
-    assert Figure(MEMORY, (Sample(75.0),)).row()["size"] == 75 * 2**20
-    assert Figure(PAGE_UP, (Sample(0.02),)).row()["per_second"] == 50
-    assert Figure(REST, (Sample(0.004),)).row()["per_second"] == 0.004
+    assert Figure(MEMORY, (FlowSample(75.0),)).row()["size"] == 75 * 2**20
+    assert Figure(PAGE_UP, (FlowSample(0.02),)).row()["per_second"] == 50
+    assert Figure(REST, (FlowSample(0.004),)).row()["per_second"] == 0.004
     assert Figure(START, ()).row()["per_second"] is None
 
 
@@ -140,11 +139,11 @@ def test_the_frame_of_a_key_counts_to_its_last_byte() -> None:
 def test_a_long_history_is_what_the_engine_would_have_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.bench.long_history.BATCH", 150)
+    monkeypatch.setattr("chat.tools.bench.long_history.BATCH", 150)
     told: list[int] = []
     create(tmp_path / "Ada", PASSPHRASE, 400, told.append)
     assert told[-1] == 400
-    with vault.unlock(tmp_path / "Ada", PASSPHRASE) as opened:
+    with profile.unlock(tmp_path / "Ada", PASSPHRASE) as opened:
         database = opened.database()
         try:
             _check(database)
@@ -153,7 +152,7 @@ def test_a_long_history_is_what_the_engine_would_have_written(
 
 
 def _check(database: Database) -> None:
-    (conversation,) = conversations.all(database)
+    (conversation,) = contacts.conversations(database)
     held = entries.page(database, conversation.id, 1000)
     texts = [read_text(row.body).text for row in held]
     assert [text.split()[0] for text in texts] == [f"#{number}" for number in range(1, 401)]
@@ -163,7 +162,7 @@ def _check(database: Database) -> None:
     assert receipts.unread(database, conversation.id) == 0
     before = _derived(database)
     with database.transaction():
-        rebuilding.rebuild(database)
+        migrations.rebuild(database)
     assert _derived(database) == before
     assert database.integrity() == ()
     assert len(database.rows("PRAGMA index_list(entries)")) == 3
@@ -203,7 +202,7 @@ def test_the_interface_comes_through_all_of_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_its_tools_there_is_no_figure_and_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.bench.network._TOOLS", ("a-tool-of-another-world",))
+    monkeypatch.setattr("chat.tools.bench.flows._TOOLS", ("a-tool-of-another-world",))
     monkeypatch.setattr(interface, "create", None)
     with pytest.raises(NotTaken), OwnNetwork():
         pass

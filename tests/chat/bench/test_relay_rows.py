@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from chat.bench import between, idle, relay_rows, rows
-from protocol.bench import peers, table
-from protocol.bench.goals import GOALS
-from protocol.relay_address import parse_relay
+from chat.tools.bench import peers, relay, rows
+from chat.tools.bench import report as report_module
+from chat.tools.bench.measure import GOALS
+from protocol.relay.rendezvous import parse_relay
 from tests.chat.relay.house import house, token
 from tests.chat.relay.test_limits import limits
 from tests.needs import needs_nats, needs_process_memory
@@ -24,8 +24,8 @@ RELAY = tracemalloc.Filter(True, "*/chat/relay/server.py", all_frames=True)
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few frames, so that a row is a matter of moments."""
-    monkeypatch.setattr(relay_rows, "SIZES", {256: 64, 61_440: 4})
-    monkeypatch.setattr(relay_rows, "_PINGS", 5)
+    monkeypatch.setattr(relay, "SIZES", {256: 64, 61_440: 4})
+    monkeypatch.setattr(relay, "_PINGS", 5)
 
 
 def subjects(report: list[dict[str, Any]]) -> list[str]:
@@ -38,8 +38,8 @@ def test_frames_pass_through_each_of_them_and_the_row_has_its_shape(small: None)
     assert subjects(report) == ["parlour", "tcp", "nats"] * 2
     assert [row["size"] for row in report] == [256] * 3 + [61_440] * 3
     assert all(row["per_second"] > 0 and row["unit"] == "frames/s" for row in report)
-    assert set(table.ratios(report[:3])) == set(GOALS["relay.forward", 256])
-    assert set(table.ratios(report[3:])) == set(GOALS["relay.forward", 61_440])
+    assert set(report_module.ratios(report[:3])) == set(GOALS["relay.forward", 256])
+    assert set(report_module.ratios(report[3:])) == set(GOALS["relay.forward", 61_440])
 
 
 def test_what_a_relay_adds_is_told_at_the_median_and_late(small: None) -> None:
@@ -47,7 +47,7 @@ def test_what_a_relay_adds_is_told_at_the_median_and_late(small: None) -> None:
     report = rows.run("relay.latency", peers=True, rounds=3)
     assert subjects(report) == ["parlour", "tcp", "nats"]
     assert all("adds p50" in row["note"] and "p99" in row["note"] for row in report)
-    assert set(GOALS["relay.latency", 256]) <= set(table.ratios(report))
+    assert set(GOALS["relay.latency", 256]) <= set(report_module.ratios(report))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_who_is_not_there_is_named_as_left_out(
     monkeypatch.setattr(peers, "load", lambda _: object() if "server" in reason else None)
     report = rows.run(name, peers=True, rounds=3, seconds=0.001)
     assert subjects(report)[:3] == ["parlour", "tcp", "nats"]
-    for block in table.blocks(report):
+    for block in report_module.blocks(report):
         assert block[2]["note"] == f"left out: {reason}"
-        assert table.lines(block)[2].split(maxsplit=1) == ["nats", f"left out: {reason}"]
+        assert report_module.lines(block)[2].split(maxsplit=1) == ["nats", f"left out: {reason}"]
 
 
 def test_without_peers_nobody_else_is_started(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_without_peers_nobody_else_is_started(small: None, monkeypatch: pytest.M
 
 
 def test_what_stands_between_hands_on_what_it_was_given() -> None:
-    for opened in (between.parlour, between.splice, between.direct):
+    for opened in (relay.parlour, relay.splice, relay.direct):
         with opened() as (one, other):
             one.sendall(b"there")
             other.sendall(b"and back")
@@ -107,15 +107,15 @@ def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
     report = rows.run("relay.idle", peers=True, crowd=10)
     assert [row["subject"] for row in report] == ["parlour"]
     assert report[0]["note"].startswith("left out: a process may open ")
-    (block,) = table.blocks(report)
-    assert "left out: a process may open" in table.lines(block)[0]
+    (block,) = report_module.blocks(report)
+    assert "left out: a process may open" in report_module.lines(block)[0]
 
 
 def test_a_crowd_that_is_sent_away_is_no_figure() -> None:
-    with between.running("-m", "chat.bench.roomy") as program:
-        guest = between.Guest(parse_relay(program.said.readline().strip()))
+    with relay.running("-m", "chat.tools.bench.unlimited_relay") as program:
+        guest = relay.Guest(parse_relay(program.said.readline().strip()))
     with guest.socket, pytest.raises(ConnectionError, match="1 of 1 were sent away"):
-        idle._check([guest.socket])
+        relay._check([guest.socket])
 
 
 @pytest.mark.parametrize(("tokens", "most"), [(16, 8_192), (128, 20_480)])

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chat.bench import terminals as module
-from chat.bench.report import NotTaken
-from chat.bench.terminals import Program, Terminals, Unseen
+from chat.tools.bench import terminals as module
+from chat.tools.bench.measure import NotTaken
+from chat.tools.bench.terminals import Program, Terminals, Unseen
 
 ECHO = r"""
 import sys

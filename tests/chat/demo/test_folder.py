@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.demo.folder import PREFIX, throw_away
 from chat.interface import CannotCreate
-from chat.storage.lock import ProfileLock
+from chat.storage.folder import ProfileLock
+from chat.tools.demo.door import PREFIX, throw_away
 
 
 @pytest.fixture

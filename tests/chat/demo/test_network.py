@@ -11,10 +11,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from chat.demo.door import PASSPHRASE, DemoDoor
-from chat.demo.neighbours import PASSPHRASE as NEIGHBOURS_PASSPHRASE
-from chat.demo.playing import Playing
-from chat.demo.sample import CHINESE, Conversation, Said, Sample, placed, read_sample
 from chat.interface import (
     CannotCreate,
     ContactChanged,
@@ -31,8 +27,12 @@ from chat.interface import (
     PairingChanged,
     PairingStage,
 )
-from chat.storage import vault
+from chat.storage import folder
+from chat.storage import profile as stored_profile
 from chat.storage.errors import StorageFull, WrongPassphrase
+from chat.tools.demo.door import PASSPHRASE, DemoDoor
+from chat.tools.demo.make import PASSPHRASE as NEIGHBOURS_PASSPHRASE
+from chat.tools.demo.past import CHINESE, Conversation, Playing, Said, Sample, placed, read_sample
 from tests.lab.virtual import VirtualClock, run_virtual, seeded
 
 SAMPLE = read_sample()
@@ -287,7 +287,7 @@ def test_a_lock_stops_all_and_the_passphrase_opens_it_again(tmp_path: Path) -> N
 def test_what_lies_in_the_folder_is_readable_for_nobody(tmp_path: Path) -> None:
     async def look(watched: Watched) -> None:
         files = {path: path.read_bytes() for path in everything(tmp_path)}
-        assert len([path for path in files if path.name == vault.HEADER]) == 2 + len(SAMPLE.contacts)
+        assert len([path for path in files if path.name == folder.HEADER]) == 2 + len(SAMPLE.contacts)
         for data in files.values():
             assert not [word for word in (b"harbour", b"SQLite", "小雨".encode()) if word in data]
 
@@ -295,7 +295,7 @@ def test_what_lies_in_the_folder_is_readable_for_nobody(tmp_path: Path) -> None:
     for profile in tmp_path.glob("*/*"):
         for passphrase in (PASSPHRASE, NEIGHBOURS_PASSPHRASE):
             with pytest.raises(WrongPassphrase):
-                vault.unlock(profile, passphrase)
+                stored_profile.unlock(profile, passphrase)
 
 
 def everything(folder: Path) -> list[Path]:

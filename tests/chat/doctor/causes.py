@@ -23,10 +23,10 @@ CONTACT = ("10.77.0.2", 4747)
 # Takes a context as JSON, prints the lines of the report; the engine listens on port 4747.
 EXAMINE = """
 import asyncio, dataclasses, json, pathlib, sys
-from chat.doctor import Context, Relay, Sought, diagnose
-from chat.network.addresses import format_address
-from chat.network.tcp import TcpTransport
-from protocol.relay_address import parse_relay
+from chat.tools.doctor import Context, Relay, Sought, diagnose
+from chat.network.connection import format_address
+from chat.network.transport import TcpTransport
+from protocol.relay.rendezvous import parse_relay
 
 def sought(places, is_it=None, **rest):
     async def told():

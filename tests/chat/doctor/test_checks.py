@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from chat.doctor import Context, clock, diagnose, gathering, network, port, profile, report, tables
-from chat.doctor.evidence import Evidence
-from chat.doctor.neighbouring import neighbour
-from chat.doctor.rules import Packet
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface, Kind
-from chat.network.tcp import TcpTransport
+from chat.network.transport import TcpTransport
 from chat.ports import Connection
+from chat.tools import doctor
+from chat.tools.doctor import diagnose, gather, machine
+from chat.tools.doctor.gather import Context, Evidence, neighbour
+from chat.tools.doctor.packet_filters import Packet
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8",))
 ETH = Interface("eth0", 2, Kind.LAN, True, ("10.77.0.1/24", "fe80::1/64"))
@@ -68,13 +68,13 @@ def only(lines: list[DiagnosisView]) -> DiagnosisView:
     ],
 )
 def test_network(context: Context, found: list[Interface], good: bool, said: str) -> None:
-    line = only(network.lines(context, Evidence(found)))
+    line = only(machine.network_lines(context, Evidence(found)))
     assert line.good is good
     assert said in line.found
 
 
 def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
-    first, second = network.lines(context, Evidence([LO, ETH, VPN]))
+    first, second = machine.network_lines(context, Evidence([LO, ETH, VPN]))
     assert first.good
     assert second.good
     assert "wg0" in second.found
@@ -108,10 +108,10 @@ async def test_the_port_of_a_running_engine_answers(context: Context) -> None:
         connection.close()
 
     listener = await TcpTransport().listen(0, greet)
-    line = only(await port.check(replace(context, port=listener.port, listening=True), [LO]))
+    line = only(await machine.check_port(replace(context, port=listener.port, listening=True), [LO]))
     assert line.good
     assert str(listener.port) in line.found
-    line = only(await port.check(replace(context, port=listener.port), [LO]))
+    line = only(await machine.check_port(replace(context, port=listener.port), [LO]))
     assert not line.good
     assert "another profile" in line.found
     await listener.close()
@@ -124,14 +124,14 @@ async def test_a_port_that_something_else_has_is_told_apart(context: Context) ->
 
     listener = await TcpTransport().listen(0, babble)
     for listening, said in ((True, "does not answer"), (False, "another program")):
-        line = only(await port.check(replace(context, port=listener.port, listening=listening), [LO]))
+        line = only(await machine.check_port(replace(context, port=listener.port, listening=listening), [LO]))
         assert not line.good
         assert said in line.found
     await listener.close()
 
 
 async def test_a_port_where_somebody_says_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(port, "WITHIN", 0.2)
+    monkeypatch.setattr(machine, "WITHIN", 0.2)
     release = asyncio.Event()
 
     async def be_silent(connection: Connection) -> None:
@@ -139,7 +139,7 @@ async def test_a_port_where_somebody_says_nothing(context: Context, monkeypatch:
         connection.close()
 
     listener = await TcpTransport().listen(0, be_silent)
-    line = only(await port.check(replace(context, port=listener.port), [LO]))
+    line = only(await machine.check_port(replace(context, port=listener.port), [LO]))
     assert "another program" in line.found
     release.set()
     await listener.close()
@@ -149,13 +149,13 @@ async def test_without_an_engine_the_port_is_closed_and_that_is_said(context: Co
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = unused.getsockname()[1]
-        line = only(await port.check(replace(context, port=closed), [LO]))
+        line = only(await machine.check_port(replace(context, port=closed), [LO]))
         assert not line.good
         assert "no engine" in line.found
-        line = only(await port.check(replace(context, port=closed, listening=True), [LO]))
+        line = only(await machine.check_port(replace(context, port=closed, listening=True), [LO]))
         assert not line.good
         assert "127.0.0.1" in line.found
-    assert not only(await port.check(replace(context, port=0), [LO])).good
+    assert not only(await machine.check_port(replace(context, port=0), [LO])).good
 
 
 # --- clock ---
@@ -173,7 +173,7 @@ async def test_without_an_engine_the_port_is_closed_and_that_is_said(context: Co
     ],
 )
 async def test_clock(context: Context, wall: int, good: bool) -> None:
-    assert only(await clock.check(replace(context, clock=Clock(wall)), [])).good is good
+    assert only(await machine.check_clock(replace(context, clock=Clock(wall)), [])).good is good
 
 
 @pytest.mark.parametrize(
@@ -187,19 +187,19 @@ async def test_clock(context: Context, wall: int, good: bool) -> None:
 )
 async def test_a_clock_beside_a_contacts(context: Context, days_ahead: int | None, words: str) -> None:
     compared = replace(context, clock=Clock(1_800_000_000_000), days_ahead=days_ahead)
-    line = only(await clock.check(compared, []))
+    line = only(await machine.check_clock(compared, []))
     assert line.good is not bool(days_ahead)
     assert words in line.found
     assert line.good or "Set date and time" in line.fix
 
 
 async def test_a_clock_that_runs_backwards(context: Context) -> None:
-    line = only(await clock.check(replace(context, clock=Clock(1_800_000_000_000, (2.0, 1.0))), []))
+    line = only(await machine.check_clock(replace(context, clock=Clock(1_800_000_000_000, (2.0, 1.0))), []))
     assert not line.good
 
 
 async def test_the_clock_of_this_machine(context: Context) -> None:
-    assert only(await clock.check(context, [])).good
+    assert only(await machine.check_clock(context, [])).good
 
 
 # --- profile ---
@@ -214,7 +214,7 @@ def private(tmp_path: Path) -> Path:
 
 
 async def test_a_private_profile_is_good(context: Context, tmp_path: Path) -> None:
-    lines = await profile.check(replace(context, profile=private(tmp_path)), [])
+    lines = await machine.check_profile(replace(context, profile=private(tmp_path)), [])
     assert [(line.check, line.good) for line in lines] == [("profile", True), ("database", True)]
     assert "locked" in lines[1].found
 
@@ -227,21 +227,21 @@ async def test_what_others_may_read_is_named_and_the_fix_works(
 ) -> None:
     folder = private(tmp_path)
     (folder / name).chmod(mode)
-    line = (await profile.check(replace(context, profile=folder), []))[0]
+    line = (await machine.check_profile(replace(context, profile=folder), []))[0]
     assert not line.good
     assert (folder / name).name in line.found
     process = await asyncio.create_subprocess_shell(line.fix)
     assert await process.wait() == 0
-    assert (await profile.check(replace(context, profile=folder), []))[0].good
+    assert (await machine.check_profile(replace(context, profile=folder), []))[0].good
 
 
 async def test_no_profile_yet_is_no_fault(context: Context, tmp_path: Path) -> None:
-    assert only(await profile.check(replace(context, profile=tmp_path / "none"), [])).good
+    assert only(await machine.check_profile(replace(context, profile=tmp_path / "none"), [])).good
 
 
 async def test_a_full_disk(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile, "ROOM_MIN", 1 << 80)
-    lines = await profile.check(replace(context, profile=private(tmp_path)), [])
+    monkeypatch.setattr(machine, "ROOM_MIN", 1 << 80)
+    lines = await machine.check_profile(replace(context, profile=private(tmp_path)), [])
     assert [line.good for line in lines] == [True, False, True]
     assert "MiB" in lines[1].found
 
@@ -251,7 +251,9 @@ async def test_the_database_is_asked(context: Context, tmp_path: Path, wrong: st
     async def integrity() -> str:
         return wrong
 
-    line = (await profile.check(replace(context, profile=private(tmp_path), database=integrity), []))[-1]
+    line = (await machine.check_profile(replace(context, profile=private(tmp_path), database=integrity), []))[
+        -1
+    ]
     assert line.good is not bool(wrong)
     assert wrong in line.found
 
@@ -272,9 +274,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(tables, "_PATHS", "")
-    monkeypatch.setattr(tables, "_UFW", tmp_path / "ufw.conf")
-    monkeypatch.setattr(tables, "_PROCESSES", tmp_path / "proc")
+    monkeypatch.setattr(gather, "_PATHS", "")
+    monkeypatch.setattr(gather, "_UFW", tmp_path / "ufw.conf")
+    monkeypatch.setattr(gather, "_PROCESSES", tmp_path / "proc")
     return folder
 
 
@@ -284,32 +286,32 @@ CLOSED = "echo '-P INPUT DROP'; echo '-P OUTPUT ACCEPT'"
 
 
 async def test_no_tools_no_firewall(tools: Path) -> None:
-    assert await tables.read_tables() == tables.Tables(())
+    assert await gather.read_tables() == gather.Tables(())
 
 
 async def test_empty_tables_are_no_firewall(tools: Path) -> None:
     install(tools, iptables=EMPTY, ip6tables=EMPTY)
-    assert await tables.read_tables() == tables.Tables(())
+    assert await gather.read_tables() == gather.Tables(())
 
 
 async def test_without_root_nothing_is_claimed(tools: Path) -> None:
     install(tools, iptables=REFUSE, ip6tables=REFUSE, nft=REFUSE)
-    assert await tables.read_tables() == tables.Tables((), unreadable=True)
+    assert await gather.read_tables() == gather.Tables((), unreadable=True)
 
 
 async def test_without_root_ufw_and_firewalld_are_still_known(tools: Path, tmp_path: Path) -> None:
     install(tools, iptables=REFUSE, ip6tables=REFUSE)
     (tmp_path / "proc" / "77").mkdir(parents=True)
     (tmp_path / "proc" / "77" / "comm").write_text("firewalld\n")
-    assert (await tables.read_tables()).program == "firewalld"
+    assert (await gather.read_tables()).program == "firewalld"
     (tmp_path / "ufw.conf").write_text("# comment\nENABLED=yes\n")
-    assert (await tables.read_tables()).program == "ufw"
+    assert (await gather.read_tables()).program == "ufw"
 
 
 async def test_a_tool_that_hangs_is_given_up(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "WITHIN", 0.1)
+    monkeypatch.setattr(gather, "WITHIN", 0.1)
     install(tools, iptables="exec /bin/sleep 60", ip6tables=EMPTY)
-    assert (await tables.read_tables()).unreadable
+    assert (await gather.read_tables()).unreadable
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,7 @@ async def test_a_tool_that_hangs_is_given_up(tools: Path, monkeypatch: pytest.Mo
 )
 async def test_the_program_behind_the_rules_is_named(tools: Path, chains: str, program: str) -> None:
     install(tools, iptables=f"{CLOSED}; {chains}", ip6tables=EMPTY)
-    (source,) = (await tables.read_tables()).sources
+    (source,) = (await gather.read_tables()).sources
     packet = Packet("tcp", "10.0.0.2", "10.0.0.1", 1, 4747, "eth0")
     assert source.program(source.judge(packet)) == program
 
@@ -342,11 +344,11 @@ async def test_a_check_that_fails_itself_is_one_bad_line_and_hides_no_other(
     async def look(context: Context, found: Sequence[Interface]) -> Evidence:
         return Evidence([LO, ETH])
 
-    checks = (("first", broken), ("second", endless), (clock.CHECK, clock.check))
-    monkeypatch.setattr(report, "CHECKS", checks)
-    monkeypatch.setattr(report, "CAUSES", (("cause", wrong), (network.CHECK, network.lines)))
-    monkeypatch.setattr(report, "WITHIN", 0.1)
-    monkeypatch.setattr(gathering, "gather", look)
+    checks = (("first", broken), ("second", endless), (machine.CLOCK_CHECK, machine.check_clock))
+    monkeypatch.setattr(doctor, "CHECKS", checks)
+    monkeypatch.setattr(doctor, "CAUSES", (("cause", wrong), (machine.NETWORK_CHECK, machine.network_lines)))
+    monkeypatch.setattr(doctor, "WITHIN", 0.1)
+    monkeypatch.setattr(gather, "gather", look)
     lines = await diagnose(context)
     assert [(line.check, line.good) for line in lines] == [
         ("cause", False),
@@ -357,5 +359,5 @@ async def test_a_check_that_fails_itself_is_one_bad_line_and_hides_no_other(
     ]
     assert "LookupError" in lines[0].found
     assert "ZeroDivisionError" in lines[2].found
-    monkeypatch.setattr(gathering, "gather", endless)
+    monkeypatch.setattr(gather, "gather", endless)
     assert [line.check for line in await diagnose(context)] == ["network", "first", "second", "clock"]

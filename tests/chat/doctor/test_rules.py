@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chat.doctor import iptables, nftables
-from chat.doctor.remedies import command
-from chat.doctor.rules import Packet
+from chat.tools.doctor import packet_filters
+from chat.tools.doctor.firewall import command
+from chat.tools.doctor.packet_filters import Packet
 
 CALL = Packet("tcp", "10.77.0.9", "10.77.0.1", 40_000, 4747, "eth0")
 MDNS = Packet("udp", "10.77.0.9", "224.0.0.251", 5353, 5353, "eth0")
@@ -63,32 +63,32 @@ IPTABLES = [
 
 @pytest.mark.parametrize(("rules", "call", "mdns"), IPTABLES)
 def test_iptables(rules: str, call: bool, mdns: bool) -> None:
-    judged = iptables.read(CLOSED + rules)
+    judged = packet_filters.read_iptables(CLOSED + rules)
     assert [judged.judge(packet).passes for packet in (CALL, MDNS)] == [call, mdns]
 
 
 def test_the_rule_that_decides_is_named() -> None:
     rule = "-A mine -p tcp -m tcp --dport 4747 -j REJECT --reject-with icmp-port-unreachable"
-    judged = iptables.read(f"-P INPUT ACCEPT\n-N mine\n-A INPUT -j mine\n{rule}\n")
+    judged = packet_filters.read_iptables(f"-P INPUT ACCEPT\n-N mine\n-A INPUT -j mine\n{rule}\n")
     assert judged.judge(CALL).rule == rule
     assert judged.judge(MDNS).passes
-    assert iptables.read(CLOSED).judge(CALL).rule == "policy of INPUT: drop"
+    assert packet_filters.read_iptables(CLOSED).judge(CALL).rule == "policy of INPUT: drop"
 
 
 def test_what_goes_out_is_judged_by_its_own_chain() -> None:
     listing = "-P INPUT ACCEPT\n-P OUTPUT DROP\n-A OUTPUT -o tun0 -j ACCEPT\n"
-    assert iptables.read(listing, "INPUT").judge(CALL).passes
-    assert not iptables.read(listing, "OUTPUT").judge(OUT).passes
+    assert packet_filters.read_iptables(listing, "INPUT").judge(CALL).passes
+    assert not packet_filters.read_iptables(listing, "OUTPUT").judge(OUT).passes
 
 
 def test_no_listing_stops_nothing() -> None:
-    assert iptables.read("").judge(CALL).passes
-    assert nftables.read("", {}, v6=False).judge(CALL).passes
+    assert packet_filters.read_iptables("").judge(CALL).passes
+    assert packet_filters.read_nftables("", {}, v6=False).judge(CALL).passes
 
 
 @pytest.mark.parametrize("endless", ["-A INPUT -j INPUT", "-N a\n-N b\n-A INPUT -j a\n-A a -j b\n-A b -j a"])
 def test_chains_that_turn_in_circles_come_to_an_end(endless: str) -> None:
-    assert not iptables.read(CLOSED + endless).judge(CALL).passes
+    assert not packet_filters.read_iptables(CLOSED + endless).judge(CALL).passes
 
 
 # --- nft ---
@@ -196,34 +196,36 @@ NFT: list[tuple[list[list[dict[str, Any]]], bool, bool]] = [
 
 @pytest.mark.parametrize(("rules", "call", "mdns"), NFT)
 def test_nft(rules: list[list[dict[str, Any]]], call: bool, mdns: bool) -> None:
-    judged = nftables.read(ruleset(*rules), {}, v6=False)
+    judged = packet_filters.read_nftables(ruleset(*rules), {}, v6=False)
     assert [judged.judge(packet).passes for packet in (CALL, MDNS)] == [call, mdns]
 
 
 def test_nft_families() -> None:
     v4_only = ruleset(family="ip")
-    assert not nftables.read(v4_only, {}, v6=False).judge(CALL).passes
-    assert nftables.read(v4_only, {}, v6=True).judge(CALL_V6).passes
-    assert not nftables.read(ruleset(), {}, v6=True).judge(CALL_V6).passes
+    assert not packet_filters.read_nftables(v4_only, {}, v6=False).judge(CALL).passes
+    assert packet_filters.read_nftables(v4_only, {}, v6=True).judge(CALL_V6).passes
+    assert not packet_filters.read_nftables(ruleset(), {}, v6=True).judge(CALL_V6).passes
 
 
 def test_nft_every_base_chain_has_its_say() -> None:
     open_first, closed = json.loads(ruleset(policy="accept")), json.loads(ruleset(family="ip"))
     both = json.dumps({"nftables": open_first["nftables"] + closed["nftables"]})
-    verdict = nftables.read(both, {}, v6=False).judge(CALL)
+    verdict = packet_filters.read_nftables(both, {}, v6=False).judge(CALL)
     assert (verdict.passes, verdict.base) == (False, "ip filter input")
-    assert nftables.read(both, {}, v6=False, but=["ip filter input"]).judge(CALL).passes
+    assert packet_filters.read_nftables(both, {}, v6=False, but=["ip filter input"]).judge(CALL).passes
 
 
 def test_nft_rules_in_their_own_words() -> None:
-    words = nftables.read_words(
+    words = packet_filters.read_nftables_words(
         "table inet filter { # handle 1\n"
         "\tchain input { # handle 2\n"
         "\t\ttype filter hook input priority filter; policy drop;\n"
         "\t\ttcp dport 4747 drop # handle 10\n\t}\n}\n"
     )
     rule = [match(payload("tcp", "dport"), 4747), {"drop": None}]
-    assert nftables.read(ruleset(rule), words, v6=False).judge(CALL).rule == "tcp dport 4747 drop"
+    assert (
+        packet_filters.read_nftables(ruleset(rule), words, v6=False).judge(CALL).rule == "tcp dport 4747 drop"
+    )
 
 
 # --- what to do ---

@@ -9,19 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from chat.doctor import Context, Relay, Sought, changes, isolation, multicast, network, relays, routes, stale
-from chat.doctor.calling import Reply, call
-from chat.doctor.evidence import Evidence, Finding, Visit
-from chat.doctor.gathering import visited, with_the_silent
-from chat.doctor.knocking import Answer
-from chat.doctor.tables import Tables
-from chat.doctor.verdicts import Why, why
 from chat.network.interfaces import Interface, Kind
-from chat.network.neighbours import Router
+from chat.network.netlink import Router
 from chat.network.probe import Heard
-from chat.network.tcp import TcpTransport
+from chat.network.transport import TcpTransport
 from chat.ports import Connection, SystemClock
-from protocol.relay_greeting import RelayGreeting
+from chat.tools.doctor import machine, paths
+from chat.tools.doctor.gather import (
+    Answer,
+    Context,
+    Evidence,
+    Finding,
+    Relay,
+    Reply,
+    Sought,
+    Tables,
+    Visit,
+    call_relay,
+    visited,
+    with_the_silent,
+)
+from chat.tools.doctor.verdicts import Why, why
+from protocol.relay.messages import RelayGreeting
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8",))
 ETH = Interface("eth0", 2, Kind.LAN, True, ("10.77.0.1/24", "fe80::1/64"))
@@ -37,7 +46,7 @@ def absent(host: str, on: int = 2, answer: Answer = Answer.NOBODY, heard: bool =
 
 def told(evidence: Evidence, context: Context = CONTEXT) -> list[str]:
     """The causes that are told of, but for the firewall, of which nothing is known here."""
-    causes = (network, routes, multicast, isolation, changes, stale, relays)
+    causes = (machine, paths, machine, paths, paths, paths, machine)
     return [line.check for cause in causes for line in cause.lines(context, evidence) if not line.good]
 
 
@@ -129,5 +138,5 @@ async def test_what_is_at_the_place_of_a_relay(greeting: bytes, reply: Reply) ->
     listener = await TcpTransport().listen(0, answer)
     connect = partial(TcpTransport().connect, "127.0.0.1", listener.port)
     relay = Relay("here", bytes(31) + b"\x09", connect)
-    assert await call(relay, SystemClock()) is reply
+    assert await call_relay(relay, SystemClock()) is reply
     await listener.close()

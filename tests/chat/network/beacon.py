@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chat.network.discovery import ZeroconfDiscovery
 from chat.network.interfaces import own_addresses
+from chat.network.mdns import ZeroconfDiscovery
 from chat.ports import Announcement
 from tests.lab.hosts import Host
 from tests.lab.programs import Program

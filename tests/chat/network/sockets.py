@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from chat.network.connection import TcpConnection
-from chat.network.tcp import TcpListener, TcpTransport
+from chat.network.transport import TcpListener, TcpTransport
 from chat.ports import Connection
 
 SECONDS = 20.0  # until a test that hangs is ended

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chat.network.addresses import (
-    NotLocal,
-    canonical,
-    format_address,
-    is_link_local_v6,
-    is_local,
-    is_loopback,
-    parse,
-)
+from chat.network.connection import NotLocal, format_address, parse
+from protocol.addresses import canonical, is_link_local_v6, is_local, is_loopback
 
 # First and last address of each range of the design, and the neighbours just outside.
 EDGES = [

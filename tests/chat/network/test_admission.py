@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chat.config import Config
-from chat.network.admission import Admission
-from chat.network.pace import Pace
+from chat.network.backoff import Backoff
+from chat.network.limits import Admission
 
 
 def test_a_flood_of_strangers_leaves_contacts_their_share() -> None:
@@ -38,7 +38,7 @@ def test_a_place_is_given_back_and_nothing_is_kept_of_an_address() -> None:
 
 def test_a_contact_that_was_there_is_probed_often_and_one_long_gone_rarely() -> None:
     config = Config()
-    pace = Pace(config)
+    pace = Backoff(config)
     pace.heard(100.0)
     for _ in range(20):
         pace.failed(refused=False)
@@ -47,7 +47,7 @@ def test_a_contact_that_was_there_is_probed_often_and_one_long_gone_rarely() -> 
 
 
 def test_who_refuses_is_left_alone() -> None:
-    pace = Pace(Config())
+    pace = Backoff(Config())
     pace.heard(0.0)
     pace.failed(refused=True)
     assert pace.delay(1.0) == Config().retry_most

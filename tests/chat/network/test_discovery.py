@@ -13,8 +13,8 @@ import pytest
 from zeroconf import IPVersion, ServiceStateChange
 from zeroconf.asyncio import AsyncZeroconf
 
-from chat.network import discovery as module
-from chat.network.discovery import CLOSE_WITHIN, ZeroconfDiscovery
+from chat.network import mdns as module
+from chat.network.mdns import CLOSE_WITHIN, ZeroconfDiscovery
 from chat.network.records import SERVICE
 from chat.ports import Announcement
 
@@ -212,7 +212,7 @@ async def test_where_multicast_cannot_be_had_it_is_said_and_tried_again(
             raise OSError(98, "Address already in use")
         return AsyncZeroconf(**choices)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("chat.network.discovery.AsyncZeroconf", failing)
+    monkeypatch.setattr("chat.network.mdns.AsyncZeroconf", failing)
     discovery, ears = ZeroconfDiscovery(interfaces=LOOPBACK), Ears()
     await discovery.start(ears)
     assert discovery.problem is not None
@@ -232,7 +232,7 @@ async def test_a_machine_without_ipv6_uses_ipv4(monkeypatch: pytest.MonkeyPatch)
             raise OSError(97, "Address family not supported by protocol")
         return AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.V4Only)
 
-    monkeypatch.setattr("chat.network.discovery.AsyncZeroconf", without_v6)
+    monkeypatch.setattr("chat.network.mdns.AsyncZeroconf", without_v6)
     monkeypatch.setattr(module, "spoken_on", lambda _: ["127.0.0.1", 1])
     discovery = ZeroconfDiscovery()
     await discovery.start(Ears())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat.network.gate import UNPROVEN, Gate
+from chat.network.limits import UNPROVEN, Gate
 from protocol.limits import HANDSHAKE_SECONDS
 
 

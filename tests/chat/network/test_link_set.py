@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chat.network.link_set import LinkSet, LiveLink
+from chat.network.links import LinkSet, LiveLink
 
 LOW, HIGH = b"\x01" * 32, b"\x02" * 32
 

@@ -6,8 +6,8 @@ hides anything.
 
 from __future__ import annotations
 
-from chat.prove.findings import Outcome
-from chat.prove.stage import Setting
+from chat.tools.prove.findings import Outcome
+from chat.tools.prove.stage import Setting
 from tests.architecture.test_layers import all_loaded_by, modules_of
 from tests.chat.network.test_one_way_out import NETWORK_LIBRARIES
 from tests.chat.prove.proof import look_at
@@ -20,8 +20,8 @@ ENGINE = ("chat.service", "chat.storage", "chat.network")
 
 def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None:
     modules = [name for package in ENGINE for name in modules_of(package)]
-    loaded = all_loaded_by(["chat.engine", "chat.control", "chat.remote", *modules])
-    assert "chat.network.tcp" in loaded
+    loaded = all_loaded_by(["chat.engine", "chat.ipc.server", "chat.ipc.client", *modules])
+    assert "chat.network.transport" in loaded
     assert {name for name in loaded if name.split(".")[0] in NETWORK_LIBRARIES} <= HARMLESS
 
 

@@ -29,16 +29,16 @@ WAYS_OUT = {
 
 # file -> calls that it may make, and why.
 ALLOWED = {
-    "chat/network/tcp.py": {"sock_connect", "create_connection"},  # the one way out, after its check
-    "chat/network/names.py": {"getaddrinfo"},  # for a relay that is named, which tcp.py checks
-    "chat/bench/between.py": {"create_connection"},  # to a relay that is measured, on loopback
+    # The one way out, after its check; a name is looked up only for a relay that its person named.
+    "chat/network/transport.py": {"sock_connect", "create_connection", "getaddrinfo"},
+    "chat/tools/bench/relay.py": {"create_connection"},  # to a relay that is measured, on loopback
     "chat/network/probe.py": {"sendto", "create_datagram_endpoint"},  # one multicast question for the doctor
 }
 
 # Sockets that cannot leave the machine: the profile's own, and questions to the kernel.
 INWARD = {"AF_UNIX", "AF_NETLINK"}
 LISTENS = {"chat/network/connection.py"}  # for terminals and relays: the socket listens, and dials nobody
-MAKES_SOCKETS = {"chat/network/tcp.py", "chat/network/probe.py"} | LISTENS
+MAKES_SOCKETS = {"chat/network/transport.py", "chat/network/probe.py"} | LISTENS
 
 
 def calls(root: Path) -> Iterator[tuple[str, ast.Call, str]]:
@@ -94,7 +94,7 @@ def test_there_is_one_way_out(rule: object) -> None:
 
 
 def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None:
-    tree = ast.parse((ROOT / "chat/network/tcp.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "chat/network/transport.py").read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     opening = [each.name for each in functions if {"sock_connect", "create_connection"} & set(_called(each))]
     assert opening == ["_open"]
@@ -106,10 +106,10 @@ def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None
 
 def test_names_are_looked_up_for_named_relays_alone() -> None:
     """By one module, which one function asks, which one other calls, behind its check."""
-    assert [found.source for found in imports(ROOT) if found.target == "chat.network.names"] == [
-        "chat/network/tcp.py"
+    assert [found.source for found in imports(ROOT) if found.target == "chat.network.transport"] == [
+        "chat/network/transport.py"
     ]
-    source = (ROOT / "chat/network/tcp.py").read_text(encoding="utf-8")
+    source = (ROOT / "chat/network/transport.py").read_text(encoding="utf-8")
     functions = [
         node
         for node in ast.walk(ast.parse(source))
@@ -138,8 +138,8 @@ PLANTED = [
     (ways_out, "chat/engine.py", "import asyncio\nasyncio.open_connection('8.8.8.8', 80)"),
     (ways_out, "chat/engine.py", "loop.sock_connect(s, a)"),
     (ways_out, "chat/network/links.py", "loop.create_connection(P, '8.8.8.8', 80)"),
-    (ways_out, "chat/doctor/port.py", "s.sendto(b'', a)"),
-    (ways_out, "chat/network/tcp.py", "socket.getaddrinfo('x', 1)"),
+    (ways_out, "chat/tools/doctor/machine.py", "s.sendto(b'', a)"),
+    (ways_out, "chat/network/transport.py", "socket.getaddrinfo('x', 1)"),
     (sockets, "chat/engine.py", "import socket\nsocket.socket()"),
     (sockets, "chat/engine.py", "from socket import *\nsocket(AF_INET, SOCK_STREAM).connect(a)"),
 ]

@@ -10,17 +10,14 @@ import pytest
 
 from chat.config import Config
 from chat.interface import RelayStanding
-from chat.network.calling import LINES_AT_ONCE
-from chat.network.circuit import Circuit
-from chat.network.directory import Directory
-from chat.network.pace import Pauses
-from chat.network.relay_line import Lost
-from chat.network.relaying import Relaying
-from chat.network.standing import standing_after
+from chat.network.backoff import Pauses
+from chat.network.links import Directory
+from chat.network.relay.client import LINES_AT_ONCE, RelayClient, standing_after
+from chat.network.relay.connection import Circuit, Lost
 from chat.tasks import Tasks
 from protocol.limits import RELAY_TOKENS_MAX
-from protocol.relay_address import RelayAddress
-from protocol.relay_states import RelayEnding, RelayState
+from protocol.relay.rendezvous import RelayAddress
+from protocol.relay.states import RelayEnding, RelayState
 from tests.fakes.network import MemoryTransport, Network
 from tests.fakes.relay import MemoryRelay
 from tests.lab.virtual import VirtualClock, run_virtual, seeded
@@ -42,14 +39,14 @@ def token(number: int) -> bytes:
     return number.to_bytes(16)
 
 
-def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> Relaying:
+def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> RelayClient:
     """A terminal that waits on so many tokens; a failed task fails the test."""
 
     def failed(error: BaseException) -> None:
         raise error
 
     transport = MemoryTransport(network, host)
-    return Relaying(cast(Directory, tokens), transport, clock, seeded(host), Config(), Tasks(failed))
+    return RelayClient(cast(Directory, tokens), transport, clock, seeded(host), Config(), Tasks(failed))
 
 
 def held_by(relay: MemoryRelay, number: int, waiters: int) -> bool:
@@ -62,7 +59,7 @@ def named_by(relay: MemoryRelay, host: str) -> list[int]:
     return [relay.hall.named(one) for one in relay.hall._tokens if one.connection.peer == host]
 
 
-Scenario = Callable[[MemoryRelay, Relaying, Relaying, Tokens], Coroutine[Any, Any, None]]
+Scenario = Callable[[MemoryRelay, RelayClient, RelayClient, Tokens], Coroutine[Any, Any, None]]
 
 
 def play(scenario: Scenario, number: int = 1) -> None:
@@ -80,13 +77,13 @@ def play(scenario: Scenario, number: int = 1) -> None:
     run_virtual(run)
 
 
-async def dialled(dialler: Relaying, relay: RelayAddress, number: int) -> bool:
+async def dialled(dialler: RelayClient, relay: RelayAddress, number: int) -> bool:
     return await dialler.dial(relay, lambda day: [token(number)]) is not None
 
 
 @pytest.mark.parametrize(("number", "lines"), [(0, 1), (1, 1), (128, 1), (129, 2), (300, 3)])
 def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
-    async def scenario(relay: MemoryRelay, waiter: Relaying, dialler: Relaying, tokens: Tokens) -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
         counts = named_by(relay, "10.0.0.1")
         assert len(counts) == lines
         assert held_by(relay, number, 2)  # the dialler waits too
@@ -99,7 +96,7 @@ def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
 
 
 def test_a_call_brings_a_circuit_and_a_new_line() -> None:
-    async def scenario(relay: MemoryRelay, waiter: Relaying, dialler: Relaying, _: Tokens) -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, _: Tokens) -> None:
         dialler.stop()
         brought: asyncio.Future[tuple[Circuit, str]] = asyncio.get_running_loop().create_future()
 
@@ -128,7 +125,7 @@ def test_a_call_brings_a_circuit_and_a_new_line() -> None:
 
 
 def test_absent_contacts_are_asked_for_on_few_lines() -> None:
-    async def scenario(relay: MemoryRelay, _: Relaying, dialler: Relaying, tokens: Tokens) -> None:
+    async def scenario(relay: MemoryRelay, _: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
         before = relay.accepted
         asked = [dialled(dialler, relay.address, number) for number in range(1_000, 1_100)]
         assert not any(await asyncio.gather(*asked))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat.network.shares import FairShares
+from chat.network.limits import FairShares
 
 
 def full(bound: int = 8) -> FairShares:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chat.network.sightings import KNOWN_MAX, Sightings
+from chat.network.browser import KNOWN_MAX, PeerTable
 from chat.ports import Announcement
 
 ONE = Announcement("one", ("10.0.0.1",), 4747, (bytes(8),) * 32)
@@ -28,7 +28,7 @@ class Ears:
 
 def test_each_thing_is_told_once() -> None:
     ears = Ears()
-    sightings = Sightings(ears)
+    sightings = PeerTable(ears)
     moved = replace(ONE, port=4748)
     for announcement in (ONE, ONE, moved, moved):
         sightings.found(announcement)
@@ -41,7 +41,7 @@ def test_each_thing_is_told_once() -> None:
 def test_attack_16_a_flood_pushes_out_the_oldest_and_keeps_no_more() -> None:
     """Invented announcements cost memory for 256 of them, never more."""
     ears = Ears()
-    sightings = Sightings(ears)
+    sightings = PeerTable(ears)
     for number in range(KNOWN_MAX + 10):
         sightings.found(replace(ONE, instance=f"n{number}"))
         assert len(sightings) <= KNOWN_MAX
@@ -50,7 +50,7 @@ def test_attack_16_a_flood_pushes_out_the_oldest_and_keeps_no_more() -> None:
 
 def test_after_a_change_of_network_only_who_is_heard_again_stays() -> None:
     ears = Ears()
-    sightings = Sightings(ears)
+    sightings = PeerTable(ears)
     two = replace(ONE, instance="two")
     sightings.found(ONE)
     sightings.found(two)

@@ -9,10 +9,9 @@ import socket
 
 import pytest
 
-from chat.network import connection, tcp
-from chat.network.addresses import NotLocal
-from chat.network.connection import TcpConnection
-from chat.network.tcp import TcpTransport
+from chat.network import connection, transport
+from chat.network.connection import NotLocal, TcpConnection
+from chat.network.transport import TcpTransport
 from chat.ports import Connection
 from tests.chat.network.sockets import SECONDS, gone, read_all, read_exactly, serving, until
 
@@ -92,7 +91,7 @@ async def test_a_machine_with_one_family_listens_on_that(
             raise OSError(errno.EAFNOSUPPORT, "no such family")
         return real(family, address, backlog)
 
-    monkeypatch.setattr(tcp, "listening_socket", without)
+    monkeypatch.setattr(transport, "listening_socket", without)
     async with serving(ANYONE) as server:
         there = "127.0.0.1" if missing == socket.AF_INET6 else "::1"
         await gone([await ANYONE.connect(there, server.port, SECONDS)])
@@ -182,23 +181,23 @@ async def test_an_unknown_interface_is_an_oserror() -> None:
 
 
 async def test_link_local_without_a_scope_is_tried_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp, "scopes", lambda: (3, 5))
-    assert [address for _, address in tcp._targets("fe80::1", 9)] == [
+    monkeypatch.setattr(transport, "scopes", lambda: (3, 5))
+    assert [address for _, address in transport._targets("fe80::1", 9)] == [
         ("fe80::1", 9, 0, 3),
         ("fe80::1", 9, 0, 5),
     ]
-    assert tcp._targets("fe80::1%7", 9) == [(socket.AF_INET6, ("fe80::1", 9, 0, 7))]
-    assert tcp._targets("fd00::1", 9) == [(socket.AF_INET6, ("fd00::1", 9, 0, 0))]
-    monkeypatch.setattr(tcp, "scopes", lambda: ())
+    assert transport._targets("fe80::1%7", 9) == [(socket.AF_INET6, ("fe80::1", 9, 0, 7))]
+    assert transport._targets("fd00::1", 9) == [(socket.AF_INET6, ("fd00::1", 9, 0, 0))]
+    monkeypatch.setattr(transport, "scopes", lambda: ())
     with pytest.raises(OSError):
-        tcp._targets("fe80::1", 9)
+        transport._targets("fe80::1", 9)
 
 
 async def test_of_several_ways_the_first_that_opens_is_taken_and_the_others_are_closed() -> None:
     async with serving(ANYONE) as server:
-        refused: tcp.Target = (socket.AF_INET, ("127.0.0.3", 1))
-        good: tcp.Target = (socket.AF_INET, ("127.0.0.1", server.port))
-        ours = await tcp._first([refused, good, good])
+        refused: transport.Target = (socket.AF_INET, ("127.0.0.3", 1))
+        good: transport.Target = (socket.AF_INET, ("127.0.0.1", server.port))
+        ours = await transport._first([refused, good, good])
         await ours.write(b"x")
         taken = [await server.take(), await server.take()]
         assert sorted([await asyncio.wait_for(each.read(), SECONDS) for each in taken]) == [b"", b"x"]
@@ -207,4 +206,4 @@ async def test_of_several_ways_the_first_that_opens_is_taken_and_the_others_are_
 
 async def test_if_no_way_opens_the_reason_is_given() -> None:
     with pytest.raises(ConnectionRefusedError):
-        await tcp._first([(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("127.0.0.2", 1))])
+        await transport._first([(socket.AF_INET, ("127.0.0.1", 1)), (socket.AF_INET, ("127.0.0.2", 1))])

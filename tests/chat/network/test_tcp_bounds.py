@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from chat.network import tcp
+from chat.network import transport
 from chat.network.connection import TcpConnection
-from chat.network.tcp import TcpListener, TcpTransport
+from chat.network.transport import TcpListener, TcpTransport
 from chat.ports import Connection
 from tests.chat.network.sockets import (
     SECONDS,
@@ -112,8 +112,8 @@ async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(
     async with serving(ANYONE) as server:
         await gone([await ANYONE.connect("127.0.0.1", server.port, SECONDS), await server.take()])
     assert [context["exception"].errno for context in told] == [errno.EMFILE]
-    assert pauses.count(tcp._PAUSE) == 4
-    assert tcp._PAUSE >= 0.1
+    assert pauses.count(transport._PAUSE) == 4
+    assert transport._PAUSE >= 0.1
 
 
 Accepting = Callable[[TcpListener, socket.socket], Awaitable[Any]]
@@ -141,7 +141,7 @@ def _noting(pauses: list[float], sleep: Callable[[float], Any]) -> Callable[[flo
 # Runs out of descriptors for real, in a process of its own, and prints how it bears it.
 EXHAUST = """
 import asyncio, os, resource, socket
-from chat.network.tcp import TcpListener, TcpTransport
+from chat.network.transport import TcpListener, TcpTransport
 
 async def main():
     told, attempts = [], 0

@@ -23,7 +23,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 # Listens, greets whoever comes and prints who it was.
 LISTEN = """
 import asyncio
-from chat.network.tcp import TcpTransport
+from chat.network.transport import TcpTransport
 async def greet(connection):
     print(connection.peer, flush=True)
     await connection.write(b"hello")
@@ -38,7 +38,7 @@ asyncio.run(main())
 # Dials HOST within SECONDS and prints what came of it.
 DIAL = """
 import asyncio, json, sys
-from chat.network.tcp import TcpTransport
+from chat.network.transport import TcpTransport
 async def main():
     try:
         connection = await TcpTransport().connect(sys.argv[1], 4747, float(sys.argv[2]))

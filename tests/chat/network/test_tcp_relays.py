@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chat.network.addresses import NotLocal, NotNamed
-from chat.network.tcp import TcpTransport
-from protocol.relay_address import RelayAddress
+from chat.network.connection import NotLocal, NotNamed
+from chat.network.transport import TcpTransport
+from protocol.relay.rendezvous import RelayAddress
 from tests.chat.network.sockets import SECONDS, gone, serving
 
 KEY = bytes(range(32))

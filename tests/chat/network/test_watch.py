@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.network import netlink
-from chat.network.watch import SETTLE, SLEPT, TICK, NetworkWatch
+from chat.network.interfaces import SETTLE, SLEPT, TICK, NetworkWatch
 from tests.lab.hosts import Host, Lab
 from tests.lab.programs import Program
 from tests.lab.virtual import VirtualClock, run_virtual

@@ -9,9 +9,9 @@ import asyncio
 import json
 import sys
 
-from chat.prove.findings import Finding
-from chat.prove.runner import prove
-from chat.prove.stage import Setting
+from chat.tools.prove.findings import Finding
+from chat.tools.prove.runner import prove
+from chat.tools.prove.stage import Setting
 
 
 async def look_at(claim: str, setting: Setting | None = None) -> Finding:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.prove.folder import LOCK, PREFIX, throw_away
+from chat.tools.prove.stage import LOCK, PREFIX, throw_away
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from chat.prove.memory import search
+from chat.tools.prove.search import search_memory
 from tests.lab.programs import Program
 from tests.needs import needs_process_memory
 
@@ -30,12 +30,12 @@ def test_every_one_of_many_needles_is_found_at_every_place_of_a_word(size: int) 
     with Program([sys.executable, "-c", KEEP]) as program:
         program.write(kept.hex() + "\n")
         assert program.line() == "kept"
-        found = search(program.pid, [*there, *absent])
+        found = search_memory(program.pid, [*there, *absent])
         assert found.held == set(there)
         assert found.size > 1 << 20
-        assert search(program.pid, there[:2]).held == set(there[:2])
+        assert search_memory(program.pid, there[:2]).held == set(there[:2])
 
 
 def test_a_needle_that_may_be_there_by_chance_is_none() -> None:
     with pytest.raises(ValueError):
-        search(1, [b"too short"])
+        search_memory(1, [b"too short"])

@@ -7,10 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chat.prove.findings import Claim, Finding, Limits, Measure, Outcome, Record, judged, read_claims
-from chat.prove.page import page
-from chat.prove.report import lines, summary, summary_row
-from chat.prove.runner import Proof
+from chat.tools.prove.findings import Claim, Finding, Limits, Measure, Outcome, Record, judged, read_claims
+from chat.tools.prove.report import lines, page, summary, summary_row
+from chat.tools.prove.runner import Proof
 
 HOSTILE = "<script>alert('x')</script> & \"more\""
 EMPTY = {"br", "meta", "link", "img"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.prove.files import forms, found_in
-from chat.prove.tracing import Reached, read_calls
+from chat.tools.prove.search import forms, found_in
+from chat.tools.prove.tracing import Reached, read_calls
 
 BEGINNING = '7 execve("python", ["python"], 0x1 /* 9 vars */) = 0\n'
 

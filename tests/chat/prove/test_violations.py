@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from chat.prove import deleted, in_between, only_ciphertext, relay_holds_nothing
-from chat.prove.findings import Finding, Outcome, read_claims
-from chat.prove.loopback import HERE, LoopbackTransport
-from chat.prove.relay import OWN, own_relay
-from chat.prove.runner import look_at
-from chat.prove.stage import Setting, Stage, staged
-from chat.prove.tricks import TRICKS
+from chat.tools.prove import at_rest, in_between, relay_holds_nothing
+from chat.tools.prove.findings import Finding, Outcome, read_claims
+from chat.tools.prove.in_between import TRICKS
+from chat.tools.prove.living import HERE, LoopbackTransport
+from chat.tools.prove.programs import OWN, own_relay
+from chat.tools.prove.runner import look_at
+from chat.tools.prove.stage import Setting, Stage, staged
 from tests.architecture.imports import ROOT
 from tests.chat.prove import proof
 from tests.lab.hosts import Lab
@@ -86,7 +86,7 @@ async def plain_files(stage: Stage) -> None:
 
 
 async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
-    finding = await found("C2", only_ciphertext.show, plain_files)
+    finding = await found("C2", at_rest.show_only_ciphertext, plain_files)
     assert finding.outcome is Outcome.FAILS
     assert set(finding.reason.split("; ")) >= {
         "in Ada's profile draft.txt: the needle, as UTF-16, little endian",
@@ -159,7 +159,7 @@ async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
 
 
 async def test_claim_c5_fails_where_pages_or_log_keep_it() -> None:
-    finding = await found("C5", deleted.show, nothing, Setting(f"{PLANTED}.keeping", traced=False))
+    finding = await found("C5", at_rest.show_deleted, nothing, Setting(f"{PLANTED}.keeping", traced=False))
     assert finding.outcome is Outcome.FAILS
     assert "database still holds what was deleted" in finding.reason
     assert "frame" in finding.reason

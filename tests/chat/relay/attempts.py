@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from chat.relay import confinement
+from chat.relay import sandbox
 
 _GET_DUMPABLE = 3
 
@@ -101,13 +101,13 @@ def succeeds(attempt: Callable[[], None]) -> bool:
 def main() -> None:
     folder, port, how = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     attempts = Attempts(folder, port)
-    means: tuple[confinement.Means, ...] = ()
+    means: tuple[sandbox.Means, ...] = ()
     if how == "threads":
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     if how != "free":
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        means = confinement.confine(examinable=how == "examinable", connecting=how == "connecting")
-        means = (*means, confinement.forbid_writing())
+        means = sandbox.confine(examinable=how == "examinable", connecting=how == "connecting")
+        means = (*means, sandbox.forbid_writing())
     names = [name for name in vars(Attempts) if not name.startswith("_")]
     done = {name: succeeds(getattr(attempts, name)) for name in names}
     sys.stdout.write(json.dumps({"means": {one.name: one.holds for one in means}, "done": done}) + "\n")

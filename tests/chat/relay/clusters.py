@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from protocol.relay_states import WaitBegun, WasAbsent, WasCalled, WasJoined
+from protocol.relay.states import WaitBegun, WasAbsent, WasCalled, WasJoined
 from tests.architecture.imports import ROOT
 from tests.chat.relay.nats import Node, nodes
 from tests.chat.relay.terminals import PATIENCE, Ended, Relay, Terminal, eventually

@@ -16,11 +16,11 @@ from typing import Self, TypeVar
 
 from chat.ports import SystemClock
 from chat.relay.circuit import Patience
-from chat.relay.listening import listen
 from chat.relay.quotas import Limits
+from chat.relay.run import listen
 from chat.relay.server import Relay, Settings
 from protocol.keys import X25519Pair
-from protocol.relay_states import (
+from protocol.relay.states import (
     RelayEnded,
     RelayEnding,
     RelayEvent,
@@ -29,7 +29,7 @@ from protocol.relay_states import (
     WasJoined,
     Welcomed,
 )
-from protocol.relay_terminal import RelayTerminal
+from protocol.relay.terminal_end import RelayTerminal
 
 Event = TypeVar("Event")
 

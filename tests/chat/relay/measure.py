@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from protocol.relay_states import WaitBegun, WasAbsent
+from protocol.relay.states import WaitBegun, WasAbsent
 from tests.chat.relay.clusters import TRIES, Member, cluster, meet, waiting
 from tests.chat.relay.nats import Node
 from tests.chat.relay.terminals import Ended, Relay, Terminal, receive

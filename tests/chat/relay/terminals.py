@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self, TypeVar
 
-from protocol.relay_address import RelayAddress, parse_relay
-from protocol.relay_states import RelayEnded, RelayEvent, Welcomed
-from protocol.relay_terminal import RelayTerminal
+from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.states import RelayEnded, RelayEvent, Welcomed
+from protocol.relay.terminal_end import RelayTerminal
 from tests.architecture.imports import ROOT
 from tests.lab.programs import Program
 

@@ -14,11 +14,11 @@ import pytest
 
 from chat.relay import cluster as module
 from chat.relay.cluster import Cluster, Offering
-from chat.relay.counters import Counters
-from chat.relay.passage import Passage
-from chat.relay.visitor import Visitor
+from chat.relay.cluster.circuit import RelayTunnel
+from chat.relay.connection import ClientConnection
+from chat.relay.metrics import Counters
 from protocol.keys import X25519Pair
-from protocol.relay_cluster import ClusterKeys
+from protocol.relay.cluster import ClusterKeys
 from tests.chat.relay.wire import Wire
 
 TOKEN = secrets.token_bytes(16)
@@ -46,11 +46,11 @@ class Host:
         self.absent = self.unanswered = 0
         self.happened = asyncio.Event()
 
-    def waiting_on(self, token: bytes) -> list[Visitor]:
+    def waiting_on(self, token: bytes) -> list[ClientConnection]:
         newest_first = sorted(self.waiters, key=lambda waiter: -waiter.since)
-        return cast("list[Visitor]", newest_first if token == TOKEN else [])
+        return cast("list[ClientConnection]", newest_first if token == TOKEN else [])
 
-    def call_for(self, waiter: Visitor, caller: Offering, token: bytes) -> None:
+    def call_for(self, waiter: ClientConnection, caller: Offering, token: bytes) -> None:
         assert token == TOKEN
         self.called.append(cast(Any, waiter).name)
         if self.answers:
@@ -58,23 +58,23 @@ class Host:
         else:
             caller.unanswered()
 
-    def dismiss(self, waiter: Visitor) -> None:
+    def dismiss(self, waiter: ClientConnection) -> None:
         self.called.append("dismissed")
 
-    def nobody_elsewhere(self, dialler: Visitor) -> None:
+    def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         self.absent += 1
         self.happened.set()
 
-    def unanswered_elsewhere(self, dialler: Visitor) -> None:
+    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
         self.unanswered += 1
         self.happened.set()
 
-    def join_dialler(self, dialler: Visitor, others: int, passage: Passage) -> Any:
+    def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> Any:
         self.joined.append(others)
         self.happened.set()
         return Deaf()
 
-    def join_waiter(self, waiter: Visitor, passage: Passage) -> Any:
+    def join_waiter(self, waiter: ClientConnection, passage: RelayTunnel) -> Any:
         return Deaf()
 
 
@@ -109,7 +109,7 @@ class Town:
     async def ask(self, place: int = 0, here: int = 0) -> Host:
         """Until the asking relay knows."""
         self.asking.happened.clear()
-        assert self.cluster.ask(cast(Visitor, object()), TOKEN, place, here)
+        assert self.cluster.ask(cast(ClientConnection, object()), TOKEN, place, here)
         await asyncio.wait_for(self.asking.happened.wait(), PATIENCE)
         return self.asking
 
@@ -169,7 +169,7 @@ async def test_an_offer_of_another_key_is_passed_over(town: Town) -> None:
 
 async def test_a_dialler_that_has_gone_has_nobody_called(town: Town) -> None:
     host, _ = town.relay(Waiter("somebody", 0.0))
-    dialler = cast(Visitor, object())
+    dialler = cast(ClientConnection, object())
     assert town.cluster.ask(dialler, TOKEN, 0, 0)
     town.cluster.forget(dialler)
     town.asking.happened.clear()
@@ -180,13 +180,13 @@ async def test_a_dialler_that_has_gone_has_nobody_called(town: Town) -> None:
 
 async def test_without_a_backplane_nobody_can_be_asked(town: Town) -> None:
     town.wire.ends[0].is_connected = False
-    assert not town.cluster.ask(cast(Visitor, object()), TOKEN, 0, 0)
+    assert not town.cluster.ask(cast(ClientConnection, object()), TOKEN, 0, 0)
 
 
 async def test_an_offer_that_nobody_takes_is_forgotten(town: Town) -> None:
     _, cluster = town.relay(Waiter("somebody", 0.0))
     town.wire.change = lambda payload: [payload] if len(town.wire.carried) < 3 else []
-    dialler = cast(Visitor, object())
+    dialler = cast(ClientConnection, object())
     assert town.cluster.ask(dialler, TOKEN, 0, 0)
     for _ in range(10):
         await asyncio.sleep(0)
@@ -201,7 +201,7 @@ async def test_what_others_ask_costs_no_more_than_a_bound(
 ) -> None:
     monkeypatch.setattr(module, "OFFERS_MAX", 3)
     _, cluster = town.relay(Waiter("somebody", 0.0))
-    diallers = [cast(Visitor, object()) for _ in range(8)]
+    diallers = [cast(ClientConnection, object()) for _ in range(8)]
     for dialler in diallers:
         assert town.cluster.ask(dialler, TOKEN, 9, 0)
     for _ in range(10):

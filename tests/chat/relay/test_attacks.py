@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from chat.relay.buffers import Buffers
-from protocol.events import ContactPsk
+from chat.relay.circuit import Buffers
+from protocol.link.states import ContactPsk
 from protocol.messages import Entry
 from tests.chat.relay.house import Guest, House, house
 from tests.chat.relay.terminals import Relay, Terminal, receive, relay

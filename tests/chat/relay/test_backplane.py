@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chat.interface import UsageError
-from chat.relay import backplane
-from chat.relay.backplane import CROWDED, Nats, checked
+from chat.relay.cluster import nats
+from chat.relay.cluster.nats import CROWDED, Nats, checked
 from tests.chat.relay.nats import Node, nodes
 
 PATIENCE = 20.0
@@ -122,7 +122,7 @@ async def test_a_subject_that_the_library_cannot_read_costs_a_reconnection(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The library stops reading for good then. Its own look at the connection is turned off here."""
-    monkeypatch.setattr(backplane, "PING_SECONDS", 3_600)
+    monkeypatch.setattr(nats, "PING_SECONDS", 3_600)
     async with bus(node.url) as (one, hears, _):
         await hears.has_connected(1)
         one.subscribe("parlour.relay.v1.to.a.*")
@@ -177,8 +177,8 @@ async def test_a_node_that_takes_nothing_more_is_given_up(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where its machine has gone without a word: what waits for it must not hold the relay."""
-    monkeypatch.setattr(backplane, "PING_SECONDS", 0.1)
-    monkeypatch.setattr(backplane, "PONG_SECONDS", 1)
+    monkeypatch.setattr(nats, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(nats, "PONG_SECONDS", 1)
     with nodes(1) as (second,):
         async with bus(node.url, second.url) as (one, hears, _):
             await hears.has_connected(1)
@@ -206,7 +206,7 @@ async def test_the_next_address_is_taken_where_one_does_not_answer(node: Node) -
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
         port = silent.getsockname()[1]
         monkey = pytest.MonkeyPatch()
-        monkey.setattr(backplane, "CONNECT_SECONDS", 0.2)
+        monkey.setattr(nats, "CONNECT_SECONDS", 0.2)
         with monkey.context():
             async with bus("nats://127.0.0.1:1", f"nats://127.0.0.1:{port}", node.url) as (_, hears, said):
                 await hears.has_connected(1)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chat.relay.buffers import Buffers
-from chat.relay.circuit import Circuit, End, Patience, Tally
+from chat.relay.circuit import Buffers, Circuit, End, Patience, Tally
 
 PATIENCE = Patience(idle=60, slow=30, half_open=10)
 

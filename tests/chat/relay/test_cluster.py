@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from chat.relay.key import read_key
-from protocol.relay_cluster import ClusterKeys, bucket_of
-from protocol.relay_states import WasAbsent
+from chat.relay.run import read_key
+from protocol.relay.cluster import ClusterKeys, bucket_of
+from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
 from tests.chat.relay.clusters import cluster, meet, member, shared_key, waiting
 from tests.chat.relay.nats import Node, free_ports
@@ -322,5 +322,5 @@ def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path) -> Non
 
 
 def test_one_relay_imports_nothing_of_nats() -> None:
-    program = "import sys, chat.cli.relay, chat.relay.running; sys.exit('nats' in sys.modules)"
+    program = "import sys, chat.cli.relays, chat.relay.run; sys.exit('nats' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from chat.relay import confinement
-from chat.relay.listening import listen, port_of
+from chat.relay import sandbox
+from chat.relay.run import listen, port_of
 from tests.architecture.imports import ROOT
 from tests.needs import needs_confinement
 
 needs_confinement()
 
-ABI = confinement.landlock_abi()
+ABI = sandbox.landlock_abi()
 WITH_LANDLOCK = {
     "write_a_file",
     "append_to_a_file",
@@ -121,8 +121,8 @@ def test_other_threads_would_stay_free_and_so_it_refuses(tmp_path: Path) -> None
 
 
 def test_what_the_kernel_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "_syscall", lambda *_: -1)
-    files, connections = confinement._landlock(confinement.landlock_abi(), False)
+    monkeypatch.setattr(sandbox, "_syscall", lambda *_: -1)
+    files, connections = sandbox._landlock(sandbox.landlock_abi(), False)
     assert not files.holds
     assert not connections.holds
     assert files.said == "this system lacks Landlock: a fault could still write files"
@@ -149,8 +149,8 @@ def test_each_version_is_asked_for_what_it_knows_and_no_more(
         asked.append((number, *arguments))
         return -1
 
-    monkeypatch.setattr(confinement, "_syscall", note)
-    confinement._landlock(abi, connecting)
+    monkeypatch.setattr(sandbox, "_syscall", note)
+    sandbox._landlock(abi, connecting)
     (_, attributes, length, flags) = asked[0]
     assert (len(attributes), length, flags) == (size, size, 0)
     files = int.from_bytes(attributes[:8], sys.byteorder)
@@ -162,8 +162,8 @@ def test_swap_is_seen_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     held = {}
     for name, lines in (("none", "Filename Type\n"), ("some", "Filename Type\n/swap file\n")):
         (tmp_path / name).write_text(lines, encoding="ascii")
-        monkeypatch.setattr(confinement, "Path", lambda _, name=name: tmp_path / name)
-        held[name] = confinement._no_swap()
+        monkeypatch.setattr(sandbox, "Path", lambda _, name=name: tmp_path / name)
+        held[name] = sandbox._no_swap()
     assert held["none"].holds
     assert not held["some"].holds
     assert "turn it off" in held["some"].said

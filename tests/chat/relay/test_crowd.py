@@ -14,7 +14,7 @@ import pytest
 
 from chat.relay.quotas import Limits
 from protocol.limits import RELAY_ANSWER_SECONDS
-from protocol.relay_states import RelayEnded, WasAbsent, WasCalled, WasJoined
+from protocol.relay.states import RelayEnded, WasAbsent, WasCalled, WasJoined
 from tests.chat.relay.house import Guest, House, house, token
 
 GUESTS = 60

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chat.relay import far_circuit
-from chat.relay.buffers import Buffers
-from chat.relay.circuit import End, Patience, Tally
-from chat.relay.far_circuit import CREDIT_FROM, LOST_AFTER, WINDOW, FarCircuit
-from chat.relay.passage import Passage
+from chat.relay.circuit import Buffers, End, Patience, Tally
+from chat.relay.cluster import circuit
+from chat.relay.cluster.circuit import CREDIT_FROM, LOST_AFTER, WINDOW, FarCircuit, RelayTunnel
 from protocol.errors import ProtocolError
 from protocol.keys import X25519Pair
 from protocol.noise import Finished
-from protocol.relay_cluster import ClusterKeys, Kind
+from protocol.relay.cluster import ClusterKeys, Kind
 from tests.chat.relay.test_circuit import fill, read, settle, tcp_pair
 from tests.chat.relay.wire import Tap, Wire
 
@@ -38,7 +36,7 @@ class Half:
         self.circuit: FarCircuit
 
     def begin(self, finished: Finished, other: str) -> None:
-        self.passage = Passage(self.tap, (self.name, other), finished, self.tap.unsubscribe)
+        self.passage = RelayTunnel(self.tap, (self.name, other), finished, self.tap.unsubscribe)
         loop = asyncio.get_running_loop()
         ends = (self._inner, self.passage)
         self.circuit = FarCircuit(loop, ends, self.buffers, self.tally, lambda _, end: self.ends.append(end))
@@ -149,8 +147,8 @@ async def test_a_slow_reader_is_felt_by_the_sender_and_a_window_is_all_that_wait
 
 async def test_without_a_window_what_waits_would_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault that the test above is to catch: a sender that does not count."""
-    monkeypatch.setattr(far_circuit.Leaving, "_sent", lambda self, count: None)
-    monkeypatch.setattr(far_circuit.Leaving, "credit", lambda self, more: None)
+    monkeypatch.setattr(circuit.Leaving, "_sent", lambda self, count: None)
+    monkeypatch.setattr(circuit.Leaving, "credit", lambda self, more: None)
     span = Span()
     with contextlib.suppress(ConnectionError):
         await pressed(span)

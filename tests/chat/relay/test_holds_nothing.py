@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.frames import length_of
-from protocol.relay_states import WaitBegun, WasAbsent, WasCalled, WasJoined
+from protocol.link.framing import length_of
+from protocol.relay.states import WaitBegun, WasAbsent, WasCalled, WasJoined
 from tests.chat.relay.terminals import Ended, Relay, Terminal, eventually, receive, relay
 from tests.lab.calls import traced, writing
 from tests.lab.memory import copies, which_are_held

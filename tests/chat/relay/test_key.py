@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BadData, CannotCreate
-from chat.relay.key import PREFIX, new_key, read_key
+from chat.relay.run import PREFIX, new_key, read_key
 
 
 def test_a_key_is_read_as_it_was_made_and_only_its_owner_can(tmp_path: Path) -> None:

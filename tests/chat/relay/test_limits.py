@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from chat.relay.connection import READS_A_SECOND, READS_AT_ONCE, ClientConnection
 from chat.relay.quotas import Limits
-from chat.relay.visitor import READS_A_SECOND, READS_AT_ONCE, Visitor
-from protocol.frames import length_of
 from protocol.limits import RELAY_TOKENS_MAX
-from protocol.relay_states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
+from protocol.link.framing import length_of
+from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
 from tests.chat.relay.house import Guest, house, token
 
 HERE, THERE, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -214,7 +214,7 @@ async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk() -> No
         guest, heard = await made.waiter(token()), 0
         wait = made.relay._hall.wait
 
-        def counted(who: Visitor, tokens: Iterable[bytes]) -> None:
+        def counted(who: ClientConnection, tokens: Iterable[bytes]) -> None:
             nonlocal heard
             heard += 1
             wait(who, tokens)

@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from chat.network.interfaces import Interface, Kind
-from chat.relay import listening
-from chat.relay.listening import listen, port_of, reached_at
+from chat.relay import run
+from chat.relay.run import listen, port_of, reached_at
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8", "::1/128"))
 LAN = Interface("eth0", 2, Kind.LAN, True, ("10.77.0.2/24", "fe80::2/64"))
@@ -74,5 +74,5 @@ def test_a_port_that_is_taken_is_an_error_and_nothing_stays_open() -> None:
 def test_it_tells_where_others_reach_it(
     monkeypatch: pytest.MonkeyPatch, host: str, found: list[Interface], told: list[str]
 ) -> None:
-    monkeypatch.setattr(listening, "interfaces", lambda: found)
+    monkeypatch.setattr(run, "interfaces", lambda: found)
     assert reached_at(host) == told

@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from chat.relay.confinement import Means
-from chat.relay.counters import Counters, exposition
-from chat.relay.listening import listen
-from chat.relay.metrics import AT_ONCE, HEAD_MAX, PATIENCE, Pages, is_loopback
+from chat.relay.metrics import AT_ONCE, HEAD_MAX, PATIENCE, Counters, Pages, exposition, is_loopback
 from chat.relay.quotas import Limits
-from protocol.relay_states import RelayEnding
+from chat.relay.run import listen
+from chat.relay.sandbox import Means
+from protocol.relay.states import RelayEnding
 from tests.chat.relay.house import house, token
 
 SAMPLE = re.compile(r'(parlour_relay_[a-z_]+)(?:\{([a-z]+)="([a-z_]+)"\})? (\d+)')

@@ -12,7 +12,7 @@ from chat.relay.circuit import Patience
 from chat.relay.quotas import Limits
 from chat.relay.server import Relay
 from protocol.limits import HANDSHAKE_SECONDS, RELAY_ANSWER_SECONDS, RELAY_SILENT_SECONDS
-from protocol.relay_states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
+from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
 from tests.chat.relay.house import House, house, token
 
 
@@ -175,7 +175,7 @@ async def test_a_fault_in_one_look_at_the_time_does_not_end_them_all(monkeypatch
         failed: list[Any] = []
         made.loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
         with monkeypatch.context() as broken:
-            broken.setattr("chat.relay.visitor.Visitor.check", lambda *_: 1 // 0)
+            broken.setattr("chat.relay.connection.ClientConnection.check", lambda *_: 1 // 0)
             await made.later(HANDSHAKE_SECONDS + 1)
         assert isinstance(failed[0], ZeroDivisionError)
         await made.later(1)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chat.relay.quotas import BURST, Handshakes, Limits, Places, Shares, place_of
-from chat.relay.weights import Weights
+from chat.relay.quotas import BURST, Handshakes, Limits, Places, Shares, Weights, place_of
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from protocol.relay_address import parse_relay
+from protocol.relay.rendezvous import parse_relay
 from tests.architecture.imports import ROOT
 from tests.chat.relay.terminals import PATIENCE, eventually
 from tests.lab.programs import Program

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from chat.relay.quotas import Limits
-from protocol.relay_states import WasAbsent
+from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
 from tests.chat.relay.terminals import relay
 from tests.chat.relay.test_holds_nothing import joined, token

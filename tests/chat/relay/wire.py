@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from chat.relay.backplane import Listener
+from chat.relay.cluster.nats import Listener
 
 
 class Wire:

@@ -9,13 +9,13 @@ import asyncio
 from pathlib import Path
 
 from chat.interface import ContactChanged, IdentityChanged, PairingStage
-from chat.storage import logs
-from protocol.contact_secret import new_share
+from chat.storage import persons
+from protocol.identity.author import recover_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import reduce
 from protocol.messages import LogOperations
-from protocol.pairing import PendingContact
-from protocol.person import reduce
-from protocol.person_author import recover_operation
-from protocol.person_log import sign_operation
+from protocol.pairing.contact_secret import new_share
+from protocol.pairing.record import PendingContact
 from protocol.primitives import ed25519_from_seed
 from tests.engines import Person, delivered, pair, people, play, talk
 from tests.protocol.people import Terminal
@@ -27,7 +27,7 @@ async def holding(ada: Person, ben: Person) -> None:
     """Ben's log says that he used the recovery key, and Ada's side waits for Ada."""
     held = ada.wait(ContactChanged, lambda event: event.contact.held)
     store = ben.engine._world.store
-    operations = await store.read(logs.of, ben.engine._world.own.person)
+    operations = await store.read(persons.operations_of, ben.engine._world.own.person)
     operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
     seed = ben.engine._world.own.recovery_seed
     assert seed is not None
@@ -39,7 +39,7 @@ async def holding(ada: Person, ben: Person) -> None:
 async def recovered(person: Person) -> tuple[bytes, ...]:
     """The person's log with a recovery that removes the terminal and brings in another."""
     world = person.engine._world
-    operations = list(await world.store.read(logs.of, world.own.person))
+    operations = list(await world.store.read(persons.operations_of, world.own.person))
     state = reduce(operations)
     removed = [(world.own.terminal, state.last[world.own.terminal])]
     following = ed25519_from_seed(b"f" * 32)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from chat.interface import EntryState, PairingStage
-from chat.service.exchange import Exchange, Receiving
+from chat.service.sync import Exchange, Inbound
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.identity.author import rename_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import Extension, extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
-from protocol.person import Extension, extend
-from protocol.person_author import rename_operation
-from protocol.person_log import sign_operation
 from tests.engines import Person, pair, people, play, talk
 from tests.fakes.network import Network
 
@@ -196,14 +196,14 @@ def test_asking_for_the_whole_history_again_and_again_costs_little(
     async def scenario() -> None:
         async with two(tmp_path) as (_, ada, ben, faults):
             walks = 0
-            original = Receiving.lacking
+            original = Inbound.lacking
 
             async def counted(self: Any, link: Any, message: Heads) -> list[bytes]:
                 nonlocal walks
                 walks += 1
                 return await original(self, link, message)
 
-            monkeypatch.setattr(Receiving, "lacking", counted)
+            monkeypatch.setattr(Inbound, "lacking", counted)
             world = ben.engine._world
             conversation = conversation_of_two(world.own.person, ada.engine._world.own.person)
             await say(ben, *[Heads(conversation, [])] * 100)
@@ -249,7 +249,7 @@ def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
                 verified += 1
                 return extend(*arguments)
 
-            monkeypatch.setattr("chat.service.logs.extend", counted)
+            monkeypatch.setattr("chat.service.person_logs.extend", counted)
             await say(ben, *[renamed(ben)] * 100)
             await asyncio.sleep(5)
             assert 0 < verified <= 8

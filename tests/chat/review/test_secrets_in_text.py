@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import pytest
 
 from chat.interface import InvitationUsed, InvitationView
-from chat.network.directory import Identity
+from chat.network.links import Identity
 from chat.service.keyring import OpenInvitation
-from protocol.events import HandshakeAuthenticated, LinkOpen, Role
-from protocol.invitation import format_invitation, make_invitation
 from protocol.keys import X25519Pair
+from protocol.link.states import HandshakeAuthenticated, LinkOpen, Role
+from protocol.pairing.invitation import format_invitation, make_invitation
 from protocol.primitives import system_random
 
 NEEDLE = b"needle in repr!!"

@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from chat.interface import NearbyChanged, Notice
-from chat.network.discovery import ZeroconfDiscovery
-from chat.network.driver import Driver
-from chat.network.opening import Opening
+from chat.network.driver import Driver, Opening
+from chat.network.mdns import ZeroconfDiscovery
 from chat.ports import Announcement
 from chat.storage.errors import StorageFull
 from chat.tasks import Tasks
-from protocol.events import LinkClosed
+from protocol.link.states import LinkClosed
 from tests.engines import pair, people, play, talk
 from tests.fakes.network import MemoryTransport
 from tests.lab.virtual import VirtualClock, run_virtual

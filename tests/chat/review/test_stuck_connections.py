@@ -13,8 +13,8 @@ from pathlib import Path
 
 from chat.interface import EntryAdded
 from chat.network.driver import Driver
-from protocol.events import Event, LinkClosed, LinkOpen, MessageReceived
-from protocol.link import Link
+from protocol.link.link import Link
+from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.messages import LogOperations, Message
 from tests.engines import delivered, pair, people, play, talk
 from tests.lab.virtual import VirtualClock, run_virtual

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from chat.network.directory import Identity
-from chat.service.keyring import ContactKeys, Keyring
-from chat.service.visibility import Visibility
-from protocol.contact_secret import Pair, new_share
+from chat.network.links import Identity
+from chat.service.keyring import ContactKeys, Keyring, Visibility
+from protocol.identity.author import NewPerson, create_person, recover_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import PersonState, reduce
 from protocol.keys import X25519Pair
-from protocol.person import PersonState, reduce
-from protocol.person_author import NewPerson, create_person, recover_operation
-from protocol.person_log import sign_operation
+from protocol.pairing.contact_secret import Pair, new_share
 from protocol.primitives import ed25519_from_seed
 from tests.chat.storage.samples import seeded
 

@@ -6,16 +6,15 @@ import asyncio
 from types import SimpleNamespace
 from typing import cast
 
-from chat.service.logs import Logs
-from chat.service.pending import PendingContacts
+from chat.service.person_logs import PendingContacts, PersonLogs
+from chat.service.state import EngineState
 from chat.service.views import Views
-from chat.service.world import World
 from protocol.codec import encode
+from protocol.identity.author import create_person
+from protocol.identity.log import Rename, operation_id, sign_operation
+from protocol.identity.reduction import extend, reduce
 from protocol.limits import LOG_OPERATIONS_MAX
 from protocol.messages import MESSAGE, LogOperations
-from protocol.person import extend, reduce
-from protocol.person_author import create_person
-from protocol.person_log import Rename, operation_id, sign_operation
 from tests.chat.storage.samples import seeded
 
 ADA = create_person("Ada", seeded("ada"))
@@ -31,7 +30,7 @@ def renamed(times: int) -> tuple[bytes, ...]:
     return tuple(operations)
 
 
-def logs_of(operations: tuple[bytes, ...]) -> Logs:
+def logs_of(operations: tuple[bytes, ...]) -> PersonLogs:
     async def read(*_: object) -> list[bytes]:
         return list(operations)
 
@@ -40,7 +39,7 @@ def logs_of(operations: tuple[bytes, ...]) -> Logs:
         own=SimpleNamespace(person=ADA.person),
         keyring=SimpleNamespace(own=reduce(operations)),
     )
-    return Logs(cast(World, world), cast(Views, None), cast(PendingContacts, None))
+    return PersonLogs(cast(EngineState, world), cast(Views, None), cast(PendingContacts, None))
 
 
 def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_each_other() -> None:

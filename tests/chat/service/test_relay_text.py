@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.service.relay_text import BAD_HOST, BAD_KEY, BAD_PORT, NO_KEY, NOT_ONE, TOO_LONG, problem
+from chat.service.settings import ADDRESS_TOO_LONG, BAD_HOST, BAD_KEY, BAD_PORT, NO_KEY, NOT_ONE, problem
 from protocol.errors import ProtocolError
-from protocol.relay_address import PREFIX, RelayAddress, parse_relay
+from protocol.relay.rendezvous import PREFIX, RelayAddress, parse_relay
 
 WHOLE = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))
 PLACE, KEY = WHOLE.split("#")
-SAID = {NOT_ONE, NO_KEY, BAD_KEY, BAD_PORT, BAD_HOST, TOO_LONG}
+SAID = {NOT_ONE, NO_KEY, BAD_KEY, BAD_PORT, BAD_HOST, ADDRESS_TOO_LONG}
 
 
 def is_one(text: str) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding, RelayView
-from protocol.invitation import Invitation, format_invitation, parse_invitation
-from protocol.relay_address import RelayAddress
+from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
+from protocol.relay.rendezvous import RelayAddress
 from tests.engines import Person, invite, people, play
 
 

@@ -12,32 +12,21 @@ from pathlib import Path
 
 from chat.storage import (
     contacts,
-    conversations,
     entries,
-    forgetting,
-    invitations,
-    known_addresses,
-    logs,
+    keys,
     migrations,
-    own,
+    persons,
+    profile,
     receipts,
-    relays,
     search,
+    search_index,
     settings,
-    shares,
-    terminals,
-    vault,
 )
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
-from chat.storage.header import CHEAPEST
-from chat.storage.invitations import InvitationRow
-from chat.storage.known_addresses import AddressRow
-from chat.storage.own import OwnRow
-from chat.storage.relays import RelayRow
-from chat.storage.settings import Settings
-from chat.storage.shares import OWN, THEIRS, ShareRow
-from chat.storage.terminals import TerminalRow
+from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
+from chat.storage.persons import AddressRow, TerminalRow
+from chat.storage.settings import RelayRow, Settings
 from protocol.entries import (
     KIND_TEXT,
     ParsedEntry,
@@ -47,10 +36,11 @@ from protocol.entries import (
     text_body,
     write_entry,
 )
-from protocol.person import reduce
-from protocol.person_author import NewPerson, create_person
-from protocol.person_log import parse_operation
-from protocol.relay_address import RelayAddress
+from protocol.identity.author import NewPerson, create_person
+from protocol.identity.log import parse_operation
+from protocol.identity.reduction import reduce
+from protocol.profile_header import CHEAPEST
+from protocol.relay.rendezvous import RelayAddress
 from tests.chat.storage import tables
 from tests.chat.storage.samples import blob, seeded
 
@@ -97,7 +87,7 @@ def fill(database: Database) -> None:
     write_conversation(database)
     settings.save(database, Settings(read_receipts=False, typing=True))
     settings.set_preference(database, "theme", "dark")
-    relays.add(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
+    settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
 
 
 def write_persons(database: Database) -> None:
@@ -109,14 +99,14 @@ def write_persons(database: Database) -> None:
         blob("first self key"),
         ANN.recovery_seed,
     )
-    own.create(database, row)
-    own.add_self_key(database, ANN.self_key, [blob("a head")])
+    keys.create_own(database, row)
+    keys.add_self_key(database, ANN.self_key, [blob("a head")])
     for person in (ANN, BEN, CAT):
         for operation in person.operations:
-            logs.add(database, person.person, parse_operation(operation).id, operation)
+            persons.add_operation(database, person.person, parse_operation(operation).id, operation)
         live = reduce(person.operations).live.values()
         rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
-        terminals.replace(database, person.person, rows)
+        persons.replace_terminals(database, person.person, rows)
 
 
 def write_contacts(database: Database) -> None:
@@ -124,16 +114,16 @@ def write_contacts(database: Database) -> None:
     contacts.add(database, ContactRow(CAT.person, "猫", "", PENDING, False, True, False, TIME + 1))
     for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
         share = blob(f"share {owner} {number}")
-        shares.add(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
+        keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
     secret = blob("invitation", 16)
-    invitations.add(database, InvitationRow(secret, blob("check"), 1_700_003_600, "PARLOUR:TEXT"))
-    invitations.burn(database, secret, blob("joiner"))
-    known_addresses.add(database, AddressRow(BEN.terminal, "192.168.1.7", 4747, TIME))
+    keys.add_invitation(database, InvitationRow(secret, blob("check"), 1_700_003_600, "PARLOUR:TEXT"))
+    keys.burn_invitation(database, secret, blob("joiner"))
+    persons.add_address(database, AddressRow(BEN.terminal, "192.168.1.7", 4747, TIME))
 
 
 def write_conversation(database: Database) -> None:
     """Two people who talk, a gap, a deleted entry, a copy that forked, and what has been read."""
-    conversations.ensure(database, TALK, conversations.TWO, BEN.person)
+    contacts.ensure_conversation(database, TALK, contacts.TWO, BEN.person)
     ann, ben = Teller(ANN, b"ann....1"), Teller(BEN, b"ben....1")
     first = ann.tell("Hello Ben")
     answer = ben.tell("你好 Ann, 明天去北京吗?", first)
@@ -158,18 +148,18 @@ def contents(database: Database) -> object:
     rows = entries.page(database, TALK, 100)
     people = [ANN.person, BEN.person, CAT.person]
     told = {
-        "own": own.read(database),
+        "own": keys.read_own(database),
         "self keys": tables.self_keys(database),
-        "names": [reduce(logs.of(database, person)).name for person in people],
+        "names": [reduce(persons.operations_of(database, person)).name for person in people],
         "terminals": [tables.terminals_of(database, person) for person in people],
         "contacts": [*contacts.all(database), *contacts.pending(database)],
-        "shares": shares.of(database, BEN.person),
-        "invitations": invitations.usable(database, 0),
-        "addresses": known_addresses.of(database, BEN.terminal),
+        "shares": keys.shares_of(database, BEN.person),
+        "invitations": keys.usable_invitations(database, 0),
+        "addresses": persons.addresses_of(database, BEN.terminal),
         "settings": settings.load(database),
         "preferences": settings.preferences(database),
-        "relays": relays.all(database),
-        "conversations": conversations.all(database),
+        "relays": settings.all_relays(database),
+        "conversations": contacts.conversations(database),
         "entries": rows,
         "texts": [read_text(row.body).text if row.body else None for row in rows],
         "tips": entries.tips(database, TALK),
@@ -180,7 +170,7 @@ def contents(database: Database) -> object:
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
-        "cleaning is due": forgetting.is_due(database),
+        "cleaning is due": search_index.cleaning_is_due(database),
         "found": [row.id for row in search.find(database, "北京")],
         "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
     }
@@ -202,7 +192,7 @@ def plain(value: object) -> object:
 
 def main() -> None:
     folder = FOLDER / f"v{len(migrations.known()):04}"
-    made = vault.create(folder, PASSPHRASE, fill, random=seeded("kept profile"), cost=CHEAPEST)
+    made = profile.create(folder, PASSPHRASE, fill, random=seeded("kept profile"), cost=CHEAPEST)
     database = made.database()
     (folder / EXPECTED).write_text(
         json.dumps(contents(database), indent=1, ensure_ascii=False) + "\n", "utf-8"

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import conversations, entries, own, terminals
+from chat.storage import contacts, entries, keys, persons
 from chat.storage.database import Database
-from chat.storage.header import DatabaseKey
-from chat.storage.opening import create_history, open_history
-from chat.storage.own import OwnRow
-from chat.storage.terminals import TerminalRow
+from chat.storage.keys import OwnRow
+from chat.storage.migrations import create_history, open_history
+from chat.storage.persons import TerminalRow
 from protocol import labels
 from protocol.codec import encode
 from protocol.entries import ParsedEntry
 from protocol.messages import EntryHeader, TextBody
 from protocol.primitives import Random, b2b
+from protocol.profile_header import DatabaseKey
 
 PASSPHRASE = "correct horse battery staple"
 TEXT = 1
@@ -65,9 +65,9 @@ KEY = DatabaseKey(blob("database key"))
 
 def first_rows(database: Database) -> None:
     """What a new profile holds: this person; and a contact's terminal, with a conversation."""
-    own.create(database, ME)
-    terminals.replace(database, THEM, [THEIR_TERMINAL])
-    conversations.ensure(database, TALK, conversations.TWO, THEM)
+    keys.create_own(database, ME)
+    persons.replace_terminals(database, THEM, [THEIR_TERMINAL])
+    contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
 
 
 def new_database(folder: Path, key: DatabaseKey = KEY) -> Database:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chat.storage.database import Database
-from chat.storage.ids import parted
-from chat.storage.terminals import TerminalRow
+from chat.storage.keys import parted_ids
+from chat.storage.persons import TerminalRow
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SelfKeyRow:
 def self_keys(database: Database) -> list[SelfKeyRow]:
     """All self keys, newest first."""
     rows = database.rows("SELECT number, key, heads FROM self_keys ORDER BY number DESC")
-    return [SelfKeyRow(number, key, parted(heads)) for number, key, heads in rows]
+    return [SelfKeyRow(number, key, parted_ids(heads)) for number, key, heads in rows]
 
 
 def terminals_of(database: Database, person: bytes) -> list[TerminalRow]:

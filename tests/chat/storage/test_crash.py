@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, own, rebuilding, receipts, vault
+from chat.storage import entries, keys, migrations, profile, receipts
+from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.errors import WrongPassphrase
-from chat.storage.vault import ProfileState
+from chat.storage.folder import ProfileState
+from protocol import profile_header
 from tests.chat.storage.killing import WRITER, calls, killed_at, run
 from tests.chat.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, first_rows, seeded
 from tests.chat.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
@@ -33,7 +35,9 @@ def blank(tmp_path: Path) -> Path:
     """A new profile, to copy for each run."""
     needs_strace()
     folder = tmp_path / "blank"
-    vault.create(folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=vault.CHEAPEST).close()
+    profile.create(
+        folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
+    ).close()
     return folder
 
 
@@ -61,7 +65,7 @@ def check_acknowledged(folder: Path, said: list[str]) -> None:
     """All that was said is stored, sound and in order; what was not said is there whole or not at all."""
     stored = [bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]]
     acknowledged = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("receipt")]
-    with vault.unlock(folder, PASSPHRASE) as opened:
+    with profile.unlock(folder, PASSPHRASE) as opened:
         database = opened.database()
         assert database.integrity() == ()
         held = [row.id for row in entries.page(database, TALK, 1_000)]
@@ -70,7 +74,7 @@ def check_acknowledged(folder: Path, said: list[str]) -> None:
         assert set(receipts.of(database, acknowledged)) == set(acknowledged)
         before = derived(database)
         with database.transaction():
-            rebuilding.rebuild(database)
+            migrations.rebuild(database)
         assert derived(database) == before
         finish(database)
         database.close()
@@ -151,12 +155,14 @@ def test_attack_73_a_creation_cut_anywhere_leaves_no_profile_or_a_whole_one(
 
 def check_created(folder: Path) -> None:
     """Whatever is left, one goes on: by making the profile, or by opening it with the passphrase."""
-    if vault.state(folder) is ProfileState.NEW:
-        opened = vault.create(folder, PASSPHRASE, first_rows, random=seeded("again"), cost=vault.CHEAPEST)
+    if stored_folder.state(folder) is ProfileState.NEW:
+        opened = profile.create(
+            folder, PASSPHRASE, first_rows, random=seeded("again"), cost=profile_header.CHEAPEST
+        )
     else:
-        opened = vault.unlock(folder, PASSPHRASE)
+        opened = profile.unlock(folder, PASSPHRASE)
     database = opened.database()
-    assert own.read(database) == ME
+    assert keys.read_own(database) == ME
     assert database.integrity() == ()
     database.close()
     opened.close()
@@ -172,16 +178,16 @@ def test_attack_73_a_passphrase_changed_amid_a_kill_is_the_old_or_the_new(blank:
         said = killed_at([*WRITER, RENEW, str(folder)], call, number)
         passphrase = which_opens(folder)
         assert passphrase == NEW_PASSPHRASE or said == []
-        with vault.unlock(folder, passphrase) as opened:
+        with profile.unlock(folder, passphrase) as opened:
             opened.change_passphrase(passphrase, "a third", random=seeded("third"))
-        vault.unlock(folder, "a third").close()
+        profile.unlock(folder, "a third").close()
         assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
 
 
 def which_opens(folder: Path) -> str:
     try:
-        vault.unlock(folder, PASSPHRASE).close()
+        profile.unlock(folder, PASSPHRASE).close()
     except WrongPassphrase:
-        vault.unlock(folder, NEW_PASSPHRASE).close()
+        profile.unlock(folder, NEW_PASSPHRASE).close()
         return NEW_PASSPHRASE
     return PASSPHRASE

@@ -13,7 +13,7 @@ from chat.interface import ParlourError
 from chat.storage import entries, receipts
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseDamaged
-from chat.storage.opening import open_history
+from chat.storage.migrations import open_history
 from chat.storage.pages import PAGE_SIZE
 from protocol.entries import ParsedEntry
 from tests.chat.storage import tables

@@ -21,8 +21,8 @@ from chat.storage.errors import (
     StorageGone,
     StorageMisuse,
 )
-from chat.storage.header import DatabaseKey
-from chat.storage.opening import open_history
+from chat.storage.migrations import open_history
+from protocol.profile_header import DatabaseKey
 from tests.chat.storage.samples import KEY, TALK, Author, blob, new_database, store
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from chat.storage import conversations, entries, receipts
+from chat.storage import contacts, entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
@@ -171,7 +171,7 @@ def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Da
     with database.transaction():
         new = entries.insert_all(database, [first, second, first], ME.terminal, contact=THEM, stored=7)
     assert [entry.id for _, entry in new] == [first.id, second.id]
-    held = conversations.with_contact(database, THEM)
+    held = contacts.conversation_with(database, THEM)
     assert held is not None
     told = [ReceiptRow(ME.terminal, STORED, 7)]
     assert receipts.of(database, [first.id, second.id]) == {first.id: told, second.id: told}

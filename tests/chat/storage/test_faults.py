@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, own, vault
+from chat.storage import entries, keys
+from chat.storage import folder as stored_folder
+from chat.storage import profile as stored_profile
 from chat.storage.errors import WrongPassphrase
+from protocol import profile_header
 from tests.chat.storage.killing import WRITER, calls, run
 from tests.chat.storage.samples import ME, PASSPHRASE, TALK, first_rows, seeded
 from tests.chat.storage.writer import CREATE, INSIST, NEW_PASSPHRASE, RENEW, STARVE
@@ -31,14 +34,16 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(temporary))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     folder = tmp_path / "profile"
-    vault.create(folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=vault.CHEAPEST).close()
+    stored_profile.create(
+        folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
+    ).close()
     return folder
 
 
 def check(folder: Path, said: list[str]) -> None:
     """Exactly what was said to be stored is there, and no file holds its text."""
     stored = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("stored")]
-    with vault.unlock(folder, PASSPHRASE) as opened:
+    with stored_profile.unlock(folder, PASSPHRASE) as opened:
         database = opened.database()
         assert database.integrity() == ()
         assert [row.id for row in entries.page(database, TALK, 1_000)] == stored
@@ -101,7 +106,7 @@ def test_attack_74_a_profile_that_cannot_be_made_leaves_nothing(profile: Path) -
         ran = run([*WRITER, CREATE, str(folder)], "-e", "trace=pwrite64", "-e", inject)
         assert ran.stdout == "failed StorageFull\n"
         assert [path.name for path in folder.iterdir()] == ["lock"]
-        assert vault.state(folder) is vault.ProfileState.NEW
+        assert stored_folder.state(folder) is stored_folder.ProfileState.NEW
 
 
 def test_attack_74_a_passphrase_that_cannot_be_written_stays_the_old_one(profile: Path) -> None:
@@ -114,7 +119,7 @@ def test_attack_74_a_passphrase_that_cannot_be_written_stays_the_old_one(profile
         )
         assert ran.stdout == "failed StorageFull\n"
         assert not header.exists()
-        vault.unlock(profile, PASSPHRASE).close()
+        stored_profile.unlock(profile, PASSPHRASE).close()
 
 
 @pytest.mark.parametrize("fault", ["EIO", "ENOSPC"])
@@ -128,8 +133,8 @@ def test_attack_74_a_passphrase_whose_name_is_not_synced_is_said_to_be_the_new_o
     )
     assert ran.stdout == "failed PassphraseUnsettled\n"
     with pytest.raises(WrongPassphrase):
-        vault.unlock(profile, PASSPHRASE)
-    vault.unlock(profile, NEW_PASSPHRASE).close()
+        stored_profile.unlock(profile, PASSPHRASE)
+    stored_profile.unlock(profile, NEW_PASSPHRASE).close()
     assert sorted(path.name for path in profile.iterdir()) == ["header", "history.db", "lock"]
 
 
@@ -158,11 +163,13 @@ def test_attack_74_a_creation_says_whether_there_is_a_profile(
     ran = run([*WRITER, CREATE, str(folder)], *options, "-e", f"trace={call}", "-e", inject)
     assert ran.stdout == f"failed {said}\n"
     if said == "StorageBroken":
-        assert vault.state(folder) is vault.ProfileState.NEW
-        vault.create(folder, PASSPHRASE, first_rows, random=seeded("x"), cost=vault.CHEAPEST).close()
-    with vault.unlock(folder, PASSPHRASE) as opened:
+        assert stored_folder.state(folder) is stored_folder.ProfileState.NEW
+        stored_profile.create(
+            folder, PASSPHRASE, first_rows, random=seeded("x"), cost=profile_header.CHEAPEST
+        ).close()
+    with stored_profile.unlock(folder, PASSPHRASE) as opened:
         database = opened.database()
-        assert own.read(database) == ME
+        assert keys.read_own(database) == ME
         database.close()
     assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
 

@@ -9,20 +9,11 @@ from hypothesis import strategies as st
 
 from chat.interface import UsageError
 from chat.storage.errors import TooLittleMemory, WrongPassphrase
-from chat.storage.header import (
-    CHEAPEST,
-    MAGIC,
-    MODERATE,
-    DatabaseKey,
-    Header,
-    NewerHeader,
-    parse,
-    unwrap,
-    wrap,
-)
+from chat.storage.folder import unwrap, wrap
 from protocol import profile_header
 from protocol.codec import encode
 from protocol.errors import LocalMisuse, ProtocolError
+from protocol.profile_header import CHEAPEST, MAGIC, MODERATE, DatabaseKey, Header, NewerHeader, parse
 from tests.chat.storage.samples import PASSPHRASE, blob, seeded
 
 KEY = DatabaseKey(blob("key"))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import conversations, migrations, search, vault
+from chat.storage import contacts, migrations, search
+from chat.storage import folder as stored_folder
+from chat.storage import profile as stored_profile
 from chat.storage.database import Database
-from chat.storage.header import DatabaseKey
-from chat.storage.opening import open_history
+from chat.storage.migrations import open_history
+from protocol.profile_header import DatabaseKey
 from tests.chat.storage import kept
 from tests.chat.storage.samples import blob, new_database
 
@@ -22,7 +24,9 @@ def opened(name: str, tmp_path: Path) -> Database:
     """A copy of a kept database, opened with the raw key beside it."""
     folder = tmp_path / name
     shutil.copytree(kept.FOLDER / name, folder)
-    return open_history(folder / vault.DATABASE, DatabaseKey(bytes.fromhex((folder / kept.KEY).read_text())))
+    return open_history(
+        folder / stored_folder.DATABASE, DatabaseKey(bytes.fromhex((folder / kept.KEY).read_text()))
+    )
 
 
 def schema(database: Database) -> list[object]:
@@ -65,7 +69,7 @@ def test_a_kept_database_opens_and_says_what_it_said(tmp_path: Path, name: str) 
 def test_a_kept_profile_opens_with_its_passphrase(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     shutil.copytree(kept.FOLDER / name, folder)
-    with vault.unlock(folder, kept.PASSPHRASE) as profile:
+    with stored_profile.unlock(folder, kept.PASSPHRASE) as profile:
         database = profile.database()
         assert database.integrity() == ()
         database.close()
@@ -87,7 +91,7 @@ def test_a_migrated_index_finds_in_a_conversation_what_it_finds_in_all(tmp_path:
     assert len(found) == 1
     assert search.find(database, "北京", conversation=kept.TALK) == found
     with database.transaction():
-        conversations.ensure(database, blob("another"), conversations.GROUP, None)
+        contacts.ensure_conversation(database, blob("another"), contacts.GROUP, None)
     assert search.find(database, "北京", conversation=blob("another")) == []
     database.close()
 

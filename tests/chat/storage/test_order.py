@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.storage import conversations, entries, rebuilding
+from chat.storage import contacts, entries, migrations
 from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, Position
-from chat.storage.opening import create_history, open_history
+from chat.storage.migrations import create_history, open_history
 from protocol.entries import ParsedEntry
 from tests.chat.storage import tables
 from tests.chat.storage.samples import (
@@ -130,7 +130,7 @@ def opened(blank: bytes, folder: str) -> Database:
     path.write_bytes(blank)
     database = open_history(path, KEY)
     with database.transaction():
-        conversations.ensure(database, OTHER_TALK, conversations.GROUP, None)
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
     return database
 
 
@@ -195,7 +195,7 @@ def test_rebuilding_gives_the_same_as_inserting(blank: bytes, case: tuple[list[P
         store(database, *arriving, unread=True)
         before = derived(database)
         with database.transaction():
-            rebuilding.rebuild(database)
+            migrations.rebuild(database)
         check(database, arriving)
         assert derived(database) == before
         database.close()
@@ -226,7 +226,7 @@ def positions(database: Database) -> list[Position]:
 def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(database: Database) -> None:
     """Else a contact could learn by an entry's place whether its own terminal holds another's entry."""
     with database.transaction():
-        conversations.ensure(database, OTHER_TALK, conversations.GROUP, None)
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
     secret = sample("elsewhere", time=9_000, conversation=OTHER_TALK)
     probe = sample("probe", author=THEIR_TERMINAL.terminal, parents=[secret.id], time=10)
     store(database, secret, probe)

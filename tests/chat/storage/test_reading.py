@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat.storage import conversations, entries, receipts, search
+from chat.storage import contacts, entries, receipts, search
 from chat.storage import settings as kept_settings
 from chat.storage.database import Database
 from chat.storage.entries import BEGINNING, END, WHOLE
@@ -69,7 +69,7 @@ def hold(database: Database, steps: list[Step]) -> bytes:
     """A conversation of its own with these steps; theirs are unread."""
     talk = blob(f"talk {database.value('SELECT count(*) FROM conversations')}")
     with database.transaction():
-        conversations.ensure(database, talk, conversations.GROUP, None)
+        contacts.ensure_conversation(database, talk, contacts.GROUP, None)
         for entry in two_chains(steps, talk):
             entries.insert(database, entry, unread=entry.header.author == THEIRS)
     return talk
@@ -264,9 +264,9 @@ def test_a_search_in_one_conversation_passes_over_no_hit_of_another(database: Da
     """The index itself knows the conversation: the query that it answers names it."""
     other = blob("another conversation")
     with database.transaction():
-        conversations.ensure(database, other, conversations.GROUP, None)
+        contacts.ensure_conversation(database, other, contacts.GROUP, None)
     store(database, *[Author(conversation=other).write("needle")])
-    number = conversations.number_of(database, other)
+    number = contacts.conversation_number(database, other)
     (row,) = database.rows("SELECT text FROM search")
     assert row[0].split() == ["needle", f"\ue000t{number}"]
     assert search.find(database, f"\ue000t{number}") == []

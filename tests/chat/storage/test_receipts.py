@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chat.storage import contacts, entries, own, rebuilding, receipts, terminals
+from chat.storage import contacts, entries, keys, migrations, persons, receipts
 from chat.storage.database import Database
-from chat.storage.opening import open_history
+from chat.storage.migrations import open_history
 from chat.storage.receipts import READ, READ_UNTOLD, STORED, ReceiptRow
 from tests.chat.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
@@ -43,9 +43,9 @@ def test_the_outbox_is_what_no_terminal_of_the_contact_has_acknowledged(database
 def test_the_outbox_of_another_persons_receipts_stays_full(database: Database) -> None:
     entry = Author().write("hello")
     store(database, entry)
-    other = terminals.TerminalRow(blob("other"), blob("other terminal"), blob("s"), blob("x"), True, 0)
+    other = persons.TerminalRow(blob("other"), blob("other terminal"), blob("s"), blob("x"), True, 0)
     with database.transaction():
-        terminals.replace(database, other.person, [other])
+        persons.replace_terminals(database, other.person, [other])
         receipts.add(database, other.terminal, STORED, [entry.id], 1)
     assert outbox(database) == [entry.id]
 
@@ -124,7 +124,7 @@ def test_unread_entries_are_found_again_from_receipts(database: Database) -> Non
     before = database.rows("SELECT * FROM unread ORDER BY entry")
     with database.transaction():
         database.run("DELETE FROM unread")
-        rebuilding.rebuild(database)
+        migrations.rebuild(database)
     assert database.rows("SELECT * FROM unread ORDER BY entry") == before
     assert len(before) == 2
 
@@ -136,4 +136,4 @@ def test_a_removed_contact_leaves_no_receipt(database: Database) -> None:
         receipts.add(database, THEIRS, STORED, [entry.id], 5)
         contacts.remove(database, THEM)
     assert database.value("SELECT count(*) FROM receipts") == 0
-    assert own.read(database) == ME
+    assert keys.read_own(database) == ME

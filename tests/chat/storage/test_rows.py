@@ -6,27 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from chat.storage import (
-    contacts,
-    conversations,
-    entries,
-    invitations,
-    known_addresses,
-    logs,
-    own,
-    settings,
-    shares,
-    terminals,
-)
-from chat.storage.contacts import PAIRED, PENDING, ContactRow
-from chat.storage.conversations import ConversationRow
+from chat.storage import contacts, entries, keys, persons, settings
+from chat.storage.contacts import PAIRED, PENDING, ContactRow, ConversationRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse
-from chat.storage.invitations import InvitationRow
-from chat.storage.known_addresses import KEPT, AddressRow
+from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
+from chat.storage.persons import KEPT, AddressRow, TerminalRow
 from chat.storage.settings import Settings
-from chat.storage.shares import OWN, THEIRS, ShareRow
-from chat.storage.terminals import TerminalRow
 from tests.chat.storage import tables
 from tests.chat.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
@@ -35,17 +21,17 @@ INVITATION = InvitationRow(blob("secret", 16), blob("check"), 5_000, "PARLOUR:TE
 
 
 def test_this_person_is_written_once(database: Database) -> None:
-    assert own.read(database) == ME
+    assert keys.read_own(database) == ME
     with pytest.raises(StorageMisuse), database.transaction():
-        own.create(database, replace(ME, person=blob("somebody else")))
-    assert own.read(database) == ME
+        keys.create_own(database, replace(ME, person=blob("somebody else")))
+    assert keys.read_own(database) == ME
 
 
 def test_the_newest_self_key_is_in_force_and_older_ones_stay(database: Database) -> None:
     heads = [blob("head 1"), blob("head 2")]
     with database.transaction():
-        own.add_self_key(database, blob("newer"), heads)
-    assert own.read(database).self_key == blob("newer")
+        keys.add_self_key(database, blob("newer"), heads)
+    assert keys.read_own(database).self_key == blob("newer")
     assert [(row.key, row.heads) for row in tables.self_keys(database)] == [
         (blob("newer"), heads),
         (ME.self_key, []),
@@ -54,18 +40,18 @@ def test_the_newest_self_key_is_in_force_and_older_ones_stay(database: Database)
 
 def test_operations_are_kept_once_in_order_of_arrival(database: Database) -> None:
     with database.transaction():
-        assert logs.add(database, THEM, blob("b"), b"genesis")
-        assert logs.add(database, THEM, blob("a"), b"rename")
-        assert not logs.add(database, THEM, blob("b"), b"genesis")
-        logs.add(database, ME.person, blob("c"), b"own")
-    assert logs.of(database, THEM) == [b"genesis", b"rename"]
-    assert logs.of(database, ME.person) == [b"own"]
+        assert persons.add_operation(database, THEM, blob("b"), b"genesis")
+        assert persons.add_operation(database, THEM, blob("a"), b"rename")
+        assert not persons.add_operation(database, THEM, blob("b"), b"genesis")
+        persons.add_operation(database, ME.person, blob("c"), b"own")
+    assert persons.operations_of(database, THEM) == [b"genesis", b"rename"]
+    assert persons.operations_of(database, ME.person) == [b"own"]
 
 
 def test_a_terminal_that_the_log_no_longer_names_is_kept_and_not_live(database: Database) -> None:
     second = TerminalRow(THEM, blob("second"), blob("s2"), blob("x2"), True, 1)
     with database.transaction():
-        terminals.replace(database, THEM, [second])
+        persons.replace_terminals(database, THEM, [second])
     assert tables.terminals_of(database, THEM) == [replace(THEIR_TERMINAL, live=False), second]
 
 
@@ -115,26 +101,26 @@ def test_shares_never_change_and_the_newest_comes_first(database: Database) -> N
     ]
     with database.transaction():
         for row in (*rows, *rows):
-            shares.add(database, row)
-    assert shares.of(database, THEM) == [rows[2], rows[0], rows[1]]
+            keys.add_share(database, row)
+    assert keys.shares_of(database, THEM) == [rows[2], rows[0], rows[1]]
     with pytest.raises(StorageMisuse), database.transaction():
-        shares.add(database, replace(rows[0], share=blob("another")))
-    assert shares.of(database, THEM) == [rows[2], rows[0], rows[1]]
+        keys.add_share(database, replace(rows[0], share=blob("another")))
+    assert keys.shares_of(database, THEM) == [rows[2], rows[0], rows[1]]
 
 
 def test_an_invitation_burns_once_for_one_key(database: Database) -> None:
     with database.transaction():
-        invitations.add(database, INVITATION)
-        assert invitations.burn(database, INVITATION.secret, blob("joiner"))
-        assert invitations.burn(database, INVITATION.secret, blob("joiner"))
-        assert not invitations.burn(database, INVITATION.secret, blob("another"))
-        assert not invitations.burn(database, blob("unknown", 16), blob("joiner"))
-    assert invitations.usable(database, 4_999) == [replace(INVITATION, burned_by=blob("joiner"))]
-    assert invitations.usable(database, 5_000) == []
+        keys.add_invitation(database, INVITATION)
+        assert keys.burn_invitation(database, INVITATION.secret, blob("joiner"))
+        assert keys.burn_invitation(database, INVITATION.secret, blob("joiner"))
+        assert not keys.burn_invitation(database, INVITATION.secret, blob("another"))
+        assert not keys.burn_invitation(database, blob("unknown", 16), blob("joiner"))
+    assert keys.usable_invitations(database, 4_999) == [replace(INVITATION, burned_by=blob("joiner"))]
+    assert keys.usable_invitations(database, 5_000) == []
     with database.transaction():
-        assert invitations.drop_expired(database, 4_999) == 0
-        assert invitations.drop_expired(database, 5_000) == 1
-        invitations.remove(database, INVITATION.secret)
+        assert keys.drop_expired_invitations(database, 4_999) == 0
+        assert keys.drop_expired_invitations(database, 5_000) == 1
+        keys.remove_invitation(database, INVITATION.secret)
 
 
 def test_settings_begin_on_and_are_kept(database: Database) -> None:
@@ -152,23 +138,23 @@ def test_few_addresses_a_terminal_are_kept_the_latest_first(database: Database) 
     ]
     with database.transaction():
         for row in rows:
-            known_addresses.add(database, row)
-        known_addresses.add(database, replace(rows[5], last_success=99))
-    kept = known_addresses.of(database, THEIR_TERMINAL.terminal)
+            persons.add_address(database, row)
+        persons.add_address(database, replace(rows[5], last_success=99))
+    kept = persons.addresses_of(database, THEIR_TERMINAL.terminal)
     assert kept[:2] == [replace(rows[5], last_success=99), rows[-1]]
     assert len(kept) == KEPT
     with database.transaction():
-        known_addresses.forget(database, THEIR_TERMINAL.terminal, rows[5].host, 4747)
-    assert known_addresses.of(database, THEIR_TERMINAL.terminal)[0] == rows[-1]
+        persons.forget_addresses(database, THEIR_TERMINAL.terminal, rows[5].host, 4747)
+    assert persons.addresses_of(database, THEIR_TERMINAL.terminal)[0] == rows[-1]
 
 
 def test_a_conversation_is_made_once(database: Database) -> None:
     with database.transaction():
-        number = conversations.ensure(database, TALK, conversations.TWO, THEM)
-    row = ConversationRow(number, TALK, conversations.TWO, THEM)
-    assert conversations.get(database, TALK) == conversations.with_contact(database, THEM) == row
-    assert conversations.all(database) == [row]
-    assert conversations.get(database, blob("nowhere")) is None
+        number = contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+    row = ConversationRow(number, TALK, contacts.TWO, THEM)
+    assert contacts.conversation(database, TALK) == contacts.conversation_with(database, THEM) == row
+    assert contacts.conversations(database) == [row]
+    assert contacts.conversation(database, blob("nowhere")) is None
 
 
 def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database) -> None:
@@ -177,21 +163,21 @@ def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database)
     with database.transaction():
         for row in (CONTACT, other):
             contacts.add(database, row)
-            logs.add(database, row.person, row.person, b"log of " + row.person)
-            shares.add(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
-        known_addresses.add(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
-        conversations.ensure(database, kept, conversations.TWO, other.person)
+            persons.add_operation(database, row.person, row.person, b"log of " + row.person)
+            keys.add_share(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
+        persons.add_address(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
+        contacts.ensure_conversation(database, kept, contacts.TWO, other.person)
     store(database, Author(THEIR_TERMINAL.terminal).write("gone"), Author(conversation=kept).write("stays"))
     with database.transaction():
         contacts.remove(database, THEM)
     assert contacts.all(database) == [other]
-    assert logs.of(database, THEM) == []
-    assert shares.of(database, THEM) == []
+    assert persons.operations_of(database, THEM) == []
+    assert keys.shares_of(database, THEM) == []
     assert tables.terminals_of(database, THEM) == []
-    assert known_addresses.of(database, THEIR_TERMINAL.terminal) == []
-    assert conversations.with_contact(database, THEM) is None
+    assert persons.addresses_of(database, THEIR_TERMINAL.terminal) == []
+    assert contacts.conversation_with(database, THEM) is None
     assert entries.page(database, TALK, 9) == []
-    assert len(entries.page(database, kept, 9)) == len(shares.of(database, other.person)) == 1
+    assert len(entries.page(database, kept, 9)) == len(keys.shares_of(database, other.person)) == 1
     names = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE schema = 'main'")]
     everything = "".join(str(database.rows(f"SELECT * FROM {name}")) for name in names)
     assert repr(THEM) not in everything
@@ -203,12 +189,12 @@ def test_who_was_written_to_last_comes_first_whatever_times_say(database: Databa
     first, second = blob("first person"), blob("second person")
     for person in (first, second):
         with database.transaction():
-            conversations.ensure(database, person, conversations.TWO, person)
-    assert conversations.spoken_to(database, ME.terminal) == []
+            contacts.ensure_conversation(database, person, contacts.TWO, person)
+    assert contacts.spoken_to(database, ME.terminal) == []
     late, early = Author(conversation=first, time=9_000), Author(conversation=second, time=1_000)
     store(database, late.write("one"), late.write("two"), early.write("three"))
     theirs = Author(terminal=THEIR_TERMINAL.terminal, time=99_000)
     store(database, theirs.write("not ours"))
-    assert conversations.spoken_to(database, ME.terminal) == [second, first]
+    assert contacts.spoken_to(database, ME.terminal) == [second, first]
     store(database, late.write("four"))
-    assert conversations.spoken_to(database, ME.terminal) == [first, second]
+    assert contacts.spoken_to(database, ME.terminal) == [first, second]

@@ -11,9 +11,8 @@ import pytest
 from chat.storage import migrations
 from chat.storage.database import Database
 from chat.storage.errors import DatabaseEmpty, ProfileTooNew, StorageMisuse
-from chat.storage.files import create_private
-from chat.storage.migrations import Migration
-from chat.storage.opening import open_history
+from chat.storage.folder import create_private
+from chat.storage.migrations import Migration, open_history
 from tests.chat.storage.samples import KEY, new_database
 
 RATCHET = re.compile(r"ratchet|chain_?key|message_?key|root_?key|session|skipped|counter|nonce|ephemeral")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.storage import conversations, search
+from chat.storage import contacts, search
 from chat.storage.database import Database
 from tests.chat.storage.samples import TALK, Author, blob, store
 
@@ -116,7 +116,7 @@ def test_whatever_is_typed_is_data_and_no_query_language(filled: Database) -> No
 def test_the_newest_are_found_oldest_first_and_in_one_conversation(database: Database) -> None:
     other = blob("another conversation")
     with database.transaction():
-        conversations.ensure(database, other, conversations.GROUP, None)
+        contacts.ensure_conversation(database, other, contacts.GROUP, None)
     here, there = Author(), Author(conversation=other)
     for number in range(5):
         store(database, here.write(f"needle {number}"), there.write(f"needle {number}"))

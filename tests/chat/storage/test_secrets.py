@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries, own, search, vault
+from chat.storage import entries, keys, profile, search
 from chat.storage.database import Database
 from chat.storage.errors import StorageMisuse, WrongPassphrase
-from chat.storage.invitations import InvitationRow
-from chat.storage.shares import OWN, ShareRow
-from chat.storage.vault import CHEAPEST, Vault
+from chat.storage.keys import OWN, InvitationRow, ShareRow
+from chat.storage.profile import Vault
+from protocol.profile_header import CHEAPEST
 from tests.chat.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, first_rows, seeded, store
 
 NEEDLE = "needleinthehaystack"
@@ -21,7 +21,9 @@ NEEDLE = "needleinthehaystack"
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[tuple[Vault, Database]]:
-    made = vault.create(tmp_path / "profile", PASSPHRASE, first_rows, random=seeded("secrets"), cost=CHEAPEST)
+    made = profile.create(
+        tmp_path / "profile", PASSPHRASE, first_rows, random=seeded("secrets"), cost=CHEAPEST
+    )
     database = made.database()
     store(database, Author().write(NEEDLE))
     yield made, database
@@ -61,7 +63,7 @@ def test_attack_78_no_repr_shows_a_secret_or_a_text(opened: tuple[Vault, Databas
     values = [
         made,
         database,
-        own.read(database),
+        keys.read_own(database),
         ShareRow(THEM, OWN, 1, blob("share"), [], blob("root")),
         InvitationRow(blob("secret", 16), blob("check"), 1, "PARLOUR:SECRET"),
         row,

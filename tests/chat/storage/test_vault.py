@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError, UsageError
-from chat.storage import own, vault
+from chat.storage import folder as stored_folder
+from chat.storage import keys
+from chat.storage import profile as stored_profile
 from chat.storage.database import Database
 from chat.storage.errors import (
     DatabaseDamaged,
@@ -34,13 +36,15 @@ from chat.storage.errors import (
     StorageUnsettled,
     WrongPassphrase,
 )
-from chat.storage.vault import CHEAPEST, DATABASE, HEADER, ProfileState, Vault
+from chat.storage.folder import DATABASE, HEADER, ProfileState
+from chat.storage.profile import Vault
 from protocol.codec import encode
+from protocol.profile_header import CHEAPEST
 from tests.chat.storage.samples import ME, PASSPHRASE, first_rows, seeded
 
 
 def make(folder: Path, seed: str = "profile") -> Vault:
-    return vault.create(folder, PASSPHRASE, first_rows, random=seeded(seed), cost=CHEAPEST)
+    return stored_profile.create(folder, PASSPHRASE, first_rows, random=seeded(seed), cost=CHEAPEST)
 
 
 @pytest.fixture
@@ -58,16 +62,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_profile_is_made_opened_and_opened_again(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "profile"
-    assert vault.state(folder) is ProfileState.NEW
+    assert stored_folder.state(folder) is ProfileState.NEW
     made = make(folder)
     database = made.database()
-    assert own.read(database) == ME
+    assert keys.read_own(database) == ME
     database.close()
     made.close()
-    assert vault.state(folder) is ProfileState.LOCKED
-    with vault.unlock(folder, PASSPHRASE) as opened:
+    assert stored_folder.state(folder) is ProfileState.LOCKED
+    with stored_profile.unlock(folder, PASSPHRASE) as opened:
         database = opened.database()
-        assert own.read(database) == ME
+        assert keys.read_own(database) == ME
         database.close()
     assert set(contents(folder)) == {HEADER, DATABASE}
 
@@ -96,7 +100,7 @@ def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> Non
 
 def test_a_folder_open_to_others_is_closed(profile: Path) -> None:
     profile.chmod(0o755)
-    vault.unlock(profile, PASSPHRASE).close()
+    stored_profile.unlock(profile, PASSPHRASE).close()
     assert stat.S_IMODE(profile.stat().st_mode) == 0o700
 
 
@@ -181,8 +185,8 @@ def test_attack_72_what_is_missing_or_damaged_is_named_and_left_alone(
     found = contents(profile)
     if at_once:
         with pytest.raises(error):
-            vault.state(profile)
-    with pytest.raises(error) as caught, vault.unlock(profile, PASSPHRASE) as opened:
+            stored_folder.state(profile)
+    with pytest.raises(error) as caught, stored_profile.unlock(profile, PASSPHRASE) as opened:
         opened.database()
     assert isinstance(caught.value, BadData)
     assert len(str(caught.value).splitlines()) == 1
@@ -200,20 +204,20 @@ def test_each_finding_has_a_text_of_its_own() -> None:
 def test_attack_71_a_wrong_passphrase_changes_nothing(profile: Path) -> None:
     found = contents(profile)
     with pytest.raises(WrongPassphrase) as caught:
-        vault.unlock(profile, "wrong")
+        stored_profile.unlock(profile, "wrong")
     assert isinstance(caught.value, NotPermitted)
     assert contents(profile) == found
-    vault.unlock(profile, PASSPHRASE).close()
+    stored_profile.unlock(profile, PASSPHRASE).close()
 
 
 def test_a_second_engine_is_kept_out_until_the_first_lets_go(profile: Path) -> None:
-    first = vault.unlock(profile, PASSPHRASE)
+    first = stored_profile.unlock(profile, PASSPHRASE)
     with pytest.raises(ProfileInUse) as caught:
-        vault.unlock(profile, PASSPHRASE)
+        stored_profile.unlock(profile, PASSPHRASE)
     assert isinstance(caught.value, CannotCreate)
     first.close()
     first.close()
-    vault.unlock(profile, PASSPHRASE).close()
+    stored_profile.unlock(profile, PASSPHRASE).close()
 
 
 def test_a_second_process_is_kept_out_too(profile: Path) -> None:
@@ -222,7 +226,7 @@ def test_a_second_process_is_kept_out_too(profile: Path) -> None:
         "try: vault.unlock(Path(sys.argv[1]), sys.argv[2])\n"
         "except Exception as error: print(type(error).__name__)"
     )
-    with vault.unlock(profile, PASSPHRASE):
+    with stored_profile.unlock(profile, PASSPHRASE):
         ran = subprocess.run(
             [sys.executable, "-c", script, str(profile), PASSPHRASE],
             capture_output=True,
@@ -233,11 +237,11 @@ def test_a_second_process_is_kept_out_too(profile: Path) -> None:
 
 
 def test_a_lock_file_that_was_replaced_locks_nobody_out_and_nobody_in(profile: Path) -> None:
-    with vault.unlock(profile, PASSPHRASE) as first:
+    with stored_profile.unlock(profile, PASSPHRASE) as first:
         database = first.database()
         (profile / "lock").unlink()
         with (
-            vault.unlock(profile, PASSPHRASE) as second,
+            stored_profile.unlock(profile, PASSPHRASE) as second,
             pytest.raises(ParlourError, match="Another program"),
         ):
             second.database()  # the database's own lock holds
@@ -245,7 +249,7 @@ def test_a_lock_file_that_was_replaced_locks_nobody_out_and_nobody_in(profile: P
 
 
 def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> None:
-    with vault.unlock(profile, PASSPHRASE) as opened:
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
         opened.set_port(5000)
         with pytest.raises(WrongPassphrase):
             opened.change_passphrase("wrong", "new", random=seeded("x"))
@@ -253,10 +257,10 @@ def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> Non
             opened.change_passphrase(PASSPHRASE, "", random=seeded("x"))
         opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
     with pytest.raises(WrongPassphrase):
-        vault.unlock(profile, PASSPHRASE)
-    with vault.unlock(profile, "a new one") as opened:
+        stored_profile.unlock(profile, PASSPHRASE)
+    with stored_profile.unlock(profile, "a new one") as opened:
         database = opened.database()
-        assert own.read(database) == ME
+        assert keys.read_own(database) == ME
         database.close()
         assert opened.port == 5000
     assert set(contents(profile)) == {HEADER, DATABASE}
@@ -279,7 +283,7 @@ def folders_do_not_sync(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
     profile: Path, folders_do_not_sync: pytest.MonkeyPatch
 ) -> None:
-    with vault.unlock(profile, PASSPHRASE) as opened:
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
         with pytest.raises(PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"):
             opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
         with pytest.raises(StorageUnsettled, match="power cut may undo it"):
@@ -288,16 +292,16 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
         with pytest.raises(WrongPassphrase):
             opened.change_passphrase(PASSPHRASE, "a third", random=seeded("x"))
     with pytest.raises(WrongPassphrase):
-        vault.unlock(profile, PASSPHRASE)
+        stored_profile.unlock(profile, PASSPHRASE)
     folders_do_not_sync.undo()
-    with vault.unlock(profile, "a new one") as opened:
+    with stored_profile.unlock(profile, "a new one") as opened:
         assert opened.port == 5000
         opened.change_passphrase("a new one", "a new one", random=seeded("y"))
-    vault.unlock(profile, "a new one").close()
+    stored_profile.unlock(profile, "a new one").close()
 
 
 def test_a_locked_vault_gives_nothing(profile: Path) -> None:
-    opened = vault.unlock(profile, PASSPHRASE)
+    opened = stored_profile.unlock(profile, PASSPHRASE)
     opened.close()
     with pytest.raises(StorageMisuse):
         opened.database()
@@ -314,7 +318,7 @@ def test_there_is_no_second_profile_in_a_folder(profile: Path) -> None:
 
 def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:
     with pytest.raises(ProfileMissing):
-        vault.unlock(tmp_path / "nowhere", PASSPHRASE)
+        stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -334,9 +338,9 @@ def test_a_creation_that_fails_leaves_no_profile_and_may_be_tried_again(tmp_path
 
     folder = tmp_path / "profile"
     with pytest.raises(StorageFull):
-        vault.create(folder, PASSPHRASE, full, random=seeded("x"), cost=CHEAPEST)
+        stored_profile.create(folder, PASSPHRASE, full, random=seeded("x"), cost=CHEAPEST)
     assert contents(folder) == {}
-    assert vault.state(folder) is ProfileState.NEW
+    assert stored_folder.state(folder) is ProfileState.NEW
     make(folder).close()
 
 

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chat.interface import ParlourError
-from chat.storage import receipts, vault
+from chat.storage import profile, receipts
 from chat.storage.database import Database
+from protocol import profile_header
 from tests.chat.storage.samples import PASSPHRASE, THEIR_TERMINAL, Author, first_rows, seeded, store
 
 CREATE, RENEW, WRITE, INSIST, STARVE = "create", "renew", "write", "insist", "starve"
@@ -70,7 +71,7 @@ def starve(folder: Path) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in range(1, 40):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
-        with told(), vault.unlock(folder, PASSPHRASE) as opened:
+        with told(), profile.unlock(folder, PASSPHRASE) as opened:
             database = opened.database()
             with told():
                 store(database, author().write("needle"))
@@ -88,13 +89,15 @@ def main() -> None:
     task, folder = sys.argv[1], Path(sys.argv[2])
     if task == CREATE:
         with told():
-            vault.create(folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=vault.CHEAPEST).close()
+            profile.create(
+                folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
+            ).close()
             say("created")
         return
     if task == STARVE:
         starve(folder)
         return
-    with told(), vault.unlock(folder, PASSPHRASE) as opened:
+    with told(), profile.unlock(folder, PASSPHRASE) as opened:
         if task == RENEW:
             opened.change_passphrase(PASSPHRASE, NEW_PASSPHRASE, random=seeded("renewed"))
             say("renewed")

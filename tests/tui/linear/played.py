@@ -18,10 +18,10 @@ from typing import Final
 from chat.interface import DoorState, EntryState, ParlourError, RelayStanding
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.fakes.others import START
+from tui.linear.input import Typed
 from tui.linear.program import Program
-from tui.linear.typed import Typed
 from tui.linear.voice import Voice
-from tui.options import Options
+from tui.preferences import Options
 
 FOLDER: Final = Path(__file__).parent / "transcripts"
 OPTIONS: Final = Options(now=lambda: START + timedelta(minutes=30), zone=UTC, patience=3600.0)

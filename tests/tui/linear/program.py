@@ -12,8 +12,8 @@ import sys
 
 from tests.tui.linear.played import OPTIONS, Others, locked_door
 from tui.linear import run
+from tui.linear.input import Typed
 from tui.linear.program import Program
-from tui.linear.typed import Typed
 from tui.linear.voice import Voice
 
 

@@ -18,7 +18,7 @@ from chat.interface import UsageError
 from tests.cli.line import piped
 from tests.fakes.messenger import WRONG
 from tests.lab.deadlines import Deadline
-from tui.linear.typed import LINE_MAX, Typed
+from tui.linear.input import LINE_MAX, Typed
 from tui.linear.voice import Voice
 
 PATIENCE = 30.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.linear.draft import DRAFT_MAX, Draft
+from tui.linear.voice import DRAFT_MAX, Draft
 
 
 @pytest.mark.parametrize(

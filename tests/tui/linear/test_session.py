@@ -13,9 +13,9 @@ from chat.interface import SHORT_PASSPHRASE, BadData, DoorState, EntryState, Par
 from tests.fakes.messenger import FakeDoor, FakeMessenger
 from tests.tui.linear.played import OPTIONS, Heard, Others, Played, locked_door, new_door, play, with_quiet
 from tui.linear.commands import COMMANDS
-from tui.linear.meeting import STRANGERS_TOLD
+from tui.linear.history import PAGE
+from tui.linear.pairing import STRANGERS_TOLD
 from tui.linear.program import Program
-from tui.linear.reading import PAGE
 from tui.linear.voice import HELD_MAX
 from tui.linear.wording import DELIVERY
 

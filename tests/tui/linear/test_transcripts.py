@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.linear.played import FOLDER, locked_door, new_door, play, steps_of
-from tui import texts
+from tui.text import translation
 
 DOORS = {"first-run": new_door}
 """Transcripts that do not begin at the locked profile with Ben and Carla."""
@@ -26,7 +26,7 @@ async def test_transcript(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = FOLDER / f"{name}.txt"
     wanted = path.read_text(encoding="utf-8").splitlines()
     said, _status = await play(steps_of(wanted), DOORS.get(scene, locked_door)())
-    texts.use(texts.ENGLISH)
+    translation.use(translation.ENGLISH)
     _write_anew(path, said)
     assert said == wanted
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from unittest.mock import patch
 
-from chat.prove import terminal
-from chat.prove.hook import tell_of_connections
+from chat.tools.prove import terminal
+from chat.tools.prove.tracing import tell_of_connections
 
 
 def connect() -> None:

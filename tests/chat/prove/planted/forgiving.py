@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from chat.prove import terminal
+from chat.tools.prove import terminal
 from protocol.errors import ProtocolError
-from protocol.events import Event
-from protocol.link import Link
-from protocol.states import State
+from protocol.link.link import Link
+from protocol.link.states import Event, State
 
 strict = Link._fail
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from chat.cli.__main__ import main
-from chat.relay.buffers import Buffers
+from chat.relay.circuit import Buffers
 
 FRAME = 256
 zeroed = Buffers.take_back

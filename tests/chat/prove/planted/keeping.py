@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from chat.prove import terminal
 from chat.storage.database import Database
+from chat.tools.prove import terminal
 
 
 def leave_it(database: Database) -> None:

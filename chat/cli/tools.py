@@ -1,0 +1,291 @@
+"""Commands that look at the machine and at Parlour itself: doctor, vectors, bench.
+
+Rules: what is not good ends with status 1; nothing is called passed that did not run.
+
+The command that shows Parlour to somebody who has no profile yet: demo.
+
+Rules: its folder is gone however it ends, but for kill -9, and then with the next demo; nobody's profile is
+opened or asked for.
+
+The command that looks at Parlour's own claims on this machine: prove.
+
+Rules: nobody's profile is opened or asked for; what it is doing goes to standard error, what it found to
+standard output; status 0 only where every claim holds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import chain
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from chat.cli.output import DONE, FAILED, note, one_line
+from chat.cli.session import Call, command
+from chat.interface import BadData, CannotCreate, DiagnosisView, Door, Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from chat.tools.bench.measure import Figure
+    from chat.tools.prove.runner import Proof
+    from protocol.vectors.frame import Report
+
+
+@command("doctor")
+@click.pass_obj
+def doctor(call: Call) -> int:
+    """Find out why two terminals do not see each other.
+
+    Looks at the network, the port, the firewall, the clock and the profile, and says what mends each.
+    """
+    return call.run_alone(lambda: _doctor(call))
+
+
+async def _doctor(call: Call) -> int:
+    lines = await _diagnosis_of(call.door())
+    for line in lines:
+        fields = {"check": line.check, "good": line.good, "found": line.found, "fix": line.fix}
+        call.result(fields, _diagnosis(line))
+    return DONE if all(line.good for line in lines) else FAILED
+
+
+async def _diagnosis_of(door: Door) -> tuple[DiagnosisView, ...]:
+    """From the engine that runs on the profile, else from outside: no passphrase is asked for."""
+    with suppress(Unreachable):  # no engine, or it ended meanwhile
+        running = await door.attach()
+        try:
+            return await running.diagnose()
+        finally:
+            await running.close()
+    return await door.diagnose()
+
+
+def _diagnosis(line: DiagnosisView) -> str:
+    text = f"{'good' if line.good else 'BAD '}  {line.check}: {one_line(line.found)}"
+    return f"{text}\n      {one_line(line.fix)}" if line.fix else text
+
+
+@command("vectors")
+@click.option(
+    "--public",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    envvar="PARLOUR_PUBLIC_VECTORS",
+    metavar="DIR",
+    help="Run the published vectors in this folder too, else in PARLOUR_PUBLIC_VECTORS.",
+)
+@click.pass_obj
+def vectors(call: Call, public: Path | None) -> int:
+    """Check this installation against the test vectors."""
+    # The protocol's own program; nothing of it is loaded for any other command.
+    from protocol.vectors.own import run_own
+    from protocol.vectors.public import missing_areas, run_public
+
+    passed = failed = 0
+    published = run_public(public) if public is not None else ()
+    for report in chain(run_own(), published):
+        _print_area(call, report)
+        passed, failed = passed + report.passed, failed + len(report.failed)
+    fields = {"passed": passed, "failed": failed}
+    call.result(fields, f"{passed} passed, {failed} failed")
+    if public is not None and (missing := missing_areas(public)):
+        raise BadData(f"{public} has no vectors for {', '.join(missing)}: name the folder that has them.")
+    return FAILED if failed else DONE
+
+
+def _print_area(call: Call, report: Report) -> None:
+    """One line an area; what this installation does not have is named apart."""
+    fields = {
+        "area": report.area,
+        "passed": report.passed,
+        "failed": list(report.failed),
+        "unknown": list(report.unknown),
+    }
+    text = f"{report.area}: {report.passed} passed, {len(report.failed)} failed"
+    text += "".join(f"\n    not run, nothing here has it: {one_line(name)}" for name in report.unknown)
+    text += "".join(f"\n    failed: {name}" for name in report.failed)
+    call.result(fields, text)
+
+
+@command("bench")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--peers", is_flag=True, help="Measure other implementations too, where they are installed.")
+@click.option("--flows", is_flag=True, help="Measure instead what people wait for, each beside its bound.")
+@click.option("--interface", is_flag=True, help="Measure instead the interface on a million entries.")
+@click.pass_obj
+def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int:
+    """Measure what a message costs, beside bare libsodium.
+
+    NAME is a row, or the part before its point: session, noise, link, codec, commit, relay.
+
+    With --flows: how long people wait, from the real program with two new profiles on this machine.
+
+    With --interface: start, keys, memory and rest of the terminal interface with 1,000,000 entries, which
+    are made first, in the folder for temporary files.
+
+    Status 1 where a bound is missed.
+    """
+    if flows and interface:
+        raise UsageError("--flows and --interface are two measurements: name one of them.")
+    if (flows or interface) and (names or peers):
+        option = "--flows" if flows else "--interface"
+        raise UsageError(f"{option} takes all its figures together: leave names and --peers out.")
+    if interface:
+        return _interface(call)
+    return _flows(call) if flows else _rows(call, names, peers)
+
+
+def _rows(call: Call, names: tuple[str, ...], peers: bool) -> int:
+    # A program of its own, as above.
+    from chat.tools.bench import report, rows
+
+    try:
+        asked = rows.select(names)
+    except KeyError as unknown:
+        raise UsageError(
+            f"Nothing is measured as {unknown.args[0]}: there are {', '.join(rows.NAMES)}."
+        ) from None
+    for name in asked:
+        for block in report.blocks(rows.run(name, peers=peers)):
+            for row, text in zip(block, report.lines(block), strict=True):
+                call.result(row, text)
+    return DONE
+
+
+def _flows(call: Call) -> int:
+    # A program too: it looks at Parlour from outside, in terminals of its own.
+    from chat.tools.bench.flows import measure
+
+    note("Five rounds of two new persons: this takes a minute or two.")
+    return _figures(call, measure(), 13)
+
+
+def _interface(call: Call) -> int:
+    # The same, and before it a profile is written.
+    from chat.tools.bench.interface import measure
+
+    note("First a profile of 1,000,000 entries: a minute or so, 800 MB. Then three runs of a minute each.")
+    return _figures(call, measure(note), 16)
+
+
+def _figures(call: Call, figures: Iterable[Figure], width: int) -> int:
+    """Print each beside its bound; FAILED where one is missed or was not taken."""
+    good = True
+    for figure in figures:
+        good = good and figure.good
+        call.result(figure.row(), f"{figure.aim.name:<{width}} {figure.verdict()}")
+    return DONE if good else FAILED
+
+
+ITS_OWN: Final = "A demo has a profile, a passphrase and a network of its own: leave the options out."
+SIGNALS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_LOCALE: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+
+
+@command("demo")
+@click.option("--linear", is_flag=True, help="Show it line by line, for screen readers and braille.")
+@click.pass_obj
+def demo(call: Call, linear: bool) -> int:
+    """Try Parlour out: a few people on this machine, with a past.
+
+    They answer what is written to them. Nothing leaves the program, and all of it is gone when it ends.
+    """
+    if call.json or call.profile or call.port or call.passphrase_file is not None:
+        raise UsageError(ITS_OWN)
+    call.linear = call.linear or linear
+    # A program of its own, as those that measure are.
+    from chat.tools.demo.door import PASSPHRASE, DemoDoor, throw_away
+
+    with ended_in_order(), throw_away(note) as folder:
+        try:
+            return call.show(call, DemoDoor(folder, language(os.environ)), PASSPHRASE)
+        finally:
+            _set_all(signal.SIG_IGN)  # the folder is removed whole
+
+
+def language(environment: Mapping[str, str]) -> str:
+    """The language of the sample: `zh` where the locale asks for Chinese, else English."""
+    wanted = next((environment[name] for name in _LOCALE if environment.get(name)), "")
+    return "zh" if wanted.lower().startswith("zh") else "en"
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """What would kill the program ends it by SystemExit, with the shell's status for the signal."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _set_all(handler: signal.Handlers) -> None:
+    for number in SIGNALS:
+        signal.signal(number, handler)
+
+
+PROFILES_OF_ITS_OWN: Final = (
+    "A proof has profiles of its own: leave --profile, --port and --passphrase-file out."
+)
+
+
+@command("prove")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write a page too, which needs nothing else and can be handed on.",
+)
+@click.option(
+    "--relay-pid",
+    type=click.IntRange(1),
+    metavar="PID",
+    help="Examine the relay that runs as this process: yours and --examinable, or as root.",
+)
+@click.pass_obj
+def prove(call: Call, report: Path | None, relay_pid: int | None) -> int:
+    """Check Parlour's claims on this machine, each by an experiment.
+
+    Takes half a minute, needs no rights and stays on this machine: two people with profiles that are thrown
+    away talk while everything that they leave behind is searched. Status 0 only if every claim holds.
+    """
+    if call.profile or call.port or call.passphrase_file is not None:
+        raise UsageError(PROFILES_OF_ITS_OWN)
+    return call.run_alone(lambda: _prove(call, report, relay_pid))
+
+
+async def _prove(call: Call, report: Path | None, relay_pid: int | None) -> int:
+    # A program of its own, as those that measure are.
+    from chat.tools.prove.report import lines, summary, summary_row
+    from chat.tools.prove.runner import prove
+    from chat.tools.prove.stage import Setting
+
+    proof = await prove(note, Setting(relay_pid=relay_pid))
+    for finding in proof.findings:
+        call.result(finding.row(), lines(finding))
+    call.result(summary_row(proof), summary(proof))
+    if report is not None:
+        _write(report, proof)
+    return DONE if proof.holds else FAILED
+
+
+def _write(path: Path, proof: Proof) -> None:
+    from chat.tools.prove.report import page
+
+    try:
+        path.write_text(page(proof), encoding="utf-8")
+    except OSError as error:
+        raise CannotCreate(f"The report cannot be written ({error.strerror}): name another file.") from None
+    note(f"The report is in {path}.")

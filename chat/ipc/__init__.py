@@ -1,0 +1,1 @@
+"""The profile's socket: one engine serves other processes of the same user."""

@@ -1,0 +1,276 @@
+"""The engine's end of the profile's socket: offers any `Messenger` to other processes of this user.
+
+Rules: a client that does not read is dropped, never waited for; what waits for a client is bounded; an
+error that is none of the interface's goes out by the name of its class alone; at the end each client learns
+which of its calls were not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from chat.errors import ENGINE_ENDED, phrase
+from chat.interface import BadData, Closed, Event, Messenger, ParlourError
+from chat.ipc.wire import (
+    EVENTS,
+    REQUEST_BYTES_MAX,
+    VERSION,
+    Ended,
+    Hello,
+    Request,
+    Result,
+    encode,
+    failure,
+    happened,
+    listen,
+    raw,
+    read_arguments,
+    read_request,
+    same_user,
+)
+
+WAITING_BYTES_MAX: Final = 4 << 20
+"""Bytes of events that may wait for one client; with more it is dropped."""
+
+CALLS_MAX: Final = 64
+"""Calls of one client that run at once; further ones are not read yet."""
+
+CLIENTS_MAX: Final = 64
+"""Clients at once; further ones are closed at once."""
+
+CLOSED_WITHIN: Final = 0.1
+"""Seconds that the messenger gets to say `Closed`; it has done so when it ends the server."""
+
+FINISH_WITHIN: Final = 1.0
+"""Seconds that clients get at the end to take what waits for them, and to leave."""
+
+UNKNOWN: Final = phrase(
+    "The engine does not know this request: it runs another version, end it and start it anew."
+)
+
+
+class ControlServer:
+    """Offers `messenger` on a unix socket at `path`. All clients share one stream of its events."""
+
+    def __init__(self, messenger: Messenger, path: Path) -> None:
+        self._messenger = messenger
+        self._path = path
+        self._clients: set[_Client] = set()
+        self._server: asyncio.Server | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._inode = 0
+        self._closed = Closed(ENGINE_ENDED)
+        self._draining = False
+
+    async def start(self) -> None:
+        """Begin to listen. Raises CannotCreate. The caller holds the profile's lock."""
+        bound = listen(self._path)
+        self._inode = self._path.stat().st_ino
+        self._pump = asyncio.create_task(self._pass_on(), name="control events")
+        self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=REQUEST_BYTES_MAX)
+
+    async def drain(self, within: float) -> None:
+        """Remove the socket, begin no further call, give those under way time. May run inside one of them."""
+        self._draining = True
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        self._remove_socket()
+        caller = asyncio.current_task()
+        await asyncio.gather(*(client.drain(within, caller) for client in list(self._clients)))
+
+    async def close(self) -> None:
+        """Let the clients take what waits for them, and end them. May run inside a call."""
+        await self.drain(0)
+        if self._pump is not None:
+            await asyncio.wait({self._pump}, timeout=CLOSED_WITHIN)
+            self._pump.cancel()
+        await asyncio.gather(*(client.finish(self._closed) for client in list(self._clients)))
+
+    def _remove_socket(self) -> None:
+        if self._path.exists() and self._path.stat().st_ino == self._inode:
+            self._path.unlink()
+
+    async def _pass_on(self) -> None:
+        async for event in self._messenger.events():
+            if isinstance(event, Closed):
+                self._closed = event
+            for client in list(self._clients):
+                client.tell(event)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection: socket.socket = writer.get_extra_info("socket")
+        full = len(self._clients) >= CLIENTS_MAX
+        if self._draining or full or not same_user(connection):
+            writer.transport.abort()
+            return
+        client = _Client(self._messenger, reader, writer)
+        self._clients.add(client)
+        try:
+            await client.run()
+        finally:
+            self._clients.discard(client)
+
+
+class _Client:
+    """One connection: requests in, answers and events out."""
+
+    def __init__(
+        self, messenger: Messenger, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._messenger = messenger
+        self._reader = reader
+        self._writer = writer
+        self._calls: dict[asyncio.Task[Any], int] = {}
+        self._unanswered: list[int] = []
+        self._draining = False
+        self._left = asyncio.Event()
+        self._streams: list[int] = []
+        self._waiting: deque[tuple[bytes, bool]] = deque()
+        self._event_bytes = 0
+        self._filled = asyncio.Event()
+        self._sender = asyncio.create_task(self._send_all(), name="control sender")
+
+    async def run(self) -> None:
+        """Serve until either side ends."""
+        self._put(encode(Hello(VERSION)))
+        try:
+            while line := await self._read_line():
+                self._accept(line)
+                if len(self._calls) >= CALLS_MAX:
+                    await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._left.set()
+            self._end()
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on, or drop the client that did not take the earlier ones."""
+        for request in self._streams:
+            line = happened(request, event)
+            self._event_bytes += len(line)
+            self._put(line, event=True)
+        if self._event_bytes > WAITING_BYTES_MAX:
+            self._writer.transport.abort()
+            self._streams.clear()
+
+    async def drain(self, within: float, caller: asyncio.Task[Any] | None) -> None:
+        """Begin no call any more, and cut short what goes on, but for the `caller` that waits for this."""
+        self._draining = True
+        if self._calls.keys() - {caller}:
+            await asyncio.wait(self._calls.keys() - {caller}, timeout=within)
+        self._unanswered += self._calls.values()
+        for call in self._calls.keys() - {caller}:
+            call.cancel()
+
+    async def finish(self, closed: Closed) -> None:
+        """Send what waits and which calls have no answer, and wait until the client has left.
+
+        A request that comes after this side has closed would cut off what the client has not read yet.
+        """
+        self._put(encode(Ended(tuple(self._unanswered), closed.reason, closed.locked)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN):
+                await self._left.wait()
+        self._end()
+        with suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(self._writer.wait_closed(), FINISH_WITHIN)
+
+    async def _read_line(self) -> bytes:
+        try:
+            return await self._reader.readline()
+        except (ConnectionError, ValueError):  # cut, or a line above REQUEST_BYTES_MAX
+            return b""
+
+    def _accept(self, line: bytes) -> None:
+        try:
+            request = read_request(line)
+        except msgspec.DecodeError:
+            self._refuse(0)
+            return
+        if request.call == EVENTS:
+            self._streams.append(request.id)
+            return
+        if self._draining:
+            return
+        try:
+            arguments = read_arguments(request)
+        except msgspec.DecodeError:
+            self._refuse(request.id)
+            return
+        self._start(request, getattr(self._messenger, request.call)(**msgspec.structs.asdict(arguments)))
+
+    def _refuse(self, request: int) -> None:
+        self._put(failure(request, BadData(UNKNOWN)))
+
+    def _start(self, request: Request, call: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(call, name=f"control {request.call}")
+        self._calls[task] = request.id
+        task.add_done_callback(lambda done: self._answer(request, done))
+
+    def _answer(self, request: Request, done: asyncio.Task[object]) -> None:
+        self._calls.pop(done, None)
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            value = raw(done.result())
+            self._put(encode(Result(request.id, value)))
+        elif isinstance(error, ParlourError):
+            self._put(failure(request.id, error))
+        else:
+            self._put(failure(request.id, _inner(request.call, error)))
+            self._report(error)
+
+    @staticmethod
+    def _report(error: BaseException) -> None:
+        message = "a call of another process failed"
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+    def _put(self, line: bytes, *, event: bool = False) -> None:
+        self._waiting.append((line, event))
+        self._filled.set()
+
+    async def _send_all(self) -> None:
+        while True:
+            await self._filled.wait()
+            self._filled.clear()
+            while self._waiting:
+                line, event = self._waiting.popleft()
+                if not await self._write(line):
+                    return
+                self._event_bytes -= len(line) if event else 0
+
+    async def _write(self, line: bytes) -> bool:
+        try:
+            self._writer.write(line)
+            await self._writer.drain()
+        except ConnectionError:
+            return False
+        return True
+
+    def _end(self) -> None:
+        """Close. Calls under way go on: half a `send` is worse than an answer that nobody takes."""
+        self._sender.cancel()
+        self._waiting.clear()
+        self._streams.clear()
+        self._writer.close()
+
+
+def _inner(call: str, error: BaseException) -> ParlourError:
+    """A fault of ours, without the text of the exception: it may hold a peer's words."""
+    return ParlourError(
+        phrase(
+            "Parlour failed inside ({call}: {kind}): try again, then report it.",
+            call=call,
+            kind=type(error).__name__,
+        )
+    )

@@ -1,0 +1,313 @@
+"""What goes through the profile's socket, for both of its ends.
+
+Rules: one JSON line a value; the calls and their types are read from `Messenger` itself, so that a call
+added there is offered here; the socket belongs to one user, and both ends check that the other is that user.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import socket
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
+
+import msgspec
+
+from chat import interface
+from chat.errors import Phrase, phrase
+from chat.interface import CannotCreate, Event, Messenger, ParlourError, Unreachable
+
+VERSION: Final = 6
+"""Raised whenever a call, a view or an event changes: an engine and a command of two versions say so."""
+
+REQUEST_BYTES_MAX: Final = 1 << 20
+"""One request: a text entry of 16,384 characters, each escaped to twelve bytes, with room."""
+
+LINE_BYTES_MAX: Final = 1 << 28
+"""One line from the engine: four thousand of the longest entries."""
+
+_NAME_BYTES_MAX: Final = 103
+"""Bytes of a socket's name: 107 on Linux, 103 on macOS."""
+
+NO_ENGINE: Final = phrase(
+    "The engine of this profile does not answer: try again, or end it and start it anew."
+)
+STRANGER: Final = phrase(
+    "The engine's socket belongs to another user of this machine: check who owns the profile folder."
+)
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first line, from the engine."""
+
+    version: int
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call by name; `arguments` is an object by parameter names."""
+
+    id: int
+    call: str
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Result(msgspec.Struct, frozen=True, tag="result"):
+    """What the call returned."""
+
+    id: int
+    value: msgspec.Raw
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """What the call raised: the class's name and what it says."""
+
+    id: int
+    error: str
+    text: Phrase
+
+
+class Happened(msgspec.Struct, frozen=True, tag="event"):
+    """An event, for a request named `events`."""
+
+    id: int
+    event: str
+    value: msgspec.Raw
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The last line. `unanswered` were begun and cut short; other requests without answer were not begun."""
+
+    unanswered: tuple[int, ...]
+    reason: Phrase
+    locked: bool
+
+
+Line = Result | Failure | Happened | Ended
+
+
+T = TypeVar("T")
+
+
+def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """DecodeError for whatever is wrong: two kinds of nonsense have errors of their own in msgspec."""
+    try:
+        return msgspec.json.decode(data, type=kind, dec_hook=_decode_more)
+    except (UnicodeDecodeError, RecursionError):
+        raise msgspec.DecodeError("not a line of this socket") from None
+
+
+class _Said(msgspec.Struct, frozen=True, array_like=True):
+    """A phrase: its text, its template, and its values, of which a phrase is one of these again."""
+
+    text: str
+    template: str = ""
+    values: dict[str, str | int | _Said] = {}
+
+
+def _encode_more(value: object) -> _Said:
+    if isinstance(value, Phrase):
+        return _Said(str(value), value.template, dict(value.values))
+    raise TypeError(f"{type(value).__name__} does not go through the socket")
+
+
+def _decode_more(kind: type[object], value: object) -> Phrase:
+    if kind is Phrase:
+        return _phrase(msgspec.convert(value, _Said))
+    raise TypeError(f"{kind.__name__} does not come through the socket")
+
+
+def _phrase(said: _Said) -> Phrase:
+    return Phrase(
+        said.text,
+        said.template,
+        {name: _phrase(value) if isinstance(value, _Said) else value for name, value in said.values.items()},
+    )
+
+
+def _arguments(name: str) -> type[msgspec.Struct]:
+    method = getattr(Messenger, name)
+    hints = get_type_hints(method)
+    fields: list[Any] = []
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        field = (parameter.name, hints[parameter.name])
+        optional = parameter.default is not parameter.empty
+        fields.append((*field, parameter.default) if optional else field)
+    return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+
+
+CALLS: Final = {
+    name: _arguments(name)
+    for name, method in vars(Messenger).items()
+    if inspect.iscoroutinefunction(method) and not name.startswith("_") and name != "close"
+}
+"""Every call of `Messenger` that has an answer, with its arguments' type. `close` ends the connection."""
+
+ONCE: Final = frozenset(
+    {
+        "answer_pairing",
+        "change_passphrase",
+        "invite",
+        "join",
+        "lock",
+        "pair_address",
+        "pair_nearby",
+        "remove",
+        "remove_relay",
+        "send",
+    }
+)
+"""Calls that do something else when they are made twice. Every other one reads, or says what is to hold."""
+
+EVENTS: Final = "events"
+"""The request that opens a stream of events."""
+
+_EVENT_TYPES: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in get_args(Event)}
+_ERRORS: Final[dict[str, type[ParlourError]]] = {
+    name: value
+    for name, value in vars(interface).items()
+    if isinstance(value, type) and issubclass(value, ParlourError)
+}
+
+
+def encode(value: object) -> bytes:
+    """One line. JSON escapes every line break inside, so a line is a value."""
+    return msgspec.json.encode(value, enc_hook=_encode_more) + b"\n"
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A value within a line."""
+    return msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode_more))
+
+
+def happened(request: int, event: Event) -> bytes:
+    """The line of an event."""
+    return encode(Happened(request, type(event).__name__, raw(event)))
+
+
+def read_hello(line: bytes) -> Hello:
+    """The engine's first line. Raises msgspec.DecodeError."""
+    return decoded(line, Hello)
+
+
+def read_request(line: bytes) -> Request:
+    """The request of a line. Raises msgspec.DecodeError."""
+    return decoded(line, Request)
+
+
+def read_arguments(request: Request) -> msgspec.Struct:
+    """The arguments of a call. Raises msgspec.DecodeError, also where no call has this name."""
+    if request.call not in CALLS:
+        raise msgspec.ValidationError("no call has this name")
+    return decoded(request.arguments, CALLS[request.call])
+
+
+def read_line(line: bytes) -> Line:
+    """A line from the engine, after its first. Raises msgspec.DecodeError."""
+    return decoded(line, cast(type[Line], Line))
+
+
+def event_of(line: Happened) -> Event:
+    """The event of a line. Raises msgspec.DecodeError."""
+    if line.event not in _EVENT_TYPES:
+        raise msgspec.ValidationError("no event has this name")
+    return cast(Event, decoded(line.value, _EVENT_TYPES[line.event]))
+
+
+def failure(request: int, error: ParlourError) -> bytes:
+    """The line of an error. A subclass that the interface does not name goes as the one that it does."""
+    named = next(kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
+    return encode(Failure(request, named.__name__, error.phrase))
+
+
+def error_of(line: Failure) -> ParlourError:
+    """The error of a line."""
+    return _ERRORS.get(line.error, ParlourError)(line.text)
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket of mode 0600, in the place of one that a dead engine left. Raises CannotCreate."""
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        _clear(path)
+        with _short(path) as name:
+            server.bind(name)
+        # Nobody can connect before `listen`, so the mode is in force first. macOS refuses fchmod on a socket,
+        # and a umask for the moment of the bind would reach the files of every other thread.
+        path.chmod(0o600)
+        server.listen()
+    except OSError as error:
+        server.close()
+        reason = str(error.strerror)
+        raise CannotCreate(
+            phrase("The engine's socket cannot be made ({reason}): check the folder.", reason=reason)
+        ) from error
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def connect(path: Path) -> socket.socket:
+    """A socket to the engine, not blocking. Raises Unreachable."""
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.settimeout(2.0)
+        with _short(path) as name:
+            client.connect(name)
+        client.setblocking(False)
+    except OSError as error:
+        client.close()
+        raise Unreachable(NO_ENGINE) from error
+    if not same_user(client):
+        client.close()
+        raise Unreachable(STRANGER)
+    return client
+
+
+def same_user(connection: socket.socket) -> bool:
+    """Whether the other end runs as this user; true where the platform does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _, user, _ = struct.unpack("3i", credentials)
+    return bool(user == os.geteuid())
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that nobody listens on; the profile's lock says that no engine does."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise CannotCreate(
+            phrase("Something that is no socket stands where the engine's socket should be: move it away.")
+        )
+    path.unlink()
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name of `path` that fits into a socket's address, however deep the profile lies."""
+    if len(os.fsencode(path)) <= _NAME_BYTES_MAX:
+        yield str(path)
+        return
+    if Path("/proc/self/fd").is_dir():
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{folder}/{path.name}"
+        finally:
+            os.close(folder)
+        return
+    relative = os.path.relpath(path)
+    if len(os.fsencode(relative)) > _NAME_BYTES_MAX:
+        raise CannotCreate(
+            phrase("The profile's path is too long for a socket: name a folder with a shorter path.")
+        )
+    yield relative

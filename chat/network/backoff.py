@@ -1,0 +1,98 @@
+"""How soon a contact is tried again.
+
+Rules: pure. A contact that was there a moment ago is probed at once and often, since TCP's own patience
+after a cut is ten seconds and more; one that has been away for long costs a packet every half minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chat.config import Config
+
+STUMBLES_FREE = 3
+"""Links that may end in their first moments, as a flapping network makes them, before that slows anything."""
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Counts failures and remembers the last sign of life (monotonic seconds).
+
+    `stumbles`: links in a row that ended as soon as they were open, as where a disk is full.
+    """
+
+    config: Config
+    last_sign: float | None = None
+    failures: int = 0
+    refused: bool = False
+    stumbles: int = 0
+
+    def heard(self, now: float) -> None:
+        """The contact was there a moment ago."""
+        self.last_sign = now
+
+    def encouraged(self, now: float) -> None:
+        """The contact can probably be reached now: what failed before does not count."""
+        self.last_sign, self.failures, self.refused, self.stumbles = now, 0, False, 0
+
+    def opened(self, now: float) -> None:
+        """A link is open; whether it lasts, its end will say."""
+        self.last_sign, self.failures, self.refused = now, 0, False
+
+    def ended(self, lasted: bool) -> None:
+        """The last link ended."""
+        self.stumbles = 0 if lasted else self.stumbles + 1
+        self.failures += not lasted
+
+    @property
+    def stumbling(self) -> bool:
+        """Whether another link would most probably end at once too."""
+        return self.stumbles > STUMBLES_FREE
+
+    def failed(self, refused: bool) -> None:
+        """An attempt ended without a link; `refused` when somebody answered who is not the contact."""
+        self.failures += 1
+        self.refused = refused
+
+    def probing(self, now: float) -> bool:
+        """Whether the contact was there so recently that it is probed."""
+        recent = self.last_sign is not None and now - self.last_sign < self.config.probe_for
+        return recent and not self.refused
+
+    def delay(self, now: float) -> float:
+        """Seconds to wait after a failure."""
+        if self.refused:
+            return self.config.retry_most
+        if self.stumbling:
+            return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.stumbles, 10))
+        if self.probing(now):
+            return self.config.probe_every
+        return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.failures, 10))
+
+    def timeout(self, now: float) -> float:
+        """Seconds that a connection may take."""
+        return self.config.probe_timeout if self.probing(now) else self.config.dial_timeout
+
+
+@dataclass(slots=True)
+class Pauses:
+    """Pauses between attempts at something far away: from `least` to `most` seconds, each twice the last."""
+
+    least: float
+    most: float
+    failures: int = 0
+
+    def reset(self) -> None:
+        """It can probably be reached now: what failed before does not count."""
+        self.failures = 0
+
+    def failed(self) -> None:
+        """An attempt has failed, or what it brought did not last."""
+        self.failures += 1
+
+    def delay(self, fraction: float) -> float:
+        """Seconds to wait now, 0 where nothing has failed. `fraction`: 0 to 1, where in the spread."""
+        if not self.failures:
+            return 0.0
+        longest = min(self.most, self.least * 2.0 ** min(self.failures - 1, 20))
+        return longest * (0.5 + fraction / 2)

@@ -1,0 +1,235 @@
+"""Who may begin a handshake: bounds before anybody is authenticated (SPEC §16).
+
+Rules: counts and times only; no sockets. Known addresses have a share of their own, so that a flood of
+strangers cannot keep contacts out.
+
+Who may come in: bounds on accepted connections before anybody knows whose they are.
+
+Rules: one address cannot take all places; when all are taken, the one that has had the most time to prove
+itself and has not yet had enough of it gives way; a connection that has lived longer is never touched.
+
+A bounded set of keys that is shared fairly between the sources that the keys came from.
+
+How many announcements are looked at: at once as a rule, at a bounded rate under a flood.
+
+Rules: looking means comparing slots with every contact, which others must not make us do without end; what
+has to wait waits in a bounded line, in which senders take turns: one that sends much waits for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `rate` tokens a second, at most `size` at once."""
+
+    rate: float
+    size: float
+    level: float
+    updated: float
+
+    def take(self, now: float) -> bool:
+        """Take one token if there is one. A clock that stands still or goes back gives none."""
+        self.level = min(self.size, self.level + max(0.0, now - self.updated) * self.rate)
+        self.updated = max(now, self.updated)
+        if self.level < 1.0:
+            return False
+        self.level -= 1.0
+        return True
+
+
+@dataclass(slots=True)
+class Admission:
+    """Counts handshakes under way, in all and an address, and spends a budget of work a second."""
+
+    total: int
+    per_address: int
+    rate: float
+    _strangers: Bucket = field(init=False)
+    _known: Bucket = field(init=False)
+    _open: Counter[str] = field(init=False, default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._strangers = Bucket(self.rate, 2 * self.rate, 2 * self.rate, 0.0)
+        self._known = Bucket(self.rate, 2 * self.rate, 2 * self.rate, 0.0)
+
+    def enter(self, address: str, known: bool, now: float) -> bool:
+        """Whether a connection from `address` may begin a handshake now; if so, `leave` must follow."""
+        if not self._room(address, known):
+            return False
+        if not (self._known if known else self._strangers).take(now):
+            return False
+        self._open[address] += 1
+        return True
+
+    def _room(self, address: str, known: bool) -> bool:
+        limit = self.total if known else self.total * 3 // 4
+        return self._open.total() < limit and self._open[address] < self.per_address
+
+    def leave(self, address: str) -> None:
+        """The handshake ended, well or not."""
+        self._open[address] -= 1
+        if self._open[address] <= 0:
+            del self._open[address]
+
+
+UNPROVEN: Final = 10.0
+"""Seconds of age above which a connection is somebody's: a handshake has 5 seconds, then it is closed."""
+
+
+class Entrant(Protocol):
+    def abort(self) -> None: ...
+
+
+class Gate:
+    """At most `total` entrants, `an_address` of them from one host. `now` is in seconds."""
+
+    def __init__(self, total: int, an_address: int, now: Callable[[], float]) -> None:
+        self._total, self._an_address, self._now = total, an_address, now
+        self._inside: dict[Entrant, tuple[str, float]] = {}  # in the order of entering
+        self._from: Counter[str] = Counter()
+
+    def enter(self, entrant: Entrant, host: str) -> bool:
+        """Let it in and True, or False. Another entrant may be aborted to make room."""
+        place = host.partition("%")[0]
+        if self._from[place] >= self._an_address or not self._has_room():
+            return False
+        self._inside[entrant] = (place, self._now())
+        self._from[place] += 1
+        return True
+
+    def left(self, entrant: Entrant) -> None:
+        """It is gone; telling so twice does no harm."""
+        place, _ = self._inside.pop(entrant, ("", 0.0))
+        if place:
+            self._from[place] -= 1
+            if not self._from[place]:
+                del self._from[place]
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def _has_room(self) -> bool:
+        if len(self._inside) < self._total:
+            return True
+        young = self._now() - UNPROVEN
+        for entrant, (_, since) in self._inside.items():
+            if since > young:
+                self.left(entrant)
+                entrant.abort()
+                return True
+        return False
+
+
+class FairShares:
+    """At most `bound` keys. When they are full, the source with the most keys loses its oldest.
+
+    A source that has few keys therefore keeps them, however many another one sends. A machine with many
+    addresses counts as many sources: of `bound` addresses with one key each, the first makes room.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._source: dict[str, str] = {}
+        self._keys: dict[str, dict[str, None]] = {}  # of each source that has any, the oldest first
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._source
+
+    def add(self, key: str, source: str) -> str | None:
+        """Add a key; the key that made room for it, if one had to. A key that is there stays as it is."""
+        if key in self._source:
+            return None
+        evicted = self._evict(source) if len(self) >= self._bound else None
+        self._source[key] = source
+        self._keys.setdefault(source, {})[key] = None
+        return evicted
+
+    def remove(self, key: str) -> None:
+        source = self._source.pop(key, None)
+        if source is None:
+            return
+        keys = self._keys[source]
+        del keys[key]
+        if not keys:
+            del self._keys[source]
+
+    def take(self, *, newest: bool) -> str:
+        """Remove a key of the source whose turn it is, and return it. Raises KeyError when there is none."""
+        if not self._keys:
+            raise KeyError("no keys")
+        source, keys = next(iter(self._keys.items()))
+        key = next(reversed(keys)) if newest else next(iter(keys))
+        self.remove(key)
+        if source in self._keys:
+            self._keys[source] = self._keys.pop(source)  # to the end of the line
+        return key
+
+    def clear(self) -> None:
+        self._source.clear()
+        self._keys.clear()
+
+    def _evict(self, newcomer: str) -> str:
+        largest = max(self._keys, key=lambda source: len(self._keys[source]))
+        if len(self._keys.get(newcomer, ())) >= len(self._keys[largest]):
+            largest = newcomer
+        key = next(iter(self._keys[largest]))
+        self.remove(key)
+        return key
+
+
+ANNOUNCEMENTS_PER_SECOND: Final = 50.0
+ANNOUNCEMENTS_AT_ONCE: Final = 256.0
+WAITING_MAX: Final = 256
+"""Names that wait. Any machine on the network can fill the line, and evicts its own names first."""
+AGAIN: Final = 0.1
+"""Seconds between looks at those who wait."""
+
+
+class RateLimiter:
+    """Calls `look(name)` for each name that is heard, within the rate."""
+
+    def __init__(self, look: Callable[[str], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._look = look
+        self._rate = Bucket(
+            ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENTS_AT_ONCE, ANNOUNCEMENTS_AT_ONCE, self._loop.time()
+        )
+        self._waiting = FairShares(WAITING_MAX)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def hear(self, name: str, sender: str = "") -> None:
+        """Look at it now or later; a name that is heard twice meanwhile is looked at once."""
+        if self._rate.take(self._loop.time()):
+            self._look(name)
+            return
+        self._waiting.remove(name)
+        self._waiting.add(name, sender)
+        if self._timer is None:
+            self._timer = self._loop.call_later(AGAIN, self._go_on)
+
+    def forget(self, name: str) -> None:
+        """It is gone."""
+        self._waiting.remove(name)
+
+    def forget_all(self) -> None:
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _go_on(self) -> None:
+        self._timer = None
+        while self._waiting and self._rate.take(self._loop.time()):
+            self._look(self._waiting.take(newest=True))
+        if self._waiting:
+            self._timer = self._loop.call_later(AGAIN, self._go_on)

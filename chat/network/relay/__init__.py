@@ -1,0 +1,1 @@
+"""Relays as a terminal uses them: connections, waiting, dialling."""

@@ -1,0 +1,360 @@
+"""The other relays of a cluster: who waits there is asked for, and a circuit to there is a passage.
+
+Rules: all relays of a cluster have one key, which is what lets a message in; what comes is data, and can at
+worst end what it was meant for. A waiter is called only for a relay that answered afresh. Nothing is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from itertools import islice
+from typing import Final, Protocol
+
+from chat.network.limits import Bucket
+from chat.relay.circuit import End
+from chat.relay.cluster.circuit import FarCircuit, Receiver, RelayTunnel
+from chat.relay.cluster.nats import Bus
+from chat.relay.connection import ClientConnection
+from chat.relay.metrics import Counters
+from protocol.errors import ProtocolError, Unexpected
+from protocol.limits import RELAY_ANSWER_SECONDS
+from protocol.noise import HandshakeState
+from protocol.relay.cluster import (
+    NAME_SIZE,
+    ClusterKeys,
+    Kind,
+    all_subjects,
+    bucket_of,
+    kind_of,
+    own_subject,
+    read_offer,
+    read_subject,
+    write_offer,
+)
+
+ASK_SECONDS: Final = 0.5
+"""For a first offer, where somebody listens to names that begin so, but nobody answers."""
+GATHER_SECONDS: Final = 0.05
+"""For further offers, once there is one: the newest of all waiters is called."""
+CALL_SECONDS: Final = RELAY_ANSWER_SECONDS + 1.0
+OFFER_SECONDS: Final = 3.0
+"""After which an offer that nobody took is forgotten."""
+OFFERS_MAX: Final = 1_024
+OFFERS_TAKEN: Final = 64
+"""Offers that one question takes: more relays than that hold no cluster's one token."""
+QUESTIONS: Final = 1_000.0
+"""Questions of other relays a second that are looked at: one costs a fifth of a millisecond."""
+
+
+class Host(Protocol):
+    """The relay, as its cluster needs it."""
+
+    def waiting_on(self, token: bytes) -> list[ClientConnection]:
+        """Who waits here, the newest first."""
+
+    def call_for(self, waiter: ClientConnection, caller: Offering, token: bytes) -> None:
+        """Call a terminal that waits here on a token; `caller` is told whether it answered."""
+
+    def dismiss(self, waiter: ClientConnection) -> None:
+        """It answered for nothing."""
+
+    def nobody_elsewhere(self, dialler: ClientConnection) -> None:
+        """No other relay has anybody for it."""
+
+    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
+        """Whoever was called at another relay did not answer."""
+
+    def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> FarCircuit | None:
+        """Begin its circuit. None where a limit forbids it, and the dialler knows."""
+
+    def join_waiter(self, waiter: ClientConnection, passage: RelayTunnel) -> FarCircuit | None:
+        """Begin the circuit of a terminal that has answered. None where a limit forbids it."""
+
+
+class Cluster:
+    """Hears the backplane for one relay."""
+
+    def __init__(self, keys: ClusterKeys, bus: Bus, host: Host, counters: Counters) -> None:
+        self.keys, self.bus, self.host, self.counters = keys, bus, host, counters
+        self.loop = asyncio.get_running_loop()
+        self._relay = keys.fresh_word()
+        self._tokens: dict[bytes, bytes] = {}
+        self._buckets: Counter[str] = Counter()
+        self._receivers: dict[str, Receiver] = {}
+        self._asking: dict[ClientConnection, Question | Call] = {}
+        self._offers: dict[Offering, float] = {}
+        self._questions = Bucket(QUESTIONS, QUESTIONS, QUESTIONS, self.loop.time())
+
+    # --- What the relay tells ---
+
+    def wait(self, token: bytes) -> None:
+        """Somebody waits here on a token, on which nobody waited."""
+        name = self.keys.name(token)
+        self._tokens[name] = token
+        bucket = bucket_of(name)
+        self._buckets[bucket] += 1
+        if self._buckets[bucket] == 1:
+            self.bus.subscribe(bucket)
+
+    def leave(self, token: bytes) -> None:
+        """Nobody waits here on a token any more."""
+        name = self.keys.name(token)
+        del self._tokens[name]
+        bucket = bucket_of(name)
+        self._buckets[bucket] -= 1
+        if not self._buckets[bucket]:
+            del self._buckets[bucket]
+            self.bus.unsubscribe(bucket)
+
+    def ask(self, dialler: ClientConnection, token: bytes, place: int, here: int) -> bool:
+        """Ask who waits elsewhere, for the one at a place; `here` wait at this relay. False: nobody can hear.
+
+        Otherwise the host hears of it, once.
+        """
+        if not self.bus.is_connected:
+            return False
+        self.counters.asked += 1
+        self._asking[dialler] = Question(self, dialler, self.keys.name(token), place, here)
+        return True
+
+    def forget(self, dialler: ClientConnection) -> None:
+        """The dialler has gone."""
+        if asking := self._asking.pop(dialler, None):
+            asking.forget()
+
+    def check(self, now: float) -> None:
+        """Do what time demands."""
+        for offer, since in list(self._offers.items()):
+            if now - since < OFFER_SECONDS:
+                break
+            offer.lost()
+
+    # --- What the backplane tells ---
+
+    def connected(self) -> None:
+        self.counters.backplanes += 1
+        self._relay = self.keys.fresh_word()
+        self.bus.subscribe(all_subjects(self._relay))
+        for bucket in self._buckets:
+            self.bus.subscribe(bucket)
+
+    def parted(self) -> None:
+        for receiver in list(self._receivers.values()):
+            receiver.lost()
+        self._receivers.clear()
+        self._offers.clear()
+
+    def nobody(self, subject: str) -> None:
+        if receiver := self._receivers.get(subject):
+            receiver.lost()
+
+    def arrived(self, subject: str, payload: bytes) -> None:
+        receiver = self._receivers.get(subject)
+        try:
+            if receiver is not None:
+                receiver.arrived(payload)
+            elif subject in self._buckets:
+                self._asked(payload[:NAME_SIZE], payload[NAME_SIZE:])
+        except ProtocolError:
+            self.counters.forged += 1
+            if receiver is not None:
+                receiver.spoiled()
+
+    def _asked(self, name: bytes, question: bytes) -> None:
+        """Answer a question of another relay, if anybody waits here and it is one of the cluster's."""
+        token = self._tokens.get(name)
+        waiters = self.host.waiting_on(token) if token is not None else []
+        now = self.loop.time()
+        if token is None or not waiters or len(self._offers) >= OFFERS_MAX or not self._questions.take(now):
+            return
+        handshake = self.keys.handshake(name, asking=False)
+        asker, own = read_subject(handshake.read_message(question)), self.subject()
+        ages = [int(1_000 * (now - waiter.since)) for waiter in waiters]
+        answer = handshake.write_message(write_offer(own, ages))
+        passage = RelayTunnel(self.bus, (own, asker), handshake.finish(), self.drop)
+        offer = Offering(self, token, waiters, passage)
+        self._offers[offer] = now
+        self.bus.post(asker, answer, own)
+
+    # --- For questions, calls and offers ---
+
+    def subject(self) -> str:
+        """A fresh subject of this relay."""
+        return own_subject(self._relay, self.keys.fresh_word())
+
+    def receive(self, subject: str, receiver: Receiver) -> None:
+        self._receivers[subject] = receiver
+
+    def drop(self, subject: str) -> None:
+        self._receivers.pop(subject, None)
+
+    def took(self, offer: Offering) -> None:
+        self._offers.pop(offer, None)
+
+    def now(self, dialler: ClientConnection, asking: Question | Call | None) -> bool:
+        """What a dialler waits for from now on; whether it was waiting still."""
+        was = self._asking.pop(dialler, None) is not None
+        if was and asking is not None:
+            self._asking[dialler] = asking
+        return was
+
+
+class Question:
+    """A dialler's relay asks who waits on a token, and chooses among the offers that come."""
+
+    def __init__(
+        self, cluster: Cluster, dialler: ClientConnection, name: bytes, place: int, here: int
+    ) -> None:
+        self._cluster, self._dialler = cluster, dialler
+        self._place, self._here = place, here
+        self._subject = cluster.subject()
+        self._handshake = cluster.keys.handshake(name, asking=True)
+        self._offers: list[tuple[int, int, str, HandshakeState]] = []
+        self._answers = 0
+        cluster.receive(self._subject, self)
+        question = self._handshake.write_message(self._subject.encode("ascii"))
+        cluster.bus.post(bucket_of(name), name + question, self._subject)
+        self._timer = cluster.loop.call_later(ASK_SECONDS, self._choose)
+
+    def arrived(self, frame: bytes) -> None:
+        """An offer. One that is forged is passed over: the others' keys are their own."""
+        handshake = self._handshake.fork()
+        ages, subject = read_offer(handshake.read_message(frame))
+        if not self._answers:
+            self._timer.cancel()
+            self._timer = self._cluster.loop.call_later(GATHER_SECONDS, self._choose)
+        self._answers += 1
+        if self._answers <= OFFERS_TAKEN:
+            self._offers += [(age, index, subject, handshake) for index, age in enumerate(ages)]
+
+    def spoiled(self) -> None:
+        """Others may still answer."""
+
+    def lost(self) -> None:
+        """Nobody listens to names that begin so: nobody waits."""
+        if not self._answers:
+            self._choose()
+
+    def forget(self) -> None:
+        self._timer.cancel()
+        self._cluster.drop(self._subject)
+
+    def _choose(self) -> None:
+        self.forget()
+        cluster, dialler = self._cluster, self._dialler
+        self._offers.sort(key=lambda offer: offer[:3])
+        chosen = next(islice(self._offers, self._place, None), None)
+        if chosen is None:
+            if cluster.now(dialler, None):
+                cluster.host.nobody_elsewhere(dialler)
+            return
+        _, index, theirs, handshake = chosen
+        others = self._here + len(self._offers) - 1
+        passage = RelayTunnel(cluster.bus, (cluster.subject(), theirs), handshake.finish(), cluster.drop)
+        cluster.now(dialler, Call(cluster, dialler, passage, index, others))
+
+
+class Call:
+    """A dialler's relay has chosen a waiter of another, and has it called."""
+
+    def __init__(
+        self, cluster: Cluster, dialler: ClientConnection, passage: RelayTunnel, index: int, others: int
+    ) -> None:
+        self._cluster, self._dialler, self._passage, self._others = cluster, dialler, passage, others
+        cluster.receive(passage.own, self)
+        passage.send(Kind.CALL, bytes((index,)) + passage.own.encode("ascii"))
+        self._timer = cluster.loop.call_later(CALL_SECONDS, self.spoiled)
+
+    def arrived(self, frame: bytes) -> None:
+        kind = kind_of(frame)
+        if kind not in (Kind.ANSWERED, Kind.END):
+            raise Unexpected(f"{kind.name} for a call")
+        self._passage.content(frame)
+        if kind is Kind.ANSWERED:
+            self._begin()
+        else:
+            self.lost()
+
+    def spoiled(self) -> None:
+        self._passage.end(End.BROKEN)
+        self.lost()
+
+    def lost(self) -> None:
+        self._over()
+        if self._cluster.now(self._dialler, None):
+            self._cluster.host.unanswered_elsewhere(self._dialler)
+
+    def forget(self) -> None:
+        self._over()
+        self._passage.end(End.CLOSED)
+
+    def _begin(self) -> None:
+        self._over()
+        cluster, dialler = self._cluster, self._dialler
+        circuit = None
+        if cluster.now(dialler, None):
+            circuit = cluster.host.join_dialler(dialler, self._others, self._passage)
+        if circuit is None:
+            return self._passage.end(End.STOPPED)
+        return cluster.receive(self._passage.own, circuit)
+
+    def _over(self) -> None:
+        self._timer.cancel()
+        self._passage.close()
+
+
+class Offering:
+    """A waiter's relay has said who waits, and calls the one that it is asked to call."""
+
+    def __init__(
+        self, cluster: Cluster, token: bytes, waiters: list[ClientConnection], passage: RelayTunnel
+    ) -> None:
+        self._cluster, self._waiters, self._passage = cluster, waiters, passage
+        self._token = token
+        self._called = self._gone = False
+        cluster.receive(passage.own, self)
+
+    def arrived(self, frame: bytes) -> None:
+        kind = kind_of(frame)
+        if kind is not (Kind.END if self._called else Kind.CALL):
+            raise Unexpected(f"{kind.name} for an offer")
+        content = self._passage.content(frame)
+        if self._called:
+            return self.lost()
+        self._passage.theirs = read_subject(content[1:])
+        self._called = True
+        self._cluster.took(self)
+        return self._call(content[0])
+
+    def spoiled(self) -> None:
+        self._passage.end(End.BROKEN)
+        self.lost()
+
+    def lost(self) -> None:
+        self._gone = True
+        self._cluster.took(self)
+        self._passage.close()
+
+    def answered(self, waiter: ClientConnection) -> None:
+        """The terminal that was called has answered."""
+        circuit = None
+        if not self._gone:
+            circuit = self._cluster.host.join_waiter(waiter, self._passage)
+        if circuit is None:
+            self._cluster.host.dismiss(waiter)
+            return self.unanswered()
+        self._passage.send(Kind.ANSWERED)
+        return self._cluster.receive(self._passage.own, circuit)
+
+    def unanswered(self) -> None:
+        """It did not, or is gone."""
+        if not self._gone:
+            self._passage.end(End.BROKEN)
+
+    def _call(self, index: int) -> None:
+        waiter = self._waiters[index] if index < len(self._waiters) else None
+        if waiter is None or waiter not in self._cluster.host.waiting_on(self._token):
+            self.unanswered()  # it has gone meanwhile, or waits on other tokens
+        else:
+            self._cluster.host.call_for(waiter, self, self._token)

@@ -1,0 +1,1 @@
+"""Programs around the messenger: diagnosis, proofs, a demo, measurements."""

@@ -1,0 +1,233 @@
+"""The row commit: a burst of envelopes opened, checked, stored in one transaction, and one receipt for all.
+
+Rules: the work is that of service/exchange.py on the storage's own calls, without what a screen reads
+afterwards; the floor writes the same rows into equal tables of a second database, which grows as the first.
+Entries are written and sealed before the clock runs. A burst of one would measure the disk alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from chat.storage import contacts, entries, keys, persons, receipts
+from chat.storage.database import Database
+from chat.storage.entries import indexed
+from chat.storage.keys import OwnRow
+from chat.storage.migrations import create_history, open_history
+from chat.storage.persons import TerminalRow
+from chat.tools.bench.crypto import session_pair
+from chat.tools.bench.measure import Subject, interleave, rows
+from protocol.codec import encode
+from protocol.entries import (
+    KIND_TEXT,
+    Facts,
+    ParsedEntry,
+    Place,
+    accept_entry,
+    conversation_of_two,
+    parse_entry,
+    read_text,
+    text_body,
+    write_entry,
+)
+from protocol.errors import LocalMisuse
+from protocol.identity.author import NewPerson, create_person
+from protocol.identity.reduction import reduce
+from protocol.link.framing import LAST, Assembler
+from protocol.messages import MESSAGE, Entry, Receipt
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, KEY_SIZE, Aead, aes_instructions, system_random
+from protocol.profile_header import DatabaseKey
+
+NAME: Final = "commit"
+BURST: Final = 256
+ROUNDS: Final = 21
+
+_TEXT: Final = "A text of sixty-four characters, as long as people write in one line."[:64]
+_TIME: Final = 1_800_000_000_000
+
+_NOTE: Final = "opened, checked, ranked, indexed and stored with FULL durability, one receipt sealed"
+_BARE_NOTE: Final = "the bare inserts of the same rows, one by one in one transaction with FULL durability"
+
+
+class Writer:
+    """The contact: writes entries that follow one another, and seals them."""
+
+    def __init__(self, person: NewPerson, conversation: bytes) -> None:
+        self._person, self._conversation = person, conversation
+        self._incarnation = system_random(8)
+        self._heads = reduce(person.operations).heads
+        self._last: tuple[int, bytes] | None = None
+
+    def write(self, count: int) -> list[ParsedEntry]:
+        """The next entries, a second apart."""
+        return [self._write_one() for _ in range(count)]
+
+    def _write_one(self) -> ParsedEntry:
+        place = Place(
+            self._conversation, self._person.terminal, self._incarnation, self._last, [], self._heads
+        )
+        time = _TIME + 1_000 * (self._last[0] if self._last else 0)
+        entry = write_entry(place, time, KIND_TEXT, text_body(_TEXT), self._person.self_key, system_random)
+        self._last = entry.header.sequence, entry.id
+        return entry
+
+
+def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
+    """Of the table entries, in the first conversation, by the second terminal."""
+    header = entry.header
+    place = header.incarnation, header.sequence, header.time, header.kind, header.time
+    return number, entry.id, 1, 2, *place, entry.header_bytes
+
+
+class Receiver:
+    """This terminal: takes bursts of envelopes from the contact, as a link and the engine do."""
+
+    def __init__(self, database: Database, facts: Facts, writer: Writer, aead: Aead) -> None:
+        self.database, self._facts, self._writer = database, facts, writer
+        self.contact, self._mine = session_pair(aead)
+        (self._own_terminal,) = facts.own_terminals
+        self.conversation = conversation_of_two(facts.own_person, facts.contact)
+        self._assembler = Assembler()
+        self._waiting: list[list[bytes]] = []
+
+    def prepare(self, bursts: int) -> None:
+        """Write and seal what will arrive."""
+        for _ in range(bursts):
+            written = self._writer.write(BURST)
+            self._waiting.append([self.contact.encrypt(LAST + encode(entry.message())) for entry in written])
+
+    def take(self) -> bytes:
+        """One burst; the envelope with its receipt, which tells of what is durable."""
+        parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
+        with self.database.transaction():
+            entries.insert_all(
+                self.database, parsed, self._own_terminal, contact=self._facts.contact, stored=_TIME
+            )
+        receipt = Receipt(receipts.STORED, [entry.id for entry in parsed])
+        return self._mine.encrypt(LAST + encode(receipt))
+
+    def _checked(self, envelope: bytes) -> ParsedEntry:
+        encoded = self._assembler.add(self._mine.decrypt(envelope))
+        message = MESSAGE.decode(encoded or b"")
+        if not isinstance(message, Entry):
+            raise LocalMisuse("something else than an entry came out")
+        entry = parse_entry(message)
+        accept_entry(entry, self._facts)
+        return entry
+
+
+class BareInserts:
+    """The rows that a burst leaves, written with no question asked."""
+
+    _TABLES: Final = (
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        "INSERT INTO bodies VALUES (?, ?, ?)",
+        "INSERT INTO edges VALUES (?, ?, 1)",
+        "INSERT INTO unread VALUES (?, ?)",
+        "INSERT INTO receipts VALUES (?, 1, 1, ?)",
+        "INSERT INTO search (rowid, text) VALUES (?, ?)",
+    )
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self.database, self._writer = database, writer
+        self._waiting: list[list[Sequence[tuple[Any, ...]]]] = []
+        self._number = 0
+
+    def prepare(self, bursts: int) -> None:
+        """Have the rows ready."""
+        for _ in range(bursts):
+            self._waiting.append(self._rows(self._writer.write(BURST)))
+
+    def _rows(self, written: Sequence[ParsedEntry]) -> list[Sequence[tuple[Any, ...]]]:
+        numbered = list(enumerate(written, self._number + 1))
+        self._number += len(written)
+        return [
+            [_columns(number, entry) for number, entry in numbered],
+            [(number, entry.salt, entry.body) for number, entry in numbered],
+            [(number - 1, number) for number, _ in numbered if number > 1],
+            [(number, 1) for number, _ in numbered],
+            [(number, _TIME) for number, _ in numbered],
+            [(number, indexed(read_text(entry.body).text, 1)) for number, entry in numbered],
+        ]
+
+    def write(self) -> None:
+        """One burst."""
+        tables = self._waiting.pop(0)
+        with self.database.transaction():
+            for statement, many in zip(self._TABLES, tables, strict=True):
+                self.database.run_many(statement, many)
+            for table in ("tips", "heads"):
+                self.database.run(f"DELETE FROM {table}")
+                self.database.run(f"INSERT INTO {table} VALUES (?, 1)", tables[0][-1][0])
+
+
+@contextmanager
+def _databases(me: NewPerson, them: NewPerson) -> Iterator[tuple[Database, Database]]:
+    """Two new databases of one profile, each with its conversation."""
+
+    def fill(database: Database) -> None:
+        row = OwnRow(me.person, me.terminal, me.signing_seed, me.static_secret, me.self_key, me.recovery_seed)
+        keys.create_own(database, row)
+        for person in (me, them):
+            live = reduce(person.operations).live.values()
+            persons.replace_terminals(
+                database,
+                person.person,
+                [
+                    TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth)
+                    for one in live
+                ],
+            )
+        conversation = conversation_of_two(me.person, them.person)
+        contacts.ensure_conversation(database, conversation, contacts.TWO, them.person)
+
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder:
+        opened = [_open(Path(folder) / name, fill) for name in ("ours.db", "bare.db")]
+        try:
+            yield opened[0], opened[1]
+        finally:
+            for database in opened:
+                database.close()
+
+
+def _open(path: Path, fill: Any) -> Database:
+    key = DatabaseKey(system_random(KEY_SIZE))
+    create_history(path, key, fill)
+    return open_history(path, key)
+
+
+@contextmanager
+def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
+    """Both subjects, each with a contact that writes the same kind of entries."""
+    me, them = create_person("Ann", system_random), create_person("Ben", system_random)
+    conversation = conversation_of_two(me.person, them.person)
+    facts = Facts(
+        own_person=me.person,
+        own_terminals={me.terminal},
+        contact=them.person,
+        contact_terminals={them.terminal},
+        carrier=them.person,
+        self_key=me.self_key,
+        welcome=True,
+    )
+    with _databases(me, them) as (ours, bare):
+        yield (
+            Receiver(ours, facts, Writer(them, conversation), aead),
+            BareInserts(bare, Writer(them, conversation)),
+        )
+
+
+def measure(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:
+    """The row: a burst of each in turn, `rounds` times. SQLCipher is no peer, and always there."""
+    aead = AEGIS256 if aes_instructions() else CHACHA20POLY1305
+    with sides(aead) as (receiver, bare):
+        subjects = [
+            Subject("parlour", receiver.take, f"{aead.name}, {_NOTE}", receiver.prepare),
+            Subject("sqlcipher", bare.write, _BARE_NOTE, bare.prepare),
+        ]
+        samples = interleave(subjects, units=BURST, rounds=rounds, count=1)
+    return rows(NAME, BURST, "entries/s", samples)

@@ -1,0 +1,328 @@
+"""A profile with one long conversation, for what must be as fast at a million entries as at ten.
+
+Rules: every row is what the engine would have written, under the profile's own key, with all indexes; only
+the way there is shorter: one transaction, in which another process writes the entries and this one stores
+them; nothing durable is promised before the end.
+
+What two persons say in a measurement's long history: texts as varied as those of a chat.
+
+Rules: each begins with its own number, so that the screen shows which entries are in sight; the same
+numbers give the same texts; lengths, scripts and marks are mixed as people mix them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from signal import SIG_IGN, SIGINT, signal
+from time import time
+from typing import Any, Final
+
+from chat.storage import contacts, keys, persons, profile
+from chat.storage.contacts import PAIRED, ContactRow
+from chat.storage.database import Database
+from chat.storage.entries import indexed
+from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
+from chat.storage.persons import TerminalRow
+from chat.storage.receipts import READ, STORED
+from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.errors import LocalMisuse
+from protocol.identity.author import NewPerson, create_person
+from protocol.identity.log import parse_operation
+from protocol.identity.reduction import reduce
+from protocol.primitives import KEY_SIZE, system_random
+
+_TALK: Final = (
+    "we could meet at the station before noon and walk along the river if it stays dry or else I would rather"
+    " take the tram because my shoes still leak did you hear from the landlord about our heating yesterday he"
+    " promised to send somebody this week but nobody came so the kitchen is cold again please bring back that"
+    " blue folder with all receipts since my sister needs them for her taxes on Monday morning our printer"
+    " works fine now only two pages were lost and I wrote down what to press when its light blinks red who is"
+    " going to feed the cat while you travel north for a fortnight I can do some days but not every evening"
+    " their concert was louder than expected yet everyone liked the last song best of all maybe next time let"
+    " us sit nearer to a door where there is more air"
+)
+_COMMON: Final = tuple(_TALK.split())
+_SYLLABLES: Final = (
+    "ka",
+    "lo",
+    "mi",
+    "ne",
+    "pra",
+    "sto",
+    "tu",
+    "vin",
+    "del",
+    "gor",
+    "hal",
+    "jun",
+    "res",
+    "bo",
+)
+_RARE: Final = tuple(
+    first + second + third for first in _SYLLABLES for second in _SYLLABLES for third in _SYLLABLES
+)
+_HAN: Final = (
+    "今天下午三点开会记得带上投影仪明天我们去北京的火车票已经买好了"
+    "请把文件发给我谢谢你辛苦了晚上一起吃饭吗好的没问题"
+)
+_PICTURES: Final = "🎉👍❤😂🚀🌧☕🐈"
+_RARE_SHARE: Final = 0.2
+
+NUMBERED: Final = "#{number} "
+"""How each text begins."""
+
+
+def saying(number: int, random: Random) -> str:
+    """The text of an entry."""
+    kind = random.random()
+    if kind < 0.06:
+        said = _mark(number, random)
+    elif kind < 0.14:
+        start = random.randrange(len(_HAN) - 8)
+        said = _HAN[start : start + random.randrange(4, 24)] + "。"
+    elif kind < 0.17:
+        said = _words(random, random.randrange(40, 160)) + "."
+    elif kind < 0.22:
+        said = f"{_words(random, 4)} {random.choice(_PICTURES)}"
+    else:
+        said = _words(random, random.randrange(2, 16))
+    return NUMBERED.format(number=number) + said
+
+
+def _words(random: Random, count: int) -> str:
+    source = _RARE if random.random() < _RARE_SHARE else _COMMON
+    return " ".join([*random.choices(_COMMON, k=count - 1), random.choice(source)])
+
+
+def _mark(number: int, random: Random) -> str:
+    """Something with light Markdown in it."""
+    some, more = _words(random, 5), _words(random, 7)
+    return random.choice(
+        (
+            f"**{some}** and *{more}*",
+            f"see https://files.example/{number}/{random.choice(_RARE)}.html, {some}",
+            f"{some}\n```\nfor each in {random.choice(_RARE)}:\n    print(each, {number})\n```\n{more}",
+            f"{some}:\n- {more}\n- {_words(random, 9)}\n- `{random.choice(_RARE)}`",
+            f"as you said\n> {some}\n{more}",
+        )
+    )
+
+
+BATCH: Final = 10_000
+"""Entries that go from one process to the other at a time."""
+
+APART: Final = 90_000
+"""Milliseconds between two entries, on the mean: a million of them are three years."""
+
+_CACHE_KIB: Final = 768 * 1024
+_HASTE: Final = (
+    "synchronous = OFF",
+    f"cache_size = -{_CACHE_KIB}",
+    "foreign_keys = OFF",
+    "secure_delete = OFF",
+)
+_ENTRIES: Final = (
+    "INSERT INTO entries (number, id, conversation, author, incarnation, sequence, time, kind, rank, header)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_BODIES: Final = "INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)"
+_EDGES: Final = "INSERT INTO edges (parent, child, chain) VALUES (?, ?, ?)"
+_WORDS: Final = "INSERT INTO search (rowid, text) VALUES (?, ?)"
+_RECEIPTS: Final = (
+    "INSERT INTO receipts (entry, terminal, kind, time)"
+    " SELECT number, CASE author WHEN ?1 THEN ?2 ELSE ?1 END, kinds.column1, time + 1000"
+    " FROM entries, (VALUES (?3), (?4)) AS kinds ORDER BY number, kinds.column1"
+)
+
+Progress = Callable[[int], None]
+"""Told how many entries are stored."""
+
+_Rows = list[tuple[Any, ...]]
+_Tables = tuple[_Rows, _Rows, _Rows, _Rows]
+"""Rows of entries, bodies, edges and the index of words."""
+
+
+@dataclass
+class _Author:
+    """One of the two, as far as its entries need it. `number`: of its terminal's row."""
+
+    number: int
+    terminal: bytes
+    self_key: bytes = field(repr=False)
+    membership: tuple[bytes, ...]
+    incarnation: bytes
+    last: tuple[int, bytes, int] | None = None
+    """Sequence, id and number of the row of its newest entry."""
+
+
+@dataclass
+class _Talk:
+    """Where the conversation stands: what the next entry needs to know."""
+
+    conversation: bytes
+    authors: tuple[_Author, _Author]
+    time: int
+    random: Random
+    written: int = 0
+    speaker: int = 0
+    said: list[bytes] = field(default_factory=list)
+    """Ids that may be answered: the newest, and some from long before."""
+
+
+def create(folder: Path, passphrase: str, entries: int, progress: Progress) -> None:
+    """Make the profile: Ada's, whose contact Ben is away, and all they said is delivered and read.
+
+    Raises what `vault.create` raises.
+    """
+    ada, ben = create_person("Ada", system_random), create_person("Ben", system_random)
+    with profile.create(
+        folder, passphrase, partial(_write_persons, ada, ben), random=system_random
+    ) as opened:
+        database = opened.database()
+        try:
+            _fill(database, ada, ben, entries, progress)
+        finally:
+            database.close()
+
+
+def _write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
+    row = OwnRow(
+        ada.person, ada.terminal, ada.signing_seed, ada.static_secret, ada.self_key, ada.recovery_seed
+    )
+    keys.create_own(database, row)
+    for person in (ada, ben):
+        for operation in person.operations:
+            persons.add_operation(database, person.person, parse_operation(operation).id, operation)
+        live = reduce(person.operations).live.values()
+        rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
+        persons.replace_terminals(database, person.person, rows)
+    contacts.add(database, ContactRow(ben.person, "Ben", "", PAIRED, True, False, False, _now()))
+    root = system_random(KEY_SIZE)
+    for owner, person in ((OWN, ada), (THEIRS, ben)):
+        heads = list(reduce(person.operations).heads)
+        keys.add_share(database, ShareRow(ben.person, owner, 1, system_random(KEY_SIZE), heads, root))
+    conversation = conversation_of_two(ada.person, ben.person)
+    contacts.ensure_conversation(database, conversation, contacts.TWO, ben.person)
+
+
+def _fill(database: Database, ada: NewPerson, ben: NewPerson, entries: int, progress: Progress) -> None:
+    for pragma in _HASTE:
+        database.value(f"PRAGMA {pragma}")
+    authors = (_author(database, ada), _author(database, ben))
+    start = _now() - entries * APART
+    talk = _Talk(conversation_of_two(ada.person, ben.person), authors, start, Random(entries))
+    with database.transaction():
+        indexes = _drop_indexes(database)
+        number = contacts.conversation_number(database, talk.conversation)
+        for tables in _written(talk, number, entries):
+            for statement, rows in zip((_ENTRIES, _BODIES, _EDGES, _WORDS), tables, strict=True):
+                database.run_many(statement, rows)
+            progress(tables[0][-1][0])
+        for index in indexes:
+            database.run(index)
+        numbers = [author.number for author in authors]
+        database.run(_RECEIPTS, *numbers, STORED, READ)
+        _mark_ends(database, number, numbers)
+    database.checkpoint()
+
+
+def _author(database: Database, person: NewPerson) -> _Author:
+    number = persons.terminal_number(database, person.terminal)
+    membership = tuple(reduce(person.operations).heads)
+    return _Author(number, person.terminal, person.self_key, membership, system_random(8))
+
+
+def _drop_indexes(database: Database) -> list[str]:
+    """Indexes are made quicker at once than row by row; returns the statements that make them."""
+    found = database.rows(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'entries' AND sql NOT NULL"
+    )
+    for name, _ in found:
+        database.run(f"DROP INDEX {name}")
+    return [sql for _, sql in found]
+
+
+def _mark_ends(database: Database, conversation: int, authors: list[int]) -> None:
+    last = "SELECT max(number), ? FROM entries"
+    database.run(f"INSERT INTO tips (entry, conversation) {last}", conversation)
+    for author in authors:
+        heads = f"INSERT INTO heads (entry, conversation) {last} WHERE author = ? HAVING max(number)"
+        database.run(heads, conversation, author)
+
+
+def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
+    """Batches of rows; while one is stored here, the other process writes the next."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    with ours:
+        writer = context.Process(target=_speak, args=(theirs, talk, number, entries), daemon=True)
+        writer.start()
+        theirs.close()
+        left = entries
+        while left:
+            try:
+                tables: _Tables = ours.recv()
+            except EOFError:
+                raise LocalMisuse("the process that writes the entries has ended") from None
+            yield tables
+            left -= len(tables[0])
+    writer.join()
+
+
+def _speak(connection: Connection, talk: _Talk, number: int, entries: int) -> None:
+    """The other process: write entries and hand them over until all are, or nobody takes them."""
+    signal(SIGINT, SIG_IGN)  # Ctrl-C is for the one that reads
+    with suppress(BrokenPipeError):
+        while left := entries - talk.written:
+            tables: _Tables = [], [], [], []
+            for _ in range(min(BATCH, left)):
+                _write_one(talk, number, tables)
+            connection.send(tables)
+
+
+def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
+    random = talk.random
+    talk.written += 1
+    talk.time += 1 + int(random.expovariate(1 / APART))
+    before = talk.authors[talk.speaker]
+    talk.speaker ^= random.random() < 0.4
+    author = talk.authors[talk.speaker]
+    answered = before.last if before is not author else None
+    text = saying(talk.written, random)
+    body = text_body(text, random.choice(talk.said) if talk.said and random.random() < 0.04 else b"")
+    place = Place(
+        talk.conversation,
+        author.terminal,
+        author.incarnation,
+        author.last[:2] if author.last else None,
+        [answered[1]] if answered else [],
+        author.membership,
+    )
+    entry = write_entry(place, talk.time, KIND_TEXT, body, author.self_key, system_random)
+    header, row = entry.header, talk.written
+    at = header.incarnation, header.sequence, header.time, header.kind, header.time
+    entries, bodies, edges, words = tables
+    entries.append((row, entry.id, number, author.number, *at, entry.header_bytes))
+    bodies.append((row, entry.salt, entry.body))
+    edges.extend((one[2], row, int(one is author.last)) for one in (answered, author.last) if one)
+    words.append((row, indexed(text, number)))
+    author.last = header.sequence, entry.id, row
+    _remember(talk, entry.id)
+
+
+def _remember(talk: _Talk, entry: bytes) -> None:
+    """Keep what may be answered: mostly what was said just now, now and then something far back."""
+    talk.said.append(entry)
+    if len(talk.said) > 40:
+        del talk.said[talk.random.randrange(40)]
+
+
+def _now() -> int:
+    return int(time() * 1000)

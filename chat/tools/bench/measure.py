@@ -1,0 +1,355 @@
+"""Measuring subjects side by side (the report's numbers mean nothing without their neighbours).
+
+Rules: all subjects of a row run in turn inside every round, and ratios are taken within a round;
+the first round is thrown away, the collector is off while a clock runs, medians are reported.
+A figure is a rate; what it may be compared with stands in its note.
+
+What a row is: a name, its sizes, and who does the same work at each of them.
+
+What a row has to reach against whom: the least that is needed, and the field's edge.
+
+Rules: ratios of our rate to theirs; what stands nowhere here is printed and judged by nobody.
+
+What is measured from outside and its bounds, and what is said of a figure.
+
+Rules: pure; a figure is good only where it was taken and is within its bound; the row has the fields of
+every other benchmark, so the amount and the bound stand in its note.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from statistics import median, quantiles
+from typing import Any, Final, NamedTuple
+
+ROUNDS: Final = 21
+SLICE_SECONDS: Final = 0.02
+"""How long one subject runs in one round, about."""
+
+
+BATCH: Final = 256
+"""How often work runs between two preparations."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something measured: its name, its work, and what a reader must know about it.
+
+    `prepare` makes ready, while no clock runs, what so many calls of work will use up.
+    """
+
+    name: str
+    work: Callable[[], object]
+    note: str
+    prepare: Callable[[int], object] | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rates of one subject, one a round, in units a second."""
+
+    subject: Subject
+    rates: tuple[float, ...]
+
+    @property
+    def per_second(self) -> float:
+        """The median rate."""
+        return median(self.rates)
+
+    def ratio_to(self, other: Sample) -> str:
+        """The median of the ratios within rounds, with their quartiles."""
+        ratios = [mine / theirs for mine, theirs in zip(self.rates, other.rates, strict=True)]
+        low, middle, high = quantiles(ratios, n=4)
+        return f"{middle:.2f} x {other.subject.name} [{low:.2f}-{high:.2f}]"
+
+
+def _timed(subject: Subject, count: int) -> float:
+    """Seconds that so many calls take."""
+    if subject.prepare is None:
+        return _seconds(subject.work, count)
+    taken = 0.0
+    for done in range(0, count, BATCH):
+        batch = min(BATCH, count - done)
+        subject.prepare(batch)
+        taken += _seconds(subject.work, batch)
+    return taken
+
+
+def _seconds(work: Callable[[], object], count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        work()
+    return time.perf_counter() - started
+
+
+def _fitting_count(subject: Subject, seconds: float) -> int:
+    """How often to run work so that it takes about so long."""
+    count, taken = 1, _timed(subject, 1)
+    while taken < seconds / 10:
+        count *= 4
+        taken = _timed(subject, count)
+    return max(1, round(count * seconds / taken))
+
+
+def interleave(
+    subjects: Sequence[Subject],
+    *,
+    units: float = 1,
+    rounds: int = ROUNDS,
+    seconds: float = SLICE_SECONDS,
+    count: int | None = None,
+) -> list[Sample]:
+    """Run all subjects in turn, `rounds` times (at least 2) after one that does not count.
+
+    `units` is how many units of the row one call of `work` does; `count`, if given, how often it runs.
+    """
+    counts = [count or _fitting_count(subject, seconds) for subject in subjects]
+    rates: list[list[float]] = [[] for _ in subjects]
+    with _uncollected():
+        for _ in range(rounds + 1):
+            for subject, times, kept in zip(subjects, counts, rates, strict=True):
+                kept.append(times * units / _timed(subject, times))
+            gc.collect()
+    return [Sample(subject, tuple(kept[1:])) for subject, kept in zip(subjects, rates, strict=True)]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No collection but those asked for."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def rows(name: str, size: int | None, unit: str, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """The rows of the report: the first subject is ours, and its note holds the ratios to all others."""
+    ours, *others = samples
+    ratios = ", ".join(ours.ratio_to(other) for other in others)
+    notes = [f"{ratios}; {ours.subject.note}" if ratios else ours.subject.note]
+    notes += [other.subject.note for other in others]
+    return [
+        {
+            "name": name,
+            "size": size,
+            "subject": sample.subject.name,
+            "per_second": round(sample.per_second, 1),
+            "unit": unit,
+            "note": note,
+        }
+        for sample, note in zip(samples, notes, strict=True)
+    ]
+
+
+LEFT_OUT: Final = "left out: "
+"""Begins the note of a subject that could not be measured."""
+
+
+def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) -> dict[str, Any]:
+    """The row of a subject that was asked for and is not there."""
+    told = {"per_second": 0.0, "unit": unit, "note": LEFT_OUT + reason}
+    return {"name": name, "size": size, "subject": subject, **told}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`subjects` gives, for a size in bytes (or None) and whether peers are wanted, ours first.
+
+    `units` is how many units one call of a subject's work does at a size.
+    """
+
+    name: str
+    sizes: tuple[int | None, ...]
+    unit: str
+    subjects: Callable[[int | None, bool], Sequence[Subject]]
+    units: Callable[[int | None], float] = lambda size: 1
+
+    def measure(self, *, peers: bool, **timing: Any) -> list[dict[str, Any]]:
+        """All sizes, all subjects; `timing` goes to measure.interleave."""
+        report = []
+        for size in self.sizes:
+            samples = interleave(self.subjects(size, peers), units=self.units(size), **timing)
+            report += rows(self.name, size, self.unit, samples)
+        return report
+
+
+class Goal(NamedTuple):
+    """A ratio of rates: the least, and the goal."""
+
+    least: float
+    goal: float
+
+
+GOALS: Final[Mapping[tuple[str, int | None], Mapping[str, Goal]]] = {
+    ("session.oneway", 64): {"vodozemac": Goal(4.0, 6.0), "doubleratchet": Goal(25.0, 40.0)},
+    ("session.oneway", 65_536): {"vodozemac": Goal(4.5, 7.5), "libsodium": Goal(0.55, 0.65)},
+    ("session.seal", 64): {"libsodium": Goal(0.38, 0.55)},
+    ("session.open", 64): {"vodozemac": Goal(0.8, 1.3), "libsodium": Goal(0.45, 0.55)},
+    ("session.pingpong", 64): {"vodozemac": Goal(1.2, 1.5), "libsodium": Goal(0.75, 0.9)},
+    ("session.setup", None): {"vodozemac": Goal(0.4, 0.55)},
+    ("noise.handshake", None): {"noiseprotocol": Goal(1.6, 2.0)},
+    ("link.transport", 64): {"noiseprotocol": Goal(0.5, 0.8)},
+    ("link.transport", 1_024): {"noiseprotocol": Goal(0.6, 0.85)},
+    ("link.transport", 61_440): {"noiseprotocol": Goal(1.4, 2.0)},
+    ("commit", 256): {"sqlcipher": Goal(0.70, 0.75)},
+    ("relay.forward", 256): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
+    ("relay.forward", 61_440): {"tcp": Goal(0.5, 0.8), "nats": Goal(1.0, 2.0)},
+    ("relay.latency", 256): {"nats": Goal(1.0, 2.0)},
+    ("relay.idle", 10_000): {"nats": Goal(1.0, 1.5)},
+}
+"""By name and size of a row, and by subject."""
+
+
+def goal_of(name: str, size: int | None, subject: str) -> Goal | None:
+    """What the row has to reach against this subject, if anything."""
+    return GOALS.get((name, size), {}).get(subject)
+
+
+RUNS: Final = 5
+INPUTS_MOST: Final = 3
+
+
+class NotTaken(Exception):
+    """This machine lacks what the measurement needs; the text names it."""
+
+
+class Unit(Enum):
+    """What an amount counts, and how one is said."""
+
+    SECONDS = "s"
+    MIB = "MiB"
+    CORE = "of a core"
+
+    def said(self, amount: float) -> str:
+        """An amount as people read it."""
+        if self is Unit.MIB:
+            return f"{amount:.1f} MiB"
+        if self is Unit.CORE:
+            return f"{amount:.2%} of a core"
+        return f"{amount * 1000:.1f} ms" if amount < 0.1 else f"{amount:.2f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is measured (`measured` says from where to where) and the `bound` that it has to stay under.
+
+    `inputs_most`: of either person; `rate`: what the JSON row counts a second, where the unit is seconds;
+    `size`: the entries of the conversation, where they matter.
+    """
+
+    name: str
+    bound: float
+    measured: str
+    inputs_most: int | None = None
+    unit: Unit = Unit.SECONDS
+    rate: str = "flows/s"
+    size: int | None = None
+
+
+PAIRING: Final = Aim(
+    "flow.pairing",
+    3.0,
+    "from the Enter of the second person's new passphrase, Argon2id included, to the first entry's delivered "
+    "mark, the people answering at once; inputs of the one who begins: choose the other, y, the text with "
+    "its Enter; of the other: y",
+    INPUTS_MOST,
+)
+START: Final = Aim("flow.start", 0.6, "from the start of the process to the field for the passphrase")
+LAUNCH: Final = Aim(
+    "flow.launch",
+    2.0,
+    "from the start of the process over the passphrase, typed as soon as it is asked for, to the delivered "
+    "mark of an entry for a contact who is there",
+)
+SEND: Final = Aim("flow.send", 2.5, "from the start of `parlour send` to its end with status 0")
+TALK: Final = Aim(
+    "flow.talk",
+    0.040,
+    "from Enter to the text on the contact's screen, both commits included; a run is the median of 20",
+)
+FLOWS: Final = (PAIRING, START, LAUNCH, SEND, TALK)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSample:
+    """One run: an amount in the aim's unit; `inputs` of the persons, where they are counted.
+
+    `aside` is said beside the figure and has no bound.
+    """
+
+    amount: float
+    inputs: tuple[int, ...] = ()
+    aside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What the runs gave, or why there are none."""
+
+    aim: Aim
+    samples: Sequence[FlowSample]
+    problem: str = ""
+
+    @property
+    def amount(self) -> float | None:
+        """The median; None where nothing was measured."""
+        return median(sample.amount for sample in self.samples) if self.samples else None
+
+    @property
+    def good(self) -> bool:
+        """Whether it was taken, is under its bound and asks no more of a person than it may."""
+        most = self.aim.inputs_most
+        few = most is None or all(count <= most for sample in self.samples for count in sample.inputs)
+        return self.amount is not None and self.amount < self.aim.bound and few
+
+    def row(self) -> dict[str, Any]:
+        """{"name", "size", "subject", "per_second", "unit", "note"}; `per_second` is null if not taken.
+
+        Of memory nothing is counted a second: its `size` is the bytes.
+        """
+        size, per_second, unit = self._counted()
+        return {
+            "name": self.aim.name,
+            "size": size,
+            "subject": "parlour",
+            "per_second": per_second,
+            "unit": unit,
+            "note": f"{self.verdict()}; {self.aim.measured}",
+        }
+
+    def _counted(self) -> tuple[int | None, float | None, str]:
+        aim, taken = self.aim, self.amount
+        if aim.unit is Unit.MIB:
+            return (None if taken is None else round(taken * 2**20)), None, "bytes"
+        if aim.unit is Unit.CORE:
+            return aim.size, (None if taken is None else round(taken, 5)), "CPU s/s"
+        return aim.size, (round(1 / taken, 3) if taken else None), aim.rate
+
+    def verdict(self) -> str:
+        """The figure beside its bound."""
+        said, bound = self.aim.unit.said, self.aim.unit.said(self.aim.bound)
+        if self.amount is None:
+            return f"not taken, at most {bound}: {self.problem}"
+        low, high = (said(of(sample.amount for sample in self.samples)) for of in (min, max))
+        text = f"{said(self.amount)} of at most {bound}, {'kept' if self.good else 'MISSED'}"
+        text += f" (median of {len(self.samples)}, {low} to {high})"
+        return text + self._inputs() + self._aside()
+
+    def _inputs(self) -> str:
+        if self.aim.inputs_most is None:
+            return ""
+        counts = " and ".join(
+            str(max(counts)) for counts in zip(*(s.inputs for s in self.samples), strict=True)
+        )
+        return f", {counts} inputs of at most {self.aim.inputs_most}"
+
+    def _aside(self) -> str:
+        return f", {aside}" if (aside := self.samples[-1].aside) else ""

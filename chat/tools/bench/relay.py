@@ -1,0 +1,542 @@
+"""The rows relay.forward and relay.latency: frames through a relay, beside a bare splice and a NATS server.
+
+Rules: each subject is a program of its own that takes its turn in every round; the two ends are here and
+have the same cores. What is not there is named as left out, with the reason.
+
+What stands between two terminals while a relay is measured: each a program of its own, on loopback.
+
+Rules: our relay is the one that people run, with its confinement and its limits; what is lacking is told
+and never guessed; every program is gone with its block.
+
+The row relay.idle: how many terminals that only wait a MiB of a relay's own memory holds.
+
+Rules: terminals shake hands and wait as real ones do, on as many tokens as somebody has contacts; memory is
+what the process itself has resident (VmRSS), before the crowd and with it. What the kernel keeps for a
+socket is in no process's figure, and the same for any relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import IO, Any, Final, NamedTuple
+
+from chat.tools.bench import peers
+from chat.tools.bench.measure import NotTaken, Sample, Subject, interleave, left_out, rows
+from protocol.link.framing import LENGTH_SIZE
+from protocol.primitives import system_random
+from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.states import RelayEvent
+from protocol.relay.terminal_end import RelayTerminal
+
+PATIENCE: Final = 30.0
+"""Seconds after which a program that does not answer is no measurement any more."""
+
+Way = tuple[socket.socket, socket.socket]
+"""Two ends: what is sent into the first comes out of the second."""
+
+_READY: Final = re.compile(r"client connections on 127\.0\.0\.1:(\d+)")
+
+
+@contextmanager
+def parlour() -> Iterator[Way]:
+    """Through `parlour relay`, after its rendezvous."""
+    with running("-m", "chat.cli", "--json", "relay", "--listen", "127.0.0.1:0") as program:
+        address = parse_relay(json.loads(program.said.readline())["relay"])
+        with _both(Guest(address), Guest(address)) as (dialler, waiter):
+            token = system_random(16)
+            waiter.wait([token])
+            dialler.dial(token)
+            waiter.hear()
+            dialler.hear()
+            yield dialler.socket, waiter.socket
+
+
+@contextmanager
+def splice() -> Iterator[Way]:
+    """Through a bare asyncio splice."""
+    with running("-m", "chat.tools.bench.splice") as program:
+        port = int(program.said.readline())
+        with connected(port) as one, connected(port) as other:
+            yield one, other
+
+
+@contextmanager
+def direct() -> Iterator[Way]:
+    """Through nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server, connected(server.getsockname()[1]) as one:
+        other, _ = server.accept()
+        with _tuned(other):
+            yield one, other
+
+
+class Server(NamedTuple):
+    """A nats-server on loopback."""
+
+    pid: int
+    port: int
+
+
+@contextmanager
+def nats_server() -> Iterator[Server]:
+    """One of our own, without anything that stores. Raises NotTaken."""
+    program = shutil.which("nats-server")
+    if program is None:
+        raise NotTaken("nats-server is not installed")
+    command = [program, "-a", "127.0.0.1", "-p", "-1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            port = next((found[1] for line in process.stderr if (found := _READY.search(line))), None)
+            if port is None:
+                raise NotTaken("nats-server does not start")
+            yield Server(process.pid, int(port))
+        finally:
+            process.terminate()
+
+
+class Guest:
+    """A terminal at our relay, as far as the circuit; the relay's address is all that it knows."""
+
+    def __init__(self, address: RelayAddress, source: str = "127.0.0.1") -> None:
+        self.socket = _tuned(socket.create_connection((address.host, address.port), PATIENCE, (source, 0)))
+        self._end = RelayTerminal(address.key, 0.0)
+        self.hear()
+
+    def wait(self, tokens: Sequence[bytes]) -> None:
+        """Wait on tokens, until they are held."""
+        self._end.wait(tokens, 0.0)
+        self.hear()
+
+    def dial(self, token: bytes) -> None:
+        self._end.dial(token, 0.0)
+        self._flush()
+
+    def hear(self) -> RelayEvent:
+        """What the relay says next, which is answered where it has to be. ConnectionError at the end."""
+        self._flush()
+        events: list[RelayEvent] = []
+        while not events:
+            data = self.socket.recv(self._end.wanted)
+            if not data:
+                raise ConnectionError("the relay has ended the connection")
+            events = self._end.receive(data, 0.0)
+            self._flush()
+        return events[0]
+
+    def _flush(self) -> None:
+        self.socket.sendall(self._end.data_to_send())
+
+
+@contextmanager
+def _both(one: Guest, other: Guest) -> Iterator[tuple[Guest, Guest]]:
+    with one.socket, other.socket:
+        yield one, other
+
+
+class Program(NamedTuple):
+    """A Python program that runs; `said` is its output."""
+
+    pid: int
+    said: IO[str]
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[Program]:
+    """A Python program until the end of the block."""
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True) as process:
+        try:
+            assert process.stdout
+            yield Program(process.pid, process.stdout)
+        finally:
+            process.terminate()
+
+
+def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
+    """A connection to a program of ours, from an address of this machine."""
+    return _tuned(socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0)))
+
+
+def _tuned(end: socket.socket) -> socket.socket:
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    end.settimeout(PATIENCE)
+    return end
+
+
+FORWARD: Final = "relay.forward"
+LATENCY: Final = "relay.latency"
+SIZES: Final = {256: 65_536, 61_440: 256}
+"""Bytes of a frame, and how many wait together: 16 MiB, so that what sockets hold is a small part of it."""
+LATENCY_SIZE: Final = 256
+ROUNDS: Final = 11
+
+_AT_ONCE: Final = 1 << 20
+"""Bytes that are published in one go: of more the library drops some."""
+_PINGS: Final = 200
+"""Frames of one round of relay.latency, one after the other."""
+
+_NOTES: Final = {
+    "parlour": "the real program, confined; one buffer a direction, zeroed behind every write",
+    "tcp": "a bare asyncio splice (Protocol to transport.write), which zeroes nothing",
+    "nats": "nats-server, the same through nats-py with a connection at either end",
+}
+
+
+class Flow:
+    """Sends many frames into one end and takes them from the other; the sender has a thread of its own."""
+
+    def __init__(self, way: Way, size: int) -> None:
+        self._sender, self._reader = way
+        self._block = bytes((LENGTH_SIZE + size) * SIZES[size])
+        self._room = bytearray(1 << 20)
+        self._go = threading.Semaphore(0)
+        self._ended = False
+        threading.Thread(target=self._send, daemon=True).start()
+
+    def __call__(self) -> None:
+        """All of them, from one end to the other."""
+        self._go.release()
+        left = len(self._block)
+        while left:
+            count = self._reader.recv_into(self._room)
+            if not count:
+                raise ConnectionError("what stands between has gone")
+            left -= count
+
+    def end(self) -> None:
+        self._ended = True
+        self._go.release()
+
+    def _send(self) -> None:
+        while self._go.acquire() and not self._ended:
+            self._sender.sendall(self._block)
+
+
+class Pings:
+    """One frame at a time; `spans` gives the seconds that each took from one end to the other."""
+
+    def __init__(self, way: Way) -> None:
+        self._sender, self._reader = way
+        self._frame = bytes(LENGTH_SIZE + LATENCY_SIZE)
+
+    def spans(self) -> list[float]:
+        return [self._one() for _ in range(_PINGS)]
+
+    def _one(self) -> float:
+        began, left = time.perf_counter(), len(self._frame)
+        self._sender.sendall(self._frame)
+        while left:
+            left -= len(self._reader.recv(left)) or left
+        return time.perf_counter() - began
+
+
+class Nats:
+    """A publisher and a subscriber, as two terminals would be, on an event loop of their own."""
+
+    def __init__(self, module: Any, address: str, size: int) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._frame = bytes(LENGTH_SIZE + size)
+        self._all, self._once = SIZES[size], _AT_ONCE // size
+        self._left, self._came = 0, asyncio.Event()
+        self._publisher, self._subscriber = self._loop.run_until_complete(self._connect(module, address))
+
+    async def _connect(self, module: Any, address: str) -> tuple[Any, Any]:
+        publisher, subscriber = await module.connect(address), await module.connect(address)
+        await subscriber.subscribe("parlour", cb=self._heard)
+        await subscriber.flush()
+        return publisher, subscriber
+
+    def __call__(self) -> None:
+        """As many as a Flow has, from one end to the other."""
+        for done in range(0, self._all, self._once):
+            self._loop.run_until_complete(self._forward(min(self._once, self._all - done)))
+
+    def spans(self) -> list[float]:
+        return self._loop.run_until_complete(self._spans())
+
+    async def _spans(self) -> list[float]:
+        found = []
+        for _ in range(_PINGS):
+            began = time.perf_counter()
+            await self._forward(1)
+            found.append(time.perf_counter() - began)
+        return found
+
+    async def _forward(self, count: int) -> None:
+        self._left = count
+        self._came.clear()
+        for _ in range(count):
+            await self._publisher.publish("parlour", self._frame)
+        await self._came.wait()
+
+    async def _heard(self, _: Any) -> None:
+        self._left -= 1
+        if not self._left:
+            self._came.set()
+
+    def end(self) -> None:
+        async def close() -> None:
+            await self._publisher.close()
+            await self._subscriber.close()
+
+        self._loop.run_until_complete(close())
+        self._loop.close()
+
+
+@contextmanager
+def _nats(size: int) -> Iterator[Nats]:
+    """Raises NotTaken where the server or its client is lacking."""
+    module = peers.load("nats")
+    if module is None:
+        raise NotTaken("nats-py is not installed")
+    with nats_server() as server:
+        made = Nats(module, f"nats://127.0.0.1:{server.port}", size)
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+@contextmanager
+def _flow(way: Way, size: int) -> Iterator[Flow]:
+    made = Flow(way, size)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def forward(
+    *, peers: bool = False, rounds: int = ROUNDS, seconds: float = 0.15, **_: Any
+) -> list[dict[str, Any]]:
+    """relay.forward: frames a second, at both sizes."""
+    return [row for size in SIZES for row in _forward(size, peers, rounds, seconds)]
+
+
+def _forward(size: int, with_peers: bool, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    lacking = ""
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        flows: dict[str, Flow | Nats] = {
+            "parlour": enter(_flow(enter(parlour()), size)),
+            "tcp": enter(_flow(enter(splice()), size)),
+        }
+        try:
+            flows |= {"nats": enter(_nats(size))} if with_peers else {}
+        except NotTaken as told:
+            lacking = str(told)
+        subjects = [Subject(name, flow, _NOTES[name]) for name, flow in flows.items()]
+        samples = interleave(subjects, units=SIZES[size], rounds=rounds, seconds=seconds)
+    yield from rows(FORWARD, size, "frames/s", samples)
+    if lacking:
+        yield left_out(FORWARD, size, "nats", "frames/s", lacking)
+
+
+def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:
+    """relay.latency: one over the median that a relay adds to a direct link."""
+    lacking = ""
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        plain = Pings(enter(direct()))
+        ways: dict[str, Pings | Nats] = {
+            "parlour": Pings(enter(parlour())),
+            "tcp": Pings(enter(splice())),
+        }
+        try:
+            ways |= {"nats": enter(_nats(LATENCY_SIZE))} if peers else {}
+        except NotTaken as told:
+            lacking = str(told)
+        added = _added(plain, ways, rounds)
+    found = rows(LATENCY, LATENCY_SIZE, "1/s", [_sample(name, spans) for name, spans in added.items()])
+    return [*found, left_out(LATENCY, LATENCY_SIZE, "nats", "1/s", lacking)] if lacking else found
+
+
+Spans = list[tuple[float, float]]
+"""Of each round, what is added at the median and at the 99th percentile, in seconds."""
+
+
+def _added(plain: Pings, ways: dict[str, Pings | Nats], rounds: int) -> dict[str, Spans]:
+    added: dict[str, Spans] = {name: [] for name in ways}
+    for _ in range(rounds + 1):
+        direct = _percentiles(plain.spans())
+        for name, way in ways.items():
+            through = _percentiles(way.spans())
+            added[name].append((through[0] - direct[0], through[1] - direct[1]))
+    return {name: spans[1:] for name, spans in added.items()}
+
+
+def _percentiles(spans: list[float]) -> tuple[float, float]:
+    ordered = sorted(spans)
+    return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
+
+
+def _sample(name: str, spans: Spans) -> Sample:
+    middle, late = (median(column) * 1e6 for column in zip(*spans, strict=True))
+    note = (
+        f"adds p50 {middle:.1f} µs, p99 {late:.1f} µs to a direct link, one frame at a time; {_NOTES[name]}"
+    )
+    rates = tuple(1 / max(half, 1e-9) for half, _ in spans)
+    return Sample(Subject(name, lambda: None, note), rates)
+
+
+NAME: Final = "relay.idle"
+CROWD: Final = 10_000
+TOKENS: Final = 16
+"""What each terminal waits on: so many contacts, or half as many in the hour in which days change."""
+
+_FIRST: Final = 100
+"""Connections before the first look: what a program makes once is no connection's."""
+_UNIT: Final = "connections/MiB"
+_SPARE: Final = 100  # descriptors that are no connection's
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What so many idle connections have added to a process, in bytes resident."""
+
+    connections: int
+    bytes: int
+
+    @property
+    def each(self) -> float:
+        return self.bytes / self.connections
+
+    @property
+    def a_mebibyte(self) -> float:
+        return (1 << 20) / max(self.each, 1.0)
+
+
+def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[str, Any]]:
+    """The row, from one crowd for each subject: memory does not vary as time does."""
+    try:
+        _make_room(crowd)
+    except NotTaken as lacking:
+        return [left_out(NAME, crowd, "parlour", _UNIT, str(lacking))]
+    found = rows(NAME, crowd, _UNIT, _samples(crowd, peers))
+    if peers and len(found) == 1:
+        found.append(left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed"))
+    return found
+
+
+def _samples(crowd: int, with_peers: bool) -> list[Sample]:
+    samples = [
+        _idle_sample("parlour", parlour_idle(crowd), f"after its handshake, waiting on {TOKENS} tokens")
+    ]
+    if with_peers:
+        try:
+            samples.append(_idle_sample("nats", nats_idle(crowd), "after CONNECT, with one subscription"))
+        except NotTaken:
+            return samples
+    return samples
+
+
+def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
+    note = f"{cost.each / 1024:.1f} KiB each of {cost.connections} ({what}), resident in the process alone"
+    return Sample(Subject(name, lambda: None, note), (cost.a_mebibyte, cost.a_mebibyte))
+
+
+def parlour_idle(crowd: int, tokens: int = TOKENS) -> Cost:
+    """Terminals that wait at our relay."""
+    with running("-m", "chat.tools.bench.unlimited_relay") as program:
+        address = parse_relay(program.said.readline().strip())
+
+        def come(number: int) -> socket.socket:
+            guest = Guest(address, _source(number))
+            guest.wait([system_random(16) for _ in range(tokens)])
+            return guest.socket
+
+        return _cost(program.pid, crowd, come)
+
+
+def nats_idle(crowd: int) -> Cost:
+    """Clients of a nats-server that have said what they listen for. Raises NotTaken."""
+    with nats_server() as server:
+
+        def come(number: int) -> socket.socket:
+            client = connected(server.port, _source(number))
+            client.recv(4_096)
+            client.sendall(b'CONNECT {"verbose":false}\r\nSUB %d 1\r\nPING\r\n' % number)
+            client.recv(4_096)
+            return client
+
+        return _cost(server.pid, crowd, come)
+
+
+def _source(number: int) -> str:
+    """An address of this machine: one has too few ports for a crowd, counting those that are not free yet."""
+    return f"127.0.1.{1 + number % 200}" if sys.platform == "linux" else "127.0.0.1"
+
+
+def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> Cost:
+    """What those after the first add. ConnectionError where one was sent away meanwhile."""
+    with _crowd() as ends:
+        ends += [come(number) for number in range(_FIRST)]
+        before = _resident(pid)
+        ends += [come(number) for number in range(_FIRST, _FIRST + crowd)]
+        after = _resident(pid)
+        _check(ends)
+    return Cost(crowd, after - before)
+
+
+@contextmanager
+def _crowd() -> Iterator[list[socket.socket]]:
+    ends: list[socket.socket] = []
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            end.close()
+
+
+def _check(ends: list[socket.socket]) -> None:
+    """Everybody is still there, whatever they were told meanwhile."""
+    if gone := sum(_has_ended(end) for end in ends):
+        raise ConnectionError(f"{gone} of {len(ends)} were sent away while the others came")
+
+
+def _has_ended(end: socket.socket) -> bool:
+    end.setblocking(False)
+    try:
+        while end.recv(4_096):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process has itself."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise NotTaken("this system does not tell how much memory a process has")
+
+
+def _make_room(crowd: int) -> None:
+    """As many descriptors as a crowd needs, here and in the programs that are started. Raises NotTaken."""
+    if not Path("/proc/self/status").exists():
+        raise NotTaken("the memory of a process is read from /proc, which is not there")
+    import resource
+
+    wanted = crowd + _FIRST + _SPARE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise NotTaken(f"a process may open {hard} files here, and {wanted} are needed (ulimit -Hn)")
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,449 @@
+"""Writes what a run gave: RESULTS.md and plot.svg here, and the table in README.md between its two marks.
+
+`parlour bench --peers --json | python -m chat.tools.bench.report`, which is `make bench`. Rules: figures
+come from the rows that are read, and from the profile that is measured here; no figure is written by hand.
+
+The machine and the libraries that a report was measured with.
+
+Rows of the report as a person reads them: a block a row and size, a bar a subject, ratios beside it.
+
+Rules: a ratio stands in our subject's note, as measure.py writes it, and is read from there; bars of one
+block have one scale, since only what did the same work may be compared.
+
+The plot of a report: for each ratio that something is asked of, how many times the other's rate ours is.
+
+Rules: an SVG of fixed layout, so that equal figures give equal bytes; readable on light and on dark; the
+axis is logarithmic, since twice as fast and half as fast are as far from equal.
+
+Where the time of the first row goes: each part of one message by itself, on the memory of a real session.
+
+Rules: parts are timed like rows, interleaved, and less the call around them; what no part explains is the
+Python between them. Parts are measured warm and alone, so that their sum is a little less than they cost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from math import log
+from pathlib import Path
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+from chat.tools.bench import crypto
+from chat.tools.bench.measure import GOALS, LEFT_OUT, Goal, Subject, goal_of, interleave
+from protocol.codec import encode
+from protocol.errors import LocalMisuse
+from protocol.hotpath import HEADER_SIZE, FastSending, padder
+from protocol.link.framing import LAST, Assembler, padded_size
+from protocol.messages import MESSAGE, Entry
+from protocol.primitives import AEGIS256, KEY_SIZE
+
+_LIBRARIES: Final = (
+    "PyNaCl",
+    "cryptography",
+    "msgspec",
+    "sqlcipher3",
+    "vodozemac",
+    "DoubleRatchet",
+    "python-olm",
+    "noiseprotocol",
+)
+
+
+def processor() -> str:
+    """Name, family and model of the processor, as far as the system tells."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", told, re.MULTILINE))
+    if not found:
+        return platform.machine()
+    return f"{found.get('model name')}, family {found.get('cpu family')} model {found.get('model')}"
+
+
+def libraries() -> Iterator[str]:
+    """Name and version of everything measured that is installed."""
+    for name in _LIBRARIES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+
+
+def description() -> str:
+    """One line: processor, cores, system, Python, libraries."""
+    system = f"{platform.system()} {re.match(r'[0-9.]*', platform.release()).group()}"  # type: ignore[union-attr]
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries())}"
+
+
+WIDTH: Final = 28
+"""Characters of the longest bar."""
+
+_RATIO: Final = re.compile(r"([\d.]+) x (\S+) \[([\d.]+)-([\d.]+)\]")
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+
+ReportRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Our rate to another subject's: the median over the rounds, its quartiles, and what it has to reach."""
+
+    subject: str
+    median: float
+    low: float
+    high: float
+    goal: Goal | None
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is the least that is needed; so it is where nothing is asked."""
+        return self.goal is None or self.median >= self.goal.least
+
+    def __str__(self) -> str:
+        text = f"{self.median:.2f} x [{self.low:.2f}-{self.high:.2f}]"
+        if self.goal is None:
+            return text
+        return f"{text}, least {self.goal.least:g}: {'reached' if self.reached else 'MISSED'}"
+
+
+def blocks(rows: Iterable[ReportRow]) -> list[list[ReportRow]]:
+    """Rows that belong together: one name, one size."""
+    return [list(block) for _, block in groupby(rows, key=lambda row: (row["name"], row["size"]))]
+
+
+def ratios(block: Sequence[ReportRow]) -> dict[str, Ratio]:
+    """By subject, the ratios that the first row of a block tells."""
+    name, size = block[0]["name"], block[0]["size"]
+    return {
+        subject: Ratio(subject, float(middle), float(low), float(high), goal_of(name, size, subject))
+        for middle, subject, low, high in _RATIO.findall(block[0]["note"])
+    }
+
+
+def bar(part: float, width: int = WIDTH) -> str:
+    """A bar of `part`, 0 to 1, of the width, to the eighth of a character; never nothing."""
+    eighths = max(1, round(part * width * 8))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def title(row: ReportRow) -> str:
+    """What a block measures."""
+    size = "" if row["size"] is None else f", {row['size']:,} {_size_unit(row['name'])}"
+    return f"{row['name']}{size}, {row['unit']}"
+
+
+def _size_unit(name: str) -> str:
+    return {"commit": "envelopes", "relay.idle": "connections"}.get(name, "B")
+
+
+def figure(rate: float) -> str:
+    """A rate with as many digits as it is worth."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:,.1f}"
+
+
+def lines(block: Sequence[ReportRow]) -> list[str]:
+    """A text for each row of a block; the first has the title above it."""
+    told, most = ratios(block), max(row["per_second"] for row in block)
+    texts = [_table_line(row, most, told.get(row["subject"])) for row in block]
+    return [f"{title(block[0])}\n{texts[0]}", *texts[1:]]
+
+
+def _table_line(row: ReportRow, most: float, ratio: Ratio | None) -> str:
+    if row["note"].startswith(LEFT_OUT):
+        return f"  {row['subject']:<14} {row['note']}"
+    shown = (
+        f"  {row['subject']:<14} {figure(row['per_second']):>11}  {bar(row['per_second'] / most):<{WIDTH}}"
+    )
+    return f"{shown}  {ratio}" if ratio is not None else shown.rstrip()
+
+
+_LEFT, _WIDTH, _RIGHT, _STEP, _TOP, _FOOT = 330, 430, 90, 26, 46, 44
+_SMALLEST, _LARGEST = 0.25, 40.0
+_TICKS: Final = (0.25, 0.5, 1, 2, 4, 10, 20, 40)
+
+_STYLE: Final = """
+  text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+  .quiet { fill: #59636e; font-size: 12px; }
+  .bar { fill: #0a6e9e; } .line { stroke: #d1d9e0; } .one { stroke: #59636e; }
+  .range { stroke: #1f2328; stroke-width: 1.5; } .least { stroke: #c2410c; stroke-width: 3; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc; } .quiet { fill: #9198a1; } .bar { fill: #4aa8d8; } .line { stroke: #3d444d; }
+    .one { stroke: #9198a1; } .range { stroke: #f0f6fc; } .least { stroke: #fb923c; }
+  }"""
+
+
+def _x(ratio: float) -> float:
+    inside = min(max(ratio, _SMALLEST), _LARGEST)
+    return _LEFT + _WIDTH * log(inside / _SMALLEST) / log(_LARGEST / _SMALLEST)
+
+
+def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
+    """The SVG for (row, ratio) in their order. A bar begins at 1, equal speed; a mark shows the least."""
+    height = _TOP + _STEP * len(entries) + _FOOT
+    width = _LEFT + _WIDTH + _RIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+        ' aria-label="Rate of Parlour over the rate of others, for each row that has a least">',
+        f"<style>{_STYLE}\n</style>",
+        '<text x="12" y="20">Rate of Parlour over the rate of others</text>',
+        *_axis(height - _FOOT),
+    ]
+    for number, (row, ratio) in enumerate(entries):
+        parts += _entry(_TOP + _STEP * number, row, ratio)
+    parts.append(
+        f'<text class="quiet" x="12" y="{height - 8}">Bar: median of the rounds. Thin line: its quartiles.'
+        " Thick mark: the least that is asked.</text>"
+    )
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _axis(bottom: float) -> list[str]:
+    lines = []
+    for tick in _TICKS:
+        label = (
+            f'<text class="quiet" text-anchor="middle" x="{_x(tick):.1f}" y="{bottom + 16}">{tick:g} ×</text>'
+        )
+        lines += [_upright("one" if tick == 1 else "line", tick, _TOP - 6, bottom), label]
+    return lines
+
+
+def _entry(top: float, row: str, ratio: Ratio) -> list[str]:
+    begin, end = sorted((_x(1), _x(ratio.median)))
+    middle, width = top + _STEP / 2 - 2, max(end - begin, 1)
+    name = f'{escape(row)} <tspan class="quiet">/ {escape(ratio.subject)}</tspan>'
+    return [
+        f'<text x="12" y="{middle + 4:.1f}">{name}</text>',
+        f'<rect class="bar" x="{begin:.1f}" y="{top + 3}" width="{width:.1f}" height="{_STEP - 10}"/>',
+        _plot_line("range", (_x(ratio.low), middle), (_x(ratio.high), middle)),
+        *([] if ratio.goal is None else [_upright("least", ratio.goal.least, top, top + _STEP - 4)]),
+        f'<text x="{_LEFT + _WIDTH + 12}" y="{middle + 4:.1f}">{ratio.median:.2f} ×</text>',
+    ]
+
+
+def _upright(kind: str, ratio: float, top: float, bottom: float) -> str:
+    return _plot_line(kind, (_x(ratio), top), (_x(ratio), bottom))
+
+
+def _plot_line(kind: str, begin: tuple[float, float], end: tuple[float, float]) -> str:
+    (x1, y1), (x2, y2) = begin, end
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+_NOTHING: Final = "the call around a part"
+_WHOLE: Final = "the whole row"
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the row, and what one message spends on it, in microseconds."""
+
+    name: str
+    microseconds: float
+
+
+def profile(**timing: Any) -> tuple[Part, list[Part]]:
+    """The whole row session.oneway, 64, under AEGIS-256; and its parts, the unexplained rest last."""
+    message = crypto.entry(crypto.SMALL)
+    works = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
+    works |= _codec_parts(message) | _session_parts(LAST + encode(message))
+    samples = interleave([Subject(name, work, "") for name, work in works.items()], **timing)
+    taken = {sample.subject.name: 1e6 / sample.per_second for sample in samples}
+    nothing, whole = taken.pop(_NOTHING), taken.pop(_WHOLE)
+    parts = [Part(name, max(0.0, spent - nothing)) for name, spent in taken.items()]
+    rest = whole - nothing - sum(part.microseconds for part in parts)
+    return Part(_WHOLE, whole - nothing), [*parts, Part("Python between the parts, and the checks", rest)]
+
+
+def _codec_parts(message: Entry) -> dict[str, Work]:
+    encoded = encode(message)
+    content, add, decode = LAST + encoded, Assembler().add, MESSAGE.decode
+    return {
+        "codec: struct to bytes, piece flag": lambda: LAST + encode(message),
+        "piece taken off": lambda: add(content),
+        "codec: bytes to struct, compared with its one encoding": lambda: decode(encoded),
+    }
+
+
+def _session_parts(content: bytes) -> dict[str, Work]:
+    alice, _ = crypto.session_pair(AEGIS256)
+    sending, work = alice._sending, alice._work
+    if work is None or not isinstance(sending, FastSending):
+        raise LocalMisuse("without the low-level binding there is no hot path to take apart")
+    state, _ = work.memory(2 * KEY_SIZE)
+    out, null, key, size = work.sealed, work.null, state + KEY_SIZE, padded_size(len(content))
+    end, put, zeros = HEADER_SIZE + size + work.tag_size, padder(len(content))[1], bytes(2 * KEY_SIZE)
+    wiped = memoryview(work.ffi.buffer(state))
+    step, encrypt, decrypt = work.hash, work.encrypt, work.decrypt
+    view, sealed, counters, _ = out.parts
+    copied, opened, *_ = work.opened.parts
+
+    def chain_steps() -> None:
+        step(state, 64, null, 0, state, KEY_SIZE, null, work.label)
+        step(state, 64, null, 0, state, KEY_SIZE, null, work.label)
+
+    def seal() -> None:
+        encrypt(sealed, null, sealed, size, counters, 8, null, work.nonce, key)
+
+    def open_it() -> None:
+        decrypt(opened, null, null, sealed, end - HEADER_SIZE, counters, 8, work.nonce, key)
+
+    def copies() -> None:
+        copied[:end] = view[:end]
+
+    def wipes() -> None:
+        wiped[:] = wiped[:] = wiped[:] = zeros
+
+    return {
+        "BLAKE2b, a chain step at each end": chain_steps,
+        "AEGIS-256, sealing": seal,
+        "AEGIS-256, opening": open_it,
+        "padding, with the content's copy into C memory": lambda: put(view, 36, 7, len(content), content),
+        "the envelope's copies out of C memory and into it": copies,
+        "keys wiped": wipes,
+    }
+
+
+def as_table(whole: Part, parts: Sequence[Part]) -> list[str]:
+    """Lines of Markdown, the longest part first, the rest last."""
+    *known, rest = parts
+    ordered = [*sorted(known, key=lambda part: -part.microseconds), rest, whole]
+    return [
+        "| part of one message | µs |",
+        "| --- | ---: |",
+        *(f"| {part.name} | {part.microseconds:.2f} |" for part in ordered),
+    ]
+
+
+_HERE: Final = Path(__file__).parent
+_README: Final = _HERE.parents[1] / "README.md"
+BEGIN, END = "<!-- bench: written by make bench -->", "<!-- bench ends -->"
+
+
+def read(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows from JSON, one a line. ValueError where a row is lacking that has a least: the run broke off."""
+    rows = [json.loads(line) for line in lines]
+    lacking = GOALS.keys() - {(row["name"], row["size"]) for row in rows}
+    if lacking:
+        raise ValueError(f"the run is not whole: {', '.join(sorted(name for name, _ in lacking))}")
+    return rows
+
+
+def asked(rows: Iterable[ReportRow]) -> list[tuple[str, Ratio]]:
+    """(row, ratio) of every ratio that has to reach something, in the order of the report."""
+    return [
+        (_row_name(block[0]), ratio)
+        for block in blocks(rows)
+        for ratio in ratios(block).values()
+        if ratio.goal is not None
+    ]
+
+
+def _row_name(row: ReportRow) -> str:
+    return title(row).rpartition(", ")[0]
+
+
+def summary(rows: Iterable[ReportRow]) -> list[str]:
+    """The table of README.md: a line for each ratio that something is asked of."""
+    lines = [
+        "| | Parlour | with ChaCha20 | beside | theirs | ratio | least |",
+        "| --- | ---: | ---: | --- | ---: | --- | --- |",
+    ]
+    for block in blocks(rows):
+        lines += _summary_of(block)
+    return lines
+
+
+def _summary_of(block: Sequence[ReportRow]) -> list[str]:
+    rates = {row["subject"]: figure(row["per_second"]) for row in block}
+    name, unit = _row_name(block[0]), block[0]["unit"]
+    own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
+    lines = [
+        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio, ratio.goal)} |"
+        for ratio in ratios(block).values()
+        if ratio.goal is not None
+    ]
+    return lines or [f"{own} | | | |"]
+
+
+def _cell(ratio: Ratio, goal: Goal) -> str:
+    missed = "" if ratio.reached else ", missed"
+    return f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f}) | {goal.least:g} ×{missed}"
+
+
+def everything(rows: Iterable[ReportRow]) -> list[str]:
+    """The table of RESULTS.md: a line a subject, with its note."""
+    lines = ["| row | subject | rate | against ours | what it does |", "| --- | --- | ---: | --- | --- |"]
+    for block in blocks(rows):
+        told = ratios(block)
+        for row in block:
+            ratio = told.get(row["subject"])
+            note = row["note"].rpartition("]; ")[2]
+            rate = f"{figure(row['per_second'])} {row['unit']}" if row["per_second"] else "–"
+            lines.append(f"| {_row_name(row)} | {row['subject']} | {rate} | {ratio or ''} | {note} |")
+    return lines
+
+
+def results(rows: Sequence[ReportRow], whole: Part, parts: Sequence[Part]) -> str:
+    """RESULTS.md."""
+    return "\n".join(
+        [
+            "# What the protocol costs",
+            "",
+            f"Measured on {_today()} by `make bench`, which writes this file, on: {description()}.",
+            "",
+            "Medians of interleaved rounds; a ratio is the median of the ratios within rounds, with its",
+            "quartiles. What flatters, and what does not, stands in [README.md](../../README.md#speed).",
+            "",
+            *everything(rows),
+            "",
+            "![Ratios](plot.svg)",
+            "",
+            "## Where the time of session.oneway, 64 goes",
+            "",
+            *as_table(whole, parts),
+            "",
+        ]
+    )
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def with_summary(readme: str, rows: Sequence[ReportRow]) -> str:
+    """README.md with the table anew. ValueError without the two marks."""
+    before, _, rest = readme.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError("README.md lacks the marks between which the table stands")
+    text = "\n".join([BEGIN, "", *summary(rows), "", f"Measured on {_today()}: {processor()}.", "", END])
+    return before + text + after
+
+
+def main() -> int:
+    """Write all three; 1 if a least was missed."""
+    rows = read(sys.stdin)
+    for block in blocks(rows):
+        sys.stdout.write("\n".join([*lines(block), ""]))
+    (_HERE / "plot.svg").write_text(plot(asked(rows)), encoding="utf-8")
+    (_HERE / "RESULTS.md").write_text(results(rows, *profile()), encoding="utf-8")
+    _README.write_text(with_summary(_README.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    return 0 if all(ratio.reached for _, ratio in asked(rows)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""The door of a demo: what is behind it is made when it is first asked for, and gone with its folder.
+
+Rules: an interface.Door like any other, so that a client needs no second way in; no engine is loaded before
+the first screen is there.
+
+Where a demo lives: a private folder that is gone when the demo is, and the ones that were left behind.
+
+Rules: in memory where the system offers such a place to its user, so that nothing is written to a disk;
+what a demo left that was killed goes with the next one, but never the folder of one that runs, nor anybody
+else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chat.errors import phrase
+from chat.interface import PATIENCE, CannotCreate, DiagnosisView, DoorState, Messenger
+from chat.ports import Clock, Random, SystemClock
+from chat.storage.errors import ProfileInUse
+from chat.storage.folder import ProfileLock, make_private
+from chat.tools.demo.engines import HERE
+
+if TYPE_CHECKING:
+    from chat.tools.demo.make import Demo
+
+PASSPHRASE: Final = "demo"
+HAS_A_PERSON: Final = phrase("The demo has its person already: open it with the passphrase that is shown.")
+RUNS: Final = phrase("The demo is open already.")
+
+
+class DemoDoor:
+    """interface.Door of one demo in a folder that is thrown away. `language`: `zh`, or English."""
+
+    def __init__(
+        self, folder: Path, language: str, *, clock: Clock | None = None, random: Random = os.urandom
+    ) -> None:
+        make_private()
+        self._folder = folder
+        self._language = language
+        self._machine = clock or SystemClock()
+        self._random = random
+        self._attempts = 0
+        self._demo: Demo | None = None
+
+    async def state(self) -> DoorState:
+        """RUNNING until the person has locked it, even before anything is made: no passphrase is needed."""
+        locked = self._demo is not None and not self._demo.running
+        return DoorState.LOCKED if locked else DoorState.RUNNING
+
+    async def attach(self) -> Messenger:
+        if self._demo is None:
+            self._demo = await self._make()
+        return self._demo.messenger
+
+    async def _make(self) -> Demo:
+        """What an attempt left behind that failed is in nobody's way: each has a folder of its own."""
+        await asyncio.to_thread(import_module, "chat.tools.demo.make")
+        from chat.tools.demo.make import make
+
+        self._attempts += 1
+        folder = self._folder / str(self._attempts)
+        return await make(folder, PASSPHRASE, self._language, self._machine, self._random)
+
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> Messenger:
+        if self._demo is None or self._demo.running:
+            raise CannotCreate(RUNS)
+        return await self._demo.unlock(passphrase)
+
+    async def create(self, name: str, passphrase: str) -> Messenger:
+        raise CannotCreate(HAS_A_PERSON)
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        return (HERE,)
+
+
+PREFIX: Final = "parlour-demo-"
+LEFT: Final = "An earlier demo left {folder}, which cannot be removed: remove it. All in it is encrypted."
+
+
+@contextmanager
+def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
+    """A folder of mode 0700 for the block; `say` hears in one line of an older one that cannot be removed.
+
+    Raises CannotCreate.
+    """
+    places = _places()
+    for left in [folder for place in places for folder in _left_behind(place)]:
+        _sweep(left, say)
+    folder, lock = _make(places[0])
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)  # where a lock that is held cannot be removed
+
+
+def _places() -> list[Path]:
+    """Where demos may be: first in memory that is this user's own, else where all that is temporary is."""
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    own = [Path(named)] if named and os.access(named, os.W_OK | os.X_OK) else []
+    return [*own, Path(tempfile.gettempdir())]
+
+
+def _make(place: Path) -> tuple[Path, ProfileLock]:
+    while True:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            return folder, ProfileLock(folder)
+        except (FileNotFoundError, ProfileInUse):
+            if not place.is_dir():
+                raise _no_folder(place, phrase("it is not there")) from None
+            # another demo, which begins this moment, took it for one that was left behind
+        except OSError as error:
+            raise _no_folder(place, str(error.strerror)) from None
+
+
+def _no_folder(place: Path, reason: str) -> CannotCreate:
+    return CannotCreate(
+        phrase(
+            "No folder for the demo can be made in {place} ({reason}): set TMPDIR to another.",
+            place=str(place),
+            reason=reason,
+        )
+    )
+
+
+def _left_behind(place: Path) -> list[Path]:
+    with suppress(OSError):
+        return [found for found in sorted(place.glob(f"{PREFIX}*")) if _is_ours(found)]
+    return []
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder of this user and no way to another place."""
+    with suppress(OSError):
+        found = folder.lstat()
+        own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        return own and folder.is_dir() and not folder.is_symlink()
+    return False
+
+
+def _sweep(folder: Path, say: Callable[[str], None]) -> None:
+    try:
+        lock = ProfileLock(folder)
+    except (ProfileInUse, FileNotFoundError):
+        return  # it runs, or has just ended
+    except OSError:
+        say(LEFT.format(folder=folder))
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
+    if folder.exists():
+        say(LEFT.format(folder=folder))

@@ -1,0 +1,345 @@
+"""Makes a demo: all terminals, then the past, then the present in which the others answer.
+
+Rules: whatever fails on the way, or is cancelled, leaves no engine running.
+
+What a contact of the demo answers, and when: it reads, types for a moment and writes.
+
+Rules: which answer follows from the text and the number of answers before alone; who gets several texts at
+once answers the last; a contact that cannot answer any more (blocked, removed, stopped) is silent.
+
+Everybody else in a demo: contacts who answer, one who can be brought back, strangers to pair with.
+
+Rules: a stranger says yes only after the person did; who is removed is a stranger again; all of them stop
+with the person's engine and start with it, as if one laptop were shut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from chat.interface import (
+    ContactRemoved,
+    EntryAdded,
+    EntryView,
+    Event,
+    Messenger,
+    NearbyChanged,
+    PairingChanged,
+    PairingStage,
+    PairingView,
+    ParlourError,
+)
+from chat.ports import Clock, Random
+from chat.tasks import Tasks
+from chat.tools.demo.engines import DemoClock, DemoTerminal, Network
+from chat.tools.demo.past import CHINESE, Answer, Playing, Sample, Text, placed, read_sample
+
+READS_AFTER: Final = 0.7
+TYPES_AFTER: Final = 0.4
+TYPES_LEAST: Final = 0.9
+TYPES_MOST: Final = 2.4
+A_CHARACTER: Final = 0.008
+"""Seconds, all of them: long enough to be seen, and short enough not to be waited for."""
+
+QUOTED: Final = 40
+"""Characters of a text that an answer says again."""
+
+_WORD: Final = re.compile(r"\w+")
+_IDEOGRAPH: Final = re.compile(r"[\u3400-\u9fff]")
+
+
+class Answers:
+    """Chooses answers: the first whose words are in the text, else the next of those for anything."""
+
+    def __init__(self, sample: Sample, language: str, may_bring: Callable[[str], bool]) -> None:
+        self._sample = sample
+        self._language = language
+        self._may_bring = may_bring
+        self._number = 0
+
+    def to(self, text: str) -> tuple[str, str]:
+        """(the answer, the name of the contact that it brings or nothing)."""
+        for answer in self._sample.answers:
+            if has_word(text, answer.words) and self._holds(answer):
+                return self._say(answer, text), answer.brings
+        answer_to_any = self._sample.otherwise[self._number % len(self._sample.otherwise)]
+        self._number += 1
+        return self._say(answer_to_any, text).replace("{said}", _shortened(text)), ""
+
+    def _holds(self, answer: Answer) -> bool:
+        return not answer.brings or self._may_bring(answer.brings)
+
+    def _say(self, answer: Text, text: str) -> str:
+        return answer.within(CHINESE if _IDEOGRAPH.search(text) else self._language)
+
+
+def has_word(text: str, words: tuple[str, ...]) -> bool:
+    """Whether one of the words is in a text: those of scripts without spaces anywhere in it."""
+    folded = text.casefold()
+    found = set(_WORD.findall(folded))
+    return any(word in found or (not word.isascii() and word in folded) for word in words)
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= QUOTED else line[: QUOTED - 1].rstrip() + "…"
+
+
+class Answering:
+    """Lets one terminal answer one person. `bring` makes a contact come back."""
+
+    def __init__(
+        self, terminal: DemoTerminal, person: str, answers: Answers, bring: Callable[[str], None]
+    ) -> None:
+        self._terminal = terminal
+        self._person = person
+        self._answers = answers
+        self._bring = bring
+        self._asked: asyncio.Queue[EntryView] = asyncio.Queue()
+        self._first: str | None = None
+        terminal.watch(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, EntryAdded) and event.entry.contact == self._person and not event.entry.own:
+            self._asked.put_nowait(event.entry)
+
+    def begin_with(self, text: str) -> None:
+        """Whatever is written next, answer this."""
+        self._first = text
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        while True:
+            entry = await self._asked.get()
+            try:
+                await self._answer(entry)
+            except ParlourError:
+                continue  # the person blocked or removed this contact, or its engine stops: no answer then
+
+    async def _answer(self, entry: EntryView) -> None:
+        engine = self._terminal.engine
+        await asyncio.sleep(READS_AFTER)
+        asked = [entry]
+        while not self._asked.empty():
+            asked.append(self._asked.get_nowait())
+        entry, several = asked[-1], len(asked) > 1
+        await engine.mark_read(self._person, tuple(one.id for one in asked))
+        text, brings = (self._first, "") if self._first is not None else self._answers.to(entry.text)
+        self._first = None
+        await asyncio.sleep(TYPES_AFTER)
+        await self.write(text, entry.id if several else "")
+        if brings:
+            self._bring(brings)
+
+    async def write(self, text: str, reply: str = "") -> None:
+        """Type for a while, and send it."""
+        engine = self._terminal.engine
+        await engine.typing(self._person, True)
+        await asyncio.sleep(min(TYPES_MOST, TYPES_LEAST + A_CHARACTER * len(text)))
+        await engine.send(self._person, text, reply)
+
+
+PASSPHRASE: Final = "nobody types it"
+AGREES_AFTER: Final = 1.2
+JOINS_AFTER: Final = 4.0
+GREETS_AFTER: Final = 1.0
+COMES_AFTER: Final = 2.5
+"""Seconds, all of them."""
+
+
+class Neighbours:
+    """engine.Server of the person's engine: they live as long as it does."""
+
+    def __init__(
+        self, sample: Sample, language: str, person: DemoTerminal, terminals: Mapping[str, DemoTerminal]
+    ) -> None:
+        self._sample = sample
+        self._language = language
+        self._person = person
+        self._terminals = terminals
+        self._away = {row.name for row in sample.contacts if not row.present}
+        self._unpaired = [row.name for row in sample.nearby]
+        self._words: dict[tuple[str, ...], tuple[DemoTerminal, PairingView]] = {}
+        self._tasks = Tasks(_failed)
+        self._answering = {name: self._let_answer(terminal) for name, terminal in terminals.items()}
+        person.watch(self._person_heard)
+
+    def _let_answer(self, terminal: DemoTerminal) -> Answering:
+        terminal.watch(lambda event: self._heard(terminal, event))
+        answers = Answers(self._sample, self._language, self._may_bring)
+        return Answering(terminal, self._person.person, answers, self._bring)
+
+    # With the person's engine (engine.Server).
+
+    async def start(self) -> None:
+        """Whoever is not away is there, and answers. Raises a StorageFailure."""
+        self._person.engine.invited = self._invited
+        for name, terminal in self._terminals.items():
+            if name not in self._away:
+                if not terminal.running:
+                    await terminal.start(PASSPHRASE)
+                self._tasks.spawn(self._answering[name].run())
+
+    async def drain(self, within: float) -> None:
+        """Nothing to do: they ask nothing of the person's engine."""
+
+    async def close(self) -> None:
+        """All stop; what one of them was about to do is not done."""
+        await self._tasks.stop()
+        await asyncio.gather(*(terminal.stop() for terminal in self._terminals.values()))
+
+    # A contact comes back.
+
+    def _may_bring(self, name: str) -> bool:
+        return name in self._away
+
+    def _bring(self, name: str) -> None:
+        if name in self._away:
+            self._away.discard(name)
+            self._tasks.spawn(self._come(name))
+
+    async def _come(self, name: str) -> None:
+        await asyncio.sleep(COMES_AFTER)
+        self._answering[name].begin_with(self._sample.back.within(self._language))
+        await self._terminals[name].start(PASSPHRASE)
+        await self._answering[name].run()
+
+    # Pairing.
+
+    def _heard(self, terminal: DemoTerminal, event: Event) -> None:
+        if isinstance(event, PairingChanged):
+            match event.pairing.stage:
+                case PairingStage.WORDS:
+                    self._words[event.pairing.words] = (terminal, event.pairing)
+                case PairingStage.FAILED:
+                    self._tasks.spawn(terminal.engine.set_visible(True))
+                case PairingStage.DONE:
+                    self._unpaired.remove(terminal.name)
+                    self._tasks.spawn(self._greet(terminal))
+
+    def _person_heard(self, event: Event) -> None:
+        if isinstance(event, PairingChanged) and event.pairing.stage is PairingStage.WAITING:
+            self._tasks.spawn(self._agree(event.pairing.words))
+        elif isinstance(event, ContactRemoved):
+            removed = [one for one in self._terminals.values() if one.person == event.person and one.running]
+            for terminal in removed:
+                self._tasks.spawn(self._be_a_stranger(terminal))
+
+    async def _agree(self, words: tuple[str, ...]) -> None:
+        """Whoever sees the words that the person has confirmed confirms them too."""
+        await asyncio.sleep(AGREES_AFTER)
+        if (seen := self._words.pop(words, None)) is not None:
+            terminal, pairing = seen
+            await _try(terminal.engine.answer_pairing(pairing.id, True))
+
+    async def _greet(self, terminal: DemoTerminal) -> None:
+        await asyncio.sleep(GREETS_AFTER)
+        greeting = self._sample.greeting.within(self._language).replace("{name}", self._sample.person)
+        await _try(self._answering[terminal.name].write(greeting))
+
+    async def _be_a_stranger(self, terminal: DemoTerminal) -> None:
+        await _try(terminal.engine.remove(self._person.person))
+        self._unpaired.append(terminal.name)
+        await terminal.engine.set_visible(True)
+
+    def _invited(self, text: str) -> None:
+        self._tasks.spawn(self._join(text))
+
+    async def _join(self, text: str) -> None:
+        """Somebody nearby uses the person's invitation."""
+        await asyncio.sleep(JOINS_AFTER)
+        if self._unpaired:
+            await _try(self._terminals[self._unpaired[0]].engine.join(text))
+
+
+def _failed(error: BaseException) -> None:
+    context = {"message": "a neighbour of the demo failed", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
+
+
+async def _try(call: Awaitable[object]) -> None:
+    """Do what the person may have made impossible meanwhile: their own screen says what became of it."""
+    with suppress(ParlourError):
+        await call
+
+
+BEFORE: Final = 600_000
+"""Milliseconds before the first entry at which the terminals are made."""
+
+
+class Demo:
+    """A demo that was made: the person's terminal, with the others around it."""
+
+    def __init__(self, person: DemoTerminal, neighbours: Neighbours) -> None:
+        self._person = person
+        self._neighbours = neighbours
+
+    @property
+    def running(self) -> bool:
+        """Whether the person's engine runs."""
+        return self._person.running
+
+    @property
+    def messenger(self) -> Messenger:
+        """The person's engine."""
+        return self._person.engine
+
+    async def unlock(self, passphrase: str) -> Messenger:
+        """Start it again. Raises WrongPassphrase, a StorageFailure."""
+        await self._person.start(passphrase)
+        return await self.serve()
+
+    async def serve(self) -> Messenger:
+        """The others live and die with the person's engine from now on."""
+        try:
+            await self._person.engine.serve(self._neighbours)
+        except BaseException:
+            await self._neighbours.close()
+            await self._person.stop()
+            raise
+        return self._person.engine
+
+
+async def make(folder: Path, passphrase: str, language: str, machine: Clock, random: Random) -> Demo:
+    """A demo with its profiles in `folder`. Raises CannotCreate, a StorageFailure."""
+    sample, clock, network = read_sample(), DemoClock(machine), Network()
+    times = placed(sample.conversations, clock.present())
+    terminals = {
+        name: DemoTerminal(name, f"127.0.0.{number}", folder / str(number), network, clock, random)
+        for number, name in enumerate(_names(sample), 1)
+    }
+    person = terminals.pop(sample.person)
+    contacts = [terminals[row.name] for row in sample.contacts]
+    strangers = [terminals[row.name] for row in sample.nearby]
+    try:
+        clock.set(min(times.values()) - BEFORE)
+        await person.create(passphrase)
+        for contact in contacts:
+            await contact.create(PASSPHRASE)
+        await Playing(sample, language, person, contacts, times, clock).play()
+        clock.run()
+        for stranger in strangers:  # only now: whoever announces itself does so anew on another day
+            await _appear(stranger, person)
+        demo = Demo(person, Neighbours(sample, language, person, terminals))
+        await demo.serve()
+    except BaseException:
+        await asyncio.gather(*(terminal.stop() for terminal in (person, *terminals.values())))
+        raise
+    return demo
+
+
+def _names(sample: Sample) -> Sequence[str]:
+    others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
+    return [sample.person, *others]
+
+
+async def _appear(stranger: DemoTerminal, person: DemoTerminal) -> None:
+    """A stranger is there, and the person's terminal has seen it."""
+    seen = person.wait(NearbyChanged, lambda event: stranger.name in {view.name for view in event.nearby})
+    await stranger.create(PASSPHRASE)
+    await seen

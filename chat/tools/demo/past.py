@@ -1,0 +1,227 @@
+"""The sample network of seeds/demo.json: persons, what they have said, and what they can answer.
+
+Rules: data only, read once; the days move so that the last one is today, the hours stay: a good morning is
+said in the morning. Where the person reads Chinese, so do the others.
+
+The past of a demo: contacts pair with the person, and what they have said goes over real links.
+
+Rules: nothing is written into a database from here: every entry, mark and contact is what the engines make
+of it; the clock moves only when what it showed has been stored on both sides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState, PairingChanged, PairingStage
+from chat.tools.demo.engines import DemoClock, DemoTerminal
+
+CHINESE: Final = "zh"
+_A_MOMENT: Final = timedelta(minutes=1)
+
+
+class Text(msgspec.Struct, frozen=True):
+    """A text and, where it has one, its Chinese form."""
+
+    text: str
+    zh: str = ""
+
+    def within(self, language: str) -> str:
+        """The form for a language."""
+        return self.zh if language == CHINESE and self.zh else self.text
+
+
+class Said(Text, frozen=True, kw_only=True):
+    """One entry. `time` is what a clock on the wall showed; `state` stands at the person's own only.
+
+    `reply` is the `id` of an earlier entry of the conversation.
+    """
+
+    author: str
+    time: datetime
+    state: EntryState | None = None
+    id: str = ""
+    reply: str = ""
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """What was said with a contact, of which the person has not read the last `unread`."""
+
+    contact: str = msgspec.field(name="with")
+    entries: tuple[Said, ...] = ()
+    unread: int = 0
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A contact of the person; one that is not `present` is away until somebody asks it to come."""
+
+    name: str
+    verified: bool
+    present: bool
+    blocked: bool
+
+
+class Stranger(msgspec.Struct, frozen=True):
+    """Somebody visible nearby."""
+
+    name: str
+
+
+class Answer(Text, frozen=True, kw_only=True):
+    """What is answered to a text that has one of the words; it may bring a contact back that is away."""
+
+    words: tuple[str, ...]
+    brings: str = ""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """The whole network, as `person` sees it."""
+
+    person: str
+    contacts: tuple[Contact, ...]
+    conversations: tuple[Conversation, ...]
+    nearby: tuple[Stranger, ...]
+    greeting: Text
+    answers: tuple[Answer, ...]
+    otherwise: tuple[Text, ...]
+    back: Text = msgspec.field(name="return")
+
+
+def read_sample() -> Sample:
+    """The sample that this installation has."""
+    return msgspec.json.decode(files("seeds").joinpath("demo.json").read_bytes(), type=Sample)
+
+
+def placed(conversations: Sequence[Conversation], now: datetime) -> dict[datetime, int]:
+    """The time of each entry by what its clock showed, in milliseconds of Unix time.
+
+    `now` is aware; its zone is where the clocks hang. All days move alike: the last entry is the newest of
+    its hour that has passed.
+    """
+    shown = [said.time.replace(tzinfo=None) for one in conversations for said in one.entries]
+    today = (now - _A_MOMENT).replace(tzinfo=None)
+    moved = timedelta(days=(today - max(shown)) // timedelta(days=1))
+    return {time: _unix((time + moved).replace(tzinfo=now.tzinfo)) for time in shown}
+
+
+def _unix(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
+
+
+UNTIL_READ: Final = 12_000
+"""Milliseconds after which an entry is read."""
+
+
+async def pair(person: DemoTerminal, contact: DemoTerminal) -> None:
+    """By an invitation, which the person confirms; afterwards the two are linked."""
+
+    def joined(event: PairingChanged) -> bool:
+        return event.pairing.stage is PairingStage.JOINER and event.pairing.peer == contact.name
+
+    asked = person.wait(PairingChanged, joined)
+    linked = person.wait(ContactChanged, lambda event: is_linked(event, contact))
+    back = contact.wait(ContactChanged, lambda event: is_linked(event, person))
+    await contact.engine.join((await person.engine.invite()).text)
+    await person.engine.answer_pairing((await asked).pairing.id, True)
+    await asyncio.gather(linked, back)
+
+
+def is_linked(event: ContactChanged, other: DemoTerminal) -> bool:
+    """Whether a contact was just seen to be there."""
+    return event.contact.person == other.person and event.contact.present
+
+
+def is_away(event: ContactChanged, other: DemoTerminal) -> bool:
+    """Whether a contact was just seen to be away."""
+    return event.contact.person == other.person and not event.contact.present
+
+
+async def regard(person: DemoTerminal, contact: DemoTerminal, row: Contact) -> None:
+    """Mark a contact as the sample has it."""
+    if row.verified:
+        await person.engine.set_verified(contact.person, True)
+    if row.blocked:
+        await person.engine.block(contact.person, True)
+
+
+class Playing:
+    """Plays all conversations side by side, in the order of their times."""
+
+    def __init__(
+        self,
+        sample: Sample,
+        language: str,
+        person: DemoTerminal,
+        contacts: Sequence[DemoTerminal],
+        times: Mapping[datetime, int],
+        clock: DemoClock,
+    ) -> None:
+        self._sample = sample
+        self._language = language
+        self._person = person
+        self._contacts = {contact.name: contact for contact in contacts}
+        self._times = times
+        self._clock = clock
+        self._ids: dict[tuple[str, str], str] = {}
+
+    async def play(self) -> None:
+        """Everything, from the pairing to what is left unread. The clock then stands at the last entry."""
+        rows = {row.name: row for row in self._sample.contacts}
+        await asyncio.gather(*(pair(self._person, contact) for contact in self._contacts.values()))
+        for name, contact in self._contacts.items():
+            await regard(self._person, contact, rows[name])
+        for conversation, said in self._in_time():
+            self._clock.set(self._times[said.time.replace(tzinfo=None)])
+            await self._say(self._contacts[conversation.contact], said)
+        for conversation in self._sample.conversations:
+            await self._read(conversation)
+        for row in self._sample.contacts:
+            if not row.present:
+                await self._leave(self._contacts[row.name])
+
+    def _in_time(self) -> list[tuple[Conversation, Said]]:
+        said = [(one, entry) for one in self._sample.conversations for entry in one.entries]
+        return sorted(said, key=lambda pair: pair[1].time)
+
+    async def _say(self, contact: DemoTerminal, said: Said) -> None:
+        own = said.author == self._sample.person
+        if said.state is EntryState.QUEUED:
+            await self._leave(contact)
+        author, other = (self._person, contact) if own else (contact, self._person)
+        stored = other.wait(EntryAdded, lambda event: event.entry.contact == author.person)
+        delivered = author.wait(EntryChanged, lambda event: event.state is EntryState.DELIVERED)
+        reply = self._ids[contact.name, said.reply] if said.reply else ""
+        entry = await author.engine.send(other.person, said.within(self._language), reply)
+        if said.id:
+            self._ids[contact.name, said.id] = entry.id
+        if said.state is EntryState.QUEUED:
+            return
+        await asyncio.gather(stored, delivered)
+        if said.state is EntryState.READ:
+            self._clock.set(self._clock.wall() + UNTIL_READ)
+            seen = author.wait(EntryChanged, lambda event: event.state is EntryState.READ)
+            await other.engine.mark_read(author.person, (entry.id,))
+            await seen
+
+    async def _read(self, conversation: Conversation) -> None:
+        """The person has read all but the last of what the contact wrote."""
+        contact = self._contacts[conversation.contact]
+        written = await self._person.engine.history(contact.person, len(conversation.entries))
+        theirs = [entry for entry in written if not entry.own]
+        if seen := theirs[: len(theirs) - conversation.unread]:
+            await self._person.engine.mark_read(contact.person, tuple(entry.id for entry in seen))
+
+    async def _leave(self, contact: DemoTerminal) -> None:
+        """The contact's terminal stops, and the person's has noticed."""
+        views = await self._person.engine.contacts()
+        if not any(view.person == contact.person and view.present for view in views):
+            return
+        gone = self._person.wait(ContactChanged, lambda event: is_away(event, contact))
+        await contact.stop()
+        await gone

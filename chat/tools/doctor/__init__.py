@@ -1,0 +1,104 @@
+"""Why two terminals do not see each other, and what to do about it: `parlour doctor`.
+
+All checks, side by side, as lines in a fixed order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from chat.errors import Phrase, phrase
+from chat.interface import DiagnosisView
+from chat.network.interfaces import Interface, interfaces
+from chat.tools.doctor import firewall, gather, machine, paths
+from chat.tools.doctor.gather import Context, Evidence, Relay, Sought
+
+__all__ = ["Context", "Relay", "Sought", "diagnose"]
+
+Cause = Callable[[Context, Evidence], list[DiagnosisView]]
+Check = Callable[[Context, Sequence[Interface]], Awaitable[list[DiagnosisView]]]
+
+WITHIN: Final = 5.0
+"""Seconds that a diagnosis takes at most."""
+
+CAUSES: Final[tuple[tuple[Phrase, Cause], ...]] = (
+    (machine.NETWORK_CHECK, machine.network_lines),
+    (paths.ROUTES_CHECK, paths.route_lines),
+    (firewall.CHECK, firewall.lines),
+    (machine.MULTICAST_CHECK, machine.multicast_lines),
+    (paths.ISOLATION_CHECK, paths.isolation_lines),
+    (paths.CHANGES_CHECK, paths.change_lines),
+    (paths.STALE_CHECK, paths.stale_lines),
+    (machine.RELAYS_CHECK, machine.relay_lines),
+)
+"""Why two terminals do not see each other, decided together from what was seen once."""
+
+CHECKS: Final[tuple[tuple[Phrase, Check], ...]] = (
+    (machine.PORT_CHECK, machine.check_port),
+    (machine.CLOCK_CHECK, machine.check_clock),
+    (machine.PROFILE_CHECK, machine.check_profile),
+)
+"""What is looked at on this terminal itself, each by itself."""
+
+
+async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
+    """Every line of the report, good or bad with its fix; takes five seconds at most.
+
+    A check that fails itself is a bad line that says so: the others are not lost with it.
+    """
+    try:
+        found = interfaces()
+    except OSError as error:
+        return (
+            DiagnosisView(
+                machine.NETWORK_CHECK,
+                False,
+                phrase("the interfaces cannot be read: {error}", error=str(error)),
+                _OWN_FAULT,
+            ),
+        )
+    seeing = asyncio.create_task(_seen(context, found))
+    checks = [asyncio.wait_for(check(context, found), WITHIN) for _, check in CHECKS]
+    looked = await asyncio.gather(*checks, return_exceptions=True)
+    (seen,) = await asyncio.gather(seeing, return_exceptions=True)
+    if isinstance(seen, BaseException):
+        causes = [_failed(machine.NETWORK_CHECK, seen)]
+    else:
+        judged = await asyncio.gather(
+            *(_judge(cause, context, seen) for _, cause in CAUSES), return_exceptions=True
+        )
+        causes = _lines(CAUSES, judged)
+    return (*causes, *_lines(CHECKS, looked))
+
+
+async def _seen(context: Context, found: Sequence[Interface]) -> Evidence:
+    """What the causes judge by; nothing is looked at where there is none."""
+    return await asyncio.wait_for(gather.gather(context, found), WITHIN) if CAUSES else Evidence(found)
+
+
+async def _judge(cause: Cause, context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    return cause(context, evidence)
+
+
+def _lines(
+    named: Sequence[tuple[Phrase, object]], results: Sequence[list[DiagnosisView] | BaseException]
+) -> list[DiagnosisView]:
+    lines: list[DiagnosisView] = []
+    for (name, _), result in zip(named, results, strict=True):
+        lines += [_failed(name, result)] if isinstance(result, BaseException) else result
+    return lines
+
+
+_OWN_FAULT: Final = phrase(
+    "This is a fault of the doctor or of the system, not of the network: please report it."
+)
+
+
+def _failed(name: Phrase, failure: BaseException) -> DiagnosisView:
+    if isinstance(failure, TimeoutError):
+        said = phrase("could not be checked within {number} seconds", number=round(WITHIN))
+    else:
+        said = phrase("could not be checked: {error}", error=repr(failure))
+    return DiagnosisView(name, False, said, _OWN_FAULT)

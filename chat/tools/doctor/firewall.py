@@ -1,0 +1,168 @@
+"""Does a firewall on this machine keep other terminals out, or this one in, or that of another machine?
+
+Rules: rules are read and judged, never tried; only what all of a rule says is believed; of another
+machine's firewall only its effect is known.
+
+The command that lets a packet through, in the language of the program that stops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chat.errors import Phrase, phrase
+from chat.interface import DiagnosisView
+from chat.network import probe
+from chat.tools.doctor.gather import Context, Evidence, Source, Tables, neighbour
+from chat.tools.doctor.packet_filters import Packet, Verdict
+from chat.tools.doctor.verdicts import Why, blamed, departing, listed
+
+
+def command(program: str, packet: Packet, base: str) -> Phrase:
+    """A line to type. `program`: ufw, firewalld, iptables, ip6tables or nft.
+
+    `base` is nft's "FAMILY TABLE CHAIN"; the others need none.
+    """
+    return Phrase(_command(program, packet, base))
+
+
+def _command(program: str, packet: Packet, base: str) -> str:
+    if program == "ufw":
+        return _ufw(packet)
+    if program == "firewalld" and packet.incoming:
+        return _firewalld(packet)
+    if program == "nft":
+        return f"sudo nft insert rule {base} {_nft(packet)} accept"
+    tool = program if program in ("iptables", "ip6tables") else "ip6tables" if packet.is_v6 else "iptables"
+    return f"sudo {tool} {_iptables(packet)} -j ACCEPT"
+
+
+def _ufw(packet: Packet) -> str:
+    if packet.incoming:
+        return f"sudo ufw allow {packet.port}/{packet.protocol}"
+    return f"sudo ufw allow out on {packet.interface}"
+
+
+def _firewalld(packet: Packet) -> str:
+    what = "service=mdns" if packet.protocol == "udp" else f"port={packet.port}/tcp"
+    return f"sudo firewall-cmd --permanent --add-{what} && sudo firewall-cmd --reload"
+
+
+def _nft(packet: Packet) -> str:
+    if packet.incoming:
+        return f"{packet.protocol} dport {packet.port}"
+    # Others listen on ports of their own: what goes out to the local network must not depend on one.
+    port = f"dport {packet.port}" if packet.protocol == "udp" else "dport 1-65535"
+    return f"oifname {packet.interface} {packet.protocol} {port}"
+
+
+def _iptables(packet: Packet) -> str:
+    if packet.incoming:
+        return f"-I INPUT -p {packet.protocol} --dport {packet.port}"
+    port = f" --dport {packet.port}" if packet.protocol == "udp" else ""
+    return f"-I OUTPUT -o {packet.interface} -p {packet.protocol}{port}"
+
+
+CHECK = phrase("firewall")
+DEFAULT_PORT = 4747  # the one that a first engine would take
+_ANY_PORT = 40_000  # from which a connection comes does not matter
+_THERE = phrase("Allow Parlour's port in the firewall of that machine: parlour doctor there names the rule.")
+
+
+def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    """A line for each kind of packet that is stopped, with the rule and the command that lets it pass."""
+    own = _own(context, evidence) if evidence.lan else []
+    return [*own, *_of_others(context, evidence)]
+
+
+def stops(context: Context, evidence: Evidence) -> bool:
+    """Whether rules of this machine are known to stop something that Parlour needs."""
+    return any(True for _ in _stopped(context, evidence))
+
+
+def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    tables = evidence.tables
+    if tables is None:
+        said = phrase("not looked at on this system: it must let {ports} in", ports=_wanted(context))
+        return [DiagnosisView(CHECK, True, said)]
+    if tables.unreadable:
+        return [_unreadable(context, tables)]
+    if stopped := [_line(*each) for each in _stopped(context, evidence)]:
+        return stopped
+    lets = phrase("lets {ports} in and out", ports=_wanted(context))
+    return [DiagnosisView(CHECK, True, lets if tables.sources else phrase("there is none"))]
+
+
+def _of_others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    kept_out = blamed(context, evidence, Why.KEPT_OUT)
+    said = phrase("a machine at {addresses} is there, and lets nothing in", addresses=listed(kept_out))
+    return [DiagnosisView(CHECK, False, said, _THERE)] if kept_out else []
+
+
+def _wanted(context: Context) -> Phrase:
+    if context.port:
+        return phrase("TCP port {tcp} and UDP port {udp}", tcp=context.port, udp=probe.PORT)
+    return phrase("UDP port {udp}", udp=probe.PORT)
+
+
+def _unreadable(context: Context, tables: Tables) -> DiagnosisView:
+    if not tables.program:
+        said = phrase("rules can be read by root only; no firewall program is known to be on")
+        return DiagnosisView(CHECK, True, said)
+    said = phrase(
+        "{program} is on, and only root can read whether it lets {ports} in",
+        program=tables.program,
+        ports=_wanted(context),
+    )
+    connection = Packet("tcp", "", "", _ANY_PORT, context.port or DEFAULT_PORT, "")
+    return DiagnosisView(CHECK, False, said, command(tables.program, connection, ""))
+
+
+def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet, Source, Verdict]]:
+    """What is stopped, each kind of packet once, with the first rule that does it."""
+    told: set[str] = set()
+    sources = evidence.tables.sources if evidence.tables is not None else ()
+    for what, packet in _packets(context, evidence):
+        for source in sources:
+            verdict = source.judge(packet)
+            if not verdict.passes and what not in told:
+                told.add(what)
+                yield what, packet, source, verdict
+
+
+def _packets(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet]]:
+    """What has to pass: (in words, packet), for each network of each interface and each known place."""
+    out = phrase("lets no connection out to the local network")
+    for interface in evidence.lan:
+        for network in interface.networks:
+            own, other = network.partition("/")[0], neighbour(network)
+            if not other:
+                continue
+            group = probe.GROUP_V6 if ":" in own else probe.GROUP_V4
+            if context.port:
+                yield (
+                    phrase("keeps TCP port {port} closed to others", port=context.port),
+                    Packet("tcp", other, own, _ANY_PORT, context.port, interface.name),
+                )
+                yield out, Packet("tcp", own, other, _ANY_PORT, context.port, interface.name, incoming=False)
+            yield (
+                phrase("lets no multicast DNS in"),
+                Packet("udp", other, group, probe.PORT, probe.PORT, interface.name),
+            )
+            yield (
+                phrase("lets no multicast DNS out"),
+                Packet("udp", own, group, probe.PORT, probe.PORT, interface.name, incoming=False),
+            )
+    yield from ((out, packet) for finding in evidence.findings for packet in departing(evidence, finding))
+
+
+def _line(what: Phrase, packet: Packet, source: Source, verdict: Verdict) -> DiagnosisView:
+    program = source.program(verdict)
+    said = phrase(
+        "{program} {does} on {interface}: {rule}",
+        program=program,
+        does=what,
+        interface=packet.interface,
+        rule=verdict.rule,
+    )
+    return DiagnosisView(CHECK, False, said, command(program, packet, verdict.base))

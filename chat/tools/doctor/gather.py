@@ -1,0 +1,511 @@
+"""What a diagnosis starts from: what the engine knows, or what is known without one.
+
+Rules: plain values and calls, so that the doctor runs with and without an engine; of a contact nothing but
+where it was, so that what the doctor says can be shown to whoever helps.
+
+Who answers at an address: one connection, at most one greeting read, nothing said.
+
+Rules: only `Transport.connect` opens it; whether nobody is there or somebody keeps silent is told by the
+neighbours, not here.
+
+Asking a relay whether it is there, and whether it is the one that its address names.
+
+Rules: the relay's own protocol as far as its welcome and no further: nothing is waited on, nobody is
+dialled; a relay that does not know the key hangs up after a right greeting, and nothing else tells that
+apart.
+
+Reading the packet filters of this machine (Linux) through the programs that show them.
+
+Rules: only commands that show, none that changes; without root they refuse, and then only what
+configuration files and the list of processes tell is known.
+
+What is seen from here, once for all causes: multicast, routers, and who answers where terminals should be.
+
+Rules: values only, no cause is decided here; `gathering.py` looks, tests make them up.
+
+An address that somebody else could have: for questions to the kernel and to rules, never to be sent to.
+
+Rules: pure arithmetic of networks.
+
+Looking: one question by multicast, a knock at each router and each place of a terminal, a call to relays.
+
+Rules: all of it side by side, so that it takes some three seconds; nothing else is sent, and nothing at all
+but to local addresses and to relays that were named; what it means is left to the causes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from chat.network import probe
+from chat.network.interfaces import Interface, Kind, outward, own_addresses
+from chat.network.netlink import Router, neighbours, routers, way_to
+from chat.network.transport import TcpTransport
+from chat.ports import Clock, Connection, SystemClock, Transport
+from chat.tools.doctor import packet_filters
+from chat.tools.doctor.packet_filters import Filter, Packet, Verdict
+from protocol.addresses import is_link_local_v6, is_local
+from protocol.relay.states import RelayEnded, RelayEnding, RelayState, Welcomed
+from protocol.relay.terminal_end import RelayTerminal
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A terminal that should be reached, and where it may be; never whose it is.
+
+    `heard`: it announces itself there now. `linked`: a link with it is open from there. `is_it`: whether
+    who greets there is this very terminal; None: there is no way to tell.
+    """
+
+    places: tuple[Place, ...]
+    heard: bool = False
+    linked: bool = False
+    is_it: Callable[[], Awaitable[bool]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A relay that this person named: HOST:PORT, its key (32 bytes), and how to connect within seconds.
+
+    `connect` raises OSError.
+    """
+
+    name: str
+    key: bytes
+    connect: Callable[[float], Awaitable[Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`port`: the profile's (0: it has none yet). `listening`: an engine of this profile listens on it.
+
+    `heard`: how many other terminals discovery knows now (None: no engine). `days_ahead`: by how many days
+    the clock of a contact that announces itself is ahead of this one (None: there is none). `began` has the
+    addresses of this machine when the engine began, `promised` those in invitations that can still be used.
+    `database` tells what is wrong with it in one line, or nothing; None while the profile is locked.
+    """
+
+    port: int
+    listening: bool
+    profile: Path
+    visible: bool = False
+    heard: int | None = None
+    days_ahead: int | None = None
+    sought: tuple[Sought, ...] = ()
+    relays: tuple[Relay, ...] = ()
+    began: tuple[str, ...] = ()
+    promised: tuple[str, ...] = ()
+    database: Callable[[], Awaitable[str]] | None = None
+    transport: Transport = field(default_factory=TcpTransport)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+KNOCK_WITHIN: Final = 1.5
+"""Seconds for the connection, and again for the greeting."""
+MAGIC: Final = b"PARLOUR\0"  # SPEC §5.1: what a terminal says first
+
+
+class Answer(StrEnum):
+    """PARLOUR greets; OTHER is another program; REFUSED: the machine has nobody at this port; SILENT: the
+    machine is there and lets nothing in; NOBODY: no sign of a machine.
+    """
+
+    PARLOUR = "parlour"
+    OTHER = "other"
+    REFUSED = "refused"
+    SILENT = "silent"
+    NOBODY = "nobody"
+
+
+async def knock(transport: Transport, host: str, port: int, within: float = KNOCK_WITHIN) -> Answer:
+    """What answers there; SILENT is left to whoever knows the neighbours."""
+    try:
+        connection = await transport.connect(host, port, within)
+    except ConnectionRefusedError:
+        return Answer.REFUSED
+    except OSError:
+        return Answer.NOBODY
+    try:
+        async with asyncio.timeout(within):
+            greeting = await connection.read()
+    except TimeoutError:
+        return Answer.OTHER
+    finally:
+        connection.close()
+    return Answer.PARLOUR if greeting.startswith(MAGIC) else Answer.OTHER
+
+
+CALL_WITHIN: Final = 1.5
+"""Seconds for the connection, and again for the welcome."""
+
+
+class Reply(StrEnum):
+    """WELCOME proves the key; OTHER_KEY is a relay that has another one; OTHER is no relay; TURNED_AWAY took
+    the connection and closed it without a word; NOBODY took none.
+    """
+
+    WELCOME = "welcome"
+    OTHER_KEY = "other key"
+    OTHER_VERSION = "other version"
+    OTHER = "other"
+    TURNED_AWAY = "turned away"
+    NOBODY = "nobody"
+
+
+async def call_relay(relay: Relay, clock: Clock) -> Reply:
+    """What the relay says."""
+    try:
+        connection = await relay.connect(CALL_WITHIN)
+    except OSError:
+        return Reply.NOBODY
+    terminal = RelayTerminal(relay.key, clock.monotonic())
+    try:
+        async with asyncio.timeout(CALL_WITHIN):
+            return await _converse(terminal, connection, clock)
+    except TimeoutError:
+        return Reply.OTHER
+    finally:
+        connection.close()
+
+
+async def _converse(terminal: RelayTerminal, connection: Connection, clock: Clock) -> Reply:
+    while True:
+        data, before = await connection.read(), terminal.state
+        for event in terminal.receive(data, clock.monotonic()) if data else terminal.end_of_stream():
+            if isinstance(event, Welcomed):
+                return Reply.WELCOME
+            if isinstance(event, RelayEnded):
+                return _meaning(event, before)
+        try:
+            await connection.write(terminal.data_to_send())
+        except ConnectionError:
+            return Reply.TURNED_AWAY if before is RelayState.GREETING else Reply.OTHER_KEY
+
+
+def _meaning(ended: RelayEnded, before: RelayState) -> Reply:
+    if ended.reason in (RelayEnding.VERSION, RelayEnding.REFUSED):
+        return Reply.OTHER_VERSION
+    if before is RelayState.GREETING:
+        return Reply.TURNED_AWAY if ended.reason is RelayEnding.CUT else Reply.OTHER
+    return Reply.OTHER_KEY
+
+
+WITHIN: Final = 3.0
+"""Seconds for one program to show its rules."""
+_PATHS = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"
+_UFW: Final = Path("/etc/ufw/ufw.conf")
+_PROCESSES: Final = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The rules that one tool shows for one family."""
+
+    tool: str
+    is_v6: bool
+    incoming: Filter
+    outgoing: Filter
+
+    def judge(self, packet: Packet) -> Verdict:
+        """What happens to the packet here; one of the other family passes by."""
+        if packet.is_v6 != self.is_v6:
+            return Verdict(True)
+        return (self.incoming if packet.incoming else self.outgoing).judge(packet)
+
+    def program(self, verdict: Verdict) -> str:
+        """The program whose rules these are: it must be told, or it would undo what the tool is told."""
+        names = " ".join([verdict.base, *self.incoming.chains])
+        if "ufw" in names:
+            return "ufw"
+        return "firewalld" if "firewalld" in names or "INPUT_ZONES" in names else self.tool
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What could be read. `program`: ufw or firewalld if it is known to be on, for when nothing could."""
+
+    sources: tuple[Source, ...]
+    unreadable: bool = False
+    program: str = ""
+
+
+async def read_tables() -> Tables:
+    """All rules that a packet may meet. A program that is not installed has none."""
+    v4, v6, listing, words = await asyncio.gather(
+        _shown("iptables", "-S"),
+        _shown("ip6tables", "-S"),
+        _shown("nft", "--json", "list", "ruleset"),
+        _shown("nft", "--handle", "list", "ruleset"),
+    )
+    # iptables also refuses, even for root, where nft has made its tables into something else.
+    if listing is None or (not listing and None in (v4, v6)):
+        return Tables((), unreadable=True, program=_known_to_be_on())
+    by_nft = _of_nft(listing, words or "", but_iptables=None not in (v4, v6))
+    return Tables((*_of_iptables("iptables", v4 or ""), *_of_iptables("ip6tables", v6 or ""), *by_nft))
+
+
+def _of_iptables(tool: str, listing: str) -> list[Source]:
+    incoming, outgoing = (
+        packet_filters.read_iptables(listing, "INPUT"),
+        packet_filters.read_iptables(listing, "OUTPUT"),
+    )
+    return (
+        [Source(tool, tool == "ip6tables", incoming, outgoing)] if _does_something(incoming, outgoing) else []
+    )
+
+
+def _of_nft(listing: str, words: str, *, but_iptables: bool) -> list[Source]:
+    """Rules of nft's own; those that iptables keeps there are read whole through iptables, where it can."""
+    said = packet_filters.read_nftables_words(words)
+    sources = []
+    for v6 in (False, True):
+        theirs = {f"ip{'6' * v6} filter {chain}" for chain in ("INPUT", "OUTPUT") if but_iptables}
+        incoming = packet_filters.read_nftables(listing, said, v6=v6, hook="input", but=theirs)
+        outgoing = packet_filters.read_nftables(listing, said, v6=v6, hook="output", but=theirs)
+        if _does_something(incoming, outgoing):
+            sources.append(Source("nft", v6, incoming, outgoing))
+    return sources
+
+
+def _does_something(*filters: Filter) -> bool:
+    """Whether there is more than empty chains that accept."""
+    chains = [each.chains[base] for each in filters for base in each.bases]
+    return any(chain.rules or chain.policy is not chain.policy.ACCEPT for chain in chains)
+
+
+async def _shown(program: str, *arguments: str) -> str | None:
+    """What a program shows: nothing if it is not installed, None if it refuses."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_PATHS}")
+    if path is None:
+        return ""
+    process = await asyncio.create_subprocess_exec(
+        path,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    try:
+        async with asyncio.timeout(WITHIN):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    return output.decode("utf-8", "replace") if process.returncode == 0 else None
+
+
+def _known_to_be_on() -> str:
+    if _UFW.is_file() and "ENABLED=yes" in _UFW.read_text("utf-8", "replace"):
+        return "ufw"
+    return "firewalld" if any(_is_firewalld(each) for each in _PROCESSES.glob("[0-9]*/comm")) else ""
+
+
+def _is_firewalld(comm: Path) -> bool:
+    try:
+        return comm.read_text("utf-8", "replace").strip() == "firewalld"
+    except OSError:
+        return False  # it has ended in the meantime
+
+
+Echo = probe.Heard | OSError
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One place of a terminal and what answered there.
+
+    `on`: the index of the interface on whose network the address lies; `way`: of the one by which the kernel
+    sends there. Either is 0 where there is none.
+    """
+
+    host: str
+    port: int
+    answer: Answer
+    on: int = 0
+    way: int = 0
+
+    @property
+    def is_scoped(self) -> bool:
+        """Link-local IPv6: it is possible on every wire, so its silence tells nothing of a network."""
+        return is_link_local_v6(self.host.partition("%")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A terminal that is sought and what its places said. `is_it`: this very terminal was met there."""
+
+    sought: Sought
+    visits: tuple[Visit, ...]
+    is_it: bool = False
+
+    @property
+    def greeted(self) -> bool:
+        """Whether Parlour is there, this terminal's or another's."""
+        return any(visit.answer is Answer.PARLOUR for visit in self.visits)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`echoes`: what came back of the question by multicast, by interface index and family.
+
+    `tables`: the packet filters, None where they were not looked at. `routers`: whether each answers.
+    `ways`: for each (interface index, network) with room for a neighbour, the interface by which the kernel
+    sends to one. `relays`: what each says, by its name.
+    """
+
+    interfaces: Sequence[Interface]
+    tables: Tables | None = None
+    echoes: Mapping[tuple[int, socket.AddressFamily], Echo] = field(default_factory=dict)
+    routers: Mapping[Router, bool] = field(default_factory=dict)
+    ways: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    relays: Mapping[str, Reply] = field(default_factory=dict)
+
+    @property
+    def lan(self) -> list[Interface]:
+        """The networks on which this machine shows itself, without loopback."""
+        return [each for each in outward(self.interfaces) if each.kind is not Kind.LOOPBACK]
+
+    @property
+    def heard(self) -> frozenset[str]:
+        """Addresses of others that multicast was heard from: neither of this machine nor of a router."""
+        own = {address for interface in self.interfaces for address in interface.addresses}
+        senders = (echo.others for echo in self.echoes.values() if isinstance(echo, probe.Heard))
+        return frozenset[str]().union(*senders) - own - {router.address for router in self.routers}
+
+
+def neighbour(network: str) -> str:
+    """The address of somebody else in ADDRESS/PREFIX; empty where there is room for nobody."""
+    own = ipaddress.ip_interface(network)
+    if own.network.num_addresses < 4:
+        return ""
+    first = own.network.network_address + 1
+    return str(first if first != own.ip else first + 1)
+
+
+LISTEN: Final = 1.5
+"""Seconds: those who answer do so within one (RFC 6762 §6)."""
+SOUGHT_MAX: Final = 16
+"""Terminals that are looked at, those first that announce themselves now."""
+_ANY_PORT: Final = 4747  # whether a router refuses or takes it, it has answered
+_Seen = Mapping[tuple[int, str], bytes]
+
+
+async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
+    """Look at everything. Raises OSError where the kernel does not tell."""
+    shown = outward(found)
+    asked = [(interface, family) for interface in shown for family in _families(interface)]
+    known = [router for router in routers() if is_local(router.address)]
+    sought = sorted(context.sought, key=lambda each: not each.heard)[:SOUGHT_MAX]
+    tables, echoes, answers, findings, replies = await asyncio.gather(
+        _tables(shown),
+        asyncio.gather(*(_ask(*each) for each in asked)),
+        asyncio.gather(*(knock(context.transport, each.address, _ANY_PORT) for each in known)),
+        asyncio.gather(*(look_for(context, each, found) for each in sought)),
+        asyncio.gather(*(call_relay(relay, context.clock) for relay in context.relays)),
+    )
+    seen = neighbours()
+    there = {
+        router: answer is not Answer.NOBODY or (router.index, router.address) in seen
+        for router, answer in zip(known, answers, strict=True)
+    }
+    return Evidence(
+        found,
+        tables,
+        {(each.index, family): echo for (each, family), echo in zip(asked, echoes, strict=True)},
+        there,
+        _ways(shown),
+        tuple(with_the_silent(finding, seen, known) for finding in findings),
+        {relay.name: reply for relay, reply in zip(context.relays, replies, strict=True)},
+    )
+
+
+async def _tables(shown: Sequence[Interface]) -> Tables | None:
+    if sys.platform != "linux" or all(each.kind is Kind.LOOPBACK for each in shown):
+        return None
+    return await read_tables()
+
+
+def _ways(shown: Sequence[Interface]) -> dict[tuple[int, str], int]:
+    """Of IPv4 alone: in link-local IPv6 the interface is part of the address, so none goes astray."""
+    networks = [(each.index, network) for each in shown for network in each.networks if ":" not in network]
+    others = {key: neighbour(key[1]) for key in networks}
+    return {key: way_to(other) for key, other in others.items() if is_local(other)}
+
+
+def _families(interface: Interface) -> list[socket.AddressFamily]:
+    has_v4 = any(":" not in address for address in interface.addresses)
+    has_v6 = any(":" in address for address in interface.addresses)
+    return [socket.AF_INET] * has_v4 + [socket.AF_INET6] * has_v6
+
+
+async def _ask(interface: Interface, family: socket.AddressFamily) -> Echo:
+    try:
+        return await probe.ask(interface, family, LISTEN)
+    except OSError as error:
+        return error
+
+
+async def look_for(context: Context, sought: Sought, found: Sequence[Interface]) -> Finding:
+    """Knock at every place; where Parlour greets, ask whether it is the terminal that is sought."""
+    if sought.linked:
+        visits = tuple(visited(*place, Answer.PARLOUR, found) for place in sought.places)
+        return Finding(sought, visits, is_it=True)
+    answers = await asyncio.gather(*(knock(context.transport, *place) for place in sought.places))
+    answered = zip(sought.places, answers, strict=True)
+    finding = Finding(sought, tuple(visited(*place, answer, found) for place, answer in answered))
+    if not finding.greeted or sought.is_it is None:
+        return replace(finding, is_it=finding.greeted)
+    return replace(finding, is_it=await sought.is_it())
+
+
+def visited(host: str, port: int, answer: Answer, found: Sequence[Interface]) -> Visit:
+    plain = host.partition("%")[0]
+    own = _network_of(plain, found)
+    if own is None:
+        return Visit(host, port, answer)
+    by_route = own.kind is Kind.LAN and ":" not in plain and plain not in own_addresses(found)
+    return Visit(host, port, answer, own.index, way_to(plain) if by_route else own.index)
+
+
+def _network_of(address: str, found: Sequence[Interface]) -> Interface | None:
+    """The interface that has the address on its network, those first on which this machine shows itself."""
+    sought = ipaddress.ip_address(address)
+    if is_link_local_v6(address):
+        return None
+    usable = [*outward(found), *(each for each in found if each.up)]
+    on = (
+        each
+        for each in usable
+        for network in each.networks
+        if sought in ipaddress.ip_interface(network).network
+    )
+    return next(on, None)
+
+
+def with_the_silent(finding: Finding, seen: _Seen, known: Sequence[Router]) -> Finding:
+    """Where a machine answered as a neighbour but took no connection, it is there and lets nothing in."""
+    # Some access points answer for everybody, with the address of the router.
+    routing = {seen.get((router.index, router.address)) for router in known}
+    there = {address for (_, address), link_address in seen.items() if link_address not in routing}
+    visits = (
+        replace(visit, answer=Answer.SILENT)
+        if visit.answer is Answer.NOBODY and visit.host.partition("%")[0] in there
+        else visit
+        for visit in finding.visits
+    )
+    return replace(finding, visits=tuple(visits))

@@ -1,0 +1,388 @@
+"""Is the clock right? Times of entries and the day in announcements come from it.
+
+It is compared with those of contacts that announce themselves; without one, only the year can be judged.
+
+Is the profile private, is there room on its disk, and is its database whole?
+
+Does the port of this terminal answer, and is it this terminal that answers there?
+
+Is there a local network at all, is there life on it, and which addresses has this machine on it?
+
+Rules: what is nearest to a network is said; a router that is known and silent, alone, tells that a wire
+leads nowhere.
+
+Does multicast, by which terminals find each other, leave this machine, come back, and bring others?
+
+Rules: a question that does not even come back is this machine's doing; where Parlour answers by address and
+nobody is heard, the network holds multicast back; silence alone is said, and not explained.
+
+Are the relays that this person named there, and are they the ones that were named?
+
+Rules: a relay is shown by its host and port, never by its key; where this machine has no network at all its
+relays are not blamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import socket
+import stat
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from chat.errors import Phrase, phrase
+from chat.interface import DiagnosisView
+from chat.network import probe
+from chat.network.connection import format_address
+from chat.network.interfaces import Interface, Kind, outward, own_addresses
+from chat.tools.doctor import gather
+from chat.tools.doctor.firewall import stops
+from chat.tools.doctor.gather import Answer, Context, Echo, Evidence, Reply
+from chat.tools.doctor.paths import Company, company, echoed
+from protocol.addresses import is_local
+
+CLOCK_CHECK = phrase("clock")
+FIRST_YEAR: Final = 2026
+LAST_YEAR: Final = 2099
+_FIX = phrase(
+    "Set date and time (sudo timedatectl set-ntp true): contacts recognise each other within a day only."
+)
+_FIX_ONE = phrase(
+    "Set date and time on the machine where they are wrong, here or there (sudo timedatectl set-ntp true): "
+    "contacts recognise each other within a day only."
+)
+
+
+async def check_clock(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+    """One line: time does not run backwards, the year is possible, and contacts have the same day."""
+    before, wall, after = context.clock.monotonic(), context.clock.wall(), context.clock.monotonic()
+    if after < before:
+        said = phrase("the clock for intervals runs backwards")
+        return [DiagnosisView(CLOCK_CHECK, False, said, phrase("Restart this machine."))]
+    try:
+        now = datetime.fromtimestamp(wall / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return [DiagnosisView(CLOCK_CHECK, False, phrase("the clock shows no possible date"), _FIX)]
+    plausible = FIRST_YEAR <= now.year <= LAST_YEAR
+    shown = f"{now:%Y-%m-%d %H:%M} UTC"
+    if not plausible:
+        return [DiagnosisView(CLOCK_CHECK, False, phrase("{time} cannot be right", time=shown), _FIX)]
+    return [_compared(shown, context.days_ahead)]
+
+
+def _compared(shown: str, days_ahead: int | None) -> DiagnosisView:
+    if days_ahead is None:
+        said = phrase("{time}; no contact announces itself here to compare it with", time=shown)
+        return DiagnosisView(CLOCK_CHECK, True, said)
+    if days_ahead == 0:
+        return DiagnosisView(CLOCK_CHECK, True, Phrase(shown))
+    if days_ahead > 0:
+        said = phrase(
+            "{time}, {number} days behind the clock of a contact here", time=shown, number=days_ahead
+        )
+    else:
+        said = phrase(
+            "{time}, {number} days ahead of the clock of a contact here", time=shown, number=-days_ahead
+        )
+    return DiagnosisView(CLOCK_CHECK, False, said, _FIX_ONE)
+
+
+PROFILE_CHECK = phrase("profile")
+DATABASE = phrase("database")
+ROOM_MIN: Final = 64 * 1024 * 1024
+"""Bytes that should be free: the database and its write-ahead log grow by less than this in a long while."""
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+async def check_profile(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+    """A line for the folder, one for the disk if it is full, one for the database."""
+    if not context.profile.is_dir():
+        return [
+            DiagnosisView(
+                PROFILE_CHECK, True, phrase("there is none yet at {path}", path=str(context.profile))
+            )
+        ]
+    return [*_folder(context.profile), *_room(context.profile), await _database(context)]
+
+
+def _folder(profile: Path) -> Iterator[DiagnosisView]:
+    if os.name == "posix" and (open_to_others := [path for path in _paths(profile) if _is_open(path)]):
+        names = ", ".join(path.name for path in open_to_others)
+        said = phrase("others on this machine may read {names}", names=names)
+        fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
+        yield DiagnosisView(PROFILE_CHECK, False, said, fix)
+    elif os.name == "posix" and profile.stat().st_uid != os.geteuid():
+        fix = phrase("Run Parlour as the user who made the profile.")
+        yield DiagnosisView(
+            PROFILE_CHECK, False, phrase("{path} belongs to another user", path=str(profile)), fix
+        )
+    else:
+        yield DiagnosisView(
+            PROFILE_CHECK, True, phrase("{path} is readable by its owner alone", path=str(profile))
+        )
+
+
+def _paths(profile: Path) -> list[Path]:
+    return [profile, *sorted(profile.iterdir())]
+
+
+def _is_open(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    return not stat.S_ISLNK(mode) and bool(mode & _OTHERS)
+
+
+def _room(profile: Path) -> Iterator[DiagnosisView]:
+    free = shutil.disk_usage(profile).free
+    if free < ROOM_MIN:
+        said = phrase("the disk of the profile has only {number} MiB left", number=free // 1_048_576)
+        fix = phrase("Free some space: entries that cannot be stored are not accepted.")
+        yield DiagnosisView(PROFILE_CHECK, False, said, fix)
+
+
+async def _database(context: Context) -> DiagnosisView:
+    if context.database is None:
+        return DiagnosisView(DATABASE, True, phrase("locked, and so not looked at"))
+    wrong = await context.database()
+    if not wrong:
+        return DiagnosisView(DATABASE, True, phrase("every page is whole"))
+    fix = phrase("Restore the profile from a backup; leave the damaged one as it is until that has worked.")
+    return DiagnosisView(DATABASE, False, Phrase(wrong), fix)
+
+
+PORT_CHECK = phrase("port")
+WITHIN = 1.5
+"""Seconds for one connection to this very machine."""
+_OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this terminal.")
+_OTHER = phrase(
+    "Parlour takes the next free port by itself; or close the other program, or name one with --port."
+)
+
+
+async def check_port(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
+    """One line: reached under each of its addresses, or what is there instead."""
+    if not context.port:
+        return [DiagnosisView(PORT_CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
+    addresses = own_addresses(found)
+    knocks = (gather.knock(context.transport, address, context.port, WITHIN) for address in addresses)
+    answers = await asyncio.gather(*knocks)
+    if context.listening:
+        return [_of_engine(context, dict(zip(addresses, answers, strict=True)))]
+    taken = any(answer in (Answer.PARLOUR, Answer.OTHER) for answer in answers)
+    return [_of_others(context.port, taken, Answer.PARLOUR in answers)]
+
+
+def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
+    wrong = [address for address, answer in answers.items() if answer is not Answer.PARLOUR]
+    silent = [format_address(address, context.port) for address in wrong]
+    if silent:
+        fix = phrase("Close Parlour and open it again; if that does not help, see the line of the firewall.")
+        said = phrase("Parlour does not answer at {addresses}", addresses=", ".join(silent))
+        return DiagnosisView(PORT_CHECK, False, said, fix)
+    said = phrase("TCP port {port} answers at {number} addresses", port=context.port, number=len(answers))
+    return DiagnosisView(PORT_CHECK, True, said)
+
+
+def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
+    if not taken:
+        said = phrase(
+            "no engine of this profile is running: nobody answers at TCP port {port}",
+            port=port,
+        )
+        return DiagnosisView(PORT_CHECK, False, said, _OPEN)
+    who = phrase("the engine of another profile") if by_parlour else phrase("another program")
+    said = phrase("no engine of this profile is running, and {who} has TCP port {port}", who=who, port=port)
+    return DiagnosisView(PORT_CHECK, False, said, _OTHER)
+
+
+NETWORK_CHECK = phrase("network")
+_CONNECT = phrase(
+    "Connect to a network by cable or Wi-Fi; another terminal on this very machine works without."
+)
+_RECONNECT = phrase("Disconnect from the network and connect again; look at its cables.")
+
+
+def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    """One line for the local network, one for tunnels (VPN) beside it."""
+    found, shown = evidence.interfaces, outward(evidence.interfaces)
+    if not evidence.lan:
+        said = _none(found)
+    elif company(context, evidence) is Company.NO_ROUTER:
+        said = _cut_off(evidence)
+    else:
+        said = _local(shown)
+    if tunnels := [each for each in found if each.kind is Kind.TUNNEL and each.up and each not in shown]:
+        return [said, _tunnels(tunnels)]
+    return [said]
+
+
+def _cut_off(evidence: Evidence) -> DiagnosisView:
+    said = phrase(
+        "{interface} is connected, and nobody answers there, not even the router {address}",
+        interface=evidence.lan[0].name,
+        address=next(iter(evidence.routers)).address,
+    )
+    return DiagnosisView(NETWORK_CHECK, False, said, _RECONNECT)
+
+
+def _local(shown: Sequence[Interface]) -> DiagnosisView:
+    said = "; ".join(f"{each.name}: {', '.join(_local_addresses(each))}" for each in shown)
+    return DiagnosisView(NETWORK_CHECK, True, Phrase(said))
+
+
+def _local_addresses(interface: Interface) -> list[str]:
+    return [address for address in interface.addresses if is_local(address)]
+
+
+def _none(found: Sequence[Interface]) -> DiagnosisView:
+    """Say what is nearest to a network."""
+    cables = [each.name for each in found if each.kind is Kind.LAN and not each.up]
+    public = [each for each in found if each.kind is Kind.LAN and each.up and each.addresses]
+    bare = [each.name for each in found if each.kind is Kind.LAN and each.up and not each.addresses]
+    if public:
+        return _public(public[0])
+    if bare:
+        fix = phrase("Wait for the network to give an address, or set one by hand.")
+        return DiagnosisView(
+            NETWORK_CHECK, False, phrase("{interface} has no address", interface=bare[0]), fix
+        )
+    if cables:
+        said = phrase("no connection on {interfaces}", interfaces=", ".join(cables))
+    else:
+        said = phrase("no network interface but loopback")
+    return DiagnosisView(NETWORK_CHECK, False, said, _CONNECT)
+
+
+def _public(interface: Interface) -> DiagnosisView:
+    said = phrase(
+        "{interface} has only addresses outside local networks: {addresses}",
+        interface=interface.name,
+        addresses=", ".join(interface.addresses),
+    )
+    fix = phrase("Parlour reaches local addresses only: use a private network.")
+    return DiagnosisView(NETWORK_CHECK, False, said, fix)
+
+
+def _tunnels(tunnels: Sequence[Interface]) -> DiagnosisView:
+    names = ", ".join(interface.name for interface in tunnels)
+    said = phrase(
+        "{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address",
+        names=names,
+    )
+    return DiagnosisView(phrase("vpn"), True, said)
+
+
+MULTICAST_CHECK = phrase("multicast")
+OTHERS = phrase("others")
+_SILENT = phrase(
+    "Allow UDP port 5353 in the firewall of this machine. "
+    "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
+)
+_FILTERED = phrase(
+    "Allow multicast (mDNS) in the access point or switch. "
+    "Until then reach others by address: parlour pair --address HOST:PORT."
+)
+_NOBODY = phrase("Open Parlour on the other machine, and see that both are on the same network.")
+
+
+def multicast_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    """One line an interface on which this terminal shows itself, and one for the others."""
+    if stops(context, evidence) and not echoed(evidence):
+        return []  # the line of the firewall says why
+    own = [_multicast_line(interface, _of(interface, evidence)) for interface in outward(evidence.interfaces)]
+    return [*own, *_others(context, evidence)] if any(line.good for line in own) else own
+
+
+def _of(interface: Interface, evidence: Evidence) -> dict[socket.AddressFamily, Echo]:
+    return {family: echo for (index, family), echo in evidence.echoes.items() if index == interface.index}
+
+
+def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Echo]) -> DiagnosisView:
+    """Good when it works by one family: discovery speaks both."""
+    names = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
+    works = [
+        names[family] for family, echo in echoes.items() if isinstance(echo, probe.Heard) and echo.itself
+    ]
+    if works:
+        by = phrase("{first} and {second}", first=works[0], second=works[1]) if works[1:] else works[0]
+        said = phrase("{interface}: out and back by {families}", interface=interface.name, families=by)
+        return DiagnosisView(MULTICAST_CHECK, True, said)
+    for echo in echoes.values():
+        if isinstance(echo, OSError):
+            return _unsent(interface.name, echo)
+    said = phrase("{interface}: what was sent did not come back", interface=interface.name)
+    return DiagnosisView(MULTICAST_CHECK, False, said, _SILENT)
+
+
+def _unsent(interface: str, error: OSError) -> DiagnosisView:
+    said = phrase("{interface}: cannot be sent: {reason}", interface=interface, reason=str(error.strerror))
+    fix = phrase(
+        "Switch multicast on for {interface} (sudo ip link set {interface} multicast on).",
+        interface=interface,
+    )
+    return DiagnosisView(MULTICAST_CHECK, False, said, fix)
+
+
+def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    """Nobody heard is suspicious only when the engine has not found anybody either."""
+    if context.heard:
+        said = phrase("{number} other terminals are known here", number=context.heard)
+        return [DiagnosisView(OTHERS, True, said)]
+    if evidence.heard:
+        said = phrase("{number} other addresses speak multicast here", number=len(evidence.heard))
+        return [DiagnosisView(OTHERS, True, said)]
+    nobody = phrase("nobody else was heard by multicast")
+    match company(context, evidence):
+        case Company.UNHEARD:
+            said = phrase("Parlour answers by address, and nobody is heard: the network filters multicast")
+            return [DiagnosisView(MULTICAST_CHECK, False, said, _FILTERED)]
+        case Company.NOBODY if context.heard is not None:
+            return [DiagnosisView(OTHERS, False, nobody, _NOBODY)]
+        case _:
+            return [DiagnosisView(OTHERS, True, nobody)]
+
+
+RELAYS_CHECK = phrase("relay")
+_START = phrase("Start it (parlour relay), or see whether a firewall keeps you from it.")
+_NEW = phrase("Ask whoever runs it for its address with the new key, then: parlour relays add ADDRESS.")
+_WRONG = phrase("Look at its port, and name it anew: parlour relays add ADDRESS.")
+_UPDATE = phrase("Use the same version of Parlour there and here.")
+_LATER = phrase("It is busy: it takes you again in a minute or so.")
+
+
+def relay_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
+    """One line a relay."""
+    return [
+        _relays_line(name, reply)
+        for name, reply in evidence.relays.items()
+        if evidence.lan or _is_there(reply)
+    ]
+
+
+def _is_there(reply: Reply) -> bool:
+    return reply is not Reply.NOBODY
+
+
+def _relays_line(name: str, reply: Reply) -> DiagnosisView:
+    said, fix = _said(name, reply)
+    return DiagnosisView(RELAYS_CHECK, reply is Reply.WELCOME, said, fix)
+
+
+def _said(name: str, reply: Reply) -> tuple[Phrase, Phrase]:
+    match reply:
+        case Reply.WELCOME:
+            return phrase("{relay} answers", relay=name), Phrase()
+        case Reply.NOBODY:
+            return phrase("{relay} cannot be reached", relay=name), _START
+        case Reply.OTHER_KEY:
+            return phrase("{relay} has another key than the one that was named", relay=name), _NEW
+        case Reply.OTHER_VERSION:
+            return phrase("{relay} speaks another version", relay=name), _UPDATE
+        case Reply.TURNED_AWAY:
+            return phrase("{relay} hangs up at once", relay=name), _LATER
+        case Reply.OTHER:
+            return phrase("what answers at {relay} is no relay", relay=name), _WRONG

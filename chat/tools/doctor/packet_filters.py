@@ -1,0 +1,533 @@
+"""Packet filters as chains of rules, and what they do with a packet that does not exist yet.
+
+Rules: a test that is not understood never matches, so a rule is believed only when all of it is; what
+is decided is told together with the rule that decided; nothing is ever sent or changed.
+
+The rules that `iptables -S` and `ip6tables -S` show.
+
+Rules: text in, chains out, so that every kind of rule can be tested without a firewall; an option that
+is not understood makes its rule match nothing.
+
+The rules that `nft --json list ruleset` shows, and their words from `nft --handle list ruleset`.
+
+Rules: JSON in, chains out, so that every kind of rule can be tested without a firewall; an expression
+that is not understood makes its rule match nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+_DEPTH_MAX: Final = 32  # of chains that jump to chains; the kernel refuses loops
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """The first packet of a conversation. `protocol` is "tcp" or "udp"; `incoming` false: it leaves.
+
+    `interface` is the one it comes in or goes out by.
+    """
+
+    protocol: str
+    source: str
+    destination: str
+    source_port: int
+    port: int
+    interface: str
+    incoming: bool = True
+
+    @property
+    def is_v6(self) -> bool:
+        return ":" in self.destination
+
+    @property
+    def to_multicast(self) -> bool:
+        return ipaddress.ip_address(self.destination).is_multicast
+
+
+Test = Callable[[Packet], bool]
+
+
+class Action(StrEnum):
+    """What a rule does with a packet that passes all its tests."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    JUMP = "jump"
+    GOTO = "goto"
+    RETURN = "return"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`text` is the rule as its program shows it; `target` a chain, for JUMP and GOTO."""
+
+    text: str
+    tests: tuple[Test, ...]
+    action: Action
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Rules in order; `policy` is what happens at the end of a base chain."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    policy: Action = Action.ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the packet passes, by which rule (or policy), and in which base chain."""
+
+    passes: bool
+    rule: str = ""
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All chains that one program shows, and which of them packets go through first."""
+
+    chains: Mapping[str, Chain]
+    bases: tuple[str, ...] = ()
+
+    def judge(self, packet: Packet) -> Verdict:
+        """The packet passes if every base chain lets it pass."""
+        for base in self.bases:
+            verdict = self._through(base, packet, _DEPTH_MAX) or self._by_policy(base)
+            if not verdict.passes:
+                return replace(verdict, base=base)
+        return Verdict(True)
+
+    def _by_policy(self, base: str) -> Verdict:
+        chain = self.chains[base]
+        return Verdict(chain.policy is not Action.DROP, f"policy of {base}: {chain.policy}")
+
+    def _through(self, name: str, packet: Packet, depth: int) -> Verdict | None:
+        """The verdict of a chain; None where it comes to its end without one."""
+        chain = self.chains.get(name)
+        if chain is None or not depth:
+            return None
+        for rule in chain.rules:
+            if not all(test(packet) for test in rule.tests):
+                continue
+            if rule.action in (Action.ACCEPT, Action.DROP):
+                return Verdict(rule.action is Action.ACCEPT, rule.text)
+            if rule.action is Action.RETURN:
+                return None
+            if rule.action in (Action.JUMP, Action.GOTO):
+                verdict = self._through(rule.target, packet, depth - 1)
+                if verdict is not None or rule.action is Action.GOTO:
+                    return verdict
+        return None
+
+
+def never(_: Packet) -> bool:
+    """The test of a condition that is not understood."""
+    return False
+
+
+def negated(test: Test) -> Test:
+    return lambda packet: not test(packet)
+
+
+def in_network(network: str, address: Callable[[Packet], str]) -> Test:
+    """Whether an address of the packet lies in ADDRESS/PREFIX; never, if that is no network."""
+    try:
+        known = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return never
+    return lambda packet: ipaddress.ip_address(address(packet)) in known
+
+
+def on_interface(name: str, incoming: bool) -> Test:
+    """Whether the packet comes in (or goes out) by an interface; a name may end in + or *."""
+    stem = name.rstrip("+*")
+
+    def test(packet: Packet) -> bool:
+        same = packet.interface.startswith(stem) if stem != name else packet.interface == name
+        return packet.incoming == incoming and same
+
+    return test
+
+
+_TARGETS: Final = {
+    "ACCEPT": Action.ACCEPT,
+    "DROP": Action.DROP,
+    "REJECT": Action.DROP,
+    "QUEUE": Action.DROP,
+    "RETURN": Action.RETURN,
+}
+_IPTABLES_PASSED_OVER: Final = frozenset(
+    {"LOG", "NFLOG", "MARK", "CONNMARK", "ULOG", "TRACE", "SET", "AUDIT", "TCPMSS"}
+)
+_FLAGS_OF_THE_FIRST: Final = frozenset({"SYN"})
+_ALL_FLAGS: Final = frozenset({"FIN", "SYN", "RST", "PSH", "ACK", "URG"})
+
+
+def read_iptables(listing: str, base: str = "INPUT") -> Filter:
+    """The filter table behind a listing in the form of `iptables -S`."""
+    policies: dict[str, Action] = {}
+    rules: dict[str, list[Rule]] = {}
+    for line in listing.splitlines():
+        words = shlex.split(line)
+        if len(words) < 2:
+            continue
+        command, chain = words[0], words[1]
+        rules.setdefault(chain, [])
+        if command == "-P" and len(words) > 2:
+            policies[chain] = _TARGETS.get(words[2], Action.ACCEPT)
+        elif command == "-A":
+            rules[chain].append(_rule(line, words[2:]))
+    chains = {
+        name: Chain(name, tuple(found), policies.get(name, Action.ACCEPT)) for name, found in rules.items()
+    }
+    return Filter(chains, (base,) if base in chains else ())
+
+
+def _rule(text: str, words: list[str]) -> Rule:
+    tests: list[Test] = []
+    for option, value, inverted in _options(words):
+        if option in ("-j", "-g"):
+            return _iptables_aimed(text, tuple(tests), option, value)
+        test = _TESTS.get(option, _unknown)(value)
+        tests.append(negated(test) if inverted and test is not never else test)
+    return Rule(text, tuple(tests), Action.NOTHING)
+
+
+def _iptables_aimed(text: str, tests: tuple[Test, ...], option: str, target: str) -> Rule:
+    if target in _TARGETS:
+        return Rule(text, tests, _TARGETS[target])
+    if target in _IPTABLES_PASSED_OVER:
+        return Rule(text, tests, Action.NOTHING)
+    return Rule(text, tests, Action.JUMP if option == "-j" else Action.GOTO, target)
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
+    """(option, its values, whether it is negated), up to and with the target: the rest is the target's."""
+    at = 0
+    while at < len(words):
+        inverted = words[at] == "!"
+        at += inverted
+        option, first = words[at : at + 1], at + 1
+        # A comment may look like an option.
+        begin = first + (option == ["--comment"])
+        at = next((n for n in range(begin, len(words)) if words[n][:1] in ("-", "!")), len(words))
+        if option:
+            yield option[0], " ".join(words[first:at]), inverted
+        if option in (["-j"], ["-g"]):
+            return
+
+
+def _unknown(_: str) -> Test:
+    return never
+
+
+def _always(_: str) -> Test:
+    return lambda packet: True
+
+
+def _protocol(value: str) -> Test:
+    numbers = {"6": "tcp", "17": "udp"}
+    wanted = numbers.get(value, value)
+    return lambda packet: wanted in ("all", "0", packet.protocol)
+
+
+def _ports(*of: Callable[[Packet], int]) -> Callable[[str], Test]:
+    """A test of ports: numbers and ranges a:b, separated by commas."""
+
+    def make(value: str) -> Test:
+        try:
+            ranges = [_range(part) for part in value.split(",")]
+        except ValueError:
+            return never
+        return lambda packet: any(low <= port(packet) <= high for port in of for low, high in ranges)
+
+    return make
+
+
+def _range(text: str) -> tuple[int, int]:
+    low, colon, high = text.partition(":")
+    return int(low or 0), int(high or 65_535) if colon else int(low)
+
+
+def _states(value: str) -> Test:
+    new = "NEW" in value.split(",")
+    return lambda packet: new
+
+
+def _tcp_flags(value: str) -> Test:
+    """MASK and SET: of the flags in MASK exactly those in SET; a first packet has SYN alone."""
+    mask, _, wanted = value.partition(" ")
+    looked_at = _ALL_FLAGS if mask == "ALL" else frozenset(mask.split(","))
+    same = _FLAGS_OF_THE_FIRST & looked_at == frozenset(wanted.split(",")) - {"NONE"}
+    return lambda packet: packet.protocol == "tcp" and same
+
+
+def _kind_of_address(value: str) -> Test:
+    kinds = value.split(",")
+    return lambda packet: ("MULTICAST" if packet.to_multicast else "LOCAL") in kinds
+
+
+def _kind_of_packet(value: str) -> Test:
+    return lambda packet: value == ("multicast" if packet.to_multicast else "unicast")
+
+
+def _source_port(packet: Packet) -> int:
+    return packet.source_port
+
+
+def _port(packet: Packet) -> int:
+    return packet.port
+
+
+_TESTS: Final[dict[str, Callable[[str], Test]]] = {
+    "-m": _always,  # names the module of the options that follow
+    "--comment": _always,
+    "-p": _protocol,
+    "-s": lambda value: in_network(value, lambda packet: packet.source),
+    "-d": lambda value: in_network(value, lambda packet: packet.destination),
+    "-i": lambda value: on_interface(value, incoming=True),
+    "-o": lambda value: on_interface(value, incoming=False),
+    "--dport": _ports(_port),
+    "--dports": _ports(_port),
+    "--sport": _ports(_source_port),
+    "--sports": _ports(_source_port),
+    "--ports": _ports(_port, _source_port),
+    "--state": _states,
+    "--ctstate": _states,
+    "--syn": lambda _: _tcp_flags("FIN,SYN,RST,ACK SYN"),
+    "--tcp-flags": _tcp_flags,
+    "--dst-type": _kind_of_address,
+    "--pkt-type": _kind_of_packet,
+}
+
+
+_VERDICTS: Final = {
+    "accept": Action.ACCEPT,
+    "drop": Action.DROP,
+    "reject": Action.DROP,
+    "queue": Action.DROP,
+    "return": Action.RETURN,
+    "jump": Action.JUMP,
+    "goto": Action.GOTO,
+}
+Words = Mapping[tuple[str, int], str]
+_NFTABLES_PASSED_OVER: Final = frozenset({"counter", "log", "mangle", "notrack", "meter", "set"})
+_NAMES: Final[dict[object, object]] = {6: "tcp", 17: "udp", "ip": "ipv4", "ip6": "ipv6", "host": "unicast"}
+
+
+def read_nftables(
+    listing: str, words: Words, *, v6: bool, hook: str = "input", but: Collection[str] = ()
+) -> Filter:
+    """The chains that an IPv4 (or IPv6) packet meets at a hook, without the base chains named in `but`.
+
+    A chain is named "FAMILY TABLE CHAIN"; `words` come from `read_words`. Raises ValueError if the
+    listing is no JSON.
+    """
+    families = ("inet", "ip6" if v6 else "ip")
+    chains: dict[str, dict[str, Any]] = {}
+    rules: dict[str, list[Rule]] = {}
+    sets: dict[str, list[Any]] = {}
+    for kind, item in _items(listing):
+        table = f"{item.get('family')} {item.get('table')}"
+        if item.get("family") not in families:
+            continue
+        if kind == "chain":
+            chains[f"{table} {item['name']}"] = item
+        elif kind == "set":
+            sets[f"{table} {item['name']}"] = item.get("elem", [])
+        elif kind == "rule":
+            text = words.get((table, item.get("handle", 0)), "a rule")
+            found = _rules(table, text, item.get("expr", []), sets)
+            rules.setdefault(f"{table} {item['chain']}", []).extend(found)
+    bases = [name for name, chain in chains.items() if chain.get("hook") == hook and name not in but]
+    bases.sort(key=lambda name: _order(chains[name]))
+    made = {name: Chain(name, tuple(rules.get(name, ())), _policy(chain)) for name, chain in chains.items()}
+    return Filter(made, tuple(bases))
+
+
+def read_nftables_words(plain: str) -> Words:
+    """What each rule says in nft's own language, by table and handle."""
+    words: dict[tuple[str, int], str] = {}
+    table = ""
+    for line in plain.splitlines():
+        text, mark, handle = line.strip().rpartition(" # handle ")
+        if text.startswith("table "):
+            table = text.removeprefix("table ").removesuffix(" {")
+        elif mark and handle.isdecimal():
+            words[table, int(handle)] = text
+    return words
+
+
+def _items(listing: str) -> list[tuple[str, dict[str, Any]]]:
+    """(kind, item) of everything; sets first, since rules refer to them."""
+    entries = json.loads(listing).get("nftables", []) if listing else []
+    items = [(kind, item) for entry in entries for kind, item in entry.items() if isinstance(item, dict)]
+    return sorted(items, key=lambda each: each[0] != "set")
+
+
+def _order(chain: Mapping[str, Any]) -> int:
+    priority = chain.get("prio", 0)
+    return priority if isinstance(priority, int) else 0
+
+
+def _policy(chain: Mapping[str, Any]) -> Action:
+    return Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT
+
+
+def _rules(table: str, text: str, expressions: list[Any], sets: Mapping[str, list[Any]]) -> list[Rule]:
+    """Mostly one rule; a verdict map makes one of each of its entries."""
+    tests: list[Test] = []
+    for expression in expressions:
+        kind, value = _only(expression)
+        if kind in _VERDICTS:
+            return [_nftables_aimed(table, text, tuple(tests), kind, value)]
+        if kind == "vmap":
+            return _mapped(table, text, tuple(tests), value)
+        if kind == "match":
+            tests.append(_match(table, value, sets))
+        elif kind not in _NFTABLES_PASSED_OVER:
+            tests.append(never)
+    return [Rule(text, tuple(tests), Action.NOTHING)]
+
+
+def _only(expression: Any) -> tuple[str, Any]:
+    """The one key of an expression and its value."""
+    return (
+        next(iter(expression.items())) if isinstance(expression, dict) and len(expression) == 1 else ("", {})
+    )
+
+
+def _nftables_aimed(table: str, text: str, tests: tuple[Test, ...], kind: str, value: Any) -> Rule:
+    target = f"{table} {value.get('target')}" if isinstance(value, dict) and kind in ("jump", "goto") else ""
+    return Rule(text, tests, _VERDICTS[kind], target)
+
+
+def _mapped(table: str, text: str, tests: tuple[Test, ...], value: Mapping[str, Any]) -> list[Rule]:
+    entries = value.get("data", {})
+    pairs = entries.get("set", []) if isinstance(entries, dict) else []
+    return [
+        _nftables_aimed(table, text, (*tests, _equals(value.get("key"), key)), *next(iter(verdict.items())))
+        for key, verdict in pairs
+        if isinstance(verdict, dict)
+    ]
+
+
+def _match(table: str, value: Mapping[str, Any], sets: Mapping[str, list[Any]]) -> Test:
+    left, right = value.get("left"), value.get("right")
+    if isinstance(right, str) and right.startswith("@"):
+        right = {"set": sets.get(f"{table} {right[1:]}", [])}
+    test = _equals(left, right)
+    if value.get("op") in ("==", "in"):
+        return test
+    if value.get("op") != "!=" or test is never:
+        return never
+    applies = _applies(left)
+    return lambda packet: applies(packet) and not test(packet)
+
+
+def _applies(left: Any) -> Test:
+    """Whether a packet has at all what `left` names: listings leave that test out."""
+    _, protocol, _ = _part(left)
+    if protocol in ("tcp", "udp"):
+        return lambda packet: packet.protocol == protocol
+    if protocol in ("ip", "ip6"):
+        return lambda packet: packet.is_v6 == (protocol == "ip6")
+    return lambda packet: True
+
+
+def _equals(left: Any, right: Any) -> Test:
+    """Whether what `left` names of a packet is (one of) `right`."""
+    if isinstance(right, list):
+        right = {"set": right}
+    if isinstance(right, dict) and "set" in right:
+        tests = [_equals(left, _element(each)) for each in right["set"]]
+        return lambda packet: any(test(packet) for test in tests)
+    if (address := _address(left)) is not None:
+        return in_network(_network(right), address)
+    value = _value(left)
+    if value is None:
+        return never
+    if isinstance(right, dict) and "range" in right:
+        low, high = right["range"]
+        return lambda packet: isinstance(port := value(packet), int) and low <= port <= high
+    if isinstance(right, str) and right.endswith("*"):
+        return lambda packet: str(value(packet)).startswith(right[:-1])
+    return lambda packet: value(packet) == _NAMES.get(right, right)
+
+
+def _element(each: Any) -> Any:
+    return each["elem"].get("val") if isinstance(each, dict) and "elem" in each else each
+
+
+def _network(right: Any) -> str:
+    if isinstance(right, dict) and "prefix" in right:
+        return f"{right['prefix'].get('addr')}/{right['prefix'].get('len')}"
+    return str(right)
+
+
+def _address(left: Any) -> Callable[[Packet], str] | None:
+    kind, _, field = _part(left)
+    return {"saddr": _source, "daddr": _destination}.get(field) if kind == "payload" else None
+
+
+def _value(left: Any) -> Callable[[Packet], object] | None:
+    """What an expression reads of a packet; None if it is not understood."""
+    kind, protocol, field = _part(left)
+    if kind == "payload" and protocol in ("tcp", "udp", "th") and field in ("dport", "sport"):
+        return _port_of(protocol, field)
+    return _VALUES.get((kind, protocol, field))
+
+
+def _part(left: Any) -> tuple[str, str, str]:
+    """(kind, protocol, field) of {"payload": {"protocol": "tcp", "field": "dport"}} and the like."""
+    kind, what = _only(left)
+    if not isinstance(what, dict):
+        return kind, "", ""
+    field = what.get("field") or what.get("key") or what.get("flags")
+    return kind, str(what.get("protocol", "")), field[0] if isinstance(field, list) and field else str(field)
+
+
+def _source(packet: Packet) -> str:
+    return packet.source
+
+
+def _destination(packet: Packet) -> str:
+    return packet.destination
+
+
+def _port_of(protocol: str, field: str) -> Callable[[Packet], object]:
+    """A port, and nothing for a packet of another protocol: the listing leaves that test out."""
+
+    def port(packet: Packet) -> object:
+        if protocol not in ("th", packet.protocol):
+            return None
+        return packet.port if field == "dport" else packet.source_port
+
+    return port
+
+
+_VALUES: Final[dict[tuple[str, str, str], Callable[[Packet], object]]] = {
+    ("payload", "ip", "protocol"): lambda packet: None if packet.is_v6 else packet.protocol,
+    ("payload", "ip6", "nexthdr"): lambda packet: packet.protocol if packet.is_v6 else None,
+    ("meta", "", "l4proto"): lambda packet: packet.protocol,
+    ("meta", "", "nfproto"): lambda packet: "ipv6" if packet.is_v6 else "ipv4",
+    ("meta", "", "protocol"): lambda packet: "ipv6" if packet.is_v6 else "ipv4",
+    ("meta", "", "iifname"): lambda packet: packet.interface if packet.incoming else "",
+    ("meta", "", "iif"): lambda packet: packet.interface if packet.incoming else "",
+    ("meta", "", "oifname"): lambda packet: "" if packet.incoming else packet.interface,
+    ("meta", "", "oif"): lambda packet: "" if packet.incoming else packet.interface,
+    ("meta", "", "pkttype"): lambda packet: "multicast" if packet.to_multicast else "unicast",
+    ("ct", "", "state"): lambda packet: "new",
+    ("fib", "", "daddr"): lambda packet: "multicast" if packet.to_multicast else "local",
+}

@@ -1,0 +1,135 @@
+"""Why a terminal that is sought is not reached: one cause each, so that no two lines blame two things for it.
+
+Rules: decided from what was seen alone; what is certain comes before what is likely; who is alone on a
+network cannot tell an absent terminal from a network that keeps terminals apart.
+
+How the places of terminals are shown in a line.
+
+Rules: addresses only, never whose they are; few, so that a line stays one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from chat.network.connection import format_address
+from chat.network.interfaces import own_addresses
+from chat.tools.doctor.gather import Answer, Context, Evidence, Finding, Visit
+from chat.tools.doctor.packet_filters import Packet
+from protocol.addresses import is_link_local_v6, is_loopback
+
+_ANY_PORT = 40_000  # from which a connection comes does not matter
+
+
+class Why(StrEnum):
+    """What keeps a terminal from being reached, NOTHING where it is."""
+
+    NOTHING = "nothing"
+    LED_ASTRAY = "led astray"  # packets for it go to another interface than its network is on
+    KEPT_IN = "kept in"  # the firewall of this machine lets nothing out to it
+    KEPT_OUT = "kept out"  # its machine is there and lets nothing in
+    APART = "apart"  # its multicast is heard now, and no packet gets there
+    ELSEWHERE = "elsewhere"  # its address is on no network of this machine
+    SOMEBODY_ELSE = "somebody else"
+    SOMETHING_ELSE = "something else"
+    CLOSED = "closed"  # its machine is there, Parlour is not
+    ENDED = "ended"  # Parlour is not there, though its announcement is still known
+    GONE = "gone"  # nobody answers, while others are there
+    ALONE = "alone"  # nobody answers, and nobody else is there
+
+
+def why(context: Context, evidence: Evidence, finding: Finding) -> Why:
+    """The one cause for this terminal."""
+    if finding.is_it:
+        return Why.NOTHING
+    if finding.greeted:
+        return Why.SOMEBODY_ELSE
+    near = [visit for visit in finding.visits if visit.on]
+    if any(astray(visit) for visit in near):
+        return Why.LED_ASTRAY
+    if _kept_in(evidence, finding):
+        return Why.KEPT_IN
+    return _by_answers(context, evidence, finding, near)
+
+
+def astray(visit: Visit) -> bool:
+    """Whether what is meant for a place on one's own network goes elsewhere, or nowhere."""
+    return bool(visit.on) and ":" not in visit.host and visit.way != visit.on
+
+
+def blamed(context: Context, evidence: Evidence, *causes: Why) -> list[Finding]:
+    """The terminals that are not reached for one of these causes."""
+    return [finding for finding in evidence.findings if why(context, evidence, finding) in causes]
+
+
+def is_alone(context: Context, evidence: Evidence) -> bool:
+    """Whether no sign of another machine but a router came: by multicast, discovery or any answer."""
+    answered = any(
+        visit.answer is not Answer.NOBODY for finding in evidence.findings for visit in finding.visits
+    )
+    return not (context.heard or evidence.heard or answered)
+
+
+def has_moved(before: Iterable[str], evidence: Evidence) -> bool:
+    """Whether this machine has none of these addresses any more; link-local ones it keeps everywhere."""
+    old, now = set(routed(before)), set(routed(own_addresses(evidence.interfaces)))
+    return bool(old and now and not old & now)
+
+
+def routed(addresses: Iterable[str]) -> list[str]:
+    """Those that belong to one network."""
+    return [each for each in addresses if not is_link_local_v6(each) and not is_loopback(each)]
+
+
+def _by_answers(context: Context, evidence: Evidence, finding: Finding, near: list[Visit]) -> Why:
+    answers = {visit.answer for visit in finding.visits}
+    if Answer.OTHER in answers:
+        return Why.SOMETHING_ELSE
+    if finding.sought.heard and Answer.REFUSED in answers:
+        # An announcement outlives an engine that was killed by an hour. All its places are those of one
+        # machine, which lets packets in, so the silence of the others tells nothing.
+        return Why.ENDED
+    if Answer.SILENT in answers:
+        return Why.KEPT_OUT
+    if Answer.REFUSED in answers:
+        return Why.CLOSED
+    if evidence.lan and not near and not all(visit.is_scoped for visit in finding.visits):
+        return Why.ELSEWHERE
+    if finding.sought.heard:
+        speaks = any(visit.host.partition("%")[0] in evidence.heard for visit in finding.visits)
+        return Why.APART if speaks else Why.ENDED
+    return Why.ALONE if is_alone(context, evidence) else Why.GONE
+
+
+def departing(evidence: Evidence, finding: Finding) -> Iterator[Packet]:
+    """The first packets to those places of a terminal that lie on an own network."""
+    for visit in finding.visits:
+        interface = next((each for each in evidence.interfaces if each.index == visit.on), None)
+        if interface is not None:
+            is_v6 = ":" in visit.host
+            own = next(each for each in interface.addresses if (":" in each) == is_v6)
+            yield Packet("tcp", own, visit.host, _ANY_PORT, visit.port, interface.name, incoming=False)
+
+
+def _kept_in(evidence: Evidence, finding: Finding) -> bool:
+    sources = evidence.tables.sources if evidence.tables is not None else ()
+    return any(
+        not source.judge(packet).passes for packet in departing(evidence, finding) for source in sources
+    )
+
+
+SHOWN_MAX = 2
+"""Addresses in one line."""
+
+
+def listed(findings: Iterable[Finding]) -> str:
+    """The first address of each terminal: those on an own network before others."""
+    shown = list(dict.fromkeys(map(_first, findings)))
+    more = f" (+{len(shown) - SHOWN_MAX})" if len(shown) > SHOWN_MAX else ""
+    return ", ".join(shown[:SHOWN_MAX]) + more
+
+
+def _first(finding: Finding) -> str:
+    best = sorted(finding.visits, key=lambda visit: (visit.is_scoped, not visit.on))[0]
+    return format_address(best.host, best.port)

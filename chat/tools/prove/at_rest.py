@@ -1,0 +1,255 @@
+"""C2: history is only on terminals, and only as ciphertext.
+
+Rules: the profiles are looked at while their engines run, when there is most to find; the database's key
+opens pages here that no other key does, which shows that what was said is in them.
+
+C5: deleted is deleted.
+
+Rules: the databases are decrypted here, page by page and frame by frame, by code that is not the database's
+own; before the deletion the same search finds what is to be gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import shutil
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from chat.interface import EntryView
+from chat.storage import folder, migrations
+from chat.storage import folder as places
+from chat.storage.errors import DatabaseForeign, WrongPassphrase
+from chat.tools.prove import search as search_module
+from chat.tools.prove.findings import CannotShow, Record
+from chat.tools.prove.programs import Terminal
+from chat.tools.prove.search import Stored, Unreadable
+from chat.tools.prove.stage import Stage
+from protocol.profile_header import DatabaseKey
+
+ENTROPY_LEAST: Final = 7.9
+"""Bits a byte. 4,096 random bytes have 7.95; a page of text or of a plain database has 1 to 5."""
+
+
+async def show_only_ciphertext(stage: Stage, record: Record) -> None:
+    """Two people talk; then everything on their disks is searched."""
+    texts = {
+        "the needle": stage.needle,
+        **{f"{each.name}'s passphrase": each.passphrase for each in stage.both},
+    }
+    await stage.say(stage.ada, f"{stage.needle} to Ben")
+    await stage.say(stage.ben, f"{stage.needle} to Ada")
+    record.did("Two people on throw-away profiles told each other a random word, the needle.")
+    _control(stage, record)
+    profiles = [await asyncio.to_thread(search_module.look, each.folder, texts) for each in stage.both]
+    record.did(
+        "Every file of both profiles was searched for the needle and the passphrases in nine forms of"
+        " writing, and for the beginning of a database that is not encrypted."
+    )
+    record.measure("files_searched", sum(one.files for one in profiles), "files of the profiles searched")
+    record.measure("file_bytes_searched", sum(one.bytes for one in profiles), "bytes in them")
+    for each, looked in zip(stage.both, profiles, strict=True):
+        record.require(bool(looked.files), f"{each.name}'s profile has no file at all")
+        for place in looked.found:
+            record.violated(f"in {each.name}'s profile {place}")
+    await _look_elsewhere(stage, texts, record)
+    await asyncio.to_thread(_look_at_databases, stage, record)
+
+
+async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record) -> None:
+    """What the programs keep beside their profiles, and what they have open."""
+    homes = [await asyncio.to_thread(search_module.look, each.home, texts) for each in stage.both]
+    for each, looked in zip(stage.both, homes, strict=True):
+        for place in looked.found:
+            record.violated(f"in the home of {each.name}'s terminal {place}")
+    record.did(
+        "So were the homes and the folders for temporary files, new ones, that their programs were given."
+    )
+    record.measure("files_elsewhere", sum(one.files for one in homes), "files made in their homes")
+    if not sys.platform.startswith("linux"):
+        return
+    for each in stage.both:
+        for one in await asyncio.to_thread(search_module.open_files, each.pid):
+            if one.keeps and not Path(one.target).is_relative_to(each.folder):
+                record.violated(f"{each.name}'s terminal has {one.target} open for writing")
+    record.did("Their open files were looked at: those that can be written to are the profile's own.")
+
+
+def _control(stage: Stage, record: Record) -> None:
+    """The search finds each form where it stands."""
+    planted = stage.folder / "planted"
+    planted.mkdir()
+    wanted = search_module.forms(stage.needle)
+    for number, form in enumerate(wanted.values()):
+        (planted / str(number)).write_bytes(b"\x00something" + form + b"else" + search_module.SQLITE)
+    found = search_module.look(planted, {"the needle": stage.needle}).found
+    shutil.rmtree(planted)
+    if not all(
+        any(place.startswith(f"{number}: the needle") for place in found) for number in range(len(wanted))
+    ):
+        raise CannotShow("the search of files does not find what was planted: this is a fault of Parlour")
+    record.measure("planted_forms_found", len(wanted), "forms of it found where they were planted first")
+
+
+def _look_at_databases(stage: Stage, record: Record) -> None:
+    stored: list[Stored] = []
+    pages = held = 0
+    for each in stage.both:
+        try:
+            one, plain = Stored.read_whole(each.database, each.key)
+        except Unreadable as page:
+            record.violated(f"{page} of {each.name}'s database is not sealed by its key")
+            continue
+        with_it = sum(stage.needle.encode() in page.plain for page in plain)
+        record.require(with_it > 0, f"{each.name}'s database does not hold what was said")
+        stored.append(one)
+        pages, held = pages + len(plain), held + with_it
+    record.measure("pages_decrypted", pages, "pages and frames opened by the key")
+    record.measure("pages_with_the_needle", held, "of them with the needle inside")
+    record.did("With its own key each database was decrypted here page by page: the needle is in it.")
+    others = sum(one.opened_by(secrets.token_bytes(32)) for one in stored)
+    record.require(others == 0, f"{others} pages open with a key that is not theirs")
+    record.measure("pages_opened_by_another_key", others, "of them opened by another key")
+    least = min((entropy(page) for one in stored for _, _, page in one.sealed()), default=0.0)
+    record.require(least >= ENTROPY_LEAST, f"a page of a database has {least:.2f} bits of entropy a byte")
+    record.measure(
+        "least_entropy", round(least, 3), "bits of entropy a byte in the plainest page (8 is the most)"
+    )
+    for each in stage.both:
+        _by_other_ways(each, record)
+    record.did(
+        "Another key, another passphrase and an ordinary SQLite were tried on each of them: each was refused."
+    )
+
+
+def _by_other_ways(terminal: Terminal, record: Record) -> None:
+    """A copy, since the engine has the file: by another key, by another passphrase, by no key."""
+    copy = terminal.folder.with_suffix(".copy")
+    shutil.copytree(terminal.folder, copy, ignore=shutil.ignore_patterns(folder.SOCKET, "lock"))
+    try:
+        with suppress(DatabaseForeign):
+            migrations.open_history(copy / folder.DATABASE, DatabaseKey.generate(secrets.token_bytes)).close()
+            record.violated(f"{terminal.name}'s database opens with another key")
+        with suppress(WrongPassphrase):
+            folder.unwrap(places.read_header(copy / folder.HEADER), terminal.passphrase + "!")
+            record.violated(f"{terminal.name}'s key is unwrapped by another passphrase")
+        record.require(
+            _is_closed_to_sqlite(copy / folder.DATABASE), f"{terminal.name}'s database opens without a key"
+        )
+    finally:
+        shutil.rmtree(copy)
+
+
+def _is_closed_to_sqlite(database: Path) -> bool:
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.DatabaseError:
+            return True
+    return False
+
+
+def entropy(data: bytes) -> float:
+    """Shannon's, in bits a byte, by how often each byte occurs."""
+    counts = Counter(chain(data)).values()
+    return -sum(count / len(data) * math.log2(count / len(data)) for count in counts)
+
+
+ENTRIES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Of one database: how many pages and frames were decrypted, and where any of the needles was."""
+
+    pages: int
+    frames: int
+    found: tuple[str, ...]
+
+
+async def show_deleted(stage: Stage, record: Record) -> None:
+    """Say things, delete them on both sides, clean, and look for them in all that the databases hold."""
+    needles = _needles(stage)
+    texts = [f"{stage.deleted} {number} to be deleted, among other words" for number in range(ENTRIES)]
+    entries = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts[:3])]
+    record.did(f"{len(entries)} entries with another random word were said, and found in both databases.")
+    before = await _search_both(stage, needles)
+    if not all(one.found for one in before):
+        raise CannotShow("the search of pages does not find what is there: this is a fault of Parlour")
+    record.measure("places_before", sum(len(one.found) for one in before), "pages and frames had it before")
+    for each in stage.both:
+        await _delete(each, entries, record)
+    record.did(
+        "Both people deleted all of them, each for themselves, and waited until it was said to be done."
+    )
+    after = await _search_both(stage, needles)
+    await stage.say(stage.ada, "what is said afterwards")
+    later = await _search_both(stage, needles)
+    record.did(
+        "Every page and every frame of the log was then decrypted and searched, and again after more was"
+        " said."
+    )
+    _tell(record, stage, [*zip(stage.both, after, strict=True), *zip(stage.both, later, strict=True)])
+    await _look_at_files(stage, record)
+
+
+def _needles(stage: Stage) -> tuple[bytes, ...]:
+    """The word, and its end: the index of words keeps the beginning of neighbouring words only once."""
+    word = stage.deleted.encode()
+    return word, word[len(word) // 2 :]
+
+
+async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Record) -> None:
+    for entry in entries:
+        await terminal.messenger.delete(terminal.contact, entry.id)
+    await terminal.messenger.clean()
+    left = {entry.id: entry for entry in await terminal.history()}
+    for entry in entries:
+        kept = left.get(entry.id)
+        record.require(kept is not None, f"at {terminal.name}'s the place of a deleted entry is gone")
+        if kept is not None and (kept.kind != "deleted" or kept.text):
+            record.violated(f"at {terminal.name}'s a deleted entry is still shown")
+
+
+async def _search_both(stage: Stage, needles: tuple[bytes, ...]) -> list[Search]:
+    return [await asyncio.to_thread(search, each, needles) for each in stage.both]
+
+
+def search(terminal: Terminal, needles: tuple[bytes, ...]) -> Search:
+    """Decrypt and search all of a terminal's database, which its engine has open. Raises CannotShow."""
+    try:
+        stored, pages = Stored.read_whole(terminal.database, terminal.key)
+    except Unreadable as page:
+        raise CannotShow(f"{page} of {terminal.name}'s database cannot be decrypted") from None
+    found = tuple(page.place for page in pages if any(needle in page.plain for needle in needles))
+    return Search(len(pages) - stored.frames, stored.frames, found)
+
+
+def _tell(record: Record, stage: Stage, searches: Sequence[tuple[Terminal, Search]]) -> None:
+    for terminal, one in searches:
+        for place in one.found:
+            record.violated(f"{place} of {terminal.name}'s database still holds what was deleted")
+    record.measure("pages_decrypted", sum(one.pages for _, one in searches), "pages decrypted and searched")
+    record.measure(
+        "wal_frames_decrypted", sum(one.frames for _, one in searches), "frames of the logs as well"
+    )
+    record.measure("places_after", sum(len(one.found) for _, one in searches), "of them had it afterwards")
+
+
+async def _look_at_files(stage: Stage, record: Record) -> None:
+    looked = [
+        await asyncio.to_thread(search_module.look, each.folder, {"the word": stage.deleted})
+        for each in stage.both
+    ]
+    record.measure("files_searched", sum(one.files for one in looked), "files searched for it in clear")
+    for place in (place for one in looked for place in one.found):
+        record.violated(place)

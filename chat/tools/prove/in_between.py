@@ -1,0 +1,167 @@
+"""C4: nobody between the two can read or alter it.
+
+Rules: the tricks are played on the wire between two living terminals, on whole envelopes; one counts as
+rejected only when the terminal that heard it has ended that link, and what was said has to arrive by the
+next, once.
+
+What somebody between two terminals may do to a frame, by the name that it has in a report.
+
+Rules: each leaves frames that are whole as such, so that what is refused is their content and their place.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from chat.interface import EntryView
+from chat.tools.prove import search
+from chat.tools.prove.findings import CannotShow, Record
+from chat.tools.prove.programs import Terminal, within
+from chat.tools.prove.stage import Stage
+from chat.tools.prove.wire import Answer, Trick
+from protocol.link.framing import MAGIC
+
+_CUT_MOST: Final = 64
+
+
+def flipped(body: bytes) -> list[bytes]:
+    """One bit is another."""
+    at, bit = secrets.randbelow(len(body)), secrets.randbelow(8)
+    return [body[:at] + bytes([body[at] ^ (1 << bit)]) + body[at + 1 :]]
+
+
+def cut(body: bytes) -> list[bytes]:
+    """Its end is missing."""
+    return [body[: len(body) - 1 - secrets.randbelow(_CUT_MOST)]]
+
+
+def replayed(body: bytes) -> list[bytes]:
+    """It comes twice."""
+    return [body, body]
+
+
+def invented(body: bytes) -> list[bytes]:
+    """Another of its size comes in its place."""
+    return [secrets.token_bytes(len(body))]
+
+
+class Held:
+    """The first of two frames, and what is made of both once the second is there."""
+
+    def __init__(self, make: Callable[[bytes, bytes], list[bytes]]) -> None:
+        self._make = make
+        self._first: bytes | None = None
+
+    def __call__(self, body: bytes) -> list[bytes] | None:
+        if self._first is None:
+            self._first = body
+            return None
+        return self._make(self._first, body)
+
+
+TRICKS: Final[Mapping[str, Callable[[], Trick]]] = {
+    "flipped": lambda: flipped,
+    "cut": lambda: cut,
+    "replayed": lambda: replayed,
+    "reordered": lambda: Held(lambda first, second: [second, first]),
+    "left_out": lambda: Held(lambda first, second: [second]),
+    "invented": lambda: invented,
+}
+
+
+ROUNDS: Final = 4
+TALK: Final = 20
+TRIES: Final = 3
+"""How often a trick is played anew of which it is not clear what came."""
+
+
+async def show(stage: Stage, record: Record) -> None:
+    """They talk; what passed is searched; then each trick is played in both directions."""
+    said = await _talk(stage)
+    record.did(f"{TALK} entries passed between two terminals, through somebody who keeps every byte of it.")
+    await _control(stage, said, record)
+    for trick, make in TRICKS.items():
+        rejected = 0
+        for number in range(ROUNDS):
+            speaker = stage.both[number % 2]
+            rejected += await _play(stage, speaker, make, said)
+        name = trick.replace("_", " ")
+        if rejected < ROUNDS:
+            record.violated(f"{ROUNDS - rejected} of {ROUNDS} frames that were {name} were not rejected")
+        record.measure(f"frames_{trick}", ROUNDS)
+        record.measure(f"frames_{trick}_rejected", rejected, f"of {ROUNDS} frames {name} were rejected")
+    record.did(
+        "Then whole frames were changed by a bit, cut, sent twice, exchanged with the next, left out and"
+        " replaced by others, and each time it was seen whether the terminal that heard it ended the link."
+    )
+    await _compare(stage, said, record)
+    _read(stage, record)
+
+
+async def _talk(stage: Stage) -> list[EntryView]:
+    texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
+    return [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
+
+
+async def _control(stage: Stage, said: list[EntryView], record: Record) -> None:
+    """A frame that passes as it was ends nothing: that a link ended is not chance."""
+    for speaker in stage.both:
+        if await _play(stage, speaker, lambda: lambda body: [body], said):
+            raise CannotShow("links end here without any trick, so that nothing can be told from it")
+    record.measure("frames_untouched_accepted", len(stage.both), "frames let through untouched, and accepted")
+
+
+async def _play(stage: Stage, speaker: Terminal, make: Callable[[], Trick], said: list[EntryView]) -> bool:
+    """Play a trick on what a terminal says next, which arrives all the same; whether it was rejected.
+
+    It was if its hearer ended that link. It was not if what was said arrived by that link, nor if each time
+    another link began while that one went on: once, that may be a slow answer.
+    """
+    for _ in range(TRIES):
+        await within(stage.wire.quiet(), "the two never had one link alone")
+        played = stage.wire.play(speaker.name, make())
+        said += await stage.say(speaker, f"{stage.needle} spoilt", f"{stage.needle}, and more")
+        for each in stage.both:
+            each.look_around()
+        if played.done and played.answer is None:
+            return False
+        if played.answer is Answer.HEARER_ENDED:
+            return True
+    return False
+
+
+async def _compare(stage: Stage, said: Sequence[EntryView], record: Record) -> None:
+    """Everything that was said is at both, as it was said, once."""
+    wanted = {entry.id: entry.text for entry in said}
+    for each in stage.both:
+        held = [entry for entry in await each.history() if entry.id in wanted]
+        twice = [id for id, times in Counter(entry.id for entry in held).items() if times > 1]
+        other = [entry.id for entry in held if entry.text != wanted[entry.id]]
+        missing = len(wanted) - len({entry.id for entry in held})
+        record.require(not twice, f"{each.name} has {len(twice)} entries twice")
+        record.require(not other, f"{each.name} has {len(other)} entries that were altered")
+        record.require(not missing, f"{each.name} lacks {missing} entries")
+    record.measure(
+        "entries_whole", len(wanted), "entries arrived whole and once, those of spoilt links by the next"
+    )
+
+
+def _read(stage: Stage, record: Record) -> None:
+    """Search what passed; the search has to find how a link begins, and the needle where it is planted."""
+    wire = bytes(stage.wire.captured)
+    planted = wire[: len(wire) // 2] + stage.needle.encode("utf-16-le") + wire[len(wire) // 2 :]
+    if MAGIC not in wire or not list(search.found_in(planted, {"the needle": stage.needle})):
+        raise CannotShow("the search of what passed does not find what is there: this is a fault of Parlour")
+    found = list(search.found_in(wire, {"the needle": stage.needle}))
+    record.did("All that passed was searched for what was said, in nine forms of writing.")
+    record.measure("bytes_captured", len(wire), "bytes captured and searched")
+    record.measure("frames_seen", stage.wire.frames, "sealed frames in them")
+    record.measure("links_seen", wire.count(MAGIC), "links")
+    for what in found:
+        record.violated(f"{what} stands on the wire")
+    for each in stage.both:
+        record.require(not any(id in wire for id in each.ids), f"who {each.name} is stands on the wire")
+    record.did("So it was for the ids of both people and of their terminals.")

@@ -1,0 +1,356 @@
+"""The two people of a proof: a profile each, an engine in a process of its own, and its socket to talk to it.
+
+Rules: everything goes through the door that other commands use; whoever waits for an event asks before
+causing it.
+
+Programs that a proof starts: none lives longer than the proof, each says what it says in JSON lines.
+
+Rules: a program ends when its standard input does, so that one whose proof was killed ends too; one that
+does not end is killed, by the handle and never by name.
+
+The relay of a proof: one of its own as people run it, or one that runs already.
+
+Rules: its address is all that is known of it, as it is to a terminal; a relay that runs already tells it in
+its own memory, which also shows that this memory can be searched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import chat
+from chat.assemble import filler
+from chat.interface import EntryView, Event, Messenger, PairingChanged, PairingStage
+from chat.ipc.client import RemoteMessenger
+from chat.storage import folder, profile
+from chat.storage import folder as places
+from chat.tools.prove.findings import CannotShow
+from chat.tools.prove.search import addresses_in, contents, listening_ports
+from chat.tools.prove.wire import Wire
+from protocol import profile_header
+from protocol.errors import ProtocolError
+from protocol.identity.author import create_person
+from protocol.relay.rendezvous import RelayAddress, parse_relay
+
+PATIENCE: Final = 30.0
+"""Seconds for a program to say what it should, however slow the machine."""
+LEAVE_WITHIN: Final = 5.0
+
+_PLACES: Final = (
+    *("HOME", "TMPDIR", "TEMP", "TMP"),
+    *(f"XDG_{kind}" for kind in ("DATA_HOME", "CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR")),
+)
+"""Where programs put what they keep."""
+
+Said = dict[str, Any]
+
+
+class Program:
+    """A running program; `said` keeps its lines."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.said: list[Said] = []
+        self._news = asyncio.Condition()
+        self._over = False
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, command: Sequence[str], home: Path | None = None) -> Program:
+        """Run a command line, in a home of its own where one is given. Raises CannotShow."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env=environment(home),
+                cwd=home,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CannotShow(f"{command[0]} cannot be started ({error.strerror})") from None
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def expect(self, wanted: Callable[[Said], bool], what: str) -> Said:
+        """The first line that is wanted, now or later. Raises CannotShow at its end or after PATIENCE."""
+        try:
+            async with asyncio.timeout(PATIENCE), self._news:
+                await self._news.wait_for(lambda: self._over or any(map(wanted, self.said)))
+        except TimeoutError:
+            raise CannotShow(f"{what} did not come within {PATIENCE:.0f} seconds") from None
+        for line in self.said:
+            if wanted(line):
+                return line
+        raise CannotShow(f"{what} did not come: the program ended")
+
+    def write(self, line: str) -> None:
+        """Hand a line to its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+
+    async def stop(self) -> None:
+        """End it by the end of its input; kill it if it does not end."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), LEAVE_WITHIN)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            async with self._news:
+                with suppress(ValueError):
+                    self.said.append(json.loads(line))
+                self._news.notify_all()
+        async with self._news:
+            self._over = True
+            self._news.notify_all()
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The line that runs a module of this same installation, wherever it was called from."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment(home: Path | None) -> Mapping[str, str]:
+    """What such a program finds: this installation first, no .pyc files wanted, perhaps a home."""
+    root = str(Path(chat.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    own = dict.fromkeys(_PLACES, str(home)) if home is not None else {}
+    return {**os.environ, **own, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+TERMINAL: Final = "chat.tools.prove.terminal"
+E = TypeVar("E")
+
+
+class Terminal:
+    """A person's terminal. `key`: of its database, 32 bytes, which the proof looks into it with.
+
+    `home`: where whatever the program keeps beside its profile would be. `ids`: of person and terminal.
+    """
+
+    def __init__(self, name: str, folder: Path, wire: Wire, before: Sequence[str], module: str) -> None:
+        self.name, self.folder = name, folder
+        self.passphrase = secrets.token_urlsafe(16)
+        self.home = folder.with_suffix(".home")
+        self.pid = 0
+        self.key = b""
+        self.ids: tuple[bytes, ...] = ()
+        self.contact = ""
+        self.messenger: Messenger
+        self._program: Program | None = None
+        self._wire, self._before, self._module = wire, before, module
+        self._events: list[Event] = []
+        self._seen = 0
+        self._fresh = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.folder / folder.DATABASE
+
+    async def start(self) -> None:
+        """Make the profile and run the engine. Raises CannotShow, a StorageFailure."""
+        self.home.mkdir()
+        await asyncio.to_thread(self._create)
+        port = await self._wire.front(self.name)
+        line = [*self._before, *python(self._module, str(self.folder), str(port))]
+        self._program = program = await Program.start(line, self.home)
+        program.write(self.passphrase)
+        told = await program.expect(lambda said: "listening" in said, f"{self.name}'s terminal")
+        self._wire.lead(self.name, told["listening"])
+        ready = await program.expect(lambda said: "ready" in said, f"{self.name}'s terminal")
+        self.pid = ready["ready"]
+        self.messenger = await RemoteMessenger.open(self.folder / folder.SOCKET)
+        self._listening = asyncio.create_task(self._listen())
+        own = await self.messenger.me()
+        self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
+        self.key = await asyncio.to_thread(self._unwrap)
+
+    def _create(self) -> None:
+        fill = filler(create_person(self.name, os.urandom))
+        profile.create(
+            self.folder, self.passphrase, fill, random=os.urandom, cost=profile_header.CHEAPEST
+        ).close()
+
+    def _unwrap(self) -> bytes:
+        return folder.unwrap(places.read_header(self.folder / folder.HEADER), self.passphrase).reveal()
+
+    async def stop(self) -> None:
+        """End the engine, as far as it was started. A second call does nothing."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            await self.messenger.close()
+            listening.cancel()
+            await asyncio.wait({listening})
+        if self._program is not None:
+            await self._program.stop()
+
+    def look_around(self) -> None:
+        """Tell the engine that the network has changed: it tries anew at once."""
+        if self._program is not None:
+            self._program.write("changed")
+
+    @property
+    def said(self) -> Sequence[Said]:
+        """What the program told of itself."""
+        return self._program.said if self._program is not None else ()
+
+    # What happens.
+
+    async def expect(self, found: Callable[[Event], E | None], what: str, seconds: float = PATIENCE) -> E:
+        """What `found` makes of the first event, from `mark` on, of which it makes something.
+
+        Raises CannotShow after some seconds, or where the engine has gone.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    while self._seen < len(self._events):
+                        event, self._seen = self._events[self._seen], self._seen + 1
+                        if (result := found(event)) is not None:
+                            return result
+                    await self._news()
+        except TimeoutError:
+            raise CannotShow(f"{what} within {seconds:.0f} seconds") from None
+
+    def mark(self) -> None:
+        """What happened so far is not waited for any more."""
+        self._seen = len(self._events)
+
+    async def _news(self) -> None:
+        if self._listening is None or self._listening.done():
+            raise CannotShow(f"{self.name}'s terminal has stopped")
+        self._fresh.clear()
+        await self._fresh.wait()
+
+    async def _listen(self) -> None:
+        try:
+            async for event in self.messenger.events():
+                self._events.append(event)
+                self._fresh.set()
+        finally:
+            self._fresh.set()
+
+    async def history(self) -> tuple[EntryView, ...]:
+        """All of the conversation with the other."""
+        return await self.messenger.history(self.contact, 100_000)
+
+
+async def within(wanted: Awaitable[E], what: str) -> E:
+    """What is waited for. Raises CannotShow after PATIENCE."""
+    try:
+        return await asyncio.wait_for(wanted, PATIENCE)
+    except TimeoutError:
+        raise CannotShow(f"{what}, in {PATIENCE:.0f} seconds") from None
+
+
+def staged(stage: PairingStage) -> Callable[[Event], str | None]:
+    """Looks for a pairing that came to a stage: its id, or with DONE the contact's person."""
+
+    def found(event: Event) -> str | None:
+        if not isinstance(event, PairingChanged) or event.pairing.stage is not stage:
+            return None
+        return event.pairing.contact if stage is PairingStage.DONE else event.pairing.id
+
+    return found
+
+
+async def pair(inviter: Terminal, joiner: Terminal) -> None:
+    """One invites, the other joins, the inviter says yes."""
+    invitation = await inviter.messenger.invite()
+    await joiner.messenger.join(invitation.text)
+    asked = await inviter.expect(staged(PairingStage.JOINER), "nobody joined")
+    await inviter.messenger.answer_pairing(asked, True)
+    for each in (inviter, joiner):
+        each.contact = await each.expect(staged(PairingStage.DONE), "no pairing came to its end")
+
+
+OWN: Final = ("chat.cli", "relay", "--examinable", "--listen", "127.0.0.1:0", "--json")
+ENDS_WITH_US: Final = '"$@" & echo "{\\"pid\\": $!}"; cat >/dev/null; kill $!; wait $!'
+"""Run a command that does not read its input, and end it when the input ends, however the proof ended."""
+REFUSED: Final = (
+    "the system does not let the memory of process {pid} be read: it has to be a relay of this user that was"
+    " started with --examinable, or this command run as root{scope}"
+)
+SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
+GONE: Final = "there is no process {pid}, or the system does not tell of others' (Linux with /proc is needed)"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A relay that can be looked into: its process, and where it is reached."""
+
+    pid: int
+    address: RelayAddress
+    own: bool
+
+
+@asynccontextmanager
+async def own_relay(module: Sequence[str] = OWN) -> AsyncIterator[Examined]:
+    """A relay for a block. Raises CannotShow."""
+    program = await Program.start(["sh", "-c", ENDS_WITH_US, "sh", *python(*module)])
+    try:
+        pid: int = (await program.expect(lambda said: "pid" in said, "the relay"))["pid"]
+        told = await program.expect(lambda said: "relay" in said, "the relay")
+        await asyncio.to_thread(_all_of, pid)
+        yield Examined(pid, parse_relay(told["relay"]), True)
+    finally:
+        await program.stop()
+
+
+@asynccontextmanager
+async def running_relay(pid: int) -> AsyncIterator[Examined]:
+    """The relay that runs as a process. Raises CannotShow."""
+    found = await asyncio.to_thread(_all_of, pid)
+    ports = await asyncio.to_thread(listening_ports, pid)
+    own = [address for address in found if address.port in ports]
+    if not own:
+        raise CannotShow(f"process {pid} is no relay: it does not listen where its memory says that one is")
+    yield Examined(pid, own[0], False)
+
+
+def _scope() -> str:
+    """What the kernel says of looking into processes, where it says anything."""
+    try:
+        return f" (kernel.yama.ptrace_scope is {SCOPE.read_text().strip()})"
+    except OSError:
+        return ""
+
+
+def _all_of(pid: int) -> list[RelayAddress]:
+    """The addresses in its memory. Raises CannotShow where it cannot be read."""
+    found: dict[RelayAddress, None] = {}
+    try:
+        for content in contents(pid):
+            for text in addresses_in(content):
+                try:
+                    found[parse_relay(text)] = None
+                except ProtocolError:
+                    continue  # two texts that stand beside each other
+    except PermissionError:
+        raise CannotShow(REFUSED.format(pid=pid, scope=_scope())) from None
+    except OSError:
+        raise CannotShow(GONE.format(pid=pid)) from None
+    return list(found)

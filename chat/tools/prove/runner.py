@@ -1,0 +1,90 @@
+"""Runs the experiments, one after the other on one stage, and says what each found.
+
+Rules: an experiment that breaks off is never taken for a claim that holds; the last one looks back at all
+that the terminals did in the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from chat.interface import ParlourError
+from chat.tools.prove import at_rest, in_between, nobody_else, relay_holds_nothing
+from chat.tools.prove.findings import CannotShow, Claim, Finding, Limits, Outcome, Record, judged, read_claims
+from chat.tools.prove.stage import Setting, Stage, staged
+
+Show = Callable[[Stage, Record], Awaitable[None]]
+
+EXPERIMENTS: Final[Mapping[str, Show]] = {
+    "C4": in_between.show,
+    "C2": at_rest.show_only_ciphertext,
+    "C5": at_rest.show_deleted,
+    "C1": relay_holds_nothing.show,
+    "C3": nobody_else.show,
+}
+"""In the order in which they run; a claim of seeds/claims.toml that is not here cannot be shown."""
+NOT_LOOKED_AT: Final = "nothing here looks at it yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The findings in the order of the claims, and the seconds that they took."""
+
+    findings: tuple[Finding, ...]
+    limits: Limits
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        return all(finding.outcome is Outcome.HOLDS for finding in self.findings)
+
+    def count(self, outcome: Outcome) -> int:
+        """How many claims came to this."""
+        return sum(finding.outcome is outcome for finding in self.findings)
+
+
+async def prove(
+    say: Callable[[str], None], setting: Setting | None = None, only: Collection[str] = ()
+) -> Proof:
+    """Look at every claim, or `only` at some, by id; `say` hears what is being done."""
+    claims, limits = read_claims()
+    wanted = {claim.id: claim for claim in claims if not only or claim.id in only}
+    order = [id for id in EXPERIMENTS if id in wanted]
+    began, found = time.monotonic(), dict[str, Finding]()
+    say("Two people with throw-away profiles are set up on this machine.")
+    try:
+        async with _stage(setting or Setting()) as stage:
+            for number, id in enumerate(order, 1):
+                say(f"{number} of {len(order)}, {id}: {wanted[id].text}")
+                found[id] = await look_at(wanted[id], EXPERIMENTS[id], stage)
+    except CannotShow as why:
+        found = {id: judged(claim, Record(), str(why)) for id, claim in wanted.items()} | found
+    findings = [found.get(id) or judged(claim, Record(), NOT_LOOKED_AT) for id, claim in wanted.items()]
+    return Proof(tuple(findings), limits, time.monotonic() - began)
+
+
+@asynccontextmanager
+async def _stage(setting: Setting) -> AsyncIterator[Stage]:
+    """The stage. Raises CannotShow where it cannot be made."""
+    try:
+        async with staged(setting) as stage:
+            yield stage
+    except (OSError, ParlourError) as error:
+        raise CannotShow(f"two terminals cannot be set up here ({error})") from error
+
+
+async def look_at(claim: Claim, show: Show, stage: Stage) -> Finding:
+    """Run one experiment to its end, or to where it breaks off."""
+    record = Record()
+    try:
+        await show(stage, record)
+    except CannotShow as why:
+        return judged(claim, record, str(why))
+    except (OSError, ParlourError) as error:
+        return judged(claim, record, f"the experiment broke off: {error}")
+    return judged(claim, record)

@@ -1,0 +1,383 @@
+"""Searches files for a text in every form in which it might be stored without being sealed.
+
+Rules: all files below a folder, whatever they are called; one that cannot be read is told, never passed
+over.
+
+Searches the memory of another process (Linux, /proc).
+
+Rules: a freed buffer counts, as it would in a core dump; a needle must be random, 16 bytes or more, and
+must not stand in the searched program's own arguments, environment or source.
+
+Decrypts every page and WAL frame of a SQLCipher 4 file and searches them.
+
+Rules: free pages, gaps in pages and old frames count; a page that does not authenticate is an error, since
+what cannot be read cannot be called clean; nobody may write to the file meanwhile. Own code on purpose:
+the library under test must not be what looks. Not for a file that this process has open: closing a second
+descriptor would drop SQLite's locks on it (POSIX).
+
+What another process has open and has written, as the kernel tells (Linux, /proc).
+
+Rules: only what the kernel counts is said; what it means is said beside it, in the experiment.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import stat
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+SQLITE: Final = b"SQLite format 3\x00"
+"""How a database begins that is not encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a search read, and where it found something: `file: which text, in which form`."""
+
+    files: int
+    bytes: int
+    found: tuple[str, ...]
+
+
+def forms(text: str) -> Mapping[str, bytes]:
+    """A text as it might stand somewhere in clear, by the name of the form."""
+    plain = text.encode()
+    return {
+        "UTF-8": plain,
+        "UTF-16, little endian": text.encode("utf-16-le"),
+        "UTF-16, big endian": text.encode("utf-16-be"),
+        "hexadecimal": plain.hex().encode(),
+        "hexadecimal capitals": plain.hex().upper().encode(),
+        "base32": base64.b32encode(plain)[: len(plain) * 8 // 5],
+        **{f"base64, {shift} further": _base64(plain, shift) for shift in range(3)},
+    }
+
+
+def _base64(plain: bytes, shift: int) -> bytes:
+    """What is the same of its base64 whatever stands around it, where it begins at this place of a group."""
+    whole = base64.b64encode(bytes(shift) + plain)
+    return whole[4 if shift else 0 : (len(plain) + shift) // 3 * 4]
+
+
+def found_in(data: bytes, texts: Mapping[str, str]) -> Iterator[str]:
+    """`which text, in which form` of everything that stands in the data; texts by what they are called."""
+    for name, text in texts.items():
+        for form, needle in forms(text).items():
+            if needle in data:
+                yield f"{name}, as {form}"
+
+
+def look(folder: Path, texts: Mapping[str, str]) -> Looked:
+    """Search every file below a folder for texts, and for a database that is not encrypted."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    size, found = 0, list[str]()
+    for path in files:
+        place = path.relative_to(folder).as_posix()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            found.append(f"{place} cannot be read ({error.strerror})")
+            continue
+        size += len(data)
+        found += [f"{place}: {what}" for what in found_in(data, texts)]
+        if SQLITE in data:
+            found.append(f"{place}: a database that is not encrypted")
+    return Looked(len(files), size, tuple(found))
+
+
+_STEP: Final = 1 << 22
+_NEEDLE_MIN: Final = 16
+_WORD: Final = 8
+_FEW: Final = 16
+"""Needles that are looked for one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What one search read, in bytes, and which of the needles it found."""
+
+    size: int
+    held: frozenset[bytes]
+
+
+def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
+    """Which needles, each random and of 16 bytes or more, stand in memory that the process can write.
+
+    Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
+    """
+    wanted = set(needles)
+    for needle in wanted:
+        _check(needle)
+    held, read, words = set[bytes](), 0, _words(wanted)
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for start, end in _regions(pid, "rw"):
+            content = b"".join(_read(memory, start, end))
+            held |= {needle for needle in _likely(content, words, wanted) if needle in content}
+            read += len(content)
+    return Searched(read, frozenset(held))
+
+
+def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
+    """Which needles have a word of 8 bytes within their first 15, in this machine's order of bytes."""
+    found: dict[int, set[bytes]] = {}
+    for needle in needles:
+        for at in range(_WORD):
+            word = int.from_bytes(needle[at : at + _WORD], sys.byteorder)
+            found.setdefault(word, set()).add(needle)
+    return found
+
+
+def _likely(content: bytes, words: dict[int, set[bytes]], wanted: set[bytes]) -> set[bytes]:
+    """Those of the needles that may stand there: of many, those of which an aligned word does.
+
+    Wherever a needle stands, one of the words of its first 15 bytes is aligned: so the memory is gone through
+    once, however many needles there are.
+    """
+    if len(wanted) <= _FEW:
+        return wanted
+    aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
+    return set().union(*(words[word] for word in aligned & words.keys()))
+
+
+def contents(pid: int) -> Iterator[bytes]:
+    """Each region that the process can write, whole. Raises OSError."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for start, end in _regions(pid, "rw"):
+            yield b"".join(_read(memory, start, end))
+
+
+def _check(needle: bytes) -> None:
+    if len(needle) < _NEEDLE_MIN:
+        raise ValueError("a needle under 16 bytes may stand anywhere by chance")
+
+
+def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Its content, in steps; it may have been unmapped since the list was read, or be a device's memory."""
+    while start < end:
+        try:
+            memory.seek(start)
+            block = memory.read(min(_STEP, end - start))
+        except OSError:
+            return
+        if not block:
+            return
+        yield block
+        start += len(block)
+
+
+def _regions(pid: int, access: str = "r") -> Iterator[tuple[int, int]]:
+    """(start, end) of every mapping with at least this access; the kernel's own pages cannot be read so."""
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, mode = line.split()[:2]
+        if mode.startswith(access) and "[vvar" not in line and "[vsyscall" not in line:
+            start, end = span.split("-")
+            yield int(start, 16), int(end, 16)
+
+
+PAGE: Final = 4096
+_SALT, _IV, _MAC = 16, 16, 64
+_RESERVE: Final = _IV + _MAC  # closes each page (SQLCipher 4 design: AES-256-CBC, HMAC-SHA512)
+_TRIES: Final = 20
+_WAL_HEADER, _FRAME_HEADER = 32, 24  # SQLite file format, section 4
+
+
+class Unreadable(Exception):
+    """A page does not authenticate: another key, damage, or no SQLCipher 4 file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page or frame, decrypted; `place` says which."""
+
+    place: str
+    plain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A database file and its write-ahead log (SQLite file format), as they are on the disk.
+
+    `path` is the database's.
+    """
+
+    path: Path
+    data: bytes
+    wal: bytes
+
+    @classmethod
+    def read(cls, database: Path) -> Stored:
+        """Both files; a log that is not there is empty. Raises OSError."""
+        wal = Path(f"{database}-wal")
+        return cls(database, database.read_bytes(), wal.read_bytes() if wal.exists() else b"")
+
+    def sealed(self) -> Iterator[tuple[str, int, bytes]]:
+        """(place, number of the page, the page as it is stored) of every page and every frame."""
+        for number, start in enumerate(range(0, len(self.data), PAGE), 1):
+            yield f"page {number}", number, self.data[start : start + PAGE]
+        size = _FRAME_HEADER + PAGE
+        for index, start in enumerate(range(_WAL_HEADER, len(self.wal), size), 1):
+            number = int.from_bytes(self.wal[start : start + 4], "big")
+            yield f"frame {index} of page {number}", number, self.wal[start + _FRAME_HEADER : start + size]
+
+    @property
+    def frames(self) -> int:
+        """How many frames the log has."""
+        return max(0, len(self.wal) - _WAL_HEADER) // (_FRAME_HEADER + PAGE)
+
+    def pages(self, key: bytes) -> Iterator[Page]:
+        """Every page and frame, decrypted by the raw 32-byte key. Raises Unreadable."""
+        cipher = _PageCipher(key, self.data[:_SALT])
+        for place, number, page in self.sealed():
+            yield Page(place, cipher.open(number, page, place))
+
+    @classmethod
+    def read_whole(cls, database: Path, key: bytes) -> tuple[Stored, list[Page]]:
+        """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError.
+
+        A page that is half written does not authenticate: it is whole a moment later.
+        """
+        for _ in range(_TRIES - 1):
+            stored = cls.read(database)
+            with suppress(Unreadable):
+                return stored, list(stored.pages(key))
+        stored = cls.read(database)
+        return stored, list(stored.pages(key))
+
+    def opened_by(self, key: bytes) -> int:
+        """How many pages and frames a key opens: all, or none where it is another."""
+        cipher = _PageCipher(key, self.data[:_SALT])
+        return sum(cipher.fits(number, page) for _, number, page in self.sealed())
+
+
+class _PageCipher:
+    """Opens pages of one file, whose salt is its first 16 bytes."""
+
+    def __init__(self, key: bytes, salt: bytes) -> None:
+        self._key = key
+        mac_salt = bytes(byte ^ 0x3A for byte in salt)
+        self._mac_key = hashlib.pbkdf2_hmac("sha512", key, mac_salt, 2, 32)
+
+    def fits(self, number: int, page: bytes) -> bool:
+        """Whether the page authenticates under the key."""
+        body, mac = page[_SALT if number == 1 else 0 : -_MAC], page[-_MAC:]
+        expected = hmac.digest(self._mac_key, body + struct.pack("<I", number), "sha512")
+        return hmac.compare_digest(mac, expected)
+
+    def open(self, number: int, page: bytes, place: str) -> bytes:
+        """The plaintext of a page. Raises Unreadable with the place."""
+        if not self.fits(number, page):
+            raise Unreadable(place)
+        body, iv = page[_SALT if number == 1 else 0 : -_RESERVE], page[-_RESERVE:-_MAC]
+        decryptor = Cipher(algorithms.AES(self._key), modes.CBC(iv)).decryptor()
+        return decryptor.update(body) + decryptor.finalize()
+
+
+_KINDS: Final = (
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISCHR, "terminal or device"),
+    (stat.S_ISREG, "file"),
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISBLK, "disk"),
+)
+_KEPT: Final = {"file", "disk"}
+_LISTENING: Final = "0A"  # TCP_LISTEN of the kernel
+_ADDRESS: Final = re.compile(rb"parlour-relay:[0-9a-z.:\[\]-]{1,100}:[0-9]{1,5}#[a-z2-7]{52}(?![a-z2-7])")
+"""What a relay's address looks like in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """One open descriptor: its number, what it leads to and of what kind that is."""
+
+    number: int
+    target: str
+    kind: str
+    writable: bool
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is written to it would stay."""
+        return self.writable and self.kind in _KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Bytes so far: `calls` by write and its like, but for sockets; `disk`: of those that reached a disk."""
+
+    calls: int
+    disk: int
+
+
+def open_files(pid: int) -> list[OpenFile]:
+    """Every descriptor that the process has open. Raises OSError where that cannot be seen."""
+    return list(_open_files(Path(f"/proc/{pid}")))
+
+
+def _open_files(place: Path) -> Iterator[OpenFile]:
+    for link in sorted((place / "fd").iterdir(), key=lambda each: int(each.name)):
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            mode = link.stat().st_mode
+            kind = next((name for test, name in _KINDS if test(mode)), "the kernel's own")
+            told = (place / "fdinfo" / link.name).read_text()
+            flags = int(re.findall(r"^flags:\s*([0-7]+)", told, re.MULTILINE)[0], 8)
+            yield OpenFile(int(link.name), str(link.readlink()), kind, flags & os.O_ACCMODE != os.O_RDONLY)
+
+
+def written(pid: int) -> Written:
+    """What it has written so far. Raises OSError where that cannot be seen."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    told = {name: int(value) for name, value in (line.split(": ") for line in lines)}
+    return Written(told["wchar"], told["write_bytes"])
+
+
+def listening_ports(pid: int) -> set[int]:
+    """The TCP ports at which it listens. Raises OSError."""
+    sockets = {one.target for one in open_files(pid) if one.kind == "socket"}
+    ports = set[int]()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in sockets:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+def shared_files(pid: int) -> list[str]:
+    """Files into which it could write as into memory. Raises OSError."""
+    found = []
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        _, mode, _, _, inode, *path = line.split(maxsplit=5)
+        if "w" in mode and "s" in mode and inode != "0" and not path[0].startswith("/dev/zero"):
+            found.append(path[0])
+    return found
+
+
+def file_size_limit(pid: int) -> int | None:
+    """The most bytes of a file to which it writes, None where there is no limit. Raises OSError."""
+    told = Path(f"/proc/{pid}/limits").read_text()
+    found = re.findall(r"^Max file size\s+\d+\s+(\d+)", told, re.MULTILINE)
+    return int(found[0]) if found else None
+
+
+def swapped(pid: int) -> int:
+    """Bytes of its memory that are on a disk now. Raises OSError."""
+    found = re.findall(r"^VmSwap:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[0]) * 1024 if found else 0
+
+
+def addresses_in(content: bytes) -> list[str]:
+    """Addresses of relays that stand in a piece of memory."""
+    return [found.decode("ascii") for found in _ADDRESS.findall(content)]

@@ -1,0 +1,143 @@
+"""Where a proof takes place: a private folder, two people, and the wire between them.
+
+Rules: all of it is gone with the proof; what could not be made is said as such.
+
+Where a proof takes place: a private folder that is gone when the proof is, and what killed ones left.
+
+Rules: what a proof left that was killed goes with the next one, but never the folder of one that runs, nor
+anybody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from chat.interface import EntryChanged, EntryState, EntryView, Event, ParlourError
+from chat.storage.folder import ProfileLock, make_private
+from chat.tools.prove.programs import OWN, TERMINAL, Terminal, pair
+from chat.tools.prove.tracing import Reached, obstacle, tracer
+from chat.tools.prove.wire import Wire
+
+PREFIX: Final = "parlour-prove-"
+LOCK: Final = "lock"
+
+
+@contextmanager
+def throw_away() -> Iterator[Path]:
+    """A folder of mode 0700 for the block, where all that is temporary is. Raises OSError."""
+    for left in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+        _sweep(left)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
+        lock = ProfileLock(Path(made))
+        try:
+            yield Path(made).resolve()
+        finally:
+            lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove it, if a proof of this user's had it and none has."""
+    with suppress(OSError, ParlourError):
+        own = not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
+        if not own or folder.is_symlink() or not (folder / LOCK).is_file():
+            return  # somebody else's, or one that begins this moment
+        lock = ProfileLock(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+NAMES = ("Ada", "Ben")
+
+
+@dataclass
+class Setting:
+    """What a proof is made with: the programs that are terminal and relay, or a relay that runs.
+
+    `traced`: whether strace looks on where it can.
+    """
+
+    terminal: str = TERMINAL
+    relay: Sequence[str] = OWN
+    relay_pid: int | None = None
+    traced: bool = True
+
+
+@dataclass
+class Stage:
+    """Two people who have each other as contacts.
+
+    `untraced`: why strace does not look on; empty where it does. `relays`: those that the two have named.
+    `needle` and `deleted` are words that are drawn anew for each proof and stand nowhere but in what is said.
+    """
+
+    folder: Path
+    wire: Wire
+    ada: Terminal
+    ben: Terminal
+    setting: Setting
+    untraced: str = ""
+    relays: list[Reached] = field(default_factory=list)
+    needle: str = field(default_factory=lambda: _word("needle"))
+    deleted: str = field(default_factory=lambda: _word("gone"))
+
+    @property
+    def both(self) -> tuple[Terminal, Terminal]:
+        return self.ada, self.ben
+
+    def log_of(self, name: str) -> Path:
+        """Where strace records what a person's terminal reaches."""
+        return _log(self.folder, name)
+
+    async def say(self, speaker: Terminal, *texts: str) -> list[EntryView]:
+        """Say them, and wait until the other has them. Raises CannotShow."""
+        speaker.mark()
+        entries = [await speaker.messenger.send(speaker.contact, text) for text in texts]
+        waiting = {entry.id for entry in entries}
+
+        def delivered(event: Event) -> bool | None:
+            if isinstance(event, EntryChanged) and event.state is EntryState.DELIVERED:
+                waiting.discard(event.id)
+            return None if waiting else True
+
+        await speaker.expect(delivered, "what was said was not delivered")
+        return entries
+
+
+def _log(folder: Path, name: str) -> Path:
+    return folder / f"{name}.calls"
+
+
+def _word(beginning: str) -> str:
+    """One word for an index, with enough chance in each half of it to be found alone."""
+    return beginning + secrets.token_hex(16)
+
+
+@asynccontextmanager
+async def staged(setting: Setting) -> AsyncIterator[Stage]:
+    """The stage for a block; the two are contacts and linked. Raises CannotShow, OSError."""
+    make_private()
+    with throw_away() as folder:
+        wire = Wire()
+        untraced = await asyncio.to_thread(obstacle) if setting.traced else "it was not asked for"
+        ada, ben = (
+            Terminal(
+                name, folder / name, wire, [] if untraced else tracer(_log(folder, name)), setting.terminal
+            )
+            for name in NAMES
+        )
+        try:
+            await asyncio.gather(ada.start(), ben.start())
+            await pair(ada, ben)
+            yield Stage(folder, wire, ada, ben, setting, untraced)
+        finally:
+            await asyncio.gather(ada.stop(), ben.stop(), return_exceptions=True)
+            await wire.close()

@@ -1,0 +1,135 @@
+"""What a program reaches, seen from outside it: strace's record of its system calls.
+
+Rules: strace is used where it is installed and may trace its own child, and nothing depends on it; a line
+of its record that cannot be read is told, never passed over.
+
+Tells of each attempt of this process to reach out, from Python's own audit events.
+
+Rules: it comes before anything else is imported that could reach out, and cannot be taken away again; it
+stops nothing, since what is looked at is what would happen without it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_CALLS: Final = "socket,connect,sendto,sendmsg,sendmmsg,execve,execveat,io_uring_setup"
+_WITHIN: Final = 10.0
+
+_V4: Final = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([0-9.]+)"\)')
+_V6: Final = re.compile(r'sin6_port=htons\((\d+)\),.*?inet_pton\(AF_INET6, "([0-9a-fA-F:.]+)"')
+_UNIX: Final = re.compile(r'sa_family=AF_UNIX, sun_path=(@?"[^"]*")')
+_STARTED: Final = re.compile(r'\bexecve(?:at)?\(.*?"([^"]*)"')
+_BARE: Final = re.compile(r"\bsocket\((?:AF_PACKET|.*SOCK_RAW(?!.*NETLINK))|\bio_uring_setup\(")
+"""What reaches out without a call that is read here."""
+_UNREADABLE: Final = re.compile(r"sa_family=AF_INET6?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """An attempt to reach an address, whatever came of it: an IP address and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Calls:
+    """What a program tried to reach: addresses, sockets in the file system, names; what it started."""
+
+    reached: list[Reached]
+    sockets: list[str]
+    names: list[str]
+    programs: list[str]
+    unread: list[str]
+
+
+def obstacle() -> str:
+    """Why strace cannot be used here, empty where it can."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return "strace is not installed"
+    try:
+        done = subprocess.run(
+            [strace, "-f", "-qq", "-e", "trace=connect", "-o", "/dev/null", "true"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_WITHIN,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "strace does not work here"
+    return "" if done.returncode == 0 else "strace may not trace here"
+
+
+def tracer(log: Path) -> list[str]:
+    """The command before a program's own that records in `log` what it, or a child of it, tries to reach."""
+    return ["strace", "-f", "-qq", "-s", "256", "-o", str(log), "-e", f"trace={_CALLS}"]
+
+
+def read_calls(log: Path) -> Calls:
+    """What the record says. Raises OSError."""
+    calls = Calls([], [], [], [], [])
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            _read(line, calls)
+    del calls.programs[:1]  # the terminal itself
+    return calls
+
+
+def _read(line: str, calls: Calls) -> None:
+    reached = list(_addresses(line))
+    calls.reached += reached
+    if found := _UNIX.search(line):
+        calls.sockets.append(found[1].strip('"'))
+    if found := _STARTED.search(line):
+        calls.programs.append(found[1])
+    if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
+        calls.unread.append(line.strip())
+
+
+def _addresses(line: str) -> Iterator[Reached]:
+    for pattern in (_V4, _V6):
+        for port, host in pattern.findall(line):
+            yield Reached(host, int(port))
+
+
+_CONNECTING: Final = {"socket.connect", "socket.sendto", "socket.sendmsg"}
+_LOOKING_UP: Final = {
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+    "socket.gethostbyaddr",
+    "socket.getnameinfo",
+}
+_STARTING: Final = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.forkpty"}
+_FAMILIES: Final = {socket.AF_INET: "inet", socket.AF_INET6: "inet"}
+
+
+def tell_of_connections(say: Callable[[dict[str, object]], None]) -> None:
+    """From now on every connection, datagram, name that is looked up and program started is said."""
+
+    def heard(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _CONNECTING and arguments[0].family in _FAMILIES:
+            address = arguments[1]
+            if address:
+                say({"reached": address[0], "port": address[1]})
+        elif event in _CONNECTING and arguments[0].family == getattr(socket, "AF_UNIX", None):
+            if arguments[1]:
+                say({"local": str(arguments[1])})
+        elif event in _LOOKING_UP:
+            say({"looked_up": str(arguments[0])})
+        elif event in _STARTING:
+            say({"started": event})
+
+    sys.addaudithook(heard)

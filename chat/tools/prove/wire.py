@@ -1,0 +1,208 @@
+"""The wire between two terminals: everything that they say to each other passes here and is kept.
+
+Rules: it knows no key and opens nothing, as anybody on the network could; it cuts the streams into frames, so
+that a trick is played on whole frames of a link and not on chance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Final
+
+from chat.ports import Connection, Listener
+from chat.tools.prove.living import HERE, LoopbackTransport
+from protocol.errors import ProtocolError
+from protocol.link.framing import FRAME_MAX, GREETING_SIZE, FrameReader, length_of
+
+CONNECT_WITHIN: Final = 5.0
+HANDSHAKE_FRAMES: Final = 2
+"""Frames of one side of a link at most before all of its frames are envelopes (SPEC §6)."""
+
+Trick = Callable[[bytes], list[bytes] | None]
+"""From the body of a frame what goes in its place, as bodies; None to be asked again at the next one."""
+
+
+class Answer(Enum):
+    """What came first of a trick: its hearer ended that link, its speaker did, or another link began."""
+
+    HEARER_ENDED = "hearer ended"
+    SPEAKER_ENDED = "speaker ended"
+    ANOTHER_BEGAN = "another began"
+
+
+class Played:
+    """A trick that waits for a frame of `speaker`. `done`: it was played; `answer`: what came of it first."""
+
+    def __init__(self, speaker: str, trick: Trick) -> None:
+        self.speaker, self.trick = speaker, trick
+        self.passage: Passage | None = None
+        self.done = False
+        self.answer: Answer | None = None
+
+    def settle(self, answer: Answer) -> None:
+        """What comes first counts."""
+        if self.done and self.answer is None:
+            self.answer = answer
+
+
+class Wire:
+    """Stands before both terminals. What passed: all bytes of both directions, and how many frames."""
+
+    def __init__(self) -> None:
+        self.captured = bytearray()
+        self.frames = 0
+        self.played: Played | None = None
+        self._cut = False
+        self._passages: set[Passage] = set()
+        self._changed = asyncio.Event()
+        self._listeners: list[Listener] = []
+        self._transport = LoopbackTransport()
+        self._behind: dict[str, int] = {}
+
+    async def front(self, name: str) -> int:
+        """Stand before the terminal of this name; returns the port."""
+        listener = await self._transport.listen(0, lambda caller: self._pass(name, caller))
+        self._listeners.append(listener)
+        return listener.port
+
+    def lead(self, name: str, port: int) -> None:
+        """Where the terminal of this name listens itself."""
+        self._behind[name] = port
+
+    def play(self, speaker: str, trick: Trick) -> Played:
+        """Play a trick once, on the next envelope that this terminal says."""
+        self.played = Played(speaker, trick)
+        return self.played
+
+    async def quiet(self) -> None:
+        """Wait until there is one connection and no other that could take its place."""
+        while len(self._passages) != 1:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def part(self) -> None:
+        """Cut it: what is joined ends, and nobody is let through until `mend`."""
+        self._cut = True
+        for passage in list(self._passages):
+            passage.close()
+
+    def mend(self) -> None:
+        """Let them through again."""
+        self._cut = False
+
+    async def close(self) -> None:
+        """Cut it for good."""
+        self.part()
+        for listener in self._listeners:
+            await listener.close()
+
+    async def _pass(self, owner: str, caller: Connection) -> None:
+        if self._cut or owner not in self._behind:
+            caller.close()
+            return
+        try:
+            called = await self._transport.connect(HERE, self._behind[owner], CONNECT_WITHIN)
+        except OSError:
+            caller.close()
+            return
+        if self.played is not None:
+            self.played.settle(Answer.ANOTHER_BEGAN)
+        (dialler,) = (name for name in self._behind if name != owner)
+        passage = Passage(self, (dialler, caller), (owner, called))
+        self._passages.add(passage)
+        self._changed.set()
+        left = await passage.run()
+        self._passages.discard(passage)
+        self._changed.set()
+        if self.played is not None and self.played.passage is passage:
+            by_speaker = left == self.played.speaker
+            self.played.settle(Answer.SPEAKER_ENDED if by_speaker else Answer.HEARER_ENDED)
+        passage.close()
+
+    def tricked(self, passage: Passage, speaker: str, body: bytes) -> list[bytes]:
+        """What goes on in place of a frame."""
+        self.frames += 1
+        played = self.played
+        if played is None or played.done or played.speaker != speaker:
+            return [body]
+        if played.passage not in (None, passage):
+            return [body]
+        played.passage = passage
+        replaced = played.trick(body)
+        if replaced is None:
+            return []
+        played.done = True
+        return replaced
+
+
+End = tuple[str, Connection]
+"""A terminal's name, and the connection to it."""
+
+
+class Passage:
+    """One connection of two terminals through the wire, from the dialler to the one that listens."""
+
+    def __init__(self, wire: Wire, dialler: End, listener: End) -> None:
+        self._ends = (dialler, listener)
+        self._lanes = (_Lane(wire, self, dialler[0], 0), _Lane(wire, self, listener[0], GREETING_SIZE))
+
+    async def run(self) -> str:
+        """Until one of the two ends the stream; returns who."""
+        one, other = self._ends
+        there, back = self._lanes
+        running = [
+            asyncio.create_task(there.run(one[1], other)),
+            asyncio.create_task(back.run(other[1], one)),
+        ]
+        try:
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            return ended.pop().result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+    def close(self) -> None:
+        for _, connection in self._ends:
+            connection.close()
+
+
+class _Lane:
+    """One direction of a passage: what `speaker` says, of which the first `head` bytes are not framed."""
+
+    def __init__(self, wire: Wire, passage: Passage, speaker: str, head: int) -> None:
+        self._wire, self._passage, self._speaker, self._head = wire, passage, speaker, head
+        self._reader = FrameReader()
+        self._handshake = HANDSHAKE_FRAMES
+
+    async def run(self, source: Connection, sink: End) -> str:
+        """Until one of the two ends the stream; returns who."""
+        while data := await source.read():
+            self._wire.captured += data
+            self._reader.feed(data)
+            try:
+                if out := b"".join(self._whole()):
+                    await sink[1].write(out)
+            except ConnectionError:
+                return sink[0]
+            except ProtocolError:
+                break  # these are no frames
+        return self._speaker
+
+    def _whole(self) -> Iterator[bytes]:
+        if self._head:
+            head = self._reader.take(self._head)
+            if head is None:
+                return
+            self._head = 0
+            yield head
+        while (body := self._reader.next_frame(FRAME_MAX)) is not None:
+            if self._handshake:
+                self._handshake -= 1
+                yield length_of(body) + body
+            else:
+                tricked = self._wire.tricked(self._passage, self._speaker, body)
+                yield from (length_of(each) + each for each in tricked)
+        self._reader.settle()

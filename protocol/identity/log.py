@@ -1,0 +1,429 @@
+"""The operations of a person log: shapes, ids, signatures, and the checks of one alone (SPEC §7.1, §7.2).
+
+Rules: a function here sees one operation and never the log around it; what needs the log is in person.py.
+Keys are checked before any signature is; every signature covers an id, and an id covers the received bytes.
+
+A person log as a graph of verified operations (SPEC §7.2).
+
+Rules: whether an operation is valid depends on its ancestors alone, so nothing that comes later changes it;
+whether it counts is decided in person.py. Sets of operations are integers, one bit an operation, in the one
+order that every reader of a log arrives at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from protocol import labels, limits, primitives
+from protocol.codec import Codec, Wire, check_ascending, check_empty_or_id, encode
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, Untrusted
+from protocol.messages import B32, B64, U32, Ids, Name, Optional32
+
+_FORBIDDEN_IN_NAMES: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Controls, line separators, marks that turn the direction of text, lone surrogates: a fixed list, since
+Unicode's own categories change from version to version and two terminals must agree."""
+
+
+class Removal(Wire, frozen=True):
+    """A terminal that goes, and its last operation that counts (empty: none)."""
+
+    terminal: B32
+    last: Optional32
+
+
+class Genesis(Wire, frozen=True, tag=0):
+    """The beginning of a person: recovery key (Ed25519) and first terminal (Ed25519, X25519)."""
+
+    random: B32
+    recovery: B32
+    signing: B32
+    static: B32
+
+
+class Add(Wire, frozen=True, tag=1):
+    """A terminal adds another one, which signs too."""
+
+    person: B32
+    author: B32
+    sequence: U32
+    parents: Ids
+    signing: B32
+    static: B32
+
+
+class Remove(Wire, frozen=True, tag=2):
+    """A terminal removes itself or a junior."""
+
+    person: B32
+    author: B32
+    sequence: U32
+    parents: Ids
+    terminal: B32
+    last: Optional32
+
+
+class Rename(Wire, frozen=True, tag=3):
+    """The person's chosen name."""
+
+    person: B32
+    author: B32
+    sequence: U32
+    parents: Ids
+    name: Name
+
+
+class Recover(Wire, frozen=True, tag=4):
+    """The recovery key names its successor, removes terminals and may bring in one (both keys or none)."""
+
+    person: B32
+    sequence: U32
+    parents: Ids
+    recovery: B32
+    removed: Annotated[list[Removal], Meta(max_length=limits.RECOVER_REMOVED_MAX)]
+    signing: Optional32
+    static: Optional32
+
+
+Operation = Genesis | Add | Remove | Rename | Recover
+
+
+class _Signed(Wire, frozen=True):
+    operation: Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
+    signatures: Annotated[list[B64], Meta(min_length=1, max_length=2)]
+
+
+_OPERATION: Final[Codec[Operation]] = Codec(Operation, limits.OPERATION_BYTES_MAX)
+_SIGNED: Final[Codec[_Signed]] = Codec(_Signed, limits.OPERATION_BYTES_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalKeys:
+    """The two public keys of a terminal, 32 bytes each, one role each; `id` names the pair."""
+
+    signing: bytes
+    static: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The terminal id, 32 bytes (SPEC §7.1)."""
+        return terminal_id(self.signing, self.static)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOperation:
+    """One operation as it is stored: `signed` is what was received, `id` names the operation in it."""
+
+    id: bytes
+    person: bytes
+    operation: Operation
+    signatures: tuple[bytes, ...]
+    signed: bytes
+
+    @property
+    def parents(self) -> Sequence[bytes]:
+        """Ids of the operations it was made upon; none for a genesis."""
+        return () if isinstance(self.operation, Genesis) else self.operation.parents
+
+    @property
+    def author(self) -> bytes:
+        """The authoring terminal; empty for a genesis and for the recovery key."""
+        return b"" if isinstance(self.operation, Genesis | Recover) else self.operation.author
+
+    @property
+    def sequence(self) -> int:
+        """The author's count from 1; 0 for a genesis."""
+        return 0 if isinstance(self.operation, Genesis) else self.operation.sequence
+
+    @property
+    def introduces(self) -> TerminalKeys | None:
+        """The keys of the terminal that it brings in, if any."""
+        operation = self.operation
+        if isinstance(operation, Remove | Rename) or not operation.signing:
+            return None
+        return TerminalKeys(operation.signing, operation.static)
+
+    @property
+    def recovery(self) -> bytes | None:
+        """The recovery key (Ed25519 public) that it names, if any."""
+        return self.operation.recovery if isinstance(self.operation, Genesis | Recover) else None
+
+    @property
+    def removals(self) -> Sequence[Removal]:
+        """The terminals that it removes."""
+        if isinstance(self.operation, Remove):
+            return (Removal(self.operation.terminal, self.operation.last),)
+        return self.operation.removed if isinstance(self.operation, Recover) else ()
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """Every public key that it brings in: none of them may ever come twice."""
+        introduced = self.introduces
+        terminal = (introduced.signing, introduced.static) if introduced else ()
+        return terminal if self.recovery is None else (self.recovery, *terminal)
+
+
+def terminal_id(signing: bytes, static: bytes) -> bytes:
+    """The id, 32 bytes, of the terminal with these public keys, 32 bytes each (SPEC §7.1)."""
+    return primitives.b2b(signing + static, personal=labels.TERMINAL)
+
+
+def is_name(name: str) -> bool:
+    """Whether a person may bear this name: 1 to 64 characters, none that steers a screen, no outer space."""
+    fits = 1 <= len(name) <= limits.NAME_CHARACTERS_MAX
+    return fits and not _FORBIDDEN_IN_NAMES.search(name) and name == name.strip(" ")
+
+
+def check_name(name: str) -> None:
+    """Malformed unless is_name."""
+    if not is_name(name):
+        raise Malformed("not a name")
+
+
+def operation_id(operation: bytes, *, genesis: bool) -> bytes:
+    """The id, 32 bytes, of encoded operation bytes; a genesis' is the person's (SPEC §7.1)."""
+    return primitives.b2b(operation, personal=labels.PERSON if genesis else labels.OPERATION)
+
+
+# --- Signing ---
+
+
+def sign_operation(operation: Operation, *seeds: bytes) -> bytes:
+    """The signed operation, ready to store and send; Ed25519 seeds (32 bytes) in the order of SPEC §7.2.
+
+    LocalMisuse if it comes out longer than OPERATION_BYTES_MAX.
+    """
+    encoded = encode(operation)
+    identity = operation_id(encoded, genesis=isinstance(operation, Genesis))
+    signatures = [primitives.ed25519_sign(seed, labels.SIGN_OPERATION + identity) for seed in seeds]
+    signed = encode(_Signed(encoded, signatures))
+    if len(signed) > limits.OPERATION_BYTES_MAX:
+        raise LocalMisuse(f"an operation of {len(signed)} bytes")
+    return signed
+
+
+def verify_signatures(logged: LoggedOperation, *signers: bytes) -> None:
+    """AuthenticationFailed unless each signature is its signer's (Ed25519 public, 32 bytes), one each."""
+    if len(signers) != len(logged.signatures):
+        raise AuthenticationFailed("a signature too many or too few")
+    for signer, signature in zip(signers, logged.signatures, strict=True):
+        primitives.ed25519_verify(signer, labels.SIGN_OPERATION + logged.id, signature)
+
+
+# --- Parsing ---
+
+
+def parse_operation(signed: bytes) -> LoggedOperation:
+    """One signed operation with all checks that need no other one; signatures need its author's key, later.
+
+    Errors: LimitExceeded (too long), Malformed (not canonical, a bad key, parents out of order).
+    """
+    outer = _SIGNED.decode(signed)
+    operation = _OPERATION.decode(outer.operation)
+    genesis = isinstance(operation, Genesis)
+    identity = operation_id(outer.operation, genesis=genesis)
+    person = identity if isinstance(operation, Genesis) else operation.person
+    logged = LoggedOperation(identity, person, operation, tuple(outer.signatures), signed)
+    _check_form(logged)
+    _check_keys(logged)
+    return logged
+
+
+def _check_form(logged: LoggedOperation) -> None:
+    operation = logged.operation
+    if isinstance(operation, Genesis):
+        return
+    if not operation.parents or operation.sequence == 0:
+        raise Malformed("an operation without parents or sequence")
+    check_ascending(operation.parents)
+    check_ascending([removal.terminal for removal in logged.removals])
+    for removal in logged.removals:
+        check_empty_or_id(removal.last)
+    if isinstance(operation, Rename):
+        check_name(operation.name)
+
+
+def _check_keys(logged: LoggedOperation) -> None:
+    operation = logged.operation
+    if isinstance(operation, Recover) and len(operation.signing) != len(operation.static):
+        raise Malformed("half a terminal")
+    introduced = logged.introduces
+    if introduced is not None:
+        primitives.check_ed25519_public(introduced.signing)
+        _check_static(introduced.static)
+    if logged.recovery is not None:
+        primitives.check_ed25519_public(logged.recovery)
+    if len(set(logged.keys)) != len(logged.keys):
+        raise Malformed("one key in two roles")
+
+
+def _check_static(static: bytes) -> None:
+    """Malformed for a key of small order too: no link with it could ever open, so it must not enter a log."""
+    try:
+        primitives.x25519(bytes(32), static)
+    except AuthenticationFailed:
+        raise Malformed("X25519 public key of small order") from None
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Positions of the bits set, ascending."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+class Graph:
+    """The operations whose ancestors are all there, by depth, then id; past[i] are those before the i-th."""
+
+    def __init__(self, operations: Mapping[bytes, LoggedOperation]) -> None:
+        self.order: list[LoggedOperation] = []
+        self.depth: list[int] = []
+        self.past: list[int] = []
+        self.position: dict[bytes, int] = {}
+        self._place(operations)
+        self.pending = frozenset(operations) - frozenset(self.position)
+        self.all = (1 << len(self.order)) - 1
+        self.by_author: dict[bytes, int] = {}
+        self.removals: dict[bytes, list[tuple[int, bytes]]] = {}
+        for index, logged in enumerate(self.order):
+            if logged.sequence:
+                self.by_author[logged.author] = self.by_author.get(logged.author, 0) | 1 << index
+            for removal in logged.removals:
+                self.removals.setdefault(removal.terminal, []).append((index, removal.last))
+
+    def _place(self, operations: Mapping[bytes, LoggedOperation]) -> None:
+        """Level by level: an operation stands one deeper than its deepest parent."""
+        children: dict[bytes, list[bytes]] = {}
+        waiting = {identity: len(logged.parents) for identity, logged in operations.items()}
+        for identity, logged in operations.items():
+            for parent in logged.parents:
+                children.setdefault(parent, []).append(identity)
+        level = [identity for identity, count in waiting.items() if count == 0]
+        depth = 0
+        while level:
+            following: list[bytes] = []
+            for identity in sorted(level):
+                self._append(operations[identity], depth)
+                for child in children.get(identity, ()):
+                    waiting[child] -= 1
+                    if waiting[child] == 0:
+                        following.append(child)
+            level, depth = following, depth + 1
+
+    def _append(self, logged: LoggedOperation, depth: int) -> None:
+        past = 0
+        for parent in logged.parents:
+            past |= self.upto(parent)
+        self.position[logged.id] = len(self.order)
+        self.order.append(logged)
+        self.depth.append(depth)
+        self.past.append(past)
+
+    def upto(self, identity: bytes) -> int:
+        """An operation and all before it; nothing for the empty or an unknown id."""
+        index = self.position.get(identity)
+        return 0 if index is None else self.past[index] | 1 << index
+
+    def closure(self, mask: int) -> int:
+        """A set and all before it."""
+        for index in bits(mask):
+            mask |= self.past[index]
+        return mask
+
+    def tips(self, mask: int) -> int:
+        """Those of a set that no other of it stands upon."""
+        for index in bits(mask):
+            mask &= ~self.past[index]
+        return mask
+
+    def ids(self, mask: int) -> tuple[bytes, ...]:
+        """Ids of a set, ascending."""
+        return tuple(sorted(self.order[index].id for index in bits(mask)))
+
+    def newest_recovery(self, mask: int) -> Recover | None:
+        """The recovery of a set with the highest sequence; of several, the one with the lowest id."""
+        found = [self.order[index] for index in bits(mask & self.by_author.get(b"", 0))]
+        newest = min(found, key=lambda logged: (-logged.sequence, logged.id), default=None)
+        return newest.operation if newest and isinstance(newest.operation, Recover) else None
+
+    def recovery_key(self, mask: int) -> bytes:
+        """The recovery key (Ed25519 public) that holds after a set."""
+        newest = self.newest_recovery(mask)
+        return newest.recovery if newest else self.order[0].recovery or b""
+
+
+def load(operations: Iterable[bytes]) -> Graph:
+    """The graph of one person's signed operations, each one verified.
+
+    Errors: LimitExceeded (more than LOG_HELD_MAX), Malformed, AuthenticationFailed, Untrusted (an author
+    who is no terminal of this person).
+    """
+    distinct = set(operations)
+    if len(distinct) > limits.LOG_HELD_MAX:
+        raise LimitExceeded(f"{len(distinct)} operations where {limits.LOG_HELD_MAX} are allowed")
+    # One operation may come with several signatures that are right, so all are verified and any is kept.
+    parsed = [parse_operation(signed) for signed in sorted(distinct)]
+    people = {logged.person for logged in parsed}
+    if len(people) != 1 or not people <= {logged.id for logged in parsed}:
+        raise Malformed("not the log of one person with its genesis")
+    graph = Graph({logged.id: logged for logged in parsed})
+    for logged in parsed:
+        if logged.id in graph.position:
+            _verify(graph, logged)
+    return graph
+
+
+# --- Validity: by the ancestors alone ---
+
+
+def _verify(graph: Graph, logged: LoggedOperation) -> None:
+    """Raise unless `logged` is a valid operation upon its ancestors."""
+    past = graph.past[graph.position[logged.id]]
+    known = terminals_in(graph, past)
+    _verify_signatures(graph, logged, past, known)
+    if logged.sequence != (0 if past == 0 else 1 + sequence_in(graph, past, logged.author)):
+        raise Malformed("not the author's next operation")
+    used = {key for index in bits(past) for key in graph.order[index].keys}
+    if not used.isdisjoint(logged.keys):
+        raise Malformed("a key that this person has used before")
+    for removal in logged.removals:
+        if removal.terminal not in known:
+            raise Untrusted("the removal of a terminal that its author cannot know")
+        last = graph.position.get(removal.last)
+        known_last = last is not None and past >> last & 1 and graph.order[last].author == removal.terminal
+        if removal.last and not known_last:
+            raise Malformed("a removal that names no operation of its terminal")
+
+
+def _verify_signatures(
+    graph: Graph, logged: LoggedOperation, past: int, known: Mapping[bytes, TerminalKeys]
+) -> None:
+    introduced = logged.introduces
+    newcomer = (introduced.signing,) if introduced else ()
+    if isinstance(logged.operation, Genesis):
+        verify_signatures(logged, *newcomer, logged.operation.recovery)
+    elif isinstance(logged.operation, Recover):
+        verify_signatures(logged, graph.recovery_key(past), *newcomer)
+    elif logged.author not in known:
+        raise Untrusted("the author is no terminal of this person")
+    else:
+        verify_signatures(logged, known[logged.author].signing, *newcomer)
+
+
+def terminals_in(graph: Graph, mask: int) -> dict[bytes, TerminalKeys]:
+    """Keys of the terminals that a set brings in, by terminal id."""
+    introduced = (graph.order[index].introduces for index in bits(mask))
+    return {keys.id: keys for keys in introduced if keys is not None}
+
+
+def sequence_in(graph: Graph, mask: int, author: bytes) -> int:
+    """The highest sequence of an author in a set, 0 if there is none."""
+    own = mask & graph.by_author.get(author, 0)
+    return max((graph.order[index].sequence for index in bits(own)), default=0)

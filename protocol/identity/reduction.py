@@ -1,0 +1,343 @@
+"""What a person log means: its reduction, a pure function of the set of operations (SPEC §7.3).
+
+Rules: one evaluation from the most senior terminal to the least decides what counts, the same in any order of
+arrival; what comes from outside passes `extend` and no other way; nothing here signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from protocol import limits
+from protocol.errors import LimitExceeded, Malformed, Untrusted
+from protocol.identity.log import (
+    Add,
+    Genesis,
+    Graph,
+    Recover,
+    Remove,
+    Rename,
+    TerminalKeys,
+    bits,
+    load,
+    parse_operation,
+    sequence_in,
+)
+
+# --- What a log comes to ---
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """A terminal that counts; `depth` (then id) is its seniority, `operation` the one that brought it in."""
+
+    id: bytes
+    signing: bytes
+    static: bytes
+    depth: int
+    operation: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Operations of one author (empty: the recovery key) with one sequence: its key has two users.
+
+    All count, or would if their author had not removed itself.
+    """
+
+    author: bytes
+    sequence: int
+    operations: tuple[bytes, ...]
+
+
+class CauseKind(StrEnum):
+    """What happened to a person."""
+
+    FOUNDED = "founded"
+    ADDED = "added"
+    REMOVED = "removed"
+    RENAMED = "renamed"
+    RECOVERED = "recovered"
+    FORKED = "forked"
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing that happened, and the signed operation that says so.
+
+    `terminal` is whom it concerns (empty: none), `author` who signed (empty: the recovery key); both are one
+    where a terminal removed itself. `name` is peer text, of RENAMED alone.
+    """
+
+    kind: CauseKind
+    operation: bytes
+    terminal: bytes
+    author: bytes
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """A person as its log says. Mappings go from terminal ids, the most senior terminal first.
+
+    `name` is empty without a counting rename. `recoveries` is the sequence of the newest recovery, `recovery`
+    the key (Ed25519 public) for the next. `forks` are those that nobody has settled. `heads`, ascending, are
+    the tips of what nobody but its author has cut. `pending` lack an ancestor and do not count. `keys` are
+    all that the kept operations bring in.
+    """
+
+    person: bytes
+    name: str
+    recovery: bytes
+    recoveries: int
+    live: Mapping[bytes, Terminal]
+    removed: Mapping[bytes, Terminal]
+    sequences: Mapping[bytes, int]
+    last: Mapping[bytes, bytes]
+    forks: tuple[Fork, ...]
+    heads: tuple[bytes, ...]
+    counting: frozenset[bytes]
+    pending: frozenset[bytes]
+    keys: frozenset[bytes]
+    causes: tuple[Cause, ...]
+
+
+# --- What counts: from the most senior terminal to the least ---
+
+
+class Reduction:
+    """Which operations of a graph count. An author's operations are decided when it is established.
+
+    `standing` are those that nobody but their own author has cut: they are held and passed on as evidence.
+
+    Terminals are taken in the order of seniority. An add stands deeper than its author's, and only a senior
+    removes a junior, so whatever can bring in or cut a terminal has been decided when its turn comes.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.terminals: dict[bytes, Terminal] = {}
+        self.removed: dict[bytes, list[int]] = {}
+        self.settled: set[bytes] = set()
+        self._keys: set[bytes] = set()
+        self.counting = self.standing = 1 | graph.by_author.get(b"", 0)
+        introductions = [
+            (graph.depth[index], keys.id, index, keys)
+            for index, logged in enumerate(graph.order)
+            if (keys := logged.introduces) is not None
+        ]
+        for depth, _, index, keys in sorted(introductions, key=lambda row: row[:3]):
+            self._establish(depth, index, keys)
+        self._drop_removals_by_juniors()
+
+    def _establish(self, depth: int, index: int, keys: TerminalKeys) -> None:
+        identity = keys.id
+        if identity in self.terminals or not self.counting >> index & 1:
+            return
+        if not self._keys.isdisjoint((keys.signing, keys.static)):
+            # Two adds side by side claim one key: the senior claim stands, so that a key names one terminal.
+            self.counting &= ~(1 << index) if isinstance(self.graph.order[index].operation, Add) else -1
+            return
+        self._keys.update((keys.signing, keys.static))
+        operation = self.graph.order[index].id
+        self.terminals[identity] = Terminal(identity, keys.signing, keys.static, depth, operation)
+        self.counting |= self._own_counting(identity)
+
+    def _own_counting(self, terminal: bytes) -> int:
+        """The operations of `terminal` that count after all removals by its seniors, and its own."""
+        allowed = self.graph.by_author.get(terminal, 0)
+        removals = self.graph.removals.get(terminal, [])
+        by_others = [row for row in removals if self.counting >> row[0] & 1]
+        for _, last in by_others:
+            allowed &= self.graph.upto(last)
+        self.standing |= allowed
+        by_itself = [row for row in removals if allowed >> row[0] & 1]
+        kept = sum(1 << index for index, _ in by_itself)
+        for _, last in by_itself:
+            allowed &= self.graph.upto(last) | kept
+        if by_others:
+            self.settled.add(terminal)
+        if by_others or by_itself:
+            self.removed[terminal] = [index for index, _ in by_others + by_itself]
+        return allowed
+
+    def _drop_removals_by_juniors(self) -> None:
+        ranks = {identity: rank for rank, identity in enumerate(self.terminals)}
+        for index in bits(self.counting):
+            operation = self.graph.order[index].operation
+            if isinstance(operation, Remove) and operation.author != operation.terminal:
+                target = ranks.get(operation.terminal)
+                if target is None or ranks[operation.author] >= target:
+                    self.counting &= ~(1 << index)
+
+    @property
+    def kept(self) -> int:
+        """The operations that are to be held: those standing, and those they stand upon."""
+        return self.graph.closure(self.standing)
+
+    def forks(self) -> tuple[Fork, ...]:
+        """Forks that neither a senior's removal nor, for the recovery key, a later recovery has settled.
+
+        What a terminal cut off by removing itself is among them: whoever copied its key could do so.
+        """
+        groups: dict[tuple[bytes, int], int] = {}
+        for index in bits(self.standing & ~1):
+            logged = self.graph.order[index]
+            key = logged.author, logged.sequence
+            groups[key] = groups.get(key, 0) | 1 << index
+        return tuple(
+            Fork(author, sequence, self.graph.ids(mask))
+            for (author, sequence), mask in sorted(groups.items())
+            if mask.bit_count() > 1 and not self._is_settled(author, mask)
+        )
+
+    def _is_settled(self, author: bytes, fork: int) -> bool:
+        if author:
+            return author in self.settled
+        return any(fork & ~self.graph.past[index] == 0 for index in bits(self.graph.by_author[b""]))
+
+    def state(self) -> PersonState:
+        """The person that this comes to."""
+        graph, kept = self.graph, self.kept
+        newest, forks = graph.newest_recovery(graph.all), self.forks()
+        return PersonState(
+            person=graph.order[0].id,
+            name=self._name(),
+            recovery=graph.recovery_key(graph.all),
+            recoveries=newest.sequence if newest else 0,
+            live={key: value for key, value in self.terminals.items() if key not in self.removed},
+            removed={key: value for key, value in self.terminals.items() if key in self.removed},
+            sequences={author: sequence_in(graph, kept, author) for author in (b"", *self.terminals)},
+            last={author: self._last(author) for author in self.terminals},
+            forks=forks,
+            heads=graph.ids(graph.tips(self.standing)),
+            counting=frozenset(graph.ids(self.counting)),
+            pending=graph.pending,
+            keys=frozenset(key for index in bits(kept) for key in graph.order[index].keys),
+            causes=(*self._causes(), *(_forked(fork) for fork in forks)),
+        )
+
+    def _name(self) -> str:
+        """The deepest counting rename, of several the one with the highest id."""
+        names = [self.graph.order[index].operation for index in bits(self.counting)]
+        return next((operation.name for operation in reversed(names) if isinstance(operation, Rename)), "")
+
+    def _last(self, author: bytes) -> bytes:
+        own = self.counting & self.graph.by_author.get(author, 0)
+        return self.graph.order[own.bit_length() - 1].id if own else b""
+
+    def _causes(self) -> Iterator[Cause]:
+        """What the counting operations did, in the order of the graph."""
+        for index in bits(self.counting):
+            logged = self.graph.order[index]
+            kind = _KINDS[type(logged.operation)]
+            keys, operation = logged.introduces, logged.operation
+            if isinstance(operation, Rename):
+                yield Cause(kind, logged.id, b"", logged.author, operation.name)
+            elif not isinstance(operation, Remove):
+                yield Cause(kind, logged.id, keys.id if keys else b"", logged.author)
+            for removal in logged.removals:
+                if index in self.removed.get(removal.terminal, ()):
+                    yield Cause(CauseKind.REMOVED, logged.id, removal.terminal, logged.author)
+
+
+_KINDS: Mapping[type, CauseKind] = {
+    Genesis: CauseKind.FOUNDED,
+    Add: CauseKind.ADDED,
+    Remove: CauseKind.REMOVED,
+    Rename: CauseKind.RENAMED,
+    Recover: CauseKind.RECOVERED,
+}
+
+
+def _forked(fork: Fork) -> Cause:
+    return Cause(CauseKind.FORKED, fork.operations[0], fork.author, fork.author)
+
+
+def reduce(operations: Iterable[bytes]) -> PersonState:
+    """The state of a person from signed operations in any order, duplicates included. Errors as `load`."""
+    return Reduction(load(operations)).state()
+
+
+# --- Exchange of operations ---
+
+Foreign = Callable[[bytes, bytes], bool]
+"""foreign(key, person): whether this public key is in the log of somebody else than `person`."""
+
+
+def _nobody(_key: bytes, _person: bytes) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Operations to store, in causal order, and the state with them."""
+
+    new: tuple[bytes, ...]
+    state: PersonState
+
+
+def extend(held: Iterable[bytes], received: Iterable[bytes], foreign: Foreign = _nobody) -> Extension:
+    """What received operations add to those held: the one gate for operations that come from outside.
+
+    Left out is what a removal has cut and nothing else stands upon. Errors as `load`; Malformed if an
+    ancestor is missing, Untrusted for a key of another person, LimitExceeded beyond the bounds of SPEC §7.2.
+    """
+    known = list(held)
+    reduction = Reduction(load([*known, *received]))
+    graph, kept = reduction.graph, reduction.kept
+    if graph.pending:
+        raise Malformed("operations whose ancestors are missing")
+    state = reduction.state()
+    _check_size(reduction, state)
+    held_ids = {parse_operation(signed).id for signed in known}
+    new = [logged for logged in (graph.order[index] for index in bits(kept)) if logged.id not in held_ids]
+    if any(foreign(key, state.person) for logged in new for key in logged.keys):
+        raise Untrusted("a key of another person")
+    return Extension(tuple(logged.signed for logged in new), state)
+
+
+def _check_size(reduction: Reduction, state: PersonState) -> None:
+    """LimitExceeded beyond the log's bounds, in which the recovery key and the senior terminal have room of
+    their own: whoever holds a later terminal cannot fill the log to keep its removal out.
+    """
+    senior = next(iter(state.live), b"")
+    authors = [reduction.graph.order[index].author for index in bits(reduction.kept)]
+    ordinary = sum(author not in (b"", senior) for author in authors)
+    if ordinary > limits.LOG_OPERATIONS_MAX or len(state.heads) > limits.PARENTS_MAX:
+        raise LimitExceeded("a person log over its limits")
+
+
+def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
+    """What happened between two states of one person, as its person should hear it.
+
+    VOIDED is a terminal whose introduction no longer counts, since whoever added it was cut before.
+    """
+    gone = [
+        Cause(CauseKind.VOIDED, terminal.operation, terminal.id, b"")
+        for terminal in (*before.live.values(), *before.removed.values())
+        if terminal.id not in after.live and terminal.id not in after.removed
+    ]
+    return (*(cause for cause in after.causes if cause not in before.causes), *gone)
+
+
+def missing(operations: Iterable[bytes], heads: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The operations, in causal order, that whoever has these heads lacks. Errors as `load`."""
+    reduction = Reduction(load(operations))
+    graph = reduction.graph
+    theirs = 0
+    for head in heads:
+        theirs |= graph.upto(head)
+    return tuple(graph.order[index].signed for index in bits(reduction.kept & ~theirs))
+
+
+def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes]) -> bool:
+    """Whether a removal that counts lies outside these heads, under which a share was drawn (SPEC §7.6)."""
+    reduction = Reduction(load(operations))
+    seen = 0
+    for head in heads:
+        seen |= reduction.graph.upto(head)
+    return any(not seen >> index & 1 for indices in reduction.removed.values() for index in indices)

@@ -1,0 +1,239 @@
+"""An open link: messages in envelopes both ways, keepalive, end of life (SPEC §6.5 to §6.7, §9).
+
+Rules: one envelope costs the ratchet, the codec and its event, no other object; every limit is checked
+before the work. What proves the peer alive is an envelope that opened, never bytes that arrived.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from protocol.codec import encode
+from protocol.errors import LimitExceeded, Malformed, Unexpected
+from protocol.limits import (
+    DEAD_AFTER_SECONDS,
+    LINK_ENVELOPES_MAX,
+    LINK_ENVELOPES_REPLACE,
+    LINK_SECONDS_MAX,
+    LINK_SECONDS_REPLACE,
+    PING_AFTER_SECONDS,
+)
+from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, length_of, pieces
+from protocol.link.states import (
+    CLOSE_REASONS,
+    MESSAGES,
+    PAIRING_MESSAGES,
+    Closed,
+    Ending,
+    Event,
+    LinkClosed,
+    MessageReceived,
+    Phase,
+    PingAnswered,
+    State,
+    check_message,
+)
+from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pong
+from protocol.ratchet import RatchetSession
+
+OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
+"""The messages that the link sends and answers itself."""
+
+_ALLOWED: Final = MESSAGES[State.OPEN]
+_ALLOWED_TO_CONTACTS: Final = _ALLOWED - PAIRING_MESSAGES
+
+
+class Keepalive:
+    """When the peer was last heard, and what it owes (SPEC §6.6). Times are monotonic seconds."""
+
+    __slots__ = ("_answered", "_asked", "_heard", "_pings", "unanswered_since")
+
+    def __init__(self, now: float) -> None:
+        self._heard = now
+        self._asked = False
+        self._pings = self._answered = 0
+        self.unanswered_since: float | None = None
+
+    def heard(self, now: float) -> None:
+        """An envelope opened: it answers whatever was sent before."""
+        self._heard, self._asked, self.unanswered_since = now, False, None
+
+    def owes(self, now: float) -> None:
+        """Something was sent that the peer has to answer."""
+        if self.unanswered_since is None:
+            self.unanswered_since = now
+
+    def ping(self, now: float) -> int:
+        """Count a Ping; its number."""
+        self._asked = True
+        self.owes(now)
+        self._pings += 1
+        return self._pings
+
+    def pong(self, number: int) -> None:
+        """Unexpected unless number is that of the oldest Ping not yet answered."""
+        if not self._answered + 1 == number <= self._pings:
+            raise Unexpected("a Pong that answers no Ping")
+        self._answered = number
+
+    def next_timer(self) -> float:
+        """When to ping, or when the peer counts as dead."""
+        ping = self._heard + PING_AFTER_SECONDS
+        if self.unanswered_since is None:
+            return ping
+        dead = self.unanswered_since + DEAD_AFTER_SECONDS
+        return dead if self._asked else min(ping, dead)
+
+    def dead(self, now: float) -> bool:
+        """Whether the peer has owed an answer for too long."""
+        return self.unanswered_since is not None and now >= self.unanswered_since + DEAD_AFTER_SECONDS
+
+    def ping_due(self, now: float) -> bool:
+        """Whether there was silence for long enough and no Ping since."""
+        return not self._asked and now >= self._heard + PING_AFTER_SECONDS
+
+
+class OpenPhase:
+    """A confirmed link, for pairing or with a contact."""
+
+    state: ClassVar[State] = State.OPEN
+    __slots__ = (
+        "_allowed", "_assembler", "_opened_at", "_received", "_sent", "_session", "_used_up", "keepalive",
+    )  # fmt: skip
+
+    def __init__(self, session: RatchetSession, now: float, *, pairing: bool, received: int = 0) -> None:
+        self._session = session
+        self._allowed = _ALLOWED if pairing else _ALLOWED_TO_CONTACTS
+        self._opened_at = now
+        self._sent, self._received = 0, received
+        self._used_up = False
+        self._assembler = Assembler()
+        self.keepalive = Keepalive(now)
+
+    # --- Receiving ---
+
+    def take(self, reader: FrameReader) -> bytes | None:
+        """The next envelope."""
+        return reader.next_frame(FRAME_MAX)
+
+    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
+        """Open an envelope (SPEC §9.4).
+
+        LimitExceeded over 2^20 envelopes; Unexpected for a Confirm, for a Pong that answers nothing and for
+        a message of pairing on a contact's link;
+        else as RatchetSession.decrypt, Assembler.add and Codec.decode.
+        """
+        if self._received >= LINK_ENVELOPES_MAX:
+            raise LimitExceeded("the link's envelopes are used up")
+        content = self._session.decrypt(unit)
+        self._received += 1
+        self.keepalive.heard(now)
+        encoded = self._assembler.add(content)
+        if encoded is None:
+            return self
+        message = MESSAGE.decode(encoded)
+        kind = message.__class__
+        if kind not in self._allowed:
+            check_message(State.OPEN, kind)
+            raise Unexpected("a message of pairing on a contact's link")
+        if kind in OWN_MESSAGES:
+            return self._accept_own(message, out, events)
+        events.append(MessageReceived(message))
+        return self
+
+    def _accept_own(self, message: Message, out: list[bytes], events: list[Event]) -> Phase:
+        match message:
+            case Ping(number):
+                self._seal_own(Pong(number), out)
+            case Pong(number):
+                self.keepalive.pong(number)
+                events.append(PingAnswered(number))
+            case Close(reason):
+                if reason >= len(CLOSE_REASONS):
+                    raise Malformed("not a reason to close")
+                events.append(LinkClosed(CLOSE_REASONS[reason], clean=True))
+                return Closed()
+        return self
+
+    # --- Sending ---
+
+    def send(self, message: Message, now: float, out: list[bytes]) -> bool:
+        """Seal a message, in pieces if it is large. False, and nothing sent, if envelopes are used up."""
+        encoded = encode(message)
+        if len(encoded) > PIECE_MAX:
+            contents = list(pieces(encoded))
+            if not self._have(len(contents)):
+                return False
+            for content in contents:
+                self._seal(content, out)
+        elif self._have(1):
+            self._seal(LAST + encoded, out)
+        else:
+            return False
+        if message.__class__ is Entry:
+            self.keepalive.owes(now)
+        return True
+
+    def _have(self, envelopes: int) -> bool:
+        """Whether so many are left; the last one of a direction is kept for Close."""
+        if self._sent + envelopes < LINK_ENVELOPES_MAX:
+            return True
+        self._used_up = True
+        return False
+
+    def _seal(self, content: bytes, out: list[bytes]) -> None:
+        self._sent += 1
+        envelope = self._session.encrypt(content)
+        out.append(length_of(envelope))
+        out.append(envelope)
+
+    def _seal_own(self, message: Message, out: list[bytes]) -> None:
+        if self._have(1):
+            self._seal(LAST + encode(message), out)
+
+    def confirm(self, replaces: bytes, out: list[bytes]) -> None:
+        """Send the initiator's first message; `replaces` is a session id or empty."""
+        self._seal_own(Confirm(replaces), out)
+
+    def ping(self, now: float, out: list[bytes]) -> int:
+        """Send a Ping; its number, from 1."""
+        number = self.keepalive.ping(now)
+        self._seal_own(Ping(number), out)
+        return number
+
+    def close(self, reason: int, out: list[bytes]) -> None:
+        """Send Close, the last envelope."""
+        self._seal(LAST + encode(Close(reason)), out)
+
+    # --- Time ---
+
+    def next_timer(self) -> float | None:
+        """The next ping, the peer's death or the end of the link's life."""
+        if self._used_up:
+            return self._opened_at
+        return min(self.keepalive.next_timer(), self._opened_at + LINK_SECONDS_MAX)
+
+    def overdue(self, now: float) -> Ending | None:
+        """AGED after an hour, or when the envelopes to send are used up."""
+        return Ending.AGED if self._used_up or now >= self._opened_at + LINK_SECONDS_MAX else None
+
+    def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
+        """DEAD if the peer owes an answer for too long; a Ping after silence."""
+        if self.keepalive.dead(now):
+            return Ending.DEAD
+        if self.keepalive.ping_due(now):
+            self.ping(now, out)
+        return None
+
+    def should_replace(self, now: float) -> bool:
+        """Whether the link nears the end of its life (SPEC §6.5)."""
+        envelopes = max(self._sent, self._received)
+        return envelopes >= LINK_ENVELOPES_REPLACE or now >= self._opened_at + LINK_SECONDS_REPLACE
+
+    def erase(self) -> None:
+        """Wipe the session and forget the pieces of an unfinished message."""
+        self._session.erase()
+        self._assembler.clear()
+
+    def __repr__(self) -> str:
+        return f"OpenPhase(sent={self._sent}, received={self._received})"

@@ -1,0 +1,404 @@
+"""The handshake of a link on both sides (SPEC §6.2, §6.3).
+
+Rules: each step is an object that the next one replaces, and holds only what exists then.
+A responder asks its policy, never a database; whoever it does not know is answered like whoever it knows.
+No time and no frames here: link.py has both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
+
+from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
+from protocol.keys import X25519Pair
+from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
+from protocol.link.agreement import (
+    CONTACT_HELLO,
+    CONTACT_REPLY,
+    PAIRING_FINISH,
+    PAIRING_REPLY,
+    SESSION_ID_SIZE,
+    Encapsulate,
+    Established,
+    StaticDh,
+    Terms,
+    agree,
+    check_numbers,
+    initiator_session,
+    opened,
+    peer_static,
+    responder_session,
+    sealed,
+)
+from protocol.link.framing import (
+    CHOICE_SIZE,
+    GREETING_RANDOM_SIZE,
+    Choice,
+    Greeting,
+    Pattern,
+    Refused,
+    prologue,
+    unpad,
+)
+from protocol.link.states import ContactPsk, LinkOpen, Role
+from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
+from protocol.noise import HandshakeState
+from protocol.primitives import (
+    KEY_SIZE,
+    MlKemSecret,
+    Random,
+    aes_instructions,
+    mlkem_encapsulate,
+    mlkem_generate,
+    system_random,
+)
+
+
+class Policy(Protocol):
+    """What a responder has to be told; each call is answered at once."""
+
+    def pairing_open(self) -> bool:
+        """Whether pairing nearby (XX) is welcome now."""
+
+    def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
+        """(invitation id, psk of 32 bytes) of the open invitations; the first four are tried."""
+
+    def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
+        """The person (32 bytes) whose live terminal has this static key, and the psk to use with it.
+
+        That of the newest shares that both hold. None for whoever is unknown, blocked, or not the person that
+        hello names.
+        """
+
+
+# --- Initiator ---
+
+
+class Answer(Protocol):
+    """An initiator's wait for the responder's handshake message."""
+
+    def read(self, frame: bytes) -> tuple[bytes, Established]:
+        """Our last handshake message, empty if the pattern has none, and what the handshake gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PairingCall:
+    """Message 1 of XX and XXpsk0, yet to be written."""
+
+    pattern: Pattern
+    static: X25519Pair
+    psks: tuple[bytes, ...]
+
+    def begin(self, terms: Terms) -> tuple[bytes, Answer]:
+        state = terms.state(Role.INITIATOR, self.static, psks=self.psks)
+        return state.write_message(), _PairingAnswer(state, self.static.public, terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _PairingAnswer:
+    """Message 2 of XX and XXpsk0, yet to be read."""
+
+    state: HandshakeState
+    own: bytes
+    terms: Terms
+
+    def read(self, frame: bytes) -> tuple[bytes, Established]:
+        reply = opened(self.state, PAIRING_REPLY, frame)
+        kem_secret, ciphertext = self.terms.encapsulate(reply.kem_key)
+        share = self.terms.random(KEY_SIZE)
+        finish = sealed(self.state, PairingFinish(ciphertext, share))
+        kem = (reply.kem_key, ciphertext, kem_secret)
+        facts = agree(self.state.finish().handshake_hash, (share, reply.share), kem, reply.ratchet_key)
+        peer = peer_static(self.state)
+        session_id, session = initiator_session(facts, self.own, peer, self.terms)
+        event = LinkOpen(session_id, Role.INITIATOR, self.terms.pattern, peer, pairing=facts)
+        return finish, Established(session, event)
+
+
+@dataclass(frozen=True, slots=True)
+class _ContactCall:
+    """Message 1 of IKpsk2, yet to be written."""
+
+    static: X25519Pair
+    responder: bytes
+    own_person: bytes
+    peer_person: bytes
+    candidates: tuple[ContactPsk, ...]
+    numbers: ShareNumbers
+    static_dh: StaticDh | None
+    pattern: Pattern = Pattern.IKPSK2
+
+    def begin(self, terms: Terms) -> tuple[bytes, Answer]:
+        state = terms.state(Role.INITIATOR, self.static, rs=self.responder, static_dh=self.static_dh)
+        kem_secret, kem_key = mlkem_generate(terms.random)
+        share = terms.random(KEY_SIZE)
+        hello = ContactHello(self.own_person, self.numbers, kem_key, share)
+        return sealed(state, hello), _ContactAnswer(state, self, share, kem_key, kem_secret, terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _ContactAnswer:
+    """Message 2 of IKpsk2, yet to be read, under one of the psks that message 1 named."""
+
+    state: HandshakeState
+    call: _ContactCall
+    share: bytes
+    kem_key: bytes
+    kem_secret: MlKemSecret
+    terms: Terms
+
+    def read(self, frame: bytes) -> tuple[bytes, Established]:
+        candidate, state, reply = self._try_candidates(frame)
+        kem = (self.kem_key, reply.kem_ciphertext, self.kem_secret.decapsulate(reply.kem_ciphertext))
+        facts = agree(state.finish().handshake_hash, (self.share, reply.share), kem, reply.ratchet_key)
+        call, peer = self.call, self.call.responder
+        session_id, session = initiator_session(facts, call.static.public, peer, self.terms)
+        event = LinkOpen(
+            session_id, Role.INITIATOR, call.pattern, peer, person=call.peer_person, contact_psk=candidate
+        )
+        return b"", Established(session, event, call.static, call.static_dh)
+
+    def _try_candidates(self, frame: bytes) -> tuple[ContactPsk, HandshakeState, ContactReply]:
+        """The first psk under which frame opens. AuthenticationFailed if there is none."""
+        for candidate in self.call.candidates:
+            trial = self.state.fork(psks=(candidate.psk,))
+            try:
+                payload = trial.read_message(frame)
+            except AuthenticationFailed:
+                continue
+            return candidate, trial, CONTACT_REPLY.decode(unpad(payload))
+        raise AuthenticationFailed("no psk opens the answer")
+
+
+def _numbers(candidates: Sequence[ContactPsk]) -> ShareNumbers:
+    """The share numbers of candidates, newest first. LocalMisuse if message 1 cannot name them."""
+    own = sorted({candidate.own for candidate in candidates}, reverse=True)
+    theirs = sorted({candidate.theirs for candidate in candidates}, reverse=True)
+    most = max(len(own), len(theirs))
+    if not 1 <= len(candidates) <= PSK_CANDIDATES_MAX or most > SHARE_NUMBERS_MAX:
+        raise LocalMisuse(f"{len(candidates)} psks of {len(own)} and {len(theirs)} shares")
+    return ShareNumbers(own, theirs)
+
+
+class Initiator:
+    """Whoever begins a link: to pair, or with a contact's terminal."""
+
+    role: Final = Role.INITIATOR
+
+    def __init__(
+        self,
+        call: _PairingCall | _ContactCall,
+        replaces: bytes,
+        random: Random,
+        aes: bool | None,
+        encapsulate: Encapsulate = mlkem_encapsulate,
+    ) -> None:
+        """Use `pairing` or `contact`."""
+        self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
+        self._aes = aes_instructions() if aes is None else aes
+
+    @classmethod
+    def pairing(
+        cls,
+        pattern: Pattern,
+        psk: bytes | None = None,
+        *,
+        static: X25519Pair | None = None,
+        random: Random = system_random,
+        aes: bool | None = None,
+        encapsulate: Encapsulate = mlkem_encapsulate,
+    ) -> Self:
+        """To pair: XX without psk, or XXpsk0 with an invitation's (32 bytes).
+
+        `static` is the one-time static key, a new one by default; a burned invitation is finished with the
+        one that burned it. `aes`: whether there are AES instructions, this CPU's answer by default.
+        """
+        if pattern is Pattern.IKPSK2 or (pattern is Pattern.XXPSK0) != (psk is not None):
+            raise LocalMisuse("pairing is XX without a psk or XXpsk0 with one")
+        psks = () if psk is None else (psk,)
+        call = _PairingCall(pattern, static or X25519Pair.generate(random), psks)
+        return cls(call, b"", random, aes, encapsulate)
+
+    @classmethod
+    def contact(
+        cls,
+        static: X25519Pair,
+        responder_static: bytes,
+        own_person: bytes,
+        peer_person: bytes,
+        candidates: Sequence[ContactPsk],
+        *,
+        replaces: bytes = b"",
+        static_dh: StaticDh | None = None,
+        random: Random = system_random,
+        aes: bool | None = None,
+    ) -> Self:
+        """To a contact's terminal, under one of 1 to 16 psks, newest first, whose numbers message 1 names.
+
+        `replaces`: session id (16 bytes) of the link that this one replaces, or empty. `static_dh`: DH of
+        `static` with authenticated contacts, read here and added to.
+        """
+        if len(replaces) not in (0, SESSION_ID_SIZE):
+            raise LocalMisuse("replaces is a session id or empty")
+        persons, numbers = (own_person, peer_person), _numbers(candidates)
+        call = _ContactCall(static, responder_static, *persons, tuple(candidates), numbers, static_dh)
+        return cls(call, replaces, random, aes)
+
+    def begin(self, greeting: bytes) -> tuple[bytes, Answer]:
+        """The first frame for a greeting of 28 bytes, and the wait for its answer. As Greeting.decode."""
+        choice = Choice(self._call.pattern, Greeting.decode(greeting).best_aead(self._aes))
+        head = choice.encode()
+        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
+        message, answer = self._call.begin(terms)
+        return head + message, answer
+
+
+# --- Responder ---
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Message 3 of XX and XXpsk0, yet to be read."""
+
+    state: HandshakeState
+    static: X25519Pair
+    share: bytes
+    kem_key: bytes
+    kem_secret: MlKemSecret
+    ratchet: X25519Pair
+    invitation: bytes | None
+    terms: Terms
+
+    def read(self, frame: bytes) -> Established:
+        """What the handshake gives; the initiator is then authenticated, and not yet confirmed."""
+        finish = opened(self.state, PAIRING_FINISH, frame)
+        kem = (self.kem_key, finish.kem_ciphertext, self.kem_secret.decapsulate(finish.kem_ciphertext))
+        shares = (finish.share, self.share)
+        facts = agree(self.state.finish().handshake_hash, shares, kem, self.ratchet.public)
+        peer = peer_static(self.state)
+        session_id, session = responder_session(facts, self.static, peer, self.ratchet, self.terms)
+        event = LinkOpen(
+            session_id, Role.RESPONDER, self.terms.pattern, peer, invitation=self.invitation, pairing=facts
+        )
+        return Established(session, event)
+
+
+class Responder:
+    """Whoever is called: answers strangers only where its policy is open, and contacts."""
+
+    role: Final = Role.RESPONDER
+
+    def __init__(
+        self,
+        static: X25519Pair,
+        policy: Policy,
+        *,
+        static_dh: StaticDh | None = None,
+        random: Random = system_random,
+        aes: bool | None = None,
+        encapsulate: Encapsulate = mlkem_encapsulate,
+    ) -> None:
+        """`static` is this terminal's key for contacts; the rest is as for Initiator."""
+        self._static, self._policy, self._static_dh = static, policy, static_dh
+        self._random, self._encapsulate = random, encapsulate
+        self._aes = aes_instructions() if aes is None else aes
+
+    def greet(self) -> bytes:
+        """A new greeting, 28 bytes."""
+        return Greeting.new(self._random(GREETING_RANDOM_SIZE), self._aes).encode()
+
+    def answer(self, greeting: bytes, frame: bytes) -> tuple[bytes, Finish | Established]:
+        """Our handshake message for the initiator's first frame, and the wait for its last, if there is one.
+
+        OtherVersion and Refused are answered, all alike, with greeting.REFUSAL; other errors with silence.
+        """
+        choice = Choice.decode(frame, Greeting.decode(greeting))
+        head, message = frame[:CHOICE_SIZE], frame[CHOICE_SIZE:]
+        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
+        return _ANSWERS[choice.pattern](self, terms, message)
+
+    def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
+        if not self._policy.pairing_open():
+            raise Refused("pairing is not open")
+        static = X25519Pair.generate(self._random)
+        state = terms.state(Role.RESPONDER, static)
+        if state.read_message(message):
+            raise Malformed("message 1 of XX carries nothing")
+        return self._reply(terms, state, static, None)
+
+    def _answer_invited(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
+        static = X25519Pair.generate(self._random)
+        invitation, state = self._try_invitations(terms, static, message)
+        return self._reply(terms, state, static, invitation)
+
+    def _try_invitations(
+        self, terms: Terms, static: X25519Pair, message: bytes
+    ) -> tuple[bytes, HandshakeState]:
+        """The invitation whose psk opens message 1. Refused if there is none, whatever the reason.
+
+        The number of trials is always the same, so that time does not tell whether an invitation is open.
+        """
+        candidates: list[tuple[bytes | None, bytes]] = []
+        candidates.extend(self._policy.invitation_psks()[:INVITATIONS_TRIED_MAX])
+        while len(candidates) < INVITATIONS_TRIED_MAX:
+            candidates.append((None, self._random(KEY_SIZE)))
+        found: tuple[bytes, HandshakeState] | None = None
+        for invitation, psk in candidates:
+            state = terms.state(Role.RESPONDER, static, psks=(psk,))
+            if _opens_empty(state, message) and invitation is not None:
+                found = invitation, state
+        if found is None:
+            raise Refused("no invitation opens message 1")
+        return found
+
+    def _reply(
+        self, terms: Terms, state: HandshakeState, static: X25519Pair, invitation: bytes | None
+    ) -> tuple[bytes, Finish]:
+        kem_secret, kem_key = mlkem_generate(self._random)
+        ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
+        message = sealed(state, PairingReply(kem_key, share, ratchet.public))
+        return message, Finish(state, static, share, kem_key, kem_secret, ratchet, invitation, terms)
+
+    def _answer_contact(self, terms: Terms, message: bytes) -> tuple[bytes, Established]:
+        first = terms.state(Role.RESPONDER, self._static, static_dh=self._static_dh)
+        hello = opened(first, CONTACT_HELLO, message)
+        check_numbers(hello.numbers)
+        peer = peer_static(first)
+        person, contact_psk = self._look_up(peer, hello)
+        kem_secret, ciphertext = terms.encapsulate(hello.kem_key)
+        ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
+        state = first.fork(psks=(contact_psk.psk,))
+        reply = sealed(state, ContactReply(ciphertext, share, ratchet.public))
+        kem = (hello.kem_key, ciphertext, kem_secret)
+        facts = agree(state.finish().handshake_hash, (hello.share, share), kem, ratchet.public)
+        session_id, session = responder_session(facts, self._static, peer, ratchet, terms)
+        event = LinkOpen(
+            session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
+        )
+        return reply, Established(session, event, self._static, self._static_dh)
+
+    def _look_up(self, peer: bytes, hello: ContactHello) -> tuple[bytes | None, ContactPsk]:
+        """The caller's person and psk; for a stranger a psk that nobody knows: the answer looks alike."""
+        if peer == self._static.public:
+            raise Unexpected("our own static key calls")
+        nobody = ContactPsk(self._random(KEY_SIZE), 0, 0)
+        return self._policy.contact_psk(peer, hello) or (None, nobody)
+
+
+def _opens_empty(state: HandshakeState, message: bytes) -> bool:
+    """Whether message 1 is authentic and carries nothing; why it is not is nobody's business."""
+    try:
+        return state.read_message(message) == b""
+    except ProtocolError:
+        return False
+
+
+_AnswerCall = Callable[[Responder, Terms, bytes], tuple[bytes, Finish | Established]]
+
+_ANSWERS: Final[Mapping[Pattern, _AnswerCall]] = {
+    Pattern.XX: Responder._answer_nearby,
+    Pattern.XXPSK0: Responder._answer_invited,
+    Pattern.IKPSK2: Responder._answer_contact,
+}

@@ -1,0 +1,178 @@
+"""What a person types, a line at a time: keys of a terminal, or lines of a pipe or a file.
+
+Rules: the keyboard belongs to us only while the program runs, and is given back as it was; nothing of a
+passphrase is shown; a line that is too long or no text is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from chat.interface import UsageError
+from tui.linear.voice import Draft, Voice
+from tui.text.translation import _
+
+LINE_MAX: Final = 1 << 20
+
+_CHUNK: Final = 4096
+
+
+class Typed:
+    """Lines of a descriptor. `voice` shows what is typed at a terminal, and does not break into it."""
+
+    def __init__(self, descriptor: int = 0, voice: Voice | None = None) -> None:
+        self.at_terminal = os.isatty(descriptor)
+        self.draft = Draft()
+        self._descriptor = descriptor
+        self._voice = voice if voice is not None and voice.at_terminal else Voice(descriptor)
+        self._keyboard = self.at_terminal and sys.platform != "win32"
+        self._held = bytearray()
+        self._ended = False
+        self._too_long = False
+
+    async def line(self) -> str | None:
+        """The next line, None after the last. May be cancelled: what was read is kept.
+
+        Raises UsageError for a line that is no text, or too long.
+        """
+        while not self.draft.lines:
+            line = self._take()
+            if line is not None:
+                return self._text(line)
+            if self._ended:
+                return None
+            await self._read()
+        typed = self.draft.lines.popleft()
+        if typed is not None and "\ufffd" in typed:
+            raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
+        return typed
+
+    async def secret(self) -> str | None:
+        """The same for a passphrase, to be called inside `hidden`."""
+        if self.at_terminal and not self._keyboard:
+            return await asyncio.to_thread(getpass.getpass, "")
+        return await self.line()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """While it lasts nothing that is typed is shown; what was typed ahead at a terminal is dropped.
+
+        It begins before the question is put: who answers at once would be seen otherwise.
+        """
+        if self._keyboard:
+            _flush(self._descriptor)
+            self.draft.forget()
+        self.draft.hidden = True
+        try:
+            yield
+        finally:
+            self.draft.hidden = False
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Have the keyboard of a terminal, key by key."""
+        if not self._keyboard:
+            yield
+            return
+        self._voice.draft = self.draft
+        loop = asyncio.get_running_loop()
+        with _keys(self._descriptor) as take:
+            loop.add_signal_handler(signal.SIGCONT, take)  # the shell had it meanwhile
+            try:
+                yield
+            finally:
+                loop.remove_signal_handler(signal.SIGCONT)
+
+    def _take(self) -> bytes | None:
+        end = self._held.find(b"\n")
+        if end < 0 and len(self._held) > LINE_MAX:
+            self._too_long = True
+            self._held.clear()
+        if end < 0:
+            if not self._ended or not self._held:
+                return None
+            end = len(self._held)
+        line = bytes(self._held[:end])
+        del self._held[: end + 1]
+        if self._too_long or len(line) > LINE_MAX:
+            self._too_long = False
+            raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
+        return line.removesuffix(b"\r")
+
+    def _text(self, line: bytes) -> str:
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            problem = _("This line is too long or not text in UTF-8: nothing of it was taken.")
+            raise UsageError(problem) from None
+
+    async def _read(self) -> None:
+        """Wait until there is something, and take it."""
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        try:
+            loop.add_reader(self._descriptor, ready.set)
+        except NotImplementedError:  # Windows: its event loop waits for sockets only
+            await self._fill(await asyncio.to_thread(self._chunk))
+            return
+        except OSError:  # a file, which is always readable, or nothing at all
+            await self._fill(self._chunk())
+            return
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(self._descriptor)
+        await self._fill(self._chunk())
+
+    def _chunk(self) -> bytes:
+        try:
+            return os.read(self._descriptor, _CHUNK)
+        except OSError:  # the terminal is gone, which is an end like another
+            return b""
+
+    async def _fill(self, data: bytes) -> None:
+        self._ended = not data
+        if not self._keyboard:
+            self._held += data
+        elif echo := self.draft.feed(data):
+            await self._voice.echo(echo)
+
+
+def _flush(descriptor: int) -> None:
+    import termios
+
+    with suppress(termios.error):  # it is gone, and the next read says so
+        termios.tcflush(descriptor, termios.TCIFLUSH)
+
+
+@contextmanager
+def _keys(descriptor: int) -> Iterator[Any]:
+    """A terminal that gives each key and shows none; what is yielded takes it again after a stop."""
+    import termios
+
+    gone = suppress(termios.error)
+    before: list[Any] = []
+
+    def take() -> None:
+        with gone:
+            raw = termios.tcgetattr(descriptor)
+            raw[3] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+            raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(descriptor, termios.TCSANOW, raw)
+
+    with gone:
+        before = termios.tcgetattr(descriptor)
+    take()
+    try:
+        yield take
+    finally:
+        with gone:
+            if before:
+                termios.tcsetattr(descriptor, termios.TCSANOW, before)

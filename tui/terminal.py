@@ -1,0 +1,178 @@
+"""Noticing that the terminal is gone, or that somebody wants the program to end.
+
+Rules: a terminal that vanishes sends signals, and a program that was told to ignore them (nohup) would read
+its end for ever, with an open profile; so the descriptor itself is asked, at each signal and once a second.
+
+What is written to the terminal itself, beside the picture: its title, its bell, its notifications.
+
+Rules: only sequences of this file leave, and no control character from anywhere else is in them; a way to
+notify is used only where the environment names a terminal that has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from enum import Enum
+from types import FrameType
+from typing import Final
+
+from tui.text.formatting import safe_line, shorten
+
+STDIN: Final = 0
+_STREAMS: Final = (0, 1, 2)
+ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+EVERY: Final = 1.0
+"""Seconds between two looks."""
+
+
+class Watched:
+    """A terminal's descriptor. What is no terminal (a pipe, a file) is never gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._poll: select.poll | None = None
+        self._streams = [stream for stream in _STREAMS if os.isatty(stream)]
+        self._forsaken = False
+        # Windows has no poll; there a console's end closes the program.
+        if sys.platform != "win32" and os.isatty(descriptor):
+            self._poll = select.poll()
+            self._poll.register(descriptor, 0)
+
+    def gone(self) -> bool:
+        """Whether nobody can be at this terminal any more."""
+        return self._forsaken or (self._poll is not None and bool(self._poll.poll(0)))
+
+    def forsake(self) -> None:
+        """Write to nothing from now on: writing to a terminal that is gone ends the thread that writes.
+
+        Textual waits for that thread when it stops, and so for ever.
+        """
+        self._forsaken = True
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in self._streams:
+            os.dup2(nothing, stream)
+        os.close(nothing)
+
+
+def heed_signals(leave: Callable[[], object], terminal: Watched | None = None) -> None:
+    """Call `leave` in the loop for a signal that ends programs, so that profile and screen are left in order.
+
+    One that this program was told to ignore stays ignored. `terminal` is forsaken where it is gone, before
+    anybody goes back to it: its end comes with SIGCONT, after which Textual would start on it anew.
+    """
+    for name in ENDING:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(NotImplementedError):  # nor signals in its event loop
+                asyncio.get_running_loop().add_signal_handler(number, leave)
+    if terminal is not None and sys.platform != "win32":
+        _heed_hangup(leave, terminal)
+
+
+def _heed_hangup(leave: Callable[[], object], terminal: Watched) -> None:
+    loop, resume = asyncio.get_running_loop(), signal.getsignal(signal.SIGCONT)
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if terminal.gone():
+            terminal.forsake()
+            loop.call_soon_threadsafe(leave)
+        elif number == signal.SIGCONT and callable(resume):
+            resume(number, frame)
+
+    signal.signal(signal.SIGCONT, look)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, look)  # the loop still calls `leave` for it
+
+
+BELL: Final = "\a"
+KEEP_TITLE: Final = "\x1b[22;2t"
+GIVE_TITLE_BACK: Final = "\x1b[23;2t"
+_TITLE: Final = "Parlour"
+_CELLS: Final = 160
+_END: Final = "\x1b\\"
+_NO_TITLE: Final = ("", "dumb", "linux", "vt100", "vt102", "vt220")
+
+
+class Way(Enum):
+    """How a terminal is asked for a notification: the number of the OSC sequence."""
+
+    TEXT = 9
+    """iTerm2's: one text."""
+    TITLED = 777
+    """rxvt's: a title and a text."""
+    KITTY = 99
+    """kitty's: parts with an id, so that a later one takes the place of an earlier one."""
+
+
+_PROGRAMS: Final = {
+    "iTerm.app": Way.TEXT,
+    "WezTerm": Way.TITLED,
+    "ghostty": Way.TITLED,
+    "WarpTerminal": Way.TITLED,
+    "kitty": Way.KITTY,
+}
+_TERMS: Final = {
+    "xterm-kitty": Way.KITTY,
+    "xterm-ghostty": Way.TITLED,
+    "wezterm": Way.TITLED,
+    "foot": Way.TITLED,
+    "rxvt-unicode": Way.TITLED,
+    "contour": Way.TITLED,
+}
+# Inside tmux or screen the terminal's own names are hidden, and these are what it left behind.
+_TRACES: Final = {
+    "KITTY_WINDOW_ID": Way.KITTY,
+    "ITERM_SESSION_ID": Way.TEXT,
+    "WEZTERM_PANE": Way.TITLED,
+    "GHOSTTY_RESOURCES_DIR": Way.TITLED,
+    "VTE_VERSION": Way.TITLED,
+}
+
+
+def way(environment: Mapping[str, str]) -> Way | None:
+    """How this terminal shows notifications; None where it is not known to."""
+    program = _PROGRAMS.get(environment.get("TERM_PROGRAM", ""))
+    if program is not None:
+        return program
+    term = environment.get("TERM", "")
+    named = next(
+        (found for name, found in _TERMS.items() if term == name or term.startswith(f"{name}-")), None
+    )
+    if named is not None:
+        return named
+    return next((found for name, found in _TRACES.items() if environment.get(name)), None)
+
+
+def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
+    """The sequence that shows a text under the name of the program."""
+    line = shorten(safe_line(text), _CELLS)
+    match how:
+        case Way.TEXT:
+            # The name first: a text that began with a number would be a command to some terminals.
+            sequence = f"\x1b]9;{_TITLE}: {line}{_END}"
+        case Way.TITLED:
+            sequence = f"\x1b]777;notify;{_TITLE};{line.replace(';', ',')}{_END}"
+        case _:
+            named = f"\x1b]99;i=parlour:d=0:p=title;{_TITLE}{_END}"
+            sequence = f"{named}\x1b]99;i=parlour:d=1:p=body;{line}{_END}"
+    return through(sequence, environment)
+
+
+def through(sequence: str, environment: Mapping[str, str]) -> str:
+    """The sequence so that tmux hands it on to the terminal around it, where its settings allow that."""
+    if not environment.get("TMUX"):
+        return sequence
+    doubled = sequence.replace("\x1b", "\x1b\x1b")
+    return f"\x1bPtmux;{doubled}{_END}"
+
+
+def title(unread: int, environment: Mapping[str, str]) -> str:
+    """The sequence that names the window, with how much is unread; empty where windows have no names."""
+    if environment.get("TERM", "") in _NO_TITLE:
+        return ""
+    return f"\x1b]2;{f'({unread}) ' if unread else ''}{_TITLE}{_END}"

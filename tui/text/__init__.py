@@ -1,0 +1,1 @@
+"""Text as the interface shows it: formatting, wrapping, Markdown, emoji, translation."""

@@ -1,0 +1,387 @@
+"""From views to words on the screen: peer text made safe, times, marks, addresses. Pure functions.
+
+Rules: nothing here knows Textual or reads a clock; whatever another person wrote (names, entries,
+problems that quote them) passes through `safe` or `safe_line` before it is drawn, wherever it is drawn.
+
+How a relay is told: its place, and how it stands, by a sign and in words. Pure functions.
+
+Rules: what a relay sees is said in one place and in one sentence, for every client of the interface.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, tzinfo
+from typing import Final
+
+from rich.cells import cell_len
+
+from chat.interface import ContactView, EntryState, EntryView, RelayStanding, RelayView, is_short
+from tui.text.translation import N_, _, _n
+
+NAME_CELLS = 24
+MARKS_IN_A_ROW = 4
+MARKS_IN_A_STACK = 7
+DEFAULT_PORT = 4747
+TEXT_LIMIT = 16_384
+COUNTER_FROM = 15_000
+
+ZWJ = "\u200d"
+_BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+_DROPPED = frozenset(("Cc", "Cf", "Cs", "Me"))
+_HIDDEN = frozenset(("Cc", "Cs"))
+_REPLACED = frozenset(("Cn", "Co"))
+_MARKS = frozenset(("Mn", "Mc"))
+_BLANKS = frozenset(("Zs", "Cc"))
+_SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF), (0x180B, 0x180F))
+_SKIN_TONES = (0x1F3FB, 0x1F3FF)
+_STACKING = ("\u0f00", "\u109f")  # Tibetan and Burmese, whose syllables need more marks than others
+_ARROW = "\u2194"  # a mathematical sign that pictures are joined with: a shaken head
+_MARK_WITH_A_CELL = "\U0001171e"  # was a spacing mark once, and is one for terminals
+# Fillers are letters by their category and blank on the screen: a name made of them would be invisible.
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Latin, kana, ideographs, Hangul, full-width forms: nothing in them needs a second look.
+_PLAIN = re.compile(
+    "[\n -~\u00a1-\u00ac\u00ae-\u02ff\u3001-\u3029\u3041-\u3096\u30a0-\u30ff"
+    "\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]*"
+)
+
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+MONTHS = (
+    N_("January"),
+    N_("February"),
+    N_("March"),
+    N_("April"),
+    N_("May"),
+    N_("June"),
+    N_("July"),
+    N_("August"),
+    N_("September"),
+    N_("October"),
+    N_("November"),
+    N_("December"),
+)
+STATE_MARKS = {
+    EntryState.QUEUED: N_("… queued"),
+    EntryState.SENT: N_("✓ sent"),
+    EntryState.DELIVERED: N_("✓✓ delivered"),
+    EntryState.READ: N_("✓✓ read"),
+    EntryState.RECEIVED: "",
+}
+
+
+def safe(text: str) -> str:
+    """Peer text of many lines, with only characters that stay in their cells (SECURITY cases 14, 79).
+
+    Removes controls, ESC, bidi and zero-width characters, variation selectors, skin tones and what a
+    ZWJ glues on; limits combining chains; unassigned and private characters become U+FFFD.
+    """
+    text = _BREAKS.sub("\n", text).replace("\t", "    ")
+    if is_plain(text):
+        return text
+    return _without_chains(_without_joins(text))
+
+
+def safe_line(text: str) -> str:
+    """Peer text on one line: every run of blanks and breaks is one space."""
+    return " ".join(safe(text).split())
+
+
+def safe_name(name: str, cells: int = NAME_CELLS) -> str:
+    """A name of at most `cells` columns; what shows nothing at all is said to be nameless."""
+    shown = shorten(safe_line(name), cells)
+    return shown if widest(shown) else _("(no name)")
+
+
+def look_alikes(contacts: Iterable[ContactView]) -> frozenset[str]:
+    """The safe names that several contacts have, whatever their names hold that cannot be seen."""
+    looks = Counter(safe_name(view.name) for view in contacts)
+    return frozenset(name for name, times in looks.items() if times > 1)
+
+
+def contact_name(view: ContactView, alike: frozenset[str], cells: int = NAME_CELLS) -> str:
+    """The name of a contact in `cells` columns, with `~xxxx` where another one looks the same."""
+    looks = safe_name(view.name)
+    labelled = view.label != view.name and view.label.startswith(view.name)
+    suffix = view.label[len(view.name) :] if labelled else f"~{view.person[:4]}" if looks in alike else ""
+    return shorten(looks, max(1, cells - len(suffix))) + safe_line(suffix)
+
+
+def shorten(text: str, cells: int) -> str:
+    """Safe text cut to `cells` columns, with an ellipsis where something is missing."""
+    if widest(text) <= cells:
+        return text
+    kept, used = "", 0
+    for character in text:
+        used += widest(character)
+        if used > cells - 1:
+            break
+        kept += character
+    return kept.rstrip() + "…" if cells > 0 else ""
+
+
+def widest(text: str) -> int:
+    """The most columns that any terminal gives to safe text.
+
+    Terminals disagree on spacing marks (0 or 1) and on a few symbols (1 or 2); the table that Textual
+    draws by takes the smaller figure.
+    """
+    if text.isascii():
+        return len(text)
+    return cell_len(text) + sum(map(_doubtful, text))
+
+
+def with_room(text: str) -> str:
+    """Safe text with as many blanks behind it as leave it whole in a terminal that makes it longer."""
+    return text if text.isascii() else text + " " * (widest(text) - cell_len(text))
+
+
+def _doubtful(character: str) -> int:
+    category = unicodedata.category(character)
+    if category == "Mc":
+        return 1 + (unicodedata.east_asian_width(character) == "W")
+    if category == "Lo":
+        return not cell_len(character)
+    return character == _MARK_WITH_A_CELL or (category in ("So", "No") and cell_len(character) == 1)
+
+
+def attaches(character: str) -> bool:
+    """Whether a safe character is drawn on the one before it: a mark, or a later part of Hangul."""
+    return character != "\n" and (unicodedata.category(character) in _MARKS or not cell_len(character))
+
+
+def is_hidden(character: str) -> bool:
+    """Whether nothing is ever drawn for a character."""
+    return not _shown(character)
+
+
+def _without_joins(text: str) -> str:
+    kept: list[str] = []
+    joined = False
+    for character in text:
+        if character == ZWJ:
+            joined = True
+            continue
+        if not (joined and is_pictograph(character)):
+            kept.append(character)
+        joined = joined and is_selector(character)
+    return "".join(kept)
+
+
+def is_pictograph(character: str) -> bool:
+    """Whether a joiner glues a character to the picture before it."""
+    if character == _ARROW or _is_skin_tone(character):
+        return True
+    return unicodedata.category(character) in ("So", "Cn")
+
+
+def _without_chains(text: str) -> str:
+    kept: list[str] = []
+    chain, most = 0, 0
+    for character in text:
+        shown = _shown(character)
+        if not shown:
+            continue
+        if attaches(shown):
+            chain += 1
+            if chain > most:
+                continue
+        else:
+            chain, most = 0, _marks_on(character)
+        kept.append(shown)
+    return "".join(kept)
+
+
+def _marks_on(base: str) -> int:
+    if unicodedata.category(base) in _BLANKS:
+        return 0
+    return MARKS_IN_A_STACK if _STACKING[0] <= base <= _STACKING[1] else MARKS_IN_A_ROW
+
+
+def _shown(character: str) -> str:
+    if character == "\n":
+        return character
+    category = unicodedata.category(character)
+    if category in _DROPPED or character in _FILLERS or is_selector(character) or _is_skin_tone(character):
+        return ""
+    if category == "Zs":
+        return " "
+    return "\ufffd" if category in _REPLACED else character
+
+
+def is_plain(text: str) -> bool:
+    """Whether every character of a text is drawn as it is, in cells of its own."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def is_selector(character: str) -> bool:
+    """Whether a character chooses how the one before it looks."""
+    return any(low <= ord(character) <= high for low, high in _SELECTORS)
+
+
+def _is_skin_tone(character: str) -> bool:
+    return _SKIN_TONES[0] <= ord(character) <= _SKIN_TONES[1]
+
+
+def clock_time(moment: datetime, zone: tzinfo | None = None) -> str:
+    """Hours and minutes in the zone, the machine's own where none is given."""
+    return f"{moment.astimezone(zone):%H:%M}"
+
+
+def day_of(moment: datetime, zone: tzinfo | None = None) -> date:
+    """The day on which a moment falls in the zone."""
+    return moment.astimezone(zone).date()
+
+
+def day_title(day: date, today: date) -> str:
+    """The words of a day separator."""
+    days = (today - day).days
+    if days in (0, 1):
+        return _("Today") if days == 0 else _("Yesterday")
+    return _("{weekday}, {day} {month} {year}").format(
+        weekday=_(WEEKDAYS[day.weekday()]), day=day.day, month=_(MONTHS[day.month - 1]), year=day.year
+    )
+
+
+def state_mark(state: EntryState) -> str:
+    """The delivery mark of one's own entry; empty for a contact's."""
+    return _(STATE_MARKS[state]) if STATE_MARKS[state] else ""
+
+
+def unshown(kind: str) -> str:
+    """What stands in the place of an entry without text.
+
+    It was deleted, or is until the profile's file is clean of it, or this version does not know its kind.
+    """
+    if kind == "deleted":
+        return _("(deleted)")
+    if kind == "deleting":
+        return _("(deleting…)")
+    if kind == "unsupported":
+        return _("(this version of Parlour cannot show it)")
+    return _("({kind}: this version of Parlour cannot show it)").format(kind=safe_line(kind))
+
+
+def deletion(entry: EntryView, name: str) -> str:
+    """What it does to delete an entry of the conversation with a contact, in the question before."""
+    if entry.own and entry.state is EntryState.QUEUED:
+        return _(
+            "Its words go from this terminal, for good. {name} has not received it: if it still waits, "
+            "{name} gets no more than that something was deleted."
+        ).format(name=name)
+    return _(
+        "Its words go from this terminal, for good. Only here: {name} keeps it, and is told nothing."
+    ).format(name=name)
+
+
+def counter(length: int) -> str:
+    """What the composer says of its length; empty while the limit is far."""
+    if length < COUNTER_FROM:
+        return ""
+    if length > TEXT_LIMIT:
+        over = length - TEXT_LIMIT
+        return _n("{number} character too many", "{number} characters too many", over).format(
+            number=f"{over:,}"
+        )
+    return _("{number} of {all} characters").format(number=f"{length:,}", all=f"{TEXT_LIMIT:,}")
+
+
+def strength(passphrase: str) -> str:
+    """A hint on a new passphrase; counts, because no dictionary is at hand."""
+    if not passphrase:
+        return ""
+    words, distinct = len(passphrase.split()), len(set(passphrase))
+    if is_short(passphrase):
+        return _("Short: it can be guessed.")
+    if words >= 5 or (len(passphrase) >= 20 and distinct >= 10):
+        return _("Strong.")
+    if words >= 4 or (len(passphrase) >= 12 and distinct >= 8):
+        return _("Good. Five unrelated words are better still.")
+    return _("Fair. Four or five unrelated words are better.")
+
+
+def parse_address(text: str) -> tuple[str, int] | None:
+    """HOST:PORT, [IPV6]:PORT or a bare host, which means port 4747; None when it is none of these."""
+    text = text.strip()
+    if text.count(":") > 1 and not text.startswith("["):
+        host, port = text, str(DEFAULT_PORT)
+    elif text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":") or str(DEFAULT_PORT)
+    else:
+        host, _, port = text.partition(":")
+        port = port or str(DEFAULT_PORT)
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        return None
+    return host, int(port)
+
+
+def without_controls(text: str) -> str:
+    """A paste for one's own field: line ends are as the program has them, no control is left but those."""
+    text = _BREAKS.sub("\n", text)
+    return "".join(
+        one for one in text if one == "\n" or one == "\t" or unicodedata.category(one) not in _HIDDEN
+    )
+
+
+SEES: Final = N_(
+    "A relay joins terminals whose networks do not reach each other. It sees addresses, which of them meet, "
+    "and when how much is sent; never who they are or what they say."
+)
+GONE: Final = N_(
+    "You meet nobody there any more. Invitations that you gave may still name it; those whom you meet only "
+    "there are not reached until you share another."
+)
+_WORDS: Final[Mapping[RelayStanding, str]] = {
+    RelayStanding.UNKNOWN: N_("not tried yet"),
+    RelayStanding.CONNECTING: N_("connecting…"),
+    RelayStanding.WAITING: N_("ready"),
+    RelayStanding.UNREACHABLE: N_("cannot be reached"),
+    RelayStanding.OTHER_KEY: N_("has another key"),
+    RelayStanding.OTHER_VERSION: N_("speaks another version"),
+    RelayStanding.NO_RELAY: N_("is no relay"),
+    RelayStanding.OTHER_DATE: N_("has another date"),
+    RelayStanding.REFUSED: N_("is busy"),
+}
+_UNDECIDED: Final = frozenset((RelayStanding.UNKNOWN, RelayStanding.CONNECTING))
+
+
+def place(view: RelayView) -> str:
+    """HOST:PORT, with an IPv6 address in brackets."""
+    host = f"[{view.host}]" if ":" in view.host else view.host
+    return f"{host}:{view.port}"
+
+
+def words(view: RelayView) -> str:
+    """How it stands, in the language in use."""
+    return _(_WORDS[view.standing])
+
+
+def sign(view: RelayView) -> tuple[str, str]:
+    """The same as a sign with the style that belongs to it."""
+    if view.standing is RelayStanding.WAITING:
+        return "●", "$success"
+    return ("○", "$quiet") if not is_decided(view) else ("✗", "$error")
+
+
+def is_decided(view: RelayView) -> bool:
+    """Whether it is known how it stands."""
+    return view.standing not in _UNDECIDED
+
+
+def followed(relays: Iterable[RelayView], changed: RelayView) -> tuple[RelayView, ...]:
+    """Relays after one of them was named or stands otherwise."""
+    held = {view.address: view for view in relays}
+    held[changed.address] = changed
+    return tuple(held.values())

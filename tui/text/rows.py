@@ -1,0 +1,264 @@
+"""The rows of a conversation: entries laid out for a width, as named pieces of text. Pure functions.
+
+Rules: a row is a tuple of (style, text) whose texts fill exactly the width; all peer text in it has
+passed `safe`. Nothing here knows colours: styles are names that the history widget resolves.
+
+What of an entry stands at a place of its rows: for clicks. Pure functions.
+
+Rules: an address that was broken over rows is found whole; where marked hits cut it up, it is found only if
+the entry has no other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta, tzinfo
+
+from rich.cells import cell_len
+
+from chat.interface import EntryView
+from tui.conversation import Window
+from tui.text.formatting import (
+    clock_time,
+    day_of,
+    day_title,
+    safe,
+    safe_line,
+    safe_name,
+    shorten,
+    state_mark,
+    unshown,
+    widest,
+    with_room,
+)
+from tui.text.markdown import Line, Span, addresses, lines
+from tui.text.matching import hits
+from tui.text.translation import _
+from tui.text.wrapping import cuts, pieces
+
+Row = tuple[Span, ...]
+
+PAUSE = timedelta(minutes=10)
+_BAR = "▎ "
+_MARGIN = 1
+_HANGING_LEAST = 24  # columns under which the rows of a list's item are not indented
+_QUOTED_MAX = 400  # characters of an origin that are looked at for its one row
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a layout depends on beside the entries.
+
+    Columns, time zone, the day that is today; the entry (id) before which a line says that it is new; what
+    finds the words of a search; whether a blank row parts all entries; the language of the words; the deleted
+    entries (ids) of which something may still be in the profile's file.
+    """
+
+    width: int
+    zone: tzinfo | None
+    today: date
+    unread: str = ""
+    wanted: re.Pattern[str] | None = None
+    roomy: bool = False
+    language: str = ""
+    erasing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How an entry stands to the one before it: does a day begin, does an author begin."""
+
+    day: bool
+    head: bool
+
+
+def place(entry: EntryView, previous: EntryView | None, zone: tzinfo | None) -> Place:
+    """Where an entry begins a new day or a new group of one author's entries."""
+    if previous is None or day_of(entry.time, zone) != day_of(previous.time, zone):
+        return Place(day=True, head=True)
+    same = entry.own == previous.own and entry.author == previous.author
+    return Place(day=False, head=not same or abs(entry.time - previous.time) > PAUSE)
+
+
+def quoted(entry: EntryView, window: Window, erasing: frozenset[str] = frozenset()) -> str:
+    """One line, safe, of what an entry answers; empty where it answers nothing."""
+    if not entry.reply:
+        return ""
+    origin = window.get(entry.reply)
+    if origin is None:
+        return _("an entry that is not here") if entry.reply in window.origins else "…"
+    name = _("You") if origin.own else safe_name(origin.author)
+    if origin.kind != "text":
+        return _("{name}: {text}").format(name=name, text=_unshown(origin, erasing))
+    text = " ".join(line.text for line in lines(safe(origin.text[:_QUOTED_MAX])))
+    return _("{name}: {text}").format(name=name, text=safe_line(text))
+
+
+def rows_of(entry: EntryView, standing: Place, setting: Setting, answers: str = "") -> tuple[Row, ...]:
+    """All rows of one entry: separator, author, what it answers, text with its time and mark at the end."""
+    rows: list[Row] = []
+    new = bool(setting.unread) and entry.id == setting.unread
+    if standing.day:
+        rows += _separator("day", day_title(day_of(entry.time, setting.zone), setting.today), setting.width)
+    if new:
+        rows += _separator("unread", _("New"), setting.width)[standing.day :]
+    elif (standing.head or setting.roomy) and not standing.day:
+        rows.append(_blank(setting.width))
+    if standing.head or new:
+        rows.append(_head(entry, setting.width))
+    if answers:
+        rows.append(_answers(entry, answers, setting.width))
+    return (*rows, *_body(entry, setting))
+
+
+def lead_rows(standing: Place, *, new: bool, roomy: bool = False) -> int:
+    """How many rows of an entry stand before those that belong to it: separators and blanks."""
+    day = 3 if standing.day else 0
+    if new:
+        return day + 3 - standing.day
+    return day or int(standing.head or roomy)
+
+
+def _separator(style: str, title: str, width: int) -> list[Row]:
+    inner = width - _MARGIN
+    title = shorten(f" {title} ", inner)
+    left = (inner - cell_len(title)) // 2
+    right = inner - cell_len(title) - left
+    line: Row = (("rule", "─" * left), (style, title), ("rule", "─" * right + " " * _MARGIN))
+    return [_blank(width), line, _blank(width)]
+
+
+def _blank(width: int) -> Row:
+    return (("text", " " * width),)
+
+
+def _head(entry: EntryView, width: int) -> Row:
+    side = _side(entry)
+    name = _("You") if entry.own else safe_name(entry.author, max(4, width - 4))
+    return ((f"bar-{side}", _BAR), (f"name-{side}", _fill(name, width - len(_BAR))))
+
+
+def _answers(entry: EntryView, answers: str, width: int) -> Row:
+    text = shorten(f"↳ {answers}", width - len(_BAR) - _MARGIN)
+    return ((f"bar-{_side(entry)}", _BAR), ("reply", _fill(text, width - len(_BAR))))
+
+
+def _body(entry: EntryView, setting: Setting) -> list[Row]:
+    inner = max(2, setting.width - len(_BAR) - _MARGIN)
+    bar = (f"bar-{_side(entry)}", _BAR)
+    shown = [row for line in _lines(entry, setting) for row in _laid(line, inner, setting)]
+    mark, time = state_mark(entry.state), clock_time(entry.time, setting.zone)
+    tail = (mark + " " if mark else "") + time
+    if _cells(shown[-1], widest) + 2 + cell_len(tail) > inner and inner >= cell_len(tail):
+        shown.append(())
+    *above, last = shown
+    rows: list[Row] = [(bar, *_padded(row, inner + _MARGIN)) for row in above]
+    room = max(0, inner - cell_len(tail))
+    end = (f"mark-{entry.state.value}", mark + " " if mark else ""), ("time", time + " " * _MARGIN)
+    return [*rows, (bar, *_padded(last, room), *end)]
+
+
+def _lines(entry: EntryView, setting: Setting) -> list[Line]:
+    if entry.kind != "text":
+        return [Line((("gone", _unshown(entry, setting.erasing)),))]
+    return lines(safe(entry.text).rstrip() or _("(nothing that can be shown)"))
+
+
+def _unshown(entry: EntryView, erasing: frozenset[str]) -> str:
+    return unshown("deleting" if entry.id in erasing else entry.kind)
+
+
+def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
+    """One line in rows of at most `width` columns, what stands before each row included."""
+    first, rest = (line.first, line.rest) if width >= _HANGING_LEAST else ("", "")
+    spans = line.spans if width >= _HANGING_LEAST else ((line.lead, line.first), *line.spans)
+    text = "".join(part for _style, part in spans)
+    if setting.wanted is not None:
+        spans = _marked(spans, text, setting.wanted)
+    inner = width - cell_len(first)
+    rows: list[Row] = []
+    for start, end in pieces(text, inner) if line.code else cuts(text, inner):
+        before = rest if rows else first
+        row = tuple((style, with_room(part)) for style, part in _part(spans, start, end))
+        if line.code:
+            row = _padded(row, inner, "block")
+        rows.append(((line.lead, before), *row) if before else row)
+    return rows
+
+
+def _part(spans: tuple[Span, ...], start: int, end: int) -> Row:
+    """The pieces of a line between two places."""
+    if len(spans) == 1:
+        return ((spans[0][0], spans[0][1][start:end]),)
+    row: list[Span] = []
+    at = 0
+    for style, text in spans:
+        part = text[max(0, start - at) : max(0, end - at)]
+        at += len(text)
+        if part:
+            row.append((style, part))
+    return tuple(row)
+
+
+def _marked(spans: tuple[Span, ...], text: str, wanted: re.Pattern[str]) -> tuple[Span, ...]:
+    """The same pieces with hits as pieces of their own."""
+    row: list[Span] = []
+    done = 0
+    for start, end in hits(text, wanted):
+        row += [*_part(spans, done, start), ("hit", text[start:end])]
+        done = end
+    return tuple(part for part in (*row, *_part(spans, done, len(text))) if part[1]) or spans
+
+
+def _padded(row: Row, width: int, style: str = "text") -> Row:
+    missing = width - _cells(row, cell_len)
+    return (*row, (style, " " * missing)) if missing > 0 else row
+
+
+def _cells(row: Row, measure: Callable[[str], int]) -> int:
+    return sum(measure(text) for _style, text in row)
+
+
+def _side(entry: EntryView) -> str:
+    return "own" if entry.own else "theirs"
+
+
+def _fill(text: str, width: int) -> str:
+    return text + " " * max(0, width - cell_len(text))
+
+
+def style_at(row: Row, column: int) -> str:
+    """The name of the style at a column (0 is the bar's); empty beyond the row."""
+    at = _piece_at(row, column)
+    return "" if at is None else row[at][0]
+
+
+def address_at(entry: EntryView, rows: Sequence[Row], row: int, column: int) -> str:
+    """The address at a column of one of the rows of an entry, safe; empty where there is none."""
+    at = _piece_at(rows[row], column)
+    if at is None or rows[row][at][0] != "link":
+        return ""
+    found = addresses(safe(entry.text))
+    if _links(rows) != "".join(found):
+        return found[0] if len(set(found)) == 1 else ""
+    before = len(_links([*rows[:row], rows[row][:at]]))
+    for address in found:
+        if before < len(address):
+            return address
+        before -= len(address)
+    return ""
+
+
+def _piece_at(row: Row, column: int) -> int | None:
+    for at, (_style, text) in enumerate(row):
+        column -= cell_len(text)
+        if column < 0:
+            return at
+    return None
+
+
+def _links(rows: Sequence[Row]) -> str:
+    """The pieces of addresses in rows, one after the other: every address whole."""
+    return "".join(text for row in rows for style, text in row if style == "link")

@@ -1,0 +1,177 @@
+"""Keeps text of uncertain width in its place on the terminal.
+
+Rules: Textual draws a row by counting columns, and terminals disagree with its table on spacing marks,
+flags and new emoji. Such a run is drawn between a saved and a restored cursor, so that whatever follows
+it stands where Textual put it, and no text of a peer can move a cell outside of its own.
+
+Where Textual ends the rows of what it lays out by itself: dialogs, the guide, buttons.
+
+Rules: its own rule breaks at blanks alone, and takes a Chinese sentence for one word; ours is put in its
+place, and holds for lines with wide characters only.
+
+A paste is text, whatever bytes are in it: none of them may act as a key.
+
+Rules: Textual's parser takes an escape character inside of a bracketed paste, and what follows it, for
+keys, so that a pasted line could be sent or a program left; it never sees one from here.
+
+Python's collector of unreachable objects, kept from stopping the interface where somebody waits.
+
+Rules: a look at all objects takes a quarter of a frame's time a thousand, so what stays for good is looked
+at once and then left alone; after a lock everything is looked at again, since keys may be among it.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Final
+
+from rich._wrap import divide_line
+from rich.cells import cell_len
+from rich.console import Console
+from textual import content
+from textual._compositor import CompositorUpdate
+from textual._xterm_parser import XTermParser
+from textual.message import Message
+
+from tui.text.formatting import widest
+from tui.text.wrapping import cuts, has_wide
+
+_SAVE, _RESTORE = "\x1b7", "\x1b8"
+# Scripts and symbols on whose width terminals agree; everything else is anchored.
+_CERTAIN = (
+    "\x00-\u02ff"  # ASCII, Latin
+    "\u0370-\u0482\u048a-\u058f"  # Greek, Cyrillic, Armenian
+    "\u2010-\u2027\u2030-\u205e"  # dashes, quotation marks, ellipsis
+    "\u2190-\u21ff\u2500-\u25ff\u2713\u2714\u2717"  # arrows, boxes, blocks, dots, ticks
+    "\u3001-\u3029\u3041-\u3096\u30a0-\u30ff"  # CJK punctuation, kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"  # ideographs, Hangul
+    "\uff01-\uff60"  # full-width forms
+)
+_UNCERTAIN = re.compile(f"[^{_CERTAIN}]")
+_PIECES = re.compile(f"\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[^\\[]|[^\x1b\n]*[^{_CERTAIN}][^\x1b\n]*|[^\x1b]+|\x1b")
+
+
+class Anchored(CompositorUpdate):
+    """An update of the screen whose output is `anchored`."""
+
+    def __init__(self, update: CompositorUpdate) -> None:
+        self._update = update
+
+    def render_segments(self, console: Console) -> str:
+        return anchored(self._update.render_segments(console))
+
+
+def anchored(output: str) -> str:
+    """The same output with every run of uncertain width tied to its columns.
+
+    A run is what stands between two control sequences: one style in one row.
+    """
+    if not _UNCERTAIN.search(output):
+        return output
+    return _PIECES.sub(_piece, output)
+
+
+def _piece(match: re.Match[str]) -> str:
+    piece = match.group()
+    if piece.startswith("\x1b") or not _UNCERTAIN.search(piece):
+        return piece
+    return "".join(_anchor(run) for run in re.split("(\n)", piece))
+
+
+def _anchor(run: str) -> str:
+    columns = cell_len(run)
+    if not columns or not _UNCERTAIN.search(run):
+        return run
+    # Where a terminal makes the run longer, the padding at its end gives way.
+    excess = widest(run) - columns
+    text = run[: len(run) - min(excess, len(run) - len(run.rstrip(" ")))]
+    return f"{_SAVE}{' ' * columns}{_RESTORE}{text}{_RESTORE}\x1b[{columns}C"
+
+
+def rows(line: str, width: int, fold: bool = True) -> list[int]:
+    """Where the rows of a line begin, but the first, as Textual asks for it."""
+    if not fold or not has_wide(line):
+        return divide_line(line, width, fold)
+    if cell_len(line) <= width:
+        return []  # as it was made to fit, also where a terminal may draw a sign of it wider
+    return sorted({start for start, _end in cuts(line, width)} - {0})
+
+
+def take_over() -> None:
+    """Let Textual lay out lines by this rule from now on."""
+    vars(content)["divide_line"] = rows
+
+
+_ESCAPE: Final = "\x1b"
+_BEGIN: Final = "\x1b[200~"
+_END: Final = "\x1b[201~"
+_DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
+
+
+class PasteParser(XTermParser):
+    """Reads keys as Textual does; a paste loses its escape characters first."""
+
+    def __init__(self, debug: bool = False) -> None:
+        self._pasting = False
+        self._rest = ""
+        super().__init__(debug)
+
+    def feed(self, data: str) -> Iterable[Message]:
+        seen = self._cleaned(data)
+        return super().feed(seen) if seen or not data else ()  # nothing is the end of all input to Textual
+
+    def _cleaned(self, data: str) -> str:
+        """What of the input the parser may see now; pieces of input end anywhere."""
+        seen = ""
+        while data:
+            kept, data = self._of_paste(data) if self._pasting else self._of_keys(data)
+            seen += kept
+        return seen
+
+    def _of_keys(self, data: str) -> tuple[str, str]:
+        """The input up to the begin of a paste, all of which the parser sees, and what follows."""
+        looked_at = self._rest + data
+        keys, begin, _paste = looked_at.partition(_BEGIN)
+        if not begin:
+            self._rest = looked_at[1 - len(_BEGIN) :]
+            return data, ""
+        end = len(keys) + len(begin) - len(self._rest)
+        self._pasting, self._rest = True, ""
+        return data[:end], data[end:]
+
+    def _of_paste(self, data: str) -> tuple[str, str]:
+        """The paste up to its end, and what follows; what may be a part of its end is held back."""
+        text, end, keys = (self._rest + data).partition(_END)
+        self._pasting, self._rest = not end, ""
+        if not end:
+            held = next((n for n in range(len(_END) - 1, 0, -1) if text.endswith(_END[:n])), 0)
+            text, self._rest = text[: len(text) - held], text[len(text) - held :]
+        return text.replace(_ESCAPE, "") + end, keys
+
+
+def heed_pastes() -> None:
+    """Let the terminal be read by `PasteParser` from the next start of an application on."""
+    setattr(import_module(f"textual.drivers.{_DRIVER}"), XTermParser.__name__, PasteParser)
+
+
+def hurry() -> None:
+    """Collect nothing until `settle`: there is little garbage in a start, and every look costs."""
+    gc.disable()
+
+
+def settle() -> None:
+    """Take what is there now for lasting, and collect what comes."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def release() -> None:
+    """Collect everything that nothing needs any more, whenever it came."""
+    gc.unfreeze()
+    gc.collect()
+    gc.enable()

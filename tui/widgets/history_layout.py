@@ -1,0 +1,286 @@
+"""The rows around the reader: as much of a window as is in sight and near it, laid out for a width.
+
+Rules: what is further away is laid out when the reader comes near, so that neither a resize nor a page
+costs more than some screens; heights are kept an entry, so that a change lays out only what it touched.
+
+From rows of named pieces to the strips that Textual draws, each made once.
+
+Rules: a strip is kept while the dress is the same, because it carries what drawing it has cost; how many
+are kept is bounded.
+
+A scroll bar that costs little: Textual's own takes a third of a scrolled frame to draw.
+
+Rules: it looks and acts like the other one; only how its cells become strips is different, and the few that
+there are of each kind are made once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate
+from typing import NamedTuple, cast
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+from textual.geometry import Region
+from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.strip import Strip
+
+from chat.interface import EntryState, EntryView
+from tui.conversation import Window
+from tui.text.rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
+
+Spot = tuple[str, int]
+"""An entry (id) and how many of its rows are above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """The rows of one entry, and what they were made from."""
+
+    standing: Place
+    state: EntryState
+    kind: str
+    answers: str
+    rows: tuple[Row, ...]
+    lead: int
+
+
+class Sheet:
+    """Entries `first` to `end` of a window, one under the other from row 0 on."""
+
+    def __init__(self) -> None:
+        self.window = Window()
+        self.setting = Setting(0, None, date.min)
+        self.first = 0
+        self.shown: list[EntryView] = []
+        self._starts = [0]
+        self._laid: dict[str, Laid] = {}
+
+    @property
+    def height(self) -> int:
+        """Rows in all."""
+        return self._starts[-1]
+
+    @property
+    def from_start(self) -> bool:
+        """Whether it begins with the window."""
+        return self.first == 0
+
+    @property
+    def to_end(self) -> bool:
+        """Whether it ends with the window."""
+        return self.first + len(self.shown) >= len(self.window)
+
+    def lay_out(self, window: Window, setting: Setting, around: int, above: int, below: int) -> None:
+        """Hold the entry at `around` with at least `below` rows from its first on and `above` before it."""
+        if setting != self.setting or window is not self.window:
+            self._laid = {}
+        self.window, self.setting = window, setting
+        laid: list[Laid] = []
+        end = around
+        while end < len(window) and below > 0:
+            laid.append(self._lay(end))
+            below -= len(laid[-1].rows)
+            end += 1
+        before: list[Laid] = []
+        while around - len(before) > 0 and above > 0:
+            before.append(self._lay(around - len(before) - 1))
+            above -= len(before[-1].rows)
+        self.first = around - len(before)
+        self.shown = window.entries[self.first : end]
+        laid = [*reversed(before), *laid]
+        self._laid = {entry.id: held for entry, held in zip(self.shown, laid, strict=True)}
+        self._starts = list(accumulate((len(held.rows) for held in laid), initial=0))
+
+    def row(self, y: int) -> tuple[EntryView, int, Row] | None:
+        """The entry at a row, how many of its own rows are above (negative in its lead), and the row."""
+        at = self._at(y)
+        if at is None:
+            return None
+        held = self._laid[self.shown[at].id]
+        inside = y - self._starts[at]
+        return self.shown[at], inside - held.lead, held.rows[inside]
+
+    def rows(self, entry: str) -> tuple[int, tuple[Row, ...]]:
+        """All rows of an entry that is shown; the first of them, so many, part it from the one before."""
+        held = self._laid[entry]
+        return held.lead, held.rows
+
+    def spot(self, y: int) -> Spot | None:
+        """Which entry stands at a row, and how many of its rows are above."""
+        at = self._at(y)
+        return None if at is None else (self.shown[at].id, y - self._starts[at])
+
+    def span(self, entry: str) -> tuple[int, int] | None:
+        """First row of an entry, without what parts it from the one before, and the row after its last."""
+        at = self.window.index(entry) - self.first
+        if not 0 <= at < len(self.shown) or self.shown[at].id != entry:
+            return None
+        return self._starts[at] + self._laid[entry].lead, self._starts[at + 1]
+
+    def start(self, entry: str) -> int | None:
+        """The first row of an entry, separators included."""
+        span = self.span(entry)
+        return None if span is None else span[0] - self._laid[entry].lead
+
+    def ending(self, y: int) -> int:
+        """How many of the entries shown end at or before a row."""
+        return bisect_right(self._starts, y) - 1
+
+    def unknown(self) -> list[str]:
+        """Ids of what shown entries answer and nobody has read yet."""
+        window = self.window
+        answered = (entry.reply for entry in self.shown if entry.reply)
+        return [
+            one for one in dict.fromkeys(answered) if window.get(one) is None and one not in window.origins
+        ]
+
+    def _at(self, y: int) -> int | None:
+        return bisect_right(self._starts, y) - 1 if 0 <= y < self.height else None
+
+    def _lay(self, index: int) -> Laid:
+        window, setting = self.window, self.setting
+        entry = window.entries[index]
+        standing = place(entry, window.entries[index - 1] if index else None, setting.zone)
+        answers = quoted(entry, window, setting.erasing)
+        held = self._laid.get(entry.id)
+        made_from = (standing, entry.state, entry.kind, answers)
+        if held and (held.standing, held.state, held.kind, held.answers) == made_from:
+            return held
+        rows = rows_of(entry, standing, setting, answers)
+        lead = lead_rows(standing, new=entry.id == setting.unread, roomy=setting.roomy)
+        return Laid(*made_from, rows, lead)
+
+
+_STRIPS_KEPT = 512  # some screens
+_CHOSEN_BAR = "█ "
+_CURSOR = "cursor"
+
+Look = tuple[Row, bool]
+"""A row, and whether the cursor is on it."""
+
+
+class Dress(NamedTuple):
+    """What all strips have in common: ground, blank columns before, columns in all, filters of Textual."""
+
+    ground: Style
+    before: int
+    width: int
+    filters: tuple[LineFilter, ...]
+    background: Color
+
+
+class Strips:
+    """Strips in one dress. `styles` resolves the name of a style, over no ground."""
+
+    def __init__(self, styles: Callable[[str], Style]) -> None:
+        self._dress = Dress(Style(), 0, 0, (), Color(0, 0, 0))
+        self._styles = styles
+        self._worn: dict[str, Style] = {}
+        self._made: dict[Look, Strip] = {}
+
+    def wear(self, dress: Dress) -> None:
+        """Make all strips so from now on."""
+        if dress != self._dress:
+            self._dress = dress
+            self.forget()
+
+    def forget(self) -> None:
+        """Styles may have changed: resolve them anew."""
+        self._worn.clear()
+        self._made.clear()
+
+    def of(self, look: Look) -> Strip:
+        """The strip of a row."""
+        if look not in self._made:
+            if len(self._made) >= _STRIPS_KEPT:
+                self._made.clear()
+            self._made[look] = self._make(look)
+        return self._made[look]
+
+    def _make(self, look: Look) -> Strip:
+        dress = self._dress
+        segments = [Segment(" " * dress.before, dress.ground), *self._segments(*look)]
+        strip = Strip(segments).adjust_cell_length(dress.width, dress.ground).simplify()
+        for each in dress.filters:
+            strip = strip.apply_filter(each, dress.background)
+        return strip
+
+    def _segments(self, row: Row, chosen: bool) -> list[Segment]:
+        if not chosen:
+            return [Segment(text, self._style(name)) for name, text in row]
+        ground = self._styles(_CURSOR)
+        bar, *rest = row
+        return [
+            Segment(_CHOSEN_BAR, self._style(bar[0]) + ground),
+            *(Segment(text, self._style(name) + ground) for name, text in rest),
+        ]
+
+    def _style(self, name: str) -> Style:
+        if name not in self._worn:
+            self._worn[name] = self._dress.ground + self._styles(name)
+        return self._worn[name]
+
+
+_BAR_KEPT = 64  # a thumb has eight ends above and eight below, in three colours
+
+
+class Bar(ScrollBar):
+    """A vertical scroll bar of one column."""
+
+    def __init__(self) -> None:
+        super().__init__(vertical=True, name="vertical", thickness=1)
+        self._made: dict[Segment, Strip] = {}
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        cells = self._cells(self.region.height)
+        return [self._strip(cells[y]) for y in crop.line_range]
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._made.clear()
+
+    def _cells(self, height: int) -> list[Segment]:
+        look = cast(ScrollBarRender, self.render())
+        style = self.app.console.get_style(look.style)
+        # The theme gives a bar both colours.
+        assert style.color is not None
+        assert style.bgcolor is not None
+        drawn = look.render_bar(
+            size=height,
+            virtual_size=look.virtual_size,
+            window_size=look.window_size,
+            position=look.position,
+            back_color=style.bgcolor,
+            bar_color=style.color,
+        )
+        return list(drawn.segments)
+
+    def _strip(self, cell: Segment) -> Strip:
+        if cell not in self._made:
+            if len(self._made) >= _BAR_KEPT:
+                self._made.clear()
+            strip = Strip([cell], 1)
+            for each in self.get_line_filters():
+                strip = strip.apply_filter(each, self.background_colors[1])
+            self._made[cell] = strip
+        return self._made[cell]
+
+
+class Barred(ScrollView):
+    """A scroll view with such a bar."""
+
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = bar = Bar()
+            bar.display = False  # until the first layout, as Textual does it
+            self.app._start_widget(self, bar)
+        return self._vertical_scrollbar

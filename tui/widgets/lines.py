@@ -1,0 +1,225 @@
+"""What stands over the composer while nothing can be sent: why, and what ends it.
+
+Rules: it takes the place of the composer under the fingers of somebody who is writing, so that it swallows
+letters and Enter: whoever types on does nothing by it.
+
+The line over a conversation: with whom it is, and how things stand with them; a click opens their menu.
+
+Rules: every state is said in words beside its colour.
+
+The line at the foot that says who and where this terminal is, and above it what was just said.
+
+Rules: it is one safe line; news goes after a while, a refusal stays until something else is said or Escape
+is pressed; what belongs to a conversation goes with it.
+
+The foot line: the keys that people need most, from the registry; a click does what the key does.
+
+Rules: a line too narrow for all shows the first of them whole, and cuts none.
+
+The line over the composer that says which entry is answered.
+
+Rules: it quotes the first line as safe text and is hidden where nothing is answered.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from chat.interface import ContactView, EntryView, SelfView
+from tui.actions import ACTIONS, APP_WIDE, Action, action
+from tui.text import translation
+from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
+from tui.text.translation import _, told
+
+
+class Banner(Static, can_focus=True):
+    """Says that a contact's identity has changed; a click compares the safety number."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="banner", markup=False)
+        self.display = False
+
+    def show(self, name: str, causes: tuple[str, ...]) -> None:
+        """`name` is a safe name; `causes` are as the engine said them, or none where it did not.
+
+        What ends it stands first: a small screen cuts the rest.
+        """
+        why = [_("{name}: {cause}").format(name=name, cause=safe_line(told(cause))) for cause in causes]
+        why = why or [_("The identity of {name} has changed.").format(name=name)]
+        what = _("Nothing can be sent until you compare the safety number: {key} or a click here.")
+        first = Content.assemble(
+            ("! ", "bold $error"), (what.format(key=action("verify").key), "bold $warning")
+        )
+        self.update(Content("\n").join([first, *map(Content, why)]))
+
+    def check_consume_key(self, key: str, character: str | None = None) -> bool:
+        return key == "enter" or (character is not None and character.isprintable())
+
+    def on_key(self, event: events.Key) -> None:
+        if self.check_consume_key(event.key, event.character):
+            event.stop()
+            event.prevent_default()
+
+    async def on_click(self) -> None:
+        await self.run_action("screen.verify")
+
+
+_HEADER_APART = ("  ", "")
+
+
+class Header(Static):
+    """The name of a contact with its marks."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="header", markup=False)
+
+    def show(self, view: ContactView, name: str, *, muted: bool) -> None:
+        """`name` is the safe name as it is shown here."""
+        parts: list[tuple[str, str]] = [(name, "bold")]
+        verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
+        parts += [_HEADER_APART, verified]
+        if view.blocked:
+            parts += [_HEADER_APART, (_("⊘ blocked"), "$error")]
+        elif view.typing:
+            parts += [_HEADER_APART, (_("typing…"), "$accent")]
+        else:
+            parts += [_HEADER_APART, (_("● here"), "$success") if view.present else (_("○ away"), "$quiet")]
+        if view.relayed and view.present and not view.blocked:
+            parts += [_HEADER_APART, (_("⇄ relay"), "$quiet")]
+        if muted:
+            parts += [_HEADER_APART, (_("z muted"), "$quiet")]
+        self.update(Content.assemble(*parts))
+
+    async def on_click(self) -> None:
+        await self.run_action("screen.contact")
+
+
+class Said(Static):
+    """One line of news or of a refusal; hidden while there is nothing to say.
+
+    `seconds`: how long news is shown.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("", id="said", markup=False)
+        self._seconds = seconds
+        self._person: str | None = None
+        self._timer: Timer | None = None
+        self.display = False
+
+    def say(
+        self, text: str, *, person: str | None = None, problem: bool = False, stays: bool = False
+    ) -> None:
+        """Show a safe line. `person` is whose conversation it belongs to, None for no conversation."""
+        self.clear()
+        self._person = person
+        self.set_class(problem, "-problem")
+        self.update(Content(text))
+        self.display = bool(text)
+        if text and not (problem or stays):
+            self._timer = self.set_timer(self._seconds, self.clear)
+
+    def opened(self, person: str | None) -> None:
+        """Another conversation is open now, or none: drop what belongs to the one before."""
+        if self._person not in (None, person):
+            self.clear()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer, self._person = None, None
+        self.display = False
+
+
+class Status(Static):
+    """This person, whether strangers see it, and its addresses; first of all, if so, that this is a demo."""
+
+    def __init__(self, *, demo: bool = False) -> None:
+        super().__init__("", id="status", markup=False)
+        self._demo = demo
+
+    def show(self, me: SelfView) -> None:
+        """Show who and where this terminal is."""
+        seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
+        where = "  ".join(me.addresses[:2]) or _("no address")
+        badge = [(f"{translation.badge()}  ", "bold $warning")] if self._demo else []
+        self.update(
+            Content.assemble(
+                *badge, (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
+            )
+        )
+
+
+_KEYS_APART = "   "
+_FIRST = ("help",)
+
+
+class KeyLine(Static):
+    """Hints of keys, as many as fit."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="keys", markup=False)
+        self._places: list[tuple[int, int, str]] = []
+
+    def on_mount(self) -> None:
+        self.show()
+
+    def on_resize(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Show the keys that hold now."""
+        parts: list[tuple[str, str]] = []
+        self._places, at = [], 0
+        for one in hinted():
+            end = at + widest(one.key) + 1 + widest(one.title)
+            if end > self.size.width:
+                break
+            parts += [(one.key, "bold $primary"), (f" {one.title}{_KEYS_APART}", "$quiet")]
+            self._places.append((at, end, one.id))
+            at = end + len(_KEYS_APART)
+        self.update(Content.assemble(*parts).rstrip())
+
+    async def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        for start, end, name in self._places:
+            if start <= offset.x < end:
+                await self.run_action(f"app.{name}" if name in APP_WIDE else f"screen.{name}")
+
+
+def hinted() -> list[Action]:
+    """The actions of the foot line, the one first that explains all others."""
+    chosen = [one for one in ACTIONS if one.hint and one.key]
+    return sorted(chosen, key=lambda one: one.id not in _FIRST)
+
+
+class ReplyLine(Static):
+    """One row: whose entry, how it begins, and the key that drops it."""
+
+    def __init__(self) -> None:
+        super().__init__("", id="reply", markup=False)
+        self.display = False
+        self._name, self._quoted = "", ""
+
+    def show(self, name: str, entry: EntryView | None) -> None:
+        """Say whose entry is answered; None hides the line. `name` is safe."""
+        lines = safe(entry.text).strip().split("\n") if entry is not None else [""]
+        self._name, self._quoted = name, safe_line(lines[0])
+        self.display = entry is not None
+        self.refresh()
+
+    def render(self) -> Content:
+        """The quoted line takes the columns that the rest leaves."""
+        way_out = _("Esc: no reply")
+        begin = _("↩ {name}: ").format(name=self._name)
+        left = self.content_size.width - cell_len(begin) - cell_len(way_out) - 2
+        quoted = shorten(self._quoted, max(0, left))
+        gap = " " * max(2, left + 2 - cell_len(quoted))
+        return Content.assemble((begin, "bold $accent"), (quoted, "$quiet"), (gap, ""), (way_out, "$quiet"))
