@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 LOCKS := requirements.lock requirements-dev.lock
 OPTIONAL := requirements-nats.lock requirements-peers.lock requirements-fuzz.lock
 FAST := not (network or terminal or crash or slow)
-FAST_TESTS := tests/architecture tests/protocol tests/chat/service/test_states.py tests/chat/test_two_engines.py tests/cli/test_program.py tests/tui/test_languages.py
+FAST_TESTS := tests/architecture tests/unit/protocol tests/unit/service/test_states.py tests/integration/test_two_engines.py tests/unit/cli/test_program.py tests/unit/tui/test_languages.py
 
 # From the first version of Python to the one that is too new, as pyproject.toml has them.
 comma := ,
@@ -61,7 +61,7 @@ format: env
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 messages: env
-	@$(BIN)/python -m tests.tui.catalogue
+	@$(BIN)/python -m tests.support.catalogue
 
 measure: env
 	@$(BIN)/python -m tests.architecture.measure
@@ -73,13 +73,13 @@ bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report
 
 screenshots: env
-	@$(BIN)/python -m tests.screens build/screenshots
+	@$(BIN)/python -m tests.support.screens build/screenshots
 
 snapshots: env
-	@PARLOUR_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/tui/test_snapshots.py
+	@PARLOUR_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/unit/tui/test_snapshots.py
 
 relay-cluster: env
-	@exec $(BIN)/python -m tests.chat.relay.trial
+	@exec $(BIN)/python -m tests.support.relay.trial
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
 $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)
@@ -118,4 +118,4 @@ lock: env
 	@rm uv.lock
 
 clean:
-	@rm -rf $(VENV) tests/independent/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov .fuzz
+	@rm -rf $(VENV) tests/interop/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov .fuzz

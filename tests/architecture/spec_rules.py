@@ -1,7 +1,7 @@
 """The validation rules of SPEC.md: their ids and their classes.
 
 Rules: as in spec_checks.py, a check takes the document's text and returns what is wrong with it; whether a
-vector breaks each rule is tests/protocol/test_vectors.py's question.
+vector breaks each rule is tests/unit/protocol/test_vectors.py's question.
 """
 
 from __future__ import annotations

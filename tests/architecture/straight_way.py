@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from tests.engines import delivered, pair, people, play, talk
+from tests.support.engines.engines import delivered, pair, people, play, talk
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _COUNTED = tuple(f"{_PROJECT / folder}/" for folder in ("chat", "protocol"))

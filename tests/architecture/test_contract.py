@@ -49,9 +49,9 @@ def test_fake_and_engine_stand_under_the_whole_contract() -> None:
     held = {
         node.name: {ast.unparse(base) for base in node.bases}
         for file in (
-            "tests/chat/test_control.py",
-            "tests/chat/test_engine_contract.py",
-            "tests/chat/test_door.py",
+            "tests/integration/test_control.py",
+            "tests/integration/test_engine_contract.py",
+            "tests/integration/test_door.py",
         )
         for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8")))
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test")

@@ -20,7 +20,7 @@ from chat.cli.session import WAITS
 from chat.interface import CannotCreate
 from chat.storage import folder, profile, search_index
 from chat.storage.folder import ProfileLock
-from tests.e2e.programs import (
+from tests.support.e2e.programs import (
     PASSPHRASE,
     PATIENCE,
     Outcome,
@@ -32,10 +32,10 @@ from tests.e2e.programs import (
     pair,
     wait_event,
 )
-from tests.lab.hosts import Lab
-from tests.lab.pages import residues
-from tests.lab.programs import Program
-from tests.needs import needs_root_network
+from tests.support.lab.hosts import Lab
+from tests.support.lab.pages import residues
+from tests.support.lab.programs import Program
+from tests.support.needs import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -15,10 +15,10 @@ import pytest
 from chat.cli.session import NOBODY_TO_ASK, WAITS
 from chat.storage.folder import ProfileLock
 from protocol.relay.rendezvous import RelayAddress
-from tests.e2e.programs import PATIENCE, Station, end, invited, is_event, pair, wait_event
-from tests.lab.hosts import Lab
-from tests.lab.programs import Program
-from tests.needs import needs_root_network
+from tests.support.e2e.programs import PATIENCE, Station, end, invited, is_event, pair, wait_event
+from tests.support.lab.hosts import Lab
+from tests.support.lab.programs import Program
+from tests.support.needs import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

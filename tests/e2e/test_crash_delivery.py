@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 
 from chat.interface import EntryState, EntryView, Messenger, Unreachable
-from tests.e2e.programs import PATIENCE, Station, end, first_to_end, pair, wait_event, whole_history
-from tests.e2e.tracing import KILLED, dying, side_by_side, steps, told, traced
-from tests.lab.hosts import Lab
-from tests.lab.programs import Program
-from tests.needs import needs_root_network, needs_strace
+from tests.support.e2e.programs import PATIENCE, Station, end, first_to_end, pair, wait_event, whole_history
+from tests.support.e2e.tracing import KILLED, dying, side_by_side, steps, told, traced
+from tests.support.lab.hosts import Lab
+from tests.support.lab.programs import Program
+from tests.support.needs import needs_root_network, needs_strace
 
 pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
 

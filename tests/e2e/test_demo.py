@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from chat.tools.demo.door import PREFIX
-from tests.lab.programs import Program
-from tests.lab.terminal import Terminal
-from tests.needs import needs_tmux
+from tests.support.lab.programs import Program
+from tests.support.lab.terminal import Terminal
+from tests.support.needs import needs_tmux
 
 needs_tmux()
 pytestmark = pytest.mark.terminal

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from chat.network.transport import ACCEPTED_MAX
-from tests.e2e.flooder import KINDS, SOURCES
-from tests.e2e.programs import PATIENCE, Station, end, pair, wait_event
-from tests.lab.deadlines import Deadline
-from tests.lab.hosts import Host, Lab
-from tests.lab.programs import Program
-from tests.needs import needs_root_network
+from tests.support.e2e.flooder import KINDS, SOURCES
+from tests.support.e2e.programs import PATIENCE, Station, end, pair, wait_event
+from tests.support.lab.deadlines import Deadline
+from tests.support.lab.hosts import Host, Lab
+from tests.support.lab.programs import Program
+from tests.support.needs import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -41,7 +41,7 @@ def attack(host: Host, kind: str, victim: Station) -> Program:
     for source in SOURCES:
         host.run("ip", "address", "add", f"{source}/24", "dev", "eth0")
     assert victim.host
-    return host.start(sys.executable, "-m", "tests.e2e.flooder", kind, victim.host.address, "4747")
+    return host.start(sys.executable, "-m", "tests.support.e2e.flooder", kind, victim.host.address, "4747")
 
 
 def resident(program: Program) -> int:

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from tests.lab.terminal import Terminal
-from tests.needs import needs_tmux
+from tests.support.lab.terminal import Terminal
+from tests.support.needs import needs_tmux
 
 pytestmark = pytest.mark.terminal
 
@@ -22,7 +22,7 @@ def _tmux() -> None:
 
 
 def _interface(scenario: str) -> Terminal:
-    return Terminal([sys.executable, "-m", "tests.tui.program", scenario], rows=40)
+    return Terminal([sys.executable, "-m", "tests.support.tui.program", scenario], rows=40)
 
 
 def test_each_enter_sends_what_was_typed_before_it_and_no_more() -> None:

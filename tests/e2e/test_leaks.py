@@ -21,11 +21,11 @@ import pytest
 from chat.storage import folder, keys, profile
 from protocol.keys import X25519Pair
 from protocol.primitives import ed25519_from_seed
-from tests.e2e.people import Person
-from tests.e2e.programs import PASSPHRASE, PATIENCE, Outcome, Station, end, pair, wait_event
-from tests.lab.hosts import Host, Lab
-from tests.lab.programs import Program
-from tests.needs import needs_root_network, needs_tmux
+from tests.support.e2e.people import Person
+from tests.support.e2e.programs import PASSPHRASE, PATIENCE, Outcome, Station, end, pair, wait_event
+from tests.support.lab.hosts import Host, Lab
+from tests.support.lab.programs import Program
+from tests.support.needs import needs_root_network, needs_tmux
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -17,9 +17,9 @@ from typing import Self
 
 import pytest
 
-from tests.e2e.people import PASSPHRASE, PATIENCE
-from tests.lab.hosts import Host, Lab
-from tests.needs import needs_root_network
+from tests.support.e2e.people import PASSPHRASE, PATIENCE
+from tests.support.lab.hosts import Host, Lab
+from tests.support.needs import needs_root_network
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.imports import ROOT
-from tests.chat.network.wire import Tap
-from tests.e2e.people import PASSPHRASE, Person, in_touch, pair
-from tests.e2e.programs import PATIENCE, Station, wait_event
-from tests.lab.hosts import Lab
-from tests.needs import needs_root_network, needs_tmux
+from tests.support.e2e.people import PASSPHRASE, Person, in_touch, pair
+from tests.support.e2e.programs import PATIENCE, Station, wait_event
+from tests.support.lab.hosts import Lab
+from tests.support.needs import needs_root_network, needs_tmux
+from tests.support.network.wire import Tap
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 

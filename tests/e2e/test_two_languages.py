@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.people import PASSPHRASE, Person, in_touch, pair
-from tests.lab.hosts import Lab
-from tests.needs import needs_root_network, needs_tmux
+from tests.support.e2e.people import PASSPHRASE, Person, in_touch, pair
+from tests.support.lab.hosts import Lab
+from tests.support.needs import needs_root_network, needs_tmux
 from tui.text.translation import LANGUAGES
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]

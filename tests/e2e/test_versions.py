@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import PATIENCE, Station, end, wait_event
-from tests.lab.hosts import Lab
-from tests.needs import needs_root_network
+from tests.support.e2e.programs import PATIENCE, Station, end, wait_event
+from tests.support.lab.hosts import Lab
+from tests.support.needs import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
-FOREIGN = (sys.executable, "-m", "tests.e2e.foreign")
+FOREIGN = (sys.executable, "-m", "tests.support.e2e.foreign")
 MAGIC = b"PARLOUR\x00"
 VERSION, PATTERN, AEAD = 1, 3, 2
 """What this version speaks; the pattern for contacts; the cipher that everybody has."""

@@ -1,0 +1,136 @@
+"""An engine that is told to stop or to lock does so, whatever is under way.
+
+Rules: two real engines in virtual time; the moment of stopping is moved, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.interface import NearbyChanged, Notice
+from chat.network.driver import Driver, Opening
+from chat.network.mdns import ZeroconfDiscovery
+from chat.ports import Announcement
+from chat.storage.errors import StorageFull
+from chat.tasks import Tasks
+from protocol.link.states import LinkClosed
+from tests.support.engines.engines import pair, people, play, talk
+from tests.support.fakes.network import MemoryTransport
+from tests.support.lab.virtual import VirtualClock, run_virtual
+
+
+def test_what_a_task_began_while_it_was_stopped_is_stopped_too() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        failures: list[BaseException] = []
+        tasks = Tasks(failures.append)
+
+        async def last_wish() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                tasks.spawn(asyncio.sleep(100))
+
+        tasks.spawn(last_wish())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(tasks.stop(), 10)
+        assert not tasks._running
+        assert not failures
+
+    run_virtual(scenario, 60)
+
+
+def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        tasks, woken = Tasks(lambda error: None), asyncio.Event()
+
+        async def deaf_once() -> None:
+            await asyncio.wait_for(woken.wait(), 100)
+            await asyncio.Event().wait()
+
+        tasks.spawn(deaf_once())
+        await asyncio.sleep(1)
+        woken.set()
+        await asyncio.sleep(0)
+        await asyncio.wait_for(tasks.stop(), 10)
+
+    run_virtual(scenario, 60)
+
+
+def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+            await pair(ada, ben)
+            await talk(ada, ben, "before")
+            person = bytes.fromhex(await ada.contact(ben))
+            connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
+            await asyncio.sleep(0.1)
+            await ben.engine.lock()
+            dialler, world = ada.engine._parts.dialler, ada.engine._world
+            keys = world.keyring.dial_keys(person)
+            assert keys is not None
+            opening = Opening(world.links.adopt)
+            driver = Driver(connection, dialler._link(person, keys), ada.clock, opening)
+            running = asyncio.ensure_future(driver.run())
+            assert isinstance(await opening.result, LinkClosed)
+            await running
+            assert not ada.engine._world.links.is_present(person)
+
+    play(scenario)
+
+
+def test_housekeeping_and_announcing_survive_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+            await pair(ada, ben)
+            fail_once(monkeypatch, ada.engine._parts.welcoming, "drop_expired", StorageFull())
+            fail_once(monkeypatch, ada.engine._ports.discovery, "announce", OSError("no network"))
+            await ada.engine.set_visible(True)
+            await asyncio.sleep(60)
+            await ada.engine.set_visible(True)
+            await cleo.sees("Ada")
+            gone = cleo.wait(NearbyChanged, lambda event: all(view.name != "Ada" for view in event.nearby))
+            await asyncio.wait_for(gone, 130)
+            assert any(isinstance(event, Notice) for event in ada.seen)
+
+    play(scenario)
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, error: Exception) -> None:
+    """Let a method raise at its next call."""
+    original, left = getattr(owner, name), [error]
+
+    async def failing(*arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return await original(*arguments)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+async def test_a_change_of_network_in_the_middle_of_an_announcement_is_a_network_error() -> None:
+    discovery = ZeroconfDiscovery(interfaces=["127.0.0.1"])
+    await discovery.start(MemoryEvents())
+    try:
+        assert discovery._running is not None
+        multicast = discovery._running._multicast
+        assert multicast is not None
+        await multicast._zeroconf.async_close()
+        slots = tuple(bytes([number]) * 8 for number in range(32))
+        with pytest.raises(OSError, match="shut"):
+            await discovery.announce(Announcement("ab" * 8, ("127.0.0.1",), 4747, slots))
+    finally:
+        await discovery.close()
+
+
+class MemoryEvents:
+    def found(self, announcement: Announcement) -> None: ...
+
+    def lost(self, instance: str) -> None: ...
+
+    def network_changed(self) -> None: ...

@@ -1,0 +1,389 @@
+"""The profile's socket: every call and event comes through, and no client can hold the engine up."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast, get_args, get_type_hints
+
+import pytest
+
+from chat import interface
+from chat.errors import Phrase, phrase
+from chat.interface import (
+    Cleaned,
+    Closed,
+    ContactChanged,
+    ContactRemoved,
+    ContactView,
+    EntryAdded,
+    EntryChanged,
+    EntryDeleted,
+    EntryState,
+    Event,
+    IdentityChanged,
+    InvitationUsed,
+    Messenger,
+    NearbyChanged,
+    Notice,
+    PairingChanged,
+    PairingStage,
+    ParlourError,
+    Ready,
+    RelayChanged,
+    RelayRemoved,
+    Unreachable,
+    UsageError,
+    VisibilityChanged,
+)
+from chat.ipc import client as client_module
+from chat.ipc import server, wire
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
+from tests.contract.around import AroundContract
+from tests.contract.calls import CallsContract
+from tests.contract.messenger import MessengerContract
+from tests.contract.subject import PATIENCE, RELAY, Subject, until
+from tests.support.engines.served import fake_and_client, served
+from tests.support.fakes.around import FakeAround
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.fakes.others import INVITATION
+
+PASSPHRASE = "correct horse"
+
+
+def fake() -> tuple[FakeMessenger, ContactView]:
+    messenger = FakeMessenger()
+    return messenger, messenger.add_contact("Ben", present=True)
+
+
+def _end_with_lock(messenger: FakeMessenger, server: ControlServer) -> None:
+    """As an engine does: what offers it to others ends with it."""
+    lock = messenger.lock
+
+    async def lock_and_end() -> None:
+        await lock()
+        await server.close()
+
+    messenger.lock = lock_and_end  # type: ignore[method-assign]
+
+
+class TestFake(MessengerContract, AroundContract, CallsContract):
+    @pytest.fixture
+    def subject(self) -> Subject:
+        messenger, friend = fake()
+        return FakeAround(messenger, friend.person).subject(messenger)
+
+
+class TestRemote(MessengerContract, AroundContract, CallsContract):
+    @pytest.fixture
+    async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
+        messenger, friend = fake()
+        async with served(messenger, tmp_path / "engine.sock") as server:
+            _end_with_lock(messenger, server)
+            client = await RemoteMessenger.open(tmp_path / "engine.sock")
+            yield FakeAround(messenger, friend.person).subject(client)
+            await client.close()
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMessenger]]:
+    async with fake_and_client(tmp_path / "engine.sock") as pair:
+        yield pair
+
+
+def test_the_socket_offers_every_call_and_the_client_has_each_with_the_same_types() -> None:
+    for name, declared in vars(Messenger).items():
+        if name.startswith("_"):
+            continue
+        offered = getattr(RemoteMessenger, name)
+        assert get_type_hints(offered) == get_type_hints(declared), name
+        assert inspect.signature(offered).parameters.keys() == inspect.signature(declared).parameters.keys()
+        assert name in wire.CALLS or name in ("events", "close")
+
+
+async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
+    direct, client = both
+    ben = direct.add_contact("Ben", present=True)
+    stranger = direct.see_stranger("Cleo")
+    sent = await client.send(ben.person, "hello")
+    assert sent.id == (await direct.history(ben.person))[0].id
+    assert await client.me() == await direct.me()
+    assert await client.contacts() == await direct.contacts()
+    assert await client.nearby() == await direct.nearby()
+    assert await client.safety_number(ben.person) == await direct.safety_number(ben.person)
+    assert await client.history(ben.person, 5, None) == await direct.history(ben.person)
+    assert await client.search("hello", None, 7) == await direct.search("hello")
+    answer = direct.receive(ben.person, "hello yourself", reply=sent.id)
+    assert answer is not None
+    assert await client.history(ben.person, 5, after=sent.id) == (answer,)
+    assert await client.entry(ben.person, answer.id) == answer
+    assert await client.entry(ben.person, "none") is None
+    assert await client.first_unread(ben.person) == answer.id
+    assert await client.entry_at(ben.person, answer.time) == answer.id
+    assert await client.details(ben.person, sent.id) == await direct.details(ben.person, sent.id)
+    assert await client.preferences() == await direct.preferences()
+    assert await client.settings() == await direct.settings()
+    assert await client.diagnose() == await direct.diagnose()
+    assert await client.add_relay(RELAY) == (await direct.relays())[0] == (await client.relays())[0]
+    assert (await client.invite()).text.startswith(INVITATION)
+    assert (await client.pair_nearby(stranger.instance)).peer == "Cleo"
+    assert (await client.pair_address("192.168.1.9", 4748)).peer == "192.168.1.9"
+    assert not (await client.join(f"{INVITATION}9")).incoming
+    assert direct.called("send") == [(ben.person, "hello")]
+    assert direct.called("history")[1] == (ben.person, 5, None)
+    assert direct.called("search")[0] == ("hello", None, 7)
+    assert direct.called("pair_address") == [("192.168.1.9", 4748)]
+
+
+async def test_each_order_arrives_with_its_arguments(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
+    direct, client = both
+    ben = direct.add_contact("Ben", present=True)
+    entry = direct.receive(ben.person, "hello")
+    assert entry is not None
+    pairing = direct.stranger_begins("Cleo")
+    quiet = interface.SettingsView(read_receipts=False, typing=False)
+    relay = direct.name_relay(RELAY)
+    orders: list[tuple[str, tuple[object, ...]]] = [
+        ("set_visible", (True,)),
+        ("answer_pairing", (pairing.id, False)),
+        ("rename", (ben.person, "Benno")),
+        ("block", (ben.person, False)),
+        ("set_verified", (ben.person, True)),
+        ("mark_read", (ben.person, (entry.id,))),
+        ("mark_all_read", (ben.person,)),
+        ("typing", (ben.person, True)),
+        ("change_settings", (quiet,)),
+        ("set_preference", ("theme", "dark")),
+        ("remove_relay", (relay.address,)),
+        ("change_passphrase", (PASSPHRASE, "next")),
+        ("remove", (ben.person,)),
+        ("lock", ()),
+    ]
+    for name, arguments in orders:
+        assert await getattr(client, name)(*arguments) is None
+        assert direct.called(name) == [arguments]
+
+
+async def test_each_event_comes_through_whole_and_in_order(
+    both: tuple[FakeMessenger, RemoteMessenger],
+) -> None:
+    direct, client = both
+    ben = direct.add_contact("Ben\x1b]52;c;aGk=\x07\u202e", present=True)
+    events = client.events()
+    await client.me()
+    entry = direct.receive(ben.person, "a line\nand \u2028 another")
+    assert entry is not None
+    pairing = direct.stranger_begins("Cleo")
+    made: list[Event] = [
+        Ready(("10.0.0.1:4747", "[fe80::1]:4747")),
+        EntryAdded(entry),
+        EntryChanged(ben.person, entry.id, EntryState.READ),
+        EntryDeleted(ben.person, entry.id),
+        Cleaned(),
+        ContactChanged(ben),
+        ContactRemoved(ben.person, ben.name),
+        IdentityChanged(ben.person, ben.name, Phrase("a terminal was added")),
+        NearbyChanged((direct.see_stranger("Dan"),)),
+        PairingChanged(pairing),
+        InvitationUsed("text", ben.person),
+        VisibilityChanged(True),
+        RelayChanged(direct.name_relay(RELAY)),
+        RelayRemoved(RELAY),
+        Notice(Phrase("The disk is full.")),
+        Closed(Phrase("Parlour was locked.")),
+    ]
+    assert {type(event) for event in made} == set(get_args(Event))
+    direct.emit(Notice(Phrase("from here")))
+    for event in made:
+        direct.emit(event)
+    await until(events, lambda event: event == Notice(Phrase("from here")))
+    async with asyncio.timeout(PATIENCE):
+        assert [event async for event in events] == made
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in vars(interface).values() if isinstance(kind, type) and issubclass(kind, ParlourError)],
+)
+async def test_an_error_keeps_its_class_and_its_text(
+    both: tuple[FakeMessenger, RemoteMessenger], kind: type[ParlourError]
+) -> None:
+    direct, client = both
+    direct.failures["me"] = kind("What happened: what to do.")
+    with pytest.raises(ParlourError, match=r"^What happened: what to do\.$") as caught:
+        await client.me()
+    assert type(caught.value) is kind
+
+
+async def test_a_phrase_keeps_what_a_catalogue_looks_up(
+    both: tuple[FakeMessenger, RemoteMessenger],
+) -> None:
+    direct, client = both
+    said = phrase("Port {port} is taken by {who}.", port=4747, who=phrase("another program"))
+    direct.failures["me"] = UsageError(said)
+    with pytest.raises(UsageError) as caught:
+        await client.me()
+    arrived = caught.value.phrase
+    assert (arrived, arrived.template, arrived.values) == (said, said.template, said.values)
+    who = arrived.values["who"]
+    assert isinstance(who, Phrase)
+    assert who.template == "another program"
+
+
+async def test_an_error_of_the_engines_own_kind_arrives_as_the_one_it_refines(
+    both: tuple[FakeMessenger, RemoteMessenger],
+) -> None:
+    class Refined(UsageError):
+        pass
+
+    direct, client = both
+    direct.failures["me"] = Refined("Not so.")
+    with pytest.raises(UsageError, match="Not so"):
+        await client.me()
+
+
+async def test_a_fault_inside_goes_out_without_its_text(
+    both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case 78: an exception's text may hold what a peer wrote."""
+    direct, client = both
+    reported: list[BaseException] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    async def broken() -> None:
+        raise KeyError("a secret of a peer")
+
+    monkeypatch.setattr(direct, "me", broken)
+    with pytest.raises(ParlourError) as caught:
+        await client.me()
+    assert "KeyError" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert [type(error) for error in reported] == [KeyError]
+
+
+async def test_text_that_is_not_unicode_is_refused_before_it_leaves(
+    both: tuple[FakeMessenger, RemoteMessenger],
+) -> None:
+    _, client = both
+    with pytest.raises(UsageError):
+        await client.search("\udcff")
+
+
+async def test_an_engine_that_dies_ends_calls_and_streams(tmp_path: Path) -> None:
+    direct, _ = fake()
+    server = ControlServer(direct, tmp_path / "engine.sock")
+    await server.start()
+    client = await RemoteMessenger.open(tmp_path / "engine.sock")
+    events = client.events()
+    await client.me()
+    begun = asyncio.Event()
+
+    async def endless() -> tuple[interface.DiagnosisView, ...]:
+        begun.set()
+        await asyncio.Event().wait()
+        return ()
+
+    direct.diagnose = endless  # type: ignore[method-assign]
+    asked = asyncio.create_task(client.diagnose())
+    await begun.wait()
+    await server.close()
+    with pytest.raises(Unreachable):
+        await asked
+    assert isinstance(await until(events, lambda event: isinstance(event, Closed)), Closed)
+    with pytest.raises(Unreachable):
+        await client.me()
+    late = client.events()
+    assert await anext(late) == Closed(client_module.GONE)
+    await client.close()
+
+
+async def test_locking_from_inside_a_call_reaches_every_client(tmp_path: Path) -> None:
+    """The engine ends its socket while it still answers the call that asked for it."""
+    direct, _ = fake()
+    server = ControlServer(direct, tmp_path / "engine.sock")
+    _end_with_lock(direct, server)
+    await server.start()
+    one = await RemoteMessenger.open(tmp_path / "engine.sock")
+    other = await RemoteMessenger.open(tmp_path / "engine.sock")
+    events = other.events()
+    await other.me()
+    async with asyncio.timeout(PATIENCE):
+        await one.lock()
+    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(
+        Phrase("Parlour was locked."), locked=True
+    )
+    assert not (tmp_path / "engine.sock").exists()
+    await one.close()
+    await other.close()
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_nobody_else_waits(
+    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path
+) -> None:
+    direct, client = both
+    events = client.events()
+    await client.me()
+    deaf = socket.socket(socket.AF_UNIX)
+    deaf.connect(str(tmp_path / "engine.sock"))
+    deaf.sendall(b'{"id":1,"call":"events"}\n{"id":2,"call":"me"}\n')
+    await asyncio.get_running_loop().run_in_executor(None, _read_until, deaf, b'"id":2')
+    text = "x" * 100_000
+    for _ in range(server.WAITING_BYTES_MAX // len(text) + 10):
+        direct.notice(text)
+        await until(events, lambda event: event == Notice(Phrase(text)))
+    direct.notice("the end")
+    await until(events, lambda event: event == Notice(Phrase("the end")))
+    taken = await asyncio.get_running_loop().run_in_executor(None, _read_all, deaf)
+    deaf.close()
+    assert len(taken) < server.WAITING_BYTES_MAX
+    assert b"the end" not in taken
+
+
+def _read_until(connection: socket.socket, wanted: bytes) -> None:
+    taken = b""
+    while wanted not in taken:
+        taken += connection.recv(4096)
+
+
+def _read_all(connection: socket.socket) -> bytes:
+    taken = bytearray()
+    try:
+        while data := connection.recv(65536):
+            taken += data
+    except ConnectionResetError:
+        pass
+    return bytes(taken)
+
+
+async def test_a_client_that_leaves_its_events_unread_is_told_so(
+    both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct, client = both
+    monkeypatch.setattr(client_module, "EVENTS_WAITING_MAX", 10)
+    events = client.events()
+    await client.me()
+    for number in range(12):
+        direct.notice(str(number))
+    with pytest.raises(Unreachable):
+        while True:
+            await client.me()
+    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(client_module.BEHIND)
+
+
+async def test_a_pairing_can_be_followed_through_the_socket(
+    both: tuple[FakeMessenger, RemoteMessenger],
+) -> None:
+    direct, client = both
+    events = client.events()
+    await client.me()
+    begun = direct.stranger_begins("Cleo")
+    stages = cast(PairingChanged, await until(events, lambda event: event == PairingChanged(begun)))
+    await client.answer_pairing(stages.pairing.id, True)
+    done = await until(
+        events, lambda event: isinstance(event, PairingChanged) and event.pairing.stage is PairingStage.DONE
+    )
+    assert [view.person for view in await client.contacts()] == [cast(PairingChanged, done).pairing.contact]

@@ -1,0 +1,264 @@
+"""The profile's socket itself: whose it is, where it may lie, and what comes through it that should not."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chat import interface
+from chat.interface import BadData, CannotCreate, ParlourError, Unreachable
+from chat.ipc import server, wire
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.server import ControlServer
+from tests.contract.subject import PATIENCE
+from tests.support.engines.served import fake_and_client, served
+from tests.support.fakes.messenger import FakeMessenger
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMessenger]]:
+    async with fake_and_client(tmp_path / "engine.sock") as pair:
+        yield pair
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"no json\n",
+        b"[]\n",
+        b'{"id":1}\n',
+        b'{"id":1,"call":"close"}\n',
+        b'{"id":1,"call":"__init__"}\n',
+        b'{"id":1,"call":"me","more":1}\n',
+        b'{"id":1,"call":"me","arguments":{"x":1}}\n',
+        b'{"id":1,"call":"send","arguments":{"contact":"a"}}\n',
+        b'{"id":1,"call":"block","arguments":{"contact":"a","on":"yes"}}\n',
+        b'{"id":1,"call":"\xff"}\n',
+        b'{"id":1,"call":"me","arguments":' + b"[" * 5_000 + b"]" * 5_000 + b"}\n",
+    ],
+)
+async def test_a_request_that_is_not_of_the_interface_is_refused(
+    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path, line: bytes
+) -> None:
+    direct, client = both
+    answer = await _ask_raw(tmp_path, line)
+    assert msgspec.json.decode(answer)["error"] == "BadData"
+    assert not direct.calls
+    await client.me()
+
+
+async def _ask_raw(folder: Path, line: bytes) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(str(folder / "engine.sock"))
+    await reader.readline()
+    writer.write(line)
+    async with asyncio.timeout(PATIENCE):
+        answer = await reader.readline()
+    writer.close()
+    return answer
+
+
+async def test_a_line_without_end_is_not_kept(
+    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path
+) -> None:
+    _, client = both
+    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "engine.sock"))
+    await reader.readline()
+    writer.write(b"x" * (2 * wire.REQUEST_BYTES_MAX))
+    async with asyncio.timeout(PATIENCE):
+        assert await _rest(reader) == b""
+    writer.close()
+    await client.me()
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+
+
+async def test_clients_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CLIENTS_MAX", 2)
+    async with served(FakeMessenger(), tmp_path / "engine.sock"):
+        clients = [await RemoteMessenger.open(tmp_path / "engine.sock") for _ in range(2)]
+        with pytest.raises(Unreachable):
+            await RemoteMessenger.open(tmp_path / "engine.sock")
+        for client in clients:
+            await client.me()
+            await client.close()
+
+
+async def test_calls_of_one_client_are_bounded_and_all_answered(
+    both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct, client = both
+    running = most = 0
+    me = await direct.me()
+
+    async def slow() -> interface.SelfView:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return me
+
+    monkeypatch.setattr(direct, "me", slow)
+    await asyncio.gather(*(client.me() for _ in range(5 * server.CALLS_MAX)))
+    assert most <= server.CALLS_MAX
+
+
+async def test_the_socket_is_the_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    async with served(FakeMessenger(), path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+
+
+async def test_the_socket_is_the_owners_alone_from_the_first_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every platform: whoever connects before the socket has its mode is refused, whatever the umask."""
+    path = tmp_path / "engine.sock"
+    chmod, refused = Path.chmod, []
+
+    def chmod_after_a_stranger_tried(self: Path, mode: int) -> None:
+        with socket.socket(socket.AF_UNIX) as stranger, pytest.raises(ConnectionRefusedError):
+            stranger.connect(str(path))
+        refused.append(stat.S_IMODE(path.stat().st_mode))
+        chmod(self, mode)
+
+    umask = os.umask(0)
+    try:
+        monkeypatch.setattr(Path, "chmod", chmod_after_a_stranger_tried)
+        with wire.listen(path), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(umask)
+    assert refused == [0o777]
+
+
+async def test_the_socket_is_made_where_a_socket_takes_no_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS, whose fchmod on a socket fails with EINVAL."""
+    real = os.fchmod
+
+    def fchmod(descriptor: int, mode: int) -> None:
+        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    path = tmp_path / "engine.sock"
+    async with served(FakeMessenger("Ada"), path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        client = await RemoteMessenger.open(path)
+        assert (await client.me()).name == "Ada"
+        await client.close()
+
+
+async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = socket.socketpair()
+    told = hasattr(socket, "SO_PEERCRED")
+    with mine, theirs:
+        assert wire.same_user(mine)
+        monkeypatch.setattr(os, "geteuid", lambda: 2_000_000_000)
+        assert wire.same_user(mine) is not told
+    monkeypatch.undo()
+    async with served(FakeMessenger(), tmp_path / "engine.sock"):
+        monkeypatch.setattr(server, "same_user", lambda _: False)
+        with pytest.raises(Unreachable):
+            await RemoteMessenger.open(tmp_path / "engine.sock")
+        monkeypatch.setattr(wire, "same_user", lambda _: False)
+        with pytest.raises(Unreachable, match="another user"):
+            await RemoteMessenger.open(tmp_path / "engine.sock")
+
+
+def open_descriptors() -> int:
+    """How many files this process has open, or 0 where the system does not tell."""
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+async def test_a_path_of_any_length_works(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120) / ("e" * 120)
+    deep.mkdir(parents=True)
+    path = deep / "engine.sock"
+    before = open_descriptors()
+    async with served(FakeMessenger("Long"), path):
+        client = await RemoteMessenger.open(path)
+        assert (await client.me()).name == "Long"
+        await client.close()
+    assert not path.exists()
+    assert open_descriptors() <= before
+
+
+async def test_a_path_of_any_length_works_without_proc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    monkeypatch.setattr(Path, "is_dir", lambda self: False)
+    with pytest.raises(CannotCreate, match="shorter"):
+        wire.listen(deep / "engine.sock")
+    monkeypatch.chdir(deep)
+    async with served(FakeMessenger(), deep / "engine.sock"):
+        client = await RemoteMessenger.open(deep / "engine.sock")
+        await client.close()
+
+
+async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with pytest.raises(Unreachable):
+        await RemoteMessenger.open(path)
+    async with served(FakeMessenger(), path):
+        await (await RemoteMessenger.open(path)).close()
+    path.write_text("not a socket")
+    with pytest.raises(CannotCreate):
+        await ControlServer(FakeMessenger(), path).start()
+    assert path.read_text() == "not a socket"
+
+
+async def test_the_end_of_one_engine_leaves_the_socket_of_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    old = ControlServer(FakeMessenger(), path)
+    await old.start()
+    path.unlink()
+    async with served(FakeMessenger("Next"), path):
+        await old.close()
+        client = await RemoteMessenger.open(path)
+        assert (await client.me()).name == "Next"
+        await client.close()
+
+
+async def test_nobody_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        await RemoteMessenger.open(tmp_path / "engine.sock")
+
+
+@pytest.mark.parametrize(
+    ("hello", "raises"), [(b'{"version":999}\n', BadData), (b"SSH-2.0\n", Unreachable), (b"", Unreachable)]
+)
+async def test_an_engine_of_another_version_is_told_apart(
+    tmp_path: Path, hello: bytes, raises: type[ParlourError]
+) -> None:
+    async def other(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(hello)
+        writer.close()
+
+    server = await asyncio.start_unix_server(other, sock=wire.listen(tmp_path / "engine.sock"))
+    with pytest.raises(raises):
+        await RemoteMessenger.open(tmp_path / "engine.sock")
+    server.close()

@@ -1,0 +1,121 @@
+"""The door of a profile folder keeps what the fake one promises; its network is in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from chat.assemble import door, filler
+from chat.interface import CannotCreate, DoorState
+from chat.network import mdns, transport
+from chat.ports import Connection, Listener
+from chat.storage import folder as stored_folder
+from chat.storage import profile
+from protocol import profile_header
+from protocol.identity.author import create_person
+from tests.contract.door import PASSPHRASE, DoorContract, Doorway
+from tests.support.fakes.messenger import FakeDoor
+from tests.support.fakes.network import MemoryDiscovery, MemoryTransport, Network
+
+
+class TestFakeDoor(DoorContract):
+    @pytest.fixture
+    def doorway(self) -> Doorway:
+        fake = FakeDoor(state=DoorState.NEW, passphrase=PASSPHRASE)
+        return Doorway(fake, fake.damage)
+
+
+class TestProfileDoor(DoorContract):
+    @pytest.fixture
+    def doorway(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doorway:
+        network, folder = Network(), tmp_path / "profile"
+        monkeypatch.setattr(transport, "TcpTransport", partial(MemoryTransport, network, "10.0.0.1"))
+        monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
+
+        def damage() -> None:
+            (folder / stored_folder.HEADER).write_bytes(b"not a header")
+
+        return Doorway(door(folder, cost=profile_header.CHEAPEST), damage)
+
+
+class Gate(MemoryTransport):
+    """A transport that listens only when the test lets it: so long an engine opens."""
+
+    reached: asyncio.Event
+    open: asyncio.Event
+
+    async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
+        self.reached.set()
+        await self.open.wait()
+        return await super().listen(port, accept)
+
+
+async def test_an_engine_that_opens_is_waited_for_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, folder, looked = Network(), tmp_path / "profile", asyncio.Event()
+    monkeypatch.setattr(transport, "TcpTransport", partial(Gate, network, "10.0.0.1"))
+    monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
+    monkeypatch.setattr(Gate, "reached", asyncio.Event(), raising=False)
+    monkeypatch.setattr(Gate, "open", asyncio.Event(), raising=False)
+
+    def is_held(place: Path) -> bool:
+        looked.set()
+        return held(place)
+
+    held = stored_folder.is_held
+    monkeypatch.setattr(stored_folder, "is_held", is_held)
+    person = create_person("Ada", os.urandom)
+    profile.create(
+        folder, PASSPHRASE, filler(person), random=os.urandom, cost=profile_header.CHEAPEST
+    ).close()
+    opening = asyncio.create_task(door(folder).unlock(PASSPHRASE))
+    await Gate.reached.wait()
+    looking = asyncio.create_task(door(folder).state())
+    others = [asyncio.create_task(door(folder).unlock(PASSPHRASE, offline)) for offline in (False, True)]
+    await looked.wait()
+    Gate.open.set()
+    engine = await opening
+    assert await looking is DoorState.RUNNING
+    for other in await asyncio.gather(*others):
+        assert await other.me() == await engine.me()
+        await other.close()
+    await engine.close()
+
+
+async def test_a_profile_that_stays_held_is_refused_after_a_while(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    waited: list[str] = []
+    profile.create(
+        folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=profile_header.CHEAPEST
+    ).close()
+    holder = stored_folder.ProfileLock(folder)
+    with pytest.raises(CannotCreate, match="another Parlour"):
+        await door(folder).unlock(PASSPHRASE, patience=0, waits=lambda: waited.append("said"))
+    assert waited == []  # it gave up before there was anything to say
+    holder.release()
+
+
+LOOK = """
+import asyncio, pathlib, sys
+from chat.assemble import door
+found = asyncio.run(door(pathlib.Path(sys.argv[1])).state())
+print(found, "sqlcipher3" in sys.modules, "chat.ipc.client" in sys.modules)
+"""
+
+
+def test_the_first_look_at_a_profile_loads_no_database(tmp_path: Path) -> None:
+    """The first screen waits for it."""
+    folder = tmp_path / "profile"
+    profile.create(
+        folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=profile_header.CHEAPEST
+    ).close()
+    done = subprocess.run([sys.executable, "-c", LOOK, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["locked", "False", "False"]

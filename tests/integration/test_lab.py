@@ -1,0 +1,396 @@
+"""The lab does what its tests rely on: a network that can be cut, a terminal, searches that find."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlcipher3 import dbapi2
+
+from chat.tools.prove.search import Unreadable
+from tests.support.lab.hosts import Host, Lab, LabError
+from tests.support.lab.memory import copies
+from tests.support.lab.pages import residues
+from tests.support.lab.programs import Program, Silent
+from tests.support.lab.terminal import Terminal, Unseen
+from tests.support.lab.virtual import Deadlock, VirtualClock, run_virtual, seeded
+from tests.support.needs import needs_process_memory, needs_root_network, needs_tmux
+
+# Answers the service's browsers by multicast until its input ends.
+ANNOUNCE = """
+import sys, socket
+from zeroconf import Zeroconf, ServiceInfo, IPVersion
+address, name = sys.argv[1:]
+zeroconf = Zeroconf(ip_version=IPVersion.V4Only)
+kind = "_parlourlab._tcp.local."
+addresses = [socket.inet_aton(address)]
+info = ServiceInfo(kind, f"{name}.{kind}", 4747, addresses=addresses, server=f"{name}.local.")
+zeroconf.register_service(info, cooperating_responders=True)
+print("announced", flush=True)
+sys.stdin.read()
+zeroconf.close()
+"""
+
+# Prints the name of each service of that kind as it appears.
+BROWSE = """
+import sys
+from zeroconf import Zeroconf, ServiceBrowser, ServiceStateChange, IPVersion
+def seen(zeroconf, service_type, name, state_change):
+    if state_change is ServiceStateChange.Added:
+        print(name.split(".")[0], flush=True)
+zeroconf = Zeroconf(ip_version=IPVersion.V4Only)
+browser = ServiceBrowser(zeroconf, "_parlourlab._tcp.local.", handlers=[seen])
+sys.stdin.read()
+zeroconf.close()
+"""
+
+# Prints the sender of every datagram to its port.
+HEAR = """
+import socket
+hearing = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+hearing.bind(("", 4747))
+print("hearing", flush=True)
+while True:
+    print(hearing.recvfrom(64)[0].decode(), flush=True)
+"""
+
+SAY = """
+import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), (sys.argv[1], 4747))
+"""
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(2) as lab:
+        yield lab
+
+
+def python(host: Host, source: str, *words: str) -> Program:
+    return host.start(sys.executable, "-c", source, *words)
+
+
+def say(host: Host, to: Host, word: str) -> None:
+    host.run(sys.executable, "-c", SAY, to.address, word)
+
+
+def reaches(host: Host, address: str) -> bool:
+    """Whether anybody answers there: nobody listens, so the answer is a refusal."""
+    attempt = f"import socket; socket.create_connection(({address!r}, 9), 1)"
+    try:
+        host.run(sys.executable, "-c", attempt)
+    except LabError as error:
+        return "ConnectionRefusedError" in str(error)
+    return True
+
+
+@pytest.mark.network
+class TestHosts:
+    def test_multicast_dns_crosses_between_two_hosts(self, lab: Lab) -> None:
+        one, two = lab.hosts
+        browser = python(two, BROWSE)
+        assert python(one, ANNOUNCE, one.address, "alpha").line() == "announced"
+        assert browser.line() == "alpha"
+
+    def test_nobody_hears_multicast_through_a_cut_cable(self, lab: Lab) -> None:
+        one, two = lab.hosts
+        browser = python(two, BROWSE)
+        lab.cut(one)
+        assert python(one, ANNOUNCE, one.address, "cut").line() == "announced"
+        assert python(two, ANNOUNCE, two.address, "near").line() == "announced"
+        assert browser.line() == "near", "a host hears itself, and not the one behind the cut"
+
+    def test_a_cut_stops_and_heal_restores(self, lab: Lab) -> None:
+        one, two = lab.hosts
+        assert reaches(one, two.address)
+        lab.cut(two)
+        assert not reaches(one, two.address)
+        lab.heal(two)
+        assert reaches(one, two.address)
+
+    def test_a_block_is_silent_and_one_way(self, lab: Lab) -> None:
+        one, two = lab.hosts
+        at_one, at_two = python(one, HEAR), python(two, HEAR)
+        assert (at_one.line(), at_two.line()) == ("hearing", "hearing")
+        say(one, two, "introduces the two")
+        say(two, one, "introduces the two")
+        at_one.line(), at_two.line()
+        lab.block(one, two)
+        say(two, one, "lost")
+        say(one, two, "arrives")
+        assert at_two.line() == "arrives"
+        lab.heal(one)
+        say(two, one, "arrives again")
+        assert at_one.line() == "arrives again"
+
+    def test_link_local_addresses_work_at_once(self, lab: Lab) -> None:
+        one, two = lab.hosts
+        assert reaches(one, f"{two.link_local}%eth0")
+
+    def test_nothing_routes_out(self, lab: Lab) -> None:
+        assert "default" not in lab.hosts[0].run("ip", "route")
+
+    def test_down_ends_what_runs_inside_and_only_that(self) -> None:
+        needs_root_network()
+        with Program(["cat"]) as outside, Lab(1) as lab:
+            inside = lab.hosts[0].popen("sleep", "1000")
+            lab.down()
+            assert inside.returncode == -9
+            assert not Path("/run/netns", lab.hosts[0].namespace).exists()
+            outside.write("still here\n")
+            assert outside.line() == "still here"
+
+    def test_two_labs_stand_side_by_side(self, lab: Lab) -> None:
+        with Lab(3) as other:
+            assert other.hosts[0].address == lab.hosts[0].address
+            assert reaches(other.hosts[0], other.hosts[2].address)
+            assert not reaches(lab.hosts[0], other.hosts[2].address)
+
+    def test_a_failing_command_says_why(self, lab: Lab) -> None:
+        with pytest.raises(LabError, match="no-such-file"):
+            lab.hosts[0].run("cat", "no-such-file")
+
+
+class TestProgram:
+    def test_lines_are_waited_for(self) -> None:
+        with Program(["cat"]) as program:
+            program.write("one\ntwo\nthree\n")
+            assert program.wait_for(lambda line: line.startswith("t")) == "two"
+            assert program.line() == "three"
+            program.end_input()
+            assert program.wait_exit() == 0
+            assert program.said == ["one", "two", "three"]
+
+    def test_a_wait_in_vain_shows_what_was_said(self) -> None:
+        with Program(["sh", "-c", "echo hello; echo oh dear >&2; exit 3"]) as program:
+            program.wait_exit()
+            with pytest.raises(Silent, match=r"(?s)exit status: 3.*hello.*oh dear"):
+                program.wait_for(lambda line: line == "goodbye")
+
+    def test_a_wait_ends_at_its_deadline(self) -> None:
+        with Program(["cat"]) as program, pytest.raises(Silent):
+            program.line(seconds=0.05)
+
+
+@pytest.mark.terminal
+class TestTerminal:
+    @pytest.fixture(autouse=True)
+    def _tmux(self) -> None:
+        needs_tmux()
+
+    def test_keys_reach_the_program_and_its_screen_comes_back(self) -> None:
+        with Terminal(["sh", "-c", "read -r name; echo hello $name; read -r _"]) as terminal:
+            terminal.write("世界 🎉")
+            terminal.send("Enter")
+            assert "hello 世界 🎉" in terminal.wait_for("hello")
+            terminal.send("Enter")
+            assert terminal.wait_exit() == 0
+
+    def test_every_byte_is_kept_from_the_first(self) -> None:
+        with Terminal(["printf", r"\033[31mred\033[0m\n"]) as terminal:
+            assert terminal.wait_written(b"red").startswith(b"\x1b[31mred")
+
+    def test_a_screen_that_never_comes_is_shown(self) -> None:
+        with Terminal(["cat"]) as terminal:
+            terminal.write("something else")
+            terminal.wait_for("something else")
+            with pytest.raises(Unseen, match=r"\| something else"):
+                terminal.wait_for("what is wanted", seconds=0.05)
+
+    def test_a_wait_ends_with_the_program(self) -> None:
+        with Terminal(["sh", "-c", "echo last words; exit 7"]) as terminal:
+            with pytest.raises(Unseen, match=r"(?s)ended \(7\).*last words"):
+                terminal.wait_for("more", seconds=60)
+            assert "last words" in terminal.screen()
+
+    def test_a_killed_program_is_gone(self) -> None:
+        with Terminal(["cat"]) as terminal:
+            terminal.kill()
+            assert terminal.wait_exit() == 128 + 9
+
+    def test_size_and_pasting(self) -> None:
+        with Terminal(["sh", "-c", "read -r _; stty size; cat"], columns=40, rows=10) as terminal:
+            terminal.resize(70, 20)
+            terminal.send("Enter")
+            terminal.wait_for("20 70")
+            terminal.paste("one\ntwo")
+            terminal.wait_for("two")
+
+    @pytest.mark.network
+    def test_a_terminal_on_a_host(self, lab: Lab) -> None:
+        with Terminal(["ip", "-brief", "address"], host=lab.hosts[1]) as terminal:
+            assert lab.hosts[1].address in terminal.wait_for("eth0")
+
+
+class TestMemory:
+    SOURCE = """
+import hashlib, sys
+held = [hashlib.sha256(sys.argv[1].encode()).digest() * 1 for _ in range(1)]
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+    def test_a_held_secret_is_found_and_another_is_not(self) -> None:
+        needs_process_memory()
+        seed = os.urandom(8).hex()
+        with Program([sys.executable, "-c", self.SOURCE, seed]) as program:
+            program.line()
+            assert copies(program.pid, hashlib.sha256(seed.encode()).digest()) >= 1
+            assert copies(program.pid, os.urandom(32)) == 0
+
+    def test_a_needle_across_two_steps_is_counted_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        needs_process_memory()
+        monkeypatch.setattr("chat.tools.prove.search._STEP", 4096)
+        source = """
+import mmap, sys
+region = mmap.mmap(-1, 3 * 4096)
+for place in range(16):
+    region[4090 + place] = (place * 37 + 11) % 256
+print("ready", flush=True)
+sys.stdin.read()
+"""
+        needle = bytes((place * 37 + 11) % 256 for place in range(16))
+        with Program([sys.executable, "-c", source]) as program:
+            program.line()
+            assert copies(program.pid, needle) == 1
+
+    def test_a_short_needle_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="16 bytes"):
+            copies(os.getpid(), b"short")
+
+
+class TestPages:
+    KEY = bytes(range(32))
+
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> Path:
+        path = tmp_path / "chat.db"
+        connection = dbapi2.connect(str(path), isolation_level=None)
+        connection.execute(f"PRAGMA key = \"x'{self.KEY.hex()}'\"")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x TEXT) STRICT")
+        connection.execute("INSERT INTO t VALUES ('the-needle-in-a-page')")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("INSERT INTO t VALUES ('the-needle-in-a-frame')")
+        self._copy_while_open(path)
+        connection.close()
+        return tmp_path / "copy.db"
+
+    def _copy_while_open(self, path: Path) -> None:
+        for end in ("", "-wal"):
+            (path.parent / f"copy.db{end}").write_bytes(Path(f"{path}{end}").read_bytes())
+
+    def test_pages_and_frames_are_searched(self, database: Path) -> None:
+        assert [place.split()[0] for place in residues(database, self.KEY, b"needle-in-a-page")] == [
+            "page",
+            "frame",
+        ]
+        assert [place.split()[0] for place in residues(database, self.KEY, b"needle-in-a-frame")] == ["frame"]
+        assert residues(database, self.KEY, b"never written") == []
+
+    def test_text_in_clear_is_found(self, database: Path) -> None:
+        header = database.read_bytes()[:16]
+        assert residues(database, self.KEY, header) == ["copy.db in clear"]
+
+    def test_what_cannot_be_read_is_not_called_clean(self, database: Path) -> None:
+        with pytest.raises(Unreadable, match="page 1"):
+            residues(database, bytes(32), b"needle")
+
+
+class TestVirtualTime:
+    def test_a_day_passes_at_once_and_in_order(self) -> None:
+        async def scenario(clock: VirtualClock) -> list[tuple[str, float]]:
+            seen: list[tuple[str, float]] = []
+
+            async def wake(name: str, after: float) -> None:
+                await asyncio.get_running_loop().create_task(_later(after))
+                seen.append((name, clock.monotonic()))
+
+            began = clock.wall()
+            await asyncio.gather(wake("late", 80_000), wake("early", 0.25))
+            assert clock.wall() - began == 80_000_000
+            return seen
+
+        assert run_virtual(scenario) == [("early", 0.25), ("late", 80_000.0)]
+
+    def test_waiting_for_nothing_is_a_deadlock(self) -> None:
+        async def scenario(clock: VirtualClock) -> None:
+            await asyncio.Event().wait()
+
+        with pytest.raises(Deadlock, match=r"virtual second 0\.000\n.*test_lab\.py"):
+            run_virtual(scenario)
+
+    def test_a_scenario_without_end_is_ended(self) -> None:
+        async def scenario(clock: VirtualClock) -> None:
+            while True:
+                await _later(60)
+
+        with pytest.raises(Deadlock, match="no end"):
+            run_virtual(scenario, limit=3600)
+
+    def test_blocking_work_runs_in_place(self) -> None:
+        async def scenario(clock: VirtualClock) -> tuple[str, str]:
+            ended = await asyncio.to_thread(str.upper, "done")
+            try:
+                await asyncio.to_thread(int, "no number")
+            except ValueError:
+                return ended, "raised"
+            return ended, "lost"
+
+        assert run_virtual(scenario) == ("DONE", "raised")
+
+    def test_tasks_left_over_are_cancelled(self) -> None:
+        ends: list[str] = []
+
+        async def left_over() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ends.append("cleaned up")
+
+        async def scenario(clock: VirtualClock) -> None:
+            task = asyncio.create_task(left_over())
+            await _later(1)
+            assert not task.done()
+
+        run_virtual(scenario)
+        assert ends == ["cleaned up"]
+
+    def test_seeded_bytes_repeat(self) -> None:
+        assert seeded(7)(16) == seeded(7)(16) != seeded(8)(16)
+
+
+async def _later(seconds: float) -> None:
+    """Until `seconds` of loop time have passed, by a timer of the loop."""
+    woken = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, woken.set)
+    await woken.wait()
+
+
+def test_needs_skip_at_home_and_fail_under_ci(tmp_path: Path) -> None:
+    (tmp_path / "test_probe.py").write_text(
+        "from tests.support.needs import needs_public_vectors\n"
+        "def test_probe() -> None:\n    needs_public_vectors()\n"
+    )
+    endings = {}
+    for ci in ("", "true"):
+        environment = {**os.environ, "CI": ci, "PARLOUR_PUBLIC_VECTORS": str(tmp_path / "none")}
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path / "test_probe.py"),
+        ]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        endings[ci] = done.stdout.strip().splitlines()[-1].split(" in ")[0]
+    assert endings == {"": "1 skipped", "true": "1 failed"}

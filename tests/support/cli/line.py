@@ -1,0 +1,95 @@
+"""Runs one line of the command in this process, with a fake behind its door.
+
+Rules: what other people do is hung on the call after which it happens (`after`), so that nothing is
+timed; input is a pipe, as in a script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.cli.__main__ import run
+from chat.cli.session import Call
+from chat.cli.terminal import Lines
+from chat.interface import Door, DoorState
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+
+PASSPHRASE = "correct horse"
+
+
+class Played(FakeMessenger):
+    """A fake in which something happens after the first call of a method."""
+
+    def __init__(self, name: str = "Ann", *, prompt: bool = True, visible: bool = False) -> None:
+        super().__init__(name, prompt=prompt, visible=visible)
+        self.after: dict[str, Callable[[], object]] = {}
+
+    def _enter(self, method: str, *arguments: object) -> None:
+        super()._enter(method, *arguments)
+        if (happens := self.after.pop(method, None)) is not None:
+            asyncio.get_running_loop().call_soon(happens)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a line left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def failure(self) -> str:
+        """The one line of a failure."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+class Line:
+    """A command line with a fake profile, ready to be run."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.messenger = Played()
+        self.door = FakeDoor(self.messenger, state=DoorState.LOCKED, passphrase=PASSPHRASE)
+        self.file = folder / "passphrase"
+        self.file.write_text(PASSPHRASE + "\n")
+        self.opened: list[tuple[Path, int | None]] = []
+        self._capture = capture
+
+    def run(self, *arguments: str, typed: str = "", passphrase: bool = True) -> Outcome:
+        """Run the line; `typed` is standard input, to its end."""
+        given = ["--passphrase-file", str(self.file)] if passphrase else []
+        self._capture.readouterr()
+        with piped(typed) as descriptor:
+            status = run([*arguments, *given], Call(self._open, Lines(descriptor)))
+        return Outcome(status, *self._capture.readouterr())
+
+    def _open(self, profile: Path, port: int | None) -> Door:
+        self.opened.append((profile, port))
+        return self.door
+
+
+@contextmanager
+def piped(text: str) -> Iterator[int]:
+    """A descriptor from which `text` can be read, and then its end."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    try:
+        yield reading
+    finally:
+        os.close(reading)

@@ -1,0 +1,376 @@
+"""Why terminals do not meet, made for real on hosts of the lab; and a program for hosts that asks the doctor.
+
+Rules: host 1 asks, host 2 is a contact's, host 3 is somebody else who answers by multicast or the router;
+each maker leaves the lab so that one cause holds and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.lab.hosts import Host, Lab
+from tests.support.lab.programs import Program
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+CONTACT = ("10.77.0.2", 4747)
+
+# Takes a context as JSON, prints the lines of the report; the engine listens on port 4747.
+EXAMINE = """
+import asyncio, dataclasses, json, pathlib, sys
+from chat.tools.doctor import Context, Relay, Sought, diagnose
+from chat.network.connection import format_address
+from chat.network.transport import TcpTransport
+from protocol.relay.rendezvous import parse_relay
+
+def sought(places, is_it=None, **rest):
+    async def told():
+        return is_it
+    return Sought(tuple(map(tuple, places)), is_it=None if is_it is None else told, **rest)
+
+def relay(text):
+    named = parse_relay(text)
+    connect = lambda seconds: TcpTransport().connect(named.host, named.port, seconds)
+    return Relay(format_address(named.host, named.port), named.key, connect)
+
+given = json.loads(sys.argv[1])
+given["sought"] = tuple(sought(**each) for each in given["sought"])
+given["relays"] = tuple(map(relay, given["relays"]))
+context = Context(4747, True, pathlib.Path("/nonexistent"), **given)
+for line in asyncio.run(diagnose(context)):
+    print(json.dumps(dataclasses.asdict(line)))
+"""
+
+# Arguments: whether it `speaks`, which is to answer multicast questions; the words with which it greets on
+# TCP, as Parlour if none; the port, 4747 if none.
+STAND = """
+import select, socket, sys
+greeting = sys.argv[2].encode() if "".join(sys.argv[2:3]) else b"PARLOUR\\0" + bytes(20)
+port, doors, group = int(sys.argv[3]) if sys.argv[3:] else 4747, [], None
+for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    door = socket.socket(family)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    door.bind((host, port))
+    door.listen()
+    doors.append(door)
+if sys.argv[1] == "speaks":
+    group = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    group.bind(("224.0.0.251", 5353))
+    here = socket.inet_aton("0.0.0.0") + socket.if_nametoindex("eth0").to_bytes(4, sys.byteorder)
+    group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.251") + here)
+    group.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("0.0.0.0") + here)
+    group.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+print("stands", flush=True)
+while True:
+    for ready in select.select([*doors, *([group] if group else [])], [], [])[0]:
+        if ready is group:
+            if not group.recv(9000)[2] & 0x80:
+                group.sendto(bytes([0, 0, 0x84]) + bytes(9), ("224.0.0.251", 5353))
+        else:
+            call, _ = ready.accept()
+            call.sendall(greeting)
+            call.close()
+"""
+
+# Opens tun0 and routes half of the lab's network into it, as some VPNs do.
+TUNNEL = """
+import fcntl, os, struct, subprocess, sys
+tunnel = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tunnel, 0x400454CA, struct.pack("16sH", b"tun0", 0x1001))
+for command in ("link set tun0 up", "address add 10.200.0.2/32 dev tun0", "route add 10.77.0.0/25 dev tun0"):
+    subprocess.run(["ip", *command.split()], check=True)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """`told`: the check that has to tell it, with `words` in its line; empty where all is well.
+
+    `knows`: what the engine of host 1 hands to the doctor, beside what the maker gives.
+    """
+
+    told: str
+    words: str
+    make: Callable[[Lab], Mapping[str, Any] | None]
+    knows: dict[str, Any] = field(default_factory=dict)
+
+
+def examine(host: Host, **knows: Any) -> list[dict[str, Any]]:
+    """The lines of the report on a host on which an engine is known to listen."""
+    given = json.dumps({"heard": 0, "sought": [], "relays": [], **knows})
+    told = host.run(sys.executable, "-c", EXAMINE, given, env=ENVIRONMENT)
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def stand(host: Host, *how: str) -> None:
+    host.start(sys.executable, "-c", STAND, *(how or ("silent",))).wait_for(lambda line: line == "stands")
+
+
+def peer(**how: Any) -> dict[str, Any]:
+    return {"sought": [{"places": [CONTACT], **how}]}
+
+
+def ip(host: Host, *commands: str) -> None:
+    for command in commands:
+        host.run("ip", *command.split())
+
+
+def filtered(host: Host, rule: str) -> None:
+    host.run("iptables", *rule.split())
+
+
+def well(lab: Lab) -> None:
+    """All three stand; the third answers by multicast."""
+    stand(lab.hosts[0])
+    stand(lab.hosts[1])
+    stand(lab.hosts[2], "speaks")
+
+
+def own_firewall(lab: Lab) -> None:
+    well(lab)
+    filtered(lab.hosts[0], "-A INPUT -i eth0 -p tcp --dport 4747 -j DROP")
+
+
+def own_firewall_on_multicast(lab: Lab) -> None:
+    well(lab)
+    for tool, group in (("iptables", "224.0.0.0/4"), ("ip6tables", "ff00::/8")):
+        lab.hosts[0].run(tool, "-A", "INPUT", "-d", group, "-j", "DROP")
+
+
+def own_firewall_for_one(lab: Lab) -> None:
+    well(lab)
+    filtered(lab.hosts[0], "-A OUTPUT -d 10.77.0.3 -j DROP")
+
+
+def their_firewall(lab: Lab) -> None:
+    well(lab)
+    filtered(lab.hosts[1], "-P INPUT DROP")
+
+
+def routed(lab: Lab) -> None:
+    """Host 3 is the router of the others; nobody speaks by multicast."""
+    stand(lab.hosts[0])
+    stand(lab.hosts[1])
+    for host in lab.hosts[:2]:
+        ip(host, "route add default via 10.77.0.3")
+
+
+def apart(lab: Lab) -> None:
+    """As access points do it: frames of one device reach the router and no other device."""
+    routed(lab)
+    for host in lab.hosts[:2]:
+        lab.switch("ip", "link", "set", f"p{host.number}", "type", "bridge_slave", "isolated", "on")
+
+
+def apart_but_heard(lab: Lab) -> None:
+    """Multicast is handed on, and nothing that is meant for one device alone."""
+    stand(lab.hosts[0])
+    stand(lab.hosts[1], "speaks")
+    for host in lab.hosts[:2]:
+        ip(host, "route add default via 10.77.0.3")
+    lab.switch("nft", "-f", "-", input=UNICAST_APART)
+
+
+UNICAST_APART = """
+table bridge apart {
+  chain forward {
+    type filter hook forward priority 0; policy accept;
+    iifname "p3" accept
+    oifname "p3" accept
+    ether type arp drop
+    ip6 daddr ff02::1:ff00:0/104 drop
+    ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 drop
+  }
+}
+"""
+
+
+def multicast_filtered(lab: Lab) -> None:
+    well(lab)
+    for host in lab.hosts:
+        lab.switch("ip", "link", "set", f"p{host.number}", "type", "bridge_slave", "mcast_flood", "off")
+
+
+def by_vpn(lab: Lab) -> None:
+    well(lab)
+    lab.hosts[0].start(sys.executable, "-c", TUNNEL).wait_for(lambda line: line == "open")
+
+
+def by_other_card(lab: Lab) -> None:
+    """A second network card, and a route of one address alone that was left behind on it."""
+    well(lab)
+    ip(lab.hosts[0], "link add eth1 type veth peer name far", "link set eth1 up", "link set far up")
+    ip(lab.hosts[0], "address add 10.99.0.1/24 dev eth1", "route add 10.77.0.3/32 dev eth1")
+
+
+def moved(lab: Lab) -> None:
+    """Host 1 and somebody else are on a new network; the contact has stayed on the old one."""
+    well(lab)
+    for host in (lab.hosts[0], lab.hosts[2]):
+        ip(host, "address flush dev eth0 scope global", f"address add 10.78.0.{host.number}/24 dev eth0")
+
+
+def moved_alone(lab: Lab) -> None:
+    stand(lab.hosts[0])
+    ip(lab.hosts[0], "address flush dev eth0 scope global", "address add 10.78.0.1/24 dev eth0")
+
+
+def renumbered(lab: Lab) -> None:
+    well(lab)
+    ip(lab.hosts[1], "address flush dev eth0 scope global", "address add 10.77.0.20/24 dev eth0")
+
+
+def closed(lab: Lab) -> None:
+    stand(lab.hosts[0])
+    stand(lab.hosts[2], "speaks")
+
+
+def off(lab: Lab) -> None:
+    """The contact's machine went off without a goodbye."""
+    well(lab)
+    lab.cut(lab.hosts[1])
+
+
+def other_program(lab: Lab) -> None:
+    closed(lab)
+    stand(lab.hosts[1], "silent", "220 mail")
+
+
+def dead_wire(lab: Lab) -> None:
+    """The router and the contact are on the other half of a network that was split."""
+    routed(lab)
+    lab.switch("ip", "link", "add", "half", "type", "bridge", "mcast_snooping", "0")
+    lab.switch("ip", "link", "set", "half", "up")
+    lab.switch("ip", "link", "set", "p1", "master", "half")
+
+
+def alone(lab: Lab) -> None:
+    stand(lab.hosts[0])
+
+
+def pulled(lab: Lab) -> None:
+    routed(lab)
+    lab.cut(lab.hosts[0])
+
+
+def closed_beside_a_router(lab: Lab) -> None:
+    """Nobody speaks by multicast, and yet the contact's machine answers: nothing keeps the two apart."""
+    stand(lab.hosts[0])
+    for host in lab.hosts[:2]:
+        ip(host, "route add default via 10.77.0.3")
+
+
+def relay(host: Host) -> tuple[Program, str]:
+    """A relay with a new key, and its address."""
+    command = (sys.executable, "-m", "chat.cli", "relay", "--listen", f"{host.address}:4746")
+    program = host.start(*command, environment=ENVIRONMENT)
+    return program, program.wait_for(lambda line: line.startswith("parlour-relay:"))
+
+
+def relay_well(lab: Lab) -> Mapping[str, Any]:
+    well(lab)
+    return {"relays": [relay(lab.hosts[1])[1]]}
+
+
+def relay_gone(lab: Lab) -> Mapping[str, Any]:
+    well(lab)
+    program, address = relay(lab.hosts[1])
+    program.kill()
+    return {"relays": [address]}
+
+
+def relay_of_another_key(lab: Lab) -> Mapping[str, Any]:
+    known = relay_gone(lab)
+    relay(lab.hosts[1])
+    return known
+
+
+def relay_of_another_kind(lab: Lab) -> Mapping[str, Any]:
+    known = relay_gone(lab)
+    stand(lab.hosts[1], "silent", "", "4746")
+    return known
+
+
+HERE = ["10.77.0.1"]
+THIRD = {"sought": [{"places": [("10.77.0.3", 4747)]}]}
+CAUSES = {
+    "nothing": Cause("", "", well, peer()),
+    "nothing, linked": Cause(
+        "", "", well, {"heard": 1, "began": HERE, "promised": HERE, **peer(linked=True)}
+    ),
+    "own firewall": Cause("firewall", "keeps TCP port 4747 closed", own_firewall, peer(is_it=True)),
+    "own firewall on multicast": Cause(
+        "firewall", "lets no multicast DNS in", own_firewall_on_multicast, peer()
+    ),
+    "own firewall for one": Cause("firewall", "lets no connection out", own_firewall_for_one, THIRD),
+    "their firewall": Cause(
+        "firewall", "a machine at 10.77.0.2:4747 is there, and lets nothing in", their_firewall, peer()
+    ),
+    "isolation": Cause("isolation", "the router 10.77.0.3 answers, and nobody else", apart, peer()),
+    "isolation, but heard": Cause(
+        "isolation",
+        "heard from 10.77.0.2:4747, but no packet gets there",
+        apart_but_heard,
+        {"heard": 1, **peer(heard=True)},
+    ),
+    "multicast filtered": Cause("multicast", "filters multicast", multicast_filtered, peer(linked=True)),
+    "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 goes to tun0", by_vpn, peer()),
+    "route by another card": Cause(
+        "route",
+        "10.77.0.3 on eth0 goes to eth1",
+        by_other_card,
+        THIRD,
+    ),
+    "changed network": Cause(
+        "changed network", "not on any network of this machine: 10.77.0.2:4747", moved, peer()
+    ),
+    "changed under the engine": Cause(
+        "changed network", "10.77.0.1 became 10.78.0.1", moved_alone, {"began": HERE}
+    ),
+    "changed under an invitation": Cause("changed network", "names 10.77.0.1", moved, {"promised": HERE}),
+    "address that nobody has": Cause(
+        "address", "nobody answers at 10.77.0.2:4747 any more", renumbered, peer()
+    ),
+    "address of another terminal": Cause(
+        "address", "another terminal answers at 10.77.0.2", well, peer(is_it=False)
+    ),
+    "address of another program": Cause(
+        "address", "another program answers at 10.77.0.2", other_program, peer()
+    ),
+    "closed there": Cause("address", "Parlour is not open at 10.77.0.2:4747", closed, peer()),
+    "closed there, beside a router": Cause(
+        "address", "Parlour is not open at 10.77.0.2:4747", closed_beside_a_router, peer()
+    ),
+    "ended there, still announced": Cause(
+        "address",
+        "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale",
+        closed,
+        {"heard": 1, **peer(heard=True)},
+    ),
+    "off, still announced": Cause(
+        "address",
+        "Parlour at 10.77.0.2:4747 has ended, or its announcement is stale",
+        off,
+        {"heard": 1, **peer(heard=True)},
+    ),
+    "clock of another day": Cause(
+        "clock", "2 days behind the clock of a contact", well, {"days_ahead": 2, **peer()}
+    ),
+    "relay, well": Cause("", "", relay_well),
+    "relay unreachable": Cause("relay", "10.77.0.2:4746 cannot be reached", relay_gone),
+    "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relay_of_another_key),
+    "no relay there": Cause("relay", "what answers at 10.77.0.2:4746 is no relay", relay_of_another_kind),
+    "split network": Cause("network", "not even the router 10.77.0.3", dead_wire, peer()),
+    "nobody, and no router": Cause("others", "nobody else was heard by multicast", alone),
+    "pulled cable": Cause("network", "no connection on eth0", pulled, peer()),
+}

@@ -1,0 +1,218 @@
+"""Profiles and the `parlour` command on lab hosts or on this machine, as scripts use them.
+
+Rules: the program as it is, in a process of its own; only the profile's making is short-cut, with the
+cheapest Argon2id that the header allows, so that unlocking costs no second each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chat.assemble import filler
+from chat.interface import ContactView, EntryView, Messenger
+from chat.ipc.client import RemoteMessenger
+from chat.storage import folder, profile
+from protocol import profile_header
+from protocol.identity.author import create_person
+from tests.support.lab.hosts import Host
+from tests.support.lab.programs import Program
+
+PATIENCE = 60.0
+"""Seconds after which a test that waits is broken; no test passes because of it."""
+
+PASSPHRASE = "correct horse"
+T = TypeVar("T")
+PARLOUR = (sys.executable, "-m", "chat.cli")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one line left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Station:
+    """One person's profile on one machine: runs lines of the command on it."""
+
+    def __init__(self, name: str, folder: Path, host: Host | None = None) -> None:
+        self.name = name
+        self.profile = folder / name.lower()
+        self.host = host
+        secret = folder / "passphrase"
+        secret.write_text(f"{PASSPHRASE}\n")
+        self.options: tuple[str, ...] = ("--passphrase-file", str(secret))
+
+    def create(self) -> Station:
+        """Make the person and the terminal, as `parlour init` does, but with a cheap header."""
+        person = create_person(self.name, os.urandom)
+        made = profile.create(
+            self.profile, PASSPHRASE, filler(person), random=os.urandom, cost=profile_header.CHEAPEST
+        )
+        made.close()
+        return self
+
+    def line(self, *arguments: str) -> list[str]:
+        """The command line."""
+        return [*PARLOUR, "--json", "--profile", str(self.profile), *self.options, *arguments]
+
+    def run(self, *arguments: str, typed: str = "") -> Outcome:
+        """Run a line to its end."""
+        line = self.line(*arguments)
+        done = subprocess.run(
+            self.host.enter(*line) if self.host else line,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, under: Sequence[str] = (), joined: bool = False) -> Program:
+        """Start a line whose output the test waits for.
+
+        `under` is a tracer's command; `joined` has both streams read as one, for lines that ask.
+        """
+        line = [*under, *self.line(*arguments)]
+        if joined:
+            line = ["sh", "-c", 'exec "$@" 2>&1', "line", *line]
+        return Program(self.host.enter(*line) if self.host else line)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Messenger]:
+        """The engine that runs on the profile, through its socket, as commands use it."""
+        messenger = await RemoteMessenger.open(self.profile / folder.SOCKET)
+        try:
+            yield messenger
+        finally:
+            await messenger.close()
+
+    def ask(self, use: Callable[[Messenger], Awaitable[T]]) -> T:
+        """Ask the running engine one thing."""
+
+        async def asked() -> T:
+            async with self.opened() as messenger:
+                return await use(messenger)
+
+        return asyncio.run(asked())
+
+    def contacts(self) -> tuple[ContactView, ...]:
+        return self.ask(lambda messenger: messenger.contacts())
+
+    def say(self, text: str) -> str:
+        """Commit a text for the only contact; its id."""
+        (contact,) = self.contacts()
+        return self.ask(lambda messenger: messenger.send(contact.person, text)).id
+
+    def said(self) -> list[tuple[str, str]]:
+        """Author and text of every entry with the only contact, in order."""
+        return [(entry.author, entry.text) for entry in self.ask(whole_history)]
+
+    def safety_number(self) -> str:
+        (contact,) = self.contacts()
+        return self.ask(lambda messenger: messenger.safety_number(contact.person))
+
+    def problems(self) -> tuple[str, ...]:
+        """What a full check of the database finds; no engine may run on the profile."""
+        with profile.unlock(self.profile, PASSPHRASE) as opened:
+            database = opened.database()
+            try:
+                return database.integrity()
+            finally:
+                database.close()
+
+
+async def whole_history(messenger: Messenger) -> list[EntryView]:
+    """Every entry with the only contact, the oldest first."""
+    (contact,) = await messenger.contacts()
+    entries: list[EntryView] = []
+    while page := await messenger.history(contact.person, 200, entries[0].id if entries else None):
+        entries[:0] = page
+    return entries
+
+
+def is_event(kind: str, **fields: object) -> Callable[[str], bool]:
+    """Whether a line of `listen --json` is an event of this kind with these fields."""
+
+    def holds(line: str) -> bool:
+        said = json.loads(line)
+        return bool(said["event"] == kind and all(said[name] == value for name, value in fields.items()))
+
+    return holds
+
+
+def wait_event(program: Program, kind: str, **fields: object) -> None:
+    program.wait_for(is_event(kind, **fields), PATIENCE)
+
+
+def invited(line: str) -> str:
+    """The invitation in a line of `invite --json`."""
+    return str(json.loads(line)["invitation"])
+
+
+def pair(inviter: Station, joiner: Station) -> None:
+    """Pair by an invitation, each by a command of their own."""
+    with inviter.start("invite", "--yes") as inviting:
+        invitation = invited(inviting.line(PATIENCE))
+        assert joiner.run("join", invitation).objects == [{"paired": inviter.name}]
+        assert json.loads(inviting.line(PATIENCE)) == {"paired": joiner.name}
+        assert inviting.wait_exit(PATIENCE) == 0
+
+
+def end(*programs: Program) -> None:
+    """End programs as a person does; all must end well."""
+    for program in programs:
+        program.process.terminate()
+    assert [program.wait_exit(PATIENCE) for program in programs] == [0] * len(programs)
+
+
+def first_to_end(*programs: Program) -> Program:
+    """Wait until one of these has ended."""
+    handles = {os.pidfd_open(program.pid): program for program in programs}
+    try:
+        ended = select.select(list(handles), [], [], PATIENCE)[0]
+    finally:
+        for handle in handles:
+            os.close(handle)
+    assert ended, "one of the programs ends"
+    return handles[ended[0]]
+
+
+def merged(*programs: Program) -> Iterator[tuple[Program, str]]:
+    """The lines of several programs as they come, until all have ended."""
+    lines: queue.SimpleQueue[tuple[Program, str | None]] = queue.SimpleQueue()
+
+    def hand_on(program: Program) -> None:
+        while (line := program.first(PATIENCE)) is not None:
+            lines.put((program, line))
+        lines.put((program, None))
+
+    for program in programs:
+        threading.Thread(target=hand_on, args=(program,), daemon=True).start()
+    left = len(programs)
+    while left:
+        program, line = lines.get(timeout=PATIENCE)
+        if line is None:
+            left -= 1
+        else:
+            yield program, line

@@ -1,0 +1,57 @@
+"""The people around a fake, played by hand: `tests.contract`'s `Around`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chat.interface import Messenger
+from tests.contract.subject import CLEO, Subject
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.fakes.others import INVITATION
+
+PASSPHRASE = "correct horse"
+
+
+@dataclass(frozen=True)
+class FakeAround:
+    """What the test does in the fake where other engines act in the engine's contract."""
+
+    fake: FakeMessenger
+    friend: str
+
+    async def hear(self, text: str, reply: str) -> str:
+        entry = self.fake.receive(self.friend, text, reply=reply)
+        assert entry is not None
+        return entry.id
+
+    async def leave(self) -> None:
+        self.fake.change_contact(self.friend, present=False)
+
+    async def come(self) -> None:
+        self.fake.change_contact(self.friend, present=True)
+
+    async def types(self, on: bool) -> None:
+        self.fake.change_contact(self.friend, typing=on)
+
+    async def recover(self) -> None:
+        self.fake.change_identity(self.friend, "used the recovery key", holds=True)
+
+    async def appear(self) -> None:
+        self.fake.see_stranger(CLEO)
+
+    async def begin(self) -> None:
+        self.fake.stranger_begins(CLEO)
+
+    async def use(self, invitation: str) -> None:
+        self.fake.use_invitation(invitation, CLEO)
+
+    async def invite(self) -> str:
+        self.fake.inviter = CLEO
+        return f"{INVITATION}1"
+
+    async def confirm(self) -> None:
+        """She said so before this person did."""
+
+    def subject(self, client: Messenger) -> Subject:
+        """The fake as `client`."""
+        return Subject(client, self.friend, PASSPHRASE, self.hear, self)

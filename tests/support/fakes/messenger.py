@@ -1,0 +1,384 @@
+"""A whole `Messenger` and `Door` in memory, for the tests of the interface and the command line.
+
+Rules: what other people do is played by the methods of `Others`; every call is kept in `calls` (`reply` and
+`after` where they are given), and a `ParlourError` put into `failures` under a method's name is what the
+next such call raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from chat.errors import phrase
+from chat.interface import (
+    PATIENCE,
+    BadData,
+    CannotCreate,
+    Closed,
+    ContactChanged,
+    ContactRemoved,
+    ContactView,
+    DetailsView,
+    DiagnosisView,
+    DoorState,
+    EntryAdded,
+    EntryDeleted,
+    EntryView,
+    Event,
+    InvitationView,
+    NearbyView,
+    NotPermitted,
+    PairingStage,
+    PairingView,
+    ParlourError,
+    SelfView,
+    SettingsView,
+    Unreachable,
+    UsageError,
+)
+from tests.support.fakes.others import INVITATION, WORDS, Call, Subscription, identity
+from tests.support.fakes.relays import FakeRelays
+
+TEXT_LIMIT = 16_384
+PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
+PREFERENCE_LIMIT = 65_536
+_LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
+
+__all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "FakeMessenger"]
+
+WRONG = phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
+
+
+class FakeMessenger(FakeRelays):
+    """A running engine whose network is the test."""
+
+    async def me(self) -> SelfView:
+        self._enter("me")
+        return self._me
+
+    async def contacts(self) -> tuple[ContactView, ...]:
+        self._enter("contacts")
+        return tuple(sorted(self._contacts.values(), key=lambda view: (view.name.casefold(), view.person)))
+
+    async def nearby(self) -> tuple[NearbyView, ...]:
+        self._enter("nearby")
+        return tuple(self._nearby.values())
+
+    async def set_visible(self, on: bool) -> None:
+        self._enter("set_visible", on)
+        self._show(on)
+
+    async def pair_nearby(self, instance: str) -> PairingView:
+        self._enter("pair_nearby", instance)
+        if instance not in self._nearby:
+            raise Unreachable(phrase("Nobody answers there any more: ask them to be visible again."))
+        return self._begin_words(self._nearby[instance].name)
+
+    async def pair_address(self, host: str, port: int) -> PairingView:
+        self._enter("pair_address", host, port)
+        if not host.startswith(_LOCAL):
+            raise UsageError(
+                phrase("{host} is not a local address: Parlour connects within the network only.", host=host)
+            )
+        return self._begin_words(host)
+
+    async def invite(self) -> InvitationView:
+        self._enter("invite")
+        number = next(self._numbers)
+        return InvitationView(
+            f"{self.invitation_head}{number}{self.invitation_tail}", self._now + timedelta(minutes=10)
+        )
+
+    async def join(self, text: str) -> PairingView:
+        self._enter("join", text)
+        if not text.startswith(INVITATION):
+            raise BadData(phrase("This is no invitation, or a part of it is missing: copy the whole line."))
+        view = self._begin("", incoming=False)
+        if self.prompt:
+            self.move_pairing(view.id, PairingStage.WAITING)
+            self.move_pairing(view.id, PairingStage.DONE)
+        return view
+
+    async def answer_pairing(self, pairing: str, accept: bool) -> None:
+        self._enter("answer_pairing", pairing, accept)
+        if pairing not in self._pairings:
+            raise UsageError(phrase("This pairing is over: begin again."))
+        if not accept:
+            problem = "You refused, and nothing was kept. Begin again if that was a mistake."
+            self.move_pairing(pairing, PairingStage.FAILED, problem=problem)
+            return
+        self.move_pairing(pairing, PairingStage.WAITING)
+        if self.prompt:
+            self.move_pairing(pairing, PairingStage.DONE)
+
+    async def rename(self, contact: str, name: str) -> None:
+        self._enter("rename", contact, name)
+        if not name.strip():
+            raise UsageError(phrase("The name is empty."))
+        self._contacts[contact] = replace(self._contact(contact), name=name)
+        self._label_anew()
+        self.emit(ContactChanged(self._contacts[contact]))
+
+    async def block(self, contact: str, on: bool) -> None:
+        self._enter("block", contact, on)
+        self._set_contact(replace(self._contact(contact), blocked=on, present=False, typing=False))
+
+    async def remove(self, contact: str) -> None:
+        self._enter("remove", contact)
+        view = self._contact(contact)
+        del self._contacts[contact], self._conversations[contact]
+        for name in [name for name in self._preferences if name.endswith(f".{contact}")]:
+            del self._preferences[name]
+        self._label_anew()
+        self.emit(ContactRemoved(contact, view.name))
+
+    async def safety_number(self, contact: str) -> str:
+        self._enter("safety_number", contact)
+        both = "".join(sorted((self._me.person, self._contact(contact).person)))
+        digits = str(int(identity(both), 16))[:60].zfill(60)
+        return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
+
+    async def set_verified(self, contact: str, on: bool) -> None:
+        self._enter("set_verified", contact, on)
+        self._set_contact(replace(self._contact(contact), verified=on, held=False))
+
+    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
+        self._enter("send", contact, text, *([reply] if reply else []))
+        view = self._contact(contact)
+        if not text.strip():
+            raise UsageError(phrase("The text is empty."))
+        if len(text) > TEXT_LIMIT:
+            raise UsageError(
+                phrase(
+                    "The text is too long: {number} characters, at most {most}.",
+                    number=len(text),
+                    most=TEXT_LIMIT,
+                )
+            )
+        if reply:
+            self._conversations[contact].index(reply)
+        entry = self._entry(view, text, own=True, time=None, reply=reply)
+        self._conversations[contact].entries.append(entry)
+        self.emit(EntryAdded(entry))
+        if view.present and self.prompt:
+            self._deliver(contact)
+        return entry
+
+    async def history(
+        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
+    ) -> tuple[EntryView, ...]:
+        self._enter("history", contact, limit, before, *([after] if after is not None else []))
+        self._contact(contact)
+        conversation = self._conversations[contact]
+        if before is not None and after is not None:
+            raise UsageError(phrase("Ask for what is before an entry or for what is after one."))
+        if after is not None:
+            start = conversation.index(after) + 1
+            return tuple(conversation.entries[start : start + limit])
+        end = len(conversation.entries) if before is None else conversation.index(before)
+        return tuple(conversation.entries[max(0, end - limit) : end])
+
+    async def entry(self, contact: str, id: str) -> EntryView | None:
+        self._enter("entry", contact, id)
+        held = self._conversations[self._contact(contact).person].entries
+        return next((entry for entry in held if entry.id == id), None)
+
+    async def first_unread(self, contact: str) -> str | None:
+        self._enter("first_unread", contact)
+        conversation = self._conversations[self._contact(contact).person]
+        return next((entry.id for entry in conversation.entries if entry.id in conversation.unread), None)
+
+    async def entry_at(self, contact: str, time: datetime) -> str | None:
+        self._enter("entry_at", contact, time)
+        if time.tzinfo is None:
+            raise UsageError(phrase("This time has no time zone."))
+        held = self._conversations[self._contact(contact).person].entries
+        return next((entry.id for entry in held if entry.time >= time), None)
+
+    async def details(self, contact: str, id: str) -> DetailsView:
+        self._enter("details", contact, id)
+        conversation = self._conversations[self._contact(contact).person]
+        return self._details(conversation.entries[conversation.index(id)])
+
+    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
+        self._enter("search", words, contact, limit)
+        return self._find(
+            words, self._contacts if contact is None else [self._contact(contact).person], limit
+        )
+
+    async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
+        self._enter("mark_read", contact, entries)
+        conversation = self._conversations[self._contact(contact).person]
+        if not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in entries):
+            raise UsageError(phrase("There is no such entry here."))
+        if conversation.unread.intersection(entries):
+            conversation.unread.difference_update(entries)
+            self._count_unread(contact)
+
+    async def mark_all_read(self, contact: str) -> None:
+        self._enter("mark_all_read", contact)
+        conversation = self._conversations[self._contact(contact).person]
+        if conversation.unread:
+            conversation.unread.clear()
+            self._count_unread(contact)
+
+    async def delete(self, contact: str, id: str) -> EntryView:
+        self._enter("delete", contact, id)
+        conversation = self._conversations[self._contact(contact).person]
+        at = conversation.index(id)
+        if (held := conversation.entries[at]).kind == "deleted":
+            return held
+        conversation.entries[at] = replace(held, kind="deleted", text="", reply="")
+        self.emit(EntryDeleted(contact, id))
+        if id in conversation.unread:
+            conversation.unread.remove(id)
+            conversation.never_read.add(id)
+            self._count_unread(contact)
+        self.uncleaned = True
+        if self.prompt:
+            self.tidy()
+        return conversation.entries[at]
+
+    async def clean(self) -> None:
+        self._enter("clean")
+        self.tidy()
+
+    async def typing(self, contact: str, on: bool) -> None:
+        self._enter("typing", contact, on)
+        self._contact(contact)
+
+    async def settings(self) -> SettingsView:
+        self._enter("settings")
+        return self._settings
+
+    async def change_settings(self, settings: SettingsView) -> None:
+        self._enter("change_settings", settings)
+        self._settings = settings
+
+    async def preferences(self) -> Mapping[str, str]:
+        self._enter("preferences")
+        return dict(self._preferences)
+
+    async def set_preference(self, name: str, value: str) -> None:
+        self._enter("set_preference", name, value)
+        if not PREFERENCE.fullmatch(name):
+            raise UsageError(phrase("This is no name of a preference."))
+        if len(value) > PREFERENCE_LIMIT:
+            raise UsageError(phrase("The value of this preference is too long."))
+        self._preferences.pop(name, None)
+        if value:
+            self._preferences[name] = value
+
+    async def change_passphrase(self, old: str, new: str) -> None:
+        self._enter("change_passphrase", old, new)
+        if old != self.passphrase:
+            raise NotPermitted(WRONG)
+        self.passphrase = new
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        self._enter("diagnose")
+        return self.diagnosis
+
+    def events(self) -> AsyncIterator[Event]:
+        subscription = Subscription()
+        self._subscriptions.append(subscription)
+        if self.closed:
+            subscription.put(Closed(phrase("Parlour was locked."), self.locked))
+        return subscription
+
+    async def lock(self) -> None:
+        self._enter("lock")
+        self._end("Parlour was locked.")
+
+    async def close(self) -> None:
+        self.calls.append(Call("close", ()))
+        if not self.closed:
+            self._end("Parlour was closed.", locked=False)
+
+
+class FakeDoor:
+    """The way to a `FakeMessenger`: the profile is new, locked or running, as the test says."""
+
+    def __init__(
+        self,
+        messenger: FakeMessenger | None = None,
+        *,
+        state: DoorState = DoorState.LOCKED,
+        passphrase: str = "correct horse",
+    ) -> None:
+        self.messenger = messenger
+        if messenger is not None:
+            messenger.passphrase = passphrase
+        self.calls: list[Call] = []
+        self.failures: dict[str, ParlourError] = {}
+        self._state = state
+        self._damaged = False
+
+    async def state(self) -> DoorState:
+        self._enter("state")
+        self._look()
+        return self._state
+
+    async def create(self, name: str, passphrase: str) -> FakeMessenger:
+        self._enter("create", name, passphrase)
+        if self._look() is not DoorState.NEW:
+            raise CannotCreate(phrase("There is a profile already: unlock it, or name another folder."))
+        if not name.strip() or not passphrase:
+            raise UsageError(phrase("A name and a passphrase are needed."))
+        self.messenger = self.messenger or FakeMessenger(name, visible=True)
+        self.messenger.passphrase, self._state = passphrase, DoorState.RUNNING
+        return self.messenger
+
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> FakeMessenger:
+        self._enter("unlock", passphrase, *(["offline"] if offline else []))
+        match self._look():
+            case DoorState.NEW:
+                raise BadData(phrase("There is no profile here."))
+            case DoorState.RUNNING:
+                return self._open(DoorState.RUNNING)
+        if self.messenger is not None and passphrase != self.messenger.passphrase:
+            raise NotPermitted(WRONG)
+        return self._open(DoorState.LOCKED if offline else DoorState.RUNNING)
+
+    async def diagnose(self) -> tuple[DiagnosisView, ...]:
+        self._enter("diagnose")
+        return self.messenger.diagnosis if self.messenger is not None else ()
+
+    async def attach(self) -> FakeMessenger:
+        self._enter("attach")
+        if self._look() is not DoorState.RUNNING:
+            raise Unreachable(phrase("No engine has this profile open."))
+        return self._open(DoorState.RUNNING)
+
+    def damage(self) -> None:
+        """Spoil the profile."""
+        self._damaged = True
+
+    def _look(self) -> DoorState:
+        """What is there: an engine that was locked or closed has left its profile locked."""
+        if self._damaged:
+            raise BadData(phrase("The profile is damaged: restore it from a backup."))
+        if self._state is DoorState.RUNNING and self.messenger is not None and self.messenger.closed:
+            self._state = DoorState.LOCKED
+        return self._state
+
+    def _open(self, state: DoorState) -> FakeMessenger:
+        if self.messenger is None:
+            raise BadData(phrase("The profile is damaged: restore it from a backup."))
+        self.messenger.closed, self._state = False, state
+        return self.messenger
+
+    def _enter(self, method: str, *arguments: object) -> None:
+        self.calls.append(Call(method, arguments))
+        if method in self.failures:
+            raise self.failures.pop(method)

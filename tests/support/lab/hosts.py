@@ -1,0 +1,187 @@
+"""A network of hosts on one Linux machine: network namespaces on a bridge of their own.
+
+Rules: nothing touches the machine's own network and nothing routes out, so hosts have no default
+route; names hold the test's process id; at the end only processes inside the lab are ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.lab.deadlines import Deadline
+from tests.support.lab.programs import Program
+
+_labs = itertools.count(1)
+
+
+class LabError(Exception):
+    """The lab itself could not do something; the text is what the tool said."""
+
+
+class Host:
+    """One machine: `eth0` with 10.77.0.N and an IPv6 link-local address, loopback, no way out."""
+
+    def __init__(self, namespace: str, number: int) -> None:
+        self.namespace = namespace
+        self.number = number
+        self.address = f"10.77.0.{number}"
+        self.link_local = f"fe80::77:ff:fe00:{number:x}"
+        self._children: list[subprocess.Popen[str]] = []
+        self._programs: list[Program] = []
+
+    def enter(self, *command: str) -> list[str]:
+        """The command line that runs `command` on this host, under the same process id."""
+        return ["ip", "netns", "exec", self.namespace, *command]
+
+    def run(self, *command: str, seconds: float = 30, check: bool = True, **options: Any) -> str:
+        """Run a command to its end; its output. Raises LabError if it fails, unless `check` is off."""
+        return _sh(self.enter(*command), seconds=seconds, check=check, **options)
+
+    def popen(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command; the lab ends it."""
+        child = subprocess.Popen(self.enter(*command), text=True, **options)
+        self._children.append(child)
+        return child
+
+    def start(self, *command: str, environment: Mapping[str, str] | None = None) -> Program:
+        """Start a command whose lines the test waits for; the lab ends it."""
+        program = Program(self.enter(*command), environment=environment)
+        self._programs.append(program)
+        return program
+
+    def reap(self) -> None:
+        """Collect what `popen` and `start` began, after it was ended."""
+        for program in self._programs:
+            program.close()
+        for child in self._children:
+            child.wait()
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+
+
+class Lab:
+    """`count` hosts on one wire: `with Lab(2) as lab: ...`; `lab.hosts[0]` is 10.77.0.1."""
+
+    def __init__(self, count: int) -> None:
+        prefix = f"parlour-{os.getpid()}-{next(_labs)}"
+        self._switch = f"{prefix}-switch"
+        self.hosts = tuple(Host(f"{prefix}-h{number}", number) for number in range(1, count + 1))
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def cut(self, host: Host) -> None:
+        """Pull the host's cable. Its addresses stay, and no program on it gets an error at once."""
+        _batch(self._switch, f"link set p{host.number} down")
+
+    def heal(self, host: Host) -> None:
+        """Undo `cut`, and every `block` of what this host hears."""
+        _batch(self._switch, f"link set p{host.number} up")
+        for filters in ("iptables", "ip6tables"):
+            host.run(filters, "--wait", "--flush", "INPUT")
+
+    def block(self, deaf: Host, other: Host) -> None:
+        """From now on `deaf` does not hear `other`, who still hears it. Nobody gets an error."""
+        for filters, address in (("iptables", other.address), ("ip6tables", other.link_local)):
+            deaf.run(filters, "--wait", "--insert", "INPUT", "--source", address, "--jump", "DROP")
+
+    def switch(self, *command: str, **options: Any) -> None:
+        """Run a command where the wire is: host N is on port `pN` of the bridge `lan`. Raises LabError."""
+        _sh(["ip", "netns", "exec", self._switch, *command], **options)
+
+    def down(self) -> None:
+        """End every process inside the lab, then the lab. May be called twice."""
+        names = [name for name in self._namespaces() if name in _existing()]
+        for name in names:
+            _end_processes(name)
+        for host in self.hosts:
+            host.reap()
+        for name in names:
+            _sh(["ip", "netns", "delete", name])
+
+    def _namespaces(self) -> list[str]:
+        return [self._switch, *(host.namespace for host in self.hosts)]
+
+    def _build(self) -> None:
+        for name in self._namespaces():
+            _sh(["ip", "netns", "add", name])
+        # Snooping forgets groups without a querier on the wire, and then multicast stops.
+        _batch(self._switch, "link add lan type bridge mcast_snooping 0", "link set lan up")
+        for host in self.hosts:
+            self._plug(host)
+
+    def _plug(self, host: Host) -> None:
+        # Without it a new IPv6 address is unusable for a second or two (duplicate address detection).
+        host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
+        _batch(
+            self._switch,
+            f"link add p{host.number} type veth peer name eth0 netns {host.namespace}",
+            f"link set p{host.number} master lan up",
+        )
+        _batch(
+            host.namespace,
+            "link set lo up",
+            f"link set eth0 address 02:77:00:00:00:{host.number:02x} up",
+            f"address add {host.address}/24 broadcast + dev eth0",
+        )
+
+
+def _existing() -> set[str]:
+    """Names of all network namespaces."""
+    return {line.split()[0] for line in _sh(["ip", "netns", "list"]).splitlines() if line.strip()}
+
+
+def _batch(namespace: str, *commands: str) -> None:
+    """Run several commands of `ip` in one process inside a namespace."""
+    _sh(["ip", "-n", namespace, "-batch", "-"], input="\n".join(commands) + "\n")
+
+
+def _sh(command: list[str], *, seconds: float = 30, check: bool = True, **options: Any) -> str:
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds, check=False, **options
+    )
+    if check and done.returncode:
+        raise LabError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def _end_processes(namespace: str) -> None:
+    """Kill until nothing is left: a process may fork while the list is read."""
+    while pids := [int(pid) for pid in _sh(["ip", "netns", "pids", namespace]).split()]:
+        end_processes(pids)
+
+
+def end_processes(pids: Iterable[int], seconds: float = 10) -> None:
+    """Kill -9 and wait until they have ended. Raises LabError if one stays."""
+    deadline = Deadline(seconds)
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            if not select.select([handle], [], [], deadline.left())[0]:
+                raise LabError(f"process {pid} does not end")
+        except ProcessLookupError:
+            continue
+        finally:
+            os.close(handle)

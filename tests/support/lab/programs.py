@@ -1,0 +1,157 @@
+"""A program that runs beside the test: its lines are waited for, not slept for.
+
+Rules: every line of output is kept; a wait ends with the line, with the end of the output or with the
+deadline, and a failed wait shows what the program said; `close` leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from tests.support.lab.deadlines import Deadline
+
+
+class Silent(AssertionError):
+    """The program did not say in time what the test waits for."""
+
+
+class Program:
+    """A running command whose standard output is read by lines; `said` and `complained` keep both streams."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=folder,
+        )
+        self.said: list[str] = []
+        self.complained: list[str] = []
+        self._fresh: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._readers = [
+            _reader(self.process.stdout, self._heard),
+            _reader(self.process.stderr, self._grumbled),
+        ]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def wait_for(self, wanted: Callable[[str], bool], seconds: float = 10) -> str:
+        """The next line not yet waited for that is `wanted`; lines before it are passed over.
+
+        Raises Silent at the end of the output or after `seconds`.
+        """
+        deadline = Deadline(seconds)
+        while (line := self._next(deadline)) is not None:
+            if wanted(line):
+                return line
+        raise Silent(f"waited up to {seconds} s in vain.\n{self._account()}")
+
+    def line(self, seconds: float = 10) -> str:
+        """The next line. Raises Silent."""
+        return self.wait_for(lambda line: True, seconds)
+
+    def first(self, seconds: float = 10) -> str | None:
+        """The next line, None when the output has ended without one. Raises Silent after `seconds`."""
+        try:
+            return self._fresh.get(timeout=seconds)
+        except queue.Empty:
+            raise Silent(f"nothing within {seconds} s.\n{self._account()}") from None
+
+    def write(self, text: str) -> None:
+        """Hand text to its standard input."""
+        assert self.process.stdin
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def end_input(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def wait_exit(self, seconds: float = 10) -> int:
+        """Its exit status, once it has ended and all it said was read. Raises Silent."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Silent(f"did not end within {seconds} s.\n{self._account()}") from None
+        for reader in self._readers:
+            reader.join()
+        return status
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End it if it still runs, and release everything."""
+        self.kill()
+        for reader in self._readers:
+            reader.join()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream
+            _close_pipe(stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _next(self, deadline: Deadline) -> str | None:
+        try:
+            return self._fresh.get(timeout=deadline.left())
+        except queue.Empty:
+            return None
+
+    def _heard(self, line: str | None) -> None:
+        if line is not None:
+            self.said.append(line)
+        self._fresh.put(line)
+
+    def _grumbled(self, line: str | None) -> None:
+        if line is not None:
+            self.complained.append(line)
+
+    def _account(self) -> str:
+        said, complained = "\n".join(self.said[-20:]), "\n".join(self.complained[-20:])
+        return f"exit status: {self.process.poll()}\nit said:\n{said}\nand complained:\n{complained}"
+
+
+def _reader(stream: IO[str] | None, take: Callable[[str | None], None]) -> threading.Thread:
+    """A thread that hands on each line, and None at the end."""
+    assert stream
+
+    def read() -> None:
+        for line in stream:
+            take(line.rstrip("\n"))
+        take(None)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def _close_pipe(stream: IO[str]) -> None:
+    try:
+        stream.close()
+    except BrokenPipeError:
+        return  # input that the program never read dies with it

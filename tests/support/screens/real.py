@@ -1,0 +1,144 @@
+"""The scenes in the real program: `parlour` and `parlour demo` in a real terminal, driven by keys.
+
+Rules: a terminal for each look (size, theme, language), through all of its scenes in turn; a step is done
+when the program has drawn what it brings and rests. Root is needed: somebody is alone on a lab's network.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.lab.hosts import Host, Lab
+from tests.support.lab.terminal import Terminal, Unseen
+from tests.support.screens.picture import Picture, of_escapes
+from tests.support.screens.scenes import (
+    ALONE,
+    FIRST_RUN,
+    TALKING,
+    Gone,
+    Keys,
+    Others,
+    Scene,
+    Seen,
+    Step,
+    Typed,
+)
+from tests.support.screens.stage import View, words_of
+from tui.preferences import Theme
+from tui.text import translation
+
+PATIENCE = 60.0
+NOTHING = 2.0
+"""Seconds after which a key is taken to do nothing."""
+PROGRAM = [sys.executable, "-m", "chat.cli"]
+PASSPHRASE = "quiet rivers under old bridges"
+_NAMES = {
+    "escape": "Escape", "enter": "Enter", "backspace": "BSpace", "tab": "Tab",
+    "pageup": "PPage", "pagedown": "NPage", "home": "Home", "end": "End",
+    "up": "Up", "down": "Down", "left": "Left", "right": "Right",
+}  # fmt: skip
+_MODIFIERS = {"ctrl": "C-", "alt": "M-", "shift": "S-"}
+
+Shown = Callable[[Scene, View, Picture], None]
+
+
+def shoot(view: View, show: Shown) -> None:
+    """Every scene that keys alone reach, in one look; `show` is handed each picture."""
+    translation.use(view.language)
+    with tempfile.TemporaryDirectory(prefix="parlour-pictures-") as folder:
+        with Lab(1) as lab:
+            (host,) = lab.hosts
+            _first_run(view, Path(folder) / "profile", host, show)
+        _talk(view, show)
+
+
+def _first_run(view: View, profile: Path, host: Host, show: Shown) -> None:
+    with _terminal(view, [*PROGRAM, "--profile", str(profile)], host) as terminal:
+        terminal.wait_for(words_of(FIRST_RUN[0].shows), PATIENCE)
+        _wear(terminal, view)
+        for scene in FIRST_RUN:
+            _play(terminal, scene, view, show)
+        terminal.send("Enter")
+        for scene in ALONE:
+            _play(terminal, scene, view, show)
+
+
+def _talk(view: View, show: Shown) -> None:
+    with _terminal(view, [*PROGRAM, "demo"]) as terminal:
+        terminal.wait_for("Dov", PATIENCE)
+        _wear(terminal, view)
+        _play(terminal, Scene("demo", "talk", (), "Dov", back=()), view, show)
+        terminal.send("Down", "Up", "Enter")
+        terminal.wait_for(words_of("Write to {name}"), PATIENCE)
+        for scene in (one for one in TALKING if one.real):
+            _play(terminal, scene, view, show)
+
+
+def _terminal(view: View, command: list[str], host: Host | None = None) -> Terminal:
+    columns, rows = view.size
+    language = "C.UTF-8" if view.language == translation.ENGLISH else f"{view.language}.UTF-8"
+    environment = {"LANG": language, "LC_ALL": "", "LANGUAGE": "", "NO_COLOR": ""}
+    return Terminal(command, columns=columns, rows=rows, host=host, environment=environment)
+
+
+def _wear(terminal: Terminal, view: View) -> None:
+    for _ in range(list(Theme).index(view.theme)):
+        _press(terminal, "ctrl+b")
+
+
+def _play(terminal: Terminal, scene: Scene, view: View, show: Shown) -> None:
+    for step in scene.steps:
+        _do(terminal, step, view)
+    terminal.wait_for(words_of(scene.shows), PATIENCE)
+    terminal.wait_quiet()
+    show(scene, view, of_escapes(terminal.escapes(), *view.size))
+    for key in scene.back:
+        _press(terminal, key)
+
+
+def _do(terminal: Terminal, step: Step, view: View) -> None:
+    match step:
+        case Keys(names):
+            for name in names:
+                _press(terminal, name)
+        case Typed():
+            terminal.burst(step.within(view.language))
+        case Seen(text):
+            terminal.wait_for(words_of(text), PATIENCE)
+        case Gone(text):
+            terminal.wait_for(lambda screen: words_of(text) not in screen, PATIENCE)
+        case Others():
+            return  # they act by themselves
+
+
+def _press(terminal: Terminal, key: str) -> None:
+    """Press a key and wait until what it does was drawn; some keys do nothing here."""
+    before = terminal.escapes()
+    terminal.send(name_of(key))
+    with suppress(Unseen):
+        terminal.wait_for(lambda _: terminal.escapes() != before, NOTHING)
+    terminal.wait_quiet(0.1)
+
+
+def name_of(key: str) -> str:
+    """tmux's name of a key."""
+    *modifiers, last = key.split("+")
+    name = _NAMES.get(last) or (last.upper() if last[0] == "f" and last[1:].isdigit() else last)
+    return "".join(_MODIFIERS[one] for one in modifiers) + name
+
+
+def looks() -> Iterator[View]:
+    """Every look: both sizes, all themes, both languages."""
+    for language in translation.LANGUAGES:
+        for theme in Theme:
+            for size in ((80, 24), (120, 34)):
+                yield View(size, theme, language)
+
+
+def scenes() -> Iterable[Scene]:
+    """Every scene that is taken."""
+    return (*FIRST_RUN, *ALONE, *(one for one in TALKING if one.real))

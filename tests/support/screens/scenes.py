@@ -1,0 +1,327 @@
+"""Every screen and dialog, and how a person comes there: one list for both programs, the real and the fake.
+
+Rules: a step is keys by Textual's names, a text that is typed, a text that has to be seen first, or what
+others do, which only the fake can be told; texts are English, and sought in the language of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from chat.errors import NO_ANSWER
+from chat.interface import PASSPHRASES_DIFFER, SHORT_PASSPHRASE, PairingStage, RelayStanding, Unreachable
+from chat.service.settings import NO_KEY
+from chat.service.views import TEXTS
+from chat.storage.errors import StorageFull
+from protocol.identity.reduction import CauseKind
+from protocol.relay.rendezvous import RelayAddress
+from tests.support.fakes.messenger import WRONG, FakeMessenger
+from tests.support.fakes.others import WORDS
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys that are pressed, by Textual's names."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A text that is typed; `zh` in the Chinese picture."""
+
+    text: str
+    zh: str = ""
+
+    def within(self, language: str) -> str:
+        return self.zh if self.zh and language.startswith("zh") else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A text that is on the screen before the next step; shown by the program, and so translated."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A text that is on the screen no more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What others do: on the fake only, or by themselves (`real`) in the real program."""
+
+    act: Callable[[FakeMessenger], object]
+    real: bool = False
+
+
+Step = Keys | Typed | Seen | Gone | Others
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One picture. `world`: `new` (no profile), `alone` (nobody around) or `talk` (the sample network, the
+    conversation with Ben open). `shows`: what tells that it is there. `back`: keys from there
+    to where it began.
+    """
+
+    name: str
+    world: str
+    steps: tuple[Step, ...]
+    shows: str
+    back: tuple[str, ...] = ("escape",)
+
+    @property
+    def real(self) -> bool:
+        """Whether the real program can be brought there by keys alone."""
+        return all(step.real for step in self.steps if isinstance(step, Others))
+
+
+def keys(*names: str) -> Keys:
+    return Keys(names)
+
+
+def dialog(name: str, key: str, shows: str, *more: Step) -> Scene:
+    """A dialog over the conversation that one key opens."""
+    return Scene(name, "talk", (keys(key), *more), shows)
+
+
+def _ben(fake: FakeMessenger) -> str:
+    return next(view.person for view in fake._contacts.values() if view.name == "Ben")
+
+
+def _hear(fake: FakeMessenger) -> None:
+    for number in range(1, 4):
+        fake.receive(_ben(fake), f"And one more thing, number {number}.")
+
+
+def _name_relays(fake: FakeMessenger) -> None:
+    hosts = ("relay.example.org", "fe80::7", "192.168.1.2", "10.20.30.40")
+    standings = (RelayStanding.WAITING, RelayStanding.OTHER_KEY, RelayStanding.UNREACHABLE, None)
+    for host, standing in zip(hosts, standings, strict=True):
+        address = str(RelayAddress(host, 4746, b"\x09" * 32))
+        fake.name_relay(address, invited=host == "192.168.1.2")
+        if standing is not None:
+            fake.stand_relay(address, standing)
+
+
+def _hold(fake: FakeMessenger) -> None:
+    fake.change_identity(_ben(fake), TEXTS[CauseKind.RECOVERED], holds=True)
+
+
+def _show_words(fake: FakeMessenger) -> None:
+    fake.move_pairing(next(reversed(fake._pairings)), PairingStage.WORDS, words=WORDS)
+
+
+FIRST_RUN = (
+    Scene("first-run", "new", (), "Begin", back=()),
+    Scene(
+        "first-run-typed",
+        "new",
+        (
+            Typed("Ada", "小雨"),
+            keys("enter"),
+            Typed("quiet rivers under old bridges"),
+            keys("enter"),
+            Typed("quiet rivers under old bridges"),
+        ),
+        "The same passphrase again",
+        back=(),
+    ),
+)
+_LOOKING = "Looking at the network, the firewall and the profile…"
+ALONE = (
+    Scene("alone", "alone", (), "Ask the doctor", back=()),
+    Scene("doctor", "alone", (keys("f9"), Gone(_LOOKING)), "Doctor"),
+)
+
+_UP = keys("ctrl+up", "up", "up")
+TALKING = (
+    Scene("conversation", "talk", (), "Ben", back=()),
+    Scene("further-up", "talk", (keys("pageup", "pageup"),), "Ben", back=("alt+end",)),
+    Scene("chosen", "talk", (_UP,), "Ben", back=("escape", "alt+end")),
+    Scene("entry-menu", "talk", (_UP, keys("enter")), "This entry", back=("escape", "escape", "alt+end")),
+    Scene("delete", "talk", (_UP, keys("d")), "Are you sure?", back=("n", "escape", "alt+end")),
+    Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape", "alt+end")),
+    Scene(
+        "replying",
+        "talk",
+        (_UP, keys("r"), Typed("Both are in the small room.", "都在小会议室。")),
+        "Esc: no reply",
+        back=("escape", "ctrl+u", "alt+end"),
+    ),
+    Scene(
+        "writing",
+        "talk",
+        (
+            Typed("The quay is free from nine on:", "九点以后码头有空："),
+            keys("ctrl+j"),
+            Typed("- tables and **chairs**", "- 桌子和**椅子**"),
+            keys("ctrl+j"),
+            Typed("- `plan-3.svg` at the door", "- 门口贴 `plan-3.svg`"),
+        ),
+        "plan-3.svg",
+        back=("ctrl+u", "backspace", "ctrl+u", "backspace", "ctrl+u"),
+    ),
+    Scene(
+        "emoji",
+        "talk",
+        (Typed("The quay is ours ", "码头归我们了 "), keys(":", "h", "e", "down")),
+        ":headphone:",
+        back=("escape", "ctrl+u"),
+    ),
+    dialog("emoji-chooser", "alt+e", "Emoji", Seen("A part of the English name"), Typed("cat")),
+    dialog("switcher", "ctrl+k", "Go to a conversation"),
+    dialog("commands", "ctrl+p", "Commands"),
+    dialog("commands-found", "ctrl+p", "Commands", Seen("What to do"), Typed("inv", "邀")),
+    dialog("search", "ctrl+f", "Search in the conversation with {name}", Typed("plans", "图纸")),
+    dialog("search-all", "ctrl+f", "Search in all conversations", keys("ctrl+f"), Typed("ten", "十点")),
+    Scene("jump", "talk", (keys("alt+j"),), "Ben"),
+    dialog("day", "f10", "Go to a day"),
+    dialog("add", "ctrl+n", "Add someone"),
+    dialog("invitation", "f2", "Invitation"),
+    Scene(
+        "joiner",
+        "talk",
+        (Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),),
+        "The right person",
+        back=("n", "escape"),
+    ),
+    dialog("join", "f3", "Use an invitation"),
+    dialog("address", "f4", "Pair by address"),
+    dialog("contact-menu", "ctrl+o", "This contact"),
+    dialog("safety-number", "ctrl+t", "Safety number"),
+    dialog("rename", "f6", "Rename"),
+    dialog("block", "f7", "Are you sure?"),
+    dialog("remove", "f8", "Are you sure?"),
+    dialog("help", "f1", "Help"),
+    dialog("help-end", "f1", "Help", Seen("Scroll"), keys("end")),
+    dialog("relays", "alt+r", "Relays"),
+    dialog("settings", "f12", "Settings"),
+    dialog("settings-end", "f12", "Settings", Seen("Looks and keys"), keys("end")),
+    Scene("away", "talk", (keys("alt+down"),), "Chiara", back=("alt+up",)),
+    Scene("other-script", "talk", (keys("alt+up"),), "小雨", back=("alt+down",)),
+    Scene(
+        "words",
+        "talk",
+        (keys("tab", "end", "enter"), Others(_show_words, real=True)),
+        "They are the same",
+        back=("n", "escape"),
+    ),
+    Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show what is typed", back=()),
+    Scene(
+        "wrong-passphrase",
+        "talk",
+        (keys("ctrl+l"), Seen("Locked."), Typed("open sesame"), keys("enter")),
+        WRONG,
+        back=(),
+    ),
+)
+
+
+_DELETED = (_UP, keys("d", "y"))
+_WORDS = "They are the same"
+_SHORT = (Typed("Ada", "小雨"), keys("enter"), Typed("lark"), keys("enter"), Typed("lark"))
+ON_THE_FAKE = (
+    Scene(
+        "passphrases-differ",
+        "new",
+        (*_SHORT, Typed("s"), keys("enter")),
+        PASSPHRASES_DIFFER,
+    ),
+    dialog(
+        "join-refused",
+        "f3",
+        "This is no invitation, or a part of it is missing: copy the whole line.",
+        Seen("Use an invitation"),
+        Typed("parlour:half"),
+        keys("enter"),
+    ),
+    Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
+    dialog(
+        "relays-named", "alt+r", "Relays", Others(_name_relays), Seen("has another key"), keys("tab", "down")
+    ),
+    dialog("relay-damaged", "alt+r", NO_KEY, Typed("192.168.1.2:4746"), keys("enter")),
+    Scene(
+        "relay-removed",
+        "talk",
+        (Others(_name_relays), keys("alt+r"), Seen("To the relays"), keys("tab", "d")),
+        "Are you sure?",
+        back=("n", "escape"),
+    ),
+    Scene(
+        "relayed",
+        "talk",
+        (Others(lambda fake: fake.change_contact(_ben(fake), relayed=True)),),
+        "⇄ relay",
+    ),
+    Scene("deleting", "talk", _DELETED, "(deleting…)"),
+    Scene(
+        "deleted",
+        "talk",
+        (*_DELETED, Seen("(deleting…)"), Others(lambda fake: fake.tidy())),
+        "Deleted: nothing of it is left in the profile's file.",
+    ),
+    dialog("invitation-picture", "f2", "▀", Seen("Invitation"), keys("p")),
+    Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
+    Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),
+    Scene(
+        "held",
+        "talk",
+        (Others(_hold),),
+        "not verified",
+    ),
+    Scene("held-compared", "talk", (Others(_hold), keys("ctrl+t")), "Safety number"),
+    Scene(
+        "blocked",
+        "talk",
+        (Others(lambda fake: fake._set_contact(replace(fake._contacts[_ben(fake)], blocked=True))),),
+        "blocked",
+    ),
+    Scene(
+        "notice",
+        "talk",
+        (Others(lambda fake: fake.notice(StorageFull.what)),),
+        "The disk is full: nothing of this was stored. Make room and try again.",
+    ),
+    Scene("somebody-begins", "talk", (Others(lambda fake: fake.stranger_begins("Dov")),), _WORDS),
+    Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to {name}…"),
+    Scene(
+        "waiting",
+        "talk",
+        (Others(lambda fake: fake.stranger_begins("Dov")), Seen("They are the same"), keys("y")),
+        "The other person has to confirm as well.",
+    ),
+    Scene(
+        "failed",
+        "talk",
+        (
+            Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER))),
+            keys("tab", "end", "enter"),
+        ),
+        "Pairing with {name}",
+    ),
+    Scene(
+        "too-long",
+        "talk",
+        (Others(lambda fake: None), Typed("more than there is room for, " * 570)),
+        "more than",
+    ),
+    Scene(
+        "cannot-send",
+        "talk",
+        (
+            Others(lambda fake: fake.failures.update(send=StorageFull())),
+            Typed("Hello"),
+            keys("enter"),
+        ),
+        "Hello",
+    ),
+)
+
+EVERY = (*FIRST_RUN, *ALONE, *TALKING, *ON_THE_FAKE)

@@ -1,0 +1,40 @@
+"""The linear mode as a program of its own, on the fake: what the tests run with a terminal or a pipe.
+
+Usage: python -m tests.support.tui.linear.program [EVERY], the seconds between two looks at the keys. Ben
+writes at
+SIGUSR1. Ends with status 3 where Textual was loaded, with 4 where the messenger was not closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from tests.support.tui.linear.played import OPTIONS, Others, locked_door
+from tui.linear import run
+from tui.linear.input import Typed
+from tui.linear.program import Program
+from tui.linear.voice import Voice
+
+
+def main() -> None:
+    """Talk until it is left."""
+    door = locked_door()
+    assert door.messenger is not None
+    others = Others(door.messenger)
+    signal.signal(signal.SIGUSR1, lambda *_: others.write("Ben", "from Ben"))
+    if len(sys.argv) > 1:
+        voice = Voice()
+        status = asyncio.run(Program(door, OPTIONS, Typed(0, voice), voice, float(sys.argv[1])).run())
+    else:
+        status = run(door, OPTIONS)
+    if "textual" in sys.modules:
+        status = 3
+    elif door.messenger.calls and not door.messenger.called("close"):
+        status = 4
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

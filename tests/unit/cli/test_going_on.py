@@ -1,0 +1,116 @@
+"""What a command does when the engine that it uses ends: it goes on with the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chat.interface import PATIENCE, AnswerLost, ContactView, DoorState, EngineEnded, EntryState
+from tests.support.cli.line import PASSPHRASE, Line
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+
+
+class Between(FakeDoor):
+    """A door at which something happens when the profile is opened again."""
+
+    def __init__(self, messenger: FakeMessenger, happens: Callable[[], object]) -> None:
+        super().__init__(messenger, state=DoorState.RUNNING, passphrase=PASSPHRASE)
+        self._happens = happens
+
+    async def unlock(
+        self,
+        passphrase: str,
+        offline: bool = False,
+        *,
+        patience: float = PATIENCE,
+        waits: Callable[[], None] | None = None,
+    ) -> FakeMessenger:
+        opened = await super().unlock(passphrase, offline)
+        self._happens()
+        return opened
+
+
+def running(line: Line, happens: Callable[[], object] = lambda: None) -> ContactView:
+    """Another command has the engine; `happens` at the next one, before this command hears of it."""
+    line.door = Between(line.messenger, happens)
+    return line.messenger.add_contact("Ben")
+
+
+def unlocked(line: Line) -> int:
+    return [call.method for call in line.door.calls].count("unlock")
+
+
+def test_a_call_that_an_ended_engine_did_not_begin_goes_to_the_next(line: Line) -> None:
+    ben = running(line)
+    line.messenger.failures["send"] = EngineEnded("The engine has stopped.")
+    assert line.run("send", "Ben", "once", "--wait", "0").status == 75
+    assert unlocked(line)
+    assert [entry.text for entry in line.messenger._conversations[ben.person].entries] == ["once"]
+
+
+def test_a_send_that_may_have_been_done_is_not_repeated(line: Line) -> None:
+    running(line)
+    line.messenger.failures["send"] = AnswerLost("Look whether it was done.")
+    outcome = line.run("send", "Ben", "once", "--wait", "0")
+    assert (outcome.status, outcome.out, outcome.failure) == (69, "", "Look whether it was done.")
+    assert len(line.messenger.called("send")) == 1
+
+
+def test_send_goes_on_waiting_and_asks_what_it_missed(line: Line) -> None:
+    def arrives() -> None:
+        entry = line.messenger._conversations[ben.person].entries[0]
+        entry_id = entry.id
+        line.messenger.set_state(ben.person, entry_id, EntryState.DELIVERED)
+
+    ben = running(line, arrives)
+    line.messenger.after["send"] = lambda: line.messenger._end("stopped", locked=False)
+    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
+    assert (outcome.status, outcome.objects[0]["state"]) == (0, "delivered")
+    assert len(line.messenger.called("send")) == 1
+
+
+def test_send_says_what_it_kept_where_it_cannot_go_on(line: Line) -> None:
+    running(line)
+    line.messenger.after["send"] = lambda: line.messenger._end("stopped", locked=False)
+    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json", passphrase=False)
+    assert (outcome.status, outcome.objects[0]["state"]) == (75, "queued")
+    assert "--passphrase-file" in outcome.err
+
+
+def test_listen_goes_on_with_another_engine_and_prints_what_it_missed_once(line: Line) -> None:
+    def missed() -> None:
+        line.messenger.receive(ben.person, "missed")
+        line.messenger.after["history"] = last
+
+    def last() -> None:
+        line.messenger.receive(ben.person, "heard")
+        line.messenger._end("locked")
+
+    def ends() -> None:
+        line.messenger.receive(ben.person, "before")
+        line.messenger._end("stopped", locked=False)
+
+    ben = running(line, missed)
+    line.messenger.receive(ben.person, "old")
+    line.messenger.after["contacts"] = ends
+    outcome = line.run("listen", "--json")
+    assert outcome.status == 0
+    said = [(event["event"], event.get("text")) for event in outcome.objects]
+    assert said == [("ready", None), *(("entry", text) for text in ("before", "missed", "heard"))]
+    assert unlocked(line) == 1
+
+
+def test_listen_that_cannot_go_on_fails(line: Line) -> None:
+    running(line)
+    line.messenger.after["contacts"] = lambda: line.messenger._end("stopped", locked=False)
+    outcome = line.run("listen", passphrase=False)
+    assert outcome.status == 77
+    assert "--passphrase-file" in outcome.failure
+
+
+def test_a_passphrase_on_standard_input_is_no_text_of_an_entry(line: Line) -> None:
+    ben = running(line)
+    outcome = line.run(
+        "--passphrase-file", "-", "send", "Ben", "-", "--wait", "0", typed="secret\nhello\n", passphrase=False
+    )
+    assert outcome.status == 75
+    assert line.messenger.called("send") == [(ben.person, "hello")]

@@ -1,0 +1,166 @@
+"""init, passphrase and lock, and how every command comes to its profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chat.interface import BadData, CannotCreate, DoorState, Unreachable
+from tests.support.cli.line import PASSPHRASE, Line
+from tests.support.fakes.messenger import FakeDoor
+
+
+def called(line: Line, method: str) -> list[tuple[object, ...]]:
+    return [call.arguments for call in line.door.calls if call.method == method]
+
+
+def put(line: Line, state: DoorState) -> None:
+    line.messenger.closed = False
+    line.door = FakeDoor(line.messenger, state=state, passphrase=PASSPHRASE)
+
+
+def test_init_makes_a_person_and_says_who(line: Line) -> None:
+    put(line, DoorState.NEW)
+    outcome = line.run("init", "--name", "Ann", "--json")
+    (made,) = outcome.objects
+    assert (outcome.status, outcome.err) == (0, "")
+    assert list(made) == ["person", "terminal", "port"]
+    assert made["port"] == 4747
+    assert called(line, "create") == [("Ann", PASSPHRASE)]
+    assert line.messenger.called("close") == [()]
+
+
+def test_init_over_a_profile_is_73_and_asks_for_nothing(line: Line) -> None:
+    outcome = line.run("init", "--name", "Ann", passphrase=False)
+    assert (outcome.status, outcome.out) == (73, "")
+    assert "--profile" in outcome.failure
+    assert not called(line, "create")
+
+
+def test_init_without_a_name_is_64(line: Line) -> None:
+    put(line, DoorState.NEW)
+    assert line.run("init").status == 64
+    assert line.run("init", "--name", " ").status == 64
+
+
+def test_init_over_damage_is_65_and_changes_nothing(line: Line) -> None:
+    line.door.failures["state"] = BadData("The header is damaged: restore it from a backup.")
+    outcome = line.run("init", "--name", "Ann")
+    assert (outcome.status, outcome.failure) == (65, "The header is damaged: restore it from a backup.")
+    assert not called(line, "create")
+
+
+def test_case_71_a_wrong_passphrase_is_77_and_damage_is_65(line: Line) -> None:
+    line.file.write_text("wrong\n")
+    assert line.run("contacts").status == 77
+    line.door.failures["unlock"] = BadData("The database is damaged: restore it from a backup.")
+    assert line.run("contacts").status == 65
+
+
+def test_without_a_profile_it_is_64_with_what_to_do(line: Line) -> None:
+    put(line, DoorState.NEW)
+    for arguments in (["contacts"], ["lock"], ["passphrase"], ["listen"]):
+        outcome = line.run(*arguments, passphrase=False)
+        assert outcome.status == 64
+        assert "parlour init" in outcome.failure
+
+
+def test_a_running_engine_is_used_and_no_passphrase_is_asked_for(line: Line) -> None:
+    put(line, DoorState.RUNNING)
+    assert line.run("contacts", passphrase=False).status == 0
+    assert called(line, "attach") == [()]
+    assert not called(line, "unlock")
+
+
+def test_an_engine_that_ended_a_moment_ago_is_no_failure(line: Line) -> None:
+    put(line, DoorState.RUNNING)
+    line.door.failures["attach"] = Unreachable("gone")
+    assert line.run("contacts").status == 0
+    assert called(line, "unlock") == [(PASSPHRASE, "offline")]
+
+
+def test_a_profile_that_cannot_be_opened_is_73(line: Line) -> None:
+    line.door.failures["unlock"] = CannotCreate("No port is free: name one with --port.")
+    assert line.run("contacts").status == 73
+
+
+def test_another_port_than_the_running_engines_is_said(line: Line) -> None:
+    put(line, DoorState.RUNNING)
+    outcome = line.run("contacts", "--port", "5000", passphrase=False)
+    assert (outcome.status, line.opened[0][1]) == (0, 5000)
+    assert "5000" in outcome.failure
+    put(line, DoorState.RUNNING)
+    assert line.run("contacts", "--port", "4747", passphrase=False).err == ""
+
+
+def test_the_profile_is_the_option_the_variable_or_the_platforms_folder(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.run("contacts")
+    monkeypatch.setenv("PARLOUR_PROFILE", str(tmp_path / "variable"))
+    line.run("contacts")
+    line.run("contacts", "--profile", str(tmp_path / "option"))
+    monkeypatch.chdir(tmp_path)
+    line.run("--profile", "relative", "contacts")
+    usual, *named = [profile for profile, _ in line.opened]
+    assert usual.name == "parlour"
+    assert usual.is_absolute()
+    assert named == [tmp_path / "variable", tmp_path / "option", tmp_path / "relative"]
+
+
+def test_options_for_all_commands_stand_anywhere_and_the_last_counts(line: Line, tmp_path: Path) -> None:
+    ben = line.messenger.add_contact("Ben")
+    options = ["--json", "--profile", str(tmp_path / "a")]
+    for arguments in (
+        [*options, "contacts", "block", "Ben"],
+        ["contacts", *options, "block", "Ben"],
+        ["contacts", "block", *options, "Ben"],
+        ["contacts", "block", "Ben", *options],
+        ["--profile", str(tmp_path / "b"), "contacts", "block", "Ben", *options],
+    ):
+        outcome = line.run(*arguments)
+        assert outcome.objects == [{"name": "Ben", "verified": False, "present": False}]
+        assert line.opened[-1][0] == tmp_path / "a"
+    assert len(line.messenger.called("block")) == 5
+    assert ben.label == "Ben"
+
+
+def test_passphrase_is_changed_with_the_old_one(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("next one\n")
+    outcome = line.run("passphrase", "--new-passphrase-file", str(tmp_path / "new"), "--json")
+    assert (outcome.status, outcome.objects) == (0, [{"changed": True}])
+    assert line.messenger.called("change_passphrase") == [(PASSPHRASE, "next one")]
+    assert called(line, "unlock") == [(PASSPHRASE,)]
+
+
+def test_passphrase_of_a_running_engine_needs_the_old_one_too(line: Line) -> None:
+    put(line, DoorState.RUNNING)
+    arguments = ["passphrase", "--passphrase-file", "-", "--new-passphrase-file", "-"]
+    assert line.run(*arguments, typed="wrong\nnext one\n", passphrase=False).status == 77
+    put(line, DoorState.RUNNING)
+    assert line.run(*arguments, typed=f"{PASSPHRASE}\nnext one\n", passphrase=False).status == 0
+
+
+def test_a_passphrase_is_never_an_argument(line: Line) -> None:
+    for arguments in (["--passphrase", "secret", "contacts"], ["passphrase", "secret"]):
+        assert line.run(*arguments).status == 64
+
+
+def test_lock_stops_the_running_engine(line: Line) -> None:
+    put(line, DoorState.RUNNING)
+    outcome = line.run("lock", "--json", passphrase=False)
+    assert (outcome.status, outcome.objects) == (0, [{"locked": True}])
+    assert line.messenger.called("lock") == [()]
+
+
+def test_lock_of_what_is_locked_is_done_already(line: Line) -> None:
+    outcome = line.run("lock", passphrase=False)
+    assert outcome.status == 0
+    assert not line.messenger.called("lock")
+
+
+@pytest.mark.parametrize("arguments", [["contacts"], ["verify", "nobody"], ["history", "--search", "x"]])
+def test_whatever_was_opened_is_closed(line: Line, arguments: list[str]) -> None:
+    line.run(*arguments)
+    assert line.messenger.called("close") == [()]

@@ -1,0 +1,153 @@
+"""doctor, vectors and bench."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chat.errors import Phrase
+from chat.interface import DiagnosisView
+from chat.tools.bench.measure import SEND, START, Figure, FlowSample
+from tests.support import needs
+from tests.support.cli.line import Line
+
+
+def test_doctor_has_a_line_a_check_and_1_when_one_is_bad(line: Line) -> None:
+    outcome = line.run("doctor", "--json")
+    assert outcome.status == 1
+    assert [list(found) for found in outcome.objects] == [["check", "good", "found", "fix"]] * 2
+    text = line.run("doctor").out
+    assert "good  network: eth0: 192.168.1.20" in text
+    assert "BAD   firewall" in text
+    assert "iptables -I INPUT" in text
+    line.messenger.diagnosis = (DiagnosisView(Phrase("clock"), True, Phrase("right")),)
+    assert line.run("doctor").status == 0
+
+
+def test_vectors_ends_with_the_sum(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PARLOUR_PUBLIC_VECTORS", raising=False)
+    outcome = line.run("vectors", passphrase=False)
+    *areas, last = outcome.out.splitlines()
+    assert outcome.status == 0
+    counted = sum(int(area.split(": ")[1].split()[0]) for area in areas)
+    assert last == f"{counted} passed, 0 failed"
+    assert counted > 0
+    assert line.opened == []
+
+
+def test_vectors_runs_the_published_ones_too(line: Line) -> None:
+    folder = needs.needs_public_vectors()
+    own = line.run("vectors", "--json", passphrase=False).objects
+    outcome = line.run("vectors", "--public", str(folder), "--json", passphrase=False)
+    assert outcome.status == 0
+    assert outcome.objects[-1]["passed"] >= own[-1]["passed"]
+    assert any(area.get("area") == "wycheproof/x25519_test" for area in outcome.objects)
+
+
+def test_vectors_from_a_folder_without_them_is_65(line: Line, tmp_path: Path) -> None:
+    outcome = line.run("vectors", "--public", str(tmp_path), passphrase=False)
+    assert outcome.status == 65
+    assert "x25519" in outcome.failure
+    assert line.run("vectors", "--public", str(tmp_path / "none"), passphrase=False).status == 64
+
+
+def test_a_vector_that_fails_is_named_and_ends_with_1(line: Line, tmp_path: Path) -> None:
+    """The published format with one wrong shared secret."""
+    test = {
+        "tcId": 7,
+        "private": "01" * 32,
+        "public": "09" + "00" * 31,
+        "shared": "11" * 32,
+        "result": "valid",
+    }
+    (tmp_path / "wycheproof").mkdir()
+    file = {"testGroups": [{"tests": [test]}]}
+    (tmp_path / "wycheproof" / "x25519_test.json").write_text(json.dumps(file))
+    outcome = line.run("vectors", "--public", str(tmp_path), "--json", passphrase=False)
+    *areas, total = outcome.objects
+    assert areas[-1]["failed"] == ["x25519_test-7"]
+    assert total["failed"] == 1
+    assert outcome.status != 0
+
+
+def _measured(asked: list[tuple[str, bool]]) -> Callable[..., list[dict[str, object]]]:
+    def run(name: str, *, peers: bool) -> list[dict[str, object]]:
+        asked.append((name, peers))
+        row = {"name": name, "size": 64, "subject": "parlour", "per_second": 1000.0, "unit": "messages/s"}
+        note = "0.50 x libsodium [0.49-0.51], 3.90 x vodozemac [3.80-4.00]; as a link"
+        others = [
+            {**row, "subject": name, "per_second": 250.0, "note": ""} for name in ("libsodium", "vodozemac")
+        ]
+        return [{**row, "note": note}, *others]
+
+    return run
+
+
+def test_bench_prints_a_bar_a_subject_beside_its_ratio(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr("chat.tools.bench.rows.run", _measured(asked))
+    outcome = line.run("bench", "session.oneway", "--peers", "--json", passphrase=False)
+    assert outcome.status == 0
+    assert [list(found) for found in outcome.objects] == [
+        ["name", "size", "subject", "per_second", "unit", "note"]
+    ] * 3
+    assert asked == [("session.oneway", True)]
+    title, ours, bare, peer = line.run("bench", "session.oneway", passphrase=False).out.splitlines()
+    assert title == "session.oneway, 64 B, messages/s"
+    assert ours.split() == ["parlour", "1,000", "█" * 28]
+    assert bare.split() == ["libsodium", "250", "█" * 7, "0.50", "x", "[0.49-0.51]"]
+    assert peer.endswith("3.90 x [3.80-4.00], least 4: MISSED")
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        (["noise"], ["noise.handshake"]),
+        (["codec", "link"], ["link.transport", "codec"]),
+        (
+            ["session.setup", "session"],
+            [f"session.{n}" for n in ("oneway", "seal", "open", "pingpong", "setup")],
+        ),
+        (["commit"], ["commit"]),
+    ],
+)
+def test_bench_takes_a_row_or_the_part_before_its_point(
+    line: Line, names: list[str], rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr("chat.tools.bench.rows.run", _measured(asked))
+    assert line.run("bench", *names, "--json", passphrase=False).status == 0
+    assert asked == [(row, False) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["session.sideways", "sess", "session.", "oneway", ""])
+def test_bench_of_something_unknown_is_64_with_what_there_is(line: Line, name: str) -> None:
+    outcome = line.run("bench", "codec", name, passphrase=False)
+    assert outcome.status == 64
+    assert "session.oneway" in outcome.failure
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(1.25, 0), (2.75, 1)])
+def test_flows_stand_beside_their_bounds_and_a_missed_one_is_1(
+    line: Line, monkeypatch: pytest.MonkeyPatch, seconds: float, status: int
+) -> None:
+    figures = [Figure(SEND, (FlowSample(seconds),)), Figure(START, (FlowSample(0.1),))]
+    monkeypatch.setattr("chat.tools.bench.flows.measure", lambda: figures)
+    outcome = line.run("bench", "--flows", "--json", passphrase=False)
+    assert outcome.status == status
+    assert [list(row) for row in outcome.objects] == [
+        ["name", "size", "subject", "per_second", "unit", "note"]
+    ] * 2
+    assert f"{seconds:.2f} s of at most 2.50 s" in line.run("bench", "--flows", passphrase=False).out
+    assert line.run("bench", "--flows", "flow.send", passphrase=False).status == 64
+
+
+def test_doctor_asks_for_no_passphrase_and_needs_no_profile(line: Line) -> None:
+    line.messenger.diagnosis = (DiagnosisView(Phrase("network"), True, Phrase("eth0 is up")),)
+    outcome = line.run("doctor", passphrase=False)
+    assert outcome.status == 0
+    assert "good  network: eth0 is up" in outcome.out
+    assert "unlock" not in [call.method for call in line.door.calls]

@@ -1,0 +1,262 @@
+"""invite, join and pair: who confirms what, and what is said when nobody is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chat.interface import InvitationView, PairingStage, Unreachable, VisibilityChanged
+from tests.support.cli.line import Line
+from tests.support.fakes.others import INVITATION, WORDS
+
+
+@pytest.fixture
+def line(line: Line, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """The fake's invitations are of its own time; these are valid now."""
+    given = line.messenger.invite
+
+    async def invite() -> InvitationView:
+        return replace(await given(), expires=datetime.now(UTC) + timedelta(hours=1))
+
+    monkeypatch.setattr(line.messenger, "invite", invite)
+    return line
+
+
+def joins(line: Line, name: str = "Ben") -> None:
+    """Somebody uses the invitation once it is made."""
+    line.messenger.after["invite"] = lambda: line.messenger.use_invitation(f"{INVITATION}1", name)
+
+
+def test_what_the_engine_says_while_one_joins_is_shown(line: Line) -> None:
+    line.messenger.prompt = False
+
+    def named() -> None:
+        line.messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        for view in list(line.messenger._pairings.values()):
+            line.messenger.move_pairing(view.id, PairingStage.DONE)
+
+    line.messenger.after["join"] = named
+    outcome = line.run("join", f"{INVITATION}1", "--json")
+    assert (outcome.status, outcome.objects) == (0, [{"paired": "Inviter"}])
+    assert "brought the relay 10.0.0.7:4746" in outcome.err
+
+
+def test_invite_prints_the_invitation_and_then_who_joined(line: Line) -> None:
+    joins(line)
+    outcome = line.run("invite", "--yes", "--json")
+    invitation, paired = outcome.objects
+    assert outcome.status == 0
+    assert list(invitation) == ["invitation", "expires"]
+    assert invitation["invitation"] == f"{INVITATION}1"
+    assert datetime.fromisoformat(invitation["expires"]).utcoffset() == timedelta(0)
+    assert invitation["expires"].endswith("Z")
+    assert paired == {"paired": "Ben"}
+    assert "[y/n]" not in outcome.err
+
+
+def test_invite_into_a_pipe_prints_the_text_alone_first(line: Line) -> None:
+    joins(line)
+    assert line.run("invite", "--yes").out.splitlines() == [f"{INVITATION}1", "Paired with Ben"]
+
+
+def test_invite_to_a_person_draws_a_qr_code(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    joins(line)
+    monkeypatch.setattr("chat.cli.pairing.is_interactive", lambda: True)
+    drawn = line.run("invite", "--yes").out
+    assert drawn.count("\n") > 15
+    assert "█" in drawn
+    assert f"\n{INVITATION}1\n" in drawn
+    assert "\x1b" not in drawn
+
+
+def test_invite_asks_who_joined_and_takes_yes(line: Line) -> None:
+    joins(line)
+    outcome = line.run("invite", "--json", typed="what?\ny\n")
+    assert (outcome.status, outcome.objects[1]) == (0, {"paired": "Ben"})
+    assert "Ben has used the invitation" in outcome.err
+    assert "Answer y or n" in outcome.err
+
+
+@pytest.mark.parametrize("typed", ["n\n", ""])
+def test_invite_refuses_on_no_and_when_nobody_answers(line: Line, typed: str) -> None:
+    joins(line)
+    outcome = line.run("invite", "--json", typed=typed)
+    assert outcome.status == 1
+    assert len(outcome.objects) == 1
+    assert line.messenger.called("answer_pairing")[0][1] is False
+    assert not line.messenger._contacts
+
+
+def test_yes_confirms_joiners_and_never_words(line: Line) -> None:
+    line.messenger.after["invite"] = lambda: (
+        line.messenger.stranger_begins("Mallory"),
+        line.messenger.use_invitation(f"{INVITATION}1", "Ben"),
+    )
+    assert line.run("invite", "--yes", "--json").objects[1] == {"paired": "Ben"}
+    assert len(line.messenger.called("answer_pairing")) == 1
+
+
+def test_an_invitation_that_nobody_used_is_69(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def expired() -> InvitationView:
+        return InvitationView("text", datetime.now(UTC) - timedelta(seconds=1))
+
+    monkeypatch.setattr(line.messenger, "invite", expired)
+    outcome = line.run("invite", "--yes")
+    assert outcome.status == 69
+    assert "make a new one" in outcome.err
+
+
+def test_join_says_with_whom(line: Line) -> None:
+    outcome = line.run("join", f"{INVITATION}7", "--json")
+    assert (outcome.status, outcome.objects) == (0, [{"paired": "Inviter"}])
+    assert line.run("join", f"{INVITATION}8").out.startswith("Paired with Inviter")
+
+
+def test_join_reads_the_invitation_from_a_pipe_and_puts_pieces_together(line: Line) -> None:
+    assert line.run("join", "-", typed=f"{INVITATION}7\nPaired with nobody\n").status == 0
+    assert line.run("join", INVITATION, "8").status == 0
+    assert line.messenger.called("join") == [(f"{INVITATION}7",), (f"{INVITATION}8",)]
+    assert line.run("join", "-").status == 64
+
+
+def test_a_damaged_invitation_is_65(line: Line) -> None:
+    outcome = line.run("join", "nonsense")
+    assert (outcome.status, outcome.out) == (65, "")
+    assert outcome.failure
+
+
+def test_join_that_reaches_nobody_is_69(line: Line) -> None:
+    line.messenger.failures["join"] = Unreachable("Nobody answers: is Parlour open there?")
+    outcome = line.run("join", f"{INVITATION}7")
+    assert (outcome.status, outcome.failure) == (69, "Nobody answers: is Parlour open there?")
+
+
+def test_a_pairing_that_fails_is_1_with_its_problem(line: Line) -> None:
+    line.messenger.prompt = False
+    line.messenger.after["join"] = lambda: line.messenger.move_pairing(
+        "pairing-1", PairingStage.FAILED, problem="The other side refused: ask them."
+    )
+    outcome = line.run("join", f"{INVITATION}7")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.failure == "The other side refused: ask them."
+
+
+def test_pair_with_a_chosen_stranger_compares_words(line: Line) -> None:
+    line.messenger.see_stranger("Cleo")
+    ben = line.messenger.see_stranger("Ben")
+    outcome = line.run("pair", "--json", typed="2\ny\n")
+    assert (outcome.status, outcome.objects) == (0, [{"paired": "Ben"}])
+    assert line.messenger.called("pair_nearby") == [(ben.instance,)]
+    assert "  ".join(WORDS) in outcome.err
+    assert "1  Cleo" in outcome.err
+
+
+def test_pair_makes_this_terminal_visible_and_leaves_it_as_it_was(line: Line) -> None:
+    line.messenger.see_stranger("Ben")
+    line.run("pair", typed="1\ny\n")
+    assert line.messenger.called("set_visible") == [(True,), (False,)]
+
+
+def test_pair_refuses_when_the_words_differ(line: Line) -> None:
+    line.messenger.see_stranger("Ben")
+    outcome = line.run("pair", typed="1\nn\n")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert line.messenger.called("answer_pairing")[0][1] is False
+
+
+def test_a_number_is_no_answer_to_the_words(line: Line) -> None:
+    line.messenger.see_stranger("Ben")
+    outcome = line.run("pair", typed="1\n1\nyes\n")
+    assert outcome.status == 0
+    assert "Answer y or n" in outcome.err
+
+
+@pytest.mark.parametrize("typed", ["0\n1\ny\n", "two\n1\ny\n", "3\n1\ny\n", "²\n1\ny\n"])
+def test_pair_asks_again_for_a_number_that_there_is(line: Line, typed: str) -> None:
+    line.messenger.see_stranger("Ben")
+    outcome = line.run("pair", typed=typed)
+    assert outcome.status == 0
+    assert "A number from 1 to 1" in outcome.err
+
+
+def test_pair_takes_a_pairing_that_the_other_side_began(line: Line) -> None:
+    line.messenger.see_stranger("Cleo")
+    line.messenger.after["nearby"] = lambda: line.messenger.stranger_begins("Ben")
+    # Whether the first y comes before the words or after, it chooses nobody.
+    outcome = line.run("pair", "--json", typed="y\ny\n")
+    assert outcome.objects == [{"paired": "Ben"}]
+    assert not line.messenger.called("pair_nearby")
+
+
+def test_pair_takes_an_incoming_pairing_with_nobody_listed(line: Line) -> None:
+    line.messenger.after["nearby"] = lambda: line.messenger.stranger_begins("Ben")
+    outcome = line.run("pair", "--json", typed="y\n")
+    assert (outcome.status, outcome.objects) == (0, [{"paired": "Ben"}])
+
+
+def test_pair_lists_a_stranger_who_comes_later(line: Line) -> None:
+    line.messenger.after["nearby"] = lambda: line.messenger.see_stranger("Ben")
+    assert line.run("pair", "--json", typed="1\ny\n").objects == [{"paired": "Ben"}]
+
+
+def test_pair_that_finds_nobody_is_69_with_what_to_do(line: Line) -> None:
+    outcome = line.run("pair", "--wait", "0.05")
+    assert (outcome.status, outcome.out) == (69, "")
+    assert "parlour doctor" in outcome.err.splitlines()[-1]
+    assert line.messenger.called("set_visible") == [(True,), (False,)]
+
+
+def test_pair_says_after_a_while_that_nobody_is_found(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.cli.pairing.HINT_AFTER", 0.01)
+    outcome = line.run("pair", "--wait", "0.05")
+    assert outcome.status == 69
+    assert "Nobody found yet" in outcome.err
+
+
+def test_pair_ends_with_visibility(line: Line) -> None:
+    line.messenger.see_stranger("Ben")
+    line.messenger.after["nearby"] = lambda: line.messenger.emit(VisibilityChanged(False))
+    assert line.run("pair").status == 69
+
+
+def test_pair_with_nobody_to_choose_waits_for_the_other(line: Line) -> None:
+    line.messenger.see_stranger("Ben")
+    line.messenger.after["nearby"] = lambda: line.messenger.emit(VisibilityChanged(False))
+    outcome = line.run("pair", typed="")
+    assert outcome.status == 69
+    assert not line.messenger.called("pair_nearby")
+
+
+def test_pair_by_address(line: Line) -> None:
+    outcome = line.run("pair", "--address", "[fe80::1]:4748", "--json", typed="y\n")
+    assert outcome.status == 0
+    assert line.messenger.called("pair_address") == [("fe80::1", 4748)]
+    assert list(outcome.objects[0]) == ["paired"]
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":4747", "h:0", "h:65536", "h:x", "h:²", "[]:1"])
+def test_an_address_that_is_none_is_64(line: Line, address: str) -> None:
+    outcome = line.run("pair", "--address", address)
+    assert outcome.status == 64
+    assert "HOST:PORT" in outcome.failure
+
+
+def test_an_address_outside_the_network_is_64(line: Line) -> None:
+    assert line.run("pair", "--address", "198.51.100.7:4747").status == 64
+
+
+def test_an_engine_that_ends_meanwhile_ends_the_pairing_with_77(line: Line) -> None:
+    line.messenger.after["nearby"] = lambda: line.messenger._end("locked")
+    outcome = line.run("pair")
+    assert outcome.status == 77
+    assert "locked" in outcome.err.splitlines()[-1]
+
+
+def test_a_peers_name_cannot_forge_the_words(line: Line) -> None:
+    line.messenger.after["nearby"] = lambda: line.messenger.stranger_begins("Ben\n    other  words\x1b[A")
+    outcome = line.run("pair", typed="y\n")
+    assert [text for text in outcome.err.splitlines() if text.startswith("    ")] == [
+        f"    {'  '.join(WORDS)}"
+    ]

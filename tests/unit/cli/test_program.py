@@ -1,0 +1,301 @@
+"""The program as a whole: how it starts, how it fails, and what it never says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chat import interface
+from chat.cli import __main__ as entry
+from chat.cli.__main__ import COMMANDS, run
+from chat.cli.session import Call
+from chat.interface import Door, EngineEnded, ParlourError
+from chat.tools.demo.door import PASSPHRASE, DemoDoor
+from tests.support.cli.line import Line
+from tui.preferences import Options
+
+SECRET = "a peer's words"
+HEAVY = [
+    "nacl",
+    "cryptography",
+    "sqlcipher3",
+    "zeroconf",
+    "textual",
+    "rich",
+    "segno",
+    "platformdirs",
+    "chat.engine",
+]
+
+
+def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chat.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(line: Line, name: str) -> None:
+    outcome = line.run(name, "--help", passphrase=False)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"Usage: parlour {name}")
+    assert line.opened == []
+
+
+def test_the_help_names_every_command_and_the_options_for_all(line: Line) -> None:
+    out = line.run("--help", passphrase=False).out
+    for word in (*COMMANDS, "--profile", "--json", "--passphrase-file", "--port", "--verbose", "--version"):
+        assert word in out
+
+
+def test_the_start_loads_nothing_heavy() -> None:
+    check = f"""
+import sys
+from chat.cli.__main__ import COMMANDS, program
+for name in COMMANDS:
+    program.get_command(None, name)
+loaded = [name for name in {HEAVY!r} if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for kind in vars(interface).values()
+        if isinstance(kind, type) and issubclass(kind, ParlourError) and kind is not EngineEnded
+    ],
+)
+def test_every_failure_is_one_line_and_its_status(line: Line, kind: type[ParlourError]) -> None:
+    line.messenger.failures["contacts"] = kind("What happened:\nwhat to do.")
+    outcome = line.run("contacts", "--json")
+    assert (outcome.status, outcome.out) == (kind.exit_status, "")
+    assert outcome.failure == "What happened: what to do."
+
+
+def test_the_statuses_are_those_that_scripts_rely_on() -> None:
+    statuses = {
+        kind.__name__: kind.exit_status
+        for kind in vars(interface).values()
+        if isinstance(kind, type) and issubclass(kind, ParlourError)
+    }
+    assert statuses == {
+        "ParlourError": 1,
+        "UsageError": 64,
+        "BadData": 65,
+        "Unreachable": 69,
+        "AnswerLost": 69,
+        "EngineEnded": 69,
+        "CannotCreate": 73,
+        "NotPermitted": 77,
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["contacts", "nonsense"],
+        ["contacts", "--nonsense"],
+        ["send"],
+        ["--port", "0"],
+    ],
+)
+def test_wrong_use_is_64_in_one_line(line: Line, arguments: list[str]) -> None:
+    outcome = line.run(*arguments, passphrase=False)
+    assert (outcome.status, outcome.out) == (64, "")
+    assert "--help" in outcome.failure
+
+
+def test_case_78_an_unexpected_failure_shows_its_kind_and_no_text(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        try:
+            raise LookupError(SECRET)
+        except LookupError as inner:
+            raise KeyError(SECRET) from inner
+
+    monkeypatch.setattr(line.messenger, "contacts", broken)
+    outcome = line.run("contacts")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "KeyError" in outcome.failure
+    verbose = line.run("contacts", "--verbose")
+    assert "broken" in verbose.err
+    assert "LookupError" in verbose.err
+    assert SECRET not in outcome.err + verbose.err
+
+
+def test_case_78_a_failure_in_the_background_shows_its_kind_and_no_text(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise KeyError(SECRET)
+
+    line.messenger.after["contacts"] = broken
+    line.messenger.add_contact("Ben", present=True)
+    outcome = line.run("send", "Ben", "x")
+    assert outcome.status == 0
+    assert "KeyError" in outcome.failure
+    assert SECRET not in outcome.err
+
+
+def test_case_78_libraries_and_threads_write_nothing_of_their_own() -> None:
+    check = f"""
+import logging, threading
+from chat.cli.output import log_to_stderr, quieten
+
+def broken():
+    raise KeyError({SECRET!r})
+
+quieten(lambda: True)
+log_to_stderr()
+logging.getLogger("zeroconf").error({SECRET!r})
+logging.getLogger("asyncio").error({SECRET!r})
+thread = threading.Thread(target=broken)
+thread.start()
+thread.join()
+class Kept:
+    def __del__(self):
+        broken()
+
+kept = Kept()
+del kept
+try:
+    broken()
+except KeyError:
+    logging.getLogger("chat.network").exception("the port")
+"""
+    ended = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert SECRET not in ended.stdout + ended.stderr
+    assert ended.stderr.count("KeyError") >= 3
+    assert "chat.network the port" in ended.stderr
+
+
+def test_case_74_a_system_error_is_one_line(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full() -> None:
+        raise OSError(28, "No space left on device", SECRET)
+
+    monkeypatch.setattr(line.messenger, "contacts", full)
+    outcome = line.run("contacts")
+    assert outcome.status == 1
+    assert "No space left on device" in outcome.failure
+    assert SECRET not in outcome.failure
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_closes_what_it_opened(line: Line, number: signal.Signals) -> None:
+    line.messenger.add_contact("Ben")
+    line.messenger.after["send"] = lambda: os.kill(os.getpid(), number)
+    outcome = line.run("send", "Ben", "x", "--wait", "60")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "Stopped" in outcome.failure
+    assert line.messenger.called("close") == [()]
+
+
+def test_without_a_terminal_the_interface_does_not_open(line: Line) -> None:
+    for arguments in ([], ["--json"]):
+        outcome = line.run(*arguments, passphrase=False)
+        assert outcome.status == 64
+        assert "--help" in outcome.failure
+
+
+def test_without_a_command_the_interface_opens_on_the_door(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(entry, "is_interactive", lambda: True)
+    monkeypatch.setattr("tui.run", opened.append)
+    assert line.run(passphrase=False).status == 0
+    assert opened == [line.door]
+    assert line.run().status == 64
+
+
+def test_the_linear_mode_opens_on_the_door_and_needs_no_terminal(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def talk(door: object) -> int:
+        opened.append(door)
+        return 77
+
+    monkeypatch.setattr("tui.linear.run", talk)
+    assert line.run("--linear", passphrase=False).status == 77
+    assert opened == [line.door]
+    assert line.run("--linear").status == 64
+    refused = line.run("--linear", "contacts")
+    assert (refused.status, opened) == (64, [line.door])
+    assert "--linear" in refused.failure
+
+
+def test_a_demo_opens_on_a_door_of_its_own(
+    line: Line, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[tuple[type, str, str]] = []
+
+    def shown(mode: str) -> Callable[[Door, Options], None]:
+        return lambda door, options: opened.append((type(door), options.demo, mode))
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(entry, "is_interactive", lambda: True)
+    monkeypatch.setattr("tui.run", shown("screens"))
+    monkeypatch.setattr("tui.linear.run", shown("lines"))
+    for arguments in (["demo"], ["demo", "--linear"], ["--linear", "demo"]):
+        assert line.run(*arguments, passphrase=False).status == 0
+    assert opened == [(DemoDoor, PASSPHRASE, mode) for mode in ("screens", "lines", "lines")]
+    assert line.opened == []
+    for option in (["--profile", str(tmp_path)], ["--json"], ["--port", "1"]):
+        assert line.run("demo", *option, passphrase=False).status == 64
+    assert line.run("demo").status == 64
+    assert len(opened) == 3
+    assert list(tmp_path.iterdir()) == [line.file]
+
+
+def test_a_reader_that_has_enough_is_no_failure() -> None:
+    """The other end of the pipe is closed before the first line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "chat.cli", "vectors"]
+    with os.fdopen(writing, "w") as closed:
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_case_74_output_that_cannot_be_written_is_1_in_one_line() -> None:
+    full = Path("/dev/full")
+    descriptor = os.open(full, os.O_WRONLY) if full.exists() else os.open(os.devnull, os.O_RDONLY)
+    command = [sys.executable, "-m", "chat.cli", "vectors"]
+    ended = subprocess.run(command, stdout=descriptor, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(descriptor)
+    assert ended.returncode == 1
+    (said,) = ended.stderr.splitlines()
+    assert "cannot be written" in said
+
+
+def test_letters_that_the_terminal_lacks_are_no_failure(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    ended = program("history", "Ren\u00e9", "--profile", str(tmp_path / "\u82b1"), env=environment)
+    assert ended.returncode == 64
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_real_door_is_behind_the_program(tmp_path: Path) -> None:
+    ended = program("contacts", "--profile", str(tmp_path / "none"))
+    assert ended.returncode == 64
+    assert "parlour init" in ended.stderr
+
+
+def test_nothing_is_raised_whatever_is_on_the_line() -> None:
+    def no_door(profile: Path, port: int | None) -> interface.Door:
+        raise RuntimeError(SECRET)
+
+    assert run(["contacts"], Call(no_door)) == 1

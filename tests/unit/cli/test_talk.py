@@ -1,0 +1,283 @@
+"""send, listen and history: exit codes and fields to the letter."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from chat.errors import Phrase
+from chat.interface import (
+    ContactChanged,
+    ContactView,
+    EntryAdded,
+    EntryChanged,
+    EntryState,
+    Event,
+    IdentityChanged,
+    InvitationUsed,
+    NearbyChanged,
+    Notice,
+    PairingChanged,
+    Ready,
+    VisibilityChanged,
+)
+from tests.support.cli.line import Line
+
+ENTRY_FIELDS = ["id", "author", "time", "kind", "text", "state"]
+
+
+def ben(line: Line, *, present: bool = True) -> ContactView:
+    return line.messenger.add_contact("Ben", present=present)
+
+
+def test_send_says_delivered_when_it_is(line: Line) -> None:
+    friend = ben(line)
+    outcome = line.run("send", "Ben", "good", "morning", "--json")
+    (sent,) = outcome.objects
+    assert (outcome.status, outcome.err) == (0, "")
+    assert list(sent) == ["id", "state"]
+    assert sent["state"] == "delivered"
+    assert line.messenger.called("send") == [(friend.person, "good morning")]
+    assert line.run("send", "Ben", "more").out == "To Ben: delivered\n"
+
+
+def test_send_to_an_absent_contact_is_kept_and_says_what_to_do(line: Line) -> None:
+    ben(line, present=False)
+    outcome = line.run("send", "Ben", "later", "--wait", "0.05", "--json")
+    assert outcome.status == 75
+    assert outcome.objects[0]["state"] == "queued"
+    assert "parlour listen" in outcome.failure
+
+
+def test_send_that_was_only_sent_does_not_say_more(line: Line) -> None:
+    friend = ben(line, present=False)
+
+    def goes() -> None:
+        line.messenger.set_state(
+            friend.person, line.messenger._conversations[friend.person].entries[0].id, EntryState.SENT
+        )
+
+    line.messenger.after["send"] = goes
+    outcome = line.run("send", "Ben", "on its way", "--wait", "0.05", "--json")
+    assert (outcome.status, outcome.objects[0]["state"]) == (75, "sent")
+
+
+def test_send_waits_for_its_own_entry_only(line: Line) -> None:
+    friend = ben(line, present=False)
+    line.messenger.after["send"] = lambda: line.messenger.emit(
+        EntryChanged(friend.person, "another entry", EntryState.DELIVERED)
+    )
+    assert line.run("send", "Ben", "x", "--wait", "0.05").status == 75
+
+
+def test_send_is_done_when_the_contact_comes_back_in_time(line: Line) -> None:
+    friend = ben(line, present=False)
+    line.messenger.after["send"] = lambda: line.messenger.change_contact(friend.person, present=True)
+    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
+    assert (outcome.status, outcome.objects[0]["state"]) == (0, "delivered")
+
+
+def test_send_does_not_wait_for_an_engine_that_has_ended(line: Line) -> None:
+    ben(line, present=False)
+    line.messenger.after["send"] = lambda: line.messenger._end("locked")
+    assert line.run("send", "Ben", "x", "--wait", "60").status == 75
+
+
+def test_send_reads_the_text_from_standard_input(line: Line) -> None:
+    friend = ben(line)
+    assert line.run("send", "Ben", "-", typed="two\nlines\n").status == 0
+    assert line.messenger.called("send") == [(friend.person, "two\nlines")]
+
+
+def test_send_takes_words_that_look_like_options_after_two_dashes(line: Line) -> None:
+    friend = ben(line)
+    assert (
+        line.run(
+            "--passphrase-file", str(line.file), "send", "Ben", "--", "--json", "-x", passphrase=False
+        ).status
+        == 0
+    )
+    assert line.messenger.called("send") == [(friend.person, "--json -x")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send"],
+        ["send", "Ben"],
+        ["send", "Ben", ""],
+        ["send", "Ben", "x" * 16_385],
+        ["send", "Nobody", "x"],
+        ["send", "Ben", "x", "--wait", "-1"],
+        ["send", "Ben", "x", "--wait", "soon"],
+        ["send", "Ben", "\udcff"],
+        ["history"],
+        ["history", "Ben", "--limit", "0"],
+        ["history", "Nobody"],
+    ],
+)
+def test_wrong_use_is_64_in_one_line(line: Line, arguments: list[str]) -> None:
+    ben(line)
+    outcome = line.run(*arguments)
+    assert (outcome.status, outcome.out) == (64, "")
+    assert outcome.failure
+
+
+def test_history_has_a_line_an_entry(line: Line) -> None:
+    friend = ben(line)
+    line.messenger.receive(friend.person, "hello")
+    line.run("send", "Ben", "and you")
+    objects = line.run("history", "Ben", "--json").objects
+    assert [list(entry) for entry in objects] == [ENTRY_FIELDS] * 2
+    assert [(entry["author"], entry["text"], entry["kind"], entry["state"]) for entry in objects] == [
+        ("Ben", "hello", "text", "received"),
+        ("Ann", "and you", "text", "delivered"),
+    ]
+    assert objects[0]["time"] == "2026-11-24T09:01:00.000Z"
+    assert line.run("history", "Ben").out.splitlines()[1].endswith("Ann: and you  (delivered)")
+
+
+def test_history_prints_the_newest_oldest_first_in_pages(line: Line) -> None:
+    friend = ben(line)
+    line.messenger.fill(friend.person, [f"number {n}" for n in range(450)])
+    texts = [entry["text"] for entry in line.run("history", "Ben", "--limit", "430", "--json").objects]
+    assert texts == [f"number {n}" for n in range(20, 450)]
+    assert [call[1] for call in line.messenger.called("history")] == [200, 200, 30]
+    assert len(line.run("history", "Ben", "--json").objects) == 100
+    assert len(line.run("history", "Ben", "--limit", "1000", "--json").objects) == 450
+
+
+def test_history_searches_in_one_conversation_or_in_all(line: Line) -> None:
+    friend, other = ben(line), line.messenger.add_contact("Cleo")
+    line.messenger.receive(friend.person, "the harbour")
+    line.messenger.receive(other.person, "a harbour")
+    assert len(line.run("history", "--search", "harbour", "--json").objects) == 2
+    assert [e["author"] for e in line.run("history", "Cleo", "--search", "harbour", "--json").objects] == [
+        "Cleo"
+    ]
+    assert "[Cleo] Cleo: a harbour" in line.run("history", "--search", "harbour").out
+    assert line.run("history", "--search", "nothing", "--json").out == ""
+
+
+def listened(line: Line, *events: Event, text: bool = False) -> tuple[list[dict[str, Any]], str]:
+    """What `listen` prints of events, between its beginning and the engine's end."""
+
+    def happen() -> None:
+        for event in events:
+            line.messenger.emit(event)
+        line.messenger._end("locked")
+
+    line.messenger.after["contacts"] = happen
+    outcome = line.run("listen", *([] if text else ["--json"]))
+    assert outcome.status == 0
+    assert "locked" in outcome.err
+    return [] if text else outcome.objects, outcome.out
+
+
+def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
+    ben(line)
+    line.messenger.add_contact("Cleo")
+    assert listened(line)[0] == [
+        {"event": "ready", "addresses": ["192.168.1.20:4747", "[fe80::1c2d]:4747"]},
+        {"event": "peer", "name": "Ben", "present": True},
+    ]
+
+
+def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) -> None:
+    friend = ben(line)
+    away = ContactView(friend.person, "Ben", "Ben", False, False, False, False, 1)
+    events, _ = listened(
+        line,
+        Ready(("10.0.0.9:4747",)),
+        _added(line, friend),
+        EntryChanged(friend.person, "e" * 64, EntryState.READ),
+        ContactChanged(away),
+        _identity(friend),
+    )
+    ready, added, changed, peer, identity = events[2:]
+    assert ready == {"event": "ready", "addresses": ["10.0.0.9:4747"]}
+    assert list(added) == ["event", *ENTRY_FIELDS, "conversation"]
+    assert (added["event"], added["conversation"], added["state"]) == ("entry", "Ben", "received")
+    assert changed == {"event": "state", "id": "e" * 64, "state": "read"}
+    assert peer == {"event": "peer", "name": "Ben", "present": False}
+    assert identity == {"event": "identity", "name": "Ben", "cause": "a terminal was added"}
+
+
+def _added(line: Line, friend: ContactView) -> EntryAdded:
+    return EntryAdded(line.messenger._entry(friend, "hello", own=False, time=None))
+
+
+def _identity(friend: ContactView) -> IdentityChanged:
+    return IdentityChanged(friend.person, friend.name, Phrase("a terminal was added"))
+
+
+def test_listen_says_peer_only_when_presenceContactChanged(line: Line) -> None:
+    friend = ben(line)
+    typing = ContactView(friend.person, "Ben", "Ben", True, True, False, True, 3)
+    events, _ = listened(line, ContactChanged(typing), ContactChanged(friend))
+    assert [event["event"] for event in events] == ["ready", "peer"]
+
+
+def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:
+    friend = ben(line)
+    pairing = line.messenger.stranger_begins("Cleo")
+    events, _ = listened(
+        line,
+        NearbyChanged(()),
+        PairingChanged(pairing),
+        InvitationUsed("text", friend.person),
+        VisibilityChanged(False),
+        Ready(("192.168.1.20:4747", "[fe80::1c2d]:4747")),
+    )
+    assert len(events) == 2
+
+
+def test_listen_can_be_read_by_people(line: Line) -> None:
+    friend = ben(line)
+    _, out = listened(line, _added(line, friend), _identity(friend), text=True)
+    lines = out.splitlines()
+    assert lines[0] == "Listening on 192.168.1.20:4747, [fe80::1c2d]:4747"
+    assert lines[1] == "Ben is here"
+    assert lines[2].endswith("[Ben] Ben: hello")
+    assert lines[2].split()[0].startswith("2026-11-24T09:")
+    assert lines[3] == "Ben: a terminal was added"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_listen_ends_cleanly_when_it_is_stopped(line: Line, number: signal.Signals) -> None:
+    ben(line)
+    line.messenger.after["contacts"] = lambda: os.kill(os.getpid(), number)
+    outcome = line.run("listen", "--json")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert line.messenger.called("close") == [()]
+
+
+def test_a_notice_of_the_engine_goes_to_standard_error(line: Line) -> None:
+    ben(line)
+    events, _ = listened(line, Notice(Phrase("The disk is full: make room.")))
+    assert [event["event"] for event in events] == ["ready", "peer"]
+    line.messenger.closed = False
+    line.messenger.after["contacts"] = lambda: line.messenger._end("The disk is full: make room.")
+    assert "The disk is full: make room." in line.run("listen").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "offline"),
+    [
+        (["history", "Cleo"], True),
+        (["history", "--search", "x"], True),
+        (["contacts"], True),
+        (["contacts", "rename", "Cleo", "Clea"], False),
+        (["send", "Cleo", "hello"], False),
+    ],
+)
+def test_commands_that_only_read_do_without_the_network(
+    line: Line, arguments: list[str], offline: bool
+) -> None:
+    line.messenger.add_contact("Cleo", present=True)
+    assert line.run(*arguments).status == 0
+    (unlocked,) = [call.arguments for call in line.door.calls if call.method == "unlock"]
+    assert ("offline" in unlocked) == offline

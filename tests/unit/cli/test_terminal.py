@@ -1,0 +1,201 @@
+"""Lines of input and passphrases: nothing is lost, nothing is echoed, nothing is taken too early."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat.cli import terminal as module
+from chat.cli.terminal import Lines, read_new_passphrase, read_passphrase
+from chat.interface import NotPermitted, UsageError
+from tests.support.cli.line import piped
+
+
+def test_lines_come_in_order_whoever_reads_them() -> None:
+    with piped("first\nsecond\r\nthird\nlast without end") as descriptor:
+        lines = Lines(descriptor)
+        assert lines.line() == "first"
+        assert asyncio.run(lines.next_line()) == "second"
+        assert lines.line() == "third"
+        assert asyncio.run(lines.next_line()) == "last without end"
+        assert lines.line() is None
+        assert asyncio.run(lines.next_line()) is None
+
+
+def test_the_rest_is_everything_after_the_lines_that_were_taken() -> None:
+    with piped("secret\nline one\nline two\n") as descriptor:
+        lines = Lines(descriptor)
+        assert lines.line() == "secret"
+        assert lines.rest() == "line one\nline two\n"
+
+
+def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
+    async def scene() -> None:
+        reading, writing = os.pipe()
+        lines = Lines(reading)
+        waiting = asyncio.create_task(lines.next_line())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        os.write(writing, b"kept\n")
+        assert await lines.next_line() == "kept"
+        os.close(writing)
+        assert await lines.next_line() is None
+        os.close(reading)
+
+    asyncio.run(scene())
+
+
+def test_a_file_and_nothing_at_all_can_be_input(tmp_path: Path) -> None:
+    (tmp_path / "answers").write_text("y\n")
+    descriptor = os.open(tmp_path / "answers", os.O_RDONLY)
+    lines = Lines(descriptor)
+    assert asyncio.run(lines.next_line()) == "y"
+    assert asyncio.run(lines.next_line()) is None
+    os.close(descriptor)
+    assert asyncio.run(Lines(descriptor).next_line()) is None
+
+
+def test_input_that_is_no_text_or_has_no_end_is_refused() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"\xff\xfe\n")
+    with pytest.raises(UsageError, match="UTF-8"):
+        Lines(reading).line()
+    os.close(writing)
+    os.close(reading)
+    zeros = os.open("/dev/zero", os.O_RDONLY)
+    with pytest.raises(UsageError, match="too long"):
+        Lines(zeros).rest()
+    os.close(zeros)
+
+
+def test_what_was_typed_ahead_at_a_terminal_answers_no_later_question() -> None:
+    controller, terminal_end = pty.openpty()
+    lines = Lines(terminal_end)
+    os.write(controller, b"y\ny\n")
+    assert lines.line() == "y"
+    lines.forget_typed()
+    os.write(controller, b"n\n")
+    assert lines.line() == "n"
+    os.close(controller)
+    os.close(terminal_end)
+
+
+def test_a_pipe_keeps_what_comes_after() -> None:
+    with piped("passphrase\ny\n") as descriptor:
+        lines = Lines(descriptor)
+        assert lines.line() == "passphrase"
+        lines.forget_typed()
+        assert lines.line() == "y"
+
+
+def test_without_a_terminal_nothing_is_asked() -> None:
+    program = """
+from chat.cli.terminal import ask_secret
+from chat.interface import NotPermitted
+try:
+    ask_secret("Passphrase: ")
+except NotPermitted as refused:
+    print(refused)
+"""
+    # A new session has no controlling terminal, whatever the tests were started from.
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        input="typed in clear\n",
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=True,
+    )
+    assert "--passphrase-file" in ended.stdout
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("content", [b"a b \xc3\xa9\n", b"a b \xc3\xa9", b"a b \xc3\xa9\r\nmore\n"])
+def test_a_passphrase_is_the_first_line_as_it_stands(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert read_passphrase(str(tmp_path / "file"), Lines(-1)) == "a b é"
+
+
+def test_both_passphrases_may_come_through_one_pipe() -> None:
+    with piped("old one\nnew one\n") as descriptor:
+        lines = Lines(descriptor)
+        assert read_passphrase("-", lines) == "old one"
+        assert read_new_passphrase("-", lines) == "new one"
+        with pytest.raises(NotPermitted):
+            read_passphrase("-", lines)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\n", b"x" * 5000])
+def test_a_file_without_a_passphrase_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(UsageError):
+        read_passphrase(str(tmp_path / "file"), Lines(-1))
+    with pytest.raises(UsageError):
+        read_passphrase(str(tmp_path / "none"), Lines(-1))
+
+
+def test_a_new_passphrase_is_asked_for_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["the first one", "the first one", "the first one", "the second one"])
+    monkeypatch.setattr(module, "ask_secret", lambda prompt: next(typed))
+    assert read_new_passphrase(None, Lines(-1)) == "the first one"
+    assert "cannot be recovered" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="differ"):
+        read_new_passphrase(None, Lines(-1))
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        (["abc", "abc", ""], "abc"),
+        (["abc", "abc", "the longer one", "the longer one"], "the longer one"),
+        (["abc", "abc", "abcd", "abcd", ""], "abcd"),
+    ],
+)
+def test_a_short_new_passphrase_is_confirmed_or_another_is_typed(
+    typed: list[str], taken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(typed)
+    monkeypatch.setattr(module, "ask_secret", lambda prompt: next(answers))
+    assert read_new_passphrase(None, Lines(-1)) == taken
+    assert "Press Enter to use it all the same" in capsys.readouterr().err
+    assert next(answers, None) is None
+
+
+def test_a_passphrase_typed_at_a_terminal_is_not_echoed() -> None:
+    program = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from chat.cli.terminal import ask_secret
+print("It is", ask_secret("Passphrase: ")[::-1])
+"""
+    controller, terminal_end = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=terminal_end,
+        stdout=terminal_end,
+        stderr=terminal_end,
+        start_new_session=True,
+    )
+    shown = _read_until(controller, b"Passphrase: ")
+    os.write(controller, b"never shown\n")
+    shown += _read_until(controller, b"nwohs reven")
+    assert running.wait() == 0
+    os.close(controller)
+    os.close(terminal_end)
+    assert b"never shown" not in shown
+
+
+def _read_until(descriptor: int, wanted: bytes) -> bytes:
+    shown = b""
+    while wanted not in shown:
+        shown += os.read(descriptor, 4096)
+    return shown

@@ -1,0 +1,36 @@
+"""What an engine loads, and what it asks the kernel for while it lives: there is no way out but the one.
+
+Rules: beside the source, which test_one_way_out reads; so that neither a library nor a name put together
+hides anything.
+"""
+
+from __future__ import annotations
+
+from chat.tools.prove.findings import Outcome
+from chat.tools.prove.stage import Setting
+from tests.architecture.test_layers import all_loaded_by, modules_of
+from tests.support.needs import needs_strace
+from tests.support.prove.proof import look_at
+from tests.unit.network.test_one_way_out import NETWORK_LIBRARIES
+
+# What asyncio brings along and what only takes addresses of pages apart: neither reaches anybody by itself.
+HARMLESS = {"ssl", "urllib", "urllib.parse"}
+ENGINE = ("chat.service", "chat.storage", "chat.network")
+
+
+def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None:
+    modules = [name for package in ENGINE for name in modules_of(package)]
+    loaded = all_loaded_by(["chat.engine", "chat.ipc.server", "chat.ipc.client", *modules])
+    assert "chat.network.transport" in loaded
+    assert {name for name in loaded if name.split(".")[0] in NETWORK_LIBRARIES} <= HARMLESS
+
+
+async def test_an_engine_that_is_traced_reaches_only_what_python_tells_of() -> None:
+    """Whole conversations of two engines: each system call that reaches out is one of Python's own."""
+    needs_strace()
+    finding = await look_at("C3", Setting())
+    measured = finding.row()["measured"]
+    assert isinstance(measured, dict)
+    assert finding.outcome is Outcome.HOLDS, finding.reason
+    assert measured["calls_traced"] == measured["calls_by_both"] == measured["connections"] > 0
+    assert measured["programs_started"] == measured["names_looked_up"] == 0

@@ -1,0 +1,180 @@
+"""Waiting and dialling at relays, without engines: lines, tokens, pauses, and what is said of their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, cast
+
+import pytest
+
+from chat.config import Config
+from chat.interface import RelayStanding
+from chat.network.backoff import Pauses
+from chat.network.links import Directory
+from chat.network.relay.client import LINES_AT_ONCE, RelayClient, standing_after
+from chat.network.relay.connection import Circuit, Lost
+from chat.tasks import Tasks
+from protocol.limits import RELAY_TOKENS_MAX
+from protocol.relay.rendezvous import RelayAddress
+from protocol.relay.states import RelayEnding, RelayState
+from tests.support.fakes.network import MemoryTransport, Network
+from tests.support.fakes.relay import MemoryRelay
+from tests.support.lab.virtual import VirtualClock, run_virtual, seeded
+
+S, E = RelayState, RelayEnding
+
+
+class Tokens:
+    """The part of a directory that is asked for tokens."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
+        return [token(number) for number in range(self.number)]
+
+
+def token(number: int) -> bytes:
+    return number.to_bytes(16)
+
+
+def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> RelayClient:
+    """A terminal that waits on so many tokens; a failed task fails the test."""
+
+    def failed(error: BaseException) -> None:
+        raise error
+
+    transport = MemoryTransport(network, host)
+    return RelayClient(cast(Directory, tokens), transport, clock, seeded(host), Config(), Tasks(failed))
+
+
+def held_by(relay: MemoryRelay, number: int, waiters: int) -> bool:
+    """Whether so many wait on each of the first tokens."""
+    return all(relay.hall.count(token(each)) == waiters for each in range(number))
+
+
+def named_by(relay: MemoryRelay, host: str) -> list[int]:
+    """How many tokens each line of a host names."""
+    return [relay.hall.named(one) for one in relay.hall._tokens if one.connection.peer == host]
+
+
+Scenario = Callable[[MemoryRelay, RelayClient, RelayClient, Tokens], Coroutine[Any, Any, None]]
+
+
+def play(scenario: Scenario, number: int = 1) -> None:
+    """Two terminals at a relay, of which one waits on so many tokens."""
+
+    async def run(clock: VirtualClock) -> None:
+        network, tokens = Network(), Tokens(number)
+        relay = MemoryRelay(network).start()
+        waiter, dialler = (at(network, host, tokens, clock) for host in ("10.0.0.1", "10.0.0.2"))
+        for each in (waiter, dialler):
+            each.name([relay.address])
+        await relay.until(lambda: len(relay.hall) >= 2 and held_by(relay, number, 2))
+        await scenario(relay, waiter, dialler, tokens)
+
+    run_virtual(run)
+
+
+async def dialled(dialler: RelayClient, relay: RelayAddress, number: int) -> bool:
+    return await dialler.dial(relay, lambda day: [token(number)]) is not None
+
+
+@pytest.mark.parametrize(("number", "lines"), [(0, 1), (1, 1), (128, 1), (129, 2), (300, 3)])
+def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
+        counts = named_by(relay, "10.0.0.1")
+        assert len(counts) == lines
+        assert held_by(relay, number, 2)  # the dialler waits too
+        assert all(count & (count - 1) == 0 and 8 <= count <= RELAY_TOKENS_MAX for count in counts)
+        tokens.number = 1
+        waiter.renew()
+        await relay.until(lambda: named_by(relay, "10.0.0.1") == [8])
+
+    play(scenario, number)
+
+
+def test_a_call_brings_a_circuit_and_a_new_line() -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, _: Tokens) -> None:
+        dialler.stop()
+        brought: asyncio.Future[tuple[Circuit, str]] = asyncio.get_running_loop().create_future()
+
+        async def accept(circuit: Any, through: str) -> None:
+            brought.set_result((circuit, through))
+
+        waiter.accept = accept
+        reached = await dialler.dial(relay.address, lambda day: [token(5), token(0)])
+        assert reached is None  # it was stopped: it uses no relay
+        dialler._stopped = False
+        dialler.name([relay.address])
+        reached = await dialler.dial(relay.address, lambda day: [token(5), token(0)], 1)
+        assert reached is not None
+        circuit, through = await brought
+        assert through == str(relay.address)
+        assert (circuit.peer, reached.circuit.peer, reached.others) == ("", "", 1)
+        await reached.circuit.write(b"there")
+        assert await circuit.read() == b"there"
+        await circuit.write(b"and back")
+        assert await reached.circuit.read() == b"and back"
+        await relay.until(lambda: relay.hall.count(token(0)) == 2)
+        waiter.name([])
+        assert await reached.circuit.read() == b""
+
+    play(scenario)
+
+
+def test_absent_contacts_are_asked_for_on_few_lines() -> None:
+    async def scenario(relay: MemoryRelay, _: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
+        before = relay.accepted
+        asked = [dialled(dialler, relay.address, number) for number in range(1_000, 1_100)]
+        assert not any(await asyncio.gather(*asked))
+        assert relay.absent == 100
+        assert relay.accepted - before <= LINES_AT_ONCE + 100 // 8
+        await relay.until(lambda: len(relay.visitors) == 2, 5)  # those that wait
+        assert not await dialled(dialler, relay.address, 2_000)
+        relay.stop()
+        relay.start()
+        assert not await dialled(dialler, relay.address, 2_000)  # on a line that was let go of
+
+    play(scenario)
+
+
+def test_pauses_grow_are_spread_and_end_at_their_most() -> None:
+    pauses = Pauses(1.0, 30.0)
+    assert pauses.delay(1.0) == 0.0
+    delays = []
+    for _ in range(8):
+        pauses.failed()
+        delays.append(pauses.delay(1.0))
+        assert pauses.delay(0.0) == delays[-1] / 2
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    pauses.failures = 10_000
+    assert pauses.delay(1.0) == 30.0
+    pauses.reset()
+    assert pauses.delay(1.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("reason", "before", "standing"),
+    [
+        (E.CUT, S.GREETING, RelayStanding.REFUSED),
+        (E.DEADLINE, S.GREETING, RelayStanding.UNREACHABLE),
+        (E.NOT_A_RELAY, S.GREETING, RelayStanding.NO_RELAY),
+        (E.VERSION, S.GREETING, RelayStanding.OTHER_VERSION),
+        (E.REFUSED, S.HANDSHAKE, RelayStanding.OTHER_VERSION),
+        (E.CUT, S.HANDSHAKE, RelayStanding.OTHER_KEY),
+        (E.ERROR, S.HANDSHAKE, RelayStanding.OTHER_KEY),
+        (E.DEADLINE, S.HANDSHAKE, RelayStanding.UNREACHABLE),
+        (E.BUSY, S.READY, RelayStanding.REFUSED),
+        (E.BUSY, S.WAITING, RelayStanding.REFUSED),
+        (E.STOPPED, S.WAITING, RelayStanding.UNREACHABLE),
+        (E.SILENT, S.WAITING, RelayStanding.UNREACHABLE),
+        (E.CUT, S.WAITING, RelayStanding.UNREACHABLE),
+        (E.ERROR, S.WAITING, RelayStanding.NO_RELAY),
+    ],
+)
+def test_what_is_said_of_a_relay_after_a_line_has_ended(
+    reason: RelayEnding, before: RelayState, standing: RelayStanding
+) -> None:
+    assert standing_after(Lost(reason, before)) is standing

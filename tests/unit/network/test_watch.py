@@ -1,0 +1,199 @@
+"""Noticing changes: of the state and not of its signs, once each, in virtual time and on a real network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chat.network import netlink
+from chat.network.interfaces import SETTLE, SLEPT, TICK, NetworkWatch
+from tests.support.lab.hosts import Host, Lab
+from tests.support.lab.programs import Program
+from tests.support.lab.virtual import VirtualClock, run_virtual
+from tests.support.needs import needs_root_network
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+
+
+class Machine:
+    """A network state and a clock that the test moves; counts what it was asked and told."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.state: Hashable = "before"
+        self.asleep = 0.0
+        self.unreadable = False
+        self.looks = 0
+        self.told: list[float] = []
+
+    def look(self) -> Hashable:
+        self.looks += 1
+        if self.unreadable:
+            raise OSError("not now")
+        return self.state
+
+    def now(self) -> float:
+        return self.clock.monotonic() + self.asleep
+
+    def changed(self) -> None:
+        self.told.append(self.clock.monotonic())
+
+
+@pytest.fixture(autouse=True)
+def _polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the kernel's signs a virtual clock rules everything."""
+    if "lab" not in request.fixturenames:
+        monkeypatch.setattr(netlink, "AVAILABLE", False)
+
+
+def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
+    """Watch for two seconds, make the change, watch on."""
+
+    async def scenario(clock: VirtualClock) -> Machine:
+        machine = Machine(clock)
+        watch = NetworkWatch(machine.changed, state=machine.look, clock=machine.now)
+        watch.start()
+        await asyncio.sleep(2.0)
+        change(machine)
+        await asyncio.sleep(seconds)
+        watch.close()
+        await asyncio.sleep(10.0)
+        return machine
+
+    return run_virtual(scenario)
+
+
+def set_state(machine: Machine) -> None:
+    machine.state = "after"
+
+
+def test_a_change_is_told_once_and_soon() -> None:
+    machine = watched(set_state, 60)
+    assert len(machine.told) == 1
+    assert machine.told[0] <= 2.0 + TICK + SETTLE
+
+
+def test_nothing_is_told_where_nothing_changes_nor_after_close() -> None:
+    assert watched(lambda machine: None, 600).told == []
+    assert watched(set_state, 0.0).told == []
+
+
+def test_a_change_that_is_taken_back_at_once_is_none() -> None:
+    def flicker(machine: Machine) -> None:
+        machine.state = "after"
+        asyncio.get_running_loop().call_later(TICK + SETTLE / 2, setattr, machine, "state", "before")
+
+    assert watched(flicker, 60).told == []
+
+
+def test_a_machine_that_slept_looks_anew_even_if_nothing_seems_changed() -> None:
+    def sleep(machine: Machine) -> None:
+        machine.asleep += SLEPT + 1
+
+    assert len(watched(sleep, 60).told) == 1
+
+
+def test_a_clock_that_is_corrected_a_little_is_no_sleep() -> None:
+    def correct(machine: Machine) -> None:
+        machine.asleep += SLEPT / 2
+
+    assert watched(correct, 60).told == []
+
+
+def test_a_state_that_cannot_be_read_is_no_change() -> None:
+    def break_it(machine: Machine) -> None:
+        machine.unreadable = True
+
+    assert watched(break_it, 60).told == []
+
+
+# --- a real machine ---
+
+WATCH = """
+import asyncio
+from chat.network import watch
+async def main():
+    looks = 0
+    def look():
+        nonlocal looks
+        looks += 1
+        return watch.network_state()
+    def changed():
+        print("changed", flush=True)
+    watching = watch.NetworkWatch(changed, state=look)
+    watching.start()
+    loop = asyncio.get_running_loop()
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), __import__("sys").stdin)
+    print("watching", flush=True)
+    while line := await commands.readline():
+        print("looks", looks, flush=True)
+    watching.close()
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(1) as lab:
+        yield lab
+
+
+def watching(host: Host) -> Program:
+    program = host.start(sys.executable, "-c", WATCH, environment=ENVIRONMENT)
+    assert program.line() == "watching"
+    return program
+
+
+def looks(program: Program) -> int:
+    program.write("\n")
+    return int(program.wait_for(lambda line: line.startswith("looks")).split()[1])
+
+
+@pytest.mark.network
+def test_cables_addresses_and_interfaces_are_noticed(lab: Lab) -> None:
+    host = lab.hosts[0]
+    program = watching(host)
+    pair = "ip link add eth9 type veth peer name eth8; ip link set eth9 up; ip link set eth8 up"
+    changes: list[Callable[[], object]] = [
+        lambda: lab.cut(host),
+        lambda: lab.heal(host),
+        lambda: host.run("ip", "address", "add", "192.168.9.1/24", "dev", "eth0"),
+        lambda: host.run("ip", "address", "delete", "192.168.9.1/24", "dev", "eth0"),
+        lambda: host.run("sh", "-c", pair),
+        lambda: host.run("ip", "link", "delete", "eth9"),
+    ]
+    for change in changes:
+        change()
+        assert program.line() == "changed"
+
+
+# A container's bridge and cable; a DHCP server or router that confirms an address.
+INDIFFERENT = """
+ip link add docker0 type bridge
+ip address add 172.17.0.1/16 dev docker0
+ip link set docker0 up
+ip link add leaf type veth peer name inside
+ip link set leaf master docker0
+ip link set leaf up
+ip address change 10.77.0.1/24 dev eth0 valid_lft 900 preferred_lft 900
+"""
+
+
+@pytest.mark.network
+def test_what_does_not_matter_is_not_told_and_idling_costs_no_look(lab: Lab) -> None:
+    host = lab.hosts[0]
+    program = watching(host)
+    assert looks(program) == 1
+    host.run("sh", "-c", INDIFFERENT)
+    while looks(program) == 1:
+        continue  # until the signs have made it look
+    assert "changed" not in program.said
+    host.run("ip", "address", "add", "192.168.9.1/24", "dev", "eth0")
+    program.wait_for(lambda line: line == "changed")

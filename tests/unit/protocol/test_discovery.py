@@ -1,0 +1,159 @@
+"""Announcement slots (SPEC §13): known to contacts, noise to everybody else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from protocol.discovery import Known, make_slots, new_instance, recognise, slot, utc_day
+from tests.support.protocol.points import seeded
+
+DAY = 20_000
+STATIC = bytes([7]) * 32
+ADDRESSES = ("192.168.1.20", "fe80::1")
+INSTANCE, PORT = "0123456789abcdef", 4747
+
+
+def key(index: int) -> bytes:
+    return seeded(f"key {index}")(32)
+
+
+def known(index: int, static: bytes = STATIC) -> Known:
+    return Known(f"person {index}".encode(), f"terminal {index}".encode(), static, key(index))
+
+
+def announced(count: int, label: str = "x", day: int = DAY) -> tuple[bytes, ...]:
+    keys = [key(index) for index in range(count)]
+    return make_slots(keys, day, STATIC, INSTANCE, PORT, ADDRESSES, seeded(label))
+
+
+def seen(
+    slots: tuple[bytes, ...],
+    by: list[Known],
+    *,
+    instance: str = INSTANCE,
+    port: int = PORT,
+    addresses: tuple[str, ...] = ADDRESSES,
+    day: int = DAY,
+) -> Known | None:
+    return recognise(slots, instance, port, addresses, by, day)
+
+
+@pytest.mark.parametrize(
+    ("contacts", "size"),
+    [(0, 32), (1, 32), (32, 32), (33, 64), (64, 64), (65, 128), (128, 128), (300, 128)],
+)
+def test_attack_65_the_number_of_slots_tells_no_number_of_contacts(contacts: int, size: int) -> None:
+    slots = announced(contacts)
+    assert len(slots) == len(set(slots)) == size
+    assert all(len(value) == 8 for value in slots)
+
+
+def test_every_contact_finds_its_slot_and_nobody_else_does() -> None:
+    slots = announced(40)
+    for index in range(40):
+        assert seen(slots, [known(99), known(index)]) == known(index)
+    assert seen(slots, [known(index) for index in range(40, 60)]) is None
+
+
+def test_of_too_many_contacts_the_first_are_found() -> None:
+    slots = announced(130)
+    found = [seen(slots, [known(index)]) is not None for index in range(130)]
+    assert found == [True] * 128 + [False] * 2
+
+
+def test_attack_16_a_copied_announcement_is_worthless_elsewhere() -> None:
+    slots = announced(1)
+    assert seen(slots, [known(0)]) is not None
+    assert seen(slots, [known(0)], instance="fedcba9876543210") is None
+    assert seen(slots, [known(0)], port=4748) is None
+    assert seen(slots, [known(0)], addresses=("192.168.1.66", "fe80::1")) is None
+    assert seen(slots, [known(0)], addresses=("192.168.1.20",)) is None
+    assert seen(slots, [known(0, static=bytes(32))]) is None
+
+
+def test_fields_cannot_run_into_each_other() -> None:
+    made = {
+        slot(key(0), DAY, STATIC, instance, port, addresses)
+        for instance, port, addresses in (
+            ("a", 0x6200, ("1",)),
+            ("a\x00b", 0x0031, ()),
+            ("ab", 0x0031, ("",)),
+            ("a", PORT, ("1", "2")),
+            ("a", PORT, ("12",)),
+        )
+    }
+    assert len(made) == 5
+
+
+def test_order_and_repetition_of_addresses_do_not_matter() -> None:
+    assert seen(announced(1), [known(0)], addresses=(*reversed(ADDRESSES), ADDRESSES[0])) == known(0)
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_attack_41_clocks_may_differ_by_a_day(off: int) -> None:
+    assert seen(announced(1), [known(0)], day=DAY + off) == known(0)
+
+
+@pytest.mark.parametrize("off", [-2, 2, 365, -365, -DAY])
+def test_attack_65_an_old_announcement_is_nobodys(off: int) -> None:
+    assert seen(announced(1), [known(0)], day=DAY + off) is None
+
+
+def test_the_first_day_of_all_has_no_yesterday() -> None:
+    assert seen(announced(1, day=0), [known(0)], day=0) == known(0)
+
+
+def test_attack_65_announcements_of_one_terminal_share_nothing() -> None:
+    """Neither the fillings nor the real ones of two instances can be brought together."""
+    first = announced(3, "one")
+    other = make_slots(
+        [key(index) for index in range(3)],
+        DAY,
+        STATIC,
+        new_instance(seeded("instance")),
+        PORT,
+        ADDRESSES,
+        seeded("two"),
+    )
+    assert not set(first) & set(other)
+    tomorrow = announced(3, "three", day=DAY + 1)
+    assert not set(first) & set(tomorrow)
+
+
+def test_attack_65_the_place_of_a_slot_is_random() -> None:
+    """Over many announcements a contact's slot stands everywhere, first and last included."""
+    real = slot(key(0), DAY, STATIC, INSTANCE, PORT, ADDRESSES)
+    places = {announced(1, f"{index}").index(real) for index in range(400)}
+    assert places == set(range(32))
+
+
+def test_attack_65_an_instance_name_names_nobody() -> None:
+    random = seeded("instances")
+    names = {new_instance(random) for _ in range(100)}
+    assert len(names) == 100
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
+
+
+def test_a_discovery_key_is_not_shown() -> None:
+    assert key(1).hex() not in repr(known(1))
+    assert repr(key(1)) not in repr(known(1))
+
+
+def test_what_a_stranger_announces_cannot_stop_the_search() -> None:
+    slots = announced(1)
+    for instance, port, addresses in (
+        ("\ud800", PORT, ADDRESSES),
+        (INSTANCE, -1, ADDRESSES),
+        (INSTANCE, 2**16, ADDRESSES),
+        (INSTANCE, PORT, ("\udfff",)),
+        (INSTANCE, PORT, ()),
+    ):
+        assert seen(slots, [known(0)], instance=instance, port=port, addresses=addresses) is None
+    assert seen((), [known(0)]) is None
+    assert seen((b"", b"short"), [known(0)]) is None
+
+
+def test_the_day_is_counted_from_1970_in_utc() -> None:
+    assert (utc_day(0), utc_day(86_399_999), utc_day(86_400_000)) == (0, 0, 1)

@@ -1,0 +1,383 @@
+"""Entries (SPEC §11.1 to §11.4): form, ids, deletion, whose entries count, order and heads."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from protocol import limits
+from protocol.codec import encode
+from protocol.entries import (
+    KIND_TEXT,
+    Facts,
+    ParsedEntry,
+    Place,
+    accept_entry,
+    conversation_of_two,
+    heads_hash,
+    parse_entry,
+    rank,
+    read_text,
+    self_tag,
+    text_body,
+    write_entry,
+)
+from protocol.errors import (
+    AuthenticationFailed,
+    LimitExceeded,
+    LocalMisuse,
+    Malformed,
+    ProtocolError,
+    Unexpected,
+    Untrusted,
+)
+from protocol.messages import MESSAGE, Entry, Head
+from tests.support.protocol.points import seeded
+
+
+def some(label: str) -> bytes:
+    return seeded(label)(32)
+
+
+ANNA, BOB, CAROL = (some(f"person {name}") for name in ("anna", "bob", "carol"))
+ANNA_TERMINAL, BOB_TERMINAL, CAROL_TERMINAL = (some(f"terminal {name}") for name in ("anna", "bob", "carol"))
+ANNA_KEY, BOB_KEY = some("self key anna"), some("self key bob")
+CONVERSATION = conversation_of_two(ANNA, BOB)
+TIME = 1_800_000_000_000
+
+
+def place(
+    author: bytes = BOB_TERMINAL, previous: tuple[int, bytes] | None = None, **changed: object
+) -> Place:
+    values: dict[str, object] = {
+        "conversation": CONVERSATION,
+        "author": author,
+        "incarnation": bytes(8),
+        "previous": previous,
+        "parents": [],
+        "membership": [some("head of bob")],
+    }
+    return Place(**(values | changed))  # type: ignore[arg-type]
+
+
+def written(
+    at: Place | None = None, text: str = "Hello", key: bytes = BOB_KEY, label: str = "entry"
+) -> ParsedEntry:
+    return write_entry(at or place(), TIME, KIND_TEXT, text_body(text), key, seeded(label))
+
+
+def facts(**changed: object) -> Facts:
+    """What Anna's terminal knows about a link with Bob's."""
+    values: dict[str, object] = {
+        "own_person": ANNA,
+        "own_terminals": {ANNA_TERMINAL},
+        "contact": BOB,
+        "contact_terminals": {BOB_TERMINAL},
+        "carrier": BOB,
+        "self_key": ANNA_KEY,
+        "welcome": True,
+    }
+    return Facts(**(values | changed))  # type: ignore[arg-type]
+
+
+# --- Writing and reading ---
+
+
+def test_what_is_written_is_read() -> None:
+    entry = written()
+    (message,) = [MESSAGE.decode(encode(entry.message()))]
+    assert isinstance(message, Entry)
+    assert parse_entry(message) == entry
+    assert read_text(entry.body).text == "Hello"
+    assert (entry.header.sequence, entry.header.previous, entry.header.time) == (1, b"", TIME)
+    assert len(entry.salt) == 16
+    assert len(entry.header.self_tag) == 32
+    accept_entry(entry, facts())
+
+
+def test_every_field_of_the_design_is_in_the_header() -> None:
+    first = written()
+    tips = [some("tip b"), some("tip a"), first.id]
+    second = written(place(previous=(1, first.id), parents=tips, incarnation=b"restart!"), label="second")
+    header = second.header
+    assert (header.sequence, header.previous) == (2, first.id)
+    assert header.parents == sorted(tips[:2])
+    assert header.membership == [some("head of bob")]
+    assert header.incarnation == b"restart!"
+
+
+def test_of_too_many_tips_the_lowest_are_named() -> None:
+    tips = [some(f"tip {index}") for index in range(20)]
+    assert written(place(parents=tips)).header.parents == sorted(tips)[: limits.PARENTS_MAX]
+
+
+def test_a_reply_carries_an_id_and_no_quotation() -> None:
+    answered = written()
+    assert read_text(text_body("Yes", answered.id)).reply == answered.id
+    for wrong in (b"x", bytes(31), bytes(33)):
+        with pytest.raises(LocalMisuse):
+            text_body("Yes", wrong)
+        with pytest.raises(Malformed):
+            read_text(encode(["Yes", wrong]))
+
+
+@pytest.mark.parametrize("text", ["", "x" * (limits.TEXT_CHARACTERS_MAX + 1)])
+def test_attack_36_a_text_of_a_wrong_length_is_refused(text: str) -> None:
+    with pytest.raises(LocalMisuse):
+        text_body(text)
+    with pytest.raises(Malformed):
+        read_text(encode([text, b""]))
+    entry = Entry(written().header_bytes, bytes(16), bytes(limits.BODY_BYTES_MAX + 1))
+    with pytest.raises(ProtocolError):
+        parse_entry(entry)
+
+
+# --- Form ---
+
+
+def remade(entry: ParsedEntry, **changed: object) -> Entry:
+    """The entry with fields of its header replaced, and tagged anew, as its author could make it."""
+    header = replace(entry.header, **changed)
+    return Entry(encode(replace(header, self_tag=self_tag(header, BOB_KEY))), entry.salt, entry.body)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sequence": 0},
+        {"sequence": 2},
+        {"previous": some("x")},
+        {"previous": some("x")[:31]},
+        {"sequence": 2, "previous": some("x")[:31]},
+        {"sequence": 0, "previous": some("x")},
+        {"sequence": 2, "previous": some("x"), "parents": [some("x")]},
+        {"parents": [bytes([2]) * 32, bytes([1]) * 32]},
+        {"parents": [bytes(32), bytes(32)]},
+        {"membership": []},
+        {"membership": [bytes([2]) * 32, bytes([1]) * 32]},
+        {"parents": [some(f"{index}") for index in range(17)]},
+        {"incarnation": bytes(7)},
+        {"time": 2**48},
+        {"time": -1},
+        {"sequence": 2**53},
+        {"author": bytes(31)},
+        {"conversation": bytes(33)},
+        {"content": bytes(31)},
+    ],
+)
+def test_a_header_of_a_wrong_form_is_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        parse_entry(remade(written(), **changed))
+
+
+def test_an_unknown_kind_is_not_taken_for_text() -> None:
+    for kind in (0, 2, 255):
+        with pytest.raises(Unexpected):
+            parse_entry(remade(written(), kind=kind))
+
+
+def test_attack_36_a_header_too_long_is_refused_unread() -> None:
+    with pytest.raises(LimitExceeded):
+        parse_entry(Entry(bytes(limits.HEADER_BYTES_MAX + 1), b"", b""))
+
+
+def test_attack_37_the_same_header_in_other_bytes_is_refused() -> None:
+    """A second encoding would be a second id of one content."""
+    entry = written()
+    assert entry.header_bytes.count(b"\x01") >= 1
+    longer = entry.header_bytes.replace(encode(TIME), b"\xd3" + TIME.to_bytes(8, "big"))
+    assert longer != entry.header_bytes
+    for other in (longer, entry.header_bytes + b"\x00", b"\xdc\x00\x0b" + entry.header_bytes[1:]):
+        with pytest.raises(Malformed):
+            parse_entry(Entry(other, entry.salt, entry.body))
+    body = b"\xdc\x00\x02" + entry.body[1:]
+    with pytest.raises(ProtocolError):
+        read_text(body)
+
+
+def test_attack_37_a_duplicate_has_the_same_id() -> None:
+    entry = written()
+    assert parse_entry(entry.message()).id == entry.id
+    assert written(label="entry").id == entry.id
+    assert written(label="another salt").id != entry.id
+
+
+@given(st.data())
+def test_attack_19_every_flipped_bit_of_an_entry_is_refused_or_another_entry(data: st.DataObject) -> None:
+    """A flip in salt or body never passes; one in the header makes an entry of another id, or none."""
+    entry = written()
+    parts = [entry.header_bytes, entry.salt, entry.body]
+    which = data.draw(st.integers(0, 2))
+    place = data.draw(st.integers(0, 8 * len(parts[which]) - 1))
+    flipped = bytearray(parts[which])
+    flipped[place // 8] ^= 1 << place % 8
+    parts[which] = bytes(flipped)
+    if which:
+        with pytest.raises(AuthenticationFailed):
+            parse_entry(Entry(*parts))
+        return
+    try:
+        other = parse_entry(Entry(*parts))
+    except ProtocolError:
+        return
+    assert other.id != entry.id
+
+
+@given(st.binary(max_size=300), st.binary(max_size=17), st.binary(max_size=40))
+def test_any_bytes_are_an_entry_or_a_typed_error(header: bytes, salt: bytes, body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        parse_entry(Entry(header, salt, body))
+    with pytest.raises(ProtocolError):
+        parse_entry(Entry(written().header_bytes, salt, body + b"\x00"))
+
+
+def test_a_body_of_another_kind_than_the_headers_is_refused() -> None:
+    """Right salt and hash, but no text: what a later screen would stumble over never gets in."""
+    for body in (b"", b"\xc0", encode(["Hello"]), encode(["Hello", b"", b""]), encode(["", b""])):
+        with pytest.raises(Malformed):
+            write_entry(place(), TIME, KIND_TEXT, body, BOB_KEY, seeded("entry"))
+
+
+def test_a_tag_is_whole_or_empty() -> None:
+    entry = written()
+    with pytest.raises(Malformed):
+        parse_entry(Entry(encode(replace(entry.header, self_tag=bytes(31))), entry.salt, entry.body))
+
+
+# --- Deletion ---
+
+
+def test_a_deleted_entry_keeps_its_id_and_its_place() -> None:
+    entry = written()
+    deleted = parse_entry(Entry(entry.header_bytes, b"", b""))
+    assert deleted.deleted
+    assert not entry.deleted
+    assert deleted.id == entry.id
+    accept_entry(deleted, facts())
+
+
+@pytest.mark.parametrize("salt", [b"", bytes(1), bytes(15)])
+def test_half_a_deletion_is_refused(salt: bytes) -> None:
+    entry = written()
+    with pytest.raises(Malformed):
+        parse_entry(Entry(entry.header_bytes, salt, entry.body))
+
+
+def test_a_deleted_body_confirms_no_guess() -> None:
+    """The same text twice has two content hashes: what remains of a deleted entry cannot be tried out."""
+    assert written(label="a").header.content != written(label="b").header.content
+
+
+def test_neither_salt_nor_body_is_in_a_text() -> None:
+    entry = written(text="needle in a haystack")
+    assert "needle" not in repr(entry)
+    assert repr(entry.salt) not in repr(entry)
+
+
+# --- Whose entries count ---
+
+
+def test_attack_38_a_contact_cannot_hand_over_entries_of_a_third() -> None:
+    with pytest.raises(Untrusted):
+        accept_entry(written(place(CAROL_TERMINAL)), facts())
+
+
+def test_attack_38_a_third_cannot_hand_over_a_contacts_entries() -> None:
+    with pytest.raises(Untrusted):
+        accept_entry(written(), facts(carrier=CAROL))
+
+
+def test_nothing_is_taken_from_somebody_who_is_no_contact_any_more() -> None:
+    with pytest.raises(Untrusted):
+        accept_entry(written(), facts(welcome=False))
+
+
+def test_attack_38_a_contact_cannot_invent_entries_of_ones_own() -> None:
+    """Only the person's own key makes the tag; without it an own entry that comes back does not count."""
+    forged = written(place(ANNA_TERMINAL), key=BOB_KEY)
+    with pytest.raises(AuthenticationFailed):
+        accept_entry(forged, facts())
+    own = written(place(ANNA_TERMINAL), key=ANNA_KEY)
+    accept_entry(own, facts())
+
+
+def test_attack_38_a_tag_of_another_entry_does_not_serve() -> None:
+    own = written(place(ANNA_TERMINAL), key=ANNA_KEY)
+    other = written(place(ANNA_TERMINAL), text="I owe you", key=BOB_KEY, label="forged")
+    stolen = encode(replace(other.header, self_tag=own.header.self_tag))
+    with pytest.raises(AuthenticationFailed):
+        accept_entry(parse_entry(Entry(stolen, other.salt, other.body)), facts())
+
+
+def test_attack_15_entries_of_a_terminal_that_is_not_live_do_not_count() -> None:
+    for live in (set(), {some("a new terminal")}):
+        with pytest.raises(Untrusted):
+            accept_entry(written(), facts(contact_terminals=live))
+
+
+def test_attack_38_an_entry_of_another_conversation_is_refused() -> None:
+    elsewhere = conversation_of_two(BOB, CAROL)
+    with pytest.raises(Untrusted):
+        accept_entry(written(place(conversation=elsewhere)), facts())
+
+
+def test_between_two_every_entry_has_a_tag() -> None:
+    untagged = encode(replace(written().header, self_tag=b""))
+    entry = parse_entry(Entry(untagged, written().salt, written().body))
+    with pytest.raises(Malformed):
+        accept_entry(entry, facts())
+
+
+def test_ones_own_terminals_may_carry_both_sides_entries() -> None:
+    accept_entry(written(), facts(carrier=ANNA))
+    accept_entry(written(place(ANNA_TERMINAL), key=ANNA_KEY), facts(carrier=ANNA))
+
+
+def test_the_self_key_is_in_no_text() -> None:
+    assert repr(ANNA_KEY) not in repr(facts())
+
+
+# --- Order and heads ---
+
+
+def test_a_conversation_is_the_same_from_both_sides() -> None:
+    assert conversation_of_two(ANNA, BOB) == conversation_of_two(BOB, ANNA) == CONVERSATION
+    assert len({CONVERSATION, conversation_of_two(ANNA, CAROL), conversation_of_two(BOB, CAROL)}) == 3
+    with pytest.raises(LocalMisuse):
+        conversation_of_two(ANNA, ANNA)
+
+
+def test_attack_41_a_clock_set_back_does_not_turn_answers_around() -> None:
+    year = 365 * 86_400_000
+    question = rank(TIME + year, [])
+    answer = rank(TIME, [question])
+    assert answer == question + 1
+    assert rank(TIME + 2 * year, [question, answer]) == TIME + 2 * year
+    assert rank(0, []) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sets(st.integers(0, 20), max_size=3)), max_size=20))
+def test_the_order_is_causal_whatever_the_clocks_say(shape: list[tuple[int, set[int]]]) -> None:
+    ranks: list[int] = []
+    for index, (time, links) in enumerate(shape):
+        ranks.append(rank(time, [ranks[link] for link in links if link < index]))
+    for index, (time, links) in enumerate(shape):
+        assert ranks[index] >= time
+        assert all(ranks[link] < ranks[index] for link in links if link < index)
+
+
+def test_the_hash_of_heads_knows_no_order_and_every_difference() -> None:
+    heads = [Head(some("a"), 3, some("x")), Head(some("b"), 1, some("y")), Head(some("b"), 1, some("z"))]
+    hashes = {heads_hash(CONVERSATION, list(order)) for order in itertools.permutations(heads)}
+    assert len(hashes) == 1
+    others = [
+        heads_hash(conversation_of_two(ANNA, CAROL), heads),
+        heads_hash(CONVERSATION, heads[:2]),
+        heads_hash(CONVERSATION, [replace(heads[0], sequence=4), *heads[1:]]),
+        heads_hash(CONVERSATION, []),
+    ]
+    assert len({*hashes, *others}) == 5

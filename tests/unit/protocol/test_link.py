@@ -1,0 +1,415 @@
+"""Links: how they open, carry messages and end, whole or byte by byte, on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from protocol.errors import LocalMisuse, Unexpected
+from protocol.limits import HELD_BYTES_MAX
+from protocol.link.framing import MAGIC, REFUSAL, Pattern
+from protocol.link.link import Link
+from protocol.link.states import (
+    FOLLOWS,
+    MESSAGES,
+    Ending,
+    Event,
+    HandshakeAuthenticated,
+    LinkClosed,
+    LinkOpen,
+    MessageReceived,
+    NotParlour,
+    Role,
+    State,
+    VersionRefused,
+    check_follows,
+    check_message,
+)
+from protocol.messages import Close, Confirm, Entry, Message, Ping, Pong, Typing
+from tests.support.engines.pair import INVITATION, START, End, Pair, contacts, frames, open_pair, pair
+from tests.support.raw_handshake import GREETING
+
+PATTERNS = list(Pattern)
+TYPING = Typing(bytes(32), True)
+SMALL = Entry(b"header", b"salt", b"body")
+LARGE = Entry(b"h" * 2_048, b"s" * 16, bytes(index % 256 for index in range(131_072)))
+
+
+# --- Opening ---
+
+
+@pytest.mark.parametrize("portion", [0, 1, 7])
+@pytest.mark.parametrize("aes", [True, False])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_both_ends_open(pattern: Pattern, aes: bool, portion: int) -> None:
+    both = open_pair(pattern, aes=aes, portion=portion)
+    ours, theirs = both.initiator.opened(), both.responder.opened()
+    assert (ours.role, theirs.role) == (Role.INITIATOR, Role.RESPONDER)
+    assert ours.session_id == theirs.session_id
+    assert ours.pairing == theirs.pairing
+    assert (ours.pairing is None) == (pattern is Pattern.IKPSK2)
+    held = [event for event in both.responder.events if isinstance(event, HandshakeAuthenticated)]
+    expected = [HandshakeAuthenticated(theirs.peer_static, INVITATION)] if pattern is Pattern.XXPSK0 else []
+    assert held == expected
+    assert theirs.invitation == (INVITATION if pattern is Pattern.XXPSK0 else None)
+
+
+@pytest.mark.parametrize("mixed", [(True, False), (False, True)])
+def test_ends_with_and_without_aes(mixed: tuple[bool, bool]) -> None:
+    alice, bob = contacts()
+    alice.aes, bob.aes = mixed
+    both = Pair(alice.calls(bob), bob.answers()).run()
+    both.send(both.initiator, TYPING)
+    both.send(both.responder, TYPING)
+    assert both.initiator.messages() == both.responder.messages() == [TYPING]
+
+
+def test_what_a_link_replaces_is_told() -> None:
+    alice, bob = contacts()
+    both = Pair(alice.calls(bob, replaces=b"r" * 16), bob.answers()).run()
+    assert both.initiator.opened().replaces == both.responder.opened().replaces == b"r" * 16
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_the_responder_waits_for_confirm(pattern: Pattern) -> None:
+    both = pair(pattern)
+    both.carry(both.responder, both.initiator)
+    both.carry(both.initiator, both.responder)
+    both.carry(both.responder, both.initiator)
+    assert both.initiator.link.is_open, "the initiator may send at once"
+    stream = both.initiator.link.data_to_send()
+    for size in range(0, len(stream) - 1, 13):
+        assert not [event for event in both.responder.events if isinstance(event, LinkOpen)]
+        both.deliver(both.responder, stream[size : min(size + 13, len(stream) - 1)])
+    assert both.responder.link.state is State.CONFIRMING
+    assert both.responder.link.data_to_send() == b""
+    both.deliver(both.responder, stream[-1:])
+    assert both.responder.link.is_open
+
+
+def test_messages_right_behind_confirm() -> None:
+    """A small frame limit holds until Confirm opened, and not one frame longer, even within one read."""
+    both = pair()
+    both.carry(both.responder, both.initiator)
+    both.carry(both.initiator, both.responder)
+    both.carry(both.responder, both.initiator)
+    for message in (LARGE, SMALL, TYPING):
+        both.initiator.link.send(message, both.now)
+    both.carry(both.initiator, both.responder)
+    assert both.responder.messages() == [LARGE, SMALL, TYPING]
+
+
+# --- Messages ---
+
+
+@pytest.mark.parametrize("portion", [0, 1_000, 65_536])
+@pytest.mark.parametrize("aes", [True, False])
+def test_messages_both_ways(aes: bool, portion: int) -> None:
+    both = open_pair(aes=aes, portion=portion)
+    sent: list[Message] = [SMALL, LARGE, TYPING, LARGE, SMALL]
+    for message in sent:
+        both.send(both.initiator, message)
+        both.send(both.responder, message)
+    assert both.initiator.messages() == both.responder.messages() == sent
+
+
+def test_portions_do_not_matter() -> None:
+    """One conversation, received whole and byte by byte: the same events in the same order."""
+    seen: list[list[list[Event]]] = []
+    for portion in (0, 1):
+        both = open_pair(portion=portion)
+        for message in (SMALL, TYPING):
+            both.initiator.link.send(message, both.now)
+        both.responder.link.send(SMALL, both.now)
+        both.run()
+        both.initiator.link.ping(both.now)
+        both.run()
+        both.initiator.tell(both.initiator.link.close(0))
+        both.run()
+        seen.append([[_without_keys(event) for event in end.events] for end in both.ends])
+    assert seen[0] == seen[1]
+
+
+def _without_keys(event: Event) -> Event:
+    if isinstance(event, LinkOpen):
+        return replace(event, session_id=b"", peer_static=b"", contact_psk=None)
+    return event
+
+
+@pytest.mark.parametrize("message", [Confirm(b""), Ping(1), Pong(1), Close(0)])
+def test_the_links_own_messages_are_not_sent_from_outside(message: Message) -> None:
+    with pytest.raises(LocalMisuse):
+        open_pair().initiator.link.send(message, START)
+
+
+def test_calls_before_and_after_open() -> None:
+    both = pair()
+    for end in both.ends:
+        with pytest.raises(LocalMisuse):
+            end.link.send(TYPING, START)
+        with pytest.raises(LocalMisuse):
+            end.link.ping(START)
+        with pytest.raises(LocalMisuse):
+            end.link.resume(START)
+    both.run()
+    with pytest.raises(LocalMisuse):
+        both.responder.link.close(4)
+    for end in both.ends:
+        end.link.close(0)
+        with pytest.raises(LocalMisuse):
+            end.link.send(TYPING, START)
+        assert end.link.resume(START) == []
+
+
+# --- The table ---
+
+
+def test_every_step_that_the_table_lacks_is_refused() -> None:
+    for role, state, following in product(Role, State, State):
+        if following in FOLLOWS.get((role, state), ()):
+            check_follows(role, state, following)
+        else:
+            with pytest.raises(LocalMisuse):
+                check_follows(role, state, following)
+
+
+def test_every_state_can_end_and_none_begins_again() -> None:
+    for following in FOLLOWS.values():
+        assert State.CLOSED in following
+        assert State.GREETING not in following
+    assert not any(state is State.CLOSED for _, state in FOLLOWS)
+
+
+def test_every_message_that_the_table_lacks_is_refused() -> None:
+    for state, kind in product(State, get_args(Message)):
+        if kind in MESSAGES[state]:
+            check_message(state, kind)
+        else:
+            with pytest.raises(Unexpected):
+                check_message(state, kind)
+    assert MESSAGES[State.CONFIRMING] == {Confirm}
+    assert MESSAGES[State.OPEN] == set(get_args(Message)) - {Confirm}
+
+
+# --- The end ---
+
+
+@pytest.mark.parametrize("reason", [Ending.DONE, Ending.REPLACED, Ending.LOCKED, Ending.REFUSED])
+@pytest.mark.parametrize("closing", [0, 1])
+def test_close_is_told_from_a_cut(closing: int, reason: Ending) -> None:
+    both = open_pair()
+    number = ["done", "replaced", "locked", "refused"].index(reason)
+    both.ends[closing].tell(both.ends[closing].link.close(number))
+    both.run()
+    for end in both.ends:
+        assert end.closed() == LinkClosed(reason, None, True)
+        assert end.link.state is State.CLOSED
+        assert end.link.end_of_stream() == []
+
+
+def test_messages_before_close_arrive() -> None:
+    both = open_pair()
+    both.initiator.link.send(SMALL, both.now)
+    both.initiator.tell(both.initiator.link.close(0))
+    both.run()
+    assert both.responder.messages() == [SMALL]
+    assert both.responder.closed() == LinkClosed(Ending.DONE, None, True)
+
+
+def test_nothing_is_accepted_after_close() -> None:
+    both = open_pair()
+    late = [both.initiator.seal(b"\x00x") for _ in range(2)]
+    both.responder.tell(both.responder.link.close(0))
+    before = list(both.responder.events)
+    both.inject(both.responder, *late)
+    assert both.responder.events == before
+    both.tick(10_000)
+    assert both.responder.link.next_timer() is None
+    assert both.responder.events == before
+    assert both.responder.link.close(0) == []
+
+
+def test_close_before_open_is_silent() -> None:
+    for both in (pair(pattern) for pattern in PATTERNS):
+        both.carry(both.responder, both.initiator)
+        both.initiator.link.data_to_send()
+        for end in both.ends:
+            assert end.link.close(3) == [LinkClosed(Ending.REFUSED, None, False)]
+            assert end.link.data_to_send() == b""
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_cut_at_every_frame(pattern: Pattern) -> None:
+    """Whatever was lost, each end is told once, and the responder is open only if Confirm arrived."""
+    whole = open_pair(pattern)
+    count = sum(len(frames(data)) for end in whole.ends for data in end.sent) + 1
+    for kept in range(count):
+        both = pair(pattern)
+        left = _carry_frames(both, kept)
+        both.cut()
+        assert left == 0
+        for end in both.ends:
+            assert end.closed() == LinkClosed(Ending.CUT, None, False)
+        opened = [isinstance(event, LinkOpen) for event in both.responder.events]
+        assert any(opened) == (kept == count - 1)
+
+
+def _carry_frames(both: Pair, kept: int) -> int:
+    """Carry the greeting and up to `kept` frames, in turns, and drop the rest."""
+    source, target = both.responder, both.initiator
+    both.carry(source, target)
+    while kept:
+        source, target = target, source
+        sent = frames(source.link.data_to_send())
+        both.inject(target, *sent[:kept])
+        kept -= min(kept, len(sent))
+    return kept
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_cut_at_every_byte(pattern: Pattern) -> None:
+    whole = open_pair(pattern)
+    stream = b"".join(whole.initiator.sent)
+    for size in range(0, len(stream), 17):
+        both = pair(pattern)
+        both.carry(both.responder, both.initiator)
+        first = both.initiator.link.data_to_send()
+        both.deliver(both.responder, first[:size])
+        if size > len(first):
+            both.carry(both.responder, both.initiator)
+            both.deliver(both.responder, both.initiator.link.data_to_send()[: size - len(first)])
+        both.cut()
+        assert both.responder.closed() == LinkClosed(Ending.CUT, None, False)
+        assert not any(isinstance(event, LinkOpen) for event in both.responder.events)
+
+
+# --- Held ---
+
+
+def held_pair() -> tuple[Pair, list[Event]]:
+    """A pairing by invitation at the moment when message 3 has authenticated the joiner."""
+    both = pair(Pattern.XXPSK0)
+    both.carry(both.responder, both.initiator)
+    both.carry(both.initiator, both.responder)
+    both.carry(both.responder, both.initiator)
+    both.initiator.link.send(SMALL, both.now)
+    return both, both.responder.link.receive(both.initiator.link.data_to_send(), both.now)
+
+
+def test_a_held_link_reads_nothing_more() -> None:
+    both, events = held_pair()
+    assert [type(event) for event in events] == [HandshakeAuthenticated]
+    assert both.responder.link.state is State.HELD
+    assert both.responder.link.data_to_send() == b""
+    assert both.responder.link.receive(b"", both.now) == []
+    events = both.responder.link.resume(both.now)
+    assert [type(event) for event in events] == [LinkOpen, MessageReceived]
+
+
+def test_an_invitation_that_is_burned_already() -> None:
+    both, _ = held_pair()
+    assert both.responder.link.close(3) == [LinkClosed(Ending.REFUSED, None, False)]
+    assert both.responder.link.data_to_send() == b""
+    assert both.responder.link.resume(both.now) == []
+
+
+def test_a_held_link_keeps_little() -> None:
+    both, _ = held_pair()
+    for _ in range(4):
+        both.responder.tell(both.responder.link.receive(bytes(HELD_BYTES_MAX // 4), both.now))
+    assert both.responder.closed() == LinkClosed(Ending.ERROR, "limit", False)
+
+
+def test_a_held_link_has_the_deadline_of_all() -> None:
+    both, _ = held_pair()
+    both.tick(5.0)
+    assert both.responder.closed() == LinkClosed(Ending.DEADLINE, None, False)
+
+
+# --- Versions, refusals, strangers ---
+
+
+def lone(side: int) -> End:
+    """One end alone, whose peer is the test."""
+    end = pair().ends[side]
+    end.link.data_to_send()
+    return end
+
+
+@pytest.mark.parametrize(("minimum", "maximum"), [(2, 2), (2, 9)])
+def test_an_initiator_that_finds_another_version(minimum: int, maximum: int) -> None:
+    end = lone(0)
+    end.tell(end.link.receive(MAGIC + bytes((minimum, maximum, 3, 0)) + bytes(16), START))
+    assert end.events == [
+        VersionRefused(minimum, maximum),
+        LinkClosed(Ending.VERSION, "unexpected", False),
+    ]
+    assert end.link.data_to_send() == b"", "it says nothing"
+
+
+def test_a_responder_that_is_called_in_another_version() -> None:
+    end = lone(1)
+    end.tell(end.link.receive(b"\x00\x04\x02\x03\x02\x00", START))
+    assert end.events == [VersionRefused(2, 2), LinkClosed(Ending.VERSION, "unexpected", False)]
+    assert end.link.data_to_send() == b"\x00\x03" + REFUSAL
+
+
+def test_an_initiator_that_is_refused_for_its_version() -> None:
+    end = lone(0)
+    end.tell(end.link.receive(GREETING + b"\x00\x03\x00\x02\x05", START))
+    assert end.events == [VersionRefused(2, 5), LinkClosed(Ending.VERSION, "unexpected", False)]
+
+
+@pytest.mark.parametrize("pattern", [Pattern.XX, Pattern.XXPSK0])
+def test_closed_pairing_is_a_refusal_on_both_sides(pattern: Pattern) -> None:
+    alice, bob = contacts()
+    bob.policy.nearby, bob.policy.invitations = False, ()
+    both = Pair(alice.calls(bob, pattern), bob.answers()).run()
+    for end in both.ends:
+        assert end.events == [LinkClosed(Ending.REFUSED, "unexpected", False)]
+    assert frames(both.responder.sent[-1]) == [REFUSAL]
+
+
+def test_every_refusal_looks_alike() -> None:
+    """Closed pairing, no such invitation, pattern, AEAD or version: one frame, then the end."""
+    alice, bob = contacts()
+    calls = [
+        alice.calls(bob, Pattern.XX).begin(GREETING)[0],
+        alice.calls(bob, Pattern.XXPSK0, psk=b"?" * 32).begin(GREETING)[0],
+        b"\x01\x09\x02" + bytes(48),
+        b"\x01\x01\x09" + bytes(48),
+        b"\x07\x01\x02" + bytes(48),
+    ]
+    answers = set()
+    for opened, call in product((False, True), calls):
+        bob.policy.nearby = False
+        bob.policy.invitations = [(INVITATION, bytes(32))] if opened else []
+        link = Link(bob.answers(), START)
+        link.data_to_send()
+        assert link.receive(len(call).to_bytes(2, "big") + call, START)[-1] == LinkClosed(
+            Ending.VERSION if call[0] == 7 else Ending.REFUSED, "unexpected", False
+        )
+        answers.add(link.data_to_send())
+    assert answers == {b"\x00\x03" + REFUSAL}
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400", b"SSH-2.0-", b"\x00", b"PARLOUT\x00", b"P\x00"])
+@pytest.mark.parametrize("portion", [1, 100])
+def test_something_else_answers(answer: bytes, portion: int) -> None:
+    end = lone(0)
+    for start in range(0, len(answer), portion):
+        end.tell(end.link.receive(answer[start : start + portion], START))
+    assert end.events == [NotParlour(), LinkClosed(Ending.NOT_PARLOUR, "malformed", False)]
+    assert end.link.data_to_send() == b""
+
+
+def test_two_initiators_and_two_responders_do_not_open() -> None:
+    alice, bob = contacts()
+    callers = Link(alice.calls(bob), START), Link(bob.calls(alice), START)
+    assert [link.data_to_send() for link in callers] == [b"", b""]
+    called = Link(alice.answers(), START), Link(bob.answers(), START)
+    (event,) = called[0].receive(called[1].data_to_send(), START)
+    assert isinstance(event, LinkClosed)

@@ -1,0 +1,331 @@
+"""Links in time: keepalive, silence, deadlines, age, and clocks that jump."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.codec import encode
+from protocol.limits import COUNTER_MAX, LINK_ENVELOPES_MAX, LINK_ENVELOPES_REPLACE
+from protocol.link import envelopes
+from protocol.link.framing import Pattern
+from protocol.link.states import Ending, LinkClosed, PingAnswered, State
+from protocol.messages import Entry, Pong, Typing
+from tests.support.engines.pair import START, Pair, frames, open_pair, pair
+
+ENTRY = Entry(b"header", b"salt", b"body")
+TYPING = Typing(bytes(32), True)
+YEAR = 365 * 86_400.0
+DEAD = LinkClosed(Ending.DEAD, None, False)
+AGED = LinkClosed(Ending.AGED, None, False)
+
+
+def answered(both: Pair, side: int) -> list[int]:
+    return [event.number for event in both.ends[side].events if isinstance(event, PingAnswered)]
+
+
+# --- Keepalive ---
+
+
+def test_an_idle_link_asks_and_is_answered() -> None:
+    both = open_pair()
+    for _ in range(100):
+        both.tick(1.0)
+        both.run()
+    assert both.initiator.closed() is None
+    assert both.responder.closed() is None
+    for side in (0, 1):
+        assert len(answered(both, side)) == 25, "every four seconds, as both clocks run alike"
+
+
+def test_a_link_in_use_does_not_ask() -> None:
+    both = open_pair()
+    for _ in range(20):
+        both.tick(3.0)
+        both.send(both.initiator, TYPING)
+        both.send(both.responder, TYPING)
+    assert answered(both, 0) == answered(both, 1) == []
+
+
+def test_the_timer_says_when() -> None:
+    both = open_pair()
+    link = both.initiator.link
+    assert link.next_timer() == START + 4
+    assert link.handle_timer(START + 3.9) == []
+    assert link.data_to_send() == b""
+    assert link.handle_timer(START + 4) == []
+    assert len(frames(link.data_to_send())) == 1
+    assert link.next_timer() == START + 14
+    assert link.unanswered_since == START + 4
+    assert link.handle_timer(START + 13.9) == []
+    assert link.data_to_send() == b"", "one ping is enough"
+    assert link.handle_timer(START + 14) == [DEAD]
+    assert link.next_timer() is None
+
+
+def test_an_entry_waits_for_an_answer() -> None:
+    both = open_pair()
+    link = both.initiator.link
+    assert link.unanswered_since is None
+    link.send(TYPING, START + 1)
+    assert link.unanswered_since is None
+    link.send(ENTRY, START + 2)
+    link.send(ENTRY, START + 3)
+    assert link.unanswered_since == START + 2
+    assert link.next_timer() == START + 4, "a ping is answered even if the peer's disk is slow"
+    link.handle_timer(START + 4)
+    assert link.next_timer() == START + 12
+    assert link.handle_timer(START + 12) == [DEAD]
+
+
+def test_any_envelope_answers() -> None:
+    both = open_pair()
+    both.initiator.link.send(ENTRY, both.now)
+    both.responder.link.send(TYPING, both.now)
+    both.now += 1
+    both.run()
+    assert both.initiator.link.unanswered_since is None
+    assert both.initiator.link.next_timer() == both.now + 4
+
+
+def test_bytes_that_do_not_open_answer_nothing() -> None:
+    both = open_pair()
+    both.initiator.link.send(ENTRY, both.now)
+    both.responder.link.send(TYPING, both.now)
+    half = both.responder.link.data_to_send()[:-1]
+    both.now += 1
+    both.deliver(both.initiator, half)
+    assert both.initiator.link.unanswered_since == START
+
+
+def test_probes_are_answered_by_their_number() -> None:
+    both = open_pair()
+    numbers = [both.initiator.link.ping(both.now) for _ in range(3)]
+    assert numbers == [1, 2, 3]
+    assert both.initiator.link.unanswered_since == START
+    both.run()
+    assert answered(both, 0) == numbers
+    assert both.initiator.link.ping(both.now) == 4
+
+
+@pytest.mark.parametrize("numbers", [[1], [0], [2], [1, 1], [2, 1]])
+def test_a_pong_answers_the_oldest_ping(numbers: list[int]) -> None:
+    both = open_pair()
+    if numbers != [1]:
+        both.initiator.link.ping(both.now)
+        both.initiator.link.data_to_send()
+    for number in numbers:
+        both.inject(both.initiator, both.responder.seal(b"\x00" + encode(Pong(number))))
+    assert both.initiator.closed() == LinkClosed(Ending.ERROR, "unexpected", False)
+
+
+def test_attack_27_one_way_traffic_still_steps() -> None:
+    """Ten thousand entries one way: keepalives bring a new ratchet key every few seconds."""
+    both = open_pair()
+    keys = set()
+    for number in range(10_000):
+        both.tick(0.01)
+        both.initiator.link.send(ENTRY, both.now)
+        stream = both.initiator.link.data_to_send()
+        keys |= {frame[:32] for frame in frames(stream)}
+        both.deliver(both.responder, stream)
+        both.carry(both.responder, both.initiator)
+        assert both.initiator.closed() is None, number
+    assert len(keys) >= 100 / 4 - 2
+    assert len(both.responder.messages()) == 10_000
+
+
+# --- Deadlines ---
+
+
+@pytest.mark.parametrize("pattern", list(Pattern))
+def test_a_handshake_has_five_seconds(pattern: Pattern) -> None:
+    """Both ends, at whatever step they hang."""
+    for steps in range(4):
+        both = pair(pattern)
+        for number in range(steps):
+            source, target = both.ends[(number + 1) % 2], both.ends[number % 2]
+            both.carry(source, target)
+        both.tick(4.99)
+        assert all(end.closed() is None for end in both.ends)
+        unfinished = [end for end in both.ends if not end.link.is_open]
+        both.tick(0.01)
+        for end in unfinished:
+            assert end.closed() == LinkClosed(Ending.DEADLINE, None, False)
+            assert end.link.state is State.CLOSED
+
+
+def test_a_deadline_holds_without_a_timer() -> None:
+    """A driver whose timer is late reads nothing more."""
+    both = pair()
+    both.now += 5
+    greeting = both.responder.link.data_to_send()
+    assert both.initiator.link.receive(greeting, both.now) == [LinkClosed(Ending.DEADLINE, None, False)]
+
+
+def test_a_slow_peer_does_not_move_the_deadline() -> None:
+    both = pair()
+    greeting = both.responder.link.data_to_send()
+    for position in range(len(greeting) - 1):
+        both.now += 0.1
+        both.deliver(both.initiator, greeting[position : position + 1])
+        assert both.initiator.link.next_timer() == START + 5
+
+
+# --- Age ---
+
+
+def test_a_link_is_replaced_before_its_hour() -> None:
+    both = open_pair()
+    for end in both.ends:
+        assert not end.link.should_replace(START + 3_299)
+        assert end.link.should_replace(START + 3_300)
+
+
+def _kept_alive(both: Pair, until: float) -> None:
+    while both.now + 3 < until:
+        both.tick(3.0)
+        both.send(both.initiator, TYPING)
+        both.send(both.responder, TYPING)
+
+
+def test_a_link_ends_after_its_hour() -> None:
+    both = open_pair()
+    _kept_alive(both, START + 3_600)
+    both.now = START + 3_599.9
+    both.send(both.initiator, TYPING)
+    assert both.responder.link.next_timer() == START + 3_600
+    both.now = START + 3_600
+    both.initiator.link.send(TYPING, START + 3_599.95)
+    stream = both.initiator.link.data_to_send()
+    assert both.responder.link.receive(stream, both.now) == [AGED], "refused, whoever is late"
+    assert both.initiator.link.handle_timer(both.now) == [AGED]
+
+
+def test_should_replace_says_no_before_and_after() -> None:
+    both = pair()
+    assert not both.initiator.link.should_replace(START + 1e9)
+    both.cut()
+    assert not both.initiator.link.should_replace(START + 1e9)
+
+
+# --- Envelopes used up ---
+
+
+def test_the_bounds_stand_in_the_right_order() -> None:
+    assert LINK_ENVELOPES_REPLACE == 2**20 - 2**14
+    assert LINK_ENVELOPES_MAX == 2**20 < COUNTER_MAX
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten envelopes a direction."""
+    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_MAX", 10)
+    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_REPLACE", 7)
+
+
+@pytest.mark.usefixtures("few")
+def test_attack_40_the_sender_stops() -> None:
+    both = open_pair()
+    for sent in range(2, 10):  # Confirm was the first
+        assert both.initiator.link.send(ENTRY, both.now)
+        assert both.initiator.link.should_replace(both.now) == (sent >= 7)
+    assert not both.initiator.link.send(ENTRY, both.now), "the last envelope is kept for Close"
+    assert both.initiator.link.next_timer() is not None
+    assert both.initiator.link.next_timer() <= both.now  # type: ignore[operator]
+    assert both.initiator.link.handle_timer(both.now) == [AGED]
+    both.run()
+    assert len(both.responder.messages()) == 8
+    assert both.responder.link.should_replace(both.now)
+
+
+@pytest.mark.usefixtures("few")
+def test_attack_40_close_has_the_last_envelope() -> None:
+    both = open_pair()
+    assert [both.initiator.link.send(ENTRY, both.now) for _ in range(10)] == [True] * 8 + [False] * 2
+    both.initiator.link.close(1)
+    both.run()
+    assert both.responder.closed() == LinkClosed(Ending.REPLACED, None, True)
+
+
+@pytest.mark.usefixtures("few")
+def test_attack_40_a_large_message_is_sent_whole_or_not_at_all() -> None:
+    both = open_pair()
+    for _ in range(7):
+        assert both.initiator.link.send(TYPING, both.now)
+    large = Entry(b"h", b"s", bytes(131_072))
+    assert not both.initiator.link.send(large, both.now)
+    both.run()
+    assert both.responder.messages() == [TYPING] * 7
+
+
+@pytest.mark.usefixtures("few")
+def test_attack_40_pings_and_pongs_stop_too() -> None:
+    both = open_pair()
+    for _ in range(20):
+        both.initiator.link.ping(both.now)
+    both.run()
+    handshake = 1
+    assert len(frames(b"".join(both.initiator.sent))) == handshake + 9
+    assert both.initiator.closed() == AGED
+
+
+@pytest.mark.usefixtures("few")
+def test_attack_40_the_receiver_refuses() -> None:
+    both = open_pair()
+    envelopes_of_a_peer_without_manners = [both.initiator.seal(b"\x00" + encode(TYPING)) for _ in range(10)]
+    both.inject(both.responder, *envelopes_of_a_peer_without_manners[:9])
+    assert both.responder.closed() is None
+    both.inject(both.responder, envelopes_of_a_peer_without_manners[9])
+    assert both.responder.closed() == LinkClosed(Ending.ERROR, "limit", False)
+    assert len(both.responder.messages()) == 9
+
+
+# --- Clocks that jump ---
+
+
+@pytest.mark.parametrize("jump", [-YEAR, -1.0, 0.0])
+def test_attack_41_a_clock_that_stands_or_goes_back(jump: float) -> None:
+    """Nothing dies, nothing is younger than it was, messages pass."""
+    both = open_pair()
+    both.now = START + 3_400
+    for end in both.ends:
+        end.tell(end.link.handle_timer(both.now))
+    both.run()
+    both.now += jump
+    for _ in range(3):
+        both.tick(0.0)
+        both.send(both.initiator, ENTRY)
+        both.send(both.responder, ENTRY)
+    assert len(both.initiator.messages()) == len(both.responder.messages()) == 3
+    for end in both.ends:
+        assert end.closed() is None
+        assert end.link.should_replace(both.now)
+    both.now = START + 3_600
+    assert both.initiator.link.handle_timer(both.now) == [AGED]
+
+
+def test_attack_41_a_clock_a_year_ahead() -> None:
+    """As after a long sleep: the link is too old on both sides, and says so."""
+    both = open_pair()
+    both.initiator.link.send(ENTRY, both.now)
+    both.tick(YEAR)
+    for end in both.ends:
+        assert end.closed() == AGED
+        assert end.link.state is State.CLOSED
+
+
+def test_attack_41_a_short_sleep_is_asked_about() -> None:
+    both = open_pair()
+    both.tick(600.0)
+    both.run()
+    assert both.initiator.closed() is None
+    assert answered(both, 0) + answered(both, 1)
+
+
+@pytest.mark.parametrize("jump", [-YEAR, YEAR])
+def test_attack_41_a_jump_within_a_handshake(jump: float) -> None:
+    both = pair()
+    both.carry(both.responder, both.initiator)
+    both.now += jump
+    both.run()
+    assert both.initiator.link.is_open == both.responder.link.is_open == (jump < 0)

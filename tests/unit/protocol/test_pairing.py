@@ -1,0 +1,275 @@
+"""The course of a pairing by words and by invitation (SPEC §7.4, §7.5), and what is not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace as changed
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from protocol.errors import LocalMisuse
+from protocol.link.states import Role
+from protocol.messages import Accept, Close, Commit, Message, Open, Ping, Record, Reveal
+from protocol.pairing.pairing import FINISHED, TRANSITIONS, Call, JoinerKnown, PendingReady, State, WordsReady
+from protocol.pairing.record import Transcript, accept_tag
+from tests.support.protocol.meeting import (
+    ANNA,
+    BOB,
+    EXAMPLES,
+    REACHABLE,
+    Meeting,
+    Side,
+    facts,
+    identity,
+    invited,
+    nearby,
+    reach,
+    secret_pair,
+    words_of,
+)
+from tests.support.protocol.people import Person
+
+# --- The course ---
+
+
+def test_two_people_nearby_become_contacts() -> None:
+    meeting = nearby(ANNA, BOB).carry()
+    assert words_of(meeting.initiator) == words_of(meeting.responder)
+    assert len(words_of(meeting.initiator)) == 5
+    names = [event.name for side in meeting.sides for event in side.events if isinstance(event, WordsReady)]
+    assert names == ["Bob", "Anna"]
+    meeting.confirm()
+    assert not any(side.accepted or side.completed for side in meeting.sides)
+    meeting.store()
+    assert (meeting.initiator.completed, meeting.responder.completed) == (BOB.id, ANNA.id)
+    check_agreement(meeting, ANNA, BOB)
+
+
+def test_somebody_invited_becomes_a_contact() -> None:
+    meeting = invited(ANNA, BOB).carry()
+    assert not meeting.initiator.events
+    assert meeting.responder.events == [JoinerKnown("Anna", ANNA.id)]
+    assert not meeting.responder.sent
+    meeting.confirm().store()
+    assert (meeting.initiator.completed, meeting.responder.completed) == (BOB.id, ANNA.id)
+    check_agreement(meeting, ANNA, BOB)
+
+
+def check_agreement(meeting: Meeting, first: Person, second: Person) -> None:
+    """Both hold each other's whole log, and one contact secret."""
+    contacts = [side.pending for side in meeting.sides]
+    assert contacts[0] is not None
+    assert contacts[1] is not None
+    assert (contacts[0].state, contacts[1].state) == (second.state, first.state)
+    assert contacts[0].operations == tuple(second.operations)
+    assert (contacts[0].terminal, contacts[0].name) == (second.first.id, second.name)
+    assert contacts[0].own == contacts[1].theirs
+    assert contacts[0].theirs == contacts[1].own
+    one, other = secret_pair(first, contacts[0]), secret_pair(second, contacts[1])
+    assert one.newest() == other.newest()
+
+
+@given(st.data())
+def test_messages_answers_and_disks_may_come_in_any_order(data: st.DataObject) -> None:
+    """Whatever comes first of a message, a person's yes and a disk's done: Accept never leaves before the
+    contact is stored, and both complete, once.
+    """
+    meeting = nearby(ANNA, BOB) if data.draw(st.booleans()) else invited(ANNA, BOB)
+    stored: set[int] = set()
+    while moves := possible_moves(meeting, stored):
+        data.draw(st.sampled_from(moves))()
+        for place, side in enumerate(meeting.sides):
+            assert not side.accepted or place in stored
+    assert (meeting.initiator.completed, meeting.responder.completed) == (BOB.id, ANNA.id)
+    check_agreement(meeting, ANNA, BOB)
+
+
+def possible_moves(meeting: Meeting, stored: set[int]) -> list[Callable[[], object]]:
+    """Everything that could happen next."""
+    moves: list[Callable[[], object]] = []
+    for place, side in enumerate(meeting.sides):
+        other = meeting.sides[1 - place]
+
+        def carry(source: Side = side, target: Side = other) -> None:
+            target.receive(source.outbox.popleft())
+
+        def confirm(side: Side = side) -> None:
+            side.take(side.machine.confirm())
+
+        def store(side: Side = side, place: int = place) -> None:
+            stored.add(place)
+            side.take(side.machine.stored())
+
+        if side.outbox:
+            moves.append(carry)
+        if side.machine.awaits_person:
+            moves.append(confirm)
+        if side.pending and place not in stored:
+            moves.append(store)
+    return moves
+
+
+def test_nothing_of_a_person_leaves_before_its_consent() -> None:
+    """By words neither side shows its record until its own person has compared."""
+    meeting = nearby(ANNA, BOB).carry()
+    assert not any(isinstance(message, Record) for side in meeting.sides for message in side.sent)
+    meeting.initiator.take(meeting.initiator.machine.confirm())
+    meeting.carry()
+    assert not any(isinstance(message, Record) for message in meeting.responder.sent)
+    assert meeting.responder.pending is None
+
+
+def test_a_lost_accept_leaves_a_pending_contact_on_both_sides() -> None:
+    meeting = nearby(ANNA, BOB).carry().confirm()
+    for side in meeting.sides:
+        side.take(side.machine.stored())
+    meeting.responder.receive(meeting.initiator.outbox.popleft())
+    assert meeting.responder.completed == ANNA.id
+    assert not meeting.responder.take(meeting.responder.machine.link_closed()).failure
+    meeting.initiator.take(meeting.initiator.machine.link_closed())
+    assert meeting.initiator.failure == "cut"
+    assert meeting.initiator.pending is not None
+
+
+# --- What is not in the table ---
+
+
+@pytest.mark.parametrize("state", REACHABLE)
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_a_message_out_of_turn_ends_the_pairing(state: State, kind: type[Message]) -> None:
+    side = reach(state)
+    assert side.machine.state is state
+    if (state, kind) in TRANSITIONS or state in FINISHED:
+        return
+    before = list(side.sent)
+    side.receive(EXAMPLES[kind])
+    assert side.failure == "unexpected"
+    assert side.sent == [*before, Close(3)]
+    assert side.machine.state is State.FAILED
+
+
+@pytest.mark.parametrize("state", REACHABLE)
+@pytest.mark.parametrize("call", Call)
+def test_a_call_out_of_turn_is_a_mistake_of_ours(state: State, call: Call) -> None:
+    side = reach(state)
+    calls = {Call.CONFIRM: side.machine.confirm, Call.STORED: side.machine.stored}
+    if (state, call) in TRANSITIONS:
+        calls[call]()
+        return
+    with pytest.raises(LocalMisuse):
+        calls[call]()
+    assert side.machine.state is state
+    with pytest.raises(LocalMisuse):
+        side.machine.start()
+
+
+@pytest.mark.parametrize("state", REACHABLE)
+def test_a_person_may_refuse_at_any_time_and_so_may_the_other(state: State) -> None:
+    refusing, refused, cut = reach(state), reach(state), reach(state)
+    before = list(refusing.sent)
+    refusing.take(refusing.machine.refuse())
+    refused.receive(Close(3))
+    cut.take(cut.machine.link_closed())
+    over = state in FINISHED
+    assert refusing.sent == (before if over else [*before, Close(3)])
+    assert refusing.failure == ""
+    assert (refused.failure, cut.failure) == (("", "") if over else ("refused", "cut"))
+    assert all(side.machine.finished for side in (refusing, refused, cut))
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_after_its_end_nothing_has_an_effect(kind: type[Message]) -> None:
+    for side in (reach(State.DONE), reach(State.OFFERED).receive(Close(3))):
+        events, sent = list(side.events), list(side.sent)
+        side.receive(EXAMPLES[kind]).take(side.machine.refuse())
+        assert (side.events, side.sent) == (events, sent)
+
+
+def test_the_table_takes_each_message_only_where_it_may_stand() -> None:
+    """Pinned apart from the table: an Accept counts only where both records have passed."""
+    places = {kind: {state for state, cause in TRANSITIONS if cause is kind} for kind in (*EXAMPLES, *Call)}
+    assert places == {
+        Commit: {State.LISTENING},
+        Reveal: {State.COMMITTED},
+        Open: {State.REVEALED},
+        Record: {State.INVITED, State.COMPARING, State.OFFERED},
+        Accept: {State.READY, State.STORED},
+        Ping: set(),
+        Call.CONFIRM: {State.COMPARING, State.RECEIVED},
+        Call.STORED: {State.READY, State.ACCEPTED},
+    }
+
+
+def test_the_table_covers_every_state_and_ends() -> None:
+    """Every state but the last leads on, and no course is endless."""
+    leading = {state for state, _ in TRANSITIONS}
+    assert leading | FINISHED | {State.NEW} == set(State)
+    steps: dict[State, set[State]] = {}
+    for (state, _), following in TRANSITIONS.items():
+        steps.setdefault(state, set()).add(following)
+    reached = {State.COMMITTED, State.LISTENING, State.OFFERED, State.INVITED}
+    for _ in State:
+        reached |= {following for state in reached for following in steps.get(state, ())}
+        assert State.NEW not in reached
+    assert State.DONE in reached
+
+
+# --- Accept ---
+
+
+def test_attack_10_accept_is_bound_to_role_records_and_link() -> None:
+    meeting = nearby(ANNA, BOB).carry().confirm()
+    anna, bob = meeting.initiator.record, meeting.responder.record
+    ours = Transcript.of(facts(), Role.RESPONDER)
+    right = accept_tag(ours, Role.RESPONDER, bob, anna)
+    wrong = [
+        accept_tag(ours, Role.INITIATOR, anna, bob),
+        accept_tag(ours, Role.RESPONDER, anna, bob),
+        accept_tag(ours, Role.INITIATOR, bob, anna),
+        accept_tag(ours, Role.RESPONDER, bob, replace(anna, number=2)),
+        accept_tag(ours, Role.RESPONDER, replace(bob, share=bytes(32)), anna),
+        accept_tag(Transcript.of(facts("elsewhere"), Role.RESPONDER), Role.RESPONDER, bob, anna),
+        accept_tag(changed(ours, root=bytes(32)), Role.RESPONDER, bob, anna),
+        bytes(32),
+    ]
+    assert right not in wrong
+    for tag in wrong:
+        side = nearby(ANNA, BOB).carry().confirm().initiator
+        assert side.receive(Accept(tag)).failure == "authentication"
+    assert meeting.initiator.receive(Accept(right)).failure == ""
+
+
+def test_a_disk_that_is_done_after_the_end_changes_nothing() -> None:
+    """The link may fail while the contact is being stored: it stays pending, and no Accept leaves."""
+    side = reach(State.READY)
+    side.take(side.machine.link_closed()).take(side.machine.stored())
+    assert side.failure == "cut"
+    assert not side.accepted
+
+
+def test_accept_does_not_complete_before_the_contact_is_stored() -> None:
+    side = reach(State.ACCEPTED)
+    assert not side.completed
+    assert not side.accepted
+    side.take(side.machine.stored())
+    assert side.accepted
+    assert side.completed == BOB.id
+
+
+# --- Secrets ---
+
+
+def test_no_secret_is_in_a_text() -> None:
+    meeting = nearby(ANNA, BOB).finish()
+    contact = meeting.initiator.pending
+    assert contact is not None
+    own = identity(ANNA)
+    texts = (
+        repr(contact) + repr(own) + repr(Transcript.of(facts(), Role.INITIATOR)) + repr(PendingReady(contact))
+    )
+    for secret in (contact.root, contact.own.share, contact.theirs.share, own.signing_seed):
+        assert secret.hex() not in texts
+        assert repr(secret) not in texts

@@ -1,0 +1,361 @@
+"""The person log (SPEC §7.1, §7.2): its beginning, names, and what an operation must be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from protocol import labels, limits, primitives
+from protocol.codec import encode
+from protocol.errors import (
+    AuthenticationFailed,
+    LimitExceeded,
+    LocalMisuse,
+    Malformed,
+    ProtocolError,
+    Untrusted,
+)
+from protocol.identity.author import add_operation, create_person, remove_operation, rename_operation
+from protocol.identity.log import (
+    Add,
+    Genesis,
+    Operation,
+    Recover,
+    Removal,
+    Remove,
+    Rename,
+    _Signed,
+    is_name,
+    operation_id,
+    parse_operation,
+    sign_operation,
+)
+from protocol.identity.reduction import CauseKind, extend, reduce
+from tests.support.protocol.people import SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, P, seeded, u
+
+
+@pytest.fixture
+def anna() -> Person:
+    return Person("Anna")
+
+
+# --- The beginning ---
+
+
+def test_a_new_person_has_a_name_and_one_terminal(anna: Person) -> None:
+    state = anna.state
+    assert (state.person, state.name, list(state.live)) == (anna.new.person, "Anna", [anna.new.terminal])
+    terminal = state.live[anna.new.terminal]
+    assert (terminal.signing, terminal.static, terminal.depth) == (anna.first.signing, anna.first.static, 0)
+    assert not state.removed
+    assert not state.forks
+    assert not state.pending
+    assert state.heads == (id_of(anna.operations[1]),)
+    assert [cause.kind for cause in state.causes] == [CauseKind.FOUNDED, CauseKind.RENAMED]
+
+
+def test_secrets_of_a_new_person_are_not_in_its_text(anna: Person) -> None:
+    text = repr(anna.new)
+    for secret in (
+        anna.new.signing_seed,
+        anna.new.static_secret,
+        anna.new.recovery_seed,
+        anna.new.self_key,
+    ):
+        assert len(secret) == 32
+        assert secret.hex() not in text
+        assert repr(secret) not in text
+
+
+def test_a_person_is_the_same_for_the_same_randomness() -> None:
+    assert create_person("Anna", seeded("x")) == create_person("Anna", seeded("x"))
+    assert create_person("Anna", seeded("x")).person != create_person("Anna", seeded("y")).person
+
+
+# --- Names ---
+
+
+BAD_NAMES = [
+    "",
+    " Anna",
+    "Anna ",
+    "x" * 65,
+    "An\x1b[31mna",
+    "An\nna",
+    "An\x00na",
+    "An\x9bna",
+    "An\x7fna",
+    "\u202eannA",
+    "An\u2066na",
+    "An\u2028na",
+    "An\u200ena",
+    "An\ud800na",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_attack_14_a_name_that_steers_a_screen_is_refused(name: str, anna: Person) -> None:
+    assert not is_name(name)
+    with pytest.raises(LocalMisuse):
+        create_person(name, seeded("x"))
+    with pytest.raises(LocalMisuse):
+        rename_operation(anna.state, anna.first.id, name)
+    if name.isprintable() or "\ud800" not in name:
+        forged = Rename(anna.id, anna.first.id, 2, list(anna.state.heads), name)
+        with pytest.raises(Malformed):
+            parse_operation(sign_operation(forged, anna.first.seed))
+
+
+@pytest.mark.parametrize("name", ["A", "Анна", "安娜", "x" * 64, "O'Brien <b>", "👩🏽‍🚀", "[red]Anna[/]"])
+def test_other_names_are_allowed(name: str) -> None:
+    assert reduce(create_person(name, seeded("x")).operations).name == name
+
+
+def test_attack_14_two_persons_of_one_name_stay_two() -> None:
+    first, second = create_person("Anna", seeded("1")), create_person("Anna", seeded("2"))
+    assert first.person != second.person
+    with pytest.raises(Malformed):
+        reduce([*first.operations, *second.operations])
+
+
+# --- What one operation must be ---
+
+
+def test_attack_37_the_same_operation_in_other_bytes_is_refused(anna: Person) -> None:
+    signed = anna.operations[1]
+    outer = parse_operation(signed)
+    inner = encode(outer.operation)
+    longer = inner[:1] + b"\xcd\x00\x03" + inner[2:]
+    assert inner[1] == 3
+    with pytest.raises(Malformed):
+        parse_operation(encode(_Signed(longer, list(outer.signatures))))
+    with pytest.raises(Malformed):
+        parse_operation(signed + b"\xc0")
+
+
+@given(st.data())
+def test_attack_37_every_flipped_bit_of_an_operation_is_refused(data: st.DataObject) -> None:
+    anna = Person("Anna")
+    which = data.draw(st.sampled_from([0, 1]))
+    place = data.draw(st.integers(0, 8 * len(anna.operations[which]) - 1))
+    flipped = bytearray(anna.operations[which])
+    flipped[place // 8] ^= 1 << place % 8
+    operations = list(anna.operations)
+    operations[which] = bytes(flipped)
+    with pytest.raises(ProtocolError):
+        extend((), operations)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_an_operation_or_a_typed_error(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        parse_operation(data)
+
+
+def test_attack_36_an_operation_that_is_too_long_is_refused(anna: Person) -> None:
+    with pytest.raises(LimitExceeded):
+        parse_operation(anna.operations[0].ljust(limits.OPERATION_BYTES_MAX + 1, b"\x00"))
+
+
+def genesis(**changed: bytes) -> bytes:
+    """A founding operation with some fields replaced, signed as it should be."""
+    new = create_person("Anna", seeded("person Anna"))
+    original = parse_operation(new.operations[0]).operation
+    assert isinstance(original, Genesis)
+    return sign_operation(replace(original, **changed), new.signing_seed, new.recovery_seed)
+
+
+SMALL_ED25519 = [
+    u(1),
+    u(0),
+    u(P - 1),
+    u(2707385501144840649318225287225658788936804267575313519463743609750303021600),
+]
+"""Points of order 1, 4, 2 and 8."""
+
+
+@pytest.mark.parametrize("key", [*SMALL_ED25519, u(P), u(P + 1), u(2)])
+@pytest.mark.parametrize("field", ["signing", "recovery"])
+def test_attack_05_a_bad_ed25519_key_is_refused(key: bytes, field: str) -> None:
+    with pytest.raises(Malformed):
+        parse_operation(genesis(**{field: key}))
+
+
+def test_attack_05_a_key_of_mixed_order_is_refused() -> None:
+    """The sum of a good key and a point of order 8, which a check of the small orders alone lets pass."""
+    from nacl import bindings
+
+    good = Terminal.named("good").signing
+    mixed = bindings.crypto_core_ed25519_add(good, SMALL_ED25519[3])
+    with pytest.raises(Malformed):
+        parse_operation(genesis(signing=mixed))
+
+
+@pytest.mark.parametrize("value", [*LOW_ORDER, *NOT_CANONICAL])
+def test_attack_04_a_bad_x25519_key_is_refused(value: int) -> None:
+    with pytest.raises(Malformed):
+        parse_operation(genesis(static=u(value)))
+
+
+def test_attack_10_one_key_in_two_roles_is_refused(anna: Person) -> None:
+    with pytest.raises(Malformed):
+        parse_operation(genesis(recovery=anna.first.signing))
+    # The recovery key as a terminal's, later on, is refused too.
+    recovery = Terminal(anna.recovery, THIEF.secret)
+    anna.add(anna.first, recovery)
+    with pytest.raises(Malformed):
+        reduce(anna.operations)
+
+
+def test_attack_10_ids_of_different_things_differ() -> None:
+    """Person, operation and terminal ids of the same bytes: one cannot stand for another."""
+    data = bytes(64)
+    ids = {
+        operation_id(data, genesis=True),
+        operation_id(data, genesis=False),
+        Terminal.named("x").id,
+        primitives.b2b(data, personal=labels.TERMINAL),
+    }
+    assert len(ids) == 4
+
+
+def test_attack_11_a_signature_for_another_use_is_refused(anna: Person) -> None:
+    logged = parse_operation(anna.operations[1])
+    for prefix in (labels.SIGN_RECORD, b"", labels.SIGN_OPERATION[:-1]):
+        signature = primitives.ed25519_sign(anna.first.seed, prefix + logged.id)
+        forged = encode(_Signed(encode(logged.operation), [signature]))
+        with pytest.raises(AuthenticationFailed):
+            reduce([anna.operations[0], forged])
+
+
+def test_no_signature_prefix_begins_another() -> None:
+    prefixes = [label for label in labels.registry() if label.startswith(b"parlour.sign.")]
+    assert len(prefixes) >= 2
+    assert not [(a, b) for a in prefixes for b in prefixes if a != b and b.startswith(a)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_signatures_too_few_or_too_many_are_refused(count: int, anna: Person) -> None:
+    founding = parse_operation(anna.operations[0])
+    forged = encode(_Signed(encode(founding.operation), list(founding.signatures * 2)[:count]))
+    with pytest.raises((AuthenticationFailed, Malformed)):
+        reduce([forged, anna.operations[1]])
+
+
+def later(anna: Person, operation: Operation, *seeds: bytes) -> None:
+    """Reduce the log with one more operation."""
+    reduce([*anna.operations, sign_operation(operation, *seeds)])
+
+
+def test_what_an_operation_says_of_itself_must_fit(anna: Person) -> None:
+    good = rename_operation(anna.state, anna.first.id, "Anne")
+    seed = anna.first.seed
+    later(anna, good, seed)
+    for wrong in (
+        replace(good, sequence=0),
+        replace(good, sequence=1),
+        replace(good, sequence=3),
+        replace(good, parents=[]),
+        replace(good, parents=[*good.parents, *good.parents]),
+        replace(good, parents=sorted([anna.id, *good.parents], reverse=True)),
+        replace(good, person=bytes(32)),
+    ):
+        with pytest.raises(Malformed):
+            later(anna, wrong, seed)
+
+
+def test_some_forms_are_refused_before_the_log_is_known(anna: Person) -> None:
+    good = rename_operation(anna.state, anna.first.id, "Anne")
+    removal = Remove(anna.id, anna.first.id, 2, list(anna.state.heads), SECOND.id, b"short")
+    for wrong in (replace(good, sequence=0), replace(good, parents=[]), removal):
+        with pytest.raises(Malformed):
+            parse_operation(sign_operation(wrong, anna.first.seed))
+
+
+def test_a_signature_must_be_the_authors_and_the_newcomers(anna: Person) -> None:
+    rename = rename_operation(anna.state, anna.first.id, "Anne")
+    add = add_operation(anna.state, anna.first.id, SECOND.signing, SECOND.static)
+    recover = Recover(anna.id, 1, list(anna.state.heads), THIRD.signing, [], SECOND.signing, SECOND.static)
+    later(anna, add, anna.first.seed, SECOND.seed)
+    later(anna, recover, anna.recovery, SECOND.seed)
+    for operation, seeds in (
+        (rename, [SECOND.seed]),
+        (rename, [anna.recovery]),
+        (add, [anna.first.seed]),
+        (add, [anna.first.seed, anna.first.seed]),
+        (add, [SECOND.seed, anna.first.seed]),
+        (recover, [anna.first.seed, SECOND.seed]),
+        (recover, [anna.recovery]),
+        (recover, [anna.recovery, anna.recovery]),
+    ):
+        with pytest.raises(AuthenticationFailed):
+            later(anna, operation, *seeds)
+
+
+def test_a_stranger_can_write_nothing(anna: Person) -> None:
+    for operation in (
+        Rename(anna.id, THIEF.id, 1, list(anna.state.heads), "Thief"),
+        Remove(anna.id, THIEF.id, 1, list(anna.state.heads), anna.first.id, b""),
+    ):
+        with pytest.raises(Untrusted):
+            later(anna, operation, THIEF.seed)
+    newcomer = Add(anna.id, THIEF.id, 1, list(anna.state.heads), THIRD.signing, THIRD.static)
+    with pytest.raises(Untrusted):
+        later(anna, newcomer, THIEF.seed, THIRD.seed)
+
+
+def test_a_removal_must_name_what_its_author_knew(anna: Person) -> None:
+    before = anna.state
+    anna.add(anna.first, SECOND)
+    own = id_of(anna.rename(SECOND, "Anne"))
+    good = remove_operation(anna.state, anna.first.id, SECOND.id, own)
+    later(anna, good, anna.first.seed)
+    for last, error in (
+        (id_of(anna.operations[1]), Malformed),
+        (bytes(32), Malformed),
+        (b"short", Malformed),
+    ):
+        with pytest.raises(error):
+            later(anna, replace(good, last=last), anna.first.seed)
+    blind = Remove(anna.id, anna.first.id, 2, list(before.heads), SECOND.id, b"")
+    with pytest.raises(Untrusted):
+        later(anna, blind, anna.first.seed)
+
+
+def test_a_removal_cannot_name_what_came_beside_it(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    upon = anna.state
+    beside = id_of(anna.rename(SECOND, "Anne", upon=upon))
+    with pytest.raises(Malformed):
+        later(anna, remove_operation(upon, anna.first.id, SECOND.id, beside), anna.first.seed)
+
+
+def test_a_recovery_has_a_whole_terminal_or_none_and_removes_each_once(anna: Person) -> None:
+    heads = list(anna.state.heads)
+    for signing, static in (
+        (SECOND.signing, b""),
+        (b"", SECOND.static),
+        (SECOND.signing[:31], SECOND.static),
+    ):
+        half = Recover(anna.id, 1, heads, THIRD.signing, [], signing, static)
+        for seeds in ([anna.recovery], [anna.recovery, SECOND.seed]):
+            with pytest.raises(Malformed):
+                later(anna, half, *seeds)
+    twice = Recover(anna.id, 1, heads, THIRD.signing, [Removal(anna.first.id, b"")] * 2, b"", b"")
+    with pytest.raises(Malformed):
+        later(anna, twice, anna.recovery)
+    reused = Recover(anna.id, 1, heads, primitives.ed25519_from_seed(anna.recovery), [], b"", b"")
+    with pytest.raises(Malformed):
+        later(anna, reused, anna.recovery)
+
+
+def test_attack_15_a_key_cannot_come_back_as_another_terminal(anna: Person) -> None:
+    anna.add(anna.first, SECOND)
+    anna.remove(anna.first, SECOND)
+    for again in (SECOND, Terminal(SECOND.seed, THIRD.secret), Terminal(THIRD.seed, SECOND.secret)):
+        operation = add_operation(anna.state, anna.first.id, again.signing, again.static)
+        with pytest.raises(Malformed):
+            later(anna, operation, anna.first.seed, again.seed)

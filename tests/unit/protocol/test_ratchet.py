@@ -1,0 +1,272 @@
+"""Sessions: what they do, the fast and the plain route that are one, and foreign parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol import labels, primitives, ratchet
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
+from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
+from protocol.keys import X25519Pair
+from protocol.limits import CONTENT_MAX, COUNTER_MAX
+from protocol.link.framing import padded_size
+from protocol.primitives import AEGIS256, SODIUM, Aead
+from protocol.ratchet import Header, Parameters, PlainSending, parlour_parameters
+from tests.support.protocol.points import seeded, u
+from tests.support.protocol.sessions import AEADS, CHAINS, ROOT, chains, counters, pair, refuse, snapshot
+
+# --- What a session does ---
+
+
+@AEADS
+def test_conversation(aead: Aead) -> None:
+    alice, bob = pair(aead)
+    for turn in range(20):
+        sender, receiver = (alice, bob) if turn % 2 == 0 else (bob, alice)
+        for n in range(turn % 4 + 1):
+            content = b"%d of %d" % (n, turn)
+            assert receiver.decrypt(sender.encrypt(content)) == content
+
+
+@AEADS
+@pytest.mark.parametrize("size", [0, 1, 254, 255, 4_000, 4_100, CONTENT_MAX])
+def test_sizes_on_the_wire(aead: Aead, size: int) -> None:
+    alice, bob = pair(aead)
+    envelope = alice.encrypt(b"x" * size)
+    assert len(envelope) == 40 + padded_size(size) + aead.tag_size
+    assert bob.decrypt(envelope) == b"x" * size
+    with pytest.raises(LocalMisuse):
+        alice.encrypt(bytes(CONTENT_MAX + 1))
+
+
+def test_the_header_is_ratchet_key_pn_and_n() -> None:
+    alice, bob = pair()
+    first, second = alice.encrypt(b""), alice.encrypt(b"")
+    key = X25519Pair(seeded("alice")(32)).public
+    assert first[:40] == key + bytes(8)
+    assert second[:40] == key + bytes(7) + b"\x01"
+    bob.decrypt(first)
+    bob.decrypt(second)
+    alice.decrypt(bob.encrypt(b""))
+    assert alice.encrypt(b"")[32:40] == bytes(3) + b"\x02" + bytes(4)
+
+
+def test_chain_and_root_step_are_the_formulas_of_the_design() -> None:
+    """The first envelope, derived once more from hashlib and the AEAD alone."""
+    alice, _ = pair()
+    mine, theirs = X25519Pair(seeded("alice")(32)), X25519Pair(seeded("bob's first")(32))
+    data = mine.dh(theirs.public) + mine.public + theirs.public
+    chain = hashlib.blake2b(data, key=ROOT, person=b"parlour.ratchet").digest()[32:]
+    message_key = hashlib.blake2b(b"", key=chain, person=b"parlour.chain").digest()[32:]
+    padded = b"\x00\x05hello".ljust(256, b"\x00")
+    sealed = AEGIS256.seal(message_key, bytes(32), bytes(8), padded)
+    assert alice.encrypt(b"hello") == mine.public + bytes(8) + sealed
+
+
+def test_bob_cannot_send_first() -> None:
+    _, bob = pair()
+    with pytest.raises(LocalMisuse):
+        bob.encrypt(b"")
+
+
+def keys_in(state: object) -> set[bytes]:
+    """Every byte string in a snapshot."""
+    if isinstance(state, tuple):
+        return set().union(*(keys_in(part) for part in state))
+    return {state} if isinstance(state, bytes) else set()
+
+
+def test_every_key_heals_after_a_round_trip() -> None:
+    """Whoever copied all of Alice's state can read nothing that follows a round trip with new randomness."""
+    alice, bob = pair()
+    bob.decrypt(alice.encrypt(b"before"))
+    alice.decrypt(bob.encrypt(b"answer"))
+    stolen = snapshot(alice)
+    bob.decrypt(alice.encrypt(b"still readable by the thief"))
+    alice.decrypt(bob.encrypt(b"answer"))
+    bob.decrypt(alice.encrypt(b"healed"))
+    assert not keys_in(stolen) & keys_in(snapshot(alice))
+
+
+def test_a_message_key_is_gone_once_used() -> None:
+    """Forward secrecy in memory: after an envelope neither end holds its key, nor the chain key before."""
+    alice, bob = pair()
+    keys = []
+    parameters = parlour_parameters(AEGIS256)
+    sending = alice._sending
+    assert isinstance(sending, FastSending)
+    for _ in range(3):
+        keys.append(parameters.kdf_ck(bytes(sending._view[:32])))
+        bob.decrypt(alice.encrypt(b"content"))
+    receiving = bob._receiving
+    assert isinstance(receiving, FastReceiving)
+    memory = bytes(sending._view[:]) + receiving.chain_key + bytes(receiving._step_view[:])
+    for chain_key, message_key in keys:
+        assert message_key not in memory
+        assert (chain_key in memory) == (chain_key == keys[-1][0])
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turn_leaves_no_key_but_the_root_key_and_our_secret(turns: int) -> None:
+    """The DH output, the root key between the two steps and both chain keys are wiped where they arose."""
+    alice, bob = pair()
+    for _ in range(turns):
+        bob.decrypt(alice.encrypt(b"there"))
+        alice.decrypt(bob.encrypt(b"and back"))
+    for root in (alice._root, bob._root):
+        assert isinstance(root, FastRoot)
+        assert bytes(root._block[:32]) != bytes(32)
+        assert bytes(root._block[32:160]) == bytes(128)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
+def test_a_used_up_chain_is_followed_by_none(fast: bool) -> None:
+    """A PN of 2^32-1 is refused on both routes, even where it would be the right one."""
+    alice, bob = pair(parameters=parlour_parameters(AEGIS256, fast=fast))
+    for _ in range(2):
+        bob.decrypt(alice.encrypt(b"there"))
+        alice.decrypt(bob.encrypt(b"and back"))
+    bob.decrypt(alice.encrypt(b"there once more"))
+    assert bob._receiving is not None
+    assert alice._sending is not None
+    bob._receiving.n = COUNTER_MAX
+    alice._sending.n = COUNTER_MAX
+    alice.decrypt(bob.encrypt(b"a turn"))
+    refuse(bob, alice.encrypt(b"of a new chain"), LimitExceeded)
+
+
+def test_erase_ends_a_session() -> None:
+    alice, bob = pair()
+    bob.decrypt(alice.encrypt(b"content"))
+    envelope, sending, work, root = alice.encrypt(b"more"), alice._sending, bob._work, bob._root
+    assert isinstance(sending, FastSending)
+    assert isinstance(root, FastRoot)
+    alice.erase()
+    bob.erase()
+    assert bytes(sending._view[:]) == bytes(64)
+    assert work is not None
+    assert bytes(work.opened.view[:]) == bytes(work.opened.size)
+    assert bytes(root._block) + bytes(root._secret) == bytes(256)
+    for session in (alice, bob):
+        with pytest.raises(LocalMisuse):
+            session.encrypt(b"")
+    with pytest.raises(LocalMisuse):
+        bob.decrypt(envelope)
+
+
+# --- Two routes ---
+
+
+@AEADS
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5_000)), max_size=20))
+def test_the_plain_route_gives_the_same_bytes(aead: Aead, turns: list[tuple[bool, int]]) -> None:
+    """Every envelope of the hot path is that of its plain twin, and each opens the other's."""
+    fast = pair(aead)
+    plain = pair(parameters=parlour_parameters(aead, fast=False))
+    alice_spoke = False
+    for from_alice, size in turns:
+        alice_spoke = alice_spoke or from_alice
+        sender = 0 if from_alice or not alice_spoke else 1
+        alice_spoke = True
+        content = seeded(str(size))(size)
+        envelope = fast[sender].encrypt(content)
+        assert envelope == plain[sender].encrypt(content)
+        assert fast[1 - sender].decrypt(envelope) == plain[1 - sender].decrypt(envelope) == content
+        assert [snapshot(end)[:3] for end in fast] == [snapshot(end)[:3] for end in plain]
+
+
+def test_without_the_binding_a_session_takes_the_plain_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratchet, "SODIUM", None)
+    alice, bob = pair()
+    assert isinstance(alice._sending, PlainSending)
+    assert bob.decrypt(alice.encrypt(b"content")) == b"content"
+
+
+@CHAINS
+def test_a_chain_opens_only_its_next_envelope(fast: bool) -> None:
+    sending, receiving = chains(5, fast=fast, pn=3)
+    envelope = sending.seal(b"content")
+    for other in (counters(envelope, n=4), counters(envelope, pn=2), u(10) + envelope[32:]):
+        assert receiving.open_next(other) is None
+    with pytest.raises(Malformed):
+        receiving.open_next(envelope[:-1])
+    assert receiving.open_next(envelope) == b"content"
+    assert (receiving.n, receiving.pn) == (6, 3)
+
+
+@CHAINS
+def test_a_wiped_chain_holds_no_key(fast: bool) -> None:
+    sending, receiving = chains(0, fast=fast)
+    sending.seal(b"content")
+    sending.wipe()
+    receiving.wipe()
+    assert receiving.chain_key == bytes(32)
+    with pytest.raises(AuthenticationFailed):
+        chains(1, fast=fast)[1].open_next(sending.seal(b"under a wiped key"))
+
+
+def test_a_buffer_that_grows_keeps_the_header_and_wipes_what_it_leaves() -> None:
+    sending, receiving = chains(0, fast=True, pn=7)
+    assert isinstance(sending, FastSending)
+    left = sending._work.sealed.view
+    large = b"x" * 20_000
+    assert receiving.open_next(sending.seal(large)) == large
+    assert bytes(left[:]) == bytes(len(left))
+    assert receiving.open_next(sending.seal(b"small")) == b"small"
+
+
+def test_the_hot_path_uses_the_registered_label() -> None:
+    assert SODIUM is not None
+    work = Workspace(SODIUM, AEGIS256)
+    assert bytes(work.ffi.buffer(work.label, labels.PERSONAL_SIZE)).rstrip(b"\x00") == labels.CHAIN
+
+
+# --- Foreign parameters ---
+
+
+def _hkdf(salt: bytes, material: bytes, info: bytes) -> bytes:
+    """64 bytes of HKDF-SHA-256 (RFC 5869)."""
+    key = hmac.digest(salt, material, "sha256")
+    first = hmac.digest(key, info + b"\x01", "sha256")
+    return first + hmac.digest(key, first + info + b"\x02", "sha256")
+
+
+def recommended_parameters() -> Parameters:
+    """KDFs as Double Ratchet §7.2 recommends them; another header, all of it associated data, no padding."""
+
+    def kdf_rk(root: bytes, dh_output: bytes, _sender: bytes, _receiver: bytes) -> tuple[bytes, bytes]:
+        both = _hkdf(root, dh_output, b"foreign")
+        return both[:32], both[32:]
+
+    def kdf_ck(chain: bytes) -> tuple[bytes, bytes]:
+        return hmac.digest(chain, b"\x02", "sha256"), hmac.digest(chain, b"\x01", "sha256")
+
+    def decode_header(envelope: bytes) -> tuple[Header, int]:
+        n, pn = envelope[0], envelope[1]
+        return Header(envelope[2:34], pn, n), 34
+
+    return Parameters(
+        kdf_rk,
+        kdf_ck,
+        lambda key, header, plaintext: primitives.chacha_seal(key, bytes(12), header, plaintext),
+        lambda key, header, ciphertext: primitives.chacha_open(key, bytes(12), header, ciphertext),
+        lambda header: bytes([header.n, header.pn]) + header.dh,
+        decode_header,
+    )
+
+
+def test_foreign_parameters_run_through_the_same_core() -> None:
+    alice, bob = pair(allow_skip=True, parameters=recommended_parameters())
+    first, second = alice.encrypt(b"0"), alice.encrypt(b"1")
+    assert len(first) == 34 + 1 + 16
+    assert bob.decrypt(second) == b"1"
+    assert alice.decrypt(bob.encrypt(b"reply")) == b"reply"
+    assert bob.decrypt(alice.encrypt(b"2")) == b"2"
+    assert bob.decrypt(first) == b"0"
+    refuse(bob, second[:5] + b"\x00" + second[6:], AuthenticationFailed, Malformed)

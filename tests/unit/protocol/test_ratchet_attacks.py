@@ -1,0 +1,343 @@
+"""Attacks on sessions, by the numbers that they bear in the threat model's list."""
+
+from __future__ import annotations
+
+import random as pseudo
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+
+from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Unexpected
+from protocol.keys import X25519Pair
+from protocol.limits import COUNTER_MAX, SKIP_PER_CHAIN_MAX, SKIPPED_STORED_MAX
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
+from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
+from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u
+from tests.support.protocol.sessions import AEADS, CHAINS, ROOT, chains, counters, pair, refuse
+
+
+@AEADS
+def test_attack_19_every_flip_and_every_cut(aead: Aead) -> None:
+    """In the current chain, and where a flipped ratchet key asks for a new one."""
+    alice, bob = pair(aead)
+    for _ in range(2):
+        envelope = alice.encrypt(b"content")
+        for position in range(len(envelope)):
+            flipped = envelope[:position] + bytes([envelope[position] ^ 1]) + envelope[position + 1 :]
+            refuse(bob, flipped, AuthenticationFailed, Unexpected, Malformed)
+            refuse(bob, envelope[:position], AuthenticationFailed, Malformed)
+        assert bob.decrypt(envelope) == b"content"
+
+
+@pytest.mark.parametrize("value", LOW_ORDER)
+def test_attack_04_low_order_ratchet_key(value: int) -> None:
+    alice, bob = pair()
+    envelope = alice.encrypt(b"content")
+    refuse(bob, u(value) + envelope[32:], AuthenticationFailed)
+    bob.decrypt(envelope)
+    refuse(bob, u(value) + bytes(8) + alice.encrypt(b"content")[40:], Unexpected)
+    refuse(bob, u(value) + counters(alice.encrypt(b"content"), pn=1, n=0)[32:], AuthenticationFailed)
+    with pytest.raises(AuthenticationFailed):
+        RatchetSession.init_alice(ROOT, u(value), parameters=parlour_parameters(AEGIS256))
+
+
+@pytest.mark.parametrize("value", NOT_CANONICAL)
+def test_attack_04_ratchet_key_not_canonical(value: int) -> None:
+    alice, bob = pair()
+    refuse(bob, u(value) + alice.encrypt(b"content")[32:], Malformed)
+    with pytest.raises(Malformed):
+        RatchetSession.init_alice(ROOT, u(value), parameters=parlour_parameters(AEGIS256))
+
+
+def test_attack_06_reflection() -> None:
+    """Our own envelopes come back: at once, and after the other side's key changed."""
+    alice, bob = pair()
+    first = alice.encrypt(b"content")
+    refuse(alice, first, Unexpected)
+    bob.decrypt(first)
+    reply = bob.encrypt(b"reply")
+    refuse(bob, reply, Unexpected)
+    alice.decrypt(reply)
+    refuse(alice, first, AuthenticationFailed, Unexpected)
+    refuse(alice, alice.encrypt(b"content"), Unexpected)
+
+
+def test_attack_20_replay_in_another_session() -> None:
+    """An envelope belongs to its session alone, whatever its counters say."""
+    alice, bob = pair()
+    envelope = alice.encrypt(b"content")
+    pair_again = X25519Pair(seeded("bob's first")(32))
+    other = RatchetSession.init_bob(
+        bytes(32), pair_again, seeded("bob"), parameters=parlour_parameters(AEGIS256)
+    )
+    refuse(other, envelope, AuthenticationFailed)
+    assert bob.decrypt(envelope) == b"content"
+
+
+def test_attack_21_reordered_on_a_link() -> None:
+    """A link skips nothing: later envelopes, of this chain or the next, are refused; the next still opens."""
+    alice, bob = pair()
+    first, second, third = (alice.encrypt(b"%d" % n) for n in range(3))
+    refuse(bob, second, Unexpected)
+    assert bob.decrypt(first) == b"0"
+    refuse(bob, third, Unexpected)
+    alice.decrypt(bob.encrypt(b"reply"))
+    refuse(bob, alice.encrypt(b"a new chain before the old one's end"), Unexpected)
+    assert [bob.decrypt(second), bob.decrypt(third)] == [b"1", b"2"]
+    assert bob.skipped == 0
+
+
+@AEADS
+@pytest.mark.parametrize("seed", range(10))
+def test_attack_21_out_of_order_in_the_core(aead: Aead, seed: int) -> None:
+    """Over several chains, in a shuffled order: each is accepted once, with its own content."""
+    alice, bob = pair(aead, allow_skip=True)
+    waiting = [(alice.encrypt(b"start"), b"start")]
+    order = pseudo.Random(seed)
+    for turn in range(6):
+        for n in range(8):
+            content = b"%d.%d" % (turn, n)
+            waiting.append((alice.encrypt(content), content))
+        order.shuffle(waiting)
+        for _ in range(order.randrange(1, len(waiting))):
+            envelope, content = waiting.pop()
+            assert bob.decrypt(envelope) == content
+            refuse(bob, envelope, Unexpected, AuthenticationFailed)
+        alice.decrypt(bob.encrypt(b"a new ratchet key"))
+    for envelope, content in waiting:
+        assert bob.decrypt(envelope) == content
+    assert bob.skipped == 0
+
+
+@pytest.mark.parametrize("allow_skip", [False, True])
+def test_attack_22_duplicate(allow_skip: bool) -> None:
+    """In its chain, after more envelopes, and after the chain has ended."""
+    alice, bob = pair(allow_skip=allow_skip)
+    first, second = alice.encrypt(b"0"), alice.encrypt(b"1")
+    bob.decrypt(first)
+    refuse(bob, first, Unexpected)
+    bob.decrypt(second)
+    refuse(bob, first, Unexpected)
+    alice.decrypt(bob.encrypt(b"reply"))
+    third = alice.encrypt(b"2")
+    bob.decrypt(third)
+    for old in (first, second):
+        refuse(bob, old, Unexpected, AuthenticationFailed)
+    refuse(bob, third, Unexpected)
+
+
+def counting() -> tuple[Parameters, list[int]]:
+    """Plain parameters, and a list that grows with every chain step."""
+    plain, steps = parlour_parameters(AEGIS256, fast=False), []
+
+    def kdf_ck(chain_key: bytes) -> tuple[bytes, bytes]:
+        steps.append(1)
+        assert len(steps) < 5_000, "no bound on what is derived"
+        return plain.kdf_ck(chain_key)
+
+    return replace(plain, kdf_ck=kdf_ck), steps
+
+
+@pytest.mark.parametrize("n", [SKIP_PER_CHAIN_MAX + 1, 100_000, COUNTER_MAX - 3])
+def test_attack_23_too_many_skipped(n: int) -> None:
+    """Refused before a single key is derived: in this chain, in a new one, and at the end of the old one."""
+    parameters, steps = counting()
+    alice, bob = pair(allow_skip=True, parameters=parameters)
+    refuse(bob, counters(alice.encrypt(b""), n=n), LimitExceeded)
+    bob.decrypt(alice.encrypt(b""))
+    next_in_chain = alice.encrypt(b"")
+    alice.decrypt(bob.encrypt(b""))
+    next_chain = alice.encrypt(b"")
+    steps.clear()
+    refuse(bob, counters(next_in_chain, n=n + 2), LimitExceeded)
+    refuse(bob, counters(next_chain, n=n), LimitExceeded)
+    refuse(bob, counters(next_chain, pn=n + 2), LimitExceeded)
+    assert steps == []
+
+
+def test_attack_23_as_many_as_allowed() -> None:
+    alice, bob = pair(allow_skip=True)
+    envelopes = [alice.encrypt(b"%d" % n) for n in range(SKIP_PER_CHAIN_MAX + 1)]
+    assert bob.decrypt(envelopes[-1]) == b"%d" % SKIP_PER_CHAIN_MAX
+    assert bob.skipped == SKIP_PER_CHAIN_MAX
+    assert bob.decrypt(envelopes[0]) == b"0"
+    one_more, after = alice.encrypt(b""), [alice.encrypt(b"") for _ in range(SKIP_PER_CHAIN_MAX + 1)][-1]
+    refuse(bob, after, LimitExceeded)
+    assert bob.decrypt(one_more) == b""
+
+
+def test_attack_23_a_forged_gap_keeps_no_key() -> None:
+    """Skipped keys of an envelope that does not open are not stored."""
+    alice, bob = pair(allow_skip=True)
+    bob.decrypt(alice.encrypt(b""))
+    refuse(bob, counters(alice.encrypt(b""), n=900), AuthenticationFailed)
+    assert bob.skipped == 0
+
+
+def test_attack_24_forged_header() -> None:
+    """A new ratchet key in the header makes a step before the tag is checked: on the side, and dropped."""
+    alice, bob = pair(allow_skip=True)
+    bob.decrypt(alice.encrypt(b"content"))
+    envelope = alice.encrypt(b"next")
+    drawn: list[int] = []
+
+    def draws(size: int) -> bytes:
+        drawn.append(size)
+        return bytes(size)
+
+    bob._random = draws
+    for label in range(20):
+        forged = X25519Pair(seeded(f"forged {label}")(32)).public
+        for pn, n in ((0, 0), (1, 0), (2, 5)):
+            refuse(bob, forged + counters(envelope, pn=pn, n=n)[32:], AuthenticationFailed)
+    assert drawn == []
+    assert bob.decrypt(envelope) == b"next"
+
+
+def test_attack_26_counters_at_the_limit() -> None:
+    alice, bob = pair(allow_skip=True)
+    envelope = alice.encrypt(b"content")
+    for wrong in (counters(envelope, n=COUNTER_MAX), counters(envelope, pn=COUNTER_MAX)):
+        refuse(bob, wrong, LimitExceeded)
+    bob.decrypt(envelope)
+    following = alice.encrypt(b"content")
+    refuse(bob, counters(following, n=COUNTER_MAX), LimitExceeded)
+    refuse(bob, counters(following, pn=1), Unexpected)
+    # Four bytes, unsigned: what would be -1 is 2^32-1, and there is no second encoding of a number.
+    refuse(bob, counters(following, n=0), Unexpected)
+
+
+@CHAINS
+def test_attack_26_and_40_the_last_envelope_of_a_chain(fast: bool) -> None:
+    """2^32-2 is the last number; the one after it is neither sealed nor opened, and nothing wraps to 0."""
+    sending, receiving = chains(COUNTER_MAX - 1, fast=fast)
+    last = sending.seal(b"last")
+    assert last[36:40] == b"\xff\xff\xff\xfe"
+    assert receiving.open_next(last) == b"last"
+    for _ in range(2):
+        with pytest.raises(LimitExceeded):
+            sending.seal(b"one more")
+        with pytest.raises(LimitExceeded):
+            receiving.open_next(counters(last, n=COUNTER_MAX))
+
+
+def test_attack_40_no_message_key_serves_twice() -> None:
+    """The nonce is constant, so this is what stands for it: 2,000 envelopes, as many keys."""
+    plain, used = parlour_parameters(AEGIS256, fast=False), []
+
+    def encrypt(message_key: bytes, header: bytes, content: bytes) -> bytes:
+        used.append(message_key)
+        return plain.encrypt(message_key, header, content)
+
+    alice, bob = pair(parameters=replace(plain, encrypt=encrypt))
+    for turn in range(20):
+        sender, receiver = (alice, bob) if turn % 2 == 0 else (bob, alice)
+        for _ in range(100):
+            receiver.decrypt(sender.encrypt(b"same content"))
+    assert len(set(used)) == len(used) == 2_000
+
+
+def test_attack_28_skipped_keys_expire_by_count() -> None:
+    parameters = replace(parlour_parameters(AEGIS256), skipped_stored_max=5)
+    alice, bob = pair(allow_skip=True, parameters=parameters)
+    envelopes = [alice.encrypt(b"%d" % n) for n in range(9)]
+    bob.decrypt(envelopes[8])
+    assert bob.skipped == 5
+    for lost in envelopes[:3]:
+        refuse(bob, lost, Unexpected)
+    assert [bob.decrypt(envelope) for envelope in envelopes[3:8]] == [b"3", b"4", b"5", b"6", b"7"]
+
+
+def test_attack_28_the_bound_holds_over_many_chains() -> None:
+    alice, bob = pair(allow_skip=True)
+    for _ in range(4):
+        for _ in range(900):
+            alice.encrypt(b"never arrives")
+        bob.decrypt(alice.encrypt(b"arrives"))
+        assert bob.skipped <= SKIPPED_STORED_MAX
+        alice.decrypt(bob.encrypt(b"reply"))
+    assert bob.skipped == SKIPPED_STORED_MAX
+
+
+def test_attack_28_skipped_keys_expire_by_age() -> None:
+    """A key waits for as many received envelopes as the bound says, not one more."""
+    parameters = replace(parlour_parameters(AEGIS256), skipped_age_max=10)
+    alice, bob = pair(allow_skip=True, parameters=parameters)
+    late = alice.encrypt(b"late")
+    for _ in range(9):
+        bob.decrypt(alice.encrypt(b"on time"))
+        assert bob.skipped == 1
+    bob.decrypt(alice.encrypt(b"on time"))
+    assert bob.skipped == 0
+    refuse(bob, late, Unexpected)
+
+
+def test_attack_28_a_link_stores_none() -> None:
+    alice, bob = pair()
+    envelopes = [alice.encrypt(b"") for _ in range(3)]
+    bob.decrypt(envelopes[0])
+    refuse(bob, envelopes[2], Unexpected)
+    assert bob._mkskipped == {}
+
+
+def _poly1305_terms(key: bytes, nonce: bytes) -> tuple[int, int]:
+    """r and s of ChaCha20-Poly1305 (RFC 8439 §2.6), by the first block of the key stream."""
+    block = Cipher(ChaCha20(key, bytes(4) + nonce), mode=None).encryptor().update(bytes(32))
+    clamp = 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    return int.from_bytes(block[:16], "little") & clamp, int.from_bytes(block[16:], "little")
+
+
+def _two_key_ciphertext(one: bytes, two: bytes, nonce: bytes) -> bytes:
+    """A ciphertext of two blocks that ChaCha20-Poly1305 opens under both keys, without associated data."""
+    p = 2**130 - 5
+    terms, lengths = [_poly1305_terms(key, nonce) for key in (one, two)], (32 << 64) + 2**128
+    for attempt in range(1_000):
+        filler = attempt + 2**128
+        # (filler r^3 + x r^2 + lengths r) + s must be one number under both; x is the free block.
+        rests = [(filler * r**3 + lengths * r + s) % p for r, s in terms]
+        x = (rests[1] - rests[0]) * pow(terms[0][0] ** 2 - terms[1][0] ** 2, -1, p) % p
+        tags = [((filler * r**3 + x * r**2 + lengths * r) % p + s) % 2**128 for r, s in terms]
+        if 0 <= x - 2**128 < 2**128 and tags[0] == tags[1]:
+            blocks = (filler - 2**128).to_bytes(16, "little") + (x - 2**128).to_bytes(16, "little")
+            return blocks + tags[0].to_bytes(16, "little")
+    raise AssertionError("no ciphertext found")
+
+
+def test_attack_32_a_tag_commits_to_nothing() -> None:
+    """The attack is real for one of the two AEADs, so that no rule may rest on a tag: ids decide."""
+    one, two, nonce = bytes(range(32)), bytes(range(32, 64)), bytes(12)
+    sealed = _two_key_ciphertext(one, two, nonce)
+    first, second = (CHACHA20POLY1305.open(key, nonce, b"", sealed) for key in (one, two))
+    assert first != second
+
+
+@AEADS
+def test_attack_32_associated_data_is_the_two_counters_alone(aead: Aead) -> None:
+    """Free associated data would let an attacker build such a pair for AEGIS-256 too."""
+    seen: list[bytes] = []
+
+    def encrypt(data: bytes, ad: bytes, nonce: bytes, key: bytes) -> bytes:
+        seen.append(ad)
+        return aead.encrypt(data, ad, nonce, key)
+
+    spied = replace(aead, encrypt=encrypt)
+    alice, bob = pair(parameters=parlour_parameters(spied, fast=False))
+    fast_alice, _ = pair(aead)
+    for n in range(3):
+        envelope = alice.encrypt(b"content")
+        assert envelope == fast_alice.encrypt(b"content")
+        assert seen[-1] == envelope[32:40] == bytes(7) + bytes([n])
+        bob.decrypt(envelope)
+
+
+@AEADS
+def test_attack_32_an_envelope_opens_in_its_own_session_alone(aead: Aead) -> None:
+    """Same ratchet keys, same counters, another root, another direction or another key: refused."""
+    alice, _ = pair(aead)
+    envelope = alice.encrypt(b"content")
+    bob = X25519Pair(seeded("bob's first")(32))
+    for root in (bytes(32), ROOT[:-1] + b"\x00"):
+        other = RatchetSession.init_bob(root, bob, parameters=parlour_parameters(aead))
+        refuse(other, envelope, AuthenticationFailed)

@@ -1,0 +1,326 @@
+"""Relays that share core NATS: real nodes, real relays, real links' worth of bytes, and what others can do.
+
+Rules: whoever attacks here speaks NATS as anybody on it may, and hears everything that is said there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.relay.run import read_key
+from protocol.relay.cluster import ClusterKeys, bucket_of
+from protocol.relay.states import WasAbsent
+from tests.architecture.imports import ROOT
+from tests.support.lab.calls import traced, writing
+from tests.support.lab.memory import copies
+from tests.support.needs import needs_nats, needs_process_memory, needs_strace
+from tests.support.relay.clusters import cluster, meet, member, shared_key, waiting
+from tests.support.relay.nats import Node, free_ports
+from tests.support.relay.terminals import PATIENCE, Terminal, command, eventually, receive
+
+GONE = "NATS does not answer"
+
+
+def token() -> bytes:
+    return secrets.token_bytes(16)
+
+
+def closed(terminal: Terminal) -> bool:
+    """Whether its circuit has ended, after whatever came before."""
+    try:
+        while terminal.socket.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+class Spy:
+    """Somebody else on NATS, who hears everything and may say anything."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.heard: list[tuple[str, str, bytes]] = []
+
+    async def listen(self, message: Any) -> None:
+        self.heard.append((message.subject, message.reply, message.data))
+
+    async def say(self, subject: str, payload: bytes) -> None:
+        await self.client.publish(subject, payload)
+        await self.client.flush()
+
+
+@asynccontextmanager
+async def spy(url: str) -> AsyncIterator[Spy]:
+    import nats
+
+    client = await nats.connect(url)
+    made = Spy(client)
+    await client.subscribe(">", cb=made.listen)
+    await client.flush()
+    try:
+        yield made
+    finally:
+        await client.close()
+
+
+async def test_a_circuit_enters_at_one_relay_and_leaves_at_another(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (_, relays):
+        for entered, left in ((0, 1), (1, 2), (2, 0)):
+            wanted, data = token(), secrets.token_bytes(200_000)
+            waiter = waiting(relays[left], wanted)
+            dialler, joined = meet(waiter, relays[entered], wanted)
+            assert joined.others == 0
+            for sender, reader in ((dialler, waiter), (waiter, dialler)):
+                sender.socket.sendall(data)
+                assert receive(reader.socket, len(data)) == data
+            dialler.socket.shutdown(socket.SHUT_WR)
+            assert receive(waiter.socket, 1) == b""
+            waiter.socket.sendall(b"last words")
+            waiter.close()
+            assert receive(dialler.socket, 100) == b"last words"
+        assert [each.count("far_total") for each in relays] == [2, 2, 2]
+
+
+def test_attack_61_who_waits_nowhere_is_absent(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (_, relays):
+        dialler = relays[0].terminal().welcomed()
+        for _ in range(16):
+            dialler.dial(token()).expect(WasAbsent)
+        assert relays[0].count("asked_total") == 16
+
+
+async def test_attack_62_nats_hears_no_token_and_nothing_of_a_link(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (running, relays):
+        async with spy(running[2].url) as listener:
+            wanted, needle = token(), secrets.token_bytes(32)
+
+            def talk() -> None:
+                waiter = waiting(relays[0], wanted)
+                dialler, _ = meet(waiter, relays[1], wanted)
+                for sender, reader in ((dialler, waiter), (waiter, dialler)):
+                    sender.socket.sendall(needle * 1_000)
+                    assert receive(reader.socket, 32_000) == needle * 1_000
+                dialler.close()
+                assert closed(waiter)
+
+            await asyncio.to_thread(talk)
+            await listener.client.flush()
+            heard = listener.heard
+        assert len(heard) > 6
+        for written in (wanted, wanted.hex().encode(), base64.b32encode(wanted).rstrip(b"=").lower()):
+            assert not [each for each in heard if written in each[2] or written in each[0].encode()]
+        assert not [each for each in heard if needle[:8] in each[2]]
+        assert not [each for each in heard if relays[0].address.key in each[2]]
+
+
+async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(tmp_path: Path) -> None:
+    """A question that was heard and said again, garbage in every place, and a frame that was invented."""
+    with cluster(tmp_path) as (running, relays):
+        async with spy(running[0].url) as attacker:
+            wanted = token()
+            waiter = await asyncio.to_thread(waiting, relays[0], wanted)
+            dialler, _ = await asyncio.to_thread(meet, waiter, relays[1], wanted)
+            await attacker.client.flush()
+            asked = [each for each in attacker.heard if ".ask." in each[0]]
+            again = await asyncio.to_thread(waiting, relays[0], wanted)
+            async with asyncio.timeout(PATIENCE):
+                while not relays[0].count("forged_total"):  # from then on it is asked for whoever waits there
+                    for subject, _, question in asked:
+                        await attacker.say(subject, question[:16] + secrets.token_bytes(100))
+                        await attacker.say(subject, b"")
+            for subject, _, question in asked:
+                await attacker.say(subject, question)
+            assert await asyncio.to_thread(again.silent)
+            dialler.socket.sendall(b"still there")
+            assert await asyncio.to_thread(receive, waiter.socket, 11) == b"still there"
+            await attacker.client.flush()
+            frames = [each for each in attacker.heard if ".to." in each[0]]
+            await attacker.say(frames[-1][0], b"\x02" + secrets.token_bytes(60))
+            assert await asyncio.to_thread(closed, waiter)
+            assert await asyncio.to_thread(closed, dialler)
+            assert sum(each.count("forged_total") for each in relays) >= 2
+            newly, _ = await asyncio.to_thread(meet, again, relays[2], wanted)
+            newly.socket.sendall(b"as before")
+            assert await asyncio.to_thread(receive, again.socket, 9) == b"as before"
+
+
+def test_a_relay_that_dies_ends_its_circuits_and_the_others_go_on(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (_, relays):
+        wanted, kept = token(), token()
+        waiter = waiting(relays[0], wanted)
+        dialler, _ = meet(waiter, relays[1], wanted)
+        other = waiting(relays[0], kept)
+        unharmed, _ = meet(other, relays[2], kept)
+        relays[1].kill()
+        waiter.socket.sendall(b"is anybody there")
+        assert closed(waiter)
+        unharmed.socket.sendall(b"here as before")
+        assert receive(other.socket, 14) == b"here as before"
+        again = waiting(relays[0], wanted)
+        dialler, _ = meet(again, relays[2], wanted)
+        dialler.socket.sendall(b"by another relay")
+        assert receive(again.socket, 16) == b"by another relay"
+
+
+def test_a_node_that_dies_costs_a_reconnection(tmp_path: Path) -> None:
+    with cluster(tmp_path) as (running, relays):
+        wanted, kept = token(), token()
+        waiter, other = waiting(relays[0], wanted), waiting(relays[1], kept)
+        meet(waiter, relays[1], wanted)
+        unharmed, _ = meet(other, relays[2], kept)
+        running[0].kill()
+        assert closed(waiter)
+        unharmed.socket.sendall(b"here as before")
+        assert receive(other.socket, 14) == b"here as before"
+        relays[0].on_nats()
+        again = waiting(relays[0], wanted)
+        dialler, _ = meet(again, relays[1], wanted)
+        dialler.socket.sendall(b"by another node")
+        assert receive(again.socket, 15) == b"by another node"
+        assert not relays[0].complained, "another node answered: there was nothing to say"
+
+
+def test_without_nats_a_relay_goes_on_alone_and_says_so_once(tmp_path: Path) -> None:
+    needs_nats()
+    key, (client, route) = shared_key(tmp_path), free_ports(2)
+    url = f"nats://127.0.0.1:{client}"
+    with member(key, url) as one, member(key, url) as other:
+        eventually(lambda: bool(one.complained), "it says that NATS is not there")
+        assert [line for line in one.complained if GONE in line]
+        assert one.count("backplane_connected") == 0
+        wanted = token()
+        waiter = waiting(one, wanted)
+        dialler, _ = meet(waiter, one, wanted)
+        dialler.socket.sendall(b"at one relay")
+        assert receive(waiter.socket, 12) == b"at one relay"
+        one.terminal().welcomed().dial(token()).expect(WasAbsent)
+        with Node("late", (client, route), []) as node:
+            node.ready()
+            one.on_nats()
+            other.on_nats()
+            eventually(lambda: len(one.complained) == 2, "it says that NATS is back")
+            across = waiting(other, wanted)
+            dialler, _ = meet(across, one, wanted)
+            node.kill()
+            assert closed(across)
+            assert closed(dialler)
+        one.on_nats(False)
+
+
+def test_attack_60_what_nats_carried_is_in_no_memory_of_relays_and_nodes(tmp_path: Path) -> None:
+    """The relays zero what passed them, and what NATS and its client keep is sealed by keys that are gone."""
+    needs_process_memory()
+    with cluster(tmp_path) as (running, relays):
+        wanted = token()
+        waiter = waiting(relays[0], wanted)
+        dialler, _ = meet(waiter, relays[1], wanted)
+        mark = secrets.token_bytes(32)
+        frames = [secrets.token_bytes(124) + mark + secrets.token_bytes(124) for _ in range(2_000)]
+        for first in range(0, len(frames), 50):
+            block = b"".join(frames[first : first + 50])
+            sender, reader = (dialler, waiter) if first // 50 % 2 else (waiter, dialler)
+            sender.socket.sendall(block)
+            assert receive(reader.socket, len(block)) == block
+        assert [copies(each.pid, mark) for each in (*relays, *running)] == [0] * 6
+        assert copies(relays[0].pid, relays[0].address.key) > 0, "the search finds what is there"
+
+
+def test_attack_59_relay_and_node_open_no_file_for_writing(tmp_path: Path) -> None:
+    """In their whole lives; and a relay connects to the NATS that was named, and to nothing else."""
+    needs_strace()
+    needs_nats()
+    logs = [tmp_path / name for name in ("node", "relay")]
+    port, key = free_ports(1)[0], shared_key(tmp_path)
+    url = f"nats://127.0.0.1:{port}"
+    with Node("traced", (port, 0), [], before=traced(logs[0])) as node:
+        node.ready()
+        with member(key, url, before=traced(logs[1])) as one, member(key, url) as other:
+            for each in (one, other):
+                each.on_nats()
+            wanted = token()
+            waiter = waiting(one, wanted)
+            dialler, _ = meet(waiter, other, wanted)
+            dialler.socket.sendall(b"something" * 1_000)
+            receive(waiter.socket, 9_000)
+            dialler.close()
+            assert closed(waiter)
+            assert one.end() == 0
+        node.process.terminate()
+        node.wait_exit(PATIENCE)
+    assert all("accept4(" in log.read_text(errors="replace") for log in logs)
+    assert writing(logs[0]) == []
+    connecting = writing(logs[1])
+    assert connecting
+    assert not [call for call in connecting if f"sin_port=htons({port})" not in call]
+
+
+async def test_attack_63_a_question_is_asked_once_and_goes_no_further(tmp_path: Path) -> None:
+    """Whoever listens to names that begin alike and has nobody keeps silent, and asks nobody itself."""
+    with cluster(tmp_path) as (running, relays):
+        async with spy(running[0].url) as listener:
+            keys = ClusterKeys(read_key(tmp_path / "relay.key"))
+            wanted = token()
+            bucket = bucket_of(keys.name(wanted))
+            alike = next(each for each in iter(token, wanted) if bucket_of(keys.name(each)) == bucket)
+            waiter = await asyncio.to_thread(waiting, relays[1], wanted)
+            await asyncio.to_thread(meet, waiting(relays[1], other := token()), relays[0], other)
+            await listener.client.flush()
+            before = len(listener.heard)
+            dialler = relays[0].terminal().welcomed().dial(alike)
+            await asyncio.to_thread(dialler.expect, WasAbsent)
+            await listener.client.flush()
+            asked = listener.heard[before:]
+        assert [subject for subject, _, _ in asked] == [bucket]
+        assert waiter.silent()
+
+
+REFUSED = {
+    ("--nats", "nats://127.0.0.1:1"): "share one key",
+    ("--nats", "http://127.0.0.1:1", "--key-file"): "nats://HOST:4222",
+    ("--nats", "nats://name:password@127.0.0.1:1", "--key-file"): "nats://HOST:4222",
+}
+
+
+@pytest.mark.parametrize("given", REFUSED)
+def test_what_makes_no_cluster_is_refused_with_what_to_do(given: tuple[str, ...], tmp_path: Path) -> None:
+    arguments = [*given, str(shared_key(tmp_path))] if given[-1] == "--key-file" else given
+    ended = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 64
+    assert REFUSED[given] in ended.stderr
+    assert "password" not in ended.stderr
+
+
+WITHOUT = """
+import sys
+sys.modules["nats"] = None
+from chat.cli.__main__ import main
+sys.argv[1:] = {arguments}
+main()
+"""
+
+
+def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path) -> None:
+    arguments = command("--nats", "nats://127.0.0.1:1", "--key-file", str(shared_key(tmp_path)))[3:]
+    program = WITHOUT.format(arguments=arguments)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 64
+    assert "pip install nats-py" in ended.stderr
+
+
+def test_one_relay_imports_nothing_of_nats() -> None:
+    program = "import sys, chat.cli.relays, chat.relay.run; sys.exit('nats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

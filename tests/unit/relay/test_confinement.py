@@ -1,0 +1,169 @@
+"""Each means of confinement, by what a confined process tries in vain and a free one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.relay import sandbox
+from chat.relay.run import listen, port_of
+from tests.architecture.imports import ROOT
+from tests.support.needs import needs_confinement
+
+needs_confinement()
+
+ABI = sandbox.landlock_abi()
+WITH_LANDLOCK = {
+    "write_a_file",
+    "append_to_a_file",
+    "truncate_a_file",
+    "make_a_folder",
+    "rename_a_file",
+    "link_a_file",
+    "remove_a_file",
+    "make_a_socket_file",
+    "run_a_program",
+}
+WITH_NETWORK_RULES = {"connect", "bind"}
+WITH_SCOPES = {"signal_another"}
+ALWAYS = {
+    "write_into_what_is_open",
+    "write_into_memory_that_is_a_file",
+    "write_a_core",
+    "be_dumped",
+    "gain_privileges",
+}
+# By version of Landlock: what it holds off from then on.
+SINCE = {
+    1: WITH_LANDLOCK - {"truncate_a_file"},
+    3: {"truncate_a_file"},
+    4: WITH_NETWORK_RULES,
+    6: WITH_SCOPES,
+}
+
+
+def run(folder: Path, how: str) -> subprocess.CompletedProcess[str]:
+    (server,) = listen("127.0.0.1", 0)
+    with server:
+        return subprocess.run(
+            [sys.executable, "-m", "tests.support.relay.attempts", str(folder), str(port_of(server)), how],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+def attempted(folder: Path, how: str) -> dict[str, Any]:
+    told = run(folder, how)
+    assert told.returncode == 0, told.stderr
+    result: dict[str, Any] = json.loads(told.stdout)
+    return result
+
+
+def held_off(result: dict[str, Any]) -> set[str]:
+    return {name for name, done in result["done"].items() if not done}
+
+
+def expected() -> set[str]:
+    return ALWAYS.union(*(names for since, names in SINCE.items() if since <= ABI))
+
+
+def test_attack_59_a_free_process_does_what_a_confined_one_cannot(tmp_path: Path) -> None:
+    for how in ("free", "confined"):
+        (tmp_path / how).mkdir()
+    free, confined = attempted(tmp_path / "free", "free"), attempted(tmp_path / "confined", "confined")
+    assert held_off(free) == set(), "each attempt succeeds where nothing holds it off"
+    assert held_off(confined) == expected()
+    assert {path.name for path in (tmp_path / "confined").iterdir()} == {"kept", "open"}
+    assert (tmp_path / "confined" / "kept").read_bytes() == b"as it was"
+    assert (tmp_path / "confined" / "open").read_bytes() == b""
+
+
+def test_what_is_said_is_what_holds(tmp_path: Path) -> None:
+    means = attempted(tmp_path, "confined")["means"]
+    swap = len(Path("/proc/swaps").read_text(encoding="ascii").splitlines()) < 2
+    assert means == {
+        "privileges": True,
+        "landlock": ABI >= 1,
+        "connections": ABI >= 4,
+        "core": True,
+        "memory": True,
+        "swap": swap,
+        "files": True,
+    }
+
+
+def test_examinable_leaves_its_memory_readable_and_nothing_else(tmp_path: Path) -> None:
+    result = attempted(tmp_path, "examinable")
+    assert held_off(result) == expected() - {"be_dumped"}
+    assert result["means"]["memory"] is False
+
+
+def test_with_a_backplane_it_can_connect_and_still_not_listen_anew(tmp_path: Path) -> None:
+    result = attempted(tmp_path, "connecting")
+    assert held_off(result) == expected() - {"connect"}
+    assert result["means"]["connections"] is False
+
+
+def test_other_threads_would_stay_free_and_so_it_refuses(tmp_path: Path) -> None:
+    told = run(tmp_path, "threads")
+    assert told.returncode == 1
+    assert "Unconfined: Threads run already" in told.stderr
+
+
+def test_what_the_kernel_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_syscall", lambda *_: -1)
+    files, connections = sandbox._landlock(sandbox.landlock_abi(), False)
+    assert not files.holds
+    assert not connections.holds
+    assert files.said == "this system lacks Landlock: a fault could still write files"
+    assert connections.said == "this system lacks Landlock: a fault could still open connections"
+
+
+@pytest.mark.parametrize(
+    ("abi", "connecting", "size", "network"),
+    [
+        (1, False, 8, 0),
+        (2, False, 8, 0),
+        (3, False, 8, 0),
+        (4, False, 16, 3),
+        (5, True, 16, 1),
+        (7, False, 24, 3),
+    ],
+)
+def test_each_version_is_asked_for_what_it_knows_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, abi: int, connecting: bool, size: int, network: int
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def note(number: int, *arguments: Any) -> int:
+        asked.append((number, *arguments))
+        return -1
+
+    monkeypatch.setattr(sandbox, "_syscall", note)
+    sandbox._landlock(abi, connecting)
+    (_, attributes, length, flags) = asked[0]
+    assert (len(attributes), length, flags) == (size, size, 0)
+    files = int.from_bytes(attributes[:8], sys.byteorder)
+    assert files >> 13 == {1: 0, 2: 1}.get(abi, 3)
+    assert int.from_bytes(attributes[8:16], sys.byteorder) == network
+
+
+def test_swap_is_seen_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    held = {}
+    for name, lines in (("none", "Filename Type\n"), ("some", "Filename Type\n/swap file\n")):
+        (tmp_path / name).write_text(lines, encoding="ascii")
+        monkeypatch.setattr(sandbox, "Path", lambda _, name=name: tmp_path / name)
+        held[name] = sandbox._no_swap()
+    assert held["none"].holds
+    assert not held["some"].holds
+    assert "turn it off" in held["some"].said

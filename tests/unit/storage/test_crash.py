@@ -1,0 +1,193 @@
+"""kill -9 at any moment: what was acknowledged is there, and a profile is whole or not there (attack 73)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chat.storage import entries, keys, migrations, profile, receipts
+from chat.storage import folder as stored_folder
+from chat.storage.database import Database
+from chat.storage.errors import WrongPassphrase
+from chat.storage.folder import ProfileState
+from protocol import profile_header
+from tests.support.needs import needs_strace
+from tests.support.storage.killing import WRITER, calls, killed_at, run
+from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, first_rows, seeded
+from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
+
+pytestmark = pytest.mark.crash
+
+GROUPS = 8
+MOMENTS = 12  # of a system call that is made more often than this, so many are taken, evenly
+
+
+def moments(count: int) -> list[int]:
+    step = max(1, count // MOMENTS)
+    return list(range(1, count + 1, step))
+
+
+@pytest.fixture
+def blank(tmp_path: Path) -> Path:
+    """A new profile, to copy for each run."""
+    needs_strace()
+    folder = tmp_path / "blank"
+    profile.create(
+        folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
+    ).close()
+    return folder
+
+
+def copies(blank: Path, count: int) -> Iterator[Path]:
+    for number in range(count):
+        folder = blank.with_name(f"run {number}")
+        shutil.copytree(blank, folder)
+        yield folder
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("call", ["fsync", "pwrite64", "ftruncate"])
+def test_attack_73_what_was_acknowledged_outlives_a_kill_at_each_write(blank: Path, call: str) -> None:
+    rehearsal = next(copies(blank, 1))
+    made = calls([*WRITER, WRITE, str(rehearsal), str(GROUPS)], [call], blank.parent)[call]
+    assert made >= 3
+    shutil.rmtree(rehearsal)
+    chosen = moments(made)
+    for number, folder in zip(chosen, copies(blank, len(chosen)), strict=True):
+        said = killed_at([*WRITER, WRITE, str(folder), str(GROUPS)], call, number)
+        check_acknowledged(folder, said)
+
+
+def check_acknowledged(folder: Path, said: list[str]) -> None:
+    """All that was said is stored, sound and in order; what was not said is there whole or not at all."""
+    stored = [bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]]
+    acknowledged = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("receipt")]
+    with profile.unlock(folder, PASSPHRASE) as opened:
+        database = opened.database()
+        assert database.integrity() == ()
+        held = [row.id for row in entries.page(database, TALK, 1_000)]
+        assert held[: len(stored)] == stored
+        assert len(held) in group_ends()
+        assert set(receipts.of(database, acknowledged)) == set(acknowledged)
+        before = derived(database)
+        with database.transaction():
+            migrations.rebuild(database)
+        assert derived(database) == before
+        finish(database)
+        database.close()
+
+
+def group_ends() -> set[int]:
+    """Numbers of entries after each commit of the writer."""
+    return {sum(1 + number % 3 for number in range(groups)) for groups in range(GROUPS + 1)}
+
+
+def derived(database: Database) -> list[object]:
+    tables = ("edges", "missing", "tips", "heads", "unread")
+    return [database.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+
+
+def finish(database: Database) -> None:
+    """The same work again adds what was lost and doubles nothing."""
+    said: list[str] = []
+    write(database, GROUPS, said.append)
+    held = [row.id for row in entries.page(database, TALK, 1_000)]
+    assert held == [
+        bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]
+    ]
+    assert receipts.unacknowledged(database, TALK, ME.terminal, THEIR_TERMINAL.person) == [
+        entry for entry in held if not receipts.of(database, [entry])
+    ]
+
+
+def traced(folder: Path, names: str, *task: str) -> list[str]:
+    trace = folder / "trace"
+    ran = run([*WRITER, *task], "-e", f"trace={names}", trace=str(trace))
+    assert ran.returncode == 0, ran.stderr
+    return trace.read_text().splitlines()
+
+
+def test_attack_69_nothing_is_acknowledged_before_it_is_on_the_disk(blank: Path) -> None:
+    """A kill cannot show this, a power cut could: each write to a file is followed by its fsync first."""
+    unsynced: set[str] = set()
+    acknowledged = 0
+    for line in traced(blank.parent, "pwrite64,fsync,write", WRITE, str(blank), str(GROUPS)):
+        call, descriptor = line.split(",")[0].rstrip(")").split("(")[:2]
+        if call == "pwrite64":
+            unsynced.add(descriptor)
+        elif call == "fsync":
+            unsynced.discard(descriptor.split(")")[0])
+        elif line.startswith(('write(1, "stored', 'write(1, "receipt')):
+            acknowledged += 1
+            assert not unsynced, line
+    assert acknowledged == 2 * GROUPS
+
+
+def test_attack_73_each_step_of_a_creation_is_durable_before_the_next(tmp_path: Path) -> None:
+    """The database and the header are synced before they get their names, and the folder after it."""
+    needs_strace()
+    lines = traced(tmp_path, "fsync,rename,pwrite64,write", CREATE, str(tmp_path / "profile"))
+    steps = [line.split("(")[0] for line in lines]
+    renames = [place for place, step in enumerate(steps) if step == "rename"]
+    assert ["history.db" in lines[renames[0]], "header" in lines[renames[1]]] == [True, True]
+    for place in renames:
+        assert steps[place - 1] == steps[place + 1] == "fsync"
+    assert lines[-1].startswith('write(1, "created')
+    assert steps[-2] == "fsync"
+
+
+@pytest.mark.parametrize("call", ["fsync", "pwrite64", "ftruncate", "rename", "unlink", "mkdir", "write"])
+def test_attack_73_a_creation_cut_anywhere_leaves_no_profile_or_a_whole_one(
+    tmp_path: Path, call: str
+) -> None:
+    needs_strace()
+    rehearsal = tmp_path / "rehearsal"
+    made = calls([*WRITER, CREATE, str(rehearsal)], [call], tmp_path)[call]
+    assert made >= 1
+    for number in moments(made):
+        folder = tmp_path / f"run {number}"
+        killed_at([*WRITER, CREATE, str(folder)], call, number)
+        check_created(folder)
+
+
+def check_created(folder: Path) -> None:
+    """Whatever is left, one goes on: by making the profile, or by opening it with the passphrase."""
+    if stored_folder.state(folder) is ProfileState.NEW:
+        opened = profile.create(
+            folder, PASSPHRASE, first_rows, random=seeded("again"), cost=profile_header.CHEAPEST
+        )
+    else:
+        opened = profile.unlock(folder, PASSPHRASE)
+    database = opened.database()
+    assert keys.read_own(database) == ME
+    assert database.integrity() == ()
+    database.close()
+    opened.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "write"])
+def test_attack_73_a_passphrase_changed_amid_a_kill_is_the_old_or_the_new(blank: Path, call: str) -> None:
+    """The header is replaced in one step: at each moment one of both opens it, and another change works."""
+    made = calls([*WRITER, RENEW, str(next(copies(blank, 1)))], [call], blank.parent)[call]
+    shutil.rmtree(blank.with_name("run 0"))
+    for number, folder in zip(range(1, made + 1), copies(blank, made), strict=True):
+        said = killed_at([*WRITER, RENEW, str(folder)], call, number)
+        passphrase = which_opens(folder)
+        assert passphrase == NEW_PASSPHRASE or said == []
+        with profile.unlock(folder, passphrase) as opened:
+            opened.change_passphrase(passphrase, "a third", random=seeded("third"))
+        profile.unlock(folder, "a third").close()
+        assert sorted(path.name for path in folder.iterdir()) == ["header", "history.db", "lock"]
+
+
+def which_opens(folder: Path) -> str:
+    try:
+        profile.unlock(folder, PASSPHRASE).close()
+    except WrongPassphrase:
+        profile.unlock(folder, NEW_PASSPHRASE).close()
+        return NEW_PASSPHRASE
+    return PASSPHRASE

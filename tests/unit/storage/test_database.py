@@ -1,0 +1,249 @@
+"""The database: encrypted or not used, every write in a transaction, damage and loss told by name."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from chat.storage import entries
+from chat.storage.database import Database
+from chat.storage.errors import (
+    DatabaseDamaged,
+    DatabaseEmpty,
+    DatabaseForeign,
+    DatabaseMissing,
+    LogForeign,
+    NotEncrypted,
+    StorageBusy,
+    StorageGone,
+    StorageMisuse,
+)
+from chat.storage.migrations import open_history
+from protocol.profile_header import DatabaseKey
+from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, store
+
+
+def count(database: Database) -> int:
+    return int(database.value("SELECT count(*) FROM entries"))
+
+
+def wal(database: Database) -> Path:
+    return database.path.with_name(f"{database.path.name}-wal")
+
+
+def test_what_the_recipe_asks_for_is_in_force(database: Database) -> None:
+    asked = ("secure_delete", "journal_mode", "synchronous", "temp_store", "foreign_keys", "locking_mode")
+    found = [database.value(f"PRAGMA {name}") for name in asked]
+    assert found == [1, "wal", 2, 2, 1, "exclusive"]
+    assert database.value("PRAGMA cipher_version")
+    assert database.value("SELECT v FROM search_config WHERE k = 'secure-delete'") == 1
+
+
+def test_a_pragma_that_is_not_taken_stops_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = new_database(tmp_path)
+    database.close()
+    monkeypatch.setattr("chat.storage.database._PRAGMAS", (("secure_delete = FAST", 1),))
+    with pytest.raises(StorageMisuse, match="secure_delete"):
+        open_history(database.path, KEY)
+
+
+def test_a_library_without_encryption_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain SQLite takes PRAGMA key without a word and writes everything in clear."""
+    import sqlite3
+
+    database = new_database(tmp_path)
+    database.close()
+    before = database.path.read_bytes()
+    monkeypatch.setattr("chat.storage.database.dbapi2.connect", sqlite3.connect)
+    with pytest.raises(NotEncrypted):
+        open_history(database.path, KEY)
+    assert database.path.read_bytes() == before
+
+
+def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+    author = Author()
+    with pytest.raises(KeyError), database.transaction():
+        entries.insert(database, author.write("undone"), unread=False)
+        raise KeyError
+    assert count(database) == 0
+    assert not database.in_transaction
+    store(database, author.write("kept"))
+    assert count(database) == 1
+
+
+def test_writes_outside_a_transaction_and_nested_ones_are_mistakes(database: Database) -> None:
+    with pytest.raises(StorageMisuse):
+        entries.insert(database, Author().write("no"), unread=False)
+    with pytest.raises(StorageMisuse), database.transaction(), database.transaction():
+        raise AssertionError("a transaction in a transaction began")
+    with pytest.raises(StorageMisuse), database.transaction():
+        database.scrub()
+    assert count(database) == 0
+
+
+def test_a_wrong_statement_tells_nothing_of_what_it_held(database: Database) -> None:
+    with pytest.raises(StorageMisuse) as caught:
+        database.rows("SELECT 'secret words' FROM nowhere")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(StorageMisuse), database.transaction():
+        database.run("INSERT INTO tips VALUES ('not a number', 1)")
+
+
+def test_it_may_be_used_from_another_thread(database: Database) -> None:
+    worker = threading.Thread(target=store, args=(database, Author().write("from a worker")))
+    worker.start()
+    worker.join()
+    assert count(database) == 1
+
+
+def test_a_second_connection_is_kept_out(database: Database) -> None:
+    with pytest.raises(StorageBusy, match="Another program"):
+        open_history(database.path, KEY)
+    store(database, Author().write("still here"))
+
+
+def test_a_closed_database_says_so(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    database.close()
+    database.close()
+    with pytest.raises(StorageMisuse):
+        count(database)
+
+
+@pytest.mark.parametrize("name", ["history.db", "history.db-wal"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_removed_while_open_acknowledges_nothing(
+    database: Database, name: str, replaced: bool
+) -> None:
+    """Writes into a file without a name succeed and are lost."""
+    store(database, Author().write("before"))
+    path = database.path.with_name(name)
+    copy = path.read_bytes()
+    path.unlink()
+    if replaced:
+        path.write_bytes(copy)
+    with pytest.raises(StorageGone, match="moved or removed"):
+        store(database, Author(time=9).write("after"))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(None, DatabaseMissing), (b"", DatabaseEmpty), (b"SQLite format 3\x00" + bytes(8_176), NotEncrypted)],
+)
+def test_attack_72_what_is_no_database_is_not_opened_as_a_new_one(
+    tmp_path: Path, content: bytes | None, error: type[Exception]
+) -> None:
+    path = tmp_path / "history.db"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error):
+        open_history(path, KEY)
+    assert (path.read_bytes() if path.exists() else None) == content
+
+
+def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    store(database, Author().write("in the log only"))
+    files = (database.path, wal(database))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in files:
+        shutil.copy(path, copy)
+    database.close()
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert len(before["history.db-wal"]) > 0
+    with pytest.raises(DatabaseForeign):
+        open_history(copy / "history.db", DatabaseKey(blob("wrong key")))
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    opened = open_history(copy / "history.db", KEY)
+    assert count(opened) == 1
+    opened.close()
+
+
+@pytest.mark.parametrize("other_key", [KEY, DatabaseKey(blob("another key"))], ids=["same key", "other key"])
+@pytest.mark.parametrize("words", [1, 400], ids=["few pages", "many pages"])
+def test_attack_71_the_log_of_another_database_is_named_and_harms_nothing(
+    tmp_path: Path, other_key: DatabaseKey, words: int
+) -> None:
+    """SQLite would copy its pages over good ones at closing: it goes by checksums that anybody can make."""
+    other = new_database(made(tmp_path / "other"), other_key)
+    author = Author()
+    store(other, *[author.write(f"elsewhere {number} " * words) for number in range(words)])
+    foreign = wal(other).read_bytes()
+    other.close()
+    database = new_database(made(tmp_path / "here"))
+    store(database, Author().write("here"))
+    database.close()
+    wal(database).write_bytes(foreign)
+    before = database.path.read_bytes()
+    with pytest.raises(LogForeign, match="Move it elsewhere"):
+        open_history(database.path, KEY)
+    assert (database.path.read_bytes(), wal(database).read_bytes()) == (before, foreign)
+    wal(database).unlink()
+    opened = open_history(database.path, KEY)
+    assert count(opened) == 1
+    opened.close()
+
+
+def test_a_log_torn_in_its_first_frame_is_no_damage(tmp_path: Path) -> None:
+    """What a crash leaves: nothing of it was acknowledged."""
+    database = new_database(tmp_path)
+    store(database, Author().write("in the file"))
+    database.scrub()
+    store(database, Author(time=5).write("torn"))
+    data, log = database.path.read_bytes(), bytearray(wal(database).read_bytes())
+    database.close()
+    log[2_000] ^= 1
+    database.path.write_bytes(data)
+    wal(database).write_bytes(log)
+    opened = open_history(database.path, KEY)
+    assert count(opened) == 1
+    opened.close()
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    author = Author()
+    store(database, *[author.write(f"{number} " * 400) for number in range(200)])
+    database.close()
+    data = bytearray(database.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    database.path.write_bytes(data)
+    opened = open_history(database.path, KEY)
+    assert any("HMAC" in line for line in opened.integrity())
+    with pytest.raises(DatabaseDamaged, match="damaged"):
+        for table in ("entries", "bodies", "edges", "receipts", "search_content", "search_data"):
+            opened.rows(f"SELECT * FROM {table}")
+    opened.close()
+
+
+def test_a_sound_database_is_found_sound(database: Database) -> None:
+    store(database, *[Author().write("fine")])
+    assert database.integrity() == ()
+    log = Path(f"{database.path}-wal")
+    assert log.stat().st_size > 0
+    database.scrub()
+    assert log.stat().st_size == 0
+    assert [row.body for row in entries.page(database, TALK, 9)]
+
+
+def test_attack_78_nothing_of_the_library_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """SQLCipher logs each page that does not authenticate, into the middle of a terminal interface."""
+    database = new_database(tmp_path)
+    database.close()
+    data = bytearray(database.path.read_bytes())
+    data[100] ^= 1
+    database.path.write_bytes(data)
+    with pytest.raises(DatabaseDamaged):
+        open_history(database.path, KEY)
+    assert capfd.readouterr() == ("", "")

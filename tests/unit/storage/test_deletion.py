@@ -1,0 +1,151 @@
+"""What was deleted is in no page, frame or file any more, nor are its words in the index (attack 75)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chat.storage import contacts, entries, persons, search, search_index
+from chat.storage.contacts import PAIRED, ContactRow
+from chat.storage.database import Database
+from chat.storage.errors import StorageGivenUp
+from tests.support.lab.pages import residues
+from tests.support.storage.samples import (
+    KEY,
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    THEM,
+    Author,
+    blob,
+    new_database,
+    store,
+)
+
+# FTS5 compresses words by their common beginning, so the tail of one is what stays alone.
+WORD = "zyxhippopotamusqwv"
+TAILS = (WORD.encode(), b"potamusqwv")
+
+
+def fill(database: Database, many: int) -> None:
+    """A history in which the word stands in many entries, among others, written and moved about."""
+    with database.transaction():
+        contacts.add(database, ContactRow(THEM, "Ada " + WORD, "", PAIRED, False, False, False, 1))
+        persons.add_operation(database, THEM, THEM, b"rename " + WORD.encode())
+        contacts.ensure_conversation(database, blob("kept"), contacts.TWO, blob("another person"))
+    talk, kept = Author(THEIR_TERMINAL.terminal), Author(conversation=blob("kept"))
+    for number in range(many):
+        store(
+            database,
+            talk.write(f"{WORD}{number} said and {number} more " * 9),
+            kept.write(f"kept {number} " * 9),
+        )
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Database:
+    """A history of 120 entries with the word, and as many without."""
+    database = new_database(tmp_path)
+    fill(database, 120)
+    return database
+
+
+def found(database: Database) -> list[str]:
+    return [place for tail in TAILS for place in residues(database.path, KEY.reveal(), tail)]
+
+
+def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled: Database) -> None:
+    assert len(found(filled)) > 20
+    with filled.transaction():
+        contacts.remove(filled, THEM)
+    assert search_index.clean_file(filled)
+    assert found(filled) == []
+    assert len(entries.page(filled, blob("kept"), 500)) == 120
+    assert len(search.find(filled, "kept", limit=500)) == 120
+    assert filled.value("SELECT v FROM search_config WHERE k = 'secure-delete'") == 1
+    filled.close()
+    assert found(filled) == []
+
+
+@pytest.mark.parametrize("many", [60, 90, 150])
+def test_attack_75_the_table_of_the_index_pages_keeps_no_word(tmp_path: Path, many: int) -> None:
+    """Each number of entries puts other words at the beginnings of pages, which have a table of their own."""
+    database = new_database(tmp_path)
+    fill(database, many)
+    keys = [bytes(term) for (term,) in database.rows("SELECT CAST(term AS BLOB) FROM search_idx")]
+    assert any(TAILS[0] in key for key in keys)
+    with database.transaction():
+        contacts.remove(database, THEM)
+    assert search_index.clean_file(database)
+    assert found(database) == []
+    database.close()
+
+
+def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> None:
+    rows = entries.page(filled, TALK, 500)
+    with filled.transaction():
+        assert all(entries.destroy(filled, row.id) for row in rows)
+        contacts.set_name(filled, THEM, "Ada")
+        filled.run("DELETE FROM operations WHERE person = ?", THEM)
+    assert search_index.clean_file(filled)
+    assert found(filled) == []
+    assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
+    assert search.find(filled, f"{WORD}7") == []
+    assert len(search.find(filled, "kept", limit=500)) == 120
+    filled.close()
+
+
+def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    seed = ME.recovery_seed
+    assert seed is not None
+    assert residues(database.path, KEY.reveal(), seed)
+    with database.transaction():
+        database.run("UPDATE own SET recovery_seed = NULL")
+        search_index.mark_unclean(database)
+    assert search_index.clean_file(database)
+    assert residues(database.path, KEY.reveal(), seed) == []
+    database.close()
+
+
+def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database) -> None:
+    """That the search is able to fail: rows deleted, but the file not yet cleaned."""
+    with filled.transaction():
+        contacts.remove(filled, THEM)
+    assert found(filled)
+    filled.close()
+
+
+def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None:
+    """In each of its parts, and nothing but time is lost by it."""
+    asked = 0
+
+    def on(number: int) -> Callable[[], bool]:
+        def wanted() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == number
+
+        return wanted
+
+    with filled.transaction():
+        contacts.remove(filled, THEM)
+    assert search_index.clean_file(filled, on(-1))
+    looks, given_up = asked, 0
+    for number in range(1, looks + 1):
+        with filled.transaction():
+            search_index.mark_unclean(filled, words=True)
+        asked = 0
+        try:
+            search_index.clean_file(filled, on(number))
+        except StorageGivenUp:
+            given_up += 1
+            assert search_index.cleaning_is_due(filled)
+            assert not filled.in_transaction
+            assert search_index.clean_file(filled)
+    assert given_up > looks // 2
+    assert found(filled) == []
+    assert filled.integrity() == ()
+    assert len(search.find(filled, "kept", limit=500)) == 120

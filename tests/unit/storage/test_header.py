@@ -1,0 +1,149 @@
+"""The header: one form, bounded cost, and damage told from a wrong passphrase."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.interface import UsageError
+from chat.storage.errors import TooLittleMemory, WrongPassphrase
+from chat.storage.folder import unwrap, wrap
+from protocol import profile_header
+from protocol.codec import encode
+from protocol.errors import LocalMisuse, ProtocolError
+from protocol.profile_header import CHEAPEST, MAGIC, MODERATE, DatabaseKey, Header, NewerHeader, parse
+from tests.support.storage.samples import PASSPHRASE, blob, seeded
+
+KEY = DatabaseKey(blob("key"))
+WHOLE = wrap(KEY, PASSPHRASE, CHEAPEST, 4747, seeded("header"))
+
+
+def changed(**fields: object) -> bytes:
+    """The header with other fields, and a checksum made right for them: what an attacker would write."""
+    whole = msgspec.structs.asdict(WHOLE) | fields
+    return profile_header.checked(Header(**whole)).to_bytes()
+
+
+def test_what_was_wrapped_is_unwrapped() -> None:
+    found = parse(WHOLE.to_bytes())
+    assert found == WHOLE
+    assert unwrap(found, PASSPHRASE) == KEY
+    assert (found.port, found.cost) == (4747, CHEAPEST)
+
+
+def test_the_port_changes_without_the_passphrase() -> None:
+    moved = parse(WHOLE.with_port(5000).to_bytes())
+    assert moved.port == 5000
+    assert unwrap(moved, PASSPHRASE) == KEY
+
+
+def test_each_wrapping_has_a_salt_of_its_own() -> None:
+    again = wrap(KEY, PASSPHRASE, CHEAPEST, 4747, seeded("another"))
+    assert again.salt != WHOLE.salt
+    assert again.wrapped != WHOLE.wrapped
+
+
+def test_attack_71_a_wrong_passphrase_is_not_damage() -> None:
+    with pytest.raises(WrongPassphrase, match="Wrong passphrase"):
+        unwrap(parse(WHOLE.to_bytes()), PASSPHRASE + ".")
+
+
+def test_attack_71_every_flipped_bit_is_damage_before_any_passphrase_is_tried() -> None:
+    data = WHOLE.to_bytes()
+    for place in range(len(data) * 8):
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << place % 8
+        with pytest.raises(ProtocolError):
+            parse(bytes(flipped))
+
+
+def test_attack_71_every_truncation_and_anything_behind_is_damage() -> None:
+    data = WHOLE.to_bytes()
+    for end in range(len(data)):
+        with pytest.raises(ProtocolError):
+            parse(data[:end])
+    with pytest.raises(ProtocolError):
+        parse(data + b"\x00")
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_header_or_damage(data: bytes) -> None:
+    try:
+        assert parse(data).to_bytes() == data
+    except ProtocolError:
+        return
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"operations": 0},
+        {"operations": 11},
+        {"operations": 2**32},
+        {"memory_bytes": 8 * 2**20 - 1},
+        {"memory_bytes": 2**30 + 1},
+        {"memory_bytes": 64 * 2**30},
+        {"memory_bytes": 0},
+    ],
+)
+def test_attack_77_a_cost_out_of_bounds_is_refused_before_it_is_paid(fields: dict[str, int]) -> None:
+    with pytest.raises(ProtocolError):
+        parse(changed(**fields))
+
+
+def test_attack_77_a_cost_within_bounds_that_was_changed_opens_nothing() -> None:
+    """Lowering the cost to test guesses faster gives another key; the wrapped one keeps its strength."""
+    with pytest.raises(WrongPassphrase):
+        unwrap(parse(changed(operations=2)), PASSPHRASE)
+
+
+def test_attack_77_a_machine_without_the_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starved(*arguments: object) -> bytes:
+        raise LocalMisuse("Argon2id cannot")
+
+    monkeypatch.setattr(profile_header, "argon2id", starved)
+    with pytest.raises(TooLittleMemory, match="Too little memory"):
+        unwrap(WHOLE, PASSPHRASE)
+
+
+def test_the_default_cost_is_libsodiums_moderate_one() -> None:
+    assert (MODERATE.operations, MODERATE.memory_bytes) == (3, 256 * 2**20)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        changed(version=2),
+        encode([MAGIC, 2, "of another shape"]),
+        encode([MAGIC, 3]),
+    ],
+)
+def test_a_later_version_is_named_as_such(data: bytes) -> None:
+    with pytest.raises(NewerHeader):
+        parse(data)
+
+
+def test_another_file_is_no_later_version() -> None:
+    for data in (b"", encode([MAGIC]), encode(["something", 2]), encode({"a": 1}), encode([MAGIC, True])):
+        with pytest.raises(ProtocolError) as caught:
+            parse(data)
+        assert not isinstance(caught.value, NewerHeader)
+
+
+def test_the_same_letters_typed_otherwise_are_the_same_passphrase() -> None:
+    composed = wrap(KEY, "Zo\u00eb und caf\u00e9", CHEAPEST, 0, seeded("nfc"))
+    assert unwrap(composed, "Zoe\u0308 und cafe\u0301") == KEY
+
+
+@pytest.mark.parametrize("passphrase", ["", "half a letter \ud800"])
+def test_a_passphrase_that_is_none_is_refused(passphrase: str) -> None:
+    with pytest.raises(UsageError, match="passphrase"):
+        wrap(KEY, passphrase, CHEAPEST, 0, seeded("none"))
+
+
+def test_attack_78_neither_key_nor_header_shows_the_key() -> None:
+    shown = f"{KEY!r} {KEY} {WHOLE!r}"
+    assert KEY.reveal().hex() not in shown
+    assert repr(KEY.reveal())[2:-1] not in shown

@@ -1,0 +1,103 @@
+"""Every released schema opens, and says what it said then."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chat.storage import contacts, migrations, search
+from chat.storage import folder as stored_folder
+from chat.storage import profile as stored_profile
+from chat.storage.database import Database
+from chat.storage.migrations import open_history
+from protocol.profile_header import DatabaseKey
+from tests.support.storage import kept
+from tests.support.storage.samples import blob, new_database
+
+RELEASED = sorted(path.name for path in kept.FOLDER.iterdir() if path.is_dir())
+
+
+def opened(name: str, tmp_path: Path) -> Database:
+    """A copy of a kept database, opened with the raw key beside it."""
+    folder = tmp_path / name
+    shutil.copytree(kept.FOLDER / name, folder)
+    return open_history(
+        folder / stored_folder.DATABASE, DatabaseKey(bytes.fromhex((folder / kept.KEY).read_text()))
+    )
+
+
+def schema(database: Database) -> list[object]:
+    rows = database.rows(
+        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2"
+    )
+    return [*rows, database.value("PRAGMA user_version"), database.value("PRAGMA application_id")]
+
+
+def test_every_schema_is_kept() -> None:
+    assert [f"v{migration.version:04}" for migration in migrations.known()] == RELEASED
+
+
+def said_then(now: object, then: object) -> bool:
+    """Whether everything that was said then is said now; later versions may say more of a row."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return all(name in now and said_then(now[name], value) for name, value in then.items())
+    if isinstance(now, list) and isinstance(then, list):
+        return len(now) == len(then) and all(map(said_then, now, then))
+    return now == then
+
+
+def test_a_difference_is_seen() -> None:
+    then = {"rows": [{"a": 1}, {"a": None}]}
+    assert said_then({"rows": [{"a": 1, "new": 2}, {"a": None}], "more": 1}, then)
+    for now in ({"rows": [{"a": 1}]}, {"rows": [{"a": 2}, {"a": None}]}, {"rows": [{"a": 1}, {}]}, {}):
+        assert not said_then(now, then)
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_kept_database_opens_and_says_what_it_said(tmp_path: Path, name: str) -> None:
+    database = opened(name, tmp_path)
+    expected = json.loads((kept.FOLDER / name / kept.EXPECTED).read_text("utf-8"))
+    assert said_then(kept.contents(database), expected)
+    assert database.integrity() == ()
+    database.close()
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_kept_profile_opens_with_its_passphrase(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    shutil.copytree(kept.FOLDER / name, folder)
+    with stored_profile.unlock(folder, kept.PASSPHRASE) as profile:
+        database = profile.database()
+        assert database.integrity() == ()
+        database.close()
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_migrated_database_has_the_schema_of_a_new_one(tmp_path: Path, name: str) -> None:
+    """Also that a released schema file was not changed afterwards."""
+    old, new = opened(name, tmp_path), new_database(tmp_path)
+    assert schema(old) == schema(new)
+    old.close()
+    new.close()
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_migrated_index_finds_in_a_conversation_what_it_finds_in_all(tmp_path: Path, name: str) -> None:
+    database = opened(name, tmp_path)
+    found = search.find(database, "北京")
+    assert len(found) == 1
+    assert search.find(database, "北京", conversation=kept.TALK) == found
+    with database.transaction():
+        contacts.ensure_conversation(database, blob("another"), contacts.GROUP, None)
+    assert search.find(database, "北京", conversation=blob("another")) == []
+    database.close()
+
+
+def test_every_table_of_the_newest_has_rows(tmp_path: Path) -> None:
+    database = opened(RELEASED[-1], tmp_path)
+    tables = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE strict = 1")]
+    assert [name for name in tables if not database.value(f"SELECT count(*) FROM {name}")] == []
+    database.close()

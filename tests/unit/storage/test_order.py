@@ -1,0 +1,252 @@
+"""Graph, ranks, tips and heads: the same whatever the order of arrival, as a pure model has them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chat.storage import contacts, entries, migrations
+from chat.storage.database import Database, Row
+from chat.storage.entries import HeadRow, Position
+from chat.storage.migrations import create_history, open_history
+from protocol.entries import ParsedEntry
+from tests.support.storage import tables
+from tests.support.storage.samples import (
+    KEY,
+    ME,
+    TALK,
+    THEIR_TERMINAL,
+    Author,
+    blob,
+    first_rows,
+    sample,
+    store,
+)
+
+OTHER_TALK = blob("another conversation")
+AUTHORS = [ME.terminal, THEIR_TERMINAL.terminal, blob("a third terminal")]
+
+
+def model(held: Sequence[ParsedEntry], talk: bytes) -> dict[bytes, int]:
+    """Ranks by the definition (SPEC §11.3), over the held entries of one conversation."""
+    known = {entry.id: entry for entry in held if entry.header.conversation == talk}
+    ranks: dict[bytes, int] = {}
+
+    def rank(entry: bytes) -> int:
+        if entry not in ranks:
+            fields = known[entry].header
+            before = [rank(one) for one in (fields.previous, *fields.parents) if one in known]
+            ranks[entry] = max(fields.time, 1 + max(before, default=-1))
+        return ranks[entry]
+
+    for entry in known:
+        rank(entry)
+    return ranks
+
+
+def model_tips(held: Sequence[ParsedEntry], talk: bytes) -> list[bytes]:
+    known = [entry for entry in held if entry.header.conversation == talk]
+    named = {one for entry in known for one in (entry.header.previous, *entry.header.parents)}
+    return sorted(entry.id for entry in known if entry.id not in named)
+
+
+def model_heads(held: Sequence[ParsedEntry], talk: bytes) -> list[HeadRow]:
+    known = [entry.header for entry in held if entry.header.conversation == talk]
+    followed = {(fields.author, fields.previous) for fields in known}
+    return sorted(
+        (
+            HeadRow(entry.header.author, entry.header.sequence, entry.id)
+            for entry in held
+            if entry.header.conversation == talk and (entry.header.author, entry.id) not in followed
+        ),
+        key=lambda head: (head.author, head.sequence, head.id),
+    )
+
+
+def model_missing(held: Sequence[ParsedEntry], talk: bytes) -> list[bytes]:
+    known = {entry.id: entry for entry in held if entry.header.conversation == talk}
+    named = {one for entry in known.values() for one in (entry.header.previous, *entry.header.parents)}
+    return sorted(named - known.keys() - {b""})
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[ParsedEntry]:
+    """A causal history of several authors, with forks, clocks that run anywhere and names across talks."""
+    made: list[ParsedEntry] = []
+    for number in range(draw(st.integers(1, 14))):
+        author = draw(st.sampled_from(AUTHORS))
+        ids = [entry.id for entry in made]
+        own = [entry.id for entry in made if entry.header.author == author]
+        # Now and then the previous entry is another author's: no honest terminal writes that.
+        previous = draw(st.sampled_from([b"", *own[-2:], *ids[-1:]]))
+        parents = draw(st.lists(st.sampled_from(ids), max_size=3, unique=True)) if ids else []
+        made.append(
+            sample(
+                f"entry {number}",
+                author=author,
+                sequence=draw(st.integers(1, 4)),
+                previous=previous,
+                parents=[parent for parent in parents if parent != previous],
+                time=draw(st.integers(0, 12)),
+                conversation=draw(st.sampled_from([TALK, TALK, TALK, OTHER_TALK])),
+            )
+        )
+    return made
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> tuple[list[ParsedEntry], int]:
+    """A history in any order of arrival, and how much of it arrives before it is looked at first."""
+    shuffled = draw(st.permutations(draw(histories())))
+    return list(shuffled), draw(st.integers(0, len(shuffled)))
+
+
+def check(database: Database, held: Sequence[ParsedEntry]) -> None:
+    """Everything derived is as the model has it."""
+    for talk in (TALK, OTHER_TALK):
+        ranks = model(held, talk)
+        expected = sorted((rank, entry) for entry, rank in ranks.items())
+        assert [row.position for row in entries.page(database, talk, 100)] == expected
+        assert entries.tips(database, talk) == model_tips(held, talk)
+        assert entries.heads(database, talk) == model_heads(held, talk)
+        assert tables.missing(database, talk) == model_missing(held, talk)
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a new database, to begin each example from."""
+    path = tmp_path_factory.mktemp("blank") / "history.db"
+    create_history(path, KEY, first_rows)
+    return path.read_bytes()
+
+
+def opened(blank: bytes, folder: str) -> Database:
+    path = Path(folder) / "history.db"
+    path.write_bytes(blank)
+    database = open_history(path, KEY)
+    with database.transaction():
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
+    return database
+
+
+TABLES = ("entries", "bodies", "edges", "missing", "tips", "heads", "unread")
+
+
+def rows_of(database: Database) -> list[list[Row]]:
+    """Every row that an entry leaves."""
+    found = [sorted(database.rows(f"SELECT * FROM {table}")) for table in TABLES]
+    return [*found, sorted(database.rows("SELECT rowid, text FROM search"))]
+
+
+@settings(max_examples=150)
+@given(arrivals(), st.lists(st.integers(0, 13), max_size=3))
+def test_a_burst_leaves_the_same_rows_as_one_by_one(
+    blank: bytes, case: tuple[list[ParsedEntry], int], again: list[int]
+) -> None:
+    """Whatever is plain in it and whatever is not; some come twice, in one burst or in the next."""
+    arriving, cut = case
+    for place in again:
+        arriving = [*arriving, arriving[place % len(arriving)]]
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        single, burst = opened(blank, first), opened(blank, second)
+        for part in (arriving[:cut], arriving[cut:]):
+            with single.transaction(), burst.transaction():
+                news = [
+                    entry.id
+                    for entry in part
+                    if entries.insert(single, entry, unread=entry.header.author != ME.terminal) is not None
+                ]
+                found = entries.insert_all(burst, part, ME.terminal)
+                assert [entry.id for _, entry in found] == news
+                numbers = [burst.value("SELECT number FROM entries WHERE id = ?", one) for one in news]
+                assert [number for number, _ in found] == numbers
+            assert rows_of(burst) == rows_of(single)
+            check(burst, list({entry.id: entry for entry in (*arriving[:cut], *part)}.values()))
+        single.close()
+        burst.close()
+
+
+@settings(max_examples=120)
+@given(arrivals())
+def test_what_is_derived_does_not_depend_on_the_order_of_arrival(
+    blank: bytes, case: tuple[list[ParsedEntry], int]
+) -> None:
+    arriving, early = case
+    with tempfile.TemporaryDirectory() as folder:
+        database = opened(blank, folder)
+        store(database, *arriving[:early])
+        check(database, arriving[:early])
+        store(database, *arriving[early:], *arriving[:early])
+        check(database, arriving)
+        database.close()
+
+
+@settings(max_examples=40)
+@given(arrivals())
+def test_rebuilding_gives_the_same_as_inserting(blank: bytes, case: tuple[list[ParsedEntry], int]) -> None:
+    arriving, _ = case
+    with tempfile.TemporaryDirectory() as folder:
+        database = opened(blank, folder)
+        store(database, *arriving, unread=True)
+        before = derived(database)
+        with database.transaction():
+            migrations.rebuild(database)
+        check(database, arriving)
+        assert derived(database) == before
+        database.close()
+
+
+def derived(database: Database) -> list[list[Row]]:
+    return [
+        database.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
+        for table in ("edges", "missing", "tips", "heads")
+    ] + [database.rows("SELECT rowid, text FROM search ORDER BY rowid")]
+
+
+def test_a_missing_ancestor_moves_everything_after_it(database: Database) -> None:
+    """The author's clock stood still: without the first entry the others stand where their times put them."""
+    first = sample("first", time=5_000)
+    second = sample("second", sequence=2, previous=first.id, time=10)
+    third = sample("third", sequence=3, previous=second.id, time=10)
+    store(database, third, second)
+    assert [row.rank for row in entries.page(database, TALK, 9)] == [10, 11]
+    store(database, first)
+    assert positions(database) == [(5_000, first.id), (5_001, second.id), (5_002, third.id)]
+
+
+def positions(database: Database) -> list[Position]:
+    return [row.position for row in entries.page(database, TALK, 100)]
+
+
+def test_attack_38_a_name_of_an_entry_of_another_conversation_moves_nothing(database: Database) -> None:
+    """Else a contact could learn by an entry's place whether its own terminal holds another's entry."""
+    with database.transaction():
+        contacts.ensure_conversation(database, OTHER_TALK, contacts.GROUP, None)
+    secret = sample("elsewhere", time=9_000, conversation=OTHER_TALK)
+    probe = sample("probe", author=THEIR_TERMINAL.terminal, parents=[secret.id], time=10)
+    store(database, secret, probe)
+    assert positions(database) == [(10, probe.id)]
+    assert entries.tips(database, OTHER_TALK) == [secret.id]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_attack_41_a_clock_a_year_off_keeps_what_follows_behind(database: Database, backwards: bool) -> None:
+    year = 365 * 24 * 3600 * 1000
+    author = Author(time=year)
+    ahead = author.write("from the future")
+    answer = sample("an answer", author=THEIR_TERMINAL.terminal, parents=[ahead.id], time=1_000)
+    store(database, *((answer, ahead) if backwards else (ahead, answer)))
+    assert positions(database) == [(year, ahead.id), (year + 1, answer.id)]
+
+
+def test_a_long_chain_that_arrives_backwards_is_ranked_in_order(database: Database) -> None:
+    author = Author(time=0)
+    chain = [author.write(f"entry {number}") for number in range(60)]
+    store(database, *reversed(chain))
+    assert [position[1] for position in positions(database)] == [entry.id for entry in chain]
+    assert [head.sequence for head in entries.heads(database, TALK)] == [60]

@@ -1,0 +1,139 @@
+"""Receipts a terminal, what is unread, and the outbox: computed, never kept."""
+
+from __future__ import annotations
+
+from chat.storage import contacts, entries, keys, migrations, persons, receipts
+from chat.storage.database import Database
+from chat.storage.migrations import open_history
+from chat.storage.receipts import READ, READ_UNTOLD, STORED, ReceiptRow
+from tests.support.storage.samples import KEY, ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
+
+THEIRS = THEIR_TERMINAL.terminal
+
+
+def outbox(database: Database) -> list[bytes]:
+    return receipts.unacknowledged(database, TALK, ME.terminal, THEM)
+
+
+def test_a_receipt_is_recorded_once_a_terminal_and_kind(database: Database) -> None:
+    entry = Author().write("hello")
+    store(database, entry)
+    with database.transaction():
+        assert receipts.add(database, THEIRS, STORED, [entry.id, blob("not held")], 5) == [entry.id]
+        assert receipts.add(database, THEIRS, STORED, [entry.id], 6) == []
+        assert receipts.add(database, THEIRS, READ, [entry.id], 7) == [entry.id]
+    expected = [ReceiptRow(THEIRS, STORED, 5), ReceiptRow(THEIRS, READ, 7)]
+    assert receipts.of(database, [entry.id, blob("not held")]) == {entry.id: expected}
+
+
+def test_the_outbox_is_what_no_terminal_of_the_contact_has_acknowledged(database: Database) -> None:
+    author = Author()
+    sent = [author.write(f"entry {number}") for number in range(5)]
+    store(database, *sent, Author(THEIRS).write("theirs"))
+    assert outbox(database) == [entry.id for entry in sent]
+    with database.transaction():
+        receipts.add(database, THEIRS, STORED, [sent[1].id], 1)
+        receipts.add(database, THEIRS, READ, [sent[3].id], 1)
+        # Neither an own terminal nor a stranger's speaks for the contact.
+        receipts.add(database, ME.terminal, STORED, [sent[0].id], 1)
+        receipts.add(database, blob("a stranger"), READ, [sent[0].id], 1)
+    assert outbox(database) == [sent[0].id, sent[2].id, sent[4].id]
+
+
+def test_the_outbox_of_another_persons_receipts_stays_full(database: Database) -> None:
+    entry = Author().write("hello")
+    store(database, entry)
+    other = persons.TerminalRow(blob("other"), blob("other terminal"), blob("s"), blob("x"), True, 0)
+    with database.transaction():
+        persons.replace_terminals(database, other.person, [other])
+        receipts.add(database, other.terminal, STORED, [entry.id], 1)
+    assert outbox(database) == [entry.id]
+
+
+def test_the_outbox_needs_entries_and_receipts_alone(database: Database) -> None:
+    """With every other table emptied, but for who the people are, the same entries are to be sent."""
+    author = Author()
+    sent = [author.write(f"entry {number}") for number in range(9)]
+    store(database, *sent)
+    with database.transaction():
+        receipts.add(database, THEIRS, STORED, [entry.id for entry in sent[::2]], 1)
+    before = outbox(database)
+    facts = {"own", "terminals", "conversations", "entries", "bodies", "receipts", "migrations"}
+    with database.transaction():
+        for (name,) in database.rows(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')"
+            " AND name NOT LIKE 'sqlite_%'"
+        ):
+            if name not in facts:
+                database.run(f"DELETE FROM {name}")
+    assert outbox(database) == before == [entry.id for entry in sent[1::2]]
+    database.close()
+    again = open_history(database.path, KEY)
+    assert outbox(again) == before
+    assert [row.id for row in entries.page(again, TALK, 99)] == [entry.id for entry in sent]
+    assert entries.tips(again, TALK) == [sent[-1].id]
+    again.close()
+
+
+def test_only_the_entries_that_were_shown_are_read(database: Database) -> None:
+    theirs = Author(THEIRS)
+    late, first, second, third = (theirs.write(f"entry {number}") for number in range(4))
+    store(database, first, second, third, unread=True)
+    with database.transaction():
+        shown = [third.id, second.id, third.id, late.id, blob("never held")]
+        assert receipts.mark_read(database, TALK, shown, ME.terminal, 9) == [second.id, third.id]
+        assert receipts.mark_read(database, TALK, shown, ME.terminal, 9) == []
+        assert receipts.mark_read(database, blob("elsewhere"), [first.id], ME.terminal, 9) == []
+    assert receipts.first_unread(database, TALK) == first.id
+    store(database, late, unread=True)
+    assert receipts.unread_all(database) == {TALK: 2}
+    assert receipts.first_unread(database, TALK) == late.id
+    assert receipts.read_by(database, TALK, ME.terminal, 10) == [third.id, second.id]
+    assert receipts.of(database, [second.id]) == {second.id: [ReceiptRow(ME.terminal, READ, 9)]}
+
+
+def test_all_entries_are_read_when_a_person_says_so(database: Database) -> None:
+    theirs = Author(THEIRS)
+    written = [theirs.write(f"entry {number}") for number in range(3)]
+    store(database, *reversed(written), unread=True)
+    with database.transaction():
+        assert receipts.mark_all_read(database, blob("elsewhere"), ME.terminal, 9) == []
+        ids = receipts.mark_all_read(database, TALK, ME.terminal, 9, told=False)
+    assert ids == [entry.id for entry in written]
+    assert receipts.unread(database, TALK) == 0
+    assert receipts.read_by(database, TALK, ME.terminal, 10) == []
+    assert receipts.of(database, ids[:1]) == {ids[0]: [ReceiptRow(ME.terminal, READ_UNTOLD, 9)]}
+
+
+def test_more_entries_are_read_than_one_query_asks_for(database: Database) -> None:
+    theirs = Author(THEIRS)
+    written = [theirs.write("x") for _ in range(600)]
+    store(database, *written, unread=True)
+    ids = [entry.id for entry in written]
+    with database.transaction():
+        assert receipts.mark_read(database, TALK, ids[:-1], ME.terminal, 9) == ids[:-1]
+    assert receipts.first_unread(database, TALK) == ids[-1]
+
+
+def test_unread_entries_are_found_again_from_receipts(database: Database) -> None:
+    store(database, *[Author().write("own")])
+    theirs = Author(THEIRS)
+    store(database, *[theirs.write(f"entry {number}") for number in range(4)], unread=True)
+    with database.transaction():
+        receipts.mark_read(database, TALK, [entry.id for entry in theirs.written[:2]], ME.terminal, 9)
+    before = database.rows("SELECT * FROM unread ORDER BY entry")
+    with database.transaction():
+        database.run("DELETE FROM unread")
+        migrations.rebuild(database)
+    assert database.rows("SELECT * FROM unread ORDER BY entry") == before
+    assert len(before) == 2
+
+
+def test_a_removed_contact_leaves_no_receipt(database: Database) -> None:
+    entry = Author().write("hello")
+    store(database, entry)
+    with database.transaction():
+        receipts.add(database, THEIRS, STORED, [entry.id], 5)
+        contacts.remove(database, THEM)
+    assert database.value("SELECT count(*) FROM receipts") == 0
+    assert keys.read_own(database) == ME

@@ -1,0 +1,200 @@
+"""Persons, contacts, shares, invitations, settings, addresses: what is written comes back, and only once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chat.storage import contacts, entries, keys, persons, settings
+from chat.storage.contacts import PAIRED, PENDING, ContactRow, ConversationRow
+from chat.storage.database import Database
+from chat.storage.errors import StorageMisuse
+from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
+from chat.storage.persons import KEPT, AddressRow, TerminalRow
+from chat.storage.settings import Settings
+from tests.support.storage import tables
+from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
+
+CONTACT = ContactRow(THEM, "Ada", "", PAIRED, verified=False, blocked=False, held=False, since=1_000)
+INVITATION = InvitationRow(blob("secret", 16), blob("check"), 5_000, "PARLOUR:TEXT")
+
+
+def test_this_person_is_written_once(database: Database) -> None:
+    assert keys.read_own(database) == ME
+    with pytest.raises(StorageMisuse), database.transaction():
+        keys.create_own(database, replace(ME, person=blob("somebody else")))
+    assert keys.read_own(database) == ME
+
+
+def test_the_newest_self_key_is_in_force_and_older_ones_stay(database: Database) -> None:
+    heads = [blob("head 1"), blob("head 2")]
+    with database.transaction():
+        keys.add_self_key(database, blob("newer"), heads)
+    assert keys.read_own(database).self_key == blob("newer")
+    assert [(row.key, row.heads) for row in tables.self_keys(database)] == [
+        (blob("newer"), heads),
+        (ME.self_key, []),
+    ]
+
+
+def test_operations_are_kept_once_in_order_of_arrival(database: Database) -> None:
+    with database.transaction():
+        assert persons.add_operation(database, THEM, blob("b"), b"genesis")
+        assert persons.add_operation(database, THEM, blob("a"), b"rename")
+        assert not persons.add_operation(database, THEM, blob("b"), b"genesis")
+        persons.add_operation(database, ME.person, blob("c"), b"own")
+    assert persons.operations_of(database, THEM) == [b"genesis", b"rename"]
+    assert persons.operations_of(database, ME.person) == [b"own"]
+
+
+def test_a_terminal_that_the_log_no_longer_names_is_kept_and_not_live(database: Database) -> None:
+    second = TerminalRow(THEM, blob("second"), blob("s2"), blob("x2"), True, 1)
+    with database.transaction():
+        persons.replace_terminals(database, THEM, [second])
+    assert tables.terminals_of(database, THEM) == [replace(THEIR_TERMINAL, live=False), second]
+
+
+def test_an_author_that_no_log_names_is_nobodys_terminal(database: Database) -> None:
+    store(database, Author(blob("a stranger")).write("hello"))
+    rows = database.rows("SELECT person, live FROM terminals WHERE terminal = ?", blob("a stranger"))
+    assert rows == [(None, 0)]
+
+
+def test_contacts_change_one_thing_at_a_time(database: Database) -> None:
+    with database.transaction():
+        contacts.add(database, replace(CONTACT, state=PENDING))
+    assert contacts.all(database) == []
+    assert contacts.pending(database) == [replace(CONTACT, state=PENDING)]
+    with database.transaction():
+        contacts.set_state(database, THEM, PAIRED)
+        contacts.set_name(database, THEM, "Ada L.")
+        contacts.set_petname(database, THEM, "Countess")
+        contacts.set_verified(database, THEM, True)
+        contacts.set_blocked(database, THEM, True)
+        contacts.set_held(database, THEM, True)
+    row = ContactRow(THEM, "Ada L.", "Countess", PAIRED, verified=True, blocked=True, held=True, since=1_000)
+    assert contacts.all(database) == [row]
+    assert row.shown == "Countess"
+    assert CONTACT.shown == "Ada"
+    with database.transaction():
+        contacts.set_verified(database, THEM, False)
+    assert contacts.get(database, THEM) == replace(row, verified=False)
+
+
+def test_pairings_that_never_ended_are_dropped(database: Database) -> None:
+    late, early = blob("late"), blob("early")
+    with database.transaction():
+        contacts.add(database, CONTACT)
+        contacts.add(database, replace(CONTACT, person=early, state=PENDING, since=10))
+        contacts.add(database, replace(CONTACT, person=late, state=PENDING, since=20))
+        assert contacts.drop_pending(database, 20) == [early]
+    assert [row.person for row in contacts.pending(database)] == [late]
+    assert contacts.all(database) == [CONTACT]
+
+
+def test_shares_never_change_and_the_newest_comes_first(database: Database) -> None:
+    rows = [
+        ShareRow(THEM, OWN, 7, blob("own 7"), [blob("h")], blob("root 1")),
+        ShareRow(THEM, THEIRS, 7, blob("theirs 7"), [], blob("root 1")),
+        ShareRow(THEM, OWN, 9, blob("own 9"), [blob("h"), blob("i")], blob("root 2")),
+    ]
+    with database.transaction():
+        for row in (*rows, *rows):
+            keys.add_share(database, row)
+    assert keys.shares_of(database, THEM) == [rows[2], rows[0], rows[1]]
+    with pytest.raises(StorageMisuse), database.transaction():
+        keys.add_share(database, replace(rows[0], share=blob("another")))
+    assert keys.shares_of(database, THEM) == [rows[2], rows[0], rows[1]]
+
+
+def test_an_invitation_burns_once_for_one_key(database: Database) -> None:
+    with database.transaction():
+        keys.add_invitation(database, INVITATION)
+        assert keys.burn_invitation(database, INVITATION.secret, blob("joiner"))
+        assert keys.burn_invitation(database, INVITATION.secret, blob("joiner"))
+        assert not keys.burn_invitation(database, INVITATION.secret, blob("another"))
+        assert not keys.burn_invitation(database, blob("unknown", 16), blob("joiner"))
+    assert keys.usable_invitations(database, 4_999) == [replace(INVITATION, burned_by=blob("joiner"))]
+    assert keys.usable_invitations(database, 5_000) == []
+    with database.transaction():
+        assert keys.drop_expired_invitations(database, 4_999) == 0
+        assert keys.drop_expired_invitations(database, 5_000) == 1
+        keys.remove_invitation(database, INVITATION.secret)
+
+
+def test_settings_begin_on_and_are_kept(database: Database) -> None:
+    assert settings.load(database) == Settings(read_receipts=True, typing=True)
+    with database.transaction():
+        database.run("INSERT INTO settings VALUES ('of a later version', 'x')")
+        settings.save(database, Settings(read_receipts=False, typing=True))
+    assert settings.load(database) == Settings(read_receipts=False, typing=True)
+    assert database.value("SELECT value FROM settings WHERE name = 'of a later version'") == "x"
+
+
+def test_few_addresses_a_terminal_are_kept_the_latest_first(database: Database) -> None:
+    rows = [
+        AddressRow(THEIR_TERMINAL.terminal, f"10.0.0.{number}", 4747, number) for number in range(KEPT + 4)
+    ]
+    with database.transaction():
+        for row in rows:
+            persons.add_address(database, row)
+        persons.add_address(database, replace(rows[5], last_success=99))
+    kept = persons.addresses_of(database, THEIR_TERMINAL.terminal)
+    assert kept[:2] == [replace(rows[5], last_success=99), rows[-1]]
+    assert len(kept) == KEPT
+    with database.transaction():
+        persons.forget_addresses(database, THEIR_TERMINAL.terminal, rows[5].host, 4747)
+    assert persons.addresses_of(database, THEIR_TERMINAL.terminal)[0] == rows[-1]
+
+
+def test_a_conversation_is_made_once(database: Database) -> None:
+    with database.transaction():
+        number = contacts.ensure_conversation(database, TALK, contacts.TWO, THEM)
+    row = ConversationRow(number, TALK, contacts.TWO, THEM)
+    assert contacts.conversation(database, TALK) == contacts.conversation_with(database, THEM) == row
+    assert contacts.conversations(database) == [row]
+    assert contacts.conversation(database, blob("nowhere")) is None
+
+
+def test_removing_a_contact_takes_all_of_it_and_nothing_else(database: Database) -> None:
+    other = replace(CONTACT, person=blob("other"), name="Bo")
+    kept = blob("a conversation that stays")
+    with database.transaction():
+        for row in (CONTACT, other):
+            contacts.add(database, row)
+            persons.add_operation(database, row.person, row.person, b"log of " + row.person)
+            keys.add_share(database, ShareRow(row.person, OWN, 1, blob("share"), [], blob("root")))
+        persons.add_address(database, AddressRow(THEIR_TERMINAL.terminal, "10.0.0.1", 4747, 1))
+        contacts.ensure_conversation(database, kept, contacts.TWO, other.person)
+    store(database, Author(THEIR_TERMINAL.terminal).write("gone"), Author(conversation=kept).write("stays"))
+    with database.transaction():
+        contacts.remove(database, THEM)
+    assert contacts.all(database) == [other]
+    assert persons.operations_of(database, THEM) == []
+    assert keys.shares_of(database, THEM) == []
+    assert tables.terminals_of(database, THEM) == []
+    assert persons.addresses_of(database, THEIR_TERMINAL.terminal) == []
+    assert contacts.conversation_with(database, THEM) is None
+    assert entries.page(database, TALK, 9) == []
+    assert len(entries.page(database, kept, 9)) == len(keys.shares_of(database, other.person)) == 1
+    names = [name for (name,) in database.rows("SELECT name FROM pragma_table_list WHERE schema = 'main'")]
+    everything = "".join(str(database.rows(f"SELECT * FROM {name}")) for name in names)
+    assert repr(THEM) not in everything
+    assert repr(THEIR_TERMINAL.terminal) not in everything
+    assert database.integrity() == ()
+
+
+def test_who_was_written_to_last_comes_first_whatever_times_say(database: Database) -> None:
+    first, second = blob("first person"), blob("second person")
+    for person in (first, second):
+        with database.transaction():
+            contacts.ensure_conversation(database, person, contacts.TWO, person)
+    assert contacts.spoken_to(database, ME.terminal) == []
+    late, early = Author(conversation=first, time=9_000), Author(conversation=second, time=1_000)
+    store(database, late.write("one"), late.write("two"), early.write("three"))
+    theirs = Author(terminal=THEIR_TERMINAL.terminal, time=99_000)
+    store(database, theirs.write("not ours"))
+    assert contacts.spoken_to(database, ME.terminal) == [second, first]
+    store(database, late.write("four"))
+    assert contacts.spoken_to(database, ME.terminal) == [first, second]

@@ -1,0 +1,101 @@
+"""No key and no text where they do not belong: files, reprs, errors, tracebacks (attack 78)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chat.storage import entries, keys, profile, search
+from chat.storage.database import Database
+from chat.storage.errors import StorageMisuse, WrongPassphrase
+from chat.storage.keys import OWN, InvitationRow, ShareRow
+from chat.storage.profile import Vault
+from protocol.profile_header import CHEAPEST
+from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEM, Author, blob, first_rows, seeded, store
+
+NEEDLE = "needleinthehaystack"
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[tuple[Vault, Database]]:
+    made = profile.create(
+        tmp_path / "profile", PASSPHRASE, first_rows, random=seeded("secrets"), cost=CHEAPEST
+    )
+    database = made.database()
+    store(database, Author().write(NEEDLE))
+    yield made, database
+    database.close()
+    made.close()
+
+
+def secrets() -> list[bytes]:
+    """Every secret of the profile, the database key and the passphrase too."""
+    rows = [ME.signing_seed, ME.static_secret, ME.self_key, ME.recovery_seed or b""]
+    key = seeded("secrets")(32)  # the first that creation draws
+    return [*rows, key, PASSPHRASE.encode()]
+
+
+def shown_forms(secret: bytes) -> set[str]:
+    return {secret.hex(), repr(secret)[2:-1], str(list(secret))}
+
+
+def test_attack_78_no_file_holds_a_secret_or_a_text(opened: tuple[Vault, Database]) -> None:
+    made, database = opened
+    for path in made.folder.iterdir():
+        data = path.read_bytes()
+        for secret in (*secrets(), NEEDLE.encode(), ME.person, THEM, b"SQLite format"):
+            assert secret not in data
+            assert secret.hex().encode() not in data
+    assert database.value("SELECT count(*) FROM bodies") == 1
+
+
+def test_the_key_that_is_looked_for_is_the_one_in_use(opened: tuple[Vault, Database]) -> None:
+    made, _ = opened
+    assert made._open_key().reveal() == seeded("secrets")(32)
+
+
+def test_attack_78_no_repr_shows_a_secret_or_a_text(opened: tuple[Vault, Database]) -> None:
+    made, database = opened
+    row = entries.page(database, TALK, 1)[0]
+    values = [
+        made,
+        database,
+        keys.read_own(database),
+        ShareRow(THEM, OWN, 1, blob("share"), [], blob("root")),
+        InvitationRow(blob("secret", 16), blob("check"), 1, "PARLOUR:SECRET"),
+        row,
+        Author().write(NEEDLE),
+        made._header,
+    ]
+    hidden = [*secrets(), blob("share"), blob("root"), blob("secret", 16), row.salt]
+    for value in values:
+        shown = f"{value!r} {value}"
+        assert NEEDLE not in shown
+        assert "PARLOUR:SECRET" not in shown
+        assert not [form for secret in hidden for form in shown_forms(secret) if form in shown]
+
+
+def test_attack_78_no_traceback_shows_what_a_statement_held(opened: tuple[Vault, Database]) -> None:
+    """The library's own message quotes what was searched for; it goes no further, not even as a cause."""
+    made, database = opened
+    calls = (
+        lambda: database.rows("SELECT * FROM search WHERE search MATCH ?", f"{NEEDLE}: x"),
+        lambda: database.rows(f"SELECT '{NEEDLE}' FROM nowhere"),
+        lambda: made.change_passphrase(NEEDLE, "new", random=seeded("x")),
+    )
+    for call in calls:
+        with pytest.raises((StorageMisuse, WrongPassphrase)) as caught:
+            call()
+        text = "".join(traceback.format_exception(caught.value))
+        assert NEEDLE not in text
+        assert caught.value.__suppress_context__
+
+
+def test_attack_78_a_search_leaves_no_trace_in_a_file(opened: tuple[Vault, Database]) -> None:
+    made, database = opened
+    before = {path.name: path.read_bytes() for path in made.folder.iterdir()}
+    assert len(search.find(database, NEEDLE)) == 1
+    assert {path.name: path.read_bytes() for path in made.folder.iterdir()} == before

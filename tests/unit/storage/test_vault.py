@@ -1,0 +1,352 @@
+"""The profile folder: made whole, opened by its passphrase, and never begun afresh over anything found."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError, UsageError
+from chat.storage import folder as stored_folder
+from chat.storage import keys
+from chat.storage import profile as stored_profile
+from chat.storage.database import Database
+from chat.storage.errors import (
+    DatabaseDamaged,
+    DatabaseEmpty,
+    DatabaseForeign,
+    DatabaseMissing,
+    HeaderDamaged,
+    HeaderMissing,
+    NotEncrypted,
+    PassphraseUnsettled,
+    ProfileExists,
+    ProfileInUse,
+    ProfileMissing,
+    ProfileTooNew,
+    ProfileUnwritable,
+    StorageFull,
+    StorageMisuse,
+    StorageUnsettled,
+    WrongPassphrase,
+)
+from chat.storage.folder import DATABASE, HEADER, ProfileState
+from chat.storage.profile import Vault
+from protocol.codec import encode
+from protocol.profile_header import CHEAPEST
+from tests.support.storage.samples import ME, PASSPHRASE, first_rows, seeded
+
+
+def make(folder: Path, seed: str = "profile") -> Vault:
+    return stored_profile.create(folder, PASSPHRASE, first_rows, random=seeded(seed), cost=CHEAPEST)
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """A whole profile that nobody has open."""
+    folder = tmp_path / "profile"
+    make(folder).close()
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the lock, which opening may make."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
+
+
+def test_a_profile_is_made_opened_and_opened_again(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "profile"
+    assert stored_folder.state(folder) is ProfileState.NEW
+    made = make(folder)
+    database = made.database()
+    assert keys.read_own(database) == ME
+    database.close()
+    made.close()
+    assert stored_folder.state(folder) is ProfileState.LOCKED
+    with stored_profile.unlock(folder, PASSPHRASE) as opened:
+        database = opened.database()
+        assert keys.read_own(database) == ME
+        database.close()
+    assert set(contents(folder)) == {HEADER, DATABASE}
+
+
+def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    before = os.umask(0)
+    try:
+        made = make(folder)
+        database = made.database()
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+        database.close()
+        made.set_port(4748)
+        made.close()
+    finally:
+        os.umask(before)
+    assert modes == {
+        "profile": 0o700,
+        HEADER: 0o600,
+        DATABASE: 0o600,
+        f"{DATABASE}-wal": 0o600,
+        "lock": 0o600,
+    }
+    assert stat.S_IMODE((folder / HEADER).stat().st_mode) == 0o600
+
+
+def test_a_folder_open_to_others_is_closed(profile: Path) -> None:
+    profile.chmod(0o755)
+    stored_profile.unlock(profile, PASSPHRASE).close()
+    assert stat.S_IMODE(profile.stat().st_mode) == 0o700
+
+
+# Each of these leaves a profile as it could be found; none may be changed by looking or by trying.
+
+
+def no_header(folder: Path) -> None:
+    (folder / HEADER).unlink()
+
+
+def cut_header(folder: Path) -> None:
+    (folder / HEADER).write_bytes((folder / HEADER).read_bytes()[:-1])
+
+
+def empty_header(folder: Path) -> None:
+    (folder / HEADER).write_bytes(b"")
+
+
+def huge_header(folder: Path) -> None:
+    (folder / HEADER).write_bytes((folder / HEADER).read_bytes() + bytes(1 << 20))
+
+
+def newer_header(folder: Path) -> None:
+    (folder / HEADER).write_bytes(encode(["parlour-profile", 2, "more"]))
+
+
+def no_database(folder: Path) -> None:
+    (folder / DATABASE).unlink()
+
+
+def empty_database(folder: Path) -> None:
+    (folder / DATABASE).write_bytes(b"")
+
+
+def clear_database(folder: Path) -> None:
+    (folder / DATABASE).write_bytes(b"SQLite format 3\x00" + bytes(4080))
+
+
+def short_database(folder: Path) -> None:
+    (folder / DATABASE).write_bytes((folder / DATABASE).read_bytes()[:100])
+
+
+def damaged_first_page(folder: Path) -> None:
+    data = bytearray((folder / DATABASE).read_bytes())
+    data[1_000] ^= 1
+    (folder / DATABASE).write_bytes(data)
+
+
+def damaged_salt(folder: Path) -> None:
+    data = bytearray((folder / DATABASE).read_bytes())
+    data[3] ^= 1
+    (folder / DATABASE).write_bytes(data)
+
+
+def anothers_database(folder: Path) -> None:
+    make(folder.parent / "another", "another").close()
+    (folder / DATABASE).write_bytes((folder.parent / "another" / DATABASE).read_bytes())
+
+
+FINDINGS: list[tuple[Callable[[Path], None], type[ParlourError], bool]] = [
+    # what was done, what is said, whether it shows without the passphrase
+    (no_header, HeaderMissing, True),
+    (cut_header, HeaderDamaged, True),
+    (empty_header, HeaderDamaged, True),
+    (huge_header, HeaderDamaged, True),
+    (newer_header, ProfileTooNew, True),
+    (no_database, DatabaseMissing, True),
+    (empty_database, DatabaseEmpty, True),
+    (clear_database, NotEncrypted, True),
+    (short_database, DatabaseDamaged, False),
+    (damaged_first_page, DatabaseDamaged, False),
+    (damaged_salt, DatabaseForeign, False),
+    (anothers_database, DatabaseForeign, False),
+]
+
+
+@pytest.mark.parametrize(("spoil", "error", "at_once"), FINDINGS, ids=[row[0].__name__ for row in FINDINGS])
+def test_attack_72_what_is_missing_or_damaged_is_named_and_left_alone(
+    profile: Path, spoil: Callable[[Path], None], error: type[ParlourError], at_once: bool
+) -> None:
+    spoil(profile)
+    found = contents(profile)
+    if at_once:
+        with pytest.raises(error):
+            stored_folder.state(profile)
+    with pytest.raises(error) as caught, stored_profile.unlock(profile, PASSPHRASE) as opened:
+        opened.database()
+    assert isinstance(caught.value, BadData)
+    assert len(str(caught.value).splitlines()) == 1
+    assert contents(profile) == found
+    with pytest.raises(error if at_once else ProfileExists):
+        make(profile)
+    assert contents(profile) == found
+
+
+def test_each_finding_has_a_text_of_its_own() -> None:
+    texts = {error: error(Path("x")).args[0] for _, error, _ in FINDINGS}
+    assert len(set(texts.values())) == len(texts) == 8
+
+
+def test_attack_71_a_wrong_passphrase_changes_nothing(profile: Path) -> None:
+    found = contents(profile)
+    with pytest.raises(WrongPassphrase) as caught:
+        stored_profile.unlock(profile, "wrong")
+    assert isinstance(caught.value, NotPermitted)
+    assert contents(profile) == found
+    stored_profile.unlock(profile, PASSPHRASE).close()
+
+
+def test_a_second_engine_is_kept_out_until_the_first_lets_go(profile: Path) -> None:
+    first = stored_profile.unlock(profile, PASSPHRASE)
+    with pytest.raises(ProfileInUse) as caught:
+        stored_profile.unlock(profile, PASSPHRASE)
+    assert isinstance(caught.value, CannotCreate)
+    first.close()
+    first.close()
+    stored_profile.unlock(profile, PASSPHRASE).close()
+
+
+def test_a_second_process_is_kept_out_too(profile: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from chat.storage import vault\n"
+        "try: vault.unlock(Path(sys.argv[1]), sys.argv[2])\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    with stored_profile.unlock(profile, PASSPHRASE):
+        ran = subprocess.run(
+            [sys.executable, "-c", script, str(profile), PASSPHRASE],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert ran.stdout.strip() == "ProfileInUse"
+
+
+def test_a_lock_file_that_was_replaced_locks_nobody_out_and_nobody_in(profile: Path) -> None:
+    with stored_profile.unlock(profile, PASSPHRASE) as first:
+        database = first.database()
+        (profile / "lock").unlink()
+        with (
+            stored_profile.unlock(profile, PASSPHRASE) as second,
+            pytest.raises(ParlourError, match="Another program"),
+        ):
+            second.database()  # the database's own lock holds
+        database.close()
+
+
+def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> None:
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
+        opened.set_port(5000)
+        with pytest.raises(WrongPassphrase):
+            opened.change_passphrase("wrong", "new", random=seeded("x"))
+        with pytest.raises(UsageError):
+            opened.change_passphrase(PASSPHRASE, "", random=seeded("x"))
+        opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
+    with pytest.raises(WrongPassphrase):
+        stored_profile.unlock(profile, PASSPHRASE)
+    with stored_profile.unlock(profile, "a new one") as opened:
+        database = opened.database()
+        assert keys.read_own(database) == ME
+        database.close()
+        assert opened.port == 5000
+    assert set(contents(profile)) == {HEADER, DATABASE}
+
+
+@pytest.fixture
+def folders_do_not_sync(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The system reports EIO at each fsync of a folder, and only there; `undo` mends the disk."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return monkeypatch
+
+
+def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
+    profile: Path, folders_do_not_sync: pytest.MonkeyPatch
+) -> None:
+    with stored_profile.unlock(profile, PASSPHRASE) as opened:
+        with pytest.raises(PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"):
+            opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
+        with pytest.raises(StorageUnsettled, match="power cut may undo it"):
+            opened.set_port(5000)
+        assert opened.port == 5000
+        with pytest.raises(WrongPassphrase):
+            opened.change_passphrase(PASSPHRASE, "a third", random=seeded("x"))
+    with pytest.raises(WrongPassphrase):
+        stored_profile.unlock(profile, PASSPHRASE)
+    folders_do_not_sync.undo()
+    with stored_profile.unlock(profile, "a new one") as opened:
+        assert opened.port == 5000
+        opened.change_passphrase("a new one", "a new one", random=seeded("y"))
+    stored_profile.unlock(profile, "a new one").close()
+
+
+def test_a_locked_vault_gives_nothing(profile: Path) -> None:
+    opened = stored_profile.unlock(profile, PASSPHRASE)
+    opened.close()
+    with pytest.raises(StorageMisuse):
+        opened.database()
+    with pytest.raises(StorageMisuse):
+        opened.change_passphrase(PASSPHRASE, "new", random=seeded("x"))
+
+
+def test_there_is_no_second_profile_in_a_folder(profile: Path) -> None:
+    found = contents(profile)
+    with pytest.raises(ProfileExists):
+        make(profile)
+    assert contents(profile) == found
+
+
+def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(ProfileMissing):
+        stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_profile_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ProfileUnwritable):
+        make(tmp_path / "file")
+    with pytest.raises(ProfileUnwritable):
+        make(tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_creation_that_fails_leaves_no_profile_and_may_be_tried_again(tmp_path: Path) -> None:
+    def full(database: Database) -> None:
+        first_rows(database)
+        raise StorageFull
+
+    folder = tmp_path / "profile"
+    with pytest.raises(StorageFull):
+        stored_profile.create(folder, PASSPHRASE, full, random=seeded("x"), cost=CHEAPEST)
+    assert contents(folder) == {}
+    assert stored_folder.state(folder) is ProfileState.NEW
+    make(folder).close()
+
+
+def test_other_files_in_the_folder_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    folder.mkdir()
+    (folder / "notes").write_text("mine")
+    make(folder).close()
+    assert (folder / "notes").read_text() == "mine"

@@ -1,0 +1,136 @@
+"""The rows of a relay: frames really pass, whoever is lacking is named, and what an idle terminal costs."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import shutil
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from chat.tools.bench import peers, relay, rows
+from chat.tools.bench import report as report_module
+from chat.tools.bench.measure import GOALS
+from protocol.relay.rendezvous import parse_relay
+from tests.support.needs import needs_nats, needs_process_memory
+from tests.support.relay.house import house, token
+from tests.unit.relay.test_limits import limits
+
+RELAY = tracemalloc.Filter(True, "*/chat/relay/server.py", all_frames=True)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few frames, so that a row is a matter of moments."""
+    monkeypatch.setattr(relay, "SIZES", {256: 64, 61_440: 4})
+    monkeypatch.setattr(relay, "_PINGS", 5)
+
+
+def subjects(report: list[dict[str, Any]]) -> list[str]:
+    return [row["subject"] for row in report]
+
+
+def test_frames_pass_through_each_of_them_and_the_row_has_its_shape(small: None) -> None:
+    needs_nats()
+    report = rows.run("relay.forward", peers=True, rounds=3, seconds=0.001)
+    assert subjects(report) == ["parlour", "tcp", "nats"] * 2
+    assert [row["size"] for row in report] == [256] * 3 + [61_440] * 3
+    assert all(row["per_second"] > 0 and row["unit"] == "frames/s" for row in report)
+    assert set(report_module.ratios(report[:3])) == set(GOALS["relay.forward", 256])
+    assert set(report_module.ratios(report[3:])) == set(GOALS["relay.forward", 61_440])
+
+
+def test_what_a_relay_adds_is_told_at_the_median_and_late(small: None) -> None:
+    needs_nats()
+    report = rows.run("relay.latency", peers=True, rounds=3)
+    assert subjects(report) == ["parlour", "tcp", "nats"]
+    assert all("adds p50" in row["note"] and "p99" in row["note"] for row in report)
+    assert set(GOALS["relay.latency", 256]) <= set(report_module.ratios(report))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("relay.latency", "nats-server is not installed"), ("relay.forward", "nats-py is not installed")],
+)
+def test_who_is_not_there_is_named_as_left_out(
+    small: None, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(peers, "load", lambda _: object() if "server" in reason else None)
+    report = rows.run(name, peers=True, rounds=3, seconds=0.001)
+    assert subjects(report)[:3] == ["parlour", "tcp", "nats"]
+    for block in report_module.blocks(report):
+        assert block[2]["note"] == f"left out: {reason}"
+        assert report_module.lines(block)[2].split(maxsplit=1) == ["nats", f"left out: {reason}"]
+
+
+def test_without_peers_nobody_else_is_started(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: pytest.fail("nats-server was looked for"))
+    assert subjects(rows.run("relay.forward", rounds=3, seconds=0.001)) == ["parlour", "tcp"] * 2
+
+
+def test_what_stands_between_hands_on_what_it_was_given() -> None:
+    for opened in (relay.parlour, relay.splice, relay.direct):
+        with opened() as (one, other):
+            one.sendall(b"there")
+            other.sendall(b"and back")
+            assert other.recv(100) == b"there"
+            assert one.recv(100) == b"and back"
+
+
+# --- Idle ---
+
+
+def test_a_small_crowd_is_measured_beside_the_same_at_nats() -> None:
+    needs_process_memory()
+    needs_nats()
+    report = rows.run("relay.idle", peers=True, crowd=150)
+    assert subjects(report) == ["parlour", "nats"]
+    assert all(row["unit"] == "connections/MiB" and row["per_second"] > 0 for row in report)
+    assert "KiB each of 150" in report[0]["note"]
+
+
+def test_without_a_nats_server_the_crowd_has_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_process_memory()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    report = rows.run("relay.idle", peers=True, crowd=5)
+    assert [row["note"] for row in report[1:]] == ["left out: nats-server is not installed"]
+
+
+def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs_process_memory()
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
+    report = rows.run("relay.idle", peers=True, crowd=10)
+    assert [row["subject"] for row in report] == ["parlour"]
+    assert report[0]["note"].startswith("left out: a process may open ")
+    (block,) = report_module.blocks(report)
+    assert "left out: a process may open" in report_module.lines(block)[0]
+
+
+def test_a_crowd_that_is_sent_away_is_no_figure() -> None:
+    with relay.running("-m", "chat.tools.bench.unlimited_relay") as program:
+        guest = relay.Guest(parse_relay(program.said.readline().strip()))
+    with guest.socket, pytest.raises(ConnectionError, match="1 of 1 were sent away"):
+        relay._check([guest.socket])
+
+
+@pytest.mark.parametrize(("tokens", "most"), [(16, 8_192), (128, 20_480)])
+async def test_a_terminal_that_waits_costs_the_relay_little(tokens: int, most: int) -> None:
+    """What the relay's own code keeps, counted: no page, no allocator, no other process in it."""
+    crowd = 12
+    async with house(limits(connections_address=1_000)) as made:
+        await made.waiter(token())
+        tracemalloc.start(12)
+        try:
+            for _ in range(crowd):
+                await made.waiter(*(token() for _ in range(tokens)))
+            gc.collect()
+            kept = tracemalloc.take_snapshot().filter_traces([RELAY])
+        finally:
+            tracemalloc.stop()
+        each = sum(trace.size for trace in kept.traces) / crowd
+    assert 500 + tokens * 16 < each < most

@@ -1,0 +1,153 @@
+"""The doctor on real hosts: faults that are made for real are named, and the fix that is printed works."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.doctor.causes import examine, stand
+from tests.support.lab.hosts import Host, Lab
+from tests.support.needs import needs_nft, needs_root_network
+from tests.support.network.beacon import Beacon
+from tests.support.network.wire import Tap
+
+pytestmark = pytest.mark.network
+
+# Calls a port as another terminal would; prints whether somebody answers.
+CALL = """
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], 4747), 1) as call:
+        print(call.recv(7).decode())
+except OSError:
+    print("nobody")
+"""
+
+Report = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    needs_root_network()
+    with Lab(2) as lab:
+        yield lab
+
+
+def report_of(host: Host) -> Report:
+    """Lines by check."""
+    report: Report = {}
+    for line in examine(host):
+        report.setdefault(line["check"], []).append(line)
+    return report
+
+
+def call(caller: Host, called: Host) -> str:
+    return caller.run(sys.executable, "-c", CALL, called.address).strip()
+
+
+def bad(report: Report) -> list[str]:
+    return [
+        f"{line['check']}: {line['found']}" for lines in report.values() for line in lines if not line["good"]
+    ]
+
+
+def apply(host: Host, fix: str) -> None:
+    """Type what the doctor says."""
+    host.run("sh", "-c", fix.replace("sudo ", ""))
+
+
+def test_a_healthy_host_without_a_way_to_the_internet_is_healthy(lab: Lab) -> None:
+    stand(lab.hosts[0])
+    Beacon(lab.hosts[1]).do("announce other")
+    report = report_of(lab.hosts[0])
+    assert bad(report) == []
+    assert list(report) == ["network", "route", "firewall", "multicast", "others", "port", "clock", "profile"]
+    assert "IPv4 and IPv6" in report["multicast"][0]["found"]
+    assert "1 other" in report["others"][0]["found"] or "2 other" in report["others"][0]["found"]
+
+
+def test_a_policy_that_drops_is_named_and_the_fix_opens_the_port(lab: Lab) -> None:
+    host, other = lab.hosts
+    stand(host)
+    host.run("iptables", "-A", "INPUT", "-i", "lo", "-j", "ACCEPT")
+    host.run("iptables", "-P", "INPUT", "DROP")
+    assert call(other, host) == "nobody"
+    report = report_of(host)
+    closed, deaf = report["firewall"]
+    assert "iptables keeps TCP port 4747 closed" in closed["found"]
+    assert "policy of INPUT: drop" in closed["found"]
+    assert "multicast DNS in" in deaf["found"]
+    for line in (closed, deaf):
+        apply(host, line["fix"])
+    assert [line["good"] for line in report_of(host)["firewall"]] == [True]
+    assert call(other, host) == "PARLOUR"
+
+
+def test_a_single_rule_is_named(lab: Lab) -> None:
+    host, other = lab.hosts
+    stand(host)
+    rule = "-A INPUT -p tcp -m tcp --dport 4700:4800 -j REJECT --reject-with icmp-port-unreachable"
+    host.run("iptables", *rule.split())
+    (line,) = report_of(host)["firewall"]
+    assert not line["good"]
+    assert rule in line["found"]
+    assert call(other, host) == "nobody"
+    apply(host, line["fix"])
+    assert call(other, host) == "PARLOUR"
+
+
+def test_nft_is_named_in_its_own_words_and_the_fix_works(lab: Lab) -> None:
+    needs_nft()
+    host, other = lab.hosts
+    stand(host)
+    host.run("nft", "-f", "-", input=NFT)
+    assert call(other, host) == "nobody"
+    (line,) = report_of(host)["firewall"]
+    assert "nft keeps TCP port 4747 closed" in line["found"]
+    assert "tcp dport 4000-5000 drop" in line["found"]
+    apply(host, line["fix"])
+    assert call(other, host) == "PARLOUR"
+    assert report_of(host)["firewall"][0]["good"]
+
+
+NFT = """
+table inet guard {
+  chain incoming {
+    type filter hook input priority 0; policy accept;
+    iif lo accept
+    tcp dport 4000-5000 drop
+  }
+}
+"""
+
+
+def test_a_kill_switch_that_lets_nothing_out_to_the_local_network(lab: Lab) -> None:
+    host, other = lab.hosts
+    stand(other)
+    host.run("iptables", "-A", "OUTPUT", "-o", "eth0", "-j", "REJECT")
+    report = report_of(host)
+    out, multicast = report["firewall"]
+    assert "lets no connection out" in out["found"]
+    assert "multicast DNS out" in multicast["found"]
+    assert call(host, other) == "nobody"
+    apply(host, out["fix"])
+    assert call(host, other) == "PARLOUR"
+
+
+def test_the_question_of_the_doctor_disturbs_no_discovery(lab: Lab) -> None:
+    """It shares port 5353 with the engine: what is announced meanwhile is still found, and nothing else."""
+    host, other = lab.hosts
+    watcher, announcer = Beacon(host), Beacon(other)
+    announcer.do("announce before")
+    watcher.wait_for_found("before")
+    tap = Tap(other)
+    examine(host)
+    asked = [tap.wait_for(b"local\0\0\x0c\0\1\x09_services") for _ in range(2)]
+    assert {frame[12:14] for frame in asked} == {b"\x08\x00", b"\x86\xdd"}  # IPv4 and IPv6, to port 5353
+    announcer.do("announce after")
+    watcher.wait("lost", "before")
+    watcher.wait("found", "after")
+    assert {each["instance"] for each in watcher.heard("found")} == {"before", "after"}

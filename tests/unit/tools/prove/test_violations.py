@@ -1,0 +1,175 @@
+"""Each experiment of `parlour prove` fails where its claim is broken: the violation is planted and seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.tools.prove import at_rest, in_between, relay_holds_nothing
+from chat.tools.prove.findings import Finding, Outcome, read_claims
+from chat.tools.prove.in_between import TRICKS
+from chat.tools.prove.living import HERE, LoopbackTransport
+from chat.tools.prove.programs import OWN, own_relay
+from chat.tools.prove.runner import look_at
+from chat.tools.prove.stage import Setting, Stage, staged
+from tests.architecture.imports import ROOT
+from tests.support.lab.hosts import Lab
+from tests.support.needs import needs_process_memory, needs_root_network, needs_strace
+from tests.support.prove import proof
+
+PLANTED = "tests.integration.prove.planted"
+CLAIMS = {claim.id: claim for claim in read_claims()[0]}
+
+
+async def found(
+    claim: str, show: Any, plant: Callable[[Stage], Awaitable[None]], setting: Setting | None = None
+) -> Finding:
+    """What an experiment finds on a stage on which something was planted."""
+    async with staged(setting or Setting(traced=False)) as stage:
+        await plant(stage)
+        return await look_at(CLAIMS[claim], show, stage)
+
+
+async def nothing(stage: Stage) -> None:
+    """The terminals themselves are what is planted."""
+
+
+# C1: a relay holds nothing.
+
+
+async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs_process_memory()
+    log = str(tmp_path / "log")
+    monkeypatch.setenv("PARLOUR_PLANTED", log)
+    monkeypatch.setattr(relay_holds_nothing, "FRAMES", 200)
+    hoarding = Setting(relay=(f"{PLANTED}.hoarding", *OWN[1:]), traced=False)
+    finding = await found("C1", relay_holds_nothing.show, nothing, hoarding)
+    assert finding.outcome is Outcome.FAILS
+    assert finding.reason.split("; ") == [
+        "1 of 1 marks of frames stand in the relay's memory",
+        f"the relay has {log} open for writing",
+    ]
+
+
+async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needs_process_memory()
+    async with own_relay() as running, staged(Setting(relay_pid=running.pid, traced=False)) as stage:
+        finding = await look_at(CLAIMS["C1"], relay_holds_nothing.show, stage)
+        assert (finding.outcome, finding.reason) == (Outcome.HOLDS, "")
+        stage.setting = Setting(relay_pid=os.getpid())
+        finding = await look_at(CLAIMS["C1"], relay_holds_nothing.show, stage)
+    assert finding.outcome is Outcome.UNSHOWN
+    assert "is no relay" in finding.reason
+
+
+# C2: only as ciphertext.
+
+
+async def plain_files(stage: Stage) -> None:
+    (stage.ada.folder / "draft.txt").write_text(f"I wrote {stage.needle} to Ben", encoding="utf-16-le")
+    (stage.ada.home / "cache").write_text(stage.needle)
+    (stage.ben.folder / "log").write_bytes(b"opened with " + stage.ben.passphrase.encode() + b"\n")
+    with closing(sqlite3.connect(stage.ben.folder / "cache.db")) as database:
+        database.execute("CREATE TABLE kept (text)")
+
+
+async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
+    finding = await found("C2", at_rest.show_only_ciphertext, plain_files)
+    assert finding.outcome is Outcome.FAILS
+    assert set(finding.reason.split("; ")) >= {
+        "in Ada's profile draft.txt: the needle, as UTF-16, little endian",
+        "in Ben's profile cache.db: a database that is not encrypted",
+        "in Ben's profile log: Ben's passphrase, as UTF-8",
+        "in the home of Ada's terminal cache: the needle, as UTF-8",
+    }
+
+
+# C3: to nobody else. In a network namespace without a way out.
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("connect", "reached for 192.0.2.1:443, which is not local"),
+        ("look_up", "looked up statistics.example"),
+        ("connect_unseen", "a connection to 127.0.0.1:9 was made behind Python's back"),
+    ],
+)
+def test_claim_c3_fails_where_a_terminal_calls_out(way: str, said: str) -> None:
+    needs_root_network()
+    needs_strace()
+    command = [sys.executable, "-m", "tests.support.prove.proof", "C3", f"{PLANTED}.calling"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PARLOUR_PLANTED": way}
+    with Lab(1) as lab:
+        row = json.loads(lab.hosts[0].run(*command, env=environment, cwd=ROOT))
+    assert row["outcome"] == "fails"
+    assert said in row["reason"]
+
+
+# C4: nobody can read or alter it.
+
+
+async def plain_words(stage: Stage) -> None:
+    """Somebody's program says in clear over the wire what was said."""
+    port = await stage.wire.front(stage.ada.name)
+    talking = await LoopbackTransport().connect(HERE, port, 5)
+    await talking.write(b"\x00\x00" + f"Ada said {stage.needle}".encode() + stage.ada.ids[0])
+    while await talking.read():
+        """A greeting, perhaps, before it is seen that this is no frame."""
+    talking.close()
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    monkeypatch.setattr(in_between, "ROUNDS", 1)
+    monkeypatch.setattr(in_between, "TRICKS", {name: TRICKS[name] for name in names})
+
+
+async def test_claim_c4_fails_where_words_are_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "flipped")
+    finding = await found("C4", in_between.show, plain_words)
+    assert finding.outcome is Outcome.FAILS
+    assert finding.reason == "the needle, as UTF-8 stands on the wire; who Ada is stands on the wire"
+
+
+async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    only(monkeypatch, "flipped", "replayed")
+    finding = await found("C4", in_between.show, nothing, Setting(f"{PLANTED}.forgiving", traced=False))
+    assert finding.outcome is Outcome.FAILS
+    assert finding.reason.split("; ") == [
+        f"1 of 1 frames that were {trick} were not rejected" for trick in ("flipped", "replayed")
+    ]
+
+
+# C5: deleted is deleted.
+
+
+async def test_claim_c5_fails_where_pages_or_log_keep_it() -> None:
+    finding = await found("C5", at_rest.show_deleted, nothing, Setting(f"{PLANTED}.keeping", traced=False))
+    assert finding.outcome is Outcome.FAILS
+    assert "database still holds what was deleted" in finding.reason
+    assert "frame" in finding.reason
+
+
+# None: each of them holds on the program as it is.
+
+
+async def test_without_strace_it_is_said_and_python_alone_tells() -> None:
+    finding = await proof.look_at("C3", Setting(traced=False))
+    assert (finding.outcome, finding.reason) == (Outcome.HOLDS, "")
+    assert any("nothing was recorded from outside" in what for what in finding.done)
+    assert "calls_traced" not in finding.row()["measured"]  # type: ignore[operator]

@@ -1,0 +1,247 @@
+"""Lines in and out of pipes and terminals, and the mode as a program: nothing is echoed, it leaves well."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from chat.interface import UsageError
+from tests.support.cli.line import piped
+from tests.support.fakes.messenger import WRONG
+from tests.support.lab.deadlines import Deadline
+from tui.linear.input import LINE_MAX, Typed
+from tui.linear.voice import Voice
+
+PATIENCE = 30.0
+PROGRAM = (sys.executable, "-m", "tests.support.tui.linear.program")
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[int, int]]:
+    """The two ends of a terminal: what a person has, and what a program has."""
+    person, program = pty.openpty()
+    try:
+        yield person, program
+    finally:
+        os.close(person)
+        os.close(program)
+
+
+def heard_until(person: int, wanted: bytes, heard: bytes = b"") -> bytes:
+    """Everything that a terminal shows until something wanted is in it."""
+    deadline = Deadline(PATIENCE)
+    while wanted not in heard:
+        assert select.select([person], [], [], deadline.left())[0], (wanted, heard)
+        heard += os.read(person, 4096)
+    return heard
+
+
+async def test_lines_of_a_pipe_come_in_order_and_its_end_after_them() -> None:
+    with piped("one\r\n\ntwo 宽\nlast") as descriptor:
+        typed = Typed(descriptor)
+        assert not typed.at_terminal
+        assert [await typed.line() for _ in range(5)] == ["one", "", "two 宽", "last", None]
+
+
+async def test_a_line_that_is_no_text_or_has_no_end_is_refused_whole() -> None:
+    reading, writing = os.pipe()
+    typed = Typed(reading)
+    os.write(writing, b"\xff\xfe\nafter\n")
+    with pytest.raises(UsageError, match="UTF-8"):
+        await typed.line()
+    assert await typed.line() == "after"
+    line = asyncio.create_task(typed.line())
+    await asyncio.to_thread(os.write, writing, b"x" * (LINE_MAX + 1))
+    os.write(writing, b"end\nafter\n")
+    with pytest.raises(UsageError, match="nothing of it was taken"):
+        await line
+    assert await typed.line() == "after"
+    os.close(reading)
+    os.close(writing)
+
+
+async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
+    reading, writing = os.pipe()
+    typed = Typed(reading)
+    os.write(writing, b"ke")
+    waiting = asyncio.create_task(typed.line())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    os.write(writing, b"pt\n")
+    assert await typed.line() == "kept"
+    os.close(reading)
+    os.close(writing)
+
+
+async def test_a_terminal_takes_a_line_that_is_longer_than_it_could_edit_itself() -> None:
+    with terminal() as (person, program):
+        voice = Voice(program)
+        typed = Typed(program, voice)
+        with typed.attended():
+            for part in range(5):
+                os.write(person, b"x" * 2000)
+                while len(typed.draft.text) < 2000 * (part + 1):
+                    await typed._read()
+                os.read(person, 4096)
+            os.write(person, b"\n\xff\n")
+            assert len(await typed.line() or "") == 10_000
+            with pytest.raises(UsageError, match="UTF-8"):
+                await typed.line()
+
+
+async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it() -> None:
+    with terminal() as (person, program):
+        voice = Voice(program)
+        typed = Typed(program, voice)
+        with typed.attended():
+            os.write(person, b"to Ben")
+            await typed._read()
+            os.write(person, b", who")
+            with typed.hidden():
+                await voice.say("Type it.")
+                os.write(person, b"secret\n")
+                assert await typed.secret() == "secret"
+            assert heard_until(person, b"it.\r\n\r\n") == b"to Ben\r\nType it.\r\n\r\n"
+
+
+async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
+    reading, writing = os.pipe()
+    voice = Voice(writing)
+    await voice.say("one\ntwo\x1b[2J\x85", "宽\ud83d")
+    assert os.read(reading, 100) == "one two [2J \n宽\\ud83d\n".encode()
+    await voice.ring()
+    os.close(reading)
+    await voice.say("three")
+    assert voice.gone.is_set()
+    await voice.say("four")
+    os.close(writing)
+
+
+class Talk:
+    """The mode in a process of its own, at a terminal."""
+
+    def __init__(self, person: int, program: int, *command: str) -> None:
+        self._person = person
+        self.heard = b""
+        self._rest = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _WITH_TERMINAL, *(command or PROGRAM)],
+            stdin=program,
+            stdout=program,
+            stderr=program,
+            start_new_session=True,
+        )
+
+    def hear(self, wanted: bytes) -> bytes:
+        """Wait until something was said; what was heard since the last time, up to its end."""
+        self._rest = heard_until(self._person, wanted, self._rest)
+        end = self._rest.index(wanted) + len(wanted)
+        since, self._rest = self._rest[:end], self._rest[end:]
+        self.heard += since
+        return since
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._person, keys)
+
+
+# The terminal becomes the process's own, so that its keys are its signals.
+_WITH_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("leaving", [b"\x03", b"\x04", b"/quit\n", signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
+    leaving: bytes | signal.Signals,
+) -> None:
+    """The program's status says that Textual was not loaded and that the messenger was closed."""
+    with terminal() as (person, program):
+        talk = Talk(person, program)
+        talk.hear(b"It is not shown.\r\n")
+        talk.type(b"not this one\n")
+        talk.hear(f"{WRONG}\r\nType your passphrase. It is not shown.\r\n".encode())
+        talk.type(b"correct horse\n")
+        talk.hear(b"1 of them here.\r\n")
+        talk.type(b"/open Ben\n")
+        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        if isinstance(leaving, bytes):
+            talk.type(leaving)
+        else:
+            talk.process.send_signal(leaving)
+        assert talk.process.wait(PATIENCE) == 0
+    assert b"horse" not in talk.heard
+    assert b"this one" not in talk.heard
+    assert not [byte for byte in talk.heard if byte < 0x20 and byte not in b"\r\n"]
+
+
+@contextmanager
+def talking(every: float) -> Iterator[Talk]:
+    """In the conversation with Ben; it must end well at the end of the input."""
+    with terminal() as (person, program):
+        talk = Talk(person, program, *PROGRAM, str(every))
+        talk.hear(b"It is not shown.\r\n")
+        talk.type(b"correct horse\n")
+        talk.hear(b"1 of them here.\r\n")
+        talk.type(b"/open Ben\n")
+        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        yield talk
+        talk.type(b"\x04")
+        assert talk.process.wait(PATIENCE) == 0
+
+
+def test_nobody_is_interrupted_in_the_middle_of_a_line() -> None:
+    with talking(every=3600.0) as talk:
+        talk.type("half a messx\x7f宽x\x7f\x7f".encode())
+        talk.hear(b"\b \b\b \b\b \b")
+        talk.process.send_signal(signal.SIGUSR1)
+        talk.type(b"age\x1b[D\n")
+        assert talk.hear(b"Ben, 09:01: from Ben\r\n").startswith(b"age\r\n")
+        talk.hear(b"Delivered.\r\n")
+        talk.type(b"/last 4\n")
+        assert b"2. You, 09:02: half a message\r\n" in talk.hear(b"half a message\r\n")
+
+
+def test_who_rests_in_the_middle_of_a_line_is_told_and_the_line_is_shown_again() -> None:
+    with talking(every=0.01) as talk:
+        talk.type(b"and another")
+        talk.hear(b"and another")
+        talk.process.send_signal(signal.SIGUSR1)
+        assert talk.hear(b"from Ben\r\nand another") == b"\r\nBen, 09:01: from Ben\r\nand another"
+        talk.type(b"\x17\x15")
+        talk.hear(b"\b \b" * len("and another"))
+
+
+def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> None:
+    import termios
+
+    with terminal() as (person, program):
+        before = termios.tcgetattr(program)
+        talk = Talk(person, program)
+        talk.hear(b"It is not shown.\r\n")
+        talk.type(b"half a passph\x03")
+        assert talk.process.wait(PATIENCE) == 0
+        assert termios.tcgetattr(program) == before
+
+
+def test_a_pipe_is_enough_and_a_reader_who_has_gone_is_an_end() -> None:
+    script = "correct horse\n/open Ben\nhello\n/last 1\n"
+    ended = subprocess.run([*PROGRAM], input=script, capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-3:] == ["Delivered.", "1. You, 09:01: hello", "Parlour is closed."]
+    assert ended.stderr == ""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen([*PROGRAM], stdin=subprocess.PIPE, stdout=writing) as running:
+        os.close(writing)
+        assert running.wait(PATIENCE) == 0  # although its input has not ended

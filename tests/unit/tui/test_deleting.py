@@ -1,0 +1,151 @@
+"""Deleting an entry: what is asked, what stands in its place, and what is said when."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from chat.errors import phrase
+from chat.interface import ContactView, EntryState, EntryView, UsageError
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.driving import (
+    chat,
+    chatting,
+    composer,
+    history,
+    rows,
+    shown,
+    until,
+    until_shown,
+    with_bob,
+)
+from tui.conversation import Conversation
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.dialog import MenuDialog
+
+ASKED = "Delete “the secret plan”?"
+DONE = "Deleted: nothing of it is left in the profile's file."
+
+
+def with_a_secret(*, prompt: bool = True) -> tuple[FakeMessenger, ContactView, EntryView]:
+    """Bob wrote a secret, which is answered; nothing is cleaned but by `tidy`, where it is not `prompt`."""
+    messenger, bob = with_bob(prompt=prompt)
+    secret = messenger.receive(bob.person, "the secret plan")
+    assert secret is not None
+    messenger.receive(bob.person, "as I said", reply=secret.id)
+    return messenger, bob, secret
+
+
+async def choose(pilot: Pilot[None], text: str) -> None:
+    """Put the cursor on an entry."""
+    await until_shown(pilot, text)
+    entry = next(one for one in history(pilot).window.entries if one.text == text)
+    history(pilot).choose(entry.id)
+    await until(pilot, lambda: history(pilot).has_focus)
+
+
+async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() -> None:
+    messenger, bob, secret = with_a_secret(prompt=False)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, "the secret plan")
+        await pilot.press("d")
+        await until_shown(pilot, ASKED)
+        await until(pilot, lambda: "Bob keeps it" in words(pilot))
+        await pilot.press("enter")  # Enter is no yes
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert not messenger.called("delete")
+        await pilot.press("d", "y")
+        screen = await until_shown(pilot, "(deleting…)")
+        assert "secret" not in screen
+        assert "Bob: (deleting…)" in screen  # what answered it
+        assert DONE not in screen
+        messenger.tidy()
+        screen = await until_shown(pilot, DONE)
+        assert "(deleting…)" not in screen
+        assert "Bob: (deleted)" in screen
+        await pilot.press("r")
+        await until_shown(pilot, "This entry was deleted.")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MenuDialog))
+        screen = await until_shown(pilot, "Details")
+        assert "Reply" not in screen
+        assert "Delete" not in screen
+    assert messenger.called("delete") == [(bob.person, secret.id)]
+
+
+async def test_a_menu_and_the_mouse_delete_too() -> None:
+    messenger, _bob, _secret = with_a_secret()
+    async with chatting(messenger) as pilot:
+        await choose(pilot, "the secret plan")
+        await pilot.press("enter")
+        await click(pilot, "Delete")
+        await click(pilot, "y Yes")
+        await until(pilot, lambda: bool(messenger.called("delete")))
+        screen = await until_shown(pilot, DONE)
+        assert "(deleted)" in screen
+
+
+async def test_what_waits_is_told_to_go_without_its_words_and_a_refusal_is_said() -> None:
+    messenger, bob = with_bob(present=False)
+    messenger.say_as_me(bob.person, "not yet gone", EntryState.QUEUED)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, "not yet gone")
+        messenger.failures["delete"] = UsageError(phrase("There is no such entry here."))
+        await pilot.press("d")
+        await until_shown(pilot, "Delete “not")
+        assert "Bob has not received it" in words(pilot)
+        await pilot.press("y")
+        screen = await until_shown(pilot, "There is no such entry here.")
+        assert "not yet gone" in screen
+
+
+async def test_nothing_goes_on_pointing_at_it() -> None:
+    """Another client of the profile deletes it: an answer that is written, hits, what can be called back."""
+    messenger, bob, secret = with_a_secret()
+    own = messenger.say_as_me(bob.person, "my own secret", EntryState.READ)
+    async with chatting(messenger) as pilot:
+        await choose(pilot, "the secret plan")
+        await pilot.press("ctrl+f", *"secret")
+        await until_shown(pilot, "2 hits")
+        await messenger.delete(bob.person, own.id)
+        await until_shown(pilot, "1 hit ")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await choose(pilot, "the secret plan")
+        await pilot.press("r", "x")
+        await until_shown(pilot, "Esc: no reply")
+        await messenger.delete(bob.person, secret.id)
+        await until(pilot, lambda: "Esc: no reply" not in shown(pilot))
+        await pilot.press("alt+n")  # no hit is left: it asks for words
+        await until_shown(pilot, "No entry has these words.")
+        await pilot.press("escape", "ctrl+u", "up")
+        assert composer(pilot).text == ""
+        assert chat(pilot).drafts.of(bob.person).reply == ""
+    assert not messenger.called("send")
+
+
+async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing() -> None:
+    messenger, bob, secret = with_a_secret()
+    opened = Conversation(messenger, bob.person)
+    opened.erased(secret.id)
+    await opened.open()
+    held = opened.window.get(secret.id)
+    assert held is not None
+    assert (held.kind, held.text) == ("deleted", "")
+    answer = opened.window.entries[-1]
+    opened.window.replace([answer], complete=False, last=True)
+    await opened.read_origins([secret.id])
+    held = opened.window.get(secret.id)
+    assert held is not None
+    assert held.text == ""
+
+
+def words(pilot: Pilot[None]) -> str:
+    """What is shown in a box, as one line; lines of the screen below may stand next to it."""
+    return " ".join(" ".join(row.strip(" │─") for row in rows(pilot)).split())
+
+
+async def click(pilot: Pilot[None], text: str) -> None:
+    """Click on a text, once it is there."""
+    await until_shown(pilot, text)
+    at, row = next((at, row) for at, row in enumerate(rows(pilot)) if text in row)
+    await pilot.click(offset=(row.index(text), at))

@@ -1,0 +1,97 @@
+"""A terminal that vanishes without a signal: the program ends, and so locks the profile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+
+from tests.support.lab.deadlines import Deadline
+from tui.terminal import Watched, heed_signals
+
+PATIENCE = 60.0
+START = """\
+import os, signal, sys
+if sys.argv[1] != "elsewhere":
+    os.close(os.open(os.ttyname(0), os.O_RDWR))  # the first that a new session opens is its own
+if sys.argv[1] == "ignored":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def terminal() -> tuple[int, int]:
+    """Both ends of a pseudo-terminal: what shows it, and what a program has."""
+    return os.openpty()
+
+
+def test_a_terminal_is_gone_once_nobody_shows_it(terminal: tuple[int, int]) -> None:
+    shown, programs = terminal
+    watched = Watched(programs)
+    assert not watched.gone()
+    os.close(shown)
+    assert watched.gone()
+    os.close(programs)
+
+
+def test_what_is_no_terminal_is_never_gone() -> None:
+    reading, writing = os.pipe()
+    watched = Watched(reading)
+    os.close(writing)
+    assert not watched.gone()
+    os.close(reading)
+
+
+async def test_signals_that_end_programs_are_heeded_but_one_that_is_ignored() -> None:
+    before, asked = signal.signal(signal.SIGHUP, signal.SIG_IGN), asyncio.Queue[str]()
+    try:
+        heed_signals(partial(asked.put_nowait, "to leave"))
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert await asked.get() == "to leave"
+        assert asked.empty(), "both came in one turn of the loop"
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize("signals", ["heeded", "ignored", "elsewhere"])
+def test_the_program_ends_with_its_terminal(terminal: tuple[int, int], signals: str) -> None:
+    """A hang-up sends SIGHUP and SIGCONT to whom the terminal belongs, and nothing to others."""
+    shown, programs = terminal
+    command = [
+        sys.executable,
+        "-c",
+        START,
+        signals,
+        sys.executable,
+        "-m",
+        "tests.support.tui.program",
+        "talk",
+        "",
+    ]
+    process = subprocess.Popen(
+        command, stdin=programs, stdout=programs, stderr=programs, start_new_session=True
+    )
+    try:
+        os.close(programs)
+        wait_for(shown, b"Contacts")
+        os.close(shown)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(descriptor: int, text: bytes) -> None:
+    """Read what the program shows until the text is in it."""
+    seen, deadline = b"", Deadline(PATIENCE)
+    while text not in seen:
+        assert deadline.left() > 0
+        seen += os.read(descriptor, 65_536)

@@ -1,0 +1,418 @@
+"""Every screen is played in one burst and slowly: both lead to the same screens, focus, values and calls.
+
+Rules: a burst is handed to the driver as a terminal hands over one read; slowly means that each key comes
+after everything that the key before it began has ended; the engine answers late, as with a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import pkgutil
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+import pytest
+from textual import events
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Input, OptionList, TextArea
+
+from chat.interface import DoorState, EntryState
+from protocol.relay.rendezvous import RelayAddress
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from tests.support.fakes.others import INVITATION
+from tests.support.tui.driving import running, shown, until
+from tui import screens
+from tui.widgets.controls import Choice
+from tui.widgets.history import History
+
+RELAY = str(RelayAddress("relay.example.org", 4746, b"\x09" * 32))
+OTHER_RELAY = str(RelayAddress("192.168.1.2", 4746, b"\x08" * 32))
+_LATE = 40  # turns of the loop; a key that does not wait would be long done
+# What a client asks to show things; how often depends on how many of them it shows in between.
+_READING = frozenset(
+    (
+        *("me", "contacts", "nearby", "history", "entry", "first_unread", "entry_at", "details", "search"),
+        *("mark_read", "typing", "settings", "preferences", "set_preference", "safety_number", "diagnose"),
+        *("state", "attach", "relays"),
+    )
+)
+
+
+class Late:
+    """A door or a messenger whose answers come some turns later."""
+
+    def __init__(self, real: FakeDoor | FakeMessenger) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def late(*arguments: Any, **named: Any) -> Any:
+            for _turn in range(_LATE):
+                await asyncio.sleep(0)
+            answer = await found(*arguments, **named)
+            return Late(answer) if isinstance(answer, FakeMessenger) else answer
+
+        return late
+
+
+@dataclass(frozen=True)
+class Row:
+    """`before`: what is played slowly first, in both ways; `keys`: Textual's names, a text letter by letter.
+
+    `calls`: what has to have been asked of the engine in the end, where the row is about that.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    state: DoorState = DoorState.RUNNING
+    before: tuple[str, ...] = ()
+    calls: tuple[tuple[object, ...], ...] | None = None
+    happens: Callable[[FakeMessenger], object] = lambda _fake: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a person and the engine have in the end."""
+
+    stack: tuple[str, ...]
+    focus: str
+    values: tuple[tuple[str, object], ...]
+    calls: tuple[tuple[object, ...], ...]
+    picture: str
+
+
+def row(name: str, *keys: str, **others: Any) -> Row:
+    return Row(name, keys, **others)
+
+
+def talk(name: str, *keys: str, **others: Any) -> Row:
+    """A row that begins in the conversation with Bob."""
+    return Row(name, keys, before=("ctrl+k", *"Bob", "enter"), **others)
+
+
+def history(name: str, *keys: str, **others: Any) -> Row:
+    """A row that begins at the newest entry of that conversation."""
+    return Row(name, keys, before=("ctrl+k", *"Bob", "enter", "ctrl+up"), **others)
+
+
+NEW, LOCKED = DoorState.NEW, DoorState.LOCKED
+UNLOCKED = (*"correct horse", "enter")
+
+# The examples of the fault, each with what has to come of it.
+NAMED = (
+    row(
+        "first-run-tab",
+        *("A", "n", "n", "tab", *"my secret words", "enter", *"Hi"),
+        state=NEW,
+        calls=(("create", "Ann", "my secret words"),),
+    ),
+    row(
+        "first-run-enter",
+        *(*"Ann", "enter", *"my secret words", "enter", *"more"),
+        state=NEW,
+        calls=(("create", "Ann", "my secret words"),),
+    ),
+    row("unlock", *UNLOCKED, *"Hello", state=LOCKED, calls=(("unlock", "correct horse"),)),
+    row(
+        "unlock-and-write",
+        *(*UNLOCKED, "ctrl+k", *"Carla", "enter", *"Hello", "enter"),
+        state=LOCKED,
+        calls=(("unlock", "correct horse"), ("send", "Carla", "Hello")),
+    ),
+    row("switch", "ctrl+k", *"Carla", "enter", *"Hello"),
+    row(
+        "switch-and-send", "ctrl+k", *"Carla", "enter", *"Hello", "enter", calls=(("send", "Carla", "Hello"),)
+    ),
+    talk("palette-theme", "ctrl+p", *"theme", "enter", *"hello", "enter", calls=(("send", "Bob", "hello"),)),
+    talk("search", "ctrl+f", *"room", "enter", *"NEXT"),
+    talk(
+        "search-and-write",
+        *("ctrl+f", *"room", "enter", "escape", *"NEXT", "enter"),
+        calls=(("send", "Bob", "NEXT"),),
+    ),
+    talk(
+        "reply",
+        *("ctrl+up", "r", *"quick answer", "enter"),
+        calls=(("send", "Bob", "quick answer", "The room is free."),),
+    ),
+    talk("tab-in-the-composer", *"hello", "tab", *"world", "enter"),
+    talk(
+        "lock",
+        *("ctrl+l", *"correct horse", "enter", *"Hello"),
+        calls=(("unlock", "correct horse"), ("lock",), ("close",)),
+    ),
+)
+
+SCREENS = (
+    row("wrong-passphrase", *"wrong", "enter", *"Hello there", state=LOCKED),
+    row("wrong-passphrase-shown", "f2", *"wrong", "enter", *"Hello there", state=LOCKED),
+    row("wrong-then-right", *"wrong", "enter", *UNLOCKED, *"Hi", state=LOCKED),
+    row("no-name", "tab", *"secret", "enter", *"Ann", "enter", state=NEW),
+    talk("unknown-name", "ctrl+k", *"Nobody", "enter", *"x", "escape", *"Hi", "enter"),
+    talk("switch-twice", "ctrl+k", "ctrl+k", "enter", *"one", "enter", "alt+down", *"two", "enter"),
+    talk("next-conversation", *"to Bob", "alt+down", *"to Carla", "enter", "alt+up", "enter"),
+    talk("emoji-chooser", "alt+e", *"cat", "enter", *" sat", "enter"),
+    talk("shortcode", *":heart", "down", "enter", *" yes", "enter"),
+    talk("recall", *"first", "enter", "up", *" again", "enter"),
+    talk(
+        "each-enter-sends", *"a", "enter", *"b", "enter", *"c", "enter", "ctrl+up", "up", "r", *"d", "enter"
+    ),
+    talk("several-rows", *"one", "ctrl+j", *"two", "up", *"!", "enter"),
+    talk("jump", "alt+j", "s", *"x", "enter"),
+    talk("jump-nowhere", "alt+j", "escape", *"text", "enter"),
+    talk("search-all", "ctrl+f", "ctrl+f", *"room", "down", "enter", "r", *"answer", "enter"),
+    talk("search-nothing", "ctrl+f", *"nothing", "enter", "escape", *"text", "enter"),
+    talk("next-hit", "ctrl+f", *"room", "enter", "alt+n", "r", *"answer", "enter"),
+    talk("day", "f10", *"2026-11-24", "enter", "d", "y"),
+    talk("no-day", "f10", *"2026", "enter", "escape", *"text", "enter"),
+    talk("oldest", "ctrl+up", "g", "r", *"old", "enter"),
+    history("entry-menu", "enter", "down", "enter", *"x"),
+    history("details", "i", "escape", "r", *"answer", "enter"),
+    history("delete", "d", "y", "up", "d", "y"),
+    history("delete-no", "d", "n", "r", *"kept", "enter"),
+    history("origin", "up", "o", "b", "r", *"answer", "enter"),
+    talk("rename", "f6", "ctrl+u", *"Robert", "enter", *"Hi", "enter"),
+    talk("rename-empty", "f6", "ctrl+u", "enter", *"Rob", "enter", "f6"),
+    talk("block", "f7", "y", "f7", *"Hi", "enter"),
+    talk("remove", "f8", "y", *"Hi", "enter"),
+    talk("verify", "ctrl+t", "v", "ctrl+t", "u", *"Hi", "enter"),
+    talk("contact-menu", "ctrl+o", "down", "enter", "ctrl+u", *"Rob", "enter", *"Hi", "enter"),
+    talk("mute", "alt+m", "alt+m", "alt+m", *"Hi", "enter"),
+    talk("add-menu", "ctrl+n", "down", "enter", *"192.168.1.9:4747", "enter"),
+    talk("visible", "f5", "f5", "f5", *"Hi", "enter"),
+    talk("invite", "f2", "c", "p", "escape", "escape", *"Hi", "enter"),
+    talk("join", "f3", *f"{INVITATION}rest", "enter", *"Hi", "enter"),
+    talk("join-nothing", "f3", "enter", *"x", "enter", "escape", *"Hi", "enter"),
+    talk("address", "f4", *"10.0.0.9:4747", "enter"),
+    talk("no-address", "f4", *"here", "enter", "escape", *"Hi", "enter"),
+    row(
+        "answer-words",
+        *("y", *"Hi", "enter"),
+        before=("ctrl+k", *"Bob", "enter"),
+        happens=lambda fake: fake.stranger_begins("Dov"),
+    ),
+    row(
+        "refuse-words",
+        *("n", "enter", *"Hi", "enter"),
+        before=("ctrl+k", *"Bob", "enter"),
+        happens=lambda fake: fake.stranger_begins("Dov"),
+    ),
+    talk("relay-added", "alt+r", *OTHER_RELAY, "enter", "tab", "down", "c", "escape", *"Hi", "enter"),
+    talk("relay-wrong", "alt+r", *"nonsense", "enter", "backspace", "escape", *"Hi", "enter"),
+    talk("relay-removed", "alt+r", "tab", "d", "y", *"text", "escape", *"Hi", "enter"),
+    talk("settings", "f12", "down", "right", "down", "down", "right", "escape", *"Hi", "enter"),
+    talk("settings-language", "f12", "down", "down", "right", "down", "up", "escape", *"Hi", "enter"),
+    talk("theme", "ctrl+b", "ctrl+b", *"Hi", "enter"),
+    talk("help", "f1", "end", "f1", *"Hi", "enter"),
+    talk("doctor", "f9", "escape", *"Hi", "enter"),
+    talk("doctor-over-help", "f1", "escape", "f9", "escape", "ctrl+k", *"Car", "enter", *"Hi", "enter"),
+    talk("settings-lock", "f12", "down", "ctrl+l", *UNLOCKED, *"Hi"),
+    talk("people", "shift+tab", "shift+tab", "down", "enter", *"Hi", "enter"),
+)
+
+ROWS = (*NAMED, *SCREENS)
+
+
+@pytest.mark.parametrize("one", ROWS, ids=lambda one: one.name)
+async def test_a_burst_acts_as_if_it_were_typed_slowly(one: Row) -> None:
+    slowly, at_once = await play(one, _slowly), await play(one, _at_once)
+    assert at_once.stack == slowly.stack
+    assert at_once == slowly
+    if one.calls is not None:
+        assert at_once.calls == one.calls
+
+
+async def test_what_is_pasted_stands_where_the_keys_before_it_went() -> None:
+    fake, door = _world(LOCKED)
+    async with _running(door) as pilot:
+        before, after = [_key(name) for name in UNLOCKED], [*map(_key, ("ctrl+k", *"Carla", "enter"))]
+        _send(pilot, [*before, *after, events.Paste("one\ntwo"), _key("enter")])
+        await _rest(pilot)
+    assert ("send", "Carla", "one\ntwo") in _calls(fake, door)
+
+
+async def test_one_can_quit_while_the_engine_does_not_answer() -> None:
+    _fake, door = _world(LOCKED)
+    _never_answers(door, "unlock")
+    async with _running(door) as pilot:
+        _send(pilot, [*map(_key, (*UNLOCKED, *"Hello", "ctrl+q"))])
+        await until(pilot, lambda: pilot.app._exit)
+        assert "Hello" not in shown(pilot)
+
+
+async def test_keys_go_on_while_the_doctor_looks() -> None:
+    fake, door = _world(DoorState.RUNNING)
+    _never_answers(fake, "diagnose")
+    async with _running(door) as pilot:
+        _send(pilot, [*map(_key, ("f9", "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
+        await until(pilot, lambda: bool(fake.called("send")))
+
+
+async def test_keys_go_on_while_another_person_is_waited_for() -> None:
+    fake, door = _world(DoorState.RUNNING)
+    _never_answers(fake, "pair_address")
+    async with _running(door) as pilot:
+        begin = ("f4", *"10.0.0.9:4747", "enter", "escape")
+        _send(pilot, [*map(_key, (*begin, "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
+        await until(pilot, lambda: bool(fake.called("send")))
+
+
+def _never_answers(one: FakeDoor | FakeMessenger, method: str) -> None:
+    async def never(*_arguments: object, **_named: object) -> None:
+        await asyncio.Event().wait()
+
+    setattr(one, method, never)
+
+
+def test_every_screen_is_played() -> None:
+    """A dialog that is added needs a row."""
+    played: set[str] = set()
+
+    def note(pilot: Pilot[None]) -> None:
+        played.update(type(screen).__name__ for screen in pilot.app.screen_stack)
+
+    for one in ROWS:
+        if not _screens() <= played:
+            asyncio.run(play(one, _slowly, note))
+    assert _screens() <= played
+
+
+async def play(
+    one: Row,
+    typing: Callable[[Pilot[None], Sequence[str], Callable[[Pilot[None]], None]], Any],
+    note: Callable[[Pilot[None]], None] = lambda _pilot: None,
+) -> Outcome:
+    """The outcome of a row, typed in one of the two ways."""
+    fake, door = _world(one.state)
+    async with _running(door) as pilot:
+        await _slowly(pilot, one.before, note)
+        fake.calls.clear()
+        one.happens(fake)
+        await _rest(pilot)
+        note(pilot)
+        await typing(pilot, one.keys, note)
+        await _rest(pilot)
+        return _outcome(pilot, fake, door)
+
+
+async def _slowly(pilot: Pilot[None], names: Sequence[str], note: Callable[[Pilot[None]], None]) -> None:
+    for name in names:
+        _send(pilot, [_key(name)])
+        await _rest(pilot)
+        note(pilot)
+
+
+async def _at_once(pilot: Pilot[None], names: Sequence[str], note: Callable[[Pilot[None]], None]) -> None:
+    _send(pilot, [_key(name) for name in names])
+
+
+def _send(pilot: Pilot[None], come: Sequence[events.Event]) -> None:
+    """Hand events over as the driver does with those of one read of the terminal."""
+    driver = pilot.app._driver
+    assert driver is not None
+    for event in come:
+        driver.process_message(event)
+
+
+def _key(name: str) -> events.Key:
+    if len(name) == 1:
+        return events.Key(_character_to_key(name), name)
+    return events.Key(name, {"enter": "\r", "tab": "\t"}.get(name))
+
+
+async def _rest(pilot: Pilot[None]) -> None:
+    """Until nothing runs but what runs for ever, and everything is drawn."""
+    for _again in range(2):
+        await pilot.pause()
+        await until(pilot, lambda: all(one.group == "events" for one in pilot.app.workers))
+    await pilot.pause(1 / 30)
+    await until(pilot, lambda: all(one.group == "events" for one in pilot.app.workers))
+
+
+@asynccontextmanager
+async def _running(door: FakeDoor) -> AsyncIterator[Pilot[None]]:
+    async with running(cast(FakeDoor, Late(door)), (100, 40)) as pilot:
+        await _rest(pilot)
+        yield pilot
+
+
+def _world(state: DoorState) -> tuple[FakeMessenger, FakeDoor]:
+    fake = FakeMessenger("Ann", visible=True)
+    if state is not NEW:
+        bob = fake.add_contact("Bob", present=True)
+        carla = fake.add_contact("Carla")
+        fake.add_contact("Dana", present=True)
+        fake.see_stranger("Frank")
+        fake.name_relay(RELAY)
+        fake.receive(carla.person, "Is there a room?")
+        fake.receive(bob.person, "The first of all.")
+        fake.say_as_me(bob.person, "I look for a room.", EntryState.READ)
+        fake.receive(bob.person, "The room is free.")
+    return fake, FakeDoor(fake, state=state)
+
+
+def _outcome(pilot: Pilot[None], fake: FakeMessenger, door: FakeDoor) -> Outcome:
+    focus = pilot.app.focused
+    values = [
+        (f"{type(screen).__name__} {widget.id}", _value(widget))
+        for screen in pilot.app.screen_stack
+        for widget in screen.query("Input, TextArea, OptionList, Choice, History")
+    ]
+    return Outcome(
+        tuple(type(screen).__name__ for screen in pilot.app.screen_stack),
+        "" if focus is None else f"{type(focus).__name__} {focus.id}",
+        tuple(values),
+        _calls(fake, door),
+        shown(pilot),
+    )
+
+
+def _value(widget: object) -> object:
+    match widget:
+        case Input():
+            return widget.value
+        case TextArea():
+            return widget.text, widget.cursor_location
+        case OptionList():
+            return widget.highlighted
+        case Choice():
+            return widget.chosen
+        case History():
+            return widget.chosen.text if widget.chosen is not None else None
+    raise AssertionError(widget)
+
+
+def _calls(fake: FakeMessenger, door: FakeDoor) -> tuple[tuple[object, ...], ...]:
+    """What was asked for besides what is shown, with names and texts in the place of ids."""
+    held = [entry for one in fake._conversations.values() for entry in one.entries]
+    words: dict[object, object] = {view.person: view.name for view in fake._contacts.values()}
+    words |= {entry.id: entry.text for entry in held}
+    return tuple(
+        (call.method, *(words.get(argument, argument) for argument in call.arguments))
+        for call in (*door.calls, *fake.calls)
+        if call.method not in _READING
+    )
+
+
+def _screens() -> set[str]:
+    """The names of all screens that are no base of others."""
+    for module in pkgutil.iter_modules(screens.__path__, "tui.screens."):
+        import_module(module.name)
+    found: set[str] = set()
+    left: list[Any] = [Screen]
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        own = kind.__module__.startswith("tui.")
+        if own and not kind.__subclasses__():
+            found.add(kind.__name__)
+    return found

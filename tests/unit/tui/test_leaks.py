@@ -1,0 +1,146 @@
+"""Attack 78: what is on the screen goes nowhere else: no file, no title, no report, no clipboard unasked."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab.terminal import Terminal
+from tests.support.needs import needs_tmux
+from tests.support.tui.driving import chatting, running, until, until_shown, with_bob
+from tests.support.tui.program import SCENARIOS
+from tui import LEAKS
+from tui.app import fault
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.finder import PaletteDialog
+from tui.screens.unlock import UnlockScreen
+from tui.widgets.controls import Field
+
+NEEDLE = "needle-that-somebody-wrote"
+
+
+def in_terminal(scenario: str, label: str, **environment: str) -> Terminal:
+    needs_tmux()
+    return Terminal(
+        [sys.executable, "-m", "tests.support.tui.program", scenario, label], environment=environment
+    )
+
+
+@pytest.mark.terminal
+def test_attack_78_a_fault_ends_the_program_without_a_word_that_was_written() -> None:
+    with in_terminal("faulty", NEEDLE) as terminal:
+        assert terminal.wait_exit() == 1
+        terminal.wait_for("RuntimeError in program.py")
+        assert NEEDLE.encode() not in terminal.written()
+        assert "report this line" in terminal.screen().replace("\n", " ")
+
+
+@pytest.mark.terminal
+def test_attack_78_textuals_variables_write_no_screen_to_a_file(tmp_path: Path) -> None:
+    variables = {
+        "TEXTUAL": "debug,devtools",
+        "TEXTUAL_DEBUG": "1",
+        "TEXTUAL_LOG": str(tmp_path / "log"),
+        "TEXTUAL_SCREENSHOT": "0",
+        "TEXTUAL_SCREENSHOT_LOCATION": str(tmp_path),
+    }
+    assert set(variables) <= set(LEAKS)
+    with in_terminal("name", NEEDLE, **variables) as terminal:
+        terminal.wait_for("Nothing was written yet")
+        terminal.send("C-q")
+        assert terminal.wait_exit() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.terminal
+def test_attack_78_the_title_is_a_number_and_the_clipboard_is_left_alone() -> None:
+    with in_terminal("talk", "") as terminal:
+        terminal.wait_for("+ Frank")
+        terminal.send("Enter")
+        terminal.wait_for("long cable")
+        terminal.send("C-q")
+        terminal.wait_exit()
+        written = terminal.written()
+    titles = re.findall(rb"\x1b\]2;(.*?)\x1b\\", written)
+    assert titles[0] == b"Parlour"
+    assert {re.sub(rb"\(\d+\) ", b"", title) for title in titles} == {b"Parlour"}
+    assert written.index(b"\x1b[22;2t") < written.index(b"\x1b]2;") < written.index(b"\x1b[23;2t")
+    for sequence in (
+        b"\x1b]0;",
+        b"\x1b]1;",
+        b"\x1b]9;",
+        b"\x1b]777",
+        b"\x1b]99",
+        b"\x1b]52",
+        b"\x1b]8;",
+    ):
+        assert sequence not in written
+
+
+def test_attack_78_an_error_is_named_by_kind_and_place_only() -> None:
+    try:
+        raise ValueError(NEEDLE)
+    except ValueError as error:
+        said = fault(error)
+    assert NEEDLE not in said
+    assert "ValueError in test_leaks.py" in said
+    assert "unknown place" in fault(None)
+
+
+async def test_attack_78_the_invitation_goes_to_the_clipboard_only_when_asked() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        await pilot.press("f2")
+        await until_shown(pilot, "parlour:fake-invitation")
+        assert pilot.app.clipboard == ""
+        await pilot.press("c")
+        await until_shown(pilot, "Copied")
+        assert pilot.app.clipboard.startswith("parlour:fake-invitation")
+
+
+async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PaletteDialog))
+        await until_shown(pilot, "Add someone")
+        for word in ("screenshot", "svg"):
+            pilot.app.screen.query_one(Field).value = word
+            await until_shown(pilot, "Nothing that Parlour does")
+
+
+async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:
+    messenger, bob = with_bob()
+    async with chatting(messenger) as pilot:
+        messenger.receive(bob.person, NEEDLE)
+        await until_shown(pilot, NEEDLE)
+        assert (pilot.app.title, pilot.app.sub_title) == ("Parlour", "")
+        assert len(pilot.app._notifications) == 0
+
+
+async def test_a_passphrase_leaves_its_field_when_the_profile_is_open() -> None:
+    async with running(SCENARIOS["alone"]("")) as pilot:
+        await until_shown(pilot, "Name")
+        first = pilot.app.screen
+        assert isinstance(first, UnlockScreen)
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        # The message that submitted it may still be on its way to the application.
+        await until(pilot, lambda: "five" not in repr(vars(pilot.app)))
+
+
+def test_the_first_screen_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, tui.app; heavy = {'nacl', 'zeroconf', 'sqlcipher3', 'cryptography', 'segno', 'msgspec', "
+        "'tui.screens.chat.chat', 'textual.widgets._text_area', 'markdown_it', 'pygments'}; "
+        "print(sorted(heavy & set(sys.modules)), sorted(m for m in sys.modules if m.startswith('chat.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    assert done.stdout.strip() == "[] ['chat.interface', 'chat.errors', 'chat.views']"

@@ -1,0 +1,80 @@
+"""What lies over the chat screen closes once, whatever comes to it after that."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+
+from textual.screen import ModalScreen
+
+import tui.screens
+from tests.architecture.imports import ROOT
+from tests.support.tui.driving import burst, chatting, composer, until, with_bob
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.chat.finding import JumpScreen
+from tui.screens.dialog import ConfirmDialog, Modal
+from tui.screens.help import HelpDialog
+
+
+async def test_keys_in_one_burst_leave_jump_mode_once() -> None:
+    messenger, bob = with_bob()
+    messenger.receive(bob.person, "Hello")
+    async with chatting(messenger) as pilot:
+        for keys in ("dd", "ddd", "xx", "xxxx"):
+            await pilot.press("alt+j")
+            await until(pilot, lambda: isinstance(pilot.app.screen, JumpScreen))
+            await burst(pilot, *keys)
+            await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+            assert len(pilot.app.screen_stack) == 2
+            assert composer(pilot).has_focus
+
+
+async def test_a_dialog_that_ends_twice_gives_its_first_result_and_takes_no_other_screen_along() -> None:
+    results: list[bool | None] = []
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        below, above = HelpDialog(), ConfirmDialog("Really?", "")
+        await pilot.app.push_screen(below)
+        await pilot.app.push_screen(above, results.append)
+        above.end(True)
+        above.end(False)
+        await until(pilot, lambda: bool(results))
+        assert results == [True]
+        assert pilot.app.screen is below
+
+
+async def test_a_covered_dialog_closes_with_its_first_result_when_it_is_uncovered() -> None:
+    results: list[bool | None] = []
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        below, above = ConfirmDialog("Really?", ""), HelpDialog()
+        await pilot.app.push_screen(below, results.append)
+        await pilot.app.push_screen(above)
+        below.end(True)
+        below.end(False)
+        assert pilot.app.screen is above
+        above.end(None)
+        above.end(None)
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await until(pilot, lambda: bool(results))
+        assert results == [True]
+
+
+def test_every_modal_screen_closes_in_the_one_way() -> None:
+    for module in pkgutil.iter_modules(tui.screens.__path__):
+        importlib.import_module(f"tui.screens.{module.name}")
+    left, found = list[type]([ModalScreen]), set[type]()
+    while left:
+        kinds: list[type] = left.pop().__subclasses__()
+        found.update(kinds)
+        left += kinds
+    own = {kind for kind in found if kind.__module__.startswith("tui.")}
+    assert len(own) > 15
+    assert all(issubclass(kind, Modal) for kind in own)
+    calls = [
+        path.name
+        for path in (ROOT / "tui").rglob("*.py")
+        for _ in re.findall(r"\.(?:dismiss|action_dismiss)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert calls == ["dialog.py"]

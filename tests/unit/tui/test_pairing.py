@@ -1,0 +1,384 @@
+"""Pairing through the interface: three inputs a person, and nobody confirms without looking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import segno
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from chat.interface import DoorState, PairingStage, Unreachable, UsageError
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
+from tests.support.fakes.others import INVITATION, WORDS
+from tests.support.tui.driving import (
+    OPTIONS,
+    chat,
+    chatting,
+    composer,
+    running,
+    shown,
+    until,
+    until_shown,
+    with_bob,
+)
+from tui.screens.chat.chat import ChatScreen
+from tui.screens.invitations import AddressDialog, InviteDialog, JoinDialog, picture
+from tui.screens.pairing import PairingDialog
+
+
+async def test_from_first_run_to_paired_in_three_inputs() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    messenger.see_stranger("Bob")
+    async with running(FakeDoor(messenger, state=DoorState.NEW)) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
+        await until_shown(pilot, "+ Bob")
+        await pilot.press("enter")  # pick
+        await until_shown(pilot, "1  harbour")
+        await pilot.press("y")  # confirm
+        await until_shown(pilot, "Paired with Bob")
+        assert chat(pilot).current is not None
+        assert pilot.app.focused is composer(pilot)
+
+
+async def test_the_five_words_stand_in_order_with_the_question() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "Are these the same words")
+        screen = await until_shown(pilot, "5  orchard")
+        places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize("key", ["enter", "space", "a"])
+async def test_enter_and_other_keys_confirm_nothing(key: str) -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "1  harbour")
+        await pilot.press(key, key)
+        await pilot.pause()
+        assert not messenger.called("answer_pairing")
+        assert "1  harbour" in shown(pilot)
+
+
+@pytest.mark.parametrize("key", ["n", "escape"])
+async def test_other_words_end_it_and_keep_nothing(key: str) -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "1  harbour")
+        await pilot.press(key)
+        assert isinstance(pilot.app.screen, ChatScreen)
+        await until_shown(pilot, "You refused, and nothing was kept")
+    assert [accept for _, accept in messenger.called("answer_pairing")] == [False]
+    assert await messenger.contacts() == ()
+
+
+async def test_what_is_typed_after_a_refusal_goes_to_the_composer() -> None:
+    messenger, bob = with_bob()
+    async with chatting(messenger) as pilot:
+        await until(pilot, lambda: composer(pilot).has_focus)
+        messenger.stranger_begins("Mallory")
+        await until_shown(pilot, "Mallory wants to pair")
+        await pilot.press("n", *"no", "enter")
+        await until(pilot, lambda: messenger.called("send") == [(bob.person, "no")])
+
+
+async def test_a_refusal_that_the_engine_refuses_is_said() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        messenger.stranger_begins("Mallory")
+        await until_shown(pilot, "Mallory wants to pair")
+        messenger.failures["answer_pairing"] = UsageError("This pairing is over: begin again.")
+        await pilot.press("n")
+        await until_shown(pilot, "This pairing is over")
+        assert isinstance(pilot.app.screen, ChatScreen)
+
+
+async def test_a_pairing_that_another_begins_opens_by_itself() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    async with chatting(messenger) as pilot:
+        messenger.stranger_begins("Bob")
+        await until_shown(pilot, "Bob wants to pair with you")
+        await pilot.press("y")
+        await until_shown(pilot, "Paired with Bob")
+
+
+async def test_nobody_confirms_while_typing_something_else() -> None:
+    messenger, _ = with_bob()
+    options = replace(OPTIONS, quiet=3600.0)
+    async with running(FakeDoor(messenger, state=DoorState.RUNNING), options=options) as pilot:
+        await until(pilot, lambda: pilot.app.focused is not None and pilot.app.focused.id == "composer")
+        messenger.stranger_begins("Mallory")
+        await until_shown(pilot, "Mallory wants to pair")
+        await pilot.press(*"yyy", "enter")
+        await pilot.pause()
+        assert not messenger.called("answer_pairing")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PairingDialog)
+        dialog._arm()
+        await pilot.press("y")
+        await until(pilot, lambda: len(messenger.called("answer_pairing")) == 1)
+
+
+async def test_a_quiet_keyboard_arms_the_dialog() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger, quiet=0.001) as pilot:
+        messenger.stranger_begins("Dana")
+        await until_shown(pilot, "They are the same")
+        await pilot.press("y")
+        await until_shown(pilot, "Paired with Dana")
+
+
+async def test_two_pairings_are_answered_one_after_the_other() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    async with chatting(messenger) as pilot:
+        messenger.stranger_begins("Bob")
+        messenger.stranger_begins("Carla")
+        await until_shown(pilot, "Bob wants to pair")
+        await pilot.press("y")
+        await until_shown(pilot, "Carla wants to pair")
+        await pilot.press("n")
+        await until_shown(pilot, "You refused")
+    assert [view.name for view in await messenger.contacts()] == ["Bob"]
+
+
+async def test_an_invitation_is_shown_and_its_user_is_confirmed() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f2")
+        await until_shown(pilot, INVITATION)
+        dialog = pilot.app.screen
+        assert isinstance(dialog, InviteDialog)
+        messenger.use_invitation(dialog.invitation.text, "Bob")
+        await until_shown(pilot, "Somebody who is called Bob used your invitation")
+        await pilot.press("enter")
+        assert not messenger.called("answer_pairing")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        assert "Compare the safety number" in await until_shown(pilot, "Paired with Bob")
+
+
+async def test_joining_pastes_the_text_whatever_its_line_breaks() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3")
+        await until_shown(pilot, "Paste the invitation")
+        field = pilot.app.screen.query_one("#invitation")
+        from textual import events
+
+        field.post_message(events.Paste("parlour:fake-\n  invitation-\r\n7"))
+        await pilot.pause()
+        await pilot.press("enter")
+        await until_shown(pilot, "Paired with Inviter")
+    assert messenger.called("join") == [("parlour:fake-invitation-7",)]
+
+
+async def test_a_refused_invitation_stays_in_the_field_with_the_reason_and_can_be_mended() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3", *INVITATION[:-1], "enter")
+        await until_shown(pilot, "This is no invitation")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, JoinDialog)
+        assert dialog.query_one("#invitation", Input).value == INVITATION[:-1]
+        await pilot.press("-", "7", "enter")
+        await until_shown(pilot, "Paired with Inviter")
+    assert messenger.called("join") == [(INVITATION[:-1],), (f"{INVITATION}7",)]
+
+
+async def test_an_invitation_that_the_other_side_refuses_stays_in_the_field_too() -> None:
+    messenger = FakeMessenger("Ann", prompt=False)
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3", *f"{INVITATION}1", "enter")
+        await until(pilot, lambda: bool(messenger._pairings))
+        messenger.move_pairing(
+            next(iter(messenger._pairings)), PairingStage.FAILED, problem="It was used by somebody else."
+        )
+        await until_shown(pilot, "It was used by somebody else.")
+        assert isinstance(pilot.app.screen, JoinDialog)
+        assert pilot.app.screen.query_one("#invitation", Input).value == f"{INVITATION}1"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_a_refused_address_stays_in_the_field_with_the_reason_and_can_be_mended() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f4", *"8.8.8.8", "enter")
+        await until_shown(pilot, "8.8.8.8 is not a local address")
+        assert isinstance(pilot.app.screen, AddressDialog)
+        await pilot.press("ctrl+u", *"10.0.0.7", "enter")
+        await until_shown(pilot, "1  harbour")
+        await pilot.press("n")  # one's own refusal asks for no other address
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_pairing_by_address() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await pilot.press("f4")
+        assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
+        await pilot.press(*"10.0.0.7:x", "enter")
+        await until_shown(pilot, "That is no address")
+        await pilot.press("backspace", *"4748", "enter")
+        await until_shown(pilot, "1  harbour")
+    assert messenger.called("pair_address") == [("10.0.0.7", 4748)]
+
+
+async def test_an_unreachable_stranger_is_said_in_the_dialog() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.see_stranger("Bob")
+    messenger.failures["pair_nearby"] = Unreachable("Nobody answers there: ask them to press F5.")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "ask them to press F5")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_a_hidden_pairing_comes_back_when_it_needs_an_answer() -> None:
+    messenger = FakeMessenger("Ann", prompt=False)
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "Connecting to Bob")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PairingDialog)
+        await until(pilot, lambda: dialog.view.id != "")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        messenger.move_pairing(dialog.view.id, PairingStage.WORDS, words=WORDS)
+        await until_shown(pilot, "1  harbour")
+        await pilot.press("y")
+        await until_shown(pilot, "Waiting for Bob")
+        messenger.move_pairing(dialog.view.id, PairingStage.FAILED, problem="The other side refused.")
+        await until_shown(pilot, "The other side refused.")
+
+
+async def test_of_two_that_begin_at_once_the_one_that_gives_way_closes_without_a_word() -> None:
+    messenger = FakeMessenger("Ann", prompt=False)
+    messenger.see_stranger("Bob")
+    async with chatting(messenger) as pilot:
+        await pilot.press("enter")
+        await until_shown(pilot, "Connecting to Bob")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PairingDialog)
+        await until(pilot, lambda: dialog.view.id != "")
+        messenger.move_pairing(dialog.view.id, PairingStage.FAILED)
+        messenger.stranger_begins("Bob")
+        await until_shown(pilot, "Bob wants to pair with you")
+        assert dialog not in pilot.app.screen_stack
+
+
+async def test_visibility_is_changed_and_said() -> None:
+    messenger = FakeMessenger("Ann")
+    async with chatting(messenger) as pilot:
+        await until_shown(pilot, "○ not visible nearby")
+        await pilot.press("f5")
+        await until_shown(pilot, "● visible nearby")
+        await pilot.press("f5")
+        await until_shown(pilot, "○ not visible nearby")
+    assert messenger.called("set_visible") == [(True,), (False,)]
+
+
+async def test_nobody_found_says_why_and_what_to_do() -> None:
+    messenger = FakeMessenger("Ann", visible=True)
+    async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
+        screen = await until_shown(pilot, "Nobody was found within five seconds")
+        screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
+        for words in ("Invite someone", "Use an invitation", "Pair by address", "Ask the doctor"):
+            assert words in screen
+        assert "interfaces" not in screen  # what is good needs no line here
+        y = next(y for y, row in enumerate(screen.split("\n")) if "Pair by address" in row)
+        await pilot.click(offset=(screen.split("\n")[y].index("Pair by"), y))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AddressDialog))
+
+
+@pytest.mark.parametrize("version", [5, 6])
+async def test_an_invitation_of_one_or_two_addresses_scans_from_the_screen(version: int) -> None:
+    messenger, _ = with_bob()
+    messenger.invitation_tail = "A2B3" * (18 if version == 5 else 26)
+    async with chatting(messenger, size=(80, 24)) as pilot:
+        await pilot.press("f2", "p")
+        await until(pilot, lambda: "█" in shown(pilot))
+        dialog = pilot.app.screen
+        assert isinstance(dialog, InviteDialog)
+        code = segno.make(dialog.invitation.text, error="l", boost_error=False, micro=False)
+        wanted = [[bool(module) for module in row] for row in code.matrix_iter(border=2)]
+        seen = modules(pilot)
+        left, top = next(
+            (x, y) for y, row in enumerate(seen) for x, module in enumerate(row) if module is False
+        )
+        assert [row[left : left + len(wanted)] for row in seen[top : top + len(wanted)]] == wanted
+        await pilot.click(offset=(40, 10))
+        await until_shown(pilot, "Give this to one person")
+
+
+async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal's own two colours are used, and whether it is dark or light is not known."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(80, 40)) as pilot:
+        await pilot.press("f2")
+        screen = await until_shown(pilot, "Swap light and dark")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, InviteDialog)
+        drawn = picture(dialog.invitation.text, 1)
+        assert all(row in screen for row in drawn)
+        await pilot.press("i")
+        opposite = [row.translate(str.maketrans(" █▀▄", "█ ▄▀")) for row in drawn]
+        await until(pilot, lambda: all(row in shown(pilot) for row in opposite))
+        await pilot.press("i")
+        await until(pilot, lambda: all(row in shown(pilot) for row in drawn))
+
+
+async def test_with_colour_the_picture_is_black_on_white_and_stays_so() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(80, 40)) as pilot:
+        await pilot.press("f2")
+        screen = await until_shown(pilot, "█")
+        assert "Swap" not in screen
+        await pilot.press("i")
+        await pilot.pause()
+        assert shown(pilot) == screen
+
+
+def modules(pilot: Pilot[None]) -> list[list[bool | None]]:
+    """Two rows a row of the screen, by the colours of its cells: dark, light, or neither black nor white."""
+    found: list[list[bool | None]] = []
+    known = {(0, 0, 0): True, (255, 255, 255): False}
+    for strip in pilot.app.screen._compositor.render_strips():
+        above: list[bool | None] = []
+        below: list[bool | None] = []
+        for text, style, _control in strip:
+            drawn, ground = (
+                known.get((*colour.get_truecolor(),)) if colour is not None else None
+                for colour in ((style.color, style.bgcolor) if style is not None else (None, None))
+            )
+            for character in text:
+                above.append(drawn if character in "▀█" else ground)
+                below.append(drawn if character in "▄█" else ground)
+        found += [above, below]
+    return found
+
+
+async def test_what_the_engine_says_under_a_pairing_is_read_at_its_end() -> None:
+    """An invitation names a relay before the contact is stored: the pairing covers the line meanwhile."""
+    messenger = FakeMessenger("Ann", prompt=False)
+    async with chatting(messenger) as pilot:
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(pilot.app.focused, Input))
+        await pilot.press(*f"{INVITATION}1", "enter")
+        await until(pilot, lambda: bool(messenger._pairings))
+        messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        messenger.move_pairing(next(iter(messenger._pairings)), PairingStage.DONE)
+        await until_shown(pilot, "Paired with Inviter.")
+        assert "brought the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())

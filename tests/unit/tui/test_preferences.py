@@ -1,0 +1,71 @@
+"""What this person chose: defaults, values of other versions, and keeping."""
+
+from __future__ import annotations
+
+import pytest
+
+from chat.interface import BadData
+from tests.support.fakes.messenger import FakeMessenger
+from tui.preferences import AUTOLOCK_MAX, Density, Keys, Preferences, Theme, switch
+
+
+def test_where_nothing_was_chosen_the_defaults_hold() -> None:
+    chosen = Preferences()
+    assert (chosen.theme, chosen.density, chosen.keys) == (Theme.DARK, Density.COMPACT, Keys.PLAIN)
+    assert (chosen.bell, chosen.notify, chosen.notify_content) == (True, True, False)
+    assert (chosen.language, chosen.autolock, chosen.muted("ab"), chosen.draft("ab")) == ("", 0, False, "")
+
+
+def test_a_value_that_means_nothing_is_the_default() -> None:
+    chosen = Preferences(None, {"theme": "pink", "density": "", "keys": "emacs", "bell": "loud"})
+    assert (chosen.theme, chosen.density, chosen.keys) == (Theme.DARK, Density.COMPACT, Keys.PLAIN)
+    assert chosen.bell
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("15", 15),
+        ("0", 0),
+        ("-3", 0),
+        ("1.5", 0),
+        ("٣", 0),
+        ("9" * 5, AUTOLOCK_MAX),
+        ("9" * 9999, 0),
+        ("", 0),
+    ],
+)
+def test_minutes_are_a_number_or_never(text: str, minutes: int) -> None:
+    assert Preferences(None, {"autolock": text}).autolock == minutes
+
+
+async def test_what_is_set_is_kept_by_the_engine() -> None:
+    messenger = FakeMessenger("Ann")
+    chosen = await Preferences.read(messenger)
+    await chosen.set("theme", Theme.CONTRAST)
+    await chosen.mute("ab" * 32, on=True)
+    await chosen.keep_draft("ab" * 32, "not yet\nsent")
+    again = await Preferences.read(messenger)
+    assert again.theme is Theme.CONTRAST
+    assert again.muted("ab" * 32)
+    assert again.draft("ab" * 32) == "not yet\nsent"
+    await again.mute("ab" * 32, on=False)
+    await again.keep_draft("ab" * 32, "")
+    assert dict(await messenger.preferences()) == {"theme": "contrast"}
+
+
+async def test_a_choice_that_could_not_be_kept_holds_and_says_so() -> None:
+    messenger = FakeMessenger("Ann")
+    chosen = await Preferences.read(messenger)
+    messenger.failures["set_preference"] = BadData("The disk is full.")
+    with pytest.raises(BadData):
+        await chosen.set("density", Density.ROOMY)
+    assert chosen.density is Density.ROOMY
+
+
+@pytest.mark.parametrize("default", [True, False])
+@pytest.mark.parametrize("on", [True, False])
+def test_a_switch_is_read_as_it_was_written(on: bool, default: bool) -> None:
+    text = switch(on, default=default)
+    assert (not text) is (on == default)
+    assert Preferences(None, {"bell": text or switch(True, default=True)}).bell is (on if text else True)

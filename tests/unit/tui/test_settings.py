@@ -1,0 +1,173 @@
+"""The settings: each holds at once and is kept, by keys and the mouse; and locking when nobody is there."""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.strip import Strip
+
+from chat.interface import BadData, SettingsView
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
+from tui import actions
+from tui.screens.settings import SettingsDialog
+from tui.screens.unlock import UnlockScreen
+from tui.text import translation
+from tui.widgets.controls import Choice, Value, place
+
+VALUES = (Value("a", "first"), Value("b", "简体中文"), Value("c", "third"))
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    translation.use(translation.ENGLISH)
+    actions.use({})
+
+
+async def opened(pilot: Pilot[None]) -> None:
+    await pilot.press("f12")
+    await until_shown(pilot, "While I am typing" if pilot.app.size.height > 30 else "Looks and keys")
+    assert isinstance(pilot.app.screen, SettingsDialog)
+
+
+def choice(pilot: Pilot[None], name: str) -> Choice:
+    return pilot.app.screen.query_one(f"#choose-{name}", Choice)
+
+
+def where(pilot: Pilot[None], label: str, value: str) -> tuple[int, int]:
+    """The place of a value on the screen."""
+    y, row = next((y, row) for y, row in enumerate(rows(pilot)) if label in row)
+    return row.index(value, row.index(label)), y
+
+
+async def test_every_choice_holds_at_once_and_is_kept() -> None:
+    messenger, bob = with_bob()
+    for text in ("one", "two"):
+        messenger.receive(bob.person, text)
+    async with chatting(messenger, size=(100, 40)) as pilot:
+        await until_shown(pilot, "two")
+        await opened(pilot)
+        await pilot.press("right", "right")
+        await until(pilot, lambda: pilot.app.theme == "parlour-contrast")
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: choice(pilot, "theme").chosen == "dark")
+        await pilot.press("down", "space")
+        await until(pilot, lambda: pilot.app.has_class("-roomy"))
+        for label, value in (("Keys", "as in vi"), ("Ring the bell", "off"), ("Minutes without", "15")):
+            await pilot.click(offset=where(pilot, label, value))
+        await until(pilot, lambda: actions.keys_of("details") == ("I",))
+        await pilot.press("escape")
+        screen = await until_shown(pilot, "Write to Bob")
+        one, two = (at for at, row in enumerate(screen.split("\n")) if "▎ one" in row or "▎ two" in row)
+        assert two == one + 2, "roomy: a blank row parts entries of one author"
+        await until(pilot, lambda: "autolock" in messenger._preferences)
+    assert dict(await messenger.preferences()) == {
+        "density": "roomy",
+        "keys": "vi",
+        "bell": "off",
+        "autolock": "15",
+        "theme": "dark",
+    }
+
+
+async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(100, 40)) as pilot:
+        await opened(pilot)
+        await pilot.click(offset=where(pilot, "When I have read", "off"))
+        await until(pilot, lambda: messenger.called("change_settings") != [])
+        messenger.failures["change_settings"] = BadData("The disk is full.")
+        await pilot.click(offset=where(pilot, "While I am typing", "off"))
+        await until_shown(pilot, "The disk is full.")
+    told = [SettingsView(read_receipts=False, typing=True), SettingsView(read_receipts=False, typing=False)]
+    assert messenger.called("change_settings") == [(view,) for view in told]
+
+
+async def test_the_language_changes_under_the_cursor_and_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"Settings": "设置", "Language": "语言", "Contacts": "联系人", "Today": "今天", "Help": "帮助"}
+
+    class Catalogue(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return words.get(message, message)
+
+    found = {"zh_CN": Catalogue(), "en": gettext.NullTranslations()}
+    monkeypatch.setattr(gettext, "translation", lambda _name, _folder, wanted, **_more: found[wanted[0]])
+    messenger, bob = with_bob()
+    messenger.receive(bob.person, "hello")
+    async with chatting(messenger, size=(100, 40)) as pilot:
+        await opened(pilot)
+        await pilot.press("down", "down", "right", "right")
+        await until_shown(pilot, "语言")
+        assert "设置" in shown(pilot)
+        await until(pilot, lambda: choice(pilot, "language").has_focus)
+        await pilot.press("escape")
+        screen = await until_shown(pilot, "联系人")
+        assert "今天" in screen
+        assert "帮助" in screen
+        await pilot.press("f12", "down", "down", "left")
+        await until_shown(pilot, "Language")
+        await pilot.press("escape")
+        await until_shown(pilot, "Today")
+    assert dict(await messenger.preferences()) == {"language": "en"}
+
+
+async def test_it_locks_when_neither_key_nor_mouse_was_used_and_keeps_the_draft() -> None:
+    messenger, bob = with_bob()
+    messenger._preferences["autolock"] = "5"
+    clock = [1000.0]
+    async with chatting(messenger, monotonic=lambda: clock[0]) as pilot:
+        await write(pilot, "half a")
+        clock[0] += 299
+        await pilot.hover(offset=(40, 5))
+        clock[0] += 299
+        await pilot.press("x")
+        assert composer(pilot).text == "half ax"
+        clock[0] += 300
+        await pilot.press("y")  # the machine slept: this key comes before anything else had its turn
+        await until_shown(pilot, "nobody was here")
+        await until(pilot, lambda: messenger.called("lock") != [])
+    assert messenger._preferences[f"draft.{bob.person}"] == "half ax"
+
+
+async def test_it_locks_without_a_key_to_wake_it() -> None:
+    messenger = FakeMessenger("Ann")
+    messenger.add_contact("Bob")
+    messenger._preferences["autolock"] = "1"
+    clock = [1000.0]
+    async with chatting(messenger, monotonic=lambda: clock[0]) as pilot:
+        await pilot.press("f1")
+        clock[0] += 60
+        await until(pilot, lambda: isinstance(pilot.app.screen, UnlockScreen))
+        assert "Bob" not in shown(pilot)
+
+
+@pytest.mark.parametrize("width", [12, 30, 40, 80])
+def test_values_stay_whole_in_as_many_rows_as_they_need(width: int) -> None:
+    placed = place(VALUES, width, (0, 2))
+    assert [one.value for one in placed] == list(VALUES)
+    assert all(one.start >= 2 and one.end <= max(width, 14) for one in placed)
+    assert all((before.row, before.end) < (after.row, after.start) for before, after in pairwise(placed))
+
+
+async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    lines = Choice.render_lines
+
+    def render_lines(choice: Choice, crop: Region) -> list[Strip]:
+        strips = lines(choice, crop)
+        drawn.append("".join(strip.text for strip in strips))
+        return strips
+
+    monkeypatch.setattr(Choice, "render_lines", render_lines)
+    messenger, _ = with_bob()
+    async with chatting(messenger, size=(120, 34)) as pilot:
+        await pilot.press("f12")
+        await until_shown(pilot, "Looks and keys")
+        await until(pilot, lambda: len(drawn) > 4)
+    assert [text for text in drawn if "●" not in text] == []

@@ -1,0 +1,191 @@
+"""The rows around the reader: the same rows as all at once, only near the reader, and hits marked in them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from chat.interface import EntryView
+from tests.support.fakes.others import START
+from tests.support.tui.driving import with_bob
+from tests.support.tui.hostile import ATTACKS
+from tui.conversation import Window
+from tui.text.formatting import safe, widest
+from tui.text.matching import hits, pattern
+from tui.text.rows import Place, Setting, lead_rows, place, quoted, rows_of
+from tui.text.wrapping import cuts, pieces, wrap
+from tui.widgets.history_layout import Sheet
+
+SETTING = Setting(40, UTC, START.date())
+
+
+def entries(texts: list[str]) -> tuple[EntryView, ...]:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, texts)
+    return asyncio.run(messenger.history(bob.person, 10_000))
+
+
+def window_of(texts: list[str]) -> Window:
+    return Window(entries(texts), complete=True)
+
+
+def all_rows(window: Window, setting: Setting) -> list[object]:
+    rows: list[object] = []
+    previous = None
+    for entry in window.entries:
+        rows += rows_of(entry, place(entry, previous, setting.zone), setting, quoted(entry, window))
+        previous = entry
+    return rows
+
+
+@given(st.integers(0, 59), st.integers(0, 30), st.integers(1, 30))
+def test_what_is_laid_out_is_a_part_of_all_rows(around: int, above: int, below: int) -> None:
+    window = window_of([f"entry {number} " + "word " * (number % 17) for number in range(60)])
+    sheet = Sheet()
+    sheet.lay_out(window, SETTING, around, above, below)
+    rows = all_rows(window, SETTING)
+    shown = [found[2] for y in range(sheet.height) if (found := sheet.row(y))]
+    offset = sum(len(rows_of(*pair)) for pair in _placed(window)[: sheet.first])
+    assert shown == rows[offset : offset + len(shown)]
+    start = sheet.start(window.entries[around].id)
+    assert start is not None
+    assert start >= above or sheet.from_start
+    assert sheet.height - start >= below or sheet.to_end
+
+
+def _placed(window: Window) -> list[tuple[EntryView, Place, Setting]]:
+    held = window.entries
+    before = [None, *held[:-1]]
+    return [(one, place(one, past, UTC), SETTING) for one, past in zip(held, before, strict=True)]
+
+
+def test_only_what_is_near_is_laid_out() -> None:
+    window = window_of(["word " * 400] * 300)
+    sheet = Sheet()
+    sheet.lay_out(window, SETTING, 150, 40, 60)
+    assert len(sheet.shown) <= 4
+    assert sheet.first >= 149
+
+
+def test_rows_of_an_entry_are_told_from_what_parts_it_from_others() -> None:
+    window = window_of(["first", "second"])
+    sheet = Sheet()
+    sheet.lay_out(window, SETTING, 0, 0, 10)
+    first, second = window.entries
+    assert sheet.span(first.id) == (3, 5)  # a blank, the day, a blank; then the name and the text
+    assert sheet.span(second.id) == (5, 6)
+    assert [found[1] for y in range(6) if (found := sheet.row(y))] == [-3, -2, -1, 0, 1, 0]
+    assert sheet.spot(4) == (first.id, 4)
+    assert sheet.row(6) is None
+    assert sheet.span("unknown") is None
+
+
+@pytest.mark.parametrize("day", [True, False])
+@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize("roomy", [True, False])
+def test_the_lead_is_what_stands_before_the_name(day: bool, head: bool, new: bool, roomy: bool) -> None:
+    entry = entries(["text"])[0]
+    standing = Place(day=day, head=head or day)
+    setting = Setting(40, UTC, START.date(), unread=entry.id if new else "", roomy=roomy)
+    rows = rows_of(entry, standing, setting)
+    lead = lead_rows(standing, new=new, roomy=roomy)
+    assert all(not any(style.startswith("bar") for style, _text in row) for row in rows[:lead])
+    assert rows[lead][0][0] == "bar-theirs"
+    assert any(style == "unread" for row in rows for style, _text in row) == new
+
+
+def test_what_an_entry_answers_stands_in_one_row() -> None:
+    messenger, bob = with_bob()
+    origin = messenger.receive(bob.person, "first **line**\nsecond line " * 9)
+    assert origin is not None
+    answer = messenger.receive(bob.person, "yes", reply=origin.id)
+    lost = messenger.receive(bob.person, "no", reply="ff" * 32)
+    assert answer is not None
+    assert lost is not None
+    window = Window([origin, answer, lost])
+    assert quoted(origin, window) == ""
+    assert quoted(answer, window).startswith("Bob: first line second line first line")
+    assert quoted(lost, window) == "…"
+    window.origins["ff" * 32] = None
+    assert quoted(lost, window) == "an entry that is not here"
+    rows = rows_of(answer, Place(day=False, head=False), SETTING, quoted(answer, window))
+    assert len(rows) == 2
+    assert rows[0][1][0] == "reply"
+    assert all(sum(cell_len(text) for _style, text in row) == 40 for row in rows)
+
+
+@pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("width", [12, 40, 90])
+def test_attack_79_rows_fill_the_width_with_markdown_and_hits(text: str, width: int) -> None:
+    body = f"> {text}\n- {text}\n`{text}` **{text}**\n```\n{text}"
+    entry = entries([body])[0]
+    setting = Setting(width, UTC, START.date(), wanted=pattern(["home", "red", "w", "नमस्ते", "一"]))
+    for row in rows_of(entry, Place(day=False, head=True), setting):
+        assert sum(widest(part) for _style, part in row) >= width
+        assert sum(len(part) for _style, part in row if "\n" in part or "\x1b" in part) == 0
+        assert sum(cell_len(part) for _style, part in row) == width
+
+
+@given(st.text(alphabet="ab -宽,。é\u0301🎉", max_size=60), st.integers(2, 20))
+def test_rows_keep_all_but_blanks_and_fit(text: str, width: int) -> None:
+    line = safe(text)
+    whole = "".join(line[start:end] for start, end in cuts(line, width))
+    assert whole.replace(" ", "") == line.replace(" ", "")
+    assert all(widest(line[start:end]) <= width for start, end in cuts(line, width))
+    assert "".join(line[start:end] for start, end in pieces(line, width)) == line
+    assert wrap(line, width) == [line[start:end] for start, end in cuts(line, width)]
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "found"),
+    [
+        (["printer"], "The Printer, printers", ["Printer"]),
+        (["cafe"], "Café cafe\u0301 cafés", ["Café", "cafe\u0301"]),
+        (["火车"], "下雨了但是火车很准时", ["火车"]),
+        (["a.b"], "a.b axb", ["a.b"]),
+        (["one", "two"], "two, one", ["two", "one"]),
+        (["strasse"], "Straße", ["Straße"]),
+    ],
+)
+def test_hits_are_whole_words_without_case_and_accents(words: list[str], text: str, found: list[str]) -> None:
+    wanted = pattern(words)
+    assert wanted is not None
+    assert [text[start:end] for start, end in hits(text, wanted)] == found
+
+
+def test_nothing_to_find_marks_nothing() -> None:
+    assert pattern(["", "?!"]) is None
+
+
+def test_hits_are_pieces_of_their_own() -> None:
+    entry = entries(["the **lab's printer** works"])[0]
+    setting = Setting(40, UTC, START.date(), wanted=pattern(["printer"]))
+    row = rows_of(entry, Place(day=False, head=False), setting)[0]
+    assert row[1:6] == (
+        ("text", "the "),
+        ("bold", "lab's "),
+        ("hit", "printer"),
+        ("text", " works"),
+        ("text", " " * 9),
+    )
+
+
+def test_a_window_lets_go_of_what_is_far() -> None:
+    window = window_of([f"entry {number}" for number in range(1200)])
+    window.trim(0)
+    assert (len(window), window.complete, window.last) == (500, True, False)
+    assert window.entries[0].text == "entry 0"
+    window = window_of([f"entry {number}" for number in range(1200)])
+    window.trim(600)
+    assert (len(window), window.complete, window.last) == (500, False, False)
+    assert window.entries[0].text == "entry 350"
+    window = window_of([f"entry {number}" for number in range(1200)])
+    window.trim(1199)
+    assert (window.complete, window.last, window.entries[-1].text) == (False, True, "entry 1199")
+    assert START + timedelta(minutes=1200) == window.entries[-1].time

@@ -1,0 +1,164 @@
+"""Being told: once a burst, with nobody's words unless asked for, of nothing that is looked at or muted."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.driving import chat, chatting, until, until_shown
+from tui.app import ParlourApp
+from tui.notifications import AGAIN, BURST, Teller
+from tui.preferences import Preferences
+from tui.terminal import BELL, Way, notification, title, way
+
+NEEDLE = "needle-that-somebody-wrote"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"TERM": "xterm-256color"}, None),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "vscode"}, None),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, Way.TEXT),
+        ({"TERM": "xterm-kitty"}, Way.KITTY),
+        ({"TERM": "foot-extra"}, Way.TITLED),
+        ({"TERM": "football"}, None),
+        ({"TERM": "xterm-256color", "VTE_VERSION": "7600"}, Way.TITLED),
+        (
+            {"TERM": "tmux-256color", "TERM_PROGRAM": "tmux", "TMUX": "/s,1,0", "KITTY_WINDOW_ID": "1"},
+            Way.KITTY,
+        ),
+        ({}, None),
+    ],
+)
+def test_a_notification_is_sent_where_the_terminal_is_known_to_show_it(
+    environment: dict[str, str], expected: Way | None
+) -> None:
+    assert way(environment) is expected
+
+
+@pytest.mark.parametrize("how", Way)
+@pytest.mark.parametrize("environment", [{}, {"TMUX": "/s,1,0"}])
+def test_nothing_in_a_text_ends_the_sequence_or_begins_another(how: Way, environment: dict[str, str]) -> None:
+    calm = notification(how, "a b", environment)
+    hostile = notification(how, "a\x1b\\\x1b]52;c;\x07\x9c\u202e b", environment)
+    for control in ("\x1b", "\x07", "\x9c"):
+        assert hostile.count(control) == calm.count(control)
+    assert notification(how, "4;1;50", {}).startswith("\x1b]9;Parlour: 4") is (how is Way.TEXT)
+    assert calm.startswith("\x1bPtmux;\x1b\x1b]" if environment else "\x1b]")
+    assert len(notification(how, "long " * 1000, {})) < 300
+
+
+def test_windows_have_a_title_where_the_terminal_has_windows() -> None:
+    assert title(3, {"TERM": "xterm"}) == "\x1b]2;(3) Parlour\x1b\\"
+    assert title(0, {"TERM": "foot"}) == "\x1b]2;Parlour\x1b\\"
+    assert title(3, {"TERM": "linux"}) == ""
+
+
+def test_a_burst_is_told_once_and_a_long_one_again_after_a_while() -> None:
+    clock, written = [0.0], list[str]()
+    teller = Teller(written.append, {"TERM": "xterm"}, lambda: clock[0])
+    told = []
+    for moment in (0.0, 0.1, BURST, 2 * BURST - 0.5, *(2 * BURST + one for one in range(int(AGAIN)))):
+        clock[0] = moment
+        before = len(written)
+        teller.tell("Bob", "text", Preferences())
+        told += [moment] * (len(written) - before)
+    assert told == [0.0, AGAIN]
+    clock[0] += BURST
+    teller.tell("Bob", "text", Preferences())
+    assert written == [BELL] * 3
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, [BELL, "\x1b]9;Parlour: A new message\x1b\\"]),
+        ({"bell": "off", "notify_content": "on"}, ["\x1b]9;Parlour: Bob: two lines\x1b\\"]),
+        ({"bell": "off", "notify": "off", "notify_content": "on"}, []),
+    ],
+)
+def test_what_is_told_is_what_was_chosen(chosen: dict[str, str], expected: list[str]) -> None:
+    written = list[str]()
+    teller = Teller(written.append, {"TERM_PROGRAM": "iTerm.app"}, lambda: 0.0)
+    teller.tell("Bob", "two\nlines", Preferences(None, chosen))
+    assert written == expected
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the program writes to the terminal beside its picture."""
+    for name, value in (("TERM", "xterm-kitty"), ("TERM_PROGRAM", ""), ("TMUX", "")):
+        monkeypatch.setenv(name, value)
+    collected: list[str] = []
+    monkeypatch.setattr(ParlourApp, "_write", lambda _app, sequence: collected.append(sequence))
+    return collected
+
+
+def loud(written: list[str]) -> int:
+    """How often it was told, checked to hold nobody's words."""
+    assert NEEDLE not in "".join(written)
+    return written.count(BELL)
+
+
+async def look_away(pilot: Pilot[None], *, away: bool = True) -> None:
+    pilot.app.post_message(events.AppBlur() if away else events.AppFocus())
+    await until(pilot, lambda: pilot.app.app_focus is not away)
+
+
+async def test_what_is_looked_at_is_not_told_and_what_is_not_is_told_once(written: list[str]) -> None:
+    messenger = FakeMessenger("Ann")
+    bob, carla = messenger.add_contact(f"{NEEDLE} b"), messenger.add_contact(f"{NEEDLE} c")
+    async with chatting(messenger) as pilot:
+        chat(pilot).open_conversation(bob.person)
+        messenger.receive(bob.person, NEEDLE)
+        await until_shown(pilot, NEEDLE)
+        await until(pilot, lambda: not chat(pilot).contacts[bob.person].unread)
+        assert loud(written) == 0
+        assert "(" not in "".join(written)
+        for _ in range(40):
+            messenger.receive(carla.person, NEEDLE)
+        await until(pilot, lambda: any("(40) Parlour" in one for one in written))
+        assert loud(written) == 1
+        await pilot.press("ctrl+l")
+        await until_shown(pilot, "Enter your passphrase")
+        assert title(0, {"TERM": "xterm"}) in written[written.index(title(40, {"TERM": "xterm"})) :]
+    assert "".join(written).endswith("\x1b[23;2t")
+
+
+async def test_who_looks_elsewhere_is_told_of_the_open_conversation_too(written: list[str]) -> None:
+    messenger = FakeMessenger("Ann")
+    bob = messenger.add_contact("Bob")
+    async with chatting(messenger) as pilot:
+        await look_away(pilot)
+        messenger.receive(bob.person, NEEDLE)
+        await until(pilot, lambda: any("(1) Parlour" in one for one in written))
+        assert loud(written) == 1
+        assert any("A new message" in one for one in written)
+        await look_away(pilot, away=False)
+        await until(pilot, lambda: written[-1] == title(0, {"TERM": "xterm"}))
+
+
+async def test_nothing_is_told_of_who_is_muted(written: list[str]) -> None:
+    messenger = FakeMessenger("Ann")
+    bob, carla = messenger.add_contact("Bob"), messenger.add_contact("Carla")
+    async with chatting(messenger) as pilot:
+        chat(pilot).open_conversation(bob.person)
+        await pilot.press("alt+m")
+        await until_shown(pilot, "z muted")
+        await until_shown(pilot, "Bob z")
+        chat(pilot).open_conversation(carla.person)
+        messenger.receive(bob.person, NEEDLE)
+        await until(pilot, lambda: chat(pilot).contacts[bob.person].unread == 1)
+        await pilot.pause()
+        assert loud(written) == 0
+        assert "(1)" not in "".join(written)
+        chat(pilot).open_conversation(bob.person)
+        await pilot.press("alt+m")
+        await until_shown(pilot, "Not muted any more")
+        await look_away(pilot)
+        messenger.receive(bob.person, NEEDLE)
+        await until(pilot, lambda: loud(written) == 1)
+    assert dict(await messenger.preferences()) == {}

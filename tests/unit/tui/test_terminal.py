@@ -1,0 +1,119 @@
+"""The interface in a real terminal: keys as terminals send them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.lab.terminal import Terminal
+from tests.support.needs import needs_tmux
+
+needs_tmux()
+pytestmark = pytest.mark.terminal
+
+EDGE = "▕"
+
+
+def program(scenario: str, label: str = "", *, size: tuple[int, int] = (80, 24)) -> Terminal:
+    """The interface on the fake, in a terminal."""
+    command = [sys.executable, "-m", "tests.support.tui.program", scenario, label]
+    return Terminal(command, columns=size[0], rows=size[1])
+
+
+def whole(terminal: Terminal) -> str:
+    """The screen once the program has drawn all of it."""
+    terminal.wait_quiet()
+    return terminal.screen()
+
+
+@pytest.fixture
+def new() -> Iterator[Terminal]:
+    with program("new") as terminal:
+        yield terminal
+
+
+def test_first_run_pairing_and_talking_by_keys(new: Terminal) -> None:
+    new.wait_for("Name")
+    new.write("Ann")
+    new.send("Enter")
+    for _ in range(2):
+        new.write("five small words here")
+        new.send("Enter")
+    new.wait_for("+ Bob")
+    new.send("Enter")
+    new.wait_for("They are the same")
+    new.send("y")
+    new.wait_for("Paired with Bob")
+    new.write("hello")
+    new.send("C-j")
+    new.write("second line")
+    new.send("M-Enter")
+    new.write("third line")
+    new.send("Enter")
+    screen = new.wait_for("✓✓ delivered")
+    lines = [
+        row.rpartition("▎")[2].strip()
+        for row in screen.split("\n")
+        if EDGE in row and "▎" in row.partition(EDGE)[2]
+    ]
+    assert lines[:3] == ["You", "hello", "second line"]
+    assert lines[3].startswith("third line")
+    new.send("C-q")
+    assert new.wait_exit() == 0
+
+
+def test_a_paste_of_many_lines_is_one_text(new: Terminal) -> None:
+    with program("name", "Bob") as terminal:
+        terminal.wait_for("Write to Bob")
+        terminal.paste("one\ntwo\x07\r\x1b\r\x1b[31m\nthree")
+        terminal.wait_for("three")
+        assert "delivered" not in terminal.screen()
+        terminal.send("Enter")
+        screen = terminal.wait_for("delivered")
+        assert re.search(r"▎ one\n.*▎ two\n.*▎\n.*▎ \[31m\n.*▎ three", screen)
+
+
+def test_the_cursor_stands_where_an_input_method_opens_its_window() -> None:
+    with program("name", "Bob") as terminal:
+        shown = terminal.wait_for("Write to Bob").split("\n")
+        row = next(at for at, text in enumerate(shown) if "Write to Bob" in text)
+        left = shown[row].index("Write to Bob")
+        for text, column in (("你好", 4), ("e\u0301", 5), ("👍", 7), ("x", 8)):
+            terminal.write(text)
+            terminal.wait_for(lambda _, to=left + column: terminal.cursor() == (to, row))  # type: ignore[misc]
+        terminal.send("Left", "Left")
+        terminal.wait_for(lambda _: terminal.cursor() == (left + 5, row))
+        terminal.send("End", "C-j")
+        terminal.wait_for("▕│ 你好e\u0301👍x")  # the composer grew upwards: its last row is where it was
+        terminal.wait_for(lambda _: terminal.cursor() == (left, row))
+        terminal.send("M-Home")
+        terminal.wait_for("Everything was read")  # below the composer, which it moves up
+        terminal.wait_for(lambda _: terminal.cursor() == (left, row - 1))
+
+
+def test_a_screen_at_rest_writes_nothing_to_a_slow_link() -> None:
+    with program("name", "Bob") as terminal:
+        terminal.wait_for("Write to Bob")
+        terminal.wait_quiet()
+        drawn = terminal.written()
+        for _ in range(6):  # a second and more, in which a cursor that blinks would write twice
+            terminal.wait_quiet()
+        assert terminal.written() == drawn
+
+
+def test_locking_leaves_nothing_on_the_screen() -> None:
+    with program("talk") as terminal:
+        terminal.wait_for("+ Frank")
+        terminal.send("Enter")
+        terminal.wait_for("long cable")
+        terminal.send("C-l")
+        terminal.wait_for("Enter your passphrase")
+        screen = whole(terminal)
+        assert "cable" not in screen
+        assert "Carla" not in screen
+        terminal.write("correct horse")
+        terminal.send("Enter")
+        terminal.wait_for("long cable")

@@ -1,0 +1,168 @@
+"""The window on a conversation: the messenger's order, each entry once, whatever arrives while it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from chat.interface import EntryState, EntryView, NotPermitted
+from tests.support.fakes.messenger import FakeMessenger
+from tests.support.tui.driving import with_bob
+from tui.conversation import Conversation, Window
+
+
+async def everything(messenger: FakeMessenger, person: str) -> list[EntryView]:
+    return list(await messenger.history(person, 100_000))
+
+
+async def test_entries_put_anywhere_end_in_the_messengers_order() -> None:
+    chance = random.Random(20261124)
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(150)])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    while await opened.older():
+        pass
+    for number in range(60):
+        held = await everything(messenger, bob.person)
+        before = chance.choice([None, chance.choice(held).id])
+        entry = messenger.receive(bob.person, f"new {number}", before=before)
+        assert entry is not None
+        await opened.catch_up(entry)
+    assert opened.window.entries == await everything(messenger, bob.person)
+
+
+async def test_an_entry_older_than_all_that_is_held_comes_with_its_page() -> None:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(150)])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    first = (await everything(messenger, bob.person))[0]
+    entry = messenger.receive(bob.person, "very old", before=first.id)
+    assert entry is not None
+    await opened.catch_up(entry)
+    assert entry.id not in opened.window
+    while await opened.older():
+        pass
+    assert opened.window.entries == await everything(messenger, bob.person)
+
+
+async def test_many_at_once_are_read_once() -> None:
+    messenger, bob = with_bob()
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    entries = [messenger.receive(bob.person, f"burst {number}") for number in range(30)]
+    taken = await asyncio.gather(*(opened.catch_up(entry) for entry in entries if entry))
+    assert opened.window.entries == await everything(messenger, bob.person)
+    assert {view.id for came in taken for view in came} == {entry.id for entry in entries if entry}
+    assert len(messenger.called("history")) <= 4  # one for the opening, one for the comparison
+
+
+async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost() -> None:
+    class Slow(FakeMessenger):
+        async def history(
+            self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
+        ) -> tuple[EntryView, ...]:
+            page = await super().history(contact, limit, before, after)
+            gate.set()
+            await go_on.wait()
+            return page
+
+    gate, go_on = asyncio.Event(), asyncio.Event()
+    messenger = Slow("Ann", prompt=False)
+    bob = messenger.add_contact("Bob")
+    entry = await messenger.send(bob.person, "hello")
+    opened = Conversation(messenger, bob.person)
+    reading = asyncio.create_task(opened.open())
+    await gate.wait()
+    messenger.set_state(bob.person, entry.id, EntryState.DELIVERED)
+    assert not opened.moved(entry.id, EntryState.DELIVERED)
+    go_on.set()
+    await reading
+    assert opened.window.entries[0].state is EntryState.DELIVERED
+
+
+def test_a_short_page_says_that_nothing_is_older() -> None:
+    window = Window()
+    window.prepend((), 100)
+    assert window.complete
+    assert window.oldest is None
+    assert window.index("unknown") == -1
+
+
+async def test_a_window_is_a_run_of_the_conversation_whatever_happens() -> None:
+    """Jumps, pages, letting go and arrivals anywhere in any order: nothing is missing between two held."""
+    chance = random.Random(20261125)
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(1500)])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    for step in range(400):
+        held = await everything(messenger, bob.person)
+        match chance.randrange(7):
+            case 0:
+                assert await opened.around(chance.choice(held).id)
+            case 1:
+                await opened.older()
+            case 2:
+                await opened.newer()
+            case 3:
+                opened.trim(chance.randrange(len(opened.window)))
+            case 4 if chance.random() < 0.2:
+                await opened.open()
+            case _:
+                near = [None, chance.choice(held).id, chance.choice(opened.window.entries).id]
+                new = messenger.receive(bob.person, f"new {step}", before=chance.choice(near))
+                assert new is not None
+                assert await opened.catch_up(new) == (new,)
+        check_run(opened.window, await everything(messenger, bob.person))
+
+
+def check_run(window: Window, held: list[EntryView]) -> None:
+    first = held.index(window.entries[0])
+    assert window.entries == held[first : first + len(window)]
+    assert not window.complete or first == 0
+    assert not window.last or window.entries[-1] == held[-1]
+    newest = held.index(window.entries[-1])
+    assert all(any(view.id == one for view in held[newest + 1 :]) for one in window.beyond)
+
+
+async def test_what_comes_after_the_windows_end_is_known_to_be_there() -> None:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, [f"old {number}" for number in range(400)])
+    opened = Conversation(messenger, bob.person)
+    await opened.around((await everything(messenger, bob.person))[100].id)
+    new = [messenger.receive(bob.person, f"new {number}") for number in range(30)]
+    await asyncio.gather(*(opened.catch_up(entry) for entry in new if entry))
+    assert opened.window.beyond == {entry.id for entry in new if entry}
+    while await opened.newer():
+        pass
+    assert opened.window.last
+    assert not opened.window.beyond
+    assert opened.window.entries[-1] == new[-1]
+
+
+async def test_an_entry_that_is_not_held_leaves_the_window_alone() -> None:
+    messenger, bob = with_bob()
+    messenger.fill(bob.person, ["one", "two"])
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    assert not await opened.around("ff" * 32)
+    assert [entry.text for entry in opened.window.entries] == ["one", "two"]
+
+
+async def test_a_refused_read_keeps_what_is_awaited() -> None:
+    messenger, bob = with_bob()
+    opened = Conversation(messenger, bob.person)
+    await opened.open()
+    first = messenger.receive(bob.person, "first")
+    second = messenger.receive(bob.person, "second")
+    assert first is not None
+    assert second is not None
+    messenger.failures["history"] = NotPermitted("The profile is locked.")
+    with pytest.raises(NotPermitted):
+        await opened.catch_up(first)
+    assert await opened.catch_up(second) == (first, second)
+    assert opened.window.entries == [first, second]
