@@ -1,7 +1,7 @@
-"""Writes what a run gave: RESULTS.md and plot.svg here, and the table in README.md between its two marks.
+"""Writes the results of a run to docs/: benchmarks.md, benchmarks.svg, and the table in performance.md.
 
-`parlour bench --peers --json | python -m protocol.bench.report`, which is `make bench`. Rules: figures come
-from the rows that are read, and from the profile that is measured here; no figure is written by hand.
+`make bench` runs `parlour bench --peers --json | python -m protocol.bench.report` in the root of a clone.
+All figures come from the rows on standard input, and from the profile that is measured here.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from protocol.bench import machine, profile, table
-from protocol.bench.goals import GOALS, Goal
+from protocol.bench.goals import GOALS, LIMITS
 from protocol.bench.plot import plot
 from protocol.bench.table import Ratio, ReportRow, blocks, figure, ratios
 
-_HERE: Final = Path(__file__).parent
-_README: Final = _HERE.parents[1] / "README.md"
+_DOCS: Final = Path("docs")
 BEGIN, END = "<!-- bench: written by make bench -->", "<!-- bench ends -->"
 
 
@@ -33,13 +32,18 @@ def read(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def asked(rows: Iterable[ReportRow]) -> list[tuple[str, Ratio]]:
-    """(row, ratio) of every ratio that has to reach something, in the order of the report."""
+    """(row, ratio) of every ratio with a goal, in the order of the report."""
     return [
         (_row_name(block[0]), ratio)
         for block in blocks(rows)
-        for ratio in ratios(block).values()
+        for ratio in _ordered(block)
         if ratio.goal is not None
     ]
+
+
+def _ordered(block: Sequence[ReportRow]) -> list[Ratio]:
+    """The ratios of a block: the limit first, then the peers."""
+    return sorted(ratios(block).values(), key=lambda ratio: ratio.subject not in LIMITS)
 
 
 def _row_name(row: ReportRow) -> str:
@@ -47,9 +51,9 @@ def _row_name(row: ReportRow) -> str:
 
 
 def summary(rows: Iterable[ReportRow]) -> list[str]:
-    """The table of README.md: a line for each ratio that something is asked of."""
+    """The table of docs/performance.md: a line per ratio to a limit, and per ratio with a goal."""
     lines = [
-        "| | Parlour | with ChaCha20 | beside | theirs | ratio | least |",
+        "| | Parlour | with ChaCha20 | compared with | its rate | ratio | lowest accepted |",
         "| --- | ---: | ---: | --- | ---: | --- | --- |",
     ]
     for block in blocks(rows):
@@ -62,20 +66,22 @@ def _summary_of(block: Sequence[ReportRow]) -> list[str]:
     name, unit = _row_name(block[0]), block[0]["unit"]
     own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
     lines = [
-        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio, ratio.goal)} |"
-        for ratio in ratios(block).values()
-        if ratio.goal is not None
+        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
+        for ratio in _ordered(block)
+        if ratio.goal is not None or ratio.subject in LIMITS
     ]
     return lines or [f"{own} | | | |"]
 
 
-def _cell(ratio: Ratio, goal: Goal) -> str:
-    missed = "" if ratio.reached else ", missed"
-    return f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f}) | {goal.least:g} ×{missed}"
+def _cell(ratio: Ratio) -> str:
+    shown = f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f})"
+    if ratio.goal is None:
+        return f"{shown} |"
+    return f"{shown} | {ratio.goal.least:g} ×{'' if ratio.reached else ', missed'}"
 
 
 def everything(rows: Iterable[ReportRow]) -> list[str]:
-    """The table of RESULTS.md: a line a subject, with its note."""
+    """The table of docs/benchmarks.md: a line per subject, with its note."""
     lines = ["| row | subject | rate | against ours | what it does |", "| --- | --- | ---: | --- | --- |"]
     for block in blocks(rows):
         told = ratios(block)
@@ -88,21 +94,21 @@ def everything(rows: Iterable[ReportRow]) -> list[str]:
 
 
 def results(rows: Sequence[ReportRow], whole: profile.Part, parts: Sequence[profile.Part]) -> str:
-    """RESULTS.md."""
+    """docs/benchmarks.md."""
     return "\n".join(
         [
-            "# What the protocol costs",
+            "# Benchmark results",
             "",
-            f"Measured on {_today()} by `make bench`, which writes this file, on: {machine.description()}.",
+            f"`make bench` wrote this file on {_today()}, on: {machine.description()}.",
             "",
-            "Medians of interleaved rounds; a ratio is the median of the ratios within rounds, with its",
-            "quartiles. What flatters, and what does not, stands in [README.md](../../README.md#speed).",
+            "Rates are medians of interleaved rounds. A ratio is the median of the ratios within rounds, with",
+            "its quartiles. [Performance](performance.md) explains how to read the comparisons.",
             "",
             *everything(rows),
             "",
-            "![Ratios](plot.svg)",
+            "![Ratios](benchmarks.svg)",
             "",
-            "## Where the time of session.oneway, 64 goes",
+            "## Parts of session.oneway, 64",
             "",
             *profile.as_table(whole, parts),
             "",
@@ -114,12 +120,12 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def with_summary(readme: str, rows: Sequence[ReportRow]) -> str:
-    """README.md with the table anew. ValueError without the two marks."""
-    before, _, rest = readme.partition(BEGIN)
+def with_summary(page: str, rows: Sequence[ReportRow]) -> str:
+    """The page with a new table. ValueError if one of the two marks is missing."""
+    before, _, rest = page.partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError("README.md lacks the marks between which the table stands")
+        raise ValueError("docs/performance.md lacks the marks around the table")
     text = "\n".join(
         [BEGIN, "", *summary(rows), "", f"Measured on {_today()}: {machine.processor()}.", "", END]
     )
@@ -127,13 +133,14 @@ def with_summary(readme: str, rows: Sequence[ReportRow]) -> str:
 
 
 def main() -> int:
-    """Write all three; 1 if a least was missed."""
+    """Write all three; 1 if a ratio is below the lowest accepted one."""
     rows = read(sys.stdin)
     for block in blocks(rows):
         sys.stdout.write("\n".join([*table.lines(block), ""]))
-    (_HERE / "plot.svg").write_text(plot(asked(rows)), encoding="utf-8")
-    (_HERE / "RESULTS.md").write_text(results(rows, *profile.profile()), encoding="utf-8")
-    _README.write_text(with_summary(_README.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    page = _DOCS / "performance.md"
+    page.write_text(with_summary(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    (_DOCS / "benchmarks.svg").write_text(plot(asked(rows)), encoding="utf-8")
+    (_DOCS / "benchmarks.md").write_text(results(rows, *profile.profile()), encoding="utf-8")
     return 0 if all(ratio.reached for _, ratio in asked(rows)) else 1
 
 

@@ -1,4 +1,4 @@
-"""The README's lines work as they stand, and name what there is."""
+"""The commands in the documents work as printed, and links, paths and anchors lead somewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,20 @@ from tests import needs
 from tests.architecture.imports import ROOT
 from tests.lab.hosts import Lab
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/*.md", "chat/**/*.md", "protocol/**/*.md", "seeds/*.md", "tests/*.md")
+    for path in ROOT.glob(pattern)
+)
 
 
-def lines_of(heading: str) -> list[str]:
-    """The shell lines of the first block below a heading."""
-    below = README.split(f"\n## {heading}\n", 1)[1]
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def lines_of(name: str, heading: str) -> list[str]:
+    """The shell lines of the first block below a heading of a document."""
+    below = text_of(name).split(f"\n## {heading}\n", 1)[1]
     match = re.search(r"```sh\n(.*?)```", below, re.DOTALL)
     assert match is not None
     return match[1].splitlines()
@@ -36,7 +44,7 @@ def lab() -> Iterator[Lab]:
 @pytest.mark.network
 def test_six_lines_make_two_people_talk(lab: Lab, tmp_path: Path) -> None:
     """The environment is there already, so a `make` that does nothing stands in for the real one."""
-    lines = lines_of("Two people on one machine")
+    lines = lines_of("README.md", "Two people on one machine")
     assert len(lines) == 6
     make = tmp_path / "tools" / "make"
     make.parent.mkdir()
@@ -61,21 +69,45 @@ def test_six_lines_make_two_people_talk(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_every_command_is_named() -> None:
-    table = README.split("| | |")[1].split("\n\n")[0]
-    assert sorted(re.findall(r"`(\w+)`", table)) == sorted(COMMANDS)
+    table = text_of("docs/using.md").split("| | |")[1].split("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"])
-def test_every_link_leads_to_a_file(name: str) -> None:
-    text = (ROOT / name).read_text(encoding="utf-8")
-    targets = re.findall(r"\]\(([^)]+)\)", text)
-    assert [target for target in targets if not (ROOT / target).is_file()] == []
+def test_the_readme_is_short() -> None:
+    assert len(text_of("README.md").splitlines()) <= 150
 
 
-def test_the_two_commands_are_targets_of_make() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
-        assert f"\n{target}:" in makefile
+def test_every_page_of_docs_is_linked_from_another_document() -> None:
+    linked = {target for name in DOCUMENTS for target, _ in links(name) if target.parent == ROOT / "docs"}
+    assert {ROOT / name for name in DOCUMENTS if name.startswith("docs/")} <= linked
+
+
+def links(name: str) -> list[tuple[Path, str]]:
+    """File and anchor of every link of a document to a file of the project."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", text_of(name))
+    parts = [target.partition("#") for target in targets if not re.match(r"\w+:", target)]
+    here = ROOT / name
+    return [((here.parent / path).resolve() if path else here, anchor) for path, _, anchor in parts]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a document's headings, as Markdown renderers derive them."""
+    found = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    assert [path for path, _ in links(name) if not path.is_file()] == []
+    assert [anchor for path, anchor in links(name) if anchor and anchor not in anchors(path)] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_make_target_that_a_document_names_is_there(name: str) -> None:
+    makefile = text_of("Makefile")
+    named = re.findall(r"(?:^|`)make ([\w-]+)", text_of(name), re.MULTILINE)
+    assert [target for target in named if f"\n{target}:" not in makefile] == []
 
 
 @pytest.mark.parametrize("name", ["ARCHITECTURE.md", "seeds/README.md"])
@@ -87,12 +119,11 @@ def test_every_path_that_a_document_names_is_there(name: str) -> None:
     assert [path for path in paths if not (ROOT / path).exists() and not (base / path).exists()] == []
 
 
-def test_readme_and_architecture_draw_the_same_layers() -> None:
-    drawn = [
-        (ROOT / name).read_text().split("```\n    tui/")[1].split("```")[0]
-        for name in ("README.md", "ARCHITECTURE.md")
-    ]
-    assert drawn[0] == drawn[1]
+def test_every_folder_that_the_drawing_names_is_there() -> None:
+    drawing = text_of("ARCHITECTURE.md").split("```")[1]
+    drawn = re.findall(r"\b(?:chat|tui|protocol)/[\w/.]*", drawing)
+    assert drawn
+    assert [path for path in drawn if not (ROOT / path).exists()] == []
 
 
 def test_the_changelog_names_every_command() -> None:
