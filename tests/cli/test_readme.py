@@ -110,7 +110,18 @@ def test_every_make_target_that_a_document_names_is_there(name: str) -> None:
     assert [target for target in named if f"\n{target}:" not in makefile] == []
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "seeds/README.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_module_that_a_document_runs_is_there(name: str) -> None:
+    modules = re.findall(r"python -m ([\w.]+)", text_of(name))
+    places = [ROOT / module.replace(".", "/") for module in modules]
+    assert [
+        place
+        for place in places
+        if not place.with_suffix(".py").is_file() and not (place / "__main__.py").is_file()
+    ] == []
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "docs/decisions.md", "seeds/README.md"])
 def test_every_path_that_a_document_names_is_there(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     base = (ROOT / name).parent
