@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,12 @@ def test_every_folder_that_the_drawing_names_is_there() -> None:
     drawn = re.findall(r"\b(?:chat|tui|protocol)/[\w/.]*", drawing)
     assert drawn
     assert [path for path in drawn if not (ROOT / path).exists()] == []
+
+
+def test_the_page_on_security_has_every_claim() -> None:
+    claims = tomllib.loads(text_of("seeds/claims.toml"))["claim"]
+    rows = re.findall(r"^\| (C\d+) \| ([^|]+) \|", text_of("docs/security.md"), re.MULTILINE)
+    assert rows == [(claim["id"], claim["text"]) for claim in claims]
 
 
 TICS = re.compile(
