@@ -30,7 +30,7 @@ help:
 	@echo "make messages  collect the texts for the translators, and compile what they wrote"
 	@echo "make measure  print the figures of the source: sizes, wiring, inheritance, names, one text's way"
 	@echo "make fuzz    feed every decoder what nobody thought of, for SECONDS=$(SECONDS) in all"
-	@echo "make bench   measure, beside bare libsodium and the peers, and write README's table and plot"
+	@echo "make bench   measure Parlour, bare libsodium and other implementations, and write docs/performance.md"
 	@echo "make screenshots  pictures of every screen of the real program, in build/screenshots"
 	@echo "make snapshots    store how every screen looks now, for the tests to compare"
 	@echo "make relay-cluster  three relays and three NATS nodes on this machine, to try, until Ctrl-C"

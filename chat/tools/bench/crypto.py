@@ -17,7 +17,7 @@ payload of an envelope, of which 2 bytes are the content's length.
 
 What the protocol costs, measured beside bare libsodium and beside others in the same run.
 
-A program beside the protocol: it may read the clock. The row that needs the engine is in chat/bench.
+A program beside the protocol: it may read the clock. Rows that need the engine have files of their own.
 """
 
 from __future__ import annotations

@@ -207,6 +207,12 @@ GOALS: Final[Mapping[tuple[str, int | None], Mapping[str, Goal]]] = {
 }
 """By name and size of a row, and by subject."""
 
+LIMITS: Final = frozenset({"libsodium", "sqlcipher", "tcp"})
+"""Subjects that do the work of a row by bare calls, without a protocol.
+
+Reports name them before the peers, since a ratio to a peer changes with the processor.
+"""
+
 
 def goal_of(name: str, size: int | None, subject: str) -> Goal | None:
     """What the row has to reach against this subject, if anything."""

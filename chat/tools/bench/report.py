@@ -1,24 +1,7 @@
-"""Writes what a run gave: RESULTS.md and plot.svg here, and the table in README.md between its two marks.
+"""Writes the results of a run to docs/: benchmarks.md, benchmarks.svg, and the table in performance.md.
 
-`parlour bench --peers --json | python -m chat.tools.bench.report`, which is `make bench`. Rules: figures
-come from the rows that are read, and from the profile that is measured here; no figure is written by hand.
-
-The machine and the libraries that a report was measured with.
-
-Rows of the report as a person reads them: a block a row and size, a bar a subject, ratios beside it.
-
-Rules: a ratio stands in our subject's note, as measure.py writes it, and is read from there; bars of one
-block have one scale, since only what did the same work may be compared.
-
-The plot of a report: for each ratio that something is asked of, how many times the other's rate ours is.
-
-Rules: an SVG of fixed layout, so that equal figures give equal bytes; readable on light and on dark; the
-axis is logarithmic, since twice as fast and half as fast are as far from equal.
-
-Where the time of the first row goes: each part of one message by itself, on the memory of a real session.
-
-Rules: parts are timed like rows, interleaved, and less the call around them; what no part explains is the
-Python between them. Parts are measured warm and alone, so that their sum is a little less than they cost.
+`make bench` runs `parlour bench --peers --json | python -m chat.tools.bench.report` in the root of a clone.
+All figures come from the rows on standard input, and from the profile that is measured here.
 """
 
 from __future__ import annotations
@@ -39,7 +22,7 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from chat.tools.bench import crypto
-from chat.tools.bench.measure import GOALS, LEFT_OUT, Goal, Subject, goal_of, interleave
+from chat.tools.bench.measure import GOALS, LEFT_OUT, LIMITS, Goal, Subject, goal_of, interleave
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
@@ -328,8 +311,7 @@ def as_table(whole: Part, parts: Sequence[Part]) -> list[str]:
     ]
 
 
-_HERE: Final = Path(__file__).parent
-_README: Final = _HERE.parents[1] / "README.md"
+_DOCS: Final = Path("docs")
 BEGIN, END = "<!-- bench: written by make bench -->", "<!-- bench ends -->"
 
 
@@ -343,13 +325,18 @@ def read(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def asked(rows: Iterable[ReportRow]) -> list[tuple[str, Ratio]]:
-    """(row, ratio) of every ratio that has to reach something, in the order of the report."""
+    """(row, ratio) of every ratio with a goal, in the order of the report."""
     return [
         (_row_name(block[0]), ratio)
         for block in blocks(rows)
-        for ratio in ratios(block).values()
+        for ratio in _ordered(block)
         if ratio.goal is not None
     ]
+
+
+def _ordered(block: Sequence[ReportRow]) -> list[Ratio]:
+    """The ratios of a block: the limit first, then the peers."""
+    return sorted(ratios(block).values(), key=lambda ratio: ratio.subject not in LIMITS)
 
 
 def _row_name(row: ReportRow) -> str:
@@ -357,9 +344,9 @@ def _row_name(row: ReportRow) -> str:
 
 
 def summary(rows: Iterable[ReportRow]) -> list[str]:
-    """The table of README.md: a line for each ratio that something is asked of."""
+    """The table of docs/performance.md: a line per ratio to a limit, and per ratio with a goal."""
     lines = [
-        "| | Parlour | with ChaCha20 | beside | theirs | ratio | least |",
+        "| | Parlour | with ChaCha20 | compared with | its rate | ratio | lowest accepted |",
         "| --- | ---: | ---: | --- | ---: | --- | --- |",
     ]
     for block in blocks(rows):
@@ -372,20 +359,22 @@ def _summary_of(block: Sequence[ReportRow]) -> list[str]:
     name, unit = _row_name(block[0]), block[0]["unit"]
     own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
     lines = [
-        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio, ratio.goal)} |"
-        for ratio in ratios(block).values()
-        if ratio.goal is not None
+        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
+        for ratio in _ordered(block)
+        if ratio.goal is not None or ratio.subject in LIMITS
     ]
     return lines or [f"{own} | | | |"]
 
 
-def _cell(ratio: Ratio, goal: Goal) -> str:
-    missed = "" if ratio.reached else ", missed"
-    return f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f}) | {goal.least:g} ×{missed}"
+def _cell(ratio: Ratio) -> str:
+    shown = f"{ratio.median:.2f} × ({ratio.low:.2f}–{ratio.high:.2f})"
+    if ratio.goal is None:
+        return f"{shown} |"
+    return f"{shown} | {ratio.goal.least:g} ×{'' if ratio.reached else ', missed'}"
 
 
 def everything(rows: Iterable[ReportRow]) -> list[str]:
-    """The table of RESULTS.md: a line a subject, with its note."""
+    """The table of docs/benchmarks.md: a line per subject, with its note."""
     lines = ["| row | subject | rate | against ours | what it does |", "| --- | --- | ---: | --- | --- |"]
     for block in blocks(rows):
         told = ratios(block)
@@ -398,21 +387,21 @@ def everything(rows: Iterable[ReportRow]) -> list[str]:
 
 
 def results(rows: Sequence[ReportRow], whole: Part, parts: Sequence[Part]) -> str:
-    """RESULTS.md."""
+    """docs/benchmarks.md."""
     return "\n".join(
         [
-            "# What the protocol costs",
+            "# Benchmark results",
             "",
-            f"Measured on {_today()} by `make bench`, which writes this file, on: {description()}.",
+            f"`make bench` wrote this file on {_today()}, on: {description()}.",
             "",
-            "Medians of interleaved rounds; a ratio is the median of the ratios within rounds, with its",
-            "quartiles. What flatters, and what does not, stands in [README.md](../../README.md#speed).",
+            "Rates are medians of interleaved rounds. A ratio is the median of the ratios within rounds,",
+            "with its quartiles. [Performance](performance.md) explains how to read the comparisons.",
             "",
             *everything(rows),
             "",
-            "![Ratios](plot.svg)",
+            "![Ratios](benchmarks.svg)",
             "",
-            "## Where the time of session.oneway, 64 goes",
+            "## Parts of session.oneway, 64",
             "",
             *as_table(whole, parts),
             "",
@@ -424,24 +413,25 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def with_summary(readme: str, rows: Sequence[ReportRow]) -> str:
-    """README.md with the table anew. ValueError without the two marks."""
-    before, _, rest = readme.partition(BEGIN)
+def with_summary(page: str, rows: Sequence[ReportRow]) -> str:
+    """The page with a new table. ValueError if one of the two marks is missing."""
+    before, _, rest = page.partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError("README.md lacks the marks between which the table stands")
+        raise ValueError("docs/performance.md lacks the marks around the table")
     text = "\n".join([BEGIN, "", *summary(rows), "", f"Measured on {_today()}: {processor()}.", "", END])
     return before + text + after
 
 
 def main() -> int:
-    """Write all three; 1 if a least was missed."""
+    """Write all three; 1 if a ratio is below the lowest accepted one."""
     rows = read(sys.stdin)
     for block in blocks(rows):
         sys.stdout.write("\n".join([*lines(block), ""]))
-    (_HERE / "plot.svg").write_text(plot(asked(rows)), encoding="utf-8")
-    (_HERE / "RESULTS.md").write_text(results(rows, *profile()), encoding="utf-8")
-    _README.write_text(with_summary(_README.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    page = _DOCS / "performance.md"
+    page.write_text(with_summary(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    (_DOCS / "benchmarks.svg").write_text(plot(asked(rows)), encoding="utf-8")
+    (_DOCS / "benchmarks.md").write_text(results(rows, *profile()), encoding="utf-8")
     return 0 if all(ratio.reached for _, ratio in asked(rows)) else 1
 
 

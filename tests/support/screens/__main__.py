@@ -1,4 +1,4 @@
-"""`python -m tests.support.screens FOLDER [LOOK…]`: pictures of every screen of the real program, SVG and PNG.
+"""`python -m tests.support.screens FOLDER [LOOK…]` draws every screen of the real program, as SVG and PNG.
 
 Rules: a look is e.g. `80x24-dark-en`, or a part of it; without one, all twelve. PNG where rsvg-convert is.
 `--readme` in place of a folder makes the three that the README shows.

@@ -1,4 +1,4 @@
-"""The README's lines about a relay, typed on two networks that reach only the machine between them."""
+"""The commands of docs/relays.md, typed on two networks that reach only the machine between them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def typed(line: str, **values: str) -> list[str]:
 
 
 def test_the_lines_about_a_relay_hold(lab: TwoNetworks, tmp_path: Path) -> None:
-    new_key, run, add, invite, join = lines_of("When networks do not reach each other")
+    new_key, run, add, invite, join = lines_of("docs/relays.md", "Connect two people through a relay")
     ada, ben = Machine(lab.ada, tmp_path, "Ada"), Machine(lab.ben, tmp_path, "Ben")
     program = (sys.executable, "-m", "chat.cli")
     lab.between.run(*program, *_in(tmp_path, typed(new_key)), env=ada.environment)

@@ -1,4 +1,4 @@
-"""What is written of a run: the table, the plot, the results file, README's part; and the profile."""
+"""What a run writes: the table of docs/performance.md, the plot, all figures; and the profile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chat.tools.bench import report
 from chat.tools.bench.measure import GOALS, Goal
 from chat.tools.bench.report import Ratio, plot
 
-README = f"# Title\n\nbefore\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
+PAGE = f"# Title\n\nbefore\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
 
 
 def block(name: str, size: int | None, against: dict[str, float]) -> list[dict[str, Any]]:
@@ -83,8 +83,8 @@ def test_what_lies_outside_the_axis_stays_inside_the_plot() -> None:
             assert place is None or 0 <= float(place) <= 850
 
 
-def test_readme_gets_the_table_between_its_marks_alone() -> None:
-    written = report.with_summary(README, whole_run())
+def test_the_page_gets_the_table_between_its_marks_alone() -> None:
+    written = report.with_summary(PAGE, whole_run())
     assert written.startswith("# Title\n\nbefore\n\n")
     assert written.endswith(f"{report.END}\n\nafter\n")
     assert "old" not in written
@@ -92,9 +92,21 @@ def test_readme_gets_the_table_between_its_marks_alone() -> None:
         "| session.oneway, 64 B | 1,200 things/s |  | vodozemac | 300 | 4.00 × (4.00–4.00) | 4 × |" in written
     )
     assert report.with_summary(written, whole_run()) == written
-    assert ", missed" in report.with_summary(README, whole_run(0.9))
+    assert ", missed" in report.with_summary(PAGE, whole_run(0.9))
     with pytest.raises(ValueError, match="marks"):
         report.with_summary("# Title\n", whole_run())
+
+
+def test_the_limit_stands_before_the_peers_and_needs_no_goal() -> None:
+    rows = block("session.oneway", 64, {"vodozemac": 5.0, "libsodium": 0.5, "stranger": 9.0})
+    assert [line.split(" | ")[3:] for line in report.summary(rows)[2:]] == [
+        ["libsodium", "2,400", "0.50 × (0.50–0.50)", "|"],
+        ["vodozemac", "240", "5.00 × (5.00–5.00)", "4 × |"],
+    ]
+    subjects = [
+        ratio.subject for name, ratio in report.asked(whole_run()) if name == "session.pingpong, 64 B"
+    ]
+    assert subjects == ["libsodium", "vodozemac"]
 
 
 def test_a_run_that_broke_off_is_refused() -> None:
@@ -108,19 +120,18 @@ def test_a_run_that_broke_off_is_refused() -> None:
 def test_one_command_writes_all_three(
     factor: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "README.md").write_text(README, encoding="utf-8")
-    monkeypatch.setattr(report, "_HERE", tmp_path)
-    monkeypatch.setattr(report, "_README", tmp_path / "README.md")
+    (tmp_path / "performance.md").write_text(PAGE, encoding="utf-8")
+    monkeypatch.setattr(report, "_DOCS", tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(json.dumps(row) for row in whole_run(factor))))
     parts = [report.Part("a part", 1.25), report.Part("the rest", 0.5)]
     monkeypatch.setattr(report, "profile", lambda: (report.Part("the whole row", 1.75), parts))
     assert report.main() == status
-    results = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    results = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     assert report.processor() in results
     assert "| a part | 1.25 |\n| the rest | 0.50 |\n| the whole row | 1.75 |" in results
     assert "| session.seal, 64 B | libsodium | 3,158 things/s | 0.38 x" in results or status
-    assert ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")
-    assert "old" not in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert ElementTree.parse(tmp_path / "benchmarks.svg").getroot().tag.endswith("svg")
+    assert "old" not in (tmp_path / "performance.md").read_text(encoding="utf-8")
 
 
 def test_the_profile_explains_the_whole_row() -> None:
