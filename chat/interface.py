@@ -1,8 +1,4 @@
-"""The narrow door between the engine and its clients (terminal interface, command line).
-
-Rules: standard library only, `chat.errors` and `chat.views`, offered here too; every call may raise
-only `ParlourError`, whose phrase says what to do next; events arrive in the order in which they happened.
-"""
+"""The interface between an engine and its clients: views, errors, events and calls."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ from chat.views import SettingsView as SettingsView
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine listens; `addresses` are HOST:PORT."""
+    """The engine listens on `addresses`, each HOST:PORT."""
 
     addresses: tuple[str, ...]
 
@@ -181,7 +177,11 @@ Event = (
 
 
 class Messenger(Protocol):
-    """A running engine, here or behind the profile's socket. Contacts are named by person id."""
+    """A running engine, here or behind the profile's socket. Contacts are named by person id.
+
+    The only exception that a call raises is ParlourError. Events arrive in the order in which they happened.
+    `chat.ipc` derives the calls of the socket from these type hints.
+    """
 
     async def me(self) -> SelfView:
         """This person and terminal."""

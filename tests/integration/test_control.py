@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import cast, get_args, get_type_hints
+from typing import cast, get_args
 
 import pytest
 
@@ -26,7 +25,6 @@ from chat.interface import (
     Event,
     IdentityChanged,
     InvitationUsed,
-    Messenger,
     NearbyChanged,
     Notice,
     PairingChanged,
@@ -40,19 +38,17 @@ from chat.interface import (
     VisibilityChanged,
 )
 from chat.ipc import client as client_module
-from chat.ipc import server, wire
+from chat.ipc import server
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from tests.contract.around import AroundContract
-from tests.contract.calls import CallsContract
+from tests.contract.calls import CALLS, CallsContract, arguments_of, ask
 from tests.contract.messenger import MessengerContract
 from tests.contract.subject import PATIENCE, RELAY, Subject, until
 from tests.support.engines.served import fake_and_client, served
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import INVITATION
-
-PASSPHRASE = "correct horse"
 
 
 def fake() -> tuple[FakeMessenger, ContactView]:
@@ -95,77 +91,36 @@ async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMesse
         yield pair
 
 
-def test_the_socket_offers_every_call_and_the_client_has_each_with_the_same_types() -> None:
-    for name, declared in vars(Messenger).items():
-        if name.startswith("_"):
-            continue
-        offered = getattr(RemoteMessenger, name)
-        assert get_type_hints(offered) == get_type_hints(declared), name
-        assert inspect.signature(offered).parameters.keys() == inspect.signature(declared).parameters.keys()
-        assert name in wire.CALLS or name in ("events", "close")
-
-
-async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
-    direct, client = both
-    ben = direct.add_contact("Ben", present=True)
-    stranger = direct.see_stranger("Cleo")
-    sent = await client.send(ben.person, "hello")
-    assert sent.id == (await direct.history(ben.person))[0].id
-    assert await client.me() == await direct.me()
-    assert await client.contacts() == await direct.contacts()
-    assert await client.nearby() == await direct.nearby()
-    assert await client.safety_number(ben.person) == await direct.safety_number(ben.person)
-    assert await client.history(ben.person, 5, None) == await direct.history(ben.person)
-    assert await client.search("hello", None, 7) == await direct.search("hello")
-    answer = direct.receive(ben.person, "hello yourself", reply=sent.id)
-    assert answer is not None
-    assert await client.history(ben.person, 5, after=sent.id) == (answer,)
-    assert await client.entry(ben.person, answer.id) == answer
-    assert await client.entry(ben.person, "none") is None
-    assert await client.first_unread(ben.person) == answer.id
-    assert await client.entry_at(ben.person, answer.time) == answer.id
-    assert await client.details(ben.person, sent.id) == await direct.details(ben.person, sent.id)
-    assert await client.preferences() == await direct.preferences()
-    assert await client.settings() == await direct.settings()
-    assert await client.diagnose() == await direct.diagnose()
-    assert await client.add_relay(RELAY) == (await direct.relays())[0] == (await client.relays())[0]
-    assert (await client.invite()).text.startswith(INVITATION)
-    assert (await client.pair_nearby(stranger.instance)).peer == "Cleo"
-    assert (await client.pair_address("192.168.1.9", 4748)).peer == "192.168.1.9"
-    assert not (await client.join(f"{INVITATION}9")).incoming
-    assert direct.called("send") == [(ben.person, "hello")]
-    assert direct.called("history")[1] == (ben.person, 5, None)
-    assert direct.called("search")[0] == ("hello", None, 7)
-    assert direct.called("pair_address") == [("192.168.1.9", 4748)]
-
-
-async def test_each_order_arrives_with_its_arguments(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
+async def test_each_call_arrives_with_its_arguments_and_brings_the_engines_answer(
+    both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
+) -> None:
     direct, client = both
     ben = direct.add_contact("Ben", present=True)
     entry = direct.receive(ben.person, "hello")
     assert entry is not None
-    pairing = direct.stranger_begins("Cleo")
-    quiet = interface.SettingsView(read_receipts=False, typing=False)
-    relay = direct.name_relay(RELAY)
-    orders: list[tuple[str, tuple[object, ...]]] = [
-        ("set_visible", (True,)),
-        ("answer_pairing", (pairing.id, False)),
-        ("rename", (ben.person, "Benno")),
-        ("block", (ben.person, False)),
-        ("set_verified", (ben.person, True)),
-        ("mark_read", (ben.person, (entry.id,))),
-        ("mark_all_read", (ben.person,)),
-        ("typing", (ben.person, True)),
-        ("change_settings", (quiet,)),
-        ("set_preference", ("theme", "dark")),
-        ("remove_relay", (relay.address,)),
-        ("change_passphrase", (PASSPHRASE, "next")),
-        ("remove", (ben.person,)),
-        ("lock", ()),
-    ]
-    for name, arguments in orders:
-        assert await getattr(client, name)(*arguments) is None
-        assert direct.called(name) == [arguments]
+    arguments = {
+        **arguments_of(FakeAround(direct, ben.person).subject(client), entry.id),
+        "instance": direct.see_stranger("Cleo").instance,
+        "host": "192.168.1.9",
+        "pairing": direct.stranger_begins("Dan").id,
+        "text": f"{INVITATION}9",
+    }
+    for name, parameters in CALLS.items():
+        engines, taken = getattr(direct, name), list[object]()
+
+        async def answer(
+            engines: Callable[..., Awaitable[object]] = engines,
+            taken: list[object] = taken,
+            **given: object,
+        ) -> object:
+            taken += [given, await engines(**given)]
+            return taken[1]
+
+        monkeypatch.setattr(direct, name, answer)
+        answered = await ask(client, name, arguments)
+        declared = list(parameters.values())[1:]
+        sent = {one.name: arguments.get(one.name, one.default) for one in declared}
+        assert taken == [sent, answered], name
 
 
 async def test_each_event_comes_through_whole_and_in_order(

@@ -1,9 +1,4 @@
-"""A whole `Messenger` and `Door` in memory, for the tests of the interface and the command line.
-
-Rules: what other people do is played by the methods of `Others`; every call is kept in `calls` (`reply` and
-`after` where they are given), and a `ParlourError` put into `failures` under a method's name is what the
-next such call raises.
-"""
+"""A `Messenger` and a `Door` in memory, for the tests of the interfaces and the command line."""
 
 from __future__ import annotations
 
@@ -23,12 +18,14 @@ from chat.interface import (
     ContactView,
     DetailsView,
     DiagnosisView,
+    Door,
     DoorState,
     EntryAdded,
     EntryDeleted,
     EntryView,
     Event,
     InvitationView,
+    Messenger,
     NearbyView,
     NotPermitted,
     PairingStage,
@@ -382,3 +379,8 @@ class FakeDoor:
         self.calls.append(Call(method, arguments))
         if method in self.failures:
             raise self.failures.pop(method)
+
+
+# mypy checks both fakes against the interface here.
+_MESSENGER: type[Messenger] = FakeMessenger
+_DOOR: type[Door] = FakeDoor
