@@ -298,4 +298,4 @@ def test_nothing_is_raised_whatever_is_on_the_line() -> None:
     def no_door(profile: Path, port: int | None) -> interface.Door:
         raise RuntimeError(SECRET)
 
-    assert run(["contacts"], Call(no_door)) == 1
+    assert run(["contacts"], Call(no_door, entry.show)) == 1
