@@ -11,7 +11,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import pytest
 
-from chat.interface import Closed, Messenger, ParlourError, SettingsView, UsageError
+from chat.interface import BadData, Closed, Messenger, ParlourError, SettingsView, Unreachable, UsageError
 from tests.contract.subject import RELAY, Subject, until
 
 CALLS: Mapping[str, Mapping[str, Parameter]] = {
@@ -23,7 +23,12 @@ CALLS: Mapping[str, Mapping[str, Parameter]] = {
 """Each call with its parameters, but for those that end the messenger and have tests of their own."""
 
 OF_CONTACT = [name for name in CALLS if "contact" in CALLS[name]]
-FAILING = ("pair_nearby", "pair_address", "join", "answer_pairing")
+FAILING = {
+    "pair_nearby": Unreachable,
+    "pair_address": UsageError,
+    "join": BadData,
+    "answer_pairing": ParlourError,
+}
 """Calls that fail with the arguments below, where nobody is nearby and no pairing is under way."""
 
 
@@ -66,9 +71,10 @@ class CallsContract:
 
     async def test_every_call_returns_what_its_types_say(self, subject: Subject) -> None:
         arguments = arguments_of(subject, await subject.hear("before", ""))
+        assert await subject.messenger.nearby() == ()
         for name in CALLS:
             if name in FAILING:
-                with pytest.raises(ParlourError):
+                with pytest.raises(FAILING[name]):
                     await ask(subject.messenger, name, arguments)
             else:
                 returned = get_type_hints(getattr(Messenger, name))["return"]
