@@ -107,7 +107,7 @@ class MessengerContract:
         nowhere = ({"before": "none"}, {"after": "none"}, {"after": "00" * 32})
         for wrong in (*nowhere, {"before": sent[2], "after": sent[1]}):
             with pytest.raises(UsageError):
-                await page(**wrong)
+                await page(100, **wrong)
 
     async def test_one_entry_is_read_by_its_id(self, subject: Subject) -> None:
         sent = await subject.messenger.send(subject.friend, "only this")

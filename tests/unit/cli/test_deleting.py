@@ -23,8 +23,8 @@ def ben(line: Line, *said: str, present: bool = True) -> ContactView:
     return friend
 
 
-def ids(line: Line, friend: ContactView) -> list[str]:
-    return [entry.id for entry in line.messenger._conversations[friend.person].entries]
+def first_id(line: Line, friend: ContactView) -> str:
+    return line.messenger._conversations[friend.person].entries[0].id
 
 
 def kinds(line: Line, friend: ContactView) -> list[str]:
@@ -39,19 +39,18 @@ def failure(outcome: Outcome, status: int) -> str:
 def test_an_entry_is_deleted_by_its_id_and_cleaned_away(line: Line) -> None:
     friend = ben(line, "one", "two")
     line.messenger.prompt = False
-    outcome = line.run("delete", "Ben", ids(line, friend)[0], "--yes", "--json")
+    outcome = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.objects == [{"deleted": ids(line, friend)[0], "conversation": "Ben"}]
+    assert outcome.objects == [{"deleted": first_id(line, friend), "conversation": "Ben"}]
     assert list(outcome.objects[0]) == ["deleted", "conversation"]
     assert kinds(line, friend) == ["deleted", "text"]
-    assert line.messenger.called("clean") == [()]
     assert not line.messenger.uncleaned
+    again = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")
+    assert (again.status, again.objects) == (0, outcome.objects)
+    assert line.messenger.called("clean") == [(), ()]
+    unlocked = [call.arguments for call in line.door.calls if call.method == "unlock"]
+    assert all("offline" in arguments for arguments in unlocked)
     assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (deleted)")
-
-
-def test_it_can_be_read_by_people(line: Line) -> None:
-    ben(line, "one")
-    assert line.run("delete", "Ben", "--last", "--yes").out == CLEAN
 
 
 def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,29 +62,18 @@ def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line, monkeypatch:
     assert "nothing to delete" in failure(line.run("delete", "Ben", "--last", "--yes"), 64)
 
 
-def test_deleting_again_waits_for_the_same(line: Line) -> None:
-    friend = ben(line, "one")
-    first = line.run("delete", "Ben", ids(line, friend)[0], "--yes", "--json")
-    again = line.run("delete", "Ben", ids(line, friend)[0], "--yes", "--json")
-    assert (again.status, again.objects) == (0, first.objects)
-    assert line.messenger.called("clean") == [(), ()]
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["Ben", "--yes"],
-        ["Ben", "{id}", "--last", "--yes"],
-        ["Ben", "0" * 64, "--yes"],
+        *(["Ben", "--yes"], ["Ben", "{id}", "--last", "--yes"], ["Ben", "0" * 64, "--yes"]),
+        *(["Cleo", "{id}", "--yes"], ["Nobody", "{id}", "--yes"]),
         ["Ben", "{id}"],  # nobody is there to be asked
-        ["Cleo", "{id}", "--yes"],
-        ["Nobody", "{id}", "--yes"],
     ],
 )
 def test_wrong_use_is_64_and_deletes_nothing(line: Line, arguments: list[str]) -> None:
     friend = ben(line, "one")
     line.messenger.add_contact("Cleo")
-    given = [argument.format(id=ids(line, friend)[0]) for argument in arguments]
+    given = [argument.format(id=first_id(line, friend)) for argument in arguments]
     assert failure(line.run("delete", *given), 64)
     assert kinds(line, friend) == ["text"]
     assert line.messenger.called("delete") == []
@@ -113,10 +101,19 @@ def test_the_question_says_what_becomes_of_an_entry_that_waits(
     assert len(shown) < 600
 
 
-def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (ParlourError(phrase("The disk is full.")), "The disk is full."),
+        (Unreachable(phrase("The engine has stopped.")), messages.DUE),
+    ],
+)
+def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(
+    line: Line, raised: ParlourError, said: str
+) -> None:
     friend = ben(line, "one")
-    line.messenger.failures["clean"] = ParlourError(phrase("The disk is full."))
-    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == "The disk is full."
+    line.messenger.failures["clean"] = raised
+    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == said
     assert kinds(line, friend) == ["deleted"]
 
 
@@ -133,12 +130,6 @@ def test_whoever_stops_it_is_told_that_it_stays_due(
     assert failure(line.run("delete", "Ben", "--last", "--yes", "--json"), 1) == messages.DUE
     assert kinds(line, friend) == ["deleted"]
     assert line.messenger.called("close") == [()]
-
-
-def test_an_engine_that_ends_meanwhile_leaves_it_due(line: Line) -> None:
-    ben(line, "one")
-    line.messenger.failures["clean"] = Unreachable(phrase("The engine has stopped."))
-    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == messages.DUE
 
 
 def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,10 +160,3 @@ def test_at_a_terminal_it_is_said_in_one_line(
     sign.show("Cleaning…", "2 s")
     sign.end()
     assert capsys.readouterr().err == "\rCleaning… 1 s\rCleaning… 2 s\n"
-
-
-def test_where_no_engine_runs_it_is_done_without_the_network(line: Line) -> None:
-    ben(line, "one")
-    assert line.run("delete", "Ben", "--last", "--yes").status == 0
-    (unlocked,) = [call.arguments for call in line.door.calls if call.method == "unlock"]
-    assert "offline" in unlocked
