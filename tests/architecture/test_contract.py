@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from inspect import signature
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import pytest
 
@@ -41,8 +41,7 @@ def _names(*files: str) -> set[str]:
 def test_every_messenger_has_the_signatures_of_the_interface(kind: type[Messenger]) -> None:
     for name in _calls(Messenger):
         declared, offered = getattr(Messenger, name), getattr(kind, name)
-        assert signature(offered) == signature(declared), name
-        assert get_type_hints(offered) == get_type_hints(declared), name
+        assert signature(offered, eval_str=True) == signature(declared, eval_str=True), name
 
 
 def test_the_fake_door_has_the_parameters_of_the_interface() -> None:

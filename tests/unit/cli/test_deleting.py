@@ -11,7 +11,7 @@ import pytest
 from chat.cli import messages, output
 from chat.errors import phrase
 from chat.interface import ContactView, ParlourError, Unreachable
-from tests.support.cli.line import Line, Outcome
+from tests.support.cli.line import Line
 
 CLEAN = "Deleted: nothing of it is left in the profile's file.\n"
 
@@ -31,11 +31,6 @@ def kinds(line: Line, friend: ContactView) -> list[str]:
     return [entry.kind for entry in line.messenger._conversations[friend.person].entries]
 
 
-def failure(outcome: Outcome, status: int) -> str:
-    assert (outcome.status, outcome.out) == (status, ""), outcome
-    return outcome.failure
-
-
 def test_an_entry_is_deleted_by_its_id_and_cleaned_away(line: Line) -> None:
     friend = ben(line, "one", "two")
     line.messenger.prompt = False
@@ -53,13 +48,13 @@ def test_an_entry_is_deleted_by_its_id_and_cleaned_away(line: Line) -> None:
     assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (deleted)")
 
 
-def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "PAGE", 2)
+def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line) -> None:
+    line.patch.setattr(messages, "PAGE", 2)
     friend = ben(line, "one", "two", "three", "four")
     for left in (3, 2, 1, 0):
         assert line.run("delete", "Ben", "--last", "--yes").status == 0
         assert kinds(line, friend) == ["text"] * left + ["deleted"] * (4 - left)
-    assert "nothing to delete" in failure(line.run("delete", "Ben", "--last", "--yes"), 64)
+    assert "nothing to delete" in line.run("delete", "Ben", "--last", "--yes").failed(64)
 
 
 @pytest.mark.parametrize(
@@ -74,15 +69,15 @@ def test_wrong_use_is_64_and_deletes_nothing(line: Line, arguments: list[str]) -
     friend = ben(line, "one")
     line.messenger.add_contact("Cleo")
     given = [argument.format(id=first_id(line, friend)) for argument in arguments]
-    assert failure(line.run("delete", *given), 64)
+    assert line.run("delete", *given).failed(64)
     assert kinds(line, friend) == ["text"]
     assert line.messenger.called("delete") == []
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("", 1), ("ye\n", 1)])
-def test_a_person_is_asked(line: Line, monkeypatch: pytest.MonkeyPatch, typed: str, status: int) -> None:
+def test_a_person_is_asked(line: Line, typed: str, status: int) -> None:
     friend = ben(line, "gone\x1b[2J soon")
-    monkeypatch.setattr(messages, "is_interactive", lambda: True)
+    line.patch.setattr(messages, "is_interactive", lambda: True)
     outcome = line.run("delete", "Ben", "--last", typed=typed)
     assert outcome.status == status
     assert kinds(line, friend) == ["text" if status else "deleted"]
@@ -90,12 +85,10 @@ def test_a_person_is_asked(line: Line, monkeypatch: pytest.MonkeyPatch, typed: s
     assert "Ben keeps it, and is told nothing. Delete it? [y/n]" in outcome.err
 
 
-def test_the_question_says_what_becomes_of_an_entry_that_waits(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_question_says_what_becomes_of_an_entry_that_waits(line: Line) -> None:
     ben(line, present=False)
     line.run("send", "Ben", "x" * 1000, "--wait", "0")
-    monkeypatch.setattr(messages, "is_interactive", lambda: True)
+    line.patch.setattr(messages, "is_interactive", lambda: True)
     shown = line.run("delete", "Ben", "--last", typed="n\n").err
     assert "Ben has not received it" in shown
     assert len(shown) < 600
@@ -113,26 +106,24 @@ def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(
 ) -> None:
     friend = ben(line, "one")
     line.messenger.failures["clean"] = raised
-    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == said
+    assert line.run("delete", "Ben", "--last", "--yes").failed(1) == said
     assert kinds(line, friend) == ["deleted"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_stops_it_is_told_that_it_stays_due(
-    line: Line, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
+def test_whoever_stops_it_is_told_that_it_stays_due(line: Line, number: signal.Signals) -> None:
     async def clean() -> None:
         os.kill(os.getpid(), number)
         await asyncio.Event().wait()
 
     friend = ben(line, "one")
-    monkeypatch.setattr(line.messenger, "clean", clean)
-    assert failure(line.run("delete", "Ben", "--last", "--yes", "--json"), 1) == messages.DUE
+    line.patch.setattr(line.messenger, "clean", clean)
+    assert line.run("delete", "Ben", "--last", "--yes", "--json").failed(1) == messages.DUE
     assert kinds(line, friend) == ["deleted"]
     assert line.messenger.called("close") == [()]
 
 
-def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_it_goes_on_something_is_said(line: Line) -> None:
     said = asyncio.Event()
     show = output.SignOfLife.show
 
@@ -142,9 +133,9 @@ def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.Monk
             said.set()
 
     ben(line, "one")
-    monkeypatch.setattr(messages, "TICK", 0.01)
-    monkeypatch.setattr(line.messenger, "clean", said.wait)
-    monkeypatch.setattr(output.SignOfLife, "show", shown)
+    line.patch.setattr(messages, "TICK", 0.01)
+    line.patch.setattr(line.messenger, "clean", said.wait)
+    line.patch.setattr(output.SignOfLife, "show", shown)
     outcome = line.run("delete", "Ben", "--last", "--yes")
     assert (outcome.status, outcome.out) == (0, CLEAN)
     assert outcome.err == "Taking it out of the profile's file…\n"

@@ -107,8 +107,7 @@ def test_listen_that_cannot_go_on_fails(line: Line) -> None:
     running(line)
     line.messenger.after["contacts"] = stops(line)
     outcome = line.run("listen", passphrase=False)
-    assert outcome.status == 77
-    assert "--passphrase-file" in outcome.failure
+    assert (outcome.status, "--passphrase-file" in outcome.failure) == (77, True)
 
 
 def test_a_passphrase_on_standard_input_is_no_text_of_an_entry(line: Line) -> None:

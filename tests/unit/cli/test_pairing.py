@@ -55,13 +55,13 @@ def test_invite_prints_the_invitation_and_then_who_joined(line: Line) -> None:
     assert paired == {"paired": "Ben"}
     assert "[y/n]" not in outcome.err
     joins(line)
-    text, paired = line.run("invite", "--yes").out.splitlines()
-    assert (text[:-1], paired[:15]) == (INVITATION, "Paired with Ben")
+    text, done = line.run("invite", "--yes").out.splitlines()
+    assert (text[:-1], done[:15]) == (INVITATION, "Paired with Ben")
 
 
-def test_invite_to_a_person_draws_a_qr_code(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invite_to_a_person_draws_a_qr_code(line: Line) -> None:
     joins(line)
-    monkeypatch.setattr("chat.cli.pairing.is_interactive", lambda: True)
+    line.patch.setattr("chat.cli.pairing.is_interactive", lambda: True)
     drawn = line.run("invite", "--yes").out
     assert drawn.count("\n") > 15
     assert "█" in drawn
@@ -96,11 +96,11 @@ def test_yes_confirms_joiners_and_never_words(line: Line) -> None:
     assert len(line.messenger.called("answer_pairing")) == 1
 
 
-def test_an_invitation_that_nobody_used_is_69(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invitation_that_nobody_used_is_69(line: Line) -> None:
     async def expired() -> InvitationView:
         return InvitationView("text", datetime.now(UTC) - timedelta(seconds=1))
 
-    monkeypatch.setattr(line.messenger, "invite", expired)
+    line.patch.setattr(line.messenger, "invite", expired)
     outcome = line.run("invite", "--yes")
     assert outcome.status == 69
     assert "make a new one" in outcome.err
@@ -176,9 +176,9 @@ def test_pair_lists_a_stranger_who_comes_later(line: Line) -> None:
     assert line.run("pair", "--json", typed="1\ny\n").objects == [{"paired": "Ben"}]
 
 
-def test_pair_that_finds_nobody_is_69_with_what_to_do(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pair_that_finds_nobody_is_69_with_what_to_do(line: Line) -> None:
     for hint_after, hinted in ((5.0, False), (0.01, True)):
-        monkeypatch.setattr("chat.cli.pairing.HINT_AFTER", hint_after)
+        line.patch.setattr("chat.cli.pairing.HINT_AFTER", hint_after)
         outcome = line.run("pair", "--wait", "0.05")
         assert (outcome.status, outcome.out) == (69, "")
         assert "parlour doctor" in outcome.err.splitlines()[-1]
@@ -202,9 +202,7 @@ def test_pair_by_address(line: Line) -> None:
 
 @pytest.mark.parametrize("address", ["", "host", "host:", ":4747", "h:0", "h:65536", "h:x", "h:²", "[]:1"])
 def test_an_address_that_is_none_is_64(line: Line, address: str) -> None:
-    outcome = line.run("pair", "--address", address)
-    assert outcome.status == 64
-    assert "HOST:PORT" in outcome.failure
+    assert "HOST:PORT" in line.run("pair", "--address", address).failed(64)
     assert line.run("pair", "--address", "198.51.100.7:4747").status == 64
 
 

@@ -98,9 +98,7 @@ def test_send_takes_standard_input_and_words_that_look_like_options(line: Line) 
 )
 def test_wrong_use_is_64_in_one_line(line: Line, arguments: list[str]) -> None:
     ben(line)
-    outcome = line.run(*arguments)
-    assert (outcome.status, outcome.out) == (64, "")
-    assert outcome.failure
+    assert line.run(*arguments).failed(64)
 
 
 def test_history_has_a_line_an_entry(line: Line) -> None:
