@@ -53,7 +53,6 @@ HELLO_WITHIN: Final = 3.0
 EVENTS_WAITING_MAX: Final = 65_536
 """Events that this client may leave unread before its stream ends."""
 
-GONE: Final = ENGINE_ENDED
 LOST: Final = phrase(
     "The engine of this profile stopped before it answered: check whether this was done before you try again."
 )
@@ -133,7 +132,7 @@ class RemoteMessenger(_Calls):
         self._receiver.cancel()
         with suppress(asyncio.CancelledError):
             await self._receiver
-        self._leave(Closed(GONE))
+        self._leave(Closed(ENGINE_ENDED))
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
@@ -154,7 +153,7 @@ class RemoteMessenger(_Calls):
             del self._answers[number]
 
     async def _receive_all(self) -> None:
-        reason = GONE
+        reason = ENGINE_ENDED
         try:
             while line := await self._reader.readline():
                 self._take(read_line(line))
@@ -197,7 +196,7 @@ class RemoteMessenger(_Calls):
         """Why a call was not done."""
         if self._closed is not None and self._closed.locked:
             return NotPermitted(LOCKED)
-        return EngineEnded(self._closed.reason if self._closed is not None else GONE)
+        return EngineEnded(self._closed.reason if self._closed is not None else ENGINE_ENDED)
 
 
 class _Behind(Exception):

@@ -54,8 +54,7 @@ class ControlServer:
     """Offers `messenger` on a unix socket at `path`. All clients share one stream of its events."""
 
     def __init__(self, messenger: Messenger, path: Path) -> None:
-        self._messenger = messenger
-        self._path = path
+        self._messenger, self._path = messenger, path
         self._clients: set[_Client] = set()
         self._server: asyncio.Server | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -116,9 +115,7 @@ class _Client:
     def __init__(
         self, messenger: Messenger, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self._messenger = messenger
-        self._reader = reader
-        self._writer = writer
+        self._messenger, self._reader, self._writer = messenger, reader, writer
         self._calls: dict[asyncio.Task[Any], int] = {}
         self._unanswered: list[int] = []
         self._draining = False

@@ -9,9 +9,8 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Final, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -124,8 +123,7 @@ def _phrase(said: _Said) -> Phrase:
     return Phrase(said.text, said.template, values)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call as its type hints declare it: a struct of its arguments, and the type of its answer."""
 
     arguments: type[msgspec.Struct]

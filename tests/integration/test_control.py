@@ -11,7 +11,7 @@ from typing import cast, get_args
 import pytest
 
 from chat import interface
-from chat.errors import Phrase, phrase
+from chat.errors import ENGINE_ENDED, Phrase, phrase
 from chat.interface import (
     Cleaned,
     Closed,
@@ -241,7 +241,7 @@ async def test_an_engine_that_dies_ends_calls_and_streams(tmp_path: Path) -> Non
     with pytest.raises(Unreachable):
         await client.me()
     late = client.events()
-    assert await anext(late) == Closed(client_module.GONE)
+    assert await anext(late) == Closed(ENGINE_ENDED)
     await client.close()
 
 

@@ -260,12 +260,10 @@ class Others:
             self._count_unread(person)
 
     def read(self, person: str) -> None:
-        """All of a conversation was read before this client looked."""
         self._conversations[person].unread.clear()
         self._count_unread(person)
 
     def unread(self, person: str) -> frozenset[str]:
-        """The entries of a conversation that this person has not read."""
         return frozenset(self._conversations[person].unread)
 
     def write_as(self, person: str, author: str, texts: list[str]) -> None:
@@ -345,13 +343,11 @@ class Others:
         self.emit(Notice(phrase(text)))
 
     def tidy(self) -> None:
-        """The engine has had time to take what was deleted out of the file."""
         if self.uncleaned:
             self.uncleaned = False
             self.emit(Cleaned())
 
     def called(self, method: str) -> list[tuple[object, ...]]:
-        """The arguments of every call of one method, in order."""
         return [call.arguments for call in self.calls if call.method == method]
 
     def _show(self, visible: bool) -> None:
