@@ -228,7 +228,13 @@ class Others:
         return view
 
     def receive(
-        self, person: str, text: str, *, before: str = "", time: datetime | None = None, reply: str = ""
+        self,
+        person: str,
+        text: str,
+        *,
+        before: str | None = None,
+        time: datetime | None = None,
+        reply: str = "",
     ) -> EntryView | None:
         """An entry of a contact arrives, at the end or before a held entry; None from who is blocked."""
         contact = self._contacts[person]
