@@ -61,7 +61,7 @@ def _resolutions() -> dict[str, bytes]:
 
 
 def _request(data: bytes) -> tuple[wire.Request, object]:
-    request = wire.read_request(data)
+    request = wire.decoded(data, wire.Request)
     return request, wire.read_arguments(request)
 
 
@@ -82,7 +82,7 @@ def _requests() -> dict[str, bytes]:
 
 def _answer(data: bytes) -> wire.Hello | wire.Line:
     if b"version" in data:
-        return wire.read_hello(data)
+        return wire.decoded(data, wire.Hello)
     line = wire.read_line(data)
     if isinstance(line, wire.Happened):
         wire.event_of(line)

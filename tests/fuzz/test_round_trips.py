@@ -211,11 +211,11 @@ def test_profile_headers(salt: bytes, cost: profile_header.Cost, wrapped: bytes,
 @FEW
 @given(data=st.data())
 def test_requests(call: str, data: st.DataObject) -> None:
-    arguments = data.draw(values(wire.CALLS[call]))
+    arguments = data.draw(values(wire.CALLS[call].arguments))
     request = wire.Request(7, call, msgspec.Raw(msgspec.json.encode(arguments)))
     line = wire.encode(request)
     assert line.count(b"\n") == 1
-    assert wire.read_arguments(wire.read_request(line)) == arguments
+    assert wire.read_arguments(wire.decoded(line, wire.Request)) == arguments
 
 
 @pytest.mark.parametrize("kind", get_args(Event))

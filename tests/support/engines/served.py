@@ -23,9 +23,13 @@ async def served(messenger: Messenger, path: Path) -> AsyncIterator[ControlServe
         await server.close()
 
 
+Both = tuple[FakeMessenger, RemoteMessenger]
+"""A fake, and a client of it with the socket between them."""
+
+
 @asynccontextmanager
-async def fake_and_client(path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMessenger]]:
-    """A fake messenger and a client of it, with the socket at `path` between them."""
+async def fake_and_client(path: Path) -> AsyncIterator[Both]:
+    """Both, with the socket at `path`."""
     messenger = FakeMessenger()
     async with served(messenger, path):
         client = await RemoteMessenger.open(path)
