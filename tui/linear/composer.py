@@ -16,7 +16,7 @@ from typing import Final
 
 from chat.interface import EntryChanged, EntryState, ParlourError, UsageError
 from tui.conversation import DELETED
-from tui.linear.base import Asked, Tools
+from tui.linear.state import Question, Tools
 from tui.linear.commands import SLASH, text_of
 from tui.linear.history import Reading
 from tui.linear.wording import DELIVERY, quoted
@@ -138,7 +138,7 @@ class Writing(Reading):
         for at, line in enumerate(self.composing.lines, 1):
             told = _("{name}, line {number}: {text}")
             await self.say(told.format(name=_("You"), number=at, text=safe_line(line)))
-        self.voice.holding = True
+        self.output.holding = True
 
     async def take_line(self, composing: Composing, line: str) -> None:
         """A line that was typed while a text is written."""
@@ -178,21 +178,21 @@ class Writing(Reading):
     # Not being disturbed.
 
     async def do_hold(self, _typed: str) -> None:
-        self.voice.holding = True
+        self.output.holding = True
         await self.say(_("What arrives is held back. An empty line tells it."))
 
     async def stop_holding(self) -> bool:
         """Tell what was held back because somebody wanted that; False when nothing was."""
-        self.voice.holding = False
+        self.output.holding = False
         return await self.hear_again()
 
     async def hear_again(self) -> bool:
         """Tell what was held back; False when nothing was, or when it still has to wait."""
-        if self.voice.waits:
+        if self.output.waits:
             return False
-        if self.voice.dropped:
+        if self.output.dropped:
             await self.say(_("More happened than is kept. These are the last lines."))
-        told = await self.voice.release()
+        told = await self.output.release()
         if self.behind and not self.backlog and self.current is not None:
             await self.do_next("")
             return True
@@ -217,7 +217,7 @@ class Deleting(Writing):
             else:
                 await self.say(_("Nothing was changed."))
 
-        await self.ask(Asked(entry.contact, lines, answer, fleeting=True))
+        await self.ask(Question(entry.contact, lines, answer, fleeting=True))
 
     async def erased(self, contact: str, entry: str) -> None:
         """An entry was deleted here, by this client or another one of the profile."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from chat.interface import ContactView, RelayView, UsageError
-from tui.linear.base import TOLD, Asked, Base, Tools, pick
+from tui.linear.state import TOLD, Question, Base, Tools, pick
 from tui.linear.pairing import ON_OFF, PairingCommands, on_or_off
 from tui.linear.wording import diagnosis_line, listed, names_of, number_lines, self_lines, standing
 from tui.preferences import AUTOLOCK_MAX, switch
@@ -129,7 +129,7 @@ class ContactCommands(PairingCommands):
             else:
                 await self.say(_("Nothing was changed."))
 
-        await self.ask(Asked(view.person, (*lines, _("Type /yes or /no.")), answer, fleeting=True))
+        await self.ask(Question(view.person, (*lines, _("Type /yes or /no.")), answer, fleeting=True))
 
     # How things are told, and the rest.
 
@@ -250,7 +250,7 @@ class Relays(Base):
 
         question = _("Use the relay {relay} no more?").format(relay=place(view))
         lines = question, _(GONE), _("Type /yes or /no.")
-        await self.ask(Asked(view.address, lines, answer, fleeting=True))
+        await self.ask(Question(view.address, lines, answer, fleeting=True))
 
     async def relay_changed(self, view: RelayView) -> None:
         """Tell how a relay stands, when that is decided and not what was told before."""

@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from typing import Final
 
 from chat.interface import EntryView, UsageError
-from tui.linear.base import Base, Tools
+from tui.linear.state import Base, Tools
 from tui.linear.wording import details_lines, names_of, standing
 from tui.text.formatting import safe_line
 from tui.text.translation import _, _n
@@ -39,7 +39,7 @@ class Reading(Base):
         """An entry of somebody else arrived in the open conversation."""
         if entry.id in self._told:
             return
-        if self.backlog or self.behind or self.voice.waits:
+        if self.backlog or self.behind or self.output.waits:
             self.behind = True
             return
         await self.say(*await self.spoken(entry))

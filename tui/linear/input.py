@@ -16,22 +16,22 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from chat.interface import UsageError
-from tui.linear.voice import Draft, Voice
+from tui.linear.output import LineEditor, Output
 from tui.text.translation import _
 
-LINE_MAX: Final = 1 << 20
+BYTES_MAX: Final = 1 << 20
 
 _CHUNK: Final = 4096
 
 
-class Typed:
-    """Lines of a descriptor. `voice` shows what is typed at a terminal, and does not break into it."""
+class LineInput:
+    """Lines of a descriptor. `output` shows what is typed at a terminal, and does not break into it."""
 
-    def __init__(self, descriptor: int = 0, voice: Voice | None = None) -> None:
+    def __init__(self, descriptor: int = 0, output: Output | None = None) -> None:
         self.at_terminal = os.isatty(descriptor)
-        self.draft = Draft()
+        self.editor = LineEditor()
         self._descriptor = descriptor
-        self._voice = voice if voice is not None and voice.at_terminal else Voice(descriptor)
+        self._output = output if output is not None and output.at_terminal else Output(descriptor)
         self._keyboard = self.at_terminal and sys.platform != "win32"
         self._held = bytearray()
         self._ended = False
@@ -42,14 +42,14 @@ class Typed:
 
         Raises UsageError for a line that is no text, or too long.
         """
-        while not self.draft.lines:
+        while not self.editor.lines:
             line = self._take()
             if line is not None:
                 return self._text(line)
             if self._ended:
                 return None
             await self._read()
-        typed = self.draft.lines.popleft()
+        typed = self.editor.lines.popleft()
         if typed is not None and "\ufffd" in typed:
             raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
         return typed
@@ -68,12 +68,12 @@ class Typed:
         """
         if self._keyboard:
             _flush(self._descriptor)
-            self.draft.forget()
-        self.draft.hidden = True
+            self.editor.forget()
+        self.editor.hidden = True
         try:
             yield
         finally:
-            self.draft.hidden = False
+            self.editor.hidden = False
 
     @contextmanager
     def attended(self) -> Iterator[None]:
@@ -81,7 +81,7 @@ class Typed:
         if not self._keyboard:
             yield
             return
-        self._voice.draft = self.draft
+        self._output.editor = self.editor
         loop = asyncio.get_running_loop()
         with _keys(self._descriptor) as take:
             loop.add_signal_handler(signal.SIGCONT, take)  # the shell had it meanwhile
@@ -92,7 +92,7 @@ class Typed:
 
     def _take(self) -> bytes | None:
         end = self._held.find(b"\n")
-        if end < 0 and len(self._held) > LINE_MAX:
+        if end < 0 and len(self._held) > BYTES_MAX:
             self._too_long = True
             self._held.clear()
         if end < 0:
@@ -101,7 +101,7 @@ class Typed:
             end = len(self._held)
         line = bytes(self._held[:end])
         del self._held[: end + 1]
-        if self._too_long or len(line) > LINE_MAX:
+        if self._too_long or len(line) > BYTES_MAX:
             self._too_long = False
             raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
         return line.removesuffix(b"\r")
@@ -141,8 +141,8 @@ class Typed:
         self._ended = not data
         if not self._keyboard:
             self._held += data
-        elif echo := self.draft.feed(data):
-            await self._voice.echo(echo)
+        elif echo := self.editor.feed(data):
+            await self._output.echo(echo)
 
 
 def _flush(descriptor: int) -> None:

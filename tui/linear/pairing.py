@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from chat.interface import NearbyView, PairingStage, PairingView, UsageError
-from tui.linear.base import Asked, Base, Tools, pick
+from tui.linear.state import Question, Base, Tools, pick
 from tui.linear.wording import invitation_lines, listed, plain_name
 from tui.text.formatting import parse_address, safe_line
 from tui.text.translation import _, told
@@ -30,8 +30,8 @@ class PairingCommands(Base):
 
     def __init__(self, tools: Tools) -> None:
         super().__init__(tools)
-        self._asked: Asked | None = None
-        self._waiting: list[Asked] = []
+        self._asked: Question | None = None
+        self._waiting: list[Question] = []
         self._begun: set[str] = set()
         self._stages: dict[str, PairingStage] = {}
         self._strangers: set[str] = set()
@@ -39,7 +39,7 @@ class PairingCommands(Base):
 
     # Questions.
 
-    async def ask(self, question: Asked) -> None:
+    async def ask(self, question: Question) -> None:
         if question.fleeting and self._asked is not None:
             raise UsageError(_("Answer first what was asked: an empty line tells it again."))
         self._waiting.append(question)
@@ -163,7 +163,7 @@ class PairingCommands(Base):
         name = plain_name(view.peer) if view.peer else _("the other terminal")
         if view.stage in ASKING:
             answer = partial(self.messenger.answer_pairing, view.id)
-            await self.ask(Asked(view.id, _question(view, name), answer, came=view.incoming))
+            await self.ask(Question(view.id, _question(view, name), answer, came=view.incoming))
         elif view.stage is PairingStage.WAITING:
             await self.say(_("Waiting for {name}, who has to confirm as well.").format(name=name))
         elif view.stage in (PairingStage.DONE, PairingStage.FAILED):

@@ -26,10 +26,10 @@ from chat.interface import (
     UsageError,
     passphrase_problem,
 )
-from tui.linear.base import Tools
-from tui.linear.input import Typed
+from tui.linear.state import Tools
+from tui.linear.input import LineInput
 from tui.linear.session import End, Session
-from tui.linear.voice import Voice
+from tui.linear.output import Output
 from tui.linear.wording import diagnosis_line
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY, heed_signals
@@ -42,18 +42,18 @@ class InputEnded(Exception):
     """Nobody is there to answer any more."""
 
 
-class Opening:
+class Opener:
     """Asks until the profile is open. `status`: the exit status of what was refused last.
 
     `demo` is the passphrase of a demo.
     """
 
-    def __init__(self, door: Door, typed: Typed, voice: Voice, demo: str = "") -> None:
+    def __init__(self, door: Door, typed: LineInput, output: Output, demo: str = "") -> None:
         self.status = 0
         self._demo = demo
         self._door = door
-        self._typed = typed
-        self._voice = voice
+        self._input = typed
+        self._output = output
 
     async def open(self, problem: ParlourError | None = None) -> Messenger | None:
         """The messenger, or None where the person left. `problem`: why the one before was of no use."""
@@ -89,27 +89,27 @@ class Opening:
 
     async def _join(self) -> Messenger:
         if not self._demo:
-            await self._voice.say(_("Parlour is running on this profile already: joining it…"))
+            await self._output.say(_("Parlour is running on this profile already: joining it…"))
             return await self._door.attach()
-        await self._voice.say(translation.welcome("joining", self._demo))
+        await self._output.say(translation.welcome("joining", self._demo))
         joined = await self._door.attach()
-        await self._voice.say(translation.title(), translation.about(), *translation.tried_first())
+        await self._output.say(translation.title(), translation.about(), *translation.tried_first())
         return joined
 
     async def _create(self) -> Messenger:
         """First run. A name that cannot be one is asked for again, and the passphrase with it."""
-        await self._voice.say(
+        await self._output.say(
             _("Choose a name that others will see, and a passphrase that protects your history."),
             _("The passphrase cannot be recovered: without it the history is lost for good."),
         )
         while True:
-            await self._voice.say(_("Type the name."))
+            await self._output.say(_("Type the name."))
             name = (await self._line()).strip()
             if not name:
-                await self._voice.say(_("A name is needed: others will see it."))
+                await self._output.say(_("A name is needed: others will see it."))
                 continue
             passphrase = await self._new_passphrase()
-            await self._voice.say(_("Opening…"))
+            await self._output.say(_("Opening…"))
             try:
                 return await self._door.create(name, passphrase)
             except UsageError as refused:
@@ -117,16 +117,16 @@ class Opening:
 
     async def _new_passphrase(self) -> str:
         """Typed twice, and confirmed by an empty line where it is short."""
-        with self._typed.hidden():
+        with self._input.hidden():
             passphrase = await self._secret(_("Type the passphrase. It is not shown."))
             while True:
                 if hint := strength(passphrase):
-                    await self._voice.say(hint)
+                    await self._output.say(hint)
                 again = await self._secret(_("Type the same passphrase again."))
                 problem = passphrase_problem(passphrase, again)
                 if problem is None:
                     return passphrase
-                await self._voice.say(told(problem))
+                await self._output.say(told(problem))
                 if problem is SHORT_PASSPHRASE:
                     other = await self._line(secret=True)
                     if not other:
@@ -137,11 +137,11 @@ class Opening:
 
     async def _unlock(self) -> Messenger:
         if self._demo:
-            await self._voice.say(translation.welcome("locked", self._demo))
-        with self._typed.hidden():
+            await self._output.say(translation.welcome("locked", self._demo))
+        with self._input.hidden():
             while True:
                 passphrase = await self._secret(_("Type your passphrase. It is not shown."))
-                await self._voice.say(_("Opening…"))
+                await self._output.say(_("Opening…"))
                 try:
                     return await self._door.unlock(passphrase)
                 except NotPermitted as refused:
@@ -149,17 +149,17 @@ class Opening:
 
     async def _secret(self, prompt: str) -> str:
         while True:
-            await self._voice.say(prompt)
+            await self._output.say(prompt)
             passphrase = await self._line(secret=True)
             if passphrase:
                 return passphrase
-            await self._voice.say(_("A passphrase is needed."))
+            await self._output.say(_("A passphrase is needed."))
 
     async def _line(self, *, secret: bool = False) -> str:
         """What was typed. Raises InputEnded."""
         while True:
             try:
-                line = await (self._typed.secret() if secret else self._typed.line())
+                line = await (self._input.secret() if secret else self._input.line())
             except UsageError as refused:
                 await self._refused(refused)
                 continue
@@ -170,7 +170,7 @@ class Opening:
     async def _mended(self) -> bool:
         """Let the person look again, ask the doctor or leave; whether to look again."""
         while True:
-            await self._voice.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
+            await self._output.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
             match (await self._line()).strip():
                 case "":
                     return True
@@ -180,39 +180,39 @@ class Opening:
                     await self._diagnose()
 
     async def _diagnose(self) -> None:
-        await self._voice.say(_("Looking at the network, the firewall and the profile…"))
+        await self._output.say(_("Looking at the network, the firewall and the profile…"))
         try:
-            await self._voice.say(*map(diagnosis_line, await self._door.diagnose()))
+            await self._output.say(*map(diagnosis_line, await self._door.diagnose()))
         except ParlourError as refused:
             await self._refused(refused)
 
     async def _refused(self, refused: ParlourError) -> None:
         self.status = refused.exit_status
-        await self._voice.say(safe_line(told(refused.phrase)) or _("Parlour could not do that."))
+        await self._output.say(safe_line(told(refused.phrase)) or _("Parlour could not do that."))
 
 
 class Program:
     """The mode on one pair of descriptors. `every`: seconds between two looks whether anybody is there."""
 
     def __init__(
-        self, door: Door, options: Options, typed: Typed, voice: Voice, every: float = EVERY
+        self, door: Door, options: Options, typed: LineInput, output: Output, every: float = EVERY
     ) -> None:
         self._door = door
         self._options = options
-        self._typed = typed
-        self._voice = voice
+        self._input = typed
+        self._output = output
         self._every = every
 
     async def run(self) -> int:
         """Talk until the person leaves; the exit status."""
         if task := asyncio.current_task():
             heed_signals(task.cancel)
-        with self._typed.attended():
+        with self._input.attended():
             return await self._run()
 
     async def _run(self) -> int:
         translation.use(translation.of_locale(os.environ))
-        gone = asyncio.create_task(self._voice.gone.wait())
+        gone = asyncio.create_task(self._output.gone.wait())
         work = asyncio.create_task(self._work())
         try:
             await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,7 +223,7 @@ class Program:
             await asyncio.gather(gone, work, return_exceptions=True)
 
     async def _work(self) -> int:
-        opening = Opening(self._door, self._typed, self._voice, self._options.demo)
+        opening = Opener(self._door, self._input, self._output, self._options.demo)
         problem: ParlourError | None = None
         while (messenger := await opening.open(problem)) is not None:
             try:
@@ -232,14 +232,14 @@ class Program:
                 problem = refused
                 continue
             finally:
-                self._voice.forget()
+                self._output.forget()
             problem = None
             if end is End.QUIT:
-                await self._voice.say(_("Parlour is closed."))
+                await self._output.say(_("Parlour is closed."))
                 return 0
-            await self._voice.say(reason)
-            if self._typed.at_terminal:
-                await self._voice.say(
+            await self._output.say(reason)
+            if self._input.at_terminal:
+                await self._output.say(
                     _("What was told before can still be read in this window: close or clear it.")
                 )
         return opening.status
@@ -248,8 +248,8 @@ class Program:
         preferences = await _preferences(messenger)
         if preferences.language in translation.LANGUAGES:
             translation.use(preferences.language)
-        tools = Tools(messenger, self._options, preferences, self._voice, self._typed.at_terminal)
-        return await Session(tools, self._typed, self._every).run()
+        tools = Tools(messenger, self._options, preferences, self._output, self._input.at_terminal)
+        return await Session(tools, self._input, self._every).run()
 
 
 async def _preferences(messenger: Messenger) -> Preferences:
@@ -261,8 +261,8 @@ async def _preferences(messenger: Messenger) -> Preferences:
 
 def run(door: Door, options: Options | None = None) -> int:
     """Talk on standard input and output; the exit status."""
-    voice = Voice(1, sys.stdout.encoding or "utf-8")
-    program = Program(door, options or Options(), Typed(0, voice), voice)
+    output = Output(1, sys.stdout.encoding or "utf-8")
+    program = Program(door, options or Options(), LineInput(0, output), output)
     try:
         return asyncio.run(program.run())
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -36,11 +36,11 @@ from chat.interface import (
     UsageError,
     VisibilityChanged,
 )
-from tui.linear.base import Tools
+from tui.linear.state import Tools
 from tui.linear.commands import help_lines, order_of
 from tui.linear.composer import Deleting
 from tui.linear.contacts import ContactCommands, Relays
-from tui.linear.input import Typed
+from tui.linear.input import LineInput
 from tui.linear.wording import closed_line, diagnosis_line, moved, names_of, plain_name, self_lines
 from tui.notifications import BURST
 from tui.terminal import EVERY
@@ -72,12 +72,12 @@ class End(Enum):
 class Session(ContactCommands, Deleting, Relays):
     """Talks until it is closed or locked. `every`: seconds between two looks whether anybody is there."""
 
-    def __init__(self, tools: Tools, typed: Typed, every: float = EVERY) -> None:
+    def __init__(self, tools: Tools, typed: LineInput, every: float = EVERY) -> None:
         super().__init__(tools)
-        self._typed = typed
+        self._input = typed
         self._every = every
         self._touched = self.options.monotonic()
-        self._keys, self._looks = typed.draft.keys, 0
+        self._keys, self._looks = typed.editor.keys, 0
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._news: Counter[str] = Counter()
@@ -127,7 +127,7 @@ class Session(ContactCommands, Deleting, Relays):
     async def _obey_all(self) -> None:
         while self._ending is None:
             try:
-                line = await self._typed.line()
+                line = await self._input.line()
             except UsageError as refused:
                 await self.say(_said(refused))
                 continue
@@ -148,13 +148,13 @@ class Session(ContactCommands, Deleting, Relays):
 
     async def _look_at_keys(self) -> None:
         """Who has stopped in the middle of a line for two looks is told what waits."""
-        draft = self._typed.draft
+        editor = self._input.editor
         self._looks += 1
-        if draft.keys != self._keys:
-            self._keys, self._looks = draft.keys, 0
+        if editor.keys != self._keys:
+            self._keys, self._looks = editor.keys, 0
             self._touched = self.options.monotonic()
-        elif self._looks >= _LOOKS and not draft.resting:
-            draft.resting = True
+        elif self._looks >= _LOOKS and not editor.resting:
+            editor.resting = True
             await self._attempt(self.hear_again())
 
     async def _is_left(self) -> bool:
@@ -163,7 +163,7 @@ class Session(ContactCommands, Deleting, Relays):
         if self._ending is not None or not 0 < self.preferences.autolock * 60 <= now - self._touched:
             return False
         self._touched = now
-        await self._attempt(self.keep_half_line(self._typed.draft.text))
+        await self._attempt(self.keep_half_line(self._input.editor.text))
         await self._attempt(self._lock(_("Locked, because nobody was here.")))
         return True
 
@@ -181,7 +181,7 @@ class Session(ContactCommands, Deleting, Relays):
         elif self.composing is not None and not self._is_obeyed_always(line):
             await self.take_line(self.composing, line)
         elif not line.strip():
-            if not (self.voice.holding and await self.stop_holding()):
+            if not (self.output.holding and await self.stop_holding()):
                 await self.do_where("")
             await self.repeat_question()
         else:
@@ -278,9 +278,9 @@ class Session(ContactCommands, Deleting, Relays):
         """Ring once for a burst, where a person wants that."""
         due, self._rings = self._rings, False
         now = self.options.monotonic()
-        if due and self.rings and not self.voice.holding and now - self._rang >= BURST:
+        if due and self.rings and not self.output.holding and now - self._rang >= BURST:
             self._rang = now
-            await self.voice.ring()
+            await self.output.ring()
 
     async def _contact_changed(self, view: ContactView) -> None:
         before = self.contacts.get(view.person)
@@ -310,7 +310,7 @@ class Session(ContactCommands, Deleting, Relays):
             self._writing.discard(view.person)
         elif view.typing and view.person == self.current and view.person not in self._writing:
             self._writing.add(view.person)
-            if self.tells("typing") and not self.voice.waits:
+            if self.tells("typing") and not self.output.waits:
                 await self.tell(_("{name} is typing.").format(name=name))
 
     async def _contact_removed(self, person: str, name: str) -> None:

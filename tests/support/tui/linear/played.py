@@ -18,9 +18,9 @@ from typing import Final
 from chat.interface import DoorState, EntryState, ParlourError, RelayStanding
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START
-from tui.linear.input import Typed
+from tui.linear.input import LineInput
 from tui.linear.program import Program
-from tui.linear.voice import Voice
+from tui.linear.output import Output
 from tui.preferences import Options
 
 FOLDER: Final = Path(__file__).parents[3] / "unit" / "tui" / "linear" / "transcripts"
@@ -29,8 +29,8 @@ STEPS: Final = 100
 """Rounds of the loop in which everything that a step causes has happened: the longest takes a fifth."""
 
 
-class Heard(Voice):
-    """A voice whose lines stay here."""
+class Recorder(Output):
+    """An output whose lines stay here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class Heard(Voice):
         return said.split("\n")[:-1]
 
 
-class Played(Typed):
+class Played(LineInput):
     """Lines that are typed as the steps of a transcript say."""
 
-    def __init__(self, steps: Iterator[str], others: Others, voice: Heard) -> None:
-        super().__init__(-1, voice)
+    def __init__(self, steps: Iterator[str], others: Others, output: Recorder) -> None:
+        super().__init__(-1, output)
         self.transcript: list[str] = []
-        self._steps, self._others, self._heard = steps, others, voice
+        self._steps, self._others, self._heard = steps, others, output
 
     async def line(self) -> str | None:
         return await self._next("> ")
@@ -206,10 +206,10 @@ ACTS: Final[dict[str, Callable[[Others, str, str], None]]] = {
 async def play(steps: Iterator[str], door: FakeDoor, options: Options = OPTIONS) -> tuple[list[str], int]:
     """The whole transcript, and the exit status."""
     assert door.messenger is not None
-    voice = Heard()
-    played = Played(steps, Others(door.messenger), voice)
-    status = await Program(door, options, played, voice).run()
-    return [*played.transcript, *voice.take()], status
+    output = Recorder()
+    played = Played(steps, Others(door.messenger), output)
+    status = await Program(door, options, played, output).run()
+    return [*played.transcript, *output.take()], status
 
 
 def steps_of(transcript: list[str]) -> Iterator[str]:

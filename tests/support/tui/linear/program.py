@@ -13,9 +13,9 @@ import sys
 
 from tests.support.tui.linear.played import OPTIONS, Others, locked_door
 from tui.linear import run
-from tui.linear.input import Typed
+from tui.linear.input import LineInput
 from tui.linear.program import Program
-from tui.linear.voice import Voice
+from tui.linear.output import Output
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
     others = Others(door.messenger)
     signal.signal(signal.SIGUSR1, lambda *_: others.write("Ben", "from Ben"))
     if len(sys.argv) > 1:
-        voice = Voice()
-        status = asyncio.run(Program(door, OPTIONS, Typed(0, voice), voice, float(sys.argv[1])).run())
+        output = Output()
+        status = asyncio.run(Program(door, OPTIONS, LineInput(0, output), output, float(sys.argv[1])).run())
     else:
         status = run(door, OPTIONS)
     if "textual" in sys.modules:

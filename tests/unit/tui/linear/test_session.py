@@ -13,7 +13,7 @@ from chat.interface import SHORT_PASSPHRASE, BadData, DoorState, EntryState, Par
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.tui.linear.played import (
     OPTIONS,
-    Heard,
+    Recorder,
     Others,
     Played,
     locked_door,
@@ -25,7 +25,7 @@ from tui.linear.commands import COMMANDS
 from tui.linear.history import PAGE
 from tui.linear.pairing import STRANGERS_TOLD
 from tui.linear.program import Program
-from tui.linear.voice import HELD_MAX
+from tui.linear.output import HELD_MAX
 from tui.linear.wording import DELIVERY
 
 UNLOCK = ">> correct horse"
@@ -151,11 +151,11 @@ async def test_an_answer_that_comes_too_soon_after_a_question_that_came_by_itsel
     door = locked_door()
     now = 10.0
     options = replace(with_quiet(0.8), monotonic=lambda: now)
-    voice = Heard()
+    output = Recorder()
     steps = iter([UNLOCK, "* Frank begins", "> /yes"])
-    played = Played(steps, Others(held(door)), voice)
+    played = Played(steps, Others(held(door)), output)
     played.at_terminal = True
-    await Program(door, options, played, voice).run()
+    await Program(door, options, played, output).run()
     assert held(door).called("answer_pairing") == []
     assert "This came too soon after the question. Hear it, then answer again." in played.transcript
     said, _status = await play(iter([UNLOCK, "* Frank begins", "> /yes"]), locked_door(), options)
@@ -201,10 +201,10 @@ async def test_the_bell_rings_where_it_is_wanted_and_once_for_a_burst(
     rung: list[float] = []
     now = [100.0]
 
-    async def ring(_voice: Heard) -> None:
+    async def ring(_output: Recorder) -> None:
         rung.append(now[0])
 
-    monkeypatch.setattr(Heard, "ring", ring)
+    monkeypatch.setattr(Recorder, "ring", ring)
     options = replace(OPTIONS, monotonic=lambda: now[0])
     await play(iter([UNLOCK, "> /open Ben", "* Ben writes x"]), locked_door(), options)
     assert rung == []
@@ -222,18 +222,18 @@ async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
         """Opens a conversation, types half a line, and nothing more until a passphrase is asked for again."""
 
         async def line(self) -> str | None:
-            if self.draft.text:
+            if self.editor.text:
                 await asyncio.Event().wait()
-            self.draft.feed(b"half a line")
+            self.editor.feed(b"half a line")
             return "/open Ben"
 
-    voice = Heard()
-    played = Silent(iter([UNLOCK]), Others(held(door)), voice)
-    await Program(door, replace(OPTIONS, monotonic=lambda: next(clock)), played, voice, every=0.0).run()
+    output = Recorder()
+    played = Silent(iter([UNLOCK]), Others(held(door)), output)
+    await Program(door, replace(OPTIONS, monotonic=lambda: next(clock)), played, output, every=0.0).run()
     assert next(clock) >= 60
     assert held(door).called("lock") == [()]
     assert [value for name, value in held(door)._preferences.items() if "draft" in name] == ["half a line"]
-    assert "Locked, because nobody was here." in [*played.transcript, *voice.take()]
+    assert "Locked, because nobody was here." in [*played.transcript, *output.take()]
 
 
 async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else() -> None:

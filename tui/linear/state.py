@@ -1,4 +1,4 @@
-"""What the parts of the linear mode share: the messenger, what is known of people and entries, and the voice.
+"""What the parts of the linear mode share: the messenger, what is known of people and entries, and the output.
 
 Rules: views only; what a person typed wrongly is a UsageError, which is said in one place; only a command
 changes which conversation is open, never an event, so that a text goes to whom it was typed.
@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from chat.interface import ContactView, EntryView, Messenger, NearbyView, SelfView, UsageError
-from tui.linear.voice import Voice
+from tui.linear.output import Output
 from tui.linear.wording import Telling, day_line, entry_lines, listed, names_of, quoted
 from tui.preferences import Options, Preferences
 from tui.text.formatting import clock_time, day_of, safe_line
@@ -30,7 +30,7 @@ TOLD: Final = {"presence": True, "typing": True, "delivery": True}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question that /yes or /no answers; `about` names it, `since` is when it was put.
 
     `came`: somebody else caused it; `fleeting`: a confirmation, which ends with the next line.
@@ -51,7 +51,7 @@ class Tools:
     messenger: Messenger
     options: Options
     preferences: Preferences
-    voice: Voice
+    output: Output
     live: bool
 
 
@@ -62,7 +62,7 @@ class Base:
         self.messenger = tools.messenger
         self.options = tools.options
         self.preferences = tools.preferences
-        self.voice = tools.voice
+        self.output = tools.output
         self.live = tools.live
         self.me = SelfView("", "", "", 0, (), visible=False)
         self.contacts: dict[str, ContactView] = {}
@@ -75,13 +75,13 @@ class Base:
 
     async def say(self, *lines: str) -> None:
         """Say lines now: what was asked for, and what cannot wait."""
-        await self.voice.say(*lines)
+        await self.output.say(*lines)
 
     async def tell(self, *lines: str) -> None:
         """Tell what happened, when the person wants to hear."""
-        await self.voice.tell(*lines)
+        await self.output.tell(*lines)
 
-    async def ask(self, question: Asked) -> None:
+    async def ask(self, question: Question) -> None:
         """Put a question, or let it wait until the one before is answered."""
         raise TypeError("the session asks")
 

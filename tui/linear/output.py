@@ -23,7 +23,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-DRAFT_MAX: Final = 1 << 18
+LINE_MAX: Final = 1 << 18
 """Characters of one line; a message has far fewer, an invitation too."""
 
 _ENDS: Final = "\r\n"
@@ -32,12 +32,12 @@ _KILL, _WORD, _AGAIN, _END, _ESCAPE = "\x15", "\x17", "\x12", "\x04", "\x1b"
 _TAB: Final = "    "
 
 
-class Draft:
+class LineEditor:
     """Keys become lines. `hidden`: nothing is shown of them; `resting`: no key came for a while; `left`: what
     was forgotten still stands on the screen.
 
     `lines` are those that were ended, None for the end of all. A line that holds what is no text in UTF-8, or
-    that is longer than DRAFT_MAX, holds U+FFFD.
+    that is longer than LINE_MAX, holds U+FFFD.
     """
 
     def __init__(self) -> None:
@@ -94,9 +94,9 @@ class Draft:
         return self._add(_TAB if key == "\t" else key)
 
     def _add(self, text: str) -> str:
-        if unicodedata.category(text[0]) in ("Cc", "Cs") or len(self.text) > DRAFT_MAX:
+        if unicodedata.category(text[0]) in ("Cc", "Cs") or len(self.text) > LINE_MAX:
             return ""
-        self.text += text if len(self.text) < DRAFT_MAX else "\ufffd"
+        self.text += text if len(self.text) < LINE_MAX else "\ufffd"
         return "" if self.hidden else text
 
     def _erase(self, kept: int) -> str:
@@ -132,13 +132,13 @@ _BELL: Final = b"\a"
 Job = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
-class Voice:
+class Output:
     """Lines to a descriptor. `gone` is set when nobody can read them any more."""
 
     def __init__(self, descriptor: int = 1, encoding: str = "utf-8") -> None:
         self.gone = asyncio.Event()
         self.at_terminal = os.isatty(descriptor)
-        self.draft = Draft()
+        self.editor = LineEditor()
         self.holding = False
         self.dropped = 0
         self._descriptor = descriptor
@@ -148,9 +148,9 @@ class Voice:
 
     async def say(self, *lines: str) -> None:
         """Say lines now. A line that is being typed is shown again behind them."""
-        typed = self.draft.shown
-        begins = "\n" if typed or self.draft.left else ""
-        self.draft.left = False
+        typed = self.editor.shown
+        begins = "\n" if typed or self.editor.left else ""
+        self.editor.left = False
         written = "".join(f"{line.translate(_STEERING)}\n" for line in lines)
         await self.echo(f"{begins}{written}{typed}")
 
@@ -169,7 +169,7 @@ class Voice:
     @property
     def waits(self) -> bool:
         """Whether nothing may be told now: that is wanted, or somebody is in the middle of a line."""
-        return self.holding or self.draft.busy
+        return self.holding or self.editor.busy
 
     async def release(self) -> bool:
         """Say what was held back; False when nothing was."""
