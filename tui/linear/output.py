@@ -1,14 +1,4 @@
-"""What the linear mode says: whole lines, one after the other, on a pipe or a terminal.
-
-Rules: whatever a text holds, it is one line without a control character; nobody is interrupted in the
-middle of a line; a call ends when its lines are written, so that a reader who stands still holds up nobody
-else.
-
-The line that is being typed at a terminal: edited as terminals do it, known, and so never broken into.
-
-Rules: only what was typed is shown, at the end of the line; the keys are those that every terminal has
-(erase, erase a word or all, show again, end); keys that would move a cursor do nothing.
-"""
+"""Whole lines on a pipe or a terminal, and the line that is being typed there, which no output breaks."""
 
 from __future__ import annotations
 
@@ -26,18 +16,21 @@ from rich.cells import cell_len
 LINE_MAX: Final = 1 << 18
 """Characters of one line; a message has far fewer, an invitation too."""
 
-_ENDS: Final = "\r\n"
-_ERASES: Final = "\x7f\b"
-_KILL, _WORD, _AGAIN, _END, _ESCAPE = "\x15", "\x17", "\x12", "\x04", "\x1b"
-_TAB: Final = "    "
+HELD_MAX: Final = 100
+"""Lines that are held back; contacts and strangers cause them. The oldest go first, and that is said."""
+
+_ENTER: Final = "\r\n"
+_ERASE: Final = "\x7f\b"
+_KILL, _WORD, _REPRINT, _END, _ESCAPE = "\x15", "\x17", "\x12", "\x04", "\x1b"
+_STEERING: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029), " ")
 
 
 class LineEditor:
-    """Keys become lines. `hidden`: nothing is shown of them; `resting`: no key came for a while; `left`: what
-    was forgotten still stands on the screen.
+    """Turns keys into lines. It knows the keys that every terminal has; keys that move a cursor do nothing.
 
-    `lines` are those that were ended, None for the end of all. A line that holds what is no text in UTF-8, or
-    that is longer than LINE_MAX, holds U+FFFD.
+    `lines`: ended lines, None for the end of the input. A line that is not UTF-8, or longer than LINE_MAX,
+    holds U+FFFD. `hidden`: nothing of it is shown. `resting`: no key came for a while. `left`: text that was
+    dropped is still on the screen.
     """
 
     def __init__(self) -> None:
@@ -52,12 +45,12 @@ class LineEditor:
 
     @property
     def shown(self) -> str:
-        """What of it stands on the screen, behind the last whole line."""
+        """What of the text is on the screen, after the last whole line."""
         return "" if self.hidden else self.text
 
     @property
     def busy(self) -> bool:
-        """Whether somebody is in the middle of a line."""
+        """Whether a person is in the middle of a line."""
         return bool(self.shown) and not self.resting
 
     def forget(self) -> None:
@@ -68,72 +61,49 @@ class LineEditor:
         self._decoder.reset()
 
     def feed(self, data: bytes) -> str:
-        """Take in what the terminal gave; returns what is to be shown of it."""
+        """Take bytes of the terminal; returns what to show."""
         self.keys += 1
         self.resting = False
         return "".join(self._key(key) for key in self._decoder.decode(data))
 
     def _key(self, key: str) -> str:
         if self._sequence or key == _ESCAPE:
-            self._sequence = _sequence(self._sequence + key)
+            held = self._sequence + key
+            begins = len(held) == 1 or (len(held) == 2 and held[1] in "[O")
+            goes_on = len(held) < 32 and held[1:2] == "[" and not "@" <= key <= "~"
+            self._sequence = held if begins or goes_on else ""
             return ""
-        if key in _ENDS:
+        if key in _ENTER:
             self.lines.append(self.text)
             self.text = ""
             return "\n"
-        if key in _ERASES:
-            return self._erase(len(_without_last(self.text)))
+        if key in _ERASE:
+            kept = len(self.text) - 1
+            while kept > 0 and unicodedata.category(self.text[kept])[0] == "M":
+                kept -= 1
+            return self._cut(max(0, kept))
         if key == _KILL:
-            return self._erase(0)
+            return self._cut(0)
         if key == _WORD:
-            return self._erase(len(self.text.rstrip().rpartition(" ")[0].rstrip()))
-        if key == _AGAIN:
+            return self._cut(len(self.text.rstrip().rpartition(" ")[0].rstrip()))
+        if key == _REPRINT:
             return f"\n{self.shown}"
         if key == _END and not self.text:
             self.lines.append(None)
-        return self._add(_TAB if key == "\t" else key)
-
-    def _add(self, text: str) -> str:
+        text = "    " if key == "\t" else key
         if unicodedata.category(text[0]) in ("Cc", "Cs") or len(self.text) > LINE_MAX:
             return ""
         self.text += text if len(self.text) < LINE_MAX else "\ufffd"
         return "" if self.hidden else text
 
-    def _erase(self, kept: int) -> str:
-        """Cut the text, and wipe what stood behind."""
+    def _cut(self, kept: int) -> str:
         cells = cell_len(self.shown[kept:])
         self.text = self.text[:kept]
         return "\b \b" * cells
 
 
-def _without_last(text: str) -> str:
-    """The text without its last character, and without the marks on that."""
-    kept = len(text) - 1
-    while kept > 0 and unicodedata.category(text[kept])[0] == "M":
-        kept -= 1
-    return text[: max(0, kept)]
-
-
-def _sequence(held: str) -> str:
-    """A sequence of a key that is no character, as long as it is not whole; then nothing."""
-    if len(held) == 1 or (len(held) == 2 and held[1] in "[O"):
-        return held
-    if held[1] == "[" and not "@" <= held[-1] <= "~" and len(held) < 32:
-        return held
-    return ""
-
-
-HELD_MAX: Final = 100
-"""Lines kept while a person wants to hear nothing; the oldest go first, and that is said."""
-
-_STEERING: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029), " ")
-_BELL: Final = b"\a"
-
-Job = tuple[bytes, asyncio.AbstractEventLoop, "asyncio.Future[None]"]
-
-
 class Output:
-    """Lines to a descriptor. `gone` is set when nobody can read them any more."""
+    """Writes lines to a descriptor. `gone` is set when nobody can read them any more."""
 
     def __init__(self, descriptor: int = 1, encoding: str = "utf-8") -> None:
         self.gone = asyncio.Event()
@@ -144,10 +114,10 @@ class Output:
         self._descriptor = descriptor
         self._encoding = encoding
         self._held: deque[str] = deque(maxlen=HELD_MAX)
-        self._jobs: queue.SimpleQueue[Job] | None = None
+        self._jobs: queue.SimpleQueue[_Job] | None = None
 
     async def say(self, *lines: str) -> None:
-        """Say lines now. A line that is being typed is shown again behind them."""
+        """Write lines now. Whatever a text holds, it is one line without a control character."""
         typed = self.editor.shown
         begins = "\n" if typed or self.editor.left else ""
         self.editor.left = False
@@ -158,21 +128,21 @@ class Output:
         """Show what was typed."""
         await self._write(typed.encode(self._encoding, "backslashreplace"))
 
-    async def tell(self, *lines: str) -> None:
-        """Say lines that nobody asked for: at once, or when the person wants to hear again."""
-        if not self.waits:
+    async def notify(self, *lines: str) -> None:
+        """Write lines that were not asked for: now, or when the output is no longer paused."""
+        if not self.paused:
             await self.say(*lines)
             return
         self.dropped += max(0, len(self._held) + len(lines) - HELD_MAX)
         self._held.extend(lines)
 
     @property
-    def waits(self) -> bool:
-        """Whether nothing may be told now: that is wanted, or somebody is in the middle of a line."""
+    def paused(self) -> bool:
+        """Whether notifications wait: the person wants that, or is in the middle of a line."""
         return self.holding or self.editor.busy
 
     async def release(self) -> bool:
-        """Say what was held back; False when nothing was."""
+        """Write what was held back; False where nothing was."""
         lines, self.dropped = tuple(self._held), 0
         self._held.clear()
         if lines:
@@ -180,14 +150,14 @@ class Output:
         return bool(lines)
 
     def forget(self) -> None:
-        """Say nothing of what was held back: whom it concerned has locked."""
+        """Drop what was held back: the profile is locked."""
         self.holding, self.dropped = False, 0
         self._held.clear()
 
     async def ring(self) -> None:
-        """Ring the terminal's bell; what is no terminal gets no such byte."""
+        """Ring the bell of a terminal."""
         if self.at_terminal:
-            await self._write(_BELL)
+            await self._write(b"\a")
 
     async def _write(self, data: bytes) -> None:
         if self.gone.is_set():
@@ -197,26 +167,28 @@ class Output:
             # A daemon: a reader that stands still for ever must not keep the program from ending.
             threading.Thread(target=_work, args=(self._descriptor, self._jobs), daemon=True).start()
         done = asyncio.get_running_loop().create_future()
-        self._jobs.put((data, asyncio.get_running_loop(), done))
+        self._jobs.put((data, done))
         try:
             await done
         except OSError:  # the reader of a pipe has gone, or the terminal
             self.gone.set()
 
 
-def _work(descriptor: int, jobs: queue.SimpleQueue[Job]) -> None:
-    """Write one job after the other, in a thread of its own."""
+_Job = tuple[bytes, "asyncio.Future[None]"]
+
+
+def _work(descriptor: int, jobs: queue.SimpleQueue[_Job]) -> None:
     while True:
-        data, loop, done = jobs.get()
+        data, done = jobs.get()
         failure: OSError | None = None
         try:
             while data:
                 data = data[os.write(descriptor, data) :]
         except OSError as error:
             failure = error
-        if loop.is_closed():
+        if done.get_loop().is_closed():
             return
-        loop.call_soon_threadsafe(_settle, done, failure)
+        done.get_loop().call_soon_threadsafe(_settle, done, failure)
 
 
 def _settle(done: asyncio.Future[None], failure: OSError | None) -> None:

@@ -1,13 +1,4 @@
-"""The linear mode from start to end: open, talk, lock, open again, and leave well however that comes.
-
-Rules: a signal, the end of the input and a reader who has gone are ends like /quit; nothing that a person
-wrote is in what an end leaves behind.
-
-From a profile folder to a messenger: first run, passphrase, an engine that runs already, or what is wrong.
-
-Rules: nothing is asked before the door has said what is there; a passphrase is not echoed and not kept; who
-ends the input ends the program, with the status of what was refused last.
-"""
+"""The linear mode from start to end: open the profile, talk, lock, open it again, leave."""
 
 from __future__ import annotations
 
@@ -26,15 +17,15 @@ from chat.interface import (
     UsageError,
     passphrase_problem,
 )
-from tui.linear.state import Tools
 from tui.linear.input import LineInput
-from tui.linear.session import End, Session
 from tui.linear.output import Output
-from tui.linear.wording import diagnosis_line
+from tui.linear.session import Session
+from tui.linear.state import End
+from tui.linear.wording import diagnosis_line, error_line
 from tui.preferences import Options, Preferences
 from tui.terminal import EVERY, heed_signals
 from tui.text import translation
-from tui.text.formatting import safe_line, strength
+from tui.text.formatting import strength
 from tui.text.translation import _, told
 
 
@@ -43,38 +34,38 @@ class InputEnded(Exception):
 
 
 class Opener:
-    """Asks until the profile is open. `status`: the exit status of what was refused last.
+    """Asks until the profile is open. `status`: the exit status of the last refusal.
 
     `demo` is the passphrase of a demo.
     """
 
-    def __init__(self, door: Door, typed: LineInput, output: Output, demo: str = "") -> None:
+    def __init__(self, door: Door, line_input: LineInput, output: Output, demo: str = "") -> None:
         self.status = 0
         self._demo = demo
         self._door = door
-        self._input = typed
+        self._input = line_input
         self._output = output
 
     async def open(self, problem: ParlourError | None = None) -> Messenger | None:
-        """The messenger, or None where the person left. `problem`: why the one before was of no use."""
+        """The messenger, or None where the person left. `problem`: why the one before could not be used."""
         try:
             while True:
                 if problem is not None:
-                    await self._refused(problem)
-                    if not await self._mended():
+                    await self._refuse(problem)
+                    if not await self._asks_again():
                         return None
                 try:
-                    opened = await self._look()
+                    messenger = await self._open()
                 except ParlourError as refused:
                     problem = refused
                 else:
                     self.status = 0
-                    return opened
+                    return messenger
         except InputEnded:
             return None
 
-    async def _look(self) -> Messenger:
-        """Open what is there. Raises ParlourError where that is not possible."""
+    async def _open(self) -> Messenger:
+        """Raises ParlourError."""
         state = await self._door.state()
         if state is DoorState.NEW:
             return await self._create()
@@ -97,7 +88,7 @@ class Opener:
         return joined
 
     async def _create(self) -> Messenger:
-        """First run. A name that cannot be one is asked for again, and the passphrase with it."""
+        """First run. An invalid name is asked for again, and the passphrase with it."""
         await self._output.say(
             _("Choose a name that others will see, and a passphrase that protects your history."),
             _("The passphrase cannot be recovered: without it the history is lost for good."),
@@ -113,7 +104,7 @@ class Opener:
             try:
                 return await self._door.create(name, passphrase)
             except UsageError as refused:
-                await self._refused(refused)
+                await self._refuse(refused)
 
     async def _new_passphrase(self) -> str:
         """Typed twice, and confirmed by an empty line where it is short."""
@@ -145,13 +136,12 @@ class Opener:
                 try:
                     return await self._door.unlock(passphrase)
                 except NotPermitted as refused:
-                    await self._refused(refused)
+                    await self._refuse(refused)
 
     async def _secret(self, prompt: str) -> str:
         while True:
             await self._output.say(prompt)
-            passphrase = await self._line(secret=True)
-            if passphrase:
+            if passphrase := await self._line(secret=True):
                 return passphrase
             await self._output.say(_("A passphrase is needed."))
 
@@ -161,14 +151,14 @@ class Opener:
             try:
                 line = await (self._input.secret() if secret else self._input.line())
             except UsageError as refused:
-                await self._refused(refused)
+                await self._refuse(refused)
                 continue
             if line is None:
                 raise InputEnded
             return line
 
-    async def _mended(self) -> bool:
-        """Let the person look again, ask the doctor or leave; whether to look again."""
+    async def _asks_again(self) -> bool:
+        """Let the person try again, diagnose or leave; whether to try again."""
         while True:
             await self._output.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
             match (await self._line()).strip():
@@ -177,58 +167,53 @@ class Opener:
                 case "/quit":
                     return False
                 case "/doctor":
-                    await self._diagnose()
+                    await self._output.say(_("Looking at the network, the firewall and the profile…"))
+                    try:
+                        await self._output.say(*map(diagnosis_line, await self._door.diagnose()))
+                    except ParlourError as refused:
+                        await self._refuse(refused)
 
-    async def _diagnose(self) -> None:
-        await self._output.say(_("Looking at the network, the firewall and the profile…"))
-        try:
-            await self._output.say(*map(diagnosis_line, await self._door.diagnose()))
-        except ParlourError as refused:
-            await self._refused(refused)
-
-    async def _refused(self, refused: ParlourError) -> None:
+    async def _refuse(self, refused: ParlourError) -> None:
         self.status = refused.exit_status
-        await self._output.say(safe_line(told(refused.phrase)) or _("Parlour could not do that."))
+        await self._output.say(error_line(refused))
 
 
 class Program:
-    """The mode on one pair of descriptors. `every`: seconds between two looks whether anybody is there."""
+    """The mode on one input and one output. `every`: seconds between two looks at the keys."""
 
     def __init__(
-        self, door: Door, options: Options, typed: LineInput, output: Output, every: float = EVERY
+        self, door: Door, options: Options, line_input: LineInput, output: Output, every: float = EVERY
     ) -> None:
         self._door = door
         self._options = options
-        self._input = typed
+        self._input = line_input
         self._output = output
         self._every = every
 
     async def run(self) -> int:
         """Talk until the person leaves; the exit status."""
+        # A signal, the end of the input and a reader who has gone are ends like /quit.
         if task := asyncio.current_task():
             heed_signals(task.cancel)
-        with self._input.attended():
-            return await self._run()
-
-    async def _run(self) -> int:
         translation.use(translation.of_locale(os.environ))
-        gone = asyncio.create_task(self._output.gone.wait())
-        work = asyncio.create_task(self._work())
-        try:
-            await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
-            return work.result() if work.done() else 0  # else nobody can hear any more
-        finally:
-            for task in (gone, work):
-                task.cancel()
-            await asyncio.gather(gone, work, return_exceptions=True)
+        with self._input.attended():
+            gone = asyncio.create_task(self._output.gone.wait())
+            work = asyncio.create_task(self._work())
+            try:
+                await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+                return work.result() if work.done() else 0
+            finally:
+                for each in (gone, work):
+                    each.cancel()
+                await asyncio.gather(gone, work, return_exceptions=True)
 
     async def _work(self) -> int:
-        opening = Opener(self._door, self._input, self._output, self._options.demo)
+        opener = Opener(self._door, self._input, self._output, self._options.demo)
         problem: ParlourError | None = None
-        while (messenger := await opening.open(problem)) is not None:
+        while (messenger := await opener.open(problem)) is not None:
             try:
                 end, reason = await self._talk(messenger)
-            except ParlourError as refused:  # it was lost before anything could be told
+            except ParlourError as refused:  # it was lost before anything could be shown
                 problem = refused
                 continue
             finally:
@@ -242,21 +227,17 @@ class Program:
                 await self._output.say(
                     _("What was told before can still be read in this window: close or clear it.")
                 )
-        return opening.status
+        return opener.status
 
     async def _talk(self, messenger: Messenger) -> tuple[End, str]:
-        preferences = await _preferences(messenger)
+        try:
+            preferences = await Preferences.read(messenger)
+        except ParlourError:
+            preferences = Preferences(messenger)
         if preferences.language in translation.LANGUAGES:
             translation.use(preferences.language)
-        tools = Tools(messenger, self._options, preferences, self._output, self._input.at_terminal)
-        return await Session(tools, self._input, self._every).run()
-
-
-async def _preferences(messenger: Messenger) -> Preferences:
-    try:
-        return await Preferences.read(messenger)
-    except ParlourError:
-        return Preferences(messenger)
+        session = Session(messenger, self._options, preferences, self._input, self._output, self._every)
+        return await session.run()
 
 
 def run(door: Door, options: Options | None = None) -> int:

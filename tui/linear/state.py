@@ -1,117 +1,59 @@
-"""What the parts of the linear mode share: the messenger, what is known of people and entries, and the output.
-
-Rules: views only; what a person typed wrongly is a UsageError, which is said in one place; only a command
-changes which conversation is open, never an event, so that a text goes to whom it was typed.
-"""
+"""What the parts of the linear mode share: contacts, the open conversation, pending questions, the exit."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final
 
-from chat.interface import ContactView, EntryView, Messenger, NearbyView, SelfView, UsageError
+from chat.interface import ContactView, Messenger, NearbyView, SelfView, UsageError
 from tui.linear.output import Output
-from tui.linear.wording import Telling, day_line, entry_lines, listed, names_of, quoted
+from tui.linear.wording import listed, names_of
 from tui.preferences import Options, Preferences
-from tui.text.formatting import clock_time, day_of, safe_line
+from tui.text.formatting import safe_line
 from tui.text.translation import _
 
-_OWN_MAX: Final = 64
+ON_OFF: Final = {"on": True, "off": False}
+ANNOUNCED: Final = {"presence": True, "typing": True, "delivery": True}
+"""What is announced by default; /quiet changes it."""
 _QUOTES: Final = "“”「」"
 
-LATE: Final = timedelta(minutes=5)
-"""An entry that came so much after it was written is told with its time."""
 
-TOLD: Final = {"presence": True, "typing": True, "delivery": True}
-"""What is told unless a person wants it otherwise."""
+@dataclass
+class State:
+    """What is known of an open profile.
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question that /yes or /no answers; `about` names it, `since` is when it was put.
-
-    `came`: somebody else caused it; `fleeting`: a confirmation, which ends with the next line.
+    No event moves `current` from one conversation to another: a text goes to the contact it was typed for.
     """
 
-    about: str
-    lines: tuple[str, ...]
-    answer: Callable[[bool], Awaitable[None]]
-    came: bool = False
-    fleeting: bool = False
-    since: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a session works with. `live`: a person types at a terminal, and not a script into a pipe."""
-
     messenger: Messenger
-    options: Options
     preferences: Preferences
-    output: Output
-    live: bool
+    me: SelfView = field(init=False, default_factory=lambda: SelfView("", "", "", 0, (), visible=False))
+    contacts: dict[str, ContactView] = field(init=False, default_factory=dict)
+    nearby: tuple[NearbyView, ...] = field(init=False, default=())
+    current: str | None = field(init=False, default=None)
 
+    def announces(self, what: str) -> bool:
+        """Whether presence, typing or delivery is announced."""
+        return ON_OFF.get(self.preferences.get(f"linear.{what}"), ANNOUNCED[what])
 
-class Base:
-    """State of an open profile, for the parts that act on it."""
-
-    def __init__(self, tools: Tools) -> None:
-        self.messenger = tools.messenger
-        self.options = tools.options
-        self.preferences = tools.preferences
-        self.output = tools.output
-        self.live = tools.live
-        self.me = SelfView("", "", "", 0, (), visible=False)
-        self.contacts: dict[str, ContactView] = {}
-        self.nearby: tuple[NearbyView, ...] = ()
-        self.current: str | None = None
-        self._day: date | None = None
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._own: deque[str] = deque(maxlen=_OWN_MAX)
-        self.erasing: set[str] = set()  # deleted, and the file may still hold words of it
-
-    async def say(self, *lines: str) -> None:
-        """Say lines now: what was asked for, and what cannot wait."""
-        await self.output.say(*lines)
-
-    async def tell(self, *lines: str) -> None:
-        """Tell what happened, when the person wants to hear."""
-        await self.output.tell(*lines)
-
-    async def ask(self, question: Question) -> None:
-        """Put a question, or let it wait until the one before is answered."""
-        raise TypeError("the session asks")
-
-    async def open_conversation(self, person: str) -> None:
-        """Talk with a contact."""
-        raise TypeError("the session opens conversations")
-
-    def tells(self, what: str) -> bool:
-        """Whether somebody wants to hear of presence, typing or delivery."""
-        return {"on": True, "off": False}.get(self.preferences.get(f"linear.{what}"), TOLD[what])
-
-    def is_ours(self, entry: EntryView) -> bool:
-        """Whether it was typed here since the profile is open, and so is known to who would hear it."""
-        return entry.id in self._own
-
-    # Names.
+    def names(self) -> dict[str, str]:
+        """The displayed name of each contact, by person id."""
+        return names_of(self.contacts.values())
 
     def name_of(self, person: str) -> str:
-        """A contact's name as it is told."""
-        return names_of(self.contacts.values()).get(person) or _("somebody who is no contact")
+        return self.names().get(person) or _("somebody who is no contact")
 
     def in_order(self) -> list[ContactView]:
-        """The contacts in the order in which they are told and numbered."""
-        names = names_of(self.contacts.values())
+        """The contacts in the order in which they are listed and numbered."""
+        names = self.names()
         return sorted(self.contacts.values(), key=lambda view: names[view.person].casefold())
 
-    def contact(self, typed: str) -> ContactView:
-        """The contact that a name, the start of one, or a number means. Raises UsageError."""
+    def find(self, typed: str) -> ContactView:
+        """The contact with this name, start of a name, or number. Raises UsageError."""
         views = self.in_order()
-        names = names_of(views)
+        names = self.names()
         at = pick(typed, [names[view.person] for view in views])
         if at is None:
             problem = _("No contact is called “{name}”: /people tells them.")
@@ -125,55 +67,148 @@ class Base:
             raise UsageError(_("No conversation is open: /people tells your contacts, /open NAME opens one."))
         return view
 
-    def contact_or_chosen(self, typed: str) -> ContactView:
-        """The contact that was named, else that of the open conversation. Raises UsageError."""
-        return self.contact(typed) if typed else self.chosen()
-
-    def know(self, view: ContactView) -> None:
-        """Know what a call of ours did before its event says it, so that it is not told twice."""
+    def update(self, view: ContactView) -> None:
+        """Store the result of an own call before its event arrives, so that it is not announced twice."""
         if view.person in self.contacts:
             self.contacts[view.person] = view
 
-    # Entries.
+    async def load_contacts(self, including: str = "") -> None:
+        """Read the contacts, unless one is known whose own event may not have arrived yet."""
+        if including not in self.contacts:
+            self.contacts = {view.person: view for view in await self.messenger.contacts()}
 
-    def number(self, entry: EntryView) -> int:
-        """The number by which an entry can be named; each keeps its own until Parlour closes or locks."""
-        return self._numbers.setdefault((entry.contact, entry.id), len(self._numbers) + 1)
+    def held_line(self, person: str) -> str:
+        """What it means that a contact's identity has changed."""
+        said = _("The identity of {name} has changed. Nothing can be sent before /verify yes or /verify no.")
+        return said.format(name=self.name_of(person))
 
-    def numbered(self, typed: str) -> tuple[str, str]:
-        """Conversation and id of the entry of a number. Raises UsageError."""
-        at = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 9 else 0
-        for key, number in self._numbers.items():
-            if number == at:
-                return key
-        raise UsageError(_("There is no entry of this number: /last and /search tell entries with numbers."))
 
-    async def spoken(self, entry: EntryView, *, numbered: bool = False, whole: bool = False) -> Sequence[str]:
-        """The lines of an entry, and before them a day that begins with it."""
-        if entry.id in self.erasing:
-            entry = replace(entry, kind="deleting")
-        now, zone = self.options.now(), self.options.zone
-        day = day_of(entry.time, zone)
-        before = self._day or day_of(now, zone)
-        self._day = day
-        name = _("You") if entry.own else self.name_of(entry.contact)
-        answers = quoted(await self._answered(entry)) if entry.reply else None
-        late = numbered or abs(now - entry.time) > LATE
-        number = self.number(entry) if numbered else 0
-        telling = Telling(number, clock_time(entry.time, zone) if late else "", answers, whole)
-        lines = entry_lines(entry, name, telling)
-        return lines if day == before else (day_line(entry.time, now, zone), *lines)
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that /yes or /no answers. `about`: the id of its subject.
 
-    async def _answered(self, entry: EntryView) -> EntryView | None:
-        return await self.messenger.entry(entry.contact, entry.reply)
+    `unasked`: another person caused it. `confirmation`: it ends with the next line that does not answer it.
+    """
+
+    about: str
+    lines: tuple[str, ...]
+    answer: Callable[[bool], Awaitable[None]]
+    unasked: bool = False
+    confirmation: bool = False
+
+
+@dataclass
+class Questions:
+    """Asks one question at a time. `live`: a person types at a terminal, not a script into a pipe."""
+
+    output: Output
+    options: Options
+    live: bool
+    _open: Question | None = field(init=False, default=None)
+    _asked_at: float = field(init=False, default=0.0)
+    _waiting: list[Question] = field(init=False, default_factory=list)
+
+    @property
+    def pending(self) -> bool:
+        return self._open is not None
+
+    async def ask(self, question: Question) -> None:
+        """Ask now, or after the questions before it. Raises UsageError for a second confirmation."""
+        if question.confirmation and self._open is not None:
+            raise UsageError(_("Answer first what was asked: an empty line tells it again."))
+        self._waiting.append(question)
+        await self._ask_next()
+
+    async def confirm(self, about: str, lines: Sequence[str], do: Callable[[], Awaitable[object]]) -> None:
+        """Ask before something that cannot be undone."""
+
+        async def answer(yes: bool) -> None:
+            if yes:
+                await do()
+            else:
+                await self.output.say(_("Nothing was changed."))
+
+        await self.ask(Question(about, (*lines, _("Type /yes or /no.")), answer, confirmation=True))
+
+    async def yes(self, _typed: str) -> None:
+        await self._answer(True)
+
+    async def no(self, _typed: str) -> None:
+        await self._answer(False)
+
+    async def _answer(self, yes: bool) -> None:
+        question = self._open
+        if question is None:
+            raise UsageError(_("Nothing was asked."))
+        # The answer may have been typed for something else, before this question was heard.
+        too_soon = self.options.monotonic() - self._asked_at < self.options.quiet
+        if self.live and question.unasked and too_soon:
+            raise UsageError(_("This came too soon after the question. Hear it, then answer again."))
+        self._open = None
+        try:
+            await question.answer(yes)
+        finally:
+            await self._ask_next()
+
+    async def repeat(self) -> None:
+        if self._open is not None:
+            await self.output.say(*self._open.lines)
+
+    async def cancel_confirmation(self) -> None:
+        """Another line was typed: what had to be confirmed is not done."""
+        if self._open is not None and self._open.confirmation:
+            self._open = None
+            await self.output.say(_("Nothing was changed."))
+            await self._ask_next()
+
+    async def withdraw(self, about: str) -> None:
+        """Forget the questions about something that is over."""
+        self._waiting = [one for one in self._waiting if one.about != about]
+        if self._open is not None and self._open.about == about:
+            self._open = None
+            await self._ask_next()
+
+    async def _ask_next(self) -> None:
+        if self._open is None and self._waiting:
+            self._open = self._waiting.pop(0)
+            self._asked_at = self.options.monotonic()
+            await self.output.say(*self._open.lines)
+
+
+class End(Enum):
+    """Why a session ends."""
+
+    QUIT = auto()
+    LOCKED = auto()
+
+
+@dataclass
+class Exit:
+    """The way out of a session. `reached`: why it ended, with a line that explains it."""
+
+    messenger: Messenger
+    reached: tuple[End, str] | None = field(init=False, default=None)
+
+    async def quit(self, _typed: str = "") -> None:
+        self.reached = (End.QUIT, "")
+
+    async def lock(self, _typed: str) -> None:
+        await self.lock_because(_("Locked."))
+
+    async def lock_because(self, why: str) -> None:
+        """Drop the key. Raises ParlourError."""
+        await self.messenger.lock()
+        self.reached = (End.LOCKED, why)
+
+    def closed(self, why: str) -> None:
+        """The engine has closed the profile by itself."""
+        self.reached = self.reached or (End.LOCKED, why)
 
 
 def pick(typed: str, names: Sequence[str]) -> int | None:
-    """Which of these names somebody means by a number, a name or its start. Raises UsageError for several.
-
-    A number goes before a name: somebody else may have chosen a name that is a number.
-    """
+    """The index of the name that a number, a name or its start means. Raises UsageError for several."""
     wanted = typed.strip()
+    # A number goes before a name: a contact may have chosen a name that is a number.
     if wanted.isascii() and wanted.isdecimal() and len(wanted) < 6 and 0 < int(wanted) <= len(names):
         return int(wanted) - 1
     folded = [name.casefold().strip(_QUOTES) for name in names]
@@ -186,3 +221,12 @@ def pick(typed: str, names: Sequence[str]) -> int | None:
         if found and wanted:
             return found[0]
     return None
+
+
+def on_or_off(typed: str, *, default: bool) -> bool:
+    """The switch position that was typed; `default` where nothing was. Raises UsageError."""
+    if not typed:
+        return default
+    if typed.casefold() not in ON_OFF:
+        raise UsageError(_("Type on or off."))
+    return ON_OFF[typed.casefold()]

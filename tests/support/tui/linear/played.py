@@ -19,8 +19,8 @@ from chat.interface import DoorState, EntryState, ParlourError, RelayStanding
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START
 from tui.linear.input import LineInput
-from tui.linear.program import Program
 from tui.linear.output import Output
+from tui.linear.program import Program
 from tui.preferences import Options
 
 FOLDER: Final = Path(__file__).parents[3] / "unit" / "tui" / "linear" / "transcripts"

@@ -14,8 +14,8 @@ import sys
 from tests.support.tui.linear.played import OPTIONS, Others, locked_door
 from tui.linear import run
 from tui.linear.input import LineInput
-from tui.linear.program import Program
 from tui.linear.output import Output
+from tui.linear.program import Program
 
 
 def main() -> None:
