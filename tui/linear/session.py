@@ -8,28 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from chat.interface import (
-    Cleaned,
-    Closed,
-    ContactChanged,
-    ContactRemoved,
-    EntryAdded,
-    EntryChanged,
-    EntryDeleted,
-    EntryView,
-    Event,
-    IdentityChanged,
-    Messenger,
-    NearbyChanged,
-    Notice,
-    PairingChanged,
-    ParlourError,
-    Ready,
-    RelayChanged,
-    RelayRemoved,
-    UsageError,
-    VisibilityChanged,
-)
+from chat import interface
+from chat.interface import EntryView, Event, Messenger, ParlourError, UsageError
 from tui.linear.commands import Commands, Parts
 from tui.linear.input import LineInput
 from tui.linear.output import Output
@@ -203,39 +183,39 @@ class Session:
 
     async def _announce(self, event: Event) -> None:
         match event:
-            case EntryAdded(entry):
+            case interface.EntryAdded(entry):
                 await self._entry_added(entry)
-            case EntryChanged():
+            case interface.EntryChanged():
                 self._parts.composer.entry_changed(event)
-            case EntryDeleted(contact, entry_id):
+            case interface.EntryDeleted(contact, entry_id):
                 await self._parts.deletion.entry_deleted(contact, entry_id)
                 await self._parts.composer.entry_deleted(contact, entry_id)
-            case Cleaned():
+            case interface.Cleaned():
                 await self._parts.deletion.cleaned()
-            case ContactChanged(view):
+            case interface.ContactChanged(view):
                 await self._parts.contacts.changed(view)
-            case ContactRemoved(person, name):
+            case interface.ContactRemoved(person, name):
                 if await self._parts.contacts.removed(person, name):
                     await self._parts.composer.conversation_closed()
-            case IdentityChanged(person, _name, cause):
+            case interface.IdentityChanged(person, _name, cause):
                 await self._parts.contacts.identity_changed(person, cause)
-            case NearbyChanged(nearby):
+            case interface.NearbyChanged(nearby):
                 await self._parts.pairing.nearby_changed(nearby)
-            case PairingChanged(pairing):
+            case interface.PairingChanged(pairing):
                 await self._parts.pairing.changed(pairing)
-            case VisibilityChanged(visible):
+            case interface.VisibilityChanged(visible):
                 self._parts.state.me = replace(self._parts.state.me, visible=visible)
                 seen = _("People nearby can see you.") if visible else _("People nearby do not see you.")
                 await self._output.notify(seen)
-            case Ready(addresses):
+            case interface.Ready(addresses):
                 self._parts.state.me = replace(self._parts.state.me, addresses=addresses)
-            case RelayChanged(relay):
+            case interface.RelayChanged(relay):
                 await self._parts.relays.changed(relay)
-            case RelayRemoved(address):
+            case interface.RelayRemoved(address):
                 self._parts.relays.removed(address)
-            case Notice(text):
+            case interface.Notice(text):
                 await self._output.notify(_("A notice. {text}").format(text=safe_line(told(text))))
-            case Closed(reason):
+            case interface.Closed(reason):
                 line = safe_line(told(reason))
                 ended = _("The engine has ended ({reason}).").format(reason=line)
                 self._parts.exit.closed(line if line.endswith((".", "。")) else ended)
