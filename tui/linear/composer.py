@@ -93,8 +93,6 @@ class Composer:
             await self.output.say(said)
         return True
 
-    # Several lines.
-
     async def _compose(self, person: str, reply: str = "") -> None:
         draft = self.preferences.draft(person)
         reply = reply or self.preferences.get(f"reply.{person}")
@@ -142,8 +140,6 @@ class Composer:
     async def _keep(self, person: str, text: str, reply: str) -> None:
         await self.preferences.keep_draft(person, text)
         await self.preferences.set(f"reply.{person}", reply)
-
-    # Events.
 
     def entry_changed(self, change: EntryChanged) -> None:
         if (change.contact, change.id) == self._last and change.state in DELIVERY:

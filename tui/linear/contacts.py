@@ -112,8 +112,6 @@ class Contacts:
         lines = (question, why)
         await self.questions.confirm(view.person, lines, lambda: self.messenger.remove(view.person))
 
-    # Events.
-
     async def changed(self, view: ContactView) -> None:
         before = self.state.contacts.get(view.person)
         called = self.state.name_of(view.person)

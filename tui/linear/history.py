@@ -49,8 +49,6 @@ class History:
     _day: date | None = field(init=False, default=None)
     _numbers: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
 
-    # Conversations.
-
     async def open(self, typed: str) -> None:
         if not typed:
             raise UsageError(_("Type /open and a name: /people tells your contacts."))
@@ -83,8 +81,6 @@ class History:
         await self.output.say(said)
         if view.held:
             await self.output.say(self.state.held_line(view.person))
-
-    # Arriving entries.
 
     async def arrived(self, entry: EntryView) -> None:
         """An entry was added: by a contact, by this client, or by another client of the profile."""
@@ -133,8 +129,6 @@ class History:
             await self.next()
             return True
         return shown
-
-    # Unread and older entries.
 
     async def next(self, _typed: str = "") -> None:
         """Show the next unread entries of the open conversation."""
@@ -223,8 +217,6 @@ class History:
                 await self.output.say(said)
             await self.output.say(*await self._lines(entry, numbered=True))
 
-    # One entry.
-
     async def around(self, typed: str) -> None:
         entry = await self.find(typed)
         before = await self.messenger.history(entry.contact, _AROUND, entry.id)
@@ -254,8 +246,6 @@ class History:
             if number == at:
                 return key
         raise UsageError(_("There is no entry of this number: /last and /search tell entries with numbers."))
-
-    # Lines.
 
     async def _show_numbered(self, entries: Sequence[EntryView]) -> None:
         for entry in entries:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import dataclass
 
 from chat.interface import (
     SHORT_PASSPHRASE,
@@ -33,18 +34,18 @@ class InputEnded(Exception):
     """Nobody is there to answer any more."""
 
 
+@dataclass
 class Opener:
     """Asks until the profile is open. `status`: the exit status of the last refusal.
 
     `demo` is the passphrase of a demo.
     """
 
-    def __init__(self, door: Door, line_input: LineInput, output: Output, demo: str = "") -> None:
-        self.status = 0
-        self._demo = demo
-        self._door = door
-        self._input = line_input
-        self._output = output
+    door: Door
+    input: LineInput
+    output: Output
+    demo: str = ""
+    status: int = 0
 
     async def open(self, problem: ParlourError | None = None) -> Messenger | None:
         """The messenger, or None where the person left. `problem`: why the one before could not be used."""
@@ -66,58 +67,58 @@ class Opener:
 
     async def _open(self) -> Messenger:
         """Raises ParlourError."""
-        state = await self._door.state()
+        state = await self.door.state()
         if state is DoorState.NEW:
             return await self._create()
         if state is DoorState.RUNNING:
             try:
                 return await self._join()
             except Unreachable:
-                if await self._door.state() is not DoorState.LOCKED:
+                if await self.door.state() is not DoorState.LOCKED:
                     raise
                 # The engine ended meanwhile.
         return await self._unlock()
 
     async def _join(self) -> Messenger:
-        if not self._demo:
-            await self._output.say(_("Parlour is running on this profile already: joining it…"))
-            return await self._door.attach()
-        await self._output.say(translation.welcome("joining", self._demo))
-        joined = await self._door.attach()
-        await self._output.say(translation.title(), translation.about(), *translation.tried_first())
+        if not self.demo:
+            await self.output.say(_("Parlour is running on this profile already: joining it…"))
+            return await self.door.attach()
+        await self.output.say(translation.welcome("joining", self.demo))
+        joined = await self.door.attach()
+        await self.output.say(translation.title(), translation.about(), *translation.tried_first())
         return joined
 
     async def _create(self) -> Messenger:
         """First run. An invalid name is asked for again, and the passphrase with it."""
-        await self._output.say(
+        await self.output.say(
             _("Choose a name that others will see, and a passphrase that protects your history."),
             _("The passphrase cannot be recovered: without it the history is lost for good."),
         )
         while True:
-            await self._output.say(_("Type the name."))
+            await self.output.say(_("Type the name."))
             name = (await self._line()).strip()
             if not name:
-                await self._output.say(_("A name is needed: others will see it."))
+                await self.output.say(_("A name is needed: others will see it."))
                 continue
             passphrase = await self._new_passphrase()
-            await self._output.say(_("Opening…"))
+            await self.output.say(_("Opening…"))
             try:
-                return await self._door.create(name, passphrase)
+                return await self.door.create(name, passphrase)
             except UsageError as refused:
                 await self._refuse(refused)
 
     async def _new_passphrase(self) -> str:
         """Typed twice, and confirmed by an empty line where it is short."""
-        with self._input.hidden():
+        with self.input.hidden():
             passphrase = await self._secret(_("Type the passphrase. It is not shown."))
             while True:
                 if hint := strength(passphrase):
-                    await self._output.say(hint)
+                    await self.output.say(hint)
                 again = await self._secret(_("Type the same passphrase again."))
                 problem = passphrase_problem(passphrase, again)
                 if problem is None:
                     return passphrase
-                await self._output.say(told(problem))
+                await self.output.say(told(problem))
                 if problem is SHORT_PASSPHRASE:
                     other = await self._line(secret=True)
                     if not other:
@@ -127,29 +128,29 @@ class Opener:
                     passphrase = await self._secret(_("Type the passphrase. It is not shown."))
 
     async def _unlock(self) -> Messenger:
-        if self._demo:
-            await self._output.say(translation.welcome("locked", self._demo))
-        with self._input.hidden():
+        if self.demo:
+            await self.output.say(translation.welcome("locked", self.demo))
+        with self.input.hidden():
             while True:
                 passphrase = await self._secret(_("Type your passphrase. It is not shown."))
-                await self._output.say(_("Opening…"))
+                await self.output.say(_("Opening…"))
                 try:
-                    return await self._door.unlock(passphrase)
+                    return await self.door.unlock(passphrase)
                 except NotPermitted as refused:
                     await self._refuse(refused)
 
     async def _secret(self, prompt: str) -> str:
         while True:
-            await self._output.say(prompt)
+            await self.output.say(prompt)
             if passphrase := await self._line(secret=True):
                 return passphrase
-            await self._output.say(_("A passphrase is needed."))
+            await self.output.say(_("A passphrase is needed."))
 
     async def _line(self, *, secret: bool = False) -> str:
         """What was typed. Raises InputEnded."""
         while True:
             try:
-                line = await (self._input.secret() if secret else self._input.line())
+                line = await (self.input.secret() if secret else self.input.line())
             except UsageError as refused:
                 await self._refuse(refused)
                 continue
@@ -160,35 +161,33 @@ class Opener:
     async def _asks_again(self) -> bool:
         """Let the person try again, diagnose or leave; whether to try again."""
         while True:
-            await self._output.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
+            await self.output.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
             match (await self._line()).strip():
                 case "":
                     return True
                 case "/quit":
                     return False
                 case "/doctor":
-                    await self._output.say(_("Looking at the network, the firewall and the profile…"))
+                    await self.output.say(_("Looking at the network, the firewall and the profile…"))
                     try:
-                        await self._output.say(*map(diagnosis_line, await self._door.diagnose()))
+                        await self.output.say(*map(diagnosis_line, await self.door.diagnose()))
                     except ParlourError as refused:
                         await self._refuse(refused)
 
     async def _refuse(self, refused: ParlourError) -> None:
         self.status = refused.exit_status
-        await self._output.say(error_line(refused))
+        await self.output.say(error_line(refused))
 
 
+@dataclass
 class Program:
     """The mode on one input and one output. `every`: seconds between two looks at the keys."""
 
-    def __init__(
-        self, door: Door, options: Options, line_input: LineInput, output: Output, every: float = EVERY
-    ) -> None:
-        self._door = door
-        self._options = options
-        self._input = line_input
-        self._output = output
-        self._every = every
+    door: Door
+    options: Options
+    input: LineInput
+    output: Output
+    every: float = EVERY
 
     async def run(self) -> int:
         """Talk until the person leaves; the exit status."""
@@ -196,8 +195,8 @@ class Program:
         if task := asyncio.current_task():
             heed_signals(task.cancel)
         translation.use(translation.of_locale(os.environ))
-        with self._input.attended():
-            gone = asyncio.create_task(self._output.gone.wait())
+        with self.input.attended():
+            gone = asyncio.create_task(self.output.gone.wait())
             work = asyncio.create_task(self._work())
             try:
                 await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
@@ -208,7 +207,7 @@ class Program:
                 await asyncio.gather(gone, work, return_exceptions=True)
 
     async def _work(self) -> int:
-        opener = Opener(self._door, self._input, self._output, self._options.demo)
+        opener = Opener(self.door, self.input, self.output, self.options.demo)
         problem: ParlourError | None = None
         while (messenger := await opener.open(problem)) is not None:
             try:
@@ -217,14 +216,14 @@ class Program:
                 problem = refused
                 continue
             finally:
-                self._output.forget()
+                self.output.forget()
             problem = None
             if end is End.QUIT:
-                await self._output.say(_("Parlour is closed."))
+                await self.output.say(_("Parlour is closed."))
                 return 0
-            await self._output.say(reason)
-            if self._input.at_terminal:
-                await self._output.say(
+            await self.output.say(reason)
+            if self.input.at_terminal:
+                await self.output.say(
                     _("What was told before can still be read in this window: close or clear it.")
                 )
         return opener.status
@@ -236,7 +235,7 @@ class Program:
             preferences = Preferences(messenger)
         if preferences.language in translation.LANGUAGES:
             translation.use(preferences.language)
-        session = Session(messenger, self._options, preferences, self._input, self._output, self._every)
+        session = Session(messenger, self.options, preferences, self.input, self.output, self.every)
         return await session.run()
 
 

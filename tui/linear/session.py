@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chat import interface
@@ -36,28 +36,23 @@ _ANSWERS: Final = frozenset(("/yes", "/no"))
 """Executed even while a text of several lines is written, if a question is open."""
 
 
+@dataclass
 class Session:
     """Talks until the profile is closed or locked. `every`: seconds between two looks at the keys."""
 
-    def __init__(
-        self,
-        messenger: Messenger,
-        options: Options,
-        preferences: Preferences,
-        line_input: LineInput,
-        output: Output,
-        every: float = EVERY,
-    ) -> None:
-        self._messenger = messenger
-        self._options = options
-        self._preferences = preferences
-        self._input = line_input
-        self._output = output
-        self._every = every
-        self._parts = Parts(messenger, options, preferences, output, live=line_input.at_terminal)
-        self._commands = Commands(self._parts, output)
-        self._touched = options.monotonic()
-        self._keys, self._looks = line_input.editor.keys, 0
+    messenger: Messenger
+    options: Options
+    preferences: Preferences
+    input: LineInput
+    output: Output
+    every: float = EVERY
+
+    def __post_init__(self) -> None:
+        live = self.input.at_terminal
+        self._parts = Parts(self.messenger, self.options, self.preferences, self.output, live=live)
+        self._commands = Commands(self._parts, self.output)
+        self._touched = self.options.monotonic()
+        self._keys, self._looks = self.input.editor.keys, 0
         self._turn = asyncio.Lock()
         self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_MAX)
         self._ring_due, self._rang = False, -BURST
@@ -65,7 +60,7 @@ class Session:
     async def run(self) -> tuple[End, str]:
         """Why the session ended, and a line that explains it. The messenger is closed whatever happens."""
         # The stream is open before anything is read, so that nothing falls between the two.
-        tasks = [asyncio.create_task(self._fill(self._messenger.events()))]
+        tasks = [asyncio.create_task(self._fill(self.messenger.events()))]
         try:
             await self._start()
             tasks += [
@@ -83,15 +78,15 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(ParlourError):  # it is closed either way
-                await self._messenger.close()
+                await self.messenger.close()
 
     async def _start(self) -> None:
         state = self._parts.state
-        state.me = await self._messenger.me()
+        state.me = await self.messenger.me()
         await state.load_contacts()
-        nearby = await self._messenger.nearby()
+        nearby = await self.messenger.nearby()
         await self._parts.relays.load()
-        await self._output.say(self_lines(state.me)[0], _("/help tells the commands."))
+        await self.output.say(self_lines(state.me)[0], _("/help tells the commands."))
         await self._parts.contacts.count()
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
@@ -116,13 +111,13 @@ class Session:
     async def _execute_all(self) -> None:
         while self._parts.exit.reached is None:
             try:
-                line = await self._input.line()
+                line = await self.input.line()
             except UsageError as refused:
-                await self._output.say(error_line(refused))
+                await self.output.say(error_line(refused))
                 continue
             async with self._turn:
                 if not await self._locks_idle():  # else the line, typed after a sleep perhaps, does nothing
-                    self._touched = self._options.monotonic()
+                    self._touched = self.options.monotonic()
                     await self._attempt(self._execute(line))
                     await self._attempt(self._parts.history.catch_up())
             for _step in range(_STEPS):
@@ -130,28 +125,28 @@ class Session:
 
     async def _watch(self) -> None:
         """Lock an idle profile, and show what was held back when somebody stops in the middle of a line."""
-        editor = self._input.editor
+        editor = self.input.editor
         while self._parts.exit.reached is None:
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self.every)
             async with self._turn:
                 if await self._locks_idle():
                     continue
                 self._looks += 1
                 if editor.keys != self._keys:
                     self._keys, self._looks = editor.keys, 0
-                    self._touched = self._options.monotonic()
+                    self._touched = self.options.monotonic()
                 elif self._looks >= _LOOKS and not editor.resting:
                     editor.resting = True
                     await self._attempt(self._parts.history.catch_up())
 
     async def _locks_idle(self) -> bool:
         """Lock where nothing was typed for the time that this person set; whether that was so."""
-        now = self._options.monotonic()
-        limit = self._preferences.autolock * 60
+        now = self.options.monotonic()
+        limit = self.preferences.autolock * 60
         if self._parts.exit.reached is not None or not 0 < limit <= now - self._touched:
             return False
         self._touched = now
-        await self._attempt(self._parts.composer.keep_half_line(self._input.editor.text))
+        await self._attempt(self._parts.composer.keep_half_line(self.input.editor.text))
         await self._attempt(self._parts.exit.lock_because(_("Locked, because nobody was here.")))
         return True
 
@@ -159,7 +154,7 @@ class Session:
         try:
             await work
         except ParlourError as refused:
-            await self._output.say(error_line(refused))
+            await self.output.say(error_line(refused))
 
     async def _execute(self, line: str | None) -> None:
         if line is None:
@@ -169,7 +164,7 @@ class Session:
         ):
             await self._parts.composer.take_line(line)
         elif not line.strip():
-            if not (self._output.holding and await self._parts.history.resume()):
+            if not (self.output.holding and await self._parts.history.resume()):
                 await self._parts.history.where()
             await self._parts.questions.repeat()
         else:
@@ -206,7 +201,7 @@ class Session:
             case interface.VisibilityChanged(visible):
                 self._parts.state.me = replace(self._parts.state.me, visible=visible)
                 seen = _("People nearby can see you.") if visible else _("People nearby do not see you.")
-                await self._output.notify(seen)
+                await self.output.notify(seen)
             case interface.Ready(addresses):
                 self._parts.state.me = replace(self._parts.state.me, addresses=addresses)
             case interface.RelayChanged(relay):
@@ -214,7 +209,7 @@ class Session:
             case interface.RelayRemoved(address):
                 self._parts.relays.removed(address)
             case interface.Notice(text):
-                await self._output.notify(_("A notice. {text}").format(text=safe_line(told(text))))
+                await self.output.notify(_("A notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
                 line = safe_line(told(reason))
                 ended = _("The engine has ended ({reason}).").format(reason=line)
@@ -224,33 +219,33 @@ class Session:
         if not entry.own:
             self._parts.contacts.wrote(entry.contact)
             await self._parts.state.load_contacts(including=entry.contact)
-            self._ring_due = self._ring_due or not self._preferences.muted(entry.contact)
+            self._ring_due = self._ring_due or not self.preferences.muted(entry.contact)
         await self._parts.history.arrived(entry)
 
     async def _announce_summaries(self) -> None:
         """What is said once for many events that came together."""
         due, self._ring_due = self._ring_due, False
-        now = self._options.monotonic()
-        if due and self._parts.settings.rings and not self._output.holding and now - self._rang >= BURST:
+        now = self.options.monotonic()
+        if due and self._parts.settings.rings and not self.output.holding and now - self._rang >= BURST:
             self._rang = now
-            await self._output.ring()
+            await self.output.ring()
         await self._parts.composer.announce_delivery()
         await self._parts.history.announce_elsewhere()
 
     async def _explain_nobody(self) -> None:
         """Explain to a person without contacts why nobody may be found."""
-        await asyncio.sleep(self._options.patience)
+        await asyncio.sleep(self.options.patience)
         if not self._parts.state.contacts and not self._parts.state.nearby:
             await self._attempt(self._explain())
 
     async def _explain(self) -> None:
-        found = await self._messenger.diagnose()
+        found = await self.messenger.diagnose()
         reasons = _(
             "Nobody was found within five seconds. The other person may not be visible, may be on "
             "another network, or a firewall or the access point keeps your terminals apart."
         )
         relay = _("A relay that both networks reach joins them: /relays tells more.")
         async with self._turn:
-            await self._output.notify(
+            await self.output.notify(
                 reasons, relay, *(diagnosis_line(line) for line in found if not line.good)
             )
