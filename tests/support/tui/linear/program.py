@@ -1,8 +1,7 @@
 """The linear mode as a program of its own, on the fake: what the tests run with a terminal or a pipe.
 
 Usage: python -m tests.support.tui.linear.program [EVERY], the seconds between two looks at the keys. Ben
-writes at
-SIGUSR1. Ends with status 3 where Textual was loaded, with 4 where the messenger was not closed.
+writes at SIGUSR1. Ends with status 3 where Textual was loaded, with 4 where the messenger was not closed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def main() -> None:
     door = locked_door()
     assert door.messenger is not None
     others = Others(door.messenger)
-    signal.signal(signal.SIGUSR1, lambda *_: others.write("Ben", "from Ben"))
+    signal.signal(signal.SIGUSR1, lambda *_: others.act("Ben writes from Ben"))
     if len(sys.argv) > 1:
         output = Output()
         status = asyncio.run(Program(door, OPTIONS, LineInput(0, output), output, float(sys.argv[1])).run())
