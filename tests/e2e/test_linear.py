@@ -1,8 +1,4 @@
-"""The linear mode on two machines by transcript: from first run to unlock, Ada in English, Ben in Chinese.
-
-Rules: the program as it is, through pipes, with nothing but lines; each waits for what it hears, never for
-time; what a line must be is looked up in the catalogue of who hears it.
-"""
+"""The linear mode on two machines, through pipes: from first run to unlock, in English and in Chinese."""
 
 from __future__ import annotations
 
@@ -10,16 +6,13 @@ import gettext
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
-from tests.support.e2e.people import PASSPHRASE, PATIENCE
+from tests.support.e2e.people import PASSPHRASE, locale
+from tests.support.e2e.programs import PATIENCE
 from tests.support.lab.hosts import Host, Lab
-from tests.support.needs import needs_root_network
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -32,14 +25,8 @@ class Listener:
         self.name = name
         self._catalogue = gettext.translation(DOMAIN, FOLDER, [language], fallback=language == ENGLISH)
         command = [sys.executable, "-m", "chat.cli", "--profile", str(profile), "--linear"]
-        environment = {
-            **os.environ,
-            "LANG": f"{language}.UTF-8",
-            "LANGUAGE": "",
-            "LC_ALL": "",
-            "LC_MESSAGES": "",
-        }
-        self.program = host.start(*command, environment={**environment, "PYTHONUTF8": "1"})
+        environment = {**os.environ, **locale(language), "PYTHONUTF8": "1"}
+        self.program = host.start(*command, environment=environment)
 
     def line(self, text: str, /, **values: object) -> str:
         """A line of the program in this person's language."""
@@ -86,27 +73,11 @@ class Listener:
         assert not [one for line in self.program.said for one in line if not one.isprintable()]
         assert PASSPHRASE not in "\n".join(self.program.said)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.program.close()
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(2) as built:
-        yield built
-
 
 def test_from_first_run_to_unlock_in_both_languages(lab: Lab, tmp_path: Path) -> None:
-    with (
-        Listener("Ada", ENGLISH, tmp_path / "ada", lab.hosts[0]) as ada,
-        Listener("Ben", "zh_CN", tmp_path / "ben", lab.hosts[1]) as ben,
-    ):
+    ada = Listener("Ada", ENGLISH, tmp_path / "ada", lab.hosts[0])
+    ben = Listener("Ben", "zh_CN", tmp_path / "ben", lab.hosts[1])
+    with ada.program, ben.program:
         meet(ada, ben)
         talk(ada, ben)
         find(ada, ben)
