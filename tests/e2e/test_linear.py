@@ -59,7 +59,7 @@ class Listener:
         """First run: the name, and the passphrase twice."""
         self.hear("Type the name.")
         self.enter(self.name, PASSPHRASE, PASSPHRASE)
-        self.hear("You have no contacts yet: /nearby, /invite, /join and /address find some.")
+        self.hear("You have no contacts yet: add one with /nearby, /invite, /join or /address.")
 
     def unlock(self, passphrase: str = PASSPHRASE) -> None:
         self.hear("Type your passphrase. It is not shown.")
@@ -99,7 +99,8 @@ def meet(ada: Listener, ben: Listener) -> None:
     assert len(five[0]) == 5
     for person, other in ((ada, "Ben"), (ben, "Ada")):
         person.hear(
-            "Read them to each other. Does {name} have the same, in this order? Type /yes or /no.", name=other
+            "Read them to each other. Does {name} have the same words in the same order? Type /yes or /no.",
+            name=other,
         )
         person.enter("/yes")
     for person, other in ((ada, "Ben"), (ben, "Ada")):
@@ -138,9 +139,9 @@ def lock(ada: Listener, ben: Listener) -> None:
     """Ben locks; what Ada writes meanwhile arrives when the right passphrase was typed."""
     ben.enter("/lock")
     ben.hear("Locked.")
-    ada.hear("{name} is away.", name="Ben")
+    ada.hear("{name} is offline.", name="Ben")
     ada.enter("while you were locked")
-    ada.hear("Kept here until {name} is here.", name="Ben")
+    ada.hear("Queued until {name} is online.", name="Ben")
     ben.unlock("not the passphrase")
     ben.unlock()
     ben.hear_said("Ada", "while you were locked")

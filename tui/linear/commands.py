@@ -22,7 +22,7 @@ _SHOWN_CELLS: Final = 24
 _NAME: Final = N_("NAME")
 _TEXT: Final = N_("TEXT")
 _NUMBER: Final = N_("NUMBER")
-_HOW_MANY: Final = N_("HOW-MANY")
+_HOW_MANY: Final = N_("COUNT")
 _WORDS: Final = N_("WORDS")
 _ON_OFF: Final = N_("on or off")
 
@@ -53,58 +53,58 @@ class Parts:
 def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
     """The commands by heading and name. Names are English in every language, because they are typed."""
     talking: dict[str, Row] = {
-        "open": (N_("Talk with this contact; a number of /people is enough."), p.history.open, _NAME),
-        "where": (N_("Whom you talk with; so does an empty line."), p.history.where, ""),
-        "write": (N_("Write a message of several lines; nothing is told meanwhile."), p.composer.write, ""),
-        "reply": (N_("Answer an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
-        "delete": (N_("Delete an entry here; the contact keeps theirs."), p.deletion.delete, _NUMBER),
-        "close": (N_("End the conversation here; nobody is told."), p.history.close, ""),
+        "open": (N_("Open a conversation; a number from /people is enough."), p.history.open, _NAME),
+        "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
+        "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
+        "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
+        "delete": (N_("Delete your copy of an entry; the contact keeps theirs."), p.deletion.delete, _NUMBER),
+        "close": (N_("Close the conversation here; the contact is not notified."), p.history.close, ""),
     }
     reading: dict[str, Row] = {
-        "next": (N_("Tell the next unread entries."), p.history.next, ""),
-        "last": (N_("Tell the newest entries, with numbers."), p.history.last, _HOW_MANY),
-        "read": (N_("Tell the entries before those that were told."), p.history.read, _HOW_MANY),
-        "day": (N_("Tell the entries of a day and after."), p.history.day, N_("YEAR-MONTH-DAY")),
+        "next": (N_("Show the next unread entries."), p.history.next, ""),
+        "last": (N_("Show the newest entries, with numbers."), p.history.last, _HOW_MANY),
+        "read": (N_("Show the entries before those already shown."), p.history.read, _HOW_MANY),
+        "day": (N_("Show the entries of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
         "search": (N_("Find entries with all these words in this conversation."), p.history.search, _WORDS),
-        "everywhere": (N_("Find entries with all these words in all of them."), p.history.search_all, _WORDS),
-        "around": (N_("Tell what was written before and after an entry."), p.history.around, _NUMBER),
-        "whole": (N_("Tell all lines of an entry."), p.history.whole, _NUMBER),
-        "details": (N_("Who wrote an entry where and when, and who has it."), p.history.details, _NUMBER),
+        "everywhere": (N_("Find entries with all these words everywhere."), p.history.search_all, _WORDS),
+        "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
+        "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
+        "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
     }
     people: dict[str, Row] = {
-        "people": (N_("Your contacts."), p.contacts.list, ""),
-        "nearby": (N_("People nearby who let themselves be seen."), p.pairing.list_nearby, ""),
-        "pair": (N_("Pair with somebody nearby by comparing five words."), p.pairing.pair, _NAME),
-        "yes": (N_("Answer what was asked last."), p.questions.yes, ""),
-        "no": (N_("Answer what was asked last."), p.questions.no, ""),
+        "people": (N_("List your contacts."), p.contacts.list, ""),
+        "nearby": (N_("List visible people nearby."), p.pairing.list_nearby, ""),
+        "pair": (N_("Pair with someone nearby by comparing five words."), p.pairing.pair, _NAME),
+        "yes": (N_("Answer the last question."), p.questions.yes, ""),
+        "no": (N_("Answer the last question."), p.questions.no, ""),
         "visible": (N_("Let people nearby see you for two minutes, or stop it."), p.pairing.visible, _ON_OFF),
         "invite": (N_("Make a one-time invitation."), p.pairing.invite, ""),
         "join": (N_("Use an invitation that you were given."), p.pairing.join, _TEXT),
-        "address": (N_("Pair where nobody is found by itself."), p.pairing.address, N_("HOST:PORT")),
+        "address": (N_("Pair by address where no one is found."), p.pairing.address, N_("HOST:PORT")),
         "verify": (N_("Compare the safety number; then /verify yes."), p.contacts.verify, N_("yes or no")),
-        "rename": (N_("Call this contact by another name, here only."), p.contacts.rename, _NAME),
-        "mute": (N_("Let this contact's entries come without a bell."), p.contacts.mute, _ON_OFF),
-        "block": (N_("A blocked contact gets no answer; nothing of it is told."), p.contacts.block, _ON_OFF),
-        "remove": (N_("Forget a contact, its keys and the history with it."), p.contacts.remove, _NAME),
+        "rename": (N_("Rename this contact, here only."), p.contacts.rename, _NAME),
+        "mute": (N_("Turn the bell for this contact off or on."), p.contacts.mute, _ON_OFF),
+        "block": (N_("Block this contact: nothing from it is shown."), p.contacts.block, _ON_OFF),
+        "remove": (N_("Remove a contact, its keys and the history with it."), p.contacts.remove, _NAME),
     }
     parlour: dict[str, Row] = {
-        "me": (N_("Who and where you are."), p.contacts.me, ""),
-        "hold": (N_("Hear nothing that arrives until an empty line."), p.history.hold, ""),
+        "me": (N_("Show your name and addresses."), p.contacts.me, ""),
+        "hold": (N_("Hold back new lines until an empty line."), p.history.hold, ""),
         "quiet": (
-            N_("Do not tell of this any more, or tell it again."),
+            N_("Turn an announcement off or on."),
             p.settings.quiet,
             N_("presence, typing or delivery"),
         ),
-        "settings": (N_("Settings, and how they are changed."), p.settings.settings, N_("NAME VALUE")),
+        "settings": (N_("Show or change settings."), p.settings.settings, N_("NAME VALUE")),
         "relays": (
             N_("Where you meet contacts whose networks do not reach yours."),
             p.relays.relays,
             N_("add ADDRESS, or remove NUMBER"),
         ),
         "doctor": (N_("Find out why two terminals do not see each other."), p.settings.diagnose, ""),
-        "lock": (N_("Drop the key; the passphrase opens it again."), p.exit.lock, ""),
-        "quit": (N_("Close Parlour. What waits is sent when it is opened again."), p.exit.quit, ""),
-        "help": (N_("The commands; /help all says what each does."), help_, N_("NAME or all")),
+        "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),
+        "quit": (N_("Close Parlour. Queued messages are sent after the next start."), p.exit.quit, ""),
+        "help": (N_("List the commands; /help all explains each."), help_, N_("NAME or all")),
     }
     return {N_("Talking"): talking, N_("Reading"): reading, N_("People"): people, N_("Parlour"): parlour}
 
@@ -136,9 +136,11 @@ class Commands:
             return wanted if wanted in fitting else fitting[0]
         shown = SLASH + shorten(safe_line(typed), _SHOWN_CELLS)
         if not fitting or not wanted:
-            problem = _("There is no command {command}: /help lists them; two slashes send a text with one.")
+            problem = _(
+                "There is no command {command}: see /help. To send a leading slash, type two slashes."
+            )
             raise UsageError(problem.format(command=shown))
-        problem = _("{command} could be {names}: type more of it.")
+        problem = _("{command} matches {names}: type more of the name.")
         raise UsageError(problem.format(command=shown, names=listed(SLASH + name for name in fitting)))
 
     def _line(self, name: str) -> str:
@@ -155,11 +157,11 @@ class Commands:
             return
         said = _("{area}. {commands}.")
         await self._output.say(
-            _("What you type goes to whom you talk with. A line that begins with a slash is a command."),
+            _("What you type goes to the open conversation. A line that begins with a slash is a command."),
             *(
                 said.format(area=_(area), commands=listed(SLASH + name for name in commands))
                 for area, commands in self._table.items()
             ),
-            _("The start of a name is enough. /help NAME says more of one, /help all of each."),
-            _("Two slashes send a text that begins with one."),
+            _("The start of a name is enough. /help NAME explains one command, /help all explains each."),
+            _("To send a text that begins with a slash, type two."),
         )

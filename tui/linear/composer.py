@@ -62,7 +62,7 @@ class Composer:
         if entry is not None:
             _refuse_deleted(entry)
         if person != self.state.current:
-            problem = _("This entry is of the conversation with {name}: open that first.")
+            problem = _("This entry belongs to the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.state.name_of(person)))
         if text.strip():
             await self._send_or_keep(person, text.strip(), answered)
@@ -82,14 +82,14 @@ class Composer:
         """False where nothing may be sent, which is said. Raises ParlourError."""
         view = self.state.contacts.get(person)
         if view is not None and view.held:
-            kept = _("Your text is kept. /write goes on with it.")
+            kept = _("Your text is saved. /write continues it.")
             await self.output.say(self.state.held_line(person), kept)
             return False
         entry = await self.messenger.send(person, text, reply)
         self.history.sent(entry.id)
         self._last, self._reached = (person, entry.id), None
         if view is not None and not view.present and self.state.announces("delivery"):
-            said = _("Kept here until {name} is here.").format(name=self.state.name_of(person))
+            said = _("Queued until {name} is online.").format(name=self.state.name_of(person))
             await self.output.say(said)
         return True
 
@@ -97,7 +97,7 @@ class Composer:
         draft = self.preferences.draft(person)
         reply = reply or self.preferences.get(f"reply.{person}")
         self._text = _Text(person, reply, draft.split("\n") if draft else [])
-        how = _("Write to {name}, line by line. A dot alone on a line sends it, {drop} drops it.")
+        how = _("Write to {name}, line by line. A line with only a dot sends it, {drop} discards it.")
         await self.output.say(how.format(name=self.state.name_of(person), drop=_DROPS))
         for at, line in enumerate(self._text.lines, 1):
             said = _("{name}, line {number}: {text}")
@@ -183,7 +183,7 @@ class Deletion:
 
     async def delete(self, typed: str) -> None:
         if not typed:
-            raise UsageError(_("Type /delete and the number of an entry: /last tells entries with numbers."))
+            raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
         entry = await self.history.find(typed)
         _refuse_deleted(entry)
         lines = (

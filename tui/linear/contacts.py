@@ -27,7 +27,7 @@ class Contacts:
 
     async def list(self, _typed: str = "") -> None:
         if not self.state.contacts:
-            said = _("You have no contacts yet: /nearby, /invite, /join and /address find some.")
+            said = _("You have no contacts yet: add one with /nearby, /invite, /join or /address.")
             await self.output.say(said)
         for at, view in enumerate(self.state.in_order(), 1):
             how = standing(view, muted=self.preferences.muted(view.person))
@@ -45,7 +45,7 @@ class Contacts:
         if len(views) < 2:
             return
         here = sum(view.present for view in views)
-        said = _n("{number} contact, {here} here.", "{number} contacts, {here} of them here.", len(views))
+        said = _n("{number} contact, {here} online.", "{number} contacts, {here} of them online.", len(views))
         await self.output.say(said.format(number=len(views), here=here))
         for view in views:
             if view.unread:
@@ -72,7 +72,7 @@ class Contacts:
             _("You and {name} both see this number.").format(name=name),
             *number_lines(number),
             _("Read it to each other, side by side or by telephone, never by a message."),
-            _("Where it is the same, type /verify yes; where it differs, somebody is between you."),
+            _("If it is the same, type /verify yes. If it differs, someone intercepts your messages."),
         )
 
     async def rename(self, typed: str) -> None:
@@ -95,7 +95,7 @@ class Contacts:
         async def block(on: bool = True) -> None:
             await self.messenger.block(view.person, on)
             self.state.update(replace(view, blocked=on))
-            said = _("{name} is blocked.") if on else _("{name} is not blocked any more.")
+            said = _("{name} is blocked.") if on else _("{name} is no longer blocked.")
             await self.output.say(said.format(name=name))
 
         if not on_or_off(typed, default=not view.blocked):
@@ -120,7 +120,7 @@ class Contacts:
         if before is None:
             return
         if name != called:
-            await self.output.notify(_("{before} is called {name} now.").format(before=called, name=name))
+            await self.output.notify(_("{before} is now called {name}.").format(before=called, name=name))
         if (said := presence_line(before, view)) and self.state.announces("presence"):
             await self.output.notify(said.format(name=name))
         await self._announce_typing(view, name)

@@ -51,7 +51,7 @@ class History:
 
     async def open(self, typed: str) -> None:
         if not typed:
-            raise UsageError(_("Type /open and a name: /people tells your contacts."))
+            raise UsageError(_("Type /open and a name: /people lists your contacts."))
         await self.open_conversation(self.state.find(typed).person)
 
     async def open_conversation(self, person: str) -> None:
@@ -59,7 +59,7 @@ class History:
         self._more_unread, self._arrived_held, self._oldest = False, False, None
         await self.where()
         if self.preferences.draft(person):
-            said = _("A text to {name} was not sent: /write goes on with it.")
+            said = _("You have an unsent text to {name}: /write continues it.")
             await self.output.say(said.format(name=self.state.name_of(person)))
         if await self.messenger.first_unread(person) is not None:
             await self.next()
@@ -67,17 +67,17 @@ class History:
     async def close(self, _typed: str = "") -> None:
         name = self.state.name_of(self.state.chosen().person)
         self.state.current = None
-        await self.output.say(_("You do not talk with {name} any more.").format(name=name))
+        await self.output.say(_("The conversation with {name} is closed.").format(name=name))
 
     async def where(self, _typed: str = "") -> None:
         """Show which conversation is open, and what blocks it."""
         view = self.state.contacts.get(self.state.current or "")
         if view is None:
-            said = _("No conversation is open: /people tells your contacts, /open NAME opens one.")
+            said = _("No conversation is open: /people lists your contacts, /open NAME opens one.")
             await self.output.say(said)
             return
         how = standing(view, muted=self.preferences.muted(view.person))
-        said = _("You talk with {name}, {how}.").format(name=self.state.name_of(view.person), how=how)
+        said = _("You are talking to {name}, {how}.").format(name=self.state.name_of(view.person), how=how)
         await self.output.say(said)
         if view.held:
             await self.output.say(self.state.held_line(view.person))
@@ -111,7 +111,7 @@ class History:
 
     async def hold(self, _typed: str = "") -> None:
         self.output.holding = True
-        await self.output.say(_("What arrives is held back. An empty line tells it."))
+        await self.output.say(_("New lines are held back. An empty line shows them."))
 
     async def resume(self) -> bool:
         """Stop holding back; False where nothing was held."""
@@ -123,7 +123,7 @@ class History:
         if self.output.paused:
             return False
         if self.output.dropped:
-            await self.output.say(_("More happened than is kept. These are the last lines."))
+            await self.output.say(_("Older lines were dropped. These are the last ones."))
         shown = await self.output.release()
         if self._arrived_held and not self._more_unread and self.state.current is not None:
             await self.next()
@@ -138,7 +138,7 @@ class History:
         entry = await self.messenger.entry(person, first) if first is not None else None
         if entry is None:
             self._more_unread = False
-            await self.output.say(_("Nothing is unread here."))
+            await self.output.say(_("There is nothing unread."))
             return
         entries = (entry, *await self.messenger.history(person, PAGE - 1, after=entry.id))
         for one in entries:
@@ -149,7 +149,7 @@ class History:
         await self._mark_read(entries)
         self._more_unread = await self.messenger.first_unread(person) is not None
         if self._more_unread:
-            await self.output.say(_("More is unread: /next tells it."))
+            await self.output.say(_("There is more unread: /next shows it."))
 
     async def last(self, typed: str) -> None:
         person, many = self.state.chosen().person, _how_many(typed)
@@ -188,7 +188,7 @@ class History:
         found = await self.messenger.entry_at(person, moment)
         entry = await self.messenger.entry(person, found) if found is not None else None
         if entry is None:
-            await self.output.say(_("Nothing was written on that day or after it."))
+            await self.output.say(_("There are no entries on that day or later."))
             return
         self._oldest = entry.id
         await self._show_numbered((entry, *await self.messenger.history(person, _FEW, after=entry.id)))
@@ -201,7 +201,7 @@ class History:
 
     async def _search(self, typed: str, person: str | None = None) -> None:
         if not typed:
-            raise UsageError(_("Type the words to be found."))
+            raise UsageError(_("Type the words to search for."))
         entries = await self.messenger.search(typed, person)
         words = safe_line(typed)
         if not entries:
@@ -236,7 +236,7 @@ class History:
         """The entry with this number. Raises UsageError."""
         entry = await self.messenger.entry(*self.numbered(typed))
         if entry is None:
-            raise UsageError(_("This entry is not here any more."))
+            raise UsageError(_("This entry no longer exists here."))
         return entry
 
     def numbered(self, typed: str) -> tuple[str, str]:
@@ -245,7 +245,7 @@ class History:
         for key, number in self._numbers.items():
             if number == at:
                 return key
-        raise UsageError(_("There is no entry of this number: /last and /search tell entries with numbers."))
+        raise UsageError(_("No entry has this number: /last and /search list entries with numbers."))
 
     async def _show_numbered(self, entries: Sequence[EntryView]) -> None:
         for entry in entries:

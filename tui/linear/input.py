@@ -136,7 +136,7 @@ class LineInput:
 
 
 def _refusal() -> UsageError:
-    return UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
+    return UsageError(_("This line is too long or not UTF-8 text: it was ignored."))
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Pairing:
         self.state.nearby = await self.messenger.nearby()
         self._announced.clear()
         if not self.state.nearby:
-            said = _("Nobody is visible nearby. /address, /invite and /join need nobody to be.")
+            said = _("No one nearby is visible. /address, /invite and /join work anyway.")
             await self.output.say(said)
         for at, view in enumerate(self.state.nearby, 1):
             await self.output.say(_("{number}. {line}").format(number=at, line=plain_name(view.name)))
@@ -55,7 +55,7 @@ class Pairing:
                 continue
             self._announced.add(name)
             if len(self._announced) > STRANGERS_MAX:
-                await self.output.notify(_("More people are visible nearby: /nearby tells them."))
+                await self.output.notify(_("More people are visible nearby: /nearby lists them."))
             elif self.state.announces("presence"):
                 said = _("{name} is visible nearby. /pair pairs with them.")
                 await self.output.notify(said.format(name=name))
@@ -68,7 +68,7 @@ class Pairing:
         names = [plain_name(view.name) for view in nearby]
         at = pick(typed, names) if typed else 0 if len(nearby) == 1 else None
         if at is None:
-            raise UsageError(_("Type /pair and a name or a number that /nearby tells."))
+            raise UsageError(_("Type /pair and a name or a number from /nearby."))
         await self._begin(names[at], self.messenger.pair_nearby(nearby[at].instance))
 
     async def address(self, typed: str) -> None:
@@ -81,7 +81,7 @@ class Pairing:
     async def join(self, typed: str) -> None:
         text = "".join(typed.split())
         if not text:
-            raise UsageError(_("Type /join and the whole text that you were given."))
+            raise UsageError(_("Type /join and the whole invitation."))
         await self._begin(_("the other terminal"), self.messenger.join(text))
 
     async def invite(self, _typed: str = "") -> None:
@@ -109,7 +109,7 @@ class Pairing:
                     Question(view.id, _question_lines(view, name), answer, unasked=view.incoming)
                 )
             case PairingStage.WAITING:
-                said = _("Waiting for {name}, who has to confirm as well.").format(name=name)
+                said = _("Waiting for {name} to confirm.").format(name=name)
                 await self.output.say(said)
             case PairingStage.FAILED:
                 await self.questions.withdraw(view.id)
@@ -139,7 +139,7 @@ def _question_lines(view: PairingView, name: str) -> tuple[str, ...]:
         )
     begins = _("{name} wants to pair with you.") if view.incoming else _("{name} is there.")
     words = listed(safe_line(word) for word in view.words)
-    same = _("Read them to each other. Does {name} have the same, in this order? Type /yes or /no.")
+    same = _("Read them to each other. Does {name} have the same words in the same order? Type /yes or /no.")
     return (
         begins.format(name=name),
         _("The five words are {words}.").format(words=words),

@@ -161,7 +161,7 @@ class Opener:
     async def _asks_again(self) -> bool:
         """Let the person try again, diagnose or leave; whether to try again."""
         while True:
-            await self.output.say(_("An empty line looks again, /doctor says more, /quit closes Parlour."))
+            await self.output.say(_("An empty line tries again, /doctor diagnoses, /quit closes Parlour."))
             match (await self._line()).strip():
                 case "":
                     return True
@@ -223,9 +223,7 @@ class Program:
                 return 0
             await self.output.say(reason)
             if self.input.at_terminal:
-                await self.output.say(
-                    _("What was told before can still be read in this window: close or clear it.")
-                )
+                await self.output.say(_("Earlier lines can still be read in this window: close or clear it."))
         return opener.status
 
     async def _talk(self, messenger: Messenger) -> tuple[End, str]:

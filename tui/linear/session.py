@@ -86,7 +86,7 @@ class Session:
         await state.load_contacts()
         nearby = await self.messenger.nearby()
         await self._parts.relays.load()
-        await self.output.say(self_lines(state.me)[0], _("/help tells the commands."))
+        await self.output.say(self_lines(state.me)[0], _("/help lists the commands."))
         await self._parts.contacts.count()
         if len(state.contacts) == 1:
             await self._parts.history.open_conversation(next(iter(state.contacts)))
@@ -200,7 +200,7 @@ class Session:
                 await self._parts.pairing.changed(pairing)
             case interface.VisibilityChanged(visible):
                 self._parts.state.me = replace(self._parts.state.me, visible=visible)
-                seen = _("People nearby can see you.") if visible else _("People nearby do not see you.")
+                seen = _("People nearby can see you.") if visible else _("People nearby cannot see you.")
                 await self.output.notify(seen)
             case interface.Ready(addresses):
                 self._parts.state.me = replace(self._parts.state.me, addresses=addresses)
@@ -209,7 +209,7 @@ class Session:
             case interface.RelayRemoved(address):
                 self._parts.relays.removed(address)
             case interface.Notice(text):
-                await self.output.notify(_("A notice. {text}").format(text=safe_line(told(text))))
+                await self.output.notify(_("Notice. {text}").format(text=safe_line(told(text))))
             case interface.Closed(reason):
                 line = safe_line(told(reason))
                 ended = _("The engine has ended ({reason}).").format(reason=line)
@@ -241,10 +241,10 @@ class Session:
     async def _explain(self) -> None:
         found = await self.messenger.diagnose()
         reasons = _(
-            "Nobody was found within five seconds. The other person may not be visible, may be on "
-            "another network, or a firewall or the access point keeps your terminals apart."
+            "No one was found within five seconds. The other person may not be visible or may be on another "
+            "network, or a firewall or the access point may block the connection."
         )
-        relay = _("A relay that both networks reach joins them: /relays tells more.")
+        relay = _("A relay that both networks can reach connects them: see /relays.")
         async with self._turn:
             await self.output.notify(
                 reasons, relay, *(diagnosis_line(line) for line in found if not line.good)

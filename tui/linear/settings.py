@@ -15,18 +15,18 @@ from tui.text.formatting import GONE, SEES, is_decided, place, words
 from tui.text.translation import N_, _
 
 _ANNOUNCEMENTS: Final = {
-    "presence": (N_("Who comes and goes is told."), N_("Who comes and goes is not told.")),
-    "typing": (N_("Who is typing is told."), N_("Who is typing is not told.")),
+    "presence": (N_("Presence is announced."), N_("Presence is not announced.")),
+    "typing": (N_("Typing is announced."), N_("Typing is not announced.")),
     "delivery": (
-        N_("What becomes of your last message is told."),
-        N_("What becomes of your last message is not told."),
+        N_("The delivery of your last message is announced."),
+        N_("The delivery of your last message is not announced."),
     ),
 }
 _SETTINGS: Final = {
-    "receipts": N_("Tell contacts when I have read an entry"),
-    "typing": N_("Tell contacts while I am typing"),
-    "bell": N_("Ring the terminal's bell for an entry that arrives"),
-    "autolock": N_("Minutes without a line after which Parlour locks, 0 for never"),
+    "receipts": N_("Send contacts a receipt when I have read an entry"),
+    "typing": N_("Show contacts that I am typing"),
+    "bell": N_("Ring the terminal's bell for new entries"),
+    "autolock": N_("Idle minutes after which Parlour locks, 0 for never"),
     "language": N_("The language, one of {languages}"),
 }
 
@@ -58,7 +58,7 @@ class Settings:
     async def settings(self, typed: str) -> None:
         name, _space, value = typed.partition(" ")
         if name and name not in _SETTINGS:
-            raise UsageError(_("There is no such setting: /settings tells them."))
+            raise UsageError(_("There is no such setting: /settings lists them."))
         if value:
             await self._change(name, value.strip())
         settings = await self.messenger.settings()
@@ -68,7 +68,7 @@ class Settings:
             "typing": on_off[settings.typing],
             "bell": on_off[self.rings],
             "autolock": str(self.preferences.autolock),
-            "language": self.preferences.language or _("that of the system"),
+            "language": self.preferences.language or _("the system's"),
         }
         for one in (name,) if name else _SETTINGS:
             help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
@@ -135,7 +135,7 @@ class Relays:
         views = await self.messenger.relays()
         await self.output.say(_(SEES))
         if not views:
-            await self.output.say(_("No relay is named yet. /relays add ADDRESS names one."))
+            await self.output.say(_("You have no relays yet. /relays add ADDRESS adds one."))
         for at, view in enumerate(views, 1):
             how = listed([words(view), *([_("from an invitation")] if view.invited else [])])
             line = _("Relay {relay}, {how}").format(relay=place(view), how=how)
@@ -145,12 +145,12 @@ class Relays:
         views = await self.messenger.relays()
         at = pick(typed, [place(view) for view in views])
         if at is None:
-            raise UsageError(_("No such relay is named: /relays tells those that are."))
+            raise UsageError(_("There is no such relay: /relays lists yours."))
         view = views[at]
 
         async def remove() -> None:
             await self.messenger.remove_relay(view.address)
-            await self.output.say(_("Relay {relay} is used no more.").format(relay=place(view)))
+            await self.output.say(_("Relay {relay} is no longer used.").format(relay=place(view)))
 
         question = _("Use the relay {relay} no more?").format(relay=place(view))
         await self.questions.confirm(view.address, (question, _(GONE)), remove)

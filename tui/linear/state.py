@@ -56,7 +56,7 @@ class State:
         names = self.names()
         at = pick(typed, [names[view.person] for view in views])
         if at is None:
-            problem = _("No contact is called “{name}”: /people tells them.")
+            problem = _("No matching contact for “{name}”: /people lists your contacts.")
             raise UsageError(problem.format(name=safe_line(typed)))
         return views[at]
 
@@ -64,7 +64,7 @@ class State:
         """The contact of the open conversation. Raises UsageError where none is open."""
         view = self.contacts.get(self.current or "")
         if view is None:
-            raise UsageError(_("No conversation is open: /people tells your contacts, /open NAME opens one."))
+            raise UsageError(_("No conversation is open: /people lists your contacts, /open NAME opens one."))
         return view
 
     def update(self, view: ContactView) -> None:
@@ -79,7 +79,7 @@ class State:
 
     def held_line(self, person: str) -> str:
         """What it means that a contact's identity has changed."""
-        said = _("The identity of {name} has changed. Nothing can be sent before /verify yes or /verify no.")
+        said = _("The identity of {name} has changed. Nothing can be sent until /verify yes or /verify no.")
         return said.format(name=self.name_of(person))
 
 
@@ -115,7 +115,7 @@ class Questions:
     async def ask(self, question: Question) -> None:
         """Ask now, or after the questions before it. Raises UsageError for a second confirmation."""
         if question.confirmation and self._open is not None:
-            raise UsageError(_("Answer first what was asked: an empty line tells it again."))
+            raise UsageError(_("Answer the open question first: an empty line repeats it."))
         self._waiting.append(question)
         await self._ask_next()
 
@@ -139,11 +139,11 @@ class Questions:
     async def _answer(self, yes: bool) -> None:
         question = self._open
         if question is None:
-            raise UsageError(_("Nothing was asked."))
+            raise UsageError(_("There is no open question."))
         # The answer may have been typed for something else, before this question was heard.
         too_soon = self.options.monotonic() - self._asked_at < self.options.quiet
         if self.live and question.unasked and too_soon:
-            raise UsageError(_("This came too soon after the question. Hear it, then answer again."))
+            raise UsageError(_("Too soon after the question: read it, then answer again."))
         self._open = None
         try:
             await question.answer(yes)
@@ -216,7 +216,7 @@ def pick(typed: str, names: Sequence[str]) -> int | None:
     for fits in (wanted.__eq__, lambda name: name.startswith(wanted)):
         found = [at for at, name in enumerate(folded) if fits(name)]
         if len(found) > 1:
-            problem = _("This could be {names}: type more of it.")
+            problem = _("This matches {names}: type more of the name.")
             raise UsageError(problem.format(names=listed(names[at] for at in found)))
         if found and wanted:
             return found[0]

@@ -86,7 +86,7 @@ def entry_lines(
     shown = texts if whole else texts[:LINES_MAX]
     head = _("{name}, {time}").format(name=name, time=time) if time else name
     if answers is not None:
-        head = _("{name}, answering {what}").format(name=head, what=answers)
+        head = _("{name}, replying to {what}").format(name=head, what=answers)
     first = _("{name}: {text}").format(name=head, text=shown[0])
     lines = [_("{number}. {line}").format(number=number, line=first) if number else first]
     for at, text in enumerate(shown[1:], 2):
@@ -94,7 +94,7 @@ def entry_lines(
     if left := len(texts) - len(shown):
         more = _n("{number} line more", "{number} lines more", left).format(number=left)
         how = f"/whole {number}" if number else "/whole"
-        lines.append(_("{name}: ({more}, {command} tells all)").format(name=name, more=more, command=how))
+        lines.append(_("{name}: ({more}, {command} shows all)").format(name=name, more=more, command=how))
     return tuple(lines)
 
 
@@ -120,7 +120,7 @@ def standing(view: ContactView, *, muted: bool) -> str:
     if view.blocked:
         marks = [_("blocked")]
     else:
-        marks = [_("here") if view.present else _("away")]
+        marks = [_("online") if view.present else _("offline")]
         marks += [_("through a relay")] if view.relayed and view.present else []
     marks.append(_("verified") if view.verified else _("not verified"))
     if view.held:
@@ -137,12 +137,12 @@ def presence_line(before: ContactView, view: ContactView) -> str:
     if view.blocked:
         return ""
     if not view.present:
-        return _("{name} is away.") if before.present else ""
+        return _("{name} is offline.") if before.present else ""
     if not before.present:
-        return _("{name} is here, through a relay.") if view.relayed else _("{name} is here.")
+        return _("{name} is online, through a relay.") if view.relayed else _("{name} is online.")
     if view.relayed == before.relayed:
         return ""
-    through, direct = _("{name} is reached through a relay now."), _("{name} is reached directly now.")
+    through, direct = _("{name} is now reached through a relay."), _("{name} is now reached directly.")
     return through if view.relayed else direct
 
 
@@ -171,14 +171,14 @@ def diagnosis_line(line: DiagnosisView) -> str:
         return _("Good: {check}, {found}.").format(check=check, found=found)
     if not line.fix:
         return _("Not good: {check}, {found}.").format(check=check, found=found)
-    said = _("Not good: {check}, {found}. What mends it: {fix}")
+    said = _("Not good: {check}, {found}. Fix: {fix}")
     return said.format(check=check, found=found, fix=safe_line(told(line.fix)))
 
 
 def invitation_lines(invitation: InvitationView, zone: tzinfo | None) -> tuple[str, ...]:
     """How to hand on an invitation, and its text on a line of its own."""
-    how = _("Give the next line to one person, by a way you trust. It works once, until {time}.")
-    decide = _("Somebody who uses it is told to you here, and you decide.")
+    how = _("Give the next line to one person, over a channel you trust. It works once, until {time}.")
+    decide = _("When someone uses it, you are asked here to confirm.")
     return how.format(time=clock_time(invitation.expires, zone)), safe_line(invitation.text), decide
 
 

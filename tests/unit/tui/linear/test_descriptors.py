@@ -62,7 +62,7 @@ async def test_a_line_that_is_no_text_or_has_no_end_is_refused_whole() -> None:
     line = asyncio.create_task(typed.line())
     await asyncio.to_thread(os.write, writing, b"x" * (BYTES_MAX + 1))
     os.write(writing, b"end\nafter\n")
-    with pytest.raises(UsageError, match="nothing of it was taken"):
+    with pytest.raises(UsageError, match="it was ignored"):
         await line
     assert await typed.line() == "after"
     os.close(reading)
@@ -173,9 +173,9 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
         talk.type(b"not this one\n")
         talk.hear(f"{WRONG}\r\nType your passphrase. It is not shown.\r\n".encode())
         talk.type(b"correct horse\n")
-        talk.hear(b"1 of them here.\r\n")
+        talk.hear(b"1 of them online.\r\n")
         talk.type(b"/open Ben\n")
-        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
         if isinstance(leaving, bytes):
             talk.type(leaving)
         else:
@@ -193,9 +193,9 @@ def talking(every: float) -> Iterator[Talk]:
         talk = Talk(person, program, *PROGRAM, str(every))
         talk.hear(b"It is not shown.\r\n")
         talk.type(b"correct horse\n")
-        talk.hear(b"1 of them here.\r\n")
+        talk.hear(b"1 of them online.\r\n")
         talk.type(b"/open Ben\n")
-        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
         yield talk
         talk.type(b"\x04")
         assert talk.process.wait(PATIENCE) == 0

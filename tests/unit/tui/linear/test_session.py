@@ -61,7 +61,7 @@ async def test_many_unread_entries_come_by_pages_and_later_ones_wait_behind_them
     told = [line for line in said if line.startswith(("Ben, ", "Ben: "))]
     assert told[:PAGE] == [f"Ben, 09:{number + 1:02}: {number}" for number in range(PAGE)]
     assert [line.split(": ")[1] for line in told[PAGE:]] == [str(n) for n in range(PAGE, PAGE + 5)] + ["last"]
-    at = said.index("More is unread: /next tells it.")
+    at = said.index("There is more unread: /next shows it.")
     assert said[at + 1 : at + 3] == ["* Ben writes last", "> /next"]
     assert read(door) == [tuple(ids(door)[:PAGE]), tuple(ids(door)[PAGE:])]
 
@@ -93,7 +93,7 @@ async def test_what_was_told_already_is_not_told_twice_as_unread() -> None:
     assert [line.split("number ")[1] for line in after if "number " in line] == [
         str(number) for number in range(PAGE, PAGE + 6)
     ]
-    assert "More is unread: /next tells it." not in after
+    assert "There is more unread: /next shows it." not in after
     assert not held(door).unread(next(iter(held(door)._contacts)))
 
 
@@ -107,8 +107,8 @@ async def test_what_is_held_back_is_bounded_and_what_is_lost_is_said() -> None:
     door = locked_door()
     coming = ["* Ben goes", "* Ben comes"] * HELD_MAX
     said, _status = await play(iter([UNLOCK, "> /hold", *coming, "> ", "> "]), door)
-    assert said.count("Ben is here.") + said.count("Ben is away.") == HELD_MAX
-    assert "More happened than is kept. These are the last lines." in said
+    assert said.count("Ben is online.") + said.count("Ben is offline.") == HELD_MAX
+    assert "Older lines were dropped. These are the last ones." in said
     assert said[-2].startswith("No conversation is open")
 
 
@@ -125,7 +125,7 @@ async def test_what_was_held_back_is_gone_with_the_key() -> None:
         "> ",
     ]
     said, _status = await play(iter(steps), locked_door())
-    assert "Ben is away." not in said
+    assert "Ben is offline." not in said
     assert said.count("1 unread from Ben.") == 1
     assert not any("Ben, 09:01" in line for line in said)
 
@@ -156,7 +156,7 @@ async def test_an_answer_that_comes_too_soon_after_a_question_that_came_by_itsel
     played.at_terminal = True
     await Program(door, options, played, output).run()
     assert held(door).called("answer_pairing") == []
-    assert "This came too soon after the question. Hear it, then answer again." in played.transcript
+    assert "Too soon after the question: read it, then answer again." in played.transcript
     said, _status = await play(iter([UNLOCK, "* Frank begins", "> /yes"]), locked_door(), options)
     assert "Paired with Frank. You can write now." in said  # a pipe types when it has read
 
@@ -184,14 +184,14 @@ async def test_the_state_of_the_last_own_message_alone_is_told_and_only_what_is_
     door = locked_door()
     steps = [UNLOCK, "> /open Carla", "> first", "> second", "> /open Ben", "* Carla comes", "* Carla reads"]
     said, _status = await play(iter(steps), door)
-    assert said[-5:-1] == ["Carla is here.", "Delivered to Carla.", "* Carla reads", "Read by Carla."]
+    assert said[-5:-1] == ["Carla is online.", "Delivered to Carla.", "* Carla reads", "Read by Carla."]
     person = held(door)._contacts["".join(call[0] for call in held(door).called("send")[:1])]  # type: ignore[misc]
     assert person.name == "Carla"
     said, _status = await play(
         iter([UNLOCK, "> /quiet delivery", "> /quiet presence", "> /open Ben", "> x", "* Ben goes", "> y"]),
         locked_door(),
     )
-    assert not {"Delivered.", "Ben is away.", "Kept here until Ben is here."} & set(said)
+    assert not {"Delivered.", "Ben is offline.", "Queued until Ben is online."} & set(said)
 
 
 async def test_the_bell_rings_where_it_is_wanted_and_once_for_a_burst(
@@ -256,7 +256,7 @@ async def test_whoever_finds_nobody_is_told_why_that_can_be() -> None:
     door = FakeDoor(FakeMessenger("Ada"))
     options = replace(OPTIONS, patience=0.0)
     said, _status = await play(iter([UNLOCK, "> /me"]), door, options)
-    assert any(line.startswith("Nobody was found within five seconds.") for line in said)
+    assert any(line.startswith("No one was found within five seconds.") for line in said)
     assert sum("iptables" in line for line in said) == 1
     found, _status = await play(iter([UNLOCK, "> /me"]), locked_door(), options)
     assert not any("five seconds" in line for line in found)
@@ -281,7 +281,7 @@ async def test_the_exit_status_is_that_of_what_was_refused_last(
     assert ended == status
     if failures:
         assert said[0] == "The header is damaged: restore a backup."
-        assert said[1] == "An empty line looks again, /doctor says more, /quit closes Parlour."
+        assert said[1] == "An empty line tries again, /doctor diagnoses, /quit closes Parlour."
 
 
 async def test_an_engine_that_runs_is_joined_or_left_as_it_is() -> None:
