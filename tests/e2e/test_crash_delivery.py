@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -147,26 +148,30 @@ def started(station: Station) -> Program:
     return program
 
 
+@dataclass(frozen=True)
 class Kill:
     """Kills a program after so many of its events, and a little later still: `seconds`, less than 5 ms."""
 
-    def __init__(self, program: Program, events: int, seconds: float) -> None:
-        self._program, self._left, self._seconds = program, events, seconds
+    program: Program
+    events: int
+    seconds: float
 
-    def heard(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            at = time.perf_counter() + self._seconds
-            while time.perf_counter() < at:
-                pass  # the moment lies between two events, and the test must not give way before it
-            self._program.process.kill()
+    async def watch(self, messenger: Messenger) -> None:
+        left = self.events
+        async for _ in messenger.events():
+            left -= 1
+            if left == 0:
+                at = time.perf_counter() + self.seconds
+                while time.perf_counter() < at:
+                    pass  # the moment lies between two events, and the test must not give way before it
+                self.program.process.kill()
 
 
 async def write_until(kill: Kill, victim: Station, survivor: Station, mark: str) -> list[str]:
     """Both write without a pause until one is dead; the texts that were acknowledged as committed."""
     acknowledged: list[str] = []
     async with victim.opened() as dying_one, survivor.opened() as other:
-        watching = asyncio.ensure_future(watch(dying_one, kill))
+        watching = asyncio.ensure_future(kill.watch(dying_one))
         writing = asyncio.ensure_future(write(other, f"{survivor.name} {mark}", acknowledged))
         with suppress(Unreachable):
             await write(dying_one, f"{victim.name} {mark}", acknowledged)
@@ -174,11 +179,6 @@ async def write_until(kill: Kill, victim: Station, survivor: Station, mark: str)
             task.cancel()
         await asyncio.wait({watching, writing})
     return acknowledged
-
-
-async def watch(messenger: Messenger, kill: Kill) -> None:
-    async for _ in messenger.events():
-        kill.heard()
 
 
 async def write(messenger: Messenger, mark: str, acknowledged: list[str]) -> None:

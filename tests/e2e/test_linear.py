@@ -28,13 +28,9 @@ class Listener:
         environment = {**os.environ, **locale(language), "PYTHONUTF8": "1"}
         self.program = host.start(*command, environment=environment)
 
-    def line(self, text: str, /, **values: object) -> str:
-        """A line of the program in this person's language."""
-        return self._catalogue.gettext(text).format(**values)
-
     def hear(self, text: str, /, **values: object) -> None:
-        """Wait for a line of the program."""
-        wanted = self.line(text, **values)
+        """Wait for a line of the program, given in English."""
+        wanted = self._catalogue.gettext(text).format(**values)
         self.program.wait_for(lambda line: line == wanted, PATIENCE)
 
     def hear_one(self, one: str, many: str, **values: object) -> None:

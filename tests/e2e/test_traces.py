@@ -10,7 +10,7 @@ import ipaddress
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,46 +57,34 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
 
 
 def leave_traces(lab: Lab, home: Path) -> Traces:
-    wire = Tap(lab.hosts[0], what="all")
-    screens = meet(lab, home)
-    meeting = wire.frames()
-    wire = Tap(lab.hosts[0], what="all")
-    ada, ben = people(lab, home)
-    with ada, ben:
-        for person in (ada, ben):
-            person.unlock()
-        in_touch(ada, ben)
-        ben.write(f"{NEEDLE} again")
-        ben.see_marks("read", f"{NEEDLE} again")
-        arguments = [
-            Path(f"/proc/{person.terminal.pid}/{file}").read_bytes()
-            for person in (ada, ben)
-            for file in ("cmdline", "environ")
-        ]
-        talking = wire.frames()
-        for person in (ada, ben):
-            person.quit()
-        screens += [person.terminal.screen() for person in (ada, ben)]
-    return Traces(home, meeting, talking, screens, arguments)
+    meeting, _, screens = visit(lab, home, pair, 0, NEEDLE)
+    talking, arguments, later = visit(lab, home, reopen, 1, f"{NEEDLE} again")
+    return Traces(home, meeting, talking, screens + later, arguments)
 
 
-def people(lab: Lab, home: Path) -> tuple[Person, Person]:
-    one, other = (
+def reopen(*people: Person) -> None:
+    for person in people:
+        person.unlock()
+    in_touch(*people)
+
+
+def visit(
+    lab: Lab, home: Path, begin: Callable[[Person, Person], None], writer: int, text: str
+) -> tuple[list[bytes], list[bytes], list[str]]:
+    """Both open Parlour, talk, and close it: the frames, the arguments, the screens after the end."""
+    wire = Tap(lab.hosts[0], what="all")
+    ada, ben = people = [
         Person(name, home / name.lower(), host) for name, host in zip(NAMES, lab.hosts, strict=True)
-    )
-    return one, other
-
-
-def meet(lab: Lab, home: Path) -> list[str]:
-    """First run, pairing, a conversation, the end; what stands on the screens then."""
-    ada, ben = people(lab, home)
+    ]
     with ada, ben:
-        pair(ada, ben)
-        ada.write(NEEDLE)
-        ada.see_marks("read", NEEDLE)
-        for person in (ada, ben):
+        begin(ada, ben)
+        people[writer].write(text)
+        people[writer].see_marks("read", text)
+        processes = [Path(f"/proc/{person.terminal.pid}") for person in people]
+        arguments = [(each / file).read_bytes() for each in processes for file in ("cmdline", "environ")]
+        for person in people:
             person.quit()
-        return [person.terminal.screen() for person in (ada, ben)]
+        return wire.frames(), arguments, [person.terminal.screen() for person in people]
 
 
 def forms(text: str) -> list[bytes]:

@@ -42,22 +42,17 @@ def steps(log: Path) -> list[Step]:
     At the fsync a transaction is written but nobody knows of it; at the write all that followed from it
     has been said.
     """
+    calls = [match.groups() for match in _CALL.finditer(log.read_text())]
+    ((database, _),) = Counter(thread for thread, _ in calls).most_common(1)  # it writes most
     found: list[Step] = []
     count: Counter[str] = Counter()
     before = ""
-    for call in _calls_of_database(log):
+    for call in (call for thread, call in calls if thread == database):
         count[call] += 1
         if call == "fsync" or before == "fsync":
             found.append((call, count[call]))
         before = call
     return found
-
-
-def _calls_of_database(log: Path) -> list[str]:
-    """The calls of the thread that writes most."""
-    calls = [match.groups() for match in _CALL.finditer(log.read_text())]
-    ((writer, _),) = Counter(thread for thread, _ in calls).most_common(1)
-    return [call for thread, call in calls if thread == writer]
 
 
 Scene = Callable[[str, tuple[str, ...]], bool]
