@@ -136,7 +136,7 @@ def send(sender: Station, to: Station, text: str) -> Outcome:
 
 
 def test_attack_62_pairing_shows_no_id_and_no_key(lab: Lab, people: tuple[Station, Station]) -> None:
-    """Names are not looked for: whoever has no contact yet is visible, and announces the name."""
+    """Names are not looked for: a person without contacts is visible, and announces the name."""
     with captured(lab.hosts) as wire:
         pair(*people)
     assert GREETING in wire
@@ -195,7 +195,7 @@ def test_attack_64_nobody_but_a_contact_hears_that_somebody_is_there(
 
 
 def test_attack_78_no_file_of_a_profile_holds_anything_plain(people: tuple[Station, Station]) -> None:
-    """While engines run, with the write-ahead log beside the database, and after they have ended."""
+    """While engines run, with the write-ahead log next to the database, and after they have ended."""
     ada, ben = people
     pair(ada, ben)
     text = f"needle-{token_hex(16)}"

@@ -61,7 +61,7 @@ def _in_quotes(text: str) -> str:
 
 
 def names_of(contacts: Iterable[ContactView]) -> dict[str, str]:
-    """The name of each contact, by person id; those that sound the same are told apart by their ids."""
+    """The name of each contact, by person id; the ids distinguish names that sound the same."""
     plain = {view.person: plain_name(view.name) for view in contacts}
     seen = Counter(name.casefold() for name in plain.values())
     taken = {_("You").casefold(), "parlour"} | {name for name, times in seen.items() if times > 1}

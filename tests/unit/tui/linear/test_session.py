@@ -136,7 +136,7 @@ async def test_that_somebody_begins_to_write_is_told_once() -> None:
     said, _status = await play(iter(steps), locked_door())
     assert said.count("Ben is typing.") == 3
     said, _status = await play(iter([UNLOCK, "> /open Ben", "> /hold", "* Ben types", "> "]), locked_door())
-    assert "Ben is typing." not in said  # it would be true no more when it is told
+    assert "Ben is typing." not in said  # when it is shown it would no longer be true
 
 
 async def test_strangers_cannot_disturb_for_long() -> None:
@@ -252,7 +252,7 @@ async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else(
     assert [call[1] for call in held(door).called("send")] == ["in time"]
 
 
-async def test_whoever_finds_nobody_is_told_why_that_can_be() -> None:
+async def test_a_person_who_finds_no_one_reads_why() -> None:
     door = FakeDoor(FakeMessenger("Ada"))
     options = replace(OPTIONS, patience=0.0)
     said, _status = await play(iter([UNLOCK, "> /me"]), door, options)
