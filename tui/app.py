@@ -30,7 +30,7 @@ from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import EngineClosed, Opened, PreferenceChosen, Problem, SomethingCame, UnreadMoved, attempt
 from tui.notifications import Teller
-from tui.preferences import COLOURS, THEMES, Density, Keys, Options, Preferences, following
+from tui.preferences import Density, Keys, Options, Preferences
 from tui.screens.chat.base import ChatBase
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
@@ -38,6 +38,7 @@ from tui.terminal import EVERY, STDIN, Watched, heed_signals
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored
+from tui.themes import COLOURS, THEMES, following
 
 _SETTLED_AFTER = 1.0  # seconds from the chat screen on: the conversation is open by then
 

@@ -20,14 +20,15 @@ import gettext
 from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
-from typing import Final
-
-from textual.content import Content
+from typing import TYPE_CHECKING, Final
 
 from chat.interface import Phrase
 
+if TYPE_CHECKING:
+    from textual.content import Content
+
 DOMAIN: Final = "parlour"
-FOLDER: Final = Path(__file__).parent / "locale"
+FOLDER: Final = Path(__file__).parent.parent / "locale"
 ENGLISH: Final = "en"
 LANGUAGES: Final = (ENGLISH, "zh_CN")
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -80,6 +81,8 @@ def N_(text: str) -> str:
 
 def filled(sentence: str, style: str = "", /, **values: tuple[str, str]) -> Content:
     """The sentence in `style`, each `{name}` in it replaced by a text in a style of its own."""
+    from textual.content import Content  # here, because the linear mode does not load Textual
+
     parts: list[tuple[str, str]] = []
     for text, name, _format, _conversion in Formatter().parse(sentence):
         parts.append((text, style))

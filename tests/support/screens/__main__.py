@@ -17,7 +17,7 @@ from tests.support.screens.picture import Picture
 from tests.support.screens.real import looks, shoot
 from tests.support.screens.scenes import Scene
 from tests.support.screens.stage import View
-from tui.preferences import COLOURS
+from tui.themes import COLOURS
 
 README = {
     "conversation": ("120x34-dark-en", "conversation"),
