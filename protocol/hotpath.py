@@ -366,10 +366,14 @@ class FastReceiving:
         self.n = n + 1
         return content
 
-    def open_first(self, envelope: bytes, root: FastRoot) -> bytes:
+    def stepper_from(self, chain_key: Any) -> Callable[[], int]:
+        """The step that opens the first envelope of a chain, whose key is elsewhere in C memory."""
+        return self._work.stepper(chain_key, self._state)
+
+    def open_first(self, envelope: bytes, root: FastRoot, step: Callable[[], int]) -> bytes:
         """The content of the first envelope of the peer's next chain; `follow` then makes this that chain.
 
-        Errors as open_next and FastRoot.receive.
+        `step` is from the key that `root` puts aside. Errors as open_next and FastRoot.receive.
         """
         openers, _, view, fields, rest, overhead, _, _ = self._handles
         end = len(envelope)
@@ -378,7 +382,7 @@ class FastReceiving:
         except KeyError:
             opener = self._make_opener(end)
         root.step_aside(envelope[:KEY_SIZE])
-        self._work.stepper(root.aside, self._state)()
+        step()
         if opener is None:
             failed, fields, rest = self._open_large(envelope)
         else:
@@ -443,10 +447,10 @@ class FastReceiving:
 class FastTurn:
     """A DH ratchet step without a gap, the common one, in the memory of a session's root and chain."""
 
-    __slots__ = ("_receiving", "_root")
+    __slots__ = ("_receiving", "_root", "_step")
 
     def __init__(self, root: FastRoot, receiving: FastReceiving) -> None:
-        self._root, self._receiving = root, receiving
+        self._root, self._receiving, self._step = root, receiving, receiving.stepper_from(root.aside)
 
     def open_next(self, envelope: bytes, random: Random) -> bytes | None:
         """The content if envelope begins the peer's next chain and none is missing before it, else None.
@@ -459,7 +463,7 @@ class FastTurn:
             return None
         if theirs == root.theirs or theirs == root.public or received >= COUNTER_MAX:
             return None
-        content = receiving.open_first(envelope, root)
+        content = receiving.open_first(envelope, root, self._step)
         fresh = random(KEY_SIZE)
         receiving.follow(envelope)
         root.turn(theirs, fresh)

@@ -154,10 +154,14 @@ class _Burst:
         self._number: int = standing[0]
         self._last: int = standing[1]
         self._plain = not standing[2]
-        headers = [entry.header for entry in new]
-        authors = {own_terminal, *[header.author for header in headers]}
-        asked = {*[entry.id for entry in new], *[header.previous for header in headers]}
-        asked.update(*[header.parents for header in headers])
+        asked, authors = set[bytes](), {own_terminal}
+        for entry in new:
+            header = entry.header
+            asked.add(entry.id)
+            asked.add(header.previous)
+            if header.parents:
+                asked.update(header.parents)
+            authors.add(header.author)
         places = _chunked(db, "SELECT id, number, conversation, author, rank FROM entries WHERE id IN", asked)
         self._held = dict[bytes, tuple[int, int, int]]()
         for held, number, named, author, rank in places:
@@ -168,12 +172,14 @@ class _Burst:
         self._taken: dict[int, ParsedEntry] = {}
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int, int]] = []
+        self._unread: list[Row] = []
         self._receipted: list[int] = []
 
     def take(self, new: Sequence[ParsedEntry]) -> list[tuple[int, ParsedEntry]]:
         """Keep entries in their order; number and entry of those that change something."""
         held, terminals, conversation, talk = self._held, self._terminals, self._conversation, self._number
         taken, rows, edges, number = self._taken, self._rows, self._edges, self._last + 1
+        unread, own = self._unread, self._own_terminal
         news: list[tuple[int, ParsedEntry]] = []
         for entry in new:
             header, known = entry.header, len(edges)
@@ -190,6 +196,8 @@ class _Burst:
                 held[entry.id] = number, author, place
                 taken[number] = entry
                 rows.append(_as_row(entry, number, talk, author, place))
+                if header.author != own:
+                    unread.append((number, talk))
                 news.append((number, entry))
                 number += 1
             else:
@@ -222,9 +230,9 @@ class _Burst:
         if taken:
             db.run_many(_INSERT, self._rows)
             _write_edges(db, conversation, taken, self._edges)
-            unread = [(number, conversation) for number, entry in taken.items() if entry.header.author != own]
-            db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", unread)
-        if self._stored is not None:
+            if self._unread:
+                db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
+        if self._stored is not None and (taken or self._receipted):
             by = self._terminals.get(own) or self._new_terminal(own)
             db.run_many(
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
@@ -232,7 +240,7 @@ class _Burst:
             )
         if taken:
             _insert_bodies(db, conversation, taken)
-        for written in (taken, self._rows, self._edges, self._receipted):
+        for written in (taken, self._rows, self._edges, self._unread, self._receipted):
             written.clear()
 
 
@@ -254,8 +262,11 @@ def _write_edges(
     db: Database, conversation: int, new: Mapping[int, ParsedEntry], edges: Sequence[tuple[int, int, int]]
 ) -> None:
     """Write the edges (parent, child, chain) of new entries that no held one names, and the ends left."""
-    answered = {parent for parent, _, _ in edges}
-    followed = {parent for parent, _, chain in edges if chain}
+    answered, followed = set[int](), set[int]()
+    for parent, _, chain in edges:
+        answered.add(parent)
+        if chain:
+            followed.add(parent)
     if edges:
         db.run_many("INSERT OR REPLACE INTO edges (parent, child, chain) VALUES (?, ?, ?)", edges)
     for table, ended in (("tips", answered), ("heads", followed)):
@@ -268,8 +279,12 @@ def _write_edges(
 
 def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry]) -> None:
     """Salt, body and words, by number, of a conversation's entries; nothing for those that come without."""
-    bodies = [(number, entry.salt, entry.body) for number, entry in of.items() if entry.salt]
-    texts = [(number, indexed(entry.said.text, conversation)) for number, entry in of.items() if entry.said]
+    bodies, texts = list[Row](), list[Row]()
+    for number, entry in of.items():
+        if entry.salt:
+            bodies.append((number, entry.salt, entry.body))
+            if entry.said is not None:
+                texts.append((number, indexed(entry.said.text, conversation)))
     db.run_many("INSERT INTO bodies (entry, salt, body) VALUES (?, ?, ?)", bodies)
     db.run_many("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
 
