@@ -193,7 +193,7 @@ def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, s
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
             await pair(ada, ben)
-            await talk(ada, ben, "0")
+            received = [await talk(ada, ben, "0")]
             for number in range(1, 60):
                 dialler = (ada, ben)[number % 2].engine._parts.dialler
                 other = await (ada.contact(ben) if number % 2 == 0 else ben.contact(ada))
@@ -202,8 +202,8 @@ def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, s
                 for wait in range(number % 7):
                     await asyncio.sleep(0.001 * wait)
                 await ada.engine.send(await ada.contact(ben), str(number))
-                event = await arrives
-                await ben.engine.mark_read(await ben.contact(ada), (event.entry.id,))
+                received.append((await arrives).entry.id)
+                await ben.engine.mark_read(await ben.contact(ada), tuple(received))
                 await dialled
             await asyncio.sleep(9)  # within the life of the last link
             assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
