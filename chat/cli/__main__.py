@@ -80,10 +80,10 @@ def program(ctx: click.Context, linear: bool) -> int | None:
 def _interface(call: Call) -> int:
     if call.json or call.passphrase_file is not None:
         raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
-    return _show(call, call.door(), "")
+    return show(call, call.door(), "")
 
 
-def _show(call: Call, door: Door, demo: str) -> int:
+def show(call: Call, door: Door, demo: str) -> int:
     """Open the interface on a door; `demo` is the passphrase of a demo, which is said there."""
     if call.linear:
         from tui.linear import run as talk
@@ -115,7 +115,6 @@ def open_door(profile: Path, port: int | None) -> Door:
 
 def run(arguments: Sequence[str], call: Call) -> int:
     """Run one line; returns the exit status. Nothing is raised."""
-    call.show = _show
     try:
         status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
     except SystemExit as end:  # click's way out when the help's reader has gone
@@ -130,7 +129,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
-    call = Call(open_door)
+    call = Call(open_door, show)
     quieten(lambda: call.verbose)
     sys.exit(run(sys.argv[1:], call))
 

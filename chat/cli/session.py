@@ -60,6 +60,7 @@ class Call:
     """What the line says for all commands, and how to come to a profile."""
 
     open_door: OpenDoor
+    show: Show
     lines: Lines = field(default_factory=Lines)
     profile: Path | None = None
     json: bool = False
@@ -67,7 +68,6 @@ class Call:
     port: int | None = None
     verbose: bool = False
     linear: bool = False
-    show: Show = field(init=False)
 
     @property
     def folder(self) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from chat.cli.__main__ import run
+from chat.cli.__main__ import run, show
 from chat.cli.session import Call
 from chat.cli.terminal import Lines
 from chat.interface import Door, DoorState
@@ -75,7 +75,7 @@ class Line:
         given = ["--passphrase-file", str(self.file)] if passphrase else []
         self._capture.readouterr()
         with piped(typed) as descriptor:
-            status = run([*arguments, *given], Call(self._open, Lines(descriptor)))
+            status = run([*arguments, *given], Call(self._open, show, Lines(descriptor)))
         return Outcome(status, *self._capture.readouterr())
 
     def _open(self, profile: Path, port: int | None) -> Door:

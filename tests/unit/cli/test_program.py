@@ -13,7 +13,7 @@ import pytest
 
 from chat import interface
 from chat.cli import __main__ as entry
-from chat.cli.__main__ import COMMANDS, run
+from chat.cli.__main__ import COMMANDS, run, show
 from chat.cli.session import Call
 from chat.interface import Door, EngineEnded, ParlourError
 from chat.tools.demo.door import PASSPHRASE, DemoDoor
@@ -298,4 +298,4 @@ def test_nothing_is_raised_whatever_is_on_the_line() -> None:
     def no_door(profile: Path, port: int | None) -> interface.Door:
         raise RuntimeError(SECRET)
 
-    assert run(["contacts"], Call(no_door)) == 1
+    assert run(["contacts"], Call(no_door, show)) == 1

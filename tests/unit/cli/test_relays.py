@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat.assemble import door
-from chat.cli.__main__ import run
+from chat.cli.__main__ import run, show
 from chat.cli.relays import STANDINGS
 from chat.cli.session import Call
 from chat.interface import RelayStanding
@@ -106,7 +106,7 @@ def test_no_network_is_needed_and_what_was_named_is_kept(
     file.write_text("correct horse battery\n")
 
     def parlour(*arguments: str) -> int:
-        call = Call(lambda folder, port: door(folder, port=port, cost=CHEAPEST))
+        call = Call(lambda folder, port: door(folder, port=port, cost=CHEAPEST), show)
         return run([*arguments, "--profile", str(profile), "--passphrase-file", str(file)], call)
 
     assert parlour("init", "--name", "Ann") == 0
