@@ -23,7 +23,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
@@ -207,8 +207,10 @@ E = TypeVar("E", bound=Event)
 class DemoEngine(Engine):
     """An engine that looks at no network but the demo's, and hands its invitations to somebody there."""
 
-    def __init__(self, services: UseCases, vault: profile.Vault, executor: Executor, ports: Ports, demo: DemoTerminal) -> None:
-        super().__init__(services, vault, executor, ports)
+    def __init__(
+        self, use_cases: UseCases, vault: profile.Vault, executor: Executor, ports: Ports, demo: DemoTerminal
+    ) -> None:
+        super().__init__(use_cases, vault, executor, ports)
         self._demo = demo
 
     @property
@@ -264,11 +266,11 @@ class DemoTerminal:
     async def _run(self, opened: profile.Vault) -> None:
         executor = ThreadPoolExecutor(1, "demo")
         try:
-            services = await UseCases.load(opened, self._ports, CONFIG, executor)
+            use_cases = await UseCases.load(opened, self._ports, CONFIG, executor)
         except BaseException:
             opened.close()
             raise
-        self.engine = engine = DemoEngine(services, opened, executor, self._ports, self)
+        self.engine = engine = DemoEngine(use_cases, opened, executor, self._ports, self)
         self._listening = asyncio.create_task(self._listen(engine.events()))
         self.person = (await engine.me()).person
         try:

@@ -42,7 +42,7 @@ class Played:
         self.answer: Answer | None = None
 
     def takes(self, passage: Passage, speaker: str) -> bool:
-        """Whether the next frame of `speaker` on this passage is the trick's; it stays on its first passage."""
+        """Whether the trick takes the next frame of `speaker`; it stays on its first passage."""
         if self.done or self.speaker != speaker or self.passage not in (None, passage):
             return False
         self.passage = passage

@@ -126,7 +126,7 @@ class Person:
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""
-        return other.engine._world.own.person.hex()
+        return other.engine._use_cases.keyring.own.person.hex()
 
     async def contact_known(self, name: str) -> str:
         """A contact's person id by its name, as this side knows it."""

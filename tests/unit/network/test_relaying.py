@@ -1,4 +1,4 @@
-"""Waiting and dialling at relays, without engines: lines, tokens, pauses, and what is said of their end."""
+"""Waiting and dialling at relays without engines: lines, tokens, pauses, and standing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from chat.interface import RelayStanding
 from chat.network.backoff import Pauses
 from chat.network.links import Directory
 from chat.network.relay.client import LINES_AT_ONCE, RelayClient, standing_after
-from chat.network.relay.connection import Circuit, Lost
-from chat.tasks import Tasks
+from chat.network.relay.connection import Lost
+from chat.tasks import Runtime, Tasks
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.relay.rendezvous import RelayAddress
 from protocol.relay.states import RelayEnding, RelayState
@@ -26,10 +26,11 @@ S, E = RelayState, RelayEnding
 
 
 class Tokens:
-    """The part of a directory that is asked for tokens."""
+    """The part of a directory that is asked for tokens, and the circuits that came, with their relays."""
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.brought: asyncio.Queue[tuple[Any, str]] = asyncio.Queue()
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         return [token(number) for number in range(self.number)]
@@ -45,8 +46,12 @@ def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> Rela
     def failed(error: BaseException) -> None:
         raise error
 
-    transport = MemoryTransport(network, host)
-    return RelayClient(cast(Directory, tokens), transport, clock, seeded(host), Config(), Tasks(failed))
+    async def accept(circuit: Any, through: str) -> None:
+        tokens.brought.put_nowait((circuit, through))
+
+    runtime = Runtime(clock, seeded(host), Config(), Tasks(failed))
+    transport, directory = MemoryTransport(network, host), cast(Directory, tokens)
+    return RelayClient(runtime, directory, transport, accept, lambda _: None)
 
 
 def held_by(relay: MemoryRelay, number: int, waiters: int) -> bool:
@@ -96,21 +101,15 @@ def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
 
 
 def test_a_call_brings_a_circuit_and_a_new_line() -> None:
-    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, _: Tokens) -> None:
+    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
         dialler.stop()
-        brought: asyncio.Future[tuple[Circuit, str]] = asyncio.get_running_loop().create_future()
-
-        async def accept(circuit: Any, through: str) -> None:
-            brought.set_result((circuit, through))
-
-        waiter.accept = accept
         reached = await dialler.dial(relay.address, lambda day: [token(5), token(0)])
         assert reached is None  # it was stopped: it uses no relay
         dialler._stopped = False
         dialler.name([relay.address])
         reached = await dialler.dial(relay.address, lambda day: [token(5), token(0)], 1)
         assert reached is not None
-        circuit, through = await brought
+        circuit, through = await tokens.brought.get()
         assert through == str(relay.address)
         assert (circuit.peer, reached.circuit.peer, reached.others) == ("", "", 1)
         await reached.circuit.write(b"there")
