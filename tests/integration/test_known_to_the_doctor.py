@@ -25,7 +25,7 @@ class Knows:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._last = Context(0, False, Path("/nonexistent"))
-        monkeypatch.setattr(engine, "examine", self._keep)
+        monkeypatch.setattr(engine, "diagnose", self._keep)
 
     async def _keep(self, context: Context) -> tuple[DiagnosisView, ...]:
         self._last = context

@@ -9,7 +9,7 @@ import pytest
 
 from chat.interface import ContactChanged, UsageError
 from chat.network.links import LiveLink
-from chat.service import sync
+from chat.service import messages, sync
 from chat.service.sync import Inbound
 from tests.support.engines.engines import Person, delivered, pair, people, play, talk
 
@@ -114,7 +114,7 @@ def test_an_answer_to_what_is_not_held_keeps_the_id(tmp_path: Path, monkeypatch:
             other = await talk(ada, cleo, "for Cleo alone")
             with pytest.raises(UsageError):
                 await ada.engine.send(await ada.contact(ben), "no", other)
-            monkeypatch.setattr(sync, "held_in", lambda *_: None)
+            monkeypatch.setattr(messages, "held_in", lambda *_: None)
             for named in (other, "ab" * 32):
                 answer = await ben.engine.send(await ben.contact(ada), "answer", named)
                 await delivered(ben, 1)

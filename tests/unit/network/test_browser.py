@@ -12,7 +12,7 @@ from zeroconf._dns import DNSPointer, DNSQuestion
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from chat.network.browser import (
+from chat.network.mdns_browser import (
     HOST_ADDRESSES_MAX,
     INSTANCES_MAX,
     PACKET_MAX,

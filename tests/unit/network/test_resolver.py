@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from chat.network.browser import A_SECOND, AT_ONCE, ATTEMPTS, BEGUN_AT_ONCE, WAITING_MAX, Resolver
+from chat.network.mdns_browser import A_SECOND, AT_ONCE, ATTEMPTS, BEGUN_AT_ONCE, WAITING_MAX, Resolver
 from chat.tasks import Tasks
 from tests.support.lab.virtual import VirtualClock, run_virtual
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chat.network.browser import KNOWN_MAX, PeerTable
+from chat.network.mdns_browser import KNOWN_MAX, PeerTable
 from chat.ports import Announcement
 
 ONE = Announcement("one", ("10.0.0.1",), 4747, (bytes(8),) * 32)

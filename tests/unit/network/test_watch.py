@@ -116,16 +116,16 @@ def test_a_state_that_cannot_be_read_is_no_change() -> None:
 
 WATCH = """
 import asyncio
-from chat.network import watch
+from chat.network import interfaces
 async def main():
     looks = 0
     def look():
         nonlocal looks
         looks += 1
-        return watch.network_state()
+        return interfaces.network_state()
     def changed():
         print("changed", flush=True)
-    watching = watch.NetworkWatch(changed, state=look)
+    watching = interfaces.NetworkWatch(changed, state=look)
     watching.start()
     loop = asyncio.get_running_loop()
     commands = asyncio.StreamReader()
