@@ -75,10 +75,7 @@ class Engine:
     """A running engine. Made by `open_engine`, started once, stopped once."""
 
     def __init__(self, use_cases: UseCases, vault: Vault, executor: Executor, ports: Ports) -> None:
-        self._use_cases = use_cases
-        self._vault = vault
-        self._executor = executor
-        self._ports = ports
+        self._use_cases, self._vault, self._executor, self._ports = use_cases, vault, executor, ports
         self._began: tuple[str, ...] = ()
         self._stopping: asyncio.Task[None] | None = None
         self._closed: Closed | None = None

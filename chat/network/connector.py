@@ -256,9 +256,7 @@ class Dialer:
     ) -> None:
         self.runtime = runtime
         self.links = links
-        self._directory = directory
-        self._adopt = adopt
-        self._relay_client = relay_client
+        self._directory, self._adopt, self._relay_client = directory, adopt, relay_client
         self._transport = transport
         self._contacts: dict[bytes, _Reconnecting] = {}
 

@@ -44,16 +44,9 @@ class People:
         privacy: Privacy,
         cleaner: Cleaner,
     ) -> None:
-        self._clock = clock
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._book = book
-        self._links = links
-        self._views = views
-        self._sync = sync
-        self._privacy = privacy
-        self._cleaner = cleaner
+        self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
+        self._book, self._links, self._views, self._sync = book, links, views, sync
+        self._privacy, self._cleaner = privacy, cleaner
 
     async def rename(self, person: bytes, name: str) -> None:
         """Give a contact another name here. Raises UsageError."""

@@ -50,15 +50,9 @@ class Announcer:
         transport: Transport,
         discovery: Discovery,
     ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._visibility = visibility
-        self._book = book
-        self._port = port
-        self._transport = transport
-        self._discovery = discovery
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._visibility, self._book, self._port = visibility, book, port
+        self._transport, self._discovery = transport, discovery
         self._found: dict[str, Announcement] = {}
         self._contacts: set[str] = set()
         self._wanted = asyncio.Event()
@@ -245,10 +239,7 @@ class ListeningPort:
         self, runtime: Runtime, store: Store, bus: EventBus, vault: Vault, transport: Transport
     ) -> None:
         self._config = runtime.config
-        self._store = store
-        self._bus = bus
-        self._vault = vault
-        self._transport = transport
+        self._store, self._bus, self._vault, self._transport = store, bus, vault, transport
         self._listener: Listener | None = None
         self.number = 0
 

@@ -41,14 +41,8 @@ class Messages:
         sync: Synchronizer,
         cleaner: Cleaner,
     ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._contacts = contacts
-        self._views = views
-        self._sync = sync
-        self._cleaner = cleaner
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._contacts, self._views, self._sync, self._cleaner = contacts, views, sync, cleaner
         self._incarnation = runtime.random(8)  # drawn at each start (SPEC §11.1)
 
     async def send(self, person: bytes, text: str, reply: bytes = b"") -> EntryView:

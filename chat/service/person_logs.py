@@ -42,13 +42,8 @@ class PendingContacts:
         views: Views,
         cleaner: Cleaner,
     ) -> None:
-        self._clock = clock
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._book = book
-        self._views = views
-        self._cleaner = cleaner
+        self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
+        self._book, self._views, self._cleaner = book, views, cleaner
 
     async def store(self, contact: PendingContact, verified: bool) -> None:
         """Store what a later link with this person needs; from now on such a link opens.
@@ -163,12 +158,8 @@ class PersonLogs:
         views: Views,
         pending: PendingContacts,
     ) -> None:
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._book = book
-        self._views = views
-        self._pending = pending
+        self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
+        self._views, self._pending = views, pending
 
     async def missing(self, held: Sequence[bytes]) -> list[LogOperations]:
         """The operations of this person's log that a holder of these heads lacks."""

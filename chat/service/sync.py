@@ -97,15 +97,9 @@ class Synchronizer:
         logs: PersonLogs,
         addresses: AddressBook,
     ) -> None:
-        self._runtime = runtime
-        self._bus = bus
-        self._book = book
-        self._links = links
-        self._views = views
-        self._inbound = inbound
-        self._outbound = outbound
-        self._logs = logs
-        self._addresses = addresses
+        self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
+        self._views, self._inbound, self._outbound = views, inbound, outbound
+        self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         self._costly: dict[bytes, Bucket] = {}
         self.deleted: set[bytes] = set()
@@ -220,14 +214,8 @@ class Outbound:
         link: LiveLink,
         deleted: set[bytes],
     ) -> None:
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._book = book
-        self._privacy = privacy
-        self._port = port
-        self._link = link
-        self._deleted = deleted
+        self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
+        self._privacy, self._port, self._link, self._deleted = privacy, port, link, deleted
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._conversation = conversation_of_two(keyring.own.person, link.person)
 
@@ -364,14 +352,8 @@ class Inbound:
         views: Views,
         pending: PendingContacts,
     ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._book = book
-        self._links = links
-        self._views = views
-        self._pending = pending
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._book, self._links, self._views, self._pending = book, links, views, pending
 
     async def proved(self, link: LiveLink) -> None:
         """A contact's link opened, which completes a pairing whose last message was lost."""

@@ -109,11 +109,8 @@ class RelayListener:
         brings: Callable[[Circuit], None],
     ) -> None:
         self._clock, self._random = runtime.clock, runtime.random
-        self._transport = transport
-        self._relay = relay
-        self._tokens = tokens
-        self._stands = stands
-        self._brings = brings
+        self._transport, self._relay, self._tokens = transport, relay, tokens
+        self._stands, self._brings = stands, brings
         self._line: RelayLine | None = None
         self._day = 0
         self._said: list[bytes] = []
@@ -282,11 +279,8 @@ class RelayClient:
         accept: Accept,
         signal: Callable[[RelayStands], None],
     ) -> None:
-        self._runtime = runtime
-        self._directory = directory
-        self._transport = transport
-        self._accept = accept
-        self._signal = signal
+        self._runtime, self._directory, self._transport = runtime, directory, transport
+        self._accept, self._signal = accept, signal
         self._listening: dict[RelayAddress, _Listening] = {}
         self._standing: dict[RelayAddress, RelayStanding] = {}
         self._borrowed: Counter[RelayAddress] = Counter()

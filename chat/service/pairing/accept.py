@@ -38,15 +38,9 @@ class Accept:
         port: ListeningPort,
         transport: Transport,
     ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._visibility = visibility
-        self._pairings = pairings
-        self._relays = relays
-        self._port = port
-        self._transport = transport
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._visibility, self._pairings, self._relays = visibility, pairings, relays
+        self._port, self._transport = port, transport
         self._joining: dict[bytes, ActivePairing] = {}
 
     async def invite(self) -> InvitationView:

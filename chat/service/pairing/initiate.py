@@ -74,12 +74,8 @@ class Initiate:
         relay_client: RelayClient,
         transport: Transport,
     ) -> None:
-        self._runtime = runtime
-        self._keyring = keyring
-        self._pairings = pairings
-        self._announcer = announcer
-        self._relays = relays
-        self._relay_client = relay_client
+        self._runtime, self._keyring, self._pairings = runtime, keyring, pairings
+        self._announcer, self._relays, self._relay_client = announcer, relays, relay_client
         self._transport = transport
         self._statics: dict[bytes, X25519Pair] = {}
         self.unanswered: tuple[Place, ...] = ()

@@ -142,10 +142,7 @@ class _Steps:
         handshake_hash: bytes,
     ) -> None:
         self.handshake_hash = handshake_hash
-        self._pairing = pairing
-        self._service = service
-        self._driver = driver
-        self._machine = machine
+        self._pairing, self._service, self._driver, self._machine = pairing, service, driver, machine
 
     @property
     def awaits_person(self) -> bool:
@@ -227,13 +224,8 @@ class PairingService:
         pending: PendingContacts,
         addresses: AddressBook,
     ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._bus = bus
-        self._keyring = keyring
-        self._book = book
-        self._pending = pending
-        self._addresses = addresses
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._book, self._pending, self._addresses = book, pending, addresses
         self._active: dict[str, ActivePairing] = {}
 
     def new(
