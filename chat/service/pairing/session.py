@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chat.errors import CUT, NOTHING_SAID, PROBLEM, REFUSED, WRONG_KEYS, Phrase, phrase
 from chat.interface import PairingChanged, PairingStage, PairingView, UsageError
@@ -25,7 +25,6 @@ from protocol.pairing.pairing import (
     Completed,
     JoinerKnown,
     Pairing,
-    PairingEvent,
     PairingFailed,
     PendingReady,
     Step,
@@ -43,7 +42,7 @@ PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
 
 
 class ActivePairing:
-    """One pairing, from the user's wish to its end; its link comes with `begin`.
+    """One pairing, from the user's wish to its end; the handler of its link, which comes with `begin`.
 
     `storing` stores what a later link may need, before the contact is stored. `places`: the other side's
     addresses, or possible addresses if a relay was used, most likely first. `hosts`: its known hosts.
@@ -59,13 +58,11 @@ class ActivePairing:
         failed: Callable[[], object] | None,
     ) -> None:
         self.view = view
-        self.storing = storing
-        self.completed = completed
+        self.storing, self.completed, self._failed = storing, completed, failed
         self.places: tuple[tuple[str, int], ...] = ()
         self.hosts = frozenset(map(_without_scope, hosts))
-        self._failed = failed
         self._service = service
-        self._steps: _Steps | None = None
+        self._link: _PairingLink | None = None
 
     @property
     def over(self) -> bool:
@@ -76,43 +73,48 @@ class ActivePairing:
 
         None when both persons began at once, and the other one's link goes on (SPEC §7.4).
         """
-        self._steps = _Steps(self, self._service, driver, machine, _facts(opened).handshake_hash)
+        self._link = _PairingLink(driver, machine, _facts(opened).handshake_hash)
         self.hosts |= {_without_scope(driver.connection.peer)}
         if opened.pattern is Pattern.XX and await self._service.settle_rivals(self):
             return None
-        await self._steps.begin()
+        await self._take(machine.start())
         if opened.pattern is Pattern.XXPSK0 and not self.view.incoming:
             self.move(stage=PairingStage.WAITING)  # for the inviter's answer
-        return self._steps
+        return self
 
     def rivals(self, other: ActivePairing) -> bool:
         """Whether these are attempts of the same two hosts, one from each side, maybe on other addresses."""
-        if self._steps is None or other._steps is None or self.view.incoming == other.view.incoming:
+        if self._link is None or other._link is None or self.view.incoming == other.view.incoming:
             return False
         return not self.hosts.isdisjoint(other.hosts) and not self.over and not other.over
 
     def precedes(self, other: ActivePairing) -> bool:
         """Whether this rival goes on: the one with the lower handshake hash does, on both sides."""
-        assert self._steps is not None, "rivals have links"
-        assert other._steps is not None, "rivals have links"
-        return self._steps.handshake_hash < other._steps.handshake_hash
+        assert self._link is not None, "rivals have links"
+        assert other._link is not None, "rivals have links"
+        return self._link.handshake_hash < other._link.handshake_hash
 
     async def give_way(self) -> None:
         """End in favour of the rival."""
-        assert self._steps is not None, "rivals have links"
+        assert self._link is not None, "rivals have links"
         self.fail_with(SUPERSEDED)
-        await self._steps.close(REPLACED)
+        await self._link.driver.close(REPLACED)
 
     async def answer(self, accept: bool) -> None:
         """The user says whether the words are the same, or the joiner is the right one."""
-        if self._steps is None or not self._steps.awaits_person:
+        if self._link is None or not self._link.machine.awaits_person:
             raise UsageError(NOT_WAITING)
-        await self._steps.answer(accept)
+        if accept:
+            self.move(stage=PairingStage.WAITING)
+            await self._take(self._link.machine.confirm())
+        else:
+            await self._take(self._link.machine.refuse())
+            self.fail_with(REFUSED_HERE)
 
     async def give_up(self, problem: Phrase) -> None:
         """End it from this side."""
-        if self._steps is not None:
-            await self._steps.refuse()
+        if self._link is not None and not self._link.machine.finished:
+            await self._take(self._link.machine.refuse())
         self.fail_with(problem)
 
     def move(self, **changed: object) -> None:
@@ -120,95 +122,63 @@ class ActivePairing:
         self.view = replace(self.view, **changed)  # type: ignore[arg-type]
         self._service.publish(self)
 
-    def fail(self, cause: str) -> None:
-        self.fail_with(PROBLEMS.get(cause, PROBLEM))
-
     def fail_with(self, problem: Phrase) -> None:
         if not self.over:
             self.move(stage=PairingStage.FAILED, problem=problem)
             if self._failed is not None:
                 self._failed()
 
-
-class _Steps:
-    """A pairing on its link: passes the link's events to the state machine, and takes its steps."""
-
-    def __init__(
-        self,
-        pairing: ActivePairing,
-        service: PairingService,
-        driver: Driver,
-        machine: Pairing,
-        handshake_hash: bytes,
-    ) -> None:
-        self.handshake_hash = handshake_hash
-        self._pairing, self._service, self._driver, self._machine = pairing, service, driver, machine
-
-    @property
-    def awaits_person(self) -> bool:
-        return self._machine.awaits_person
-
-    async def begin(self) -> None:
-        await self._take(self._machine.start())
+    # The link's events go to the state machine, whose steps come out.
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        assert self._link is not None, "events come on a link"
+        machine = self._link.machine
         for event in events:
             if isinstance(event, MessageReceived):
-                await self._take(self._machine.receive(event.message))
+                await self._take(machine.receive(event.message))
             elif isinstance(event, LinkClosed):
-                await self._ended(event)
-
-    async def _ended(self, event: LinkClosed) -> None:
-        # A finished pairing may still be storing: the other side closes as soon as it has stored it.
-        if not self._pairing.over and not self._machine.finished:
-            if event.reason is Ending.REPLACED:
-                self._pairing.fail_with(SUPERSEDED)
-            elif event.reason is Ending.REFUSED:
-                self._pairing.fail("refused")
-            elif event.error_class is not None:
-                self._pairing.fail(event.error_class)
-            else:
-                self._pairing.fail("cut")
-        await self._take(self._machine.link_closed())
-
-    async def answer(self, accept: bool) -> None:
-        if accept:
-            self._pairing.move(stage=PairingStage.WAITING)
-            await self._take(self._machine.confirm())
-        else:
-            await self._take(self._machine.refuse())
-            self._pairing.fail_with(REFUSED_HERE)
-
-    async def close(self, reason: int) -> None:
-        await self._driver.close(reason)
-
-    async def refuse(self) -> None:
-        if not self._machine.finished:
-            await self._take(self._machine.refuse())
+                # A finished pairing may still be storing: the other side closes as soon as it has stored it.
+                if not machine.finished:
+                    self.fail_with(_ended(event))
+                await self._take(machine.link_closed())
 
     async def _take(self, step: Step) -> None:
+        assert self._link is not None, "steps are taken on a link"
+        driver, machine = self._link.driver, self._link.machine
         for message in step.send:
             if isinstance(message, Close):
-                await self._driver.close(message.reason)
+                await driver.close(message.reason)
             else:
-                await self._driver.send(message)
+                await driver.send(message)
         for event in step.events:
-            await self._on(event)
+            match event:
+                case WordsReady(words=words, name=name):
+                    self.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
+                case JoinerKnown(name=name):
+                    self.move(stage=PairingStage.JOINER, peer=name)
+                case PendingReady(contact=contact):
+                    await self._service.store(self, contact)
+                    await self._take(machine.stored())
+                case Completed(person=person):
+                    await self._service.complete(self, person)
+                    await driver.close(0)
+                case PairingFailed(error_class=error_class):
+                    self.fail_with(PROBLEMS.get(error_class, PROBLEM))
 
-    async def _on(self, event: PairingEvent) -> None:
-        match event:
-            case WordsReady(words=words, name=name):
-                self._pairing.move(stage=PairingStage.WORDS, words=tuple(words), peer=name)
-            case JoinerKnown(name=name):
-                self._pairing.move(stage=PairingStage.JOINER, peer=name)
-            case PendingReady(contact=contact):
-                await self._service.store(self._pairing, contact)
-                await self._take(self._machine.stored())
-            case Completed(person=person):
-                await self._service.complete(self._pairing, person)
-                await self._driver.close(0)
-            case PairingFailed(error_class=error_class):
-                self._pairing.fail(error_class)
+
+@dataclass(frozen=True, slots=True)
+class _PairingLink:
+    driver: Driver
+    machine: Pairing
+    handshake_hash: bytes
+
+
+def _ended(event: LinkClosed) -> Phrase:
+    """The problem of a pairing whose link closed too early."""
+    if event.reason is Ending.REPLACED:
+        return SUPERSEDED
+    cause = "refused" if event.reason is Ending.REFUSED else event.error_class
+    return PROBLEMS.get("cut" if cause is None else cause, PROBLEM)
 
 
 class PairingService:
