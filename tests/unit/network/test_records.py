@@ -158,13 +158,6 @@ def test_what_no_peer_would_accept_is_not_announced(wrong: dict[str, object]) ->
 
 def test_instance_of() -> None:
     assert instance_of(f"k3q9z.{SERVICE}") == "k3q9z"
-    for name in (
-        "",
-        SERVICE,
-        "k3q9z",
-        f"a.b.{SERVICE}",
-        "k3q9z._http._tcp.local.",
-        f"k3q9z.{SERVICE}x",
-        f"Q \x1b[m.{SERVICE}",
-    ):
+    others = ("", SERVICE, "k3q9z", "k3q9z._http._tcp.local.")
+    for name in (*others, f"a.b.{SERVICE}", f"k3q9z.{SERVICE}x", f"Q \x1b[m.{SERVICE}"):
         assert instance_of(name) == ""
