@@ -27,7 +27,6 @@ class Backoff:
     stumbles: int = 0
 
     def heard(self, now: float) -> None:
-        """The contact was there a moment ago."""
         self.last_sign = now
 
     def encouraged(self, now: float) -> None:
@@ -39,7 +38,6 @@ class Backoff:
         self.last_sign, self.failures, self.refused = now, 0, False
 
     def ended(self, lasted: bool) -> None:
-        """The last link ended."""
         self.stumbles = 0 if lasted else self.stumbles + 1
         self.failures += not lasted
 
@@ -59,7 +57,6 @@ class Backoff:
         return recent and not self.refused
 
     def delay(self, now: float) -> float:
-        """Seconds to wait after a failure."""
         if self.refused:
             return self.config.retry_most
         if self.stumbling:
@@ -69,7 +66,6 @@ class Backoff:
         return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.failures, 10))
 
     def timeout(self, now: float) -> float:
-        """Seconds that a connection may take."""
         return self.config.probe_timeout if self.probing(now) else self.config.dial_timeout
 
 
@@ -86,7 +82,6 @@ class Pauses:
         self.failures = 0
 
     def failed(self) -> None:
-        """An attempt failed, or its result did not last."""
         self.failures += 1
 
     def delay(self, fraction: float) -> float:

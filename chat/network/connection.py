@@ -161,7 +161,6 @@ class TcpConnection(asyncio.Protocol):
         self._wake()
 
     async def _change(self) -> None:
-        """Wait until something about the connection has changed."""
         change: asyncio.Future[None] = self._loop.create_future()
         self._waiting.add(change)
         try:

@@ -64,12 +64,10 @@ class Connector:
         self._wake.set()
 
     def missed(self) -> None:
-        """The contact was there a moment ago."""
         self._backoff.heard(self._clock.monotonic())
         self._wake.set()
 
     def lost(self, lived: float) -> None:
-        """Its last link ended."""
         self._backoff.ended(lasted=lived >= SHORT_LIFE)
         self.missed()
 

@@ -57,7 +57,6 @@ class Admission:
         return True
 
     def leave(self, address: str) -> None:
-        """The handshake ended."""
         self._open[address] -= 1
         if self._open[address] <= 0:
             del self._open[address]

@@ -119,7 +119,7 @@ class Directory(Policy, Protocol):
         """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
 
     def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
-        """The contact's possible addresses, most likely first."""
+        """The contact\'s possible addresses, most likely first."""
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         """The tokens on which this terminal waits that day at the relay with this key."""
@@ -325,7 +325,6 @@ class Links:
                     self._signal(LinkNeeded(link.person))
 
     async def probe(self) -> None:
-        """Ping on all links."""
         for link in self.all():
             await link.driver.ping()
 
@@ -344,7 +343,6 @@ class Links:
     # Ending.
 
     async def close(self, person: bytes, reason: int) -> None:
-        """End all links with a contact."""
         await _close(self.of(person), reason)
 
     def close_unwanted(self) -> None:

@@ -112,7 +112,6 @@ class _Running:
         await self._tasks.stop()
 
     def _open(self) -> None:
-        """Open multicast on the interfaces of now."""
         try:
             self._multicast = _multicast(self._fixed or spoken_on(interfaces()), self._browsed, self._tasks)
         except (OSError, RuntimeError, ZeroconfError) as error:
@@ -186,7 +185,6 @@ class _Running:
         return True
 
     def _look(self, name: str) -> None:
-        """Decode an announcement, unless it has gone meanwhile."""
         service = None if self._multicast is None else self._multicast.cached(name)
         if service is None:
             return
@@ -226,7 +224,6 @@ class _Multicast:
             self._tasks.spawn(_repeated(registered))
 
     def cached(self, name: str) -> AsyncServiceInfo | None:
-        """The service if all its records have been received."""
         service = AsyncServiceInfo(SERVICE, name)
         return service if service.load_from_cache(self._zeroconf.zeroconf) else None
 

@@ -114,7 +114,6 @@ class Senders:
         self._truncated = Bucket(TRUNCATED_A_SECOND, TRUNCATED_A_SECOND, TRUNCATED_A_SECOND, now)
 
     def admit(self, data: bytes, sender: str, now: float) -> bool:
-        """Whether to read this packet."""
         bucket = self._buckets.pop(sender, None)
         if bucket is None:
             bucket = Bucket(PACKETS_A_SECOND, PACKETS_AT_ONCE, PACKETS_AT_ONCE, now)
@@ -313,7 +312,6 @@ class Browser(RecordUpdateListener):
             self._cache.async_add_records((instance.pointer,))
 
     def _forget(self, name: str) -> None:
-        """Drop all records of an instance."""
         instance = self._instances.pop(name, None)
         if instance is None:
             return
@@ -327,7 +325,6 @@ class Browser(RecordUpdateListener):
         self._note(name, ServiceStateChange.Removed)
 
     def _release(self, server_key: str, name: str) -> None:
-        """An instance no longer names this host."""
         host = self._hosts[server_key]
         host.instances.discard(name)
         if not host.instances:
@@ -340,7 +337,6 @@ class Browser(RecordUpdateListener):
             self._cache.async_remove_records((cached,))
 
     def _note(self, name: str, change: ServiceStateChange) -> None:
-        """Note one change per instance and packet."""
         if change is ServiceStateChange.Updated:
             self._changes.setdefault(name, change)
         else:
@@ -362,7 +358,6 @@ class Browser(RecordUpdateListener):
             self._ask_once()
 
     def _guard(self) -> None:
-        """Put a gate before each listener."""
         for reader in self._zeroconf.engine.readers:
             listener = reader.transport.get_protocol()
             if not isinstance(listener, Gate):

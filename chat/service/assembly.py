@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 
 from chat.config import Config
@@ -36,7 +35,7 @@ from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.person_logs import PendingContacts, PersonLogs
 from chat.service.settings import Preferences, Privacy, Relays
-from chat.service.state import ContactBook, read_profile
+from chat.service.state import Profile, read_profile
 from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.views import Views
 from chat.storage.database import Store
@@ -44,112 +43,68 @@ from chat.storage.profile import Vault
 from chat.tasks import Runtime, Tasks
 
 
-@dataclass(frozen=True, slots=True)
 class UseCases:
-    """The use_cases of an engine: what they share, the use cases, and the network."""
-
-    runtime: Runtime
-    store: Store
-    bus: EventBus
-    keyring: Keyring
-    visibility: Visibility
-    book: ContactBook
-    port: ListeningPort
-    views: Views
-    pending: PendingContacts
-    inbound: Inbound
-    sync: Synchronizer
-    messages: Messages
-    history: History
-    people: People
-    cleaner: Cleaner
-    privacy: Privacy
-    preferences: Preferences
-    relays: Relays
-    pairings: PairingService
-    initiate: Initiate
-    accept: Accept
-    announcer: Announcer
-    links: Links
-    dialer: Dialer
-    acceptor: Acceptor
-    relay_client: RelayClient
+    """The parts of an engine: what they share, the use cases, and the network."""
 
     @classmethod
     async def load(cls, vault: Vault, ports: Ports, config: Config, executor: Executor) -> UseCases:
-        """Read the profile, and construct all use_cases. Raises the StorageFailure family."""
-        bus = EventBus()
-        runtime = Runtime(ports.clock, ports.random, config, Tasks(partial(report, bus)))
-        clock, transport = ports.clock, ports.transport
+        """Read the profile, and construct all parts. Raises the StorageFailure family."""
         database = await asyncio.get_running_loop().run_in_executor(executor, vault.database)
         store = Store(database, executor)
-        profile = await store.read(read_profile, clock.wall() // 1000)
-        visibility, book, own_person = Visibility(), profile.contacts, profile.own.person
-        keyring = Keyring(
+        profile = await store.read(read_profile, ports.clock.wall() // 1000)
+        return cls(store, profile, vault, ports, config)
+
+    def __init__(self, store: Store, profile: Profile, vault: Vault, ports: Ports, config: Config) -> None:
+        self.store, self.book = store, profile.contacts
+        self.bus, self.visibility = EventBus(), Visibility()
+        tasks = Tasks(partial(report, self.bus))
+        self.runtime = Runtime(ports.clock, ports.random, config, tasks)
+        self.keyring = Keyring(
             profile.own,
             profile.log,
-            visibility,
-            clock.wall,
+            self.visibility,
+            ports.clock.wall,
             profile.keys,
             profile.invitations,
             profile.remembered,
         )
+        runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
+        clock, transport = ports.clock, ports.transport
 
-        cleaner = Cleaner(runtime, store, bus)
-        privacy = Privacy(store, profile.settings)
-        relays = Relays(runtime, store, bus, profile.relays)
-        port = ListeningPort(runtime, store, bus, vault, transport)
-        addresses = AddressBook(clock, store, keyring)
-        links = Links(runtime, keyring, bus.signal)
-        views = Views(keyring, book, links, bus)
-        pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
+        self.cleaner = cleaner = Cleaner(runtime, store, bus)
+        self.privacy = privacy = Privacy(store, profile.settings)
+        self.preferences = Preferences(store)
+        self.relays = relays = Relays(runtime, store, bus, profile.relays)
+        self.port = port = ListeningPort(runtime, store, bus, vault, transport)
+        self.links = links = Links(runtime, keyring, bus.signal)
+        self.views = views = Views(keyring, book, links, bus)
+        self.history = History(store, profile.own.person, views)
+        self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
-        inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending)
+        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending)
         outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
         logs = PersonLogs(store, bus, keyring, book, views, pending)
-        sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
+        addresses = AddressBook(clock, store, keyring)
+        self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
+        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
+        self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
 
-        pairings = PairingService(runtime, store, bus, keyring, book, pending, addresses)
-        accept = Accept(runtime, store, bus, keyring, visibility, pairings, relays, port, transport)
-        acceptor = Acceptor(runtime, keyring, sync.adopt, accept.opened, accept.burn)
-        relay_client = RelayClient(runtime, keyring, transport, acceptor.accept, bus.signal)
-        dialer = Dialer(runtime, keyring, links, sync.adopt, relay_client, transport)
-        announcer = Announcer(
-            runtime, store, bus, keyring, visibility, book, port, transport, ports.discovery
+        self.pairings = pairings = PairingService(runtime, store, bus, keyring, book, pending, addresses)
+        self.accept = accept = Accept(
+            runtime, store, bus, keyring, self.visibility, pairings, relays, port, transport
         )
-        use_cases = cls(
-            runtime=runtime,
-            store=store,
-            bus=bus,
-            keyring=keyring,
-            visibility=visibility,
-            book=book,
-            port=port,
-            views=views,
-            pending=pending,
-            inbound=inbound,
-            sync=sync,
-            messages=Messages(runtime, store, bus, keyring, book, views, sync, cleaner),
-            history=History(store, own_person, views),
-            people=People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner),
-            cleaner=cleaner,
-            privacy=privacy,
-            preferences=Preferences(store),
-            relays=relays,
-            pairings=pairings,
-            initiate=Initiate(runtime, keyring, pairings, announcer, relays, relay_client, transport),
-            accept=accept,
-            announcer=announcer,
-            links=links,
-            dialer=dialer,
-            acceptor=acceptor,
-            relay_client=relay_client,
+        self.acceptor = acceptor = Acceptor(runtime, keyring, sync.adopt, accept.opened, accept.burn)
+        self.relay_client = RelayClient(runtime, keyring, transport, acceptor.accept, bus.signal)
+        self.dialer = Dialer(runtime, keyring, links, sync.adopt, self.relay_client, transport)
+        self.announcer = Announcer(
+            runtime, store, bus, keyring, self.visibility, book, port, transport, ports.discovery
         )
-        use_cases._subscribe()
-        return use_cases
+        self.initiate = Initiate(
+            runtime, keyring, pairings, self.announcer, relays, self.relay_client, transport
+        )
+        self._subscribe()
 
     def _subscribe(self) -> None:
-        """Connect each signal to its handlers."""
         bus, dialer, relay_client = self.bus, self.dialer, self.relay_client
         bus.on(PresenceChanged, lambda signal: self.views.publish_contact(signal.person))
         bus.on(LinkNeeded, dialer.needed)

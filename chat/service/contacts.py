@@ -80,7 +80,6 @@ class People:
         self._bus.signal(ContactsChanged())
 
     async def remove(self, person: bytes) -> None:
-        """Delete a contact with its keys and history."""
         name = self._views.name(person)
         keys = self._keyring.contacts.pop(person)
         await self._links.close(person, 0)

@@ -59,7 +59,6 @@ class Announcer:
         self._day = utc_day(runtime.clock.wall())
 
     async def start(self) -> None:
-        """Take announcements, and make this terminal's own."""
         await self._discovery.start(self)
         self.renew()
         self._runtime.tasks.spawn(self._announce())
@@ -126,7 +125,6 @@ class Announcer:
         self._publish_nearby(before)
 
     def _recognise(self, announcement: Announcement) -> None:
-        """Use a contact's announcement as a hint to its address."""
         person = self._person(announcement)
         if person is None:
             self._contacts.discard(announcement.instance)
@@ -167,7 +165,6 @@ class Announcer:
     # Strangers.
 
     def nearby(self) -> tuple[NearbyView, ...]:
-        """Visible strangers, by name."""
         found_now = self._found.values()
         named = [found for found in found_now if found.name and found.instance not in self._contacts]
         named.sort(key=lambda found: (found.name.casefold(), found.instance))
@@ -179,7 +176,6 @@ class Announcer:
         return len(self._found)
 
     def announced(self) -> dict[bytes, list[Place]]:
-        """The addresses that contacts announce now."""
         contacts = ((self._person(self._found[instance]), instance) for instance in self._contacts)
         return {person: self._places(instance) for person, instance in contacts if person is not None}
 

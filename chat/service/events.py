@@ -85,7 +85,6 @@ class EventBus:
         self._handlers.setdefault(kind, []).append(handle)
 
     def signal(self, signal: object) -> None:
-        """Call the handlers of this signal's type."""
         for handle in self._handlers.get(type(signal), ()):
             handle(signal)
 

@@ -50,9 +50,10 @@ class History:
         """The newest entries, or those before or after one; oldest first. Raises UsageError."""
         if before is not None and after is not None:
             raise UsageError(BOTH)
-        work, named = (_page_after, after) if after is not None else (_page, before)
+        named = after if after is not None else before
         place = self.entry_id(named) if named is not None else None
-        rows, acknowledged = await self._store.read(work, self._conversation(person), limit, place)
+        is_after, conversation = after is not None, self._conversation(person)
+        rows, acknowledged = await self._store.read(_page, conversation, limit, place, is_after)
         return tuple(self._views.entry(person, row, acknowledged.get(row.id, ())) for row in rows)
 
     async def entry(self, person: bytes, entry: str) -> EntryView | None:
@@ -69,7 +70,6 @@ class History:
         return self._views.details(person, row, known)
 
     async def first_unread(self, person: bytes) -> str | None:
-        """The first unread entry."""
         found = await self._store.read(receipts.first_unread, self._conversation(person))
         return found.hex() if found is not None else None
 
@@ -100,15 +100,12 @@ def held_in(database: Database, conversation: bytes, entry: bytes) -> EntryRow:
     return row
 
 
-def _page(database: Database, conversation: bytes, limit: int, place: bytes | None) -> Found:
-    before = held_in(database, conversation, place).position if place is not None else None
-    rows = entries.page(database, conversation, limit, before)
-    return rows, receipts.of(database, [row.id for row in rows])
-
-
-def _page_after(database: Database, conversation: bytes, limit: int, place: bytes | None) -> Found:
-    after = held_in(database, conversation, place or b"").position
-    rows = entries.page_after(database, conversation, limit, after)
+def _page(database: Database, conversation: bytes, limit: int, place: bytes | None, is_after: bool) -> Found:
+    position = held_in(database, conversation, place).position if place is not None else None
+    if is_after and position is not None:
+        rows = entries.page_after(database, conversation, limit, position)
+    else:
+        rows = entries.page(database, conversation, limit, position)
     return rows, receipts.of(database, [row.id for row in rows])
 
 

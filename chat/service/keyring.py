@@ -55,7 +55,6 @@ class Visibility:
 
     @property
     def accepts(self) -> bool:
-        """Whether an incoming pairing may begin now."""
         return self.visible and not self._busy
 
     def take(self) -> bool:
@@ -92,7 +91,6 @@ class ContactKeys:
         return tuple(psk for pair in self.named() for psk in pair.candidates())[:PAIRINGS_NAMED]
 
     def named(self) -> tuple[Pair, ...]:
-        """The pairings that are named at all."""
         # Pairings that only this side completed gather at the new end, so the oldest are named too.
         return self.pairs if len(self.pairs) <= PAIRINGS_NAMED else (*self.pairs[:2], *self.pairs[-2:])
 
@@ -248,13 +246,11 @@ class Keyring:
 
 
 def all_keys(database: Database, person: bytes) -> dict[bytes, ContactKeys]:
-    """The keys of all contacts, including pending ones."""
     rows = [*contacts.all(database), *contacts.pending(database)]
     return {row.person: contact_keys(database, person, row) for row in rows}
 
 
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
-    """One contact's log state and shares."""
     operations = tuple(persons.operations_of(database, row.person))
     return ContactKeys(
         operations=operations,
@@ -284,7 +280,6 @@ def remembered(database: Database, terminals: Iterable[bytes]) -> Addresses:
 
 
 def open_invitations(database: Database, now_seconds: int) -> dict[bytes, OpenInvitation]:
-    """Invitations that can still be used, by their secret."""
     return {
         row.secret: OpenInvitation(parse_invitation(row.text), row.text, row.burned_by)
         for row in keys.usable_invitations(database, now_seconds)

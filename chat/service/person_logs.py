@@ -67,7 +67,14 @@ class PendingContacts:
         keys = self._keyring.contacts.get(person)
         if keys is None or not keys.pending:
             return
-        self._book.rows[person] = await self._store.write(_promote, person)
+
+        def promote(database: Database) -> ContactRow | None:
+            contacts.set_state(database, person, PAIRED)
+            return contacts.get(database, person)
+
+        row = await self._store.write(promote)
+        assert row is not None, "a contact that was just changed is there"
+        self._book.rows[person] = row
         keys.pending = False
         self._bus.signal(ContactsChanged())
         self._views.publish_contact(person)
@@ -85,7 +92,6 @@ class PendingContacts:
             self._keyring.contacts[person] = keys
 
     async def drop_old(self) -> None:
-        """Drop pairings that never completed."""
         if not any(contact.pending for contact in self._keyring.contacts.values()):
             return
         dropped = await self._store.write(contacts.drop_pending, self._clock.wall() - PENDING_FOR)
@@ -132,18 +138,10 @@ def _store_pending(
 
 
 def terminal_rows(state: PersonState) -> list[TerminalRow]:
-    """The terminals of a reduced log as rows."""
     return [
         TerminalRow(state.person, one.id, one.signing, one.static, one.id in state.live, one.depth)
         for one in (*state.live.values(), *state.removed.values())
     ]
-
-
-def _promote(database: Database, person: bytes) -> ContactRow:
-    contacts.set_state(database, person, PAIRED)
-    row = contacts.get(database, person)
-    assert row is not None, "a contact that was just changed is there"
-    return row
 
 
 class PersonLogs:

@@ -60,7 +60,6 @@ class Preferences:
         self._store = store
 
     async def all(self) -> Mapping[str, str]:
-        """Every stored value by name."""
         return await self._store.read(settings.preferences)
 
     async def set(self, name: str, value: str) -> None:
@@ -133,7 +132,6 @@ class Relays:
         self._changing = asyncio.Lock()
 
     def begin(self) -> None:
-        """Signal which relays there are."""
         self._bus.signal(RelaysNamed(self.addresses()))
 
     def addresses(self) -> tuple[RelayAddress, ...]:
@@ -151,7 +149,6 @@ class Relays:
         return tuple(self._view(row, relay) for row, relay in self._rows())
 
     def stands(self, change: RelayStands) -> None:
-        """Publish a relay's new standing, if it is still named."""
         for row, named in self._rows():
             if named == change.relay and self._standing.get(row.address) is not change.standing:
                 self._standing[row.address] = change.standing
@@ -205,7 +202,13 @@ class Relays:
                 self._bus.publish(Notice(_no_room(left, len(named) + len(came))))
 
     async def _change(self, gone: list[RelayRow], new: list[RelayRow]) -> None:
-        await self._store.write(_replace, gone, new)
+        def replace_rows(database: Database) -> None:
+            for row in gone:
+                settings.remove_relay(database, row.address)
+            for row in new:
+                settings.add_relay(database, row)
+
+        await self._store.write(replace_rows)
         self._stored = (*(row for row in self._stored if row not in gone), *new)
         for row in gone:
             self._standing.pop(row.address, None)
@@ -260,10 +263,3 @@ def _no_room(relays: Sequence[RelayAddress], number: int) -> Phrase:
 
 def _places(relays: Iterable[RelayAddress]) -> str:
     return ", ".join(format_address(relay.host, relay.port) for relay in relays)
-
-
-def _replace(database: Database, gone: list[RelayRow], new: list[RelayRow]) -> None:
-    for row in gone:
-        settings.remove_relay(database, row.address)
-    for row in new:
-        settings.add_relay(database, row)

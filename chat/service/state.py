@@ -39,7 +39,6 @@ class Profile:
 
 
 def read_profile(database: Database, now_seconds: int) -> Profile:
-    """Read everything that an engine keeps in memory."""
     own = stored_keys.read_own(database)
     keys = keyring.all_keys(database, own.person)
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)

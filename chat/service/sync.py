@@ -116,7 +116,6 @@ class Synchronizer:
             worker.outbound.send(entry)
 
     def catch_up(self, person: bytes) -> None:
-        """Send what has no receipt."""
         if (worker := self._current(person)) is not None:
             worker.outbound.catch_up()
 
@@ -224,7 +223,6 @@ class Outbound:
         self._put(partial(self._link.driver.send, message))
 
     def send(self, entry: ParsedEntry) -> None:
-        """Send an entry just written."""
         if self._queue.empty():
             self._put(partial(self._send, entry.id, entry.header.author, entry.message()))
         else:
@@ -236,7 +234,6 @@ class Outbound:
             self._put(partial(self._carry, ids))
 
     def catch_up(self) -> None:
-        """Send what has no receipt: another link may have ended with it."""
         self._put(self._catch_up)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -442,7 +439,6 @@ class Inbound:
         return await self._store.read(_lacking, conversation, [head.id for head in message.heads])
 
     def typing(self, link: LiveLink, message: Typing) -> None:
-        """Show for a while that the contact is typing."""
         self._conversation(link, message.conversation)
         before = link.person in self._book.typing
         if message.on:
@@ -454,7 +450,6 @@ class Inbound:
             self._views.publish_contact(link.person)
 
     def forget_typing(self) -> None:
-        """Drop typing marks that were not renewed."""
         now = self._runtime.clock.monotonic()
         for person in [person for person, until in self._book.typing.items() if until <= now]:
             del self._book.typing[person]

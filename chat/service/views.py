@@ -89,7 +89,6 @@ class Views:
         )
 
     def details(self, person: bytes, row: EntryRow, receipts_of: Sequence[ReceiptRow]) -> DetailsView:
-        """An entry's details, given all its receipts."""
         own = self._keyring.own.terminal
         stored: datetime | None = utc(row.time)  # an own entry is stored when it is written
         if row.author != own:
@@ -104,13 +103,16 @@ class Views:
             time=utc(row.time),
             stored=stored,
             bytes=len(row.header) + len(row.salt) + len(row.body),
-            receipts=tuple(self._receipt(person, receipt) for receipt in receipts_of),
+            receipts=tuple(
+                ReceiptView(
+                    self._person(person, receipt.terminal).hex(),
+                    receipt.terminal.hex(),
+                    EntryState.DELIVERED if receipt.kind == receipts.STORED else EntryState.READ,
+                    utc(receipt.time),
+                )
+                for receipt in receipts_of
+            ),
         )
-
-    def _receipt(self, person: bytes, receipt: ReceiptRow) -> ReceiptView:
-        kind = EntryState.DELIVERED if receipt.kind == receipts.STORED else EntryState.READ
-        by = self._person(person, receipt.terminal)
-        return ReceiptView(by.hex(), receipt.terminal.hex(), kind, utc(receipt.time))
 
     def _person(self, contact: bytes, terminal: bytes) -> bytes:
         """The owner of a terminal in the conversation with a contact."""
@@ -118,7 +120,6 @@ class Views:
         return own.person if terminal in {*own.live, *own.removed} else contact
 
     def on_link(self, person: bytes, entry: bytes) -> bool:
-        """Whether an open link has carried the entry."""
         return any(entry in link.carried for link in self._links.of(person))
 
     def name(self, person: bytes) -> str:
@@ -187,5 +188,4 @@ TEXTS = {
 
 
 def holds(causes: Sequence[Cause]) -> bool:
-    """Whether sending has to wait for the user."""
     return any(cause.kind in HOLDING for cause in causes)

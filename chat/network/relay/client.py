@@ -73,7 +73,6 @@ class TokenLimiter:
         return True
 
     def heard(self, tokens: Sequence[bytes], now: float) -> list[bytes]:
-        """The tokens that do not rest."""
         self._rest = {token: until for token, until in self._rest.items() if until > now}
         return [token for token in tokens if token not in self._rest]
 
@@ -121,7 +120,6 @@ class RelayListener:
         self._limiter = TokenLimiter()
 
     async def run(self) -> None:
-        """Wait until it is cancelled."""
         while True:
             began = self._clock.monotonic()
             try:
@@ -140,7 +138,6 @@ class RelayListener:
             await asyncio.sleep(self._pauses.delay(self._fraction()))
 
     def renew(self) -> None:
-        """Wait on the tokens of now."""
         if self._line is not None and (tokens := self._filled()) != self._said:
             self._said = tokens
             self._line.wait(tokens)
@@ -175,7 +172,6 @@ class RelayListener:
             await self._bring(called)
 
     async def _bring(self, called: Called) -> None:
-        """Pass on a circuit, at a bounded rate."""
         self._brings(called.circuit)
         if self._limiter.called(called.token, self._clock.monotonic()):
             asyncio.get_running_loop().call_later(RESTS + 1.0, self.renew)
@@ -240,7 +236,6 @@ class RelayDialer:
             line.close()
 
     def close(self) -> None:
-        """Close the idle lines."""
         while self._idle:
             self._idle.pop().close()
 
@@ -341,7 +336,6 @@ class RelayClient:
         self.name(named)
 
     def stop(self) -> None:
-        """Stop waiting."""
         self._stopped = True
         for relay in self.named:
             self._leave(relay)
@@ -353,7 +347,6 @@ class RelayClient:
             task.cancel()
 
     def _listen(self, relay: RelayAddress) -> None:
-        """Keep as many listeners as the tokens need."""
         listening = self._listening[relay]
         needed = max(1, -(-len(self._directory.waiting_tokens(relay.key, 0)) // RELAY_TOKENS_MAX))
         while len(listening.listeners) > needed:

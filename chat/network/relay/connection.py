@@ -150,7 +150,6 @@ class RelayLine:
         return self._events.popleft()
 
     async def _more(self) -> list[RelayEvent]:
-        """The next events, from bytes or a timer."""
         due = self._terminal.next_timer()
         within = None if due is None else max(0.0, due - self._clock.monotonic())
         try:

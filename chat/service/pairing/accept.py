@@ -65,7 +65,6 @@ class Accept:
         return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
 
     async def drop_expired(self) -> None:
-        """Drop expired invitations."""
         now = self._runtime.clock.wall() // 1000
         opened = self._keyring.invitations
         expired = [secret for secret, item in opened.items() if item.invitation.expired(now)]

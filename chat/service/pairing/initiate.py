@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION, phrase
+from chat.errors import NO_ANSWER, NOT_PARLOUR, NOT_WELCOME, OTHER_VERSION, Phrase, phrase
 from chat.interface import BadData, PairingView, ParlourError, Unreachable, UsageError
 from chat.network.connection import format_address, parse
 from chat.network.driver import Driver, Handler, Opening, Result
@@ -41,6 +41,7 @@ NOT_LOCAL = phrase("Parlour connects to addresses of the local network only: che
 DAMAGED = phrase("This is no whole invitation: copy all of it, beginning with PARLOUR:.")
 EXPIRED = phrase("This invitation has expired: ask for a new one.")
 OWN = phrase("This is your own invitation: the other person has to join with it.")
+PROBLEMS: dict[type, Phrase] = {VersionRefused: OTHER_VERSION, NotParlour: NOT_PARLOUR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class Initiate:
                 result = await self._open(pairing, reached, *(await plan()))
                 if isinstance(result, LinkOpen):
                     return pairing.view
-                problem = _problem(result)
+                problem = Unreachable(PROBLEMS.get(type(result), NOT_WELCOME))
         pairing.fail_with(problem.phrase)
         raise problem
 
@@ -209,11 +210,3 @@ class Initiate:
         link = Link(start, clock.monotonic())
         self._runtime.tasks.spawn(Driver(reached.connection, link, clock, opening).run())
         return await opening.result
-
-
-def _problem(result: Result) -> ParlourError:
-    if isinstance(result, VersionRefused):
-        return Unreachable(OTHER_VERSION)
-    if isinstance(result, NotParlour):
-        return Unreachable(NOT_PARLOUR)
-    return Unreachable(NOT_WELCOME)

@@ -112,7 +112,6 @@ class ActivePairing:
             self.fail_with(REFUSED_HERE)
 
     async def give_up(self, problem: Phrase) -> None:
-        """End it from this side."""
         if self._link is not None and not self._link.machine.finished:
             await self._take(self._link.machine.refuse())
         self.fail_with(problem)
@@ -244,7 +243,6 @@ class PairingService:
         await self._active[pairing].answer(accept)
 
     async def store(self, pairing: ActivePairing, contact: PendingContact) -> None:
-        """Store what the other side has shown."""
         if pairing.storing is not None:
             await pairing.storing()
         await self._pending.store(contact, verified=bool(pairing.view.words))
@@ -267,14 +265,12 @@ class PairingService:
         self._bus.publish(PairingChanged(pairing.view))
 
     async def stop(self) -> None:
-        """Refuse all, when the engine stops."""
         for pairing in list(self._active.values()):
             await pairing.give_up(CUT)
 
     # The state machine for a link that has just opened.
 
     def by_words(self, opened: LinkOpen, identity: Identity) -> Pairing:
-        """Either side of a pairing by words."""
         ring, random = self._keyring, self._runtime.random
         return Pairing.nearby(_facts(opened), opened.role, identity, ring.foreign, random, ring.held)
 
