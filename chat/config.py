@@ -33,7 +33,7 @@ class Config:
     retry_most: float = 30.0
     """Longest pause between attempts to reach a contact that has been away for long."""
 
-    second_dialler_waits: float = 0.25
+    second_dial_delay: float = 0.25
     """The side with the higher static key dials later, so that the two make one link."""
 
     direct_head_start: float = 0.25

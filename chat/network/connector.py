@@ -78,7 +78,7 @@ class Connector:
             if self._backoff.failures or self._is_relayed():
                 await self._pause()
             if self._dialer.goes_second(self._person) and self._links.current(self._person) is None:
-                await asyncio.sleep(self._config.second_dialler_waits)
+                await asyncio.sleep(self._config.second_dial_delay)
             while self._dialer.wants_direct(self._person) and await self._attempt():
                 await self._pause()
 
@@ -157,7 +157,7 @@ class RelayFallback:
         person = self._person
         if self._dialer.links.current(person) is None:
             wait = self._config.direct_head_start if self._dialer.has_hints(person) else 0.0
-            wait += self._config.second_dialler_waits if self._dialer.goes_second(person) else 0.0
+            wait += self._config.second_dial_delay if self._dialer.goes_second(person) else 0.0
             await asyncio.sleep(wait)
 
     async def _attempt(self) -> bool:

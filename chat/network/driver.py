@@ -62,8 +62,7 @@ class Driver:
                 data, now = await self.connection.read(), self._clock.monotonic()
                 await self._dispatch(self.link.receive(data, now) if data else self.link.end_of_stream())
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._disarm()
             self.connection.close()
             self._without_end(self.link.end_of_stream())
             await self._handler.on_events(self, [LinkClosed() if self._end is None else self._end])
@@ -143,6 +142,10 @@ class Driver:
         if due is not None:
             delay = max(0.0, due - self._clock.monotonic())
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _due(self) -> None:
         self._without_end(self.link.handle_timer(self._clock.monotonic()))

@@ -145,7 +145,7 @@ def terminal_rows(state: PersonState) -> list[TerminalRow]:
 
 
 class PersonLogs:
-    """Sends the operations that contacts lack of this person's log, and takes those of theirs."""
+    """Sends the operations that contacts lack of this person's log, and stores those of their logs."""
 
     def __init__(
         self,

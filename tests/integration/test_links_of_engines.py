@@ -14,7 +14,7 @@ from protocol.limits import PING_AFTER_SECONDS
 from protocol.messages import Message
 from tests.support.engines.engines import Person, delivered, pair, people, play, talk
 
-EAGER = Config(second_dialler_waits=0.0)
+EAGER = Config(second_dial_delay=0.0)
 
 
 def links(person: Person) -> int:

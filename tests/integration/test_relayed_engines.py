@@ -264,7 +264,7 @@ async def _both(ada: Person, ben: Person, text: str) -> None:
     await talk(ben, ada, f"{text}, ben")
 
 
-@pytest.mark.parametrize("config", [Config(), Config(second_dialler_waits=0.0)])
+@pytest.mark.parametrize("config", [Config(), Config(second_dial_delay=0.0)])
 def test_a_relay_that_dies_and_comes_back(tmp_path: Path, config: Config) -> None:
     async def scenario() -> None:
         async with apart(tmp_path, config) as (_, relay, ada, ben):

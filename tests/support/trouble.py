@@ -18,7 +18,7 @@ from protocol.messages import Message
 from tests.support.engines.engines import Person, pair, people, play
 from tests.support.fakes.network import LATENCY, MemoryTransport, Network, Pipe
 
-EAGER = Config(second_dialler_waits=0.0)
+EAGER = Config(second_dial_delay=0.0)
 """Both sides dial as soon as they can, so that links are begun from both ends at once."""
 
 NAMES = ("Ada", "Ben")

@@ -72,7 +72,7 @@ class TokenLimiter:
         self._rest[token] = now + RESTS
         return True
 
-    def heard(self, tokens: Sequence[bytes], now: float) -> list[bytes]:
+    def allowed(self, tokens: Sequence[bytes], now: float) -> list[bytes]:
         self._rest = {token: until for token, until in self._rest.items() if until > now}
         return [token for token in tokens if token not in self._rest]
 
@@ -143,7 +143,7 @@ class RelayListener:
             self._line.wait(tokens)
 
     def _filled(self) -> list[bytes]:
-        tokens = self._limiter.heard(self._tokens(self._day), self._clock.monotonic())
+        tokens = self._limiter.allowed(self._tokens(self._day), self._clock.monotonic())
         wanted = next(size for size in TOKEN_COUNTS if size >= len(tokens))
         return [*tokens, *self._filling[: wanted - len(tokens)]]
 

@@ -103,7 +103,7 @@ def test_a_flood_from_everywhere_takes_no_more_than_the_total() -> None:
     assert sum(not guest.aborted for guest in guests) == 8
 
 
-def test_whoever_opened_a_link_is_older_than_what_gives_way() -> None:
+def test_a_connection_with_a_link_is_older_than_what_gives_way() -> None:
     assert UNPROVEN > HANDSHAKE_SECONDS
 
 

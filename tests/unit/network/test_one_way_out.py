@@ -1,7 +1,6 @@
-"""One function of the project opens connections, and refuses what is not local: shown from the source.
+"""The source has one function that opens connections, and it refuses what is not local.
 
-Rules: what is looked for is every way of the standard library to reach another machine, by its name;
-each place that may use one stands in a table with its reason; every rule has seen its violation.
+The rules search for every call of the standard library that reaches another machine.
 """
 
 from __future__ import annotations

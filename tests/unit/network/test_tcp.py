@@ -19,7 +19,7 @@ ANYONE = TcpTransport()
 
 
 async def ignore(connection: Connection) -> None:
-    """Whoever listens only to have the port."""
+    """For a listener that only takes the port."""
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])

@@ -49,5 +49,5 @@ def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_ea
     assert held == operations
 
 
-def test_whoever_has_the_heads_gets_nothing() -> None:
+def test_a_holder_of_the_heads_gets_nothing() -> None:
     assert asyncio.run(logs_of(ADA.operations).missing(reduce(ADA.operations).heads)) == []
