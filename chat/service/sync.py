@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from chat.interface import EntryAdded, EntryChanged, EntryState, Notice, ParlourError
@@ -150,24 +151,26 @@ class Synchronizer:
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
         try:
-            for group in _grouped(messages):
-                await self._handle(link, group)
+            for is_entry, group in groupby(messages, lambda message: isinstance(message, Entry)):
+                if is_entry:  # entries that came together are stored together
+                    self._workers[link].outbound.put(await self._inbound.entries(link, list(group)))
+                    continue
+                for message in group:
+                    await self._handle(link, message)
         except ProtocolError:
             link.driver.abort()
         except ParlourError as failure:
             self._bus.publish(Notice(failure.phrase))
             link.driver.abort()
 
-    async def _handle(self, link: LiveLink, group: Sequence[Message]) -> None:
-        if isinstance(group[0], Heads | LogOperations):
+    async def _handle(self, link: LiveLink, message: Message) -> None:
+        if isinstance(message, Heads | LogOperations):
             now = self._runtime.clock.monotonic()
             new = Bucket(COSTLY_A_SECOND, COSTLY_AT_ONCE, COSTLY_AT_ONCE, now)
             if not self._costly.setdefault(link.person, new).take(now):
                 return  # the next link brings it
         outbound = self._workers[link].outbound
-        match group[0]:
-            case Entry():
-                outbound.put(await self._inbound.entries(link, group))
+        match message:
             case Receipt() as receipt:
                 await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
@@ -186,17 +189,6 @@ class Synchronizer:
                 self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
-
-
-def _grouped(messages: Sequence[Message]) -> list[list[Message]]:
-    """Groups of entries that came together, to be stored together; every other message is alone."""
-    groups: list[list[Message]] = []
-    for message in messages:
-        if groups and isinstance(message, Entry) and isinstance(groups[-1][0], Entry):
-            groups[-1].append(message)
-        else:
-            groups.append([message])
-    return groups
 
 
 class Outbound:
