@@ -15,7 +15,7 @@ from chat.interface import CannotCreate, NearbyChanged, NearbyView, Notice, Parl
 from chat.network.links import LiveLink
 from chat.ports import Announcement, Clock, Connection, Discovery, Listener, Transport
 from chat.service.events import ContactFound, EventBus, NetworkChanged
-from chat.service.keyring import Keyring, Visibility
+from chat.service.keyring import Address, Keyring, Visibility
 from chat.service.state import ContactBook
 from chat.storage import contacts, persons
 from chat.storage.database import Store
@@ -25,7 +25,6 @@ from chat.tasks import Runtime
 from protocol.discovery import SLOT_COUNTS, Known, make_slots, new_instance, recognise, slot, utc_day
 from protocol.limits import SLOT_DAYS
 
-Place = tuple[str, int]
 DAYS_LOOKED = 31
 """Days in either direction that a wrong clock is searched for."""
 SLOTS_TRIED = 20_000
@@ -175,7 +174,7 @@ class Announcer:
         """The number of other terminals that announce themselves now."""
         return len(self._found)
 
-    def announced(self) -> dict[bytes, list[Place]]:
+    def announced(self) -> dict[bytes, list[Address]]:
         contacts = ((self._person(self._found[instance]), instance) for instance in self._contacts)
         return {person: self._places(instance) for person, instance in contacts if person is not None}
 
@@ -195,18 +194,18 @@ class Announcer:
                         return ahead
         return 0 if self._contacts else None
 
-    def strangers(self) -> list[tuple[Place, ...]]:
+    def strangers(self) -> list[tuple[Address, ...]]:
         """The addresses that each terminal that is no contact's announces now."""
         return [tuple(self._places(instance)) for instance in self._found if instance not in self._contacts]
 
-    def places(self, instance: str) -> tuple[str, list[Place]] | None:
+    def places(self, instance: str) -> tuple[str, list[Address]] | None:
         """Name and addresses of a visible stranger."""
         found = self._found.get(instance)
         if found is None or not found.name:
             return None
         return found.name, self._places(instance)
 
-    def _places(self, instance: str) -> list[Place]:
+    def _places(self, instance: str) -> list[Address]:
         found = self._found[instance]
         return [(host, found.port) for host in found.addresses]
 
@@ -304,7 +303,7 @@ class AddressBook:
         if not link.relayed and terminal is not None:
             await self._keep(link.person, terminal, (link.address, port))
 
-    async def _keep(self, person: bytes, terminal: bytes, place: Place) -> None:
+    async def _keep(self, person: bytes, terminal: bytes, place: Address) -> None:
         kept = self._keyring.remembered.get(person, ())
         if kept[:1] == (place,):
             return

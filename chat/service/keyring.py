@@ -65,7 +65,8 @@ class Visibility:
         return True
 
 
-Addresses = tuple[tuple[str, int], ...]
+Address = tuple[str, int]
+Addresses = tuple[Address, ...]
 
 PAIRINGS_NAMED = 4
 """Pairings with one contact that message 1 of a link may name (SPEC §6.3)."""

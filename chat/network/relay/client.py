@@ -240,7 +240,7 @@ class RelayDialer:
             self._idle.pop().close()
 
 
-Accept = Callable[[Connection, str], Coroutine[Any, Any, None]]
+AcceptCircuit = Callable[[Connection, str], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ class RelayClient:
         runtime: Runtime,
         directory: Directory,
         transport: Transport,
-        accept: Accept,
+        accept: AcceptCircuit,
         signal: Callable[[RelayStands], None],
     ) -> None:
         self._runtime, self._directory, self._transport = runtime, directory, transport

@@ -16,7 +16,7 @@ from chat.network.driver import Driver, Handler, Opening, Result
 from chat.network.relay.client import RelayClient
 from chat.ports import Connection, Transport
 from chat.service.discovery import Announcer
-from chat.service.keyring import Keyring
+from chat.service.keyring import Address, Keyring
 from chat.service.pairing.session import ActivePairing, PairingService
 from chat.service.settings import Relays
 from chat.tasks import Runtime
@@ -31,7 +31,6 @@ from protocol.pairing.invitation import Invitation, parse_invitation
 from protocol.pairing.pairing import Pairing
 from protocol.relay.rendezvous import RelayAddress, invitation_token, relays_among
 
-Place = tuple[str, int]
 AGAIN = 0.5
 """Seconds after which an inviter who was not at a relay is dialled there again, within the dial timeout."""
 
@@ -45,18 +44,18 @@ PROBLEMS: dict[type, Phrase] = {VersionRefused: OTHER_VERSION, NotParlour: NOT_P
 
 
 @dataclass(frozen=True, slots=True)
-class _Reached:
+class _OpenConnection:
     """A connection to what may be the other side, and its known or possible addresses.
 
     `more`: another attempt that makes sense if this one fails.
     """
 
     connection: Connection
-    places: tuple[Place, ...]
+    places: tuple[Address, ...]
     more: Callable[[], Attempt] | None = None
 
 
-Attempt = Coroutine[Any, Any, _Reached | None]
+Attempt = Coroutine[Any, Any, _OpenConnection | None]
 
 
 class Initiate:
@@ -79,7 +78,7 @@ class Initiate:
         self._announcer, self._relays, self._relay_client = announcer, relays, relay_client
         self._transport = transport
         self._statics: dict[bytes, X25519Pair] = {}
-        self.unanswered: tuple[Place, ...] = ()
+        self.unanswered: tuple[Address, ...] = ()
 
     async def nearby(self, instance: str) -> PairingView:
         """Dial a visible stranger. Raises Unreachable."""
@@ -138,7 +137,7 @@ class Initiate:
         name: str,
         attempts: Sequence[Attempt],
         plan: Callable[[], Awaitable[Plan]],
-        places: Sequence[Place],
+        places: Sequence[Address],
         storing: Callable[[], Awaitable[None]] | None = None,
     ) -> PairingView:
         """Open a pairing link on the first connection whose other end answers as Parlour does."""
@@ -154,7 +153,7 @@ class Initiate:
         pairing.fail_with(problem.phrase)
         raise problem
 
-    async def _connections(self, attempts: Sequence[Attempt]) -> AsyncGenerator[_Reached, None]:
+    async def _connections(self, attempts: Sequence[Attempt]) -> AsyncGenerator[_OpenConnection, None]:
         """The connections of all attempts, made in parallel, in the order in which they open.
 
         Those that were not taken are closed at the end.
@@ -173,14 +172,16 @@ class Initiate:
                 if not task.cancel() and (unused := task.result()) is not None:
                     unused.connection.close()
 
-    async def _connect(self, place: Place) -> _Reached | None:
+    async def _connect(self, place: Address) -> _OpenConnection | None:
         try:
             connection = await self._transport.connect(*place, self._runtime.config.dial_timeout)
         except OSError:
             return None
-        return _Reached(connection, (place,))
+        return _OpenConnection(connection, (place,))
 
-    async def _through(self, relay: RelayAddress, invitation: Invitation, number: int = 0) -> _Reached | None:
+    async def _through(
+        self, relay: RelayAddress, invitation: Invitation, number: int = 0
+    ) -> _OpenConnection | None:
         """Dial a terminal that waits at a relay on the invitation's token; it need not be the inviter's."""
 
         def tokens(day: int) -> list[bytes]:
@@ -193,12 +194,12 @@ class Initiate:
                 return None
             await asyncio.sleep(AGAIN)  # the invitation may have been made a moment ago
         following = partial(self._through, relay, invitation, number + 1) if reached.others > number else None
-        return _Reached(reached.circuit, tuple(map(parse, invitation.addresses)), following)
+        return _OpenConnection(reached.circuit, tuple(map(parse, invitation.addresses)), following)
 
     async def _open(
         self,
         pairing: ActivePairing,
-        reached: _Reached,
+        reached: _OpenConnection,
         start: Initiator,
         machine: Callable[[LinkOpen], Pairing],
     ) -> Result:
