@@ -110,7 +110,7 @@ def _netlink(data: bytes) -> list[netlink.Record]:
     """The first byte says which list was asked for."""
     kinds = (netlink.GET_LINK, netlink.GET_ADDRESS, netlink.GET_ROUTE)
     kind = kinds[data[0] % len(kinds)] if data else kinds[0]
-    found = [netlink._record(kind, payload) for _, _, payload in netlink._messages(data[1:])]
+    found = [netlink.Record.parse(kind, payload) for _, _, payload in netlink._messages(data[1:])]
     values = [value for record in found for value in (record.fixed, *record.attributes.values())]
     assert sum(map(len, values)) <= len(data)
     for value in values:

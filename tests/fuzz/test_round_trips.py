@@ -19,6 +19,7 @@ from chat.ports import Announcement
 from protocol import addresses, profile_header
 from protocol import messages as m
 from protocol.codec import Codec, Wire, encode
+from protocol.discovery import SLOT_COUNTS
 from protocol.identity.log import Add, Remove, Rename, is_name, parse_operation, sign_operation
 from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, SLOT_BYTES
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
@@ -172,7 +173,7 @@ def test_addresses(host: str, port: int) -> None:
 
 @FEW
 @given(
-    slots=st.sampled_from(records.SLOT_COUNTS).flatmap(
+    slots=st.sampled_from(SLOT_COUNTS).flatmap(
         lambda count: st.lists(
             st.binary(min_size=SLOT_BYTES, max_size=SLOT_BYTES), min_size=count, max_size=count
         )

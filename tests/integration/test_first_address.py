@@ -26,7 +26,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, slow: Person) -> None:
     store = PendingContacts.store
 
     async def late(self: PendingContacts, contact: PendingContact, verified: bool) -> None:
-        if self._world is slow.engine._world:
+        if self is slow.engine._use_cases.pending:
             await asyncio.sleep(1)
         await store(self, contact, verified)
 

@@ -14,11 +14,11 @@ from protocol.limits import PING_AFTER_SECONDS
 from protocol.messages import Message
 from tests.support.engines.engines import Person, delivered, pair, people, play, talk
 
-EAGER = Config(second_dialler_waits=0.0)
+EAGER = Config(second_dial_delay=0.0)
 
 
 def links(person: Person) -> int:
-    return len(person.engine._world.links.all())
+    return len(person.engine._use_cases.links.all())
 
 
 def shown_once(person: Person, number: int) -> bool:
@@ -87,7 +87,7 @@ def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: Path) -
             for number in range(1, 60):
                 await asyncio.sleep(180)
                 await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
-                sessions |= {link.session for link in ada.engine._world.links.all()}
+                sessions |= {link.session for link in ada.engine._use_cases.links.all()}
                 assert links(ada) == links(ben) == 1
             assert len(sessions) >= 3
             for person, start in ((ada, before[0]), (ben, before[1])):
@@ -193,17 +193,17 @@ def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, s
     async def scenario() -> None:
         async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
             await pair(ada, ben)
-            await talk(ada, ben, "0")
+            received = [await talk(ada, ben, "0")]
             for number in range(1, 60):
-                dialler = (ada, ben)[number % 2].engine._parts.dialler
+                dialler = (ada, ben)[number % 2].engine._use_cases.dialer
                 other = await (ada.contact(ben) if number % 2 == 0 else ben.contact(ada))
                 dialled = asyncio.ensure_future(dialler.dial(bytes.fromhex(other), 1.0))
                 arrives = ben.wait(EntryAdded)
                 for wait in range(number % 7):
                     await asyncio.sleep(0.001 * wait)
                 await ada.engine.send(await ada.contact(ben), str(number))
-                event = await arrives
-                await ben.engine.mark_read(await ben.contact(ada), (event.entry.id,))
+                received.append((await arrives).entry.id)
+                await ben.engine.mark_read(await ben.contact(ada), tuple(received))
                 await dialled
             await asyncio.sleep(9)  # within the life of the last link
             assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
@@ -220,10 +220,10 @@ def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
             await pair(ada, ben)
             await talk(ada, ben, "before")
             monkeypatch.setattr(Links, "_answered", _closes_nothing)
-            await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+            await ada.engine._use_cases.dialer.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
             await asyncio.sleep(0.1)
             assert links(ada) == links(ben) == 2
-            newest = ben.engine._world.links.current(bytes.fromhex(await ben.contact(ada)))
+            newest = ben.engine._use_cases.links.current(bytes.fromhex(await ben.contact(ada)))
             assert newest is not None
             monkeypatch.setattr(newest.driver, "send", _stuck)
             arrives = ben.wait(EntryAdded)

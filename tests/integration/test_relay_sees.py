@@ -64,12 +64,12 @@ def kept_from_a_relay(persons: list[Person]) -> tuple[dict[str, bytes], dict[str
     texts = {f"the name {name}": name.encode() for name in NAMES} | {"what was said": SAID.encode()}
     keys: dict[str, bytes] = {}
     for person in persons:
-        world = person.engine._world
-        own = world.keyring.own
+        parts = person.engine._use_cases
+        own = parts.keyring.own_log
         keys[f"{person.name}: person id"] = own.person
         keys |= {f"{person.name}: terminal id": terminal for terminal in own.live}
         keys |= {f"{person.name}: a key of its log, {n}": key for n, key in enumerate(sorted(own.keys))}
-        for other, contact in world.keyring.contacts.items():
+        for other, contact in parts.keyring.contacts.items():
             secret = contact.pairs[0].newest()
             keys[f"{person.name}: contact secret with {other.hex()}"] = secret.reveal()
             meeting = secret.meeting_key(own.person, other)

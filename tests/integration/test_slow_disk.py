@@ -37,7 +37,7 @@ def slow_for_ada(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     original = getattr(PendingContacts, name)
 
     async def slowly(self: PendingContacts, *arguments: Any, **options: Any) -> None:
-        await asyncio.sleep(1 if self._world.keyring.own.name == "Ada" else 0)
+        await asyncio.sleep(1 if self._keyring.own_log.name == "Ada" else 0)
         await original(self, *arguments, **options)
 
     monkeypatch.setattr(PendingContacts, name, slowly)

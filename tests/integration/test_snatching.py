@@ -24,7 +24,7 @@ class Snatcher:
         self._relay, self._clock = relay, mallory.clock
         self._transport = MemoryTransport(mallory.network, mallory.host)
         self._transport.name_relays({relay.address})
-        keyring, person = mallory.engine._world.keyring, victim.engine._world.own.person
+        keyring, person = mallory.engine._use_cases.keyring, victim.engine._use_cases.keyring.own.person
         day = relay.clock.wall() // 1_000 // DAY_SECONDS
         (self._token,) = keyring.dial_tokens(person, relay.pair.public, day)
         self.snatched = 0

@@ -27,7 +27,7 @@ def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_another(
             monkeypatch.setattr(Links, "_answered", both_stay)
             slow_on_second_link(monkeypatch, current(ada, await ada.contact(ben)))
             view = await ada.engine.send(await ada.contact(ben), "by both")
-            await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+            await ada.engine._use_cases.dialer.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
             await asyncio.sleep(5)
             states = [
                 event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
@@ -38,7 +38,7 @@ def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_another(
 
 
 def current(person: Person, other: str) -> Driver:
-    link = person.engine._world.links.current(bytes.fromhex(other))
+    link = person.engine._use_cases.links.current(bytes.fromhex(other))
     assert link is not None
     return link.driver
 

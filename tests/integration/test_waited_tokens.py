@@ -14,7 +14,7 @@ from tests.support.fakes.relay import MemoryRelay
 def waited(person: Person, relay: MemoryRelay) -> list[bytes]:
     """The tokens that it should wait on now, without those that fill up."""
     day = relay.clock.wall() // 1_000 // DAY_SECONDS
-    return list(person.engine._world.keyring.waiting_tokens(relay.pair.public, day))
+    return list(person.engine._use_cases.keyring.waiting_tokens(relay.pair.public, day))
 
 
 def test_who_is_blocked_or_removed_finds_nobody(tmp_path: Path) -> None:

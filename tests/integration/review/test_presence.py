@@ -21,6 +21,6 @@ def test_a_contact_that_went_away_is_not_shown_present_when_its_link_ends(tmp_pa
             await asyncio.sleep(60)
             later = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
             assert not any(contact.present for contact in later)
-            assert not ada.engine._world.links.all()
+            assert not ada.engine._use_cases.links.all()
 
     play(scenario)

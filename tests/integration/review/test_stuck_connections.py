@@ -183,7 +183,7 @@ def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: Path) 
         async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
             await pair(ada, ben)
             await talk(ada, ben, "before")
-            (old,) = ada.engine._world.links.all()
+            (old,) = ada.engine._use_cases.links.all()
             await old.driver._writing.acquire()  # a write that waits for a full connection
             network.cut("10.0.0.2")
             await ada.engine.send(await ada.contact(ben), "into the cut")
@@ -203,7 +203,7 @@ def test_locking_does_not_wait_for_a_contact_that_does_not_read(tmp_path: Path) 
         async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
             await pair(ada, ben)
             await talk(ada, ben, "before")
-            (link,) = ada.engine._world.links.all()
+            (link,) = ada.engine._use_cases.links.all()
             await link.driver._writing.acquire()  # a write that waits for a full connection
             await asyncio.wait_for(ada.engine.lock(), 5)
 

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
@@ -39,11 +40,22 @@ from tests.support.lab.virtual import VirtualClock, run_virtual
 DEFAULTS = Config()
 PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
+P = ParamSpec("P")
 
 
 def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.0) -> None:
     """Run a scenario in virtual time, of which it may take `limit` seconds."""
     run_virtual(lambda clock: scenario(), limit)
+
+
+def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A test that plays in virtual time."""
+
+    @wraps(test)
+    def played(*arguments: P.args, **options: P.kwargs) -> None:
+        play(lambda: test(*arguments, **options))
+
+    return played
 
 
 @dataclass
@@ -126,7 +138,7 @@ class Person:
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""
-        return other.engine._world.own.person.hex()
+        return other.engine._use_cases.keyring.own.person.hex()
 
     async def contact_known(self, name: str) -> str:
         """A contact's person id by its name, as this side knows it."""

@@ -67,7 +67,7 @@ def moved(person: Person, *, relayed: bool) -> asyncio.Future[ContactChanged]:
 
 def links(person: Person) -> int:
     """How many links a person has."""
-    return len(person.engine._world.links.all())
+    return len(person.engine._use_cases.links.all())
 
 
 async def same(ada: Person, ben: Person, *texts: str) -> None:

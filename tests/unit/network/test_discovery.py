@@ -152,7 +152,7 @@ async def test_a_fault_of_who_listens_does_not_end_the_listening() -> None:
 
 
 async def test_a_fault_of_ours_never_reaches_zeroconf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would leave out whoever else was in the packet, and repeat the fault with every later one."""
+    """zeroconf would drop the rest of the packet, and raise the error again with every later one."""
     told: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
     async with discovering() as (ours, _):
