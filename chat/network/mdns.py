@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from zeroconf import DNSQuestionType, ServiceStateChange, Zeroconf
+from zeroconf import DNSQuestionType, NotRunningException, ServiceStateChange, Zeroconf
 from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
@@ -205,15 +205,28 @@ class _Multicast:
 
     def __init__(self, on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> None:
         self._zeroconf = AsyncZeroconf(interfaces=list(on))
-        self._browser = Browser(self._zeroconf.zeroconf, browsed, tasks)
+        # zeroconf has one future for its start: a waiter that is cancelled would cancel it for all.
+        self._started = tasks.spawn(self._zeroconf.zeroconf.async_wait_for_start())
+        self._browser = Browser(self._zeroconf.zeroconf, browsed, tasks, self._started)
         self._service: AsyncServiceInfo | None = None
         self._tasks = tasks
 
     def speaks_through(self, zeroconf: Zeroconf) -> bool:
         return self._zeroconf.zeroconf is zeroconf
 
+    async def _start(self) -> None:
+        """Wait until zeroconf has started. Raises NotRunningException where it is shut before that."""
+        try:
+            await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if self._started.cancelled() and (waiting is None or not waiting.cancelling()):
+                raise NotRunningException from None
+            raise
+
     async def replace(self, service: AsyncServiceInfo | None) -> None:
         """Withdraw the old announcement, and make the new one, without probing for its random name."""
+        await self._start()
         old, self._service = self._service, None
         if old is not None:
             self._tasks.spawn(_repeated(await self._zeroconf.async_unregister_service(old)))
@@ -233,6 +246,7 @@ class _Multicast:
     async def ask(self, name: str) -> bool:
         """Ask for the missing records; whether all have been received."""
         try:
+            await self._start()
             service = AsyncServiceInfo(SERVICE, name)
             return await service.async_request(self._zeroconf.zeroconf, ANSWER_WITHIN, _BY_MULTICAST)
         except ZeroconfError:
@@ -241,6 +255,7 @@ class _Multicast:
     async def shut(self) -> None:
         """Withdraw the announcement and close the sockets, within a second."""
         self._browser.stop()
+        self._started.cancel()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._zeroconf.async_close()

@@ -176,9 +176,11 @@ class _Host:
 class Browser(RecordUpdateListener):
     """Calls `browsed` when instances of the service come, change or go."""
 
-    def __init__(self, zeroconf: Zeroconf, browsed: Browsed, tasks: Tasks) -> None:
+    def __init__(
+        self, zeroconf: Zeroconf, browsed: Browsed, tasks: Tasks, started: asyncio.Task[None]
+    ) -> None:
         super().__init__()
-        self._zeroconf, self._browsed = zeroconf, browsed
+        self._zeroconf, self._browsed, self._started = zeroconf, browsed, started
         self._cache = zeroconf.cache
         self._senders = Senders(asyncio.get_running_loop().time())
         self._known = FairShares(INSTANCES_MAX)
@@ -343,7 +345,7 @@ class Browser(RecordUpdateListener):
             self._changes[name] = change
 
     async def _ask(self) -> None:
-        await self._zeroconf.async_wait_for_start()
+        await asyncio.shield(self._started)
         self._guard()
         await asyncio.sleep(random.uniform(0.02, 0.12))  # some machines start together (RFC 6762 §5.2)
         # An answer by unicast comes at once, but reaches only one of the programs that share port 5353

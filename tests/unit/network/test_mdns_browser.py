@@ -51,7 +51,8 @@ class Listening:
     def __init__(self, zeroconf: Zeroconf, tasks: Tasks) -> None:
         self.zeroconf = zeroconf
         self.changes: list[tuple[str, ServiceStateChange]] = []
-        self.browser = Browser(zeroconf, self._browsed, tasks)
+        started = tasks.spawn(zeroconf.async_wait_for_start())
+        self.browser = Browser(zeroconf, self._browsed, tasks, started)
 
     def _browsed(self, _: Zeroconf, service: str, name: str, change: ServiceStateChange) -> None:
         assert service == SERVICE
