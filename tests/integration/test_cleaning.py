@@ -70,7 +70,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     config = replace(Config(), clean_after=0.0, clean_patience=PATIENCE)
     runtime = Runtime(SystemClock(), os.urandom, config, tasks)
     built = Scene(Cleaner(runtime, store, bus), store, tasks, said)
-    monkeypatch.setattr(search_index, "clean", built.held)
+    monkeypatch.setattr(search_index, "clean_file", built.held)
     yield built
     await tasks.stop()
     await store.close()
