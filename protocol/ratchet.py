@@ -15,15 +15,7 @@ from typing import Final, NamedTuple, NoReturn, Self
 
 from protocol import labels
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
-from protocol.hotpath import (
-    COUNTERS,
-    HEADER_SIZE,
-    FastReceiving,
-    FastRoot,
-    FastSending,
-    FastTurn,
-    Workspace,
-)
+from protocol.hotpath import COUNTERS, HEADER_SIZE, FastReceiving, FastRoot, FastSending, FastTurn, Workspace
 from protocol.keys import MessageKey, RootKey, X25519Pair
 from protocol.limits import (
     COUNTER_MAX,

@@ -54,13 +54,7 @@ def confine(*, examinable: bool, connecting: bool) -> tuple[Means, ...]:
         )
     privileges = _no_new_privileges()
     abi = landlock_abi()
-    return (
-        privileges,
-        *_landlock(abi, connecting),
-        _no_core(),
-        _not_dumpable(examinable),
-        _no_swap(),
-    )
+    return (privileges, *_landlock(abi, connecting), _no_core(), _not_dumpable(examinable), _no_swap())
 
 
 def forbid_writing() -> Means:

@@ -238,13 +238,6 @@ def _in_state(db: Database, state: str) -> list[ContactRow]:
 
 
 def _row(
-    person: bytes,
-    name: str,
-    petname: str,
-    state: str,
-    verified: int,
-    blocked: int,
-    held: int,
-    since: int,
+    person: bytes, name: str, petname: str, state: str, verified: int, blocked: int, held: int, since: int
 ) -> ContactRow:
     return ContactRow(person, name, petname, state, bool(verified), bool(blocked), bool(held), since)

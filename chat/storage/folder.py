@@ -59,11 +59,7 @@ from protocol import profile_header
 from protocol import profile_header as profile_header_module
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.primitives import Random
-from protocol.profile_header import (
-    Cost,
-    DatabaseKey,
-    Header,
-)
+from protocol.profile_header import Cost, DatabaseKey, Header
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600

@@ -139,10 +139,7 @@ class Established:
 
 
 def agree(
-    handshake_hash: bytes,
-    shares: tuple[bytes, bytes],
-    kem: tuple[bytes, bytes, bytes],
-    ratchet_key: bytes,
+    handshake_hash: bytes, shares: tuple[bytes, bytes], kem: tuple[bytes, bytes, bytes], ratchet_key: bytes
 ) -> PairingFacts:
     """All that both ends now know, with S. Sizes in bytes: hash 64, ratchet key 32.
 

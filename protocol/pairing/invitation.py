@@ -128,11 +128,7 @@ def parse_invitation(text: str) -> Invitation:
     for address in decoded.addresses:
         _check_address(address)
     return Invitation(
-        decoded.secret,
-        decoded.expires,
-        decoded.check,
-        tuple(decoded.addresses),
-        tuple(decoded.relays),
+        decoded.secret, decoded.expires, decoded.check, tuple(decoded.addresses), tuple(decoded.relays)
     )
 
 

@@ -106,10 +106,7 @@ def _extend(inputs: Json, step: Json) -> Json:
     }
     extension = extend(held, received, lambda key, person: foreign.get(key, person) != person)
     names = {signed: name for name, signed in inputs["operations"].items()}
-    return {
-        "new": [names[signed.hex()] for signed in extension.new],
-        "heads": _hex(extension.state.heads),
-    }
+    return {"new": [names[signed.hex()] for signed in extension.new], "heads": _hex(extension.state.heads)}
 
 
 def _missing(inputs: Json, step: Json) -> Json:

@@ -11,13 +11,7 @@ from typing import Final
 
 from protocol import labels, primitives
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, MlKemSecret
-from protocol.vectors.frame import (
-    Action,
-    Json,
-    VectorMismatch,
-    read_bytes,
-    run_steps,
-)
+from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
 AREA: Final = "primitives"
 AEADS: Final = {aead.name: aead for aead in (AEGIS256, CHACHA20POLY1305)}

@@ -113,12 +113,7 @@ def test_the_default_cost_is_libsodiums_moderate_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        changed(version=2),
-        encode([MAGIC, 2, "of another shape"]),
-        encode([MAGIC, 3]),
-    ],
+    "data", [changed(version=2), encode([MAGIC, 2, "of another shape"]), encode([MAGIC, 3])]
 )
 def test_a_later_version_is_named_as_such(data: bytes) -> None:
     with pytest.raises(NewerHeader):
