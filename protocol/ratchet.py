@@ -1,9 +1,6 @@
-"""The Double Ratchet (Perrin and Marlinspike), with its names and its order (SPEC §9).
+"""The Double Ratchet with the names and the order of the document of Perrin and Marlinspike (SPEC §9).
 
-KDFs, AEAD and header are parameters, so that vectors of others run through the same core as our sessions.
-A rejected envelope changes nothing: keys are derived on the side and committed only after authentication.
-State lives in memory alone; nothing here can be written to disk or printed.
-Departure: the new sending chain of a DH ratchet step is made after authentication, so a forgery costs one DH.
+One departure: a DH ratchet step makes the new sending chain after authentication, so a forgery costs one DH.
 """
 
 from __future__ import annotations
@@ -41,13 +38,15 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameters:
-    """The external functions of Double Ratchet §3.1, and the bounds on skipped keys.
+    """The external functions of Double Ratchet §3.1 and the bounds on skipped keys.
 
-    `kdf_rk`: root key, DH output, the sender's and the receiver's ratchet key, to root key and chain key.
-    `kdf_ck`: a chain key, to the next one and a message key.
-    `encrypt`, `decrypt`: message key, header bytes and plaintext or ciphertext, to the other.
-    `decode_header`: an envelope, to its header and that header's size in bytes; or Malformed.
-    `fast`: the AEAD whose envelopes hotpath.py makes, where these parameters are Parlour's own.
+    They are parameters so that published vectors of other implementations run through the same code.
+
+    `kdf_rk`: (root key, DH output, sender's and receiver's ratchet key) to (root key, chain key).
+    `kdf_ck`: chain key to (next chain key, message key).
+    `encrypt`, `decrypt`: (message key, header bytes, plaintext or ciphertext) to the other.
+    `decode_header`: envelope to its header and the header's size in bytes, or Malformed.
+    `fast`: the AEAD for which hotpath.py makes the envelopes, with Parlour's own parameters only.
     """
 
     kdf_rk: Callable[[bytes, bytes, bytes, bytes], tuple[bytes, bytes]]
@@ -65,39 +64,33 @@ class Parameters:
 # --- Parlour's parameters (SPEC §9.1) ---
 
 
-def _halves(output: bytes) -> tuple[bytes, bytes]:
+def _kdf_rk(root_key: bytes, dh_output: bytes, sender: bytes, receiver: bytes) -> tuple[bytes, bytes]:
+    output = b2b(dh_output + sender + receiver, personal=labels.RATCHET, key=root_key, size=64)
     return output[:KEY_SIZE], output[KEY_SIZE:]
 
 
-def _kdf_rk(root_key: bytes, dh_output: bytes, sender: bytes, receiver: bytes) -> tuple[bytes, bytes]:
-    return _halves(b2b(dh_output + sender + receiver, personal=labels.RATCHET, key=root_key, size=64))
-
-
 def _kdf_ck(chain_key: bytes) -> tuple[bytes, bytes]:
-    return _halves(b2b(b"", personal=labels.CHAIN, key=chain_key, size=64))
+    output = b2b(b"", personal=labels.CHAIN, key=chain_key, size=64)
+    return output[:KEY_SIZE], output[KEY_SIZE:]
 
 
 def _encode_header(header: Header) -> bytes:
     return header.dh + _COUNTER_FIELDS.pack(header.pn, header.n)
 
 
-def _header_decoder(tag_size: int) -> Callable[[bytes], tuple[Header, int]]:
-    smallest, largest = (HEADER_SIZE + padded + tag_size for padded in (PADDED_MIN, PADDED_MAX))
+def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parameters:
+    """Parlour's parameters with a payload AEAD. Without `fast`, the plain classes produce the same bytes."""
+    # A message key seals a single envelope, so the constant nonce never repeats under a key. The associated
+    # data is the two counters and nothing that an attacker chooses, since no AEAD is assumed committing (SPEC
+    # §9.3).
+    nonce = bytes(aead.nonce_size)
+    smallest, largest = (HEADER_SIZE + padded + aead.tag_size for padded in (PADDED_MIN, PADDED_MAX))
 
     def decode_header(envelope: bytes) -> tuple[Header, int]:
-        # The size is refused here, before a forged header could cost a DH.
+        # The size is checked before a forged header can cost a DH.
         if not smallest <= len(envelope) <= largest:
             raise Malformed("envelope has an impossible size")
         return Header(envelope[:KEY_SIZE], *_COUNTER_FIELDS.unpack_from(envelope, KEY_SIZE)), HEADER_SIZE
-
-    return decode_header
-
-
-def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parameters:
-    """Parlour's sessions under a payload AEAD; without `fast`, the plain twins give the same bytes."""
-    # Message keys serve once, so a constant nonce never repeats under a key. The associated data is the two
-    # counters and nothing that an attacker picks: no AEAD is taken to be committing (SPEC §9.3).
-    nonce = bytes(aead.nonce_size)
 
     def encrypt(message_key: bytes, header: bytes, content: bytes) -> bytes:
         return aead.seal(message_key, nonce, header[COUNTERS:], pad(content))
@@ -105,7 +98,6 @@ def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parame
     def decrypt(message_key: bytes, header: bytes, ciphertext: bytes) -> bytes:
         return unpad(aead.open(message_key, nonce, header[COUNTERS:], ciphertext))
 
-    decode_header = _header_decoder(aead.tag_size)
     return Parameters(
         _kdf_rk, _kdf_ck, encrypt, decrypt, _encode_header, decode_header, fast=aead if fast else None
     )
@@ -115,7 +107,7 @@ def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parame
 
 
 class PlainRoot:
-    """Root key and our ratchet pair under any parameters; the twin of hotpath.FastRoot."""
+    """Root key and our ratchet pair with any parameters; equivalent to hotpath.FastRoot."""
 
     def __init__(self, parameters: Parameters, root_key: bytes, pair: X25519Pair | None) -> None:
         self._parameters, self._pair = parameters, pair
@@ -125,18 +117,18 @@ class PlainRoot:
 
     @property
     def public(self) -> bytes:
-        """Our ratchet key; empty where there is none yet."""
+        """Our ratchet key, or empty before the first one."""
         return b"" if self._pair is None else self._pair.public
 
     def receive(self, theirs: bytes) -> bytes:
-        """The chain key of the peer's chain; the root key that comes with it waits for `turn`."""
+        """The chain key of the peer's new chain. The root key changes only in `turn`."""
         if self._pair is None:
             raise LocalMisuse("this end of the session has no ratchet pair yet")
         self._next, chain_key = self._step(self._key, self._pair.dh(theirs), theirs, self._pair.public)
         return chain_key
 
     def turn(self, theirs: bytes, fresh: bytes) -> PlainSending:
-        """Our chain under a new pair."""
+        """Our new sending chain with a new ratchet pair."""
         pair, pn = X25519Pair(fresh), self._sending.n if self._sending is not None else 0
         self._key, chain_key = self._step(self._next, pair.dh(theirs), pair.public, theirs)
         self._pair, self.theirs = pair, theirs
@@ -154,7 +146,7 @@ class PlainRoot:
 
 
 class PlainSending:
-    """A sending chain under any parameters; the twin of hotpath.FastSending."""
+    """A sending chain with any parameters; equivalent to hotpath.FastSending."""
 
     def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
         self._parameters, self._chain_key, self._dh, self._pn, self.n = parameters, chain_key, dh, pn, n
@@ -175,13 +167,13 @@ class PlainSending:
 
 
 class PlainReceiving:
-    """A receiving chain under any parameters; the twin of hotpath.FastReceiving."""
+    """A receiving chain with any parameters; equivalent to hotpath.FastReceiving."""
 
     def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
         self._parameters, self.chain_key, self._dh, self.pn, self.n = parameters, chain_key, dh, pn, n
 
     def open_next(self, envelope: bytes) -> bytes | None:
-        """The content if envelope is this chain's next one, else None; errors leave the chain as it was."""
+        """The content if `envelope` is the next of this chain, else None. Errors change nothing."""
         header, size = self._parameters.decode_header(envelope)
         if header != (self._dh, self.pn, self.n):
             return None
@@ -200,7 +192,7 @@ class PlainReceiving:
 # --- The session ---
 
 SkippedKeys = dict[tuple[bytes, int], bytes]
-"""MKSKIPPED before it is committed: (ratchet key, N) to message key."""
+"""Message keys by (ratchet key, N), before they are added to MKSKIPPED."""
 
 
 @dataclass(frozen=True)
@@ -210,9 +202,10 @@ class _Skipped:
 
 
 class RatchetSession:
-    """One end of a session: the state variables of Double Ratchet §3.2, and its encrypt and decrypt.
+    """One end of a session: the state of Double Ratchet §3.2, kept in memory only.
 
-    With `allow_skip` false, as on every link, no envelope may be missing: any gap is Unexpected.
+    If `allow_skip` is false, as on every link, no envelope may be missing, and any gap is Unexpected. A
+    rejected envelope changes nothing: keys are derived separately and committed only after authentication.
     """
 
     def __init__(
@@ -224,7 +217,7 @@ class RatchetSession:
         allow_skip: bool = False,
         random: Random = system_random,
     ) -> None:
-        """The state before any chain; use init_alice or init_bob."""
+        """Use init_alice or init_bob."""
         self._parameters, self._allow_skip, self._random = parameters, allow_skip, random
         fast = parameters.fast
         self._work = Workspace(SODIUM, fast) if SODIUM is not None and fast is not None else None
@@ -247,9 +240,9 @@ class RatchetSession:
         parameters: Parameters,
         allow_skip: bool = False,
     ) -> Self:
-        """RatchetInitAlice: who sends first. sk is 32 bytes agreed before, and used for this session alone.
+        """RatchetInitAlice: the end that sends first. `sk` (32 bytes) must be used for this session only.
 
-        Malformed or AuthenticationFailed for a ratchet key that is not canonical or of low order.
+        Malformed or AuthenticationFailed if the ratchet key is not canonical or of low order.
         """
         check_x25519_public(bob_ratchet_public)
         session = cls(parameters, None, sk, allow_skip=allow_skip, random=random)
@@ -266,13 +259,13 @@ class RatchetSession:
         parameters: Parameters,
         allow_skip: bool = False,
     ) -> Self:
-        """RatchetInitBob: who receives first, and cannot send before. sk as in init_alice."""
+        """RatchetInitBob: the end that receives first and cannot send before. `sk` as in init_alice."""
         return cls(parameters, ratchet_pair, sk, allow_skip=allow_skip, random=random)
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """RatchetEncrypt: the next envelope, a header of 40 bytes and the sealed padded content.
 
-        LocalMisuse before Bob has received, after erase, or for over 61,438 bytes; LimitExceeded when N is
+        LocalMisuse before Bob has received, after `erase`, or for over 61,438 bytes. LimitExceeded when N is
         used up.
         """
         if self._sending is None:
@@ -280,11 +273,12 @@ class RatchetSession:
         return self._sending.seal(plaintext)
 
     def decrypt(self, envelope: bytes) -> bytes:
-        """RatchetDecrypt: the content of an envelope. Every error leaves the session as it was.
+        """RatchetDecrypt: the content of an envelope. Errors leave the session unchanged.
 
-        AuthenticationFailed if it does not open or its ratchet key is of low order; Malformed for a ratchet
-        key that is not canonical and an impossible size or padding; Unexpected for a repeat, our own ratchet
-        key, or a gap where none may be; LimitExceeded for a gap over the bounds or a counter of 2^32-1.
+        AuthenticationFailed if it does not open or the ratchet key is of low order. Malformed if the ratchet
+        key is not canonical, or for an impossible size or padding. Unexpected for a repeated envelope, our
+        own ratchet key, or a gap that is not allowed. LimitExceeded for a gap over the bounds or a counter of
+        2^32-1.
         """
         receiving = self._receiving
         content = receiving.open_next(envelope) if receiving is not None else None
@@ -299,7 +293,7 @@ class RatchetSession:
         return content
 
     def erase(self) -> None:
-        """Wipe what can be wiped and drop the rest; the session is over."""
+        """End the session: overwrite the keys in C memory and drop all others."""
         for part in (self._sending, self._receiving, self._root, self._work):
             if part is not None:
                 part.wipe()
@@ -308,7 +302,7 @@ class RatchetSession:
 
     @property
     def skipped(self) -> int:
-        """How many skipped message keys are kept."""
+        """Number of skipped message keys kept."""
         return len(self._mkskipped)
 
     def _live_root(self) -> FastRoot | PlainRoot:
@@ -317,7 +311,7 @@ class RatchetSession:
         return self._root
 
     def _decrypt_out_of_line(self, envelope: bytes) -> bytes:
-        """Whatever is not the next envelope of the receiving chain."""
+        """Any envelope but the next one of the receiving chain."""
         header, size = self._parameters.decode_header(envelope)
         if COUNTER_MAX in (header.pn, header.n):
             raise LimitExceeded("envelope counter is used up")
@@ -331,14 +325,14 @@ class RatchetSession:
         return self._decrypt_new_ratchet_key(root, header, envelope)
 
     def _try_skipped_message_key(self, header: Header, header_bytes: bytes, ciphertext: bytes) -> bytes:
-        """TrySkippedMessageKeys, for a key that is there: it goes once it has opened its envelope."""
+        """TrySkippedMessageKeys for a key that is kept. It is deleted after it has opened its envelope."""
         key = self._mkskipped[header.dh, header.n].key
         content = self._parameters.decrypt(key.reveal(), header_bytes, ciphertext)
         del self._mkskipped[header.dh, header.n]
         return content
 
     def _decrypt_ahead(self, chain: FastReceiving | PlainReceiving, header: Header, envelope: bytes) -> bytes:
-        """An envelope of the current receiving chain, but not its next."""
+        """A later envelope of the current receiving chain."""
         if header.pn != chain.pn:
             raise Unexpected("PN changed within a chain")
         self._require_gap(header.n - chain.n)
@@ -364,16 +358,16 @@ class RatchetSession:
         return content
 
     def _skip_rest_of_chain(self, pn: int) -> SkippedKeys:
-        """The keys of envelopes missing in the old receiving chain, of which the peer says it sent pn."""
+        """Keys of the missing envelopes of the old receiving chain, of which the peer claims to have sent `pn`."""
         received = self._receiving.n if self._receiving is not None else 0
-        # The document takes a PN below what was received for no gap; on a link it is a lie.
+        # In the document, a PN below the number received is no gap. On a link it is an error.
         self._require_gap(max(pn - received, 0) if self._allow_skip else pn - received)
         if self._receiving is None:
             return {}
         return self._skip_message_keys(self._receiving.chain_key, self._live_root().theirs, received, pn)[0]
 
     def _require_gap(self, missing: int) -> None:
-        """Refuse a gap before a single key of it is derived."""
+        """Refuse a gap before deriving any key of it."""
         if missing < 0:
             raise Unexpected("envelope was received before")
         if missing and not self._allow_skip:
@@ -384,7 +378,7 @@ class RatchetSession:
     def _skip_message_keys(
         self, chain_key: bytes, dh: bytes, start: int, until: int
     ) -> tuple[SkippedKeys, bytes]:
-        """SkipMessageKeys on the side: the message keys from start to until, and the chain key at until."""
+        """SkipMessageKeys, uncommitted: message keys from `start` to `until`, and the chain key there."""
         keys: SkippedKeys = {}
         for n in range(start, until):
             chain_key, keys[dh, n] = self._parameters.kdf_ck(chain_key)
@@ -396,7 +390,7 @@ class RatchetSession:
         return PlainReceiving(self._parameters, chain_key, *header)
 
     def _open_first(self, chain: FastReceiving | PlainReceiving, envelope: bytes) -> bytes:
-        """Open by a chain made for this envelope, which is wiped again if that fails."""
+        """Open with a chain made for this envelope, and wipe the chain if that fails."""
         try:
             content = chain.open_next(envelope)
         except BaseException:
@@ -416,13 +410,13 @@ class RatchetSession:
             del self._mkskipped[next(iter(self._mkskipped))]
 
     def _shorten(self) -> None:
-        """Let the next DH ratchet step without a gap take the fast route."""
+        """Let hotpath.py handle the next DH ratchet step without a gap."""
         root, receiving = self._root, self._receiving
         if isinstance(root, FastRoot) and isinstance(receiving, FastReceiving):
             self._fast_turn = FastTurn(root, receiving)
 
     def _expire_skipped(self) -> None:
-        """Erase keys that waited for as many received envelopes as the bound says; oldest stand first."""
+        """Erase keys older than the bound in received envelopes. The dictionary has the oldest first."""
         self._received += 1
         expired = self._received - self._parameters.skipped_age_max
         while self._mkskipped:
@@ -432,7 +426,7 @@ class RatchetSession:
             del self._mkskipped[place]
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a session lives in memory alone and is written nowhere")
+        raise TypeError("a session cannot be pickled")
 
     def __repr__(self) -> str:
         return f"RatchetSession(skipped={self.skipped}, keys=<redacted>)"
