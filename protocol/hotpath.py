@@ -1,9 +1,8 @@
-"""Sealing, opening and DH steps at the speed of libsodium (SPEC §9.1, §9.3, §9.4): the only clever module.
+"""Fast implementation of the ratchet's chains and DH steps (SPEC §9.1, §9.3, §9.4).
 
-What is clever: C memory made once a session, one BLAKE2b call a step, no object made but the result.
-Everything has a plain twin in ratchet.py (`PlainRoot`, `PlainSending`, `PlainReceiving`) of the same bytes.
-The binding checks no size: buffers are sized here, and lengths from outside are checked before a call.
-A session belongs to one thread: the calls release the interpreter's lock while they use its buffers.
+It allocates C memory once per session, makes one BLAKE2b call per step and creates no object but the result.
+The plain classes of ratchet.py produce the same bytes. The binding checks no size, so every length from
+outside is checked before a call. A session belongs to one thread, since calls release the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from protocol.primitives import KEY_SIZE, Aead, Random, Sodium, check_x25519_pub
 
 HEADER_SIZE: Final = 40
 COUNTERS: Final = 32
-"""Where the header's two counters begin; they are the associated data, the ratchet key is not."""
+"""Offset of the header's two counters, which are the associated data. The ratchet key is not."""
 
 _N: Final = 36
 _CONTENT: Final = HEADER_SIZE + LENGTH_SIZE
-"""Where the content begins in a buffer that holds an opened envelope."""
+"""Offset of the content in a buffer with an opened envelope."""
 _STEP_SIZE: Final = 2 * KEY_SIZE
 _ROOT_INPUT: Final = 3 * KEY_SIZE
 _ASIDE, _ASIDE_CHAIN, _SHARED, _SENDER, _RECEIVER, _BLOCK_SIZE = 64, 96, 128, 160, 192, 224
@@ -44,16 +43,16 @@ _put_keys: Final = Struct("32s32s").pack_into
 _ZEROS: Final = bytes(PADDED_MAX)
 
 Handles = tuple[Any, ...]
-"""What a call needs, to be unpacked into locals: an attribute that is called costs as much as the call."""
+"""Arguments of a call, to unpack into locals, since looking up an attribute costs as much as the call."""
 
 
-# The format "s" fills up with zeros, so a content is padded as it is copied.
+# The format "s" fills up with zeros, so copying a content also pads it.
 _struct: Final = lru_cache(maxsize=1_024)(Struct)
 
 
 @lru_cache(maxsize=4_096)
 def padder(length: int) -> tuple[int, Callable[..., None]]:
-    """For a content's length: padded size, and what writes N and the padded content into a buffer.
+    """Padded size for a content's length, and a function that writes N and the padded content into a buffer.
 
     LocalMisuse for a content over CONTENT_MAX bytes.
     """
@@ -65,14 +64,14 @@ def padder(length: int) -> tuple[int, Callable[..., None]]:
 
 @lru_cache(maxsize=4_096)
 def _taker(length: int) -> tuple[int, Callable[..., tuple[bytes, bytes]]]:
-    """For a content's length: padded size, and what reads the content and its filling from a buffer."""
+    """Padded size for a content's length, and a function that reads content and padding from a buffer."""
     size = padded_size(length)
     take = _struct(f"{length}s{size - LENGTH_SIZE - length}s").unpack_from
     return size, cast("Callable[..., tuple[bytes, bytes]]", take)
 
 
 class Buffer:
-    """Reused C memory that grows when needed and is wiped when left."""
+    """Reused C memory. It grows when needed, and old memory is wiped."""
 
     __slots__ = ("_ffi", "parts", "size", "view")
 
@@ -86,7 +85,7 @@ class Buffer:
         self.parts: Handles = (self.view, memory + HEADER_SIZE, memory + COUNTERS, size)
 
     def grow(self, size: int) -> Handles:
-        """Have at least size bytes; a header at the beginning moves along. Returns the new parts."""
+        """Reallocate with `size` bytes, keeping the header at the beginning. Returns the new parts."""
         header = self.view[:HEADER_SIZE]
         self.wipe()
         self._allocate(size)
@@ -99,7 +98,7 @@ class Buffer:
 
 
 class Workspace:
-    """What all chains of one session share: libsodium's calls, the nonce, a buffer for each direction."""
+    """Shared by all chains of a session: libsodium's calls, the nonce, and one buffer per direction."""
 
     __slots__ = (
         "base", "decrypt", "encrypt", "ffi", "hash", "label", "multiply", "nonce", "null", "opened",
@@ -112,7 +111,7 @@ class Workspace:
         self.hash = sodium.lib.crypto_generichash_blake2b_salt_personal
         self.encrypt = getattr(sodium.lib, aead.sodium_name + "_encrypt")
         self.decrypt = getattr(sodium.lib, aead.sodium_name + "_decrypt")
-        # Message keys serve once, so a constant nonce never repeats under a key (SPEC §9.3).
+        # A message key seals a single envelope, so the constant nonce never repeats under a key (SPEC §9.3).
         self.nonce = sodium.ffi.new("unsigned char[]", aead.nonce_size)
         self.label, self.root_label = self._label(labels.CHAIN), self._label(labels.RATCHET)
         self.sealed, self.opened = Buffer(self.ffi), Buffer(self.ffi)
@@ -121,21 +120,20 @@ class Workspace:
         return self.ffi.new("unsigned char[]", label.ljust(labels.PERSONAL_SIZE, b"\x00"))
 
     def memory(self, size: int) -> tuple[Any, memoryview]:
-        """New C memory, and a view to read and write it."""
         memory = self.ffi.new("unsigned char[]", size)
         return memory, memoryview(self.ffi.buffer(memory))
 
     def wipe(self) -> None:
-        """Overwrite both buffers, which hold the last content opened."""
+        """Overwrite both buffers, which contain the last opened content."""
         self.sealed.wipe()
         self.opened.wipe()
 
 
 class FastRoot:
-    """The DH ratchet (Double Ratchet §3.4): root key, our ratchet pair, the peer's ratchet key.
+    """The DH ratchet (Double Ratchet §3.4): root key, our ratchet pair, and the peer's ratchet key.
 
-    `receive` works on the side, and `turn` goes on from there: it follows authentication.
-    One block of memory: root key, chain to send, root key on the side, its chain, DH, sender, receiver.
+    `receive` leaves the root key unchanged, and `turn` follows after authentication. One block of memory
+    contains root key, sending chain, next root key, receiving chain, DH result, sender's and receiver's key.
     """
 
     __slots__ = (
@@ -159,15 +157,15 @@ class FastRoot:
             self._secret[:], self.public = pair.reveal(), pair.public
 
     def receive(self, theirs: bytes) -> bytes:
-        """The chain key, 32 bytes, of the peer's chain under a new ratchet key; nothing changes yet.
+        """The chain key, 32 bytes, of the peer's chain with a new ratchet key.
 
-        Malformed for a key that is not canonical, AuthenticationFailed for one of low order.
+        Malformed if that key is not canonical, AuthenticationFailed if it is of low order.
         """
         self.step_aside(theirs)
         return bytes(self._block[_ASIDE_CHAIN:_SHARED])
 
     def step_aside(self, theirs: bytes) -> None:
-        """As receive; the chain key stays in C memory at `aside`."""
+        """As `receive`, but the chain key stays in C memory at `aside`."""
         check_x25519_public(theirs)
         multiply, step, root, aside, shared, secret, label, null = self._handles
         _put_keys(self._block, _SENDER, theirs, self.public)
@@ -176,7 +174,7 @@ class FastRoot:
         step(aside, _STEP_SIZE, shared, _ROOT_INPUT, root, KEY_SIZE, null, label)
 
     def turn(self, theirs: bytes, fresh: bytes) -> FastSending:
-        """Our chain under a new pair, of a secret of 32 bytes, and the peer's key, which is canonical.
+        """Our sending chain with a new pair of the secret `fresh` (32 bytes) and the peer's canonical key.
 
         AuthenticationFailed for a key of low order, which `receive` has refused before.
         """
@@ -202,7 +200,7 @@ class FastRoot:
 
 
 class FastSending:
-    """A sending chain: the chain key, and N, the number of its next envelope. A session has one at most."""
+    """A sending chain: the chain key, and N of its next envelope. A session has at most one."""
 
     __slots__ = ("_handles", "_view", "_work", "n")
 
@@ -215,13 +213,13 @@ class FastSending:
         self.start(chain_key, dh, pn, n)
 
     def start(self, chain_key: bytes | memoryview, dh: bytes, pn: int, n: int = 0) -> None:
-        """Be a new chain, in the memory of the one before."""
+        """Become a new chain, in the memory of the previous one."""
         self._view[:KEY_SIZE] = chain_key
         _put_sender(self._work.sealed.view, 0, dh, pn)
         self.n = n
 
     def seal(self, content: bytes) -> bytes:
-        """The next envelope. LimitExceeded when the counter is used up, LocalMisuse for too much content."""
+        """The next envelope. LimitExceeded when the counter is used up, LocalMisuse if too large."""
         n = self.n
         if n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
@@ -246,7 +244,7 @@ class FastSending:
 
 
 class FastReceiving:
-    """A receiving chain: the chain key, and the header that its next envelope must bear."""
+    """A receiving chain: the chain key, and the header expected in its next envelope."""
 
     __slots__ = (
         "_chain_view", "_dh_pn", "_expected", "_handles", "_next_chain", "_step_view", "_work", "n", "pn",
@@ -262,7 +260,7 @@ class FastReceiving:
         self.start(chain_key, dh, pn, n)
 
     def start(self, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
-        """Be a new chain, in the memory of one that was wiped."""
+        """Become a new chain, in wiped memory."""
         self.pn, self.n = pn, n
         self._dh_pn = dh_pn = dh + _get_u32(pn)
         self._expected = _get_header(dh_pn, n)
@@ -270,14 +268,13 @@ class FastReceiving:
 
     @property
     def chain_key(self) -> bytes:
-        """A copy of the chain key, 32 bytes, to step it outside the hot path."""
+        """A copy of the chain key, 32 bytes, for ratchet.py."""
         return bytes(self._chain_view)
 
     def open_next(self, envelope: bytes) -> bytes | None:
-        """The content if envelope is this chain's next one, else None.
+        """The content if `envelope` is the next one of this chain, else None. Errors change nothing.
 
-        Malformed for an impossible size or padding, AuthenticationFailed if it does not open; the chain then
-        stays as it was.
+        Malformed for an impossible size or padding, AuthenticationFailed if it does not open.
         """
         if not envelope.startswith(self._expected):
             return None
@@ -311,9 +308,9 @@ class FastReceiving:
         return content
 
     def open_first(self, envelope: bytes, root: FastRoot) -> bytes:
-        """The content of the first envelope of the peer's next chain; `follow` then makes this that chain.
+        """The content of the first envelope of the peer's next chain, before `follow` adopts that chain.
 
-        Errors as open_next and FastRoot.receive.
+        Errors as in `open_next` and FastRoot.receive.
         """
         out, step, decrypt, _, state, message_key, label, nonce, null, overhead = self._handles
         end = len(envelope)
@@ -339,7 +336,7 @@ class FastReceiving:
         return content
 
     def follow(self, envelope: bytes) -> None:
-        """Go on behind the envelope that open_first opened."""
+        """Become the chain of the envelope that `open_first` opened."""
         self._chain_view[:] = self._next_chain
         self._step_view[:] = _ZERO_STEP
         self.pn, self.n = self.n, 1
@@ -353,7 +350,7 @@ class FastReceiving:
 
 
 class FastTurn:
-    """A DH ratchet step without a gap, the common one, in the memory of a session's root and chain."""
+    """A DH ratchet step without missing envelopes, in the memory of the session's root and chain."""
 
     __slots__ = ("_receiving", "_root")
 
@@ -361,9 +358,9 @@ class FastTurn:
         self._root, self._receiving = root, receiving
 
     def open_next(self, envelope: bytes, random: Random) -> bytes | None:
-        """The content if envelope begins the peer's next chain and none is missing before it, else None.
+        """The content if `envelope` begins the peer's next chain and none is missing before it, else None.
 
-        Errors as FastReceiving.open_first; root and chain then stay as they were.
+        Errors as in FastReceiving.open_first. They leave root and chain unchanged.
         """
         root, receiving, theirs = self._root, self._receiving, envelope[:KEY_SIZE]
         received = receiving.n

@@ -358,7 +358,7 @@ class RatchetSession:
         return content
 
     def _skip_rest_of_chain(self, pn: int) -> SkippedKeys:
-        """Keys of the missing envelopes of the old receiving chain, of which the peer claims to have sent `pn`."""
+        """Keys of envelopes missing in the old receiving chain, in which the peer claims to have sent pn."""
         received = self._receiving.n if self._receiving is not None else 0
         # In the document, a PN below the number received is no gap. On a link it is an error.
         self._require_gap(max(pn - received, 0) if self._allow_skip else pn - received)

@@ -1,23 +1,12 @@
-"""An open link: messages in envelopes both ways, keepalive, end of life (SPEC §6.5 to §6.7, §9).
-
-Rules: one envelope costs the ratchet, the codec and its event, no other object; every limit is checked
-before the work. What proves the peer alive is an envelope that opened, never bytes that arrived.
-"""
+"""An open link: messages in envelopes, keepalive and end of life (SPEC §6.5 to §6.7, §9)."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from protocol import limits
 from protocol.codec import encode
 from protocol.errors import LimitExceeded, Malformed, Unexpected
-from protocol.limits import (
-    DEAD_AFTER_SECONDS,
-    LINK_ENVELOPES_MAX,
-    LINK_ENVELOPES_REPLACE,
-    LINK_SECONDS_MAX,
-    LINK_SECONDS_REPLACE,
-    PING_AFTER_SECONDS,
-)
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, length_of, pieces
 from protocol.link.states import (
     CLOSE_REASONS,
@@ -37,14 +26,17 @@ from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pon
 from protocol.ratchet import RatchetSession
 
 OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
-"""The messages that the link sends and answers itself."""
+"""Messages that the link sends and answers itself."""
 
 _ALLOWED: Final = MESSAGES[State.OPEN]
 _ALLOWED_TO_CONTACTS: Final = _ALLOWED - PAIRING_MESSAGES
 
 
 class Keepalive:
-    """When the peer was last heard, and what it owes (SPEC §6.6). Times are monotonic seconds."""
+    """Time of the last sign of life, and of unanswered messages (SPEC §6.6). Times are monotonic seconds.
+
+    Only an envelope that opened counts as a sign of life, since anyone can send bytes.
+    """
 
     __slots__ = ("_answered", "_asked", "_heard", "_pings", "unanswered_since")
 
@@ -55,16 +47,16 @@ class Keepalive:
         self.unanswered_since: float | None = None
 
     def heard(self, now: float) -> None:
-        """An envelope opened: it answers whatever was sent before."""
+        """An envelope opened. It answers everything sent before."""
         self._heard, self._asked, self.unanswered_since = now, False, None
 
     def owes(self, now: float) -> None:
-        """Something was sent that the peer has to answer."""
+        """A message was sent that the peer must answer."""
         if self.unanswered_since is None:
             self.unanswered_since = now
 
     def ping(self, now: float) -> int:
-        """Count a Ping; its number."""
+        """Record a Ping and return its number, from 1."""
         self._asked = True
         self.owes(now)
         self._pings += 1
@@ -77,24 +69,24 @@ class Keepalive:
         self._answered = number
 
     def next_timer(self) -> float:
-        """When to ping, or when the peer counts as dead."""
-        ping = self._heard + PING_AFTER_SECONDS
+        """Time of the next Ping, or at which the peer is considered dead."""
+        ping = self._heard + limits.PING_AFTER_SECONDS
         if self.unanswered_since is None:
             return ping
-        dead = self.unanswered_since + DEAD_AFTER_SECONDS
+        dead = self.unanswered_since + limits.DEAD_AFTER_SECONDS
         return dead if self._asked else min(ping, dead)
 
     def dead(self, now: float) -> bool:
-        """Whether the peer has owed an answer for too long."""
-        return self.unanswered_since is not None and now >= self.unanswered_since + DEAD_AFTER_SECONDS
+        """Whether an answer is overdue."""
+        return self.unanswered_since is not None and now >= self.unanswered_since + limits.DEAD_AFTER_SECONDS
 
     def ping_due(self, now: float) -> bool:
-        """Whether there was silence for long enough and no Ping since."""
-        return not self._asked and now >= self._heard + PING_AFTER_SECONDS
+        """Whether the peer was silent for limits.PING_AFTER_SECONDS and no Ping was sent since."""
+        return not self._asked and now >= self._heard + limits.PING_AFTER_SECONDS
 
 
 class OpenPhase:
-    """A confirmed link, for pairing or with a contact."""
+    """A confirmed link, for a pairing or with a contact."""
 
     state: ClassVar[State] = State.OPEN
     __slots__ = (
@@ -113,17 +105,15 @@ class OpenPhase:
     # --- Receiving ---
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """The next envelope."""
         return reader.next_frame(FRAME_MAX)
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open an envelope (SPEC §9.4).
 
-        LimitExceeded over 2^20 envelopes; Unexpected for a Confirm, for a Pong that answers nothing and for
-        a message of pairing on a contact's link;
-        else as RatchetSession.decrypt, Assembler.add and Codec.decode.
+        LimitExceeded over 2^20 envelopes. Unexpected for Confirm, a Pong without a Ping, or a pairing message
+        on a link with a contact. Other errors as in RatchetSession.decrypt, Assembler.add and Codec.decode.
         """
-        if self._received >= LINK_ENVELOPES_MAX:
+        if self._received >= limits.LINK_ENVELOPES_MAX:
             raise LimitExceeded("the link's envelopes are used up")
         content = self._session.decrypt(unit)
         self._received += 1
@@ -158,7 +148,7 @@ class OpenPhase:
     # --- Sending ---
 
     def send(self, message: Message, now: float, out: list[bytes]) -> bool:
-        """Seal a message, in pieces if it is large. False, and nothing sent, if envelopes are used up."""
+        """Seal a message, in pieces if large. False, and nothing is sent, if too few envelopes are left."""
         encoded = encode(message)
         if len(encoded) > PIECE_MAX:
             contents = list(pieces(encoded))
@@ -175,8 +165,8 @@ class OpenPhase:
         return True
 
     def _have(self, envelopes: int) -> bool:
-        """Whether so many are left; the last one of a direction is kept for Close."""
-        if self._sent + envelopes < LINK_ENVELOPES_MAX:
+        """Whether so many envelopes are left. The last one per direction is reserved for Close."""
+        if self._sent + envelopes < limits.LINK_ENVELOPES_MAX:
             return True
         self._used_up = True
         return False
@@ -192,11 +182,11 @@ class OpenPhase:
             self._seal(LAST + encode(message), out)
 
     def confirm(self, replaces: bytes, out: list[bytes]) -> None:
-        """Send the initiator's first message; `replaces` is a session id or empty."""
+        """Send Confirm, the initiator's first message. `replaces` is a session id or empty."""
         self._seal_own(Confirm(replaces), out)
 
     def ping(self, now: float, out: list[bytes]) -> int:
-        """Send a Ping; its number, from 1."""
+        """Send a Ping and return its number, from 1."""
         number = self.keepalive.ping(now)
         self._seal_own(Ping(number), out)
         return number
@@ -208,17 +198,17 @@ class OpenPhase:
     # --- Time ---
 
     def next_timer(self) -> float | None:
-        """The next ping, the peer's death or the end of the link's life."""
+        """Time of the next Ping, of a dead peer or of the end of the link's life."""
         if self._used_up:
             return self._opened_at
-        return min(self.keepalive.next_timer(), self._opened_at + LINK_SECONDS_MAX)
+        return min(self.keepalive.next_timer(), self._opened_at + limits.LINK_SECONDS_MAX)
 
     def overdue(self, now: float) -> Ending | None:
-        """AGED after an hour, or when the envelopes to send are used up."""
-        return Ending.AGED if self._used_up or now >= self._opened_at + LINK_SECONDS_MAX else None
+        """AGED after limits.LINK_SECONDS_MAX, or when the envelopes to send are used up."""
+        return Ending.AGED if self._used_up or now >= self._opened_at + limits.LINK_SECONDS_MAX else None
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
-        """DEAD if the peer owes an answer for too long; a Ping after silence."""
+        """DEAD if an answer is overdue. Sends a Ping after silence."""
         if self.keepalive.dead(now):
             return Ending.DEAD
         if self.keepalive.ping_due(now):
@@ -226,12 +216,14 @@ class OpenPhase:
         return None
 
     def should_replace(self, now: float) -> bool:
-        """Whether the link nears the end of its life (SPEC §6.5)."""
+        """Whether the link is near the end of its life (SPEC §6.5)."""
         envelopes = max(self._sent, self._received)
-        return envelopes >= LINK_ENVELOPES_REPLACE or now >= self._opened_at + LINK_SECONDS_REPLACE
+        return (
+            envelopes >= limits.LINK_ENVELOPES_REPLACE or now >= self._opened_at + limits.LINK_SECONDS_REPLACE
+        )
 
     def erase(self) -> None:
-        """Wipe the session and forget the pieces of an unfinished message."""
+        """Wipe the session and the pieces of an unfinished message."""
         self._session.erase()
         self._assembler.clear()
 

@@ -1,9 +1,4 @@
-"""The handshake of a link on both sides (SPEC §6.2, §6.3).
-
-Rules: each step is an object that the next one replaces, and holds only what exists then.
-A responder asks its policy, never a database; whoever it does not know is answered like whoever it knows.
-No time and no frames here: link.py has both.
-"""
+"""The handshake of a link, in both roles (SPEC §6.2, §6.3). Each step is an object, replaced by the next."""
 
 from __future__ import annotations
 
@@ -57,19 +52,19 @@ from protocol.primitives import (
 
 
 class Policy(Protocol):
-    """What a responder has to be told; each call is answered at once."""
+    """Decisions of the responder's owner. Each call returns at once."""
 
     def pairing_open(self) -> bool:
-        """Whether pairing nearby (XX) is welcome now."""
+        """Whether pairing with strangers nearby (XX) is open now."""
 
     def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
-        """(invitation id, psk of 32 bytes) of the open invitations; the first four are tried."""
+        """(invitation id, psk of 32 bytes) of the open invitations. The first four are tried."""
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
-        """The person (32 bytes) whose live terminal has this static key, and the psk to use with it.
+        """The person (32 bytes) whose live terminal has this static key, and the psk of the newest common
+        shares.
 
-        That of the newest shares that both hold. None for whoever is unknown, blocked, or not the person that
-        hello names.
+        None if the terminal is unknown or blocked, or does not belong to the person in `hello`.
         """
 
 
@@ -77,15 +72,15 @@ class Policy(Protocol):
 
 
 class Answer(Protocol):
-    """An initiator's wait for the responder's handshake message."""
+    """An initiator that waits for the responder's handshake message."""
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
-        """Our last handshake message, empty if the pattern has none, and what the handshake gives."""
+        """Our last handshake message, empty if the pattern has none, and the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class _PairingCall:
-    """Message 1 of XX and XXpsk0, yet to be written."""
+    """An initiator before message 1 of XX or XXpsk0."""
 
     pattern: Pattern
     static: X25519Pair
@@ -98,7 +93,7 @@ class _PairingCall:
 
 @dataclass(frozen=True, slots=True)
 class _PairingAnswer:
-    """Message 2 of XX and XXpsk0, yet to be read."""
+    """An initiator before message 2 of XX or XXpsk0."""
 
     state: HandshakeState
     own: bytes
@@ -119,7 +114,7 @@ class _PairingAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _ContactCall:
-    """Message 1 of IKpsk2, yet to be written."""
+    """An initiator before message 1 of IKpsk2."""
 
     static: X25519Pair
     responder: bytes
@@ -140,7 +135,7 @@ class _ContactCall:
 
 @dataclass(frozen=True, slots=True)
 class _ContactAnswer:
-    """Message 2 of IKpsk2, yet to be read, under one of the psks that message 1 named."""
+    """An initiator before message 2 of IKpsk2, which uses one of the psks that message 1 named."""
 
     state: HandshakeState
     call: _ContactCall
@@ -161,7 +156,7 @@ class _ContactAnswer:
         return b"", Established(session, event, call.static, call.static_dh)
 
     def _try_candidates(self, frame: bytes) -> tuple[ContactPsk, HandshakeState, ContactReply]:
-        """The first psk under which frame opens. AuthenticationFailed if there is none."""
+        """The first psk with which `frame` opens. AuthenticationFailed if there is none."""
         for candidate in self.call.candidates:
             trial = self.state.fork(psks=(candidate.psk,))
             try:
@@ -173,7 +168,7 @@ class _ContactAnswer:
 
 
 def _numbers(candidates: Sequence[ContactPsk]) -> ShareNumbers:
-    """The share numbers of candidates, newest first. LocalMisuse if message 1 cannot name them."""
+    """The share numbers of candidates, newest first. LocalMisuse if message 1 has no room for them."""
     own = sorted({candidate.own for candidate in candidates}, reverse=True)
     theirs = sorted({candidate.theirs for candidate in candidates}, reverse=True)
     most = max(len(own), len(theirs))
@@ -183,7 +178,7 @@ def _numbers(candidates: Sequence[ContactPsk]) -> ShareNumbers:
 
 
 class Initiator:
-    """Whoever begins a link: to pair, or with a contact's terminal."""
+    """The endpoint that begins a link, for a pairing or with a contact's terminal."""
 
     role: Final = Role.INITIATOR
 
@@ -210,10 +205,10 @@ class Initiator:
         aes: bool | None = None,
         encapsulate: Encapsulate = mlkem_encapsulate,
     ) -> Self:
-        """To pair: XX without psk, or XXpsk0 with an invitation's (32 bytes).
+        """For a pairing: XX without psk, or XXpsk0 with the psk of an invitation (32 bytes).
 
-        `static` is the one-time static key, a new one by default; a burned invitation is finished with the
-        one that burned it. `aes`: whether there are AES instructions, this CPU's answer by default.
+        `static` is the one-time key, by default a new one. Only the key that burned an invitation can use it
+        again. `aes` is whether there are AES instructions, by default those of this CPU.
         """
         if pattern is Pattern.IKPSK2 or (pattern is Pattern.XXPSK0) != (psk is not None):
             raise LocalMisuse("pairing is XX without a psk or XXpsk0 with one")
@@ -235,10 +230,10 @@ class Initiator:
         random: Random = system_random,
         aes: bool | None = None,
     ) -> Self:
-        """To a contact's terminal, under one of 1 to 16 psks, newest first, whose numbers message 1 names.
+        """To a contact's terminal with one of 1 to 16 psks, newest first.
 
-        `replaces`: session id (16 bytes) of the link that this one replaces, or empty. `static_dh`: DH of
-        `static` with authenticated contacts, read here and added to.
+        `replaces` is the session id (16 bytes) of the link to replace, or empty. `static_dh` is the cache of
+        DH results of `static`.
         """
         if len(replaces) not in (0, SESSION_ID_SIZE):
             raise LocalMisuse("replaces is a session id or empty")
@@ -247,7 +242,7 @@ class Initiator:
         return cls(call, replaces, random, aes)
 
     def begin(self, greeting: bytes) -> tuple[bytes, Answer]:
-        """The first frame for a greeting of 28 bytes, and the wait for its answer. As Greeting.decode."""
+        """The first frame after a greeting of 28 bytes, and the next step. Errors as in Greeting.decode."""
         choice = Choice(self._call.pattern, Greeting.decode(greeting).best_aead(self._aes))
         head = choice.encode()
         terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
@@ -260,7 +255,7 @@ class Initiator:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Message 3 of XX and XXpsk0, yet to be read."""
+    """A responder before message 3 of XX or XXpsk0."""
 
     state: HandshakeState
     static: X25519Pair
@@ -272,7 +267,7 @@ class Finish:
     terms: Terms
 
     def read(self, frame: bytes) -> Established:
-        """What the handshake gives; the initiator is then authenticated, and not yet confirmed."""
+        """The result. The initiator is then authenticated, but has not confirmed yet."""
         finish = opened(self.state, PAIRING_FINISH, frame)
         kem = (self.kem_key, finish.kem_ciphertext, self.kem_secret.decapsulate(finish.kem_ciphertext))
         shares = (finish.share, self.share)
@@ -286,7 +281,7 @@ class Finish:
 
 
 class Responder:
-    """Whoever is called: answers strangers only where its policy is open, and contacts."""
+    """The endpoint that accepts a link from contacts, and from strangers if its policy allows."""
 
     role: Final = Role.RESPONDER
 
@@ -300,7 +295,7 @@ class Responder:
         aes: bool | None = None,
         encapsulate: Encapsulate = mlkem_encapsulate,
     ) -> None:
-        """`static` is this terminal's key for contacts; the rest is as for Initiator."""
+        """`static` is this terminal's key for contacts. The rest is as for Initiator."""
         self._static, self._policy, self._static_dh = static, policy, static_dh
         self._random, self._encapsulate = random, encapsulate
         self._aes = aes_instructions() if aes is None else aes
@@ -310,9 +305,9 @@ class Responder:
         return Greeting.new(self._random(GREETING_RANDOM_SIZE), self._aes).encode()
 
     def answer(self, greeting: bytes, frame: bytes) -> tuple[bytes, Finish | Established]:
-        """Our handshake message for the initiator's first frame, and the wait for its last, if there is one.
+        """Our handshake message after the initiator's first frame, and the next step or the result.
 
-        OtherVersion and Refused are answered, all alike, with greeting.REFUSAL; other errors with silence.
+        The caller answers OtherVersion and Refused with framing.REFUSAL, and other errors not at all.
         """
         choice = Choice.decode(frame, Greeting.decode(greeting))
         head, message = frame[:CHOICE_SIZE], frame[CHOICE_SIZE:]
@@ -330,16 +325,7 @@ class Responder:
 
     def _answer_invited(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
         static = X25519Pair.generate(self._random)
-        invitation, state = self._try_invitations(terms, static, message)
-        return self._reply(terms, state, static, invitation)
-
-    def _try_invitations(
-        self, terms: Terms, static: X25519Pair, message: bytes
-    ) -> tuple[bytes, HandshakeState]:
-        """The invitation whose psk opens message 1. Refused if there is none, whatever the reason.
-
-        The number of trials is always the same, so that time does not tell whether an invitation is open.
-        """
+        # The number of trials is constant, so timing does not reveal whether an invitation is open.
         candidates: list[tuple[bytes | None, bytes]] = []
         candidates.extend(self._policy.invitation_psks()[:INVITATIONS_TRIED_MAX])
         while len(candidates) < INVITATIONS_TRIED_MAX:
@@ -351,7 +337,7 @@ class Responder:
                 found = invitation, state
         if found is None:
             raise Refused("no invitation opens message 1")
-        return found
+        return self._reply(terms, found[1], static, found[0])
 
     def _reply(
         self, terms: Terms, state: HandshakeState, static: X25519Pair, invitation: bytes | None
@@ -366,7 +352,11 @@ class Responder:
         hello = opened(first, CONTACT_HELLO, message)
         check_numbers(hello.numbers)
         peer = peer_static(first)
-        person, contact_psk = self._look_up(peer, hello)
+        if peer == self._static.public:
+            raise Unexpected("our own static key calls")
+        # A stranger gets a reply with a random psk, so that replies do not reveal whether it is known.
+        nobody = ContactPsk(self._random(KEY_SIZE), 0, 0)
+        person, contact_psk = self._policy.contact_psk(peer, hello) or (None, nobody)
         kem_secret, ciphertext = terms.encapsulate(hello.kem_key)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
         state = first.fork(psks=(contact_psk.psk,))
@@ -379,16 +369,9 @@ class Responder:
         )
         return reply, Established(session, event, self._static, self._static_dh)
 
-    def _look_up(self, peer: bytes, hello: ContactHello) -> tuple[bytes | None, ContactPsk]:
-        """The caller's person and psk; for a stranger a psk that nobody knows: the answer looks alike."""
-        if peer == self._static.public:
-            raise Unexpected("our own static key calls")
-        nobody = ContactPsk(self._random(KEY_SIZE), 0, 0)
-        return self._policy.contact_psk(peer, hello) or (None, nobody)
-
 
 def _opens_empty(state: HandshakeState, message: bytes) -> bool:
-    """Whether message 1 is authentic and carries nothing; why it is not is nobody's business."""
+    """Whether message 1 is authentic and has an empty payload. The reason for a failure is not revealed."""
     try:
         return state.read_message(message) == b""
     except ProtocolError:
