@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final, NamedTuple, NoReturn, Self
 
-from protocol import labels
+from protocol import labels, limits
 from protocol.errors import LimitExceeded, LocalMisuse, Malformed, Unexpected
 from protocol.hotpath import COUNTERS, HEADER_SIZE, FastReceiving, FastRoot, FastSending, FastTurn, Workspace
 from protocol.keys import MessageKey, RootKey, X25519Pair
-from protocol.limits import (
-    COUNTER_MAX,
-    PADDED_MAX,
-    PADDED_MIN,
-    SKIP_PER_CHAIN_MAX,
-    SKIPPED_AGE_MAX,
-    SKIPPED_STORED_MAX,
-)
+from protocol.limits import COUNTER_MAX
 from protocol.link.framing import pad, unpad
 from protocol.primitives import KEY_SIZE, SODIUM, Aead, Random, b2b, check_x25519_public, system_random
 
@@ -55,9 +48,9 @@ class Parameters:
     decrypt: Callable[[bytes, bytes, bytes], bytes]
     encode_header: Callable[[Header], bytes]
     decode_header: Callable[[bytes], tuple[Header, int]]
-    skip_per_chain_max: int = SKIP_PER_CHAIN_MAX
-    skipped_stored_max: int = SKIPPED_STORED_MAX
-    skipped_age_max: int = SKIPPED_AGE_MAX
+    skip_per_chain_max: int = limits.SKIP_PER_CHAIN_MAX
+    skipped_stored_max: int = limits.SKIPPED_STORED_MAX
+    skipped_age_max: int = limits.SKIPPED_AGE_MAX
     fast: Aead | None = None
 
 
@@ -84,7 +77,9 @@ def parlour_parameters(aead: Aead, *, fast: bool = SODIUM is not None) -> Parame
     # data is the two counters and nothing that an attacker chooses, since no AEAD is assumed committing (SPEC
     # §9.3).
     nonce = bytes(aead.nonce_size)
-    smallest, largest = (HEADER_SIZE + padded + aead.tag_size for padded in (PADDED_MIN, PADDED_MAX))
+    smallest, largest = (
+        HEADER_SIZE + padded + aead.tag_size for padded in (limits.PADDED_MIN, limits.PADDED_MAX)
+    )
 
     def decode_header(envelope: bytes) -> tuple[Header, int]:
         # The size is checked before a forged header can cost a DH.

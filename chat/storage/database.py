@@ -1,13 +1,4 @@
-"""One connection to the encrypted database, and the transactions of every write.
-
-Rules: writes happen in a transaction and are durable when it returns, or not there at all; all rows of a
-query are read at once, so that no open reader holds up a checkpoint; the key is not kept here.
-
-What SQLCipher reports, as errors of this project.
-
-Rules: results are told by code, not by text; a library's text goes no further, since it may quote a
-statement or what was searched for.
-"""
+"""The connection to the encrypted database, its transactions, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -33,7 +24,7 @@ from chat.storage.errors import (
 )
 from chat.storage.folder import from_system
 
-# Text of a damaged page may be no UTF-8, in a row or in the library's own message.
+# Text of a damaged page may be invalid UTF-8, in a row or in a message of the library.
 LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
 
 _DAMAGED: Final = frozenset({dbapi2.SQLITE_CORRUPT, dbapi2.SQLITE_NOTADB, dbapi2.SQLITE_FORMAT})
@@ -54,13 +45,16 @@ _FAILURES: Final[dict[int, type[StorageFailure]]] = {
 
 
 def from_sqlite(error: Exception, path: Path) -> Exception:
-    """DatabaseDamaged, a StorageFailure, or StorageMisuse where the statement itself was wrong."""
+    """DatabaseDamaged, a StorageFailure, or StorageMisuse for a wrong statement.
+
+    The library's own text is dropped, since it may quote a statement or a search.
+    """
     if isinstance(error, UnicodeDecodeError):
         return DatabaseDamaged(path)
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return StorageMisuse(f"{type(error).__name__} in a call of the database")
-    primary = code & 0xFF  # the rest is an extended code
+    primary = code & 0xFF  # without the extended code
     if primary in _DAMAGED:
         return DatabaseDamaged(path)
     if primary in _FAILURES:
@@ -86,19 +80,19 @@ _PRAGMAS: Final = (
 
 
 _STEPS_BETWEEN: Final = 1000
-"""Steps of a statement after which it looks whether it is to give way: less than a millisecond."""
+"""SQLite steps between two calls of the progress handler: less than a millisecond."""
 
 
 class Database:
-    """An open database; `path` is its file. Used by one thread at a time, whichever it is.
+    """An open database at `path`, used by one thread at a time. The key is not kept.
 
     Every method may raise StorageFailure and DatabaseDamaged.
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
-        """Open an existing file (it may be empty) under a raw key of 32 bytes.
+        """Open an existing, possibly empty file with a raw key of 32 bytes.
 
-        Raises DatabaseDamaged where no page can be read so, NotEncrypted where the library lacks SQLCipher.
+        Raises DatabaseDamaged if the pages cannot be read, NotEncrypted if the library lacks SQLCipher.
         """
         self.path = path
         self._wal = path.with_name(f"{path.name}-wal")
@@ -108,7 +102,7 @@ class Database:
             self._unlock(key)
             for pragma, expected in _PRAGMAS:
                 self._set(pragma, expected)
-            self._remember_place(path)
+            self._places[path] = _place(path)
         except BaseException:
             self.abandon()
             raise
@@ -116,7 +110,7 @@ class Database:
     # --- Reading ---
 
     def rows(self, sql: str, *values: object) -> list[Row]:
-        """All rows of a query."""
+        """All rows of a query, read at once so that no open reader blocks a checkpoint."""
         try:
             return self._connection.execute(sql, values).fetchall()  # type: ignore[no-any-return]
         except LIBRARY_ERRORS as error:
@@ -141,7 +135,7 @@ class Database:
     # --- Writing, in a transaction ---
 
     def run(self, sql: str, *values: object) -> int:
-        """Change rows; returns how many. Raises StorageMisuse outside a transaction."""
+        """Change rows and return their number. Raises StorageMisuse outside a transaction."""
         if not self._connection.in_transaction:
             raise _outside()
         try:
@@ -150,7 +144,7 @@ class Database:
             raise from_sqlite(error, self.path) from None
 
     def insert(self, sql: str, *values: object) -> int:
-        """Insert a row; returns its number. Raises StorageMisuse outside a transaction."""
+        """Insert a row and return its number. Raises StorageMisuse outside a transaction."""
         if not self._connection.in_transaction:
             raise _outside()
         try:
@@ -169,14 +163,14 @@ class Database:
 
     @property
     def in_transaction(self) -> bool:
-        """False too after a failure that made SQLite roll back by itself (a full disk)."""
+        """Also false after SQLite rolled back by itself, for example because the disk is full."""
         return bool(self._connection.in_transaction)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside, or none: they are on the disk when this returns, and undone if it raises.
+        """A transaction, which is durable when this returns and rolled back if it raises.
 
-        Raises StorageMisuse when there is one already, StorageGone when the file is no longer there.
+        Raises StorageMisuse inside another transaction, StorageGone if the file was moved or removed.
         """
         if self._connection.in_transaction:
             raise StorageMisuse("transactions do not nest")
@@ -185,18 +179,23 @@ class Database:
             yield
             self.rows("COMMIT")
         except BaseException:
-            self._roll_back()
+            if self._connection.in_transaction:
+                self.rows("ROLLBACK")
             raise
-        self._check_place()
+        # Writes into an unlinked file succeed and are lost, so they must not be acknowledged.
+        for path in (self.path, self._wal):
+            place = _place(path)
+            if self._places.setdefault(path, place) != place:
+                raise StorageGone
 
-    # --- Care ---
+    # --- Maintenance ---
 
     @contextmanager
     def giving_way(self, wanted: Callable[[], bool]) -> Iterator[None]:
-        """Give up what runs here as soon as `wanted` says so, which raises StorageGivenUp.
+        """Interrupt statements in this context with StorageGivenUp as soon as `wanted` returns true.
 
-        `wanted` is asked in this thread. The last part of `scrub`, in which pages go back into the file, does
-        not give way.
+        `wanted` is called in this thread. The last part of `scrub`, which copies pages into the file, cannot
+        be interrupted.
         """
         self._connection.set_progress_handler(wanted, _STEPS_BETWEEN)
         try:
@@ -205,10 +204,10 @@ class Database:
             self._connection.set_progress_handler(None, 0)
 
     def scrub(self) -> None:
-        """Leave nothing of deleted rows in any page or frame (recipe: VACUUM, then an empty log).
+        """Remove deleted rows from all pages and frames: VACUUM, and then an empty log.
 
-        Takes seconds at a million entries. Raises StorageBusy while something else reads, StorageMisuse in
-        a transaction.
+        Takes seconds for a million entries. Raises StorageBusy during another read, StorageMisuse in a
+        transaction.
         """
         if self.in_transaction:
             raise StorageMisuse("a transaction is open")
@@ -216,28 +215,28 @@ class Database:
         self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Write everything into the one file and empty the log. Raises StorageBusy while something reads."""
+        """Copy the log into the file and truncate it. Raises StorageBusy during another read."""
         if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
             raise StorageBusy
 
     def integrity(self) -> tuple[str, ...]:
-        """What is wrong, a line each: pages that do not authenticate, broken structures. Reads every page."""
+        """Check every page. One line per page that does not authenticate, and per broken structure."""
         pages = self._findings("cipher_integrity_check")
         structure = [line for line in self._findings("integrity_check") if line != "ok"]
         orphans = [f"a row without its parent: {line}" for line in self._findings("foreign_key_check")]
         return tuple(pages + structure + orphans)
 
     def close(self) -> None:
-        """Let go of the file; a second call does nothing. What cannot be moved into it stays in the log."""
+        """Close the file. A second call does nothing. Pages that cannot be moved into it stay in the log."""
         try:
             self._connection.close()
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 
     def abandon(self) -> None:
-        """Let go of files that could not be opened as they should, and leave them as they are.
+        """Close files that were not opened successfully without changing them.
 
-        Closing would copy the log's pages into the file; after an interruption SQLite does not.
+        A normal close would copy the log into the file. SQLite does not after an interruption.
         """
         self._connection.interrupt()
         self.close()
@@ -245,7 +244,7 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({self.path})"
 
-    # --- Inside ---
+    # --- Internals ---
 
     def _findings(self, check: str) -> list[str]:
         try:
@@ -256,37 +255,14 @@ class Database:
     def _unlock(self, key: bytes) -> None:
         if not self.value("PRAGMA cipher_version"):
             raise NotEncrypted(self.path)
-        # The library would report each page that does not authenticate on standard error.
+        # The library would otherwise print each page that does not authenticate on standard error.
         self.value("PRAGMA cipher_log_level = NONE")
         self.value(f"PRAGMA key = \"x'{key.hex()}'\"")
 
     def _set(self, pragma: str, expected: object) -> None:
         found = self.value(f"PRAGMA {pragma}")
         if expected is not None and found != expected:
-            raise StorageMisuse(f"the database does not take: PRAGMA {pragma}")
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self.rows("ROLLBACK")
-
-    def _check_place(self) -> None:
-        """Writes into an unlinked file succeed and are lost: nothing may be acknowledged then."""
-        for path in (self.path, self._wal):
-            try:
-                found = path.stat()
-            except FileNotFoundError:
-                raise StorageGone from None
-            except OSError as error:
-                raise from_system(error) from None
-            place = found.st_dev, found.st_ino
-            if self._places.setdefault(path, place) != place:
-                raise StorageGone
-
-    def _remember_place(self, path: Path) -> None:
-        place = _place(path)
-        if place is None:
-            raise StorageGone
-        self._places[path] = place
+            raise StorageMisuse(f"the database does not accept PRAGMA {pragma}")
 
 
 def _outside() -> StorageMisuse:
@@ -307,11 +283,12 @@ def _connect(path: Path) -> Any:
         raise from_sqlite(error, path) from None
 
 
-def _place(path: Path) -> tuple[int, int] | None:
+def _place(path: Path) -> tuple[int, int]:
+    """Device and inode of a file. Raises StorageGone, or any other StorageFailure."""
     try:
         found = path.stat()
     except FileNotFoundError:
-        return None
+        raise StorageGone from None
     except OSError as error:
         raise from_system(error) from None
     return found.st_dev, found.st_ino

@@ -1,8 +1,6 @@
-"""Entries of conversations: inserted once, read by page, by place and by what follows what (SPEC §11).
+"""Stores entries and reads them by page, position and chain (SPEC §11). Callers verify entries before.
 
-Rules: an entry is known by its id, and a second insert changes nothing; pages are in the order of the
-conversation (rank, then id); validity is the caller's business, before an entry comes here. What is read is
-checked against the hashes again: an older page that somebody put back may hold rows of another table.
+Rows are checked against their hashes when read, since an older page that was put back may contain other rows.
 """
 
 from __future__ import annotations
@@ -24,13 +22,13 @@ from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 
 Position = tuple[int, bytes]
-"""(rank, id): a place in the order of a conversation."""
+"""(rank, id): a position in a conversation."""
 
 BEGINNING: Final[Position] = (-(2**63), b"")
 END: Final[Position] = (2**63 - 1, b"")
 
 Stretch = tuple[int, int]
-"""Sequences of an author's chain: from above the first to the second."""
+"""A range of sequences in an author's chain, without the first number and with the second."""
 
 WHOLE: Final[Stretch] = (0, 2**63 - 1)
 
@@ -45,7 +43,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """A held entry. `number` is local; `time` is the author's word, in milliseconds."""
+    """A held entry. `number` is local. `time` is the author's claim, in milliseconds."""
 
     number: int
     id: bytes
@@ -62,28 +60,26 @@ class EntryRow:
 
     @property
     def position(self) -> Position:
-        """Its place in the order of the conversation."""
         return self.rank, self.id
 
     @property
     def fields(self) -> EntryHeader:
-        """The header, parsed."""
         return ENTRY_HEADER.decode(self.header)
 
     @property
     def previous(self) -> bytes:
-        """The author's entry before it, 32 bytes, or b""."""
+        """The id of the author's previous entry, or b""."""
         return self.fields.previous
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body are gone: deleted, here or where it came from."""
+        """Whether salt and body were deleted, here or at the source."""
         return not self.salt
 
 
 @dataclass(frozen=True, slots=True)
 class HeadRow:
-    """The end of an author's chain, as far as it is held."""
+    """The last held entry of an author's chain."""
 
     author: bytes
     sequence: int
@@ -101,21 +97,21 @@ def insert_all(
     contact: bytes | None = None,
     stored: int | None = None,
 ) -> list[tuple[int, ParsedEntry]]:
-    """Keep entries in their order; returns number and entry of those for which `insert` finds something new.
+    """Store entries in order. Returns number and entry of those that are new or add a missing body.
 
-    Those of other authors than `own_terminal` count as unread. `contact`: with whom a conversation of two is,
-    which is then made where it is not there; else StorageMisuse is raised. `stored`: when this terminal says
-    that it has stored what is new, in milliseconds; None where it says nothing.
+    Entries of authors other than `own_terminal` become unread. `contact` is the other person of a
+    conversation that may have to be created; without it StorageMisuse is raised. `stored` is the time in
+    milliseconds of this terminal's receipts for the entries, None without receipts.
     """
     if not new:
         return []
-    burst = _Burst(db, new, own_terminal, contact, stored)
-    news = [(number, entry) for entry in new if (number := burst.take(entry)) is not None]
-    burst.write()
+    batch = _Batch(db, new, own_terminal, contact, stored)
+    news = [(number, entry) for entry in new if (number := batch.add(entry)) is not None]
+    batch.write()
     return news
 
 
-_STANDING: Final = (
+_CONVERSATION_STATE: Final = (
     "SELECT c.number, l.last, EXISTS (SELECT 1 FROM missing WHERE conversation = c.number)"
     " OR EXISTS (SELECT 1 FROM edges WHERE parent > l.last)"
     " OR EXISTS (SELECT 1 FROM tips WHERE entry > l.last)"
@@ -124,18 +120,17 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last)"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
-"""Numbers of a conversation and of the last entry; whether something is missing, or a page of another time
-holds rows of entries still to come."""
-
+"""Numbers of a conversation and of the last entry, and whether `_Batch` must not take its fast path: an entry
+is missing, or an older page that was put back contains rows of entries with higher numbers."""
 
 _NOT_HELD: Final = (0, 0, 0)
 
 
-class _Burst:
-    """Entries that are written table by table, where they are plain; `write` ends it.
+class _Batch:
+    """Collects plain entries and writes them table by table in `write`, which is much faster than one by one.
 
-    Plain is a new entry of a conversation in which nothing is missing, that names only what is held or came
-    before it here. Every other one goes through `insert`, in its turn.
+    A plain entry is new, its conversation lacks no entry, and it names only held entries or earlier ones of
+    the batch. Every other entry goes through `insert`, in order.
     """
 
     def __init__(
@@ -148,15 +143,15 @@ class _Burst:
     ) -> None:
         self._db, self._own_terminal, self._stored = db, own_terminal, stored
         self._conversation = new[0].header.conversation
-        standing = db.row(_STANDING, self._conversation)
-        if standing is None and contact is not None:
+        state = db.row(_CONVERSATION_STATE, self._conversation)
+        if state is None and contact is not None:
             contacts.ensure_conversation(db, self._conversation, contacts.TWO, contact)
-            standing = db.row(_STANDING, self._conversation)
-        if standing is None:
-            raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number: int = standing[0]
-        self._last: int = standing[1]
-        self._plain = not standing[2]
+            state = db.row(_CONVERSATION_STATE, self._conversation)
+        if state is None:
+            raise StorageMisuse("no such conversation: see ensure_conversation")
+        self._number: int = state[0]
+        self._last: int = state[1]
+        self._plain = not state[2]
         asked: set[bytes] = set()
         authors = {own_terminal}
         for entry in new:
@@ -166,19 +161,19 @@ class _Burst:
         places = _chunked(db, "SELECT id, number, conversation, author, rank FROM entries WHERE id IN", asked)
         self._held = dict[bytes, tuple[int, int, int]]()
         for held, number, named, author, rank in places:
-            # A place of another conversation counts for no edge: an id of it must tell a peer nothing.
+            # Entries of another conversation get no edge, so that naming them reveals nothing to a peer.
             self._held[held] = number if named == self._number else 0, author, rank
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
         self._own = self._terminals.get(own_terminal) or self._new_terminal(own_terminal)
-        self._taken: dict[int, ParsedEntry] = {}
+        self._added: dict[int, ParsedEntry] = {}
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int, int]] = []
         self._unread: list[Row] = []
         self._receipts: list[Row] = []
 
-    def take(self, entry: ParsedEntry) -> int | None:
-        """Keep one entry; its number, None where nothing changes."""
+    def add(self, entry: ParsedEntry) -> int | None:
+        """Add an entry. Returns its number, or None if nothing changes."""
         header, held = entry.header, self._held
         author = self._terminals.get(header.author) or self._new_terminal(header.author)
         plain = self._plain and entry.id not in held and header.conversation == self._conversation
@@ -193,10 +188,10 @@ class _Burst:
                 if rank >= place:
                     place = rank + 1
         if not plain:
-            return self._take_other(entry)
+            return self._insert(entry)
         self._last = number
         held[entry.id] = number, author, place
-        self._taken[number] = entry
+        self._added[number] = entry
         self._edges += edges
         self._rows.append(_as_row(entry, number, self._number, author, place))
         if header.author != self._own_terminal:
@@ -205,8 +200,8 @@ class _Burst:
             self._receipts.append((number, self._own, STORED, self._stored))
         return number
 
-    def _take_other(self, entry: ParsedEntry) -> int | None:
-        # What goes another way must find everything that came before.
+    def _insert(self, entry: ParsedEntry) -> int | None:
+        # `insert` must find all entries that came before.
         self.write()
         self._plain = self._plain and entry.id in self._held
         number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
@@ -219,14 +214,14 @@ class _Burst:
         return number
 
     def write(self) -> None:
-        """Write what was put off.
+        """Write the collected rows.
 
-        The words come last: their index writes itself out before every statement that may have to be undone.
+        The search index comes last, since FTS5 flushes it before every statement that may be rolled back.
         """
-        db, taken, conversation = self._db, self._taken, self._number
-        if taken:
+        db, added, conversation = self._db, self._added, self._number
+        if added:
             db.run_many(_INSERT, self._rows)
-            _write_edges(db, conversation, taken, self._edges)
+            _write_edges(db, conversation, added, self._edges)
             if self._unread:
                 db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
         if self._receipts:
@@ -234,9 +229,9 @@ class _Burst:
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
                 self._receipts,
             )
-        if taken:
-            _insert_bodies(db, conversation, taken)
-        self._taken, self._rows, self._edges, self._unread, self._receipts = {}, [], [], [], []
+        if added:
+            _insert_bodies(db, conversation, added)
+        self._added, self._rows, self._edges, self._unread, self._receipts = {}, [], [], [], []
 
 
 _INSERT: Final = (
@@ -249,24 +244,14 @@ def _as_row(
     entry: ParsedEntry, number: int | None, conversation: int, author: int, place: int
 ) -> tuple[object, ...]:
     header = entry.header
-    return (
-        number,
-        entry.id,
-        conversation,
-        author,
-        header.incarnation,
-        header.sequence,
-        header.time,
-        header.kind,
-        place,
-        entry.header_bytes,
-    )
+    claimed = header.incarnation, header.sequence, header.time, header.kind
+    return (number, entry.id, conversation, author, *claimed, place, entry.header_bytes)
 
 
 def _write_edges(
     db: Database, conversation: int, new: Mapping[int, ParsedEntry], edges: Sequence[tuple[int, int, int]]
 ) -> None:
-    """Write the edges (parent, child, chain) of new entries that no held one names, and the ends left."""
+    """Write edges (parent, child, chain) of new entries that no held one names; update tips and heads."""
     answered, followed = set[int](), set[int]()
     for parent, _, chain in edges:
         answered.add(parent)
@@ -283,7 +268,7 @@ def _write_edges(
 
 
 def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry]) -> None:
-    """Salt, body and words, by number, of a conversation's entries; nothing for those that come without."""
+    """Write salts, bodies and search rows of a conversation's entries, by number, if not deleted."""
     bodies, texts = list[Row](), list[Row]()
     for number, entry in of.items():
         if entry.salt:
@@ -295,10 +280,10 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
 
 
 def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
-    """Keep an entry; its number, None where it is held already, and nothing has changed.
+    """Store an entry. Returns its number, or None if it is held already and nothing changes.
 
-    Its rank, and those of held entries after it, come out the same whatever came first. A body that was
-    lacking is taken, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
+    Ranks do not depend on the order of arrival. A missing body is added unless it was deleted here. Raises
+    StorageMisuse for an unknown conversation.
     """
     found = db.row(
         "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
@@ -323,14 +308,14 @@ def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
 
 
 def _insert_one_body(db: Database, number: int, conversation: int, entry: ParsedEntry) -> None:
-    db.run("DELETE FROM search WHERE rowid = ?", number)  # of a page of another time
+    db.run("DELETE FROM search WHERE rowid = ?", number)  # a row of an older page that was put back
     _insert_bodies(db, conversation, {number: entry})
 
 
 def destroy(db: Database, entry: bytes) -> bool:
-    """Delete salt, body and words for good and keep the header; `forgetting.clean` then cleans the file.
+    """Delete salt, body and search row of an entry, which is then no longer unread. The header remains.
 
-    There is nothing of it left to read, so it is not unread. False where there is nothing to delete.
+    `search_index.clean_file` must follow. False if there is nothing to delete.
     """
     number = db.value("SELECT number FROM entries WHERE id = ?", entry)
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
@@ -342,13 +327,12 @@ def destroy(db: Database, entry: bytes) -> bool:
 
 
 def get(db: Database, entry: bytes) -> EntryRow | None:
-    """An entry by its id."""
     found = db.row(f"{COLUMNS} WHERE e.id = ?", entry)
     return None if found is None else read_row(db, found)
 
 
 def page(db: Database, conversation: bytes, limit: int, before: Position | None = None) -> list[EntryRow]:
-    """The newest `limit` entries before a position (or at the end), oldest first."""
+    """The newest `limit` entries, optionally before a position, oldest first."""
     found = db.rows(
         f"{COLUMNS} WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND (e.rank, e.id) < (?, ?) ORDER BY e.rank DESC, e.id DESC LIMIT ?",
@@ -372,7 +356,7 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
 
 
 def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
-    """The position from which on so many entries stand before another one, or the beginning."""
+    """The position so many entries before another one, or BEGINNING."""
     found = db.row(
         "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
@@ -384,7 +368,7 @@ def place_before(db: Database, conversation: bytes, before: Position, entries: i
 
 
 def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
-    """The sequences of an author's next so many entries after one, or of all that follow."""
+    """The range of an author's next so many entries after a sequence, or of all that follow."""
     found = db.value(
         "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
@@ -398,8 +382,8 @@ def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: in
 
 
 def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
-    """The id of the first entry, in order, whose time (milliseconds) is not before this one."""
-    # No rank is below its entry's time, so that the order's index leads near the place.
+    """The id of the first entry in order with at least this time (milliseconds)."""
+    # A rank is at least the time of its entry, so the index by rank applies.
     found: bytes | None = db.value(
         "SELECT id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND rank >= ? AND time >= ? ORDER BY rank, id LIMIT 1",
@@ -411,7 +395,7 @@ def at_time(db: Database, conversation: bytes, time: int) -> bytes | None:
 
 
 def tips(db: Database, conversation: bytes) -> list[bytes]:
-    """Ids of the entries that no held entry names, ascending."""
+    """Ids of entries that no held entry names, ascending."""
     rows = db.rows(
         "SELECT e.id FROM tips AS p JOIN entries AS e ON e.number = p.entry"
         " WHERE p.conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY e.id",
@@ -421,7 +405,7 @@ def tips(db: Database, conversation: bytes) -> list[bytes]:
 
 
 def heads(db: Database, conversation: bytes) -> list[HeadRow]:
-    """The ends of all authors' chains, ascending; more than one of an author where its chain forked."""
+    """Heads of all authors, ascending. An author has several if its chain forked."""
     rows = db.rows(
         "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
         " JOIN terminals AS t ON t.number = e.author"
@@ -433,7 +417,7 @@ def heads(db: Database, conversation: bytes) -> list[HeadRow]:
 
 
 def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
-    """The author's head of the highest sequence: the `previous` of what it writes next."""
+    """The author's head with the highest sequence, which is the `previous` of its next entry."""
     found = db.row(
         "SELECT t.terminal, e.sequence, e.id FROM heads AS h JOIN entries AS e ON e.number = h.entry"
         " JOIN terminals AS t ON t.number = e.author"
@@ -446,33 +430,23 @@ def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
 
 
 def evidence(db: Database) -> list[tuple[bytes, ...]]:
-    """Groups of ids that share a place: what no honest terminal writes."""
-    places = db.rows(
-        "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
-        " HAVING count(*) > 1"
+    """Groups of ids with the same conversation, author, incarnation and sequence, which are dishonest."""
+    twice = db.rows(
+        "SELECT conversation, author, sequence, incarnation FROM entries"
+        " GROUP BY conversation, author, sequence, incarnation HAVING count(*) > 1"
     )
-    return sorted(tuple(sorted(_at_place_of(db, number))) for (number,) in places)
-
-
-def _at_place_of(db: Database, number: int) -> list[bytes]:
-    """Ids of the entries of one author, incarnation and sequence of one conversation."""
-    rows = db.rows(
-        "SELECT o.id FROM entries AS e JOIN entries AS o ON o.conversation = e.conversation"
-        " AND o.author = e.author AND o.sequence = e.sequence AND o.incarnation = e.incarnation"
-        " WHERE e.number = ?",
-        number,
-    )
-    return [row[0] for row in rows]
+    same = "SELECT id FROM entries WHERE (conversation, author, sequence, incarnation) = (?, ?, ?, ?)"
+    return sorted(tuple(sorted(entry for (entry,) in db.rows(same, *place))) for place in twice)
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:
-    """Raises DatabaseDamaged where an id does not stand for a header."""
+    """Raises DatabaseDamaged unless an id is the hash of the header."""
     if b2b(header, personal=labels.ENTRY) != entry:
         raise DatabaseDamaged(db.path)
 
 
 def read_row(db: Database, found: Row) -> EntryRow:
-    """A row of COLUMNS. Raises DatabaseDamaged where header or content are not what the id stands for."""
+    """A row of COLUMNS. Raises DatabaseDamaged if header or content do not match the id."""
     row = EntryRow(*found)
     if not all(isinstance(value, bytes) for value in (row.header, row.salt, row.body)):
         raise DatabaseDamaged(db.path)
@@ -483,11 +457,11 @@ def read_row(db: Database, found: Row) -> EntryRow:
 
 
 _IDS_MAX: Final = 256
-"""Values that one query asks for."""
+"""Values per query."""
 
 
 def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:
-    """The rows of a query that ends in IN, for any number of values."""
+    """The rows of a query that ends with IN, for any number of values."""
     found: list[Row] = []
     asked = iter(values)
     while some := tuple(islice(asked, _IDS_MAX)):
@@ -495,7 +469,7 @@ def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:
     return found
 
 
-# --- The form in which text is indexed and looked for ---
+# --- Text in the search index ---
 
 _APART: Final = re.compile(
     "["
@@ -506,24 +480,24 @@ _APART: Final = re.compile(
     "]"
 )
 
-# The tokenizer's tables are of Unicode 6.1 and call these separators: they become words of a form that no
-# text has, a private-use character and the code point.
+# The tokenizer's tables are of Unicode 6.1 and have these as separators. They are indexed as words that no
+# text contains: a private-use character and the code point.
 _SPELLED: Final = re.compile("[\u2190-\u2bff\U00010000-\U0010ffff]")
 PRIVATE: Final = "\ue000"
 CONVERSATION: Final = f"{PRIVATE}t"
-"""Begins the word that names a conversation by its number: a form that no text has."""
+"""Prefix of the word for the number of a conversation, which no text contains."""
 
 
 def spaced(text: str) -> str:
-    """Text as the index holds it: compatibility forms and case made one, single words apart."""
-    if text.isascii():  # which has one form only, and no word to set apart
+    """Text normalized for the index: NFKC, case-folded, scripts without spaces split into characters."""
+    if text.isascii():
         return text.lower().replace("\x00", " ")
     plain = unicodedata.normalize("NFKC", text).casefold().replace(PRIVATE, " ").replace("\x00", " ")
     return _SPELLED.sub(_spell, _APART.sub(r" \g<0> ", plain))
 
 
 def indexed(text: str, conversation: int) -> str:
-    """A row of the index: the text, and a word that names the conversation."""
+    """A row of the index: the text, and a word for the conversation."""
     return f"{spaced(text)} {CONVERSATION}{conversation}"
 
 

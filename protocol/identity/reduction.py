@@ -11,19 +11,8 @@ from enum import StrEnum
 
 from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
-from protocol.identity.log import (
-    Add,
-    Genesis,
-    Graph,
-    Recover,
-    Remove,
-    Rename,
-    TerminalKeys,
-    bits,
-    load,
-    parse_operation,
-    sequence_in,
-)
+from protocol.identity import log
+from protocol.identity.log import Graph, bits
 
 # --- Results ---
 
@@ -132,19 +121,19 @@ class Reduction:
         ranks = {identity: rank for rank, identity in enumerate(self.terminals)}
         for index in bits(self.counting):
             operation = graph.order[index].operation
-            if isinstance(operation, Remove) and operation.author != operation.terminal:
+            if isinstance(operation, log.Remove) and operation.author != operation.terminal:
                 target = ranks.get(operation.terminal)
                 # Only a senior may remove another terminal.
                 if target is None or ranks[operation.author] >= target:
                     self.counting &= ~(1 << index)
 
-    def _establish(self, depth: int, index: int, keys: TerminalKeys) -> None:
+    def _establish(self, depth: int, index: int, keys: log.TerminalKeys) -> None:
         identity = keys.id
         if identity in self.terminals or not self.counting >> index & 1:
             return
         if not self._keys.isdisjoint((keys.signing, keys.static)):
             # Two concurrent adds claim one key. The senior claim wins, so that a key identifies one terminal.
-            self.counting &= ~(1 << index) if isinstance(self.graph.order[index].operation, Add) else -1
+            self.counting &= ~(1 << index) if isinstance(self.graph.order[index].operation, log.Add) else -1
             return
         self._keys.update((keys.signing, keys.static))
         operation = self.graph.order[index].id
@@ -207,7 +196,7 @@ class Reduction:
             recoveries=newest.sequence if newest else 0,
             live={key: value for key, value in self.terminals.items() if key not in self.removed},
             removed={key: value for key, value in self.terminals.items() if key in self.removed},
-            sequences={author: sequence_in(graph, kept, author) for author in (b"", *self.terminals)},
+            sequences={author: log.sequence_in(graph, kept, author) for author in (b"", *self.terminals)},
             last={author: self._last(author) for author in self.terminals},
             forks=forks,
             heads=graph.ids(graph.tips(self.standing)),
@@ -223,7 +212,9 @@ class Reduction:
     def _name(self) -> str:
         """The name of the deepest counting rename, and among equals of the one with the highest id."""
         names = [self.graph.order[index].operation for index in bits(self.counting)]
-        return next((operation.name for operation in reversed(names) if isinstance(operation, Rename)), "")
+        return next(
+            (operation.name for operation in reversed(names) if isinstance(operation, log.Rename)), ""
+        )
 
     def _last(self, author: bytes) -> bytes:
         own = self.counting & self.graph.by_author.get(author, 0)
@@ -235,9 +226,9 @@ class Reduction:
             logged = self.graph.order[index]
             kind = _KINDS[type(logged.operation)]
             keys, operation = logged.introduces, logged.operation
-            if isinstance(operation, Rename):
+            if isinstance(operation, log.Rename):
                 yield Cause(kind, logged.id, b"", logged.author, operation.name)
-            elif not isinstance(operation, Remove):
+            elif not isinstance(operation, log.Remove):
                 yield Cause(kind, logged.id, keys.id if keys else b"", logged.author)
             for removal in logged.removals:
                 if index in self.removed.get(removal.terminal, ()):
@@ -245,17 +236,17 @@ class Reduction:
 
 
 _KINDS: Mapping[type, CauseKind] = {
-    Genesis: CauseKind.FOUNDED,
-    Add: CauseKind.ADDED,
-    Remove: CauseKind.REMOVED,
-    Rename: CauseKind.RENAMED,
-    Recover: CauseKind.RECOVERED,
+    log.Genesis: CauseKind.FOUNDED,
+    log.Add: CauseKind.ADDED,
+    log.Remove: CauseKind.REMOVED,
+    log.Rename: CauseKind.RENAMED,
+    log.Recover: CauseKind.RECOVERED,
 }
 
 
 def reduce(operations: Iterable[bytes]) -> PersonState:
     """The state of a person from signed operations in any order, duplicates included. Errors as in `load`."""
-    return Reduction(load(operations)).state()
+    return Reduction(log.load(operations)).state()
 
 
 # --- Exchange of operations ---
@@ -282,7 +273,7 @@ def extend(
     bounds of SPEC §7.2.
     """
     known = list(held)
-    reduction = Reduction(load([*known, *received]))
+    reduction = Reduction(log.load([*known, *received]))
     graph, kept = reduction.graph, reduction.kept
     if graph.pending:
         raise Malformed("operations whose ancestors are missing")
@@ -294,7 +285,7 @@ def extend(
     ordinary = sum(author not in (b"", senior) for author in authors)
     if ordinary > limits.LOG_OPERATIONS_MAX or len(state.heads) > limits.PARENTS_MAX:
         raise LimitExceeded("a person log over its limits")
-    held_ids = {parse_operation(signed).id for signed in known}
+    held_ids = {log.parse_operation(signed).id for signed in known}
     new = [logged for logged in (graph.order[index] for index in bits(kept)) if logged.id not in held_ids]
     if any(foreign(key, state.person) for logged in new for key in logged.keys):
         raise Untrusted("a key of another person")
@@ -316,7 +307,7 @@ def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
 
 def missing(operations: Iterable[bytes], heads: Sequence[bytes]) -> tuple[bytes, ...]:
     """The operations, in causal order, that a peer with these heads lacks. Errors as in `load`."""
-    reduction = Reduction(load(operations))
+    reduction = Reduction(log.load(operations))
     graph = reduction.graph
     theirs = 0
     for head in heads:
@@ -326,7 +317,7 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes]) -> tuple[bytes,
 
 def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes]) -> bool:
     """Whether a counting removal is not an ancestor of `heads`, under which a share was drawn (SPEC §7.6)."""
-    reduction = Reduction(load(operations))
+    reduction = Reduction(log.load(operations))
     seen = 0
     for head in heads:
         seen |= reduction.graph.upto(head)

@@ -7,29 +7,17 @@ from typing import ClassVar, Final
 from protocol import limits
 from protocol.codec import encode
 from protocol.errors import LimitExceeded, Malformed, Unexpected
+from protocol.link import states
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, length_of, pieces
-from protocol.link.states import (
-    CLOSE_REASONS,
-    MESSAGES,
-    PAIRING_MESSAGES,
-    Closed,
-    Ending,
-    Event,
-    LinkClosed,
-    MessageReceived,
-    Phase,
-    PingAnswered,
-    State,
-    check_message,
-)
+from protocol.link.states import Ending, Event, Phase, State
 from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pong
 from protocol.ratchet import RatchetSession
 
 OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
 """Messages that the link sends and answers itself."""
 
-_ALLOWED: Final = MESSAGES[State.OPEN]
-_ALLOWED_TO_CONTACTS: Final = _ALLOWED - PAIRING_MESSAGES
+_ALLOWED: Final = states.MESSAGES[State.OPEN]
+_ALLOWED_TO_CONTACTS: Final = _ALLOWED - states.PAIRING_MESSAGES
 
 
 class Keepalive:
@@ -124,11 +112,11 @@ class OpenPhase:
         message = MESSAGE.decode(encoded)
         kind = message.__class__
         if kind not in self._allowed:
-            check_message(State.OPEN, kind)
+            states.check_message(State.OPEN, kind)
             raise Unexpected("a message of pairing on a contact's link")
         if kind in OWN_MESSAGES:
             return self._accept_own(message, out, events)
-        events.append(MessageReceived(message))
+        events.append(states.MessageReceived(message))
         return self
 
     def _accept_own(self, message: Message, out: list[bytes], events: list[Event]) -> Phase:
@@ -137,12 +125,12 @@ class OpenPhase:
                 self._seal_own(Pong(number), out)
             case Pong(number):
                 self.keepalive.pong(number)
-                events.append(PingAnswered(number))
+                events.append(states.PingAnswered(number))
             case Close(reason):
-                if reason >= len(CLOSE_REASONS):
+                if reason >= len(states.CLOSE_REASONS):
                     raise Malformed("not a reason to close")
-                events.append(LinkClosed(CLOSE_REASONS[reason], clean=True))
-                return Closed()
+                events.append(states.LinkClosed(states.CLOSE_REASONS[reason], clean=True))
+                return states.Closed()
         return self
 
     # --- Sending ---

@@ -9,34 +9,9 @@ from typing import Final, Protocol, Self
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
-from protocol.link.agreement import (
-    CONTACT_HELLO,
-    CONTACT_REPLY,
-    PAIRING_FINISH,
-    PAIRING_REPLY,
-    SESSION_ID_SIZE,
-    Encapsulate,
-    Established,
-    StaticDh,
-    Terms,
-    agree,
-    check_numbers,
-    initiator_session,
-    opened,
-    peer_static,
-    responder_session,
-    sealed,
-)
-from protocol.link.framing import (
-    CHOICE_SIZE,
-    GREETING_RANDOM_SIZE,
-    Choice,
-    Greeting,
-    Pattern,
-    Refused,
-    prologue,
-    unpad,
-)
+from protocol.link import agreement, framing
+from protocol.link.agreement import Established, Terms
+from protocol.link.framing import Pattern, Refused
 from protocol.link.states import ContactPsk, LinkOpen, Role
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
@@ -100,14 +75,16 @@ class _PairingAnswer:
     terms: Terms
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
-        reply = opened(self.state, PAIRING_REPLY, frame)
+        reply = agreement.opened(self.state, agreement.PAIRING_REPLY, frame)
         kem_secret, ciphertext = self.terms.encapsulate(reply.kem_key)
         share = self.terms.random(KEY_SIZE)
-        finish = sealed(self.state, PairingFinish(ciphertext, share))
+        finish = agreement.sealed(self.state, PairingFinish(ciphertext, share))
         kem = (reply.kem_key, ciphertext, kem_secret)
-        facts = agree(self.state.finish().handshake_hash, (share, reply.share), kem, reply.ratchet_key)
-        peer = peer_static(self.state)
-        session_id, session = initiator_session(facts, self.own, peer, self.terms)
+        facts = agreement.agree(
+            self.state.finish().handshake_hash, (share, reply.share), kem, reply.ratchet_key
+        )
+        peer = agreement.peer_static(self.state)
+        session_id, session = agreement.initiator_session(facts, self.own, peer, self.terms)
         event = LinkOpen(session_id, Role.INITIATOR, self.terms.pattern, peer, pairing=facts)
         return finish, Established(session, event)
 
@@ -122,7 +99,7 @@ class _ContactCall:
     peer_person: bytes
     candidates: tuple[ContactPsk, ...]
     numbers: ShareNumbers
-    static_dh: StaticDh | None
+    static_dh: agreement.StaticDh | None
     pattern: Pattern = Pattern.IKPSK2
 
     def begin(self, terms: Terms) -> tuple[bytes, Answer]:
@@ -130,7 +107,7 @@ class _ContactCall:
         kem_secret, kem_key = mlkem_generate(terms.random)
         share = terms.random(KEY_SIZE)
         hello = ContactHello(self.own_person, self.numbers, kem_key, share)
-        return sealed(state, hello), _ContactAnswer(state, self, share, kem_key, kem_secret, terms)
+        return agreement.sealed(state, hello), _ContactAnswer(state, self, share, kem_key, kem_secret, terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +124,11 @@ class _ContactAnswer:
     def read(self, frame: bytes) -> tuple[bytes, Established]:
         candidate, state, reply = self._try_candidates(frame)
         kem = (self.kem_key, reply.kem_ciphertext, self.kem_secret.decapsulate(reply.kem_ciphertext))
-        facts = agree(state.finish().handshake_hash, (self.share, reply.share), kem, reply.ratchet_key)
+        facts = agreement.agree(
+            state.finish().handshake_hash, (self.share, reply.share), kem, reply.ratchet_key
+        )
         call, peer = self.call, self.call.responder
-        session_id, session = initiator_session(facts, call.static.public, peer, self.terms)
+        session_id, session = agreement.initiator_session(facts, call.static.public, peer, self.terms)
         event = LinkOpen(
             session_id, Role.INITIATOR, call.pattern, peer, person=call.peer_person, contact_psk=candidate
         )
@@ -163,7 +142,7 @@ class _ContactAnswer:
                 payload = trial.read_message(frame)
             except AuthenticationFailed:
                 continue
-            return candidate, trial, CONTACT_REPLY.decode(unpad(payload))
+            return candidate, trial, agreement.CONTACT_REPLY.decode(framing.unpad(payload))
         raise AuthenticationFailed("no psk opens the answer")
 
 
@@ -188,7 +167,7 @@ class Initiator:
         replaces: bytes,
         random: Random,
         aes: bool | None,
-        encapsulate: Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
     ) -> None:
         """Use `pairing` or `contact`."""
         self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
@@ -203,7 +182,7 @@ class Initiator:
         static: X25519Pair | None = None,
         random: Random = system_random,
         aes: bool | None = None,
-        encapsulate: Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
     ) -> Self:
         """For a pairing: XX without psk, or XXpsk0 with the psk of an invitation (32 bytes).
 
@@ -226,7 +205,7 @@ class Initiator:
         candidates: Sequence[ContactPsk],
         *,
         replaces: bytes = b"",
-        static_dh: StaticDh | None = None,
+        static_dh: agreement.StaticDh | None = None,
         random: Random = system_random,
         aes: bool | None = None,
     ) -> Self:
@@ -235,7 +214,7 @@ class Initiator:
         `replaces` is the session id (16 bytes) of the link to replace, or empty. `static_dh` is the cache of
         DH results of `static`.
         """
-        if len(replaces) not in (0, SESSION_ID_SIZE):
+        if len(replaces) not in (0, agreement.SESSION_ID_SIZE):
             raise LocalMisuse("replaces is a session id or empty")
         persons, numbers = (own_person, peer_person), _numbers(candidates)
         call = _ContactCall(static, responder_static, *persons, tuple(candidates), numbers, static_dh)
@@ -243,9 +222,11 @@ class Initiator:
 
     def begin(self, greeting: bytes) -> tuple[bytes, Answer]:
         """The first frame after a greeting of 28 bytes, and the next step. Errors as in Greeting.decode."""
-        choice = Choice(self._call.pattern, Greeting.decode(greeting).best_aead(self._aes))
+        choice = framing.Choice(self._call.pattern, framing.Greeting.decode(greeting).best_aead(self._aes))
         head = choice.encode()
-        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
+        terms = Terms(
+            choice.pattern, choice.aead, framing.prologue(greeting, head), self._random, self._encapsulate
+        )
         message, answer = self._call.begin(terms)
         return head + message, answer
 
@@ -268,12 +249,12 @@ class Finish:
 
     def read(self, frame: bytes) -> Established:
         """The result. The initiator is then authenticated, but has not confirmed yet."""
-        finish = opened(self.state, PAIRING_FINISH, frame)
+        finish = agreement.opened(self.state, agreement.PAIRING_FINISH, frame)
         kem = (self.kem_key, finish.kem_ciphertext, self.kem_secret.decapsulate(finish.kem_ciphertext))
         shares = (finish.share, self.share)
-        facts = agree(self.state.finish().handshake_hash, shares, kem, self.ratchet.public)
-        peer = peer_static(self.state)
-        session_id, session = responder_session(facts, self.static, peer, self.ratchet, self.terms)
+        facts = agreement.agree(self.state.finish().handshake_hash, shares, kem, self.ratchet.public)
+        peer = agreement.peer_static(self.state)
+        session_id, session = agreement.responder_session(facts, self.static, peer, self.ratchet, self.terms)
         event = LinkOpen(
             session_id, Role.RESPONDER, self.terms.pattern, peer, invitation=self.invitation, pairing=facts
         )
@@ -290,10 +271,10 @@ class Responder:
         static: X25519Pair,
         policy: Policy,
         *,
-        static_dh: StaticDh | None = None,
+        static_dh: agreement.StaticDh | None = None,
         random: Random = system_random,
         aes: bool | None = None,
-        encapsulate: Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
     ) -> None:
         """`static` is this terminal's key for contacts. The rest is as for Initiator."""
         self._static, self._policy, self._static_dh = static, policy, static_dh
@@ -302,16 +283,18 @@ class Responder:
 
     def greet(self) -> bytes:
         """A new greeting, 28 bytes."""
-        return Greeting.new(self._random(GREETING_RANDOM_SIZE), self._aes).encode()
+        return framing.Greeting.new(self._random(framing.GREETING_RANDOM_SIZE), self._aes).encode()
 
     def answer(self, greeting: bytes, frame: bytes) -> tuple[bytes, Finish | Established]:
         """Our handshake message after the initiator's first frame, and the next step or the result.
 
         The caller answers OtherVersion and Refused with framing.REFUSAL, and other errors not at all.
         """
-        choice = Choice.decode(frame, Greeting.decode(greeting))
-        head, message = frame[:CHOICE_SIZE], frame[CHOICE_SIZE:]
-        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
+        choice = framing.Choice.decode(frame, framing.Greeting.decode(greeting))
+        head, message = frame[: framing.CHOICE_SIZE], frame[framing.CHOICE_SIZE :]
+        terms = Terms(
+            choice.pattern, choice.aead, framing.prologue(greeting, head), self._random, self._encapsulate
+        )
         return _ANSWERS[choice.pattern](self, terms, message)
 
     def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
@@ -344,14 +327,14 @@ class Responder:
     ) -> tuple[bytes, Finish]:
         kem_secret, kem_key = mlkem_generate(self._random)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
-        message = sealed(state, PairingReply(kem_key, share, ratchet.public))
+        message = agreement.sealed(state, PairingReply(kem_key, share, ratchet.public))
         return message, Finish(state, static, share, kem_key, kem_secret, ratchet, invitation, terms)
 
     def _answer_contact(self, terms: Terms, message: bytes) -> tuple[bytes, Established]:
         first = terms.state(Role.RESPONDER, self._static, static_dh=self._static_dh)
-        hello = opened(first, CONTACT_HELLO, message)
-        check_numbers(hello.numbers)
-        peer = peer_static(first)
+        hello = agreement.opened(first, agreement.CONTACT_HELLO, message)
+        agreement.check_numbers(hello.numbers)
+        peer = agreement.peer_static(first)
         if peer == self._static.public:
             raise Unexpected("our own static key calls")
         # A stranger gets a reply with a random psk, so that replies do not reveal whether it is known.
@@ -360,10 +343,10 @@ class Responder:
         kem_secret, ciphertext = terms.encapsulate(hello.kem_key)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
         state = first.fork(psks=(contact_psk.psk,))
-        reply = sealed(state, ContactReply(ciphertext, share, ratchet.public))
+        reply = agreement.sealed(state, ContactReply(ciphertext, share, ratchet.public))
         kem = (hello.kem_key, ciphertext, kem_secret)
-        facts = agree(state.finish().handshake_hash, (hello.share, share), kem, ratchet.public)
-        session_id, session = responder_session(facts, self._static, peer, ratchet, terms)
+        facts = agreement.agree(state.finish().handshake_hash, (hello.share, share), kem, ratchet.public)
+        session_id, session = agreement.responder_session(facts, self._static, peer, ratchet, terms)
         event = LinkOpen(
             session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
         )

@@ -7,41 +7,17 @@ from typing import ClassVar
 
 from protocol.errors import LimitExceeded, LocalMisuse, ProtocolError
 from protocol.limits import HANDSHAKE_FRAME_MAX, HANDSHAKE_SECONDS, HELD_BYTES_MAX
+from protocol.link import framing, states
 from protocol.link.agreement import Established
 from protocol.link.envelopes import OWN_MESSAGES, OpenPhase
-from protocol.link.framing import (
-    GREETING_SIZE,
-    REFUSAL,
-    Assembler,
-    FrameReader,
-    NoMagic,
-    OtherVersion,
-    Refused,
-    check_magic,
-    check_refusal,
-    length_of,
-)
+from protocol.link.framing import FrameReader
 from protocol.link.handshake import Answer, Finish, Initiator, Responder
-from protocol.link.states import (
-    CLOSE_REASONS,
-    Closed,
-    Ending,
-    Event,
-    HandshakeAuthenticated,
-    LinkClosed,
-    NotParlour,
-    Phase,
-    Role,
-    State,
-    VersionRefused,
-    check_follows,
-    check_message,
-)
+from protocol.link.states import Ending, Event, LinkClosed, Phase, State
 from protocol.messages import MESSAGE, Confirm, Message
 
 
 def _put(out: list[bytes], body: bytes) -> None:
-    out.append(length_of(body))
+    out.append(framing.length_of(body))
     out.append(body)
 
 
@@ -76,8 +52,8 @@ class AwaitGreeting(_Unconfirmed):
 
     def take(self, reader: FrameReader) -> bytes | None:
         """The greeting, 28 bytes. NoMagic at the first wrong byte."""
-        check_magic(reader.peek(GREETING_SIZE))
-        return reader.take(GREETING_SIZE)
+        framing.check_magic(reader.peek(framing.GREETING_SIZE))
+        return reader.take(framing.GREETING_SIZE)
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         frame, answer = self.initiator.begin(unit)
@@ -94,7 +70,7 @@ class AwaitAnswer(_Unconfirmed):
     state: ClassVar[State] = State.HANDSHAKE
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        check_refusal(unit)
+        framing.check_refusal(unit)
         finish, established = self.answer.read(unit)
         if finish:
             _put(out, finish)
@@ -116,8 +92,8 @@ class AwaitCall(_Unconfirmed):
         """Send message 2 or a refusal, which is the same for every reason."""
         try:
             message, following = self.responder.answer(self.greeting, unit)
-        except (OtherVersion, Refused):
-            _put(out, REFUSAL)
+        except (framing.OtherVersion, framing.Refused):
+            _put(out, framing.REFUSAL)
             raise
         _put(out, message)
         if isinstance(following, Finish):
@@ -136,7 +112,7 @@ class AwaitFinish(_Unconfirmed):
         established = self.finish.read(unit)
         if self.finish.invitation is None:
             return Confirming(self.deadline, established)
-        events.append(HandshakeAuthenticated(established.event.peer_static, self.finish.invitation))
+        events.append(states.HandshakeAuthenticated(established.event.peer_static, self.finish.invitation))
         return Held(self.deadline, established)
 
 
@@ -174,10 +150,10 @@ class Confirming(_Unconfirmed):
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open the initiator's first envelope. Unexpected for anything but Confirm."""
         session = self.established.session
-        encoded = Assembler().add(session.decrypt(unit))
+        encoded = framing.Assembler().add(session.decrypt(unit))
         assert encoded is not None, "a frame here is smaller than a piece that another follows"
         message = MESSAGE.decode(encoded)
-        check_message(self.state, type(message))
+        states.check_message(self.state, type(message))
         assert isinstance(message, Confirm), "the table allows nothing else"
         events.append(self.established.confirmed(message.replaces))
         return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
@@ -197,7 +173,7 @@ class Link:
     __slots__ = ("_now", "_out", "_phase", "_reader", "role")
 
     def __init__(self, start: Initiator | Responder, now: float) -> None:
-        self.role: Role = start.role
+        self.role: states.Role = start.role
         self._now = now
         self._reader = FrameReader()
         self._out: list[bytes] = []
@@ -264,7 +240,7 @@ class Link:
             events.extend(self._fail(error))
 
     def _enter(self, following: Phase) -> None:
-        check_follows(self.role, self._phase.state, following.state)
+        states.check_follows(self.role, self._phase.state, following.state)
         if following.state is State.CLOSED:
             self._phase.erase()
             self._reader.clear()
@@ -272,19 +248,19 @@ class Link:
 
     def _fail(self, error: ProtocolError) -> list[Event]:
         """The peer broke the protocol. Nothing is sent, whatever the class (SPEC §15)."""
-        if isinstance(error, OtherVersion):
-            refused = VersionRefused(error.minimum, error.maximum)
+        if isinstance(error, framing.OtherVersion):
+            refused = states.VersionRefused(error.minimum, error.maximum)
             return [refused, *self._end(LinkClosed(Ending.VERSION, error.error_class))]
-        if isinstance(error, NoMagic):
-            return [NotParlour(), *self._end(LinkClosed(Ending.NOT_PARLOUR, error.error_class))]
-        ending = Ending.REFUSED if isinstance(error, Refused) else Ending.ERROR
+        if isinstance(error, framing.NoMagic):
+            return [states.NotParlour(), *self._end(LinkClosed(Ending.NOT_PARLOUR, error.error_class))]
+        ending = Ending.REFUSED if isinstance(error, framing.Refused) else Ending.ERROR
         return self._end(LinkClosed(ending, error.error_class))
 
     def _end(self, event: LinkClosed) -> list[Event]:
         """Enter CLOSED. No event if the link is closed already."""
         if self._phase.state is State.CLOSED:
             return []
-        self._enter(Closed())
+        self._enter(states.Closed())
         return [event]
 
     # --- Calls ---
@@ -316,12 +292,12 @@ class Link:
 
     def close(self, reason: int) -> list[Event]:
         """End the link with a reason of Close (0 to 3), which is sent to the peer if the link is open."""
-        if reason not in range(len(CLOSE_REASONS)):
+        if reason not in range(len(states.CLOSE_REASONS)):
             raise LocalMisuse(f"{reason} is no reason to close")
         clean = isinstance(self._phase, OpenPhase)
         if isinstance(self._phase, OpenPhase):
             self._phase.close(reason, self._out)
-        return self._end(LinkClosed(CLOSE_REASONS[reason], clean=clean))
+        return self._end(LinkClosed(states.CLOSE_REASONS[reason], clean=clean))
 
     def should_replace(self, now: float) -> bool:
         """Whether to replace the link: after 55 minutes or 2^20 - 2^14 envelopes in one direction."""

@@ -14,16 +14,8 @@ from protocol.identity.reduction import Foreign, reduce
 from protocol.identity.safety import words
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Record, Reveal
-from protocol.pairing.record import (
-    Held,
-    Identity,
-    PendingContact,
-    RecordRules,
-    Transcript,
-    accept_tag,
-    check_record,
-    make_record,
-)
+from protocol.pairing import record
+from protocol.pairing.record import Held, Identity, PendingContact
 from protocol.primitives import KEY_SIZE, Random
 
 _REFUSED: Final = 3
@@ -152,7 +144,12 @@ class Pairing:
     """
 
     def __init__(
-        self, first: State, transcript: Transcript, identity: Identity, rules: RecordRules, nonce: bytes
+        self,
+        first: State,
+        transcript: record.Transcript,
+        identity: Identity,
+        rules: record.RecordRules,
+        nonce: bytes,
     ) -> None:
         """Use `nearby`, `joiner` or `inviter`."""
         self.state = State.NEW
@@ -164,7 +161,7 @@ class Pairing:
         self._commitment = b""
         self._their_name = ""
         self._own_name = reduce(identity.operations).name
-        self._record = make_record(identity, transcript)
+        self._record = record.make_record(identity, transcript)
         self._theirs: tuple[Record, PendingContact] | None = None
 
     @classmethod
@@ -179,8 +176,8 @@ class Pairing:
     ) -> Self:
         """Either side of a pairing with words."""
         first = State.COMMITTED if role is Role.INITIATOR else State.LISTENING
-        rules = RecordRules(_person(identity), foreign, held)
-        return cls(first, Transcript.of(facts, role), identity, rules, random(KEY_SIZE))
+        rules = record.RecordRules(_person(identity), foreign, held)
+        return cls(first, record.Transcript.of(facts, role), identity, rules, random(KEY_SIZE))
 
     @classmethod
     def joiner(
@@ -192,16 +189,16 @@ class Pairing:
         held: Held = nothing_held,
     ) -> Self:
         """The side that uses an invitation, whose `check` (32 bytes) the inviter must match."""
-        rules = RecordRules(_person(identity), foreign, held, check=check)
-        return cls(State.OFFERED, Transcript.of(facts, Role.INITIATOR), identity, rules, b"")
+        rules = record.RecordRules(_person(identity), foreign, held, check=check)
+        return cls(State.OFFERED, record.Transcript.of(facts, Role.INITIATOR), identity, rules, b"")
 
     @classmethod
     def inviter(
         cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: Held = nothing_held
     ) -> Self:
         """The side that created the invitation. Its person confirms the joiner."""
-        rules = RecordRules(_person(identity), foreign, held)
-        return cls(State.INVITED, Transcript.of(facts, Role.RESPONDER), identity, rules, b"")
+        rules = record.RecordRules(_person(identity), foreign, held)
+        return cls(State.INVITED, record.Transcript.of(facts, Role.RESPONDER), identity, rules, b"")
 
     @property
     def finished(self) -> bool:
@@ -280,7 +277,7 @@ class Pairing:
                 return Step(events=(self._words(cause.nonce, self._nonce),))
             case Record():
                 rules = replace(self._rules, name=self._their_name)
-                contact = check_record(cause, self._transcript, self._identity.share, rules)
+                contact = record.check_record(cause, self._transcript, self._identity.share, rules)
                 self._theirs = cause, contact
                 if self.state is State.INVITED:
                     return Step(events=(JoinerKnown(contact.name, contact.person),))
@@ -323,4 +320,4 @@ class Pairing:
     def _tag(self, role: Role) -> bytes:
         theirs, _ = self._their_part
         records = (self._record, theirs) if role is self._transcript.role else (theirs, self._record)
-        return accept_tag(self._transcript, role, *records)
+        return record.accept_tag(self._transcript, role, *records)

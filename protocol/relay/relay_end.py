@@ -10,19 +10,9 @@ from protocol.keys import X25519Pair
 from protocol.link.framing import OtherVersion, Refused
 from protocol.noise import HandshakeState
 from protocol.primitives import Random, system_random
-from protocol.relay import messages
+from protocol.relay import messages, states
 from protocol.relay.connection import RelayConnection
-from protocol.relay.states import (
-    END_REASONS,
-    Answers,
-    Dials,
-    RelayEnding,
-    RelayEvent,
-    RelayRole,
-    RelayState,
-    Waits,
-    check_relay_message,
-)
+from protocol.relay.states import RelayEnding, RelayEvent, RelayState
 
 
 class RelayEnd(RelayConnection):
@@ -32,7 +22,7 @@ class RelayEnd(RelayConnection):
     after `join`, the stream is a circuit and nothing more is read or sent here.
     """
 
-    role: ClassVar[RelayRole] = RelayRole.RELAY
+    role: ClassVar[states.RelayRole] = states.RelayRole.RELAY
     sizes: ClassVar[tuple[int, ...]] = messages.FROM_TERMINAL_SIZES
 
     def __init__(self, pair: X25519Pair, now: float, time: int, random: Random = system_random) -> None:
@@ -76,8 +66,8 @@ class RelayEnd(RelayConnection):
 
     def end(self, reason: RelayEnding) -> list[RelayEvent]:
         """End the connection. The terminal gets BUSY or STOPPED if the handshake is finished."""
-        if self._noise is not None and reason in END_REASONS:
-            self._send(messages.End(END_REASONS.index(reason)))
+        if self._noise is not None and reason in states.END_REASONS:
+            self._send(messages.End(states.END_REASONS.index(reason)))
         return self._end(reason)
 
     def _require(self, state: RelayState) -> None:
@@ -91,7 +81,7 @@ class RelayEnd(RelayConnection):
             self._welcome(unit)
             return []
         message = messages.read_from_terminal(self._open(unit))
-        check_relay_message(self.role, self._state, type(message))
+        states.check_relay_message(self.role, self._state, type(message))
         return self._hear(message)
 
     def _welcome(self, body: bytes) -> None:
@@ -120,9 +110,9 @@ class RelayEnd(RelayConnection):
                 if self._dials > limits.RELAY_DIALS_MAX:
                     raise LimitExceeded(f"more than {limits.RELAY_DIALS_MAX} dials of one connection")
                 self._enter(RelayState.DIALLING)
-                return [Dials(message.token, message.place)]
+                return [states.Dials(message.token, message.place)]
             case messages.Answer():
-                return [Answers(self._join())]
+                return [states.Answers(self._join())]
 
     def _waits(self, wait: messages.Wait) -> list[RelayEvent]:
         if self._state is RelayState.CALLED:
@@ -132,7 +122,7 @@ class RelayEnd(RelayConnection):
         if self._state is RelayState.READY:
             self._enter(RelayState.WAITING)
         self._deadline = self._now + limits.RELAY_SILENT_SECONDS
-        return [Waits(tuple(wait.tokens))]
+        return [states.Waits(tuple(wait.tokens))]
 
     def _overdue(self) -> list[RelayEvent]:
         silent = self._state in (RelayState.WAITING, RelayState.CALLED)

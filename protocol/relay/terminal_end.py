@@ -9,21 +9,9 @@ from protocol.errors import LocalMisuse, Unexpected
 from protocol.limits import DEAD_AFTER_SECONDS, HANDSHAKE_SECONDS, RELAY_ALIVE_SECONDS
 from protocol.noise import HandshakeState
 from protocol.primitives import Random, system_random
-from protocol.relay import messages
+from protocol.relay import messages, states
 from protocol.relay.connection import RelayConnection
-from protocol.relay.states import (
-    END_REASONS,
-    RelayEnding,
-    RelayEvent,
-    RelayRole,
-    RelayState,
-    WaitBegun,
-    WasAbsent,
-    WasCalled,
-    WasJoined,
-    Welcomed,
-    check_relay_message,
-)
+from protocol.relay.states import RelayEnding, RelayEvent, RelayState
 
 _Answered = messages.Waiting | messages.Alive
 
@@ -35,7 +23,7 @@ class RelayTerminal(RelayConnection):
     circuit: only the rest of `data_to_send` must still be sent.
     """
 
-    role: ClassVar[RelayRole] = RelayRole.TERMINAL
+    role: ClassVar[states.RelayRole] = states.RelayRole.TERMINAL
     sizes: ClassVar[tuple[int, ...]] = messages.FROM_RELAY_SIZES
 
     def __init__(self, relay: bytes, now: float, random: Random = system_random) -> None:
@@ -117,7 +105,7 @@ class RelayTerminal(RelayConnection):
         if self._state is RelayState.HANDSHAKE:
             return self._welcomed(unit)
         message = messages.read_from_relay(self._open(unit))
-        check_relay_message(self.role, self._state, type(message))
+        states.check_relay_message(self.role, self._state, type(message))
         return self._hear(message)
 
     def _greeted(self, greeting: bytes) -> list[RelayEvent]:
@@ -136,7 +124,7 @@ class RelayTerminal(RelayConnection):
         welcome = messages.read_welcome(self._handshake.read_message(frame))
         self._noise, self._handshake = self._handshake.finish(), None
         self._enter(RelayState.READY, self._now + HANDSHAKE_SECONDS)
-        return [Welcomed(welcome.time)]
+        return [states.Welcomed(welcome.time)]
 
     def _forget(self) -> bytes:
         self._handshake = None
@@ -148,18 +136,18 @@ class RelayTerminal(RelayConnection):
                 return self._answered(type(message))
             case messages.Absent():
                 self._enter(RelayState.READY, self._now + HANDSHAKE_SECONDS)
-                return [WasAbsent()]
+                return [states.WasAbsent()]
             case messages.Called():
                 self._send(messages.Answer())
-                return [WasCalled(message.token, self._join())]
+                return [states.WasCalled(message.token, self._join())]
             case messages.Joined():
-                return [WasJoined(message.others, self._join())]
+                return [states.WasJoined(message.others, self._join())]
             case messages.End():
-                return self._end(END_REASONS[message.reason])
+                return self._end(states.END_REASONS[message.reason])
 
     def _answered(self, kind: type[_Answered]) -> list[RelayEvent]:
         if not self._unanswered or self._unanswered[0] is not kind:
             raise Unexpected(f"{kind.__name__} without a request")
         del self._unanswered[0]
         self._deadline = self._now + DEAD_AFTER_SECONDS if self._unanswered else None
-        return [WaitBegun()] if kind is messages.Waiting else []
+        return [states.WaitBegun()] if kind is messages.Waiting else []

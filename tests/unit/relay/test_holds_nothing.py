@@ -91,18 +91,18 @@ def test_attack_60_of_10_000_frames_none_is_in_its_memory() -> None:
 
 # It keeps the beginning of the last large piece that passed, in which one frame is whole.
 KEEPS_ONE_FRAME = """
-from chat.relay import buffers
-kept, honest = [], buffers.Buffers.take_back
+from chat.relay.circuit import Buffers
+kept, honest = [], Buffers.take_back
 def take_back(self, buffer, used):
     kept[:] = [bytes(buffer[:900])] if used >= 900 else kept
     honest(self, buffer, used)
-buffers.Buffers.take_back = take_back
+Buffers.take_back = take_back
 """
 # It zeroes nothing, so that what passed last stands in its buffer.
 ZEROES_NOTHING = """
-from chat.relay import buffers
-honest = buffers.Buffers.take_back
-buffers.Buffers.take_back = lambda self, buffer, used: honest(self, buffer, 0)
+from chat.relay.circuit import Buffers
+honest = Buffers.take_back
+Buffers.take_back = lambda self, buffer, used: honest(self, buffer, 0)
 """
 
 
