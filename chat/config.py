@@ -43,7 +43,7 @@ class Config:
     """Direct addresses of an absent contact are tried for so long before a relay is asked (RFC 8305)."""
 
     direct_retry_most: float = 300.0
-    """Between two attempts at a direct way beside a relayed link, while nothing else changes."""
+    """Between two attempts at a direct link while a relayed one is open, if nothing else changes."""
 
     relay_retry_least: float = 1.0
     """After the first failure to reach a relay, or a contact through one; each pause is twice the last."""
@@ -52,7 +52,7 @@ class Config:
     """Between two attempts to reach a relay that is away."""
 
     relay_dials_most: float = 120.0
-    """Between two dials for an absent contact: whoever comes to a relay dials from there, so few do."""
+    """Between two dials for an absent contact, which dials itself when it comes to a relay."""
 
     suspect_after: float = 1.2
     """Unanswered for so long, a link is probed by a second one."""

@@ -5,8 +5,8 @@ come from outside; every failure that a client sees is a ParlourError.
 
 `doctor` from inside a running engine: what it knows of where terminals are, without whose they are.
 
-Rules: a contact with a living direct link is not looked for; whoever greets where one is sought is asked
-for its keys by an ordinary link, which stays if it opens.
+Rules: a contact with a living direct link is not looked for; a terminal that greets where one is sought is
+asked for its keys by an ordinary link, which stays if it opens.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def sought(parts: UseCases) -> Iterator[Sought]:
         if link is not None and present and not link.relayed:
             yield Sought(((link.address, 0),), linked=True)
             continue
-        # Whoever is met at a relay is missed here only where they are announced.
+        # A contact met at a relay is only looked for here where it is announced.
         hints = () if present else parts.world.keyring.hints(person)
         if places := announced.get(person) or hints:
             yield Sought(tuple(places), heard=person in announced, is_it=_meets(parts, person))
@@ -107,7 +107,7 @@ def sought(parts: UseCases) -> Iterator[Sought]:
 
 
 def _relays(parts: UseCases, ports: Ports) -> Iterator[Relay]:
-    """Those that this person named; two keys at one place are told apart by their order."""
+    """Those that this person named; two keys at one place are distinguished by their order."""
     shown: Counter[str] = Counter()
     for relay in parts.relays.addresses():
         place = format_address(relay.host, relay.port)

@@ -118,7 +118,7 @@ class DiscoveryEvents(Protocol):
         """An announcement was withdrawn."""
 
     def network_changed(self) -> None:
-        """An interface or address came or went: dial again and announce anew."""
+        """An interface or address came or went: dial and announce again."""
 
 
 class Discovery(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 AGAIN: Final = 1.0
-"""Seconds after which whoever still runs is cancelled once more."""
+"""Seconds after which tasks that still run are cancelled again."""
 
 
 class Tasks:

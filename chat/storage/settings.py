@@ -17,7 +17,7 @@ _PAST: Final = "interface/"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What contacts are told, with the defaults."""
+    """What is revealed to contacts, with the defaults."""
 
     read_receipts: bool = True
     typing: bool = True

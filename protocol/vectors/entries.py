@@ -1,8 +1,4 @@
-"""Own vectors of entries: written, read, refused by form and by trust, and their order (SPEC §11.1 to §11.3).
-
-Rules: an entry is the message that carries it, as it is on the wire; what the receiver knows of the two
-persons is an input.
-"""
+"""Runs the vectors of entries: writing, parsing, acceptance and order (SPEC §11.1 to §11.3)."""
 
 from __future__ import annotations
 

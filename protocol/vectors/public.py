@@ -1,8 +1,8 @@
-"""Running published vectors, which nobody here wrote, through primitives.py and noise.py (SPEC §20).
+"""Runs published vectors of other projects through primitives.py and noise.py (SPEC §20).
 
-Rules: the files are read from a folder that the user names and never copied; a case has the vector's own id.
-What our functions refuse by design (keys that are not canonical) must be refused, not skipped.
-A vector for something that Parlour does not have is named as unknown, never counted as passed.
+The files are read from a folder that the user names. Inputs that our functions refuse by design, such as keys
+that are not canonical, must be refused and are not skipped. A vector for an unknown function never counts as
+passed.
 """
 
 from __future__ import annotations
