@@ -1,4 +1,4 @@
-"""Runs the vectors of pairing in both roles, with the results of the handshake as inputs (SPEC §7.4, §7.5)."""
+"""Runs the vectors of pairing in both roles, with results of the handshake as inputs (SPEC §7.4, §7.5)."""
 
 from __future__ import annotations
 
