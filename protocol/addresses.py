@@ -24,9 +24,7 @@ LOCAL_NETWORKS: Final = tuple(
 )
 """Private, link-local, carrier-grade NAT (used by overlay networks) and loopback addresses."""
 
-TEXT_MAX: Final = 80
-"""Longest text, in characters, that is parsed as an address."""
-
+TEXT_MAX: Final = 80  # longest text, in characters, that is parsed as an address
 _LINK_LOCAL: Final = ipaddress.IPv6Network("fe80::/10")
 # Name or number of an interface, after `%`. Linux allows 15 bytes, other systems a few more.
 _SCOPE: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")

@@ -18,8 +18,7 @@ class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 _encoder = msgspec.msgpack.Encoder()
-encode = _encoder.encode
-"""encode(value) -> its canonical encoding."""
+encode = _encoder.encode  # encode(value) -> its canonical encoding
 
 
 class Codec(Generic[T]):

@@ -17,9 +17,7 @@ from protocol.errors import Malformed
 from protocol.limits import NAME_CHARACTERS_MAX, SLOT_BYTES, SLOT_DAYS
 from protocol.primitives import Random
 
-SLOT_COUNTS: Final = (32, 64, 128)
-"""Allowed numbers of slots in an announcement (SPEC §13)."""
-
+SLOT_COUNTS: Final = (32, 64, 128)  # allowed numbers of slots in an announcement (SPEC §13)
 _DAY_MS: Final = 86_400_000
 
 
@@ -105,9 +103,7 @@ def recognise(
 
 
 VERSION: Final = b"1"
-ADDRESSES_MAX: Final = 8
-"""Addresses of one announcement (SPEC §13)."""
-
+ADDRESSES_MAX: Final = 8  # addresses of one announcement (SPEC §13)
 TEXT_MAX: Final = 1_400
 """Largest TXT record, bytes. 128 slots and the longest name need 1,307."""
 # One string of a TXT record is at most 255 bytes (RFC 6763 §6.1): "sN=" and whole slots.

@@ -13,8 +13,7 @@ from typing import Protocol
 from protocol.entries import rank
 from protocol.messages import EntryHeader, Head
 
-Entries = Mapping[bytes, EntryHeader]
-"""The entries held of one conversation, by id."""
+Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
 
 
 def ranks(entries: Entries) -> dict[bytes, int]:

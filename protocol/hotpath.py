@@ -24,8 +24,7 @@ COUNTERS: Final = 32
 """Offset of the header's two counters, which are the associated data. The ratchet key is not."""
 
 _N: Final = 36
-_CONTENT: Final = HEADER_SIZE + LENGTH_SIZE
-"""Offset of the content in a buffer with an opened envelope."""
+_CONTENT: Final = HEADER_SIZE + LENGTH_SIZE  # offset of the content in a buffer with an opened envelope
 _STEP_SIZE: Final = 2 * KEY_SIZE
 _ROOT_INPUT: Final = 3 * KEY_SIZE
 _ASIDE, _ASIDE_CHAIN, _SHARED, _SENDER, _RECEIVER, _BLOCK_SIZE = 64, 96, 128, 160, 192, 224
@@ -93,7 +92,6 @@ class Buffer:
         return self.parts
 
     def wipe(self) -> None:
-        """Overwrite with zeros."""
         self.view[:] = bytes(self.size)
 
 
@@ -194,7 +192,6 @@ class FastRoot:
         return sending
 
     def wipe(self) -> None:
-        """Overwrite the root key and our secret."""
         self._block[:] = bytes(_BLOCK_SIZE)
         self._secret[:] = _ZERO_KEY
 
@@ -239,7 +236,6 @@ class FastSending:
         return envelope
 
     def wipe(self) -> None:
-        """Overwrite the chain key."""
         self._view[:] = _ZERO_STEP
 
 
@@ -344,7 +340,6 @@ class FastReceiving:
         self._expected = dh_pn + _ONE
 
     def wipe(self) -> None:
-        """Overwrite the chain key."""
         self._chain_view[:] = _ZERO_KEY
         self._step_view[:] = _ZERO_STEP
 

@@ -101,23 +101,19 @@ class SymmetricState:
         return self._cipher.has_key()
 
     def mix_key(self, input_key_material: bytes) -> None:
-        """MixKey."""
         self._ck, temp_k = self._hash.hkdf(self._ck, input_key_material, 2)
         self._cipher = CipherState(temp_k[:32])
 
     def mix_hash(self, data: bytes) -> None:
-        """MixHash."""
         new = self._hash.new
         self.h = new(self.h + data).digest()
 
     def mix_key_and_hash(self, input_key_material: bytes) -> None:
-        """MixKeyAndHash."""
         self._ck, temp_h, temp_k = self._hash.hkdf(self._ck, input_key_material, 3)
         self.mix_hash(temp_h)
         self._cipher = CipherState(temp_k[:32])
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
-        """EncryptAndHash."""
         ciphertext = self._cipher.encrypt_with_ad(self.h, plaintext)
         new = self._hash.new
         self.h = new(self.h + ciphertext).digest()

@@ -42,11 +42,8 @@ class Cost:
     memory_bytes: int
 
 
-MODERATE: Final = Cost(3, 256 * 2**20)
-"""libsodium's moderate cost, about 0.3 s per unlocking."""
-
-CHEAPEST: Final = Cost(1, 8 * 2**20)
-"""The least cost that a header may have, for tests."""
+MODERATE: Final = Cost(3, 256 * 2**20)  # libsodium's moderate cost, about 0.3 s per unlocking
+CHEAPEST: Final = Cost(1, 8 * 2**20)  # the least cost that a header may have, for tests
 
 
 class NewerHeader(Malformed):

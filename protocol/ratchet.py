@@ -135,7 +135,6 @@ class PlainRoot:
         return RootKey(root), chain_key
 
     def wipe(self) -> None:
-        """Drop the root key and our secret."""
         self._key = self._next = RootKey(bytes(RootKey.size))
         self._pair = None
 
@@ -157,7 +156,6 @@ class PlainSending:
         return envelope
 
     def wipe(self) -> None:
-        """Drop the chain key."""
         self._chain_key = bytes(len(self._chain_key))
 
 
@@ -180,7 +178,6 @@ class PlainReceiving:
         return content
 
     def wipe(self) -> None:
-        """Drop the chain key."""
         self.chain_key = bytes(len(self.chain_key))
 
 
@@ -310,21 +307,17 @@ class RatchetSession:
         header, size = self._parameters.decode_header(envelope)
         if COUNTER_MAX in (header.pn, header.n):
             raise LimitExceeded("envelope counter is used up")
-        if (header.dh, header.n) in self._mkskipped:
-            return self._try_skipped_message_key(header, envelope[:size], envelope[size:])
+        if (skipped := self._mkskipped.get((header.dh, header.n))) is not None:
+            # TrySkippedMessageKeys: the key is deleted after it has opened its envelope.
+            content = self._parameters.decrypt(skipped.key.reveal(), envelope[:size], envelope[size:])
+            del self._mkskipped[header.dh, header.n]
+            return content
         root = self._live_root()
         if header.dh == root.public:
             raise Unexpected("our own ratchet key came back")
         if header.dh == root.theirs and self._receiving is not None:
             return self._decrypt_ahead(self._receiving, header, envelope)
         return self._decrypt_new_ratchet_key(root, header, envelope)
-
-    def _try_skipped_message_key(self, header: Header, header_bytes: bytes, ciphertext: bytes) -> bytes:
-        """TrySkippedMessageKeys for a key that is kept. It is deleted after it has opened its envelope."""
-        key = self._mkskipped[header.dh, header.n].key
-        content = self._parameters.decrypt(key.reveal(), header_bytes, ciphertext)
-        del self._mkskipped[header.dh, header.n]
-        return content
 
     def _decrypt_ahead(self, chain: FastReceiving | PlainReceiving, header: Header, envelope: bytes) -> bytes:
         """A later envelope of the current receiving chain."""

@@ -60,8 +60,7 @@ class Buffers:
             self._spare = memoryview(bytearray(self._size))
         return self._spare
 
-    def wipe(self) -> None:
-        """Zero the spare buffer."""
+    def wipe_spare(self) -> None:
         primitives.wipe(self.spare)
 
 
@@ -90,10 +89,8 @@ class Patience:
 
     idle: float = 60.0
     """Without a byte in either direction. Links send something every few seconds."""
-    slow: float = 30.0
-    """With a buffer that its reader has not emptied."""
-    half_open: float = 10.0
-    """With only one direction ended."""
+    slow: float = 30.0  # with a buffer that its reader has not emptied
+    half_open: float = 10.0  # with only one direction ended
 
 
 class Tally:
@@ -133,7 +130,7 @@ class Lane:
         self._loop.remove_reader(self._source)
         self._loop.remove_writer(self._sink)
         if self._held is not None:
-            self._give_back(self._held, self._stop)
+            self._give_back(self._held)
 
     def _readable(self) -> None:
         buffer = self._buffers.lend()
@@ -175,7 +172,7 @@ class Lane:
             self._circuit.end(End.BROKEN)
             return
         finally:
-            self._buffers.wipe()
+            self._buffers.wipe_spare()
         if sent:
             self._count(sent)
         if sent < count:
@@ -200,36 +197,31 @@ class Lane:
         self._loop.add_writer(self._sink, self._writable)
 
     def _writable(self) -> None:
-        if self._held is not None and not self._has_sent(self._held):
-            return
+        if self._held is not None:
+            try:
+                sent = self._sink.send(self._held[self._sent : self._stop])
+            except BlockingIOError:
+                return
+            except OSError:
+                self._circuit.end(End.BROKEN)
+                return
+            self._count(sent)
+            self._sent += sent
+            if self._sent < self._stop:
+                return
+            self._give_back(self._held)
         self.full = False
         self._loop.remove_writer(self._sink)
         self._loop.add_reader(self._source, self._readable)
-
-    def _has_sent(self, held: memoryview) -> bool:
-        """Send the rest of a buffer. Returns whether all of it was sent."""
-        try:
-            sent = self._sink.send(held[self._sent : self._stop])
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._circuit.end(End.BROKEN)
-            return False
-        self._count(sent)
-        self._sent += sent
-        if self._sent < self._stop:
-            return False
-        self._give_back(held, self._stop)
-        return True
 
     def _count(self, sent: int) -> None:
         self.moved = True
         self._tally.forwarded += sent
         self._tally.writes += 1
 
-    def _give_back(self, buffer: memoryview, used: int) -> None:
+    def _give_back(self, held: memoryview) -> None:
         self._held = None
-        self._buffers.take_back(buffer, used)
+        self._buffers.take_back(held, self._stop)
 
     def _end_of_source(self) -> None:
         self.ended = True

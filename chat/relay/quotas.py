@@ -59,26 +59,19 @@ class Weights:
 class Limits:
     """Limits of a relay."""
 
-    connections: int = 16_000
-    """Total, lowered to what the system lets the relay open."""
-    connections_address: int = 256
-    """Per address, behind which there may be a whole household."""
-    unproven: int = 1_024
-    """Of these, connections without a finished handshake; at most a quarter."""
+    connections: int = 16_000  # total, lowered to what the system lets the relay open
+    connections_address: int = 256  # per address, behind which there may be a whole household
+    unproven: int = 1_024  # of these, connections without a finished handshake; at most a quarter
     unproven_address: int = 32
-    circuits_address: int = 128
-    """Ends of circuits per address."""
-    tokens: int = 500_000
-    """Registered tokens in total."""
+    circuits_address: int = 128  # ends of circuits per address
+    tokens: int = 500_000  # registered tokens in total
     tokens_address: int = 16_384
     handshakes: float = 400.0
     """Per second in total. One costs a fifth of a millisecond."""
-    handshakes_address: float = 8.0
-    """Per second and address, with bursts of BURST seconds."""
+    handshakes_address: float = 8.0  # per second and address, with bursts of BURST seconds
 
 
-BURST: Final = 5.0
-"""Seconds of handshakes that an address may begin at once."""
+BURST: Final = 5.0  # seconds of handshakes that an address may begin at once
 _REMEMBERED: Final = 65_536
 """Addresses whose rate is remembered. Memory is bounded by dropping the least recent one."""
 
@@ -193,7 +186,13 @@ class Handshakes:
 
     def take(self, place: str, now: float) -> bool:
         """Take the right to one handshake, if possible."""
-        bucket = self._bucket(place, now)
+        bucket = self._asked.get(place)
+        if bucket is None:
+            size = self._rate * BURST
+            bucket = self._asked[place] = Bucket(self._rate, size, size, now)
+            if len(self._asked) > _REMEMBERED:
+                self._asked.popitem(last=False)
+        self._asked.move_to_end(place)
         seldom = bucket.level + (now - bucket.updated) * self._rate >= bucket.size / 2
         if not bucket.take(now):
             return False
@@ -204,16 +203,6 @@ class Handshakes:
         bucket = self._asked.get(place)
         if bucket is not None:
             bucket.level = max(0.0, bucket.level - 1.0)
-
-    def _bucket(self, place: str, now: float) -> Bucket:
-        bucket = self._asked.get(place)
-        if bucket is None:
-            size = self._rate * BURST
-            bucket = self._asked[place] = Bucket(self._rate, size, size, now)
-            if len(self._asked) > _REMEMBERED:
-                self._asked.popitem(last=False)
-        self._asked.move_to_end(place)
-        return bucket
 
 
 class Shares:

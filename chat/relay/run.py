@@ -199,7 +199,11 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
         bus = Nats(options.nats, tell)
     pair = X25519Pair.generate() if options.key_file is None else read_key(options.key_file)
     servers = _listen(options.host, options.port, "--listen")
-    pages = _bind_pages(options.metrics)
+    pages = None
+    if options.metrics is not None and not is_loopback(options.metrics[0]):
+        raise UsageError("--metrics takes an address of this machine alone, such as 127.0.0.1:9090.")
+    if options.metrics is not None:
+        pages = _listen(*options.metrics, "--metrics")[0]
     descriptors = sandbox.may_open_descriptors()
     relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
     addresses = _addresses(options.host, port_of(servers[0]), pair)
@@ -237,15 +241,6 @@ def _listen(host: str, port: int, option: str) -> list[socket.socket]:
         raise CannotCreate(
             f"Nothing can listen there ({error.strerror}): name another with {option}."
         ) from None
-
-
-def _bind_pages(metrics: tuple[str, int] | None) -> socket.socket | None:
-    if metrics is None:
-        return None
-    host, port = metrics
-    if not is_loopback(host):
-        raise UsageError("--metrics takes an address of this machine alone, such as 127.0.0.1:9090.")
-    return _listen(host, port, "--metrics")[0]
 
 
 def _page_address(pages: socket.socket | None) -> str:

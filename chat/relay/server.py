@@ -107,12 +107,10 @@ class WaitRegistry(Generic[W]):
             self._on.pop(token, None)
 
 
-CHECK_EVERY: Final = 0.5
-"""Seconds between two checks of timers."""
+CHECK_EVERY: Final = 0.5  # seconds between two checks of timers
 CHECKED_AT_ONCE: Final = 1_000
 """Connections checked per turn of the event loop, which takes half a millisecond."""
-ACCEPTED_AT_ONCE: Final = 64
-"""Connections accepted per turn of the event loop."""
+ACCEPTED_AT_ONCE: Final = 64  # connections accepted per turn of the event loop
 CALLS_A_DIAL: Final = 2
 """Terminals called per dial. Each has 3 seconds to answer, and a dialler waits for ten."""
 _PAUSE: Final = 0.5  # seconds without accepting after the system ran out of descriptors or memory
@@ -240,7 +238,9 @@ class Relay:
                 case Dials():
                     self._dials(client, event)
                 case Answers():
-                    self._answered(client)
+                    caller, client.called_for = client.called_for, None
+                    if caller is not None:
+                        caller.answered(client)
                 case RelayEnded():
                     self._leave(client, event)
 
@@ -298,9 +298,6 @@ class Relay:
         ends = waiter.let_go(), dialler.let_go()
         circuit = Circuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
         return self._begin(circuit, waiter, dialler)
-
-    def dismiss(self, waiter: ClientConnection) -> None:
-        self._forget(waiter)
 
     def unanswered(self, dialler: ClientConnection) -> None:
         """A terminal that was called for a dialler of this relay did not answer, so call another."""
@@ -361,22 +358,17 @@ class Relay:
 
     # --- Ends ---
 
-    def _answered(self, waiter: ClientConnection) -> None:
-        caller, waiter.called_for = waiter.called_for, None
-        if caller is not None:
-            caller.answered(waiter)
-
     def _leave(self, client: ClientConnection, end: RelayEnded) -> None:
         """A connection ended without a circuit."""
         if end.error_class is not None:
             self.counters.wrong[end.error_class] += 1
             self._handshakes.fine(client.place)
         caller, client.called_for = client.called_for, None
-        self._forget(client)
+        self.dismiss(client)
         if caller is not None:
             caller.unanswered()
 
-    def _forget(self, client: ClientConnection) -> None:
+    def dismiss(self, client: ClientConnection) -> None:
         """Close a connection and remove it everywhere."""
         self._stop_waiting(client)
         if self.cluster is not None:

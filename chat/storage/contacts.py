@@ -112,8 +112,7 @@ class ContactRow:
     blocked: bool
     held: bool
     since: int
-    shown: str = field(init=False)
-    """Displayed name: the petname, or the name, which is text of a peer."""
+    shown: str = field(init=False)  # displayed name: the petname, or the name, which is text of a peer
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shown", self.petname or self.name)

@@ -21,9 +21,7 @@ from protocol.entries import STORED, ParsedEntry
 from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 
-Position = tuple[int, bytes]
-"""(rank, id): a position in a conversation."""
-
+Position = tuple[int, bytes]  # (rank, id): a position in a conversation
 BEGINNING: Final[Position] = (-(2**63), b"")
 END: Final[Position] = (2**63 - 1, b"")
 
@@ -165,7 +163,9 @@ class _Batch:
             self._held[held] = number if named == self._number else 0, author, rank
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
-        self._own = self._terminals.get(own_terminal) or self._new_terminal(own_terminal)
+        self._own = 0  # the own terminal's number, needed for receipts only
+        if stored is not None:
+            self._own = self._terminals.get(own_terminal) or self._new_terminal(own_terminal)
         self._added: dict[int, ParsedEntry] = {}
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int, int]] = []
@@ -456,8 +456,7 @@ def read_row(db: Database, found: Row) -> EntryRow:
     return row
 
 
-_IDS_MAX: Final = 256
-"""Values per query."""
+_IDS_MAX: Final = 256  # values per query
 
 
 def _chunked(db: Database, query: str, values: Collection[bytes]) -> list[Row]:

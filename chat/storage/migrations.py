@@ -132,8 +132,7 @@ def _index(db: Database, number: int, conversation: int) -> None:
 
 _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it
 
-Fill = Callable[[Database], None]
-"""Writes the first rows of a new database, within a transaction."""
+Fill = Callable[[Database], None]  # writes the first rows of a new database, within a transaction
 
 
 def open_history(path: Path, key: DatabaseKey) -> Database:

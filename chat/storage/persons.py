@@ -55,8 +55,7 @@ def terminal_number(db: Database, terminal: bytes) -> int:
     return db.insert("INSERT INTO terminals (terminal) VALUES (?)", terminal)
 
 
-KEPT: Final = 16
-"""Addresses per terminal."""
+KEPT: Final = 16  # addresses per terminal
 
 
 @dataclass(frozen=True, slots=True)

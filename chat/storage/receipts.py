@@ -24,9 +24,7 @@ READ_UNTOLD: Final = 3
 FEW_UNREAD: Final = 16_384
 """Below this number the unread entries are sorted. Else the index by rank is walked to the first one."""
 
-_IDS_MAX: Final = 256
-"""Ids per query."""
-
+_IDS_MAX: Final = 256  # ids per query
 _UNREAD: Final = (
     "SELECT e.rank, e.id, e.number FROM unread AS u JOIN entries AS e ON e.number = u.entry"
     " WHERE u.conversation = ?"

@@ -9,9 +9,7 @@ from chat.storage import contacts
 from chat.storage.database import Database
 from chat.storage.entries import COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
 
-WORDS_MAX: Final = 32
-"""Words of a query; further ones are ignored."""
-
+WORDS_MAX: Final = 32  # words of a query; further ones are ignored
 _QUOTE: Final = '"'
 
 

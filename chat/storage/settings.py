@@ -9,9 +9,7 @@ from chat.storage.database import Database
 
 _ON, _OFF = "on", "off"
 
-PREFERENCE: Final = "interface."
-"""Prefix of the interface's rows."""
-
+PREFERENCE: Final = "interface."  # prefix of the interface's rows
 _PAST: Final = "interface/"
 
 

@@ -188,10 +188,12 @@ class Reduction:
     def state(self) -> PersonState:
         """The state of the person."""
         graph, kept = self.graph, self.kept
+        renames = [graph.order[index].operation for index in bits(self.counting)]
         newest, forks = graph.newest_recovery(graph.all), self.forks()
         return PersonState(
             person=graph.order[0].id,
-            name=self._name(),
+            # The deepest counting rename, and among equals the one with the highest id.
+            name=next((one.name for one in reversed(renames) if isinstance(one, log.Rename)), ""),
             recovery=graph.recovery_key(graph.all),
             recoveries=newest.sequence if newest else 0,
             live={key: value for key, value in self.terminals.items() if key not in self.removed},
@@ -207,13 +209,6 @@ class Reduction:
                 *self._causes(),
                 *(Cause(CauseKind.FORKED, one.operations[0], one.author, one.author) for one in forks),
             ),
-        )
-
-    def _name(self) -> str:
-        """The name of the deepest counting rename, and among equals of the one with the highest id."""
-        names = [self.graph.order[index].operation for index in bits(self.counting)]
-        return next(
-            (operation.name for operation in reversed(names) if isinstance(operation, log.Rename)), ""
         )
 
     def _last(self, author: bytes) -> bytes:

@@ -69,7 +69,7 @@ class Keepalive:
         return self.unanswered_since is not None and now >= self.unanswered_since + limits.DEAD_AFTER_SECONDS
 
     def ping_due(self, now: float) -> bool:
-        """Whether the peer was silent for limits.PING_AFTER_SECONDS and no Ping was sent since."""
+        """Whether the peer was silent for PING_AFTER_SECONDS and no Ping was sent since."""
         return not self._asked and now >= self._heard + limits.PING_AFTER_SECONDS
 
 
@@ -192,7 +192,7 @@ class OpenPhase:
         return min(self.keepalive.next_timer(), self._opened_at + limits.LINK_SECONDS_MAX)
 
     def overdue(self, now: float) -> Ending | None:
-        """AGED after limits.LINK_SECONDS_MAX, or when the envelopes to send are used up."""
+        """AGED after LINK_SECONDS_MAX, or when the envelopes to send are used up."""
         return Ending.AGED if self._used_up or now >= self._opened_at + limits.LINK_SECONDS_MAX else None
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:

@@ -16,14 +16,9 @@ from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
 LENGTH_SIZE: Final = 2
 FRAME_MAX: Final = 65_535
 
-LAST: Final = b"\x00"
-"""Flag of the last piece of a message, or of the only one."""
-
-MORE: Final = b"\x01"
-"""Flag of every other piece, which is always full."""
-
-PIECE_MAX: Final = CONTENT_MAX - 1
-"""Bytes of a message in a full piece: the content without its flag."""
+LAST: Final = b"\x00"  # flag of the last piece of a message, or of the only one
+MORE: Final = b"\x01"  # flag of every other piece, which is always full
+PIECE_MAX: Final = CONTENT_MAX - 1  # bytes of a message in a full piece: the content without its flag
 
 
 def length_of(body: bytes) -> bytes:

@@ -134,7 +134,10 @@ def parse_invitation(text: str) -> Invitation:
         raise Unexpected(f"an invitation of version {version}, this program knows {VERSION}")
     decoded = _CODEC.decode(data)
     for address in decoded.addresses:
-        _check_address(address)
+        parts = _ADDRESS.fullmatch(address)
+        host = parts and (parts[1] or parts[2])
+        if parts is None or not host or str(literal(host)) != host or int(parts[3]) > 0xFFFF:
+            raise Malformed("not an address and a port")
     return Invitation(
         decoded.secret, decoded.expires, decoded.check, tuple(decoded.addresses), tuple(decoded.relays)
     )
@@ -153,10 +156,3 @@ def _bytes_of(text: str) -> bytes:
     if base64.b32encode(data).decode("ascii").rstrip("=") != digits:
         raise Malformed("not the canonical text of an invitation")
     return data
-
-
-def _check_address(address: str) -> None:
-    match = _ADDRESS.fullmatch(address)
-    host = match and (match[1] or match[2])
-    if match is None or not host or str(literal(host)) != host or int(match[3]) > 0xFFFF:
-        raise Malformed("not an address and a port")

@@ -22,8 +22,7 @@ from protocol.noise import TAGLEN, CipherState, HandshakeState
 from protocol.primitives import Random, system_random
 
 PROTOCOL_NAME: Final = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2b"
-FRAME_BYTES_MAX: Final = 1 << 16
-"""Link bytes of one frame."""
+FRAME_BYTES_MAX: Final = 1 << 16  # link bytes of one frame
 NAME_SIZE: Final = 16
 BUCKET_BITS: Final = 14
 """Names share a subject by their first bits, so a relay listens on at most 2^14 subjects."""
@@ -36,20 +35,13 @@ _nonce: Final = Struct("<IQ").pack
 class Kind(IntEnum):
     """Kind of a frame: its first byte, which is authenticated."""
 
-    CALL = 0
-    """From the dialler's relay, once: call the waiter at this place (u8), and reply to this subject."""
-    ANSWERED = 1
-    """The waiter answered, and the circuit begins."""
-    DATA = 2
-    """Link bytes."""
-    CREDIT = 3
-    """Number of further bytes that may be sent: u32."""
-    FINISHED = 4
-    """The terminal on this side sends nothing more."""
-    END = 5
-    """The circuit ended: reason, u8."""
-    ALIVE = 6
-    """Keepalive."""
+    CALL = 0  # from the dialler's relay, once: call the waiter at this place (u8), and reply to this subject
+    ANSWERED = 1  # the waiter answered, and the circuit begins
+    DATA = 2  # link bytes
+    CREDIT = 3  # number of further bytes that may be sent: u32
+    FINISHED = 4  # the terminal on this side sends nothing more
+    END = 5  # the circuit ended: reason, u8
+    ALIVE = 6  # keepalive
 
 
 _ROOT: Final = "parlour.relay.v1"

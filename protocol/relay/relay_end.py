@@ -116,7 +116,7 @@ class RelayEnd(RelayConnection):
 
     def _waits(self, wait: messages.Wait) -> list[RelayEvent]:
         if self._state is RelayState.CALLED:
-            return []  # the terminal sent this before messages.Called arrived
+            return []  # the terminal sent this before Called arrived
         if self._dials:
             raise Unexpected("a connection that dialled cannot wait")
         if self._state is RelayState.READY:

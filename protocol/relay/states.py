@@ -78,7 +78,7 @@ def check_relay_message(role: RelayRole, state: RelayState, kind: type[RelayMess
 
 
 class RelayEnding(StrEnum):
-    """Why a connection to a relay ended. The first two are the reasons of messages.End in their order."""
+    """Why a connection to a relay ended. The first two are the reasons of End in their order."""
 
     BUSY = "busy"
     STOPPED = "stopped"
@@ -92,8 +92,7 @@ class RelayEnding(StrEnum):
     ERROR = "error"
 
 
-END_REASONS: Final = (RelayEnding.BUSY, RelayEnding.STOPPED)
-"""Endings by their number in messages.End."""
+END_REASONS: Final = (RelayEnding.BUSY, RelayEnding.STOPPED)  # endings by their number in End
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,12 @@ class RelayTerminal(RelayConnection):
     def _hear(self, message: messages.FromRelay) -> list[RelayEvent]:
         match message:
             case messages.Waiting() | messages.Alive():
-                return self._answered(type(message))
+                kind = type(message)
+                if not self._unanswered or self._unanswered[0] is not kind:
+                    raise Unexpected(f"{kind.__name__} without a request")
+                del self._unanswered[0]
+                self._deadline = self._now + DEAD_AFTER_SECONDS if self._unanswered else None
+                return [states.WaitBegun()] if kind is messages.Waiting else []
             case messages.Absent():
                 self._enter(RelayState.READY, self._now + HANDSHAKE_SECONDS)
                 return [states.WasAbsent()]
@@ -144,10 +149,3 @@ class RelayTerminal(RelayConnection):
                 return [states.WasJoined(message.others, self._join())]
             case messages.End():
                 return self._end(states.END_REASONS[message.reason])
-
-    def _answered(self, kind: type[_Answered]) -> list[RelayEvent]:
-        if not self._unanswered or self._unanswered[0] is not kind:
-            raise Unexpected(f"{kind.__name__} without a request")
-        del self._unanswered[0]
-        self._deadline = self._now + DEAD_AFTER_SECONDS if self._unanswered else None
-        return [states.WaitBegun()] if kind is messages.Waiting else []

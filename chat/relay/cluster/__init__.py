@@ -33,13 +33,11 @@ from protocol.relay.cluster import (
     write_offer,
 )
 
-ASK_SECONDS: Final = 0.5
-"""Wait for the first offer, if a relay listens on the subject but none answers."""
+ASK_SECONDS: Final = 0.5  # wait for the first offer, if a relay listens on the subject but none answers
 GATHER_SECONDS: Final = 0.05
 """Wait for further offers after the first, since the newest of all waiters is called."""
 CALL_SECONDS: Final = RELAY_ANSWER_SECONDS + 1.0
-OFFER_SECONDS: Final = 3.0
-"""Lifetime of an offer that is not taken."""
+OFFER_SECONDS: Final = 3.0  # lifetime of an offer that is not taken
 OFFERS_MAX: Final = 1_024
 OFFERS_TAKEN: Final = 64
 """Offers per question. No cluster has more relays for one token."""
@@ -56,7 +54,7 @@ class Host(Protocol):
     def call_for(self, waiter: ClientConnection, caller: Offering, token: bytes) -> None:
         """Call a terminal that waits here on a token, and tell `caller` whether it answered."""
 
-    def dismiss(self, waiter: ClientConnection) -> None:
+    def dismiss(self, client: ClientConnection) -> None:
         """Close a terminal that answered in vain."""
 
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:

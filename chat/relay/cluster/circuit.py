@@ -86,12 +86,9 @@ WINDOW: Final = 1 << 16
 
 So a thousand busy circuits fit into the 64 MB that NATS holds for a client before it disconnects it.
 """
-CREDIT_FROM: Final = WINDOW // 4
-"""Bytes read by the terminal after which a CREDIT frame is sent."""
-ALIVE_EVERY: Final = 3.0
-"""Seconds between keepalive frames."""
-LOST_AFTER: Final = 10.0
-"""Seconds without a frame after which the other relay is considered gone."""
+CREDIT_FROM: Final = WINDOW // 4  # bytes read by the terminal after which a CREDIT frame is sent
+ALIVE_EVERY: Final = 3.0  # seconds between keepalive frames
+LOST_AFTER: Final = 10.0  # seconds without a frame after which the other relay is considered gone
 
 
 class Outbound:
@@ -145,10 +142,15 @@ class Outbound:
             return circuit.end(End.BROKEN)
         finally:
             if lent is None:
-                circuit.buffers.wipe()
+                circuit.buffers.wipe_spare()
             else:
                 circuit.buffers.take_back(lent, len(lent) if count < 0 else count)
-        return self._sent(count) if count else self._end_of_source()
+        if count:
+            return self._sent(count)
+        self.ended = True
+        self.listen()
+        circuit.tunnel.send(Kind.FINISHED)
+        return circuit.half_ended()
 
     def _pass_on(self, buffer: memoryview) -> int:
         """Read and send one frame. Returns the number of link bytes."""
@@ -165,12 +167,6 @@ class Outbound:
             self.room -= count
             self._circuit.count(count)
             self.listen()
-
-    def _end_of_source(self) -> None:
-        self.ended = True
-        self.listen()
-        self._circuit.tunnel.send(Kind.FINISHED)
-        self._circuit.half_ended()
 
     def _wake(self) -> None:
         self._waits = False
@@ -206,7 +202,11 @@ class Inbound:
             self._mark = (self._taken + size, circuit.loop.time())
         if self._held is None:
             return self._pass_on(frame, size)
-        self._make_room(self._held, size)
+        if self._stop + size > len(self._held):
+            left = self._stop - self._sent
+            self._held[:left] = self._held[self._sent : self._stop]
+            self._held[left : self._stop] = bytes(self._stop - left)
+            self._sent, self._stop = 0, left
         circuit.tunnel.open_into(frame, self._held[self._stop :])
         self._stop += size
         self._room -= size
@@ -224,7 +224,7 @@ class Inbound:
         except OSError:
             return circuit.end(End.BROKEN)
         finally:
-            circuit.buffers.wipe()
+            circuit.buffers.wipe_spare()
         if sent < size:
             return circuit.end(End.SLOW)
         self._room -= size
@@ -253,13 +253,6 @@ class Inbound:
             return False
         return now - since > patience
 
-    def _make_room(self, held: memoryview, size: int) -> None:
-        if self._stop + size > len(held):
-            left = self._stop - self._sent
-            held[:left] = held[self._sent : self._stop]
-            held[left : self._stop] = bytes(self._stop - left)
-            self._sent, self._stop = 0, left
-
     def _write(self) -> None:
         if self._held is None:
             return
@@ -274,7 +267,10 @@ class Inbound:
         done = self._sent == self._stop
         if done:
             self._give_back(self._held)
-        self._watch(writing=not done)
+        if done is self._writing:
+            self._writing = not done
+            loop, end = self._circuit.loop, self._circuit.socket
+            loop.remove_writer(end) if done else loop.add_writer(end, self._write)
         if done and self._finishing:
             self._end_of_sink()
 
@@ -289,15 +285,6 @@ class Inbound:
             self._circuit.tunnel.send(Kind.CREDIT, self._due.to_bytes(4))
             self._room += self._due
             self._due = 0
-
-    def _watch(self, *, writing: bool) -> None:
-        if writing is not self._writing:
-            self._writing = writing
-            circuit = self._circuit
-            if writing:
-                circuit.loop.add_writer(circuit.socket, self._write)
-            else:
-                circuit.loop.remove_writer(circuit.socket)
 
     def _give_back(self, held: memoryview) -> None:
         self._held = None

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
 
 INSTALL: Final = "Several relays need the NATS client. Install it with: pip install nats-py"
-CROWDED: Final = 4 << 20
-"""Bytes that may wait to be sent before circuits stop reading."""
+CROWDED: Final = 4 << 20  # bytes that may wait to be sent before circuits stop reading
 LEAST: Final = 1_024
 """Smallest maximum payload of NATS, in bytes, that is accepted. Control messages are smaller."""
 CONNECT_SECONDS: Final = 5.0
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Seconds between attempts. The last one repeats."""
-PING_SECONDS: Final = 3.0
-"""Time between two pings of NATS."""
+PING_SECONDS: Final = 3.0  # time between two pings of NATS
 PONG_SECONDS: Final = 5
 _PENDING: Final = 1 << 20  # bytes that the client collects before the sender must wait
 _FLUSH_SECONDS: Final = 2.0
@@ -85,8 +83,7 @@ class Bus(Protocol):
         """Cancel `tell`."""
 
 
-Say = Callable[[bool], None]
-"""Called with each change of whether NATS is connected."""
+Say = Callable[[bool], None]  # called with each change of whether NATS is connected
 
 _Work = Callable[["Client"], Awaitable[None]]
 
@@ -143,7 +140,9 @@ class Nats:
 
     def subscribe(self, subject: str) -> None:
         async def work(client: Client) -> None:
-            self._subscriptions[subject] = await client.subscribe(subject, future=self._sink)
+            assert self._listener is not None
+            sink = cast("asyncio.Future[Msg]", _Sink(self._listener))
+            self._subscriptions[subject] = await client.subscribe(subject, future=sink)
 
         self._add(len(subject), work)
 
@@ -280,11 +279,6 @@ class Nats:
         if connected is not self._told:
             self._told = connected
             self._say(connected)
-
-    @property
-    def _sink(self) -> asyncio.Future[Msg]:
-        assert self._listener is not None
-        return cast("asyncio.Future[Msg]", _Sink(self._listener))
 
 
 class _Sink:

@@ -58,7 +58,7 @@ class Host:
         else:
             caller.unanswered()
 
-    def dismiss(self, waiter: ClientConnection) -> None:
+    def dismiss(self, client: ClientConnection) -> None:
         self.called.append("dismissed")
 
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:

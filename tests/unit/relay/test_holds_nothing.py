@@ -22,14 +22,11 @@ from tests.support.lab.calls import traced, writing
 from tests.support.lab.memory import copies, which_are_held
 from tests.support.needs import needs_process_memory, needs_strace
 from tests.support.protocol.sessions import pair
+from tests.support.relay.house import token
 from tests.support.relay.terminals import Ended, Relay, Terminal, eventually, receive, relay
 
 FRAMES = 10_000
 BATCH = 100
-
-
-def token() -> bytes:
-    return secrets.token_bytes(16)
 
 
 def joined(running: Relay, wanted: bytes = b"") -> tuple[Terminal, Terminal]:

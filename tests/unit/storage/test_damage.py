@@ -45,8 +45,11 @@ class Copies:
         return open_history(place / "history.db", KEY)
 
 
+Groups = tuple[Copies, list[list[ParsedEntry]], int]
+
+
 @pytest.fixture
-def groups(tmp_path: Path) -> tuple[Copies, list[list[ParsedEntry]], int]:
+def groups(tmp_path: Path) -> Groups:
     """Twelve commits, six of them in the file and six in the log only."""
     database = new_database(tmp_path)
     author = Author()
@@ -79,9 +82,7 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
-def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(
-    groups: tuple[Copies, list[list[ParsedEntry]], int],
-) -> None:
+def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(groups: Groups) -> None:
     copies, made, _ = groups
     everything = [entry for group in made for entry in group]
     chosen = random.Random(SEED)
@@ -101,9 +102,7 @@ def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(
     assert errors > 0
 
 
-def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(
-    groups: tuple[Copies, list[list[ParsedEntry]], int],
-) -> None:
+def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(groups: Groups) -> None:
     copies, made, checkpointed = groups
     everything = [entry for group in made for entry in group]
     ends = {sum(len(group) for group in made[:count]) for count in range(checkpointed, len(made) + 1)}
@@ -137,9 +136,7 @@ def repaired(database: Database, everything: Sequence[ParsedEntry]) -> None:
     assert entries.tips(database, TALK) == [everything[-1].id]
 
 
-def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(
-    groups: tuple[Copies, list[list[ParsedEntry]], int],
-) -> None:
+def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(groups: Groups) -> None:
     copies, made, checkpointed = groups
     everything = [entry for group in made for entry in group]
     frames = (len(copies.log) - LOG_HEAD) // FRAME
@@ -212,12 +209,8 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path) -> N
     store(restored, anew)
     assert receipts.unacknowledged(restored, TALK, ME.terminal, THEIR_TERMINAL.person) == [before.id, anew.id]
     store(restored, lost, acknowledged)
-    assert truth(restored, [before, acknowledged, lost, anew]) == [
-        before.id,
-        acknowledged.id,
-        lost.id,
-        anew.id,
-    ]
+    everything = [before, acknowledged, lost, anew]
+    assert truth(restored, everything) == [entry.id for entry in everything]
     assert entries.evidence(restored) == []
     restored.close()
 
