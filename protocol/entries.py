@@ -72,7 +72,7 @@ def read_text(body: bytes) -> TextBody:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EntryPlace:
     """Place of an author's next entry.
 
     `incarnation` has 8 bytes. `previous` is (sequence, id) of the author's last held entry, None for the
@@ -113,7 +113,7 @@ class ParsedEntry(Struct, frozen=True):
 
 
 def write_entry(
-    place: Place, time_ms: int, kind: int, body: bytes, self_key: bytes, random: Random
+    place: EntryPlace, time_ms: int, kind: int, body: bytes, self_key: bytes, random: Random
 ) -> ParsedEntry:
     """A new entry at a Unix time in milliseconds. `self_key` is the self-tag key of the author's person.
 
@@ -229,7 +229,7 @@ STORED: Final = 1
 READ: Final = 2
 
 
-class Said(StrEnum):
+class DeliveryState(StrEnum):
     """Displayed state of an own entry."""
 
     QUEUED = "queued"
@@ -251,10 +251,10 @@ def receipted(ids: Iterable[bytes], own: Collection[bytes]) -> list[bytes]:
     return [entry for entry in dict.fromkeys(ids) if entry in own]
 
 
-def said_of(kinds: Collection[int], carried: bool) -> Said:
+def delivery_state(kinds: Collection[int], carried: bool) -> DeliveryState:
     """State of an own entry, from the kinds of the contact's receipts and whether an open link sent it."""
     if READ in kinds:
-        return Said.READ
+        return DeliveryState.READ
     if STORED in kinds:
-        return Said.DELIVERED
-    return Said.SENT if carried else Said.QUEUED
+        return DeliveryState.DELIVERED
+    return DeliveryState.SENT if carried else DeliveryState.QUEUED

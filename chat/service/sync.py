@@ -44,9 +44,9 @@ from protocol.entries import (
     KIND_TEXT,
     READ,
     STORED,
+    EntryPlace,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     check_conversation,
     conversation_of_two,
@@ -300,7 +300,7 @@ def _append(database: Database, world: EngineState, person: bytes, text: str, re
     if reply:
         held_in(database, conversation, reply)
     last = entries.last_by(database, conversation, world.own.terminal)
-    place = Place(
+    place = EntryPlace(
         conversation=conversation,
         author=world.own.terminal,
         incarnation=world.incarnation,

@@ -30,7 +30,7 @@ from chat.storage.contacts import ContactRow
 from chat.storage.database import Database
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import KIND_TEXT, ParsedEntry, read_text, said_of
+from protocol.entries import KIND_TEXT, ParsedEntry, delivery_state, read_text
 from protocol.identity.reduction import Cause, CauseKind
 
 DELETED = "deleted"
@@ -62,7 +62,7 @@ def answered(row: EntryRow) -> str:
 
 def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
     """The state to show, derived and never stored; `kinds` are the contact's receipts for the entry."""
-    return EntryState(said_of(kinds, on_link)) if own else EntryState.RECEIVED
+    return EntryState(delivery_state(kinds, on_link)) if own else EntryState.RECEIVED
 
 
 def with_receipts(

@@ -46,7 +46,7 @@ class Policy(Protocol):
 # --- Initiator ---
 
 
-class Answer(Protocol):
+class AwaitReply(Protocol):
     """An initiator that waits for the responder's handshake message."""
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
@@ -61,13 +61,13 @@ class _PairingCall:
     static: X25519Pair
     psks: tuple[bytes, ...]
 
-    def begin(self, terms: Terms) -> tuple[bytes, Answer]:
+    def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, psks=self.psks)
-        return state.write_message(), _PairingAnswer(state, self.static.public, terms)
+        return state.write_message(), _AwaitPairingReply(state, self.static.public, terms)
 
 
 @dataclass(frozen=True, slots=True)
-class _PairingAnswer:
+class _AwaitPairingReply:
     """An initiator before message 2 of XX or XXpsk0."""
 
     state: HandshakeState
@@ -102,16 +102,18 @@ class _ContactCall:
     static_dh: agreement.StaticDh | None
     pattern: Pattern = Pattern.IKPSK2
 
-    def begin(self, terms: Terms) -> tuple[bytes, Answer]:
+    def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, rs=self.responder, static_dh=self.static_dh)
         kem_secret, kem_key = mlkem_generate(terms.random)
         share = terms.random(KEY_SIZE)
         hello = ContactHello(self.own_person, self.numbers, kem_key, share)
-        return agreement.sealed(state, hello), _ContactAnswer(state, self, share, kem_key, kem_secret, terms)
+        return agreement.sealed(state, hello), _AwaitContactReply(
+            state, self, share, kem_key, kem_secret, terms
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _ContactAnswer:
+class _AwaitContactReply:
     """An initiator before message 2 of IKpsk2, which uses one of the psks that message 1 named."""
 
     state: HandshakeState
@@ -220,7 +222,7 @@ class Initiator:
         call = _ContactCall(static, responder_static, *persons, tuple(candidates), numbers, static_dh)
         return cls(call, replaces, random, aes)
 
-    def begin(self, greeting: bytes) -> tuple[bytes, Answer]:
+    def begin(self, greeting: bytes) -> tuple[bytes, AwaitReply]:
         """The first frame after a greeting of 28 bytes, and the next step. Errors as in Greeting.decode."""
         choice = framing.Choice(self._call.pattern, framing.Greeting.decode(greeting).best_aead(self._aes))
         head = choice.encode()

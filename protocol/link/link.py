@@ -11,7 +11,7 @@ from protocol.link import framing, states
 from protocol.link.agreement import Established
 from protocol.link.envelopes import OWN_MESSAGES, OpenPhase
 from protocol.link.framing import FrameReader
-from protocol.link.handshake import Answer, Finish, Initiator, Responder
+from protocol.link.handshake import AwaitReply, Finish, Initiator, Responder
 from protocol.link.states import Ending, Event, LinkClosed, Phase, State
 from protocol.messages import MESSAGE, Confirm, Message
 
@@ -65,7 +65,7 @@ class AwaitGreeting(_Unconfirmed):
 class AwaitAnswer(_Unconfirmed):
     """The initiator waits for message 2 or a refusal."""
 
-    answer: Answer
+    answer: AwaitReply
     replaces: bytes
     state: ClassVar[State] = State.HANDSHAKE
 

@@ -15,7 +15,7 @@ from protocol.identity.safety import words
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Record, Reveal
 from protocol.pairing import record
-from protocol.pairing.record import Held, Identity, PendingContact
+from protocol.pairing.record import HeldOperations, Identity, PendingContact
 from protocol.primitives import KEY_SIZE, Random
 
 _REFUSED: Final = 3
@@ -172,7 +172,7 @@ class Pairing:
         identity: Identity,
         foreign: Foreign,
         random: Random,
-        held: Held = nothing_held,
+        held: HeldOperations = nothing_held,
     ) -> Self:
         """Either side of a pairing with words."""
         first = State.COMMITTED if role is Role.INITIATOR else State.LISTENING
@@ -186,7 +186,7 @@ class Pairing:
         identity: Identity,
         foreign: Foreign,
         check: bytes,
-        held: Held = nothing_held,
+        held: HeldOperations = nothing_held,
     ) -> Self:
         """The side that uses an invitation, whose `check` (32 bytes) the inviter must match."""
         rules = record.RecordRules(_person(identity), foreign, held, check=check)
@@ -194,7 +194,7 @@ class Pairing:
 
     @classmethod
     def inviter(
-        cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: Held = nothing_held
+        cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: HeldOperations = nothing_held
     ) -> Self:
         """The side that created the invitation. Its person confirms the joiner."""
         rules = record.RecordRules(_person(identity), foreign, held)

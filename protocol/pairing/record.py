@@ -19,7 +19,7 @@ from protocol.pairing.contact_secret import Share
 from protocol.pairing.invitation import invitation_check
 from protocol.primitives import SIGNATURE_SIZE
 
-Held = Callable[[bytes], Iterable[bytes]]
+HeldOperations = Callable[[bytes], Iterable[bytes]]
 """held(person): the operations held of a known person; none for a stranger."""
 
 
@@ -120,7 +120,7 @@ class RecordRules:
 
     person: bytes
     foreign: Foreign
-    held: Held
+    held: HeldOperations
     check: bytes = b""
     name: str = ""
 

@@ -8,9 +8,9 @@ from typing import Final
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     conversation_of_two,
     parse_entry,
@@ -58,7 +58,7 @@ def _conversation(_: Json, step: Json) -> Json:
 
 def _write(_: Json, step: Json) -> Json:
     salt, previous = bytes.fromhex(step["salt"]), step["previous"]
-    place = Place(
+    place = EntryPlace(
         conversation=bytes.fromhex(step["conversation"]),
         author=bytes.fromhex(step["author"]),
         incarnation=bytes.fromhex(step["incarnation"]),

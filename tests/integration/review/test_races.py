@@ -16,7 +16,7 @@ import pytest
 
 from chat.interface import EntryState, PairingStage
 from chat.service.sync import Exchange, Inbound
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.author import rename_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Extension, extend
@@ -68,7 +68,7 @@ async def say(person: Person, *messages: Message) -> None:
 def an_entry(person: Person, other: Person) -> Message:
     world = person.engine._world
     conversation = conversation_of_two(world.own.person, other.engine._world.own.person)
-    place = Place(conversation, world.own.terminal, b"12345678", None, [], world.keyring.own.heads)
+    place = EntryPlace(conversation, world.own.terminal, b"12345678", None, [], world.keyring.own.heads)
     body = text_body("hello")
     made = write_entry(place, person.clock.wall(), KIND_TEXT, body, world.own.self_key, world.random)
     return made.message()

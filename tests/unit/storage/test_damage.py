@@ -45,7 +45,7 @@ class Copies:
         return open_history(place / "history.db", KEY)
 
 
-Groups = tuple[Copies, list[list[ParsedEntry]], int]
+Groups = tuple[Copies, list[list[ParsedEntry]], list[ParsedEntry], int]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def groups(tmp_path: Path) -> Groups:
     copies = Copies(tmp_path)
     database.close()
     assert len(copies.log) > 6 * FRAME
-    return copies, made, 6
+    return copies, made, [entry for group in made for entry in group], 6
 
 
 def truth(database: Database, made: Sequence[ParsedEntry], lacking: bool = False) -> list[bytes]:
@@ -83,8 +83,7 @@ def flipped(data: bytes, bit: int) -> bytes:
 
 
 def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(groups: Groups) -> None:
-    copies, made, _ = groups
-    everything = [entry for group in made for entry in group]
+    copies, _, everything, _ = groups
     chosen = random.Random(SEED)
     errors = 0
     for _ in range(PLACES // 2):
@@ -103,8 +102,7 @@ def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(grou
 
 
 def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(groups: Groups) -> None:
-    copies, made, checkpointed = groups
-    everything = [entry for group in made for entry in group]
+    copies, made, everything, checkpointed = groups
     ends = {sum(len(group) for group in made[:count]) for count in range(checkpointed, len(made) + 1)}
     chosen = random.Random(SEED)
     lost = 0
@@ -137,8 +135,7 @@ def repaired(database: Database, everything: Sequence[ParsedEntry]) -> None:
 
 
 def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(groups: Groups) -> None:
-    copies, made, checkpointed = groups
-    everything = [entry for group in made for entry in group]
+    copies, _, everything, checkpointed = groups
     frames = (len(copies.log) - LOG_HEAD) // FRAME
     lengths = [0, LOG_HEAD, *(LOG_HEAD + FRAME * number - number % 3 for number in range(1, frames + 1, 4))]
     seen = set()

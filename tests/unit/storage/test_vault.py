@@ -36,6 +36,12 @@ def profile(tmp_path: Path) -> Path:
     return folder
 
 
+def check_is_mine(opened: Vault) -> None:
+    database = opened.database()
+    assert keys.read_own(database) == ME
+    database.close()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file but the lock, which opening may make."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
@@ -45,15 +51,11 @@ def test_a_profile_is_made_opened_and_opened_again(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "profile"
     assert stored_folder.state(folder) is ProfileState.NEW
     made = make(folder)
-    database = made.database()
-    assert keys.read_own(database) == ME
-    database.close()
+    check_is_mine(made)
     made.close()
     assert stored_folder.state(folder) is ProfileState.LOCKED
     with stored_profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
-        assert keys.read_own(database) == ME
-        database.close()
+        check_is_mine(opened)
     assert set(contents(folder)) == {HEADER, DATABASE}
 
 
@@ -69,13 +71,8 @@ def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> Non
         made.close()
     finally:
         os.umask(before)
-    assert modes == {
-        "profile": 0o700,
-        HEADER: 0o600,
-        DATABASE: 0o600,
-        f"{DATABASE}-wal": 0o600,
-        "lock": 0o600,
-    }
+    files = (HEADER, DATABASE, f"{DATABASE}-wal", "lock")
+    assert modes == {"profile": 0o700, **dict.fromkeys(files, 0o600)}
     assert stat.S_IMODE((folder / HEADER).stat().st_mode) == 0o600
 
 
@@ -210,9 +207,7 @@ def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> Non
     with pytest.raises(errors.WrongPassphrase):
         stored_profile.unlock(profile, PASSPHRASE)
     with stored_profile.unlock(profile, "a new one") as opened:
-        database = opened.database()
-        assert keys.read_own(database) == ME
-        database.close()
+        check_is_mine(opened)
         assert opened.port == 5000
     assert set(contents(profile)) == {HEADER, DATABASE}
 
