@@ -78,7 +78,7 @@ async def table() -> AsyncIterator[Table]:
 
 
 @pytest.fixture
-def joined(table: Table) -> Joined:
+async def joined(table: Table) -> Joined:
     """A circuit that has begun."""
     return table.start()
 
