@@ -206,7 +206,10 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
         pages = _listen(*options.metrics, "--metrics")[0]
     descriptors = sandbox.may_open_descriptors()
     relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
-    addresses = _addresses(options.host, port_of(servers[0]), pair)
+    hosts, port = reached_at(options.host), port_of(servers[0])
+    if not hosts:
+        raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
+    addresses = tuple(format_relay(RelayAddress(host, port, pair.public)) for host in hosts)
     try:
         held = sandbox.confine(examinable=options.examinable, connecting=bool(options.nats))
     except Unconfined as error:
@@ -248,11 +251,3 @@ def _page_address(pages: socket.socket | None) -> str:
         return ""
     host, port = pages.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _addresses(host: str, port: int, pair: X25519Pair) -> tuple[str, ...]:
-    """The canonical texts of this relay, one per address at which it may be reached."""
-    hosts = reached_at(host)
-    if not hosts:
-        raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
-    return tuple(format_relay(RelayAddress(each, port, pair.public)) for each in hosts)

@@ -428,16 +428,15 @@ class Relay:
             self._loop.call_soon(self._check_some, clients, now)
 
 
+@dataclass(frozen=True, slots=True)
 class _Dialler:
     """A call for a dialler of this relay."""
 
-    __slots__ = ("_dialler", "_relay")
-
-    def __init__(self, relay: Relay, dialler: ClientConnection) -> None:
-        self._relay, self._dialler = relay, dialler
+    relay: Relay
+    dialler: ClientConnection
 
     def answered(self, waiter: ClientConnection) -> None:
-        self._relay.join(waiter, self._dialler)
+        self.relay.join(waiter, self.dialler)
 
     def unanswered(self) -> None:
-        self._relay.unanswered(self._dialler)
+        self.relay.unanswered(self.dialler)

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -295,21 +295,15 @@ def _open_locked(folder: Path) -> int:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             _lock(descriptor)
-            if _is_there(descriptor, path):
-                return descriptor
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
         except OSError as error:
             os.close(descriptor)
             if error.errno in _HELD:
                 raise ProfileInUse(folder) from None
             raise
         os.close(descriptor)  # the file was replaced between the two calls, so lock the new one
-
-
-def _is_there(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _lock(descriptor: int, *, shared: bool = False) -> None:

@@ -1,7 +1,4 @@
-"""Relays that share core NATS: real nodes, real relays, real links' worth of bytes, and what others can do.
-
-Rules: whoever attacks here speaks NATS as anybody on it may, and hears everything that is said there.
-"""
+"""Relays that share core NATS: real nodes, real relays, and an attacker who reads and sends all on NATS."""
 
 from __future__ import annotations
 

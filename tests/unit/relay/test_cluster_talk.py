@@ -1,8 +1,4 @@
-"""One conversation of two engines through a cluster of relays, in which a node and then a relay dies.
-
-Rules: each person names another relay of the cluster, so that every word goes over NATS; what is sent while
-nothing passes is sent all the same, and each text arrives once and in its order.
-"""
+"""A conversation of two engines through a cluster of relays, in which a node and then a relay dies."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """A relay holds nothing: its memory after many frames, its files in a whole life, and who is absent.
 
-Rules: the relay runs as people run it, as a process of its own; needles are made outside of it, and each
-search has found its needle where it was planted.
+The relay runs as a process of its own. Every search also finds a needle where one was planted.
 """
 
 from __future__ import annotations
