@@ -378,11 +378,6 @@ def mlkem_encapsulate(public: bytes) -> tuple[bytes, bytes]:
         raise Malformed("not a valid ML-KEM-768 public key") from error
 
 
-def mlkem_decapsulate(secret: MlKemSecret, ciphertext: bytes) -> bytes:
-    """As MlKemSecret.decapsulate."""
-    return secret.decapsulate(ciphertext)
-
-
 # --- Argon2id (RFC 9106) ---
 
 

@@ -9,19 +9,8 @@ from typing import Any, Final
 
 from sqlcipher3 import dbapi2
 
-from chat.storage.errors import (
-    DatabaseDamaged,
-    NotEncrypted,
-    StorageBroken,
-    StorageBusy,
-    StorageFailure,
-    StorageFull,
-    StorageGivenUp,
-    StorageGone,
-    StorageMisuse,
-    StorageReadOnly,
-    TooLittleMemory,
-)
+from chat.storage import errors
+from chat.storage.errors import DatabaseDamaged
 from chat.storage.folder import from_system
 
 # Text of a damaged page may be invalid UTF-8, in a row or in a message of the library.
@@ -29,18 +18,18 @@ LIBRARY_ERRORS: Final = (dbapi2.Error, UnicodeDecodeError)
 
 _DAMAGED: Final = frozenset({dbapi2.SQLITE_CORRUPT, dbapi2.SQLITE_NOTADB, dbapi2.SQLITE_FORMAT})
 
-_FAILURES: Final[dict[int, type[StorageFailure]]] = {
-    dbapi2.SQLITE_FULL: StorageFull,
-    dbapi2.SQLITE_IOERR: StorageBroken,
-    dbapi2.SQLITE_CANTOPEN: StorageBroken,
-    dbapi2.SQLITE_NOLFS: StorageBroken,
-    dbapi2.SQLITE_READONLY: StorageReadOnly,
-    dbapi2.SQLITE_PERM: StorageReadOnly,
-    dbapi2.SQLITE_BUSY: StorageBusy,
-    dbapi2.SQLITE_LOCKED: StorageBusy,
-    dbapi2.SQLITE_PROTOCOL: StorageBusy,
-    dbapi2.SQLITE_NOMEM: TooLittleMemory,
-    dbapi2.SQLITE_INTERRUPT: StorageGivenUp,
+_FAILURES: Final[dict[int, type[errors.StorageFailure]]] = {
+    dbapi2.SQLITE_FULL: errors.StorageFull,
+    dbapi2.SQLITE_IOERR: errors.StorageBroken,
+    dbapi2.SQLITE_CANTOPEN: errors.StorageBroken,
+    dbapi2.SQLITE_NOLFS: errors.StorageBroken,
+    dbapi2.SQLITE_READONLY: errors.StorageReadOnly,
+    dbapi2.SQLITE_PERM: errors.StorageReadOnly,
+    dbapi2.SQLITE_BUSY: errors.StorageBusy,
+    dbapi2.SQLITE_LOCKED: errors.StorageBusy,
+    dbapi2.SQLITE_PROTOCOL: errors.StorageBusy,
+    dbapi2.SQLITE_NOMEM: errors.TooLittleMemory,
+    dbapi2.SQLITE_INTERRUPT: errors.StorageGivenUp,
 }
 
 
@@ -53,13 +42,13 @@ def from_sqlite(error: Exception, path: Path) -> Exception:
         return DatabaseDamaged(path)
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        return StorageMisuse(f"{type(error).__name__} in a call of the database")
+        return errors.StorageMisuse(f"{type(error).__name__} in a call of the database")
     primary = code & 0xFF  # without the extended code
     if primary in _DAMAGED:
         return DatabaseDamaged(path)
     if primary in _FAILURES:
         return _FAILURES[primary]()
-    return StorageMisuse(str(getattr(error, "sqlite_errorname", "an unknown result")))
+    return errors.StorageMisuse(str(getattr(error, "sqlite_errorname", "an unknown result")))
 
 
 Row = tuple[Any, ...]
@@ -173,7 +162,7 @@ class Database:
         Raises StorageMisuse inside another transaction, StorageGone if the file was moved or removed.
         """
         if self._connection.in_transaction:
-            raise StorageMisuse("transactions do not nest")
+            raise errors.StorageMisuse("transactions do not nest")
         self.rows("BEGIN IMMEDIATE")
         try:
             yield
@@ -186,7 +175,7 @@ class Database:
         for path in (self.path, self._wal):
             place = _place(path)
             if self._places.setdefault(path, place) != place:
-                raise StorageGone
+                raise errors.StorageGone
 
     # --- Maintenance ---
 
@@ -210,14 +199,14 @@ class Database:
         transaction.
         """
         if self.in_transaction:
-            raise StorageMisuse("a transaction is open")
+            raise errors.StorageMisuse("a transaction is open")
         self.rows("VACUUM")
         self.checkpoint()
 
     def checkpoint(self) -> None:
         """Copy the log into the file and truncate it. Raises StorageBusy during another read."""
         if self.row("PRAGMA wal_checkpoint(TRUNCATE)") != (0, 0, 0):
-            raise StorageBusy
+            raise errors.StorageBusy
 
     def integrity(self) -> tuple[str, ...]:
         """Check every page. One line per page that does not authenticate, and per broken structure."""
@@ -254,7 +243,7 @@ class Database:
 
     def _unlock(self, key: bytes) -> None:
         if not self.value("PRAGMA cipher_version"):
-            raise NotEncrypted(self.path)
+            raise errors.NotEncrypted(self.path)
         # The library would otherwise print each page that does not authenticate on standard error.
         self.value("PRAGMA cipher_log_level = NONE")
         self.value(f"PRAGMA key = \"x'{key.hex()}'\"")
@@ -262,11 +251,11 @@ class Database:
     def _set(self, pragma: str, expected: object) -> None:
         found = self.value(f"PRAGMA {pragma}")
         if expected is not None and found != expected:
-            raise StorageMisuse(f"the database does not accept PRAGMA {pragma}")
+            raise errors.StorageMisuse(f"the database does not accept PRAGMA {pragma}")
 
 
-def _outside() -> StorageMisuse:
-    return StorageMisuse("a write outside a transaction")
+def _outside() -> errors.StorageMisuse:
+    return errors.StorageMisuse("a write outside a transaction")
 
 
 def _connect(path: Path) -> Any:
@@ -288,7 +277,7 @@ def _place(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise StorageGone from None
+        raise errors.StorageGone from None
     except OSError as error:
         raise from_system(error) from None
     return found.st_dev, found.st_ino

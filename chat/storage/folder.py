@@ -17,20 +17,7 @@ from typing import Final
 
 from chat.errors import phrase
 from chat.interface import BadData, UsageError
-from chat.storage import pages
-from chat.storage.errors import (
-    HeaderDamaged,
-    HeaderMissing,
-    ProfileInUse,
-    ProfileTooNew,
-    StorageBroken,
-    StorageFailure,
-    StorageFull,
-    StorageReadOnly,
-    StorageUnsettled,
-    TooLittleMemory,
-    WrongPassphrase,
-)
+from chat.storage import errors, pages
 from protocol import profile_header
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.primitives import Random
@@ -127,13 +114,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_SYSTEM: Final[dict[int, type[StorageFailure]]] = {
-    errno.ENOSPC: StorageFull,
-    errno.EDQUOT: StorageFull,
-    errno.EFBIG: StorageFull,
-    errno.EROFS: StorageReadOnly,
-    errno.EACCES: StorageReadOnly,
-    errno.EPERM: StorageReadOnly,
+_SYSTEM: Final[dict[int, type[errors.StorageFailure]]] = {
+    errno.ENOSPC: errors.StorageFull,
+    errno.EDQUOT: errors.StorageFull,
+    errno.EFBIG: errors.StorageFull,
+    errno.EROFS: errors.StorageReadOnly,
+    errno.EACCES: errors.StorageReadOnly,
+    errno.EPERM: errors.StorageReadOnly,
 }
 
 
@@ -146,11 +133,11 @@ def system_failures() -> Iterator[None]:
         raise from_system(error) from None
 
 
-def from_system(error: OSError) -> StorageFailure:
+def from_system(error: OSError) -> errors.StorageFailure:
     """The StorageFailure for an OSError of a profile's file."""
     if isinstance(error, NotDurable):
-        return StorageUnsettled()
-    return _SYSTEM.get(error.errno or 0, StorageBroken)()
+        return errors.StorageUnsettled()
+    return _SYSTEM.get(error.errno or 0, errors.StorageBroken)()
 
 
 def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Random) -> Header:
@@ -159,7 +146,7 @@ def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Rando
     try:
         return profile_header.wrap(key, passphrase, cost, port, random)
     except LocalMisuse:
-        raise TooLittleMemory from None
+        raise errors.TooLittleMemory from None
 
 
 def unwrap(header: Header, passphrase: str) -> DatabaseKey:
@@ -168,9 +155,9 @@ def unwrap(header: Header, passphrase: str) -> DatabaseKey:
     try:
         return profile_header.unwrap(header, passphrase)
     except AuthenticationFailed:
-        raise WrongPassphrase from None
+        raise errors.WrongPassphrase from None
     except LocalMisuse:
-        raise TooLittleMemory from None
+        raise errors.TooLittleMemory from None
 
 
 def _require_passphrase(passphrase: str) -> None:
@@ -228,7 +215,7 @@ def header_place(folder: Path) -> Path | None:
         return None
     if (folder / NEW_HEADER).exists():
         return folder / NEW_HEADER
-    raise HeaderMissing(folder / HEADER)
+    raise errors.HeaderMissing(folder / HEADER)
 
 
 def read_header(path: Path) -> Header:
@@ -238,9 +225,9 @@ def read_header(path: Path) -> Header:
     try:
         return profile_header.parse(data)
     except profile_header.NewerHeader:
-        raise ProfileTooNew(path) from None
+        raise errors.ProfileTooNew(path) from None
     except ProtocolError:
-        raise HeaderDamaged(path) from None
+        raise errors.HeaderDamaged(path) from None
 
 
 if sys.platform == "win32":
@@ -301,7 +288,7 @@ def _open_locked(folder: Path) -> int:
         except OSError as error:
             os.close(descriptor)
             if error.errno in _HELD:
-                raise ProfileInUse(folder) from None
+                raise errors.ProfileInUse(folder) from None
             raise
         os.close(descriptor)  # the file was replaced between the two calls, so lock the new one
 

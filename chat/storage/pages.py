@@ -13,14 +13,7 @@ import struct
 from pathlib import Path
 from typing import Final, Literal
 
-from chat.storage.errors import (
-    DatabaseDamaged,
-    DatabaseEmpty,
-    DatabaseForeign,
-    DatabaseMissing,
-    LogForeign,
-    NotEncrypted,
-)
+from chat.storage import errors
 
 PAGE_SIZE: Final = 4_096
 _SALT_SIZE: Final = 16
@@ -33,13 +26,13 @@ _CLEAR: Final = b"SQLite format 3\x00"
 def check_present(path: Path) -> None:
     """Check without a key. Raises DatabaseMissing, DatabaseEmpty, NotEncrypted or OSError."""
     if not path.is_file():
-        raise DatabaseMissing(path)
+        raise errors.DatabaseMissing(path)
     with path.open("rb") as file:
         start = file.read(len(_CLEAR))
     if not start:
-        raise DatabaseEmpty(path)
+        raise errors.DatabaseEmpty(path)
     if start == _CLEAR:
-        raise NotEncrypted(path)
+        raise errors.NotEncrypted(path)
 
 
 def check_key(path: Path, key: bytes) -> None:
@@ -47,13 +40,13 @@ def check_key(path: Path, key: bytes) -> None:
     with path.open("rb") as file:
         page = file.read(PAGE_SIZE)
         if len(page) < PAGE_SIZE:
-            raise DatabaseDamaged(path)
+            raise errors.DatabaseDamaged(path)
         number, mac_key = 1, _mac_key(key, page)
         while len(page) == PAGE_SIZE:
             if _authentic(number, page, mac_key):
                 return
             number, page = number + 1, file.read(PAGE_SIZE)
-    raise DatabaseForeign(path)
+    raise errors.DatabaseForeign(path)
 
 
 def check_log(path: Path, key: bytes) -> None:
@@ -73,7 +66,7 @@ def check_log(path: Path, key: bytes) -> None:
         mac_key = _mac_key(key, file.read(PAGE_SIZE))
     number = int.from_bytes(frame[:4], "big")
     if not _authentic(number, frame[_FRAME_HEAD_SIZE:], mac_key):
-        raise LogForeign(log)
+        raise errors.LogForeign(log)
 
 
 def _mac_key(key: bytes, first: bytes) -> bytes:

@@ -10,18 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
+from chat.storage import errors
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
-from chat.storage.errors import (
-    PassphraseUnsettled,
-    ProfileExists,
-    ProfileMissing,
-    ProfileUnsettled,
-    ProfileUnwritable,
-    StorageMisuse,
-    StorageReadOnly,
-    StorageUnsettled,
-)
 from chat.storage.folder import (
     DATABASE,
     HEADER,
@@ -70,15 +61,17 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
         lock = ProfileLock(folder)
     except OSError as error:
         failure = from_system(error)
-        if isinstance(failure, StorageReadOnly) or isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise ProfileUnwritable(folder, phrase("cannot be made or written")) from None
+        if isinstance(failure, errors.StorageReadOnly) or isinstance(
+            error, (FileExistsError, NotADirectoryError)
+        ):
+            raise errors.ProfileUnwritable(folder, phrase("cannot be made or written")) from None
         raise failure from None
     try:
         with system_failures():
             _build(folder, wrapped, key, fill)
-    except StorageUnsettled:
+    except errors.StorageUnsettled:
         lock.release()
-        raise ProfileUnsettled from None
+        raise errors.ProfileUnsettled from None
     except BaseException:
         lock.release()
         raise
@@ -91,7 +84,7 @@ def unlock(folder: Path, passphrase: str) -> Vault:
     Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and as `state`.
     """
     if state(folder) is ProfileState.NEW:
-        raise ProfileMissing(folder)
+        raise errors.ProfileMissing(folder)
     with system_failures():
         lock = ProfileLock(folder)
         try:
@@ -134,11 +127,11 @@ class Vault:
         """
         key = stored_folder.unwrap(self._header, old)
         if key != self._open_key():
-            raise StorageMisuse("the header has another key than this vault")
+            raise errors.StorageMisuse("the header has another key than this vault")
         try:
             self._replace(stored_folder.wrap(key, new, cost or self._header.cost, self.port, random))
-        except StorageUnsettled:
-            raise PassphraseUnsettled from None
+        except errors.StorageUnsettled:
+            raise errors.PassphraseUnsettled from None
 
     def close(self) -> None:
         """Drop the key and release the lock. A second call does nothing."""
@@ -156,14 +149,14 @@ class Vault:
 
     def _open_key(self) -> DatabaseKey:
         if self._key is None:
-            raise StorageMisuse("this vault is locked")
+            raise errors.StorageMisuse("this vault is locked")
         return self._key
 
     def _replace(self, changed: Header) -> None:
         try:
             with system_failures():
                 stored_folder.replace_private(self.folder / HEADER, changed.to_bytes())
-        except StorageUnsettled:
+        except errors.StorageUnsettled:
             # If the old header stayed here, the next change of the port would restore the old passphrase.
             self._header = changed
             raise
@@ -173,7 +166,7 @@ class Vault:
 def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
     """The steps of creating a profile, each durable before the next."""
     if state(folder) is not ProfileState.NEW:
-        raise ProfileExists(folder)
+        raise errors.ProfileExists(folder)
     _clear_unfinished(folder)
     try:
         create_history(folder / NEW_DATABASE, key, fill)

@@ -12,16 +12,9 @@ from typing import Annotated, Final, NamedTuple, Self, TypeVar
 
 from msgspec import Meta
 
-from protocol import labels, primitives
+from protocol import labels, limits, primitives
 from protocol.codec import Codec, Wire, encode
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
-from protocol.limits import (
-    RELAY_MESSAGE_BYTES,
-    RELAY_TOKEN_BYTES,
-    RELAY_TOKENS_MAX,
-    RELAY_WAIT_BYTES,
-    RELAY_WAITERS_MAX,
-)
 from protocol.link.framing import NoMagic, OtherVersion, Refused, length_of
 from protocol.messages import U32
 from protocol.noise import DHLEN, TAGLEN
@@ -29,12 +22,12 @@ from protocol.noise import DHLEN, TAGLEN
 M = TypeVar("M")
 
 LENGTH_SIZE: Final = 2
-FROM_RELAY_SIZES: Final = (RELAY_MESSAGE_BYTES,)
-FROM_TERMINAL_SIZES: Final = (RELAY_MESSAGE_BYTES, RELAY_WAIT_BYTES)
+FROM_RELAY_SIZES: Final = (limits.RELAY_MESSAGE_BYTES,)
+FROM_TERMINAL_SIZES: Final = (limits.RELAY_MESSAGE_BYTES, limits.RELAY_WAIT_BYTES)
 """Sizes of padded messages: all but Wait, and Wait."""
 
-Token = Annotated[bytes, Meta(min_length=RELAY_TOKEN_BYTES, max_length=RELAY_TOKEN_BYTES)]
-Place = Annotated[int, Meta(ge=0, le=RELAY_WAITERS_MAX - 1)]
+Token = Annotated[bytes, Meta(min_length=limits.RELAY_TOKEN_BYTES, max_length=limits.RELAY_TOKEN_BYTES)]
+Place = Annotated[int, Meta(ge=0, le=limits.RELAY_WAITERS_MAX - 1)]
 Reason = Annotated[int, Meta(ge=0, le=1)]
 
 
@@ -47,7 +40,7 @@ class Welcome(Wire, frozen=True):
 class Wait(Wire, frozen=True, tag=128):
     """Waits on these tokens instead of earlier ones. They ascend, so that their order reveals nothing."""
 
-    tokens: Annotated[list[Token], Meta(min_length=1, max_length=RELAY_TOKENS_MAX)]
+    tokens: Annotated[list[Token], Meta(min_length=1, max_length=limits.RELAY_TOKENS_MAX)]
 
 
 class Waiting(Wire, frozen=True, tag=129):
@@ -95,9 +88,9 @@ FromTerminal = Wait | Alive | Dial | Answer
 FromRelay = Waiting | Alive | Absent | Called | Joined | End
 RelayMessage = Wait | Waiting | Alive | Dial | Absent | Called | Answer | Joined | End
 
-WELCOME: Final[Codec[Welcome]] = Codec(Welcome, RELAY_MESSAGE_BYTES)
-FROM_TERMINAL: Final[Codec[FromTerminal]] = Codec(FromTerminal, RELAY_WAIT_BYTES)
-FROM_RELAY: Final[Codec[FromRelay]] = Codec(FromRelay, RELAY_MESSAGE_BYTES)
+WELCOME: Final[Codec[Welcome]] = Codec(Welcome, limits.RELAY_MESSAGE_BYTES)
+FROM_TERMINAL: Final[Codec[FromTerminal]] = Codec(FromTerminal, limits.RELAY_WAIT_BYTES)
+FROM_RELAY: Final[Codec[FromRelay]] = Codec(FromRelay, limits.RELAY_MESSAGE_BYTES)
 
 
 def pad_message(message: RelayMessage | Welcome) -> bytes:
@@ -138,7 +131,7 @@ def ascending(tokens: list[bytes]) -> bool:
 
 
 def _size_of(message: object) -> int:
-    return RELAY_WAIT_BYTES if isinstance(message, Wait) else RELAY_MESSAGE_BYTES
+    return limits.RELAY_WAIT_BYTES if isinstance(message, Wait) else limits.RELAY_MESSAGE_BYTES
 
 
 def _checked(message: M, size: int) -> M:

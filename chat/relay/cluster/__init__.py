@@ -20,18 +20,8 @@ from chat.relay.metrics import Counters
 from protocol.errors import ProtocolError, Unexpected
 from protocol.limits import RELAY_ANSWER_SECONDS
 from protocol.noise import HandshakeState
-from protocol.relay.cluster import (
-    NAME_SIZE,
-    ClusterKeys,
-    Kind,
-    all_subjects,
-    bucket_of,
-    kind_of,
-    own_subject,
-    read_offer,
-    read_subject,
-    write_offer,
-)
+from protocol.relay import cluster as wire
+from protocol.relay.cluster import ClusterKeys, Kind
 
 ASK_SECONDS: Final = 0.5  # wait for the first offer, if a relay listens on the subject but none answers
 GATHER_SECONDS: Final = 0.05
@@ -90,7 +80,7 @@ class Cluster:
         """The first terminal waits here on a token."""
         name = self.keys.name(token)
         self._tokens[name] = token
-        bucket = bucket_of(name)
+        bucket = wire.bucket_of(name)
         self._buckets[bucket] += 1
         if self._buckets[bucket] == 1:
             self.bus.subscribe(bucket)
@@ -99,7 +89,7 @@ class Cluster:
         """The last terminal that waited here on a token is gone."""
         name = self.keys.name(token)
         del self._tokens[name]
-        bucket = bucket_of(name)
+        bucket = wire.bucket_of(name)
         self._buckets[bucket] -= 1
         if not self._buckets[bucket]:
             del self._buckets[bucket]
@@ -133,7 +123,7 @@ class Cluster:
     def connected(self) -> None:
         self.counters.backplanes += 1
         self._relay = self.keys.fresh_word()
-        self.bus.subscribe(all_subjects(self._relay))
+        self.bus.subscribe(wire.all_subjects(self._relay))
         for bucket in self._buckets:
             self.bus.subscribe(bucket)
 
@@ -153,7 +143,7 @@ class Cluster:
             if receiver is not None:
                 receiver.arrived(payload)
             elif subject in self._buckets:
-                self._asked(payload[:NAME_SIZE], payload[NAME_SIZE:])
+                self._asked(payload[: wire.NAME_SIZE], payload[wire.NAME_SIZE :])
         except ProtocolError:
             self.counters.forged += 1
             if receiver is not None:
@@ -167,9 +157,9 @@ class Cluster:
         if token is None or not waiters or len(self._offers) >= OFFERS_MAX or not self._questions.take(now):
             return
         handshake = self.keys.handshake(name, asking=False)
-        asker, own = read_subject(handshake.read_message(question)), self.subject()
+        asker, own = wire.read_subject(handshake.read_message(question)), self.subject()
         ages = [int(1_000 * (now - waiter.since)) for waiter in waiters]
-        answer = handshake.write_message(write_offer(own, ages))
+        answer = handshake.write_message(wire.write_offer(own, ages))
         tunnel = RelayTunnel(self.bus, (own, asker), handshake.finish(), self.drop)
         offer = Offering(self, token, waiters, tunnel)
         self._offers[offer] = now
@@ -179,7 +169,7 @@ class Cluster:
 
     def subject(self) -> str:
         """A new random subject of this relay."""
-        return own_subject(self._relay, self.keys.fresh_word())
+        return wire.own_subject(self._relay, self.keys.fresh_word())
 
     def receive(self, subject: str, receiver: Receiver) -> None:
         self._receivers[subject] = receiver
@@ -212,13 +202,13 @@ class Question:
         self._answers = 0
         cluster.receive(self._subject, self)
         question = self._handshake.write_message(self._subject.encode("ascii"))
-        cluster.bus.post(bucket_of(name), name + question, self._subject)
+        cluster.bus.post(wire.bucket_of(name), name + question, self._subject)
         self._timer = cluster.loop.call_later(ASK_SECONDS, self._choose)
 
     def arrived(self, frame: bytes) -> None:
         """Handle an offer. A forged one is ignored, since every offer has its own keys."""
         handshake = self._handshake.fork()
-        ages, subject = read_offer(handshake.read_message(frame))
+        ages, subject = wire.read_offer(handshake.read_message(frame))
         if not self._answers:
             self._timer.cancel()
             self._timer = self._cluster.loop.call_later(GATHER_SECONDS, self._choose)
@@ -265,7 +255,7 @@ class Call:
         self._timer = cluster.loop.call_later(CALL_SECONDS, self.spoiled)
 
     def arrived(self, frame: bytes) -> None:
-        kind = kind_of(frame)
+        kind = wire.kind_of(frame)
         if kind not in (Kind.ANSWERED, Kind.END):
             raise Unexpected(f"{kind.name} for a call")
         self._tunnel.content(frame)
@@ -314,13 +304,13 @@ class Offering:
         cluster.receive(tunnel.own, self)
 
     def arrived(self, frame: bytes) -> None:
-        kind = kind_of(frame)
+        kind = wire.kind_of(frame)
         if kind is not (Kind.END if self._called else Kind.CALL):
             raise Unexpected(f"{kind.name} for an offer")
         content = self._tunnel.content(frame)
         if self._called:
             return self.lost()
-        self._tunnel.theirs = read_subject(content[1:])
+        self._tunnel.theirs = wire.read_subject(content[1:])
         self._called = True
         self._cluster.took(self)
         return self._call(content[0])
