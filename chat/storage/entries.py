@@ -356,7 +356,7 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
 
 
 def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
-    """The position so many entries before another one, or BEGINNING."""
+    """The position `entries` entries before another one, or BEGINNING."""
     found = db.row(
         "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
@@ -368,7 +368,7 @@ def place_before(db: Database, conversation: bytes, before: Position, entries: i
 
 
 def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
-    """The range of an author's next so many entries after a sequence, or of all that follow."""
+    """The range of an author's next `entries` entries after a sequence, or of all that follow."""
     found = db.value(
         "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"

@@ -153,7 +153,7 @@ class OpenPhase:
         return True
 
     def _have(self, envelopes: int) -> bool:
-        """Whether so many envelopes are left. The last one per direction is reserved for Close."""
+        """Whether this number of envelopes is left. The last one per direction is reserved for Close."""
         if self._sent + envelopes < limits.LINK_ENVELOPES_MAX:
             return True
         self._used_up = True

@@ -136,7 +136,7 @@ class Held(_Unconfirmed):
         return Confirming(self.deadline, self.established)
 
     def erase(self) -> None:
-        """Wipe the session that is not to be."""
+        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 
@@ -159,7 +159,7 @@ class Confirming(_Unconfirmed):
         return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
 
     def erase(self) -> None:
-        """Wipe the session that is not to be."""
+        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 
