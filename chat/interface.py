@@ -188,7 +188,7 @@ class Messenger(Protocol):
         """Begin pairing by address. Raises Unreachable, UsageError (the address is not local)."""
 
     async def invite(self) -> InvitationView:
-        """Make a one-time invitation and accept whoever uses it as a pairing of stage JOINER."""
+        """Make a one-time invitation and accept its user as a pairing of stage JOINER."""
 
     async def join(self, text: str) -> PairingView:
         """Begin pairing by an invitation. Raises BadData (damaged, expired), Unreachable."""

@@ -58,7 +58,7 @@ LOST: Final = phrase(
 )
 BEHIND: Final = phrase("This client did not keep up with the engine: start it again.")
 OTHER_VERSION: Final = phrase(
-    "The engine that runs on this profile is of another version: end it and start it anew."
+    "The engine that runs on this profile is of another version: end it and start it again."
 )
 
 

@@ -46,7 +46,7 @@ FINISH_WITHIN: Final = 1.0
 """Seconds that clients get at the end to take what waits for them, and to leave."""
 
 UNKNOWN: Final = phrase(
-    "The engine does not know this request: it runs another version, end it and start it anew."
+    "The engine does not know this request: it runs another version, end it and start it again."
 )
 
 

@@ -31,7 +31,7 @@ _NAME_BYTES_MAX: Final = 103
 """Bytes of a socket's name: 107 on Linux, 103 on macOS."""
 
 NO_ENGINE: Final = phrase(
-    "The engine of this profile does not answer: try again, or end it and start it anew."
+    "The engine of this profile does not answer: try again, or end it and start it again."
 )
 STRANGER: Final = phrase(
     "The engine's socket belongs to another user of this machine: check who owns the profile folder."

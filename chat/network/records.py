@@ -13,8 +13,8 @@ from protocol.discovery import (
     check_place,
     is_instance,
     is_shown_name,
+    local_addresses,
     read_text,
-    told_addresses,
     write_text,
 )
 from protocol.limits import SLOT_BYTES
@@ -43,7 +43,7 @@ def decode(instance: str, port: int | None, addresses: Iterable[str], text: byte
     """The announcement of resolved records; its addresses are local, canonical, sorted. Raises Malformed."""
     check_place(instance, port)
     said = read_text(text)
-    return Announcement(instance, told_addresses(addresses), port or 0, said.slots, said.name)
+    return Announcement(instance, local_addresses(addresses), port or 0, said.slots, said.name)
 
 
 def instance_of(name: str) -> str:

@@ -16,7 +16,7 @@ from chat.storage.database import Database, Store
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from chat.tasks import Runtime
-from protocol.entries import KIND_TEXT, ParsedEntry, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, EntryPlace, ParsedEntry, conversation_of_two, text_body, write_entry
 from protocol.limits import TEXT_CHARACTERS_MAX
 
 EMPTY = phrase("There is nothing to send: write some text.")
@@ -72,7 +72,7 @@ class Messages:
         if reply:
             held_in(database, conversation, reply)
         last = entries.last_by(database, conversation, own.terminal)
-        place = Place(
+        place = EntryPlace(
             conversation=conversation,
             author=own.terminal,
             incarnation=self._incarnation,

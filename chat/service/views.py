@@ -24,7 +24,7 @@ from chat.storage import receipts
 from chat.storage.contacts import ContactRow
 from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
-from protocol.entries import KIND_TEXT, ParsedEntry, read_text, said_of
+from protocol.entries import KIND_TEXT, ParsedEntry, delivery_state, read_text
 from protocol.identity.reduction import Cause, CauseKind
 
 DELETED = "deleted"
@@ -42,7 +42,7 @@ def utc(milliseconds: int) -> datetime:
 
 def state_of(own: bool, kinds: Collection[int], on_link: bool) -> EntryState:
     """The state to show, derived from the kinds of the contact's receipts and never stored."""
-    return EntryState(said_of(kinds, on_link)) if own else EntryState.RECEIVED
+    return EntryState(delivery_state(kinds, on_link)) if own else EntryState.RECEIVED
 
 
 class Views:

@@ -15,8 +15,8 @@ from chat.storage.folder import wrap as wrap_key
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, write_text
 from protocol.entries import (
+    EntryPlace,
     ParsedEntry,
-    Place,
     conversation_of_two,
     heads_hash,
     text_body,
@@ -206,7 +206,7 @@ def _envelope() -> bytes:
 
 
 def example_entry() -> ParsedEntry:
-    place = Place(
+    place = EntryPlace(
         conversation=conversation_of_two(FIRST.person, SECOND.person),
         author=FIRST.terminal,
         incarnation=draw("incarnation", 8),

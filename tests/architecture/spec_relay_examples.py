@@ -16,6 +16,7 @@ from protocol.keys import X25519Pair
 from protocol.noise import HandshakeState
 from protocol.relay.cluster import ClusterKeys
 from protocol.relay.messages import (
+    CHOICE,
     PROTOCOL_NAME,
     WELCOME,
     Answer,
@@ -27,7 +28,6 @@ from protocol.relay.messages import (
     RelayMessage,
     Wait,
     Welcome,
-    own_choice,
     pad_message,
     prologue,
     read_from_relay,
@@ -104,7 +104,7 @@ def _message() -> bytes:
     handshake = HandshakeState(
         PROTOCOL_NAME,
         initiator=True,
-        prologue=prologue(GREETING, own_choice()),
+        prologue=prologue(GREETING, CHOICE),
         rs=RELAY.public,
         random=lambda _: draw("relay ephemeral"),
     )
@@ -121,7 +121,7 @@ def _address_values() -> dict[str, Value]:
 
 
 def _hello_values() -> dict[str, Value]:
-    message, choice = _message(), own_choice()
+    message, choice = _message(), CHOICE
     return {
         "relay": RELAY.public,
         "greeting": GREETING,

@@ -23,7 +23,7 @@ from chat.network.links import LiveLink
 from chat.service.pairing.initiate import Plan
 from chat.storage import keys, persons, receipts
 from protocol.codec import encode
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.author import recover_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
@@ -46,7 +46,7 @@ def forged(person: Person, other: Person, author: bytes, self_key: bytes, text: 
     """An entry of their conversation in the name of `author`."""
     parts = person.engine._use_cases
     conversation = conversation_of_two(parts.keyring.own.person, other.engine._use_cases.keyring.own.person)
-    place = Place(conversation, author, b"12345678", None, [], parts.keyring.own_log.heads)
+    place = EntryPlace(conversation, author, b"12345678", None, [], parts.keyring.own_log.heads)
     made = write_entry(place, person.clock.wall(), KIND_TEXT, text_body(text), self_key, parts.runtime.random)
     return made.message()
 

@@ -17,7 +17,7 @@ import pytest
 from chat.interface import RelayChanged, RelayStanding
 from chat.network.relay import client
 from chat.service import keyring
-from protocol.relay import terminal_end
+from protocol.relay import messages
 from protocol.relay.messages import write_hello
 from protocol.relay.rendezvous import contact_token, invitation_token
 from tests.support.engines.engines import Person, invite, people, play, talk
@@ -137,7 +137,7 @@ def _name(patch: pytest.MonkeyPatch) -> None:
     def hello(*rest: bytes) -> bytes:
         return write_hello(*rest) + NAMES[0].encode()
 
-    patch.setattr(terminal_end, "write_hello", hello)
+    patch.setattr(messages, "write_hello", hello)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 from chat.interface import EntryState, PairingStage
 from chat.service.sync import Inbound, Synchronizer
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.author import rename_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Extension, extend
@@ -68,7 +68,7 @@ async def say(person: Person, *messages: Message) -> None:
 def an_entry(person: Person, other: Person) -> Message:
     parts = person.engine._use_cases
     conversation = conversation_of_two(parts.keyring.own.person, other.engine._use_cases.keyring.own.person)
-    place = Place(
+    place = EntryPlace(
         conversation, parts.keyring.own.terminal, b"12345678", None, [], parts.keyring.own_log.heads
     )
     body = text_body("hello")

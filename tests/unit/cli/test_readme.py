@@ -131,23 +131,6 @@ def test_the_page_on_security_has_every_claim() -> None:
     assert rows == [(claim["id"], claim["text"]) for claim in claims]
 
 
-TICS = re.compile(
-    r"\b(?:whoever|whomever|anew|(?:is|are) told|told as|of theirs|stands? in\b(?! for)|beside|at a walk)\b",
-    re.I,
-)
-
-
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_has_no_words_that_readers_stumble_over(name: str) -> None:
-    """CONTRIBUTING.md has the rule; these are the words that broke it most often."""
-    assert TICS.findall(text_of(name)) == []
-
-
-def test_the_words_that_readers_stumble_over_are_found() -> None:
-    found = TICS.findall("Whoever is told anew stands in it beside one of theirs.")
-    assert found == ["Whoever", "is told", "anew", "stands in", "beside", "of theirs"]
-
-
 def test_the_changelog_names_every_command() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert [command for command in COMMANDS if f"`{command}`" not in text] == []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from protocol import limits
 from protocol.codec import encode
 from protocol.limits import COUNTER_MAX, LINK_ENVELOPES_MAX, LINK_ENVELOPES_REPLACE
-from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
 from protocol.messages import Entry, Pong, Typing
@@ -219,8 +219,8 @@ def test_the_bounds_stand_in_the_right_order() -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten envelopes a direction."""
-    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_MAX", 10)
-    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_REPLACE", 7)
+    monkeypatch.setattr(limits, "LINK_ENVELOPES_MAX", 10)
+    monkeypatch.setattr(limits, "LINK_ENVELOPES_REPLACE", 7)
 
 
 @pytest.mark.usefixtures("few")

@@ -248,10 +248,10 @@ def test_wipe(binding: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mlkem_agrees() -> None:
     secret, public = primitives.mlkem_generate(seeded("kem"))
     shared, ciphertext = primitives.mlkem_encapsulate(public)
-    assert primitives.mlkem_decapsulate(secret, ciphertext) == shared
+    assert secret.decapsulate(ciphertext) == shared
     assert (len(public), len(shared), len(ciphertext)) == (1184, 32, 1088)
     flipped = bytes([ciphertext[0] ^ 1]) + ciphertext[1:]
-    assert primitives.mlkem_decapsulate(secret, flipped) != shared
+    assert secret.decapsulate(flipped) != shared
 
 
 def test_mlkem_refuses_what_is_no_key_or_ciphertext() -> None:
@@ -262,7 +262,7 @@ def test_mlkem_refuses_what_is_no_key_or_ciphertext() -> None:
             primitives.mlkem_encapsulate(wrong)
     for wrong in (bytes(1087), bytes(1089), b""):
         with pytest.raises(Malformed):
-            primitives.mlkem_decapsulate(secret, wrong)
+            secret.decapsulate(wrong)
     with pytest.raises(LocalMisuse):
         primitives.mlkem_from_seed(bytes(63))
 

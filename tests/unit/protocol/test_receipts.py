@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.entries import READ, STORED, Said, receipted, receipting_terminal, said_of
+from protocol.entries import READ, STORED, DeliveryState, delivery_state, receipted, receipting_terminal
 from protocol.errors import Untrusted
 from tests.support.protocol.people import SECOND, Person
 
@@ -27,12 +27,14 @@ def test_ids_that_are_no_own_entries_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("kinds", "carried", "said"),
     [
-        ((), False, Said.QUEUED),
-        ((), True, Said.SENT),
-        ((STORED,), True, Said.DELIVERED),
-        ((STORED, READ), False, Said.READ),
-        ((READ,), False, Said.READ),
+        ((), False, DeliveryState.QUEUED),
+        ((), True, DeliveryState.SENT),
+        ((STORED,), True, DeliveryState.DELIVERED),
+        ((STORED, READ), False, DeliveryState.READ),
+        ((READ,), False, DeliveryState.READ),
     ],
 )
-def test_no_more_is_said_than_receipts_show(kinds: tuple[int, ...], carried: bool, said: Said) -> None:
-    assert said_of(kinds, carried) is said
+def test_no_more_is_said_than_receipts_show(
+    kinds: tuple[int, ...], carried: bool, said: DeliveryState
+) -> None:
+    assert delivery_state(kinds, carried) is said

@@ -15,9 +15,9 @@ from protocol.messages import Entry
 from tests.support.engines.pair import End, Pair, Party, frames
 from tests.support.lab.memory import which_are_held
 from tests.support.needs import needs_process_memory
-from tests.support.relay.house import Guest, House, house
+from tests.support.relay.house import Guest, House, house, token
 from tests.support.relay.terminals import Relay, Terminal, receive, relay
-from tests.unit.relay.test_holds_nothing import joined, token
+from tests.unit.relay.test_holds_nothing import joined
 
 NAMES = ("Wilhelmina-Sophia", "Friedrich-Leopold")
 Mangle = Callable[[list[bytes]], list[bytes]]

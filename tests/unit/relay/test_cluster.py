@@ -1,7 +1,4 @@
-"""Relays that share core NATS: real nodes, real relays, real links' worth of bytes, and what others can do.
-
-Rules: whoever attacks here speaks NATS as anybody on it may, and hears everything that is said there.
-"""
+"""Relays that share core NATS: real nodes, real relays, and an attacker who reads and sends all on NATS."""
 
 from __future__ import annotations
 
@@ -26,14 +23,11 @@ from tests.support.lab.calls import traced, writing
 from tests.support.lab.memory import copies
 from tests.support.needs import needs_nats, needs_process_memory, needs_strace
 from tests.support.relay.clusters import cluster, meet, member, shared_key, waiting
+from tests.support.relay.house import token
 from tests.support.relay.nats import Node, free_ports
 from tests.support.relay.terminals import PATIENCE, Terminal, command, eventually, receive
 
 GONE = "NATS does not answer"
-
-
-def token() -> bytes:
-    return secrets.token_bytes(16)
 
 
 def closed(terminal: Terminal) -> bool:

@@ -12,8 +12,9 @@ from chat.relay.quotas import Limits
 from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
 from tests.support.needs import needs_confinement, needs_strace
+from tests.support.relay.house import token
 from tests.support.relay.terminals import relay
-from tests.unit.relay.test_holds_nothing import joined, token
+from tests.unit.relay.test_holds_nothing import joined
 
 UNIT = ROOT / "docs" / "parlour-relay.service"
 

@@ -143,7 +143,7 @@ def rows_of(database: Database) -> list[list[Row]]:
     return [*found, sorted(database.rows("SELECT rowid, text FROM search"))]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(arrivals(), st.lists(st.integers(0, 13), max_size=3))
 def test_a_burst_leaves_the_same_rows_as_one_by_one(
     blank: Path, case: tuple[list[ParsedEntry], int], again: list[int]
@@ -171,7 +171,7 @@ def test_a_burst_leaves_the_same_rows_as_one_by_one(
         burst.close()
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @given(arrivals())
 def test_what_is_derived_does_not_depend_on_the_order_of_arrival(
     blank: Path, case: tuple[list[ParsedEntry], int]
@@ -186,7 +186,7 @@ def test_what_is_derived_does_not_depend_on_the_order_of_arrival(
         database.close()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(arrivals())
 def test_rebuilding_gives_the_same_as_inserting(blank: Path, case: tuple[list[ParsedEntry], int]) -> None:
     arriving, _ = case
