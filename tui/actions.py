@@ -1,8 +1,4 @@
-"""Every action that has a key, once: bindings, foot line, menus, palette, help, docs/keys.md come from here.
-
-Rules: an id is also the name of the `action_…` method that does it; a key is given here and nowhere else,
-and what holds now (a person may have a key map of their own) is asked of here; texts are shown by `_`.
-"""
+"""Every action once: bindings, key line, menus, palette, help and docs/keys.md are made from these."""
 
 from __future__ import annotations
 
@@ -376,6 +372,11 @@ def of_group(group: Group) -> tuple[Action, ...]:
     return tuple(one for one in ACTIONS if one.group is group)
 
 
+def command(name: str) -> str:
+    """The Textual action that does the action of an id, on any screen or widget."""
+    return f"app.{name}" if name in APP_WIDE else f"screen.do({name!r})"
+
+
 def app_bindings() -> list[Binding]:
     """The keys that work on every screen, also over a dialog."""
     return [binding for one in ACTIONS if one.id in APP_WIDE for binding in _bindings(one)]
@@ -430,13 +431,13 @@ def named(character: str) -> str:
 
 def _bindings(one: Action) -> list[Binding]:
     return [
-        Binding(key, one.id, show=False, id=one.id, priority=one.priority and _is_hard(key))
+        Binding(key, command(one.id), show=False, id=one.id, priority=one.priority and _is_hard(key))
         for key in keys_of(one.id)
     ]
 
 
 def _on_screen(one: Action) -> list[Binding]:
-    return [Binding(key, f"screen.{one.id}", show=False, id=one.id) for key in keys_of(one.id)]
+    return [Binding(key, command(one.id), show=False, id=one.id) for key in keys_of(one.id)]
 
 
 def _is_hard(key: str) -> bool:

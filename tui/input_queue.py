@@ -28,6 +28,8 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.worker import Worker
 
+from tui.messages import start_worker
+
 PATIENCE: Final = 10.0
 """Seconds for which a worker holds keys: an engine that does not answer would hold them for good."""
 
@@ -97,7 +99,7 @@ class InputQueue:
             self._hurry.set()
         if not self._releasing:
             self._releasing = True
-            self._app.run_worker(self._release(), group="input")
+            start_worker(self._app, "input", self._release)
 
     async def _hand_on(self, event: events.Event) -> None:
         self._turns, self._frames = _TURNS, _FRAMES

@@ -45,7 +45,6 @@ STILL_SET = {
     "chat/service/assembly.py world.links",
     "chat/service/pairing/accept.py pairing.completed",
     "chat/service/pairing/accept.py pairing.failed",
-    "tui/screens/chat/history.py history.window",
 }
 
 

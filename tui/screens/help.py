@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from chat.interface import DiagnosisView
 from tui.actions import Group, of_group, shown_key
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
 from tui.text.formatting import safe_line
 from tui.text.translation import N_, _, told
@@ -122,7 +122,7 @@ class DoctorDialog(Dialog[None]):
         return [plain(_("Looking at the network, the firewall and the profile…"), id="lines")]
 
     def on_mount(self) -> None:
-        self.run_worker(self._look(), group="doctor")
+        start_worker(self, "doctor", self._look)
 
     def on_resize(self) -> None:
         if self._found:

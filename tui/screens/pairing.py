@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from chat.interface import Messenger, PairingStage, PairingView, Phrase
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
@@ -108,7 +108,7 @@ class PairingDialog(Dialog[PairingView]):
         self._answered = True
         if accept:
             self._draw()
-            self.run_worker(self._accept(), group="answer")
+            start_worker(self, "answer", self._accept)
         else:
             self.refused = True
             self.end(self.view)
@@ -183,7 +183,7 @@ class BeginDialog(PairingDialog):
         self._early: dict[str, PairingView] = {}
 
     def on_mount(self) -> None:
-        self.run_worker(self._begin(), group="begin")
+        start_worker(self, "begin", self._begin)
 
     def concerns(self, view: PairingView) -> bool:
         """Until the call has returned, any pairing that was begun here may be this one."""

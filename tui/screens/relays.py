@@ -14,7 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from chat.interface import Messenger, RelayView
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import SEES, followed, place, shorten, sign, widest, words
 from tui.text.translation import N_, _
@@ -95,7 +95,7 @@ class RelaysDialog(Dialog[RelayView]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value:
-            self.run_worker(self._add(event.value), group="add", exclusive=True)
+            start_worker(self, "add", self._add, event.value, exclusive=True)
 
     def action_remove(self) -> None:
         chosen = self._chosen()

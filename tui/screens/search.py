@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from chat.interface import EntryView, Messenger
 from tui.actions import keys_of
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.preferences import Options
 from tui.screens.finder import Finder, marked
 from tui.text.formatting import clock_time, day_of, day_title
@@ -84,7 +84,7 @@ class SearchDialog(Finder[Found]):
             self._show_hits()
         elif not self._busy:
             self._busy = True
-            self.run_worker(self._search(), group="search")
+            start_worker(self, "search", self._search)
 
     def nothing(self) -> str:
         if not self._shown.words:

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from chat.interface import Messenger, SettingsView
 from tui.actions import action
-from tui.messages import PreferenceChosen, Problem, attempt
+from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import Density, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.terminal import way
@@ -59,7 +59,7 @@ class SettingsDialog(Dialog[None]):
         if message.name in _TOLD:
             message.stop()
             self._settings = replace(self._settings, **{message.name: message.value == "on"})
-            self.run_worker(self._keep(self._settings), group="settings")
+            start_worker(self, "settings", self._keep, self._settings)
 
     async def recompose(self) -> None:
         """In the language in use; the cursor stays where it is."""

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Messenger, passphrase_problem
 from tui.actions import action, keys_of
-from tui.messages import Opened, Problem, attempt
+from tui.messages import Opened, Problem, attempt, start_worker
 from tui.screens.dialog import plain
 from tui.text import translation
 from tui.text.formatting import safe_line, strength
@@ -97,7 +97,7 @@ class UnlockScreen(Screen[None]):
         if not self.query(Hints):
             return  # the program was closed while it locked: nothing is composed any more
         self._enter("looking")
-        self.run_worker(self._look(), group="door", exclusive=True)
+        start_worker(self, "door", self._look, exclusive=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._confirmed = False
@@ -124,7 +124,7 @@ class UnlockScreen(Screen[None]):
     def action_again(self) -> None:
         if self._stage == "broken":
             self._enter("looking")
-            self.run_worker(self._look(), group="door", exclusive=True)
+            start_worker(self, "door", self._look, exclusive=True)
 
     def action_doctor(self) -> None:
         from tui.screens.help import DoctorDialog
@@ -182,7 +182,7 @@ class UnlockScreen(Screen[None]):
             self.query_one(
                 "#passphrase", Field
             ).password = True  # what is typed after Enter is shown to nobody
-            self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
+            start_worker(self, "door", self._pass, name, passphrase, exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:
         if self._form == "new":

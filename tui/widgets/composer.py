@@ -38,7 +38,7 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.messages import ChoicesMoved, DraftChanged, DropReply, SendText, TakeChoice, TextRefused
+from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TakeChoice, TextRefused
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -365,7 +365,7 @@ class Composer(Editor):
     def _offer(self, found: Begun | None, chosen: int = 0) -> None:
         if found is not None or self._begun is not None:
             self._begun, self._begun_at, self._chosen = found, self.cursor_location, chosen
-            self.post_message(ChoicesMoved(found.choices if found is not None else (), chosen))
+            self.post_message(ChoicesChanged(found.choices if found is not None else (), chosen))
 
     # Texts that were sent.
 

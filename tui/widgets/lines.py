@@ -30,7 +30,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import ContactView, EntryView, SelfView
-from tui.actions import ACTIONS, APP_WIDE, Action, action
+from tui.actions import ACTIONS, Action, action, command
 from tui.text import translation
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import _, told
@@ -65,7 +65,7 @@ class Banner(Static, can_focus=True):
             event.prevent_default()
 
     async def on_click(self) -> None:
-        await self.run_action("screen.verify")
+        await self.run_action(command("verify"))
 
 
 _HEADER_APART = ("  ", "")
@@ -95,7 +95,7 @@ class Header(Static):
         self.update(Content.assemble(*parts))
 
     async def on_click(self) -> None:
-        await self.run_action("screen.contact")
+        await self.run_action(command("contact"))
 
 
 class Said(Static):
@@ -191,7 +191,7 @@ class KeyLine(Static):
             return
         for start, end, name in self._places:
             if start <= offset.x < end:
-                await self.run_action(f"app.{name}" if name in APP_WIDE else f"screen.{name}")
+                await self.run_action(command(name))
 
 
 def hinted() -> list[Action]:

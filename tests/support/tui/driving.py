@@ -63,7 +63,7 @@ async def chatting(
     door = FakeDoor(messenger, state=DoorState.RUNNING)
     async with running(door, size, options, attended=attended) as pilot:
         await until(
-            pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.me.name != ""
+            pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.state.me.name != ""
         )
         await pilot.pause()
         yield pilot

@@ -7,7 +7,7 @@ import pytest
 from chat.interface import BadData
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob
-from tui.actions import ACTIONS, app_bindings, chat_bindings, history_bindings
+from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.details import grouped_number
@@ -87,7 +87,7 @@ async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
         await pilot.press("f8", "y")
         screen = await until_shown(pilot, "Bob was removed.")
         assert "to be gone" not in screen
-        assert chat(pilot).current is None
+        assert chat(pilot).state.current is None
     assert messenger.called("remove") == [(bob.person,)]
 
 
@@ -161,10 +161,11 @@ async def test_every_size_is_usable(size: tuple[int, int]) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
 
-def test_every_action_is_done_somewhere_and_has_its_own_key() -> None:
-    doers = (ParlourApp, ChatScreen)
-    for one in ACTIONS:
-        assert any(hasattr(doer, f"action_{one.id}") for doer in doers), one.id
+async def test_every_action_is_done_once_and_has_its_own_key() -> None:
+    messenger, _ = with_bob()
+    async with chatting(messenger) as pilot:
+        assert chat(pilot).actions.keys() == {one.id for one in ACTIONS} - APP_WIDE
+    assert all(hasattr(ParlourApp, f"action_{name}") for name in APP_WIDE)
     keys = [key for one in ACTIONS for key in one.keys]
     assert len(keys) == len(set(keys))
     bound = {binding.id for binding in (*app_bindings(), *chat_bindings(), *history_bindings())}

@@ -68,7 +68,7 @@ async def test_escape_refuses_a_list_until_another_shortcode_begins() -> None:
         await until(pilot, lambda: not offered(pilot))
         await pilot.press("end", "backspace")
         await until(pilot, lambda: offered(pilot))
-        chat(pilot).action_choose_entry()
+        chat(pilot).action_do("choose_entry")
         await until(pilot, lambda: not offered(pilot))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import warnings
 from typing import Any
 
 import pytest
@@ -87,7 +89,7 @@ async def test_drafts_are_kept_a_conversation() -> None:
     messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
         await pilot.press("enter")
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         await write(pilot, "for Bob")
         await pilot.press("alt+down")
         await until(pilot, lambda: composer(pilot).text == "")
@@ -107,7 +109,7 @@ async def test_history_is_read_page_by_page_and_the_place_is_kept() -> None:
         await until(pilot, lambda: len(history(pilot).window) == 200)  # one page is read ahead
         place = history(pilot).spot
         while len(history(pilot).window) == 200:
-            chat(pilot).action_older()
+            chat(pilot).action_do("older")
             place = history(pilot).spot
             await pilot.pause()
         assert place is not None
@@ -243,7 +245,7 @@ async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: p
         monkeypatch.setattr(messenger, "history", slowly)
         messenger.receive(bob.person, "here it is")
         messenger.change_contact(bob.person, typing=False)
-        await until(pilot, lambda: not chat(pilot).contacts[bob.person].typing)
+        await until(pilot, lambda: not chat(pilot).state.contacts[bob.person].typing)
         assert "typing…" in shown(pilot)
         go_on.set()
         assert "typing…" not in await until_shown(pilot, "here it is")
@@ -270,7 +272,7 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         chat(pilot).post_message(SendText("on its way", bob.person))
         await pilot.press("j", "enter", "escape")
         assert shown(pilot).count("recovered with the recovery words") == 1
-        assert chat(pilot).current == bob.person
+        assert chat(pilot).state.current == bob.person
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Go on unverified")
         await pilot.press("v")
@@ -320,10 +322,10 @@ async def test_enter_on_another_contact_opens_it() -> None:
     messenger, bob = with_bob()
     carla = messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         chat(pilot).query_one(People).focus()
         await pilot.press("down", "enter")
-        await until(pilot, lambda: chat(pilot).current == carla.person)
+        await until(pilot, lambda: chat(pilot).state.current == carla.person)
         assert pilot.app.focused is composer(pilot)
         assert bob.person != carla.person
 
@@ -332,7 +334,7 @@ async def test_the_cursor_stays_on_a_person_when_the_list_changes() -> None:
     messenger, bob = with_bob()
     carla = messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         chat(pilot).query_one(People).focus()
         await pilot.press("down")
         messenger.add_contact("Aaron")
@@ -347,7 +349,7 @@ async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_v
         messenger.add_contact(name)
     first, chosen, _last = await messenger.contacts()
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == first.person)
+        await until(pilot, lambda: chat(pilot).state.current == first.person)
         chat(pilot).query_one(People).focus()
         await pilot.press("down", "enter", "ctrl+t")
         await until_shown(pilot, "Safety number")
@@ -357,3 +359,17 @@ async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_v
     assert len(set(names)) == 3
     assert [row[3:11] for row in screen if row[11:13] == " ✓"] == [f"Bob~{chosen.person[:4]}"]
     assert f"Bob~{chosen.person[:4]}" in screen[0]
+
+
+async def test_work_that_is_cancelled_before_it_begins_leaves_no_coroutine() -> None:
+    messenger, bob = with_bob()
+    carla = messenger.add_contact("Carla")
+    async with chatting(messenger) as pilot:
+        await until(pilot, lambda: "Bob" in shown(pilot))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            for person in (carla.person, bob.person, carla.person):
+                chat(pilot).open_conversation(person)  # each ends the reading of the one before
+            await pilot.pause()
+            gc.collect()
+        assert not warned

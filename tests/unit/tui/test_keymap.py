@@ -158,7 +158,7 @@ async def test_vi_keys_move_where_nobody_writes_and_type_where_somebody_does() -
         await pilot.press("escape", "i")
         await until(pilot, lambda: composer(pilot).has_focus)
         assert composer(pilot).text == "f/ni"
-        assert chat(pilot).recent == [bob.person]
+        assert chat(pilot).finding.recent == [bob.person]
 
 
 async def test_the_style_of_keys_changes_at_once() -> None:

@@ -39,7 +39,7 @@ async def test_from_first_run_to_paired_in_three_inputs() -> None:
         await until_shown(pilot, "1  harbour")
         await pilot.press("y")  # confirm
         await until_shown(pilot, "Paired with Bob")
-        assert chat(pilot).current is not None
+        assert chat(pilot).state.current is not None
         assert pilot.app.focused is composer(pilot)
 
 

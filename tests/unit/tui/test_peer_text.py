@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-from chat.interface import Phrase
+from chat.interface import ContactRemoved, IdentityChanged, Notice, Phrase
 from tests.support.tui.driving import chat, chatting, until_shown, with_bob
 from tests.support.tui.hostile import ATTACKS
-from tui.messages import ContactForgotten, EngineSaid, IdentityMoved
+from tui.messages import EngineEvent
 from tui.text.formatting import safe
 from tui.widgets.lines import Said
 
@@ -24,13 +24,13 @@ async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
     async with chatting(messenger) as pilot:
         screen, said = chat(pilot), chat(pilot).query_one(Said)
         for text in ATTACKS.values():
-            for message in (
-                EngineSaid(Phrase(text)),
-                IdentityMoved(bob.person, text, Phrase(text)),
-                ContactForgotten("ab" * 32, text),
+            for event in (
+                Notice(Phrase(text)),
+                IdentityChanged(bob.person, text, Phrase(text)),
+                ContactRemoved("ab" * 32, text),
             ):
-                await screen._on_message(message)
-                assert harmless(said.visual.plain), message  # type: ignore[attr-defined]
+                screen.on_engine_event(EngineEvent(messenger, event))
+                assert harmless(said.visual.plain), event  # type: ignore[attr-defined]
         assert (pilot.app.title, pilot.app.sub_title) == ("Parlour", "")
         assert not pilot.app._notifications
 
