@@ -26,7 +26,6 @@ class Group(StrEnum):
 
     @property
     def heading(self) -> str:
-        """The heading in the language in use."""
         return _(self.value)
 
 
@@ -49,12 +48,10 @@ class Action:
 
     @property
     def title(self) -> str:
-        """The label in the language in use."""
         return _(self.label)
 
     @property
     def about(self) -> str:
-        """The help in the language in use."""
         return _(self.help)
 
     @property
@@ -358,17 +355,14 @@ def use(keys: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def keys_of(name: str) -> tuple[str, ...]:
-    """The keys of an action that hold now."""
     return _in_use[name]
 
 
 def action(name: str) -> Action:
-    """The action of an id."""
     return BY_ID[name]
 
 
 def of_group(group: Group) -> tuple[Action, ...]:
-    """The actions of one heading, in order."""
     return tuple(one for one in ACTIONS if one.group is group)
 
 
@@ -383,7 +377,6 @@ def app_bindings() -> list[Binding]:
 
 
 def chat_bindings() -> list[Binding]:
-    """The keys of the chat screen."""
     elsewhere = APP_WIDE | COMPOSER
     chosen = [one for one in ACTIONS if one.id not in elsewhere and one.group is not Group.ENTRY]
     return [binding for one in chosen for binding in _bindings(one)]
@@ -395,7 +388,6 @@ def history_bindings() -> list[Binding]:
 
 
 def composer_bindings() -> list[Binding]:
-    """The keys that the composer has besides those of a text field."""
     return [binding for one in ACTIONS if one.id in COMPOSER for binding in _on_screen(one)]
 
 
@@ -420,12 +412,10 @@ def shown_key(key: str) -> str:
 
 
 def types_a_letter(key: str) -> bool:
-    """Whether a text field takes this key as a character."""
     return key in _CHARACTERS or (len(key) == 1 and key.isprintable())
 
 
 def named(character: str) -> str:
-    """Textual's name of the key that types a character."""
     return _character_to_key(character)
 
 

@@ -138,7 +138,6 @@ class ParlourApp(App[None]):
             self._notice()
 
     def _notice(self) -> None:
-        """Let the chat screen follow when somebody begins to look, or looks no more."""
         attended = self.attention.there
         if attended != self._attended:
             self._attended = attended
@@ -164,7 +163,6 @@ class ParlourApp(App[None]):
         start_worker(self, "enter", self._enter, message.messenger)
 
     async def _enter(self, messenger: Messenger) -> None:
-        """Open the chat screen as this person likes it."""
         self._touched = self.options.monotonic()
         from tui.screens.chat.chat import ChatScreen  # not needed for the first paint
 
@@ -238,7 +236,6 @@ class ParlourApp(App[None]):
             self._chat.surface.say(kept.text, problem=True)
 
     async def _restyle(self, changed: str) -> None:
-        """Show the open screens in the spacing and the language that hold now."""
         for screen in self.screen_stack:
             if screen is self._chat:
                 self._chat.restyle()

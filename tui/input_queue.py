@@ -48,8 +48,6 @@ _PRIVATE: Final = {
 
 
 class _Unsettled(Enum):
-    """What an event waits for."""
-
     MESSAGES = "messages"
     WORKERS = "workers"
     LAYOUT = "layout"
@@ -81,7 +79,6 @@ class InputQueue:
 
     @property
     def holds(self) -> bool:
-        """Whether an event waits for those before it."""
         return bool(self._held)
 
     @staticmethod
@@ -106,7 +103,6 @@ class InputQueue:
         await self._deliver(event)
 
     async def _release(self) -> None:
-        """Hand on what is held, one event after the other."""
         try:
             while self._held:
                 await self._settle(self._held[0])
@@ -154,7 +150,6 @@ class InputQueue:
     # What has not settled.
 
     def _unsettled(self, event: events.Event) -> _Unsettled | None:
-        """What an event has to wait for now."""
         if self._turns and any(_is_busy(pump) for pump in self._pumps()):
             return _Unsettled.MESSAGES
         if not self._hurry.is_set() and next(self._workers(event), None) is not None:
@@ -164,7 +159,6 @@ class InputQueue:
         return None
 
     def _pumps(self) -> Iterator[MessagePump]:
-        """The application, its screens and all widgets of the top one."""
         yield self._app
         stack = self._app.screen_stack
         yield from stack[:-1]

@@ -48,8 +48,6 @@ class EngineEvent(Message):
 
 @dataclass
 class Opened(Message):
-    """The profile was opened."""
-
     messenger: Messenger
 
 
@@ -81,15 +79,11 @@ class UnreadChanged(Message):
 
 @dataclass
 class OpenConversation(Message):
-    """Show the conversation with this contact."""
-
     person: str
 
 
 @dataclass
 class PairWith(Message):
-    """Pair with a person nearby."""
-
     instance: str
     name: str
 
@@ -104,8 +98,6 @@ class SendText(Message):
 
 @dataclass
 class DraftChanged(Message):
-    """The text in the composer is another."""
-
     text: str
 
     def can_replace(self, message: Message) -> bool:
@@ -144,8 +136,6 @@ class DropReply(Message):
 
 @dataclass
 class ReachedOldest(Message):
-    """The reader is near the oldest entry that is held."""
-
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, ReachedOldest)
 
@@ -182,8 +172,6 @@ class AddressClicked(Message):
 
 @dataclass
 class OriginsMissing(Message):
-    """Entries in sight answer these, which are not held."""
-
     entries: tuple[str, ...]
 
 
@@ -206,7 +194,6 @@ class Problem:
 
 
 async def attempt(call: Awaitable[T]) -> T | Problem:
-    """The answer of a call, or the problem that it met."""
     try:
         return await call
     except ParlourError as error:

@@ -53,18 +53,15 @@ class Notifier:
         self._begun = False
 
     def begin(self) -> None:
-        """The program has the terminal from now on."""
         if title(0, self._environment):
             self._begun = True
             self._write(KEEP_TITLE + title(0, self._environment))
 
     def end(self) -> None:
-        """Give the terminal back as it was."""
         if self._begun:
             self._write(GIVE_TITLE_BACK)
 
     def count(self, unread: int) -> None:
-        """Show the number of unread entries in the title."""
         if unread != self._unread:
             self._unread = unread
             self._write(title(unread, self._environment))
@@ -82,7 +79,6 @@ class Notifier:
             self._write(notification(self._way, said, self._environment))
 
     def _due(self) -> bool:
-        """Whether this is notified of, or belongs to a burst that was."""
         now = self._monotonic()
         came, self._came = self._came, now
         in_burst = came is not None and now - came < BURST
@@ -103,7 +99,6 @@ class Attention:
         self._sign: float | None = None
 
     def heed(self, event: events.Event) -> None:
-        """Take in one of `SIGNS`."""
         if isinstance(event, events.AppBlur):
             self._elsewhere, self._sign = True, None
         elif isinstance(event, _BACK):

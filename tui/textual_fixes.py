@@ -1,24 +1,4 @@
-"""Keeps text of uncertain width in its place on the terminal.
-
-Rules: Textual draws a row by counting columns, and terminals disagree with its table on spacing marks,
-flags and new emoji. Such a run is drawn between a saved and a restored cursor, so that whatever follows
-it stands where Textual put it, and no text of a peer can move a cell outside of its own.
-
-Where Textual ends the rows of what it lays out by itself: dialogs, the guide, buttons.
-
-Rules: its own rule breaks at blanks alone, and takes a Chinese sentence for one word; ours is put in its
-place, and holds for lines with wide characters only.
-
-A paste is text, whatever bytes are in it: none of them may act as a key.
-
-Rules: Textual's parser takes an escape character inside of a bracketed paste, and what follows it, for
-keys, so that a pasted line could be sent or a program left; it never sees one from here.
-
-Python's collector of unreachable objects, kept from stopping the interface where somebody waits.
-
-Rules: a look at all objects takes a quarter of a frame's time a thousand, so what stays for good is looked
-at once and then left alone; after a lock everything is looked at again, since keys may be among it.
-"""
+"""Corrections of Textual: text of uncertain width, line breaks in wide text, pastes, garbage collection."""
 
 from __future__ import annotations
 
@@ -56,8 +36,6 @@ _PIECES = re.compile(f"\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[^\\[]|[^\x1b\n]*[^{_CERTAIN
 
 
 class Anchored(CompositorUpdate):
-    """An update of the screen whose output is `anchored`."""
-
     def __init__(self, update: CompositorUpdate) -> None:
         self._update = update
 
@@ -102,7 +80,6 @@ def rows(line: str, width: int, fold: bool = True) -> list[int]:
 
 
 def take_over() -> None:
-    """Let Textual lay out lines by this rule from now on."""
     vars(content)["divide_line"] = rows
 
 

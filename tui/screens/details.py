@@ -1,12 +1,4 @@
-"""What is known of one entry: who wrote it where and when, its size, and which terminals have it.
-
-Rules: ids are shown whole, in groups, so that two people can compare them; times are in the zone of the
-interface, to the second.
-
-Comparing the safety number with a contact, and remembering that it was compared.
-
-Rules: the verified mark hangs on this answer and on the contact's keys, never on a name.
-"""
+"""The dialogs that show what is known of an entry, and the safety number of a contact."""
 
 from __future__ import annotations
 
@@ -84,12 +76,10 @@ class DetailsDialog(Dialog[None]):
 
 
 def _fact(label: str, text: str, style: str = "$quiet") -> Widget:
-    """A label and what it says, beside each other."""
     return Horizontal(plain(Content.styled(label, style), classes="label"), plain(text), classes="fact")
 
 
 def grouped(identity: str) -> str:
-    """An id of 64 hex digits in two rows of four groups."""
     groups = [identity[at : at + _GROUP] for at in range(0, len(identity), _GROUP)]
     return " ".join(groups[:4]) + "\n" + " ".join(groups[4:])
 
@@ -144,7 +134,6 @@ class VerifyDialog(Dialog[bool]):
 
 
 def grouped_number(number: str, columns: int) -> str:
-    """Twelve groups of five digits, so many beside each other."""
     groups = safe_line(number).split()
     return "\n".join("  ".join(groups[at : at + columns]) for at in range(0, len(groups), columns))
 

@@ -1,18 +1,4 @@
-"""What lies over the chat screen: `Modal`, which closes once, and the dialogs, boxes with a heading and keys.
-
-Rules: a dialog returns a typed result and opens nothing itself; a refused call shows its line in the
-dialog and keeps what was typed.
-
-A question before something that cannot be taken back. Enter alone never says yes.
-
-A menu of actions of one group, made from the registry: a letter or Enter chooses.
-
-Another name for a contact, on this terminal only.
-
-Asks for a day to go to in the history.
-
-Rules: a day is written as year, month and day; a month and a day alone are the last such day until today.
-"""
+"""The base of all dialogs, and the small ones: a question, a menu, forms of one field."""
 
 from __future__ import annotations
 
@@ -93,7 +79,6 @@ class Dialog(Modal[T]):
             yield Hints([(key, _(words)) for key, words in self.hints])
 
     def body(self) -> list[Widget]:
-        """The widgets between heading and hints."""
         return []
 
     def fail(self, text: str) -> None:
@@ -106,7 +91,6 @@ class Dialog(Modal[T]):
         problem.display = bool(text)
 
     def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
-        """Show other keys, or none."""
         self.query_one(Hints).show(hints)
 
     def action_scroll_body(self, by: int) -> None:
@@ -119,7 +103,6 @@ class Dialog(Modal[T]):
 
 
 def plain(text: str | Content, id: str | None = None, classes: str | None = None) -> Static:
-    """Text that is shown as it stands, without markup."""
     content = text if isinstance(text, Content) else Content(text)
     return Static(content, id=id, classes=classes, markup=False)
 
@@ -155,8 +138,6 @@ class ConfirmDialog(Dialog[bool]):
 
 
 class MenuDialog(Dialog[str]):
-    """The id of the chosen action."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "menu.tcss"]
     AUTO_FOCUS = "OptionList"
     hints = (("enter", N_("Choose")), ("escape", N_("Close")))
@@ -181,8 +162,6 @@ def _option(one: Action) -> Option:
 
 
 class RenameDialog(Dialog[str]):
-    """The new name."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
     heading = N_("Rename")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
@@ -205,8 +184,6 @@ class RenameDialog(Dialog[str]):
 
 
 class DayDialog(Dialog[date]):
-    """The day."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
     heading = N_("Go to a day")
     hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))

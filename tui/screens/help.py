@@ -1,7 +1,4 @@
-"""The help: what Parlour does in a few lines, and every key from the registry.
-
-What the doctor found: one line a check, with the fix where it is not good.
-"""
+"""The help, made from the registry of actions, and what the doctor found."""
 
 from __future__ import annotations
 
@@ -50,8 +47,6 @@ _WRITING = (
 
 
 class HelpDialog(Dialog[None]):
-    """All keys and marks."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,q", "leave"),
@@ -83,7 +78,6 @@ class HelpDialog(Dialog[None]):
 
 
 def page(width: int) -> Content:
-    """The whole help, laid out for a width."""
     parts = [Content("\n".join([*wrap(_(_INTRODUCTION), width), *wrap(_(_CLOSED), width)]))]
     for group in Group:
         writing = _WRITING if group is Group.READING else ()

@@ -1,8 +1,4 @@
-"""Search in a conversation or in all: hits with what stands around them, the newest first; Enter goes there.
-
-Rules: one search runs at a time, and the last words typed are always searched; entries are peer text and pass
-through `excerpt`; a refused search says so and keeps what was typed.
-"""
+"""Search in one conversation or in all; Enter goes to the hit."""
 
 from __future__ import annotations
 
@@ -95,14 +91,12 @@ class SearchDialog(Finder[Found]):
         self.end(replace(self._shown, at=int(line)))
 
     def action_again(self) -> None:
-        """Search in all conversations, or in the open one again."""
         if self._person is not None:
             self._scope = None if self._scope is not None else self._person
             self._show_scope()
             self.fill()
 
     def forget(self, entry: str) -> None:
-        """An entry was deleted: it is no hit any more."""
         self._shown = self._shown.without(entry)
         self._show_hits()
 

@@ -1,7 +1,4 @@
-"""The settings: how Parlour looks, tells and locks, and what contacts are told. Each holds at once.
-
-Rules: what the interface keeps goes to the application; what contacts are told goes to the engine from here.
-"""
+"""The settings dialog. Each choice holds at once."""
 
 from __future__ import annotations
 
@@ -69,7 +66,6 @@ class SettingsDialog(Dialog[None]):
             self.query_one(f"#{focused.id}").focus()
 
     def _begin_above(self) -> None:
-        """Show the first heading, over the first choice."""
         self.query_one("#body", VerticalScroll).scroll_home(animate=False)
 
     def _theme_moved(self) -> None:

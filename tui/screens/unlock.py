@@ -1,8 +1,4 @@
-"""The first screen: a name and a new passphrase, the passphrase later, or why neither is possible.
-
-Rules: it is painted before the door is asked anything; nothing typed is lost by a failure; the passphrase
-leaves the fields when the profile is open.
-"""
+"""The first screen: a name and a new passphrase, the passphrase later, or why neither is possible."""
 
 from __future__ import annotations
 
@@ -133,7 +129,6 @@ class UnlockScreen(Screen[None]):
 
     @property
     def _next_field(self) -> Field | None:
-        """The field of the first run that follows the one with the focus."""
         focused = self.focused.id if self.focused is not None else None
         following = {"name": "#passphrase", "passphrase": "#again"}.get(focused or "")
         return self.query_one(following, Field) if following else None
@@ -216,7 +211,6 @@ class UnlockScreen(Screen[None]):
             message.call_after_refresh(message.scroll_visible, animate=False)
 
     def _enter(self, stage: Stage) -> None:
-        """Show what belongs to a stage."""
         self._stage = stage
         self.set_class(stage == "new", "-new")
         form = self._form if stage == "opening" else stage

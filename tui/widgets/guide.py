@@ -1,8 +1,4 @@
-"""What stands in the place of a conversation while none is open: the first screen is never blank.
-
-Rules: it says what can be done now, from the action registry; when nobody is found it says why that
-can be, with what the doctor found.
-"""
+"""The guide stands in the place of a conversation while none is open, and says what can be done."""
 
 from __future__ import annotations
 
@@ -122,7 +118,6 @@ def _visibility(me: SelfView) -> Content:
 
 
 def _choice(name: str) -> Content:
-    """An action: its key, its name; a click does it."""
     one = action(name)
     key = f"{one.key:<{_KEY}}" if len(one.key) < _KEY else f"{one.key} "
     line = Content.assemble((key, "bold $primary"), one.title)

@@ -166,12 +166,10 @@ class History(Barred, can_focus=True):
 
     @property
     def spot(self) -> Spot | None:
-        """The entry at the top of the view, and how many of its rows are above."""
         return self._sheet.spot(self.scroll_offset.y)
 
     @property
     def at_end(self) -> bool:
-        """Whether it stays at the newest entry."""
         return self._at_end
 
     def on_screen(self) -> tuple[set[str], set[str]]:
@@ -190,7 +188,6 @@ class History(Barred, can_focus=True):
 
     @property
     def chosen(self) -> EntryView | None:
-        """The entry under the cursor, or else the newest in sight."""
         at = self.window.index(self.cursor)
         if at >= 0:
             return self.window.entries[at]
@@ -213,7 +210,6 @@ class History(Barred, can_focus=True):
         return [(row, entry) for entry, row in found.items()]
 
     def choose(self, entry: str) -> None:
-        """Put the cursor on an entry in sight."""
         self.cursor = entry
         self.focus()
         self._redraw()
@@ -237,7 +233,6 @@ class History(Barred, can_focus=True):
         return StripStyle(self.rich_style, self.styles.gutter.left, self.region.width, filters, background)
 
     def _redraw(self) -> None:
-        """Draw the rows that are no longer what they were."""
         view = self._measured()
         changed = [y for y in range(view.height) if self._drawn.get(y) != self._look_of(y, view)]
         if changed:
@@ -249,7 +244,6 @@ class History(Barred, can_focus=True):
         return _View(self._columns, height, offset, self.has_focus)
 
     def _look_of(self, y: int, view: _View) -> Look:
-        """What is to be drawn in a row of the view."""
         last = y == view.height - 1
         if last and self.below:
             return self._pill(view.width), False
@@ -445,7 +439,6 @@ class History(Barred, can_focus=True):
         self._arranging = False
 
     def _scroll(self, y: int) -> None:
-        """Scroll as a person does."""
         self.scroll_to(y=y, animate=False, force=True)
 
     def _stands_at_end(self) -> bool:
@@ -453,7 +446,6 @@ class History(Barred, can_focus=True):
 
     @property
     def _columns(self) -> int:
-        """The columns beside the scroll bar."""
         return max(0, self.size.width - self.styles.scrollbar_size_vertical)
 
     def _lead(self) -> int:

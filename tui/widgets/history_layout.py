@@ -54,21 +54,17 @@ class Sheet:
 
     @property
     def height(self) -> int:
-        """Rows in all."""
         return self._starts[-1]
 
     @property
     def from_start(self) -> bool:
-        """Whether it begins with the window."""
         return self.first == 0
 
     @property
     def to_end(self) -> bool:
-        """Whether it ends with the window."""
         return self.first + len(self.shown) >= len(self.window)
 
     def lay_out(self, window: Window, setting: Setting, around: int, above: int, below: int) -> None:
-        """Hold the entry at `around` with at least `below` rows from its first on and `above` before it."""
         if setting != self.setting or window is not self.window:
             self._laid = {}
         self.window, self.setting = window, setting
@@ -103,7 +99,6 @@ class Sheet:
         return held.lead, held.rows
 
     def spot(self, y: int) -> Spot | None:
-        """Which entry stands at a row, and how many of its rows are above."""
         at = self._at(y)
         return None if at is None else (self.shown[at].id, y - self._starts[at])
 
@@ -115,7 +110,6 @@ class Sheet:
         return self._starts[at] + self._laid[entry].lead, self._starts[at + 1]
 
     def start(self, entry: str) -> int | None:
-        """The first row of an entry, separators included."""
         span = self.span(entry)
         return None if span is None else span[0] - self._laid[entry].lead
 
@@ -176,7 +170,6 @@ class Strips:
         self._made: dict[Look, Strip] = {}
 
     def apply(self, style: StripStyle) -> None:
-        """Make all strips in this style from now on."""
         if style != self._common:
             self._common = style
             self.forget()
@@ -187,7 +180,6 @@ class Strips:
         self._made.clear()
 
     def of(self, look: Look) -> Strip:
-        """The strip of a row."""
         if look not in self._made:
             if len(self._made) >= _STRIPS_KEPT:
                 self._made.clear()
@@ -264,8 +256,6 @@ class Bar(ScrollBar):
 
 
 class Barred(ScrollView):
-    """A scroll view with such a bar."""
-
     @property
     def vertical_scrollbar(self) -> ScrollBar:
         if self._vertical_scrollbar is None:

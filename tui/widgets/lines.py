@@ -1,25 +1,4 @@
-"""What stands over the composer while nothing can be sent: why, and what ends it.
-
-Rules: it takes the place of the composer under the fingers of somebody who is writing, so that it swallows
-letters and Enter: whoever types on does nothing by it.
-
-The line over a conversation: with whom it is, and how things stand with them; a click opens their menu.
-
-Rules: every state is said in words beside its colour.
-
-The line at the foot that says who and where this terminal is, and above it what was just said.
-
-Rules: it is one safe line; news goes after a while, a refusal stays until something else is said or Escape
-is pressed; what belongs to a conversation goes with it.
-
-The foot line: the keys that people need most, from the registry; a click does what the key does.
-
-Rules: a line too narrow for all shows the first of them whole, and cuts none.
-
-The line over the composer that says which entry is answered.
-
-Rules: it quotes the first line as safe text and is hidden where nothing is answered.
-"""
+"""The lines around a conversation: header, banner, reply line, what was just said, status, and key line."""
 
 from __future__ import annotations
 
@@ -72,13 +51,10 @@ _HEADER_APART = ("  ", "")
 
 
 class Header(Static):
-    """The name of a contact with its marks."""
-
     def __init__(self) -> None:
         super().__init__("", id="header", markup=False)
 
     def show(self, view: ContactView, name: str, *, muted: bool) -> None:
-        """`name` is the safe name as it is shown here."""
         parts: list[tuple[str, str]] = [(name, "bold")]
         verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
         parts += [_HEADER_APART, verified]
@@ -129,7 +105,6 @@ class Said(Static):
             self.clear()
 
     def clear(self) -> None:
-        """Show nothing."""
         if self._timer is not None:
             self._timer.stop()
         self._timer, self._person = None, None
@@ -144,7 +119,6 @@ class Status(Static):
         self._demo = demo
 
     def show(self, me: SelfView) -> None:
-        """Show who and where this terminal is."""
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
         where = "  ".join(me.addresses[:2]) or _("no address")
         badge = [(f"{translation.badge()}  ", "bold $warning")] if self._demo else []
@@ -160,8 +134,6 @@ _FIRST = ("help",)
 
 
 class KeyLine(Static):
-    """Hints of keys, as many as fit."""
-
     def __init__(self) -> None:
         super().__init__("", id="keys", markup=False)
         self._places: list[tuple[int, int, str]] = []
@@ -173,7 +145,6 @@ class KeyLine(Static):
         self.show()
 
     def show(self) -> None:
-        """Show the keys that hold now."""
         parts: list[tuple[str, str]] = []
         self._places, at = [], 0
         for one in hinted():

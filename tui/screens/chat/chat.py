@@ -161,7 +161,6 @@ class ChatScreen(Screen[None]):
         }
 
     def action_do(self, name: str) -> None:
-        """Do the action of an id."""
         self.actions[name]()
 
     def compose(self) -> ComposeResult:
@@ -205,14 +204,12 @@ class ChatScreen(Screen[None]):
     # What the application asks for.
 
     def use_keys(self) -> None:
-        """Answer to the keys that hold now."""
         rebind(self, chat_bindings())
         rebind(self._view, history_bindings())
         rebind(self.composer.view, composer_bindings())
         self._key_line.show()
 
     def restyle(self) -> None:
-        """Show everything in the spacing and the language that hold now."""
         self._apply_style()
         self._key_line.show()
         self.surface.clear()

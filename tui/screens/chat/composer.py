@@ -46,7 +46,6 @@ class Drafts:
         self._keeping = asyncio.Lock()
 
     def of(self, person: str) -> Draft:
-        """The draft to a contact, empty where there is none."""
         return Draft(self._get(f"draft.{person}"), self._get(f"reply.{person}"))
 
     def put(self, person: str, draft: Draft) -> None:
@@ -62,7 +61,6 @@ class Drafts:
 
     @property
     def unkept(self) -> bool:
-        """Whether the profile lacks something of this."""
         return bool(self._unkept)
 
     async def keep(self) -> None:
@@ -118,7 +116,6 @@ class ComposerController:
     # What the person does.
 
     def send(self, message: SendText) -> None:
-        """Send a text to the contact that it was written to."""
         person = message.person
         draft = Draft(message.text, self.drafts.of(person).reply)
         view = self._state.contacts.get(person)
@@ -147,7 +144,6 @@ class ComposerController:
         self.completion.show(message.choices, message.chosen, self.view.shortcode_offset)
 
     def reply_to(self, entry: EntryView) -> None:
-        """Begin an answer to an entry of the open conversation."""
         if entry.contact == self._state.current:
             self.answer(entry)
             self.go_write()
@@ -204,7 +200,6 @@ class ComposerController:
     # Drafts.
 
     def keep(self) -> None:
-        """Put the text in the composer among the drafts."""
         if self._state.current is not None:
             person, entry = self._state.current, self._answered
             reply = entry.id if entry is not None else self.drafts.of(person).reply
@@ -218,7 +213,6 @@ class ComposerController:
             self._keep_soon()
 
     def take_up_draft(self) -> None:
-        """Show the draft of the open conversation."""
         if self._state.current is None:
             return
         draft = self.drafts.of(self._state.current)
@@ -275,7 +269,6 @@ class ComposerController:
             await self._keep_drafts()
 
     def _give_back(self, person: str, draft: Draft) -> None:
-        """A text that could not be committed returns to where it was written."""
         self.keep()
         self.drafts.give_back(person, draft)
         if person == self._state.current:
@@ -284,7 +277,6 @@ class ComposerController:
     # Answers.
 
     def answer(self, entry: EntryView | None) -> None:
-        """What is written next answers this entry, or none."""
         if self._state.current is None:
             return
         text = self.view.draft
@@ -301,7 +293,6 @@ class ComposerController:
         self.view.answering = entry is not None
 
     def restyle(self) -> None:
-        """Show the answered entry in the language in use."""
         self._show_answered(self._answered)
 
     def entry_deleted(self, person: str, entry: str) -> None:

@@ -123,8 +123,6 @@ class ContactActions:
 
 
 class ProfileDialogs:
-    """Opens the dialogs of the profile: relays, settings, diagnosis."""
-
     def __init__(self, messenger: Messenger, surface: Surface, preferences: Preferences) -> None:
         self._messenger = messenger
         self._surface = surface

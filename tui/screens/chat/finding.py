@@ -52,7 +52,6 @@ class FindingController:
         self._found: Found | None = None
 
     def opened(self, person: str) -> None:
-        """The conversation with a person was opened."""
         self.recent = [person, *(one for one in self.recent if one != person)][:_RECENT_MAX]
 
     def switch(self) -> None:
@@ -120,7 +119,6 @@ class FindingController:
         self._surface.run("find", self._go, found.chosen, found.words, said, exclusive=True)
 
     def entry_deleted(self, entry: str) -> None:
-        """Drop a deleted entry from what was found."""
         if self._found is not None:
             self._found = self._found.without(entry)
         for dialog in self._surface.dialogs(SearchDialog):
@@ -176,8 +174,6 @@ class Letter(Static):
 
 
 class JumpScreen(Modal[int]):
-    """The number of the chosen place among `places`, given in cells of the screen."""
-
     CSS_PATH = "jump.tcss"
 
     def __init__(self, places: Sequence[Offset]) -> None:

@@ -60,7 +60,6 @@ class HistoryController:
 
     @property
     def catching_up(self) -> bool:
-        """Whether a new entry is on its way to the view."""
         return self._catching_up > 0
 
     # Going to a place.
@@ -152,7 +151,6 @@ class HistoryController:
             self._surface.run("details", self._details, entry, exclusive=True)
 
     def copy_address(self, address: str) -> None:
-        """Copy a safe address that was clicked."""
         self._surface.copy(address)
         self._surface.say(_("Copied: {address}").format(address=shorten(address, _ADDRESS_CELLS)))
 
@@ -183,7 +181,6 @@ class HistoryController:
             self._surface.say(_("Deleting… its words leave the profile's file when Parlour has time."))
 
     def file_cleaned(self) -> None:
-        """The profile's file holds nothing of what was deleted."""
         if self._erasing:
             here = self._state.current in self._erasing.values()
             self._erasing.clear()
@@ -194,21 +191,17 @@ class HistoryController:
     # What the view asks for.
 
     def read_older(self) -> None:
-        """The reader is near the oldest entry that is held."""
         if self._state.conversation is not None:
             self._page(self._state.conversation, Conversation.older)
 
     def read_newer(self) -> None:
-        """The reader is near the newest entry that is held."""
         if self._state.conversation is not None:
             self._page(self._state.conversation, Conversation.newer)
 
     def read_newest(self) -> None:
-        """Show the newest entry, which is not held."""
         self._run("jump", self._to_end)
 
     def read_origins(self, entries: tuple[str, ...]) -> None:
-        """Read entries that entries in sight answer."""
         self._run("origins", self._origins, entries)
 
     def entry_changed(self, contact: str, entry: str, state: EntryState) -> None:
@@ -303,7 +296,6 @@ class HistoryController:
                 history.action_newest()
 
     def _run(self, group: str, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        """Run work on the open conversation, if there is one."""
         if self._state.conversation is not None:
             self._surface.run(group, work, self._state.conversation, *arguments)
 

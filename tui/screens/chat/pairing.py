@@ -61,7 +61,6 @@ class PairingController:
         self._surface.run("invite", self._invite, exclusive=True)
 
     def pair_nearby(self, instance: str, name: str) -> None:
-        """Begin to pair with a person nearby."""
         self._begin(name, lambda: self._messenger.pair_nearby(instance))
 
     def pairing_changed(self, view: PairingView) -> None:

@@ -91,7 +91,6 @@ class PeopleController:
     # Reading.
 
     async def read(self) -> None:
-        """Read this person, the contacts and who is nearby."""
         self._state.me = await self._surface.ask(self._messenger.me()) or self._state.me
         await self.read_contacts()
         self._state.nearby = await self._surface.ask(self._messenger.nearby()) or ()
@@ -126,7 +125,6 @@ class PeopleController:
         return max(newest, key=lambda person: newest[person], default=people[0])
 
     def lose_patience(self) -> None:
-        """Explain why nobody is nearby, where nobody is."""
         self._alone = not self._state.nearby
         self._show_guide()
         if self._alone and not self._state.contacts:
@@ -139,12 +137,10 @@ class PeopleController:
     # Showing.
 
     def show_me(self) -> None:
-        """Show this person and its addresses."""
         self.status.show(self._state.me)
         self._show_guide()
 
     def show(self) -> None:
-        """Show all people, and what depends on them."""
         state = self._state
         muted = frozenset(person for person in state.contacts if self._preferences.muted(person))
         self.view.show(list(state.contacts.values()), state.nearby, state.current, muted)
@@ -153,7 +149,6 @@ class PeopleController:
         self._show_guide()
 
     def show_header(self) -> None:
-        """Show the open contact, and whether one can write to it."""
         view = self._state.contact
         if view is not None:
             name = self._state.named(view, _NAME_CELLS)

@@ -22,8 +22,6 @@ R = TypeVar("R")
 
 
 class ChatState:
-    """This person, the contacts, who is nearby, and the open conversation."""
-
     def __init__(self) -> None:
         self.me = SelfView("", "", "", 0, (), visible=False)
         self.contacts: dict[str, ContactView] = {}
@@ -31,17 +29,14 @@ class ChatState:
         self.conversation: Conversation | None = None
 
     def open(self, conversation: Conversation | None) -> None:
-        """From now on this is the open conversation."""
         self.conversation = conversation
 
     @property
     def current(self) -> str | None:
-        """The person id of the contact whose conversation is open."""
         return self.conversation.person if self.conversation is not None else None
 
     @property
     def contact(self) -> ContactView | None:
-        """The contact whose conversation is open."""
         return self.contacts.get(self.current or "")
 
     def named(self, view: ContactView, cells: int = NAME_CELLS) -> str:
@@ -66,7 +61,6 @@ class Surface:
         self._said.say(text, stays=True)
 
     def clear(self) -> None:
-        """Show no line above the status."""
         self._said.clear()
 
     def chosen(self) -> ContactView | None:
@@ -85,7 +79,6 @@ class Surface:
         return answer
 
     async def done(self, call: Awaitable[None]) -> bool:
-        """Whether a call without an answer succeeded; a refusal is shown."""
         answer = await attempt(call)
         if isinstance(answer, Problem):
             self.say(answer.text, problem=True)
@@ -115,32 +108,25 @@ class Surface:
         await workers.wait_for_complete([one for one in workers if one.group == group])
 
     def push(self, dialog: Modal[R], then: ScreenResultCallbackType[R | None] | None = None) -> None:
-        """Open a dialog; `then` gets its result."""
         self._screen.app.push_screen(dialog, then)
 
     def dialogs(self, kind: type[T]) -> list[T]:
-        """The open dialogs of a kind."""
         return [screen for screen in self._screen.app.screen_stack if isinstance(screen, kind)]
 
     async def act(self, name: str | None) -> None:
-        """Do the action of an id; nothing for None."""
         if name is not None:
             await self._screen.run_action(command(name))
 
     def post(self, message: Message) -> None:
-        """Send a message to the application."""
         self._screen.post_message(message)
 
     def copy(self, text: str) -> None:
-        """Put a text on the clipboard of the terminal."""
         self._screen.app.copy_to_clipboard(text)
 
     def after_refresh(self, callback: Callable[[], object]) -> None:
-        """Call after the next frame."""
         self._screen.call_after_refresh(callback)
 
     def later(self, seconds: float, callback: Callable[[], object]) -> None:
-        """Call after a time."""
         self._screen.set_timer(seconds, callback)
 
     @property
