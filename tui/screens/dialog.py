@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import PurePath
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,15 +27,15 @@ T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None
 
 
-class Modal(ModalScreen[T | None]):
-    """A screen over another one. `end` is the only way to close it.
+class Closer(Generic[T]):
+    """The only way to close a screen that lies over another one.
 
     Textual's `dismiss` removes the screen that is on top, whichever screen calls it. Keys that were on their
     way to a closed screen would so remove the screen below, and in the end the last one.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, screen: ModalScreen[T | None]) -> None:
+        self._screen = screen
         self._result: T | None = None
         self._ended = self._dismissed = False
 
@@ -43,18 +43,16 @@ class Modal(ModalScreen[T | None]):
         """Close with the first result, as soon as no other screen lies over this one."""
         if not self._ended:
             self._ended, self._result = True, result
-            self._dismiss_on_top()
+            self.resume()
 
-    def on_screen_resume(self) -> None:
-        self._dismiss_on_top()
-
-    def _dismiss_on_top(self) -> None:
-        if self._ended and not self._dismissed and self.is_active:
+    def resume(self) -> None:
+        """Close now where that was asked for: nothing lies over the screen any more."""
+        if self._ended and not self._dismissed and self._screen.is_active:
             self._dismissed = True
-            self.dismiss(self._result)
+            self._screen.dismiss(self._result)
 
 
-class Dialog(Modal[T]):
+class Dialog(ModalScreen[T | None]):
     """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
@@ -67,6 +65,17 @@ class Dialog(Modal[T]):
 
     heading: ClassVar[str] = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closer = Closer[T](self)
+
+    def end(self, result: T | None) -> None:
+        """Close with the first result."""
+        self._closer.end(result)
+
+    def on_screen_resume(self) -> None:
+        self._closer.resume()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
@@ -117,7 +126,6 @@ def hanging(left: Content, text: str, indent: int, width: int) -> Content:
 class ConfirmDialog(Dialog[bool]):
     """True for y; False or None otherwise."""
 
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "confirm.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),
         Binding("n,enter", "answer(False)"),
@@ -162,7 +170,6 @@ def _option(one: Action) -> Option:
 
 
 class RenameDialog(Dialog[str]):
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
     heading = N_("Rename")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
@@ -184,7 +191,6 @@ class RenameDialog(Dialog[str]):
 
 
 class DayDialog(Dialog[date]):
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
     heading = N_("Go to a day")
     hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))
 

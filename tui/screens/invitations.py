@@ -156,7 +156,6 @@ def picture(text: str, zone: int, *, swapped: bool = False) -> list[str]:
 class JoinDialog(Dialog[str]):
     """The invitation's text, without blanks. `reason`: why `text`, which was tried, has to be mended."""
 
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "join.tcss"]
     heading = N_("Use an invitation")
     hints = (("enter", N_("Join")), ("escape", N_("Cancel")))
 

@@ -9,6 +9,7 @@ from functools import partial
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Offset
+from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import WorkerError
 
@@ -16,7 +17,7 @@ from chat.interface import EntryView, Messenger
 from tui.preferences import Options
 from tui.screens.chat.history import HistoryController
 from tui.screens.chat.surface import ChatState, Surface
-from tui.screens.dialog import Modal
+from tui.screens.dialog import Closer
 from tui.screens.search import Found, SearchDialog
 from tui.text.formatting import NAME_CELLS
 from tui.text.translation import _
@@ -173,21 +174,25 @@ class Letter(Static):
         self._choose(self._number)
 
 
-class JumpScreen(Modal[int]):
+class JumpScreen(ModalScreen[int | None]):
     CSS_PATH = "jump.tcss"
 
     def __init__(self, places: Sequence[Offset]) -> None:
         super().__init__()
         self._places = places[: len(LETTERS)]
+        self._closer = Closer[int](self)
+
+    def on_screen_resume(self) -> None:
+        self._closer.resume()
 
     def compose(self) -> ComposeResult:
         for number, at in enumerate(self._places):
-            yield Letter(number, at, self.end)
+            yield Letter(number, at, self._closer.end)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
         number = LETTERS.find(event.character) if event.character else -1
-        self.end(number if 0 <= number < len(self._places) else None)
+        self._closer.end(number if 0 <= number < len(self._places) else None)
 
     def on_click(self, event: events.Click) -> None:
-        self.end(None)
+        self._closer.end(None)

@@ -12,7 +12,6 @@ from chat.interface import ContactView, NearbyView, SelfView
 from tui.actions import command
 from tui.conversation import Conversation
 from tui.messages import Problem, attempt, start_worker
-from tui.screens.dialog import Modal
 from tui.text.formatting import NAME_CELLS, contact_name, look_alikes
 from tui.text.translation import _
 from tui.widgets.lines import Said
@@ -107,7 +106,7 @@ class Surface:
         workers = self._screen.workers
         await workers.wait_for_complete([one for one in workers if one.group == group])
 
-    def push(self, dialog: Modal[R], then: ScreenResultCallbackType[R | None] | None = None) -> None:
+    def push(self, dialog: Screen[R | None], then: ScreenResultCallbackType[R | None] | None = None) -> None:
         self._screen.app.push_screen(dialog, then)
 
     def dialogs(self, kind: type[T]) -> list[T]:
