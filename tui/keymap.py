@@ -29,22 +29,10 @@ _NAMES: Final = {
 }
 _KNOWN: Final = frozenset(key.value.rpartition("+")[2] for key in Keys) - {"@", "<any>", "<sigint>"}
 # Without them nobody could write, send, paste or leave a field any more.
-_NEEDED: Final = frozenset(
-    (
-        "enter",
-        "tab",
-        "shift+tab",
-        "backspace",
-        "delete",
-        "left",
-        "right",
-        "up",
-        "down",
-        "space",
-        "home",
-        "end",
-    )
-) | {f"ctrl+{letter}" for letter in "chijmvx"}
+_NEEDED: Final = {
+    *("enter", "tab", "shift+tab", "backspace", "delete", "left", "right", "up", "down"),
+    *("space", "home", "end", *(f"ctrl+{letter}" for letter in "chijmvx")),
+}
 _MOVING: Final = frozenset(("tab", "shift+tab", "up", "down"))
 
 

@@ -46,6 +46,13 @@ class EngineEvent(Message):
         return False
 
 
+class NewestWins(Message):
+    """Comes in bursts: of those that wait only the newest is handled."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, type(self))
+
+
 @dataclass
 class Opened(Message):
     messenger: Messenger
@@ -68,13 +75,10 @@ class NotifyEntry(Message):
 
 
 @dataclass
-class UnreadChanged(Message):
+class UnreadChanged(NewestWins):
     """The number of unread entries outside the conversation that is read."""
 
     unread: int
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, UnreadChanged)
 
 
 @dataclass
@@ -97,11 +101,8 @@ class SendText(Message):
 
 
 @dataclass
-class DraftChanged(Message):
+class DraftChanged(NewestWins):
     text: str
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, DraftChanged)
 
 
 @dataclass
@@ -112,14 +113,11 @@ class TextRefused(Message):
 
 
 @dataclass
-class ChoicesChanged(Message):
+class ChoicesChanged(NewestWins):
     """What may complete the shortcode before the cursor, and which of it is chosen; empty: nothing."""
 
     choices: tuple[Choice, ...]
     chosen: int
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, ChoicesChanged)
 
 
 @dataclass
@@ -135,32 +133,18 @@ class DropReply(Message):
 
 
 @dataclass
-class ReachedOldest(Message):
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, ReachedOldest)
+class ReachedOldest(NewestWins):
+    """The reader is near the oldest entry that is held."""
 
 
 @dataclass
-class ReachedNewest(Message):
+class ReachedNewest(NewestWins):
     """The reader is near the newest entry that is held, and newer ones exist."""
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, ReachedNewest)
 
 
 @dataclass
 class WantNewest(Message):
     """Show the newest entry, which is not held."""
-
-
-@dataclass
-class WantEntryMenu(Message):
-    """Say what can be done with the entry under the cursor."""
-
-
-@dataclass
-class WantOrigin(Message):
-    """Go to what the entry under the cursor answers."""
 
 
 @dataclass
@@ -176,11 +160,8 @@ class OriginsMissing(Message):
 
 
 @dataclass
-class ViewChanged(Message):
+class ViewChanged(NewestWins):
     """Other entries are in sight."""
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, ViewChanged)
 
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -26,10 +26,10 @@ class DetailsDialog(Dialog[None]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "details.tcss"]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)"),
-        Binding("down,j", "scroll(1)"),
-        Binding("pageup", "scroll(-10)"),
-        Binding("pagedown,space", "scroll(10)"),
+        Binding("up,k", "scroll_body(-1)"),
+        Binding("down,j", "scroll_body(1)"),
+        Binding("pageup", "scroll_body(-10)"),
+        Binding("pagedown,space", "scroll_body(10)"),
     ]
     hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
     heading = N_("Details")
@@ -57,9 +57,6 @@ class DetailsDialog(Dialog[None]):
             _fact(_("Terminal"), grouped(told.terminal)),
             _fact(_("Entry"), grouped(told.id)),
         ]
-
-    def action_scroll(self, by: int) -> None:
-        self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")

@@ -143,11 +143,7 @@ class EmojiDialog(Finder[str]):
     opener = "emoji"
     heading: ClassVar[str] = N_("Emoji")
     placeholder: ClassVar[str] = N_("A part of the English name")
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Put it into the text")),
-        ("escape", N_("Close")),
-    )
+    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Put it into the text")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
         super().__init__()
@@ -173,11 +169,7 @@ class PaletteDialog(Finder[str]):
     opener = "palette"
     heading: ClassVar[str] = N_("Commands")
     placeholder: ClassVar[str] = N_("What to do")
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Do it")),
-        ("escape", N_("Close")),
-    )
+    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Do it")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
         super().__init__()
@@ -220,11 +212,7 @@ class SwitcherDialog(Finder[str]):
     opener = "switch"
     heading: ClassVar[str] = N_("Go to a conversation")
     placeholder: ClassVar[str] = N_("A part of a name")
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Open")),
-        ("escape", N_("Close")),
-    )
+    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Open")), ("escape", N_("Close")))
 
     def __init__(self, contacts: Sequence[ContactView], named: Callable[[ContactView, int], str]) -> None:
         super().__init__()

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -50,12 +49,12 @@ class HelpDialog(Dialog[None]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,q", "leave"),
-        Binding("up,k", "scroll(-1)"),
-        Binding("down,j", "scroll(1)"),
-        Binding("pageup", "scroll(-10)"),
-        Binding("pagedown,space", "scroll(10)"),
-        Binding("home,g", "scroll(-10000)"),
-        Binding("end,G", "scroll(10000)"),
+        Binding("up,k", "scroll_body(-1)"),
+        Binding("down,j", "scroll_body(1)"),
+        Binding("pageup", "scroll_body(-10)"),
+        Binding("pagedown,space", "scroll_body(10)"),
+        Binding("home,g", "scroll_body(-10000)"),
+        Binding("end,G", "scroll_body(10000)"),
     ]
     heading = N_("Help")
     hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
@@ -68,9 +67,6 @@ class HelpDialog(Dialog[None]):
 
     def on_resize(self) -> None:
         self._draw()
-
-    def action_scroll(self, by: int) -> None:
-        self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def _draw(self) -> None:
         width = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME

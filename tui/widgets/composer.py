@@ -159,14 +159,8 @@ HELD_LIMIT: Final = 65_536  # characters that a draft may have; more than can be
 _COLONS = (":", "\uff1a")
 # The last three are Enter with a key held down as terminals after xterm's fashion report it.
 _BREAKS = (
-    "ctrl+j",
-    "alt+enter",
-    "shift+enter",
-    "ctrl+enter",
-    "ctrl+shift+enter",
-    "shift+\r",
-    "ctrl+\r",
-    "\r",
+    *("ctrl+j", "alt+enter", "shift+enter", "ctrl+enter", "ctrl+shift+enter"),
+    *("shift+\r", "ctrl+\r", "\r"),
 )
 
 

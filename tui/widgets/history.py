@@ -18,7 +18,7 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
-from tui.actions import history_bindings
+from tui.actions import command, history_bindings
 from tui.conversation import Window
 from tui.messages import (
     AddressClicked,
@@ -26,9 +26,7 @@ from tui.messages import (
     ReachedNewest,
     ReachedOldest,
     ViewChanged,
-    WantEntryMenu,
     WantNewest,
-    WantOrigin,
 )
 from tui.text.formatting import shorten
 from tui.text.matching import pattern
@@ -306,7 +304,7 @@ class History(Barred, can_focus=True):
         if span is None or not self._in_sight(span):
             self._choose_in_sight()
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -320,9 +318,9 @@ class History(Barred, can_focus=True):
         self.cursor = entry.id
         self._redraw()
         if event.chain == 2:
-            self.post_message(WantEntryMenu())
+            await self.run_action(command("entry"))
         elif event.chain == 1 and style_at(row, offset.x) == "reply":
-            self.post_message(WantOrigin())
+            await self.run_action(command("origin"))
         elif event.chain == 1:
             lead, rows = self._sheet.rows(entry.id)
             if address := address_at(entry, rows, inside + lead, offset.x):

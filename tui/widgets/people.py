@@ -36,15 +36,11 @@ class Line:
 
 class People(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "people--heading",
-        "people--name",
-        "people--current",
-        "people--quiet",
-        "people--present",
-        "people--stranger",
-        "people--unread",
-        "people--alert",
-        "people--cursor",
+        f"people--{name}"
+        for name in (
+            *("heading", "name", "current", "quiet", "present"),
+            *("stranger", "unread", "alert", "cursor"),
+        )
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -350,20 +350,14 @@ class ChatScreen(Screen[None]):
     def on_drop_reply(self) -> None:
         self.composer.answer(None)
 
-    def on_want_entry_menu(self) -> None:
-        self.history.entry()
-
-    def on_want_origin(self) -> None:
-        self.history.origin()
-
     def on_address_clicked(self, message: messages.AddressClicked) -> None:
         self.history.copy_address(message.address)
 
     def on_reached_oldest(self) -> None:
-        self.history.read_older()
+        self.history.read_page(Conversation.older)
 
     def on_reached_newest(self) -> None:
-        self.history.read_newer()
+        self.history.read_page(Conversation.newer)
 
     def on_want_newest(self) -> None:
         self.history.read_newest()

@@ -190,14 +190,6 @@ class HistoryController:
 
     # What the view asks for.
 
-    def read_older(self) -> None:
-        if self._state.conversation is not None:
-            self._page(self._state.conversation, Conversation.older)
-
-    def read_newer(self) -> None:
-        if self._state.conversation is not None:
-            self._page(self._state.conversation, Conversation.newer)
-
     def read_newest(self) -> None:
         self._run("jump", self._to_end)
 
@@ -299,9 +291,10 @@ class HistoryController:
         if self._state.conversation is not None:
             self._surface.run(group, work, self._state.conversation, *arguments)
 
-    def _page(self, opened: Conversation, read: Callable[[Conversation], Awaitable[bool]]) -> None:
+    def read_page(self, read: Callable[[Conversation], Awaitable[bool]]) -> None:
         """One page at a time: the next is asked for when this one is laid out."""
-        if opened not in self._paging:
+        opened = self._state.conversation
+        if opened is not None and opened not in self._paging:
             self._paging.add(opened)
             self._surface.run("page", self._read_page, opened, read)
 
