@@ -69,6 +69,16 @@ async def chatting(
         yield pilot
 
 
+@asynccontextmanager
+async def with_bob_open(
+    size: tuple[int, int] = (80, 24), *, present: bool = True, prompt: bool = True, **changed: object
+) -> AsyncIterator[tuple[Pilot[None], FakeMessenger, ContactView]]:
+    """The chat screen with the conversation of `with_bob`."""
+    messenger, bob = with_bob(present=present, prompt=prompt)
+    async with chatting(messenger, size, **changed) as pilot:  # type: ignore[arg-type]
+        yield pilot, messenger, bob
+
+
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     """Give the program turns until something holds."""
     try:

@@ -24,6 +24,7 @@ from tests.support.tui.driving import (
     until,
     until_shown,
     with_bob,
+    with_bob_open,
     write,
 )
 from tui.messages import SendText
@@ -35,8 +36,7 @@ def row_of(screen: list[str], text: str) -> int:
 
 
 async def test_enter_sends_and_the_delivery_is_shown() -> None:
-    messenger, bob = with_bob(present=False)
-    async with chatting(messenger) as pilot:
+    async with with_bob_open(present=False) as (pilot, messenger, bob):
         await pilot.press(*"hello", "enter")
         await until_shown(pilot, "… queued")
         assert messenger.called("send") == [(bob.person, "hello")]
@@ -52,16 +52,14 @@ async def test_enter_sends_and_the_delivery_is_shown() -> None:
 
 @pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
 async def test_other_keys_break_the_line(key: str) -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("a", key, "b", "enter")
         await until(pilot, lambda: bool(messenger.called("send")))
     assert messenger.called("send") == [(bob.person, "a\nb")]
 
 
 async def test_entries_stand_in_the_order_of_the_messenger_not_of_time() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.receive(bob.person, "first")
         second = messenger.receive(bob.person, "second")
         assert second is not None
@@ -150,8 +148,7 @@ async def test_only_what_is_seen_is_marked_as_read() -> None:
 
 
 async def test_nothing_is_marked_as_read_under_a_dialog_or_without_focus() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("f1")
         under = messenger.receive(bob.person, "under the help")
         await until(pilot, lambda: len(history(pilot).window) == 1)
@@ -182,8 +179,7 @@ async def test_a_refused_text_returns_to_the_composer() -> None:
 
 
 async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
         await write(pilot, "x" * (TEXT_LIMIT - 1))
         await until_shown(pilot, "16,383 of 16,384")
         await pilot.press("a", "b", "enter")
@@ -194,8 +190,7 @@ async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
 
 
 async def test_quick_texts_are_sent_in_their_order() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
         for number in range(5):
             composer(pilot).insert(f"text {number}")
             composer(pilot).action_send()
@@ -219,8 +214,7 @@ async def test_typing_is_told_at_intervals_and_its_end_at_once() -> None:
 
 
 async def test_presence_typing_and_a_block_are_said() -> None:
-    messenger, bob = with_bob(present=False)
-    async with chatting(messenger) as pilot:
+    async with with_bob_open(present=False) as (pilot, messenger, bob):
         assert "○ away" in rows(pilot)[0]
         messenger.change_contact(bob.person, present=True)
         await until_shown(pilot, "● here")
@@ -232,8 +226,7 @@ async def test_presence_typing_and_a_block_are_said() -> None:
 
 async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of its own would hold up the entry's by a frame."""
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
         read, go_on = messenger.history, asyncio.Event()
@@ -252,8 +245,7 @@ async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: p
 
 
 async def test_a_change_is_drawn_also_when_the_entry_cannot_be_read() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
         messenger.failures["history"] = NotPermitted("The profile is locked.")
@@ -263,8 +255,7 @@ async def test_a_change_is_drawn_also_when_the_entry_cannot_be_read() -> None:
 
 
 async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("h", "i")
         messenger.change_identity(bob.person, "recovered with the recovery words")
         messenger.change_contact(bob.person, held=True)

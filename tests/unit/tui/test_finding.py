@@ -18,7 +18,7 @@ from tests.support.tui.driving import (
     shown,
     until,
     until_shown,
-    with_bob,
+    with_bob_open,
 )
 from tests.support.tui.hostile import ATTACKS, BODIES, NAMES
 from tui.screens.chat.chat import ChatScreen
@@ -103,8 +103,7 @@ def test_the_order_of_the_switcher() -> None:
 
 
 async def test_the_palette_runs_what_the_key_runs() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "block")
         assert "F7" in lines(pilot)[0]
@@ -117,8 +116,7 @@ async def test_the_palette_runs_what_the_key_runs() -> None:
 
 
 async def test_the_palette_runs_what_the_program_does_everywhere() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "light")
         await pilot.press("enter")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from chat.interface import ContactRemoved, IdentityChanged, Notice, Phrase
-from tests.support.tui.driving import chat, chatting, until_shown, with_bob
+from tests.support.tui.driving import chat, until_shown, with_bob_open
 from tests.support.tui.hostile import ATTACKS
 from tui.messages import EngineEvent
 from tui.text.formatting import safe
@@ -20,8 +20,7 @@ def harmless(text: str) -> bool:
 
 
 async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         screen, said = chat(pilot), chat(pilot).query_one(Said)
         for text in ATTACKS.values():
             for event in (
@@ -36,8 +35,7 @@ async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
 
 
 async def test_attack_79_what_is_copied_has_no_controls_and_no_halves_of_characters() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await until_shown(pilot, "Bob")
         for text in ATTACKS.values():
             pilot.app.copy_to_clipboard(text)

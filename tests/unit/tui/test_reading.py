@@ -25,6 +25,7 @@ from tests.support.tui.driving import (
     until,
     until_shown,
     with_bob,
+    with_bob_open,
 )
 from tests.support.tui.hostile import ATTACKS
 from tui.conversation import HELD_MAX
@@ -245,8 +246,7 @@ async def test_an_entry_longer_than_the_view_is_read_through_by_the_cursor() -> 
 
 
 async def test_an_entry_is_copied_without_what_could_disturb_a_terminal() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("ctrl+up")
         for text in ATTACKS.values():
             messenger.receive(bob.person, f"x {text}")
