@@ -121,13 +121,6 @@ class ChoicesChanged(NewestWins):
 
 
 @dataclass
-class TakeChoice(Message):
-    """Complete the shortcode with this one, if it is still offered."""
-
-    choice: Choice
-
-
-@dataclass
 class DropReply(Message):
     """What is written next answers nothing."""
 

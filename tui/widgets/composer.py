@@ -23,7 +23,7 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TakeChoice, TextRefused
+from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TextRefused
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -367,9 +367,10 @@ _CHOSEN: Final = "bold reverse"
 class Completion(Static):
     ALLOW_SELECT = False
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[Choice], None]) -> None:
         super().__init__("", id="completion", markup=False)
         self.display = False
+        self._take = take
         self._choices: Sequence[Choice] = ()
 
     def show(self, choices: Sequence[Choice], chosen: int, over: Offset) -> None:
@@ -383,7 +384,7 @@ class Completion(Static):
     def on_click(self, event: events.Click) -> None:
         event.stop()
         if event.y < len(self._choices):
-            self.post_message(TakeChoice(self._choices[event.y]))
+            self._take(self._choices[event.y])
 
 
 def pictured(choice: Choice) -> str:

@@ -344,9 +344,6 @@ class ChatScreen(Screen[None]):
     def on_choices_changed(self, message: messages.ChoicesChanged) -> None:
         self.composer.choices_changed(message)
 
-    def on_take_choice(self, message: messages.TakeChoice) -> None:
-        self.composer.view.take(message.choice)
-
     def on_drop_reply(self) -> None:
         self.composer.answer(None)
 

@@ -98,7 +98,7 @@ class ComposerController:
         self.view = Composer(self.earlier)
         self.banner = Banner()
         self.reply_line = ReplyLine()
-        self.completion = Completion()
+        self.completion = Completion(self.view.take)
         self.drafts = Drafts(preferences)
         self._messenger = messenger
         self._state = state

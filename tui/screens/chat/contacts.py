@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from chat.interface import ContactView, Messenger, RelayView
@@ -55,7 +55,10 @@ class ContactActions:
 
         view = self._surface.chosen()
         if view is not None:
-            self._surface.push(RenameDialog(view.name), lambda name: self._rename(view, name))
+            self._surface.push(
+                RenameDialog(view.name),
+                lambda name: self._call(self._messenger.rename, view.person, name) if name else None,
+            )
 
     def block(self) -> None:
         from tui.screens.dialog import ConfirmDialog
@@ -64,13 +67,15 @@ class ContactActions:
         if view is None:
             return
         if view.blocked:
-            self._block(view, on=False)
+            self._call(self._messenger.block, view.person, False)
             return
         dialog = ConfirmDialog(
             _("Block {name}?").format(name=self._state.named(view)),
             _("A blocked contact gets no answer and nothing of it is shown. You can take it back."),
         )
-        self._surface.push(dialog, lambda yes: self._block(view, on=True) if yes else None)
+        self._surface.push(
+            dialog, lambda yes: self._call(self._messenger.block, view.person, True) if yes else None
+        )
 
     def remove(self) -> None:
         from tui.screens.dialog import ConfirmDialog
@@ -81,30 +86,23 @@ class ContactActions:
                 _("Remove {name}?").format(name=self._state.named(view)),
                 _("The contact, its keys and the whole history with it go from this terminal, for good."),
             )
-            self._surface.push(dialog, lambda yes: self._remove(view) if yes else None)
+            self._surface.push(
+                dialog, lambda yes: self._call(self._messenger.remove, view.person) if yes else None
+            )
 
-    def _block(self, view: ContactView, *, on: bool) -> None:
-        self._surface.call("contact", self._messenger.block, view.person, on)
-
-    def _remove(self, view: ContactView) -> None:
-        self._surface.call("contact", self._messenger.remove, view.person)
-
-    def _rename(self, view: ContactView, name: str | None) -> None:
-        if name:
-            self._surface.call("contact", self._messenger.rename, view.person, name)
+    def _call(self, method: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        self._surface.call("contact", method, *arguments)
 
     async def _verify(self, view: ContactView) -> None:
         from tui.screens.details import VerifyDialog
 
         number = await self._surface.ask(self._messenger.safety_number(view.person))
         if number is not None:
+            verify, person = self._messenger.set_verified, view.person
             self._surface.push(
-                VerifyDialog(view, self._state.named(view), number), lambda same: self._verified(view, same)
+                VerifyDialog(view, self._state.named(view), number),
+                lambda same: self._call(verify, person, same) if same is not None else None,
             )
-
-    def _verified(self, view: ContactView, same: bool | None) -> None:
-        if same is not None:
-            self._surface.call("contact", self._messenger.set_verified, view.person, same)
 
     def mute(self) -> None:
         view = self._surface.chosen()
