@@ -35,13 +35,13 @@ def run(door: Door, options: Options | None = None) -> None:
     """
     for name in LEAKS:
         os.environ.pop(name, None)
-    from tui.textual_fixes import hurry
+    from tui.textual_fixes import pause_collection
 
-    hurry()
+    pause_collection()
     from tui.app import ParlourApp  # not before the variables are gone
-    from tui.textual_fixes import heed_pastes
+    from tui.textual_fixes import use_paste_parser
 
-    heed_pastes()
+    use_paste_parser()
     app = ParlourApp(door, options)
     for problem in app.key_problems:
         sys.stderr.write(f"parlour: {problem}\n")

@@ -67,7 +67,7 @@ class ParlourApp(App[None]):
     COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
-        textual_fixes.take_over()
+        textual_fixes.use_line_breaks()
         # Textual would turn colours to grey; the terminal's own two colours are none at all.
         super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
         self.animation_level = "none"  # each step of one is a frame, and links may be slow
@@ -192,7 +192,7 @@ class ParlourApp(App[None]):
 
     def _settle(self) -> None:
         if not self.is_headless:
-            textual_fixes.settle()
+            textual_fixes.resume_collection()
 
     def on_engine_event(self, message: EngineEvent) -> None:
         if isinstance(message.event, Closed) and self.messenger is message.messenger:
@@ -277,7 +277,7 @@ class ParlourApp(App[None]):
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
             if not self.is_headless:
-                textual_fixes.release()
+                textual_fixes.collect_all()
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()

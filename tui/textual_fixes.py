@@ -79,7 +79,7 @@ def rows(line: str, width: int, fold: bool = True) -> list[int]:
     return sorted({start for start, _end in cuts(line, width)} - {0})
 
 
-def take_over() -> None:
+def use_line_breaks() -> None:
     vars(content)["divide_line"] = rows
 
 
@@ -130,24 +130,24 @@ class PasteParser(XTermParser):
         return text.replace(_ESCAPE, "") + end, keys
 
 
-def heed_pastes() -> None:
+def use_paste_parser() -> None:
     """Let the terminal be read by `PasteParser` from the next start of an application on."""
     setattr(import_module(f"textual.drivers.{_DRIVER}"), XTermParser.__name__, PasteParser)
 
 
-def hurry() -> None:
-    """Collect nothing until `settle`: there is little garbage in a start, and every look costs."""
+def pause_collection() -> None:
+    """Collect nothing until `resume_collection`: there is little garbage in a start, and every look costs."""
     gc.disable()
 
 
-def settle() -> None:
+def resume_collection() -> None:
     """Take what is there now for lasting, and collect what comes."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
-def release() -> None:
+def collect_all() -> None:
     """Collect everything that nothing needs any more, whenever it came."""
     gc.unfreeze()
     gc.collect()

@@ -1,4 +1,4 @@
-"""Caring for contacts, the settings, the help: what the dialogs ask and what they do."""
+"""Contact actions, settings, help: what the dialogs ask and what they do."""
 
 from __future__ import annotations
 

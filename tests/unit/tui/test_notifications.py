@@ -1,4 +1,4 @@
-"""Being told: once a burst, with nobody's words unless asked for, of nothing that is looked at or muted."""
+"""Notifications: one per burst, without words unless asked for, none for what is watched or muted."""
 
 from __future__ import annotations
 
