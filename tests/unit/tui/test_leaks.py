@@ -140,4 +140,4 @@ def test_the_first_screen_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
-    assert done.stdout.strip() == "[] ['chat.interface', 'chat.errors', 'chat.views']"
+    assert done.stdout.strip() == "[] ['chat.errors', 'chat.interface', 'chat.views']"
