@@ -1,12 +1,4 @@
-"""What this person chose for the interface, typed, with what holds where nothing was chosen.
-
-Rules: kept by the engine, inside the encrypted profile, and so unknown until it is open; a value that means
-nothing (another version's) is the default; what is set holds at once, before the engine has kept it.
-
-What the program or a test chooses and a person does not: times in seconds, the clock, the zone, files.
-
-Rules: nothing else in the interface reads a clock; the defaults are what people get.
-"""
+"""What a person chose for the interface, and what the program or a test chooses."""
 
 from __future__ import annotations
 
@@ -24,23 +16,17 @@ AUTOLOCK_MAX: Final = 24 * 60
 
 
 class Theme(StrEnum):
-    """The values of `theme`."""
-
     DARK = "dark"
     LIGHT = "light"
     CONTRAST = "contrast"
 
 
 class Density(StrEnum):
-    """The values of `density`."""
-
     COMPACT = "compact"
     ROOMY = "roomy"
 
 
 class Keys(StrEnum):
-    """The values of `keys`."""
-
     PLAIN = "plain"
     VI = "vi"
 
@@ -107,12 +93,10 @@ class Preferences:
 
     @property
     def bell(self) -> bool:
-        """Whether the terminal rings for an entry that nobody looks at."""
         return self._switch("bell", default=True)
 
     @property
     def notify(self) -> bool:
-        """Whether the terminal shows a notification, where it can."""
         return self._switch("notify", default=True)
 
     @property
@@ -127,7 +111,6 @@ class Preferences:
         return min(int(text), AUTOLOCK_MAX) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
     def muted(self, person: str) -> bool:
-        """Whether a contact's entries come without a sound."""
         return self._switch(f"mute.{person}", default=False)
 
     async def mute(self, person: str, *, on: bool) -> None:
@@ -185,5 +168,4 @@ class Options:
     zone: tzinfo | None = None
 
     def today(self) -> date:
-        """The day in the zone."""
         return self.now().astimezone(self.zone).date()

@@ -29,7 +29,7 @@ from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import WORDS
 from tests.support.tui.driving import OPTIONS, chat, chatting, rows, running, until
 from tests.support.tui.linear.played import FOLDER, locked_door, new_door, play, steps_of
-from tui.actions import ACTIONS, APP_WIDE, shown_key
+from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.dialog import Dialog
 from tui.screens.pairing import BeginDialog, PairingDialog
@@ -126,7 +126,7 @@ async def settled(pilot: Pilot[None]) -> None:
 async def look_behind(pilot: Pilot[None], action: str) -> None:
     """Do an action on the chat screen and look at what it opens or says."""
     screen = chat(pilot)
-    await screen.run_action(f"app.{action}" if action in APP_WIDE else f"screen.{action}")
+    await screen.run_action(command(action))
     await settled(pilot)
     look(pilot)
     while isinstance(pilot.app.screen, ModalScreen):
