@@ -23,7 +23,7 @@ from tui.linear.program import Program
 from tui.linear.voice import Voice
 from tui.preferences import Options
 
-FOLDER: Final = Path(__file__).parent / "transcripts"
+FOLDER: Final = Path(__file__).parents[3] / "unit" / "tui" / "linear" / "transcripts"
 OPTIONS: Final = Options(now=lambda: START + timedelta(minutes=30), zone=UTC, patience=3600.0)
 STEPS: Final = 100
 """Rounds of the loop in which everything that a step causes has happened: the longest takes a fifth."""
