@@ -27,7 +27,7 @@ from textual.content import Content
 from chat.interface import Phrase
 
 DOMAIN: Final = "parlour"
-FOLDER: Final = Path(__file__).parent / "locale"
+FOLDER: Final = Path(__file__).parents[1] / "locale"
 ENGLISH: Final = "en"
 LANGUAGES: Final = (ENGLISH, "zh_CN")
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
