@@ -38,7 +38,7 @@ async def _list(call: Call, opened: Messenger) -> int:
 @click.argument("new", type=TEXT)
 @click.pass_obj
 def rename(call: Call, name: str, new: str) -> int:
-    """Call NAME by the name NEW, here only."""
+    """Show the contact NAME as NEW on this device."""
     return _change(call, name, lambda opened, person: opened.rename(person, new))
 
 
@@ -46,7 +46,7 @@ def rename(call: Call, name: str, new: str) -> int:
 @click.argument("name", type=TEXT)
 @click.pass_obj
 def block(call: Call, name: str) -> int:
-    """Give NAME no answer any more and show nothing of theirs."""
+    """Block the contact NAME: no answer, nothing shown."""
     return _change(call, name, lambda opened, person: opened.block(person, True))
 
 
@@ -54,39 +54,39 @@ def block(call: Call, name: str) -> int:
 @click.argument("name", type=TEXT)
 @click.pass_obj
 def unblock(call: Call, name: str) -> int:
-    """Undo `block`."""
+    """Unblock the contact NAME."""
     return _change(call, name, lambda opened, person: opened.block(person, False))
 
 
 @contacts.command("remove")
 @click.argument("name", type=TEXT)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def remove(call: Call, name: str, yes: bool) -> int:
-    """Forget NAME, with the history of the conversation."""
+    """Remove the contact NAME and the conversation."""
     return call.run(lambda opened: _remove(call, opened, name, yes))
 
 
 async def _remove(call: Call, opened: Messenger, name: str, yes: bool) -> int:
     label, view = find(await opened.contacts(), name)
     if not yes and is_interactive():
-        question(f"Forget {label} and the whole history with {label}? [y/n]")
+        question(f"Remove {label} and the whole conversation? [y/n]")
         answer = await call.lines.next_line() or ""
         if answer.strip().casefold() not in YES:
             raise Stopped(f"{label} was not removed: answer y to remove.")
     await opened.remove(view.person)
-    call.result({"removed": label}, f"{label} is removed, with the history.")
+    call.result({"removed": label}, f"{label} and the conversation were removed.")
     return DONE
 
 
 @command("verify")
 @click.argument("name", type=TEXT)
 @click.option(
-    "--yes/--no", "mark", default=None, help="Remember that the numbers are the same, or forget it."
+    "--yes/--no", "mark", default=None, help="Record that the numbers match, or remove that record."
 )
 @click.pass_obj
 def verify(call: Call, name: str, mark: bool | None) -> int:
-    """Show the safety number with NAME, to be compared."""
+    """Show the safety number to compare with NAME."""
     return call.run(lambda opened: _verify(call, opened, name, mark))
 
 
@@ -105,7 +105,9 @@ def _safety_text(label: str, number: str, verified: bool) -> str:
     rows = "\n".join("    " + " ".join(groups[at : at + 4]) for at in range(0, len(groups), 4))
     if verified:
         return f"{rows}\n{label} is verified."
-    return f"{rows}\n{label} is not verified: if {label} sees this number too, 'parlour verify NAME --yes'."
+    return (
+        f"{rows}\n{label} is not verified: if {label} sees the same number, run 'parlour verify NAME --yes'."
+    )
 
 
 def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[None]]) -> int:
@@ -123,7 +125,7 @@ def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[
 
 
 def _print(call: Call, label: str, view: ContactView) -> None:
-    words = ["verified" if view.verified else "not verified", "here" if view.present else "away"]
+    words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
     words += ["blocked"] if view.blocked else []
     fields = {"name": label, "verified": view.verified, "present": view.present}

@@ -16,10 +16,10 @@ from chat.interface import CannotCreate, DoorState, Unreachable
 
 
 @command("init")
-@click.option("--name", required=True, type=TEXT, help="What contacts will see.")
+@click.option("--name", required=True, type=TEXT, help="The name that contacts see.")
 @click.pass_obj
 def init(call: Call, name: str) -> int:
-    """Create a person and this terminal."""
+    """Create a profile with a new identity on this device."""
     return call.run_alone(lambda: _init(call, name))
 
 
@@ -27,7 +27,7 @@ async def _init(call: Call, name: str) -> int:
     door = call.door()
     if await door.state() is not DoorState.NEW:
         raise CannotCreate(
-            f"There is a profile at {call.folder} already: name another folder with --profile."
+            f"There is already a profile at {call.folder}: choose another folder with --profile."
         )
     made = await door.create(name, read_new_passphrase(call.passphrase_file, call.lines))
     try:
@@ -35,12 +35,14 @@ async def _init(call: Call, name: str) -> int:
     finally:
         await made.close()
     fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
-    call.result(fields, f"The profile is at {call.folder}, this terminal listens on port {me.port}.")
+    call.result(fields, f"The profile is at {call.folder}. This device listens on port {me.port}.")
     return DONE
 
 
 @command("passphrase")
-@click.option("--new-passphrase-file", metavar="FILE", help="Read the new one from a file, - is stdin.")
+@click.option(
+    "--new-passphrase-file", metavar="FILE", help="Read the new passphrase from a file; - is standard input."
+)
 @click.pass_obj
 def passphrase(call: Call, new_passphrase_file: str | None) -> int:
     """Change the passphrase."""
@@ -49,18 +51,18 @@ def passphrase(call: Call, new_passphrase_file: str | None) -> int:
 
 async def _change_passphrase(call: Call, source: str | None) -> int:
     await existing(call)
-    old = read_passphrase(call.passphrase_file, call.lines, "Passphrase until now: ")
+    old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
     new = read_new_passphrase(source, call.lines)
     async with messenger(call, old) as opened:
         await opened.change_passphrase(old, new)
-    call.result({"changed": True}, "The passphrase is changed.")
+    call.result({"changed": True}, "The passphrase was changed.")
     return DONE
 
 
 @command("lock")
 @click.pass_obj
 def lock(call: Call) -> int:
-    """Stop the engine that runs on the profile."""
+    """Lock the profile: stop the engine that runs on it."""
     return call.run_alone(lambda: _lock(call))
 
 
@@ -78,6 +80,6 @@ async def _lock(call: Call) -> int:
         if not locked:
             state = await door.state()
     if not locked:
-        note("No engine was running on the profile.")
+        note("No engine was running with this profile.")
     call.result({"locked": True}, "The profile is locked.")
     return DONE

@@ -27,14 +27,12 @@ if TYPE_CHECKING:
     from chat.relay.run import Options, Started
 
 NOT_ITS_OWN: Final = (
-    "A relay has no profile: leave --profile, --port and --passphrase-file out (--listen has the port)."
+    "A relay has no profile: omit --profile, --port and --passphrase-file (--listen sets the port)."
 )
 NEW_EACH_TIME: Final = (
-    "Its key is new at each start, and so is its address: for one that stays, make a key with --new-key FILE."
+    "The relay has a new key and address at each start. To keep them, create a key with --new-key FILE."
 )
-NATS_IS_GONE: Final = (
-    "NATS does not answer at any address that was named: until it does, terminals meet at this relay alone."
-)
+NATS_IS_GONE: Final = "NATS does not answer at any given address: until it does, this relay works alone."
 NATS_IS_BACK: Final = "NATS answers again."
 
 
@@ -61,35 +59,33 @@ class Address(click.ParamType[tuple[str, int]]):
     default=":4746",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where terminals reach it; without HOST on every address of this machine.",
+    help="Address to listen on; without HOST, every address of this machine.",
 )
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Its key, so that its address stays; without it the key is new at each start.",
+    help="File with the relay's key; without it, the key and the address are new at each start.",
 )
 @click.option(
     "--new-key",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Only make a key in a new file, and end.",
+    help="Create a key in a new file and exit.",
 )
 @click.option(
     "--metrics",
     type=Address(),
     metavar="HOST:PORT",
-    help="Counts for Prometheus (/metrics) and /health, on a loopback address.",
+    help="Serve /metrics for Prometheus and /health on a loopback address.",
 )
 @click.option(
     "--nats",
     multiple=True,
     metavar="URL",
-    help="Join other relays of the same key over core NATS, nats://HOST:4222; may be repeated.",
+    help="Form a cluster with relays of the same key over NATS, nats://HOST:4222; repeatable.",
 )
-@click.option(
-    "--examinable", is_flag=True, help="Leave its memory readable to its user, for 'parlour prove'."
-)
+@click.option("--examinable", is_flag=True, help="Let its user read its memory, for 'parlour prove'.")
 @click.pass_obj
 def relay(
     call: Call,
@@ -100,10 +96,10 @@ def relay(
     nats: tuple[str, ...],
     examinable: bool,
 ) -> int:
-    """Run a relay: it joins two terminals that are both connected, and holds nothing.
+    """Run a relay, which connects two devices and stores nothing.
 
-    It prints its address, which people name with 'parlour relays add', and what keeps it from writing. It
-    writes no file in its life.
+    It prints its address, which people add with 'parlour relays add', and how the system confines it. It
+    never writes a file.
     """
     if call.profile or call.port or call.passphrase_file is not None:
         raise UsageError(NOT_ITS_OWN)
@@ -123,7 +119,9 @@ def _new_key(call: Call, path: Path) -> int:
     from protocol.relay.rendezvous import key_text
 
     key = key_text(new_key(path).public)
-    call.result({"key": key, "file": str(path)}, f"The relay's key is {key}: start it with --key-file {path}")
+    call.result(
+        {"key": key, "file": str(path)}, f"The relay's key is {key}: start the relay with --key-file {path}"
+    )
     return DONE
 
 
@@ -150,7 +148,7 @@ def _say(call: Call, started: Started) -> None:
     lines = [*started.addresses]
     lines += [f"{'holds' if one.holds else 'LACKS'}  {one.said}" for one in started.means]
     if started.metrics:
-        lines.append(f"Counts are told at http://{started.metrics}/metrics")
+        lines.append(f"Metrics are at http://{started.metrics}/metrics")
     call.result(fields, "\n".join(lines))
     if not started.lasting:
         note(NEW_EACH_TIME)
@@ -160,23 +158,23 @@ STANDINGS: Final[Mapping[RelayStanding, str]] = {
     RelayStanding.UNKNOWN: "not tried yet",
     RelayStanding.CONNECTING: "connecting",
     RelayStanding.WAITING: "ready",
-    RelayStanding.UNREACHABLE: "cannot be reached",
-    RelayStanding.OTHER_KEY: "has another key than this",
-    RelayStanding.OTHER_VERSION: "speaks another version",
-    RelayStanding.NO_RELAY: "what answers there is no relay",
-    RelayStanding.OTHER_DATE: "has another date: set the clock of this machine",
-    RelayStanding.REFUSED: "turned away: it is busy",
+    RelayStanding.UNREACHABLE: "unreachable",
+    RelayStanding.OTHER_KEY: "key does not match",
+    RelayStanding.OTHER_VERSION: "incompatible version",
+    RelayStanding.NO_RELAY: "not a relay",
+    RelayStanding.OTHER_DATE: "clock differs: set the clock of this machine",
+    RelayStanding.REFUSED: "busy",
 }
 
 
 @group("relays")
 @click.pass_context
 def relays(ctx: click.Context) -> int | None:
-    """List the relays where contacts are met, or add or remove one.
+    """List, add or remove relays.
 
-    A relay joins terminals whose networks do not reach each other; 'parlour relay' runs one and prints its
-    address. It sees addresses, which of them meet, and when how much is sent; never who they are or what they
-    say.
+    A relay connects devices whose networks cannot reach each other. 'parlour relay' runs one and prints its
+    address. A relay sees addresses, which of them connect, when, and how much data they send. It does not see
+    who they are or what they write.
     """
     call: Call = ctx.obj
     return None if ctx.invoked_subcommand is not None else _list(call)
@@ -185,7 +183,7 @@ def relays(ctx: click.Context) -> int | None:
 @relays.command("list")
 @click.pass_obj
 def list_(call: Call) -> int:
-    """List the relays that were named, each with how it stands."""
+    """List your relays and their state."""
     return _list(call)
 
 
@@ -193,7 +191,7 @@ def list_(call: Call) -> int:
 @click.argument("address", type=TEXT)
 @click.pass_obj
 def add(call: Call, address: str) -> int:
-    """Meet contacts at the relay ADDRESS from now on: the whole line that 'parlour relay' prints."""
+    """Add the relay ADDRESS, the whole line that 'parlour relay' prints."""
 
     async def use(opened: Messenger) -> int:
         _print(call, await opened.add_relay(address))
@@ -206,12 +204,12 @@ def add(call: Call, address: str) -> int:
 @click.argument("address", type=TEXT)
 @click.pass_obj
 def remove(call: Call, address: str) -> int:
-    """Use the relay ADDRESS no more: the whole address, or its HOST:PORT."""
+    """Remove the relay ADDRESS, the whole address or its HOST:PORT."""
 
     async def use(opened: Messenger) -> int:
         found = _find(await opened.relays(), address)
         await opened.remove_relay(found.address)
-        text = f"{_place(found)} is used no more. Invitations already given may still name it."
+        text = f"{_place(found)} was removed. Invitations that you gave may still include it."
         call.result({"removed": found.address}, text)
         return DONE
 
@@ -234,10 +232,10 @@ def _find(views: tuple[RelayView, ...], address: str) -> RelayView:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{wanted} fits more than one relay: give the whole address of one.")
+        raise UsageError(f"{wanted} matches more than one relay: give the whole address of one.")
     named = ", ".join(map(_place, views))
-    known = f"those named are {named}" if named else "none is named"
-    raise UsageError(f"No relay is named {wanted}: {known}.")
+    known = f"your relays are {named}" if named else "you have no relays yet"
+    raise UsageError(f"There is no relay {wanted}: {known}.")
 
 
 def _place(view: RelayView) -> str:

@@ -113,10 +113,10 @@ def new_key(path: Path) -> X25519Pair:
     try:
         _write(path, _text(secret) + "\n")
     except FileExistsError:
-        raise CannotCreate(f"There is a file at {path} already: name another, or keep that key.") from None
+        raise CannotCreate(f"There is already a file at {path}: choose another, or keep that key.") from None
     except OSError as error:
         raise CannotCreate(
-            f"The key cannot be written to {path} ({error.strerror}): name another place."
+            f"The key cannot be written to {path} ({error.strerror}): choose another place."
         ) from None
     return X25519Pair(secret)
 
@@ -129,14 +129,16 @@ def read_key(path: Path) -> X25519Pair:
             content = file.read(_SIZE_MAX)
     except OSError as error:
         raise BadData(
-            f"The key cannot be read from {path} ({error.strerror}): make one with --new-key."
+            f"The key cannot be read from {path} ({error.strerror}): create one with --new-key."
         ) from None
     if sys.platform != "win32" and mode & 0o077:
-        raise BadData(f"Others can read the key in {path}: 'chmod 600' it, or make another with --new-key.")
+        raise BadData(
+            f"Others can read the key in {path}: run 'chmod 600' on it, or create another with --new-key."
+        )
     try:
         return X25519Pair(_secret(content.decode("ascii").strip()))
     except (UnicodeDecodeError, ValueError):
-        raise BadData(f"There is no relay's key in {path}: make one with --new-key.") from None
+        raise BadData(f"{path} contains no relay key: create one with --new-key.") from None
 
 
 def _write(path: Path, text: str) -> None:
@@ -239,7 +241,7 @@ def _backplane(options: Options, tell: Callable[[bool], None]) -> Nats | None:
         return None
     if options.key_file is None:
         raise UsageError(
-            "Relays that share NATS share one key: make it with --new-key, and give each --key-file."
+            "Relays in one cluster share a key: create it with --new-key, and give each relay --key-file."
         )
     return Nats(options.nats, tell)
 
@@ -258,11 +260,11 @@ def _listen(host: str, port: int, option: str) -> list[socket.socket]:
         return listen(host, port)
     except ValueError:
         raise UsageError(
-            f"{option} takes an IP address and a port, HOST:PORT: names are not looked up."
+            f"{option} takes an IP address and a port, HOST:PORT. Host names are not resolved."
         ) from None
     except OSError as error:
         raise CannotCreate(
-            f"Nothing can listen there ({error.strerror}): name another with {option}."
+            f"The relay cannot listen there ({error.strerror}): choose another address with {option}."
         ) from None
 
 
@@ -271,7 +273,7 @@ def _bind_pages(metrics: tuple[str, int] | None) -> socket.socket | None:
         return None
     host, port = metrics
     if not is_loopback(host):
-        raise UsageError("--metrics takes an address of this machine alone, such as 127.0.0.1:9090.")
+        raise UsageError("--metrics takes a loopback address, such as 127.0.0.1:9090.")
     return _listen(host, port, "--metrics")[0]
 
 
@@ -286,5 +288,5 @@ def _addresses(host: str, port: int, pair: X25519Pair) -> tuple[str, ...]:
     """The texts that name this relay, one for each address under which it may be reached."""
     hosts = reached_at(host)
     if not hosts:
-        raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
+        raise BadData("This machine has no address: connect it to a network, or give one with --listen.")
     return tuple(format_relay(RelayAddress(each, port, pair.public)) for each in hosts)

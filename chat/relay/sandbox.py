@@ -50,7 +50,7 @@ def confine(*, examinable: bool, connecting: bool) -> tuple[Means, ...]:
     """
     if _threads() > 1:
         raise Unconfined(
-            "Threads run already and would not be confined: this is a fault of Parlour, report it."
+            "Threads already run and would not be confined. This is an internal error: please report it."
         )
     privileges = _no_new_privileges()
     abi = landlock_abi()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-INSTALL: Final = "Several relays need the NATS client: install it beside Parlour with pip install nats-py."
+INSTALL: Final = "A cluster of relays needs the NATS client: install it with pip install nats-py."
 CROWDED: Final = 4 << 20
 """Bytes that may wait to be sent before circuits stop reading."""
 LEAST: Final = 1_024

@@ -18,15 +18,15 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     ]
     assert list(outcome.objects[0]) == ["name", "verified", "present"]
     assert line.run("contacts").out.splitlines() == [
-        "Ben  (verified, here)",
-        "Cleo  (not verified, away, blocked)",
+        "Ben  (verified, online)",
+        "Cleo  (not verified, offline, blocked)",
     ]
 
 
 def test_contacts_says_who_is_reached_through_a_relay(line: Line) -> None:
     ben = line.messenger.add_contact("Ben", present=True)
     line.messenger.change_contact(ben.person, relayed=True)
-    assert line.run("contacts").out == "Ben  (not verified, here, through a relay)\n"
+    assert line.run("contacts").out == "Ben  (not verified, online, through a relay)\n"
 
 
 def test_no_contacts_is_no_failure(line: Line) -> None:

@@ -33,14 +33,14 @@ def test_what_the_engine_says_while_one_joins_is_shown(line: Line) -> None:
     line.messenger.prompt = False
 
     def named() -> None:
-        line.messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        line.messenger.notice("The invitation added the relay 10.0.0.7:4746.")
         for view in list(line.messenger._pairings.values()):
             line.messenger.move_pairing(view.id, PairingStage.DONE)
 
     line.messenger.after["join"] = named
     outcome = line.run("join", f"{INVITATION}1", "--json")
     assert (outcome.status, outcome.objects) == (0, [{"paired": "Inviter"}])
-    assert "brought the relay 10.0.0.7:4746" in outcome.err
+    assert "added the relay 10.0.0.7:4746" in outcome.err
 
 
 def test_invite_prints_the_invitation_and_then_who_joined(line: Line) -> None:
@@ -75,7 +75,7 @@ def test_invite_asks_who_joined_and_takes_yes(line: Line) -> None:
     joins(line)
     outcome = line.run("invite", "--json", typed="what?\ny\n")
     assert (outcome.status, outcome.objects[1]) == (0, {"paired": "Ben"})
-    assert "Ben has used the invitation" in outcome.err
+    assert "Ben used the invitation" in outcome.err
     assert "Answer y or n" in outcome.err
 
 
@@ -105,7 +105,7 @@ def test_an_invitation_that_nobody_used_is_69(line: Line, monkeypatch: pytest.Mo
     monkeypatch.setattr(line.messenger, "invite", expired)
     outcome = line.run("invite", "--yes")
     assert outcome.status == 69
-    assert "make a new one" in outcome.err
+    assert "create a new one" in outcome.err
 
 
 def test_join_says_with_whom(line: Line) -> None:
@@ -178,7 +178,7 @@ def test_pair_asks_again_for_a_number_that_there_is(line: Line, typed: str) -> N
     line.messenger.see_stranger("Ben")
     outcome = line.run("pair", typed=typed)
     assert outcome.status == 0
-    assert "A number from 1 to 1" in outcome.err
+    assert "Type a number from 1 to 1" in outcome.err
 
 
 def test_pair_takes_a_pairing_that_the_other_side_began(line: Line) -> None:
@@ -212,7 +212,7 @@ def test_pair_says_after_a_while_that_nobody_is_found(line: Line, monkeypatch: p
     monkeypatch.setattr("chat.cli.pairing.HINT_AFTER", 0.01)
     outcome = line.run("pair", "--wait", "0.05")
     assert outcome.status == 69
-    assert "Nobody found yet" in outcome.err
+    assert "No one found yet" in outcome.err
 
 
 def test_pair_ends_with_visibility(line: Line) -> None:

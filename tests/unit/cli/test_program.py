@@ -197,7 +197,7 @@ def test_a_stopped_command_closes_what_it_opened(line: Line, number: signal.Sign
     line.messenger.after["send"] = lambda: os.kill(os.getpid(), number)
     outcome = line.run("send", "Ben", "x", "--wait", "60")
     assert (outcome.status, outcome.out) == (1, "")
-    assert "Stopped" in outcome.failure
+    assert "Interrupted" in outcome.failure
     assert line.messenger.called("close") == [()]
 
 

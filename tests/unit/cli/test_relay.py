@@ -129,7 +129,7 @@ def test_without_a_file_its_key_is_new_each_time_and_it_says_so() -> None:
 def test_examinable_is_said_at_the_start_and_in_the_metrics() -> None:
     for arguments, holds in ((["--examinable"], "0"), ([], "1")):
         with relay("--metrics", "127.0.0.1:0", *arguments) as running:
-            url = running.wait_for(lambda line: line.startswith("Counts"), PATIENCE).rpartition(" ")[2]
+            url = running.wait_for(lambda line: line.startswith("Metrics"), PATIENCE).rpartition(" ")[2]
             line = next(line for line in running.said if "memory" in line)
             assert line.startswith("LACKS" if holds == "0" else "holds")
             assert ("--examinable" in line) is (holds == "0")
@@ -139,7 +139,7 @@ def test_examinable_is_said_at_the_start_and_in_the_metrics() -> None:
 
 def test_its_metrics_count_what_happened_and_name_no_address() -> None:
     with relay("--metrics", "127.0.0.1:0") as running:
-        url = running.wait_for(lambda line: line.startswith("Counts"), PATIENCE).rpartition(" ")[2]
+        url = running.wait_for(lambda line: line.startswith("Metrics"), PATIENCE).rpartition(" ")[2]
         abuse(running)
         text = fetched(url)
         assert "parlour_relay_joined_total 1\n" in text
@@ -157,13 +157,13 @@ def fetched(url: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "status", "hint"),
     [
-        (["relay", "--listen", "relay.example:4746"], 64, "names are not looked up"),
+        (["relay", "--listen", "relay.example:4746"], 64, "names are not resolved"),
         (["relay", "--listen", "4746"], 64, "HOST:PORT"),
         (["relay", "--listen", "127.0.0.1:99999"], 64, "HOST:PORT"),
-        (["relay", "--listen", "192.0.2.1:0"], 73, "name another with --listen"),
-        (["relay", "--listen", "127.0.0.1:0", "--metrics", "10.0.0.1:9090"], 64, "this machine alone"),
+        (["relay", "--listen", "192.0.2.1:0"], 73, "choose another address with --listen"),
+        (["relay", "--listen", "127.0.0.1:0", "--metrics", "10.0.0.1:9090"], 64, "loopback address"),
         (["relay", "--key-file", "/nowhere/relay.key"], 65, "--new-key"),
-        (["relay", "--new-key", "/nowhere/relay.key"], 73, "name another place"),
+        (["relay", "--new-key", "/nowhere/relay.key"], 73, "choose another place"),
         (["--profile", "x", "relay"], 64, "has no profile"),
         (["--port", "4747", "relay"], 64, "has no profile"),
     ],
@@ -181,7 +181,7 @@ def test_a_port_that_is_taken_is_said() -> None:
         where = f"127.0.0.1:{running.address.port}"
         assert refused("relay", "--listen", where) == (
             73,
-            "Nothing can listen there (Address already in use): name another with --listen.",
+            "The relay cannot listen there (Address already in use): choose another address with --listen.",
         )
 
 

@@ -240,7 +240,7 @@ def test_listen_can_be_read_by_people(line: Line) -> None:
     _, out = listened(line, _added(line, friend), _identity(friend), text=True)
     lines = out.splitlines()
     assert lines[0] == "Listening on 192.168.1.20:4747, [fe80::1c2d]:4747"
-    assert lines[1] == "Ben is here"
+    assert lines[1] == "Ben is online"
     assert lines[2].endswith("[Ben] Ben: hello")
     assert lines[2].split()[0].startswith("2026-11-24T09:")
     assert lines[3] == "Ben: a terminal was added"

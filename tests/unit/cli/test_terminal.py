@@ -166,7 +166,7 @@ def test_a_short_new_passphrase_is_confirmed_or_another_is_typed(
     answers = iter(typed)
     monkeypatch.setattr(module, "ask_secret", lambda prompt: next(answers))
     assert read_new_passphrase(None, Lines(-1)) == taken
-    assert "Press Enter to use it all the same" in capsys.readouterr().err
+    assert "Press Enter to use it anyway" in capsys.readouterr().err
     assert next(answers, None) is None
 
 
