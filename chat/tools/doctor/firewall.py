@@ -95,7 +95,9 @@ def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 def _of_others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     kept_out = blamed(context, evidence, Why.KEPT_OUT)
-    said = phrase("a machine at {addresses} is there, and lets nothing in", addresses=listed(kept_out))
+    said = phrase(
+        "a machine at {addresses} is on the network but accepts no connections", addresses=listed(kept_out)
+    )
     return [DiagnosisView(CHECK, False, said, _THERE)] if kept_out else []
 
 

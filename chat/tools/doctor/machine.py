@@ -50,11 +50,12 @@ CLOCK_CHECK = phrase("clock")
 FIRST_YEAR: Final = 2026
 LAST_YEAR: Final = 2099
 _FIX = phrase(
-    "Set date and time (sudo timedatectl set-ntp true): contacts recognise each other within a day only."
+    "Set date and time (sudo timedatectl set-ntp true): contacts only recognise each other if their clocks "
+    "differ by less than a day."
 )
 _FIX_ONE = phrase(
     "Set date and time on the machine where they are wrong, here or there (sudo timedatectl set-ntp true): "
-    "contacts recognise each other within a day only."
+    "contacts only recognise each other if their clocks differ by less than a day."
 )
 
 
@@ -77,7 +78,7 @@ async def check_clock(context: Context, found: Sequence[Interface]) -> list[Diag
 
 def _compared(shown: str, days_ahead: int | None) -> DiagnosisView:
     if days_ahead is None:
-        said = phrase("{time}; no contact announces itself here to compare it with", time=shown)
+        said = phrase("{time}; no contact nearby to compare it with", time=shown)
         return DiagnosisView(CLOCK_CHECK, True, said)
     if days_ahead == 0:
         return DiagnosisView(CLOCK_CHECK, True, Phrase(shown))
@@ -140,16 +141,16 @@ def _room(profile: Path) -> Iterator[DiagnosisView]:
     free = shutil.disk_usage(profile).free
     if free < ROOM_MIN:
         said = phrase("the disk of the profile has only {number} MiB left", number=free // 1_048_576)
-        fix = phrase("Free some space: entries that cannot be stored are not accepted.")
+        fix = phrase("Free some space: Parlour does not accept messages that it cannot store.")
         yield DiagnosisView(PROFILE_CHECK, False, said, fix)
 
 
 async def _database(context: Context) -> DiagnosisView:
     if context.database is None:
-        return DiagnosisView(DATABASE, True, phrase("locked, and so not looked at"))
+        return DiagnosisView(DATABASE, True, phrase("locked, not checked"))
     wrong = await context.database()
     if not wrong:
-        return DiagnosisView(DATABASE, True, phrase("every page is whole"))
+        return DiagnosisView(DATABASE, True, phrase("every page is intact"))
     fix = phrase("Restore the profile from a backup; leave the damaged one as it is until that has worked.")
     return DiagnosisView(DATABASE, False, Phrase(wrong), fix)
 
@@ -157,7 +158,7 @@ async def _database(context: Context) -> DiagnosisView:
 PORT_CHECK = phrase("port")
 WITHIN = 1.5
 """Seconds for one connection to this very machine."""
-_OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this terminal.")
+_OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this device.")
 _OTHER = phrase(
     "Parlour takes the next free port by itself; or close the other program, or name one with --port."
 )
@@ -190,7 +191,7 @@ def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
 def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
     if not taken:
         said = phrase(
-            "no engine of this profile is running: nobody answers at TCP port {port}",
+            "no engine of this profile is running: TCP port {port} does not answer",
             port=port,
         )
         return DiagnosisView(PORT_CHECK, False, said, _OPEN)
@@ -200,10 +201,8 @@ def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
 
 
 NETWORK_CHECK = phrase("network")
-_CONNECT = phrase(
-    "Connect to a network by cable or Wi-Fi; another terminal on this very machine works without."
-)
-_RECONNECT = phrase("Disconnect from the network and connect again; look at its cables.")
+_CONNECT = phrase("Connect to a network by cable or Wi-Fi. Another Parlour on this machine needs none.")
+_RECONNECT = phrase("Disconnect from the network and connect again; check the cables.")
 
 
 def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -222,7 +221,7 @@ def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 def _cut_off(evidence: Evidence) -> DiagnosisView:
     said = phrase(
-        "{interface} is connected, and nobody answers there, not even the router {address}",
+        "{interface} is connected, but nothing answers there, not even the router {address}",
         interface=evidence.lan[0].name,
         address=next(iter(evidence.routers)).address,
     )
@@ -246,7 +245,7 @@ def _none(found: Sequence[Interface]) -> DiagnosisView:
     if public:
         return _public(public[0])
     if bare:
-        fix = phrase("Wait for the network to give an address, or set one by hand.")
+        fix = phrase("Wait for the network to assign an address, or set one by hand.")
         return DiagnosisView(
             NETWORK_CHECK, False, phrase("{interface} has no address", interface=bare[0]), fix
         )
@@ -279,8 +278,8 @@ def _tunnels(tunnels: Sequence[Interface]) -> DiagnosisView:
 MULTICAST_CHECK = phrase("multicast")
 OTHERS = phrase("others")
 _SILENT = phrase(
-    "Allow UDP port 5353 in the firewall of this machine. "
-    "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
+    "Allow UDP port 5353 in the firewall of this machine. Until then, connect to the other device by "
+    "address: parlour pair --address HOST:PORT."
 )
 _FILTERED = phrase(
     "Allow multicast (mDNS) in the access point or switch. "
@@ -314,7 +313,7 @@ def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Ech
     for echo in echoes.values():
         if isinstance(echo, OSError):
             return _unsent(interface.name, echo)
-    said = phrase("{interface}: what was sent did not come back", interface=interface.name)
+    said = phrase("{interface}: packets that were sent did not come back", interface=interface.name)
     return DiagnosisView(MULTICAST_CHECK, False, said, _SILENT)
 
 
@@ -330,15 +329,15 @@ def _unsent(interface: str, error: OSError) -> DiagnosisView:
 def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """Nobody heard is suspicious only when the engine has not found anybody either."""
     if context.heard:
-        said = phrase("{number} other terminals are known here", number=context.heard)
+        said = phrase("{number} other devices are known here", number=context.heard)
         return [DiagnosisView(OTHERS, True, said)]
     if evidence.heard:
         said = phrase("{number} other addresses speak multicast here", number=len(evidence.heard))
         return [DiagnosisView(OTHERS, True, said)]
-    nobody = phrase("nobody else was heard by multicast")
+    nobody = phrase("no other device was heard by multicast")
     match company(context, evidence):
         case Company.UNHEARD:
-            said = phrase("Parlour answers by address, and nobody is heard: the network filters multicast")
+            said = phrase("Parlour answers by address, but no multicast arrives: the network filters it")
             return [DiagnosisView(MULTICAST_CHECK, False, said, _FILTERED)]
         case Company.NOBODY if context.heard is not None:
             return [DiagnosisView(OTHERS, False, nobody, _NOBODY)]
@@ -347,11 +346,11 @@ def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 
 RELAYS_CHECK = phrase("relay")
-_START = phrase("Start it (parlour relay), or see whether a firewall keeps you from it.")
-_NEW = phrase("Ask whoever runs it for its address with the new key, then: parlour relays add ADDRESS.")
-_WRONG = phrase("Look at its port, and name it anew: parlour relays add ADDRESS.")
+_START = phrase("Start it (parlour relay), or check whether a firewall blocks it.")
+_NEW = phrase("Ask its operator for the address with the new key, then: parlour relays add ADDRESS.")
+_WRONG = phrase("Check its port and add it again: parlour relays add ADDRESS.")
 _UPDATE = phrase("Use the same version of Parlour there and here.")
-_LATER = phrase("It is busy: it takes you again in a minute or so.")
+_LATER = phrase("It is busy: it accepts connections again in about a minute.")
 
 
 def relay_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -377,12 +376,12 @@ def _said(name: str, reply: Reply) -> tuple[Phrase, Phrase]:
         case Reply.WELCOME:
             return phrase("{relay} answers", relay=name), Phrase()
         case Reply.NOBODY:
-            return phrase("{relay} cannot be reached", relay=name), _START
+            return phrase("{relay} is unreachable", relay=name), _START
         case Reply.OTHER_KEY:
-            return phrase("{relay} has another key than the one that was named", relay=name), _NEW
+            return phrase("{relay} has another key than the one you added", relay=name), _NEW
         case Reply.OTHER_VERSION:
-            return phrase("{relay} speaks another version", relay=name), _UPDATE
+            return phrase("{relay} uses an incompatible version", relay=name), _UPDATE
         case Reply.TURNED_AWAY:
-            return phrase("{relay} hangs up at once", relay=name), _LATER
+            return phrase("{relay} closes the connection at once", relay=name), _LATER
         case Reply.OTHER:
-            return phrase("what answers at {relay} is no relay", relay=name), _WRONG
+            return phrase("the program at {relay} is not a relay", relay=name), _WRONG

@@ -39,7 +39,7 @@ from chat.tools.doctor.verdicts import Why, astray, blamed, has_moved, is_alone,
 
 ROUTES_CHECK = phrase("route")
 _VPN = phrase("Allow the local network in the settings of the VPN, or disconnect it.")
-_REMOVE = phrase("Remove the route that leads there (ip route shows it), or join the network anew.")
+_REMOVE = phrase("Remove the route that leads there (ip route shows it), or reconnect to the network.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def route_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
         return []
     if strays := list(_strays(evidence)):
         return [_line(stray, evidence) for stray in strays]
-    said = phrase("the local network is reached directly; no way to the internet is needed")
+    said = phrase("the local network is reachable directly; internet access is not needed")
     return [DiagnosisView(ROUTES_CHECK, True, said)]
 
 
@@ -91,12 +91,12 @@ def _line(stray: _Stray, evidence: Evidence) -> DiagnosisView:
 def _led(stray: _Stray, other: Interface | None) -> Phrase:
     if not stray.way:
         return phrase(
-            "what is meant for {network} on {interface} goes nowhere",
+            "packets for {network} on {interface} have no route",
             network=stray.to,
             interface=stray.interface.name,
         )
     return phrase(
-        "what is meant for {network} on {interface} goes to {other}",
+        "packets for {network} on {interface} go to {other}",
         network=stray.to,
         interface=stray.interface.name,
         other=other.name if other is not None else phrase("another interface"),
@@ -145,12 +145,14 @@ def echoed(evidence: Evidence) -> bool:
 
 
 STALE_CHECK = phrase("address")
-_OPEN = phrase("Ask the other to open Parlour there: parlour, or parlour listen.")
+_OPEN = phrase("Ask the other person to open Parlour there: parlour, or parlour listen.")
 _AGAIN = phrase(
-    "Ask the other to open Parlour there again. If it is open, look at the firewall of that machine: "
+    "Ask the other person to open Parlour there again. If it is open, check the firewall of that machine: "
     "parlour doctor there names a rule that refuses connections."
 )
-_NEW = phrase("Ask the other for the address that Parlour shows now: parlour pair --address HOST:PORT.")
+_NEW = phrase(
+    "Ask the other person for the address that Parlour shows now: parlour pair --address HOST:PORT."
+)
 
 
 def stale_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -160,7 +162,7 @@ def stale_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase]]:
     if found := blamed(context, evidence, Why.SOMEBODY_ELSE):
-        yield phrase("another terminal answers at {addresses}", addresses=listed(found)), _NEW
+        yield phrase("another device answers at {addresses}", addresses=listed(found)), _NEW
     if found := blamed(context, evidence, Why.SOMETHING_ELSE):
         yield phrase("another program answers at {addresses}", addresses=listed(found)), _NEW
     if found := blamed(context, evidence, Why.ENDED):
@@ -171,12 +173,12 @@ def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase
     if found := blamed(context, evidence, Why.CLOSED):
         yield phrase("Parlour is not open at {addresses}", addresses=listed(found)), _OPEN
     if found := blamed(context, evidence, Why.GONE):
-        yield phrase("nobody answers at {addresses} any more", addresses=listed(found)), _NEW
+        yield phrase("nothing answers at {addresses} any more", addresses=listed(found)), _NEW
 
 
 CHANGES_CHECK = phrase("changed network")
-_MEET = phrase("Join the same network, or give the other your new address: parlour invite.")
-_ANEW = phrase("Make a new invitation: parlour invite.")
+_MEET = phrase("Join the same network, or give the other person your new address: parlour invite.")
+_ANEW = phrase("Create a new invitation: parlour invite.")
 
 
 def change_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -198,7 +200,7 @@ def _moved(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
 def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
     if has_moved(context.promised, evidence):
         said = phrase(
-            "an open invitation names {address}, which this machine no longer has",
+            "an open invitation contains {address}, which this machine no longer has",
             address=routed(context.promised)[0],
         )
         yield DiagnosisView(CHANGES_CHECK, False, said, _ANEW)
@@ -206,18 +208,18 @@ def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
 
 ISOLATION_CHECK = phrase("isolation")
 _FIX = phrase(
-    "If others are here, the access point keeps devices apart (guest network, client isolation): "
-    "switch that off, or use another network or a cable; or meet at a relay (parlour relays add ADDRESS)."
+    "If others are here, the access point isolates devices (guest network, client isolation): turn that off, "
+    "use another network or a cable, or use a relay (parlour relays add ADDRESS)."
 )
 
 
 def isolation_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """One line where it is suspected or certain."""
     if apart := blamed(context, evidence, Why.APART):
-        said = phrase("heard from {addresses}, but no packet gets there", addresses=listed(apart))
+        said = phrase("heard from {addresses}, but packets do not arrive there", addresses=listed(apart))
         return [DiagnosisView(ISOLATION_CHECK, False, said, _FIX)]
     if context.heard is None or company(context, evidence) is not Company.ONLY_ROUTER:
         return []
     router = next(router.address for router, answers in evidence.routers.items() if answers)
-    said = phrase("the router {address} answers, and nobody else is seen here", address=router)
+    said = phrase("the router {address} answers, but no other device is visible here", address=router)
     return [DiagnosisView(ISOLATION_CHECK, False, said, _FIX)]
