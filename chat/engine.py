@@ -142,7 +142,7 @@ HOUR = 3600
 
 LOCKED = phrase("locked")
 STOPPED = phrase("stopped")
-NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")
+NO_CONTACT = phrase("No such contact: check the list of contacts.")
 
 
 class Server(Protocol):
@@ -408,6 +408,6 @@ async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Exec
 
 def _unexpected(error: BaseException) -> Phrase:
     return phrase(
-        "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again.",
+        "Parlour had an internal error ({kind}): restart it, and report this if it happens again.",
         kind=type(error).__name__,
     )

@@ -152,7 +152,7 @@ class ParlourApp(App[None]):
         return self.messenger is not None and 0 < patience <= alone
 
     def _lock_left(self) -> None:
-        self._leave(_("Locked, because nobody was here."), locking=True)
+        self._leave(_("Locked after inactivity."), locking=True)
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
@@ -319,6 +319,6 @@ def fault(error: BaseException | None) -> str:
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else _("an unknown place")
     return _(
-        "Parlour has a fault and stopped ({kind} in {place}). "
-        "What was written is kept; start it again, and report this line."
+        "Parlour stopped after an internal error ({kind} in {place}). What you wrote is saved. Start it "
+        "again, and report this line."
     ).format(kind=type(error).__name__, place=place)

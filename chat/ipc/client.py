@@ -68,9 +68,9 @@ GONE: Final = ENGINE_ENDED
 LOST: Final = phrase(
     "The engine of this profile stopped before it answered: check whether this was done before you try again."
 )
-BEHIND: Final = phrase("This client did not keep up with the engine: start it again.")
+BEHIND: Final = phrase("This client fell behind the engine and was disconnected: start it again.")
 OTHER_VERSION: Final = phrase(
-    "The engine that runs on this profile is of another version: end it and start it anew."
+    "The engine that runs on this profile has another version: stop it and start it again."
 )
 
 T = TypeVar("T")

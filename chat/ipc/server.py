@@ -53,7 +53,7 @@ FINISH_WITHIN: Final = 1.0
 """Seconds that clients get at the end to take what waits for them, and to leave."""
 
 UNKNOWN: Final = phrase(
-    "The engine does not know this request: it runs another version, end it and start it anew."
+    "The engine does not know this request because it has another version: stop it and start it again."
 )
 
 
@@ -269,7 +269,7 @@ def _inner(call: str, error: BaseException) -> ParlourError:
     """A fault of ours, without the text of the exception: it may hold a peer's words."""
     return ParlourError(
         phrase(
-            "Parlour failed inside ({call}: {kind}): try again, then report it.",
+            "Parlour had an internal error ({call}: {kind}): try again, and report it if it happens again.",
             call=call,
             kind=type(error).__name__,
         )

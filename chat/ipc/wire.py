@@ -35,7 +35,7 @@ _NAME_BYTES_MAX: Final = 103
 """Bytes of a socket's name: 107 on Linux, 103 on macOS."""
 
 NO_ENGINE: Final = phrase(
-    "The engine of this profile does not answer: try again, or end it and start it anew."
+    "The engine of this profile does not answer: try again, or stop it and start it again."
 )
 STRANGER: Final = phrase(
     "The engine's socket belongs to another user of this machine: check who owns the profile folder."
@@ -244,7 +244,7 @@ def listen(path: Path) -> socket.socket:
         server.close()
         reason = str(error.strerror)
         raise CannotCreate(
-            phrase("The engine's socket cannot be made ({reason}): check the folder.", reason=reason)
+            phrase("The engine's socket cannot be created ({reason}): check the folder.", reason=reason)
         ) from error
     except BaseException:
         server.close()
@@ -287,7 +287,7 @@ def _clear(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise CannotCreate(
-            phrase("Something that is no socket stands where the engine's socket should be: move it away.")
+            phrase("A file that is not a socket has the name of the engine's socket: move it away.")
         )
     path.unlink()
 
@@ -308,6 +308,6 @@ def _short(path: Path) -> Iterator[str]:
     relative = os.path.relpath(path)
     if len(os.fsencode(relative)) > _NAME_BYTES_MAX:
         raise CannotCreate(
-            phrase("The profile's path is too long for a socket: name a folder with a shorter path.")
+            phrase("The profile's path is too long for a socket: choose a folder with a shorter path.")
         )
     yield relative

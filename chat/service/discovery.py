@@ -254,7 +254,7 @@ async def listen(
             continue
         await _keep(vault, world, listener.port)
         return listener
-    raise CannotCreate(phrase("No free port was found from {port} on: choose one with --port.", port=first))
+    raise CannotCreate(phrase("No port from {port} on is free: choose one with --port.", port=first))
 
 
 def _refused(port: int, reason: str) -> CannotCreate:
@@ -271,7 +271,7 @@ def _taken(port: int) -> CannotCreate:
 async def _keep(vault: Vault, world: EngineState, port: int) -> None:
     if vault.port not in (0, port):
         moved = phrase(
-            "Port {old} is taken: Parlour listens on {new} now. Contacts find it by themselves.",
+            "Port {old} is in use. Parlour now listens on {new}, and contacts find it automatically.",
             old=vault.port,
             new=port,
         )

@@ -24,9 +24,7 @@ class WrongPassphrase(NotPermitted):
     """The header is whole, and this passphrase does not open it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
-        )
+        super().__init__(phrase("Wrong passphrase: try again. No one can open this profile without it."))
 
 
 class ProfileProblem(BadData):
@@ -43,64 +41,68 @@ class ProfileMissing(BadData):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            phrase("{folder}: there is no profile here. Make one with 'parlour init'.", folder=str(folder))
+            phrase("{folder}: there is no profile here. Create one with 'parlour init'.", folder=str(folder))
         )
 
 
 class HeaderMissing(ProfileProblem):
     """A database stands without the header that holds its key."""
 
-    what = phrase("missing, and without it the history beside it cannot be opened. Put it back from a copy.")
+    what = phrase("missing. The history next to it cannot be opened without it. Restore it from a copy.")
 
 
 class HeaderDamaged(ProfileProblem):
     """The header is not what it was when written, or asks for more than its bounds allow."""
 
-    what = phrase("damaged. Nothing was changed; put it back from a copy of the profile.")
+    what = phrase("damaged. Nothing was changed. Restore it from a copy of the profile.")
 
 
 class DatabaseMissing(ProfileProblem):
     """A header stands without its database."""
 
-    what = phrase("missing. Nothing new was begun in its place; put it back from a copy of the profile.")
+    what = phrase("missing. Parlour created no new one. Restore it from a copy of the profile.")
 
 
 class DatabaseEmpty(ProfileProblem):
     """The database file has no bytes, or none of a profile's tables."""
 
-    what = phrase("empty. Nothing new was begun in its place; put it back from a copy of the profile.")
+    what = phrase("empty. Parlour created no new one. Restore it from a copy of the profile.")
 
 
 class DatabaseDamaged(ProfileProblem):
     """A page is not what was written there."""
 
     what = phrase(
-        "damaged. Nothing was changed; see 'parlour doctor', and put it back from a copy of the profile."
+        "damaged. Nothing was changed. Run 'parlour doctor', and restore it from a copy of the profile."
     )
 
 
 class DatabaseForeign(ProfileProblem):
     """No page authenticates under the key of this header."""
 
-    what = phrase("damaged, or of another profile than the header beside it. Put both back from one copy.")
+    what = phrase(
+        "damaged, or from another profile than the header next to it. Restore both from the same copy."
+    )
 
 
 class LogForeign(ProfileProblem):
     """The database is whole; the write-ahead log beside it belongs to another one."""
 
-    what = phrase("not of the database beside it. Move it elsewhere and open the profile again.")
+    what = phrase("not part of the database next to it. Move it elsewhere and open the profile again.")
 
 
 class NotEncrypted(ProfileProblem):
     """The database is in clear, or would be."""
 
-    what = phrase("not encrypted, so it is not used. Put back the encrypted one from a copy of the profile.")
+    what = phrase(
+        "not encrypted, so Parlour does not use it. Restore the encrypted file from a copy of the profile."
+    )
 
 
 class ProfileTooNew(ProfileProblem):
     """A later version of Parlour wrote this."""
 
-    what = phrase("written by a newer Parlour. Update Parlour on this terminal.")
+    what = phrase("written by a newer version of Parlour. Update Parlour on this device.")
 
 
 # --- Creating a profile ---
@@ -112,7 +114,7 @@ class ProfileExists(CannotCreate):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             phrase(
-                "{folder}: there is a profile already. Open it, or name another folder.", folder=str(folder)
+                "{folder}: there is already a profile. Open it, or choose another folder.", folder=str(folder)
             )
         )
 
@@ -135,7 +137,9 @@ class ProfileUnwritable(CannotCreate):
     def __init__(self, folder: Path, reason: Phrase) -> None:
         super().__init__(
             phrase(
-                "{folder}: {reason}. Name a folder that you may write in.", folder=str(folder), reason=reason
+                "{folder}: {reason}. Choose a folder that you may write to.",
+                folder=str(folder),
+                reason=reason,
             )
         )
 
@@ -158,23 +162,21 @@ class StorageFailure(ParlourError):
 class StorageFull(StorageFailure):
     """No room on the disk; the transaction was rolled back."""
 
-    what = phrase("The disk is full: nothing of this was stored. Make room and try again.")
+    what = phrase("The disk is full: nothing was stored. Free some space and try again.")
 
 
 class StorageBroken(StorageFailure):
     """The system failed to read or write; the transaction was rolled back."""
 
-    what = phrase(
-        "The disk cannot be read or written: nothing of this was stored. Check the disk and try again."
-    )
+    what = phrase("The disk cannot be read or written: nothing was stored. Check the disk and try again.")
 
 
 class StorageUnsettled(StorageFailure):
     """The change is in force, but the disk reported an error: a power cut may undo it."""
 
     what = phrase(
-        "The disk reported an error after this was stored: a power cut may undo it. Check the disk and try"
-        " again."
+        "The disk reported an error after this was stored: a power failure may undo it. Check the disk and "
+        "try again."
     )
 
 
@@ -182,8 +184,8 @@ class PassphraseUnsettled(StorageUnsettled):
     """The new passphrase is in force; after a power cut either may be."""
 
     what = phrase(
-        "The passphrase was changed, but the disk reported an error: after a power cut it may be the old one"
-        " again. Keep both, check the disk, then change the passphrase again."
+        "The passphrase was changed, but the disk reported an error: after a power failure the old one may "
+        "apply again. Keep both, check the disk, then change the passphrase again."
     )
 
 
@@ -191,29 +193,27 @@ class ProfileUnsettled(StorageUnsettled):
     """The profile is whole; after a power cut it may not be there."""
 
     what = phrase(
-        "The profile was made, but the disk reported an error: after a power cut it may be gone. Check the"
-        " disk, then open the profile with its passphrase."
+        "The profile was created, but the disk reported an error: after a power failure it may be gone. "
+        "Check the disk, then open the profile with its passphrase."
     )
 
 
 class StorageReadOnly(StorageFailure):
     """The file or its file system does not let us write."""
 
-    what = phrase(
-        "The profile cannot be written: nothing of this was stored. Check its permissions and the disk."
-    )
+    what = phrase("The profile cannot be written: nothing was stored. Check its permissions and the disk.")
 
 
 class StorageBusy(StorageFailure):
     """Another program holds the database."""
 
-    what = phrase("Another program holds the database of this profile: close it and try again.")
+    what = phrase("Another program uses the database of this profile: close it and try again.")
 
 
 class StorageGivenUp(StorageFailure):
     """Work that may wait was given up for work that may not; nothing of it holds."""
 
-    what = phrase("Something else was wanted of the database first: this is tried again.")
+    what = phrase("The database was busy; retrying.")
 
 
 class StorageGone(StorageFailure):
@@ -225,4 +225,4 @@ class StorageGone(StorageFailure):
 class TooLittleMemory(StorageFailure):
     """The machine has not the memory that opening the header takes."""
 
-    what = phrase("Too little memory to open the profile: close other programs and try again.")
+    what = phrase("There is not enough memory to open the profile: close other programs and try again.")

@@ -204,11 +204,13 @@ def unwrap(header: Header, passphrase: str) -> DatabaseKey:
 
 def _require_passphrase(passphrase: str) -> None:
     if not passphrase:
-        raise UsageError(phrase("The passphrase is empty: choose one of several words."))
+        raise UsageError(phrase("The passphrase is empty: choose several words."))
     try:
         passphrase.encode()
     except UnicodeEncodeError:
-        raise UsageError(phrase("The passphrase holds something that is not text: type it anew.")) from None
+        raise UsageError(
+            phrase("The passphrase contains something that is not text: type it again.")
+        ) from None
 
 
 HEADER: Final = "header"

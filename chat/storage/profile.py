@@ -201,5 +201,5 @@ def _lock_new(folder: Path) -> ProfileLock:
     except OSError as error:
         failure = from_system(error)
         if isinstance(failure, StorageReadOnly) or isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise ProfileUnwritable(folder, phrase("cannot be made or written")) from None
+            raise ProfileUnwritable(folder, phrase("cannot be created or written")) from None
         raise failure from None

@@ -101,7 +101,7 @@ class Base:
 
     def name_of(self, person: str) -> str:
         """A contact's name as it is told."""
-        return names_of(self.contacts.values()).get(person) or _("somebody who is no contact")
+        return names_of(self.contacts.values()).get(person) or _("someone who is not a contact")
 
     def in_order(self) -> list[ContactView]:
         """The contacts in the order in which they are told and numbered."""

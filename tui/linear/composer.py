@@ -60,7 +60,7 @@ class Writing(Reading):
         person, entry = self.numbered(number)
         held = await self.messenger.entry(person, entry)
         if held is not None and held.kind == DELETED:
-            raise UsageError(_("This entry was deleted."))
+            raise UsageError(_("This message was deleted."))
         if person != self.current:
             problem = _("This entry is of the conversation with {name}: open that first.")
             raise UsageError(problem.format(name=self.name_of(person)))
@@ -207,7 +207,7 @@ class Deleting(Writing):
             raise UsageError(_("Type /delete and the number of an entry: /last tells entries with numbers."))
         entry = await self.entry_of(typed)
         if entry.kind == DELETED:
-            raise UsageError(_("This entry was deleted."))
+            raise UsageError(_("This message was deleted."))
         question = _("Delete {entry}?").format(entry=quoted(entry))
         lines = question, deletion(entry, self.name_of(entry.contact)), _("Type /yes or /no.")
 
@@ -232,4 +232,4 @@ class Deleting(Writing):
         erased = bool(self.erasing)
         self.erasing.clear()
         if erased:
-            await self.tell(_("Deleted: nothing of it is left in the profile's file."))
+            await self.tell(_("Deleted. The profile file no longer contains it."))

@@ -79,8 +79,8 @@ class ContactCommands(PairingCommands):
     async def _tell_number(self, view: ContactView, name: str) -> None:
         number = await self.messenger.safety_number(view.person)
         self.numbers_told.add(view.person)
-        await self.say(_("You and {name} both see this number.").format(name=name), *number_lines(number))
-        await self.say(_("Read it to each other, side by side or by telephone, never by a message."))
+        await self.say(_("{name} should see exactly this number.").format(name=name), *number_lines(number))
+        await self.say(_("Read it to each other in person or by phone, never in a message."))
         await self.say(
             _("Where it is the same, type /verify yes; where it differs, somebody is between you.")
         )
@@ -105,13 +105,15 @@ class ContactCommands(PairingCommands):
             await self._block(view, name, on=False)
             return
         question = _("Block {name}?").format(name=name)
-        why = _("A blocked contact gets no answer and nothing of it is shown. You can take it back.")
+        why = _(
+            "A blocked contact gets no answer, and you see nothing from them. You can unblock them later."
+        )
         await self._confirm(view, (question, why), lambda: self._block(view, name, on=True))
 
     async def do_remove(self, typed: str) -> None:
         view = self.contact_or_chosen(typed)
         question = _("Remove {name}?").format(name=self.name_of(view.person))
-        why = _("The contact, its keys and the whole history with it go from this terminal, for good.")
+        why = _("Deletes the contact, their keys and the conversation from this device permanently.")
         await self._confirm(view, (question, why), lambda: self.messenger.remove(view.person))
 
     async def _block(self, view: ContactView, name: str, *, on: bool) -> None:
@@ -197,7 +199,7 @@ class ContactCommands(PairingCommands):
         await self.preferences.set("language", fitting[0])
 
     async def do_doctor(self, _typed: str) -> None:
-        await self.say(_("Looking at the network, the firewall and the profile…"))
+        await self.say(_("Checking network, firewall and profile…"))
         await self.say(*map(diagnosis_line, await self.messenger.diagnose()))
 
 
@@ -218,7 +220,9 @@ class Relays(Base):
             await self._list()
         elif order == _ADD and rest.strip():
             added = await self.messenger.add_relay(rest)
-            said = _("Relay {relay} is named: you meet contacts there too, and invitations carry it.")
+            said = _(
+                "Relay {relay} added. Contacts can reach you through it, and your invitations include it."
+            )
             await self.say(said.format(relay=place(added)))
         elif order == _REMOVE and rest.strip():
             await self._ask_to_remove(rest)
@@ -248,7 +252,7 @@ class Relays(Base):
             await self.messenger.remove_relay(view.address)
             await self.say(_("Relay {relay} is used no more.").format(relay=place(view)))
 
-        question = _("Use the relay {relay} no more?").format(relay=place(view))
+        question = _("Remove the relay {relay}?").format(relay=place(view))
         lines = question, _(GONE), _("Type /yes or /no.")
         await self.ask(Asked(view.address, lines, answer, fleeting=True))
 

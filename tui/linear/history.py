@@ -119,7 +119,7 @@ class Reading(Base):
         person, many = self.chosen().person, how_many(typed)
         entries = await self.messenger.history(person, many)
         if not entries:
-            await self.say(_("Nothing was written yet."))
+            await self.say(_("No messages yet."))
             return
         self._oldest = entries[0].id
         await self._tell_numbered(entries)

@@ -131,7 +131,7 @@ class PairingCommands(Base):
     async def do_address(self, typed: str) -> None:
         address = parse_address(typed)
         if address is None:
-            problem = _("That is no address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
+            problem = _("This is not an address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
             raise UsageError(problem)
         await self._begin(safe_line(typed), self.messenger.pair_address(*address))
 
@@ -139,7 +139,7 @@ class PairingCommands(Base):
         text = "".join(typed.split())
         if not text:
             raise UsageError(_("Type /join and the whole text that you were given."))
-        await self._begin(_("the other terminal"), self.messenger.join(text))
+        await self._begin(_("the other device"), self.messenger.join(text))
 
     async def do_invite(self, _typed: str) -> None:
         await self.say(*invitation_lines(await self.messenger.invite(), self.options.zone))
@@ -160,7 +160,7 @@ class PairingCommands(Base):
         if not came or not (known or view.incoming or view.stage is PairingStage.DONE):
             return
         self._stages[view.id] = view.stage
-        name = plain_name(view.peer) if view.peer else _("the other terminal")
+        name = plain_name(view.peer) if view.peer else _("the other device")
         if view.stage in ASKING:
             answer = partial(self.messenger.answer_pairing, view.id)
             await self.ask(Asked(view.id, _question(view, name), answer, came=view.incoming))
@@ -193,11 +193,11 @@ class PairingCommands(Base):
 def _question(view: PairingView, name: str) -> tuple[str, ...]:
     if view.stage is PairingStage.JOINER:
         return (
-            _("Somebody who is called {name} used your invitation.").format(name=name),
-            _("Is this the person whom you gave it to? Names can be invented: ask, if in doubt."),
+            _("Someone named {name} used your invitation.").format(name=name),
+            _("Is this the person you invited? Anyone can use any name. If in doubt, ask them."),
             _("Type /yes or /no."),
         )
-    begins = _("{name} wants to pair with you.") if view.incoming else _("{name} is there.")
+    begins = _("{name} wants to pair with you.") if view.incoming else _("Connected to {name}.")
     words = listed(safe_line(word) for word in view.words)
     return (
         begins.format(name=name),

@@ -89,7 +89,7 @@ class Opening:
 
     async def _join(self) -> Messenger:
         if not self._demo:
-            await self._voice.say(_("Parlour is running on this profile already: joining it…"))
+            await self._voice.say(_("Parlour already runs with this profile. Connecting to it…"))
             return await self._door.attach()
         await self._voice.say(translation.welcome("joining", self._demo))
         joined = await self._door.attach()
@@ -99,14 +99,14 @@ class Opening:
     async def _create(self) -> Messenger:
         """First run. A name that cannot be one is asked for again, and the passphrase with it."""
         await self._voice.say(
-            _("Choose a name that others will see, and a passphrase that protects your history."),
-            _("The passphrase cannot be recovered: without it the history is lost for good."),
+            _("Choose a name that others see, and a passphrase that protects your history."),
+            _("The passphrase cannot be recovered. Without it, your history is lost."),
         )
         while True:
             await self._voice.say(_("Type the name."))
             name = (await self._line()).strip()
             if not name:
-                await self._voice.say(_("A name is needed: others will see it."))
+                await self._voice.say(_("Enter a name. Others will see it."))
                 continue
             passphrase = await self._new_passphrase()
             await self._voice.say(_("Opening…"))
@@ -153,7 +153,7 @@ class Opening:
             passphrase = await self._line(secret=True)
             if passphrase:
                 return passphrase
-            await self._voice.say(_("A passphrase is needed."))
+            await self._voice.say(_("Enter a passphrase."))
 
     async def _line(self, *, secret: bool = False) -> str:
         """What was typed. Raises InputEnded."""
@@ -180,7 +180,7 @@ class Opening:
                     await self._diagnose()
 
     async def _diagnose(self) -> None:
-        await self._voice.say(_("Looking at the network, the firewall and the profile…"))
+        await self._voice.say(_("Checking network, firewall and profile…"))
         try:
             await self._voice.say(*map(diagnosis_line, await self._door.diagnose()))
         except ParlourError as refused:

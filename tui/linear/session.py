@@ -164,7 +164,7 @@ class Session(ContactCommands, Deleting, Relays):
             return False
         self._touched = now
         await self._attempt(self.keep_half_line(self._typed.draft.text))
-        await self._attempt(self._lock(_("Locked, because nobody was here.")))
+        await self._attempt(self._lock(_("Locked after inactivity.")))
         return True
 
     async def _attempt(self, work: Awaitable[object]) -> None:

@@ -131,7 +131,7 @@ def _numbered(line: str, number: int) -> str:
 def quoted(entry: EntryView | None) -> str:
     """What an entry answers, in a few words that hold no colon and no quotation mark."""
     if entry is None:
-        return _("an entry that is not here")
+        return _("a message that is not on this device")
     if entry.kind == DELETED:
         return _("a deleted entry")
     text = shorten(safe_line(" ".join(_texts(entry)[:2]).translate(_PARTING)), _QUOTE_CELLS)
@@ -242,12 +242,12 @@ def details_lines(
     """Who wrote an entry where and when, and which terminals have it. `names`: by person id."""
 
     def named(person: str) -> str:
-        return names.get(person) or _("somebody who is no contact")
+        return names.get(person) or _("someone who is not a contact")
 
     def moment(time: datetime) -> str:
         return moment_words(time, now, zone)
 
-    size = _n("{number} byte with its header", "{number} bytes with its header", told.bytes)
+    size = _n("{number} byte with header", "{number} bytes with header", told.bytes)
     lines = [
         _("Written by {name}, {time}.").format(name=named(told.person), time=moment(told.time)),
         _("Stored here, {time}.").format(time=moment(told.stored) if told.stored else _("not recorded")),
@@ -258,7 +258,7 @@ def details_lines(
         said = _("Read by {name}, {time}.") if read else _("Delivered to {name}, {time}.")
         lines.append(said.format(name=named(receipt.person), time=moment(receipt.time)))
     if not told.receipts:
-        lines.append(_("No terminal has said so yet."))
+        lines.append(_("Not confirmed by any device yet."))
     lines += [
         _("The person is {id}.").format(id=_grouped(told.person)),
         _("The terminal is {id}.").format(id=_grouped(told.terminal)),

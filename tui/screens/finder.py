@@ -167,10 +167,10 @@ class EmojiDialog(Finder[str]):
 
     opener = "emoji"
     heading: ClassVar[str] = N_("Emoji")
-    placeholder: ClassVar[str] = N_("A part of the English name")
+    placeholder: ClassVar[str] = N_("Part of the English name")
     hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Put it into the text")),
+        ("↑ ↓", N_("Select")),
+        ("enter", N_("Insert")),
         ("escape", N_("Close")),
     )
 
@@ -184,7 +184,7 @@ class EmojiDialog(Finder[str]):
         return [Option(fitted(Content(pictured(one)), self.cells), id=one.name) for one in found]
 
     def nothing(self) -> str:
-        return _("No emoji is called like that.")
+        return _("No matching emoji.")
 
     def take(self, line: str) -> None:
         self.end(line)
@@ -199,10 +199,10 @@ class PaletteDialog(Finder[str]):
 
     opener = "palette"
     heading: ClassVar[str] = N_("Commands")
-    placeholder: ClassVar[str] = N_("What to do")
+    placeholder: ClassVar[str] = N_("Type a command")
     hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Do it")),
+        ("↑ ↓", N_("Select")),
+        ("enter", N_("Run")),
         ("escape", N_("Close")),
     )
 
@@ -217,7 +217,7 @@ class PaletteDialog(Finder[str]):
         return [Option(fitted(_palette_line(one, how), self.cells), id=one.id) for one, how in found]
 
     def nothing(self) -> str:
-        return _("Nothing that Parlour does is called like that.")
+        return _("No matching command.")
 
     def take(self, line: str) -> None:
         self.end(line)
@@ -248,9 +248,9 @@ class SwitcherDialog(Finder[str]):
 
     opener = "switch"
     heading: ClassVar[str] = N_("Go to a conversation")
-    placeholder: ClassVar[str] = N_("A part of a name")
+    placeholder: ClassVar[str] = N_("Part of a name")
     hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
+        ("↑ ↓", N_("Select")),
         ("enter", N_("Open")),
         ("escape", N_("Close")),
     )
@@ -266,7 +266,7 @@ class SwitcherDialog(Finder[str]):
         ]
 
     def nothing(self) -> str:
-        return _("Nobody is called like that.") if self._named else _("There are no contacts yet.")
+        return _("No matching contact.") if self._named else _("No contacts yet.")
 
     def take(self, line: str) -> None:
         self.end(line)

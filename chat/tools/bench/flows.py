@@ -190,8 +190,8 @@ def pairing(ada: Person, ben: Person) -> FlowSample:
     his, begun = ben.begin()
     hers.wait_for("+ Ben")
     ada.do(hers, "\r")
-    hers.wait_for("They are the same")
-    his.wait_for("They are the same")
+    hers.wait_for("They match")
+    his.wait_for("They match")
     ada.do(hers, "y")
     ben.do(his, "y")
     hers.wait_for("Write to Ben")
@@ -236,7 +236,7 @@ def send(ada: Person, ben: Person) -> FlowSample:
 def talk(ada: Person, ben: Person) -> FlowSample:
     """Entries one by one between two interfaces."""
     hers, his = ada.unlock(), ben.unlock()
-    hers.wait_for("● here")
+    hers.wait_for("● online")
     spans = [_one_entry(hers, his, f"entry number {number:02}") for number in range(ENTRIES)]
     leave(hers)
     leave(his)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from chat.tools.demo.make import Demo
 
 PASSPHRASE: Final = "demo"
-HAS_A_PERSON: Final = phrase("The demo has its person already: open it with the passphrase that is shown.")
-RUNS: Final = phrase("The demo is open already.")
+HAS_A_PERSON: Final = phrase("The demo already has a profile: open it with the passphrase that is shown.")
+RUNS: Final = phrase("The demo is already open.")
 
 
 class DemoDoor:
@@ -125,7 +125,7 @@ def _make(place: Path) -> tuple[Path, ProfileLock]:
             return folder, ProfileLock(folder)
         except (FileNotFoundError, ProfileInUse):
             if not place.is_dir():
-                raise _no_folder(place, phrase("it is not there")) from None
+                raise _no_folder(place, phrase("it does not exist")) from None
             # another demo, which begins this moment, took it for one that was left behind
         except OSError as error:
             raise _no_folder(place, str(error.strerror)) from None
@@ -134,7 +134,7 @@ def _make(place: Path) -> tuple[Path, ProfileLock]:
 def _no_folder(place: Path, reason: str) -> CannotCreate:
     return CannotCreate(
         phrase(
-            "No folder for the demo can be made in {place} ({reason}): set TMPDIR to another.",
+            "The demo folder cannot be created in {place} ({reason}): set TMPDIR to another folder.",
             place=str(place),
             reason=reason,
         )

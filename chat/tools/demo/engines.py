@@ -40,7 +40,7 @@ from protocol import profile_header
 from protocol.identity.author import create_person
 
 HERE: Final = DiagnosisView(
-    phrase("demo"), True, phrase("everybody here lives in this program: no network is used")
+    phrase("demo"), True, phrase("everyone here is simulated by this program: no network is used")
 )
 """All that there is to say of this network."""
 

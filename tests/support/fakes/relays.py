@@ -32,7 +32,7 @@ class FakeRelays(Others):
             return self._relays[compact]
         same = [one for one in self._relays.values() if (one.host, one.port) == (relay.host, relay.port)]
         if len(self._relays) - len(same) >= RELAYS_MOST:
-            raise UsageError(phrase("{number} relays are named already: remove one.", number=RELAYS_MOST))
+            raise UsageError(phrase("You already have {number} relays: remove one.", number=RELAYS_MOST))
         for one in same:
             self._drop(one.address)
         return self.name_relay(compact)

@@ -284,7 +284,7 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
     profile: Path, folders_do_not_sync: pytest.MonkeyPatch
 ) -> None:
     with stored_profile.unlock(profile, PASSPHRASE) as opened:
-        with pytest.raises(PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"):
+        with pytest.raises(PassphraseUnsettled, match=r"was changed.*old one may apply again.*Keep both"):
             opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
         with pytest.raises(StorageUnsettled, match="power cut may undo it"):
             opened.set_port(5000)

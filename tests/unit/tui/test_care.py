@@ -35,7 +35,7 @@ async def test_a_verified_contact_may_be_unmarked() -> None:
     bob = messenger.add_contact("Bob", verified=True)
     async with chatting(messenger) as pilot:
         await pilot.press("ctrl+t")
-        await until_shown(pilot, "Not verified any more")
+        await until_shown(pilot, "Remove verification")
         await pilot.press("u")
         await until_shown(pilot, "not verified")
     assert messenger.called("set_verified") == [(bob.person, False)]
@@ -61,7 +61,7 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
         await pilot.press("f7", "y")
         await until_shown(pilot, "⊘ blocked")
         await pilot.press("f7")
-        await until_shown(pilot, "○ away")
+        await until_shown(pilot, "○ offline")
     assert messenger.called("block") == [(bob.person, True), (bob.person, False)]
 
 
@@ -69,8 +69,8 @@ async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
     messenger, _ = with_bob()
     async with chatting(messenger, size=(40, 20)) as pilot:
         await pilot.press("ctrl+t")
-        screen = (await until_shown(pilot, "They are the same")).split("\n")
-        y = next(at for at, row in enumerate(screen) if "They are the same" in row)
+        screen = (await until_shown(pilot, "They match")).split("\n")
+        y = next(at for at, row in enumerate(screen) if "They match" in row)
         await pilot.click(offset=(screen[y].index("v They"), y))
         await until(pilot, lambda: messenger.called("set_verified") != [])
 

@@ -81,7 +81,7 @@ async def test_the_switcher_filters_as_one_types() -> None:
         await pilot.press("d", "a")
         await until(pilot, lambda: len(lines(pilot)) == 1)
         await pilot.press("x")
-        await until_shown(pilot, "Nobody is called like that.")
+        await until_shown(pilot, "No matching contact.")
         await pilot.press("enter", "backspace", "enter")
         await until(pilot, lambda: chat(pilot).current == people["Dana"].person)
 
@@ -161,7 +161,7 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
         await until(pilot, lambda: chat(pilot).current == people["Carla"].person)
         await until_shown(pilot, "Hit 1 of 2.")
         await pilot.press("alt+p")
-        await until_shown(pilot, "There is no newer hit.")
+        await until_shown(pilot, "No newer results.")
 
 
 async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:

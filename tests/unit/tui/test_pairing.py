@@ -132,7 +132,7 @@ async def test_a_quiet_keyboard_arms_the_dialog() -> None:
     messenger, _ = with_bob()
     async with chatting(messenger, quiet=0.001) as pilot:
         messenger.stranger_begins("Dana")
-        await until_shown(pilot, "They are the same")
+        await until_shown(pilot, "They match")
         await pilot.press("y")
         await until_shown(pilot, "Paired with Dana")
 
@@ -158,7 +158,7 @@ async def test_an_invitation_is_shown_and_its_user_is_confirmed() -> None:
         dialog = pilot.app.screen
         assert isinstance(dialog, InviteDialog)
         messenger.use_invitation(dialog.invitation.text, "Bob")
-        await until_shown(pilot, "Somebody who is called Bob used your invitation")
+        await until_shown(pilot, "Someone named Bob used your invitation")
         await pilot.press("enter")
         assert not messenger.called("answer_pairing")
         await pilot.press("y")
@@ -294,7 +294,7 @@ async def test_nobody_found_says_why_and_what_to_do() -> None:
     async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
         screen = await until_shown(pilot, "Nobody was found within five seconds")
         screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
-        for words in ("Invite someone", "Use an invitation", "Pair by address", "Ask the doctor"):
+        for words in ("Invite someone", "Use an invitation", "Pair by address", "Diagnose connection"):
             assert words in screen
         assert "interfaces" not in screen  # what is good needs no line here
         y = next(y for y, row in enumerate(screen.split("\n")) if "Pair by address" in row)
@@ -378,7 +378,7 @@ async def test_what_the_engine_says_under_a_pairing_is_read_at_its_end() -> None
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
         await pilot.press(*f"{INVITATION}1", "enter")
         await until(pilot, lambda: bool(messenger._pairings))
-        messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        messenger.notice("The invitation added the relay 10.0.0.7:4746.")
         messenger.move_pairing(next(iter(messenger._pairings)), PairingStage.DONE)
         await until_shown(pilot, "Paired with Inviter.")
         assert "brought the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())

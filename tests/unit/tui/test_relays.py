@@ -41,7 +41,7 @@ async def test_what_a_relay_sees_is_said_and_none_is_named() -> None:
     messenger, _bob = with_bob()
     async with chatting(messenger) as pilot:
         await opened(pilot)
-        assert "who they are or what they say." in await until_shown(pilot, "No relay is named yet.")
+        assert "who they are or what they say." in await until_shown(pilot, "No relays yet.")
 
 
 async def test_each_says_how_it_stands_and_follows_as_that_changes() -> None:
@@ -52,8 +52,8 @@ async def test_each_says_how_it_stands_and_follows_as_that_changes() -> None:
         for standing, sign, words in (
             (RelayStanding.CONNECTING, "○", "connecting…"),
             (RelayStanding.WAITING, "●", "ready"),
-            (RelayStanding.OTHER_KEY, "✗", "has another key"),
-            (RelayStanding.UNREACHABLE, "✗", "cannot be reached"),
+            (RelayStanding.OTHER_KEY, "✗", "key does not match"),
+            (RelayStanding.UNREACHABLE, "✗", "unreachable"),
         ):
             messenger.stand_relay(TWO, standing)
             await until_shown(pilot, f"relay.example.org:4746  {words}")
@@ -133,15 +133,15 @@ async def test_the_cursor_stays_on_its_relay_and_letters_go_into_the_field() -> 
 async def test_a_contact_that_is_reached_through_a_relay_shows_it_in_words_and_by_a_sign() -> None:
     messenger, bob = with_bob()
     async with chatting(messenger) as pilot:
-        await until_shown(pilot, "● here")
+        await until_shown(pilot, "● online")
         assert "⇄" not in shown(pilot)
         messenger.change_contact(bob.person, relayed=True)
-        await until_shown(pilot, "● here  ⇄ relay")
+        await until_shown(pilot, "● online  ⇄ relay")
         people = [line[:24] for line in shown(pilot).split("\n")]
         assert any("● Bob ⇄" in line for line in people)
         messenger.change_contact(bob.person, present=False)
         await until(pilot, lambda: "⇄" not in shown(pilot))
         messenger.change_contact(bob.person, present=True, relayed=False)
-        await until_shown(pilot, "● here")
+        await until_shown(pilot, "● online")
         assert "⇄" not in shown(pilot)
         assert pilot.app.screen.query_one(Header).display

@@ -35,7 +35,7 @@ async def test_what_is_typed_in_one_burst_goes_to_its_own_fields() -> None:
 async def test_two_passphrases_that_differ_create_nothing_and_can_be_mended() -> None:
     door = FakeDoor(state=DoorState.NEW)
     async with running(door) as pilot:
-        await until_shown(pilot, "The same passphrase again")
+        await until_shown(pilot, "Repeat the passphrase")
         await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small word", "enter")
         await until_shown(pilot, "The two passphrases differ.")
         assert not _created(door)
@@ -98,7 +98,7 @@ async def test_first_run_says_what_is_missing() -> None:
         await pilot.press("enter", "enter", "enter")
         await until_shown(pilot, "A name is needed")
         await pilot.press(*"Ann", "enter", "enter", "enter")
-        await until_shown(pilot, "A passphrase is needed")
+        await until_shown(pilot, "Enter a passphrase")
     assert not _created(door)
 
 

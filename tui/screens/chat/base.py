@@ -83,5 +83,5 @@ class ChatBase(Screen[None]):
         """The contact of the open conversation; without one, that is said."""
         view = self.contacts.get(self.current or "")
         if view is None:
-            self.say(_("Open a conversation first: choose a contact on the left."))
+            self.say(_("Open a conversation first: select a contact on the left."))
         return view

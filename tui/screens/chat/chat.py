@@ -59,7 +59,7 @@ class Deleting(Finding, Writing):
         if view is None or entry is None:
             return
         if entry.kind == DELETED:
-            self.say(_("This entry was deleted."))
+            self.say(_("This message was deleted."))
             return
         dialog = ConfirmDialog(_question(entry), deletion(entry, self.named(view)))
         self.app.push_screen(dialog, partial(self._delete, entry))
@@ -75,7 +75,7 @@ class Deleting(Finding, Writing):
         if self.conversation is not None and message.contact == self.conversation.person:
             self.conversation.erased(message.entry)
             self.query_one(History).erase(frozenset(self._erasing))
-            self.say(_("Deleting… its words leave the profile's file when Parlour has time."))
+            self.say(_("Deleting… Parlour erases it from the profile file in the background."))
 
     def on_file_cleaned(self, message: messages.FileCleaned) -> None:
         if self._erasing:
@@ -83,12 +83,12 @@ class Deleting(Finding, Writing):
             self._erasing.clear()
             self.query_one(History).erase(frozenset())
             if here:
-                self.say(_("Deleted: nothing of it is left in the profile's file."))
+                self.say(_("Deleted. The profile file no longer contains it."))
 
 
 def _question(entry: EntryView) -> str:
     text = shorten(safe_line(entry.text), _QUOTED_CELLS)
-    return _("Delete “{text}”?").format(text=text) if text else _("Delete this entry?")
+    return _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
 
 
 _NAME_CELLS = 22  # in the header, where marks of every kind have to stand beside it on 80 columns

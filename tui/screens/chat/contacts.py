@@ -58,7 +58,7 @@ class ContactActions(ChatBase):
             return
         dialog = ConfirmDialog(
             _("Block {name}?").format(name=self.named(view)),
-            _("A blocked contact gets no answer and nothing of it is shown. You can take it back."),
+            _("A blocked contact gets no answer, and you see nothing from them. You can unblock them later."),
         )
         self.app.push_screen(dialog, lambda yes: self._block(view, on=True) if yes else None)
 
@@ -69,7 +69,7 @@ class ContactActions(ChatBase):
         if view is not None:
             dialog = ConfirmDialog(
                 _("Remove {name}?").format(name=self.named(view)),
-                _("The contact, its keys and the whole history with it go from this terminal, for good."),
+                _("Deletes the contact, their keys and the conversation from this device permanently."),
             )
             self.app.push_screen(dialog, lambda yes: self._remove(view) if yes else None)
 
@@ -131,7 +131,7 @@ class ContactActions(ChatBase):
         from tui.screens.dialog import ConfirmDialog
 
         if view is not None:
-            question = _("Use the relay {relay} no more?").format(relay=place(view))
+            question = _("Remove the relay {relay}?").format(relay=place(view))
             self.app.push_screen(ConfirmDialog(question, _(GONE)), lambda yes: self._remove_relay(view, yes))
 
     def _remove_relay(self, view: RelayView, yes: bool | None) -> None:
@@ -185,9 +185,9 @@ class Telling(ChatBase):
         if isinstance(kept, Problem):
             self.say(kept.text, problem=True)
         elif on:
-            self.say(_("Muted: entries come without a bell and are not counted in the title."))
+            self.say(_("Muted. New messages do not ring the bell or count in the title."))
         else:
-            self.say(_("Not muted any more."))
+            self.say(_("Unmuted."))
 
     def _heard(self, person: str, *, blocked: bool) -> bool:
         looked_at = person == self.current and self.attention.there

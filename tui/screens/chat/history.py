@@ -69,7 +69,7 @@ class Reading(ChatBase):
     def action_origin(self) -> None:
         entry = self.query_one(History).chosen
         if entry is None or not entry.reply:
-            self.say(_("This entry answers none."))
+            self.say(_("This message is not a reply."))
         else:
             self.jump_to(entry.reply)
 
@@ -113,7 +113,7 @@ class Reading(ChatBase):
     def action_reply(self) -> None:
         entry = self.query_one(History).chosen
         if entry is not None and entry.kind == DELETED:
-            self.say(_("This entry was deleted."))
+            self.say(_("This message was deleted."))
         elif entry is not None:
             self.post_message(messages.ReplyTo(entry))
 
@@ -121,10 +121,10 @@ class Reading(ChatBase):
         self._copy(lambda text: [text.strip("\n")], _("Copied."), _("There is no text to copy."))
 
     def action_copy_link(self) -> None:
-        self._copy(links, _("The address was copied."), _("There is no address in this entry."))
+        self._copy(links, _("Link copied."), _("This message contains no link."))
 
     def action_copy_code(self) -> None:
-        self._copy(blocks, _("The code was copied."), _("There is no code in this entry."))
+        self._copy(blocks, _("Code copied."), _("This message contains no code."))
 
     def action_details(self) -> None:
         entry = self.query_one(History).chosen
@@ -234,7 +234,7 @@ class Reading(ChatBase):
 
     async def _mark_all(self, person: str) -> None:
         if await self.done(self.messenger.mark_all_read(person)):
-            self.say(_("All entries of this conversation are marked as read."))
+            self.say(_("All messages in this conversation are marked as read."))
 
     async def take_in(self, opened: Conversation, entry: messages.EntryStored) -> None:
         """Show a new entry; one's own is shown wherever one reads."""
@@ -280,7 +280,7 @@ class Reading(ChatBase):
         if self.conversation is not opened:
             return
         if not held:
-            self.say(_("This entry is not here: it was not received, or it was removed."))
+            self.say(_("This message is not on this device: it was never received, or it was deleted."))
             return
         if remember and began is not None and began.id != entry:
             self._jumps = [*self._jumps[1 - _JUMPS_MAX :], began.id]
@@ -294,7 +294,7 @@ class Reading(ChatBase):
         if entry:
             await self._jump(opened, entry, ())
         else:
-            self.say(_("Everything was read."))
+            self.say(_("No unread messages."))
 
     def _to_day(self, day: date | None) -> None:
         if day is not None and self.conversation is not None:
@@ -306,7 +306,7 @@ class Reading(ChatBase):
         if entry:
             await self._jump(opened, entry, ())
         elif self.conversation is opened:
-            self.say(_("Nothing was written then or later: this is the newest entry."))
+            self.say(_("There are no messages on or after that day. This is the newest one."))
             self.action_newest()
 
     async def _details(self, person: str, entry: str) -> None:
