@@ -1,18 +1,6 @@
-"""The rows relay.forward and relay.latency: frames through a relay, beside a bare splice and a NATS server.
+"""The rows relay.forward, relay.latency and relay.idle: a relay next to a bare splice and a NATS server.
 
-Rules: each subject is a program of its own that takes its turn in every round; the two ends are here and
-have the same cores. What is not there is named as left out, with the reason.
-
-What stands between two terminals while a relay is measured: each a program of its own, on loopback.
-
-Rules: our relay is the one that people run, with its confinement and its limits; what is lacking is told
-and never guessed; every program is gone with its block.
-
-The row relay.idle: how many terminals that only wait a MiB of a relay's own memory holds.
-
-Rules: terminals shake hands and wait as real ones do, on as many tokens as somebody has contacts; memory is
-what the process itself has resident (VmRSS), before the crowd and with it. What the kernel keeps for a
-socket is in no process's figure, and the same for any relay.
+Every subject is a program of its own on loopback, and both ends run in this process.
 """
 
 from __future__ import annotations
@@ -66,7 +54,6 @@ def parlour() -> Iterator[Way]:
 
 @contextmanager
 def splice() -> Iterator[Way]:
-    """Through a bare asyncio splice."""
     with running("-m", "chat.tools.bench.splice") as program:
         port = int(program.said.readline())
         with connected(port) as one, connected(port) as other:
@@ -75,7 +62,6 @@ def splice() -> Iterator[Way]:
 
 @contextmanager
 def direct() -> Iterator[Way]:
-    """Through nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server, connected(server.getsockname()[1]) as one:
         other, _ = server.accept()
         with _tuned(other):
@@ -83,15 +69,13 @@ def direct() -> Iterator[Way]:
 
 
 class Server(NamedTuple):
-    """A nats-server on loopback."""
-
     pid: int
     port: int
 
 
 @contextmanager
 def nats_server() -> Iterator[Server]:
-    """One of our own, without anything that stores. Raises NotTaken."""
+    """A NATS server of our own that stores nothing. Raises NotTaken."""
     program = shutil.which("nats-server")
     if program is None:
         raise NotTaken("nats-server is not installed")
@@ -108,7 +92,7 @@ def nats_server() -> Iterator[Server]:
 
 
 class Guest:
-    """A terminal at our relay, as far as the circuit; the relay's address is all that it knows."""
+    """A terminal at our relay, up to the circuit. It knows only the relay's address."""
 
     def __init__(self, address: RelayAddress, source: str = "127.0.0.1") -> None:
         self.socket = _tuned(socket.create_connection((address.host, address.port), PATIENCE, (source, 0)))
@@ -147,7 +131,7 @@ def _both(one: Guest, other: Guest) -> Iterator[tuple[Guest, Guest]]:
 
 
 class Program(NamedTuple):
-    """A Python program that runs; `said` is its output."""
+    """A running Python program; `said` is its output."""
 
     pid: int
     said: IO[str]
@@ -155,7 +139,7 @@ class Program(NamedTuple):
 
 @contextmanager
 def running(*arguments: str) -> Iterator[Program]:
-    """A Python program until the end of the block."""
+    """A Python program for the duration of the block."""
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True) as process:
@@ -167,7 +151,7 @@ def running(*arguments: str) -> Iterator[Program]:
 
 
 def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
-    """A connection to a program of ours, from an address of this machine."""
+    """A connection to a local program, from the address `source`."""
     return _tuned(socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0)))
 
 
@@ -197,7 +181,7 @@ _NOTES: Final = {
 
 
 class Flow:
-    """Sends many frames into one end and takes them from the other; the sender has a thread of its own."""
+    """Sends many frames into one end in a thread, and receives them at the other."""
 
     def __init__(self, way: Way, size: int) -> None:
         self._sender, self._reader = way
@@ -227,7 +211,7 @@ class Flow:
 
 
 class Pings:
-    """One frame at a time; `spans` gives the seconds that each took from one end to the other."""
+    """One frame at a time; `spans` are the seconds that each took."""
 
     def __init__(self, way: Way) -> None:
         self._sender, self._reader = way
@@ -245,7 +229,7 @@ class Pings:
 
 
 class Nats:
-    """A publisher and a subscriber, as two terminals would be, on an event loop of their own."""
+    """A publisher and a subscriber with their own event loop."""
 
     def __init__(self, module: Any, address: str, size: int) -> None:
         self._loop = asyncio.new_event_loop()
@@ -323,7 +307,6 @@ def _flow(way: Way, size: int) -> Iterator[Flow]:
 def forward(
     *, peers: bool = False, rounds: int = ROUNDS, seconds: float = 0.15, **_: Any
 ) -> list[dict[str, Any]]:
-    """relay.forward: frames a second, at both sizes."""
     return [row for size in SIZES for row in _forward(size, peers, rounds, seconds)]
 
 

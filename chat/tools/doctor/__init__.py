@@ -1,7 +1,4 @@
-"""Why two terminals do not see each other, and what to do about it: `parlour doctor`.
-
-All checks, side by side, as lines in a fixed order.
-"""
+"""`parlour doctor`: why two terminals cannot connect, and what to do about it."""
 
 from __future__ import annotations
 
@@ -74,7 +71,7 @@ async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
 
 
 async def _seen(context: Context, found: Sequence[Interface]) -> Evidence:
-    """What the causes judge by; nothing is looked at where there is none."""
+    """The evidence that the causes share."""
     return await asyncio.wait_for(gather.gather(context, found), WITHIN) if CAUSES else Evidence(found)
 
 

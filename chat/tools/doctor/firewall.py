@@ -1,10 +1,4 @@
-"""Does a firewall on this machine keep other terminals out, or this one in, or that of another machine?
-
-Rules: rules are read and judged, never tried; only what all of a rule says is believed; of another
-machine's firewall only its effect is known.
-
-The command that lets a packet through, in the language of the program that stops it.
-"""
+"""Whether a firewall keeps terminals apart, and the command that lets the packet through."""
 
 from __future__ import annotations
 
@@ -70,13 +64,12 @@ _THERE = phrase("Allow Parlour's port in the firewall of that machine: parlour d
 
 
 def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """A line for each kind of packet that is stopped, with the rule and the command that lets it pass."""
+    """One line per kind of packet that is stopped, with the rule and the command that allows it."""
     own = _own(context, evidence) if evidence.lan else []
     return [*own, *_of_others(context, evidence)]
 
 
 def stops(context: Context, evidence: Evidence) -> bool:
-    """Whether rules of this machine are known to stop something that Parlour needs."""
     return any(True for _ in _stopped(context, evidence))
 
 
@@ -121,7 +114,7 @@ def _unreadable(context: Context, tables: Tables) -> DiagnosisView:
 
 
 def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet, Source, Verdict]]:
-    """What is stopped, each kind of packet once, with the first rule that does it."""
+    """Each kind of packet that is stopped, with the first rule that stops it."""
     told: set[str] = set()
     sources = evidence.tables.sources if evidence.tables is not None else ()
     for what, packet in _packets(context, evidence):
@@ -133,7 +126,7 @@ def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Pac
 
 
 def _packets(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet]]:
-    """What has to pass: (in words, packet), for each network of each interface and each known place."""
+    """(in words, packet) of what must pass, per network of each interface and per known place."""
     out = phrase("lets no connection out to the local network")
     for interface in evidence.lan:
         for network in interface.networks:

@@ -1,26 +1,4 @@
-"""Is the clock right? Times of entries and the day in announcements come from it.
-
-It is compared with those of contacts that announce themselves; without one, only the year can be judged.
-
-Is the profile private, is there room on its disk, and is its database whole?
-
-Does the port of this terminal answer, and is it this terminal that answers there?
-
-Is there a local network at all, is there life on it, and which addresses has this machine on it?
-
-Rules: what is nearest to a network is said; a router that is known and silent, alone, tells that a wire
-leads nowhere.
-
-Does multicast, by which terminals find each other, leave this machine, come back, and bring others?
-
-Rules: a question that does not even come back is this machine's doing; where Parlour answers by address and
-nobody is heard, the network holds multicast back; silence alone is said, and not explained.
-
-Are the relays that this person named there, and are they the ones that were named?
-
-Rules: a relay is shown by its host and port, never by its key; where this machine has no network at all its
-relays are not blamed.
-"""
+"""Checks of this machine: clock, profile, port, network, multicast and relays."""
 
 from __future__ import annotations
 
@@ -60,7 +38,7 @@ _FIX_ONE = phrase(
 
 
 async def check_clock(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
-    """One line: time does not run backwards, the year is possible, and contacts have the same day."""
+    """One line: time runs forwards, the year is possible, and contacts have the same day."""
     before, wall, after = context.clock.monotonic(), context.clock.wall(), context.clock.monotonic()
     if after < before:
         said = phrase("the clock for intervals runs backwards")
@@ -101,7 +79,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 async def check_profile(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
-    """A line for the folder, one for the disk if it is full, one for the database."""
+    """Lines for the folder, the disk if it is full, and the database."""
     if not context.profile.is_dir():
         return [
             DiagnosisView(
@@ -112,7 +90,9 @@ async def check_profile(context: Context, found: Sequence[Interface]) -> list[Di
 
 
 def _folder(profile: Path) -> Iterator[DiagnosisView]:
-    if os.name == "posix" and (open_to_others := [path for path in _paths(profile) if _is_open(path)]):
+    if os.name == "posix" and (
+        open_to_others := [path for path in [profile, *sorted(profile.iterdir())] if _is_open(path)]
+    ):
         names = ", ".join(path.name for path in open_to_others)
         said = phrase("others on this machine may read {names}", names=names)
         fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
@@ -126,10 +106,6 @@ def _folder(profile: Path) -> Iterator[DiagnosisView]:
         yield DiagnosisView(
             PROFILE_CHECK, True, phrase("{path} is readable by its owner alone", path=str(profile))
         )
-
-
-def _paths(profile: Path) -> list[Path]:
-    return [profile, *sorted(profile.iterdir())]
 
 
 def _is_open(path: Path) -> bool:
@@ -165,7 +141,7 @@ _OTHER = phrase(
 
 
 async def check_port(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
-    """One line: reached under each of its addresses, or what is there instead."""
+    """One line: reached at each address, or what is there instead."""
     if not context.port:
         return [DiagnosisView(PORT_CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
     addresses = own_addresses(found)
@@ -206,7 +182,7 @@ _RECONNECT = phrase("Disconnect from the network and connect again; check the ca
 
 
 def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line for the local network, one for tunnels (VPN) beside it."""
+    """One line for the local network, one for tunnels (VPN)."""
     found, shown = evidence.interfaces, outward(evidence.interfaces)
     if not evidence.lan:
         said = _none(found)
@@ -238,7 +214,6 @@ def _local_addresses(interface: Interface) -> list[str]:
 
 
 def _none(found: Sequence[Interface]) -> DiagnosisView:
-    """Say what is nearest to a network."""
     cables = [each.name for each in found if each.kind is Kind.LAN and not each.up]
     public = [each for each in found if each.kind is Kind.LAN and each.up and each.addresses]
     bare = [each.name for each in found if each.kind is Kind.LAN and each.up and not each.addresses]
@@ -289,7 +264,7 @@ _NOBODY = phrase("Open Parlour on the other machine, and see that both are on th
 
 
 def multicast_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line an interface on which this terminal shows itself, and one for the others."""
+    """One line per interface on which this terminal is visible, and one for the others."""
     if stops(context, evidence) and not echoed(evidence):
         return []  # the line of the firewall says why
     own = [_multicast_line(interface, _of(interface, evidence)) for interface in outward(evidence.interfaces)]
@@ -301,7 +276,7 @@ def _of(interface: Interface, evidence: Evidence) -> dict[socket.AddressFamily, 
 
 
 def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Echo]) -> DiagnosisView:
-    """Good when it works by one family: discovery speaks both."""
+    """Good if it works with one family, since discovery uses both."""
     names = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
     works = [
         names[family] for family, echo in echoes.items() if isinstance(echo, probe.Heard) and echo.itself
@@ -327,7 +302,7 @@ def _unsent(interface: str, error: OSError) -> DiagnosisView:
 
 
 def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """Nobody heard is suspicious only when the engine has not found anybody either."""
+    """Hearing nobody is suspicious only if the engine has found nobody either."""
     if context.heard:
         said = phrase("{number} other devices are known here", number=context.heard)
         return [DiagnosisView(OTHERS, True, said)]
@@ -354,16 +329,11 @@ _LATER = phrase("It is busy: it accepts connections again in about a minute.")
 
 
 def relay_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line a relay."""
     return [
         _relays_line(name, reply)
         for name, reply in evidence.relays.items()
-        if evidence.lan or _is_there(reply)
+        if evidence.lan or (reply is not Reply.NOBODY)
     ]
-
-
-def _is_there(reply: Reply) -> bool:
-    return reply is not Reply.NOBODY
 
 
 def _relays_line(name: str, reply: Reply) -> DiagnosisView:

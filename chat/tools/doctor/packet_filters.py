@@ -1,17 +1,6 @@
-"""Packet filters as chains of rules, and what they do with a packet that does not exist yet.
+"""Packet filters (iptables, nft) as chains of rules, and what they do with a packet.
 
-Rules: a test that is not understood never matches, so a rule is believed only when all of it is; what
-is decided is told together with the rule that decided; nothing is ever sent or changed.
-
-The rules that `iptables -S` and `ip6tables -S` show.
-
-Rules: text in, chains out, so that every kind of rule can be tested without a firewall; an option that
-is not understood makes its rule match nothing.
-
-The rules that `nft --json list ruleset` shows, and their words from `nft --handle list ruleset`.
-
-Rules: JSON in, chains out, so that every kind of rule can be tested without a firewall; an expression
-that is not understood makes its rule match nothing.
+A test that is not understood makes its rule match nothing, so only rules that are understood are blamed.
 """
 
 from __future__ import annotations
@@ -67,7 +56,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`text` is the rule as its program shows it; `target` a chain, for JUMP and GOTO."""
+    """`text` is the rule as its program shows it; `target` is a chain, for JUMP and GOTO."""
 
     text: str
     tests: tuple[Test, ...]
@@ -77,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Rules in order; `policy` is what happens at the end of a base chain."""
+    """Rules in order; `policy` applies at the end of a base chain."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -86,7 +75,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the packet passes, by which rule (or policy), and in which base chain."""
+    """Whether the packet passes, by which rule or policy, and in which base chain."""
 
     passes: bool
     rule: str = ""
@@ -95,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All chains that one program shows, and which of them packets go through first."""
+    """All chains of one program, and which of them packets enter first."""
 
     chains: Mapping[str, Chain]
     bases: tuple[str, ...] = ()
@@ -113,7 +102,7 @@ class Filter:
         return Verdict(chain.policy is not Action.DROP, f"policy of {base}: {chain.policy}")
 
     def _through(self, name: str, packet: Packet, depth: int) -> Verdict | None:
-        """The verdict of a chain; None where it comes to its end without one."""
+        """The verdict of a chain; None if it ends without one."""
         chain = self.chains.get(name)
         if chain is None or not depth:
             return None
@@ -132,7 +121,6 @@ class Filter:
 
 
 def never(_: Packet) -> bool:
-    """The test of a condition that is not understood."""
     return False
 
 
@@ -141,7 +129,7 @@ def negated(test: Test) -> Test:
 
 
 def in_network(network: str, address: Callable[[Packet], str]) -> Test:
-    """Whether an address of the packet lies in ADDRESS/PREFIX; never, if that is no network."""
+    """Whether an address of the packet is in ADDRESS/PREFIX; never, if that is no network."""
     try:
         known = ipaddress.ip_network(network, strict=False)
     except ValueError:
@@ -150,7 +138,7 @@ def in_network(network: str, address: Callable[[Packet], str]) -> Test:
 
 
 def on_interface(name: str, incoming: bool) -> Test:
-    """Whether the packet comes in (or goes out) by an interface; a name may end in + or *."""
+    """Whether the packet uses an interface; a name may end in + or *."""
     stem = name.rstrip("+*")
 
     def test(packet: Packet) -> bool:
@@ -213,7 +201,7 @@ def _iptables_aimed(text: str, tests: tuple[Test, ...], option: str, target: str
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
-    """(option, its values, whether it is negated), up to and with the target: the rest is the target's."""
+    """(option, values, whether negated), up to the target, which takes the rest."""
     at = 0
     while at < len(words):
         inverted = words[at] == "!"
@@ -266,7 +254,7 @@ def _states(value: str) -> Test:
 
 
 def _tcp_flags(value: str) -> Test:
-    """MASK and SET: of the flags in MASK exactly those in SET; a first packet has SYN alone."""
+    """MASK and SET: of the flags in MASK exactly those in SET. A first packet has only SYN."""
     mask, _, wanted = value.partition(" ")
     looked_at = _ALL_FLAGS if mask == "ALL" else frozenset(mask.split(","))
     same = _FLAGS_OF_THE_FIRST & looked_at == frozenset(wanted.split(",")) - {"NONE"}
@@ -352,7 +340,14 @@ def read_nftables(
             rules.setdefault(f"{table} {item['chain']}", []).extend(found)
     bases = [name for name, chain in chains.items() if chain.get("hook") == hook and name not in but]
     bases.sort(key=lambda name: _order(chains[name]))
-    made = {name: Chain(name, tuple(rules.get(name, ())), _policy(chain)) for name, chain in chains.items()}
+    made = {
+        name: Chain(
+            name,
+            tuple(rules.get(name, ())),
+            (Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT),
+        )
+        for name, chain in chains.items()
+    }
     return Filter(made, tuple(bases))
 
 
@@ -381,12 +376,8 @@ def _order(chain: Mapping[str, Any]) -> int:
     return priority if isinstance(priority, int) else 0
 
 
-def _policy(chain: Mapping[str, Any]) -> Action:
-    return Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT
-
-
 def _rules(table: str, text: str, expressions: list[Any], sets: Mapping[str, list[Any]]) -> list[Rule]:
-    """Mostly one rule; a verdict map makes one of each of its entries."""
+    """Usually one rule; a verdict map becomes one rule per entry."""
     tests: list[Test] = []
     for expression in expressions:
         kind, value = _only(expression)
@@ -402,7 +393,6 @@ def _rules(table: str, text: str, expressions: list[Any], sets: Mapping[str, lis
 
 
 def _only(expression: Any) -> tuple[str, Any]:
-    """The one key of an expression and its value."""
     return (
         next(iter(expression.items())) if isinstance(expression, dict) and len(expression) == 1 else ("", {})
     )
@@ -437,7 +427,7 @@ def _match(table: str, value: Mapping[str, Any], sets: Mapping[str, list[Any]]) 
 
 
 def _applies(left: Any) -> Test:
-    """Whether a packet has at all what `left` names: listings leave that test out."""
+    """Whether the packet has what `left` names: listings omit that test."""
     _, protocol, _ = _part(left)
     if protocol in ("tcp", "udp"):
         return lambda packet: packet.protocol == protocol
@@ -447,11 +437,13 @@ def _applies(left: Any) -> Test:
 
 
 def _equals(left: Any, right: Any) -> Test:
-    """Whether what `left` names of a packet is (one of) `right`."""
     if isinstance(right, list):
         right = {"set": right}
     if isinstance(right, dict) and "set" in right:
-        tests = [_equals(left, _element(each)) for each in right["set"]]
+        tests = [
+            _equals(left, (each["elem"].get("val") if isinstance(each, dict) and "elem" in each else each))
+            for each in right["set"]
+        ]
         return lambda packet: any(test(packet) for test in tests)
     if (address := _address(left)) is not None:
         return in_network(_network(right), address)
@@ -464,10 +456,6 @@ def _equals(left: Any, right: Any) -> Test:
     if isinstance(right, str) and right.endswith("*"):
         return lambda packet: str(value(packet)).startswith(right[:-1])
     return lambda packet: value(packet) == _NAMES.get(right, right)
-
-
-def _element(each: Any) -> Any:
-    return each["elem"].get("val") if isinstance(each, dict) and "elem" in each else each
 
 
 def _network(right: Any) -> str:
@@ -507,7 +495,7 @@ def _destination(packet: Packet) -> str:
 
 
 def _port_of(protocol: str, field: str) -> Callable[[Packet], object]:
-    """A port, and nothing for a packet of another protocol: the listing leaves that test out."""
+    """A port; nothing for a packet of another protocol, since listings omit that test."""
 
     def port(packet: Packet) -> object:
         if protocol not in ("th", packet.protocol):

@@ -1,27 +1,4 @@
-"""Is anybody else on this network, and if nobody shows, which one cause is there for it?
-
-Rules: one answer, so that the causes which tell of it exclude each other; what this machine does to itself
-(its firewall, its routes) comes first, for behind it nothing can be seen.
-
-Does what is meant for the local network go there, or does a VPN or another interface take it away?
-
-Rules: the kernel is asked and nothing is sent; a tunnel is told from a second network card, for the
-remedies differ.
-
-Is a known address still the one of the terminal that is sought?
-
-Rules: said only where the network itself is well; who is there instead is told apart, and nobody is named.
-
-Has this machine, or the other, moved to another network since they last met?
-
-Rules: an address that is on no network of this machine tells it, so does one that this machine had and has
-no more; Parlour follows by itself, so it is a fault only where somebody is not found because of it.
-
-Does the access point keep its devices apart from each other?
-
-Rules: it is suspected where the router answers and nobody else does, and certain where somebody is heard to
-whom no packet gets; a terminal alone with its router cannot tell an empty network from such a one.
-"""
+"""Causes between this terminal and others: routes, stale addresses, a changed network, client isolation."""
 
 from __future__ import annotations
 
@@ -44,15 +21,13 @@ _REMOVE = phrase("Remove the route that leads there (ip route shows it), or reco
 
 @dataclass(frozen=True, slots=True)
 class _Stray:
-    """What is meant for `to`, an address or a network of `interface`, goes by `way` (0: nowhere)."""
-
     to: str
     interface: Interface
     way: int
 
 
 def route_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line for each network whose packets would go elsewhere; one good line if there is none."""
+    """One line per network whose packets go elsewhere; one good line if there is none."""
     if not netlink.AVAILABLE or not any(each.kind is Kind.LAN for each in evidence.lan):
         return []
     if strays := list(_strays(evidence)):
@@ -62,12 +37,12 @@ def route_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 
 def leads_astray(context: Context, evidence: Evidence) -> bool:
-    """Whether anything meant for an own network goes elsewhere."""
+    """Whether packets for a local network go elsewhere."""
     return any(True for _ in _strays(evidence))
 
 
 def _strays(evidence: Evidence) -> Iterator[_Stray]:
-    """Networks first; a place is told where its network as a whole goes right."""
+    """Networks first; places only where their network as a whole is routed correctly."""
     told: set[int] = set()
     for interface in evidence.lan:
         for network in interface.networks:
@@ -104,8 +79,6 @@ def _led(stray: _Stray, other: Interface | None) -> Phrase:
 
 
 class Company(StrEnum):
-    """Who else shows on the network."""
-
     HEARD = "heard"  # others, by multicast
     UNHEARD = "unheard"  # Parlour answers on this network, and yet nobody is heard
     SEEN = "seen"  # another machine answers, and may have nothing to say by multicast
@@ -117,7 +90,6 @@ class Company(StrEnum):
 
 
 def company(context: Context, evidence: Evidence) -> Company:
-    """Who shows, as far as this machine lets it be seen."""
     if not evidence.lan or firewall.stops(context, evidence) or leads_astray(context, evidence):
         return Company.UNKNOWN
     if context.heard or evidence.heard:
@@ -135,7 +107,7 @@ def company(context: Context, evidence: Evidence) -> Company:
 
 
 def echoed(evidence: Evidence) -> bool:
-    """Whether anything of what was sent by multicast came back on a network."""
+    """Whether any multicast came back on a network."""
     of_lan = {interface.index for interface in evidence.lan}
     return any(
         isinstance(echo, probe.Heard) and echo.itself
@@ -156,7 +128,6 @@ _NEW = phrase(
 
 
 def stale_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """A line for each way in which known addresses fail."""
     return [DiagnosisView(STALE_CHECK, False, said, fix) for said, fix in _said(context, evidence)]
 
 
@@ -182,7 +153,6 @@ _ANEW = phrase("Create a new invitation: parlour invite.")
 
 
 def change_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """A line for what was on another network, and one for an invitation that names it."""
     return [*_moved(context, evidence), *_promised(context, evidence)]
 
 
@@ -214,7 +184,6 @@ _FIX = phrase(
 
 
 def isolation_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line where it is suspected or certain."""
     if apart := blamed(context, evidence, Why.APART):
         said = phrase("heard from {addresses}, but packets do not arrive there", addresses=listed(apart))
         return [DiagnosisView(ISOLATION_CHECK, False, said, _FIX)]

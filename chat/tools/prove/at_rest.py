@@ -1,13 +1,4 @@
-"""C2: history is only on terminals, and only as ciphertext.
-
-Rules: the profiles are looked at while their engines run, when there is most to find; the database's key
-opens pages here that no other key does, which shows that what was said is in them.
-
-C5: deleted is deleted.
-
-Rules: the databases are decrypted here, page by page and frame by frame, by code that is not the database's
-own; before the deletion the same search finds what is to be gone.
-"""
+"""C2: history is only on terminals, and only as ciphertext. C5: deleted is deleted."""
 
 from __future__ import annotations
 
@@ -41,7 +32,6 @@ ENTROPY_LEAST: Final = 7.9
 
 
 async def show_only_ciphertext(stage: Stage, record: Record) -> None:
-    """Two people talk; then everything on their disks is searched."""
     texts = {
         "the needle": stage.needle,
         **{f"{each.name}'s passphrase": each.passphrase for each in stage.both},
@@ -66,7 +56,7 @@ async def show_only_ciphertext(stage: Stage, record: Record) -> None:
 
 
 async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record) -> None:
-    """What the programs keep beside their profiles, and what they have open."""
+    """What the programs keep outside their profiles, and what they have open."""
     homes = [await asyncio.to_thread(search_module.look, each.home, texts) for each in stage.both]
     for each, looked in zip(stage.both, homes, strict=True):
         for place in looked.found:
@@ -85,7 +75,7 @@ async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record
 
 
 def _control(stage: Stage, record: Record) -> None:
-    """The search finds each form where it stands."""
+    """The search must find each form where it was planted."""
     planted = stage.folder / "planted"
     planted.mkdir()
     wanted = search_module.forms(stage.needle)
@@ -132,7 +122,7 @@ def _look_at_databases(stage: Stage, record: Record) -> None:
 
 
 def _by_other_ways(terminal: Terminal, record: Record) -> None:
-    """A copy, since the engine has the file: by another key, by another passphrase, by no key."""
+    """Open a copy with another key, another passphrase, and no key."""
     copy = terminal.folder.with_suffix(".copy")
     shutil.copytree(terminal.folder, copy, ignore=shutil.ignore_patterns(folder.SOCKET, "lock"))
     try:
@@ -159,7 +149,7 @@ def _is_closed_to_sqlite(database: Path) -> bool:
 
 
 def entropy(data: bytes) -> float:
-    """Shannon's, in bits a byte, by how often each byte occurs."""
+    """Shannon entropy in bits per byte."""
     counts = Counter(chain(data)).values()
     return -sum(count / len(data) * math.log2(count / len(data)) for count in counts)
 
@@ -169,7 +159,7 @@ ENTRIES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Of one database: how many pages and frames were decrypted, and where any of the needles was."""
+    """Search of one database: pages and frames decrypted, and where needles were found."""
 
     pages: int
     frames: int
@@ -177,7 +167,7 @@ class Search:
 
 
 async def show_deleted(stage: Stage, record: Record) -> None:
-    """Say things, delete them on both sides, clean, and look for them in all that the databases hold."""
+    """Write, delete on both sides, clean, and search all that the databases contain."""
     needles = _needles(stage)
     texts = [f"{stage.deleted} {number} to be deleted, among other words" for number in range(ENTRIES)]
     entries = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts[:3])]
@@ -203,7 +193,7 @@ async def show_deleted(stage: Stage, record: Record) -> None:
 
 
 def _needles(stage: Stage) -> tuple[bytes, ...]:
-    """The word, and its end: the index of words keeps the beginning of neighbouring words only once."""
+    """The word and its end: the search index shares the beginning of adjacent words."""
     word = stage.deleted.encode()
     return word, word[len(word) // 2 :]
 
@@ -225,7 +215,7 @@ async def _search_both(stage: Stage, needles: tuple[bytes, ...]) -> list[Search]
 
 
 def search(terminal: Terminal, needles: tuple[bytes, ...]) -> Search:
-    """Decrypt and search all of a terminal's database, which its engine has open. Raises CannotShow."""
+    """Decrypt and search all of a terminal's open database. Raises CannotShow."""
     try:
         stored, pages = Stored.read_whole(terminal.database, terminal.key)
     except Unreadable as page:

@@ -1,13 +1,4 @@
-"""What a proof found, as text for a terminal and as a row for machines.
-
-Rules: the sentence first, then what it came to, then what was done and measured; reasons stand where the
-claim does not hold.
-
-The report as a page that a person can hand on.
-
-Rules: one file that asks for nothing else, readable without scripts, on paper, by day and by night; every
-text goes through `escape`.
-"""
+"""What a proof found: text for a terminal, a row for machines, and an HTML page."""
 
 from __future__ import annotations
 
@@ -27,7 +18,6 @@ _INDENT: Final = "    "
 
 
 def lines(finding: Finding) -> str:
-    """One claim, for people."""
     head = f"{finding.claim.id}  {finding.claim.text}  {finding.outcome.words.upper()}"
     told = [f"{_INDENT}{finding.reason[:1].upper()}{finding.reason[1:]}."] if finding.reason else []
     did = [_wrapped(what) for what in finding.done]
@@ -44,14 +34,12 @@ def _folded(line: str) -> str:
 
 
 def summary(proof: Proof) -> str:
-    """The end, and what is not claimed."""
     counts = ", ".join(f"{outcome.words}: {proof.count(outcome)}" for outcome in Outcome)
     limits = [_folded(f"{_INDENT}- {sentence}") for sentence in proof.limits.not_claimed]
     return "\n".join(["Not claimed:", *limits, f"{counts}; {proof.seconds:.0f} seconds."])
 
 
 def summary_row(proof: Proof) -> dict[str, object]:
-    """The end, for machines."""
     counts = {outcome.value: proof.count(outcome) for outcome in Outcome}
     return {**counts, "seconds": round(proof.seconds, 1), "not_claimed": list(proof.limits.not_claimed)}
 
@@ -105,7 +93,6 @@ time; whoever hands it on could have altered it, and the command is the better w
 
 
 def page(proof: Proof) -> str:
-    """The whole page, as HTML."""
     sections = "\n".join(_section(finding) for finding in proof.findings)
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -1,24 +1,4 @@
-"""Searches files for a text in every form in which it might be stored without being sealed.
-
-Rules: all files below a folder, whatever they are called; one that cannot be read is told, never passed
-over.
-
-Searches the memory of another process (Linux, /proc).
-
-Rules: a freed buffer counts, as it would in a core dump; a needle must be random, 16 bytes or more, and
-must not stand in the searched program's own arguments, environment or source.
-
-Decrypts every page and WAL frame of a SQLCipher 4 file and searches them.
-
-Rules: free pages, gaps in pages and old frames count; a page that does not authenticate is an error, since
-what cannot be read cannot be called clean; nobody may write to the file meanwhile. Own code on purpose:
-the library under test must not be what looks. Not for a file that this process has open: closing a second
-descriptor would drop SQLite's locks on it (POSIX).
-
-What another process has open and has written, as the kernel tells (Linux, /proc).
-
-Rules: only what the kernel counts is said; what it means is said beside it, in the experiment.
-"""
+"""Searches files, the memory of a process, and the decrypted pages of a database for a text."""
 
 from __future__ import annotations
 
@@ -44,7 +24,7 @@ SQLITE: Final = b"SQLite format 3\x00"
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a search read, and where it found something: `file: which text, in which form`."""
+    """What a search read, and its matches: `file: which text, in which form`."""
 
     files: int
     bytes: int
@@ -52,7 +32,7 @@ class Looked:
 
 
 def forms(text: str) -> Mapping[str, bytes]:
-    """A text as it might stand somewhere in clear, by the name of the form."""
+    """The forms in which a text might be stored in clear, by name."""
     plain = text.encode()
     return {
         "UTF-8": plain,
@@ -66,13 +46,13 @@ def forms(text: str) -> Mapping[str, bytes]:
 
 
 def _base64(plain: bytes, shift: int) -> bytes:
-    """What is the same of its base64 whatever stands around it, where it begins at this place of a group."""
+    """The base64 characters that do not depend on the surroundings, at this offset in a group."""
     whole = base64.b64encode(bytes(shift) + plain)
     return whole[4 if shift else 0 : (len(plain) + shift) // 3 * 4]
 
 
 def found_in(data: bytes, texts: Mapping[str, str]) -> Iterator[str]:
-    """`which text, in which form` of everything that stands in the data; texts by what they are called."""
+    """`which text, in which form` of every match in the data."""
     for name, text in texts.items():
         for form, needle in forms(text).items():
             if needle in data:
@@ -80,7 +60,7 @@ def found_in(data: bytes, texts: Mapping[str, str]) -> Iterator[str]:
 
 
 def look(folder: Path, texts: Mapping[str, str]) -> Looked:
-    """Search every file below a folder for texts, and for a database that is not encrypted."""
+    """Search every file in a folder for texts, and for a database that is not encrypted."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     size, found = 0, list[str]()
     for path in files:
@@ -106,7 +86,7 @@ _FEW: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What one search read, in bytes, and which of the needles it found."""
+    """The bytes that one search read, and the needles it found."""
 
     size: int
     held: frozenset[bytes]
@@ -130,7 +110,7 @@ def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
 
 
 def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
-    """Which needles have a word of 8 bytes within their first 15, in this machine's order of bytes."""
+    """Which needles have this 8-byte word within their first 15 bytes."""
     found: dict[int, set[bytes]] = {}
     for needle in needles:
         for at in range(_WORD):
@@ -164,7 +144,7 @@ def _check(needle: bytes) -> None:
 
 
 def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """Its content, in steps; it may have been unmapped since the list was read, or be a device's memory."""
+    """Its content in steps; it may have been unmapped meanwhile, or be device memory."""
     while start < end:
         try:
             memory.seek(start)
@@ -178,7 +158,7 @@ def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 
 
 def _regions(pid: int, access: str = "r") -> Iterator[tuple[int, int]]:
-    """(start, end) of every mapping with at least this access; the kernel's own pages cannot be read so."""
+    """(start, end) of every mapping with at least this access, without the kernel's own."""
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         span, mode = line.split()[:2]
         if mode.startswith(access) and "[vvar" not in line and "[vsyscall" not in line:
@@ -199,7 +179,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page or frame, decrypted; `place` says which."""
+    """One decrypted page or frame; `place` names it."""
 
     place: str
     plain: bytes
@@ -218,12 +198,12 @@ class Stored:
 
     @classmethod
     def read(cls, database: Path) -> Stored:
-        """Both files; a log that is not there is empty. Raises OSError."""
+        """Both files; a missing log is empty. Raises OSError."""
         wal = Path(f"{database}-wal")
         return cls(database, database.read_bytes(), wal.read_bytes() if wal.exists() else b"")
 
     def sealed(self) -> Iterator[tuple[str, int, bytes]]:
-        """(place, number of the page, the page as it is stored) of every page and every frame."""
+        """(place, page number, stored page) of every page and frame."""
         for number, start in enumerate(range(0, len(self.data), PAGE), 1):
             yield f"page {number}", number, self.data[start : start + PAGE]
         size = _FRAME_HEADER + PAGE
@@ -233,11 +213,10 @@ class Stored:
 
     @property
     def frames(self) -> int:
-        """How many frames the log has."""
         return max(0, len(self.wal) - _WAL_HEADER) // (_FRAME_HEADER + PAGE)
 
     def pages(self, key: bytes) -> Iterator[Page]:
-        """Every page and frame, decrypted by the raw 32-byte key. Raises Unreadable."""
+        """Every page and frame, decrypted with the raw 32-byte key. Raises Unreadable."""
         cipher = _PageCipher(key, self.data[:_SALT])
         for place, number, page in self.sealed():
             yield Page(place, cipher.open(number, page, place))
@@ -256,7 +235,7 @@ class Stored:
         return stored, list(stored.pages(key))
 
     def opened_by(self, key: bytes) -> int:
-        """How many pages and frames a key opens: all, or none where it is another."""
+        """How many pages and frames a key opens: all or none."""
         cipher = _PageCipher(key, self.data[:_SALT])
         return sum(cipher.fits(number, page) for _, number, page in self.sealed())
 
@@ -270,7 +249,6 @@ class _PageCipher:
         self._mac_key = hashlib.pbkdf2_hmac("sha512", key, mac_salt, 2, 32)
 
     def fits(self, number: int, page: bytes) -> bool:
-        """Whether the page authenticates under the key."""
         body, mac = page[_SALT if number == 1 else 0 : -_MAC], page[-_MAC:]
         expected = hmac.digest(self._mac_key, body + struct.pack("<I", number), "sha512")
         return hmac.compare_digest(mac, expected)
@@ -300,7 +278,7 @@ _ADDRESS: Final = re.compile(rb"parlour-relay:[0-9a-z.:\[\]-]{1,100}:[0-9]{1,5}#
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """One open descriptor: its number, what it leads to and of what kind that is."""
+    """One open descriptor: its number, target and kind."""
 
     number: int
     target: str
@@ -309,20 +287,20 @@ class OpenFile:
 
     @property
     def keeps(self) -> bool:
-        """Whether what is written to it would stay."""
+        """Whether writing to it would persist."""
         return self.writable and self.kind in _KEPT
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Bytes so far: `calls` by write and its like, but for sockets; `disk`: of those that reached a disk."""
+    """Bytes so far: `calls` by write calls without sockets, `disk` those that reached a disk."""
 
     calls: int
     disk: int
 
 
 def open_files(pid: int) -> list[OpenFile]:
-    """Every descriptor that the process has open. Raises OSError where that cannot be seen."""
+    """Every open descriptor of the process. Raises OSError."""
     return list(_open_files(Path(f"/proc/{pid}")))
 
 
@@ -337,14 +315,14 @@ def _open_files(place: Path) -> Iterator[OpenFile]:
 
 
 def written(pid: int) -> Written:
-    """What it has written so far. Raises OSError where that cannot be seen."""
+    """What it has written so far. Raises OSError."""
     lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     told = {name: int(value) for name, value in (line.split(": ") for line in lines)}
     return Written(told["wchar"], told["write_bytes"])
 
 
 def listening_ports(pid: int) -> set[int]:
-    """The TCP ports at which it listens. Raises OSError."""
+    """The TCP ports on which it listens. Raises OSError."""
     sockets = {one.target for one in open_files(pid) if one.kind == "socket"}
     ports = set[int]()
     for table in ("tcp", "tcp6"):
@@ -356,7 +334,7 @@ def listening_ports(pid: int) -> set[int]:
 
 
 def shared_files(pid: int) -> list[str]:
-    """Files into which it could write as into memory. Raises OSError."""
+    """Files that it could write through memory. Raises OSError."""
     found = []
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         _, mode, _, _, inode, *path = line.split(maxsplit=5)
@@ -366,18 +344,18 @@ def shared_files(pid: int) -> list[str]:
 
 
 def file_size_limit(pid: int) -> int | None:
-    """The most bytes of a file to which it writes, None where there is no limit. Raises OSError."""
+    """The largest file it may write, None without a limit. Raises OSError."""
     told = Path(f"/proc/{pid}/limits").read_text()
     found = re.findall(r"^Max file size\s+\d+\s+(\d+)", told, re.MULTILINE)
     return int(found[0]) if found else None
 
 
 def swapped(pid: int) -> int:
-    """Bytes of its memory that are on a disk now. Raises OSError."""
+    """Bytes of its memory that are swapped out. Raises OSError."""
     found = re.findall(r"^VmSwap:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[0]) * 1024 if found else 0
 
 
 def addresses_in(content: bytes) -> list[str]:
-    """Addresses of relays that stand in a piece of memory."""
+    """Relay addresses in a piece of memory."""
     return [found.decode("ascii") for found in _ADDRESS.findall(content)]

@@ -1,12 +1,4 @@
-"""Where a proof takes place: a private folder, two people, and the wire between them.
-
-Rules: all of it is gone with the proof; what could not be made is said as such.
-
-Where a proof takes place: a private folder that is gone when the proof is, and what killed ones left.
-
-Rules: what a proof left that was killed goes with the next one, but never the folder of one that runs, nor
-anybody else's.
-"""
+"""Where a proof takes place: a private folder, two people, and the wire between them."""
 
 from __future__ import annotations
 
@@ -33,7 +25,7 @@ LOCK: Final = "lock"
 
 @contextmanager
 def throw_away() -> Iterator[Path]:
-    """A folder of mode 0700 for the block, where all that is temporary is. Raises OSError."""
+    """A folder of mode 0700 for the block, in the temporary folder. Raises OSError."""
     for left in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
         _sweep(left)
     with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
@@ -45,7 +37,7 @@ def throw_away() -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove it, if a proof of this user's had it and none has."""
+    """Remove a folder that an ended proof of this user left."""
     with suppress(OSError, ParlourError):
         own = not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
         if not own or folder.is_symlink() or not (folder / LOCK).is_file():
@@ -94,11 +86,10 @@ class Stage:
         return self.ada, self.ben
 
     def log_of(self, name: str) -> Path:
-        """Where strace records what a person's terminal reaches."""
         return _log(self.folder, name)
 
     async def say(self, speaker: Terminal, *texts: str) -> list[EntryView]:
-        """Say them, and wait until the other has them. Raises CannotShow."""
+        """Send texts, and wait until the other side has them. Raises CannotShow."""
         speaker.mark()
         entries = [await speaker.messenger.send(speaker.contact, text) for text in texts]
         waiting = {entry.id for entry in entries}
@@ -117,13 +108,13 @@ def _log(folder: Path, name: str) -> Path:
 
 
 def _word(beginning: str) -> str:
-    """One word for an index, with enough chance in each half of it to be found alone."""
+    """One word for an index, with enough randomness in each half to be found by it."""
     return beginning + secrets.token_hex(16)
 
 
 @asynccontextmanager
 async def staged(setting: Setting) -> AsyncIterator[Stage]:
-    """The stage for a block; the two are contacts and linked. Raises CannotShow, OSError."""
+    """The stage for a block, with two linked contacts. Raises CannotShow, OSError."""
     make_private()
     with throw_away() as folder:
         wire = Wire()
