@@ -325,15 +325,8 @@ class Figure:
         low, high = (said(of(sample.amount for sample in self.samples)) for of in (min, max))
         text = f"{said(self.amount)} of at most {bound}, {'kept' if self.good else 'MISSED'}"
         text += f" (median of {len(self.samples)}, {low} to {high})"
-        return text + self._inputs() + self._aside()
-
-    def _inputs(self) -> str:
-        if self.aim.inputs_most is None:
-            return ""
-        counts = " and ".join(
-            str(max(counts)) for counts in zip(*(s.inputs for s in self.samples), strict=True)
-        )
-        return f", {counts} inputs of at most {self.aim.inputs_most}"
-
-    def _aside(self) -> str:
-        return f", {aside}" if (aside := self.samples[-1].aside) else ""
+        if self.aim.inputs_most is not None:
+            each = zip(*(sample.inputs for sample in self.samples), strict=True)
+            counts = " and ".join(str(max(counts)) for counts in each)
+            text += f", {counts} inputs of at most {self.aim.inputs_most}"
+        return f"{text}, {aside}" if (aside := self.samples[-1].aside) else text

@@ -43,7 +43,8 @@ def parlour() -> Iterator[Way]:
     """Through `parlour relay`, after its rendezvous."""
     with running("-m", "chat.cli", "--json", "relay", "--listen", "127.0.0.1:0") as program:
         address = parse_relay(json.loads(program.said.readline())["relay"])
-        with _both(Guest(address), Guest(address)) as (dialler, waiter):
+        dialler, waiter = Guest(address), Guest(address)
+        with dialler.socket, waiter.socket:
             token = system_random(16)
             waiter.wait([token])
             dialler.dial(token)
@@ -54,7 +55,7 @@ def parlour() -> Iterator[Way]:
 
 @contextmanager
 def splice() -> Iterator[Way]:
-    with running("-m", "chat.tools.bench.splice") as program:
+    with running("-m", "chat.tools.bench.forwarders", "splice") as program:
         port = int(program.said.readline())
         with connected(port) as one, connected(port) as other:
             yield one, other
@@ -122,12 +123,6 @@ class Guest:
 
     def _flush(self) -> None:
         self.socket.sendall(self._end.data_to_send())
-
-
-@contextmanager
-def _both(one: Guest, other: Guest) -> Iterator[tuple[Guest, Guest]]:
-    with one.socket, other.socket:
-        yield one, other
 
 
 class Program(NamedTuple):
@@ -218,14 +213,14 @@ class Pings:
         self._frame = bytes(LENGTH_SIZE + LATENCY_SIZE)
 
     def spans(self) -> list[float]:
-        return [self._one() for _ in range(_PINGS)]
-
-    def _one(self) -> float:
-        began, left = time.perf_counter(), len(self._frame)
-        self._sender.sendall(self._frame)
-        while left:
-            left -= len(self._reader.recv(left)) or left
-        return time.perf_counter() - began
+        found = []
+        for _ in range(_PINGS):
+            began, left = time.perf_counter(), len(self._frame)
+            self._sender.sendall(self._frame)
+            while left:
+                left -= len(self._reader.recv(left)) or left
+            found.append(time.perf_counter() - began)
+        return found
 
 
 class Nats:
@@ -409,22 +404,15 @@ def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[s
         _make_room(crowd)
     except NotTaken as lacking:
         return [left_out(NAME, crowd, "parlour", _UNIT, str(lacking))]
-    found = rows(NAME, crowd, _UNIT, _samples(crowd, peers))
-    if peers and len(found) == 1:
-        found.append(left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed"))
-    return found
-
-
-def _samples(crowd: int, with_peers: bool) -> list[Sample]:
-    samples = [
-        _idle_sample("parlour", parlour_idle(crowd), f"after its handshake, waiting on {TOKENS} tokens")
-    ]
-    if with_peers:
-        try:
+    what = f"after its handshake, waiting on {TOKENS} tokens"
+    samples = [_idle_sample("parlour", parlour_idle(crowd), what)]
+    try:
+        if peers:
             samples.append(_idle_sample("nats", nats_idle(crowd), "after CONNECT, with one subscription"))
-        except NotTaken:
-            return samples
-    return samples
+    except NotTaken:
+        missing = left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed")
+        return [*rows(NAME, crowd, _UNIT, samples), missing]
+    return rows(NAME, crowd, _UNIT, samples)
 
 
 def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
@@ -434,7 +422,7 @@ def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
 
 def parlour_idle(crowd: int, tokens: int = TOKENS) -> Cost:
     """Terminals that wait at our relay."""
-    with running("-m", "chat.tools.bench.unlimited_relay") as program:
+    with running("-m", "chat.tools.bench.forwarders", "relay") as program:
         address = parse_relay(program.said.readline().strip())
 
         def come(number: int) -> socket.socket:
@@ -465,28 +453,18 @@ def _source(number: int) -> str:
 
 
 def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> Cost:
-    """What those after the first add. ConnectionError where one was sent away meanwhile."""
-    with _crowd() as ends:
-        ends += [come(number) for number in range(_FIRST)]
+    """What the connections after the first add. Raises ConnectionError if one was closed meanwhile."""
+    with ExitStack() as stack:
+        ends = [stack.enter_context(come(number)) for number in range(_FIRST)]
         before = _resident(pid)
-        ends += [come(number) for number in range(_FIRST, _FIRST + crowd)]
+        ends += [stack.enter_context(come(number)) for number in range(_FIRST, _FIRST + crowd)]
         after = _resident(pid)
-        _check(ends)
+        check(ends)
     return Cost(crowd, after - before)
 
 
-@contextmanager
-def _crowd() -> Iterator[list[socket.socket]]:
-    ends: list[socket.socket] = []
-    try:
-        yield ends
-    finally:
-        for end in ends:
-            end.close()
-
-
-def _check(ends: list[socket.socket]) -> None:
-    """Everybody is still there, whatever they were told meanwhile."""
+def check(ends: Sequence[socket.socket]) -> None:
+    """Raises ConnectionError if the relay has closed one of them."""
     if gone := sum(_has_ended(end) for end in ends):
         raise ConnectionError(f"{gone} of {len(ends)} were sent away while the others came")
 

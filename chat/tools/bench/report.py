@@ -118,12 +118,9 @@ def bar(part: float, width: int = WIDTH) -> str:
 
 
 def title(row: ReportRow) -> str:
-    size = "" if row["size"] is None else f", {row['size']:,} {_size_unit(row['name'])}"
+    unit = {"commit": "envelopes", "relay.idle": "connections"}.get(row["name"], "B")
+    size = "" if row["size"] is None else f", {row['size']:,} {unit}"
     return f"{row['name']}{size}, {row['unit']}"
-
-
-def _size_unit(name: str) -> str:
-    return {"commit": "envelopes", "relay.idle": "connections"}.get(name, "B")
 
 
 def figure(rate: float) -> str:
@@ -175,8 +172,12 @@ def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
         ' aria-label="Rate of Parlour over the rate of others, for each row that has a least">',
         f"<style>{_STYLE}\n</style>",
         '<text x="12" y="20">Rate of Parlour over the rate of others</text>',
-        *_axis(height - _FOOT),
     ]
+    bottom = height - _FOOT
+    for tick in _TICKS:
+        x, label = f"{_x(tick):.1f}", f"{tick:g} ×"
+        parts.append(_upright("one" if tick == 1 else "line", tick, _TOP - 6, bottom))
+        parts.append(f'<text class="quiet" text-anchor="middle" x="{x}" y="{bottom + 16}">{label}</text>')
     for number, (row, ratio) in enumerate(entries):
         parts += _entry(_TOP + _STEP * number, row, ratio)
     parts.append(
@@ -184,16 +185,6 @@ def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
         " Thick mark: the least that is asked.</text>"
     )
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _axis(bottom: float) -> list[str]:
-    lines = []
-    for tick in _TICKS:
-        label = (
-            f'<text class="quiet" text-anchor="middle" x="{_x(tick):.1f}" y="{bottom + 16}">{tick:g} ×</text>'
-        )
-        lines += [_upright("one" if tick == 1 else "line", tick, _TOP - 6, bottom), label]
-    return lines
 
 
 def _entry(top: float, row: str, ratio: Ratio) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -285,9 +285,10 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
     """A demo with its profiles in `folder`. Raises CannotCreate, a StorageFailure."""
     sample, clock, network = read_sample(), DemoClock(machine), Network()
     times = placed(sample.conversations, clock.present())
+    others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
     terminals = {
         name: DemoTerminal(name, f"127.0.0.{number}", folder / str(number), network, clock, random)
-        for number, name in enumerate(_names(sample), 1)
+        for number, name in enumerate([sample.person, *others], 1)
     }
     person = terminals.pop(sample.person)
     contacts = [terminals[row.name] for row in sample.contacts]
@@ -299,7 +300,7 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
             await contact.create(PASSPHRASE)
         await Playing(sample, language, person, contacts, times, clock).play()
         clock.run()
-        for stranger in strangers:  # only now: whoever announces itself does so anew on another day
+        for stranger in strangers:  # only now, since an announcement is renewed on another day
             await _appear(stranger, person)
         demo = Demo(person, Neighbours(sample, language, person, terminals))
         await demo.serve()
@@ -307,11 +308,6 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
         await asyncio.gather(*(terminal.stop() for terminal in (person, *terminals.values())))
         raise
     return demo
-
-
-def _names(sample: Sample) -> Sequence[str]:
-    others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
-    return [sample.person, *others]
 
 
 async def _appear(stranger: DemoTerminal, person: DemoTerminal) -> None:

@@ -155,7 +155,8 @@ class Playing:
         await asyncio.gather(*(pair(self._person, contact) for contact in self._contacts.values()))
         for name, contact in self._contacts.items():
             await regard(self._person, contact, rows[name])
-        for conversation, said in self._in_time():
+        said_in = [(one, entry) for one in self._sample.conversations for entry in one.entries]
+        for conversation, said in sorted(said_in, key=lambda pair: pair[1].time):
             self._clock.set(self._times[said.time.replace(tzinfo=None)])
             await self._say(self._contacts[conversation.contact], said)
         for conversation in self._sample.conversations:
@@ -163,10 +164,6 @@ class Playing:
         for row in self._sample.contacts:
             if not row.present:
                 await self._leave(self._contacts[row.name])
-
-    def _in_time(self) -> list[tuple[Conversation, Said]]:
-        said = [(one, entry) for one in self._sample.conversations for entry in one.entries]
-        return sorted(said, key=lambda pair: pair[1].time)
 
     async def _say(self, contact: DemoTerminal, said: Said) -> None:
         own = said.author == self._sample.person

@@ -17,29 +17,16 @@ def command(program: str, packet: Packet, base: str) -> Phrase:
 
     `base` is nft's "FAMILY TABLE CHAIN"; the others need none.
     """
-    return Phrase(_command(program, packet, base))
-
-
-def _command(program: str, packet: Packet, base: str) -> str:
     if program == "ufw":
-        return _ufw(packet)
+        allowed = f"{packet.port}/{packet.protocol}" if packet.incoming else f"out on {packet.interface}"
+        return Phrase(f"sudo ufw allow {allowed}")
     if program == "firewalld" and packet.incoming:
-        return _firewalld(packet)
+        what = "service=mdns" if packet.protocol == "udp" else f"port={packet.port}/tcp"
+        return Phrase(f"sudo firewall-cmd --permanent --add-{what} && sudo firewall-cmd --reload")
     if program == "nft":
-        return f"sudo nft insert rule {base} {_nft(packet)} accept"
+        return Phrase(f"sudo nft insert rule {base} {_nft(packet)} accept")
     tool = program if program in ("iptables", "ip6tables") else "ip6tables" if packet.is_v6 else "iptables"
-    return f"sudo {tool} {_iptables(packet)} -j ACCEPT"
-
-
-def _ufw(packet: Packet) -> str:
-    if packet.incoming:
-        return f"sudo ufw allow {packet.port}/{packet.protocol}"
-    return f"sudo ufw allow out on {packet.interface}"
-
-
-def _firewalld(packet: Packet) -> str:
-    what = "service=mdns" if packet.protocol == "udp" else f"port={packet.port}/tcp"
-    return f"sudo firewall-cmd --permanent --add-{what} && sudo firewall-cmd --reload"
+    return Phrase(f"sudo {tool} {_iptables(packet)} -j ACCEPT")
 
 
 def _nft(packet: Packet) -> str:

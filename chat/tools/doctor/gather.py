@@ -155,20 +155,17 @@ async def _converse(terminal: RelayTerminal, connection: Connection, clock: Cloc
         for event in terminal.receive(data, clock.monotonic()) if data else terminal.end_of_stream():
             if isinstance(event, Welcomed):
                 return Reply.WELCOME
-            if isinstance(event, RelayEnded):
-                return _meaning(event, before)
+            if not isinstance(event, RelayEnded):
+                continue
+            if event.reason in (RelayEnding.VERSION, RelayEnding.REFUSED):
+                return Reply.OTHER_VERSION
+            if before is RelayState.GREETING:
+                return Reply.TURNED_AWAY if event.reason is RelayEnding.CUT else Reply.OTHER
+            return Reply.OTHER_KEY
         try:
             await connection.write(terminal.data_to_send())
         except ConnectionError:
             return Reply.TURNED_AWAY if before is RelayState.GREETING else Reply.OTHER_KEY
-
-
-def _meaning(ended: RelayEnded, before: RelayState) -> Reply:
-    if ended.reason in (RelayEnding.VERSION, RelayEnding.REFUSED):
-        return Reply.OTHER_VERSION
-    if before is RelayState.GREETING:
-        return Reply.TURNED_AWAY if ended.reason is RelayEnding.CUT else Reply.OTHER
-    return Reply.OTHER_KEY
 
 
 WITHIN: Final = 3.0
@@ -226,13 +223,8 @@ async def read_tables() -> Tables:
 
 
 def _of_iptables(tool: str, listing: str) -> list[Source]:
-    incoming, outgoing = (
-        packet_filters.read_iptables(listing, "INPUT"),
-        packet_filters.read_iptables(listing, "OUTPUT"),
-    )
-    return (
-        [Source(tool, tool == "ip6tables", incoming, outgoing)] if _does_something(incoming, outgoing) else []
-    )
+    filters = [packet_filters.read_iptables(listing, base) for base in ("INPUT", "OUTPUT")]
+    return [Source(tool, tool == "ip6tables", *filters)] if _does_something(*filters) else []
 
 
 def _of_nft(listing: str, words: str, *, but_iptables: bool) -> list[Source]:
@@ -241,10 +233,12 @@ def _of_nft(listing: str, words: str, *, but_iptables: bool) -> list[Source]:
     sources = []
     for v6 in (False, True):
         theirs = {f"ip{'6' * v6} filter {chain}" for chain in ("INPUT", "OUTPUT") if but_iptables}
-        incoming = packet_filters.read_nftables(listing, said, v6=v6, hook="input", but=theirs)
-        outgoing = packet_filters.read_nftables(listing, said, v6=v6, hook="output", but=theirs)
-        if _does_something(incoming, outgoing):
-            sources.append(Source("nft", v6, incoming, outgoing))
+        filters = [
+            packet_filters.read_nftables(listing, said, v6=v6, hook=hook, but=theirs)
+            for hook in ("input", "output")
+        ]
+        if _does_something(*filters):
+            sources.append(Source("nft", v6, *filters))
     return sources
 
 
@@ -402,9 +396,8 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
 
 
 async def _tables(shown: Sequence[Interface]) -> Tables | None:
-    if sys.platform != "linux" or all(each.kind is Kind.LOOPBACK for each in shown):
-        return None
-    return await read_tables()
+    has_network = any(each.kind is not Kind.LOOPBACK for each in shown)
+    return await read_tables() if sys.platform == "linux" and has_network else None
 
 
 def _ways(shown: Sequence[Interface]) -> dict[tuple[int, str], int]:

@@ -20,7 +20,7 @@ from chat.network.connection import format_address
 from chat.network.interfaces import Interface, Kind, outward, own_addresses
 from chat.tools.doctor import gather
 from chat.tools.doctor.firewall import stops
-from chat.tools.doctor.gather import Answer, Context, Echo, Evidence, Reply
+from chat.tools.doctor.gather import Answer, Context, Evidence, Reply
 from chat.tools.doctor.paths import Company, company, echoed
 from protocol.addresses import is_local
 
@@ -185,32 +185,25 @@ def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """One line for the local network, one for tunnels (VPN)."""
     found, shown = evidence.interfaces, outward(evidence.interfaces)
     if not evidence.lan:
-        said = _none(found)
+        network = _none(found)
     elif company(context, evidence) is Company.NO_ROUTER:
-        said = _cut_off(evidence)
+        said = phrase(
+            "{interface} is connected, but nothing answers there, not even the router {address}",
+            interface=evidence.lan[0].name,
+            address=next(iter(evidence.routers)).address,
+        )
+        network = DiagnosisView(NETWORK_CHECK, False, said, _RECONNECT)
     else:
-        said = _local(shown)
-    if tunnels := [each for each in found if each.kind is Kind.TUNNEL and each.up and each not in shown]:
-        return [said, _tunnels(tunnels)]
-    return [said]
-
-
-def _cut_off(evidence: Evidence) -> DiagnosisView:
+        local = (f"{each.name}: {', '.join(filter(is_local, each.addresses))}" for each in shown)
+        network = DiagnosisView(NETWORK_CHECK, True, Phrase("; ".join(local)))
+    tunnels = [each.name for each in found if each.kind is Kind.TUNNEL and each.up and each not in shown]
+    if not tunnels:
+        return [network]
     said = phrase(
-        "{interface} is connected, but nothing answers there, not even the router {address}",
-        interface=evidence.lan[0].name,
-        address=next(iter(evidence.routers)).address,
+        "{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address",
+        names=", ".join(tunnels),
     )
-    return DiagnosisView(NETWORK_CHECK, False, said, _RECONNECT)
-
-
-def _local(shown: Sequence[Interface]) -> DiagnosisView:
-    said = "; ".join(f"{each.name}: {', '.join(_local_addresses(each))}" for each in shown)
-    return DiagnosisView(NETWORK_CHECK, True, Phrase(said))
-
-
-def _local_addresses(interface: Interface) -> list[str]:
-    return [address for address in interface.addresses if is_local(address)]
+    return [network, DiagnosisView(phrase("vpn"), True, said)]
 
 
 def _none(found: Sequence[Interface]) -> DiagnosisView:
@@ -218,7 +211,13 @@ def _none(found: Sequence[Interface]) -> DiagnosisView:
     public = [each for each in found if each.kind is Kind.LAN and each.up and each.addresses]
     bare = [each.name for each in found if each.kind is Kind.LAN and each.up and not each.addresses]
     if public:
-        return _public(public[0])
+        said = phrase(
+            "{interface} has only addresses outside local networks: {addresses}",
+            interface=public[0].name,
+            addresses=", ".join(public[0].addresses),
+        )
+        fix = phrase("Parlour reaches local addresses only: use a private network.")
+        return DiagnosisView(NETWORK_CHECK, False, said, fix)
     if bare:
         fix = phrase("Wait for the network to assign an address, or set one by hand.")
         return DiagnosisView(
@@ -229,25 +228,6 @@ def _none(found: Sequence[Interface]) -> DiagnosisView:
     else:
         said = phrase("no network interface but loopback")
     return DiagnosisView(NETWORK_CHECK, False, said, _CONNECT)
-
-
-def _public(interface: Interface) -> DiagnosisView:
-    said = phrase(
-        "{interface} has only addresses outside local networks: {addresses}",
-        interface=interface.name,
-        addresses=", ".join(interface.addresses),
-    )
-    fix = phrase("Parlour reaches local addresses only: use a private network.")
-    return DiagnosisView(NETWORK_CHECK, False, said, fix)
-
-
-def _tunnels(tunnels: Sequence[Interface]) -> DiagnosisView:
-    names = ", ".join(interface.name for interface in tunnels)
-    said = phrase(
-        "{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address",
-        names=names,
-    )
-    return DiagnosisView(phrase("vpn"), True, said)
 
 
 MULTICAST_CHECK = phrase("multicast")
@@ -267,16 +247,13 @@ def multicast_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]
     """One line per interface on which this terminal is visible, and one for the others."""
     if stops(context, evidence) and not echoed(evidence):
         return []  # the line of the firewall says why
-    own = [_multicast_line(interface, _of(interface, evidence)) for interface in outward(evidence.interfaces)]
+    own = [_multicast_line(interface, evidence) for interface in outward(evidence.interfaces)]
     return [*own, *_others(context, evidence)] if any(line.good for line in own) else own
 
 
-def _of(interface: Interface, evidence: Evidence) -> dict[socket.AddressFamily, Echo]:
-    return {family: echo for (index, family), echo in evidence.echoes.items() if index == interface.index}
-
-
-def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Echo]) -> DiagnosisView:
+def _multicast_line(interface: Interface, evidence: Evidence) -> DiagnosisView:
     """Good if it works with one family, since discovery uses both."""
+    echoes = {family: echo for (index, family), echo in evidence.echoes.items() if index == interface.index}
     names = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
     works = [
         names[family] for family, echo in echoes.items() if isinstance(echo, probe.Heard) and echo.itself
@@ -285,20 +262,17 @@ def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Ech
         by = phrase("{first} and {second}", first=works[0], second=works[1]) if works[1:] else works[0]
         said = phrase("{interface}: out and back by {families}", interface=interface.name, families=by)
         return DiagnosisView(MULTICAST_CHECK, True, said)
-    for echo in echoes.values():
-        if isinstance(echo, OSError):
-            return _unsent(interface.name, echo)
+    if error := next((echo for echo in echoes.values() if isinstance(echo, OSError)), None):
+        said = phrase(
+            "{interface}: cannot be sent: {reason}", interface=interface.name, reason=str(error.strerror)
+        )
+        fix = phrase(
+            "Switch multicast on for {interface} (sudo ip link set {interface} multicast on).",
+            interface=interface.name,
+        )
+        return DiagnosisView(MULTICAST_CHECK, False, said, fix)
     said = phrase("{interface}: packets that were sent did not come back", interface=interface.name)
     return DiagnosisView(MULTICAST_CHECK, False, said, _SILENT)
-
-
-def _unsent(interface: str, error: OSError) -> DiagnosisView:
-    said = phrase("{interface}: cannot be sent: {reason}", interface=interface, reason=str(error.strerror))
-    fix = phrase(
-        "Switch multicast on for {interface} (sudo ip link set {interface} multicast on).",
-        interface=interface,
-    )
-    return DiagnosisView(MULTICAST_CHECK, False, said, fix)
 
 
 def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -330,18 +304,13 @@ _LATER = phrase("It is busy: it accepts connections again in about a minute.")
 
 def relay_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     return [
-        _relays_line(name, reply)
+        DiagnosisView(RELAYS_CHECK, reply is Reply.WELCOME, *_said_of_relay(name, reply))
         for name, reply in evidence.relays.items()
-        if evidence.lan or (reply is not Reply.NOBODY)
+        if evidence.lan or reply is not Reply.NOBODY
     ]
 
 
-def _relays_line(name: str, reply: Reply) -> DiagnosisView:
-    said, fix = _said(name, reply)
-    return DiagnosisView(RELAYS_CHECK, reply is Reply.WELCOME, said, fix)
-
-
-def _said(name: str, reply: Reply) -> tuple[Phrase, Phrase]:
+def _said_of_relay(name: str, reply: Reply) -> tuple[Phrase, Phrase]:
     match reply:
         case Reply.WELCOME:
             return phrase("{relay} answers", relay=name), Phrase()

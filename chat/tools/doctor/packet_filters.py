@@ -92,14 +92,12 @@ class Filter:
     def judge(self, packet: Packet) -> Verdict:
         """The packet passes if every base chain lets it pass."""
         for base in self.bases:
-            verdict = self._through(base, packet, _DEPTH_MAX) or self._by_policy(base)
+            policy = self.chains[base].policy
+            by_policy = Verdict(policy is not Action.DROP, f"policy of {base}: {policy}")
+            verdict = self._through(base, packet, _DEPTH_MAX) or by_policy
             if not verdict.passes:
                 return replace(verdict, base=base)
         return Verdict(True)
-
-    def _by_policy(self, base: str) -> Verdict:
-        chain = self.chains[base]
-        return Verdict(chain.policy is not Action.DROP, f"policy of {base}: {chain.policy}")
 
     def _through(self, name: str, packet: Packet, depth: int) -> Verdict | None:
         """The verdict of a chain; None if it ends without one."""
@@ -155,7 +153,7 @@ _TARGETS: Final = {
     "QUEUE": Action.DROP,
     "RETURN": Action.RETURN,
 }
-_IPTABLES_PASSED_OVER: Final = frozenset(
+_IPTABLES_IGNORED: Final = frozenset(
     {"LOG", "NFLOG", "MARK", "CONNMARK", "ULOG", "TRACE", "SET", "AUDIT", "TCPMSS"}
 )
 _FLAGS_OF_THE_FIRST: Final = frozenset({"SYN"})
@@ -185,19 +183,15 @@ def read_iptables(listing: str, base: str = "INPUT") -> Filter:
 def _rule(text: str, words: list[str]) -> Rule:
     tests: list[Test] = []
     for option, value, inverted in _options(words):
-        if option in ("-j", "-g"):
-            return _iptables_aimed(text, tuple(tests), option, value)
-        test = _TESTS.get(option, _unknown)(value)
-        tests.append(negated(test) if inverted and test is not never else test)
+        if option not in ("-j", "-g"):
+            make = _TESTS.get(option)
+            test = make(value) if make is not None else never
+            tests.append(negated(test) if inverted and test is not never else test)
+        elif value in _TARGETS:
+            return Rule(text, tuple(tests), _TARGETS[value])
+        elif value not in _IPTABLES_IGNORED:
+            return Rule(text, tuple(tests), Action.JUMP if option == "-j" else Action.GOTO, value)
     return Rule(text, tuple(tests), Action.NOTHING)
-
-
-def _iptables_aimed(text: str, tests: tuple[Test, ...], option: str, target: str) -> Rule:
-    if target in _TARGETS:
-        return Rule(text, tests, _TARGETS[target])
-    if target in _IPTABLES_PASSED_OVER:
-        return Rule(text, tests, Action.NOTHING)
-    return Rule(text, tests, Action.JUMP if option == "-j" else Action.GOTO, target)
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
@@ -216,10 +210,6 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
             return
 
 
-def _unknown(_: str) -> Test:
-    return never
-
-
 def _always(_: str) -> Test:
     return lambda packet: True
 
@@ -235,17 +225,15 @@ def _ports(*of: Callable[[Packet], int]) -> Callable[[str], Test]:
 
     def make(value: str) -> Test:
         try:
-            ranges = [_range(part) for part in value.split(",")]
+            parts = [part.partition(":") for part in value.split(",")]
+            ranges = [
+                (int(low or 0), int(high or 65_535) if colon else int(low)) for low, colon, high in parts
+            ]
         except ValueError:
             return never
         return lambda packet: any(low <= port(packet) <= high for port in of for low, high in ranges)
 
     return make
-
-
-def _range(text: str) -> tuple[int, int]:
-    low, colon, high = text.partition(":")
-    return int(low or 0), int(high or 65_535) if colon else int(low)
 
 
 def _states(value: str) -> Test:
@@ -264,10 +252,6 @@ def _tcp_flags(value: str) -> Test:
 def _kind_of_address(value: str) -> Test:
     kinds = value.split(",")
     return lambda packet: ("MULTICAST" if packet.to_multicast else "LOCAL") in kinds
-
-
-def _kind_of_packet(value: str) -> Test:
-    return lambda packet: value == ("multicast" if packet.to_multicast else "unicast")
 
 
 def _source_port(packet: Packet) -> int:
@@ -296,7 +280,7 @@ _TESTS: Final[dict[str, Callable[[str], Test]]] = {
     "--syn": lambda _: _tcp_flags("FIN,SYN,RST,ACK SYN"),
     "--tcp-flags": _tcp_flags,
     "--dst-type": _kind_of_address,
-    "--pkt-type": _kind_of_packet,
+    "--pkt-type": lambda value: lambda packet: value == ("multicast" if packet.to_multicast else "unicast"),
 }
 
 
@@ -310,7 +294,7 @@ _VERDICTS: Final = {
     "goto": Action.GOTO,
 }
 Words = Mapping[tuple[str, int], str]
-_NFTABLES_PASSED_OVER: Final = frozenset({"counter", "log", "mangle", "notrack", "meter", "set"})
+_NFTABLES_IGNORED: Final = frozenset({"counter", "log", "mangle", "notrack", "meter", "set"})
 _NAMES: Final[dict[object, object]] = {6: "tcp", 17: "udp", "ip": "ipv4", "ip6": "ipv6", "host": "unicast"}
 
 
@@ -339,7 +323,8 @@ def read_nftables(
             found = _rules(table, text, item.get("expr", []), sets)
             rules.setdefault(f"{table} {item['chain']}", []).extend(found)
     bases = [name for name, chain in chains.items() if chain.get("hook") == hook and name not in but]
-    bases.sort(key=lambda name: _order(chains[name]))
+    priorities = {name: chain.get("prio", 0) for name, chain in chains.items()}
+    bases.sort(key=lambda name: priorities[name] if isinstance(priorities[name], int) else 0)
     made = {
         name: Chain(
             name,
@@ -371,23 +356,18 @@ def _items(listing: str) -> list[tuple[str, dict[str, Any]]]:
     return sorted(items, key=lambda each: each[0] != "set")
 
 
-def _order(chain: Mapping[str, Any]) -> int:
-    priority = chain.get("prio", 0)
-    return priority if isinstance(priority, int) else 0
-
-
 def _rules(table: str, text: str, expressions: list[Any], sets: Mapping[str, list[Any]]) -> list[Rule]:
     """Usually one rule; a verdict map becomes one rule per entry."""
     tests: list[Test] = []
     for expression in expressions:
         kind, value = _only(expression)
         if kind in _VERDICTS:
-            return [_nftables_aimed(table, text, tuple(tests), kind, value)]
+            return [_verdict_rule(table, text, tuple(tests), kind, value)]
         if kind == "vmap":
             return _mapped(table, text, tuple(tests), value)
         if kind == "match":
             tests.append(_match(table, value, sets))
-        elif kind not in _NFTABLES_PASSED_OVER:
+        elif kind not in _NFTABLES_IGNORED:
             tests.append(never)
     return [Rule(text, tuple(tests), Action.NOTHING)]
 
@@ -398,7 +378,7 @@ def _only(expression: Any) -> tuple[str, Any]:
     )
 
 
-def _nftables_aimed(table: str, text: str, tests: tuple[Test, ...], kind: str, value: Any) -> Rule:
+def _verdict_rule(table: str, text: str, tests: tuple[Test, ...], kind: str, value: Any) -> Rule:
     target = f"{table} {value.get('target')}" if isinstance(value, dict) and kind in ("jump", "goto") else ""
     return Rule(text, tests, _VERDICTS[kind], target)
 
@@ -407,7 +387,7 @@ def _mapped(table: str, text: str, tests: tuple[Test, ...], value: Mapping[str, 
     entries = value.get("data", {})
     pairs = entries.get("set", []) if isinstance(entries, dict) else []
     return [
-        _nftables_aimed(table, text, (*tests, _equals(value.get("key"), key)), *next(iter(verdict.items())))
+        _verdict_rule(table, text, (*tests, _equals(value.get("key"), key)), *next(iter(verdict.items())))
         for key, verdict in pairs
         if isinstance(verdict, dict)
     ]

@@ -58,24 +58,17 @@ def _strays(evidence: Evidence) -> Iterator[_Stray]:
 
 
 def _line(stray: _Stray, evidence: Evidence) -> DiagnosisView:
+    network, name = stray.to, stray.interface.name
     other = next((each for each in evidence.interfaces if each.index == stray.way), None)
-    fix = _REMOVE if other is None or other.kind is not Kind.TUNNEL else _VPN
-    return DiagnosisView(ROUTES_CHECK, False, _led(stray, other), fix)
-
-
-def _led(stray: _Stray, other: Interface | None) -> Phrase:
-    if not stray.way:
-        return phrase(
-            "packets for {network} on {interface} have no route",
-            network=stray.to,
-            interface=stray.interface.name,
+    if stray.way:
+        way = other.name if other is not None else phrase("another interface")
+        said = phrase(
+            "packets for {network} on {interface} go to {other}", network=network, interface=name, other=way
         )
-    return phrase(
-        "packets for {network} on {interface} go to {other}",
-        network=stray.to,
-        interface=stray.interface.name,
-        other=other.name if other is not None else phrase("another interface"),
-    )
+    else:
+        said = phrase("packets for {network} on {interface} have no route", network=network, interface=name)
+    fix = _REMOVE if other is None or other.kind is not Kind.TUNNEL else _VPN
+    return DiagnosisView(ROUTES_CHECK, False, said, fix)
 
 
 class Company(StrEnum):

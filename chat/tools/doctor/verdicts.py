@@ -114,11 +114,7 @@ SHOWN_MAX = 2
 
 def listed(findings: Iterable[Finding]) -> str:
     """The first address of each terminal, those on a local network first."""
-    shown = list(dict.fromkeys(map(_first, findings)))
+    firsts = [min(each.visits, key=lambda visit: (visit.is_scoped, not visit.on)) for each in findings]
+    shown = list(dict.fromkeys(format_address(first.host, first.port) for first in firsts))
     more = f" (+{len(shown) - SHOWN_MAX})" if len(shown) > SHOWN_MAX else ""
     return ", ".join(shown[:SHOWN_MAX]) + more
-
-
-def _first(finding: Finding) -> str:
-    best = sorted(finding.visits, key=lambda visit: (visit.is_scoped, not visit.on))[0]
-    return format_address(best.host, best.port)

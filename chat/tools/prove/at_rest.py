@@ -18,7 +18,6 @@ from typing import Final
 
 from chat.interface import EntryView
 from chat.storage import folder, migrations
-from chat.storage import folder as places
 from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.tools.prove import search as search_module
 from chat.tools.prove.findings import CannotShow, Record
@@ -130,22 +129,13 @@ def _by_other_ways(terminal: Terminal, record: Record) -> None:
             migrations.open_history(copy / folder.DATABASE, DatabaseKey.generate(secrets.token_bytes)).close()
             record.violated(f"{terminal.name}'s database opens with another key")
         with suppress(WrongPassphrase):
-            folder.unwrap(places.read_header(copy / folder.HEADER), terminal.passphrase + "!")
+            folder.unwrap(folder.read_header(copy / folder.HEADER), terminal.passphrase + "!")
             record.violated(f"{terminal.name}'s key is unwrapped by another passphrase")
-        record.require(
-            _is_closed_to_sqlite(copy / folder.DATABASE), f"{terminal.name}'s database opens without a key"
-        )
+        with closing(sqlite3.connect(copy / folder.DATABASE)) as connection, suppress(sqlite3.DatabaseError):
+            connection.execute("SELECT count(*) FROM sqlite_master")
+            record.violated(f"{terminal.name}'s database opens without a key")
     finally:
         shutil.rmtree(copy)
-
-
-def _is_closed_to_sqlite(database: Path) -> bool:
-    with closing(sqlite3.connect(database)) as connection:
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master")
-        except sqlite3.DatabaseError:
-            return True
-    return False
 
 
 def entropy(data: bytes) -> float:
@@ -168,7 +158,9 @@ class Search:
 
 async def show_deleted(stage: Stage, record: Record) -> None:
     """Write, delete on both sides, clean, and search all that the databases contain."""
-    needles = _needles(stage)
+    word = stage.deleted.encode()
+    # The search index shares the beginning of adjacent words, so the end is looked for too.
+    needles = word, word[len(word) // 2 :]
     texts = [f"{stage.deleted} {number} to be deleted, among other words" for number in range(ENTRIES)]
     entries = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts[:3])]
     record.did(f"{len(entries)} entries with another random word were said, and found in both databases.")
@@ -190,12 +182,6 @@ async def show_deleted(stage: Stage, record: Record) -> None:
     )
     _tell(record, stage, [*zip(stage.both, after, strict=True), *zip(stage.both, later, strict=True)])
     await _look_at_files(stage, record)
-
-
-def _needles(stage: Stage) -> tuple[bytes, ...]:
-    """The word and its end: the search index shares the beginning of adjacent words."""
-    word = stage.deleted.encode()
-    return word, word[len(word) // 2 :]
 
 
 async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Record) -> None:

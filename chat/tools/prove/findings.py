@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -11,7 +11,7 @@ from typing import Final
 
 Value = int | float | str | Sequence[str]
 SHOWN_MAX: Final = 8
-"""Violations that are told one by one; of more, how many there are."""
+"""Violations that are listed; of more, only the number."""
 
 
 class Outcome(StrEnum):
@@ -23,14 +23,7 @@ class Outcome(StrEnum):
 
     @property
     def words(self) -> str:
-        return WORDS[self]
-
-
-WORDS: Final[Mapping[Outcome, str]] = {
-    Outcome.HOLDS: "holds",
-    Outcome.FAILS: "does not hold",
-    Outcome.UNSHOWN: "cannot be shown here",
-}
+        return {"holds": "holds", "fails": "does not hold", "unshown": "cannot be shown here"}[self.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +113,12 @@ class Finding:
 def judged(claim: Claim, record: Record, unshown: str = "") -> Finding:
     """The finding of a record; `unshown` says why the experiment could not finish."""
     if record.violations:
-        outcome, reason = Outcome.FAILS, _told(record.violations)
+        more = len(record.violations) - SHOWN_MAX
+        told = "; ".join(record.violations[:SHOWN_MAX])
+        outcome, reason = Outcome.FAILS, f"{told}; and {more} more" if more > 0 else told
     else:
         outcome, reason = (Outcome.UNSHOWN, unshown) if unshown else (Outcome.HOLDS, "")
     return Finding(claim, outcome, reason, tuple(record.done), tuple(record.measured))
-
-
-def _told(violations: Sequence[str]) -> str:
-    told = "; ".join(violations[:SHOWN_MAX])
-    return told + (f"; and {len(violations) - SHOWN_MAX} more" if len(violations) > SHOWN_MAX else "")
 
 
 def read_claims() -> tuple[tuple[Claim, ...], Limits]:

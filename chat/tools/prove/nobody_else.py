@@ -11,7 +11,7 @@ from typing import Final
 from chat.interface import Unreachable, UsageError
 from chat.tools.prove.findings import CannotShow, Record
 from chat.tools.prove.programs import Said
-from chat.tools.prove.stage import Stage
+from chat.tools.prove.stage import Stage, log_of
 from chat.tools.prove.tracing import Calls, Reached, read_calls
 from protocol.addresses import is_local
 
@@ -40,7 +40,7 @@ async def show(stage: Stage, record: Record) -> None:
     if stage.untraced:
         record.did(f"{stage.untraced.capitalize()}, so that nothing was recorded from outside the processes.")
     else:
-        logs = [stage.log_of(each.name) for each in stage.both]
+        logs = [log_of(stage.folder, each.name) for each in stage.both]
         outside = [await asyncio.to_thread(read_calls, log) for log in logs]
         record.did(FROM_OUTSIDE)
         _judge(stage, outside, record)

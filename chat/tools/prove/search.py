@@ -78,7 +78,7 @@ def look(folder: Path, texts: Mapping[str, str]) -> Looked:
 
 
 _STEP: Final = 1 << 22
-_NEEDLE_MIN: Final = 16
+NEEDLE_MIN: Final = 16
 _WORD: Final = 8
 _FEW: Final = 16
 """Needles that are looked for one by one."""
@@ -93,13 +93,13 @@ class Searched:
 
 
 def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
-    """Which needles, each random and of 16 bytes or more, stand in memory that the process can write.
+    """Which needles, each random and of 16 bytes or more, are in memory that the process can write.
 
-    Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
+    A freed buffer counts, as it would in a core dump. Raises OSError, ValueError for a short needle.
     """
     wanted = set(needles)
-    for needle in wanted:
-        _check(needle)
+    if any(len(needle) < NEEDLE_MIN for needle in wanted):
+        raise ValueError("a needle under 16 bytes may be anywhere by chance")
     held, read, words = set[bytes](), 0, _words(wanted)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for start, end in _regions(pid, "rw"):
@@ -120,11 +120,8 @@ def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
 
 
 def _likely(content: bytes, words: dict[int, set[bytes]], wanted: set[bytes]) -> set[bytes]:
-    """Those of the needles that may stand there: of many, those of which an aligned word does.
-
-    Wherever a needle stands, one of the words of its first 15 bytes is aligned: so the memory is gone through
-    once, however many needles there are.
-    """
+    """The needles that may be there. Of many, those with an aligned word that is there."""
+    # One of the words in the first 15 bytes of a needle is always aligned, so one pass finds any number.
     if len(wanted) <= _FEW:
         return wanted
     aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
@@ -136,11 +133,6 @@ def contents(pid: int) -> Iterator[bytes]:
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for start, end in _regions(pid, "rw"):
             yield b"".join(_read(memory, start, end))
-
-
-def _check(needle: bytes) -> None:
-    if len(needle) < _NEEDLE_MIN:
-        raise ValueError("a needle under 16 bytes may stand anywhere by chance")
 
 
 def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
@@ -187,10 +179,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A database file and its write-ahead log (SQLite file format), as they are on the disk.
+    """A database file and its write-ahead log (SQLite file format), as they are on the disk."""
 
-    `path` is the database's.
-    """
+    # This does not use the database library, because the library under test must not be what looks.
+    # Danger: never for a file that this process has open. Closing a second descriptor drops SQLite's locks.
 
     path: Path
     data: bytes
@@ -225,7 +217,7 @@ class Stored:
     def read_whole(cls, database: Path, key: bytes) -> tuple[Stored, list[Page]]:
         """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError.
 
-        A page that is half written does not authenticate: it is whole a moment later.
+        A half-written page does not authenticate, but is whole a moment later.
         """
         for _ in range(_TRIES - 1):
             stored = cls.read(database)
@@ -301,17 +293,16 @@ class Written:
 
 def open_files(pid: int) -> list[OpenFile]:
     """Every open descriptor of the process. Raises OSError."""
-    return list(_open_files(Path(f"/proc/{pid}")))
-
-
-def _open_files(place: Path) -> Iterator[OpenFile]:
+    place, found = Path(f"/proc/{pid}"), list[OpenFile]()
     for link in sorted((place / "fd").iterdir(), key=lambda each: int(each.name)):
         with suppress(FileNotFoundError):  # it was closed meanwhile
             mode = link.stat().st_mode
             kind = next((name for test, name in _KINDS if test(mode)), "the kernel's own")
             told = (place / "fdinfo" / link.name).read_text()
             flags = int(re.findall(r"^flags:\s*([0-7]+)", told, re.MULTILINE)[0], 8)
-            yield OpenFile(int(link.name), str(link.readlink()), kind, flags & os.O_ACCMODE != os.O_RDONLY)
+            writable = flags & os.O_ACCMODE != os.O_RDONLY
+            found.append(OpenFile(int(link.name), str(link.readlink()), kind, writable))
+    return found
 
 
 def written(pid: int) -> Written:

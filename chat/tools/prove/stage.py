@@ -41,7 +41,7 @@ def _sweep(folder: Path) -> None:
     with suppress(OSError, ParlourError):
         own = not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
         if not own or folder.is_symlink() or not (folder / LOCK).is_file():
-            return  # somebody else's, or one that begins this moment
+            return  # another user's, or one that begins this moment
         lock = ProfileLock(folder)
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
@@ -52,10 +52,7 @@ NAMES = ("Ada", "Ben")
 
 @dataclass
 class Setting:
-    """What a proof is made with: the programs that are terminal and relay, or a relay that runs.
-
-    `traced`: whether strace looks on where it can.
-    """
+    """The programs of a proof, or a running relay. `traced`: whether strace records them if it can."""
 
     terminal: str = TERMINAL
     relay: Sequence[str] = OWN
@@ -67,8 +64,8 @@ class Setting:
 class Stage:
     """Two people who have each other as contacts.
 
-    `untraced`: why strace does not look on; empty where it does. `relays`: those that the two have named.
-    `needle` and `deleted` are words that are drawn anew for each proof and stand nowhere but in what is said.
+    `untraced`: why strace does not record them; empty if it does. `relays`: the relays of the two.
+    `needle` and `deleted` are random words of this proof that appear only in what is said.
     """
 
     folder: Path
@@ -85,9 +82,6 @@ class Stage:
     def both(self) -> tuple[Terminal, Terminal]:
         return self.ada, self.ben
 
-    def log_of(self, name: str) -> Path:
-        return _log(self.folder, name)
-
     async def say(self, speaker: Terminal, *texts: str) -> list[EntryView]:
         """Send texts, and wait until the other side has them. Raises CannotShow."""
         speaker.mark()
@@ -103,7 +97,8 @@ class Stage:
         return entries
 
 
-def _log(folder: Path, name: str) -> Path:
+def log_of(folder: Path, name: str) -> Path:
+    """Where strace records what a person's terminal reaches."""
     return folder / f"{name}.calls"
 
 
@@ -121,7 +116,7 @@ async def staged(setting: Setting) -> AsyncIterator[Stage]:
         untraced = await asyncio.to_thread(obstacle) if setting.traced else "it was not asked for"
         ada, ben = (
             Terminal(
-                name, folder / name, wire, [] if untraced else tracer(_log(folder, name)), setting.terminal
+                name, folder / name, wire, [] if untraced else tracer(log_of(folder, name)), setting.terminal
             )
             for name in NAMES
         )

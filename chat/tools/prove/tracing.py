@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,26 +74,16 @@ def read_calls(log: Path) -> Calls:
     calls = Calls([], [], [], [], [])
     with log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            _read(line, calls)
+            reached = [Reached(host, int(port)) for each in (_V4, _V6) for port, host in each.findall(line)]
+            calls.reached += reached
+            if found := _UNIX.search(line):
+                calls.sockets.append(found[1].strip('"'))
+            if found := _STARTED.search(line):
+                calls.programs.append(found[1])
+            if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
+                calls.unread.append(line.strip())
     del calls.programs[:1]  # the terminal itself
     return calls
-
-
-def _read(line: str, calls: Calls) -> None:
-    reached = list(_addresses(line))
-    calls.reached += reached
-    if found := _UNIX.search(line):
-        calls.sockets.append(found[1].strip('"'))
-    if found := _STARTED.search(line):
-        calls.programs.append(found[1])
-    if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
-        calls.unread.append(line.strip())
-
-
-def _addresses(line: str) -> Iterator[Reached]:
-    for pattern in (_V4, _V6):
-        for port, host in pattern.findall(line):
-            yield Reached(host, int(port))
 
 
 _CONNECTING: Final = {"socket.connect", "socket.sendto", "socket.sendmsg"}
