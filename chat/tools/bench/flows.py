@@ -100,8 +100,9 @@ class Person:
         """First run, to the Enter after the new passphrase, with the time of that Enter."""
         screen = self.interface()
         screen.wait_for("Choose a name")
-        screen.press(f"{self.name}\r{PASSPHRASE}")
-        screen.wait_for("•" * len(PASSPHRASE))
+        for keys in (f"{self.name}\r{PASSPHRASE}", f"\r{PASSPHRASE}"):
+            screen.press(keys)
+            screen.wait_for("•" * len(PASSPHRASE))
         return screen, screen.press("\r")
 
     def unlock(self) -> Program:

@@ -39,16 +39,21 @@ class Splice(asyncio.Protocol):
         self._ended = ended
         self.other: Splice | None = None
         self.transport: asyncio.Transport | None = None
+        self.early = b""  # what came before the other side
         met.append(self)
         if len(met) == 2:
             self.other, met[0].other = met
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if self.other is not None:
+            self.transport.write(self.other.early)
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None and self.other.transport is not None:
             self.other.transport.write(data)
+        else:
+            self.early += data
 
     def pause_writing(self) -> None:
         if self.other is not None and self.other.transport is not None:

@@ -319,18 +319,18 @@ CAUSES = {
         their_firewall,
         peer(),
     ),
-    "isolation": Cause("isolation", "the router 10.77.0.3 answers, and nobody else", apart, peer()),
+    "isolation": Cause("isolation", "the router 10.77.0.3 answers, but no other device", apart, peer()),
     "isolation, but heard": Cause(
         "isolation",
         "heard from 10.77.0.2:4747, but packets do not arrive there",
         apart_but_heard,
         {"heard": 1, **peer(heard=True)},
     ),
-    "multicast filtered": Cause("multicast", "filters multicast", multicast_filtered, peer(linked=True)),
-    "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 goes to tun0", by_vpn, peer()),
+    "multicast filtered": Cause("multicast", "the network filters it", multicast_filtered, peer(linked=True)),
+    "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 go to tun0", by_vpn, peer()),
     "route by another card": Cause(
         "route",
-        "10.77.0.3 on eth0 goes to eth1",
+        "10.77.0.3 on eth0 go to eth1",
         by_other_card,
         THIRD,
     ),
@@ -340,7 +340,7 @@ CAUSES = {
     "changed under the engine": Cause(
         "changed network", "10.77.0.1 became 10.78.0.1", moved_alone, {"began": HERE}
     ),
-    "changed under an invitation": Cause("changed network", "names 10.77.0.1", moved, {"promised": HERE}),
+    "changed under an invitation": Cause("changed network", "contains 10.77.0.1", moved, {"promised": HERE}),
     "address that nobody has": Cause(
         "address", "nothing answers at 10.77.0.2:4747 any more", renumbered, peer()
     ),

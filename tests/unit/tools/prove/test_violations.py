@@ -71,7 +71,7 @@ async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
         stage.setting = Setting(relay_pid=os.getpid())
         finding = await look_at(CLAIMS["C1"], relay_holds_nothing.show, stage)
     assert finding.outcome is Outcome.UNSHOWN
-    assert "not a relay" in finding.reason
+    assert "is no relay" in finding.reason
 
 
 # C2: only as ciphertext.
