@@ -25,7 +25,7 @@ from tests.support.lab.hosts import Lab
 from tests.support.needs import needs_process_memory, needs_root_network, needs_strace
 from tests.support.prove import proof
 
-PLANTED = "tests.integration.prove.planted"
+PLANTED = "tests.support.prove.planted"
 CLAIMS = {claim.id: claim for claim in read_claims()[0]}
 
 
