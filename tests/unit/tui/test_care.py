@@ -81,7 +81,7 @@ async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "to be gone")
         await pilot.press("f8")
-        await until_shown(pilot, "for good")
+        await until_shown(pilot, "permanently")
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         await pilot.press("f8", "y")
@@ -124,16 +124,14 @@ async def test_menus_do_what_is_chosen(key: str, words: str) -> None:
         await (pilot.click("#header") if key == "a click" else pilot.press(key))
         await until_shown(pilot, words)
         await pilot.press("down", "enter")
-        await until_shown(
-            pilot, "Paste the invitation" if key == "ctrl+n" else "What do you call this contact"
-        )
+        await until_shown(pilot, "Paste the invitation" if key == "ctrl+n" else "The name that you see")
 
 
 async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
     messenger, _ = with_bob()
     async with chatting(messenger) as pilot:
         await pilot.press("f3", "f1")
-        await until_shown(pilot, "Parlour talks with people")
+        await until_shown(pilot, "Parlour connects people")
         await pilot.press("f1")
         await until_shown(pilot, "Paste the invitation")
 

@@ -105,7 +105,7 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
     async with chatting(messenger) as pilot:
         await choose(pilot, "the secret plan")
         await pilot.press("ctrl+f", *"secret")
-        await until_shown(pilot, "2 hits")
+        await until_shown(pilot, "2 results")
         await messenger.delete(bob.person, own.id)
         await until_shown(pilot, "1 hit ")
         await pilot.press("enter")

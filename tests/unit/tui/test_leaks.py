@@ -111,7 +111,7 @@ async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None
         await until_shown(pilot, "Add a contact")
         for word in ("screenshot", "svg"):
             pilot.app.screen.query_one(Field).value = word
-            await until_shown(pilot, "Nothing that Parlour does")
+            await until_shown(pilot, "No matching command")
 
 
 async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:

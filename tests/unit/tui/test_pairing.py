@@ -48,7 +48,7 @@ async def test_the_five_words_stand_in_order_with_the_question() -> None:
     messenger.see_stranger("Bob")
     async with chatting(messenger) as pilot:
         await pilot.press("enter")
-        await until_shown(pilot, "Are these the same words")
+        await until_shown(pilot, "Does the other screen show")
         screen = await until_shown(pilot, "5  orchard")
         places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
         assert places == sorted(places)
@@ -227,7 +227,7 @@ async def test_pairing_by_address() -> None:
         await pilot.press("f4")
         assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
         await pilot.press(*"10.0.0.7:x", "enter")
-        await until_shown(pilot, "That is no address")
+        await until_shown(pilot, "This is not an address")
         await pilot.press("backspace", *"4748", "enter")
         await until_shown(pilot, "1  harbour")
     assert messenger.called("pair_address") == [("10.0.0.7", 4748)]
@@ -328,7 +328,7 @@ async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.
     messenger, _ = with_bob()
     async with chatting(messenger, size=(80, 40)) as pilot:
         await pilot.press("f2")
-        screen = await until_shown(pilot, "Swap light and dark")
+        screen = await until_shown(pilot, "Invert it")
         dialog = pilot.app.screen
         assert isinstance(dialog, InviteDialog)
         drawn = picture(dialog.invitation.text, 1)

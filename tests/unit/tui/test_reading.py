@@ -317,9 +317,9 @@ async def test_a_day_is_gone_to() -> None:
         await pilot.press("f10", *"2026-11-01", "enter")
         await until_shown(pilot, "█ 23 days ago.")
         await pilot.press("f10", *"nonsense", "enter")
-        await until_shown(pilot, "This is no day")
+        await until_shown(pilot, "This is not a date")
         await pilot.press("escape", "f10", *"2030-01-01", "enter")
-        await until_shown(pilot, "this is the newest entry")
+        await until_shown(pilot, "This is the newest one")
         await pilot.press("home")
         await until_shown(pilot, "█ 40 days ago.")
 

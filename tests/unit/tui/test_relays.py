@@ -41,7 +41,7 @@ async def test_what_a_relay_sees_is_said_and_none_is_named() -> None:
     messenger, _bob = with_bob()
     async with chatting(messenger) as pilot:
         await opened(pilot)
-        assert "who they are or what they say." in await until_shown(pilot, "No relays yet.")
+        assert "who they are or what they write." in await until_shown(pilot, "No relays yet.")
 
 
 async def test_each_says_how_it_stands_and_follows_as_that_changes() -> None:

@@ -80,7 +80,7 @@ async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown(
     messenger, _ = with_bob()
     async with chatting(messenger, size=(100, 40)) as pilot:
         await opened(pilot)
-        await pilot.click(offset=where(pilot, "When I have read", "off"))
+        await pilot.click(offset=where(pilot, "Send read receipts", "off"))
         await until(pilot, lambda: messenger.called("change_settings") != [])
         messenger.failures["change_settings"] = BadData("The disk is full.")
         await pilot.click(offset=where(pilot, "Show that I am typing", "off"))
@@ -130,7 +130,7 @@ async def test_it_locks_when_neither_key_nor_mouse_was_used_and_keeps_the_draft(
         assert composer(pilot).text == "half ax"
         clock[0] += 300
         await pilot.press("y")  # the machine slept: this key comes before anything else had its turn
-        await until_shown(pilot, "nobody was here")
+        await until_shown(pilot, "Locked after inactivity")
         await until(pilot, lambda: messenger.called("lock") != [])
     assert messenger._preferences[f"draft.{bob.person}"] == "half ax"
 
