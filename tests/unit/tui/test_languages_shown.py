@@ -222,7 +222,7 @@ async def test_every_action_and_what_it_opens() -> None:
 def screens() -> set[str]:
     """The names of the interface's screens and dialogs."""
     for path in sources(ROOT, "tui/screens"):
-        import_module(f"tui.screens.{path.stem}")
+        import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     kinds: list[type] = [Screen]
     for kind in kinds:
         kinds += kind.__subclasses__()

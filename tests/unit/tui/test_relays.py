@@ -73,7 +73,7 @@ async def test_one_is_added_by_a_paste_that_a_terminal_broke() -> None:
         field.post_message(events.Paste(f"{ONE[:30]}\n  {ONE[30:]}\n"))
         await until(pilot, lambda: field.value == ONE)
         await pilot.press("enter")
-        await until_shown(pilot, "192.168.1.2:4746 is named")
+        await until_shown(pilot, "Relay 192.168.1.2:4746 added")
         assert (field.value, messenger.called("add_relay")) == ("", [(ONE,)])
         assert "not tried yet" in row(pilot, "○ 192.168.1.2:4746")
 

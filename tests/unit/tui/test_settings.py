@@ -59,7 +59,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
         await until(pilot, lambda: choice(pilot, "theme").chosen == "dark")
         await pilot.press("down", "space")
         await until(pilot, lambda: pilot.app.has_class("-roomy"))
-        for label, value in (("Keys", "vi"), ("Ring the bell", "off"), ("Minutes without", "15")):
+        for label, value in (("Keys", "vi"), ("Ring the bell", "off"), ("Minutes of inactivity", "15")):
             await pilot.click(offset=where(pilot, label, value))
         await until(pilot, lambda: actions.keys_of("details") == ("I",))
         await pilot.press("escape")
