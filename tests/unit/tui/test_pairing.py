@@ -292,7 +292,7 @@ async def test_visibility_is_changed_and_said() -> None:
 async def test_nobody_found_says_why_and_what_to_do() -> None:
     messenger = FakeMessenger("Ann", visible=True)
     async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
-        screen = await until_shown(pilot, "Nobody was found within five seconds")
+        screen = await until_shown(pilot, "No one was found within five seconds")
         screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
         for words in ("Invite someone", "Use an invitation", "Pair by address", "Diagnose connection"):
             assert words in screen
@@ -381,4 +381,4 @@ async def test_what_the_engine_says_under_a_pairing_is_read_at_its_end() -> None
         messenger.notice("The invitation added the relay 10.0.0.7:4746.")
         messenger.move_pairing(next(iter(messenger._pairings)), PairingStage.DONE)
         await until_shown(pilot, "Paired with Inviter.")
-        assert "brought the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())
+        assert "added the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())
