@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from chat.tools.prove.search import _check, _read, _regions, search_memory
+from chat.tools.prove.search import NEEDLE_MIN, _read, _regions, search_memory
 
 
 def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
@@ -22,7 +22,8 @@ def copies(pid: int, needle: bytes) -> int:
 
     Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
     """
-    _check(needle)
+    if len(needle) < NEEDLE_MIN:
+        raise ValueError("a needle under 16 bytes may be anywhere by chance")
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         return sum(_in_region(memory, start, end, needle) for start, end in _regions(pid))
 
