@@ -299,20 +299,22 @@ def is_held(folder: Path) -> bool:
     """Whether an engine has the profile in `folder`, or opens or closes it. Creates nothing.
 
     The look shares the lock for a moment, in which who takes it finds it held and has to try again.
+    Raises StorageReadOnly (the file or the folder cannot be written), any other StorageFailure.
     """
-    try:
-        descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    with system_failures():
+        try:
+            descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            _lock(descriptor, shared=True)
+        except OSError as error:
+            if error.errno in _HELD:
+                return True
+            raise
+        finally:
+            os.close(descriptor)
         return False
-    try:
-        _lock(descriptor, shared=True)
-    except OSError as error:
-        if error.errno in _HELD:
-            return True
-        raise
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _open_locked(folder: Path) -> int:
