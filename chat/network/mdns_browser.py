@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf, current_time_millis
+from zeroconf._cache import DNSCache
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
 from zeroconf._engine import AsyncEngine
 from zeroconf._history import QuestionHistory
@@ -103,6 +105,8 @@ _PTR: Final = 12
 
 if not (hasattr(AsyncEngine, "readers") and hasattr(_WrappedTransport, "transport")):
     raise ImportError("this version of zeroconf does not show its sockets")
+if not hasattr(DNSCache, "_async_set_created_ttl"):
+    raise ImportError("this version of zeroconf does not let a record expire at another moment")
 
 
 class Senders:
@@ -213,6 +217,11 @@ class Browser(RecordUpdateListener):
                 self._drop(record, was_withdrawn=update.old is not record, now=now)
             elif not self._keep(record, is_new=update.old is None):
                 self._uncache(record)
+        for record, times in Counter(update.new for update in arrived).items():
+            if times > 1 and (cached := self._cache.get(record)) is not None:
+                # With lifetimes of 2, 3 and 2 in one packet, zeroconf would remove the record twice, and the
+                # error would end its cleanup for good. A new moment of expiry leaves one valid entry.
+                self._cache._async_set_created_ttl(cached, cached.created + 1, cached.ttl)
         changes, self._changes = self._changes, {}
         for name, change in changes.items():
             self._browsed(self._zeroconf, SERVICE, name, change)
