@@ -219,9 +219,7 @@ class Browser(RecordUpdateListener):
                 self._uncache(record)
         for record, times in Counter(update.new for update in arrived).items():
             if times > 1 and (cached := self._cache.get(record)) is not None:
-                # With lifetimes of 2, 3 and 2 in one packet, zeroconf would remove the record twice, and the
-                # error would end its cleanup for good. A new moment of expiry leaves one valid entry.
-                self._cache._async_set_created_ttl(cached, cached.created + 1, cached.ttl)
+                self._cache_again(cached)
         changes, self._changes = self._changes, {}
         for name, change in changes.items():
             self._browsed(self._zeroconf, SERVICE, name, change)
@@ -256,7 +254,7 @@ class Browser(RecordUpdateListener):
         instance = self._instances.get(name)
         if not instance_of(record.alias):
             if instance is not None:  # the same name in capitals took its place in the cache
-                self._cache.async_add_records((instance.pointer,))
+                self._cache_again(instance.pointer)
             return instance is not None
         if instance is not None:
             instance.pointer, instance.until = record, until
@@ -346,6 +344,12 @@ class Browser(RecordUpdateListener):
     def _uncache(self, record: DNSRecord) -> None:
         if (cached := self._cache.get(record)) is not None:
             self._cache.async_remove_records((cached,))
+
+    def _cache_again(self, record: DNSRecord) -> None:
+        """Cache a record that may have been in the cache, with a new moment of expiry."""
+        # Cached once more with an earlier moment (by lifetimes of 2, 3 and 2 in one packet, or after a name
+        # in capitals), it would be removed twice, and the error would end zeroconf's cleanup for good.
+        self._cache._async_set_created_ttl(record, record.created + 1, record.ttl)
 
     def _note(self, name: str, change: ServiceStateChange) -> None:
         if change is ServiceStateChange.Updated:

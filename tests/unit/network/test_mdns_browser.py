@@ -166,6 +166,16 @@ async def test_a_name_in_capitals_does_not_take_the_place_of_one() -> None:
         assert heard.changes == [("honest", ServiceStateChange.Added)]
 
 
+async def test_attack_16_a_record_whose_name_was_repeated_in_capitals_expires_once() -> None:
+    async with listening() as heard:
+        heard.hear(pointers(["honest"]), HONEST)
+        for _ in range(3):
+            heard.hear(pointers(["HONEST"]), FLOODER)
+        (pointer,) = heard.zeroconf.cache.async_expire(current_time_millis() + 5_000_000)
+        assert isinstance(pointer, DNSPointer)
+        assert pointer.alias == f"honest.{SERVICE}"
+
+
 async def test_attack_16_questions_with_long_lists_of_answers_are_not_remembered_for_long() -> None:
     """Each packet asks in a class of its own, with 50 known answers."""
     async with listening() as heard:
