@@ -222,8 +222,8 @@ def test_a_second_engine_is_kept_out_until_the_first_lets_go(profile: Path) -> N
 
 def test_a_second_process_is_kept_out_too(profile: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from chat.storage import vault\n"
-        "try: vault.unlock(Path(sys.argv[1]), sys.argv[2])\n"
+        "import sys; from pathlib import Path; from chat.storage import profile\n"
+        "try: profile.unlock(Path(sys.argv[1]), sys.argv[2])\n"
         "except Exception as error: print(type(error).__name__)"
     )
     with stored_profile.unlock(profile, PASSPHRASE):
