@@ -14,6 +14,7 @@ from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.errors import (
     PassphraseUnsettled,
+    PortUnsettled,
     ProfileExists,
     ProfileMissing,
     ProfileUnsettled,
@@ -92,6 +93,9 @@ def unlock(folder: Path, passphrase: str) -> Vault:
             _finish_creation(folder)
             found = read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
+        except stored_folder.NotDurable:
+            lock.release()
+            raise ProfileUnsettled from None
         except BaseException:
             lock.release()
             raise
@@ -112,8 +116,11 @@ class Vault:
         return self._header.port
 
     def set_port(self, port: int) -> None:
-        """Keep another listening port. Raises StorageUnsettled (it is in force), any other StorageFailure."""
-        self._replace(self._header.with_port(port))
+        """Keep another listening port. Raises PortUnsettled (it is in force), any other StorageFailure."""
+        try:
+            self._replace(self._header.with_port(port))
+        except StorageUnsettled:
+            raise PortUnsettled from None
 
     def database(self) -> Database:
         """Open the database; the caller closes it before this vault. Raises as `opening.open_history`."""
