@@ -177,6 +177,8 @@ class UnlockScreen(Screen[None]):
         if problem is not None:
             self._confirmed = problem is SHORT_PASSPHRASE
             self._say(told(problem))
+            if not self._confirmed:
+                self._select_secrets()
         else:
             self._enter("opening")
             self.query_one(
@@ -202,6 +204,10 @@ class UnlockScreen(Screen[None]):
     def _fail(self, problem: Problem, stage: Stage) -> None:
         self._enter(stage)
         self._say(problem.text, problem=True)
+        self._select_secrets()
+
+    def _select_secrets(self) -> None:
+        """Let the next text replace what is masked: nobody can see where it would be continued."""
         for field in self._secrets():
             field.action_select_all()
 
