@@ -181,9 +181,8 @@ class UnlockScreen(Screen[None]):
                 self._select_secrets()
         else:
             self._enter("opening")
-            self.query_one(
-                "#passphrase", Field
-            ).password = True  # what is typed after Enter is shown to nobody
+            for field in self._secrets():
+                field.password = True  # what is typed after Enter is shown to nobody
             self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:
