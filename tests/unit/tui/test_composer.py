@@ -239,3 +239,18 @@ def test_keys_between_pastes_stay_keys() -> None:
         "enter",
     ]
     assert keys_of("\x1b[13;2u", "\x1b\r", "\n", "\r") == ["shift+enter", "alt+enter", "ctrl+j", "enter"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ("\x1bn\x1bn", ["alt+n", "alt+n"]),
+        ("\x1bj\x1b[B", ["alt+j", "down"]),
+        ("\x1bjgg\x1b", ["alt+j", "g", "g", "escape"]),
+        ("\x1bb\x1bb", ["ctrl+left", "ctrl+left"]),
+    ],
+)
+def test_a_key_with_alt_stays_one_key_whatever_follows_it(keys: str, names: list[str]) -> None:
+    parser = PasteParser()
+    come = [*parser.feed(keys), *parser.feed("")]
+    assert [event.key for event in come if isinstance(event, events.Key)] == names
