@@ -95,6 +95,7 @@ def _anchor(run: str) -> str:
 
 def rows(line: str, width: int, fold: bool = True) -> list[int]:
     """Where the rows of a line begin, but the first, as Textual asks for it."""
+    width = max(1, width)  # a window may become so small that a dialog has no columns left
     if not fold or not has_wide(line):
         return divide_line(line, width, fold)
     if cell_len(line) <= width:

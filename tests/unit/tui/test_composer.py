@@ -21,6 +21,7 @@ from tests.support.tui.hostile import ATTACKS
 from tui.text.formatting import safe, without_controls
 from tui.text.wrapping import places
 from tui.textual_fixes import PasteParser
+from tui.textual_fixes import rows as rows_of_line
 from tui.widgets.composer import Completion
 from tui.widgets.controls import Field
 
@@ -254,3 +255,8 @@ def test_a_key_with_alt_stays_one_key_whatever_follows_it(keys: str, names: list
     parser = PasteParser()
     come = [*parser.feed(keys), *parser.feed("")]
     assert [event.key for event in come if isinstance(event, events.Key)] == names
+
+
+@pytest.mark.parametrize("line", ["two words", "两个字"])
+def test_a_line_is_laid_out_where_there_are_no_columns(line: str) -> None:
+    assert rows_of_line(line, 0) == rows_of_line(line, 1)
