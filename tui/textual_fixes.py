@@ -13,6 +13,7 @@ from rich._wrap import divide_line
 from rich.cells import cell_len
 from rich.console import Console
 from textual import content
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._compositor import CompositorUpdate
 from textual._xterm_parser import XTermParser
 from textual.message import Message
@@ -72,6 +73,7 @@ def _anchor(run: str) -> str:
 
 def rows(line: str, width: int, fold: bool = True) -> list[int]:
     """Where the rows of a line begin, but the first, as Textual asks for it."""
+    width = max(1, width)  # a window may become so small that a dialog has no columns left
     if not fold or not has_wide(line):
         return divide_line(line, width, fold)
     if cell_len(line) <= width:
@@ -89,6 +91,16 @@ _END: Final = "\x1b[201~"
 _DRIVER: Final = "win32" if sys.platform == "win32" else "linux_driver"
 
 
+# Textual takes Alt with a letter, and an escape character right after it, for text: "^n" for Alt+N twice.
+_ALT: Final = re.compile("\x1b([a-z0-9])")
+
+
+def _extended(match: re.Match[str]) -> str:
+    """The same key in the form that has an end of its own, unless Textual knows the short one."""
+    known = match.group() in ANSI_SEQUENCES_KEYS
+    return match.group() if known else f"{_ESCAPE}[{ord(match.group(1))};3u"
+
+
 class PasteParser(XTermParser):
     """Reads keys as Textual does; a paste loses its escape characters first."""
 
@@ -98,7 +110,7 @@ class PasteParser(XTermParser):
         super().__init__(debug)
 
     def feed(self, data: str) -> Iterable[Message]:
-        seen = self._cleaned(data)
+        seen = _ALT.sub(_extended, self._cleaned(data))
         return super().feed(seen) if seen or not data else ()  # nothing is the end of all input to Textual
 
     def _cleaned(self, data: str) -> str:

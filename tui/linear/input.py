@@ -38,6 +38,10 @@ class LineInput:
         Raises UsageError for a line that is not text, or too long: it is never guessed.
         """
         while not self.editor.lines:
+            if echo := self.editor.resume():
+                await self._echo.echo(echo)
+            if self.editor.lines:
+                break
             line = self._take()
             if line is not None:
                 try:
@@ -60,11 +64,11 @@ class LineInput:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Show nothing that is typed, and drop what was typed ahead at a terminal.
+        """Show nothing that is typed, and drop a line that was begun at a terminal for something else.
 
         It begins before the question is written: an answer that comes at once would be seen otherwise.
         """
-        if self._keyboard:
+        if self._keyboard and self.editor.text:
             import termios
 
             with suppress(termios.error):  # it is gone, and the next read says so

@@ -40,6 +40,7 @@ class LineEditor:
         self.left = False
         self.keys = 0
         self.lines: deque[str | None] = deque()
+        self._ahead: deque[str] = deque()  # keys after a line that nobody took yet, of one read
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._sequence = ""
 
@@ -58,13 +59,25 @@ class LineEditor:
         self.left = self.left or bool(self.shown)
         self.text, self._sequence = "", ""
         self.lines.clear()
+        self._ahead.clear()
         self._decoder.reset()
 
     def feed(self, data: bytes) -> str:
         """Take bytes of the terminal; returns what to show."""
         self.keys += 1
         self.resting = False
-        return "".join(self._key(key) for key in self._decoder.decode(data))
+        self._ahead += self._decoder.decode(data)
+        return self.resume()
+
+    def resume(self) -> str:
+        """Take the keys up to the end of a line; returns what to show.
+
+        Those after it wait until it was taken: a name may be followed by a passphrase, which is hidden then.
+        """
+        shown = ""
+        while self._ahead and not self.lines:
+            shown += self._key(self._ahead.popleft())
+        return shown
 
     def _key(self, key: str) -> str:
         if self._sequence or key == _ESCAPE:

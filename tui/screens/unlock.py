@@ -172,11 +172,12 @@ class UnlockScreen(Screen[None]):
         if problem is not None:
             self._confirmed = problem is SHORT_PASSPHRASE
             self._say(told(problem))
+            if not self._confirmed:
+                self._select_secrets()
         else:
             self._enter("opening")
-            self.query_one(
-                "#passphrase", Field
-            ).password = True  # what is typed after Enter is shown to nobody
+            for field in self._secrets():
+                field.password = True  # what is typed after Enter is shown to nobody
             start_worker(self, "door", self._pass, name, passphrase, exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:
@@ -197,6 +198,10 @@ class UnlockScreen(Screen[None]):
     def _fail(self, problem: Problem, stage: Stage) -> None:
         self._enter(stage)
         self._say(problem.text, problem=True)
+        self._select_secrets()
+
+    def _select_secrets(self) -> None:
+        """Let the next text replace what is masked: nobody can see where it would be continued."""
         for field in self._secrets():
             field.action_select_all()
 

@@ -170,6 +170,9 @@ class Field(Input):
         text = "".join(lines) if self._squeeze else " ".join(lines)
         if self._squeeze:
             text = "".join(text.split())
+        if self.max_length:  # Textual drops what does not fit as a whole, and Enter would act on nothing
+            kept = len(self.value) - len(self.selected_text)
+            text = text[: max(0, self.max_length - kept)]
         self.replace(text, *self.selection)
         event.stop()
         event.prevent_default()

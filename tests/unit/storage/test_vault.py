@@ -240,11 +240,11 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
 ) -> None:
     with stored_profile.unlock(profile, PASSPHRASE) as opened:
         with pytest.raises(
-            errors.PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"
+            errors.PassphraseUnsettled, match=r"was changed.*the old one may apply again.*Keep both"
         ):
             opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
         with pytest.raises(
-            errors.StorageUnsettled, match=r"port was stored.*power cut may undo it.*Nothing else"
+            errors.StorageUnsettled, match=r"port was stored.*power failure may undo it.*Nothing else"
         ):
             opened.set_port(5000)
         assert opened.port == 5000

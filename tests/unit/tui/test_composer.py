@@ -20,6 +20,7 @@ from tests.support.tui.hostile import ATTACKS
 from tui.text.formatting import safe, without_controls
 from tui.text.wrapping import places
 from tui.textual_fixes import PasteParser
+from tui.textual_fixes import rows as rows_of_line
 from tui.widgets.composer import Completion
 from tui.widgets.controls import Field
 
@@ -228,3 +229,23 @@ def test_keys_between_pastes_stay_keys() -> None:
         "enter",
     ]
     assert keys_of("\x1b[13;2u", "\x1b\r", "\n", "\r") == ["shift+enter", "alt+enter", "ctrl+j", "enter"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ("\x1bn\x1bn", ["alt+n", "alt+n"]),
+        ("\x1bj\x1b[B", ["alt+j", "down"]),
+        ("\x1bjgg\x1b", ["alt+j", "g", "g", "escape"]),
+        ("\x1bb\x1bb", ["ctrl+left", "ctrl+left"]),
+    ],
+)
+def test_a_key_with_alt_stays_one_key_whatever_follows_it(keys: str, names: list[str]) -> None:
+    parser = PasteParser()
+    come = [*parser.feed(keys), *parser.feed("")]
+    assert [event.key for event in come if isinstance(event, events.Key)] == names
+
+
+@pytest.mark.parametrize("line", ["two words", "两个字"])
+def test_a_line_is_laid_out_where_there_are_no_columns(line: str) -> None:
+    assert rows_of_line(line, 0) == rows_of_line(line, 1)

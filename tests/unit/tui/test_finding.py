@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -56,6 +57,24 @@ async def type_in(pilot: Pilot[None], text: str) -> None:
 async def opened(pilot: Pilot[None], key: str, kind: type) -> None:
     await pilot.press(key)
     await until(pilot, lambda: isinstance(pilot.app.screen, kind))
+
+
+async def test_of_a_paste_that_is_too_long_a_field_keeps_what_fits() -> None:
+    messenger, people = with_three()
+    async with chatting(messenger) as pilot:
+        chat(pilot).open_conversation(people["Bob"].person)
+        await opened(pilot, "ctrl+k", SwitcherDialog)
+        pilot.app.post_message(events.Paste("nobody " * 15_000))
+        await pilot.press("enter")
+        field = pilot.app.screen.query_one(Field)
+        assert field.value == ("nobody " * 15_000)[: field.max_length]
+        pilot.app.post_message(events.Paste("more"))
+        await pilot.press("left", "shift+right")
+        pilot.app.post_message(events.Paste("end"))
+        await pilot.press("enter")
+        assert field.value.endswith("e")
+        assert len(field.value) == field.max_length
+        assert chat(pilot).state.current == people["Bob"].person
 
 
 async def test_the_switcher_offers_unread_ones_first_and_enter_opens() -> None:
@@ -157,7 +176,7 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
         assert "number 299" not in screen
         await pilot.press("alt+p")
         await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
-        await until_shown(pilot, "Hit 1 of 2.")
+        await until_shown(pilot, "Result 1 of 2.")
         await pilot.press("alt+p")
         await until_shown(pilot, "No newer results.")
 

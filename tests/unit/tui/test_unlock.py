@@ -39,7 +39,7 @@ async def test_two_passphrases_that_differ_create_nothing_and_can_be_mended() ->
         await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small word", "enter")
         await until_shown(pilot, "The two passphrases differ.")
         assert not _created(door)
-        await pilot.press("s", "enter")
+        await pilot.press(*"five small words", "enter")  # what differs cannot be seen: it is typed again
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
     assert _created(door) == [("Ann", "five small words")]
 
@@ -153,6 +153,20 @@ async def test_a_failed_creation_keeps_the_name() -> None:
         assert pilot.app.screen.query_one("#name", Input).value == "Ann"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+
+
+async def test_no_passphrase_is_shown_once_a_creation_began() -> None:
+    door = FakeDoor(state=DoorState.NEW)
+    door.failures["create"] = CannotCreate("The folder cannot be written: free some space.")
+    async with running(door) as pilot:
+        await until_shown(pilot, "Name")
+        await pilot.press("f2", *"Ann", "enter", *"quiet rivers", "enter", *"quiet rivers", "enter")
+        await until_shown(pilot, "The folder cannot be written")
+        await pilot.press(*"typed after Enter")
+        assert "typed after Enter" not in shown(pilot)
+        await pilot.press("f2")
+        fields = [pilot.app.screen.query_one(name, Input) for name in ("#passphrase", "#again")]
+        assert not any(field.password for field in fields)
 
 
 async def test_attack_72_a_damaged_profile_offers_no_fresh_start() -> None:

@@ -114,6 +114,21 @@ async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it(
             assert heard_until(person, b"it.\r\n\r\n") == b"to Ben\r\nType it.\r\n\r\n"
 
 
+async def test_a_passphrase_that_comes_with_the_line_before_it_is_taken_and_not_shown() -> None:
+    with terminal() as (person, program):
+        output = Output(program)
+        typed = LineInput(program, output)
+        with typed.attended():
+            os.write(person, b"Ann\nsecret\nsecret\nto Ben\n")
+            assert await typed.line() == "Ann"
+            with typed.hidden():
+                await output.say("Type it.")
+                assert [await typed.secret() for _ in range(2)] == ["secret", "secret"]
+            assert await typed.line() == "to Ben"
+            shown = heard_until(person, b"to Ben\r\n")
+            assert shown == b"Ann\r\nType it.\r\n\r\n\r\nto Ben\r\n"
+
+
 async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
     reading, writing = os.pipe()
     output = Output(writing)

@@ -27,16 +27,37 @@ from tui.linear.output import LINE_MAX, LineEditor
 )
 def test_keys(keys: str, lines: list[str | None], text: str, echo: str) -> None:
     editor = LineEditor()
-    assert editor.feed(keys.encode()) == echo
-    assert (list(editor.lines), editor.text) == (lines, text)
+    assert _taken(editor, keys.encode()) == (echo, lines)
+    assert editor.text == text
 
 
 @pytest.mark.parametrize("keys", ["宽é👩\u200d🚀\x1b[1;5Aa\x7fb\n", "\x1bOQx\x15\x12\n"])
 def test_keys_may_come_in_any_pieces(keys: str) -> None:
     whole, apart = LineEditor(), LineEditor()
-    shown = whole.feed(keys.encode())
-    assert "".join(apart.feed(bytes([byte])) for byte in keys.encode()) == shown
-    assert apart.lines == whole.lines
+    shown, lines = _taken(whole, keys.encode())
+    taken = [_taken(apart, bytes([byte])) for byte in keys.encode()]
+    assert "".join(echo for echo, _lines in taken) == shown
+    assert [line for _echo, lines in taken for line in lines] == lines
+
+
+def _taken(editor: LineEditor, keys: bytes) -> tuple[str, list[str | None]]:
+    """What is shown, and the lines that are taken, each before the keys after it count."""
+    shown, lines = editor.feed(keys), list[str | None]()
+    while editor.lines:
+        lines.append(editor.lines.popleft())
+        shown += editor.resume()
+    return shown, lines
+
+
+def test_keys_after_a_line_wait_until_it_was_taken() -> None:
+    editor = LineEditor()
+    assert editor.feed(b"Ann\nsecret\nmore") == "Ann\n"
+    assert (editor.lines.popleft(), editor.shown) == ("Ann", "")
+    editor.hidden = True
+    assert editor.resume() == "\n"
+    assert editor.lines.popleft() == "secret"
+    editor.hidden = False
+    assert editor.resume() == "more"
 
 
 def test_of_a_hidden_line_nothing_is_shown_but_its_end() -> None:
