@@ -184,8 +184,8 @@ class PortUnsettled(StorageUnsettled):
     """The new port is in force; after a power cut the old one may be."""
 
     what = phrase(
-        "The listening port was stored, but the disk reported an error: a power failure may undo it. Nothing else"
-        " was done: check the disk and try again."
+        "The listening port was stored, but the disk reported an error: a power failure may undo it. Nothing"
+        " else was done: check the disk and try again."
     )
 
 

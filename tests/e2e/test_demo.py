@@ -34,7 +34,7 @@ def test_the_linear_mode_shows_the_same(tmp_path: Path) -> None:
         program.wait_for(lambda line: line.startswith("Preparing a demo"), PATIENCE)
         program.wait_for(lambda line: "deleted when you quit" in line, PATIENCE)
         program.write("/open Ben\nWhich keys do we have?\n")
-        program.wait_for(lambda line: line.endswith("The keys never leave the terminal."), PATIENCE)
+        program.wait_for(lambda line: line.endswith("The keys never leave the device."), PATIENCE)
         program.write("/lock\n")
         program.wait_for(lambda line: line.endswith("Its passphrase: demo"), PATIENCE)
         program.write("demo\n/quit\n")
@@ -61,13 +61,13 @@ def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -
         terminal.wait_for("Write to Ben", PATIENCE)
         terminal.write("Which keys do we have?")
         terminal.send("Enter")
-        terminal.wait_for("The keys never leave the terminal.", PATIENCE)
+        terminal.wait_for("The keys never leave the device.", PATIENCE)
         assert network_sockets(terminal.pid) == []
         terminal.send("C-l")
         terminal.wait_for("Its passphrase: demo", PATIENCE)
         terminal.write("demo")
         terminal.send("Enter")
-        terminal.wait_for("The keys never leave the terminal.", PATIENCE)
+        terminal.wait_for("The keys never leave the device.", PATIENCE)
         terminal.send("C-q")
         assert terminal.wait_exit(PATIENCE) == 0
     assert list(tmp_path.iterdir()) == []
