@@ -13,6 +13,7 @@ import pytest
 from chat.tools.demo.door import PREFIX
 from tests.support.e2e.programs import PATIENCE
 from tests.support.lab.programs import Program
+from tests.support.lab.attached import attached
 from tests.support.lab.terminal import Terminal
 from tests.support.needs import needs_tmux
 
@@ -52,7 +53,8 @@ def network_sockets(pid: int) -> list[str]:
 
 
 def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -> None:
-    with start(tmp_path) as terminal:
+    # In a detached terminal nothing is read, and the conversation would open at what is unread.
+    with start(tmp_path) as terminal, attached(terminal):
         terminal.wait_written(b"Preparing a demo", PATIENCE)
         assert "nothing is saved" in terminal.wait_for("+ Dov", PATIENCE)
         (folder,) = tmp_path.iterdir()
