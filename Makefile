@@ -73,7 +73,7 @@ bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report
 
 screenshots: env
-	@$(BIN)/python -m tests.support.screens build/screenshots
+	@$(BIN)/python -m tests.support.screens.real build/screenshots
 
 snapshots: env
 	@PARLOUR_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/unit/tui/test_snapshots.py

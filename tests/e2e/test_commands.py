@@ -33,9 +33,9 @@ from tests.support.e2e.programs import (
     wait_event,
 )
 from tests.support.lab.hosts import Lab
-from tests.support.lab.pages import residues
+from tests.support.lab.inspection import residues
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

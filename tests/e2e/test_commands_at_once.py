@@ -18,7 +18,7 @@ from protocol.relay.rendezvous import RelayAddress
 from tests.support.e2e.programs import PATIENCE, Station, end, invited, is_event, pair, wait_event
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from tests.support.e2e.programs import PATIENCE, Station, end, invited, pair, wa
 from tests.support.e2e.tracing import KILLED, dying, side_by_side, steps, told, traced
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network, needs_strace
+from tests.support.machine import needs_root_network, needs_strace
 
 pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
 

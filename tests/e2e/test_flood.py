@@ -16,10 +16,9 @@ import pytest
 from chat.network.transport import ACCEPTED_MAX
 from tests.support.e2e.flooder import KINDS, SOURCES
 from tests.support.e2e.programs import PATIENCE, Station, end, pair, wait_event
-from tests.support.lab.deadlines import Deadline
 from tests.support.lab.hosts import Host, Lab
-from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network
+from tests.support.lab.programs import Deadline, Program
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.support.lab.terminal import Terminal
-from tests.support.needs import needs_tmux
+from tests.support.machine import needs_tmux
 
 pytestmark = pytest.mark.terminal
 

@@ -25,7 +25,7 @@ from tests.support.e2e.people import Person
 from tests.support.e2e.programs import PASSPHRASE, PATIENCE, Outcome, Station, end, pair, wait_event
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network, needs_tmux
+from tests.support.machine import needs_root_network, needs_tmux
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -19,7 +19,7 @@ import pytest
 
 from tests.support.e2e.people import PASSPHRASE, PATIENCE
 from tests.support.lab.hosts import Host, Lab
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]

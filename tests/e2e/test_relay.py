@@ -20,8 +20,8 @@ from chat.ipc.client import RemoteMessenger
 from chat.storage import folder
 from tests.support.e2e.people import PATIENCE, Person, in_touch
 from tests.support.e2e.programs import PARLOUR, whole_history
-from tests.support.lab.two_networks import RELAY_ADDRESS, TwoNetworks
-from tests.support.needs import needs_root_network, needs_tmux
+from tests.support.lab.hosts import RELAY_ADDRESS, TwoNetworks
+from tests.support.machine import needs_root_network, needs_tmux
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 

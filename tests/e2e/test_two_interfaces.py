@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.e2e.people import Person, compare, in_touch, pair
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_root_network, needs_tmux
+from tests.support.machine import needs_root_network, needs_tmux
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.e2e.people import PASSPHRASE, Person, in_touch, pair
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_root_network, needs_tmux
+from tests.support.machine import needs_root_network, needs_tmux
 from tui.text.translation import LANGUAGES
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.e2e.programs import PATIENCE, Station, end, wait_event
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from protocol.link.states import LinkOpen, MessageReceived
 from protocol.messages import Close, Confirm, Entry, Ping, Pong, Typing
 from tests.fuzz.streams import contents
 from tests.fuzz.target import LENGTH, Target, drawn, joined
-from tests.support.engines.pair import START, Pair, check_end, contacts, feed, open_pair
+from tests.support.protocol.links import START, Pair, check_end, contacts, feed, open_pair
 
 ENTRY: Final = Entry(b"header", b"salt", b"body")
 TYPING: Final = Typing(bytes(32), True)

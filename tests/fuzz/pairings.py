@@ -16,8 +16,8 @@ from protocol.messages import MESSAGE, Close
 from protocol.pairing.invitation import format_invitation, invitation_check, make_invitation, parse_invitation
 from protocol.pairing.pairing import Pairing, PairingFailed, PendingReady, Step
 from tests.fuzz.target import Target, cut, drawn, joined, text_of
-from tests.support.protocol.meeting import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
-from tests.support.protocol.points import seeded
+from tests.support.protocol.pairings import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
+from tests.support.protocol.samples import seeded
 
 # --- The machine ---
 

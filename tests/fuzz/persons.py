@@ -14,7 +14,7 @@ from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import LoggedOperation, parse_operation
 from protocol.identity.reduction import PersonState, changes, extend, missing, reduce, share_is_stale
 from tests.fuzz.target import LENGTH, Target, drawn
-from tests.support.protocol.people import SECOND, THIEF, THIRD, Person
+from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person
 
 LITERAL: Final = 0xFF
 """In a script, the byte before an operation that is written out; any other names one that is true."""

@@ -59,7 +59,7 @@ from protocol.relay.states import (
 )
 from tests.fuzz.links import EDIT_SIZE, EDITS, EDITS_MAX
 from tests.fuzz.target import LENGTH, Target, cut, drawn, joined, text_of
-from tests.support.engines.relay_pair import RELAY, RelayPair, token
+from tests.support.protocol.links import RELAY, RelayPair, token
 
 GREETING: Final = RelayGreeting(bytes(16)).encode()
 JOINED: Final = (Answers, WasCalled, WasJoined)

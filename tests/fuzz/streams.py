@@ -26,7 +26,7 @@ from protocol.link.framing import (
 from protocol.primitives import SODIUM
 from protocol.ratchet import RatchetSession, parlour_parameters
 from tests.fuzz.target import LENGTH, Target, cut, drawn, joined
-from tests.support.protocol.sessions import pair, snapshot
+from tests.support.protocol.ratchets import pair, snapshot
 
 # --- Frames ---
 

@@ -36,8 +36,8 @@ from protocol.link.framing import (
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
 from tests.fuzz.values import values
-from tests.support.protocol.people import SECOND, Terminal
-from tests.support.protocol.sessions import pair
+from tests.support.protocol.pairings import SECOND, Terminal
+from tests.support.protocol.ratchets import pair
 
 FEW = settings(max_examples=40)
 STRUCTS: list[tuple[type[Wire], Codec[Any]]] = [

@@ -15,12 +15,11 @@ from sqlcipher3 import dbapi2
 
 from chat.tools.prove.search import Unreadable
 from tests.support.lab.hosts import Host, Lab, LabError
-from tests.support.lab.memory import copies
-from tests.support.lab.pages import residues
+from tests.support.lab.inspection import copies, residues
 from tests.support.lab.programs import Program, Silent
 from tests.support.lab.terminal import Terminal, Unseen
 from tests.support.lab.virtual import Deadlock, VirtualClock, run_virtual, seeded
-from tests.support.needs import needs_process_memory, needs_root_network, needs_tmux
+from tests.support.machine import needs_process_memory, needs_root_network, needs_tmux
 
 # Answers the service's browsers by multicast until its input ends.
 ANNOUNCE = """
@@ -376,7 +375,7 @@ async def _later(seconds: float) -> None:
 
 def test_needs_skip_at_home_and_fail_under_ci(tmp_path: Path) -> None:
     (tmp_path / "test_probe.py").write_text(
-        "from tests.support.needs import needs_public_vectors\n"
+        "from tests.support.machine import needs_public_vectors\n"
         "def test_probe() -> None:\n    needs_public_vectors()\n"
     )
     endings = {}

@@ -19,8 +19,7 @@ from chat.network.relay import client
 from protocol.relay.relay_end import RelayEnd
 from protocol.relay.rendezvous import DAY_SECONDS
 from protocol.relay.states import Dials, RelayEnding, RelayEvent, Waits
-from tests.support.engines.engines import DEFAULTS, Person, pair, people, play, talk
-from tests.support.engines.sight import SeeingRelay
+from tests.support.engines.engines import DEFAULTS, Person, SeeingRelay, pair, people, play, talk
 from tests.support.fakes.network import Network
 from tests.support.fakes.relay import MemoryRelay, Visitor
 

@@ -20,8 +20,7 @@ from chat.service import keyring
 from protocol.relay import terminal_end
 from protocol.relay.messages import write_hello
 from protocol.relay.rendezvous import contact_token, invitation_token
-from tests.support.engines.engines import Person, invite, people, play, talk
-from tests.support.engines.sight import SeeingRelay
+from tests.support.engines.engines import Person, SeeingRelay, invite, people, play, talk
 
 HOUR = 3_600.0
 BEFORE_MIDNIGHT = 15.5 * HOUR

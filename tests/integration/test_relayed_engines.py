@@ -11,8 +11,22 @@ import pytest
 from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, RelayStanding
 from protocol.limits import PING_AFTER_SECONDS
-from tests.support.engines.engines import Person, delivered, invite, pair, people, play, talk
-from tests.support.engines.relayed import apart, contact, links, moved, named, same, stands
+from tests.support.engines.engines import (
+    Person,
+    apart,
+    contact,
+    delivered,
+    invite,
+    links,
+    moved,
+    named,
+    pair,
+    people,
+    play,
+    same,
+    stands,
+    talk,
+)
 from tests.support.fakes.network import MemoryTransport
 from tests.support.fakes.relay import MemoryRelay
 

@@ -24,8 +24,20 @@ from protocol.link.framing import Pattern
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkOpen
-from tests.support.engines.engines import Person, delivered, invite, people, play, talk
-from tests.support.engines.relayed import apart, links, moved, named, same, stands
+from tests.support.engines.engines import (
+    Person,
+    apart,
+    delivered,
+    invite,
+    links,
+    moved,
+    named,
+    people,
+    play,
+    same,
+    stands,
+    talk,
+)
 from tests.support.fakes.network import MemoryTransport
 from tests.support.fakes.relay import MemoryRelay, Visitor
 from tests.support.lab.virtual import seeded

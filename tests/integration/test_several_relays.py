@@ -7,8 +7,7 @@ from pathlib import Path
 
 from chat.interface import ContactChanged, RelayStanding
 from chat.ports import Connection
-from tests.support.engines.engines import pair, people, play, talk
-from tests.support.engines.relayed import apart, contact, links, named, same, stands
+from tests.support.engines.engines import apart, contact, links, named, pair, people, play, same, stands, talk
 from tests.support.fakes.relay import MemoryRelay
 
 

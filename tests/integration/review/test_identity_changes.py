@@ -18,7 +18,7 @@ from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
 from protocol.primitives import ed25519_from_seed
 from tests.support.engines.engines import Person, delivered, pair, people, play, talk
-from tests.support.protocol.people import Terminal
+from tests.support.protocol.pairings import Terminal
 
 STRANGE = Terminal.named("whoever holds the recovery key")
 

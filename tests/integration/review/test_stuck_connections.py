@@ -17,8 +17,8 @@ from protocol.link.link import Link
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.messages import LogOperations, Message
 from tests.support.engines.engines import delivered, pair, people, play, talk
-from tests.support.engines.pair import contacts
 from tests.support.lab.virtual import VirtualClock, run_virtual
+from tests.support.protocol.links import contacts
 
 HELD = 200_000
 LARGE = 50_000

@@ -22,11 +22,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from protocol.relay.states import WaitBegun, WasAbsent
-from tests.support.lab.memory import copies, which_are_held
+from tests.support.lab.inspection import copies, which_are_held
 from tests.support.lab.programs import Program
-from tests.support.relay.clusters import TRIES, Member, cluster, meet, waiting
-from tests.support.relay.nats import Node
-from tests.support.relay.terminals import Ended, Relay, Terminal, receive
+from tests.support.relay.processes import (
+    TRIES,
+    Ended,
+    Member,
+    Node,
+    Relay,
+    Terminal,
+    cluster,
+    meet,
+    receive,
+    waiting,
+)
 
 IDLE = 1_000
 A_SOURCE = 20

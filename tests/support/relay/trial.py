@@ -15,8 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support.relay.clusters import Member, member, shared_key
-from tests.support.relay.nats import Node, nodes
+from tests.support.relay.processes import Member, Node, member, nodes, shared_key
 
 NUMBER = 3
 NO_NATS = "nats-server is not installed (Debian, Ubuntu: apt-get install nats-server)"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import needs
-from tests.support.lab.two_networks import TwoNetworks
+from tests.support import machine as needs
+from tests.support.lab.hosts import TwoNetworks
 from tests.unit.cli.test_readme import lines_of
 from tests.unit.cli.test_two_machines import Machine
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import needs
+from tests.support import machine as needs
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
 from tests.unit.cli.test_two_machines import Machine

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.imports import ROOT
-from tests.support import needs
+from tests.support import machine as needs
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 

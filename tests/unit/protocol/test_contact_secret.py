@@ -12,7 +12,7 @@ from protocol import labels, primitives
 from protocol.errors import LocalMisuse
 from protocol.messages import ShareNumbers
 from protocol.pairing.contact_secret import Pair, Share, contact_secret, new_share, newest_common
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 ANNA, BOB = bytes([1]) * 32, bytes([2]) * 32
 ROOT = bytes([9]) * 32

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from protocol.discovery import Known, make_slots, new_instance, recognise, slot, utc_day
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 DAY = 20_000
 STATIC = bytes([7]) * 32

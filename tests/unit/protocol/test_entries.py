@@ -36,7 +36,7 @@ from protocol.errors import (
     Untrusted,
 )
 from protocol.messages import MESSAGE, Entry, Head
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 
 def some(label: str) -> bytes:

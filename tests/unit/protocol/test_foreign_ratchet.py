@@ -10,8 +10,8 @@ import pytest
 from protocol.errors import AuthenticationFailed, ProtocolError
 from protocol.keys import X25519Pair
 from protocol.ratchet import RatchetSession
-from tests.support.protocol import olm
-from tests.support.protocol.sessions import snapshot
+from tests.support.protocol import ratchets as olm
+from tests.support.protocol.ratchets import snapshot
 
 
 def recorded() -> dict[str, Any]:

@@ -29,9 +29,20 @@ from protocol.link.states import ContactPsk, Role
 from protocol.messages import ContactHello, ShareNumbers
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, b2b, mlkem_generate
 from protocol.ratchet import RatchetSession, parlour_parameters
-from tests.support.engines.pair import INVITATION, PSK, Party, contacts
-from tests.support.protocol.steps import NUMBERS, PAIRING, PATTERNS, Steps, hello_call
-from tests.support.raw_handshake import GREETING, choice, state
+from tests.support.protocol.links import (
+    GREETING,
+    INVITATION,
+    NUMBERS,
+    PAIRING,
+    PATTERNS,
+    PSK,
+    Party,
+    Steps,
+    choice,
+    contacts,
+    hello_call,
+    state,
+)
 
 # --- Greeting, choice, refusal ---
 

@@ -13,10 +13,22 @@ from protocol.link.handshake import Answer, Finish, Initiator
 from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply
 from protocol.primitives import mlkem_encapsulate, mlkem_generate
-from tests.support.engines.pair import PSK, Party, contacts
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u
-from tests.support.protocol.steps import NUMBERS, PAIRING, PATTERNS, Steps, hello_call
-from tests.support.raw_handshake import GREETING, FakePair, choice, payload, state
+from tests.support.protocol.links import (
+    GREETING,
+    NUMBERS,
+    PAIRING,
+    PATTERNS,
+    PSK,
+    FakePair,
+    Party,
+    Steps,
+    choice,
+    contacts,
+    hello_call,
+    payload,
+    state,
+)
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
 
 # --- Attacks on keys ---
 

@@ -22,7 +22,7 @@ from protocol.pairing.invitation import (
     make_invitation,
     parse_invitation,
 )
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 PERSON, STATIC = bytes([1]) * 32, bytes([2]) * 32
 NOW = 1_800_000_000

@@ -29,8 +29,17 @@ from protocol.link.states import (
     check_message,
 )
 from protocol.messages import Close, Confirm, Entry, Message, Ping, Pong, Typing
-from tests.support.engines.pair import INVITATION, START, End, Pair, contacts, frames, open_pair, pair
-from tests.support.raw_handshake import GREETING
+from tests.support.protocol.links import (
+    GREETING,
+    INVITATION,
+    START,
+    End,
+    Pair,
+    contacts,
+    frames,
+    open_pair,
+    pair,
+)
 
 PATTERNS = list(Pattern)
 TYPING = Typing(bytes(32), True)

@@ -8,8 +8,20 @@ from protocol.errors import ProtocolError
 from protocol.link.framing import LAST, Pattern
 from protocol.link.link import Link
 from protocol.link.states import Ending, LinkClosed, LinkOpen
-from tests.support.engines.pair import START, End, Pair, contacts, frames, open_pair, pair
-from tests.support.protocol.attackers import ENTRY, TYPING, error, sealed_frames, with_counters
+from tests.support.protocol.links import (
+    ENTRY,
+    START,
+    TYPING,
+    End,
+    Pair,
+    contacts,
+    error,
+    frames,
+    open_pair,
+    pair,
+    sealed_frames,
+    with_counters,
+)
 
 PATTERNS = list(Pattern)
 

@@ -15,7 +15,7 @@ from protocol.link.framing import MORE, PIECE_MAX, Pattern, length_of
 from protocol.link.link import Link
 from protocol.link.states import Ending, LinkClosed, LinkOpen
 from protocol.messages import Entry, Message, Typing
-from tests.support.engines.pair import START, End, Pair, check_end, contacts, feed, open_pair, pair
+from tests.support.protocol.links import START, End, Pair, check_end, contacts, feed, open_pair, pair
 
 PATTERNS = st.sampled_from(list(Pattern))
 TYPING = Typing(bytes(32), True)

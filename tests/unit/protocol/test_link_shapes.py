@@ -27,9 +27,27 @@ from protocol.messages import (
     Typing,
 )
 from protocol.primitives import mlkem_generate
-from tests.support.engines.pair import PSK, START, End, Pair, Party, contacts, frames, open_pair, pair
-from tests.support.protocol.attackers import ENTRY, TYPING, confirming, error, sealed_frames, with_counters
-from tests.support.raw_handshake import FakePair, choice, payload, state
+from tests.support.protocol.links import (
+    ENTRY,
+    PSK,
+    START,
+    TYPING,
+    End,
+    FakePair,
+    Pair,
+    Party,
+    choice,
+    confirming,
+    contacts,
+    error,
+    frames,
+    open_pair,
+    pair,
+    payload,
+    sealed_frames,
+    state,
+    with_counters,
+)
 
 PATTERNS = list(Pattern)
 

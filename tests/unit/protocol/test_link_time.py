@@ -10,7 +10,7 @@ from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
 from protocol.messages import Entry, Pong, Typing
-from tests.support.engines.pair import START, Pair, frames, open_pair, pair
+from tests.support.protocol.links import START, Pair, frames, open_pair, pair
 
 ENTRY = Entry(b"header", b"salt", b"body")
 TYPING = Typing(bytes(32), True)

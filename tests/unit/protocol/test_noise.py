@@ -19,7 +19,7 @@ from protocol.keys import X25519Pair
 from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise import CipherState, Finished, HandshakeState
 from protocol.noise_patterns import HASHES, parse_name
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
 
 XX = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
 XXPSK0 = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b"

@@ -15,12 +15,13 @@ from protocol.link.states import Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Ping, Record, Reveal
 from protocol.pairing.pairing import FINISHED, TRANSITIONS, Call, JoinerKnown, PendingReady, State, WordsReady
 from protocol.pairing.record import Transcript, accept_tag
-from tests.support.protocol.meeting import (
+from tests.support.protocol.pairings import (
     ANNA,
     BOB,
     EXAMPLES,
     REACHABLE,
     Meeting,
+    Person,
     Side,
     facts,
     identity,
@@ -30,7 +31,6 @@ from tests.support.protocol.meeting import (
     secret_pair,
     words_of,
 )
-from tests.support.protocol.people import Person
 
 # --- The course ---
 

@@ -14,7 +14,7 @@ from protocol.messages import Commit, Open, Record, Reveal
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.pairing import FINISHED, Pairing, State, WordsReady
 from protocol.pairing.record import Transcript
-from tests.support.protocol.meeting import (
+from tests.support.protocol.pairings import (
     ANNA,
     BOB,
     EXAMPLES,
@@ -29,7 +29,7 @@ from tests.support.protocol.meeting import (
     started,
     words_of,
 )
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 # --- Attacks on the words ---
 

@@ -10,10 +10,9 @@ from protocol.link.states import Role
 from protocol.messages import Message
 from protocol.pairing.invitation import invitation_check, make_invitation
 from protocol.pairing.pairing import Pairing, WordsReady
-from tests.support.engines.pair import INVITATION, Pair, contacts
-from tests.support.protocol.meeting import Meeting, identity, nobody, secret_pair, started
-from tests.support.protocol.people import Person
-from tests.support.protocol.points import seeded
+from tests.support.protocol.links import INVITATION, Pair, contacts
+from tests.support.protocol.pairings import Meeting, Person, identity, nobody, secret_pair, started
+from tests.support.protocol.samples import seeded
 
 ANNA, BOB, MALLORY = Person("Anna"), Person("Bob"), Person("Mallory")
 

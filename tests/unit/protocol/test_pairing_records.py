@@ -12,18 +12,20 @@ from protocol.link.states import Role
 from protocol.messages import Close, Commit, Record, Reveal
 from protocol.pairing.pairing import State
 from protocol.pairing.record import Transcript, make_record
-from tests.support.protocol.meeting import (
+from tests.support.protocol.pairings import (
     ANNA,
     BOB,
     MALLORY,
+    Person,
+    Terminal,
     facts,
+    id_of,
     identity,
     invited,
     nearby,
     reach,
     secret_pair,
 )
-from tests.support.protocol.people import Person, Terminal, id_of
 
 # --- Records that must not be taken ---
 

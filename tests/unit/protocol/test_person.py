@@ -33,8 +33,8 @@ from protocol.identity.log import (
     sign_operation,
 )
 from protocol.identity.reduction import CauseKind, extend, reduce
-from tests.support.protocol.people import SECOND, THIEF, THIRD, Person, Terminal, id_of
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, P, seeded, u
+from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, seeded, u
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from protocol.errors import (
     AuthenticationFailed,
 )
 from protocol.identity.reduction import CauseKind, changes, extend, reduce
-from tests.support.protocol.people import FOURTH, SECOND, THIEF, THIRD, Person, id_of
-from tests.support.protocol.points import seeded
+from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, id_of
+from tests.support.protocol.samples import seeded
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from protocol.errors import (
 )
 from protocol.identity.log import Rename, sign_operation
 from protocol.identity.reduction import extend, missing, reduce, share_is_stale
-from tests.support.protocol.people import SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person, Terminal, id_of
 
 
 @pytest.fixture

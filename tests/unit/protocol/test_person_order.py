@@ -13,7 +13,7 @@ from protocol.errors import (
 )
 from protocol.identity.log import parse_operation
 from protocol.identity.reduction import CauseKind, extend, reduce
-from tests.support.protocol.people import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
+from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from protocol.vectors.own import AREAS
-from tests.support.protocol import planting
-from tests.support.protocol.plants import COMPUTED, PROTOCOL, Plant, checks, constants, labels
+from tests.support.protocol import mutation_runner as planting
+from tests.support.protocol.mutations import COMPUTED, PROTOCOL, Plant, checks, constants, labels
 
 WORKERS = 2
 

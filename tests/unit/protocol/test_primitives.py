@@ -11,7 +11,7 @@ import pytest
 from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, P, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, seeded, u
 
 # Points of small order, and encodings of them that are not canonical (sign of x = 0 set, y >= p).
 SMALL_ED25519 = [

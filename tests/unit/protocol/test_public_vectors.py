@@ -12,7 +12,7 @@ import pytest
 
 from protocol.vectors import public
 from protocol.vectors.frame import Area, Case, Report
-from tests.support.needs import needs_public_vectors
+from tests.support.machine import needs_public_vectors
 
 _PUBLISHED = os.environ.get("PARLOUR_PUBLIC_VECTORS")
 

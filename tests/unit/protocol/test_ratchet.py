@@ -17,8 +17,8 @@ from protocol.limits import CONTENT_MAX, COUNTER_MAX
 from protocol.link.framing import padded_size
 from protocol.primitives import AEGIS256, SODIUM, Aead
 from protocol.ratchet import Header, Parameters, PlainSending, parlour_parameters
-from tests.support.protocol.points import seeded, u
-from tests.support.protocol.sessions import AEADS, CHAINS, ROOT, chains, counters, pair, refuse, snapshot
+from tests.support.protocol.ratchets import AEADS, CHAINS, ROOT, chains, counters, pair, refuse, snapshot
+from tests.support.protocol.samples import seeded, u
 
 # --- What a session does ---
 

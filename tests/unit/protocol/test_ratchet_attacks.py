@@ -14,8 +14,8 @@ from protocol.keys import X25519Pair
 from protocol.limits import COUNTER_MAX, SKIP_PER_CHAIN_MAX, SKIPPED_STORED_MAX
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
 from protocol.ratchet import Parameters, RatchetSession, parlour_parameters
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u
-from tests.support.protocol.sessions import AEADS, CHAINS, ROOT, chains, counters, pair, refuse
+from tests.support.protocol.ratchets import AEADS, CHAINS, ROOT, chains, counters, pair, refuse
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
 
 
 @AEADS

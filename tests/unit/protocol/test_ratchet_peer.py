@@ -9,8 +9,8 @@ from protocol.keys import X25519Pair
 from protocol.link.framing import pad
 from protocol.primitives import AEGIS256
 from protocol.ratchet import RatchetSession, parlour_parameters
-from tests.support.protocol.points import LOW_ORDER, seeded, u
-from tests.support.protocol.sessions import pair, refuse, root_key
+from tests.support.protocol.ratchets import pair, refuse, root_key
+from tests.support.protocol.samples import LOW_ORDER, seeded, u
 
 ROUTES = pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
 PLACES = pytest.mark.parametrize("first", [True, False], ids=["of a new chain", "next of its chain"])

@@ -6,7 +6,7 @@ import pytest
 
 from protocol.entries import READ, STORED, Said, receipted, receipting_terminal, said_of
 from protocol.errors import Untrusted
-from tests.support.protocol.people import SECOND, Person
+from tests.support.protocol.pairings import SECOND, Person
 
 
 def test_a_receipt_of_a_removed_terminal_counts_for_nobody() -> None:

@@ -30,7 +30,7 @@ from protocol.relay.states import (
     Welcomed,
 )
 from protocol.relay.terminal_end import RelayTerminal
-from tests.support.engines.relay_pair import RELAY, TIME, RelayPair, token
+from tests.support.protocol.links import RELAY, TIME, RelayPair, token
 
 ERROR = RelayEnding.ERROR
 

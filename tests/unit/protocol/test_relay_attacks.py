@@ -11,7 +11,7 @@ from protocol.link.framing import length_of
 from protocol.relay import relay_end as relay_module
 from protocol.relay.messages import GREETING_SIZE, HELLO_SIZE, REFUSAL, RelayGreeting, write_hello
 from protocol.relay.states import RelayEnded, RelayEnding, RelayState
-from tests.support.engines.relay_pair import RELAY, RelayPair, token
+from tests.support.protocol.links import RELAY, RelayPair, token
 
 ERROR = RelayEnding.ERROR
 GREETING = RelayGreeting(bytes(16)).encode()

@@ -17,7 +17,7 @@ from protocol.relay.rendezvous import (
     invitation_token,
     relay_day,
 )
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 DAY = 20_000
 ADA, BEN = bytes([1]) * 32, bytes([2]) * 32

@@ -10,8 +10,8 @@ from pathlib import Path
 from protocol.relay.rendezvous import parse_relay
 from tests.architecture.imports import ROOT
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_nats
-from tests.support.relay.terminals import PATIENCE, eventually
+from tests.support.machine import needs_nats
+from tests.support.relay.processes import PATIENCE, eventually
 
 
 def alive(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """The profiles of released schemas that are kept in seeds/databases, and how the newest is made.
 
 Rules: a folder that was released is never made again; every table has rows; keys and passphrase are public
-test data. `python -m tests.support.storage.kept` makes the folder of the newest schema, if there is none.
+test data. `python -m tests.support.storage.released` makes the folder of the newest schema, if there is none.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from protocol.identity.log import parse_operation
 from protocol.identity.reduction import reduce
 from protocol.profile_header import CHEAPEST
 from protocol.relay.rendezvous import RelayAddress
-from tests.support.storage import tables
+from tests.support.storage import samples as tables
 from tests.support.storage.samples import blob, seeded
 
 FOLDER = Path(__file__).parents[3] / "seeds" / "databases"

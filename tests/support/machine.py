@@ -1,8 +1,4 @@
-"""What some tests need of the machine.
-
-Rules: each function either returns or skips with the reason, and under CI=true fails instead: nothing
-is left out there unseen. All may be called in a test, in a fixture or at the top of a test file.
-"""
+"""What tests need of the machine, and which of them may share it."""
 
 from __future__ import annotations
 
@@ -13,9 +9,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.architecture.imports import ROOT
 
 
 def needs_root_network() -> None:
@@ -113,3 +112,26 @@ def _left_out(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"nothing is left out under CI: {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=True)
+
+
+MACHINE: Final = "machine"
+_WITHIN: Final = tuple(
+    f"tests/{folder}/" for folder in ("architecture", "fuzz", "unit/protocol", "unit/storage", "unit/tui")
+)
+_MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
+
+
+class Shares(LoadScopeScheduling):  # type: ignore[misc]  # no types are published
+    """One share for the whole machine, and one for each file beside it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return share_of(nodeid.partition("::")[0])
+
+
+@functools.cache
+def share_of(file: str) -> str:
+    """The share of a test file, by its path from the project's root."""
+    if not file.startswith(_WITHIN):
+        return MACHINE
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return MACHINE if any(mark in text for mark in _MARKS) else file

@@ -1,30 +1,37 @@
-"""Two links joined in memory, with a clock that only a test moves.
-
-Rules: what one link has to send is what the other receives, in the portions that a test asks for; every
-event is kept in order; nothing here knows a key but those it made.
-"""
+"""Links in memory: parties, joined ends, handshakes step by step, attackers, and relay connections."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from protocol.codec import Wire, encode
 from protocol.keys import X25519Pair
+from protocol.link.agreement import Established
 from protocol.link.envelopes import OpenPhase
-from protocol.link.framing import GREETING_SIZE, Pattern, length_of
-from protocol.link.handshake import Initiator, Responder
+from protocol.link.framing import GREETING_SIZE, Pattern, length_of, pad
+from protocol.link.handshake import Finish, Initiator, Responder
 from protocol.link.link import Link
 from protocol.link.states import (
     ContactPsk,
+    Ending,
     Event,
     HandshakeAuthenticated,
     LinkClosed,
     LinkOpen,
     MessageReceived,
 )
-from protocol.messages import ContactHello, Message
+from protocol.messages import ContactHello, Entry, Message, ShareNumbers, Typing
+from protocol.noise import HandshakeState
 from protocol.primitives import Random, b2b, system_random
-from tests.support.protocol.points import seeded
+from protocol.ratchet import RatchetSession
+from protocol.relay.connection import RelayConnection
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.states import RelayEvent
+from protocol.relay.terminal_end import RelayTerminal
+from tests.support.protocol.samples import seeded
 
 START = 1_000.0
 PSK = bytes(range(32))
@@ -252,3 +259,174 @@ def open_pair(pattern: Pattern = Pattern.IKPSK2, *, aes: bool = True, portion: i
     assert both.initiator.link.is_open
     assert both.responder.link.is_open
     return both
+
+
+NAMES = {
+    Pattern.XX: "Noise_XX_25519_ChaChaPoly_BLAKE2b",
+    Pattern.XXPSK0: "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b",
+    Pattern.IKPSK2: "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b",
+}
+GREETING = b"PARLOUR\x00" + bytes((1, 1, 3, 0)) + b"sixteen bytes...."[:16]
+CHACHA = 2
+
+
+def choice(pattern: Pattern, aead: int = CHACHA, version: int = 1) -> bytes:
+    """The three bytes that begin an initiator's first frame."""
+    return bytes((version, pattern, aead))
+
+
+def state(
+    pattern: Pattern,
+    initiator: bool,
+    static: X25519Pair,
+    *,
+    greeting: bytes = GREETING,
+    head: bytes | None = None,
+    rs: bytes | None = None,
+    psk: bytes | None = None,
+) -> HandshakeState:
+    """A Noise state over the prologue of greeting and choice."""
+    head = choice(pattern) if head is None else head
+    return HandshakeState(
+        NAMES[pattern],
+        initiator,
+        prologue=b"parlour.link.v1" + greeting + head,
+        s=static,
+        rs=rs,
+        psks=[] if psk is None else [psk],
+    )
+
+
+def payload(message: Wire) -> bytes:
+    """A payload as it stands in a handshake message."""
+    return pad(encode(message))
+
+
+class FakePair(X25519Pair):
+    """A public key that nobody has the secret of, with whatever DH its bearer claims: zeros, by default."""
+
+    __slots__ = ("claimed",)
+
+    def __init__(self, public: bytes, claimed: dict[bytes, bytes] | None = None) -> None:
+        super().__init__(bytes(32))
+        self.public = public
+        self.claimed = claimed or {}
+
+    def dh(self, public: bytes) -> bytes:
+        return self.claimed.get(public, bytes(32))
+
+
+PATTERNS = list(Pattern)
+PAIRING = [Pattern.XX, Pattern.XXPSK0]
+NUMBERS = ShareNumbers([1], [1])
+
+
+class Steps:
+    """A handshake by its steps: the frames, and the objects that wait for them."""
+
+    def __init__(self, pattern: Pattern, *, aes: bool = True, **options: Any) -> None:
+        self.alice, self.bob = contacts(aes=aes)
+        self.initiator: Initiator = self.alice.calls(self.bob, pattern, **options)
+        self.responder: Responder = self.bob.answers()
+        self.greeting = self.responder.greet()
+        self.call, self.answer = self.initiator.begin(self.greeting)
+        self.reply, self.following = self.responder.answer(self.greeting, self.call)
+
+    def altered(self, call: bytes) -> None:
+        """What becomes of another first frame: message 1 of XX holds no key, so only its answer can fail."""
+        self.answer.read(self.responder.answer(self.greeting, call)[0])
+
+    def finish(self) -> tuple[Established, Established]:
+        """What both sides have in the end, the initiator first."""
+        last, initiator = self.answer.read(self.reply)
+        if isinstance(self.following, Finish):
+            return initiator, self.following.read(last)
+        return initiator, self.following
+
+
+def hello_call(alice: Party, bob: Party, content: bytes, static: X25519Pair | None = None) -> bytes:
+    """A first frame of IKpsk2 whose payload is whatever a test wants."""
+    call = state(Pattern.IKPSK2, True, static or alice.static, rs=bob.static.public)
+    return choice(Pattern.IKPSK2) + call.write_message(pad(content))
+
+
+TYPING = Typing(bytes(32), True)
+ENTRY = Entry(b"header", b"salt", b"body")
+CLASSES = ("malformed", "unexpected", "authentication", "limit", "untrusted")
+
+
+def error(name: str) -> LinkClosed:
+    """The end of a link by a peer's fault of one of the five classes."""
+    assert name in CLASSES
+    return LinkClosed(Ending.ERROR, name, False)
+
+
+def confirming() -> tuple[End, RatchetSession]:
+    """A responder that waits for Confirm, and the session of its peer, whose first envelope is a test's."""
+    alice, bob = contacts()
+    responder = End(Link(bob.answers(), START))
+    frame, answer = alice.calls(bob).begin(responder.link.data_to_send())
+    responder.receive(frame)
+    (reply,) = frames(responder.link.data_to_send())
+    return responder, answer.read(reply)[1].session
+
+
+def sealed_frames(end: End, *messages: Entry | Typing) -> list[bytes]:
+    """Envelopes that end sends for messages, kept by whoever is in between."""
+    for message in messages:
+        assert end.link.send(message, START)
+    return frames(end.link.data_to_send())
+
+
+def with_counters(envelope: bytes, pn: int, n: int) -> bytes:
+    """envelope with other counters in its header."""
+    return envelope[:32] + struct.pack(">II", pn, n) + envelope[40:]
+
+
+RELAY = X25519Pair(bytes(range(32)))
+TIME = 20_000 * 86_400 + 3_600
+"""The relay's clock: an hour into a day."""
+
+
+def token(index: int) -> bytes:
+    return bytes([index]) * 16
+
+
+class RelayPair:
+    """One connection: both ends, and what each was told."""
+
+    def __init__(self, label: str = "x", portion: int = 0, relay: bytes = RELAY.public) -> None:
+        self.terminal = RelayTerminal(relay, 0.0, seeded(f"terminal {label}"))
+        self.relay = RelayEnd(RELAY, 0.0, TIME, seeded(f"relay {label}"))
+        self.portion, self.now = portion, 0.0
+        self.told: list[RelayEvent] = []  # the terminal
+        self.heard: list[RelayEvent] = []  # the relay
+        self.on_the_wire: list[bytes] = []
+
+    def run(self) -> RelayPair:
+        """Carry bytes both ways until nobody has any to send."""
+        ends = ((self.relay, self.terminal, self.told), (self.terminal, self.relay, self.heard))
+        moved = True
+        while moved:
+            moved = False
+            for source, target, events in ends:
+                data = source.data_to_send()
+                moved |= bool(data)
+                self._carry(data, target, events)
+        return self
+
+    def _carry(self, data: bytes, target: RelayConnection, events: list[RelayEvent]) -> None:
+        self.on_the_wire += [data] if data else []
+        size = self.portion or len(data) or 1
+        for start in range(0, len(data), size):
+            events += target.receive(data[start : start + size], self.now)
+
+    def wait(self, tokens: Iterable[bytes]) -> RelayPair:
+        """The terminal waits, and the relay holds its tokens."""
+        self.run().terminal.wait(tokens, self.now)
+        self.run().relay.waiting()
+        return self.run()
+
+    def dial(self, wanted: bytes, place: int = 0) -> RelayPair:
+        self.run().terminal.dial(wanted, self.now, place)
+        return self.run()

@@ -1,8 +1,4 @@
-"""Changes in `protocol/` that a vector must catch: labels, constants, checks, and what is computed.
-
-Rules: a change is made in one file, in text that stands there once; where a check is taken out, what it
-refused passes. Every `raise` of a ProtocolError with a text of its own is a check.
-"""
+"""Changes in `protocol/` that a vector must catch."""
 
 from __future__ import annotations
 
