@@ -31,14 +31,14 @@ from protocol.vectors.frame import (
     read_bytes,
     write_bytes,
 )
-from tests.architecture import spec_text
+from tests.architecture import spec_document
 from tests.vectors import primitives
 from tests.vectors.files import Seed, read_phrase
 from tests.vectors.generate import BUILDERS, FOLDER, PHRASE_FILE, differing
 
 _HEX = re.compile(r"([0-9a-f]{2})*")
 _NO_AREAS = {"schema", "kem"}
-_RULES = {rule.id: rule.error_class for rule in spec_text.rules(spec_text.read())}
+_RULES = {rule.id: rule.error_class for rule in spec_document.rules(spec_document.read())}
 
 
 def _cases() -> list[Any]:
