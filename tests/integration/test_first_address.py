@@ -9,7 +9,7 @@ import pytest
 
 from chat.service.person_logs import PendingContacts
 from protocol.pairing.record import PendingContact
-from tests.support.engines.engines import Person, invite, people, play, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 from tests.support.fakes.network import MemoryDiscovery
 
 
@@ -34,24 +34,20 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, slow: Person) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_whoever_joined_dials_the_inviter_however_late_it_is_done(
+@in_virtual_time(limit=30)
+async def test_whoever_joined_dials_the_inviter_however_late_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
-            slow_disk(monkeypatch, ada)
-            await invite(ada, ben)
-            await talk(ben, ada, "by the address of the invitation")
-
-    play(scenario, limit=30)
+    async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
+        slow_disk(monkeypatch, ada)
+        await invite(ada, ben)
+        await talk(ben, ada, "by the address of the invitation")
 
 
-def test_the_address_is_still_known_after_a_restart(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await invite(ada, ben)
-            await ben.stop()
-            await ben.start()
-            await talk(ben, ada, "after a restart")
-
-    play(scenario, limit=30)
+@in_virtual_time(limit=30)
+async def test_the_address_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        await ben.stop()
+        await ben.start()
+        await talk(ben, ada, "after a restart")

@@ -12,7 +12,7 @@ from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
 from chat.network.links import Links, LiveLink
 from protocol.limits import PING_AFTER_SECONDS
 from protocol.messages import Message
-from tests.support.engines.engines import Person, delivered, pair, people, play, talk
+from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
 
 EAGER = Config(second_dialler_waits=0.0)
 
@@ -32,211 +32,191 @@ async def same_order(ada: Person, ben: Person, number: int) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_attack_18_links_begun_from_both_ends_at_once_become_one(tmp_path: Path, seed: int) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", config=EAGER, seed=seed) as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "paired")
-            await asyncio.gather(ada.stop(), ben.stop())
-            await ada.start()
-            waiting = await ada.engine.send(await ada.contact_known("Ben"), "while away")
-            done = delivered(ada, 1)
-            await ben.start()
-            assert (await done).id == waiting.id
-            await asyncio.sleep(15)
-            assert links(ada) == links(ben) == 1
-            await talk(ben, ada, "one link")
-            assert shown_once(ada, 3)
-            assert shown_once(ben, 3)
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_18_links_begun_from_both_ends_at_once_become_one(tmp_path: Path, seed: int) -> None:
+    async with people(tmp_path, "Ada", "Ben", config=EAGER, seed=seed) as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "paired")
+        await asyncio.gather(ada.stop(), ben.stop())
+        await ada.start()
+        waiting = await ada.engine.send(await ada.contact_known("Ben"), "while away")
+        done = delivered(ada, 1)
+        await ben.start()
+        assert (await done).id == waiting.id
+        await asyncio.sleep(15)
+        assert links(ada) == links(ben) == 1
+        await talk(ben, ada, "one link")
+        assert shown_once(ada, 3)
+        assert shown_once(ben, 3)
 
 
 @pytest.mark.parametrize("answering", [False, True])
 @pytest.mark.parametrize("frames", range(14))
-def test_a_link_broken_at_any_frame_loses_and_doubles_nothing(
+@in_virtual_time
+async def test_a_link_broken_at_any_frame_loses_and_doubles_nothing(
     tmp_path: Path, frames: int, answering: bool
 ) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "paired")
-            await ben.stop()
-            await ada.engine.send(await ada.contact_known("Ben"), "one")
-            await ada.engine.send(await ada.contact_known("Ben"), "two")
-            network.break_next_after = (None, frames) if answering else (frames, None)
-            done = delivered(ada, 2)
-            await ben.start()
-            await ben.engine.send(await ben.contact_known("Ada"), "three")
-            await done
-            await talk(ben, ada, "four")
-            assert await same_order(ada, ben, 5)
-            assert shown_once(ada, 5)
-            assert shown_once(ben, 5)
-
-    play(scenario)
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "paired")
+        await ben.stop()
+        await ada.engine.send(await ada.contact_known("Ben"), "one")
+        await ada.engine.send(await ada.contact_known("Ben"), "two")
+        network.break_next_after = (None, frames) if answering else (frames, None)
+        done = delivered(ada, 2)
+        await ben.start()
+        await ben.engine.send(await ben.contact_known("Ada"), "three")
+        await done
+        await talk(ben, ada, "four")
+        assert await same_order(ada, ben, 5)
+        assert shown_once(ada, 5)
+        assert shown_once(ben, 5)
 
 
-def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "0")
-            sessions = set()
-            before = len(ada.seen), len(ben.seen)
-            for number in range(1, 60):
-                await asyncio.sleep(180)
-                await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
-                sessions |= {link.session for link in ada.engine._world.links.all()}
-                assert links(ada) == links(ben) == 1
-            assert len(sessions) >= 3
-            for person, start in ((ada, before[0]), (ben, before[1])):
-                went = [event for event in person.seen[start:] if isinstance(event, ContactChanged)]
-                assert all(event.contact.present for event in went)
-                assert shown_once(person, 60)
-
-    play(scenario, limit=6 * 3600.0)
+@in_virtual_time(limit=6 * 3600.0)
+async def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "0")
+        sessions = set()
+        before = len(ada.seen), len(ben.seen)
+        for number in range(1, 60):
+            await asyncio.sleep(180)
+            await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
+            sessions |= {link.session for link in ada.engine._world.links.all()}
+            assert links(ada) == links(ben) == 1
+        assert len(sessions) >= 3
+        for person, start in ((ada, before[0]), (ben, before[1])):
+            went = [event for event in person.seen[start:] if isinstance(event, ContactChanged)]
+            assert all(event.contact.present for event in went)
+            assert shown_once(person, 60)
 
 
 @pytest.mark.parametrize("seconds", [3, 5, 9, 20, 21, 22, 23, 24, 90, 400])
-def test_after_a_cut_the_first_waiting_entry_arrives_within_two_seconds(tmp_path: Path, seconds: int) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            network.cut("10.0.0.2")
-            for number in range(5):
-                await ada.engine.send(await ada.contact(ben), f"ada {number}")
-                await ben.engine.send(await ben.contact(ada), f"ben {number}")
-                await asyncio.sleep(seconds / 5)
-            first = ben.wait(EntryAdded, lambda event: not event.entry.own)
-            mine, theirs = delivered(ada, 5), delivered(ben, 5)
-            healed = asyncio.get_running_loop().time()
-            network.heal("10.0.0.2")
-            await first
-            assert asyncio.get_running_loop().time() - healed < 2.0
-            await asyncio.gather(mine, theirs)
-            assert await same_order(ada, ben, 11)
-            assert shown_once(ada, 11)
-            assert shown_once(ben, 11)
-            await asyncio.sleep(60)
-            assert links(ada) == links(ben) == 1
-
-    play(scenario)
-
-
-def test_presence_comes_from_the_keepalive(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
-            network.cut("10.0.0.2")
-            await asyncio.wait_for(gone, PING_AFTER_SECONDS + ada.config.absent_after + 1)
-            back = ada.wait(ContactChanged, lambda event: event.contact.present)
-            network.heal("10.0.0.2")
-            await asyncio.wait_for(back, 2)
-
-    play(scenario)
+@in_virtual_time
+async def test_after_a_cut_the_first_waiting_entry_arrives_within_two_seconds(
+    tmp_path: Path, seconds: int
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        network.cut("10.0.0.2")
+        for number in range(5):
+            await ada.engine.send(await ada.contact(ben), f"ada {number}")
+            await ben.engine.send(await ben.contact(ada), f"ben {number}")
+            await asyncio.sleep(seconds / 5)
+        first = ben.wait(EntryAdded, lambda event: not event.entry.own)
+        mine, theirs = delivered(ada, 5), delivered(ben, 5)
+        healed = asyncio.get_running_loop().time()
+        network.heal("10.0.0.2")
+        await first
+        assert asyncio.get_running_loop().time() - healed < 2.0
+        await asyncio.gather(mine, theirs)
+        assert await same_order(ada, ben, 11)
+        assert shown_once(ada, 11)
+        assert shown_once(ben, 11)
+        await asyncio.sleep(60)
+        assert links(ada) == links(ben) == 1
 
 
-def test_sent_is_said_only_while_the_link_that_carried_the_entry_lives(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            network.cut("10.0.0.2")
-            sent = ada.wait(EntryChanged, lambda event: event.state is EntryState.SENT)
-            queued = ada.wait(EntryChanged, lambda event: event.state is EntryState.QUEUED)
-            view = await ada.engine.send(await ada.contact(ben), "into the cut")
-            assert (await sent).id == (await queued).id == view.id
-
-    play(scenario)
-
-
-def test_attack_27_one_way_traffic_still_turns_the_ratchet(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "paired")
-            network.seen.clear()
-            for number in range(100):
-                await talk(ada, ben, str(number))
-            frames = [data for here, _, data in network.seen if here == ada.host]
-            keys = {frame[2:34] for frame in frames}
-            assert len(keys) >= 50
-
-    play(scenario)
+@in_virtual_time
+async def test_presence_comes_from_the_keepalive(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
+        network.cut("10.0.0.2")
+        await asyncio.wait_for(gone, PING_AFTER_SECONDS + ada.config.absent_after + 1)
+        back = ada.wait(ContactChanged, lambda event: event.contact.present)
+        network.heal("10.0.0.2")
+        await asyncio.wait_for(back, 2)
 
 
-def test_attack_31_a_resent_entry_keeps_its_id_under_a_new_envelope(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "paired")
-            network.cut("10.0.0.2")
-            view = await ada.engine.send(await ada.contact(ben), "again and again")
-            done = delivered(ada, 1)
-            await asyncio.sleep(20)
-            network.heal("10.0.0.2")
-            assert (await done).id == view.id
-            await asyncio.sleep(60)  # what TCP still brings of the old streams
-            bodies = [data for here, _, data in network.seen if here == ada.host and len(data) > 100]
-            assert len(bodies) == len(set(bodies))
-            assert shown_once(ben, 2)
+@in_virtual_time
+async def test_sent_is_said_only_while_the_link_that_carried_the_entry_lives(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        network.cut("10.0.0.2")
+        sent = ada.wait(EntryChanged, lambda event: event.state is EntryState.SENT)
+        queued = ada.wait(EntryChanged, lambda event: event.state is EntryState.QUEUED)
+        view = await ada.engine.send(await ada.contact(ben), "into the cut")
+        assert (await sent).id == (await queued).id == view.id
 
-    play(scenario)
+
+@in_virtual_time
+async def test_attack_27_one_way_traffic_still_turns_the_ratchet(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "paired")
+        network.seen.clear()
+        for number in range(100):
+            await talk(ada, ben, str(number))
+        frames = [data for here, _, data in network.seen if here == ada.host]
+        keys = {frame[2:34] for frame in frames}
+        assert len(keys) >= 50
+
+
+@in_virtual_time
+async def test_attack_31_a_resent_entry_keeps_its_id_under_a_new_envelope(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "paired")
+        network.cut("10.0.0.2")
+        view = await ada.engine.send(await ada.contact(ben), "again and again")
+        done = delivered(ada, 1)
+        await asyncio.sleep(20)
+        network.heal("10.0.0.2")
+        assert (await done).id == view.id
+        await asyncio.sleep(60)  # what TCP still brings of the old streams
+        bodies = [data for here, _, data in network.seen if here == ada.host and len(data) > 100]
+        assert len(bodies) == len(set(bodies))
+        assert shown_once(ben, 2)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, seed: int) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "0")
-            for number in range(1, 60):
-                dialler = (ada, ben)[number % 2].engine._parts.dialler
-                other = await (ada.contact(ben) if number % 2 == 0 else ben.contact(ada))
-                dialled = asyncio.ensure_future(dialler.dial(bytes.fromhex(other), 1.0))
-                arrives = ben.wait(EntryAdded)
-                for wait in range(number % 7):
-                    await asyncio.sleep(0.001 * wait)
-                await ada.engine.send(await ada.contact(ben), str(number))
-                event = await arrives
-                await ben.engine.mark_read(await ben.contact(ada), (event.entry.id,))
-                await dialled
-            await asyncio.sleep(9)  # within the life of the last link
-            assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
-            assert [view.text for view in await ben.history(ada)] == [str(number) for number in range(60)]
-
-    play(scenario)
+@in_virtual_time
+async def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, seed: int) -> None:
+    async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "0")
+        for number in range(1, 60):
+            dialler = (ada, ben)[number % 2].engine._parts.dialler
+            other = await (ada.contact(ben) if number % 2 == 0 else ben.contact(ada))
+            dialled = asyncio.ensure_future(dialler.dial(bytes.fromhex(other), 1.0))
+            arrives = ben.wait(EntryAdded)
+            for wait in range(number % 7):
+                await asyncio.sleep(0.001 * wait)
+            await ada.engine.send(await ada.contact(ben), str(number))
+            event = await arrives
+            await ben.engine.mark_read(await ben.contact(ada), (event.entry.id,))
+            await dialled
+        await asyncio.sleep(9)  # within the life of the last link
+        assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
+        assert [view.text for view in await ben.history(ada)] == [str(number) for number in range(60)]
 
 
-def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
+@in_virtual_time
+async def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            monkeypatch.setattr(Links, "_answered", _closes_nothing)
-            await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
-            await asyncio.sleep(0.1)
-            assert links(ada) == links(ben) == 2
-            newest = ben.engine._world.links.current(bytes.fromhex(await ben.contact(ada)))
-            assert newest is not None
-            monkeypatch.setattr(newest.driver, "send", _stuck)
-            arrives = ben.wait(EntryAdded)
-            view = await ada.engine.send(await ada.contact(ben), "unanswered")
-            await ben.engine.mark_read(await ben.contact(ada), ((await arrives).entry.id,))
-            read = ada.wait(
-                EntryChanged, lambda event: event.id == view.id and event.state is EntryState.READ
-            )
-            network.pipes[-1].break_now()
-            await asyncio.wait_for(read, 5)
-            assert links(ada) == links(ben) == 1
-
-    play(scenario)
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        monkeypatch.setattr(Links, "_answered", _closes_nothing)
+        await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+        await asyncio.sleep(0.1)
+        assert links(ada) == links(ben) == 2
+        newest = ben.engine._world.links.current(bytes.fromhex(await ben.contact(ada)))
+        assert newest is not None
+        monkeypatch.setattr(newest.driver, "send", _stuck)
+        arrives = ben.wait(EntryAdded)
+        view = await ada.engine.send(await ada.contact(ben), "unanswered")
+        await ben.engine.mark_read(await ben.contact(ada), ((await arrives).entry.id,))
+        read = ada.wait(EntryChanged, lambda event: event.id == view.id and event.state is EntryState.READ)
+        network.pipes[-1].break_now()
+        await asyncio.wait_for(read, 5)
+        assert links(ada) == links(ben) == 1
 
 
 async def _closes_nothing(links: Links, link: LiveLink, number: int) -> None:

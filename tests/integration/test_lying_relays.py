@@ -19,7 +19,7 @@ from chat.network.relay import client
 from protocol.relay.relay_end import RelayEnd
 from protocol.relay.rendezvous import DAY_SECONDS
 from protocol.relay.states import Dials, RelayEnding, RelayEvent, Waits
-from tests.support.engines.engines import DEFAULTS, Person, SeeingRelay, pair, people, play, talk
+from tests.support.engines.engines import DEFAULTS, Person, SeeingRelay, in_virtual_time, pair, people, talk
 from tests.support.fakes.network import Network
 from tests.support.fakes.relay import MemoryRelay, Visitor
 
@@ -187,56 +187,51 @@ async def state(person: Person, other: Person, text: str) -> EntryState | None:
 
 
 @pytest.mark.parametrize("liar", LIARS)
-def test_a_lie_is_no_more_than_a_cut_wire(tmp_path: Path, liar: Callable[[Network], Liar]) -> None:
-    async def scenario() -> None:
-        problems: list[dict[str, object]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
-        async with people(tmp_path, "Ada", "Ben", "Cyd") as (network, (ada, ben, cyd)):
-            await pair(ada, ben)
-            await pair(ben, cyd)
-            await talk(ada, ben, "before")
-            relay = liar(network)
-            relay.start()
-            for one, other in ((ada, ben), (ben, cyd), (ada, cyd)):
-                network.part(one.host, other.host)
-            for person in (ada, ben, cyd):
-                await person.engine.add_relay(str(relay.address))
-            await ada.engine.send(await ada.contact(ben), "through a liar")
-            await asyncio.sleep(LIES_FOR)
-            assert relay.accepted <= 3 * LIES_FOR * CONNECTIONS_A_SECOND
-            if await state(ada, ben, "through a liar") in (EntryState.DELIVERED, EntryState.READ):
-                assert "through a liar" in await ben.texts(ada)
-            relay.stop_lying()
-            await asyncio.sleep(DEFAULTS.relay_dials_most)
-            assert await state(ada, ben, "through a liar") is EntryState.DELIVERED
-            await talk(ben, cyd, "after")
-            assert await ada.texts(ben) == await ben.texts(ada) == ["before", "through a liar"]
-            assert ada.shown_once(2)
-            assert problems == []
-
-    play(scenario)
+@in_virtual_time
+async def test_a_lie_is_no_more_than_a_cut_wire(tmp_path: Path, liar: Callable[[Network], Liar]) -> None:
+    problems: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    async with people(tmp_path, "Ada", "Ben", "Cyd") as (network, (ada, ben, cyd)):
+        await pair(ada, ben)
+        await pair(ben, cyd)
+        await talk(ada, ben, "before")
+        relay = liar(network)
+        relay.start()
+        for one, other in ((ada, ben), (ben, cyd), (ada, cyd)):
+            network.part(one.host, other.host)
+        for person in (ada, ben, cyd):
+            await person.engine.add_relay(str(relay.address))
+        await ada.engine.send(await ada.contact(ben), "through a liar")
+        await asyncio.sleep(LIES_FOR)
+        assert relay.accepted <= 3 * LIES_FOR * CONNECTIONS_A_SECOND
+        if await state(ada, ben, "through a liar") in (EntryState.DELIVERED, EntryState.READ):
+            assert "through a liar" in await ben.texts(ada)
+        relay.stop_lying()
+        await asyncio.sleep(DEFAULTS.relay_dials_most)
+        assert await state(ada, ben, "through a liar") is EntryState.DELIVERED
+        await talk(ben, cyd, "after")
+        assert await ada.texts(ben) == await ben.texts(ada) == ["before", "through a liar"]
+        assert ada.shown_once(2)
+        assert problems == []
 
 
 @pytest.mark.parametrize("careless", [False, True])
-def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
+@in_virtual_time
+async def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, careless: bool
 ) -> None:
     """But from terminals that take any day, which are planted."""
     if careless:
         for module in (client, client):
             monkeypatch.setattr(module, "relay_day", lambda time, own: time // DAY_SECONDS)
-
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            network.part(ada.host, ben.host)
-            relay = SeeingRelay(network).start()
-            relay.clock.offset_ms = 7 * DAY_SECONDS * 1_000
-            for person in (ada, ben):
-                await person.engine.add_relay(str(relay.address))
-            await asyncio.sleep(LIES_FOR)
-            assert bool(relay.sight.tokens) is careless
-            (view,) = await ada.engine.relays()
-            assert (view.standing is RelayStanding.OTHER_DATE) is not careless
-
-    play(scenario)
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        network.part(ada.host, ben.host)
+        relay = SeeingRelay(network).start()
+        relay.clock.offset_ms = 7 * DAY_SECONDS * 1_000
+        for person in (ada, ben):
+            await person.engine.add_relay(str(relay.address))
+        await asyncio.sleep(LIES_FOR)
+        assert bool(relay.sight.tokens) is careless
+        (view,) = await ada.engine.relays()
+        assert (view.standing is RelayStanding.OTHER_DATE) is not careless

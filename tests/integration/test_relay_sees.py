@@ -20,7 +20,7 @@ from chat.service import keyring
 from protocol.relay import terminal_end
 from protocol.relay.messages import write_hello
 from protocol.relay.rendezvous import contact_token, invitation_token
-from tests.support.engines.engines import Person, SeeingRelay, invite, people, play, talk
+from tests.support.engines.engines import Person, SeeingRelay, in_virtual_time, invite, people, play, talk
 
 HOUR = 3_600.0
 BEFORE_MIDNIGHT = 15.5 * HOUR
@@ -95,18 +95,16 @@ async def a_day(ada: Person, ben: Person, cyd: Person) -> None:
     assert await ada.texts(ben) == await ben.texts(ada)
 
 
-def test_a_day(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with three(tmp_path, BEFORE_MIDNIGHT) as (persons, relays):
-            await a_day(*persons)
-            assert leaks(persons, relays) == []
-            for relay in relays:
-                assert len(relay.sight.tokens) == 3  # days
-                assert relay.sight.dialled > 5
-                assert set(relay.sight.waited) <= set(client.TOKEN_COUNTS)
-                assert sum(map(len, relay.sight.streams)) > 100_000
-
-    play(scenario, 40 * HOUR)
+@in_virtual_time(limit=40 * HOUR)
+async def test_a_day(tmp_path: Path) -> None:
+    async with three(tmp_path, BEFORE_MIDNIGHT) as (persons, relays):
+        await a_day(*persons)
+        assert leaks(persons, relays) == []
+        for relay in relays:
+            assert len(relay.sight.tokens) == 3  # days
+            assert relay.sight.dialled > 5
+            assert set(relay.sight.waited) <= set(client.TOKEN_COUNTS)
+            assert sum(map(len, relay.sight.streams)) > 100_000
 
 
 # --- Planted leaks ---

@@ -13,23 +13,20 @@ import pytest
 
 from chat.interface import PairingChanged, PairingStage
 from chat.service.person_logs import PendingContacts
-from tests.support.engines.engines import Person, invite, pair, people, play
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people
 
 
 @pytest.mark.parametrize("way", [pair, invite])
-def test_a_complete_pairing_is_not_called_cut_by_the_other_who_closes(
+@in_virtual_time
+async def test_a_complete_pairing_is_not_called_cut_by_the_other_who_closes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: object
 ) -> None:
     slow_for_ada(monkeypatch, "store")
     slow_for_ada(monkeypatch, "promote")
-
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            assert callable(way)
-            await way(ada, ben)
-            assert not failures(ada) + failures(ben)
-
-    play(scenario)
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        assert callable(way)
+        await way(ada, ben)
+        assert not failures(ada) + failures(ben)
 
 
 def slow_for_ada(monkeypatch: pytest.MonkeyPatch, name: str) -> None:

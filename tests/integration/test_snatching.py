@@ -12,7 +12,7 @@ from chat.network.relay.client import AT_ONCE
 from chat.network.relay.connection import Lost, RelayLine
 from protocol.primitives import system_random
 from protocol.relay.rendezvous import DAY_SECONDS
-from tests.support.engines.engines import Person, invite, people, play, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 from tests.support.fakes.network import MemoryTransport
 from tests.support.fakes.relay import MemoryRelay
 
@@ -64,12 +64,10 @@ async def three(folder: Path) -> AsyncIterator[tuple[Person, Person, list[Snatch
                 task.cancel()
 
 
-def test_whoever_calls_all_the_time_keeps_nobody_else_away(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with three(tmp_path) as (ada, ben, snatchers):
-            await asyncio.sleep(20)
-            await asyncio.wait_for(talk(ada, ben, "in spite of it"), 20)
-            await asyncio.wait_for(talk(ben, ada, "and back"), 5)
-            assert all(snatcher.snatched >= AT_ONCE for snatcher in snatchers)
-
-    play(scenario)
+@in_virtual_time
+async def test_whoever_calls_all_the_time_keeps_nobody_else_away(tmp_path: Path) -> None:
+    async with three(tmp_path) as (ada, ben, snatchers):
+        await asyncio.sleep(20)
+        await asyncio.wait_for(talk(ada, ben, "in spite of it"), 20)
+        await asyncio.wait_for(talk(ben, ada, "and back"), 5)
+        assert all(snatcher.snatched >= AT_ONCE for snatcher in snatchers)

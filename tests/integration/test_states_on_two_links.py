@@ -14,27 +14,25 @@ from chat.interface import EntryChanged, EntryState
 from chat.network.driver import Driver
 from chat.network.links import Links
 from protocol.messages import Entry, Message, Receipt
-from tests.support.engines.engines import Person, pair, people, play, talk
+from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
 
 
-def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_another(
+@in_virtual_time
+async def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            monkeypatch.setattr(Links, "_answered", both_stay)
-            slow_on_second_link(monkeypatch, current(ada, await ada.contact(ben)))
-            view = await ada.engine.send(await ada.contact(ben), "by both")
-            await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
-            await asyncio.sleep(5)
-            states = [
-                event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
-            ]
-            assert states == [EntryState.SENT, EntryState.DELIVERED]
-
-    play(scenario)
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        monkeypatch.setattr(Links, "_answered", both_stay)
+        slow_on_second_link(monkeypatch, current(ada, await ada.contact(ben)))
+        view = await ada.engine.send(await ada.contact(ben), "by both")
+        await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+        await asyncio.sleep(5)
+        states = [
+            event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
+        ]
+        assert states == [EntryState.SENT, EntryState.DELIVERED]
 
 
 def current(person: Person, other: str) -> Driver:

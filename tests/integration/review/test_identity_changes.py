@@ -17,7 +17,7 @@ from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
 from protocol.primitives import ed25519_from_seed
-from tests.support.engines.engines import Person, delivered, pair, people, play, talk
+from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
 from tests.support.protocol.pairings import Terminal
 
 STRANGE = Terminal.named("whoever holds the recovery key")
@@ -62,80 +62,70 @@ async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
     await ada.engine._parts.pending.store(contact, verified)
 
 
-def test_a_recovery_that_comes_with_an_invitation_is_shown_and_holds_sending(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            await ada.engine.set_verified(await ada.contact(ben), True)
-            shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
-            await paired_again(ada, ben, verified=False)
-            (contact,) = await ada.engine.contacts()
-            assert contact.held
-            assert not contact.verified
-            await asyncio.wait_for(shown, 1)
-
-    play(scenario)
+@in_virtual_time
+async def test_a_recovery_that_comes_with_an_invitation_is_shown_and_holds_sending(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        await ada.engine.set_verified(await ada.contact(ben), True)
+        shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
+        await paired_again(ada, ben, verified=False)
+        (contact,) = await ada.engine.contacts()
+        assert contact.held
+        assert not contact.verified
+        await asyncio.wait_for(shown, 1)
 
 
-def test_words_compared_with_a_recovered_person_verify_it_and_are_shown(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
-            await paired_again(ada, ben, verified=True)
-            (contact,) = await ada.engine.contacts()
-            assert contact.verified
-            assert not contact.held
-            await asyncio.wait_for(shown, 1)
-
-    play(scenario)
+@in_virtual_time
+async def test_words_compared_with_a_recovered_person_verify_it_and_are_shown(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
+        await paired_again(ada, ben, verified=True)
+        (contact,) = await ada.engine.contacts()
+        assert contact.verified
+        assert not contact.held
+        await asyncio.wait_for(shown, 1)
 
 
-def test_a_removed_terminal_loses_its_link_at_once(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
-            await paired_again(ada, ben, verified=True)
-            await gone
-            assert not ada.engine._world.links.all()
-
-    play(scenario)
+@in_virtual_time
+async def test_a_removed_terminal_loses_its_link_at_once(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
+        await paired_again(ada, ben, verified=True)
+        await gone
+        assert not ada.engine._world.links.all()
 
 
-def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            changed = ada.wait(IdentityChanged)
-            gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
-            (link,) = ben.engine._world.links.all()
-            await link.driver.send(LogOperations(list(await recovered(ben))))
-            await changed
-            await gone
-            assert not ada.engine._world.links.all()
-
-    play(scenario, limit=600)
+@in_virtual_time(limit=600)
+async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        changed = ada.wait(IdentityChanged)
+        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
+        (link,) = ben.engine._world.links.all()
+        await link.driver.send(LogOperations(list(await recovered(ben))))
+        await changed
+        await gone
+        assert not ada.engine._world.links.all()
 
 
-def test_what_was_held_goes_as_soon_as_words_were_compared(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            await holding(ada, ben)
-            await ada.engine.send(await ada.contact(ben), "held")
-            await ben.engine.set_visible(True)
-            words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
-            done = delivered(ada, 1)
-            await ada.engine.pair_address(ben.host, 4747)
-            mine, theirs = await asyncio.gather(*words)
-            await ada.engine.answer_pairing(mine.pairing.id, True)
-            await ben.engine.answer_pairing(theirs.pairing.id, True)
-            await asyncio.wait_for(done, 5)
-
-    play(scenario)
+@in_virtual_time
+async def test_what_was_held_goes_as_soon_as_words_were_compared(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        await holding(ada, ben)
+        await ada.engine.send(await ada.contact(ben), "held")
+        await ben.engine.set_visible(True)
+        words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+        done = delivered(ada, 1)
+        await ada.engine.pair_address(ben.host, 4747)
+        mine, theirs = await asyncio.gather(*words)
+        await ada.engine.answer_pairing(mine.pairing.id, True)
+        await ben.engine.answer_pairing(theirs.pairing.id, True)
+        await asyncio.wait_for(done, 5)

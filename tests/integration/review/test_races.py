@@ -21,7 +21,7 @@ from protocol.identity.author import rename_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Extension, extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
-from tests.support.engines.engines import Person, pair, people, play, talk
+from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
 from tests.support.fakes.network import Network
 
 
@@ -80,22 +80,20 @@ def renamed(person: Person) -> LogOperations:
     return LogOperations([sign_operation(operation, world.own.signing_seed)])
 
 
-def test_a_contact_removed_while_its_log_grows_stays_removed(
+@in_virtual_time
+async def test_a_contact_removed_while_its_log_grows_stays_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (_, ada, ben, faults):
-            contact = await ada.contact(ben)
-            slow(monkeypatch, ada, "read")
-            await say(ben, renamed(ben))
-            await asyncio.sleep(0.8)  # the operation is stored, and read again
-            await ada.engine.remove(contact)
-            await asyncio.sleep(5)
-            assert not ada.engine._world.keyring.contacts
-            assert not ada.engine._world.links.all()
-            assert not faults
-
-    play(scenario)
+    async with two(tmp_path) as (_, ada, ben, faults):
+        contact = await ada.contact(ben)
+        slow(monkeypatch, ada, "read")
+        await say(ben, renamed(ben))
+        await asyncio.sleep(0.8)  # the operation is stored, and read again
+        await ada.engine.remove(contact)
+        await asyncio.sleep(5)
+        assert not ada.engine._world.keyring.contacts
+        assert not ada.engine._world.links.all()
+        assert not faults
 
 
 @pytest.mark.parametrize(
@@ -103,200 +101,179 @@ def test_a_contact_removed_while_its_log_grows_stays_removed(
     [(LATE_ANSWER, LATE_ANSWER), (LATE_ANSWER, AT_ONCE), (LATE_WORK, LATE_ANSWER)],
     ids=["both late", "removed first", "removed before it is stored"],
 )
-def test_a_contact_removed_while_its_log_is_stored_leaves_no_fault(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stored: tuple[float, float],
-    removed: tuple[float, float],
+@in_virtual_time
+async def test_a_contact_removed_while_its_log_is_stored_leaves_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: tuple[float, float], removed: tuple[float, float]
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (_, ada, ben, faults):
-            contact = await ada.contact(ben)
-            slow(monkeypatch, ada, "write", stored, removed)
-            await say(ben, renamed(ben))
-            await asyncio.sleep(0.1)
-            await ada.engine.remove(contact)
-            await asyncio.sleep(5)
-            assert not ada.engine._world.keyring.contacts
-            assert await ada.engine.contacts() == ()
-            assert not faults
-
-    play(scenario)
+    async with two(tmp_path) as (_, ada, ben, faults):
+        contact = await ada.contact(ben)
+        slow(monkeypatch, ada, "write", stored, removed)
+        await say(ben, renamed(ben))
+        await asyncio.sleep(0.1)
+        await ada.engine.remove(contact)
+        await asyncio.sleep(5)
+        assert not ada.engine._world.keyring.contacts
+        assert await ada.engine.contacts() == ()
+        assert not faults
 
 
 @pytest.mark.parametrize("second", ["log", "port"])
-def test_a_contact_removed_between_two_of_its_messages_leaves_no_fault(
+@in_virtual_time
+async def test_a_contact_removed_between_two_of_its_messages_leaves_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (_, ada, ben, faults):
-            contact = await ada.contact(ben)
-            slow(monkeypatch, ada, "write")
-            await say(ben, an_entry(ben, ada), renamed(ben) if second == "log" else Reachable(5000))
-            await asyncio.sleep(0.1)
-            await ada.engine.remove(contact)
-            await asyncio.sleep(5)
-            assert not faults
-
-    play(scenario)
+    async with two(tmp_path) as (_, ada, ben, faults):
+        contact = await ada.contact(ben)
+        slow(monkeypatch, ada, "write")
+        await say(ben, an_entry(ben, ada), renamed(ben) if second == "log" else Reachable(5000))
+        await asyncio.sleep(0.1)
+        await ada.engine.remove(contact)
+        await asyncio.sleep(5)
+        assert not faults
 
 
-def test_a_replaced_link_that_ends_after_its_successor_leaves_nothing_behind(
+@in_virtual_time
+async def test_a_replaced_link_that_ends_after_its_successor_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (network, ada, ben, faults):
-            person = bytes.fromhex(await ada.contact(ben))
-            await say(ben, Reachable(5000))
-            slow(monkeypatch, ada, "write")
-            await say(ben, an_entry(ben, ada))
-            await asyncio.sleep(0.01)
-            await ada.engine._parts.dialler.dial(person, 1.0)
-            await asyncio.sleep(0.1)
-            assert len(ada.engine._world.links._sets[person].links) == 1
-            network.cut(ben.host)
-            network.pipes[-1].break_now()
-            await asyncio.sleep(3)
-            assert not faults
-            exchange_of_ada = ada.engine._world.links._events
-            assert isinstance(exchange_of_ada, Exchange)
-            assert set(exchange_of_ada._workers) == set(ada.engine._world.links.all())
-
-    play(scenario)
+    async with two(tmp_path) as (network, ada, ben, faults):
+        person = bytes.fromhex(await ada.contact(ben))
+        await say(ben, Reachable(5000))
+        slow(monkeypatch, ada, "write")
+        await say(ben, an_entry(ben, ada))
+        await asyncio.sleep(0.01)
+        await ada.engine._parts.dialler.dial(person, 1.0)
+        await asyncio.sleep(0.1)
+        assert len(ada.engine._world.links._sets[person].links) == 1
+        network.cut(ben.host)
+        network.pipes[-1].break_now()
+        await asyncio.sleep(3)
+        assert not faults
+        exchange_of_ada = ada.engine._world.links._events
+        assert isinstance(exchange_of_ada, Exchange)
+        assert set(exchange_of_ada._workers) == set(ada.engine._world.links.all())
 
 
-def test_a_link_whose_opening_fails_is_not_taken_for_a_living_one(
+@in_virtual_time
+async def test_a_link_whose_opening_fails_is_not_taken_for_a_living_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (network, ada, ben, _):
-            left = [1]
-            original = Exchange.opened
+    async with two(tmp_path) as (network, ada, ben, _):
+        left = [1]
+        original = Exchange.opened
 
-            async def failing(self: Exchange, link: Any) -> None:
-                if self._world is ada.engine._world and left:
-                    left.pop()
-                    raise RuntimeError("planted")
-                await original(self, link)
+        async def failing(self: Exchange, link: Any) -> None:
+            if self._world is ada.engine._world and left:
+                left.pop()
+                raise RuntimeError("planted")
+            await original(self, link)
 
-            monkeypatch.setattr(Exchange, "opened", failing)
-            for pipe in list(network.pipes):
-                pipe.break_now()
-            await asyncio.sleep(60)
-            assert not left
-            assert len(ada.engine._world.links.all()) == 1
-            await asyncio.wait_for(talk(ada, ben, "after"), 10)
-
-    play(scenario)
+        monkeypatch.setattr(Exchange, "opened", failing)
+        for pipe in list(network.pipes):
+            pipe.break_now()
+        await asyncio.sleep(60)
+        assert not left
+        assert len(ada.engine._world.links.all()) == 1
+        await asyncio.wait_for(talk(ada, ben, "after"), 10)
 
 
-def test_asking_for_the_whole_history_again_and_again_costs_little(
+@in_virtual_time
+async def test_asking_for_the_whole_history_again_and_again_costs_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (_, ada, ben, faults):
-            walks = 0
-            original = Inbound.lacking
+    async with two(tmp_path) as (_, ada, ben, faults):
+        walks = 0
+        original = Inbound.lacking
 
-            async def counted(self: Any, link: Any, message: Heads) -> list[bytes]:
-                nonlocal walks
-                walks += 1
-                return await original(self, link, message)
+        async def counted(self: Any, link: Any, message: Heads) -> list[bytes]:
+            nonlocal walks
+            walks += 1
+            return await original(self, link, message)
 
-            monkeypatch.setattr(Inbound, "lacking", counted)
-            world = ben.engine._world
-            conversation = conversation_of_two(world.own.person, ada.engine._world.own.person)
-            await say(ben, *[Heads(conversation, [])] * 100)
-            await asyncio.sleep(5)
-            assert 0 < walks <= 8
-            assert await talk(ada, ben, "still talking")
-            assert not faults
-
-    play(scenario)
+        monkeypatch.setattr(Inbound, "lacking", counted)
+        world = ben.engine._world
+        conversation = conversation_of_two(world.own.person, ada.engine._world.own.person)
+        await say(ben, *[Heads(conversation, [])] * 100)
+        await asyncio.sleep(5)
+        assert 0 < walks <= 8
+        assert await talk(ada, ben, "still talking")
+        assert not faults
 
 
-def test_what_was_read_while_receipts_were_off_stays_untold(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (network, ada, ben, _):
-            settings = await ben.engine.settings()
-            await ben.engine.change_settings(replace(settings, read_receipts=False))
-            entry = await talk(ada, ben, "read in private")
-            await ben.engine.mark_read(await ben.contact(ada), (entry,))
-            await ben.engine.change_settings(settings)
-            for pipe in list(network.pipes):
-                pipe.break_now()
-            later = await talk(ada, ben, "read openly")
-            await asyncio.sleep(5)
-            states = {view.id: view.state for view in await ada.history(ben)}
-            assert states[entry] is EntryState.DELIVERED
-            await ben.engine.mark_read(await ben.contact(ada), (later,))
-            await asyncio.sleep(5)
-            states = {view.id: view.state for view in await ada.history(ben)}
-            assert states[later] is EntryState.READ
-
-    play(scenario)
+@in_virtual_time
+async def test_what_was_read_while_receipts_were_off_stays_untold(tmp_path: Path) -> None:
+    async with two(tmp_path) as (network, ada, ben, _):
+        settings = await ben.engine.settings()
+        await ben.engine.change_settings(replace(settings, read_receipts=False))
+        entry = await talk(ada, ben, "read in private")
+        await ben.engine.mark_read(await ben.contact(ada), (entry,))
+        await ben.engine.change_settings(settings)
+        for pipe in list(network.pipes):
+            pipe.break_now()
+        later = await talk(ada, ben, "read openly")
+        await asyncio.sleep(5)
+        states = {view.id: view.state for view in await ada.history(ben)}
+        assert states[entry] is EntryState.DELIVERED
+        await ben.engine.mark_read(await ben.contact(ada), (later,))
+        await asyncio.sleep(5)
+        states = {view.id: view.state for view in await ada.history(ben)}
+        assert states[later] is EntryState.READ
 
 
-def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
+@in_virtual_time
+async def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with two(tmp_path) as (_, ada, ben, faults):
-            verified = 0
+    async with two(tmp_path) as (_, ada, ben, faults):
+        verified = 0
 
-            def counted(*arguments: Any) -> Extension:
-                nonlocal verified
-                verified += 1
-                return extend(*arguments)
+        def counted(*arguments: Any) -> Extension:
+            nonlocal verified
+            verified += 1
+            return extend(*arguments)
 
-            monkeypatch.setattr("chat.service.person_logs.extend", counted)
-            await say(ben, *[renamed(ben)] * 100)
-            await asyncio.sleep(5)
-            assert 0 < verified <= 8
-            assert [view.name for view in await ada.engine.contacts()] == ["Benjamin"]
-            assert await talk(ada, ben, "still talking")
-            assert not faults
-
-    play(scenario)
+        monkeypatch.setattr("chat.service.person_logs.extend", counted)
+        await say(ben, *[renamed(ben)] * 100)
+        await asyncio.sleep(5)
+        assert 0 < verified <= 8
+        assert [view.name for view in await ada.engine.contacts()] == ["Benjamin"]
+        assert await talk(ada, ben, "still talking")
+        assert not faults
 
 
-def test_invitations_made_at_one_moment_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            slow(monkeypatch, ada, "write")
-            for _number in range(3):
-                await ada.engine.invite()
-            made = await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
-            assert len(ada.engine._world.keyring.invitations) == 4
-            asked = ada.stage(PairingStage.JOINER)
-            await ben.engine.join(made[-1].text)
-            await asked
-
-    play(scenario)
-
-
-def test_of_two_addresses_that_answer_only_one_keeps_its_connection(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            found = await ada.sees("Ben")
-            announced = ada.engine._parts.announcing._found
-            announced[found.instance] = replace(announced[found.instance], addresses=(ben.host, ben.host))
-            await ada.engine.pair_nearby(found.instance)
-            await asyncio.sleep(0.1)
-            assert len([pipe for pipe in network.pipes if pipe.here == ada.host and not pipe.closed]) == 1
-
-    play(scenario)
+@in_virtual_time
+async def test_invitations_made_at_one_moment_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        slow(monkeypatch, ada, "write")
+        for _number in range(3):
+            await ada.engine.invite()
+        made = await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
+        assert len(ada.engine._world.keyring.invitations) == 4
+        asked = ada.stage(PairingStage.JOINER)
+        await ben.engine.join(made[-1].text)
+        await asked
 
 
-def test_attack_17_one_invitation_shows_one_joiner_at_a_time(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            invitation = await ada.engine.invite()
-            await asyncio.gather(*(ben.engine.join(invitation.text) for _ in range(6)))
-            await asyncio.sleep(1)
-            (waiting,) = ada.engine._parts.pairings._active
-            done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
-            await ada.engine.answer_pairing(waiting, True)
-            await asyncio.gather(*done)
+@in_virtual_time
+async def test_of_two_addresses_that_answer_only_one_keeps_its_connection(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        found = await ada.sees("Ben")
+        announced = ada.engine._parts.announcing._found
+        announced[found.instance] = replace(announced[found.instance], addresses=(ben.host, ben.host))
+        await ada.engine.pair_nearby(found.instance)
+        await asyncio.sleep(0.1)
+        assert len([pipe for pipe in network.pipes if pipe.here == ada.host and not pipe.closed]) == 1
 
-    play(scenario)
+
+@in_virtual_time
+async def test_attack_17_one_invitation_shows_one_joiner_at_a_time(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        invitation = await ada.engine.invite()
+        await asyncio.gather(*(ben.engine.join(invitation.text) for _ in range(6)))
+        await asyncio.sleep(1)
+        (waiting,) = ada.engine._parts.pairings._active
+        done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
+        await ada.engine.answer_pairing(waiting, True)
+        await asyncio.gather(*done)

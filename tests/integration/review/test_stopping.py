@@ -18,7 +18,7 @@ from chat.ports import Announcement
 from chat.storage.errors import StorageFull
 from chat.tasks import Tasks
 from protocol.link.states import LinkClosed
-from tests.support.engines.engines import pair, people, play, talk
+from tests.support.engines.engines import in_virtual_time, pair, people, talk
 from tests.support.fakes.network import MemoryTransport
 from tests.support.lab.virtual import VirtualClock, run_virtual
 
@@ -60,45 +60,41 @@ def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
     run_virtual(scenario, 60)
 
 
-def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            person = bytes.fromhex(await ada.contact(ben))
-            connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
-            await asyncio.sleep(0.1)
-            await ben.engine.lock()
-            dialler, world = ada.engine._parts.dialler, ada.engine._world
-            keys = world.keyring.dial_keys(person)
-            assert keys is not None
-            opening = Opening(world.links.adopt)
-            driver = Driver(connection, dialler._link(person, keys), ada.clock, opening)
-            running = asyncio.ensure_future(driver.run())
-            assert isinstance(await opening.result, LinkClosed)
-            await running
-            assert not ada.engine._world.links.is_present(person)
-
-    play(scenario)
+@in_virtual_time
+async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        person = bytes.fromhex(await ada.contact(ben))
+        connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
+        await asyncio.sleep(0.1)
+        await ben.engine.lock()
+        dialler, world = ada.engine._parts.dialler, ada.engine._world
+        keys = world.keyring.dial_keys(person)
+        assert keys is not None
+        opening = Opening(world.links.adopt)
+        driver = Driver(connection, dialler._link(person, keys), ada.clock, opening)
+        running = asyncio.ensure_future(driver.run())
+        assert isinstance(await opening.result, LinkClosed)
+        await running
+        assert not ada.engine._world.links.is_present(person)
 
 
-def test_housekeeping_and_announcing_survive_a_failure(
+@in_virtual_time
+async def test_housekeeping_and_announcing_survive_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
-            await pair(ada, ben)
-            fail_once(monkeypatch, ada.engine._parts.welcoming, "drop_expired", StorageFull())
-            fail_once(monkeypatch, ada.engine._ports.discovery, "announce", OSError("no network"))
-            await ada.engine.set_visible(True)
-            await asyncio.sleep(60)
-            await ada.engine.set_visible(True)
-            await cleo.sees("Ada")
-            gone = cleo.wait(NearbyChanged, lambda event: all(view.name != "Ada" for view in event.nearby))
-            await asyncio.wait_for(gone, 130)
-            assert any(isinstance(event, Notice) for event in ada.seen)
-
-    play(scenario)
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        await pair(ada, ben)
+        fail_once(monkeypatch, ada.engine._parts.welcoming, "drop_expired", StorageFull())
+        fail_once(monkeypatch, ada.engine._ports.discovery, "announce", OSError("no network"))
+        await ada.engine.set_visible(True)
+        await asyncio.sleep(60)
+        await ada.engine.set_visible(True)
+        await cleo.sees("Ada")
+        gone = cleo.wait(NearbyChanged, lambda event: all(view.name != "Ada" for view in event.nearby))
+        await asyncio.wait_for(gone, 130)
+        assert any(isinstance(event, Notice) for event in ada.seen)
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, error: Exception) -> None:

@@ -16,7 +16,7 @@ from chat.network.driver import Driver
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.messages import LogOperations, Message
-from tests.support.engines.engines import delivered, pair, people, play, talk
+from tests.support.engines.engines import delivered, in_virtual_time, pair, people, talk
 from tests.support.lab.virtual import VirtualClock, run_virtual
 from tests.support.protocol.links import contacts
 
@@ -178,33 +178,29 @@ async def say_for_ever(driver: Driver) -> None:
         await driver.send(large())
 
 
-def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            (old,) = ada.engine._world.links.all()
-            await old.driver._writing.acquire()  # a write that waits for a full connection
-            network.cut("10.0.0.2")
-            await ada.engine.send(await ada.contact(ben), "into the cut")
-            done = delivered(ada, 1)
-            await asyncio.sleep(5)
-            first = ben.wait(EntryAdded)
-            network.heal("10.0.0.2")
-            await asyncio.wait_for(first, 2)
-            await asyncio.wait_for(done, 2)
-            old.driver._writing.release()
-
-    play(scenario)
+@in_virtual_time
+async def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        (old,) = ada.engine._world.links.all()
+        await old.driver._writing.acquire()  # a write that waits for a full connection
+        network.cut("10.0.0.2")
+        await ada.engine.send(await ada.contact(ben), "into the cut")
+        done = delivered(ada, 1)
+        await asyncio.sleep(5)
+        first = ben.wait(EntryAdded)
+        network.heal("10.0.0.2")
+        await asyncio.wait_for(first, 2)
+        await asyncio.wait_for(done, 2)
+        old.driver._writing.release()
 
 
-def test_locking_does_not_wait_for_a_contact_that_does_not_read(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            (link,) = ada.engine._world.links.all()
-            await link.driver._writing.acquire()  # a write that waits for a full connection
-            await asyncio.wait_for(ada.engine.lock(), 5)
-
-    play(scenario)
+@in_virtual_time
+async def test_locking_does_not_wait_for_a_contact_that_does_not_read(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        (link,) = ada.engine._world.links.all()
+        await link.driver._writing.acquire()  # a write that waits for a full connection
+        await asyncio.wait_for(ada.engine.lock(), 5)

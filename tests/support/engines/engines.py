@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from base64 import b32encode, b64encode
 from collections import defaultdict
@@ -53,6 +54,20 @@ E = TypeVar("E", bound=Event)
 def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.0) -> None:
     """Run a scenario in virtual time, of which it may take `limit` seconds."""
     run_virtual(lambda clock: scenario(), limit)
+
+
+def in_virtual_time(
+    test: Callable[..., Coroutine[Any, Any, None]] | None = None, *, limit: float = 3600.0
+) -> Callable[..., Any]:
+    """Decorates a test that runs in virtual time, of which it may take `limit` seconds."""
+    if test is None:
+        return functools.partial(in_virtual_time, limit=limit)
+
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        play(lambda: test(**fixtures), limit)
+
+    return run
 
 
 @dataclass
