@@ -36,6 +36,7 @@ from tests.architecture.spec_document import Row, Value, parse
 Check = Callable[[str], list[str]]
 
 RELAY_TYPES: tuple[type[Wire], ...] = get_args(RelayMessage)
+RELAY_STRUCTS: tuple[type[Wire], ...] = (*RELAY_TYPES, Welcome)
 MESSAGE_TYPES: tuple[type[Wire], ...] = get_args(messages.Message)
 STRUCTS: dict[str, type[Wire]] = {
     **{struct.__name__: struct for struct in MESSAGE_TYPES},
@@ -56,7 +57,7 @@ STRUCTS: dict[str, type[Wire]] = {
         )
     },
     # Those with fields: the others have no table of their own.
-    **{one.__name__: one for one in (*RELAY_TYPES, Welcome) if one.__struct_fields__},
+    **{struct.__name__: struct for struct in RELAY_STRUCTS if struct.__struct_fields__},
     "Signed": log._Signed,
     "Invitation": invitation._Text,
 }

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, EntryChanged, EntryState
+from chat.network.driver import Driver
 from chat.network.links import Links, LiveLink
 from protocol.limits import PING_AFTER_SECONDS
-from protocol.messages import Message
+from protocol.link.link import Link
+from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
+from protocol.messages import Entry, LogOperations, Message, Receipt
 from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
+from tests.support.lab.virtual import VirtualClock, run_virtual
+from tests.support.protocol.links import contacts
 
 EAGER = Config(second_dialler_waits=0.0)
 
@@ -192,7 +199,9 @@ async def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: P
             await ben.engine.mark_read(await ben.contact(ada), (event.entry.id,))
             await dialled
         await asyncio.sleep(9)  # within the life of the last link
-        assert [view.state for view in await ada.history(ben)] == [EntryState.READ] * 60
+        assert [view.state for view in await ada.history(ben)] == [EntryState.DELIVERED] + [
+            EntryState.READ
+        ] * 59
         assert [view.text for view in await ben.history(ada)] == [str(number) for number in range(60)]
 
 
@@ -226,3 +235,246 @@ async def _closes_nothing(links: Links, link: LiveLink, number: int) -> None:
 async def _stuck(message: Message) -> None:
     """A connection that takes nothing more."""
     await asyncio.Event().wait()
+
+
+@in_virtual_time
+async def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        monkeypatch.setattr(Links, "_answered", both_stay)
+        slow_on_second_link(monkeypatch, current(ada, await ada.contact(ben)))
+        view = await ada.engine.send(await ada.contact(ben), "by both")
+        await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+        await asyncio.sleep(5)
+        states = [
+            event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
+        ]
+        assert states == [EntryState.SENT, EntryState.DELIVERED]
+
+
+def current(person: Person, other: str) -> Driver:
+    link = person.engine._world.links.current(bytes.fromhex(other))
+    assert link is not None
+    return link.driver
+
+
+def slow_on_second_link(monkeypatch: pytest.MonkeyPatch, first: Driver) -> None:
+    """Receipts wait half a second, and entries a whole one on all links but the first."""
+    send = Driver.send
+
+    async def slowly(self: Driver, message: Message) -> None:
+        if isinstance(message, Receipt):
+            await asyncio.sleep(0.5)
+        if isinstance(message, Entry) and self is not first:
+            await asyncio.sleep(1)
+        await send(self, message)
+
+    monkeypatch.setattr(Driver, "send", slowly)
+
+
+async def both_stay(links: Links, link: object, number: int) -> None:
+    """No link is closed, as while the keepalive that decides is under way."""
+
+
+@in_virtual_time
+async def test_a_contact_that_went_away_is_not_shown_present_when_its_link_ends(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
+        network.cut(ben.host)
+        await gone
+        since = len(ada.seen)
+        await asyncio.sleep(60)
+        later = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert not any(contact.present for contact in later)
+        assert not ada.engine._world.links.all()
+
+
+HELD = 200_000
+LARGE = 50_000
+
+
+class Narrow:
+    """One end of a stream of which each direction holds so many bytes; `write` waits beyond that.
+
+    It waits until little is left, as asyncio's transports do.
+    """
+
+    peer = "10.0.0.9"
+
+    def __init__(self) -> None:
+        self.other: Narrow
+        self.unread = bytearray()
+        self.closed = False
+        self.reads = True
+        self.changed = asyncio.Event()
+
+    async def read(self) -> bytes:
+        while not (self.unread and self.reads) and not self._over():
+            await self._change()
+        data = bytes(self.unread[:65_536])
+        del self.unread[:65_536]
+        self.other.changed.set()
+        return b"" if self.closed else data
+
+    async def write(self, data: bytes) -> None:
+        if self._over():
+            raise ConnectionResetError("closed")
+        self.other.unread += data
+        self.other.changed.set()
+        full = len(self.other.unread) > HELD
+        while full and len(self.other.unread) > HELD // 4:
+            await self._change()
+            if self._over():
+                raise ConnectionResetError("closed")
+
+    def _over(self) -> bool:
+        return self.closed or self.other.closed
+
+    async def _change(self) -> None:
+        self.changed.clear()
+        await self.changed.wait()
+
+    def close(self) -> None:
+        self.closed = True
+        self.changed.set()
+        self.other.changed.set()
+
+
+class Keeper:
+    """A handler that keeps what happens."""
+
+    def __init__(self) -> None:
+        self.opened, self.closed = asyncio.Event(), asyncio.Event()
+        self.messages: list[Message] = []
+
+    async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, LinkOpen):
+                self.opened.set()
+            elif isinstance(event, MessageReceived):
+                self.messages.append(event.message)
+            elif isinstance(event, LinkClosed):
+                self.closed.set()
+
+
+async def linked(clock: VirtualClock) -> tuple[tuple[Driver, Narrow, Keeper], tuple[Driver, Narrow, Keeper]]:
+    """Two drivers of an open link."""
+    ada, ben = contacts()
+    mine, theirs = Narrow(), Narrow()
+    mine.other, theirs.other = theirs, mine
+    ends = []
+    for start, stream in ((ada.calls(ben), mine), (ben.answers(), theirs)):
+        keeper = Keeper()
+        driver = Driver(stream, Link(start, clock.monotonic()), clock, keeper)
+        ends.append((driver, stream, keeper))
+        asyncio.get_running_loop().create_task(driver.run())
+    await asyncio.gather(*(keeper.opened.wait() for _, _, keeper in ends))
+    return ends[0], ends[1]
+
+
+def large() -> LogOperations:
+    return LogOperations([bytes(1_000)] * (LARGE // 1_000))
+
+
+def test_two_sides_that_have_much_to_say_do_not_wait_for_each_other() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        one, other = await linked(clock)
+
+        async def say_much(driver: Driver) -> None:
+            for _ in range(100):
+                await driver.send(large())
+
+        await asyncio.wait_for(asyncio.gather(say_much(one[0]), say_much(other[0])), 30)
+        await asyncio.sleep(1)
+        assert len(one[2].messages) == len(other[2].messages) == 100
+
+    run_virtual(scenario, 60)
+
+
+def test_a_link_whose_peer_stops_reading_is_given_up_in_time() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        one, other = await linked(clock)
+        other[1].reads = False
+        forget_time(other[0])
+        talking = asyncio.ensure_future(say_for_ever(one[0]))
+        await asyncio.wait_for(one[2].closed.wait(), 30)
+        talking.cancel()
+
+    run_virtual(scenario, 60)
+
+
+def test_closing_does_not_wait_for_a_peer_that_stopped_reading() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        one, other = await linked(clock)
+        other[1].reads = False
+        talking = asyncio.ensure_future(say_for_ever(one[0]))
+        await asyncio.sleep(0.5)
+        await asyncio.wait_for(one[0].close(2), 3)
+        await asyncio.wait_for(one[2].closed.wait(), 3)
+        talking.cancel()
+
+    run_virtual(scenario, 60)
+
+
+def test_a_peer_that_asks_and_never_reads_costs_bounded_memory() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        one, other = await linked(clock)
+        other[1].reads = False
+        talking = asyncio.ensure_future(say_for_ever(one[0]))
+        most = 0
+        for _ in range(300):
+            if not other[0].link.is_open:
+                break
+            for _ in range(100):
+                other[0].link.ping(clock.monotonic())
+            with suppress(ConnectionError):
+                await other[1].write(other[0].link.data_to_send())
+            most = max(most, one[0].link.unsent)
+        talking.cancel()
+        assert most < 2_000_000
+
+    run_virtual(scenario, 600)
+
+
+def forget_time(driver: Driver) -> None:
+    """A peer whose link never gives up by itself."""
+    driver._disarm()
+    driver._arm = lambda: None  # type: ignore[method-assign]
+
+
+async def say_for_ever(driver: Driver) -> None:
+    while driver.link.is_open:
+        await driver.send(large())
+
+
+@in_virtual_time
+async def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        (old,) = ada.engine._world.links.all()
+        await old.driver._writing.acquire()  # a write that waits for a full connection
+        network.cut("10.0.0.2")
+        await ada.engine.send(await ada.contact(ben), "into the cut")
+        done = delivered(ada, 1)
+        await asyncio.sleep(5)
+        first = ben.wait(EntryAdded)
+        network.heal("10.0.0.2")
+        await asyncio.wait_for(first, 2)
+        await asyncio.wait_for(done, 2)
+        old.driver._writing.release()
+
+
+@in_virtual_time
+async def test_locking_does_not_wait_for_a_contact_that_does_not_read(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        (link,) = ada.engine._world.links.all()
+        await link.driver._writing.acquire()  # a write that waits for a full connection
+        await asyncio.wait_for(ada.engine.lock(), 5)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protocol.errors import LocalMisuse, Unexpected
-from protocol.limits import HELD_BYTES_MAX
-from protocol.link.framing import MAGIC, REFUSAL, Pattern
+from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, MESSAGE_BYTES_MAX
+from protocol.link.framing import MAGIC, MORE, PIECE_MAX, REFUSAL, Pattern, length_of
 from protocol.link.link import Link
 from protocol.link.states import (
     FOLLOWS,
@@ -35,6 +39,7 @@ from tests.support.protocol.links import (
     START,
     End,
     Pair,
+    check_end,
     contacts,
     frames,
     open_pair,
@@ -422,3 +427,102 @@ def test_two_initiators_and_two_responders_do_not_open() -> None:
     called = Link(alice.answers(), START), Link(bob.answers(), START)
     (event,) = called[0].receive(called[1].data_to_send(), START)
     assert isinstance(event, LinkClosed)
+
+
+CALLS = st.lists(
+    st.tuples(st.sampled_from(["send", "large", "ping", "carry", "tick", "close", "cut"]), st.integers(0, 1)),
+    max_size=40,
+)
+
+
+@settings(max_examples=60)
+@given(calls=CALLS, portion=st.sampled_from([0, 1_000]))
+def test_any_calls_in_any_order(calls: list[tuple[str, int]], portion: int) -> None:
+    """What arrives is what was sent, in order, and each end is told of its end once."""
+    both = open_pair(portion=portion)
+    sent: tuple[list[Message], list[Message]] = ([], [])
+    for number, (name, side) in enumerate(calls):
+        end = both.ends[side]
+        message = Entry(b"h", b"s", bytes(130_000 if name == "large" else number))
+        if name in ("send", "large") and end.link.is_open:
+            assert end.link.send(message, both.now)
+            sent[side].append(message)
+        elif name == "ping" and end.link.is_open:
+            end.link.ping(both.now)
+        elif name == "carry":
+            both.carry(end, both.ends[1 - side])
+        elif name == "tick":
+            both.tick(2.0)
+        elif name == "close":
+            end.tell(end.link.close(side))
+        elif name == "cut":
+            end.tell(end.link.end_of_stream())
+    for side, end in enumerate(both.ends):
+        check_end(end.events)
+        arrived = end.messages()
+        assert arrived == sent[1 - side][: len(arrived)]
+        assert (end.link.next_timer() is None) == (end.closed() is not None)
+
+
+def growth(work: Callable[[], object]) -> int:
+    """Bytes that work leaves allocated."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = work()
+        after, _ = tracemalloc.get_traced_memory()
+        assert kept is not None
+        return after - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_attack_36_strangers_that_say_too_little() -> None:
+    """A hundred links, each with the largest unfinished frame that it waits for."""
+    _, bob = contacts()
+    links = [Link(bob.answers(), START) for _ in range(100)]
+
+    def flood() -> list[Link]:
+        for link in links:
+            link.receive((HANDSHAKE_FRAME_MAX).to_bytes(2, "big") + bytes(HANDSHAKE_FRAME_MAX - 1), START)
+        return links
+
+    assert growth(flood) / len(links) < 2 * HANDSHAKE_FRAME_MAX
+    assert all(link.receive(b"", START) == [] for link in links)
+
+
+@pytest.mark.parametrize("beginning", [b"\x10\x00", b"\xff\xff"])
+def test_attack_36_strangers_that_say_too_much(beginning: bytes) -> None:
+    """Much into each of a hundred links leaves nothing: a frame of garbage, or a piece of too large a one."""
+    _, bob = contacts()
+    links = [Link(bob.answers(), START) for _ in range(100)]
+
+    def flood() -> list[Link]:
+        for link in links:
+            assert isinstance(link.receive(beginning + bytes(60_000), START)[-1], LinkClosed)
+            assert link.receive(bytes(60_000), START) == []
+        return links
+
+    assert growth(flood) / len(links) < 2_000
+
+
+def test_attack_36_a_contact_that_never_finishes_a_message() -> None:
+    both = open_pair()
+    frames = [both.initiator.seal(MORE + bytes(PIECE_MAX)) for _ in range(4)]
+
+    def unfinished() -> Pair:
+        both.inject(both.responder, *frames)
+        both.deliver(both.responder, b"\xff\xff" + bytes(65_534))
+        return both
+
+    assert growth(unfinished) < MESSAGE_BYTES_MAX + 70_000 + 61_600
+    both.cut()
+    assert both.responder.link.state.value == "closed"
+
+
+def test_an_idle_link_keeps_no_ciphertext() -> None:
+    both = open_pair()
+    envelope = both.initiator.seal(MORE + bytes(PIECE_MAX))
+    both.deliver(both.responder, length_of(envelope) + envelope)
+    assert both.responder.link._reader.pending == 0
+    assert both.responder.link._reader._data == b""

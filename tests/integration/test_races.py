@@ -9,20 +9,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.interface import EntryState, PairingStage
+from chat.network.relay.client import AT_ONCE
+from chat.network.relay.connection import Lost, RelayLine
 from chat.service.sync import Exchange, Inbound
 from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
 from protocol.identity.author import rename_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Extension, extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
-from tests.support.fakes.network import Network
+from protocol.primitives import system_random
+from protocol.relay.rendezvous import DAY_SECONDS
+from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+from tests.support.fakes.network import MemoryTransport, Network
+from tests.support.fakes.relay import MemoryRelay
 
 
 @asynccontextmanager
@@ -36,7 +42,7 @@ async def two(folder: Path) -> AsyncIterator[tuple[Network, Person, Person, list
         yield network, ada, ben, faults
 
 
-AT_ONCE = (0.0, 0.0)
+TOGETHER = (0.0, 0.0)
 LATE_ANSWER = (0.0, 0.5)
 LATE_WORK = (0.3, 0.0)
 """Seconds before the disk begins, and after it is done."""
@@ -98,7 +104,7 @@ async def test_a_contact_removed_while_its_log_grows_stays_removed(
 
 @pytest.mark.parametrize(
     ("stored", "removed"),
-    [(LATE_ANSWER, LATE_ANSWER), (LATE_ANSWER, AT_ONCE), (LATE_WORK, LATE_ANSWER)],
+    [(LATE_ANSWER, LATE_ANSWER), (LATE_ANSWER, TOGETHER), (LATE_WORK, LATE_ANSWER)],
     ids=["both late", "removed first", "removed before it is stored"],
 )
 @in_virtual_time
@@ -277,3 +283,59 @@ async def test_attack_17_one_invitation_shows_one_joiner_at_a_time(tmp_path: Pat
         done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
         await ada.engine.answer_pairing(waiting, True)
         await asyncio.gather(*done)
+
+
+class Snatcher:
+    """Calls a terminal whenever it waits, and says nothing."""
+
+    def __init__(self, mallory: Person, victim: Person, relay: MemoryRelay) -> None:
+        self._relay, self._clock = relay, mallory.clock
+        self._transport = MemoryTransport(mallory.network, mallory.host)
+        self._transport.name_relays({relay.address})
+        keyring, person = mallory.engine._world.keyring, victim.engine._world.own.person
+        day = relay.clock.wall() // 1_000 // DAY_SECONDS
+        (self._token,) = keyring.dial_tokens(person, relay.pair.public, day)
+        self.snatched = 0
+
+    async def run(self) -> None:
+        while True:
+            line = await RelayLine.open(self._transport, self._relay.address, self._clock, system_random)
+            try:
+                for _ in range(16):
+                    if (reached := await line.dial(self._token)) is not None:
+                        self.snatched += 1
+                        reached.circuit.close()
+                        break
+            except Lost:
+                pass
+            line.close()
+
+
+@asynccontextmanager
+async def three(folder: Path) -> AsyncIterator[tuple[Person, Person, list[Snatcher]]]:
+    """Ada and Ben, who reach a relay alone, and Mallory, a contact of both, who calls them without end."""
+    async with people(folder, "Ada", "Ben", "Mallory") as (network, persons):
+        for one, other in combinations(persons, 2):
+            await invite(one, other)
+        relay, (ada, ben, mallory) = MemoryRelay(network).start(), persons
+        snatchers = [Snatcher(mallory, victim, relay) for victim in (ada, ben)]
+        await mallory.stop()
+        for one, other in combinations(persons, 2):
+            network.part(one.host, other.host)
+        running = [asyncio.ensure_future(snatcher.run()) for snatcher in snatchers]
+        for person in (ada, ben):
+            await person.engine.add_relay(str(relay.address))
+        try:
+            yield ada, ben, snatchers
+        finally:
+            for task in running:
+                task.cancel()
+
+
+@in_virtual_time
+async def test_whoever_calls_all_the_time_keeps_nobody_else_away(tmp_path: Path) -> None:
+    async with three(tmp_path) as (ada, ben, snatchers):
+        await asyncio.sleep(20)
+        await asyncio.wait_for(talk(ada, ben, "in spite of it"), 20)
+        await asyncio.wait_for(talk(ben, ada, "and back"), 5)
+        assert all(snatcher.snatched >= AT_ONCE for snatcher in snatchers)

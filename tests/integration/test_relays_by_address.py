@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from chat.interface import ContactChanged, RelayStanding
+import pytest
+
+from chat.interface import ContactChanged, RelayChanged, RelayStanding
 from chat.ports import Connection
+from chat.service.person_logs import PendingContacts
+from protocol.pairing.record import PendingContact
+from protocol.relay.rendezvous import DAY_SECONDS
 from tests.support.engines.engines import (
+    Person,
     apart,
     contact,
     in_virtual_time,
+    invite,
     links,
     named,
     pair,
@@ -19,6 +26,7 @@ from tests.support.engines.engines import (
     stands,
     talk,
 )
+from tests.support.fakes.network import MemoryDiscovery
 from tests.support.fakes.relay import MemoryRelay
 
 
@@ -119,3 +127,107 @@ async def test_a_house_full_of_contacts_comes_back_with_its_relay(tmp_path: Path
             relay.start()
             await asyncio.sleep(60)
         assert [links(person) for person in persons] == [len(names) - 1] * len(names)
+
+
+def waited(person: Person, relay: MemoryRelay) -> list[bytes]:
+    """The tokens that it should wait on now, without those that fill up."""
+    day = relay.clock.wall() // 1_000 // DAY_SECONDS
+    return list(person.engine._world.keyring.waiting_tokens(relay.pair.public, day))
+
+
+@in_virtual_time
+async def test_who_is_blocked_or_removed_finds_nobody(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        relay = MemoryRelay(network).start()
+        network.part(ada.host, ben.host)
+        for person in (ada, ben):
+            waits = person.wait(RelayChanged, lambda told: told.relay.standing is RelayStanding.WAITING)
+            await person.engine.add_relay(str(relay.address))
+            await waits
+        await talk(ada, ben, "before")
+        (token,) = waited(ada, relay)
+        assert relay.hall.count(token) == 1
+        contact = await ada.contact(ben)
+        for change, known in ((True, False), (False, True), (None, False)):
+            circuits = len(relay.met)
+            if change is None:
+                await ada.engine.remove(contact)
+            else:
+                await ada.engine.block(contact, change)
+            await asyncio.sleep(150)
+            assert (token in waited(ada, relay)) is known
+            assert relay.hall.count(token) == known
+            assert (len(relay.met) > circuits) is known
+
+
+@in_virtual_time(limit=4000)
+async def test_an_invitation_is_waited_for_as_long_as_it_is_open(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (network, (ada,)):
+        relay = MemoryRelay(network).start()
+        waits = ada.wait(RelayChanged, lambda told: told.relay.standing is RelayStanding.WAITING)
+        await ada.engine.add_relay(str(relay.address))
+        await waits
+        await ada.engine.invite()
+        (token,) = waited(ada, relay)
+        await relay.until(lambda: relay.hall.count(token) == 1)
+        await asyncio.sleep(3_610)
+        assert waited(ada, relay) == []
+        assert relay.hall.count(token) == 0
+
+
+@in_virtual_time
+async def test_tokens_may_change_many_times_at_once(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        await pair(ada, ben)
+        relay = MemoryRelay(network).start()
+        network.part(ada.host, ben.host)
+        waits = ada.wait(RelayChanged, lambda told: told.relay.standing is RelayStanding.WAITING)
+        await ada.engine.add_relay(str(relay.address))
+        await waits
+        contact = await ada.contact(ben)
+        (token,) = waited(ada, relay)
+        for on in (True, False, True, False):
+            await ada.engine.block(contact, on)
+        await asyncio.sleep(1)
+        assert relay.hall.count(token) == 1
+
+
+@pytest.fixture(autouse=True)
+def _multicast_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unheard(*_: object) -> None:
+        """Nothing gets through."""
+
+    monkeypatch.setattr(MemoryDiscovery, "announce", unheard)
+
+
+def slow_disk(monkeypatch: pytest.MonkeyPatch, slow: Person) -> None:
+    """One side stores a new contact a second after the other."""
+    store = PendingContacts.store
+
+    async def late(self: PendingContacts, contact: PendingContact, verified: bool) -> None:
+        if self._world is slow.engine._world:
+            await asyncio.sleep(1)
+        await store(self, contact, verified)
+
+    monkeypatch.setattr(PendingContacts, "store", late)
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+@in_virtual_time(limit=30)
+async def test_whoever_joined_dials_the_inviter_however_late_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
+        slow_disk(monkeypatch, ada)
+        await invite(ada, ben)
+        await talk(ben, ada, "by the address of the invitation")
+
+
+@in_virtual_time(limit=30)
+async def test_the_address_is_still_known_after_a_restart(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        await invite(ada, ben)
+        await ben.stop()
+        await ben.start()
+        await talk(ben, ada, "after a restart")
