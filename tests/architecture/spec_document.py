@@ -30,9 +30,6 @@ def read() -> str:
     return SPEC.read_text(encoding="utf-8")
 
 
-# --- Sections ---
-
-
 @dataclass(frozen=True)
 class Section:
     """A numbered section with its own lines, up to the next heading of any level."""
@@ -67,8 +64,6 @@ def cited(text: str) -> list[str]:
     return _CITED.findall(_OTHER_DOCUMENT.sub("", text))
 
 
-# --- Tables ---
-
 Row = tuple[str, ...]
 
 
@@ -97,9 +92,6 @@ def table(text: str, *header: str) -> Table:
     return found
 
 
-# --- Fences, formulas, examples ---
-
-
 def formulas(text: str) -> dict[str, list[str]]:
     """Lines of the formulas by the name after their fence."""
     return {name: body.splitlines() for kind, name, body in _FENCE.findall(text) if kind == "formula"}
@@ -111,9 +103,6 @@ def examples(text: str) -> list[tuple[str, str]]:
         (name, body.strip("\n")) for kind, name, body in _FENCE.findall(text) if kind in ("hex", "text")
     ]
     return [(name, body) for name, body in fenced if name] + _INLINE_EXAMPLE.findall(text)
-
-
-# --- Rules ---
 
 
 @dataclass(frozen=True)

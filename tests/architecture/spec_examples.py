@@ -13,14 +13,7 @@ from chat.storage.folder import wrap as wrap_key
 from protocol import labels
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, slot, write_text
-from protocol.entries import (
-    ParsedEntry,
-    Place,
-    conversation_of_two,
-    heads_hash,
-    text_body,
-    write_entry,
-)
+from protocol.entries import ParsedEntry, Place, conversation_of_two, heads_hash, text_body, write_entry
 from protocol.identity.author import (
     NewPerson,
     add_operation,
@@ -82,13 +75,7 @@ from protocol.relay.messages import (
     write_hello,
 )
 from protocol.relay.messages import prologue as relay_prologue
-from protocol.relay.rendezvous import (
-    RelayAddress,
-    contact_token,
-    format_relay,
-    invitation_token,
-    key_text,
-)
+from protocol.relay.rendezvous import RelayAddress, contact_token, format_relay, invitation_token, key_text
 from tests.architecture.imports import ROOT
 from tests.architecture.spec_document import Value
 from tests.vectors.files import Seed, read_phrase
@@ -485,11 +472,7 @@ def _prologue_values() -> dict[str, Value]:
 
 def _operation_values() -> dict[str, Value]:
     rename = parse_operation(FIRST.operations[1])
-    return {
-        "signer": FIRST.signing_seed,
-        "operation_id": rename.id,
-        "signature": rename.signatures[0],
-    }
+    return {"signer": FIRST.signing_seed, "operation_id": rename.id, "signature": rename.signatures[0]}
 
 
 def _record_values() -> dict[str, Value]:
@@ -591,12 +574,7 @@ def _relay_hello_values() -> dict[str, Value]:
 
 def _cluster_values() -> dict[str, Value]:
     keys, token = ClusterKeys(RELAY), draw("token 0", 16)
-    return {
-        "secret": RELAY.reveal(),
-        "token": token,
-        "psk": keys._psk,
-        "name": keys.name(token),
-    }
+    return {"secret": RELAY.reveal(), "token": token, "psk": keys._psk, "name": keys.name(token)}
 
 
 def _token_values() -> dict[str, Value]:

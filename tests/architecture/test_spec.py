@@ -74,22 +74,10 @@ PLANTED: list[tuple[Check, str, str]] = [
     (checks.shapes_are_those_of_the_code, "| `place` | int(0..7) |", "| `place` | int(0..8) |"),
     (checks.numbers_are_used_or_reserved, "| relays | 137 to 143 |", "| relays | 136 to 143 |"),
     (checks.formulas_give_what_the_code_gives, "u32(day) ‖ relay ‖ static", "u32(day) ‖ static ‖ relay"),
-    (
-        checks.relay_layouts_are_those_of_the_code,
-        "| mac | 16 | as below |",
-        "| mac | 32 | as below |",
-    ),
-    (
-        checks.relay_layouts_are_those_of_the_code,
-        "| 16, Noise_NK; no other |",
-        "| 17, Noise_NK; no other |",
-    ),
+    (checks.relay_layouts_are_those_of_the_code, "| mac | 16 | as below |", "| mac | 32 | as below |"),
+    (checks.relay_layouts_are_those_of_the_code, "| 16, Noise_NK; no other |", "| 17, Noise_NK; no other |"),
     (checks.relay_frames_have_their_sizes, "| message 2 | 112 |", "| message 2 | 113 |"),
-    (
-        checks.relay_messages_are_those_of_the_code,
-        "| 134 | Answer | terminal |",
-        "| 134 | Answer | relay |",
-    ),
+    (checks.relay_messages_are_those_of_the_code, "| 134 | Answer | terminal |", "| 134 | Answer | relay |"),
     (checks.relay_messages_are_those_of_the_code, "| 132 | Absent |", "| 131 | Absent |"),
     (checks.relay_states_are_those_of_the_code, "Absent, Joined, End |", "Absent, Joined |"),
     (

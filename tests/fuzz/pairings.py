@@ -1,7 +1,4 @@
-"""Targets of pairing: the machine of either side fed any messages, the record, the invitation.
-
-Rules: no message makes the machine raise; it fails once, and then nothing more comes of it.
-"""
+"""Targets of pairing: the machine of either side fed any messages, the record, the invitation."""
 
 from __future__ import annotations
 
@@ -77,9 +74,6 @@ def _meetings() -> dict[str, bytes]:
     names = ("words-initiator", "words-responder", "joiner", "inviter")
     whole = {name: bytes((number,)) + heard[number] for number, name in enumerate(names)}
     return {**whole, "refused": b"\x00" + joined(encode(Close(3)))}
-
-
-# --- The invitation ---
 
 
 def _invitations() -> dict[str, bytes]:

@@ -1,7 +1,4 @@
-"""Targets of person logs: one operation, and any choice and order of true and of changed ones.
-
-Rules: a log means the same in any order of arrival; what was taken once is taken again and adds nothing.
-"""
+"""Targets of person logs: one operation, and any choice and order of true and of changed ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Whatever can be encoded decodes to itself, for every pair of an encoder and a decoder.
-
-Rules: the other direction, that what decodes encodes to the same bytes, is each fuzz target's own promise.
-"""
+"""Whatever can be encoded decodes to itself, for every pair of an encoder and a decoder."""
 
 from __future__ import annotations
 
@@ -59,9 +56,6 @@ def test_structs(kind: type[Wire], codec: Codec[Any], data: st.DataObject) -> No
     assert codec.decode(encode(value)) == value
 
 
-# --- Streams ---
-
-
 @FEW
 @given(
     message=st.binary(min_size=1, max_size=300),
@@ -107,8 +101,6 @@ def test_choices(pattern: Pattern, aead: Aead, rest: bytes) -> None:
     choice, greeting = Choice(pattern, aead), Greeting.new(bytes(16), True)
     assert Choice.decode(choice.encode() + rest, greeting) == choice
 
-
-# --- Person logs and invitations ---
 
 IDS = st.binary(min_size=32, max_size=32)
 PARENTS = st.lists(IDS, min_size=1, max_size=16, unique=True).map(sorted)
@@ -160,9 +152,6 @@ def test_invitations(invitation: Invitation, width: int, lower: bool) -> None:
     assert parse_invitation(text) == invitation
     if len(lines) <= 4_096:
         assert parse_invitation(lines.lower() if lower else lines) == invitation
-
-
-# --- This machine and its network ---
 
 
 @given(host=st.one_of(V4.map(addresses.canonical), V6), port=PORTS)

@@ -7,7 +7,7 @@ import inspect
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -30,7 +30,6 @@ from chat.interface import (
     NearbyChanged,
     Notice,
     PairingChanged,
-    PairingStage,
     ParlourError,
     Ready,
     RelayChanged,
@@ -50,7 +49,6 @@ from tests.contract.subject import PATIENCE, RELAY, Subject, until
 from tests.support.engines.served import fake_and_client, served
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.fakes.others import INVITATION
 
 PASSPHRASE = "correct horse"
 
@@ -105,69 +103,6 @@ def test_the_socket_offers_every_call_and_the_client_has_each_with_the_same_type
         assert name in wire.CALLS or name in ("events", "close")
 
 
-async def test_each_question_brings_the_engines_answer(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
-    direct, client = both
-    ben = direct.add_contact("Ben", present=True)
-    stranger = direct.see_stranger("Cleo")
-    sent = await client.send(ben.person, "hello")
-    assert sent.id == (await direct.history(ben.person))[0].id
-    assert await client.me() == await direct.me()
-    assert await client.contacts() == await direct.contacts()
-    assert await client.nearby() == await direct.nearby()
-    assert await client.safety_number(ben.person) == await direct.safety_number(ben.person)
-    assert await client.history(ben.person, 5, None) == await direct.history(ben.person)
-    assert await client.search("hello", None, 7) == await direct.search("hello")
-    answer = direct.receive(ben.person, "hello yourself", reply=sent.id)
-    assert answer is not None
-    assert await client.history(ben.person, 5, after=sent.id) == (answer,)
-    assert await client.entry(ben.person, answer.id) == answer
-    assert await client.entry(ben.person, "none") is None
-    assert await client.first_unread(ben.person) == answer.id
-    assert await client.entry_at(ben.person, answer.time) == answer.id
-    assert await client.details(ben.person, sent.id) == await direct.details(ben.person, sent.id)
-    assert await client.preferences() == await direct.preferences()
-    assert await client.settings() == await direct.settings()
-    assert await client.diagnose() == await direct.diagnose()
-    assert await client.add_relay(RELAY) == (await direct.relays())[0] == (await client.relays())[0]
-    assert (await client.invite()).text.startswith(INVITATION)
-    assert (await client.pair_nearby(stranger.instance)).peer == "Cleo"
-    assert (await client.pair_address("192.168.1.9", 4748)).peer == "192.168.1.9"
-    assert not (await client.join(f"{INVITATION}9")).incoming
-    assert direct.called("send") == [(ben.person, "hello")]
-    assert direct.called("history")[1] == (ben.person, 5, None)
-    assert direct.called("search")[0] == ("hello", None, 7)
-    assert direct.called("pair_address") == [("192.168.1.9", 4748)]
-
-
-async def test_each_order_arrives_with_its_arguments(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
-    direct, client = both
-    ben = direct.add_contact("Ben", present=True)
-    entry = direct.receive(ben.person, "hello")
-    assert entry is not None
-    pairing = direct.stranger_begins("Cleo")
-    quiet = interface.SettingsView(read_receipts=False, typing=False)
-    relay = direct.name_relay(RELAY)
-    orders: list[tuple[str, tuple[object, ...]]] = [
-        ("set_visible", (True,)),
-        ("answer_pairing", (pairing.id, False)),
-        ("rename", (ben.person, "Benno")),
-        ("block", (ben.person, False)),
-        ("set_verified", (ben.person, True)),
-        ("mark_read", (ben.person, (entry.id,))),
-        ("mark_all_read", (ben.person,)),
-        ("typing", (ben.person, True)),
-        ("change_settings", (quiet,)),
-        ("set_preference", ("theme", "dark")),
-        ("remove_relay", (relay.address,)),
-        ("change_passphrase", (PASSPHRASE, "next")),
-        ("remove", (ben.person,)),
-        ("lock", ()),
-    ]
-    for name, arguments in orders:
-        assert await getattr(client, name)(*arguments) is None
-        assert direct.called(name) == [arguments]
-
-
 async def test_each_event_comes_through_whole_and_in_order(
     both: tuple[FakeMessenger, RemoteMessenger],
 ) -> None:
@@ -219,9 +154,7 @@ async def test_an_error_keeps_its_class_and_its_text(
     assert type(caught.value) is kind
 
 
-async def test_a_phrase_keeps_what_a_catalogue_looks_up(
-    both: tuple[FakeMessenger, RemoteMessenger],
-) -> None:
+async def test_a_phrase_keeps_what_a_catalogue_looks_up(both: tuple[FakeMessenger, RemoteMessenger]) -> None:
     direct, client = both
     said = phrase("Port {port} is taken by {who}.", port=4747, who=phrase("another program"))
     direct.failures["me"] = UsageError(said)
@@ -372,18 +305,3 @@ async def test_a_client_that_leaves_its_events_unread_is_told_so(
         while True:
             await client.me()
     assert await until(events, lambda event: isinstance(event, Closed)) == Closed(client_module.BEHIND)
-
-
-async def test_a_pairing_can_be_followed_through_the_socket(
-    both: tuple[FakeMessenger, RemoteMessenger],
-) -> None:
-    direct, client = both
-    events = client.events()
-    await client.me()
-    begun = direct.stranger_begins("Cleo")
-    stages = cast(PairingChanged, await until(events, lambda event: event == PairingChanged(begun)))
-    await client.answer_pairing(stages.pairing.id, True)
-    done = await until(
-        events, lambda event: isinstance(event, PairingChanged) and event.pairing.stage is PairingStage.DONE
-    )
-    assert [view.person for view in await client.contacts()] == [cast(PairingChanged, done).pairing.contact]

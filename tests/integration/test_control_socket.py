@@ -341,10 +341,7 @@ async def test_a_call_that_comes_while_the_engine_ends_was_not_begun(scene: Scen
     client = await scene.connect()
     await client.contacts()
     await scene.server.drain(0)
-    asked = [
-        asyncio.create_task(client.send(scene.ben.person, "x")),
-        asyncio.create_task(client.contacts()),
-    ]
+    asked = [asyncio.create_task(client.send(scene.ben.person, "x")), asyncio.create_task(client.contacts())]
     await asyncio.sleep(0)  # both are written
     await scene.end()
     for answer in await asyncio.gather(*asked, return_exceptions=True):

@@ -1,7 +1,4 @@
-"""A change of identity is shown and cuts links, whichever way its operation came.
-
-Rules: real engines; the log operations are truly signed, with the keys of the person whose log it is.
-"""
+"""A change of identity is shown and cuts links, whichever way its operation came."""
 
 from __future__ import annotations
 

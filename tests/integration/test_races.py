@@ -1,7 +1,4 @@
-"""What a slow disk lets happen in between: contacts removed, links ended, links replaced.
-
-Rules: two real engines in virtual time; a disk's answer is late, its work is not.
-"""
+"""What a slow disk lets happen in between: contacts removed, links ended, links replaced."""
 
 from __future__ import annotations
 

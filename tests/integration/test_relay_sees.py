@@ -1,7 +1,6 @@
 """What a relay sees in a day of use: no name, no key of a person or terminal, no token on two days.
 
-SPEC §18 says what it does see. Rules: whole engines, whose clocks are virtual; the relay is honest but keeps
-everything; what is searched for is taken from the engines. Each kind of leak is planted once, and seen.
+SPEC §18 says what it does see. Each kind of leak is planted once, and seen.
 """
 
 from __future__ import annotations
@@ -106,8 +105,6 @@ async def test_a_day(tmp_path: Path) -> None:
             assert set(relay.sight.waited) <= set(client.TOKEN_COUNTS)
             assert sum(map(len, relay.sight.streams)) > 100_000
 
-
-# --- Planted leaks ---
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

@@ -193,7 +193,7 @@ async def test_tokens_may_change_many_times_at_once(tmp_path: Path) -> None:
         assert relay.hall.count(token) == 1
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _multicast_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unheard(*_: object) -> None:
         """Nothing gets through."""
@@ -213,6 +213,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, slow: Person) -> None:
     monkeypatch.setattr(PendingContacts, "store", late)
 
 
+@pytest.mark.usefixtures("_multicast_is_blocked")
 @pytest.mark.parametrize("seed", range(1, 5))
 @in_virtual_time(limit=30)
 async def test_whoever_joined_dials_the_inviter_however_late_it_is_done(
@@ -224,6 +225,7 @@ async def test_whoever_joined_dials_the_inviter_however_late_it_is_done(
         await talk(ben, ada, "by the address of the invitation")
 
 
+@pytest.mark.usefixtures("_multicast_is_blocked")
 @in_virtual_time(limit=30)
 async def test_the_address_is_still_known_after_a_restart(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):

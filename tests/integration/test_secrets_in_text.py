@@ -1,7 +1,4 @@
-"""What bears a secret does not print it: an exception or a debugger may quote any of these.
-
-Rules: each value is made with a needle that cannot come from anywhere else.
-"""
+"""What bears a secret does not print it: an exception or a debugger may quote any of these."""
 
 from __future__ import annotations
 

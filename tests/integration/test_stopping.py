@@ -1,7 +1,4 @@
-"""An engine that is told to stop or to lock does so, whatever is under way.
-
-Rules: two real engines in virtual time; the moment of stopping is moved, nothing else.
-"""
+"""An engine that is told to stop or to lock does so, whatever is under way."""
 
 from __future__ import annotations
 

@@ -219,36 +219,6 @@ async def test_persons_who_lost_each_other_pair_again(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_search_finds_words_and_two_chinese_characters(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        for text in ("the quick brown fox", "今天天气很好", "nothing here"):
-            await talk(ada, ben, text)
-        for person, other in ((ada, ben), (ben, ada)):
-            found = await person.engine.search("天气")
-            assert [view.text for view in found] == ["今天天气很好"]
-            contact = await person.contact(other)
-            assert [view.text for view in await person.engine.search("quick fox", contact)] == [
-                "the quick brown fox"
-            ]
-
-
-@in_virtual_time
-async def test_pages_of_history(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        done = delivered(ada, 30)
-        for number in range(30):
-            await ada.engine.send(await ada.contact(ben), str(number))
-        await done
-        contact = await ben.contact(ada)
-        page = await ben.engine.history(contact, 10)
-        assert [view.text for view in page] == [str(number) for number in range(20, 30)]
-        earlier = await ben.engine.history(contact, 10, page[0].id)
-        assert [view.text for view in earlier] == [str(number) for number in range(10, 20)]
-
-
-@in_virtual_time
 async def test_a_large_text_travels_in_pieces_and_one_too_large_is_refused(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         await pair(ada, ben)

@@ -1,8 +1,4 @@
-"""Runs one line of the command in this process, with a fake behind its door.
-
-Rules: what other people do is hung on the call after which it happens (`after`), so that nothing is
-timed; input is a pipe, as in a script.
-"""
+"""Runs one line of the command in this process, with a fake behind its door."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Two paired terminals to which anything may happen, and what must hold all the same.
-
-Rules: real engines with real databases in virtual time; a crash leaves the files as they lay at that moment;
-what is wrong is noticed when it is told, not only when somebody asks.
-"""
+"""Two paired terminals to which anything may happen, and what must hold all the same."""
 
 from __future__ import annotations
 

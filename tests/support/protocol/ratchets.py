@@ -134,9 +134,6 @@ def inbound(
     return session
 
 
-# --- Recording ---
-
-
 class Recording:
     """Our Bob and vodozemac's Alice, and what passes between them."""
 
@@ -212,10 +209,7 @@ def pair(
     aead: Aead = AEGIS256, *, allow_skip: bool = False, parameters: Parameters | None = None
 ) -> tuple[RatchetSession, RatchetSession]:
     """Alice and Bob with fixed ratchet keys."""
-    common: dict[str, Any] = {
-        "parameters": parameters or parlour_parameters(aead),
-        "allow_skip": allow_skip,
-    }
+    common: dict[str, Any] = {"parameters": parameters or parlour_parameters(aead), "allow_skip": allow_skip}
     bob = X25519Pair(seeded("bob's first")(32))
     alice = RatchetSession.init_alice(ROOT, bob.public, seeded("alice"), **common)
     return alice, RatchetSession.init_bob(ROOT, bob, seeded("bob"), **common)

@@ -1,9 +1,6 @@
 """What a relay costs, alone and in a cluster over NATS: the figures of chat/relay/SCALING.md.
 
-    python -m tests.support.relay.measure
-
-Rules: relays and nodes are processes as people run them; memory is what the kernel says is resident, work is
-the processor time that it charged; terminals are this process and are not counted. Says the load beside it.
+`python -m tests.support.relay.measure`: memory is resident memory, work is processor time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """A cluster to try out: three nodes of core NATS and three relays of one key on this machine, until Ctrl-C.
 
-    python -m tests.support.relay.trial          (make relay-cluster)
-
-Rules: everything is on loopback and on free ports; the key is in a folder of its own that goes with the rest.
+`python -m tests.support.relay.trial` (make relay-cluster)
 """
 
 from __future__ import annotations

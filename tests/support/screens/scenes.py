@@ -245,12 +245,7 @@ _DELETED = (_UP, keys("d", "y"))
 _WORDS = "They are the same"
 _SHORT = (Typed("Ada", "小雨"), keys("enter"), Typed("lark"), keys("enter"), Typed("lark"))
 ON_THE_FAKE = (
-    Scene(
-        "passphrases-differ",
-        "new",
-        (*_SHORT, Typed("s"), keys("enter")),
-        PASSPHRASES_DIFFER,
-    ),
+    Scene("passphrases-differ", "new", (*_SHORT, Typed("s"), keys("enter")), PASSPHRASES_DIFFER),
     dialog(
         "join-refused",
         "f3",
@@ -272,10 +267,7 @@ ON_THE_FAKE = (
         back=("n", "escape"),
     ),
     Scene(
-        "relayed",
-        "talk",
-        (Others(lambda fake: fake.change_contact(_ben(fake), relayed=True)),),
-        "⇄ relay",
+        "relayed", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), relayed=True)),), "⇄ relay"
     ),
     Scene("deleting", "talk", _DELETED, "(deleting…)"),
     Scene(
@@ -287,12 +279,7 @@ ON_THE_FAKE = (
     dialog("invitation-picture", "f2", "▀", Seen("Invitation"), keys("p")),
     Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
     Scene("typing", "talk", (Others(lambda fake: fake.change_contact(_ben(fake), typing=True)),), "typing…"),
-    Scene(
-        "held",
-        "talk",
-        (Others(_hold),),
-        "not verified",
-    ),
+    Scene("held", "talk", (Others(_hold),), "not verified"),
     Scene("held-compared", "talk", (Others(_hold), keys("ctrl+t")), "Safety number"),
     Scene(
         "blocked",
@@ -332,11 +319,7 @@ ON_THE_FAKE = (
     Scene(
         "cannot-send",
         "talk",
-        (
-            Others(lambda fake: fake.failures.update(send=StorageFull())),
-            Typed("Hello"),
-            keys("enter"),
-        ),
+        (Others(lambda fake: fake.failures.update(send=StorageFull())), Typed("Hello"), keys("enter")),
         "Hello",
     ),
 )

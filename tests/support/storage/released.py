@@ -1,7 +1,7 @@
 """The profiles of released schemas that are kept in seeds/databases, and how the newest is made.
 
-Rules: a folder that was released is never made again; every table has rows; keys and passphrase are public
-test data. `python -m tests.support.storage.released` makes the folder of the newest schema, if there is none.
+`python -m tests.support.storage.released` makes the folder of the newest schema, if there is none. A released
+folder is never made again.
 """
 
 from __future__ import annotations

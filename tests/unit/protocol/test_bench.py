@@ -134,9 +134,6 @@ class _NothingOpens:
         return (lambda *_: -1) if name.endswith("_decrypt") else getattr(SODIUM.lib, name)
 
 
-# --- Measuring ---
-
-
 def subject_of(name: str, log: list[str]) -> Subject:
     return Subject(name, lambda: log.append(name), "note")
 

@@ -41,8 +41,7 @@ def seen(
 
 
 @pytest.mark.parametrize(
-    ("contacts", "size"),
-    [(0, 32), (1, 32), (32, 32), (33, 64), (64, 64), (65, 128), (128, 128), (300, 128)],
+    ("contacts", "size"), [(0, 32), (1, 32), (32, 32), (33, 64), (64, 64), (65, 128), (128, 128), (300, 128)]
 )
 def test_attack_65_the_number_of_slots_tells_no_number_of_contacts(contacts: int, size: int) -> None:
     slots = announced(contacts)

@@ -29,7 +29,6 @@ from protocol.entries import (
     receipted,
     receipting_terminal,
     said_of,
-    self_tag,
     text_body,
     write_entry,
 )
@@ -145,12 +144,6 @@ def test_attack_36_a_text_of_a_wrong_length_is_refused(text: str) -> None:
 
 
 # --- Form ---
-
-
-def remade(entry: ParsedEntry, **changed: object) -> Entry:
-    """The entry with fields of its header replaced, and tagged anew, as its author could make it."""
-    header = replace(entry.header, **changed)
-    return Entry(encode(replace(header, self_tag=self_tag(header, BOB_KEY))), entry.salt, entry.body)
 
 
 def test_attack_36_a_header_too_long_is_refused_unread() -> None:

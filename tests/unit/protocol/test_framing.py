@@ -125,8 +125,6 @@ def test_an_idle_reader_keeps_nothing_of_what_it_gave() -> None:
     assert len(reader._data) == 1
 
 
-# --- Pieces ---
-
 SIZES = [1, 2, PIECE_MAX - 1, PIECE_MAX, PIECE_MAX + 1, 2 * PIECE_MAX, 2 * PIECE_MAX + 1, MESSAGE_BYTES_MAX]
 
 

@@ -9,25 +9,12 @@ import pytest
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
 from protocol.keys import X25519Pair
 from protocol.link.agreement import Established
-from protocol.link.framing import (
-    MAGIC,
-    Greeting,
-    Pattern,
-    Refused,
-)
+from protocol.link.framing import MAGIC, Greeting, Pattern, Refused
 from protocol.link.handshake import Finish, Initiator
 from protocol.link.states import ContactPsk, Role
 from protocol.messages import ShareNumbers
 from protocol.primitives import AEGIS256, CHACHA20POLY1305
-from tests.support.protocol.links import (
-    INVITATION,
-    PAIRING,
-    PATTERNS,
-    PSK,
-    Party,
-    Steps,
-    contacts,
-)
+from tests.support.protocol.links import INVITATION, PAIRING, PATTERNS, PSK, Party, Steps, contacts
 
 # --- Greeting, choice, refusal ---
 
@@ -40,9 +27,6 @@ def test_aegis_only_where_both_have_aes(ours: bool, theirs: bool) -> None:
 
 def test_a_later_version_may_offer_more() -> None:
     assert Greeting.decode(MAGIC + bytes((1, 9, 0xFE, 0)) + bytes(16)).best_aead(True) is CHACHA20POLY1305
-
-
-# --- What both sides agree on ---
 
 
 @pytest.mark.parametrize("aes", [True, False])
@@ -104,9 +88,6 @@ def test_facts_do_not_show_secrets() -> None:
     for secret in (facts.secret.reveal(), facts.share_initiator, facts.share_responder, PSK):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown
-
-
-# --- Contacts: psks, numbers, the kept DH ---
 
 
 def test_the_newest_shares_that_both_hold() -> None:
@@ -185,9 +166,6 @@ def test_what_a_link_may_replace() -> None:
     for established, replaces in ((contact, bytes(15)), (contact, b"x"), (pairing, bytes(16))):
         with pytest.raises(Malformed):
             established.confirmed(replaces)
-
-
-# --- Strangers ---
 
 
 def test_an_invitation_of_several_opens() -> None:

@@ -133,9 +133,6 @@ def test_attack_04_kem_key_that_is_none() -> None:
         answer.read(message)
 
 
-# --- Reflection, replay, impersonation ---
-
-
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_attack_06_our_own_message_1_as_the_answer(pattern: Pattern) -> None:
     steps = Steps(pattern)
@@ -270,9 +267,6 @@ def test_attack_13_an_altered_choice(pattern: Pattern, position: int) -> None:
         altered[position] = value
         with pytest.raises(ProtocolError):
             steps.altered(bytes(altered))
-
-
-# --- Every flip, every cut ---
 
 
 def _spoiled(message: bytes) -> list[bytes]:

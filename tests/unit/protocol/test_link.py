@@ -357,10 +357,7 @@ def lone(side: int) -> End:
 def test_an_initiator_that_finds_another_version(minimum: int, maximum: int) -> None:
     end = lone(0)
     end.tell(end.link.receive(MAGIC + bytes((minimum, maximum, 3, 0)) + bytes(16), START))
-    assert end.events == [
-        VersionRefused(minimum, maximum),
-        LinkClosed(Ending.VERSION, "unexpected", False),
-    ]
+    assert end.events == [VersionRefused(minimum, maximum), LinkClosed(Ending.VERSION, "unexpected", False)]
     assert end.link.data_to_send() == b"", "it says nothing"
 
 

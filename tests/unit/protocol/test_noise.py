@@ -45,9 +45,6 @@ def run(initiator: HandshakeState, responder: HandshakeState) -> tuple[Finished,
     return initiator.finish(), responder.finish()
 
 
-# --- Names and patterns ---
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -66,9 +63,6 @@ def run(initiator: HandshakeState, responder: HandshakeState) -> tuple[Finished,
 def test_unknown_names_are_our_fault(name: str) -> None:
     with pytest.raises(LocalMisuse):
         parse_name(name)
-
-
-# --- Handshakes ---
 
 
 def test_turns_are_kept_and_a_finished_handshake_is_over() -> None:
@@ -160,9 +154,6 @@ def test_randomness_that_fails_changes_nothing() -> None:
     assert initiator.handshake_hash == before
     with pytest.raises(OSError, match="no entropy"):  # it is still the initiator's turn
         initiator.write_message(b"")
-
-
-# --- Attacks ---
 
 
 def refuse(reader: HandshakeState, message: bytes, *errors: type[ProtocolError]) -> None:

@@ -331,10 +331,7 @@ def over(link: Pair, sender: Link, message: Message) -> None:
 
 def test_pairing_by_words_over_a_link() -> None:
     link = opened(Pattern.XX)
-    meeting = started(
-        machine(link, Role.INITIATOR, ANNA, "a"),
-        machine(link, Role.RESPONDER, BOB, "b"),
-    )
+    meeting = started(machine(link, Role.INITIATOR, ANNA, "a"), machine(link, Role.RESPONDER, BOB, "b"))
     carry_over(link, meeting)
     for side in meeting.sides:
         side.take(side.machine.confirm())

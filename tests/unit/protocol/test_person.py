@@ -60,12 +60,7 @@ def test_a_new_person_has_a_name_and_one_terminal(anna: Person) -> None:
 
 def test_secrets_of_a_new_person_are_not_in_its_text(anna: Person) -> None:
     text = repr(anna.new)
-    for secret in (
-        anna.new.signing_seed,
-        anna.new.static_secret,
-        anna.new.recovery_seed,
-        anna.new.self_key,
-    ):
+    for secret in (anna.new.signing_seed, anna.new.static_secret, anna.new.recovery_seed, anna.new.self_key):
         assert len(secret) == 32
         assert secret.hex() not in text
         assert repr(secret) not in text

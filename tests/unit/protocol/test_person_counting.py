@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol import limits, primitives
-from protocol.errors import (
-    AuthenticationFailed,
-    LimitExceeded,
-    Malformed,
-    Untrusted,
-)
+from protocol.errors import AuthenticationFailed, LimitExceeded, Malformed, Untrusted
 from protocol.identity.log import Rename, sign_operation
 from protocol.identity.reduction import CauseKind, changes, extend, missing, reduce, share_is_stale
 from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of

@@ -1,7 +1,4 @@
-"""Each label, constant and check of `protocol/` that changes is seen by a vector.
-
-Rules: the changes are made in a copy, one at a time; what no vector can show is named with its reason.
-"""
+"""Each label, constant and check of `protocol/` that changes is seen by a vector."""
 
 from __future__ import annotations
 

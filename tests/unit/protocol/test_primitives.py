@@ -28,9 +28,6 @@ SMALL_ED25519 = [
 ]
 
 
-# --- X25519 ---
-
-
 @pytest.mark.parametrize("value", LOW_ORDER)
 def test_attack_04_low_order_point(value: int) -> None:
     primitives.check_x25519_public(u(value))
@@ -74,9 +71,6 @@ def test_x25519_secret_of_wrong_size_is_our_fault() -> None:
         primitives.x25519_public(bytes(31))
     with pytest.raises(LocalMisuse):
         primitives.x25519(bytes(33), u(9))
-
-
-# --- Ed25519 ---
 
 
 def _point(encoded: bytes) -> tuple[int, int]:
@@ -137,8 +131,6 @@ def test_ed25519_does_not_take_the_message_from_the_signature() -> None:
         primitives.ed25519_verify(primitives.ed25519_from_seed(seed), b"essage", signature + b"m")
 
 
-# --- AEADs ---
-
 AEADS = pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda aead: str(aead.name))
 
 
@@ -189,9 +181,6 @@ def test_a_binding_that_lacks_a_name_is_not_used() -> None:
     assert primitives.load_sodium(("crypto_of_another_world",)) is None
 
 
-# --- Hash, comparison, wiping ---
-
-
 def test_the_binding_hashes_as_hashlib_does() -> None:
     """The ratchet's hot path takes BLAKE2b from libsodium, everything else from hashlib."""
     sodium = primitives.load_sodium()
@@ -212,9 +201,6 @@ def test_wipe(binding: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     primitives.wipe(bytearray())
 
 
-# --- ML-KEM-768 and Argon2id ---
-
-
 def test_mlkem_refuses_what_is_no_key_or_ciphertext() -> None:
     secret, public = primitives.mlkem_generate(seeded("kem"))
     # FIPS 203 §7.2: a coefficient over the modulus must be found, not reduced.
@@ -233,9 +219,6 @@ def test_argon2id_with_wrong_parameters_is_our_fault(parameters: tuple[bytes, in
     salt, operations, memory = parameters
     with pytest.raises(LocalMisuse):
         primitives.argon2id(b"passphrase", salt, operations, memory)
-
-
-# --- Errors ---
 
 
 def test_errors_have_five_classes_and_one_that_is_ours() -> None:

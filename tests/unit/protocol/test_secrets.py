@@ -55,10 +55,7 @@ PINNED: list[tuple[Callable[[], Any], str]] = [
         "HandshakeState(Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b, initiator, message 1)",
     ),
     (finished_session, "RatchetSession(skipped=0, keys=<redacted>)"),
-    (
-        lambda: X25519Pair(SECRET),
-        f"X25519Pair(public={X25519Pair(SECRET).public.hex()}, secret=<redacted>)",
-    ),
+    (lambda: X25519Pair(SECRET), f"X25519Pair(public={X25519Pair(SECRET).public.hex()}, secret=<redacted>)"),
 ]
 
 
@@ -150,9 +147,6 @@ def test_an_authentication_failure_does_not_say_which() -> None:
             AEGIS256.open(key, bytes(32), b"", ciphertext)
         texts.add(str(caught.value))
     assert len(texts) == 1
-
-
-# --- Labels ---
 
 
 def test_attack_10_every_use_has_its_own_label() -> None:

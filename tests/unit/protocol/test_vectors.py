@@ -147,9 +147,6 @@ def test_bytes_are_lower_case_hex(area: str) -> None:
             assert all(_HEX.fullmatch(value) for value in given)
 
 
-# --- Rules ---
-
-
 def _rule_is_met(test: Json) -> bool:
     return test["expect"] == _RULES[test["rule"]] if "rule" in test else True
 
@@ -197,9 +194,6 @@ def test_there_are_as_many_as_were_promised() -> None:
 def test_every_label_has_a_vector() -> None:
     shown = [row[0] for row in primitives.FORMULAS] + [row[0] for row in primitives.SIGNED]
     assert sorted(shown) == sorted(labels.registry())
-
-
-# --- The frame itself ---
 
 
 def _fail(error: ProtocolError) -> None:
