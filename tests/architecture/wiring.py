@@ -1,7 +1,7 @@
 """Callbacks and collaborators that code sets on another object after its construction.
 
 An assignment counts when the attribute is another object's and holds a callable or an object of a class with
-behaviour. Plain data, properties, attributes of a library's classes, alternative constructors and None do not.
+behaviour. Plain data, properties, a library's attributes, alternative constructors and None do not count.
 """
 
 from __future__ import annotations
