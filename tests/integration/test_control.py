@@ -50,8 +50,6 @@ from tests.support.engines.served import fake_and_client, served
 from tests.support.fakes.around import FakeAround
 from tests.support.fakes.messenger import FakeMessenger
 
-PASSPHRASE = "correct horse"
-
 
 def fake() -> tuple[FakeMessenger, ContactView]:
     messenger = FakeMessenger()

@@ -14,21 +14,15 @@ from protocol import limits
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
-    READ,
-    STORED,
     Facts,
     ParsedEntry,
     Place,
-    Said,
     accept_entry,
     conversation_of_two,
     heads_hash,
     parse_entry,
     rank,
     read_text,
-    receipted,
-    receipting_terminal,
-    said_of,
     text_body,
     write_entry,
 )
@@ -40,9 +34,8 @@ from protocol.errors import (
     ProtocolError,
     Untrusted,
 )
-from protocol.history import heads, lacking, order, tips
-from protocol.messages import MESSAGE, Entry, EntryHeader, Head
-from tests.support.protocol.pairings import SECOND, Person
+from protocol.history import lacking
+from protocol.messages import Entry, Head
 from tests.support.protocol.samples import seeded
 
 
@@ -92,34 +85,6 @@ def facts(**changed: object) -> Facts:
 
 
 # --- Writing and reading ---
-
-
-def test_what_is_written_is_read() -> None:
-    entry = written()
-    (message,) = [MESSAGE.decode(encode(entry.message()))]
-    assert isinstance(message, Entry)
-    assert parse_entry(message) == entry
-    assert read_text(entry.body).text == "Hello"
-    assert (entry.header.sequence, entry.header.previous, entry.header.time) == (1, b"", TIME)
-    assert len(entry.salt) == 16
-    assert len(entry.header.self_tag) == 32
-    accept_entry(entry, facts())
-
-
-def test_every_field_of_the_design_is_in_the_header() -> None:
-    first = written()
-    tips = [some("tip b"), some("tip a"), first.id]
-    second = written(place(previous=(1, first.id), parents=tips, incarnation=b"restart!"), label="second")
-    header = second.header
-    assert (header.sequence, header.previous) == (2, first.id)
-    assert header.parents == sorted(tips[:2])
-    assert header.membership == [some("head of bob")]
-    assert header.incarnation == b"restart!"
-
-
-def test_of_too_many_tips_the_lowest_are_named() -> None:
-    tips = [some(f"tip {index}") for index in range(20)]
-    assert written(place(parents=tips)).header.parents == sorted(tips)[: limits.PARENTS_MAX]
 
 
 def test_a_reply_carries_an_id_and_no_quotation() -> None:
@@ -263,23 +228,11 @@ def test_attack_38_an_entry_of_another_conversation_is_refused() -> None:
         accept_entry(written(place(conversation=elsewhere)), facts())
 
 
-def test_ones_own_terminals_may_carry_both_sides_entries() -> None:
-    accept_entry(written(), facts(carrier=ANNA))
-    accept_entry(written(place(ANNA_TERMINAL), key=ANNA_KEY), facts(carrier=ANNA))
-
-
 def test_the_self_key_is_in_no_text() -> None:
     assert repr(ANNA_KEY) not in repr(facts())
 
 
 # --- Order and heads ---
-
-
-def test_a_conversation_is_the_same_from_both_sides() -> None:
-    assert conversation_of_two(ANNA, BOB) == conversation_of_two(BOB, ANNA) == CONVERSATION
-    assert len({CONVERSATION, conversation_of_two(ANNA, CAROL), conversation_of_two(BOB, CAROL)}) == 3
-    with pytest.raises(LocalMisuse):
-        conversation_of_two(ANNA, ANNA)
 
 
 def test_attack_41_a_clock_set_back_does_not_turn_answers_around() -> None:
@@ -335,11 +288,6 @@ def test_the_cost_is_the_difference_and_not_the_history() -> None:
     assert forest.looked < 30
 
 
-def test_heads_that_are_not_held_cover_nothing() -> None:
-    forest = Forest({b"a": (1, b""), b"b": (2, b"a")})
-    assert set(lacking([b"b"], [b"unknown"], forest)) == {b"a", b"b"}
-
-
 def test_a_chain_whose_sequences_lie_is_walked_once() -> None:
     """Many entries after one, each with a sequence below that of the chain under them."""
     forest = Forest({n.to_bytes(2, "big"): (1_000 + n, (n - 1).to_bytes(2, "big")) for n in range(1, 100)})
@@ -349,67 +297,3 @@ def test_a_chain_whose_sequences_lie_is_walked_once() -> None:
     found = lacking(heads, [], forest)
     assert sorted(found) == sorted(forest.places)
     assert forest.looked <= 2 * len(forest.places)
-
-
-def header(author: str, time: int, previous: bytes = b"", *parents: bytes, sequence: int = 1) -> EntryHeader:
-    who = author.encode().ljust(32, b"\0")
-    return EntryHeader(
-        bytes(32), who, bytes(8), sequence, previous, list(parents), [bytes(32)], time, 1, bytes(32), b""
-    )
-
-
-ONE, TWO, THREE, FOUR = (bytes([n]) * 32 for n in range(1, 5))
-
-
-def test_order_puts_an_answer_after_what_it_answers_whatever_its_clock_says() -> None:
-    late, answer = header("anna", 100), header("bob", 5, b"", THREE)
-    assert order({THREE: late, ONE: answer}) == [THREE, ONE]
-    assert order({ONE: answer, TWO: header("bob", 5)}) == [ONE, TWO]
-    assert order({THREE: late, ONE: answer, TWO: header("bob", 100)}) == [TWO, THREE, ONE]
-
-
-def test_tips_and_heads_are_ends_of_all_and_of_each_author() -> None:
-    held = {
-        ONE: header("anna", 1),
-        TWO: header("anna", 2, ONE, sequence=2),
-        THREE: header("bob", 3, b"", TWO),
-        FOUR: header("anna", 4, ONE, sequence=2),
-    }
-    assert tips(held) == [THREE, FOUR]
-    anna, bob = held[ONE].author, held[THREE].author
-    assert heads(held) == [Head(anna, 2, TWO), Head(anna, 2, FOUR), Head(bob, 1, THREE)]
-
-
-def test_a_previous_of_another_author_leaves_that_author_its_head() -> None:
-    held = {ONE: header("anna", 1), TWO: header("bob", 2, ONE, sequence=2)}
-    assert tips(held) == [TWO]
-    assert [head.id for head in heads(held)] == [ONE, TWO]
-
-
-def test_a_receipt_of_a_removed_terminal_counts_for_nobody() -> None:
-    bob = Person("Bob")
-    bob.add(bob.first, SECOND)
-    assert receipting_terminal(bob.state, SECOND.static).id == SECOND.id
-    bob.remove(bob.first, SECOND)
-    assert receipting_terminal(bob.state, bob.first.static).id == bob.first.id
-    with pytest.raises(Untrusted):
-        receipting_terminal(bob.state, SECOND.static)
-
-
-def test_ids_that_are_no_own_entries_are_passed_over() -> None:
-    own = {b"a" * 32, b"b" * 32}
-    assert receipted([b"b" * 32, b"x" * 32, b"a" * 32, b"b" * 32], own) == [b"b" * 32, b"a" * 32]
-
-
-@pytest.mark.parametrize(
-    ("kinds", "carried", "said"),
-    [
-        ((), False, Said.QUEUED),
-        ((), True, Said.SENT),
-        ((STORED,), True, Said.DELIVERED),
-        ((STORED, READ), False, Said.READ),
-        ((READ,), False, Said.READ),
-    ],
-)
-def test_no_more_is_said_than_receipts_show(kinds: tuple[int, ...], carried: bool, said: Said) -> None:
-    assert said_of(kinds, carried) is said

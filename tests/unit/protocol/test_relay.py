@@ -6,33 +6,14 @@ import pytest
 
 from protocol.errors import LocalMisuse
 from protocol.keys import X25519Pair
-from protocol.limits import (
-    DEAD_AFTER_SECONDS,
-    HANDSHAKE_SECONDS,
-    RELAY_ALIVE_SECONDS,
-    RELAY_ANSWER_SECONDS,
-    RELAY_DIALS_MAX,
-    RELAY_SILENT_SECONDS,
-    RELAY_TOKENS_MAX,
-)
-from protocol.link.framing import MAGIC as LINK_MAGIC
 from protocol.link.framing import length_of
 from protocol.relay import relay_end as relay_module
 from protocol.relay.messages import (
     GREETING_SIZE,
     HELLO_SIZE,
-    REFUSAL,
-    Absent,
-    Alive,
-    Called,
-    Dial,
     RelayGreeting,
-    RelayMessage,
-    Wait,
-    Waiting,
     write_hello,
 )
-from protocol.relay.relay_end import RelayEnd
 from protocol.relay.states import (
     Answers,
     Dials,
@@ -41,12 +22,10 @@ from protocol.relay.states import (
     RelayState,
     WaitBegun,
     Waits,
-    WasAbsent,
     WasCalled,
     WasJoined,
     Welcomed,
 )
-from protocol.relay.terminal_end import RelayTerminal
 from tests.support.protocol.links import RELAY, TIME, RelayPair, token
 
 ERROR = RelayEnding.ERROR
@@ -73,17 +52,6 @@ def test_two_terminals_meet(portion: int) -> None:
     assert [end.next_timer() for end in ends] == [None] * 4
 
 
-def test_what_comes_with_the_answer_belongs_to_the_circuit() -> None:
-    waiter, dialler = RelayPair("w").wait([token(1)]), RelayPair("d").dial(token(1))
-    waiter.relay.call(token(1), waiter.now)
-    waiter.told += waiter.terminal.receive(waiter.relay.data_to_send(), 0.0)
-    both = waiter.terminal.data_to_send() + b"greeting of a link"
-    assert waiter.relay.receive(both, 0.0) == [Answers(b"greeting of a link")]
-    dialler.relay.join(others=9)
-    joined = dialler.relay.data_to_send() + b"greeting of a link"
-    assert dialler.terminal.receive(joined, 0.0) == [WasJoined(7, b"greeting of a link")]
-
-
 def test_who_reads_what_is_wanted_takes_no_byte_of_the_circuit() -> None:
     waiter = RelayPair("w").wait([token(1)])
     waiter.relay.call(token(1), waiter.now)
@@ -103,47 +71,7 @@ def test_wanted_is_never_more_than_the_next_unit() -> None:
     assert pair.terminal.wanted == 8
 
 
-def test_absent_is_said_at_once_and_another_dial_may_follow() -> None:
-    pair = RelayPair("d").dial(token(1))
-    pair.relay.absent(pair.now)
-    pair.run()
-    assert pair.told[-1] == WasAbsent()
-    pair.dial(token(2), place=3)
-    assert pair.heard == [Dials(token(1), 0), Dials(token(2), 3)]
-
-
-def test_no_connection_dials_for_ever() -> None:
-    pair = RelayPair("d")
-    for _ in range(RELAY_DIALS_MAX):
-        pair.dial(token(1)).relay.absent(pair.now)
-    pair.dial(token(1))
-    assert pair.heard[-1] == RelayEnded(ERROR, "limit")
-
-
-def test_another_wait_takes_the_place_of_the_first() -> None:
-    pair = RelayPair("w").wait([token(1)]).wait([token(1), token(3)])
-    assert pair.heard == [Waits((token(1),)), Waits((token(1), token(3)))]
-    assert pair.told == [Welcomed(TIME), WaitBegun(), WaitBegun()]
-
-
-def test_a_wait_that_crosses_the_call_is_passed_over() -> None:
-    pair = RelayPair("w").wait([token(1)])
-    pair.relay.call(token(1), pair.now)
-    pair.terminal.wait([token(2)], pair.now)
-    pair.run()
-    assert pair.told[-1] == WasCalled(token(1), b"")
-    assert pair.heard == [Waits((token(1),)), Answers(b"")]
-
-
 # --- What the wire shows ---
-
-
-def test_sizes_tell_no_number_of_tokens() -> None:
-    sizes = []
-    for count in (1, RELAY_TOKENS_MAX):
-        pair = RelayPair("w").wait([token(index) for index in range(count)])
-        sizes.append([len(data) for data in pair.on_the_wire])
-    assert sizes[0] == sizes[1]
 
 
 def test_no_token_is_on_the_wire() -> None:
@@ -171,60 +99,7 @@ def test_nothing_prints_a_token() -> None:
 # --- Time ---
 
 
-def test_a_waiting_terminal_gives_signs_of_life() -> None:
-    pair = RelayPair("w").wait([token(1)])
-    for _ in range(4):
-        pair.now += RELAY_ALIVE_SECONDS
-        assert pair.terminal.next_timer() == pair.now
-        assert pair.terminal.handle_timer(pair.now) == []
-        pair.run()
-    assert pair.told == [Welcomed(TIME), WaitBegun()]
-    assert pair.relay.next_timer() == pair.now + RELAY_SILENT_SECONDS
-
-
-def test_a_relay_that_does_not_answer_is_gone() -> None:
-    pair = RelayPair("w").wait([token(1)])
-    pair.terminal.handle_timer(RELAY_ALIVE_SECONDS)
-    assert pair.terminal.handle_timer(RELAY_ALIVE_SECONDS + DEAD_AFTER_SECONDS - 0.1) == []
-    ended = pair.terminal.handle_timer(RELAY_ALIVE_SECONDS + DEAD_AFTER_SECONDS)
-    assert ended == [RelayEnded(RelayEnding.SILENT)]
-
-
-def test_a_terminal_that_is_silent_is_gone() -> None:
-    pair = RelayPair("w").wait([token(1)])
-    assert pair.relay.handle_timer(RELAY_SILENT_SECONDS - 0.1) == []
-    assert pair.relay.handle_timer(RELAY_SILENT_SECONDS) == [RelayEnded(RelayEnding.SILENT)]
-    assert pair.relay.handle_timer(RELAY_SILENT_SECONDS) == []
-
-
-def test_a_terminal_that_does_not_answer_a_call_is_gone() -> None:
-    pair = RelayPair("w").wait([token(1)])
-    pair.relay.call(token(1), 1.0)
-    assert pair.relay.handle_timer(1.0 + RELAY_ANSWER_SECONDS) == [RelayEnded(RelayEnding.SILENT)]
-
-
-def test_who_says_nothing_is_ended() -> None:
-    for end in (RelayEnd(RELAY, 0.0, TIME), RelayTerminal(RELAY.public, 0.0)):
-        assert end.next_timer() == HANDSHAKE_SECONDS
-        assert end.handle_timer(HANDSHAKE_SECONDS) == [RelayEnded(RelayEnding.DEADLINE)]
-    pair = RelayPair("x").run()
-    assert pair.relay.receive(b"late", HANDSHAKE_SECONDS) == [RelayEnded(RelayEnding.DEADLINE)]
-    assert pair.terminal.handle_timer(HANDSHAKE_SECONDS) == [RelayEnded(RelayEnding.DEADLINE)]
-    dialler = RelayPair("d").dial(token(1))
-    assert dialler.terminal.handle_timer(DEAD_AFTER_SECONDS) == [RelayEnded(RelayEnding.DEADLINE)]
-    assert dialler.relay.next_timer() is None
-
-
 # --- Ends ---
-
-
-@pytest.mark.parametrize("reason", [RelayEnding.BUSY, RelayEnding.STOPPED])
-def test_a_relay_says_why_it_ends(reason: RelayEnding) -> None:
-    for pair in (RelayPair("r").run(), RelayPair("w").wait([token(1)]), RelayPair("d").dial(token(1))):
-        assert pair.relay.end(reason) == [RelayEnded(reason)]
-        assert pair.relay.end(reason) == []
-        pair.run()
-        assert pair.told[-1] == RelayEnded(reason)
 
 
 def test_the_end_of_the_stream() -> None:
@@ -236,36 +111,6 @@ def test_the_end_of_the_stream() -> None:
 
 
 # --- What each end may say when ---
-
-
-def _says(pair: RelayPair, message: RelayMessage, of_terminal: bool) -> list[object]:
-    """Another message than this program would send, sealed as it is due."""
-    source, target = (pair.terminal, pair.relay) if of_terminal else (pair.relay, pair.terminal)
-    source._send(message)
-    return list(target.receive(source.data_to_send(), pair.now))
-
-
-@pytest.mark.parametrize("message", [Alive(), Waiting(), Absent()])
-def test_a_relay_hears_nothing_out_of_turn(message: RelayMessage) -> None:
-    expected = "unexpected" if isinstance(message, Alive) else "malformed"
-    assert _says(RelayPair("r").run(), message, True) == [RelayEnded(ERROR, expected)]
-
-
-def test_who_waits_does_not_dial_and_who_dialled_does_not_wait() -> None:
-    unexpected = [RelayEnded(ERROR, "unexpected")]
-    assert _says(RelayPair("w").wait([token(1)]), Dial(token(1), 0), True) == unexpected
-    pair = RelayPair("d").dial(token(1))
-    pair.relay.absent(pair.now)
-    assert _says(pair.run(), Wait([token(1)]), True) == unexpected
-    assert _says(RelayPair("d").dial(token(1)), Dial(token(2), 0), True) == unexpected
-
-
-@pytest.mark.parametrize("message", [Waiting(), Alive(), Called(token(1)), Absent()])
-def test_a_terminal_hears_nothing_out_of_turn(message: RelayMessage) -> None:
-    unexpected = [RelayEnded(ERROR, "unexpected")]
-    assert _says(RelayPair("r").run(), message, False) == unexpected
-    if not isinstance(message, Called):
-        assert _says(RelayPair("w").wait([token(1)]), message, False) == unexpected
 
 
 def test_calls_out_of_turn_are_our_own_mistake() -> None:
@@ -317,24 +162,6 @@ def test_garbage_costs_no_work_with_keys(monkeypatch: pytest.MonkeyPatch) -> Non
         pair.relay.data_to_send()
         assert pair.relay.receive(hello, 0.0) == [RelayEnded(ERROR, "authentication")]
         assert pair.relay.data_to_send() == b""
-
-
-@pytest.mark.parametrize(
-    ("choice", "ending"), [(b"\x02\x10", RelayEnding.VERSION), (b"\x01\x03", RelayEnding.REFUSED)]
-)
-def test_another_version_or_pattern_is_refused(choice: bytes, ending: RelayEnding) -> None:
-    pair = RelayPair("x")
-    _called(pair)
-    assert pair.relay.receive(_framed(choice + bytes(64)), 0.0) == [RelayEnded(ending, "unexpected")]
-    assert pair.relay.data_to_send() == _framed(REFUSAL)
-    told = pair.terminal.receive(_framed(REFUSAL), 0.0)
-    assert told == [RelayEnded(RelayEnding.REFUSED, "unexpected")]
-
-
-def test_a_terminal_is_told_from_a_relay() -> None:
-    pair = RelayPair("x")
-    assert pair.terminal.receive(LINK_MAGIC[:1], 0.0) == []
-    assert pair.terminal.receive(LINK_MAGIC[1:4], 0.0) == [RelayEnded(RelayEnding.NOT_A_RELAY, "malformed")]
 
 
 # --- Somebody between the two ---
@@ -402,10 +229,3 @@ def test_attack_61_what_is_no_message_of_the_rendezvous_is_not_even_read(size: i
     assert pair.relay.wanted == 2
     assert pair.relay.receive(size.to_bytes(2, "big"), 0.0) == [RelayEnded(ERROR, "malformed")]
     assert (pair.relay.wanted, pair.relay.state) == (0, RelayState.CLOSED)
-
-
-@pytest.mark.parametrize("size", [80, 2_336])
-def test_a_message_of_the_rendezvous_is_waited_for(size: int) -> None:
-    pair = RelayPair("x").run()
-    assert pair.relay.receive(size.to_bytes(2, "big"), 0.0) == []
-    assert pair.relay.wanted == size

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
 from protocol.keys import X25519Pair
-from protocol.limits import NOISE_NONCE_MAX, RELAY_ADDRESS_MAX, RELAY_WAITERS_MAX
+from protocol.limits import NOISE_NONCE_MAX, RELAY_WAITERS_MAX
 from protocol.pairing.contact_secret import ContactSecret
-from protocol.pairing.invitation import make_invitation
 from protocol.relay.cluster import (
     FRAME_BYTES_MAX,
     FRAME_OVERHEAD,
@@ -28,30 +26,20 @@ from protocol.relay.cluster import (
 )
 from protocol.relay.rendezvous import (
     DAY_SECONDS,
-    OtherDay,
     RelayAddress,
     contact_token,
     day_ends_in,
     format_relay,
-    invitation_token,
     key_text,
     parse_relay,
     relay_day,
 )
-from tests.support.protocol.samples import seeded
 
 DAY = 20_000
 ADA, BEN = bytes([1]) * 32, bytes([2]) * 32
 RELAYS = (bytes([3]) * 32, bytes([4]) * 32)
 STATICS = (bytes([5]) * 32, bytes([6]) * 32)
 SECRET = ContactSecret(bytes([7]) * 32)
-
-
-def test_both_persons_compute_the_same_token() -> None:
-    waits = contact_token(SECRET.meeting_key(ADA, BEN), DAY, RELAYS[0], STATICS[0])
-    dials = contact_token(SECRET.meeting_key(ADA, BEN), DAY, RELAYS[0], STATICS[0])
-    assert waits == dials
-    assert len(waits) == 16
 
 
 def test_a_token_is_bound_to_all_that_it_is_for() -> None:
@@ -75,31 +63,6 @@ def test_the_keys_of_a_pair_have_nothing_in_common() -> None:
     assert len(keys) == 4
 
 
-def test_the_token_of_an_invitation_is_bound_to_it_to_the_day_and_to_the_relay() -> None:
-    made = make_invitation(ADA, STATICS[0], 1_767_225_600, (), (), seeded("invitation"))
-    tokens = {
-        invitation_token(invitation, day, relay)
-        for day, relay in product((DAY, DAY + 1), RELAYS)
-        for invitation in (
-            made,
-            replace(made, secret=bytes(16)),
-            replace(made, expires=1),
-            replace(made, check=BEN),
-        )
-    }
-    assert len(tokens) == 16
-    assert invitation_token(replace(made, relays=("x",), addresses=()), DAY, RELAYS[0]) in tokens
-
-
-def test_the_day_is_the_relays_within_a_day_of_the_own() -> None:
-    noon = DAY * DAY_SECONDS + DAY_SECONDS // 2
-    for days in (-1, 0, 1):
-        assert relay_day(noon + days * DAY_SECONDS, noon) == DAY + days
-    for days in (-2, 2, 1_000):
-        with pytest.raises(OtherDay):
-            relay_day(noon + days * DAY_SECONDS, noon)
-
-
 def test_when_a_day_ends() -> None:
     midnight = DAY * DAY_SECONDS
     assert relay_day(midnight - 1, midnight) == DAY - 1
@@ -108,30 +71,6 @@ def test_when_a_day_ends() -> None:
 
 KEY = X25519Pair(bytes(range(32))).public
 TEXT = key_text(KEY)
-
-
-@pytest.mark.parametrize(
-    ("host", "written", "is_name"),
-    [
-        ("192.0.2.7", "192.0.2.7", False),
-        ("2001:db8::7", "[2001:db8::7]", False),
-        ("relay.example.org", "relay.example.org", True),
-        ("localhost", "localhost", True),
-        ("xn--bcher-kva.example", "xn--bcher-kva.example", True),
-        ("3com.example", "3com.example", True),
-        ("a" * 63 + "." + "b" * 63 + "." + "c" * 54, "a" * 63 + "." + "b" * 63 + "." + "c" * 54, True),
-    ],
-)
-def test_a_value_has_one_text(host: str, written: str, is_name: bool) -> None:
-    relay = RelayAddress(host, 4748, KEY)
-    assert format_relay(relay) == f"parlour-relay:{written}:4748#{TEXT}" == str(relay)
-    assert parse_relay(str(relay)) == relay
-    assert relay.is_name == is_name
-
-
-@pytest.mark.parametrize("port", [1, 65_535])
-def test_ports(port: int) -> None:
-    assert parse_relay(f"parlour-relay:h:{port}#{TEXT}").port == port
 
 
 @pytest.mark.parametrize(
@@ -166,14 +105,6 @@ def test_ports(port: int) -> None:
 def test_what_is_no_address_of_a_relay(text: str) -> None:
     with pytest.raises(Malformed):
         parse_relay(text)
-
-
-def test_a_text_that_is_too_long() -> None:
-    most = f"parlour-relay:{'a.' * 90}aa:65535#{TEXT}"
-    assert len(most) <= RELAY_ADDRESS_MAX
-    parse_relay(most)
-    with pytest.raises(LimitExceeded):
-        parse_relay(most + "a" * RELAY_ADDRESS_MAX)
 
 
 @pytest.mark.parametrize(("host", "port"), [("Host", 1), ("h", 0), ("h", 65_536), ("fe80::1%2", 1)])
