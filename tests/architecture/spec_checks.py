@@ -499,6 +499,19 @@ def rules_have_one_id_each(text: str) -> list[str]:
     ]
 
 
+def rules_are_listed(text: str) -> list[str]:
+    """The table of §14 names every rule, its section and its class, and nothing else."""
+    said = []
+    for ids, _, section, classes in spec_document.table(text, "rules", "about", "§").rows:
+        first, _, last = ids.partition(" to ")
+        numbers = range(int(first[-2:]), int((last or first)[-2:]) + 1)
+        each = [f"{first[:4]}-{count:02}" for count in numbers]
+        said += [
+            (one, section, error_class) for one, error_class in zip(each, classes.split(", "), strict=False)
+        ]
+    return different(said, [(rule.id, rule.section, rule.error_class) for rule in spec_document.rules(text)])
+
+
 def error_classes_are_those_of_the_code(text: str) -> list[str]:
     classes = [
         kind.error_class for kind in (errors.Malformed, errors.Unexpected, errors.AuthenticationFailed)
@@ -524,6 +537,7 @@ CHECKS: tuple[Check, ...] = (
     examples_are_made_by_the_code,
     vectors_are_those_that_exist,
     rules_have_one_id_each,
+    rules_are_listed,
     error_classes_are_those_of_the_code,
     relay_layouts_are_those_of_the_code,
     relay_frames_have_their_sizes,

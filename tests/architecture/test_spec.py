@@ -88,6 +88,9 @@ PLANTED: list[tuple[Check, str, str]] = [
     (checks.relay_timers_are_limits, "| 60 | `RELAY_SILENT", "| 61 | `RELAY_SILENT"),
     (checks.relay_timers_are_limits, "`RELAY_ANSWER_SECONDS` |", "`RELAY_ALIVE_SECONDS` |"),
     (checks.relay_endings_are_those_of_the_code, "1 stopped: the relay", "2 stopped: the relay"),
+    (checks.rules_are_listed, "| V-CL-01 | Close | 5.6 | malformed |", "| V-CL-01 | Close | 5.6 | limit |"),
+    (checks.rules_are_listed, "- **V-PH-05** (authentication)", "- V-PH-05 (authentication)"),
+    (checks.formulas_give_what_the_code_gives, 'personal = "parlour.slot"', 'personal = "parlour.slat"'),
     (checks.vectors_are_those_that_exist, "| noise | `noise.json` |", "| noises | `noise.json` |"),
 ]
 

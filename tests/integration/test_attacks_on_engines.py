@@ -29,7 +29,16 @@ from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Message, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
-from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    invite,
+    pair,
+    people,
+    talk,
+    two_contacts,
+)
 
 
 async def carried_to_the_end(mallory: Person, victim: Person, message: object) -> None:
@@ -53,8 +62,7 @@ def forged(person: Person, other: Person, author: bytes, self_key: bytes, text: 
 
 @in_virtual_time
 async def test_attack_38_a_contact_cannot_hand_a_person_entries_of_their_own(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "real")
         entry = forged(ben, ada, ada.engine._world.own.terminal, b"k" * 32)
         await carried_to_the_end(ben, ada, entry)
@@ -64,8 +72,7 @@ async def test_attack_38_a_contact_cannot_hand_a_person_entries_of_their_own(tmp
 
 @in_virtual_time
 async def test_attack_38_an_entry_of_a_terminal_that_is_nobody_s_is_refused(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "real")
         await carried_to_the_end(ben, ada, forged(ben, ada, b"t" * 32, b"k" * 32))
         await talk(ben, ada, "still here")
@@ -246,8 +253,7 @@ def _always(plan: Plan) -> Callable[[], Awaitable[Plan]]:
 
 @in_virtual_time
 async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         contact = await ada.contact(ben)
         assert (await ada.engine.contacts())[0].verified
@@ -291,8 +297,7 @@ async def test_attack_14_two_contacts_of_one_name_stay_apart(tmp_path: Path) -> 
 
 @in_virtual_time
 async def test_attack_39_a_contact_blocked_during_the_handshake_gets_no_link(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "paired")
         await ben.stop()
         keys = ada.engine._world.keyring

@@ -15,7 +15,16 @@ from chat.service.person_logs import PendingContacts
 from chat.service.sync import Inbound
 from chat.storage.errors import StorageFull
 from protocol.entries import ParsedEntry
-from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    invite,
+    pair,
+    people,
+    talk,
+    two_contacts,
+)
 
 
 @pytest.mark.parametrize("way", [pair, invite])
@@ -52,8 +61,7 @@ def failures(person: Person) -> list[str]:
 async def test_attack_74_links_with_a_full_disk_are_not_opened_in_a_race(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         original, streams = Inbound._store, len(network.pipes)
 

@@ -13,7 +13,16 @@ from chat.interface import EntryAdded, EntryState, Notice, PairingStage
 from chat.storage import entries, profile
 from chat.storage.errors import StorageFull
 from protocol.pairing.record import PendingContact
-from tests.support.engines.engines import PASSPHRASE, Person, delivered, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import (
+    PASSPHRASE,
+    Person,
+    delivered,
+    in_virtual_time,
+    pair,
+    people,
+    talk,
+    two_contacts,
+)
 
 YEAR_MS = 366 * 24 * 3600 * 1000
 
@@ -69,8 +78,7 @@ async def _crash_after(victim: Person, frames: int) -> None:
 
 @in_virtual_time
 async def test_with_everything_but_entries_and_receipts_deleted_the_same_entries_go(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "delivered before")
         await ben.stop()
         for number in range(3):
@@ -109,8 +117,7 @@ def _forget_all_but_history(folder: Path) -> None:
 
 @in_virtual_time
 async def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_lost(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "kept")
         await ada.stop()
         shutil.copytree(ada.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("engine.sock"))
@@ -141,8 +148,7 @@ def _says(text: str) -> Callable[[EntryAdded], bool]:
 async def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_and_comes_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         full = {"disk": True}
         insert_all = entries.insert_all
@@ -168,8 +174,7 @@ async def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_an
 async def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_goes_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
 
         def refused(*args: object, **named: object) -> bool:
@@ -188,8 +193,7 @@ async def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_g
 async def test_attack_41_a_clock_that_jumps_a_year_breaks_neither_order_nor_links(
     tmp_path: Path, jump: int
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "one")
         ada.clock.offset_ms = jump
         await talk(ada, ben, "two")

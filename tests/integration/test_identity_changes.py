@@ -14,7 +14,7 @@ from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
 from protocol.primitives import ed25519_from_seed
-from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
 from tests.support.protocol.pairings import Terminal
 
 STRANGE = Terminal.named("whoever holds the recovery key")
@@ -61,8 +61,7 @@ async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
 
 @in_virtual_time
 async def test_a_recovery_that_comes_with_an_invitation_is_shown_and_holds_sending(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         await ada.engine.set_verified(await ada.contact(ben), True)
         shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
@@ -75,8 +74,7 @@ async def test_a_recovery_that_comes_with_an_invitation_is_shown_and_holds_sendi
 
 @in_virtual_time
 async def test_words_compared_with_a_recovered_person_verify_it_and_are_shown(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
         await paired_again(ada, ben, verified=True)
@@ -88,8 +86,7 @@ async def test_words_compared_with_a_recovered_person_verify_it_and_are_shown(tm
 
 @in_virtual_time
 async def test_a_removed_terminal_loses_its_link_at_once(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
         await paired_again(ada, ben, verified=True)
@@ -99,8 +96,7 @@ async def test_a_removed_terminal_loses_its_link_at_once(tmp_path: Path) -> None
 
 @in_virtual_time(limit=600)
 async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         changed = ada.wait(IdentityChanged)
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
@@ -113,8 +109,7 @@ async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: P
 
 @in_virtual_time
 async def test_what_was_held_goes_as_soon_as_words_were_compared(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         await holding(ada, ben)
         await ada.engine.send(await ada.contact(ben), "held")

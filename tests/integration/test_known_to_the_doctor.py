@@ -14,7 +14,7 @@ from chat.service.discovery import SLOTS_TRIED
 from chat.tools.doctor.gather import Context, Evidence, Reply, Sought, call_relay, look_for
 from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.rendezvous import RelayAddress
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk, two_contacts
 from tests.support.fakes.relay import MemoryRelay
 
 DAY_MS = 86_400_000
@@ -106,8 +106,7 @@ async def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Pa
 @in_virtual_time
 async def test_whoever_is_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows: Knows) -> None:
     """A link through a relay has no address at which one could look."""
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "hello")
         relay = MemoryRelay(network).start()
         network.part(ada.host, ben.host)
@@ -140,8 +139,7 @@ async def test_a_contact_whose_clock_is_days_off_is_known_by_its_announcement(
 async def test_attack_16_a_flood_of_inventions_bounds_the_search_for_a_wrong_clock(
     tmp_path: Path, knows: Knows
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await ben.stop()
         made: list[int] = []
         announcing = ada.engine._parts.announcing

@@ -17,7 +17,7 @@ from protocol.limits import PING_AFTER_SECONDS
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.messages import Entry, LogOperations, Message, Receipt
-from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
 from tests.support.lab.virtual import VirtualClock, run_virtual
 from tests.support.protocol.links import contacts
 
@@ -41,8 +41,7 @@ async def same_order(ada: Person, ben: Person, number: int) -> bool:
 @pytest.mark.parametrize("seed", range(6))
 @in_virtual_time
 async def test_attack_18_links_begun_from_both_ends_at_once_become_one(tmp_path: Path, seed: int) -> None:
-    async with people(tmp_path, "Ada", "Ben", config=EAGER, seed=seed) as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path, config=EAGER, seed=seed) as (_, ada, ben):
         await talk(ada, ben, "paired")
         await asyncio.gather(ada.stop(), ben.stop())
         await ada.start()
@@ -63,8 +62,7 @@ async def test_attack_18_links_begun_from_both_ends_at_once_become_one(tmp_path:
 async def test_a_link_broken_at_any_frame_loses_and_doubles_nothing(
     tmp_path: Path, frames: int, answering: bool
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "paired")
         await ben.stop()
         await ada.engine.send(await ada.contact_known("Ben"), "one")
@@ -82,8 +80,7 @@ async def test_a_link_broken_at_any_frame_loses_and_doubles_nothing(
 
 @in_virtual_time(limit=6 * 3600.0)
 async def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "0")
         sessions = set()
         before = len(ada.seen), len(ben.seen)
@@ -104,8 +101,7 @@ async def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: P
 async def test_after_a_cut_the_first_waiting_entry_arrives_within_two_seconds(
     tmp_path: Path, seconds: int
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         network.cut("10.0.0.2")
         for number in range(5):
@@ -128,8 +124,7 @@ async def test_after_a_cut_the_first_waiting_entry_arrives_within_two_seconds(
 
 @in_virtual_time
 async def test_presence_comes_from_the_keepalive(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
         network.cut("10.0.0.2")
@@ -141,8 +136,7 @@ async def test_presence_comes_from_the_keepalive(tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_sent_is_said_only_while_the_link_that_carried_the_entry_lives(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         network.cut("10.0.0.2")
         sent = ada.wait(EntryChanged, lambda event: event.state is EntryState.SENT)
@@ -153,8 +147,7 @@ async def test_sent_is_said_only_while_the_link_that_carried_the_entry_lives(tmp
 
 @in_virtual_time
 async def test_attack_27_one_way_traffic_still_turns_the_ratchet(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "paired")
         network.seen.clear()
         for number in range(100):
@@ -166,8 +159,7 @@ async def test_attack_27_one_way_traffic_still_turns_the_ratchet(tmp_path: Path)
 
 @in_virtual_time
 async def test_attack_31_a_resent_entry_keeps_its_id_under_a_new_envelope(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "paired")
         network.cut("10.0.0.2")
         view = await ada.engine.send(await ada.contact(ben), "again and again")
@@ -184,8 +176,7 @@ async def test_attack_31_a_resent_entry_keeps_its_id_under_a_new_envelope(tmp_pa
 @pytest.mark.parametrize("seed", range(4))
 @in_virtual_time
 async def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: Path, seed: int) -> None:
-    async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path, seed=seed) as (_, ada, ben):
         await talk(ada, ben, "0")
         for number in range(1, 60):
             dialler = (ada, ben)[number % 2].engine._parts.dialler
@@ -209,8 +200,7 @@ async def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: P
 async def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         monkeypatch.setattr(Links, "_answered", _closes_nothing)
         await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
@@ -241,8 +231,7 @@ async def _stuck(message: Message) -> None:
 async def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         monkeypatch.setattr(Links, "_answered", both_stay)
         slow_on_second_link(monkeypatch, current(ada, await ada.contact(ben)))
@@ -281,8 +270,7 @@ async def both_stay(links: Links, link: object, number: int) -> None:
 
 @in_virtual_time
 async def test_a_contact_that_went_away_is_not_shown_present_when_its_link_ends(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
         network.cut(ben.host)
@@ -454,8 +442,7 @@ async def say_for_ever(driver: Driver) -> None:
 
 @in_virtual_time
 async def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         (old,) = ada.engine._world.links.all()
         await old.driver._writing.acquire()  # a write that waits for a full connection
@@ -472,8 +459,7 @@ async def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: 
 
 @in_virtual_time
 async def test_locking_does_not_wait_for_a_contact_that_does_not_read(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
         (link,) = ada.engine._world.links.all()
         await link.driver._writing.acquire()  # a write that waits for a full connection

@@ -23,7 +23,7 @@ from protocol.identity.reduction import Extension, extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
 from protocol.primitives import system_random
 from protocol.relay.rendezvous import DAY_SECONDS
-from tests.support.engines.engines import Person, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk, two_contacts
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.fakes.relay import MemoryRelay
 
@@ -32,8 +32,7 @@ from tests.support.fakes.relay import MemoryRelay
 async def two(folder: Path) -> AsyncIterator[tuple[Network, Person, Person, list[dict[str, Any]]]]:
     """Two contacts who have talked, and every fault that nobody handles from then on."""
     faults: list[dict[str, Any]] = []
-    async with people(folder, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(folder) as (network, ada, ben):
         await talk(ada, ben, "before")
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
         yield network, ada, ben, faults

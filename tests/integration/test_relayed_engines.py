@@ -21,11 +21,11 @@ from tests.support.engines.engines import (
     links,
     moved,
     named,
-    pair,
     people,
     same,
     stands,
     talk,
+    two_contacts,
 )
 from tests.support.fakes.network import MemoryTransport
 from tests.support.fakes.relay import MemoryRelay
@@ -215,8 +215,7 @@ async def test_an_invitation_pairs_two_who_reach_only_a_relay(tmp_path: Path) ->
 @in_virtual_time
 async def test_a_relay_that_nobody_answers_at_slows_no_direct_way(tmp_path: Path) -> None:
     """After a cut of the direct way the first waiting entry arrives within two seconds, as ever."""
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         relay = MemoryRelay(network)
         network.cut(relay.host)

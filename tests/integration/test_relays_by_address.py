@@ -25,6 +25,7 @@ from tests.support.engines.engines import (
     same,
     stands,
     talk,
+    two_contacts,
 )
 from tests.support.fakes.network import MemoryDiscovery
 from tests.support.fakes.relay import MemoryRelay
@@ -137,8 +138,7 @@ def waited(person: Person, relay: MemoryRelay) -> list[bytes]:
 
 @in_virtual_time
 async def test_who_is_blocked_or_removed_finds_nobody(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         relay = MemoryRelay(network).start()
         network.part(ada.host, ben.host)
         for person in (ada, ben):
@@ -178,8 +178,7 @@ async def test_an_invitation_is_waited_for_as_long_as_it_is_open(tmp_path: Path)
 
 @in_virtual_time
 async def test_tokens_may_change_many_times_at_once(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         relay = MemoryRelay(network).start()
         network.part(ada.host, ben.host)
         waits = ada.wait(RelayChanged, lambda told: told.relay.standing is RelayStanding.WAITING)

@@ -40,6 +40,7 @@ from tests.support.engines.engines import (
     same,
     stands,
     talk,
+    two_contacts,
 )
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.fakes.relay import MemoryRelay, Visitor
@@ -569,8 +570,7 @@ async def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
     if careless:
         for module in (client, client):
             monkeypatch.setattr(module, "relay_day", lambda time, own: time // DAY_SECONDS)
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         network.part(ada.host, ben.host)
         relay = SeeingRelay(network).start()
         relay.clock.offset_ms = 7 * DAY_SECONDS * 1_000

@@ -11,7 +11,7 @@ from chat.interface import ContactChanged, UsageError
 from chat.network.links import LiveLink
 from chat.service import sync
 from chat.service.sync import Inbound
-from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
+from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk, two_contacts
 
 
 def types(event: ContactChanged) -> bool:
@@ -30,8 +30,7 @@ async def test_typing_goes_on_a_link_that_is_about_to_be_served(
 ) -> None:
     """The link sends from the moment at which it opens; what this side does first on the disk takes time."""
     proved = Inbound.proved
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "paired")
         contact, said = await ada.contact(ben), asyncio.Event()
 
@@ -51,8 +50,7 @@ async def test_typing_goes_on_a_link_that_is_about_to_be_served(
 
 @in_virtual_time
 async def test_a_spare_link_that_ends_takes_no_mark_of_typing_away(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "paired")
         marked = ada.wait(ContactChanged, types)
         await ben.engine.typing(await ben.contact(ada), True)
@@ -71,8 +69,7 @@ async def test_a_long_outbox_goes_in_order_stretch_by_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stretch: int
 ) -> None:
     monkeypatch.setattr(sync, "STRETCH", stretch)
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         texts = ["before"] + [f"waiting {number}" for number in range(7)]
         await talk(ada, ben, texts[0])
         await ben.stop()

@@ -17,7 +17,7 @@ from chat.ports import Announcement
 from chat.storage.errors import StorageFull
 from chat.tasks import Tasks
 from protocol.link.states import LinkClosed
-from tests.support.engines.engines import in_virtual_time, pair, people, talk
+from tests.support.engines.engines import in_virtual_time, pair, people, talk, two_contacts
 from tests.support.fakes.network import MemoryTransport
 from tests.support.lab.virtual import VirtualClock, run_virtual
 
@@ -61,8 +61,7 @@ def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
 
 @in_virtual_time
 async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         person = bytes.fromhex(await ada.contact(ben))
         connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)

@@ -18,7 +18,16 @@ from chat.interface import (
     SettingsView,
     UsageError,
 )
-from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    invite,
+    pair,
+    people,
+    talk,
+    two_contacts,
+)
 
 
 @in_virtual_time
@@ -96,29 +105,8 @@ async def test_one_attempt_by_words_a_user_action(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_entries_for_an_absent_contact_wait_and_go_by_themselves(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        await talk(ada, ben, "before")
-        await ben.stop()
-        for number in range(20):
-            view = await ada.engine.send(await ada.contact(ben), f"waiting {number}")
-            assert view.state is EntryState.QUEUED
-        await ada.stop()
-        await ada.start()
-        done = delivered(ada, 20)
-        await ben.start()
-        await done
-        expected = ["before", *(f"waiting {number}" for number in range(20))]
-        assert await ben.texts(ada) == await ada.texts(ben) == expected
-        added = [event for event in ben.seen if isinstance(event, EntryAdded)]
-        assert len(added) == len({event.entry.id for event in added}) == 21
-
-
-@in_virtual_time
 async def test_read_receipts_and_typing_and_both_turned_off(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         first = await talk(ada, ben, "read me")
         read = ada.wait(EntryChanged, lambda event: event.state is EntryState.READ)
         await ben.engine.mark_read(await ben.contact(ada), (first,))
@@ -142,8 +130,7 @@ async def test_read_receipts_and_typing_and_both_turned_off(tmp_path: Path) -> N
 @in_virtual_time
 async def test_an_entry_ends_typing_and_is_told_first(tmp_path: Path) -> None:
     """What a client draws for the change of the contact would hold up the entry."""
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "a link is there")
         typing = ada.wait(ContactChanged, lambda event: event.contact.typing)
         await ben.engine.typing(await ben.contact(ada), True)
@@ -158,8 +145,7 @@ async def test_an_entry_ends_typing_and_is_told_first(tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_settings_and_unread_survive_a_restart(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "one")
         await ben.engine.change_settings(SettingsView(read_receipts=False, typing=True))
         await ben.stop()
@@ -170,8 +156,7 @@ async def test_settings_and_unread_survive_a_restart(tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_rename_block_unblock_remove(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_network, ada, ben):
         await talk(ben, ada, "hello")
         name = await ada.contact(ben)
         await ada.engine.rename(name, "Benjamin")
@@ -204,8 +189,7 @@ async def test_rename_block_unblock_remove(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_persons_who_lost_each_other_pair_again(tmp_path: Path) -> None:
     """One removed the other, who still has the contact: pairing anew attaches to the known person."""
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "first")
         await ben.engine.remove(await ben.contact(ada))
         await asyncio.sleep(5)
@@ -216,18 +200,6 @@ async def test_persons_who_lost_each_other_pair_again(tmp_path: Path) -> None:
         await talk(ben, ada, "third")
         assert await ada.texts(ben) == ["first", "second", "third"]
         assert await ben.texts(ada) == ["first", "second", "third"]
-
-
-@in_virtual_time
-async def test_a_large_text_travels_in_pieces_and_one_too_large_is_refused(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        await pair(ada, ben)
-        await talk(ada, ben, "語" * 16_384)
-        with pytest.raises(UsageError):
-            await ada.engine.send(await ada.contact(ben), "x" * 16_385)
-        with pytest.raises(UsageError):
-            await ada.engine.send(await ada.contact(ben), "  \n ")
-        assert len((await ben.texts(ada))[0]) == 16_384
 
 
 async def _both_begin(ada: Person, ben: Person) -> None:

@@ -211,6 +211,16 @@ async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
     return ended[0].pairing, ended[1].pairing
 
 
+@asynccontextmanager
+async def two_contacts(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1
+) -> AsyncIterator[tuple[Network, Person, Person]]:
+    """Ada and Ben, who have paired nearby."""
+    async with people(folder, "Ada", "Ben", config=config, seed=seed) as (network, (ada, ben)):
+        await pair(ada, ben)
+        yield network, ada, ben
+
+
 async def invite(inviter: Person, joiner: Person) -> None:
     """Pair by an invitation, which the inviter confirms."""
     invitation = await inviter.engine.invite()
@@ -251,8 +261,7 @@ async def apart(
 
     All clocks are so many seconds later than a virtual day begins, which is at 8 in the morning.
     """
-    async with people(folder, "Ada", "Ben", config=config, seed=seed) as (network, (ada, ben)):
-        await pair(ada, ben)
+    async with two_contacts(folder, config, seed) as (network, ada, ben):
         await talk(ada, ben, "paired")
         relay = MemoryRelay(network).start()
         for clock in (ada.clock, ben.clock, relay.clock):

@@ -187,6 +187,12 @@ class Pair:
             self.deliver(target, data)
         return bool(data)
 
+    def step(self, count: int) -> Pair:
+        """Carry so many times, in turns; the responder's greeting is the first."""
+        for number in range(count):
+            self.carry(self.ends[(number + 1) % 2], self.ends[number % 2])
+        return self
+
     def run(self) -> Pair:
         """Carry until neither has anything to send."""
         left, right = self.ends

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import labels, primitives
 from protocol.errors import LocalMisuse
 from protocol.messages import ShareNumbers
-from protocol.pairing.contact_secret import Pair, Share, contact_secret, new_share, newest_common
+from protocol.pairing.contact_secret import Pair, Share, contact_secret, new_share
 from tests.support.protocol.samples import seeded
 
 ANNA, BOB = bytes([1]) * 32, bytes([2]) * 32
@@ -41,15 +40,6 @@ def pairs(
         tuple(share("anna", number) for number in annas_of_bob),
     )
     return anna, bob
-
-
-def test_both_sides_have_one_secret() -> None:
-    anna, bob = pairs([1], [1], [1], [1])
-    assert anna.newest() == bob.newest()
-    mine, yours = share("anna", 1).share, share("bob", 1).share
-    assert anna.newest() == contact_secret(ROOT, ANNA, mine, BOB, yours)
-    expected = primitives.b2b(mine + yours, personal=labels.CONTACT, key=ROOT)
-    assert anna.newest().reveal() == expected
 
 
 def test_every_part_changes_the_secret() -> None:
@@ -86,12 +76,6 @@ def test_nothing_secret_is_in_a_text() -> None:
         assert secret.hex() not in text
 
 
-def test_the_responder_takes_the_newest_that_both_hold() -> None:
-    assert newest_common(ShareNumbers([3, 2, 1], [7, 6]), own=[7, 6, 5], theirs=[2, 1]) == (7, 2)
-    assert newest_common(ShareNumbers([3], [7]), own=[7], theirs=[2]) is None
-    assert newest_common(ShareNumbers([3], [7]), own=[8], theirs=[3]) is None
-
-
 NUMBERS = st.lists(st.integers(1, 9), min_size=1, max_size=6, unique=True)
 
 
@@ -114,14 +98,6 @@ def test_initiator_and_responder_meet_at_one_psk(
     assert (answer.theirs, answer.own) == (max(common[0]), max(common[1]))
     matching = [candidate for candidate in tried if candidate.psk == answer.psk]
     assert [(candidate.own, candidate.theirs) for candidate in matching] == [(answer.theirs, answer.own)]
-
-
-def test_candidates_begin_with_the_newest() -> None:
-    anna, _ = pairs([1, 2, 3, 4, 5], [1, 2], [1], [1])
-    tried = [(candidate.own, candidate.theirs) for candidate in anna.candidates()]
-    assert tried[0] == (5, 2)
-    assert len(tried) == len(set(tried)) == 8
-    assert min(own for own, _ in tried) == 2
 
 
 def test_a_psk_of_the_other_direction_does_not_serve() -> None:

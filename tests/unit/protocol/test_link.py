@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import product
 from typing import get_args
 
@@ -90,9 +89,7 @@ def test_what_a_link_replaces_is_told() -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_responder_waits_for_confirm(pattern: Pattern) -> None:
     both = pair(pattern)
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     assert both.initiator.link.is_open, "the initiator may send at once"
     stream = both.initiator.link.data_to_send()
     for size in range(0, len(stream) - 1, 13):
@@ -107,9 +104,7 @@ def test_the_responder_waits_for_confirm(pattern: Pattern) -> None:
 def test_messages_right_behind_confirm() -> None:
     """A small frame limit holds until Confirm opened, and not one frame longer, even within one read."""
     both = pair()
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     for message in (LARGE, SMALL, TYPING):
         both.initiator.link.send(message, both.now)
     both.carry(both.initiator, both.responder)
@@ -128,29 +123,6 @@ def test_messages_both_ways(aes: bool, portion: int) -> None:
         both.send(both.initiator, message)
         both.send(both.responder, message)
     assert both.initiator.messages() == both.responder.messages() == sent
-
-
-def test_portions_do_not_matter() -> None:
-    """One conversation, received whole and byte by byte: the same events in the same order."""
-    seen: list[list[list[Event]]] = []
-    for portion in (0, 1):
-        both = open_pair(portion=portion)
-        for message in (SMALL, TYPING):
-            both.initiator.link.send(message, both.now)
-        both.responder.link.send(SMALL, both.now)
-        both.run()
-        both.initiator.link.ping(both.now)
-        both.run()
-        both.initiator.tell(both.initiator.link.close(0))
-        both.run()
-        seen.append([[_without_keys(event) for event in end.events] for end in both.ends])
-    assert seen[0] == seen[1]
-
-
-def _without_keys(event: Event) -> Event:
-    if isinstance(event, LinkOpen):
-        return replace(event, session_id=b"", peer_static=b"", contact_psk=None)
-    return event
 
 
 @pytest.mark.parametrize("message", [Confirm(b""), Ping(1), Pong(1), Close(0)])
@@ -224,15 +196,6 @@ def test_close_is_told_from_a_cut(closing: int, reason: Ending) -> None:
         assert end.link.end_of_stream() == []
 
 
-def test_messages_before_close_arrive() -> None:
-    both = open_pair()
-    both.initiator.link.send(SMALL, both.now)
-    both.initiator.tell(both.initiator.link.close(0))
-    both.run()
-    assert both.responder.messages() == [SMALL]
-    assert both.responder.closed() == LinkClosed(Ending.DONE, None, True)
-
-
 def test_nothing_is_accepted_after_close() -> None:
     both = open_pair()
     late = [both.initiator.seal(b"\x00x") for _ in range(2)]
@@ -283,32 +246,13 @@ def _carry_frames(both: Pair, kept: int) -> int:
     return kept
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_cut_at_every_byte(pattern: Pattern) -> None:
-    whole = open_pair(pattern)
-    stream = b"".join(whole.initiator.sent)
-    for size in range(0, len(stream), 17):
-        both = pair(pattern)
-        both.carry(both.responder, both.initiator)
-        first = both.initiator.link.data_to_send()
-        both.deliver(both.responder, first[:size])
-        if size > len(first):
-            both.carry(both.responder, both.initiator)
-            both.deliver(both.responder, both.initiator.link.data_to_send()[: size - len(first)])
-        both.cut()
-        assert both.responder.closed() == LinkClosed(Ending.CUT, None, False)
-        assert not any(isinstance(event, LinkOpen) for event in both.responder.events)
-
-
 # --- Held ---
 
 
 def held_pair() -> tuple[Pair, list[Event]]:
     """A pairing by invitation at the moment when message 3 has authenticated the joiner."""
     both = pair(Pattern.XXPSK0)
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     both.initiator.link.send(SMALL, both.now)
     return both, both.responder.link.receive(both.initiator.link.data_to_send(), both.now)
 

@@ -90,8 +90,7 @@ def test_attack_18_both_call_at_once() -> None:
     back = Pair(bob.calls(alice, replaces=living), alice.answers())
     for _ in range(4):
         for both in (there, back):
-            both.carry(both.responder, both.initiator)
-            both.carry(both.initiator, both.responder)
+            both.step(2)
     ids = {both.responder.opened().session_id for both in (first, there, back)}
     assert len(ids) == 3
     assert there.responder.opened().replaces == back.responder.opened().replaces == living
@@ -111,8 +110,7 @@ def test_attack_18_with_loss_at_every_step(lost: int) -> None:
     alice, bob = contacts()
     there = Pair(alice.calls(bob), bob.answers())
     back = Pair(bob.calls(alice), alice.answers())
-    for number in range(lost):
-        there.carry(there.ends[(number + 1) % 2], there.ends[number % 2])
+    there.step(lost)
     there.cut()
     back.run()
     assert back.initiator.link.is_open
@@ -197,8 +195,7 @@ def test_attack_20_confirm_of_another_link() -> None:
     first = Pair(alice.calls(bob), bob.answers()).run()
     confirm = frames(first.initiator.sent[-1])[-1]
     second = Pair(alice.calls(bob), bob.answers())
-    second.carry(second.responder, second.initiator)
-    second.carry(second.initiator, second.responder)
+    second.step(2)
     second.inject(second.responder, confirm)
     assert second.responder.closed() == error("authentication")
 
@@ -348,9 +345,7 @@ def test_attack_34_link_encryption_alone() -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_attack_34_plaintext_before_confirm(pattern: Pattern) -> None:
     both = pair(pattern)
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     stream = both.initiator.link.data_to_send()
     if pattern is not Pattern.IKPSK2:
         both.inject(both.responder, frames(stream)[0])
@@ -366,8 +361,7 @@ def test_attack_34_plaintext_before_confirm(pattern: Pattern) -> None:
 def test_attack_36_a_large_frame_before_confirm(pattern: Pattern, steps: int, size: int) -> None:
     """Refused at its length, before any of it is kept."""
     both = pair(pattern)
-    for number in range(steps):
-        both.carry(both.ends[(number + 1) % 2], both.ends[number % 2])
+    both.step(steps)
     end = both.responder if steps % 2 == 0 else both.initiator
     if end.link.is_open or (end is both.initiator and end.link.state is State.GREETING):
         return
@@ -462,8 +456,7 @@ def test_attack_39_the_contact_changes_during_the_handshake() -> None:
     alice, bob = contacts()
     mallory = Party("mallory")
     both = Pair(alice.calls(bob), bob.answers())
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
+    both.step(2)
     bob.policy.contacts[alice.static.public] = (alice.person, ContactPsk(b"?" * 32, 9, 9))
     bob.policy.contacts[mallory.static.public] = (alice.person, ContactPsk(b"?" * 32, 9, 9))
     both.run()
@@ -488,8 +481,7 @@ def test_attack_64_no_sign_of_life_before_confirm(known: bool) -> None:
     if not known:
         bob.policy.contacts.clear()
     both = Pair(alice.calls(bob), bob.answers())
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
+    both.step(2)
     reply = both.responder.link.data_to_send()
     assert len(reply) == 2 + 32 + padded_size(3 + 3 + 1_088 + 2 * 34) + 16
     for _ in range(3):

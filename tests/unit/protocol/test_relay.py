@@ -8,12 +8,7 @@ from protocol.errors import LocalMisuse
 from protocol.keys import X25519Pair
 from protocol.link.framing import length_of
 from protocol.relay import relay_end as relay_module
-from protocol.relay.messages import (
-    GREETING_SIZE,
-    HELLO_SIZE,
-    RelayGreeting,
-    write_hello,
-)
+from protocol.relay.messages import GREETING_SIZE, HELLO_SIZE, RelayGreeting, write_hello
 from protocol.relay.states import (
     Answers,
     Dials,
