@@ -1,4 +1,4 @@
-"""What `make measure` prints, held by small sources."""
+"""What `make measure` prints, held by small sources; and the straight way of one text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.architecture import measure
 from tests.architecture.classes import Classes, members
 from tests.architecture.modules import Module
+from tests.architecture.straight_way import count_one_text
 
 
 def _write(root: Path, **files: str) -> None:
@@ -45,3 +46,14 @@ def test_own_classes_of_a_screen_are_found_through_what_a_module_offers() -> Non
     found = [(one.name, count, number) for one, count, number in measure.deepest_screens(classes)]
     assert found == [("Chat", 3, 4), ("Base", 1, 1)]
     assert members(classes.order(classes.named("Chat")[0])) == {"x", "y", "z", "__init__"}
+
+
+CALLS = 300
+FILES = 18
+
+
+def test_one_text_takes_few_calls_through_few_files() -> None:
+    way = count_one_text()
+    assert way.calls <= CALLS
+    assert way.files <= FILES
+    assert way.functions <= way.calls

@@ -114,17 +114,6 @@ def test_messages_right_behind_confirm() -> None:
 # --- Messages ---
 
 
-@pytest.mark.parametrize("portion", [0, 1_000, 65_536])
-@pytest.mark.parametrize("aes", [True, False])
-def test_messages_both_ways(aes: bool, portion: int) -> None:
-    both = open_pair(aes=aes, portion=portion)
-    sent: list[Message] = [SMALL, LARGE, TYPING, LARGE, SMALL]
-    for message in sent:
-        both.send(both.initiator, message)
-        both.send(both.responder, message)
-    assert both.initiator.messages() == both.responder.messages() == sent
-
-
 @pytest.mark.parametrize("message", [Confirm(b""), Ping(1), Pong(1), Close(0)])
 def test_the_links_own_messages_are_not_sent_from_outside(message: Message) -> None:
     with pytest.raises(LocalMisuse):

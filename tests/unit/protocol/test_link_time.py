@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from protocol.codec import encode
-from protocol.limits import COUNTER_MAX, LINK_ENVELOPES_MAX, LINK_ENVELOPES_REPLACE
 from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
@@ -204,14 +203,6 @@ def test_should_replace_says_no_before_and_after() -> None:
     assert not both.initiator.link.should_replace(START + 1e9)
     both.cut()
     assert not both.initiator.link.should_replace(START + 1e9)
-
-
-# --- Envelopes used up ---
-
-
-def test_the_bounds_stand_in_the_right_order() -> None:
-    assert LINK_ENVELOPES_REPLACE == 2**20 - 2**14
-    assert LINK_ENVELOPES_MAX == 2**20 < COUNTER_MAX
 
 
 @pytest.fixture

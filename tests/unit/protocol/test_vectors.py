@@ -30,8 +30,6 @@ from protocol.vectors.frame import (
     VectorMismatch,
     expect_equal,
     expect_outcome,
-    read_bytes,
-    write_bytes,
 )
 from tests.architecture import spec_document
 from tests.support.machine import needs_public_vectors
@@ -39,7 +37,6 @@ from tests.vectors import primitives
 from tests.vectors.files import Seed, read_phrase
 from tests.vectors.generate import PHRASE_FILE, differing
 
-_NO_AREAS = {"schema", "kem"}
 _RULES = {rule.id: rule.error_class for rule in spec_document.rules(spec_document.read())}
 
 
@@ -177,15 +174,6 @@ def test_expect_outcome_holds_the_class() -> None:
         expect_outcome("malformed", lambda: 1)
     with pytest.raises(VectorMismatch):
         expect_equal("bytes", b"a", b"b")
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"ab", bytes(999), bytes(1_000), b"a" + bytes(2_000), bytes(1_500) + b"b", b"\n" * 1_000]
-)
-def test_shortened_bytes_are_read_back(data: bytes) -> None:
-    written = write_bytes(data)
-    assert read_bytes(written) == data
-    assert len(json.dumps(written)) < 2 * 1_000 + 2
 
 
 _PUBLISHED = os.environ.get("PARLOUR_PUBLIC_VECTORS")
