@@ -1,7 +1,6 @@
-"""The composition root: from a profile folder to a running engine or to the one that runs already.
+"""The composition root: from a profile folder to its engine, new or running.
 
-Rules: the only place that knows all parts; heavy imports wait until somebody wants to open a profile, so
-that the first screen is there at once.
+Heavy imports wait until a profile is opened, so that the first screen appears at once.
 """
 
 from __future__ import annotations
@@ -20,15 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from chat.config import Config
 from chat.errors import phrase
-from chat.interface import (
-    PATIENCE,
-    BadData,
-    DiagnosisView,
-    DoorState,
-    Messenger,
-    Unreachable,
-    UsageError,
-)
+from chat.interface import PATIENCE, BadData, DiagnosisView, DoorState, Messenger, Unreachable, UsageError
 from chat.storage.folder import make_private
 
 if TYPE_CHECKING:
@@ -39,14 +30,14 @@ if TYPE_CHECKING:
     from protocol.profile_header import Cost
 
 SETTLED_WITHIN: Final = 3.0
-"""Seconds in which an engine that opens offers its socket, or one that closes lets go of its profile."""
+"""Seconds in which an opening engine offers its socket, or a closing one releases its profile."""
 
 WAITS_AFTER: Final = 3.0
-"""Seconds after which a client hears that `unlock` waits for another process."""
+"""Seconds after which `unlock` reports that it waits for another process."""
 
 PAUSE_MIN: Final = 0.01
 PAUSE_MAX: Final = 0.2
-"""Seconds between two looks at a profile that another process has open."""
+"""Seconds between checks of a profile that another process has open."""
 
 NO_NAME = phrase("A name has 1 to 64 characters, none of them a control character, and no space at its ends.")
 
@@ -114,7 +105,7 @@ class ProfileDoor:
             with suppress(Unreachable):
                 return await self.attach()
             try:
-                # The lock is taken before Argon2id's memory: of many processes one at a time has it.
+                # The lock is taken before Argon2id's memory, so only one of many processes uses it at a time.
                 opened = await _while_loading(partial(profile.unlock, self._folder, passphrase))
             except ProfileInUse:
                 if pauses.over:
@@ -157,7 +148,7 @@ class ProfileDoor:
         return engine
 
     async def _load(self, opened: Vault) -> Engine:
-        """An engine that is not started: nothing listens, nothing is announced, nobody is sought."""
+        """An engine that is not started: it does not listen, announce or dial."""
         from chat.engine import open_engine
         from chat.network.mdns import ZeroconfDiscovery
         from chat.network.transport import TcpTransport
@@ -173,7 +164,7 @@ class ProfileDoor:
 
 
 class _Pauses:
-    """Pauses between two looks, growing and of uneven length, so that many processes do not look in step."""
+    """Growing pauses of uneven length, so that many processes do not check at the same time."""
 
     def __init__(self, patience: float) -> None:
         self._began = asyncio.get_running_loop().time()
@@ -182,12 +173,12 @@ class _Pauses:
 
     @property
     def since(self) -> float:
-        """Seconds since the first look."""
+        """Seconds since the first check."""
         return asyncio.get_running_loop().time() - self._began
 
     @property
     def over(self) -> bool:
-        """Whether all the time is spent."""
+        """Whether the time is over."""
         return self.since >= self._patience
 
     async def next(self) -> None:
@@ -196,7 +187,7 @@ class _Pauses:
 
 
 async def _while_loading(work: Callable[[], Vault]) -> Vault:
-    """Do the work, most of which is Argon2id's, in a thread, and load the engine meanwhile in another."""
+    """Do the work, mostly Argon2id, in a thread, and import the engine meanwhile in another."""
     loading = asyncio.create_task(asyncio.to_thread(_load_engine))
     try:
         return await asyncio.to_thread(work)
@@ -205,20 +196,19 @@ async def _while_loading(work: Callable[[], Vault]) -> Vault:
 
 
 def _load_engine() -> None:
-    """Import what an engine needs: a fifth of a second that Argon2id covers."""
     for name in ("chat.ipc.server", "chat.engine", "chat.network.mdns", "chat.network.transport"):
         import_module(name)
 
 
 def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
-    """The door of a profile folder. `port`: the one that the person named; `cost`: of Argon2id, for tests."""
+    """The door of a profile folder. `port`: chosen by the user. `cost`: of Argon2id, for tests."""
     make_private()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
     return ProfileDoor(folder, config, cost)
 
 
 def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
-    """What is wrong with a profile's header or database, as far as it shows without the passphrase."""
+    """Damage of a profile's header or database that shows without the passphrase."""
     from chat.storage import folder as stored_folder
 
     try:
@@ -229,7 +219,7 @@ def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
 
 
 def filler(person: NewPerson) -> Callable[[Database], None]:
-    """Writes a new person's rows into a new database."""
+    """Returns what writes a new person's rows into a new database."""
     from chat.storage import keys, persons
     from chat.storage.keys import OwnRow
     from protocol.identity.log import parse_operation

@@ -1,7 +1,4 @@
-"""Every choice of the engine that is not the protocol's, in one frozen place.
-
-Rules: numbers with their reason; no reading of files or environment here.
-"""
+"""Every time and bound of the engine that the protocol does not set."""
 
 from __future__ import annotations
 
@@ -10,85 +7,85 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Timing in seconds and bounds of one engine. Tests hand in others only to reach a state sooner."""
+    """Times in seconds, and bounds. Tests use others to reach a state sooner."""
 
     port: int = 4747
     """First port tried; the next free ones follow."""
 
     ports_tried: int = 64
-    """How many ports are tried before the engine gives up."""
+    """Ports tried before the engine gives up."""
 
     keep_port: bool = False
-    """Whether `port` was named by the person: then no other is tried."""
+    """Whether the user chose `port`: then no other is tried."""
 
     dial_timeout: float = 3.0
-    """A first connection to an address that may be stale."""
+    """For a first connection to an address that may be stale."""
 
     probe_timeout: float = 0.9
-    """A connection while a contact does not answer: the kernel repeats a lost SYN only after a second."""
+    """For a connection while a contact does not answer: the kernel repeats a lost SYN after a second."""
 
     probe_every: float = 0.3
     """Between two probes of a contact that was there a moment ago."""
 
     probe_for: float = 600.0
-    """How long a contact that went away is probed at that pace."""
+    """Duration of probing at that rate."""
 
     retry_most: float = 30.0
-    """Between two attempts to reach a contact that has been away for long."""
+    """Longest pause between attempts to reach a contact that has been away for long."""
 
-    second_dialler_waits: float = 0.25
-    """The side with the higher static key leaves the first move to the other: one link, not two."""
+    second_dial_delay: float = 0.25
+    """The side with the higher static key dials later, so that the two make one link."""
 
     direct_head_start: float = 0.25
-    """Direct addresses of an absent contact are tried for so long before a relay is asked (RFC 8305)."""
+    """Direct addresses of an absent contact are tried for this long before a relay (RFC 8305)."""
 
     direct_retry_most: float = 300.0
-    """Between two attempts at a direct way beside a relayed link, while nothing else changes."""
+    """Longest pause between direct attempts while a link through a relay works."""
 
     relay_retry_least: float = 1.0
-    """After the first failure to reach a relay, or a contact through one; each pause is twice the last."""
+    """First pause after a failure to reach a relay, or a contact through one; each is twice the last."""
 
     relay_retry_most: float = 30.0
-    """Between two attempts to reach a relay that is away."""
+    """Longest pause between attempts to reach a relay."""
 
     relay_dials_most: float = 120.0
-    """Between two dials for an absent contact: whoever comes to a relay dials from there, so few do."""
+    """Longest pause between dials of an absent contact: when it comes back, it dials itself."""
 
     suspect_after: float = 1.2
-    """Unanswered for so long, a link is probed by a second one."""
+    """A link unanswered for this long is probed by a second one."""
 
     absent_after: float = 3.0
-    """Unanswered for so long, a contact is shown as absent."""
+    """A contact that does not answer for this long is shown as absent."""
 
     visible_for: float = 120.0
-    """Visibility to strangers ends by itself."""
+    """Duration of visibility to strangers."""
 
     invitation_for: int = 3600
-    """Seconds that an invitation stays valid."""
+    """Validity of an invitation."""
 
     pairing_for: float = 300.0
-    """A pairing that nobody answers ends."""
+    """A pairing without an answer ends."""
 
     handshakes_total: int = 64
-    """Connections not yet authenticated, in all."""
+    """Connections that are not authenticated. Any machines on the network can fill them."""
 
     handshakes_address: int = 8
-    """Connections not yet authenticated, an address."""
+    """The same per address."""
 
     handshake_rate: float = 40.0
-    """New handshakes a second that are computed for addresses of no known contact."""
+    """New handshakes per second for addresses of no known contact."""
 
     clean_after: float = 5.0
-    """Since the last deletion: several in a row are cleaned away together, when nobody is waiting."""
+    """Pause after the last deletion, so that several are cleaned together when the database is idle."""
 
     clean_patience: int = 24
-    """Times that a cleaning waits for a pause, or gives way, before it is done although others wait."""
+    """Times that a cleaning waits for a pause, or gives way, before it runs although others wait."""
 
     clean_again: float = 60.0
-    """Between two attempts to clean, where the disk does not let it."""
+    """Pause after a failed cleaning."""
 
     relays_most: int = 8
-    """Relays that a person names: two invitations of four. At each this terminal keeps a connection open."""
+    """Named relays: two invitations of four. This terminal keeps a connection to each."""
 
     typing_lasts: float = 6.0
-    """A typing mark that is not renewed goes away."""
+    """Duration of a typing mark that is not renewed."""

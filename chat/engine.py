@@ -1,13 +1,4 @@
-"""The engine: one profile, opened; implements `interface.Messenger` by handing each call to a use case.
-
-Rules: no logic of its own beyond start, stop and delegation; clock, randomness, transport and discovery
-come from outside; every failure that a client sees is a ParlourError.
-
-`doctor` from inside a running engine: what it knows of where terminals are, without whose they are.
-
-Rules: a contact with a living direct link is not looked for; whoever greets where one is sought is asked
-for its keys by an ordinary link, which stays if it opens.
-"""
+"""The engine of one open profile: implements `interface.Messenger` by passing each call to a use case."""
 
 from __future__ import annotations
 
@@ -21,7 +12,7 @@ from itertools import count
 from typing import Protocol
 
 from chat.config import Config
-from chat.errors import ENGINE_ENDED, Phrase, phrase
+from chat.errors import ENGINE_ENDED, phrase
 from chat.errors import LOCKED as CLOSED
 from chat.interface import (
     Closed,
@@ -33,7 +24,6 @@ from chat.interface import (
     Event,
     InvitationView,
     NearbyView,
-    Notice,
     NotPermitted,
     PairingView,
     ParlourError,
@@ -45,100 +35,25 @@ from chat.interface import (
 )
 from chat.network.connection import format_address, parse
 from chat.ports import Ports
-from chat.service.assembly import UseCases
-from chat.service.discovery import listen
+from chat.service.assembly import UseCases, report
 from chat.service.history import History
-from chat.service.state import EngineState
 from chat.storage.database import Database
 from chat.storage.profile import Vault
-from chat.storage.settings import Settings
-from chat.storage.settings import save as save_settings
-from chat.tasks import Tasks
-from chat.tools.doctor import diagnose as examine
+from chat.tools.doctor import diagnose
 from chat.tools.doctor.gather import Context, Relay, Sought
 from protocol.link.states import LinkOpen
 
-WITHIN = 1.5
-"""Seconds for the link that shows who it is."""
-
-
-async def diagnose(parts: UseCases, vault: Vault, ports: Ports) -> tuple[DiagnosisView, ...]:
-    """All checks, with this engine's port, profile and database."""
-    world = parts.world
-
-    async def database() -> str:
-        problems = await world.store.read(Database.integrity)
-        return problems[0] if problems else ""
-
-    context = Context(
-        port=world.port,
-        listening=True,
-        profile=vault.folder,
-        heard=parts.announcing.heard,
-        days_ahead=parts.announcing.days_ahead(),
-        sought=tuple(sought(parts)),
-        relays=tuple(_relays(parts, ports)),
-        began=parts.began,
-        promised=tuple(_promised(parts)),
-        visible=world.visibility.visible,
-        transport=ports.transport,
-        clock=ports.clock,
-        database=database,
-    )
-    return await examine(context)
-
-
-def sought(parts: UseCases) -> Iterator[Sought]:
-    """Contacts, strangers who announce themselves, and who made an invitation that was tried in vain."""
-    announced = parts.announcing.announced()
-    for person in parts.world.keyring.linkable():
-        link = parts.world.links.current(person)
-        present = link is not None and parts.world.links.is_present(person)
-        if link is not None and present and not link.relayed:
-            yield Sought(((link.address, 0),), linked=True)
-            continue
-        # Whoever is met at a relay is missed here only where they are announced.
-        hints = () if present else parts.world.keyring.hints(person)
-        if places := announced.get(person) or hints:
-            yield Sought(tuple(places), heard=person in announced, is_it=_meets(parts, person))
-    yield from (Sought(places, heard=True) for places in parts.announcing.strangers())
-    if parts.meeting.unanswered:
-        yield Sought(parts.meeting.unanswered)
-
-
-def _relays(parts: UseCases, ports: Ports) -> Iterator[Relay]:
-    """Those that this person named; two keys at one place are told apart by their order."""
-    shown: Counter[str] = Counter()
-    for relay in parts.relays.addresses():
-        place = format_address(relay.host, relay.port)
-        shown[place] += 1
-        name = place if shown[place] == 1 else f"{place} ({shown[place]})"
-        yield Relay(name, relay.key, partial(ports.transport.connect_relay, relay))
-
-
-def _meets(parts: UseCases, person: bytes) -> Callable[[], Awaitable[bool]]:
-    async def is_it() -> bool:
-        return isinstance(await parts.dialler.dial(person, WITHIN), LinkOpen)
-
-    return is_it
-
-
-def _promised(parts: UseCases) -> Iterator[str]:
-    """The addresses in invitations that are still open."""
-    now = parts.world.clock.wall() // 1000
-    for opened in parts.world.keyring.invitations.values():
-        if opened.burned_by is None and not opened.invitation.expired(now):
-            yield from (parse(address)[0] for address in opened.invitation.addresses)
-
-
 TICK = 1.0
-"""Seconds between two looks at what ends by itself."""
-
-CALLS_WITHIN = 1.0
-"""Seconds in which calls of other processes may come to their end before the engine does."""
+"""Seconds between checks of what ends by itself."""
 
 HOUR = 3600
-"""Ticks between two looks at pairings that never completed."""
+"""Ticks between checks for pairings that never completed."""
+
+CALLS_WITHIN = 1.0
+"""Seconds in which calls of other processes may end before the engine does."""
+
+IDENTIFIED_WITHIN = 1.5
+"""Seconds for the link with which `doctor` checks who answers at a contact's address."""
 
 LOCKED = phrase("locked")
 STOPPED = phrase("stopped")
@@ -146,12 +61,12 @@ NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")
 
 
 class Server(Protocol):
-    """What offers the engine to other processes."""
+    """Offers the engine to other processes."""
 
     async def start(self) -> None: ...
 
     async def drain(self, within: float) -> None:
-        """Let nobody else in, begin no call any more, and give those under way so many seconds."""
+        """Accept no connection and no call any more, and give running calls so many seconds."""
 
     async def close(self) -> None: ...
 
@@ -159,60 +74,45 @@ class Server(Protocol):
 class Engine:
     """A running engine. Made by `open_engine`, started once, stopped once."""
 
-    def __init__(
-        self, world: EngineState, parts: UseCases, vault: Vault, executor: Executor, ports: Ports
-    ) -> None:
-        self._world = world
-        self._parts = parts
-        self._vault = vault
-        self._executor = executor
-        self._ports = ports
+    def __init__(self, use_cases: UseCases, vault: Vault, executor: Executor, ports: Ports) -> None:
+        self._use_cases, self._vault, self._executor, self._ports = use_cases, vault, executor, ports
+        self._began: tuple[str, ...] = ()
         self._stopping: asyncio.Task[None] | None = None
         self._closed: Closed | None = None
         self._server: Server | None = None
 
-    # Life.
-
     async def start(self) -> None:
-        """Listen, announce, seek contacts. Raises CannotCreate when no port is to be had."""
-        parts = self._parts
-        parts.listener = await listen(self._ports.transport, self._vault, self._world, parts.answerer.accept)
-        self._world.port = parts.listener.port
-        parts.began = self._ports.transport.addresses()
-        self._world.tasks.spawn(self._world.links.watch())
-        self._world.tasks.spawn(self._keep_house())
-        self._world.tasks.spawn(self._parts.cleaning.run())
-        parts.relays.begin()
-        parts.dialler.follow(self._world.keyring.linkable())
-        if not self._world.contacts:
-            parts.announcing.set_visible(True)
-        await parts.announcing.start()
-        self._world.hub.publish(Ready(self._addresses()))
+        """Listen, announce, and connect contacts. Raises CannotCreate if no port is free."""
+        use_cases = self._use_cases
+        await use_cases.port.open(use_cases.acceptor.accept)
+        self._began = self._ports.transport.addresses()
+        use_cases.runtime.tasks.spawn(use_cases.links.watch())
+        use_cases.runtime.tasks.spawn(self._keep_house())
+        use_cases.runtime.tasks.spawn(use_cases.cleaner.run())
+        use_cases.relays.begin()
+        use_cases.dialer.follow(use_cases.keyring.linkable())
+        if not use_cases.book.rows:
+            use_cases.announcer.set_visible(True)
+        await use_cases.announcer.start()
+        use_cases.bus.publish(Ready(self._addresses()))
 
     async def _keep_house(self) -> None:
+        use_cases = self._use_cases
         for tick in count():
             try:
                 if tick % HOUR == 0:
-                    await self._parts.pending.drop_old()
-                await self._parts.welcoming.drop_expired()
-            except ParlourError as failure:  # a full disk must not keep anybody visible
-                self.failed(failure)
-            self._parts.announcing.tick()
-            self._parts.receiving.forget_typing()
+                    await use_cases.pending.drop_old()
+                await use_cases.accept.drop_expired()
+            except ParlourError as failure:  # a full disk must not prolong visibility
+                report(use_cases.bus, failure)
+            use_cases.announcer.tick()
+            use_cases.inbound.forget_typing()
             await asyncio.sleep(TICK)
 
     async def serve(self, server: Server) -> None:
-        """Let other processes of this user in through a server, until the engine stops."""
+        """Accept other processes of this user through a server, until the engine stops."""
         await server.start()
         self._server = server
-
-    def failed(self, error: BaseException) -> None:
-        """A background task failed: say so instead of going on in silence."""
-        if isinstance(error, ParlourError):
-            self._world.hub.publish(Notice(error.phrase))
-        else:
-            self._world.hub.publish(Notice(_unexpected(error)))
-            asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error})
 
     async def lock(self) -> None:
         await self._stop(Closed(LOCKED, locked=True), 2)
@@ -226,21 +126,20 @@ class Engine:
         await asyncio.shield(self._stopping)
 
     async def _shut_down(self, closed: Closed, close_reason: int) -> None:
-        """The socket goes first, the lock before `Closed`: a client that hears it can open the profile."""
+        # After `Closed` clients may open the profile, so the lock is released before it.
         if closed.locked:
             self._closed = closed
         if self._server is not None:
             await self._server.drain(0 if closed.locked else CALLS_WITHIN)
         self._closed = closed
         try:
-            await self._parts.stop(close_reason)
-            await self._world.tasks.stop()
+            await self._use_cases.stop(close_reason)
             await self._ports.discovery.close()
         finally:
-            await self._world.store.close()
+            await self._use_cases.store.close()
             self._vault.close()
             self._executor.shutdown(wait=False)
-            self._world.hub.publish(closed)
+            self._use_cases.bus.publish(closed)
             if self._server is not None:
                 await self._server.close()
 
@@ -248,9 +147,9 @@ class Engine:
 
     @property
     def _open(self) -> UseCases:
-        """What answers calls. Raises NotPermitted or EngineEnded once the engine has stopped."""
+        """The use cases. Raises NotPermitted or EngineEnded once the engine has stopped."""
         self._refuse_if_stopped()
-        return self._parts
+        return self._use_cases
 
     def _refuse_if_stopped(self) -> None:
         if self._closed is not None:
@@ -263,49 +162,48 @@ class Engine:
             person = bytes.fromhex(contact)
         except ValueError:
             raise UsageError(NO_CONTACT) from None
-        if person not in self._world.contacts:
+        if person not in self._use_cases.book.rows:
             raise UsageError(NO_CONTACT)
         return person
 
     def events(self) -> AsyncIterator[Event]:
-        return self._world.hub.subscribe()
+        return self._use_cases.bus.subscribe()
 
     def _addresses(self) -> tuple[str, ...]:
-        port = self._world.port
+        port = self._use_cases.port.number
         return tuple(format_address(host, port) for host in self._ports.transport.addresses())
 
     async def me(self) -> SelfView:
-        self._refuse_if_stopped()
-        own = self._world.own
+        use_cases = self._open
         return SelfView(
-            person=own.person.hex(),
-            terminal=own.terminal.hex(),
-            name=self._world.keyring.own.name,
-            port=self._world.port,
+            person=use_cases.keyring.own.person.hex(),
+            terminal=use_cases.keyring.own.terminal.hex(),
+            name=use_cases.keyring.own_log.name,
+            port=use_cases.port.number,
             addresses=self._addresses(),
-            visible=self._world.visibility.visible,
+            visible=use_cases.visibility.visible,
         )
 
     async def contacts(self) -> tuple[ContactView, ...]:
         return self._open.views.contacts()
 
     async def nearby(self) -> tuple[NearbyView, ...]:
-        return self._open.announcing.nearby()
+        return self._open.announcer.nearby()
 
     async def set_visible(self, on: bool) -> None:
-        self._open.announcing.set_visible(on)
+        self._open.announcer.set_visible(on)
 
     async def pair_nearby(self, instance: str) -> PairingView:
-        return await self._open.meeting.nearby(instance)
+        return await self._open.initiate.nearby(instance)
 
     async def pair_address(self, host: str, port: int) -> PairingView:
-        return await self._open.meeting.address(host, port)
+        return await self._open.initiate.address(host, port)
 
     async def invite(self) -> InvitationView:
-        return await self._open.welcoming.invite()
+        return await self._open.accept.invite()
 
     async def join(self, text: str) -> PairingView:
-        return await self._open.meeting.join(text)
+        return await self._open.initiate.join(text)
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
         await self._open.pairings.answer(pairing, accept)
@@ -327,7 +225,7 @@ class Engine:
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
         answered = History.entry_id(reply) if reply else b""
-        return await self._parts.sending.send(self._person(contact), text, answered)
+        return await self._use_cases.messages.send(self._person(contact), text, answered)
 
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
@@ -358,22 +256,19 @@ class Engine:
         await self._open.people.mark_all_read(self._person(contact))
 
     async def delete(self, contact: str, id: str) -> EntryView:
-        return await self._open.deleting.delete(self._person(contact), History.entry_id(id))
+        return await self._open.messages.delete(self._person(contact), History.entry_id(id))
 
     async def clean(self) -> None:
-        await self._open.cleaning.clean()
+        await self._open.cleaner.clean()
 
     async def typing(self, contact: str, on: bool) -> None:
         self._open.people.typing(self._person(contact), on)
 
     async def settings(self) -> SettingsView:
-        self._refuse_if_stopped()
-        return self._world.settings
+        return self._open.privacy.settings
 
     async def change_settings(self, settings: SettingsView) -> None:
-        row = Settings(settings.read_receipts, settings.typing)
-        await self._world.store.write(save_settings, row)
-        self._world.settings = settings
+        await self._use_cases.privacy.change(settings)
 
     async def preferences(self) -> Mapping[str, str]:
         return await self._open.preferences.all()
@@ -391,23 +286,78 @@ class Engine:
         await self._open.relays.remove(address)
 
     async def change_passphrase(self, old: str, new: str) -> None:
-        await self._world.store.change_passphrase(self._vault, old, new, self._world.random)
+        use_cases = self._use_cases
+        change = partial(self._vault.change_passphrase, old, new, random=use_cases.runtime.random)
+        await use_cases.store.run(change)
+
+    # Diagnosis from inside: the doctor gets addresses, without the names of their owners.
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        return await diagnose(self._open, self._vault, self._ports)
+        use_cases = self._open
+
+        async def database() -> str:
+            problems = await use_cases.store.read(Database.integrity)
+            return problems[0] if problems else ""
+
+        context = Context(
+            port=use_cases.port.number,
+            listening=True,
+            profile=self._vault.folder,
+            heard=use_cases.announcer.heard,
+            days_ahead=use_cases.announcer.days_ahead(),
+            sought=tuple(self._sought()),
+            relays=tuple(self._relays()),
+            began=self._began,
+            promised=tuple(self._promised()),
+            visible=use_cases.visibility.visible,
+            transport=self._ports.transport,
+            clock=self._ports.clock,
+            database=database,
+        )
+        return await diagnose(context)
+
+    def _sought(self) -> Iterator[Sought]:
+        """Contacts, strangers who announce themselves, and an inviter who did not answer."""
+        use_cases = self._use_cases
+        announced = use_cases.announcer.announced()
+        for person in use_cases.keyring.linkable():
+            link = use_cases.links.current(person)
+            present = link is not None and use_cases.links.is_present(person)
+            if link is not None and present and not link.relayed:
+                yield Sought(((link.address, 0),), linked=True)
+                continue
+            # A contact that is present through a relay is missing here only if it announces itself.
+            hints = () if present else use_cases.keyring.hints(person)
+            if places := announced.get(person) or hints:
+                yield Sought(tuple(places), heard=person in announced, is_it=self._dials(person))
+        yield from (Sought(places, heard=True) for places in use_cases.announcer.strangers())
+        if use_cases.initiate.unanswered:
+            yield Sought(use_cases.initiate.unanswered)
+
+    def _dials(self, person: bytes) -> Callable[[], Awaitable[bool]]:
+        """Whether a contact answers with its keys; a link that opens stays."""
+
+        async def is_it() -> bool:
+            return isinstance(await self._use_cases.dialer.dial(person, IDENTIFIED_WITHIN), LinkOpen)
+
+        return is_it
+
+    def _relays(self) -> Iterator[Relay]:
+        shown: Counter[str] = Counter()
+        for relay in self._use_cases.relays.addresses():
+            place = format_address(relay.host, relay.port)
+            shown[place] += 1  # two relays with different keys may have one address
+            name = place if shown[place] == 1 else f"{place} ({shown[place]})"
+            yield Relay(name, relay.key, partial(self._ports.transport.connect_relay, relay))
+
+    def _promised(self) -> Iterator[str]:
+        """The addresses in invitations that can still be used."""
+        now = self._ports.clock.wall() // 1000
+        for opened in self._use_cases.keyring.invitations.values():
+            if opened.burned_by is None and not opened.invitation.expired(now):
+                yield from (parse(address)[0] for address in opened.invitation.addresses)
 
 
 async def open_engine(vault: Vault, ports: Ports, config: Config, executor: Executor) -> Engine:
     """Read the profile and make an engine of it, not yet started. Raises the StorageFailure family."""
-    tasks = Tasks(lambda error: engine.failed(error))
-    world = await EngineState.load(vault, ports, config, executor, tasks)
-    parts = UseCases.wire(world, ports)
-    engine = Engine(world, parts, vault, executor, ports)
-    return engine
-
-
-def _unexpected(error: BaseException) -> Phrase:
-    return phrase(
-        "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again.",
-        kind=type(error).__name__,
-    )
+    return Engine(await UseCases.load(vault, ports, config, executor), vault, executor, ports)

@@ -1,12 +1,4 @@
-"""What the engine says to a person: phrases that keep what they were made of, and errors that hold one.
-
-Rules: standard library only; a phrase is its English text, which the command line prints, and a client with
-catalogues looks its template up. A template is a literal where `phrase` is called, to be collected there.
-
-Protocol errors as a person meets them: whose fault, and what to do.
-
-Rules: no peer text and no key in any message; a peer itself learns nothing of the class.
-"""
+"""Phrases, which clients can translate, and errors that hold one. None contains peer text or a key."""
 
 from __future__ import annotations
 
@@ -16,7 +8,7 @@ from typing import ClassVar, Final
 
 
 class Phrase(str):
-    """A text with its template and the values in it; one without a template is the same in every language.
+    """An English text with its template and values. Without a template it is the same in every language.
 
     A value is a text, a number, or a phrase, which a client translates first.
     """
@@ -43,7 +35,7 @@ NOTHING_SAID: Final = Phrase()
 
 
 def phrase(template: str, /, **values: str | int) -> Phrase:
-    """The phrase of a template with these values in its braces."""
+    """The phrase of a template, which is a literal at each call so that `make messages` collects it."""
     return Phrase(template.format(**values), template, values)
 
 

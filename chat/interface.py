@@ -1,8 +1,4 @@
-"""The narrow door between the engine and its clients (terminal interface, command line).
-
-Rules: standard library only, `chat.errors` and `chat.views`, offered here too; every call may raise
-only `ParlourError`, whose phrase says what to do next; events arrive in the order in which they happened.
-"""
+"""The interface between an engine and its clients: views, errors, events and calls."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ from chat.views import SettingsView as SettingsView
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine listens; `addresses` are HOST:PORT."""
+    """The engine listens on `addresses`, each HOST:PORT."""
 
     addresses: tuple[str, ...]
 
@@ -160,28 +156,18 @@ class Closed:
     locked: bool = False
 
 
-Event = (
-    Ready
-    | EntryAdded
-    | EntryChanged
-    | EntryDeleted
-    | Cleaned
-    | ContactChanged
-    | ContactRemoved
-    | IdentityChanged
-    | NearbyChanged
-    | PairingChanged
-    | InvitationUsed
-    | VisibilityChanged
-    | RelayChanged
-    | RelayRemoved
-    | Notice
-    | Closed
-)
+EntryEvent = EntryAdded | EntryChanged | EntryDeleted | Cleaned
+ContactEvent = ContactChanged | ContactRemoved | IdentityChanged
+PairingEvent = NearbyChanged | PairingChanged | InvitationUsed | VisibilityChanged
+Event = Ready | EntryEvent | ContactEvent | PairingEvent | RelayChanged | RelayRemoved | Notice | Closed
 
 
 class Messenger(Protocol):
-    """A running engine, here or behind the profile's socket. Contacts are named by person id."""
+    """A running engine, here or behind the profile's socket. Contacts are named by person id.
+
+    The only exception that a call raises is ParlourError. Events arrive in the order in which they happened.
+    `chat.ipc` derives the calls of the socket from these type hints.
+    """
 
     async def me(self) -> SelfView:
         """This person and terminal."""
@@ -202,7 +188,7 @@ class Messenger(Protocol):
         """Begin pairing by address. Raises Unreachable, UsageError (the address is not local)."""
 
     async def invite(self) -> InvitationView:
-        """Make a one-time invitation and accept whoever uses it as a pairing of stage JOINER."""
+        """Make a one-time invitation and accept its user as a pairing of stage JOINER."""
 
     async def join(self, text: str) -> PairingView:
         """Begin pairing by an invitation. Raises BadData (damaged, expired), Unreachable."""
@@ -335,17 +321,14 @@ def is_short(passphrase: str) -> bool:
 
 
 def passphrase_problem(passphrase: str, again: str, *, confirmed: bool = False) -> Phrase | None:
-    """Why a new passphrase, typed twice, is not taken yet: the same rule and words for every client.
-
-    `confirmed`: the person wants this passphrase although it is short.
-    """
+    """Why a new passphrase, typed twice, is not accepted. `confirmed`: the person wants it although short."""
     if passphrase != again:
         return PASSPHRASES_DIFFER
     return SHORT_PASSPHRASE if is_short(passphrase) and not confirmed else None
 
 
 class DoorState(StrEnum):
-    """What is found where a profile should be."""
+    """NEW: no profile yet; LOCKED: a passphrase is needed; RUNNING: an engine has the profile open."""
 
     NEW = "new"
     LOCKED = "locked"
@@ -360,9 +343,7 @@ class Door(Protocol):
     """The way from a profile folder to a `Messenger`. Never starts afresh over anything found."""
 
     async def state(self) -> DoorState:
-        """NEW: no profile yet; LOCKED: a passphrase is needed; RUNNING: an engine has it open.
-
-        Waits a few seconds for an engine that another process is opening or closing.
+        """Which state the profile is in, after a few seconds for an engine that is opening or closing.
 
         Raises BadData when there is a profile but its header or database is missing or damaged.
         """

@@ -1,8 +1,4 @@
-"""What the engine takes from outside as arguments: clock, randomness, transport, discovery.
-
-Rules: only interfaces and the system's clock live here; tests hand in a virtual clock and an
-in-memory network, and nothing in the engine reaches around these.
-"""
+"""What the engine takes from outside: clock, randomness, transport, discovery. Tests pass virtual ones."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ Random = Callable[[int], bytes]
 
 
 class Clock(Protocol):
-    """Two times: `monotonic` (seconds, for intervals) and `wall` (milliseconds of Unix time, for people)."""
+    """`monotonic`: seconds, for intervals. `wall`: milliseconds of Unix time, for people."""
 
     def monotonic(self) -> float: ...
 
@@ -38,16 +34,13 @@ class Connection(Protocol):
 
     @property
     def peer(self) -> str:
-        """The other end's IP address (with scope), for limits and for display.
-
-        Empty for a circuit through a relay, which tells nobody's.
-        """
+        """The other end's IP address (with scope); empty for a circuit through a relay."""
 
     async def read(self) -> bytes:
-        """Some bytes (at most 65,536), or b"" at the end of the stream or when it broke."""
+        """Some bytes (at most 65,536), or b"" when the stream has ended."""
 
     async def write(self, data: bytes) -> None:
-        """Hand bytes over, waiting while the other side is slow. Raises ConnectionError when broken."""
+        """Write bytes, waiting while the other side is slow. Raises ConnectionError."""
 
     def close(self) -> None:
         """End the stream; a pending read returns b""."""
@@ -63,7 +56,7 @@ class Listener(Protocol):
 
 
 class RelayPlace(Hashable, Protocol):
-    """The place of a relay (protocol.relay.rendezvous): an IP address or, if `is_name`, a DNS name."""
+    """A relay's address (protocol.relay.rendezvous): an IP address or, if `is_name`, a DNS name."""
 
     @property
     def host(self) -> str: ...
@@ -76,29 +69,29 @@ class RelayPlace(Hashable, Protocol):
 
 
 class Transport(Protocol):
-    """The one way to open or accept connections."""
+    """Opens and accepts all connections."""
 
     async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
-        """Listen on every local address; `accept` runs as a task a connection. Raises OSError."""
+        """Listen on every local address; `accept` runs as one task per connection. Raises OSError."""
 
     async def connect(self, host: str, port: int, timeout: float) -> Connection:
         """Connect to a local address. Raises OSError (also TimeoutError, and NotLocal, an OSError)."""
 
     def name_relays(self, relays: Collection[RelayPlace]) -> None:
-        """These are the relays that the person named, in place of those before."""
+        """Allow connections to exactly these relays from now on."""
 
     async def connect_relay(self, relay: RelayPlace, timeout: float) -> Connection:
-        """Connect to a relay that is named. Raises OSError (also TimeoutError, and NotNamed, an OSError)."""
+        """Connect to a named relay. Raises OSError (also TimeoutError, and NotNamed, an OSError)."""
 
     def addresses(self) -> tuple[str, ...]:
-        """This machine's local addresses (no port, no loopback unless there is nothing else)."""
+        """This machine's local addresses, loopback only without others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What is announced, or was found: `slots` are 32, 64 or 128 values of 8 bytes (SPEC §13).
+    """An announcement, own or found. `slots`: 32, 64 or 128 values of 8 bytes (SPEC §13).
 
-    `name` is the name shown to strangers, empty when not visible (peer text when found).
+    `name`: shown to strangers, empty if not visible; of others it is untrusted text.
     """
 
     instance: str
@@ -109,7 +102,7 @@ class Announcement:
 
 
 class DiscoveryEvents(Protocol):
-    """Who hears of announcements; called in the event loop."""
+    """Takes announcements, in the event loop."""
 
     def found(self, announcement: Announcement) -> None:
         """An announcement is new or has changed."""
@@ -118,23 +111,23 @@ class DiscoveryEvents(Protocol):
         """An announcement was withdrawn."""
 
     def network_changed(self) -> None:
-        """An interface or address came or went: dial again and announce anew."""
+        """An interface or address was added or removed."""
 
 
 class Discovery(Protocol):
-    """Announcing and finding terminals on the local network."""
+    """Announces and finds terminals on the local network."""
 
     async def start(self, events: DiscoveryEvents) -> None: ...
 
     async def announce(self, announcement: Announcement | None) -> None:
-        """Replace what is announced (a goodbye for the old instance), or withdraw it. Raises OSError."""
+        """Replace the announcement, or withdraw it. Raises OSError."""
 
     async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything that an engine takes from outside."""
+    """All that an engine takes from outside."""
 
     clock: Clock
     random: Random

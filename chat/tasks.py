@@ -1,20 +1,21 @@
-"""Background tasks with an owner: none is lost, none fails unseen.
-
-Rules: a failed task is reported to the owner's `failed`, with the exception; stopping waits for all.
-"""
+"""Background tasks with an owner, and what every part of an engine runs on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
+from chat.config import Config
+from chat.ports import Clock, Random
+
 AGAIN: Final = 1.0
-"""Seconds after which whoever still runs is cancelled once more."""
+"""Seconds after which a task that still runs is cancelled once more."""
 
 
 class Tasks:
-    """The running tasks of one owner."""
+    """The running tasks of one owner. `failed` gets the exception of each task that fails."""
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._failed = failed
@@ -33,9 +34,19 @@ class Tasks:
             self._failed(error)
 
     async def stop(self) -> None:
-        """Cancel what runs (but not the caller itself) and wait until it has ended, with what it began."""
+        """Cancel all tasks but the caller, and wait until they and the tasks they started have ended."""
         mine = asyncio.current_task()
         while left := [task for task in self._running if task is not mine]:
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=AGAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Clock, randomness, configuration and background tasks of one engine."""
+
+    clock: Clock
+    random: Random
+    config: Config
+    tasks: Tasks

@@ -1,8 +1,4 @@
-"""What clients are shown: frozen views, and the words that they are made of.
-
-Rules: standard library and `chat.errors` only; a view holds no engine object; clients know all of this as
-`chat.interface`'s own.
-"""
+"""The frozen values that clients receive. `chat.interface` offers them too."""
 
 from __future__ import annotations
 

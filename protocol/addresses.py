@@ -1,8 +1,4 @@
-"""Which addresses are local, and the one spelling of each (SPEC §13).
-
-Rules: an address is an IP literal, never a name, so nothing is ever looked up; what is not on the list is not
-local; no input, however strange, makes `is_local` raise.
-"""
+"""Local addresses and their canonical spelling (SPEC §13). Only IP literals are accepted, never names."""
 
 from __future__ import annotations
 
@@ -26,61 +22,56 @@ LOCAL_NETWORKS: Final = tuple(
         "::1/128",
     )
 )
-"""Private, link-local, carrier-shared (overlay networks use it) and loopback; nothing else is local."""
+"""Private, link-local, carrier-grade NAT (used by overlay networks) and loopback addresses."""
 
-TEXT_MAX: Final = 80
-"""Characters of an address with everything around it; longer ones are none."""
-
+TEXT_MAX: Final = 80  # longest text, in characters, that is parsed as an address
 _LINK_LOCAL: Final = ipaddress.IPv6Network("fe80::/10")
-# An interface's name or number: what may follow `%`. Linux allows 15 bytes, others a little more.
+# Name or number of an interface, after `%`. Linux allows 15 bytes, other systems a few more.
 _SCOPE: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 def literal(host: str) -> IPAddress | None:
-    """The address that an IP literal (with or without %scope) names, None where the text is none."""
+    """The address of an IP literal, or None. An IPv4-mapped IPv6 address is returned as IPv4.
+
+    A scope (`%eth0`) is only accepted on a link-local IPv6 address.
+    """
     if len(host) > TEXT_MAX:
         return None
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    return address if isinstance(address, ipaddress.IPv4Address) else _plain_v6(address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.scope_id is not None and not (address in _LINK_LOCAL and _SCOPE.fullmatch(address.scope_id)):
+        return None
+    return address.ipv4_mapped or address
 
 
 def is_local(host: str) -> bool:
-    """Whether `host` is an IP literal (with or without %scope) on the list of local networks above.
-
-    An IPv4 address in IPv6 clothes (::ffff:10.0.0.1) counts as the IPv4 address that it reaches.
-    """
+    """Whether `host` is an IP literal, with or without scope, in one of LOCAL_NETWORKS. Never raises."""
     address = literal(host)
     return address is not None and any(address in network for network in LOCAL_NETWORKS)
 
 
 def is_link_local_v6(host: str) -> bool:
-    """Whether `host` needs a scope (an interface) to be reached: fe80::/10."""
+    """Whether `host` is in fe80::/10, where a scope names the interface."""
     address = literal(host)
     return isinstance(address, ipaddress.IPv6Address) and address in _LINK_LOCAL
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine by 127/8 or ::1."""
+    """Whether `host` is in 127/8 or ::1."""
     address = literal(host)
     return address is not None and address.is_loopback
 
 
 def canonical(host: str) -> str:
-    """The one spelling of an IP literal: shortest form, lower case, IPv4-mapped as IPv4, scope kept.
+    """The canonical spelling of an IP literal: shortest form, lower case, IPv4-mapped as IPv4, scope kept.
 
-    Raises ValueError if it is not an IP literal, or carries a scope where none belongs.
+    ValueError where `literal` returns None.
     """
     address = literal(host)
     if address is None:
         raise ValueError("not an IP address")
     return str(address)
-
-
-def _plain_v6(address: ipaddress.IPv6Address) -> IPAddress | None:
-    """The IPv4 address that a mapped one reaches; None for a scope that is strange or out of place."""
-    if address.scope_id is not None and not (address in _LINK_LOCAL and _SCOPE.fullmatch(address.scope_id)):
-        return None
-    return address.ipv4_mapped or address

@@ -1,19 +1,13 @@
-"""Announcement slots: known to contacts, noise to everybody else (SPEC §13).
+"""Announcements on the local network: slots that only contacts recognize, and the TXT record (SPEC §13).
 
-Rules: an announcement is only a hint, and nothing here decides about trust; a slot binds all that an
-announcement says, so that a copy elsewhere is worthless; order, number and filling of slots tell nothing.
-
-What an announcement says in DNS-SD, read and written (SPEC §13, RFC 6763).
-
-Rules: bytes and values only, no network; what is read came from anybody: it is exactly of the form that is
-written here, within bounds, or it is Malformed; no peer text gets into an error.
+An announcement is an unauthenticated hint. No text of a peer gets into an error.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -23,9 +17,7 @@ from protocol.errors import Malformed
 from protocol.limits import NAME_CHARACTERS_MAX, SLOT_BYTES, SLOT_DAYS
 from protocol.primitives import Random
 
-SLOT_COUNTS: Final = (32, 64, 128)
-"""How many slots an announcement may have (SPEC §13)."""
-
+SLOT_COUNTS: Final = (32, 64, 128)  # allowed numbers of slots in an announcement (SPEC §13)
 _DAY_MS: Final = 86_400_000
 
 
@@ -35,12 +27,15 @@ def new_instance(random: Random) -> str:
 
 
 def utc_day(wall_ms: int) -> int:
-    """The UTC day, counted from 1970, of a wall time in milliseconds."""
+    """The UTC day since 1970 of a Unix time in milliseconds."""
     return wall_ms // _DAY_MS
 
 
 def slot(key: bytes, day: int, static: bytes, instance: str, port: int, addresses: Iterable[str]) -> bytes:
-    """One slot, 8 bytes: the terminal with this static key (32 bytes), to whoever holds the discovery key."""
+    """The slot, 8 bytes, by which holders of the discovery key recognize the terminal with this static key.
+
+    It covers instance, port and addresses, so a copy in another announcement is not recognized.
+    """
     listed = ",".join(sorted(set(addresses)))
     named = _utf8(instance) + b"\x00" + port.to_bytes(2) + _utf8(listed)
     data = day.to_bytes(4) + static + named
@@ -48,7 +43,7 @@ def slot(key: bytes, day: int, static: bytes, instance: str, port: int, addresse
 
 
 def _utf8(text: str) -> bytes:
-    # What a stranger announces may hold anything, and must not stop the search.
+    # An announcement of a stranger may contain lone surrogates, which must not raise here.
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -61,22 +56,22 @@ def make_slots(
     addresses: Iterable[str],
     random: Random,
 ) -> tuple[bytes, ...]:
-    """32, 64 or 128 slots: one a discovery key (SPEC §7.6), the rest random, in random order.
+    """32, 64 or 128 slots in random order: one per discovery key (SPEC §7.6), and random ones.
 
-    Of more than 128 keys the first 128 get a slot: give the contacts spoken to last first. `addresses` have
-    no scope.
+    Only the first 128 keys get a slot, so the most recent contacts must come first. `addresses` have no
+    scope.
     """
     listed = tuple(addresses)
     real = [slot(key, day, static, instance, port, listed) for key in keys[: SLOT_COUNTS[-1]]]
     count = next(count for count in SLOT_COUNTS if len(real) <= count)
     filled = real + [random(SLOT_BYTES) for _ in range(count - len(real))]
-    # A sort by random keys: no arithmetic on random numbers that could prefer a place.
+    # Sorting by random keys shuffles without bias.
     return tuple(value for _, value in sorted((random(16), value) for value in filled))
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A contact's terminal and the key (32 bytes) by which its announcements are known here."""
+    """A contact's terminal, and the discovery key (32 bytes) of its announcements."""
 
     person: bytes
     terminal: bytes
@@ -92,9 +87,9 @@ def recognise(
     known: Iterable[Known],
     day: int,
 ) -> Known | None:
-    """Whose announcement this is, by yesterday's, today's or tomorrow's slot; None for a stranger's.
+    """The known terminal whose slot of yesterday, today or tomorrow is among `slots`, or None.
 
-    `slots` and the rest are as announced; a port outside 0 to 65535 is nobody's.
+    All arguments but the last two are as announced, and unverified.
     """
     present, listed = set(slots), tuple(addresses)
     if not 0 <= port <= 0xFFFF:
@@ -108,11 +103,9 @@ def recognise(
 
 
 VERSION: Final = b"1"
-ADDRESSES_MAX: Final = 8
-"""Addresses of one announcement (SPEC §13)."""
-
+ADDRESSES_MAX: Final = 8  # addresses of one announcement (SPEC §13)
 TEXT_MAX: Final = 1_400
-"""A TXT record, bytes: 128 slots and the longest name need 1,307."""
+"""Largest TXT record, bytes. 128 slots and the longest name need 1,307."""
 # One string of a TXT record is at most 255 bytes (RFC 6763 §6.1): "sN=" and whole slots.
 _PIECE: Final = 31 * SLOT_BYTES
 _PIECES_MAX: Final = -(-max(SLOT_COUNTS) * SLOT_BYTES // _PIECE)
@@ -128,82 +121,71 @@ class Announced(NamedTuple):
 
 
 def is_instance(instance: str) -> bool:
-    """Whether an instance name has the form that is taken: 1 to 63 of 0-9, a-z and -."""
+    """Whether `instance` has 1 to 63 of the characters 0-9, a-z and -."""
     return _INSTANCE.fullmatch(instance) is not None
 
 
 def is_shown_name(name: str) -> bool:
-    """Whether a name may be shown to strangers: 1 to 64 characters, none of them a control character."""
+    """Whether a name may be shown to strangers: 1 to 64 characters without control characters."""
     return 0 < len(name) <= NAME_CHARACTERS_MAX and not any(
         unicodedata.category(each) == "Cc" for each in name
     )
 
 
 def check_place(instance: str, port: int | None) -> None:
-    """Malformed unless somebody could be there: an instance name, and a port of 1 to 65535."""
+    """Malformed unless `instance` is an instance name and the port is 1 to 65535."""
     if not is_instance(instance):
         raise Malformed("instance name")
     if port is None or not 0 < port < 65_536:
         raise Malformed("port")
 
 
-def told_addresses(addresses: Iterable[str]) -> tuple[str, ...]:
-    """The local ones of what was announced, canonical, without scope, sorted. Malformed for none or over 8.
-
-    Loopback beside others would send a peer to itself: it counts only alone.
-    """
+def local_addresses(addresses: Iterable[str]) -> tuple[str, ...]:
+    """The announced local addresses: canonical, without scope, sorted. Malformed for none or over 8."""
     local = {canonical(address.partition("%")[0]) for address in addresses if is_local(address)}
-    told = sorted({address for address in local if not is_loopback(address)} or local)
-    if not 0 < len(told) <= ADDRESSES_MAX:
-        raise Malformed(f"{len(told)} local addresses")
-    return tuple(told)
+    # A loopback address would lead the peer to itself, so it counts only if there is no other.
+    found = sorted({address for address in local if not is_loopback(address)} or local)
+    if not 0 < len(found) <= ADDRESSES_MAX:
+        raise Malformed(f"{len(found)} local addresses")
+    return tuple(found)
 
 
 # --- The TXT record ---
 
 
 def write_text(slots: Sequence[bytes], name: str) -> bytes:
-    """The TXT record. A name too long for one string is cut at a character."""
+    """The TXT record. A name that is too long for one string is truncated between characters."""
     joined = b"".join(slots)
     pieces = [joined[at : at + _PIECE] for at in range(0, len(joined), _PIECE)]
     strings = [b"v=" + VERSION, *(b"s%d=" % number + piece for number, piece in enumerate(pieces))]
     if name:
-        strings.append(b"n=" + _cut(name))
+        strings.append(b"n=" + name.encode()[:_NAME_BYTES_MAX].decode("utf-8", "ignore").encode())
     return b"".join(bytes([len(string)]) + string for string in strings)
 
 
 def read_text(text: bytes) -> Announced:
-    """What a TXT record says. Malformed if it is not of the form of SPEC §13."""
+    """Parse a TXT record. Malformed if it does not have the form of SPEC §13."""
     values = _values(text)
     if values.get(b"v") != VERSION:
         raise Malformed("version of the announcement")
     return Announced(_slots(values), _name(values.get(b"n", b"")))
 
 
-def _cut(name: str) -> bytes:
-    return name.encode()[:_NAME_BYTES_MAX].decode("utf-8", "ignore").encode()
-
-
-def _strings(text: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(text):
-        end = at + 1 + text[at]
-        if end > len(text) or end == at + 1:
-            raise Malformed("string of a TXT record")
-        yield text[at + 1 : end]
-        at = end
-
-
 def _values(text: bytes) -> dict[bytes, bytes]:
-    """Keys and values; keys that version 1 does not know are left for later versions to use."""
+    """Keys and values, including unknown keys, which later versions may use."""
     if len(text) > TEXT_MAX:
         raise Malformed(f"TXT record of {len(text)} bytes")
     values: dict[bytes, bytes] = {}
-    for string in _strings(text):
-        key, equals, value = string.partition(b"=")
+    at = 0
+    while at < len(text):
+        start, end = at + 1, at + 1 + text[at]
+        if end > len(text) or end == start:
+            raise Malformed("string of a TXT record")
+        key, equals, value = text[start:end].partition(b"=")
         if not equals or key in values:
             raise Malformed("key of a TXT record")
         values[key] = value
+        at = end
     return values
 
 

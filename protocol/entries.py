@@ -1,9 +1,4 @@
-"""Entries: header, id, body, self tag, whose entries count, and receipts for them (SPEC §11.1 to §11.5).
-
-Rules: an id covers the received header, the header covers salt and body, so deletion leaves the chain whole;
-form is checked before trust and trust before anything is stored; time is only a claim of the author's.
-A receipt counts for a live terminal and for nobody else; other ids than those of own entries are passed over.
-"""
+"""Entries: writing, parsing, which of them are accepted, and receipts for them (SPEC §11.1 to §11.5)."""
 
 from __future__ import annotations
 
@@ -30,12 +25,12 @@ _TAG_SIZE: Final = 32
 
 @lru_cache(maxsize=1_024)
 def conversation_of_two(a: bytes, b: bytes) -> bytes:
-    """The id, 32 bytes, of the conversation of two persons, in either order. LocalMisuse for one twice."""
+    """The conversation id, 32 bytes, of two persons in either order. LocalMisuse if they are equal."""
     return primitives.b2b(b"".join(low_high(a, b)), personal=labels.CONVERSATION)
 
 
 def check_conversation(named: bytes, own_person: bytes, contact: bytes) -> bytes:
-    """The conversation of the two persons of a link. Untrusted if another one is named."""
+    """The conversation id of two persons. Untrusted unless it is the one that the peer named."""
     conversation = conversation_of_two(own_person, contact)
     if named != conversation:
         raise Untrusted("a conversation of others")
@@ -49,9 +44,9 @@ def heads_hash(conversation: bytes, heads: Sequence[Head]) -> bytes:
 
 
 def rank(time: int, ancestors: Iterable[int]) -> int:
-    """Place of an entry in its conversation: its time (milliseconds), but after all its ancestors' ranks.
+    """The rank of an entry: its time in milliseconds, but greater than the ranks of its ancestors.
 
-    Entries are shown by (rank, id), which is the same order on every terminal (SPEC §11.3).
+    Entries are displayed by (rank, id), which is the same order on every terminal (SPEC §11.3).
     """
     return max((time, *(ancestor + 1 for ancestor in ancestors)))
 
@@ -60,14 +55,14 @@ def rank(time: int, ancestors: Iterable[int]) -> int:
 
 
 def text_body(text: str, reply: bytes = b"") -> bytes:
-    """The body of a text entry; `reply` is the id of the entry it answers, or empty. LocalMisuse if none."""
+    """The body of a text entry; `reply` is the id of the quoted entry, or empty. LocalMisuse if invalid."""
     if not 0 < len(text) <= TEXT_CHARACTERS_MAX or len(reply) not in (0, ID_SIZE):
         raise LocalMisuse("not the text of an entry")
     return encode(TextBody(text, reply))
 
 
 def read_text(body: bytes) -> TextBody:
-    """What a text entry says: peer text. Errors: Malformed, LimitExceeded."""
+    """Parse the body of a text entry, which is text of a peer. Errors: Malformed, LimitExceeded."""
     decoded = TEXT_BODY.decode(body)
     check_empty_or_id(decoded.reply)
     return decoded
@@ -77,11 +72,12 @@ def read_text(body: bytes) -> TextBody:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an author's next entry stands.
+class EntryPlace:
+    """Place of an author's next entry.
 
-    `incarnation` 8 bytes; `previous` (sequence, id) of the author's last entry held, None for the first;
-    `parents` the other tips held of the conversation; `membership` the heads of the author's person log.
+    `incarnation` has 8 bytes. `previous` is (sequence, id) of the author's last held entry, None for the
+    first one. `parents` are the other tips of the conversation, `membership` the heads of the author's person
+    log.
     """
 
     conversation: bytes
@@ -93,10 +89,9 @@ class Place:
 
 
 class ParsedEntry(Struct, frozen=True):
-    """An entry whose form is right, decoded once.
+    """A well-formed entry. `header_bytes` are as received, and `id` is their hash.
 
-    `header_bytes` are as received, and `id` is their hash. `said` is the body; salt and body are empty, and
-    `said` None, where they were deleted.
+    `said` is the parsed body. If salt and body were deleted, both are empty and `said` is None.
     """
 
     id: bytes
@@ -108,11 +103,9 @@ class ParsedEntry(Struct, frozen=True):
 
     @property
     def deleted(self) -> bool:
-        """Whether salt and body have been destroyed."""
         return not self.salt
 
     def message(self) -> Entry:
-        """The message that carries it."""
         return Entry(self.header_bytes, self.salt, self.body)
 
     def __repr__(self) -> str:
@@ -120,11 +113,12 @@ class ParsedEntry(Struct, frozen=True):
 
 
 def write_entry(
-    place: Place, time_ms: int, kind: int, body: bytes, self_key: bytes, random: Random
+    place: EntryPlace, time_ms: int, kind: int, body: bytes, self_key: bytes, random: Random
 ) -> ParsedEntry:
-    """A new entry. `self_key` is the secret of the author's person (32 bytes), `time_ms` its Unix time.
+    """A new entry at a Unix time in milliseconds. `self_key` is the self-tag key of the author's person.
 
-    Of more than 16 other tips the 16 lowest ids are named; the rest stay tips for the next entry.
+    At most 16 of `place.parents` are named, those with the lowest ids. The rest remain tips for a later
+    entry.
     """
     sequence, previous = place.previous or (0, b"")
     salt = random(SALT_BYTES)
@@ -146,7 +140,7 @@ def write_entry(
 
 
 def self_tag(header: EntryHeader, self_key: bytes) -> bytes:
-    """The tag, 32 bytes, by which a person's terminals know the person's own entries (SPEC §11.1)."""
+    """The tag, 32 bytes, by which a person's terminals recognize the person's own entries (SPEC §11.1)."""
     return primitives.b2b(encode(replace(header, self_tag=b"")), personal=labels.SELF_TAG, key=self_key)
 
 
@@ -158,19 +152,12 @@ def _content(salt: bytes, body: bytes) -> bytes:
 
 
 def parse_entry(message: Entry) -> ParsedEntry:
-    """An entry with every check that needs nothing else; whether it counts is accept_entry's question.
+    """Parse an entry and make every check that needs no context; `accept_entry` makes the others.
 
     Errors: LimitExceeded, Malformed, Unexpected (a kind of a later version), AuthenticationFailed (salt and
-    body are not those of the header).
+    body do not match the header).
     """
     header = ENTRY_HEADER.decode(message.header)
-    _check_form(header)
-    said = _content_of(header, message.salt, message.body) if message.salt or message.body else None
-    identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, message.salt, message.body, said)
-
-
-def _check_form(header: EntryHeader) -> None:
     if len(header.previous) not in (0, ID_SIZE) or len(header.self_tag) not in (0, ID_SIZE):
         raise Malformed("previous or self tag of a wrong size")
     if header.sequence == 0 or (header.sequence == 1) != (not header.previous):
@@ -181,9 +168,12 @@ def _check_form(header: EntryHeader) -> None:
         raise Malformed("no membership, or previous among the parents")
     if header.kind != KIND_TEXT:
         raise Unexpected(f"an entry of kind {header.kind}")
+    said = _parse_content(header, message.salt, message.body) if message.salt or message.body else None
+    identity = primitives.b2b(message.header, personal=labels.ENTRY)
+    return ParsedEntry(identity, message.header, header, message.salt, message.body, said)
 
 
-def _content_of(header: EntryHeader, salt: bytes, body: bytes) -> TextBody:
+def _parse_content(header: EntryHeader, salt: bytes, body: bytes) -> TextBody:
     if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
         raise Malformed("salt or body of a wrong size")
     if not primitives.equal(_content(salt, body), header.content):
@@ -196,10 +186,11 @@ def _content_of(header: EntryHeader, salt: bytes, body: bytes) -> TextBody:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decides whether an entry of the conversation with `contact` counts.
+    """Context in which `accept_entry` decides about an entry of the conversation with `contact`.
 
-    `carrier` is the person whose terminal the link authenticated. Terminal ids: all of one's own person, and
-    those of the contact that are live now. `welcome`: the carrier is a contact still, and not blocked.
+    `carrier` is the person whose terminal the link authenticated. `own_terminals` are all terminal ids of
+    this person, `contact_terminals` those of the contact that are live now. `welcome` is whether the carrier
+    is still a contact and not blocked.
     """
 
     own_person: bytes
@@ -212,10 +203,10 @@ class Facts:
 
 
 def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
-    """Return if the entry counts (SPEC §11.2), else raise and store nothing of it.
+    """Return if the entry is accepted (SPEC §11.2). Otherwise raise, and nothing of it may be stored.
 
-    Errors: Untrusted (another conversation, an author who is neither, a carrier who may not), Malformed (no
-    tag), AuthenticationFailed (a self tag that is not one's own: an entry somebody else made up).
+    Errors: Untrusted (another conversation, an author or a carrier without the right), Malformed (no self
+    tag), AuthenticationFailed (a wrong self tag: a forged entry in this person's name).
     """
     header = entry.header
     if not facts.welcome:
@@ -234,13 +225,12 @@ def accept_entry(entry: ParsedEntry, facts: Facts) -> None:
 
 # --- Receipts ---
 
-
 STORED: Final = 1
 READ: Final = 2
 
 
-class Said(StrEnum):
-    """The state of an own entry."""
+class DeliveryState(StrEnum):
+    """Displayed state of an own entry."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -249,10 +239,7 @@ class Said(StrEnum):
 
 
 def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
-    """The terminal whose link, authenticated by this static key (32 bytes), carried a receipt.
-
-    Untrusted unless it is live in its person's log.
-    """
+    """The live terminal with this static key (32 bytes), which authenticated the link. Untrusted if none."""
     for terminal in contact.live.values():
         if terminal.static == static:
             return terminal
@@ -260,16 +247,14 @@ def receipting_terminal(contact: PersonState, static: bytes) -> Terminal:
 
 
 def receipted(ids: Iterable[bytes], own: Collection[bytes]) -> list[bytes]:
-    """The ids that count, each once: `own` are this person's own entries in the conversation."""
+    """The ids of a receipt that are this person's own entries in the conversation, without duplicates."""
     return [entry for entry in dict.fromkeys(ids) if entry in own]
 
 
-def said_of(kinds: Collection[int], carried: bool) -> Said:
-    """What may be said of an own entry. `kinds` are those of the contact's receipts for it; `carried`:
-    whether a link that is open has carried it.
-    """
+def delivery_state(kinds: Collection[int], carried: bool) -> DeliveryState:
+    """State of an own entry, from the kinds of the contact's receipts and whether an open link sent it."""
     if READ in kinds:
-        return Said.READ
+        return DeliveryState.READ
     if STORED in kinds:
-        return Said.DELIVERED
-    return Said.SENT if carried else Said.QUEUED
+        return DeliveryState.DELIVERED
+    return DeliveryState.SENT if carried else DeliveryState.QUEUED

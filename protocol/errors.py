@@ -1,9 +1,4 @@
-"""Every error the protocol raises, by whose fault it is (SPEC §15).
-
-A peer's fault is one of five classes; our own is LocalMisuse and never caused by received bytes.
-A peer is told the same error for all five: `error_class` is for us, vectors and tests, not for the wire.
-Texts carry sizes and limits, never key bytes and never a peer's text.
-"""
+"""Errors of the protocol (SPEC §15): five classes for faults of a peer, and LocalMisuse for our own bugs."""
 
 from __future__ import annotations
 
@@ -11,9 +6,11 @@ from typing import ClassVar
 
 
 class ProtocolError(Exception):
-    """The peer broke the protocol; abstract, raise one of its five subclasses (TypeError otherwise).
+    """The peer broke the protocol. Abstract: raise one of the five subclasses (TypeError otherwise).
 
-    A caller can do the same for all: drop what was received, close the link, tell the peer nothing more.
+    Callers treat all subclasses alike: they discard the input, close the link and send no explanation.
+    `error_class` is for vectors, tests and logs and never goes on the wire. Texts contain sizes and limits,
+    but no key bytes and no text of a peer.
     """
 
     error_class: ClassVar[str] = ""
@@ -25,34 +22,34 @@ class ProtocolError(Exception):
 
 
 class Malformed(ProtocolError):
-    """Bytes that no correct sender makes: wrong length, not canonical, not a valid key."""
+    """Bytes that no correct sender produces: a wrong length, not canonical, not a valid key."""
 
     error_class = "malformed"
 
 
 class Unexpected(ProtocolError):
-    """Well-formed, but not now: wrong state or order, replayed, reflected, skipped on a link."""
+    """Well-formed, but wrong in this state: out of order, replayed, reflected, or skipped on a link."""
 
     error_class = "unexpected"
 
 
 class AuthenticationFailed(ProtocolError):
-    """A tag, a signature or a shared secret that is not right. Never says which."""
+    """A tag, signature or shared secret is wrong. The error never says which."""
 
     error_class = "authentication"
 
 
 class LimitExceeded(ProtocolError):
-    """More than a constant of SPEC §16 allows; raised before the work or the memory is spent."""
+    """A bound of SPEC §16 is exceeded. Raised before the work is done or the memory allocated."""
 
     error_class = "limit"
 
 
 class Untrusted(ProtocolError):
-    """Authentic, but from somebody who may not do this: removed, unknown, not an admin."""
+    """Authentic, but the sender has no right to it: removed, unknown, or not senior enough."""
 
     error_class = "untrusted"
 
 
 class LocalMisuse(Exception):
-    """Our own code called the protocol wrongly (a wrong key size, a finished state): a bug, not a peer."""
+    """Our own code misused the protocol, for example with a wrong key size. Never caused by a peer."""

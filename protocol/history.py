@@ -1,8 +1,6 @@
-"""A conversation as the set of its entries: order, tips, heads, what the other side lacks (SPEC §11).
+"""Order, tips and heads of a conversation, and the entries that a peer lacks (SPEC §11.3, §11.4).
 
-Rules: pure, and the same whatever the order of arrival. `order`, `tips` and `heads` are the definitions, over
-entries in memory; a store that derives them as it goes must come to the same. An author's chain may fork
-where a copy of a profile was used: both branches are followed.
+`order`, `tips` and `heads` define the results; a database that maintains them incrementally must agree.
 """
 
 from __future__ import annotations
@@ -15,23 +13,22 @@ from typing import Protocol
 from protocol.entries import rank
 from protocol.messages import EntryHeader, Head
 
-Entries = Mapping[bytes, EntryHeader]
-"""The held entries of one conversation: id to header."""
+Entries = Mapping[bytes, EntryHeader]  # the entries held of one conversation, by id
 
 
 def ranks(entries: Entries) -> dict[bytes, int]:
-    """The rank of each entry: its time, but after all that it names."""
-    before = {entry: [one for one in _named(header) if one in entries] for entry, header in entries.items()}
+    """The rank of each entry: its time, but greater than the ranks of all entries that it names."""
+    named = {entry: [one for one in _named(header) if one in entries] for entry, header in entries.items()}
     found: dict[bytes, int] = {}
-    for entry in TopologicalSorter(before).static_order():
-        found[entry] = rank(entries[entry].time, [found[one] for one in before[entry]])
+    for entry in TopologicalSorter(named).static_order():
+        found[entry] = rank(entries[entry].time, [found[one] for one in named[entry]])
     return found
 
 
 def order(entries: Entries) -> list[bytes]:
-    """Ids in the order in which entries are shown: by rank, then id."""
-    place = ranks(entries)
-    return sorted(entries, key=lambda entry: (place[entry], entry))
+    """Ids in display order: by rank, then id."""
+    found = ranks(entries)
+    return sorted(entries, key=lambda entry: (found[entry], entry))
 
 
 def tips(entries: Entries) -> list[bytes]:
@@ -41,7 +38,10 @@ def tips(entries: Entries) -> list[bytes]:
 
 
 def heads(entries: Entries) -> list[Head]:
-    """The entries that no held entry of the same author names as previous, by author, sequence, id."""
+    """Entries that no held entry of the same author names as previous, by author, sequence and id.
+
+    An author has several heads if a copy of its profile wrote too, so that its chain forked.
+    """
     followed = {(header.author, header.previous) for header in entries.values()}
     found = [
         Head(header.author, header.sequence, entry)
@@ -55,21 +55,21 @@ def _named(header: EntryHeader) -> list[bytes]:
     return [header.previous, *header.parents]
 
 
-# --- What the other side lacks ---
+# --- What a peer lacks ---
 
 
 class Chain(Protocol):
-    """Access to the entries held, by the author's own order."""
+    """Access to the held entries along the chain of their author."""
 
     def place(self, entry: bytes) -> tuple[int, bytes] | None:
-        """(sequence, id of the author's previous entry or b"") of a held entry, None where it is not held."""
+        """Sequence, and id of the author's previous entry (or b""). None if the entry is not held."""
 
 
 def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> list[bytes]:
-    """Ids of held entries that are in the past of `mine` and not in the past of `theirs`.
+    """Ids of held entries that are ancestors of the heads `mine`, but not of the heads `theirs`.
 
-    Walks both histories back from their heads in step, newest first, and stops where they meet: the
-    cost is the difference, not the history. Heads of theirs that are not held cover nothing.
+    Walks back from all heads at once, newest first, and stops where both sides meet, so the cost depends on
+    the difference and not on the length of the history. Heads of the peer that are not held are ignored.
     """
     missing: list[bytes] = []
     frontier = _Frontier(chain)
@@ -85,7 +85,7 @@ def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> lis
 
 
 class _Frontier:
-    """Entries still to look at, by descending sequence, each marked as covered by the other side or not."""
+    """Entries still to visit, by descending sequence, each marked if the peer holds it."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
@@ -98,17 +98,14 @@ class _Frontier:
     def add(self, entries: Iterable[bytes], ours: bool) -> None:
         for entry in entries:
             if entry in self._covered:
-                self._mark(entry, ours)
-            # A chain whose sequences lie may lead to an entry again after it was looked at.
+                if not ours and not self._covered[entry]:
+                    self._covered[entry] = True
+                    self._ours -= 1
+            # A dishonest chain, whose sequences do not descend, may lead to a visited entry again.
             elif entry not in self._done and (place := self._chain.place(entry)) is not None:
                 heapq.heappush(self._heap, (-place[0], entry))
                 self._previous[entry], self._covered[entry] = place[1], not ours
                 self._ours += ours
-
-    def _mark(self, entry: bytes, ours: bool) -> None:
-        if not ours and not self._covered[entry]:
-            self._covered[entry] = True
-            self._ours -= 1
 
     def has_ours(self) -> bool:
         return self._ours > 0

@@ -1,9 +1,4 @@
-"""One type per key role, so that a key of one role cannot stand where another belongs (SPEC §4).
-
-A secret here never shows itself: repr, str and format print its type alone, pickling and hashing are refused.
-Equality is in constant time. Sizes are checked once, when a key is made.
-Python cannot promise erasure: these types keep secrets out of texts, not out of memory (SPEC §18).
-"""
+"""Types of secret keys, one per role, so that a key cannot be used in place of another (SPEC §4)."""
 
 from __future__ import annotations
 
@@ -15,7 +10,11 @@ from protocol.primitives import Random, system_random
 
 
 class Secret:
-    """Secret bytes of one role; `reveal` is the only way to them. LocalMisuse for a wrong size."""
+    """Secret bytes of one role; only `reveal` returns them. LocalMisuse for a wrong size.
+
+    repr, str and format print only the type. Pickling and hashing raise TypeError. Equality takes constant
+    time. Python cannot guarantee erasure, so secrets may remain in memory (SPEC §18).
+    """
 
     __slots__ = ("_value",)
     size: ClassVar[int] = 32
@@ -31,7 +30,7 @@ class Secret:
         return cls(random(cls.size))
 
     def reveal(self) -> bytes:
-        """The bytes themselves, for the primitive that needs them."""
+        """The secret bytes, to pass to a primitive."""
         return self._value
 
     def __repr__(self) -> str:
@@ -45,7 +44,7 @@ class Secret:
     __hash__ = None  # type: ignore[assignment]  # a dictionary of secrets would compare them in variable time
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not written anywhere by pickling")
+        raise TypeError(f"{type(self).__name__} cannot be pickled")
 
 
 class RootKey(Secret):
@@ -53,15 +52,15 @@ class RootKey(Secret):
 
 
 class MessageKey(Secret):
-    """A skipped message key: it opens one envelope, once (Double Ratchet §2.4)."""
+    """A skipped message key, which opens a single envelope (Double Ratchet §2.4)."""
 
 
 class X25519Secret(Secret):
-    """An X25519 secret: static, ephemeral or ratchet."""
+    """An X25519 secret of a static, ephemeral or ratchet key pair."""
 
 
 class X25519Pair:
-    """An X25519 key pair; `public` is 32 bytes and derived from the secret, never given beside it."""
+    """An X25519 key pair; `public` (32 bytes) is always derived from the secret."""
 
     __slots__ = ("_secret", "public")
 
@@ -75,11 +74,11 @@ class X25519Pair:
         return cls(random(primitives.KEY_SIZE))
 
     def dh(self, public: bytes) -> bytes:
-        """The shared secret, 32 bytes. Malformed or AuthenticationFailed as primitives.x25519."""
+        """The shared secret, 32 bytes. Errors as primitives.x25519."""
         return primitives.x25519(self._secret.reveal(), public)
 
     def reveal(self) -> bytes:
-        """The secret, 32 bytes, for the encrypted database alone."""
+        """The secret, 32 bytes, for the encrypted database only."""
         return self._secret.reveal()
 
     def __repr__(self) -> str:

@@ -1,8 +1,4 @@
-"""The one registry of domain-separation labels (SPEC §4.2): every use of B2b and every signature has its own.
-
-A label is made here and nowhere else; registering one twice, or a hash label over 16 bytes, fails at import.
-No label is the beginning of another signature's prefix: prefixes end in a zero byte.
-"""
+"""Registry of domain-separation labels (SPEC §4.2): every use of B2b and every signature has its own."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from typing import Final
 from protocol.errors import LocalMisuse
 
 PERSONAL_SIZE: Final = 16
-"""Bytes of BLAKE2b's `personal` parameter; shorter labels are filled with zeros (RFC 7693, BLAKE2 §2.8)."""
+"""Size of BLAKE2b's `personal` parameter, bytes; shorter labels are padded with zeros (BLAKE2 §2.8)."""
 
 _registered: dict[bytes, str] = {}
 
@@ -24,7 +20,7 @@ def _register(label: bytes, use: str) -> bytes:
 
 
 def _personal(name: str, use: str) -> bytes:
-    """`parlour.` and name, at most 16 bytes ASCII, for B2b's `personal`. LocalMisuse if longer or taken."""
+    """The `personal` parameter `parlour.` + name, at most 16 bytes. LocalMisuse if longer or registered."""
     label = b"parlour." + name.encode("ascii")
     if len(label) > PERSONAL_SIZE:
         raise LocalMisuse(f"label {label!r} is longer than {PERSONAL_SIZE} bytes")
@@ -32,12 +28,15 @@ def _personal(name: str, use: str) -> bytes:
 
 
 def _signature(name: str, use: str) -> bytes:
-    """The prefix `parlour.sign.` name 0x00 of a signed message. LocalMisuse if taken."""
+    """The prefix `parlour.sign.` + name + 0x00 of a signed message. LocalMisuse if registered.
+
+    The zero byte ensures that no prefix is the beginning of another one.
+    """
     return _register(b"parlour.sign." + name.encode("ascii") + b"\x00", use)
 
 
 def registry() -> dict[bytes, str]:
-    """A copy of all labels with their use in one line each, as the table of SPEC §4.2 shows them."""
+    """A copy of all labels with their use, as in the table of SPEC §4.2."""
     return dict(_registered)
 
 

@@ -1,174 +1,117 @@
-"""Every number of the protocol, each with its section of SPEC.md.
-
-Specification constants change what goes over the wire or what a peer must accept: a new version.
-Implementation constants are our own choice within the SPEC's bounds.
-Only integers and fractions here: no code, no derived tables.
-"""
+"""Every number of the protocol with its section of SPEC.md (SPEC §16)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# --- Specification constants ---
+# --- Specification constants: a change affects the wire or what a peer accepts, and needs a new version ---
 
 NOISE_MESSAGE_MAX: Final = 65_535
 """Bytes of one Noise message, tag included (Noise §3)."""
-
 NOISE_NONCE_MAX: Final = 2**64 - 1
 """Reserved nonce that no message may use (Noise §5.1)."""
-
 PADDED_MIN: Final = 256
 """Smallest padded payload of an envelope, bytes (SPEC §9.5)."""
-
 PADDED_MAX: Final = 61_440
 """Largest padded payload of an envelope, bytes; larger content travels in pieces (SPEC §9.5)."""
-
 CONTENT_MAX: Final = PADDED_MAX - 2
 """Largest content of one envelope, bytes: the padded payload less its length field (SPEC §9.5)."""
-
 COUNTER_MAX: Final = 2**32 - 1
 """Reserved value of the header counters N and PN: refused on both sides (SPEC §9.6)."""
-
 SKIP_PER_CHAIN_MAX: Final = 1_000
 """Envelopes that may be skipped in one receiving chain by one step; on a link none may (SPEC §9.6)."""
-
 SKIPPED_STORED_MAX: Final = 2_000
 """Skipped message keys kept by one session; the oldest go first (SPEC §9.6)."""
-
 SKIPPED_AGE_MAX: Final = 2_000
 """Received envelopes after which a skipped message key is erased (SPEC §9.6)."""
-
 OPERATION_BYTES_MAX: Final = 1_024
 """One signed operation of a person log, bytes (SPEC §7.2)."""
-
 LOG_OPERATIONS_MAX: Final = 256
 """Operations in one message, and of one log those by juniors (SPEC §7.2)."""
-
 PARENTS_MAX: Final = 16
 """Parents or heads that one operation or entry names (SPEC §7.2, §11.1)."""
-
 HEADER_BYTES_MAX: Final = 2_048
 """One entry header, bytes (SPEC §11.1)."""
-
 BODY_BYTES_MAX: Final = 131_072
 """One entry body, bytes (SPEC §11.1)."""
-
 TEXT_CHARACTERS_MAX: Final = 16_384
 """Characters of a text entry (SPEC §11.1)."""
-
 SALT_BYTES: Final = 16
 """Salt of an entry's body (SPEC §11.1)."""
-
 HEADS_MAX: Final = 256
 """Heads in one message (SPEC §11.4)."""
-
 RECEIPT_IDS_MAX: Final = 1_024
 """Entries that one receipt names (SPEC §11.5)."""
-
 MESSAGE_BYTES_MAX: Final = 300_000
 """One message of a session, put together from its pieces, bytes (SPEC §5.2)."""
-
 NAME_CHARACTERS_MAX: Final = 64
 """A name that a person chooses, characters (SPEC §7.2)."""
-
 LOG_HELD_MAX: Final = 512
 """Operations held of one person: beyond LOG_OPERATIONS_MAX only recoveries and the senior's (SPEC §7.2)."""
-
 RECOVER_REMOVED_MAX: Final = 8
 """Terminals that one recovery removes (SPEC §7.2)."""
-
 SHARE_NUMBERS_MAX: Final = 4
 """Contact-secret shares of one person that message 1 of a link names (SPEC §7.6)."""
-
 INVITATION_SECONDS: Final = 3_600
 """How long an invitation is good, seconds (SPEC §7.5)."""
-
 INVITATION_TEXT_MAX: Final = 4_096
 """Characters of an invitation, spaces and line breaks included (SPEC §7.5)."""
-
 INVITATION_ADDRESSES_MAX: Final = 8
 """Addresses in one invitation (SPEC §7.5)."""
-
 INVITATION_RELAYS_MAX: Final = 4
 """Relays in one invitation (SPEC §7.5)."""
-
 SLOT_BYTES: Final = 8
 """One slot of an announcement (SPEC §13)."""
-
 SLOT_DAYS: Final = 1
 """Days by which the clocks of two contacts may differ for a slot to be recognised (SPEC §13)."""
-
 HANDSHAKE_FRAME_MAX: Final = 4_096
 """A frame before the link is confirmed, bytes: no handshake message or Confirm needs more (SPEC §5.1)."""
-
 HANDSHAKE_PAYLOAD_MAX: Final = 2_048
 """A struct inside a handshake message, before padding, bytes (SPEC §6.3)."""
-
 PSK_CANDIDATES_MAX: Final = 16
 """Psks that an initiator tries on one answer: own times their share numbers (SPEC §6.3)."""
-
 INVITATIONS_TRIED_MAX: Final = 4
 """Invitation psks that a responder tries on one first message (SPEC §6.2)."""
-
 HANDSHAKE_SECONDS: Final = 5.0
 """From the beginning of a link to its Confirm, seconds (SPEC §6.4)."""
-
 PING_AFTER_SECONDS: Final = 4.0
 """Silence after which a link pings, seconds (SPEC §6.6)."""
-
 DEAD_AFTER_SECONDS: Final = 10.0
 """A Ping or Entry without any answer for so long ends the link, seconds (SPEC §6.6)."""
-
 LINK_SECONDS_MAX: Final = 3_600.0
 """Longest life of an open link, seconds (SPEC §6.5)."""
-
 LINK_ENVELOPES_MAX: Final = 2**20
-"""Most envelopes of one direction of a link (SPEC §6.5)."""
-
+"""Most envelopes per direction of a link (SPEC §6.5)."""
 RELAY_ADDRESS_MAX: Final = 255
 """Characters of a relay's address (SPEC §11.7.1)."""
-
 RELAY_TOKEN_BYTES: Final = 16
 """One token (SPEC §11.7.5)."""
-
 RELAY_TOKENS_MAX: Final = 128
 """Tokens that one connection waits on (SPEC §11.7.3)."""
-
 RELAY_MESSAGE_BYTES: Final = 64
 """A padded rendezvous message but Wait, bytes (SPEC §11.7.3)."""
-
 RELAY_WAIT_BYTES: Final = 2_320
 """A padded Wait, bytes, whatever the number of its tokens (SPEC §11.7.3)."""
-
 RELAY_WAITERS_MAX: Final = 8
 """Connections that wait on one token (SPEC §11.7.4)."""
-
 RELAY_DIALS_MAX: Final = 16
 """Dials of one connection (SPEC §11.7.4)."""
-
 RELAY_DAYS: Final = 1
 """Days by which a relay's day may differ from a terminal's (SPEC §11.7.5)."""
-
 RELAY_ANSWER_SECONDS: Final = 3.0
 """From Called to Answer, seconds (SPEC §11.7.4)."""
-
 RELAY_SILENT_SECONDS: Final = 60.0
 """Silence after which a relay ends a waiting connection, seconds (SPEC §11.7.4)."""
 
-# --- Implementation constants ---
+# --- Implementation constants: a program may choose others within the bounds of the SPEC ---
 
 LINK_SECONDS_REPLACE: Final = 3_300.0
 """Age from which a link is to be replaced, seconds (SPEC §6.5)."""
-
 LINK_ENVELOPES_REPLACE: Final = 2**20 - 2**14
 """Envelopes of a direction from which a link is to be replaced (SPEC §6.5)."""
-
 HELD_BYTES_MAX: Final = 131_072
 """Bytes kept while a link waits for an invitation to be burned: two reads of a connection (SPEC §16)."""
-
-
 RELAY_ALIVE_SECONDS: Final = 25.0
 """Time between two signs of life of a connection that waits at a relay, seconds (SPEC §11.7.4)."""
-
 SEAL_BUFFER_START: Final = 4_096
 """First size of a session's reused output buffer, bytes; it grows when needed (SPEC §16)."""

@@ -1,7 +1,6 @@
-"""One struct for every message a terminal can send on a link (SPEC §5), and what entries are made of.
+"""Structs of every message on a link (SPEC §5.2), of handshake payloads (§6.3) and of entries (§11.1).
 
-Rules: shapes and sizes only, no behaviour; tags are the SPEC's numbers and are never used again;
-lengths are bounded by types, so that a decoder refuses before anything is built.
+Types bound every length, so a decoder refuses a message before building it. Tags are never reused.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 U53 = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS_MAX)]
+SignedOperation = Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]
+Operations = Annotated[list[SignedOperation], Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX)]
 Ids = Annotated[list[B32], Meta(max_length=limits.PARENTS_MAX)]
-Optional32 = Annotated[
-    bytes, Meta(max_length=32)
-]  # 0 or 32 bytes; the length between is refused by its reader
+Optional32 = Annotated[bytes, Meta(max_length=32)]  # 0 or 32 bytes; readers check that
 
 
 class Unprinted(Wire, frozen=True):
-    """Holds secrets or what a person wrote: its text says no more than its type."""
+    """A struct with secrets or texts of a person; repr prints only its type."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(<redacted>)"
@@ -48,7 +47,7 @@ class ShareNumbers(Wire, frozen=True):
 
 
 class ContactHello(Unprinted, frozen=True):
-    """IKpsk2 message 1: who calls, which shares it holds, its KEM key and link share."""
+    """IKpsk2 message 1: the initiator's person, share numbers, KEM key and link share."""
 
     person: B32
     numbers: ShareNumbers
@@ -101,7 +100,7 @@ class Pong(Wire, frozen=True, tag=3):
 
 
 class Close(Wire, frozen=True, tag=4):
-    """The last message of a link, so that an end is told from a cut. Reasons: SPEC §6.7."""
+    """The last message of a link, which distinguishes an end from a lost connection. Reasons: SPEC §6.7."""
 
     reason: U8
 
@@ -110,32 +109,29 @@ class Close(Wire, frozen=True, tag=4):
 
 
 class Commit(Wire, frozen=True, tag=16):
-    """The initiator's commitment to its nonce, and the name it chose to show."""
+    """The initiator's commitment to its nonce, and its displayed name."""
 
     commitment: B32
     name: Name
 
 
 class Reveal(Wire, frozen=True, tag=17):
-    """The responder's nonce, and the name it chose to show."""
+    """The responder's nonce, and its displayed name."""
 
     nonce: B32
     name: Name
 
 
 class Open(Wire, frozen=True, tag=18):
-    """The initiator's nonce, which the commitment fixed."""
+    """The initiator's nonce, which must match its commitment."""
 
     nonce: B32
 
 
 class Record(Unprinted, frozen=True, tag=19):
-    """Who this is: the whole person log, the terminal, its contact-secret share, all signed."""
+    """The sender's person log, terminal and contact-secret share, signed by the terminal."""
 
-    operations: Annotated[
-        list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
-        Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX),
-    ]
+    operations: Operations
     terminal: B32
     number: U32
     share: B32
@@ -144,7 +140,7 @@ class Record(Unprinted, frozen=True, tag=19):
 
 
 class Accept(Wire, frozen=True, tag=20):
-    """Confirmation over both records; whoever has sent and received one stores the contact."""
+    """Tag over both records. A side that has sent and received one has the contact."""
 
     tag: B32
 
@@ -153,7 +149,7 @@ class Accept(Wire, frozen=True, tag=20):
 
 
 class LogHeads(Wire, frozen=True, tag=32):
-    """The heads of the receiver's person log as the sender holds it; answered when it lacks something."""
+    """Heads of the receiver's person log as the sender holds it; answered if the sender lacks operations."""
 
     heads: Ids
 
@@ -161,14 +157,11 @@ class LogHeads(Wire, frozen=True, tag=32):
 class LogOperations(Wire, frozen=True, tag=33):
     """Operations of the sender's own person log that the receiver lacks, in causal order."""
 
-    operations: Annotated[
-        list[Annotated[bytes, Meta(max_length=limits.OPERATION_BYTES_MAX)]],
-        Meta(min_length=1, max_length=limits.LOG_OPERATIONS_MAX),
-    ]
+    operations: Operations
 
 
 class Reachable(Wire, frozen=True, tag=34):
-    """The port on which the sender's terminal listens; its host is where this link comes from."""
+    """The port on which the sender listens, at the address from which this link comes."""
 
     port: Annotated[int, Meta(ge=1, le=0xFFFF)]
 
@@ -185,21 +178,21 @@ class Head(Wire, frozen=True):
 
 
 class HeadsHash(Wire, frozen=True, tag=48):
-    """Hash of all heads of a conversation; equal hashes need nothing more (SPEC §11.4)."""
+    """Hash of all heads of a conversation; if both sides' hashes are equal, nothing follows (SPEC §11.4)."""
 
     conversation: B32
     hash: B32
 
 
 class Heads(Wire, frozen=True, tag=49):
-    """All heads of a conversation, sorted; what they do not cover is what the sender lacks."""
+    """All heads of a conversation, sorted. The sender lacks what they do not cover."""
 
     conversation: B32
     heads: Annotated[list[Head], Meta(max_length=limits.HEADS_MAX)]
 
 
 class Entry(Unprinted, frozen=True, tag=50):
-    """One entry: header as stored, salt and body (both empty where they were deleted)."""
+    """One entry: header as stored, salt and body. Salt and body are empty if they were deleted."""
 
     header: Annotated[bytes, Meta(max_length=limits.HEADER_BYTES_MAX)]
     salt: Annotated[bytes, Meta(max_length=16)]
@@ -207,7 +200,7 @@ class Entry(Unprinted, frozen=True, tag=50):
 
 
 class Receipt(Wire, frozen=True, tag=51):
-    """The sender's terminal has stored (kind 1) or its person has read (kind 2) these entries."""
+    """The sender's terminal has stored (kind 1), or its person has read (kind 2), these entries."""
 
     kind: Annotated[int, Meta(ge=1, le=2)]
     ids: Annotated[list[B32], Meta(min_length=1, max_length=limits.RECEIPT_IDS_MAX)]
@@ -221,23 +214,10 @@ class Typing(Wire, frozen=True, tag=52):
 
 
 Message = (
-    Confirm
-    | Ping
-    | Pong
-    | Close
-    | Commit
-    | Reveal
-    | Open
-    | Record
-    | Accept
-    | LogHeads
-    | LogOperations
-    | Reachable
-    | HeadsHash
-    | Heads
-    | Entry
-    | Receipt
-    | Typing
+    (Confirm | Ping | Pong | Close)
+    | (Commit | Reveal | Open | Record | Accept)
+    | (LogHeads | LogOperations | Reachable)
+    | (HeadsHash | Heads | Entry | Receipt | Typing)
 )
 
 MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)
@@ -247,7 +227,7 @@ MESSAGE: Codec[Message] = Codec(Message, limits.MESSAGE_BYTES_MAX)
 
 
 class EntryHeader(Wire, frozen=True):
-    """The part of an entry that is never deleted; its hash is the entry's id."""
+    """The part of an entry that is never deleted. Its hash is the id of the entry."""
 
     conversation: B32
     author: B32
@@ -266,7 +246,7 @@ ENTRY_HEADER: Codec[EntryHeader] = Codec(EntryHeader, limits.HEADER_BYTES_MAX)
 
 
 class TextBody(Unprinted, frozen=True):
-    """Body of kind 1. `reply` is the id of the entry answered, or empty."""
+    """Body of kind 1. `reply` is the id of the quoted entry, or empty."""
 
     text: Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARACTERS_MAX)]
     reply: Optional32

@@ -1,9 +1,4 @@
-"""The Noise Protocol Framework, revision 34, for 25519 and ChaChaPoly (SPEC §6): unmodified, table-driven.
-
-Objects, variables and functions bear the names of Noise §5. Patterns come from noise_patterns.py as data.
-A read or a write that fails puts everything back as it was, so a forged message changes nothing.
-Roles are looked up in a table (`_DH`), never branched on.
-"""
+"""The Noise Protocol Framework, revision 34, with 25519 and ChaChaPoly, named as in Noise §5 (SPEC §6)."""
 
 from __future__ import annotations
 
@@ -28,7 +23,7 @@ _nonce_bytes: Final = Struct("<IQ").pack
 
 
 class CipherState:
-    """A key k (32 bytes, or None) and a nonce n that only counts up."""
+    """A key k (32 bytes, or None) and a nonce n that only increases."""
 
     __slots__ = ("_k", "_n")
 
@@ -37,7 +32,7 @@ class CipherState:
         self._n = 0
 
     def has_key(self) -> bool:
-        """Whether k is set; without it, data passes through in the clear."""
+        """Whether k is set. Without a key, data is not encrypted."""
         return self._k is not None
 
     def set_nonce(self, nonce: int) -> None:
@@ -45,7 +40,7 @@ class CipherState:
         self._n = nonce
 
     def encrypt_with_ad(self, ad: bytes, plaintext: bytes) -> bytes:
-        """The ciphertext, 16 bytes longer under a key. LimitExceeded when the nonces are used up."""
+        """The ciphertext, 16 bytes longer if there is a key. LimitExceeded when the nonces are used up."""
         if self._k is None:
             return plaintext
         ciphertext = primitives.chacha_seal(self._k, self._nonce(), ad, plaintext)
@@ -53,7 +48,7 @@ class CipherState:
         return ciphertext
 
     def decrypt_with_ad(self, ad: bytes, ciphertext: bytes) -> bytes:
-        """The plaintext. AuthenticationFailed leaves n as it was; LimitExceeded when nonces are used up."""
+        """The plaintext. AuthenticationFailed leaves n unchanged. LimitExceeded when nonces are used up."""
         if self._k is None:
             return ciphertext
         plaintext = primitives.chacha_open(self._k, self._nonce(), ad, ciphertext)
@@ -61,9 +56,9 @@ class CipherState:
         return plaintext
 
     def take_key(self) -> bytes:
-        """k, which this state has no more: for whoever goes on from nonce 0 in buffers of its own.
+        """Remove and return k, for a caller that continues from nonce 0 with its own buffers.
 
-        LocalMisuse without a key, and once the state has sealed or opened anything.
+        LocalMisuse without a key, and after the state has sealed or opened anything.
         """
         key, self._k = self._k, None
         if key is None or self._n:
@@ -102,27 +97,23 @@ class SymmetricState:
         self._cipher = CipherState()
 
     def has_key(self) -> bool:
-        """Whether encrypt_and_hash encrypts already."""
+        """Whether encrypt_and_hash encrypts."""
         return self._cipher.has_key()
 
     def mix_key(self, input_key_material: bytes) -> None:
-        """MixKey."""
         self._ck, temp_k = self._hash.hkdf(self._ck, input_key_material, 2)
         self._cipher = CipherState(temp_k[:32])
 
     def mix_hash(self, data: bytes) -> None:
-        """MixHash."""
         new = self._hash.new
         self.h = new(self.h + data).digest()
 
     def mix_key_and_hash(self, input_key_material: bytes) -> None:
-        """MixKeyAndHash."""
         self._ck, temp_h, temp_k = self._hash.hkdf(self._ck, input_key_material, 3)
         self.mix_hash(temp_h)
         self._cipher = CipherState(temp_k[:32])
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
-        """EncryptAndHash."""
         ciphertext = self._cipher.encrypt_with_ad(self.h, plaintext)
         new = self._hash.new
         self.h = new(self.h + ciphertext).digest()
@@ -136,7 +127,7 @@ class SymmetricState:
         return plaintext
 
     def split(self) -> tuple[CipherState, CipherState]:
-        """Split: the initiator's sending state, then the responder's; ck and k are dropped, h stays."""
+        """Split: the sending states of initiator and responder. ck and k are dropped, h remains."""
         first, second = self._hash.hkdf(self._ck, b"", 2)
         self._ck, self._cipher = b"", CipherState()
         return CipherState(first[:32]), CipherState(second[:32])
@@ -152,7 +143,7 @@ class SymmetricState:
 
 
 class Finished(NamedTuple):
-    """What a finished handshake leaves: cipher states for sending and receiving, the handshake hash."""
+    """Result of a handshake: cipher states for sending and receiving, and the handshake hash."""
 
     send: CipherState
     receive: CipherState
@@ -169,19 +160,18 @@ _DH: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
     ("ss", True): ("s", "rs"),
     ("ss", False): ("s", "rs"),
 }
-"""(token, initiator) to (own pair, their public): the table of Noise §5.3."""
+"""(token, initiator) to (own pair, their public key): the table of Noise §5.3."""
 
 
 _Variables = tuple[X25519Pair | None, bytes | None, bytes | None, int, SymmetricState]
 
 
 class HandshakeState:
-    """One side of a handshake, from its first message to `finish`.
+    """One side of a handshake. A read or write that fails leaves it unchanged.
 
-    `psks` are used in the order of the psk tokens; they may come later, through `fork`, as long as they are
-    there when their token is. `static_dh` may hold kept results of DH(s, rs) by rs for the token ss: the
-    caller fills it after authentication only, since a stranger chooses rs before.
-    LocalMisuse for a key that the pattern needs and lacks, and for every call out of turn.
+    `psks` are used in the order of the psk tokens. They may be added later through `fork`. `static_dh` may
+    contain results of DH(s, rs) by rs, for the token ss. LocalMisuse for a missing key and for a call out of
+    turn.
     """
 
     __slots__ = (
@@ -201,7 +191,7 @@ class HandshakeState:
         static_dh: Mapping[bytes, bytes] | None = None,
         random: Random = system_random,
     ) -> None:
-        """Initialize of Noise §5.3. A known `rs` is checked as every received key is (Malformed)."""
+        """Initialize of Noise §5.3. Malformed if a known `rs` is not canonical."""
         self._protocol = parse_name(protocol_name)
         self._initiator, self._random = initiator, random
         if rs is not None:
@@ -214,16 +204,16 @@ class HandshakeState:
         self._position = 0
         self._symmetric = SymmetricState(self._protocol)
         self._symmetric.mix_hash(prologue)
-        self._mix_known_keys()
-
-    def _mix_known_keys(self) -> None:
-        known = (self._protocol.initiator_known, self._protocol.responder_known)
-        if known == (False, False):
-            return
-        for is_known, of_initiator in zip(known, (True, False), strict=True):
-            if is_known:
-                own = of_initiator == self._initiator
-                self._symmetric.mix_hash(self._pair("s").public if own else self._public("rs"))
+        for known, own in (
+            (self._protocol.initiator_known, initiator),
+            (self._protocol.responder_known, not initiator),
+        ):
+            if known and own:
+                self._symmetric.mix_hash(self._static_pair().public)
+            elif known:
+                if rs is None:
+                    raise LocalMisuse("the handshake needs the public key rs")
+                self._symmetric.mix_hash(rs)
 
     @property
     def remote_static(self) -> bytes | None:
@@ -232,16 +222,16 @@ class HandshakeState:
 
     @property
     def handshake_hash(self) -> bytes:
-        """h so far, HASHLEN bytes: a binding to all of the transcript up to here, and no secret."""
+        """h, HASHLEN bytes, which binds to the transcript so far. It is not secret."""
         return self._symmetric.h
 
     @property
     def finished(self) -> bool:
-        """Whether every message has passed and `finish` is due."""
+        """Whether all messages have passed, so that `finish` is due."""
         return self._position == len(self._protocol.messages)
 
     def fork(self, psks: Sequence[bytes] | None = None) -> Self:
-        """An independent copy, with other psks if given: to try several on one message."""
+        """An independent copy, with other psks if given, to try several on one message."""
         copy = object.__new__(type(self))
         for name in HandshakeState.__slots__:
             setattr(copy, name, getattr(self, name))
@@ -251,9 +241,9 @@ class HandshakeState:
         return copy
 
     def write_message(self, payload: bytes = b"") -> bytes:
-        """WriteMessage: the next message with payload. Unchanged if it fails.
+        """WriteMessage: the next message with payload.
 
-        AuthenticationFailed for a low-order key of the peer's; LocalMisuse out of turn or over 65,535 bytes.
+        AuthenticationFailed for a low-order key of the peer. LocalMisuse out of turn or over 65,535 bytes.
         """
         before = self._begin(ours=True)
         try:
@@ -270,11 +260,10 @@ class HandshakeState:
         return message
 
     def read_message(self, message: bytes) -> bytes:
-        """ReadMessage: the payload of the peer's next message. Unchanged if it fails.
+        """ReadMessage: the payload of the peer's next message.
 
-        AuthenticationFailed if it does not open or a key is of low order, Malformed if it is shorter than its
-        keys or one is not canonical, Unexpected for our own ephemeral key sent back, LimitExceeded over
-        65,535 bytes.
+        AuthenticationFailed if it does not open or a key is of low order. Malformed if it is shorter than its
+        keys or one is not canonical. Unexpected for our own ephemeral key. LimitExceeded over 65,535 bytes.
         """
         before = self._begin(ours=False)
         try:
@@ -291,7 +280,7 @@ class HandshakeState:
         return payload
 
     def finish(self) -> Finished:
-        """Split, and end this state: no further call is possible. LocalMisuse unless finished."""
+        """Split. No further call is possible. LocalMisuse unless `finished`."""
         if not self.finished:
             raise LocalMisuse("the handshake is not finished")
         first, second = self._symmetric.split()
@@ -300,7 +289,7 @@ class HandshakeState:
         return Finished(*(first, second) if self._initiator else (second, first), self.handshake_hash)
 
     def _begin(self, *, ours: bool) -> _Variables:
-        """What the next message changes, to be put back if it fails. LocalMisuse out of turn."""
+        """Variables that the next message changes, to restore them on failure. LocalMisuse out of turn."""
         position = self._position
         if position >= len(self._protocol.messages) or ((position % 2 == 0) == self._initiator) != ours:
             raise LocalMisuse("not the turn for this handshake message")
@@ -317,12 +306,12 @@ class HandshakeState:
             self._mix_ephemeral(self._e.public)
             return self._e.public
         if token == "s":
-            return self._symmetric.encrypt_and_hash(self._pair("s").public)
+            return self._symmetric.encrypt_and_hash(self._static_pair().public)
         self._mix_token(token)
         return b""
 
     def _read_token(self, token: str, message: bytes) -> bytes:
-        """Consume one token of a received message and return the rest of it."""
+        """Process one token of a received message, and return the rest of the message."""
         if token == "e":
             self._re, rest = self._take(message, DHLEN)
             if self._e is not None and self._re == self._e.public:
@@ -352,14 +341,11 @@ class HandshakeState:
     def _mix_token(self, token: str) -> None:
         if token != "psk":
             self._symmetric.mix_key(self._dh(token))
-        else:
-            self._symmetric.mix_key_and_hash(self._next_psk())
-
-    def _next_psk(self) -> bytes:
+            return
         if self._psk_position == len(self._psks):
             raise LocalMisuse("the handshake needs another psk")
         self._psk_position += 1
-        return self._psks[self._psk_position - 1]
+        self._symmetric.mix_key_and_hash(self._psks[self._psk_position - 1])
 
     def _dh(self, token: str) -> bytes:
         own, theirs = _DH[token, self._initiator]
@@ -371,17 +357,10 @@ class HandshakeState:
             return kept
         return pair.dh(public)
 
-    def _pair(self, name: str) -> X25519Pair:
-        pair = self._e if name == "e" else self._s
-        if pair is None:
-            raise LocalMisuse(f"the handshake needs the key pair {name}")
-        return pair
-
-    def _public(self, name: str) -> bytes:
-        public = self._re if name == "re" else self._rs
-        if public is None:
-            raise LocalMisuse(f"the handshake needs the public key {name}")
-        return public
+    def _static_pair(self) -> X25519Pair:
+        if self._s is None:
+            raise LocalMisuse("the handshake needs the key pair s")
+        return self._s
 
     def __repr__(self) -> str:
         role = "initiator" if self._initiator else "responder"

@@ -1,9 +1,4 @@
-"""Names of Noise protocols and what they stand for (Noise §4.3, §7, §8, §9), for 25519 and ChaChaPoly.
-
-Rules: patterns are data, and only the fundamental ones are written down; deferred and psk patterns derive.
-A name that cannot be parsed is our own mistake (LocalMisuse): no peer ever sends one.
-No state and no secret of a handshake lives here.
-"""
+"""Names of Noise protocols with 25519 and ChaChaPoly, their patterns and hashes (Noise §4.3, §7 to §9)."""
 
 from __future__ import annotations
 
@@ -24,7 +19,7 @@ _OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 @dataclass(frozen=True)
 class Hash:
-    """A hash function of Noise §12: its HASHLEN and BLOCKLEN in bytes, and its constructor in hashlib."""
+    """A hash function of Noise §12: HASHLEN and BLOCKLEN in bytes, and the constructor in hashlib."""
 
     hashlen: int
     blocklen: int
@@ -38,7 +33,7 @@ class Hash:
     def hmac(self, key: bytes, data: bytes) -> bytes:
         """HMAC-HASH (RFC 2104) of HASHLEN bytes, with a key of at most BLOCKLEN bytes.
 
-        Two calls of hashlib take half the time of hmac.digest, which looks its hash up at each call.
+        Two calls of hashlib take half the time of hmac.digest, which looks up its hash at each call.
         """
         block, new = key.ljust(self.blocklen, b"\x00"), self.new
         inner = new(block.translate(_IPAD) + data).digest()
@@ -46,7 +41,7 @@ class Hash:
         return outer
 
     def hkdf(self, chaining_key: bytes, input_key_material: bytes, num_outputs: int) -> tuple[bytes, ...]:
-        """HKDF of Noise §4.3: num_outputs (2 or 3) outputs of HASHLEN bytes."""
+        """HKDF of Noise §4.3 with 2 or 3 outputs of HASHLEN bytes."""
         new = self.new
         block = self.hmac(chaining_key, input_key_material).ljust(self.blocklen, b"\x00")
         inner, outer = block.translate(_IPAD), block.translate(_OPAD)
@@ -81,7 +76,7 @@ _FUNDAMENTAL: Final[Mapping[str, tuple[str, ...]]] = {
     "IK": ("e es s ss", "e ee se"),
     "IX": ("e s", "e ee se s es"),
 }
-"""Messages of the patterns of Noise §7.4 and §7.5, the initiator's first; all others derive from them."""
+"""Messages of the patterns of Noise §7.4 and §7.5, the initiator's first. All others derive from these."""
 
 _NAME: Final = re.compile(
     r"Noise_([NKX]|([NKXI])(1?)([NKX])(1?))(psk\d(?:\+psk\d)*)?_25519_ChaChaPoly_(BLAKE2b|BLAKE2s|SHA256)"
@@ -90,7 +85,7 @@ _NAME: Final = re.compile(
 
 @dataclass(frozen=True)
 class Protocol:
-    """A parsed protocol name: who is known beforehand, the tokens of each message, psk mode, the hash."""
+    """A parsed protocol name: whose static key is known beforehand, tokens per message, psk mode and hash."""
 
     name: str
     initiator_known: bool
@@ -102,7 +97,7 @@ class Protocol:
 
 
 def _defer(messages: list[list[str]], token: str) -> None:
-    """Move an authentication DH to the next message (Noise §7.6), before a static key that is sent there."""
+    """Defer an authentication DH to the next message (Noise §7.6), before a static key sent there."""
     position = next(index for index, message in enumerate(messages) if token in message)
     messages[position].remove(token)
     if position + 1 == len(messages):
@@ -114,19 +109,9 @@ def _defer(messages: list[list[str]], token: str) -> None:
             message.remove("ss")
 
 
-def _insert_psks(messages: list[list[str]], modifiers: str | None) -> None:
-    """psk0 begins the first message, pskN ends message N (Noise §9.4)."""
-    for modifier in modifiers.split("+") if modifiers else ():
-        place = int(modifier.removeprefix("psk"))
-        if place == 0:
-            messages[0].insert(0, "psk")
-        else:
-            messages[place - 1].append("psk")
-
-
 @lru_cache(maxsize=256)
 def parse_name(name: str) -> Protocol:
-    """The protocol of a name of Noise §8. LocalMisuse for a name that this module does not know."""
+    """The protocol of a name of Noise §8. LocalMisuse if it is unknown, since no peer ever sends a name."""
     match = _NAME.fullmatch(name)
     if match is None:
         raise LocalMisuse(f"unknown Noise protocol {name}")
@@ -137,7 +122,13 @@ def parse_name(name: str) -> Protocol:
             _defer(messages, "se")
         if second_deferred:
             _defer(messages, "es")
-        _insert_psks(messages, modifiers)
+        for modifier in modifiers.split("+") if modifiers else ():
+            # psk0 begins the first message, and pskN ends message N (Noise §9.4).
+            place = int(modifier.removeprefix("psk"))
+            if place == 0:
+                messages[0].insert(0, "psk")
+            else:
+                messages[place - 1].append("psk")
     except (KeyError, StopIteration, IndexError) as error:
         raise LocalMisuse(f"unknown Noise pattern {name}") from error
     one_way = second is None

@@ -1,8 +1,7 @@
-"""Thin, typed calls of libsodium (through PyNaCl) and of ML-KEM-768 (through cryptography) (SPEC §4.1).
+"""Typed calls of libsodium (PyNaCl) and ML-KEM-768 (cryptography), the only module with these libraries (SPEC
+§4.1).
 
-The only module that imports either library; every library error leaves here as one of protocol/errors.py.
-A wrong size of a secret of ours is LocalMisuse; whatever a peer can cause is a ProtocolError.
-Nothing here keeps state; randomness comes from an argument alone, but for ML-KEM encapsulation.
+A wrong size of a secret of ours is LocalMisuse. Everything that a peer can cause is a ProtocolError.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from nacl.exceptions import CryptoError
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
 
 Random = Callable[[int], bytes]
-"""A source of n random bytes; the system's by default, seeded in vectors and simulation."""
+"""A source of n random bytes: the system's by default, seeded in vectors and simulations."""
 
 system_random: Random = os.urandom
 
@@ -50,14 +49,14 @@ _LOW_LEVEL_NAMES: Final = (
 
 @dataclass(frozen=True)
 class Sodium:
-    """PyNaCl's low-level binding: cffi's `ffi` and libsodium's `lib`. It checks no size: callers must."""
+    """PyNaCl's low-level binding: cffi's `ffi` and libsodium's `lib`. Callers must check all sizes."""
 
     ffi: Any
     lib: Any
 
 
 def load_sodium(names: tuple[str, ...] = _LOW_LEVEL_NAMES) -> Sodium | None:
-    """The low-level binding, or None if this PyNaCl lacks it or one of the names used."""
+    """The low-level binding, or None if this PyNaCl lacks it or one of `names`."""
     try:
         module = importlib.import_module("nacl._sodium")
         binding = Sodium(module.ffi, module.lib)
@@ -78,7 +77,7 @@ def _require(name: str, value: bytes, size: int) -> None:
 
 
 def b2b(data: bytes, *, personal: bytes, key: bytes = b"", size: int = 32) -> bytes:
-    """BLAKE2b, size bytes (1 to 64), of data under a label of labels.py (16 bytes) and a key (0 to 64)."""
+    """BLAKE2b with a label of labels.py (16 bytes), a key (0 to 64) and an output of 1 to 64 bytes."""
     if key:
         return hashlib.blake2b(data, digest_size=size, key=key, person=personal).digest()
     state = _unkeyed(personal, size).copy()
@@ -88,7 +87,7 @@ def b2b(data: bytes, *, personal: bytes, key: bytes = b"", size: int = 32) -> by
 
 @lru_cache(maxsize=64)
 def _unkeyed(personal: bytes, size: int) -> hashlib.blake2b:
-    """BLAKE2b before any data: to set its parameters costs as much as to hash an entry."""
+    """BLAKE2b before any data. Setting the parameters costs as much as hashing an entry."""
     return hashlib.blake2b(digest_size=size, person=personal)
 
 
@@ -98,7 +97,7 @@ def equal(a: bytes, b: bytes) -> bool:
 
 
 def wipe(buffer: bytearray | memoryview) -> None:
-    """Overwrite with zeros in place. Copies that Python made elsewhere stay (SPEC §18)."""
+    """Overwrite with zeros in place. Copies that Python made elsewhere remain (SPEC §18)."""
     if SODIUM is None:
         buffer[:] = bytes(len(buffer))
     else:
@@ -110,7 +109,7 @@ def wipe(buffer: bytearray | memoryview) -> None:
 
 @dataclass(frozen=True)
 class X25519:
-    """The two calls of X25519 on 32 bytes each; sizes are checked before. RuntimeError for an all-zero DH."""
+    """The two calls of X25519, with sizes checked by the caller. RuntimeError for an all-zero result."""
 
     base: Callable[[bytes], bytes]
     multiply: Callable[[bytes, bytes], bytes]
@@ -145,8 +144,8 @@ _X25519: Final = make_x25519(SODIUM)
 
 
 def check_x25519_public(public: bytes) -> None:
-    """Malformed unless 32 bytes, bit 255 clear and u < p: two byte strings must not mean one key."""
-    # Whatever has a last byte below that of p is smaller than p.
+    """Malformed unless 32 bytes, bit 255 clear and u < p, since a key must have only one encoding."""
+    # A last byte below that of p suffices for u < p.
     if len(public) != KEY_SIZE or (public[-1] >= 0x7F and int.from_bytes(public, "little") >= _P25519):
         raise Malformed("not a canonical X25519 public key")
 
@@ -158,7 +157,7 @@ def x25519_generate(random: Random) -> tuple[bytes, bytes]:
 
 
 def x25519_public(secret: bytes) -> bytes:
-    """The public key, 32 bytes, of a secret of 32 bytes (clamped inside, any bytes serve)."""
+    """The public key, 32 bytes, of a secret of any 32 bytes, which is clamped here."""
     _require("X25519 secret", secret, KEY_SIZE)
     return _X25519.base(secret)
 
@@ -195,16 +194,16 @@ def ed25519_sign(seed: bytes, message: bytes) -> bytes:
 
 
 def check_ed25519_public(public: bytes) -> None:
-    """Malformed unless a canonical point of the prime-order group; for every key that enters the system.
+    """Malformed unless a canonical point of the prime-order group. Every received key passes this check.
 
-    Right only since PyNaCl 1.6.2: before it, points of mixed order passed (CVE-2025-69277).
+    Correct only since PyNaCl 1.6.2; earlier versions accept points of mixed order (CVE-2025-69277).
     """
     if len(public) != KEY_SIZE or not bindings.crypto_core_ed25519_is_valid_point(public):
         raise Malformed("not a valid Ed25519 public key")
 
 
 def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> None:
-    """AuthenticationFailed unless a signature, 64 bytes, of message by the checked key public, 32 bytes."""
+    """AuthenticationFailed unless `signature` (64 bytes) is valid. `public` (32 bytes) must be checked."""
     if len(public) != KEY_SIZE or len(signature) != SIGNATURE_SIZE:
         raise AuthenticationFailed("signature does not verify")
     try:
@@ -216,12 +215,12 @@ def ed25519_verify(public: bytes, message: bytes, signature: bytes) -> None:
 # --- AEADs ---
 
 AeadCall = Callable[[bytes, bytes, bytes, bytes], bytes]
-"""(data, associated data, nonce, key) to the other data; sizes are checked; CryptoError if not authentic."""
+"""(data, associated data, nonce, key) to the result, with checked sizes. CryptoError if not authentic."""
 
 
 @dataclass(frozen=True)
 class Aead:
-    """One AEAD of libsodium: sizes in bytes, its id on the wire, and the two calls behind seal and open."""
+    """An AEAD of libsodium: sizes in bytes, number on the wire, and the calls behind `seal` and `open`."""
 
     name: str
     id: int
@@ -233,7 +232,7 @@ class Aead:
     decrypt: AeadCall
 
     def seal(self, key: bytes, nonce: bytes, ad: bytes, plaintext: bytes) -> bytes:
-        """The ciphertext, tag_size bytes longer than plaintext. LocalMisuse for a wrong key or nonce size."""
+        """The ciphertext, `tag_size` bytes longer. LocalMisuse for a wrong size of key or nonce."""
         if len(key) != self.key_size or len(nonce) != self.nonce_size:
             raise LocalMisuse(f"{self.name} key of {len(key)} bytes, nonce of {len(nonce)}")
         encrypt = self.encrypt
@@ -253,7 +252,7 @@ class Aead:
 
 
 def _low_level_calls(sodium: Sodium, name: str, tag: int) -> tuple[AeadCall, AeadCall]:
-    """seal and open by the low-level binding: 0.6 instead of 3.7 microseconds at 64 bytes."""
+    """Calls through the low-level binding, which take 0.6 instead of 3.7 microseconds for 64 bytes."""
     new, null, view = sodium.ffi.new, sodium.ffi.NULL, sodium.ffi.buffer
     array = sodium.ffi.typeof("unsigned char[]")
     encrypt_call = getattr(sodium.lib, name + "_encrypt")
@@ -300,16 +299,17 @@ chacha_open = CHACHA20POLY1305.open
 
 
 def chacha_seal_from(key: bytes, nonce: bytes, ad: bytes, data: bytes | memoryview) -> bytes:
-    """chacha_seal of data in the caller's memory; no copy is made where libsodium is reached directly."""
+    """chacha_seal of data in the caller's memory, without a copy if the low-level binding is available."""
     if SODIUM is None:
         return chacha_seal(key, nonce, ad, bytes(data))
     return chacha_seal(key, nonce, ad, SODIUM.ffi.from_buffer(data))
 
 
 def chacha_open_into(key: bytes, nonce: bytes, ad: bytes, ciphertext: bytes, out: memoryview) -> int:
-    """chacha_open into the caller's memory; returns the plaintext's size.
+    """chacha_open into the caller's memory. Returns the size of the plaintext.
 
-    AuthenticationFailed if not authentic: `out` is then as it was or zeroed. LocalMisuse for too little room.
+    AuthenticationFailed if not authentic; `out` is then unchanged or zeroed. LocalMisuse if `out` is too
+    small.
     """
     size = len(ciphertext) - CHACHA20POLY1305.tag_size
     if len(key) != KEY_SIZE or len(nonce) != CHACHA20POLY1305.nonce_size or len(out) < size:
@@ -327,9 +327,9 @@ def chacha_open_into(key: bytes, nonce: bytes, ad: bytes, ciphertext: bytes, out
 
 
 def aes_instructions() -> bool:
-    """Whether this CPU has AES instructions, without which AEGIS-256 is slow and not constant-time.
+    """Whether this CPU has AES instructions. Without them AEGIS-256 is slow and not constant-time.
 
-    libsodium's test for AES-256-GCM asks for the same instructions, and PyNaCl exports no other.
+    PyNaCl only exports libsodium's test for AES-256-GCM, which needs the same instructions.
     """
     return SODIUM is not None and bool(SODIUM.lib.crypto_aead_aes256gcm_is_available())
 
@@ -338,7 +338,7 @@ def aes_instructions() -> bool:
 
 
 class MlKemSecret:
-    """A decapsulation key, kept as the library's object; prints nothing of itself."""
+    """A decapsulation key as an object of the library. repr hides it."""
 
     __slots__ = ("_key",)
 
@@ -346,7 +346,7 @@ class MlKemSecret:
         self._key = key
 
     def decapsulate(self, ciphertext: bytes) -> bytes:
-        """The shared secret, 32 bytes; Malformed unless 1088 bytes. A wrong ciphertext gives another one."""
+        """The shared secret, 32 bytes. Malformed unless 1088 bytes. A wrong ciphertext yields another."""
         if len(ciphertext) != MLKEM_CIPHERTEXT_SIZE:
             raise Malformed("ML-KEM-768 ciphertext has a wrong size")
         return self._key.decapsulate(ciphertext)
@@ -368,9 +368,9 @@ def mlkem_generate(random: Random = system_random) -> tuple[MlKemSecret, bytes]:
 
 
 def mlkem_encapsulate(public: bytes) -> tuple[bytes, bytes]:
-    """(secret 32 bytes, ciphertext 1088 bytes) for a public key; Malformed if it fails FIPS 203 §7.2.
+    """Shared secret (32 bytes) and ciphertext (1088 bytes). Malformed if the key fails FIPS 203 §7.2.
 
-    The library draws the randomness itself and takes none.
+    The library draws the randomness itself.
     """
     try:
         return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
@@ -378,16 +378,11 @@ def mlkem_encapsulate(public: bytes) -> tuple[bytes, bytes]:
         raise Malformed("not a valid ML-KEM-768 public key") from error
 
 
-def mlkem_decapsulate(secret: MlKemSecret, ciphertext: bytes) -> bytes:
-    """The shared secret, 32 bytes; Malformed unless ciphertext has 1088 bytes."""
-    return secret.decapsulate(ciphertext)
-
-
 # --- Argon2id (RFC 9106) ---
 
 
 def argon2id(passphrase: bytes, salt: bytes, operations: int, memory_bytes: int, size: int = 32) -> bytes:
-    """size bytes from a passphrase and a 16-byte salt, one lane; LocalMisuse if it cannot serve these."""
+    """`size` bytes from a passphrase and a salt of 16 bytes, with one lane. LocalMisuse if Argon2id fails."""
     _require("Argon2id salt", salt, bindings.crypto_pwhash_SALTBYTES)
     try:
         return bindings.crypto_pwhash_alg(

@@ -1,8 +1,4 @@
-"""The profile header: the database key, wrapped under a passphrase (SPEC §21).
-
-Rules: one canonical encoding; a checksum tells damage from a wrong passphrase, and both are told before
-anything is tried on the database; Argon2id's cost is bounded in both directions whatever the file says.
-"""
+"""The profile header: the database key, wrapped under a passphrase (SPEC §21)."""
 
 from __future__ import annotations
 
@@ -25,9 +21,10 @@ VERSION: Final = 1
 HEADER_BYTES_MAX: Final = 1_024
 _SALT_SIZE: Final = 16
 _CHECK_SIZE: Final = 16
-# Each wrapping key comes from a salt of its own and seals once.
+# Every wrapping key has its own salt and seals a single plaintext.
 _NONCE: Final = bytes(12)
 
+# Bounds in both directions, so that a modified header can neither weaken Argon2id nor exhaust the memory.
 Operations = Annotated[int, Meta(ge=1, le=10)]
 MemoryBytes = Annotated[int, Meta(ge=8 * 2**20, le=2**30)]
 WrappedKey = Annotated[bytes, Meta(min_length=48, max_length=48)]
@@ -39,17 +36,14 @@ class DatabaseKey(Secret):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Argon2id: passes (1 to 10) and memory in bytes (8 MiB to 1 GiB), one lane (RFC 9106)."""
+    """Cost of Argon2id with one lane (RFC 9106): 1 to 10 passes, 8 MiB to 1 GiB of memory in bytes."""
 
     operations: int
     memory_bytes: int
 
 
-MODERATE: Final = Cost(3, 256 * 2**20)
-"""libsodium's moderate cost: 0.3 s or so, once, at unlocking."""
-
-CHEAPEST: Final = Cost(1, 8 * 2**20)
-"""The least that a header may ask for; for tests."""
+MODERATE: Final = Cost(3, 256 * 2**20)  # libsodium's moderate cost, about 0.3 s per unlocking
+CHEAPEST: Final = Cost(1, 8 * 2**20)  # the least cost that a header may have, for tests
 
 
 class NewerHeader(Malformed):
@@ -57,10 +51,11 @@ class NewerHeader(Malformed):
 
 
 class Header(Wire, frozen=True):
-    """What stands in the file `header`; `check` is over all fields before it, `port` 0 while none is chosen.
+    """Content of the file `header`. `port` is 0 until one is chosen.
 
-    The wrapped key is sealed by ChaCha20-Poly1305 with the encoding of the five fields before it as
-    associated data. The port is outside, since it changes while the passphrase is not at hand.
+    `wrapped` is sealed with ChaCha20-Poly1305, with the encoding of the five fields before it as associated
+    data. `port` is not covered, since it changes while the passphrase is not available. `check` covers all
+    fields before it and distinguishes damage from a wrong passphrase.
     """
 
     magic: str
@@ -73,16 +68,13 @@ class Header(Wire, frozen=True):
     check: B16
 
     def to_bytes(self) -> bytes:
-        """The file's content."""
         return encode(self)
 
     def with_port(self, port: int) -> Header:
-        """The same key under another listening port."""
         return checked(msgspec.structs.replace(self, port=port))
 
     @property
     def cost(self) -> Cost:
-        """What the passphrase costs here."""
         return Cost(self.operations, self.memory_bytes)
 
 
@@ -90,11 +82,11 @@ _CODEC: Codec[Header] = Codec(Header, HEADER_BYTES_MAX)
 
 
 def parse(data: bytes) -> Header:
-    """A header from its file. Raises NewerHeader, or another ProtocolError where it is damaged."""
+    """Parse the content of a header file. NewerHeader for a later version, ProtocolError if damaged."""
     try:
         header = _CODEC.decode(data)
     except ProtocolError:
-        if _says_newer(data):
+        if _is_newer(data):
             raise NewerHeader from None
         raise
     if header.magic != MAGIC or not equal(header.check, checked(header).check):
@@ -105,7 +97,7 @@ def parse(data: bytes) -> Header:
 
 
 def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Random) -> Header:
-    """Wrap `key` under a passphrase and a fresh salt. LocalMisuse if Argon2id cannot do the cost."""
+    """Wrap `key` under a passphrase and a fresh salt. LocalMisuse if Argon2id fails for this cost."""
     salt = random(_SALT_SIZE)
     ad = _associated_data(salt, cost)
     wrapped = chacha_seal(wrapping_key(passphrase, salt, cost), _NONCE, ad, key.reveal())
@@ -114,23 +106,21 @@ def wrap(key: DatabaseKey, passphrase: str, cost: Cost, port: int, random: Rando
 
 
 def unwrap(header: Header, passphrase: str) -> DatabaseKey:
-    """The database key. AuthenticationFailed for a wrong passphrase, LocalMisuse as `wrap`."""
+    """The database key. AuthenticationFailed for a wrong passphrase, LocalMisuse as in `wrap`."""
     ad = _associated_data(header.salt, header.cost)
     key = wrapping_key(passphrase, header.salt, header.cost)
     return DatabaseKey(chacha_open(key, _NONCE, ad, header.wrapped))
 
 
 def wrapping_key(passphrase: str, salt: bytes, cost: Cost) -> bytes:
-    """The key, 32 bytes, that seals the database key. LocalMisuse as `wrap`.
-
-    Of the NFC form of the passphrase: the same letters typed on another keyboard are the same.
-    """
+    """The key, 32 bytes, that seals the database key. LocalMisuse as in `wrap`."""
+    # NFC makes the passphrase independent of how a keyboard composes letters.
     plain = unicodedata.normalize("NFC", passphrase).encode()
     return argon2id(plain, salt, cost.operations, cost.memory_bytes)
 
 
 def checked(header: Header) -> Header:
-    """The header with its checksum made right."""
+    """The header with a correct checksum."""
     fields = msgspec.structs.astuple(header)[:-1]
     check = b2b(encode(fields), personal=labels.PROFILE_HEADER, size=_CHECK_SIZE)
     return msgspec.structs.replace(header, check=check)
@@ -140,8 +130,8 @@ def _associated_data(salt: bytes, cost: Cost) -> bytes:
     return encode([MAGIC, VERSION, salt, cost.operations, cost.memory_bytes])
 
 
-def _says_newer(data: bytes) -> bool:
-    """Whether these bytes, of a shape unknown here, begin as a header of a later version does."""
+def _is_newer(data: bytes) -> bool:
+    """Whether data of an unknown shape begins like a header of a later version."""
     try:
         found = msgspec.msgpack.decode(data[:HEADER_BYTES_MAX])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -167,13 +167,13 @@ class PlainSending:
     def __init__(self, parameters: Parameters, chain_key: bytes, dh: bytes, pn: int, n: int = 0) -> None:
         self._parameters, self._chain_key, self._dh, self._pn, self.n = parameters, chain_key, dh, pn, n
 
-    def seal(self, content: bytes) -> bytes:
-        """The next envelope. LimitExceeded when the counter is used up."""
+    def seal(self, content: bytes | memoryview, flag: bytes = b"") -> bytes:
+        """The next envelope, of content after a flag. LimitExceeded when the counter is used up."""
         if self.n >= COUNTER_MAX:
             raise LimitExceeded("envelope counter is used up")
         chain_key, message_key = self._parameters.kdf_ck(self._chain_key)
         header = self._parameters.encode_header(Header(self._dh, self._pn, self.n))
-        envelope = header + self._parameters.encrypt(message_key, header, content)
+        envelope = header + self._parameters.encrypt(message_key, header, b"".join((flag, content)))
         self._chain_key, self.n = chain_key, self.n + 1
         return envelope
 
@@ -277,15 +277,17 @@ class RatchetSession:
         """RatchetInitBob: who receives first, and cannot send before. sk as in init_alice."""
         return cls(parameters, ratchet_pair, sk, allow_skip=allow_skip, random=random)
 
-    def encrypt(self, plaintext: bytes) -> bytes:
+    def encrypt(self, plaintext: bytes | memoryview, flag: bytes = b"") -> bytes:
         """RatchetEncrypt: the next envelope, a header of 40 bytes and the sealed padded content.
+
+        The content is plaintext, after a flag of one byte if there is one: so a large piece is copied once.
 
         LocalMisuse before Bob has received, after erase, or for over 61,438 bytes; LimitExceeded when N is
         used up.
         """
         if self._sending is None:
             raise LocalMisuse("this end of the session cannot send yet, or no longer")
-        return self._sending.seal(plaintext)
+        return self._sending.seal(plaintext, flag)
 
     def decrypt(self, envelope: bytes) -> bytes:
         """RatchetDecrypt: the content of an envelope. Every error leaves the session as it was.

@@ -1,8 +1,4 @@
-"""The terminal interface: one of the two clients of `chat.interface`.
-
-Rules: it is handed a `Door` and knows nothing else of the engine; importing this package loads no
-Textual; what could copy the screen to a file or a socket is off before Textual is imported.
-"""
+"""The terminal interface: one of the two clients of `chat.interface`. Importing it loads no Textual."""
 
 from __future__ import annotations
 
@@ -26,6 +22,8 @@ LEAKS = (
     "TEXTUAL_DEVTOOLS_HOST",
     "TEXTUAL_DEVTOOLS_PORT",
 )
+for _name in LEAKS:  # here, because every module of this package is imported after it, and Textual by those
+    os.environ.pop(_name, None)
 
 
 def run(door: Door, options: Options | None = None) -> None:
@@ -33,15 +31,13 @@ def run(door: Door, options: Options | None = None) -> None:
 
     A fault of the program is printed as one line and leaves by SystemExit with status 1.
     """
-    for name in LEAKS:
-        os.environ.pop(name, None)
-    from tui.textual_fixes import hurry
+    from tui.textual_fixes import pause_collection
 
-    hurry()
-    from tui.app import ParlourApp  # not before the variables are gone
-    from tui.textual_fixes import heed_pastes
+    pause_collection()
+    from tui.app import ParlourApp
+    from tui.textual_fixes import use_paste_parser
 
-    heed_pastes()
+    use_paste_parser()
     app = ParlourApp(door, options)
     for problem in app.key_problems:
         sys.stderr.write(f"parlour: {problem}\n")

@@ -1,8 +1,4 @@
-"""Every action that has a key, once: bindings, foot line, menus, palette, help, docs/keys.md come from here.
-
-Rules: an id is also the name of the `action_…` method that does it; a key is given here and nowhere else,
-and what holds now (a person may have a key map of their own) is asked of here; texts are shown by `_`.
-"""
+"""Every action once: bindings, key line, menus, palette, help and docs/keys.md are made from these."""
 
 from __future__ import annotations
 
@@ -30,7 +26,6 @@ class Group(StrEnum):
 
     @property
     def heading(self) -> str:
-        """The heading in the language in use."""
         return _(self.value)
 
 
@@ -53,12 +48,10 @@ class Action:
 
     @property
     def title(self) -> str:
-        """The label in the language in use."""
         return _(self.label)
 
     @property
     def about(self) -> str:
-        """The help in the language in use."""
         return _(self.help)
 
     @property
@@ -362,18 +355,20 @@ def use(keys: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def keys_of(name: str) -> tuple[str, ...]:
-    """The keys of an action that hold now."""
     return _in_use[name]
 
 
 def action(name: str) -> Action:
-    """The action of an id."""
     return BY_ID[name]
 
 
 def of_group(group: Group) -> tuple[Action, ...]:
-    """The actions of one heading, in order."""
     return tuple(one for one in ACTIONS if one.group is group)
+
+
+def command(name: str) -> str:
+    """The Textual action that does the action of an id, on any screen or widget."""
+    return f"app.{name}" if name in APP_WIDE else f"screen.do({name!r})"
 
 
 def app_bindings() -> list[Binding]:
@@ -382,7 +377,6 @@ def app_bindings() -> list[Binding]:
 
 
 def chat_bindings() -> list[Binding]:
-    """The keys of the chat screen."""
     elsewhere = APP_WIDE | COMPOSER
     chosen = [one for one in ACTIONS if one.id not in elsewhere and one.group is not Group.ENTRY]
     return [binding for one in chosen for binding in _bindings(one)]
@@ -394,7 +388,6 @@ def history_bindings() -> list[Binding]:
 
 
 def composer_bindings() -> list[Binding]:
-    """The keys that the composer has besides those of a text field."""
     return [binding for one in ACTIONS if one.id in COMPOSER for binding in _on_screen(one)]
 
 
@@ -419,24 +412,22 @@ def shown_key(key: str) -> str:
 
 
 def types_a_letter(key: str) -> bool:
-    """Whether a text field takes this key as a character."""
     return key in _CHARACTERS or (len(key) == 1 and key.isprintable())
 
 
 def named(character: str) -> str:
-    """Textual's name of the key that types a character."""
     return _character_to_key(character)
 
 
 def _bindings(one: Action) -> list[Binding]:
     return [
-        Binding(key, one.id, show=False, id=one.id, priority=one.priority and _is_hard(key))
+        Binding(key, command(one.id), show=False, id=one.id, priority=one.priority and _is_hard(key))
         for key in keys_of(one.id)
     ]
 
 
 def _on_screen(one: Action) -> list[Binding]:
-    return [Binding(key, f"screen.{one.id}", show=False, id=one.id) for key in keys_of(one.id)]
+    return [Binding(key, command(one.id), show=False, id=one.id) for key in keys_of(one.id)]
 
 
 def _is_hard(key: str) -> bool:

@@ -1,8 +1,4 @@
-"""The Textual application: which screen is up, the keys that work everywhere, and the way out.
-
-Rules: no chat logic; a lock blanks the screen before it waits for anything; a fault of the program ends
-it with a line that quotes no value, because values here are what people wrote.
-"""
+"""The Textual application: which screen is shown, the keys that work everywhere, locking and quitting."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from pathlib import Path, PurePath
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -22,22 +18,33 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from chat.interface import Door, Messenger
+from chat.interface import Closed, Door, Messenger
 from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
-from tui.attention import SIGNS, Attention, shown_to_somebody
 from tui.input_queue import InputQueue
 from tui.keymap import load
-from tui.messages import EngineClosed, Opened, PreferenceChosen, Problem, SomethingCame, UnreadMoved, attempt
-from tui.notifications import Teller
-from tui.preferences import COLOURS, THEMES, Density, Keys, Options, Preferences, following
-from tui.screens.chat.base import ChatBase
+from tui.messages import (
+    EngineEvent,
+    NotifyEntry,
+    Opened,
+    PreferenceChosen,
+    Problem,
+    UnreadChanged,
+    attempt,
+    start_worker,
+)
+from tui.notifications import SIGNS, Attention, Notifier, shown_to_somebody
+from tui.preferences import Density, Keys, Options, Preferences
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
 from tui.terminal import EVERY, STDIN, Watched, heed_signals
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored
+from tui.themes import COLOURS, THEMES, following
+
+if TYPE_CHECKING:
+    from tui.screens.chat.chat import ChatScreen
 
 _SETTLED_AFTER = 1.0  # seconds from the chat screen on: the conversation is open by then
 
@@ -61,7 +68,7 @@ class ParlourApp(App[None]):
     COMMANDS_WAIT_FOR = frozenset(("send",))
 
     def __init__(self, door: Door, options: Options | None = None) -> None:
-        textual_fixes.take_over()
+        textual_fixes.use_line_breaks()
         # Textual would turn colours to grey; the terminal's own two colours are none at all.
         super().__init__(ansi_color=True if wants_no_colour(os.environ) else None)
         self.animation_level = "none"  # each step of one is a frame, and links may be slow
@@ -69,19 +76,20 @@ class ParlourApp(App[None]):
         self.messenger: Messenger | None = None
         self.preferences = Preferences()
         self._door = door
+        self._chat: ChatScreen | None = None
         self._last: str | None = None
         self._touched = self.options.monotonic()
         self.input_queue = InputQueue(self, super().on_event, self._quits)
         self.attention = Attention(self.options.monotonic, shown_to_somebody(os.environ))
         self._attended = False
-        self.teller = Teller(self._write, os.environ, self.options.monotonic)
+        self.notifier = Notifier(self._write, os.environ, self.options.monotonic)
         self.key_problems = self.use_keys()
         for theme in THEMES:
             self.register_theme(theme)
-        self.wear()
+        self.apply_theme()
 
     def on_mount(self) -> None:
-        self.teller.begin()
+        self.notifier.begin()
         self.push_screen(UnlockScreen(self._door, demo=self.options.demo))
         self.call_after_refresh(self._settle)
         terminal = Watched(STDIN)
@@ -93,13 +101,12 @@ class ParlourApp(App[None]):
         keymap = load(self.options.keymaps, vi=self.preferences.keys is Keys.VI)
         actions.use(keymap.keys)
         rebind(self, app_bindings())
-        for screen in self.screen_stack if self.is_running else ():
-            if isinstance(screen, ChatBase):
-                screen.use_keys()
+        if self._chat is not None:
+            self._chat.use_keys()
         return keymap.problems
 
     def on_unmount(self) -> None:
-        self.teller.end()
+        self.notifier.end()
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:
@@ -132,13 +139,11 @@ class ParlourApp(App[None]):
             self._notice()
 
     def _notice(self) -> None:
-        """Let the chat screen follow when somebody begins to look, or looks no more."""
         attended = self.attention.there
         if attended != self._attended:
             self._attended = attended
-            for screen in self.screen_stack:
-                if isinstance(screen, ChatBase):
-                    screen.attention_moved()
+            if self._chat is not None:
+                self._chat.attention_changed()
 
     @staticmethod
     def _quits(event: events.Event) -> bool:
@@ -156,10 +161,9 @@ class ParlourApp(App[None]):
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
-        self.run_worker(self._enter(message.messenger), group="enter")
+        start_worker(self, "enter", self._enter, message.messenger)
 
     async def _enter(self, messenger: Messenger) -> None:
-        """Open the chat screen as this person likes it."""
         self._touched = self.options.monotonic()
         from tui.screens.chat.chat import ChatScreen  # not needed for the first paint
 
@@ -170,10 +174,17 @@ class ParlourApp(App[None]):
             for name, value in early.items():  # on the first screen, which knows no profile's choices
                 self.preferences.hold(name, value)
                 self.prefer(name, value)
-            self.wear()
-            screen = ChatScreen(messenger, self.options, self.attention, self.preferences, self._last)
-            screen.key_problems = self.use_keys()
-            self.switch_screen(screen)
+            self.apply_theme()
+            problems = self.use_keys()
+            self._chat = ChatScreen(
+                messenger,
+                self.options,
+                self.attention,
+                self.preferences,
+                last=self._last,
+                key_problems=problems,
+            )
+            self.switch_screen(self._chat)
             self.set_timer(_SETTLED_AFTER, partial(self._settle_in, messenger))
 
     def _settle_in(self, messenger: Messenger) -> None:
@@ -182,19 +193,19 @@ class ParlourApp(App[None]):
 
     def _settle(self) -> None:
         if not self.is_headless:
-            textual_fixes.settle()
+            textual_fixes.resume_collection()
 
-    def on_engine_closed(self, message: EngineClosed) -> None:
-        if self.messenger is message.messenger:
-            self._leave(told(message.reason), locking=False)
+    def on_engine_event(self, message: EngineEvent) -> None:
+        if isinstance(message.event, Closed) and self.messenger is message.messenger:
+            self._leave(told(message.event.reason), locking=False)
 
-    def on_something_came(self, message: SomethingCame) -> None:
+    def on_notify_entry(self, message: NotifyEntry) -> None:
         if self.messenger is not None:
-            self.teller.tell(message.name, message.text, self.preferences)
+            self.notifier.notify(message.name, message.text, self.preferences)
 
-    def on_unread_moved(self, message: UnreadMoved) -> None:
+    def on_unread_changed(self, message: UnreadChanged) -> None:
         if self.messenger is not None:
-            self.teller.count(message.unread)
+            self.notifier.count(message.unread)
 
     def action_help(self) -> None:
         from tui.screens.help import HelpDialog
@@ -212,36 +223,32 @@ class ParlourApp(App[None]):
 
     def prefer(self, name: str, value: str) -> None:
         """Choose something of the interface; it holds at once and is kept in the profile."""
-        self.run_worker(self._prefer(name, value), group="prefer")
+        start_worker(self, "prefer", self._prefer, name, value)
 
     async def _prefer(self, name: str, value: str) -> None:
-        """Let it hold at once, then keep it."""
         self.preferences.hold(name, value)
-        self.wear()
+        self.apply_theme()
         if name == "keys":
             self.use_keys()
         if name in ("language", "density"):
-            await self._dress(anew=name == "language")
+            await self._restyle(name)
         kept = await attempt(self.preferences.set(name, value))
-        if isinstance(kept, Problem):
-            for screen in self.screen_stack:
-                if isinstance(screen, ChatBase):
-                    screen.say(kept.text, problem=True)
+        if isinstance(kept, Problem) and self._chat is not None:
+            self._chat.surface.say(kept.text, problem=True)
 
-    async def _dress(self, *, anew: bool) -> None:
-        """Show the screens that are open in the spacing and, `anew`, in the language that hold now."""
+    async def _restyle(self, changed: str) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, ChatBase):
-                screen.dress()
-            elif anew and isinstance(screen, Dialog):
+            if screen is self._chat:
+                self._chat.restyle()
+            elif changed == "language" and isinstance(screen, Dialog):
                 await screen.recompose()
 
     def copy_to_clipboard(self, text: str) -> None:
         """One's own text too may hold controls, or halves of characters, which have no bytes."""
         super().copy_to_clipboard(without_controls(text))
 
-    def wear(self) -> None:
-        """Look as this person likes it."""
+    def apply_theme(self) -> None:
+        """Use the language, the colours and the spacing that were chosen."""
         use(self.preferences.language or of_locale(os.environ))
         self.theme = COLOURS[self.preferences.theme].name
         self.set_class(self.preferences.density is Density.ROOMY, "-roomy")
@@ -253,15 +260,15 @@ class ParlourApp(App[None]):
     async def action_quit(self) -> None:
         messenger, self.messenger = self.messenger, None
         if messenger is not None:
-            await self._remember()()
+            await self._close_chat()()
             await attempt(messenger.close())
         self.exit()
 
     def _leave(self, reason: str, *, locking: bool) -> None:
         """Show the first screen at once, then let go of the messenger."""
         messenger, self.messenger = self.messenger, None
-        self.teller.count(0)
-        settle = self._remember()
+        self.notifier.count(0)
+        settle = self._close_chat()
         self.preferences = self.preferences.looks()
 
         async def let_go() -> None:
@@ -271,22 +278,20 @@ class ParlourApp(App[None]):
                     await attempt(messenger.lock())
                 await attempt(messenger.close())
             if not self.is_headless:
-                textual_fixes.release()
+                textual_fixes.collect_all()
 
         while len(self.screen_stack) > 2:  # the empty first one, and the one to change
             self.pop_screen()
         self.switch_screen(UnlockScreen(self._door, reason=reason, first=let_go, demo=self.options.demo))
 
-    def _remember(self) -> Callable[[], Awaitable[None]]:
+    def _close_chat(self) -> Callable[[], Awaitable[None]]:
         """Remember which conversation was open; what is returned stores what was not sent."""
-        from tui.screens.chat.chat import ChatScreen
-
-        screen = next((one for one in self.screen_stack if isinstance(one, ChatScreen)), None)
-        if screen is None:
+        chat, self._chat = self._chat, None
+        if chat is None:
             return _nothing
-        self._last = screen.current
-        screen.leave()
-        return screen.settle
+        self._last = chat.state.current
+        chat.composer.leave()
+        return chat.composer.settle
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):

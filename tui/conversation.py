@@ -1,13 +1,4 @@
-"""Reads one conversation from the messenger into a `Window`, one read at a time.
-
-Rules: after something new its place is read anew, never guessed; a change of state that comes while a
-page is on its way is applied to the page as well, as is a deletion. Calls may raise `ParlourError`.
-
-The part of one conversation that the interface holds: a run of entries, in the engine's order.
-
-Rules: order comes only from pages that the messenger gave, never from times; an entry is held once; nothing
-is missing between two held ones; what is far from the reader is let go.
-"""
+"""The part of one conversation that the interface holds (`Window`), and its reads from the messenger."""
 
 from __future__ import annotations
 
@@ -44,12 +35,10 @@ class Window:
 
     @property
     def oldest(self) -> str | None:
-        """The id before which older pages are asked for."""
         return self.entries[0].id if self.entries else None
 
     @property
     def newest(self) -> str | None:
-        """The id after which newer pages are asked for."""
         return self.entries[-1].id if self.entries else None
 
     def index(self, entry: str) -> int:
@@ -57,12 +46,10 @@ class Window:
         return self._index.get(entry, -1)
 
     def get(self, entry: str) -> EntryView | None:
-        """A held entry, or one that a held entry answers."""
         at = self.index(entry)
         return self.entries[at] if at >= 0 else self.origins.get(entry)
 
     def replace(self, page: Sequence[EntryView], *, complete: bool, last: bool) -> None:
-        """Hold another part of the conversation."""
         self.entries = list(page)
         self.complete, self.last = complete, last
         self._reindex()
@@ -136,7 +123,6 @@ class Window:
         return True
 
     def trim(self, around: int) -> None:
-        """Keep at most HELD_MAX entries, those around a place."""
         excess = len(self.entries) - HELD_MAX
         if excess <= 0:
             return
@@ -192,7 +178,6 @@ class Conversation:
         return True
 
     async def older(self) -> bool:
-        """Read the page before the oldest entry held; False when there is none."""
         async with self._reading:
             oldest = self.window.oldest
             if self.window.complete or oldest is None:
@@ -203,7 +188,6 @@ class Conversation:
         return bool(page)
 
     async def newer(self) -> bool:
-        """Read the page after the newest entry held; False when there is none."""
         async with self._reading:
             newest = self.window.newest
             if self.window.last or newest is None:
@@ -232,7 +216,6 @@ class Conversation:
         return tuple(awaited.values())
 
     async def read_origins(self, entries: Iterable[str]) -> None:
-        """Read entries that held ones answer."""
         for entry in entries:
             if self.window.get(entry) is None and entry not in self.window.origins:
                 self.window.origins[entry] = await self._messenger.entry(self.person, entry)

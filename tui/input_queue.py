@@ -28,6 +28,8 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.worker import Worker
 
+from tui.messages import start_worker
+
 PATIENCE: Final = 10.0
 """Seconds for which a worker holds keys: an engine that does not answer would hold them for good."""
 
@@ -46,8 +48,6 @@ _PRIVATE: Final = {
 
 
 class _Unsettled(Enum):
-    """What an event waits for."""
-
     MESSAGES = "messages"
     WORKERS = "workers"
     LAYOUT = "layout"
@@ -79,7 +79,6 @@ class InputQueue:
 
     @property
     def holds(self) -> bool:
-        """Whether an event waits for those before it."""
         return bool(self._held)
 
     @staticmethod
@@ -97,14 +96,13 @@ class InputQueue:
             self._hurry.set()
         if not self._releasing:
             self._releasing = True
-            self._app.run_worker(self._release(), group="input")
+            start_worker(self._app, "input", self._release)
 
     async def _hand_on(self, event: events.Event) -> None:
         self._turns, self._frames = _TURNS, _FRAMES
         await self._deliver(event)
 
     async def _release(self) -> None:
-        """Hand on what is held, one event after the other."""
         try:
             while self._held:
                 await self._settle(self._held[0])
@@ -152,7 +150,6 @@ class InputQueue:
     # What has not settled.
 
     def _unsettled(self, event: events.Event) -> _Unsettled | None:
-        """What an event has to wait for now."""
         if self._turns and any(_is_busy(pump) for pump in self._pumps()):
             return _Unsettled.MESSAGES
         if not self._hurry.is_set() and next(self._workers(event), None) is not None:
@@ -162,7 +159,6 @@ class InputQueue:
         return None
 
     def _pumps(self) -> Iterator[MessagePump]:
-        """The application, its screens and all widgets of the top one."""
         yield self._app
         stack = self._app.screen_stack
         yield from stack[:-1]

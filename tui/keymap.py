@@ -1,8 +1,4 @@
-"""The keys that hold: the registry's, those of vi, and over either what a person wrote into `keys.toml`.
-
-Rules: whatever a file holds, the program starts; what cannot be meant is left out and said in one line each;
-a key means one thing, and what the person wrote goes before what the registry has.
-"""
+"""The keys in force: those of the registry, those of vi, and over both the files of keys."""
 
 from __future__ import annotations
 
@@ -33,22 +29,10 @@ _NAMES: Final = {
 }
 _KNOWN: Final = frozenset(key.value.rpartition("+")[2] for key in Keys) - {"@", "<any>", "<sigint>"}
 # Without them nobody could write, send, paste or leave a field any more.
-_NEEDED: Final = frozenset(
-    (
-        "enter",
-        "tab",
-        "shift+tab",
-        "backspace",
-        "delete",
-        "left",
-        "right",
-        "up",
-        "down",
-        "space",
-        "home",
-        "end",
-    )
-) | {f"ctrl+{letter}" for letter in "chijmvx"}
+_NEEDED: Final = {
+    *("enter", "tab", "shift+tab", "backspace", "delete", "left", "right", "up", "down"),
+    *("space", "home", "end", *(f"ctrl+{letter}" for letter in "chijmvx")),
+}
 _MOVING: Final = frozenset(("tab", "shift+tab", "up", "down"))
 
 
@@ -61,8 +45,6 @@ class Keymap:
 
 
 class _Reader:
-    """What the files say, and what is wrong with it."""
-
     def __init__(self) -> None:
         self.wanted: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
@@ -125,7 +107,6 @@ class _Reader:
         return None
 
     def without_doubles(self, path: Path) -> None:
-        """A key that is given to two actions stays with the first."""
         owners: dict[str, str] = {}
         for name, keys in self.wanted.items():
             for key in keys:
@@ -174,7 +155,6 @@ def _last(text: str, modifiers: list[str]) -> str | None:
 
 
 def named_character(name: str) -> bool:
-    """Whether a character's key has this name."""
     return any(named(chr(code)) == name for code in range(0x20, 0x7F))
 
 

@@ -1,17 +1,4 @@
-"""What this person chose for the interface, typed, with what holds where nothing was chosen.
-
-Rules: kept by the engine, inside the encrypted profile, and so unknown until it is open; a value that means
-nothing (another version's) is the default; what is set holds at once, before the engine has kept it.
-
-What the program or a test chooses and a person does not: times in seconds, the clock, the zone, files.
-
-Rules: nothing else in the interface reads a clock; the defaults are what people get.
-
-The themes, as data: calm colours named by what they mean.
-
-Rules: style sheets use only the names of a theme; text on its ground keeps a contrast of at least 4.5, and
-of 7 in the theme of high contrast (WCAG 2.1, 1.4.3 and 1.4.6).
-"""
+"""What a person chose for the interface, and what the program or a test chooses."""
 
 from __future__ import annotations
 
@@ -23,31 +10,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
 
-from textual.theme import Theme as Colours
-
 from chat.interface import Messenger
 
 AUTOLOCK_MAX: Final = 24 * 60
 
 
 class Theme(StrEnum):
-    """The values of `theme`."""
-
     DARK = "dark"
     LIGHT = "light"
     CONTRAST = "contrast"
 
 
 class Density(StrEnum):
-    """The values of `density`."""
-
     COMPACT = "compact"
     ROOMY = "roomy"
 
 
 class Keys(StrEnum):
-    """The values of `keys`."""
-
     PLAIN = "plain"
     VI = "vi"
 
@@ -114,12 +93,10 @@ class Preferences:
 
     @property
     def bell(self) -> bool:
-        """Whether the terminal rings for an entry that nobody looks at."""
         return self._switch("bell", default=True)
 
     @property
     def notify(self) -> bool:
-        """Whether the terminal shows a notification, where it can."""
         return self._switch("notify", default=True)
 
     @property
@@ -134,7 +111,6 @@ class Preferences:
         return min(int(text), AUTOLOCK_MAX) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
     def muted(self, person: str) -> bool:
-        """Whether a contact's entries come without a sound."""
         return self._switch(f"mute.{person}", default=False)
 
     async def mute(self, person: str, *, on: bool) -> None:
@@ -192,90 +168,4 @@ class Options:
     zone: tzinfo | None = None
 
     def today(self) -> date:
-        """The day in the zone."""
         return self.now().astimezone(self.zone).date()
-
-
-DARK: Final = Colours(
-    name="parlour-dark",
-    dark=True,
-    primary="#82aaff",
-    secondary="#9d8cd6",
-    accent="#e6b673",
-    success="#7fc8a0",
-    warning="#e6b673",
-    error="#ef8a8a",
-    foreground="#d8dee9",
-    background="#10141b",
-    surface="#161b24",
-    panel="#1d2430",
-    variables={
-        "quiet": "#98a2b4",
-        "rule": "#2f3949",
-        "own": "#82aaff",
-        "theirs": "#7fc8a0",
-        "cursor": "#25344d",
-        "block-cursor-text-style": "none",
-        "border": "#3a475c",
-        "border-blurred": "#2f3949",
-    },
-)
-
-LIGHT: Final = Colours(
-    name="parlour-light",
-    dark=False,
-    primary="#2457a6",
-    secondary="#6247a8",
-    accent="#8a5200",
-    success="#1f6b45",
-    warning="#8a5200",
-    error="#a82f2f",
-    foreground="#252a33",
-    background="#faf8f4",
-    surface="#ffffff",
-    panel="#efece5",
-    variables={
-        "quiet": "#5d6470",
-        "rule": "#d5d0c5",
-        "own": "#2457a6",
-        "theirs": "#1f6b45",
-        "cursor": "#d6e2f5",
-        "block-cursor-text-style": "none",
-        "border": "#b9b3a6",
-        "border-blurred": "#d5d0c5",
-    },
-)
-
-CONTRAST: Final = Colours(
-    name="parlour-contrast",
-    dark=True,
-    primary="#7fdbff",
-    secondary="#e0b0ff",
-    accent="#ffdc00",
-    success="#5dff8f",
-    warning="#ffdc00",
-    error="#ffa8a8",
-    foreground="#ffffff",
-    background="#000000",
-    surface="#000000",
-    panel="#1a1a1a",
-    variables={
-        "quiet": "#d0d0d0",
-        "rule": "#8a8a8a",
-        "own": "#7fdbff",
-        "theirs": "#5dff8f",
-        "cursor": "#002b57",
-        "block-cursor-text-style": "bold",
-        "border": "#ffffff",
-        "border-blurred": "#8a8a8a",
-    },
-)
-
-COLOURS: Final = {Theme.DARK: DARK, Theme.LIGHT: LIGHT, Theme.CONTRAST: CONTRAST}
-THEMES: Final = tuple(COLOURS.values())
-
-
-def following(theme: Theme) -> Theme:
-    """The theme to change to by a key: each in its turn."""
-    order = list(Theme)
-    return order[(order.index(theme) + 1) % len(order)]

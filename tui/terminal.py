@@ -1,13 +1,4 @@
-"""Noticing that the terminal is gone, or that somebody wants the program to end.
-
-Rules: a terminal that vanishes sends signals, and a program that was told to ignore them (nohup) would read
-its end for ever, with an open profile; so the descriptor itself is asked, at each signal and once a second.
-
-What is written to the terminal itself, beside the picture: its title, its bell, its notifications.
-
-Rules: only sequences of this file leave, and no control character from anywhere else is in them; a way to
-notify is used only where the environment names a terminal that has it.
-"""
+"""The terminal itself: whether it is gone, signals, and the sequences for title, bell and notifications."""
 
 from __future__ import annotations
 
@@ -44,7 +35,6 @@ class Watched:
             self._poll.register(descriptor, 0)
 
     def gone(self) -> bool:
-        """Whether nobody can be at this terminal any more."""
         return self._forsaken or (self._poll is not None and bool(self._poll.poll(0)))
 
     def forsake(self) -> None:
@@ -149,7 +139,6 @@ def way(environment: Mapping[str, str]) -> Way | None:
 
 
 def notification(how: Way, text: str, environment: Mapping[str, str]) -> str:
-    """The sequence that shows a text under the name of the program."""
     line = shorten(safe_line(text), _CELLS)
     match how:
         case Way.TEXT:
@@ -172,7 +161,6 @@ def through(sequence: str, environment: Mapping[str, str]) -> str:
 
 
 def title(unread: int, environment: Mapping[str, str]) -> str:
-    """The sequence that names the window, with how much is unread; empty where windows have no names."""
     if environment.get("TERM", "") in _NO_TITLE:
         return ""
     return f"\x1b]2;{f'({unread}) ' if unread else ''}{_TITLE}{_END}"

@@ -1,24 +1,4 @@
-"""Keeps text of uncertain width in its place on the terminal.
-
-Rules: Textual draws a row by counting columns, and terminals disagree with its table on spacing marks,
-flags and new emoji. Such a run is drawn between a saved and a restored cursor, so that whatever follows
-it stands where Textual put it, and no text of a peer can move a cell outside of its own.
-
-Where Textual ends the rows of what it lays out by itself: dialogs, the guide, buttons.
-
-Rules: its own rule breaks at blanks alone, and takes a Chinese sentence for one word; ours is put in its
-place, and holds for lines with wide characters only.
-
-A paste is text, whatever bytes are in it: none of them may act as a key.
-
-Rules: Textual's parser takes an escape character inside of a bracketed paste, and what follows it, for
-keys, so that a pasted line could be sent or a program left; it never sees one from here.
-
-Python's collector of unreachable objects, kept from stopping the interface where somebody waits.
-
-Rules: a look at all objects takes a quarter of a frame's time a thousand, so what stays for good is looked
-at once and then left alone; after a lock everything is looked at again, since keys may be among it.
-"""
+"""Corrections of Textual: text of uncertain width, line breaks in wide text, pastes, garbage collection."""
 
 from __future__ import annotations
 
@@ -56,8 +36,6 @@ _PIECES = re.compile(f"\x1b\\[[0-?]*[ -/]*[@-~]|\x1b[^\\[]|[^\x1b\n]*[^{_CERTAIN
 
 
 class Anchored(CompositorUpdate):
-    """An update of the screen whose output is `anchored`."""
-
     def __init__(self, update: CompositorUpdate) -> None:
         self._update = update
 
@@ -101,8 +79,7 @@ def rows(line: str, width: int, fold: bool = True) -> list[int]:
     return sorted({start for start, _end in cuts(line, width)} - {0})
 
 
-def take_over() -> None:
-    """Let Textual lay out lines by this rule from now on."""
+def use_line_breaks() -> None:
     vars(content)["divide_line"] = rows
 
 
@@ -153,24 +130,24 @@ class PasteParser(XTermParser):
         return text.replace(_ESCAPE, "") + end, keys
 
 
-def heed_pastes() -> None:
+def use_paste_parser() -> None:
     """Let the terminal be read by `PasteParser` from the next start of an application on."""
     setattr(import_module(f"textual.drivers.{_DRIVER}"), XTermParser.__name__, PasteParser)
 
 
-def hurry() -> None:
-    """Collect nothing until `settle`: there is little garbage in a start, and every look costs."""
+def pause_collection() -> None:
+    """Collect nothing until `resume_collection`: there is little garbage in a start, and every look costs."""
     gc.disable()
 
 
-def settle() -> None:
+def resume_collection() -> None:
     """Take what is there now for lasting, and collect what comes."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
-def release() -> None:
+def collect_all() -> None:
     """Collect everything that nothing needs any more, whenever it came."""
     gc.unfreeze()
     gc.collect()

@@ -1,8 +1,4 @@
-"""The `parlour` program: its commands, and the interface when there is none on the line.
-
-Rules: the only place that knows the composition root and the terminal interface, and it imports either
-when it is needed; every way out of here is an exit status with at most one line on standard error.
-"""
+"""The `parlour` program: its commands, and the terminal interface where the line has no command."""
 
 from __future__ import annotations
 
@@ -71,39 +67,31 @@ def program(ctx: click.Context, linear: bool) -> int | None:
     call: Call = ctx.obj
     call.linear = linear
     if ctx.invoked_subcommand is None:
-        return _interface(call)
+        if call.json or call.passphrase_file is not None:
+            raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
+        return show(call, call.door(), "")
     if linear and ctx.invoked_subcommand != "demo":
         raise UsageError("--linear opens the interface and goes without a command, but for demo.")
     return None
 
 
-def _interface(call: Call) -> int:
-    if call.json or call.passphrase_file is not None:
-        raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
-    return _show(call, call.door(), "")
+def show(call: Call, door: Door, demo: str) -> int | None:
+    """Open the interface on a door. `demo`: the passphrase of a demo, which the interface shows."""
+    options: tuple[Any, ...] = ()
+    if demo:
+        from tui.preferences import Options
 
-
-def _show(call: Call, door: Door, demo: str) -> int:
-    """Open the interface on a door; `demo` is the passphrase of a demo, which is said there."""
+        options = (Options(demo=demo),)
     if call.linear:
         from tui.linear import run as talk
 
-        return talk(door, *_options(demo))
+        return talk(door, *options)
     if not is_interactive():
         raise UsageError("The interface needs a terminal: 'parlour --help' lists commands that need none.")
     import tui
 
-    tui.run(door, *_options(demo))
-    return DONE
-
-
-def _options(demo: str) -> tuple[Any, ...]:
-    """The interface's options where it does not choose them itself."""
-    if not demo:
-        return ()
-    from tui.preferences import Options
-
-    return (Options(demo=demo),)
+    tui.run(door, *options)
+    return None
 
 
 def open_door(profile: Path, port: int | None) -> Door:
@@ -115,7 +103,6 @@ def open_door(profile: Path, port: int | None) -> Door:
 
 def run(arguments: Sequence[str], call: Call) -> int:
     """Run one line; returns the exit status. Nothing is raised."""
-    call.show = _show
     try:
         status = program.main(list(arguments), "parlour", standalone_mode=False, obj=call)
     except SystemExit as end:  # click's way out when the help's reader has gone
@@ -130,7 +117,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to fail
-    call = Call(open_door)
+    call = Call(open_door, show)
     quieten(lambda: call.verbose)
     sys.exit(run(sys.argv[1:], call))
 

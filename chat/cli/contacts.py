@@ -1,8 +1,4 @@
-"""Commands about contacts: contacts with rename, block, unblock and remove, and verify.
-
-Rules: what is printed is read again after the change; a removal destroys history and is asked about
-where somebody can answer.
-"""
+"""The commands about contacts: contacts, with rename, block, unblock and remove; verify."""
 
 from __future__ import annotations
 
@@ -10,73 +6,62 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from chat.cli.output import DONE, Stopped, find, label_among, labels, question
+from chat.cli.output import Stopped, find, label_among, labels, question
 from chat.cli.pairing import YES
-from chat.cli.session import TEXT, Call, command, group
+from chat.cli.session import TEXT, Call, command, coroutine, group, messenger
 from chat.cli.terminal import is_interactive
 from chat.interface import ContactView, Messenger
 
 
 @group("contacts")
-@click.pass_context
-def contacts(ctx: click.Context) -> int | None:
+@coroutine
+async def contacts(call: Call) -> None:
     """List the contacts, or rename, block, unblock or remove one."""
-    call: Call = ctx.obj
-    if ctx.invoked_subcommand is not None:
-        return None
-    return call.run(lambda opened: _list(call, opened), offline=True)
-
-
-async def _list(call: Call, opened: Messenger) -> int:
-    for label, view in labels(await opened.contacts()).items():
-        _print(call, label, view)
-    return DONE
+    async with messenger(call, offline=True) as opened:
+        for label, view in labels(await opened.contacts()).items():
+            _print(call, label, view)
 
 
 @contacts.command("rename")
 @click.argument("name", type=TEXT)
 @click.argument("new", type=TEXT)
-@click.pass_obj
-def rename(call: Call, name: str, new: str) -> int:
+@coroutine
+async def rename(call: Call, name: str, new: str) -> None:
     """Call NAME by the name NEW, here only."""
-    return _change(call, name, lambda opened, person: opened.rename(person, new))
+    await _change(call, name, lambda opened, person: opened.rename(person, new))
 
 
 @contacts.command("block")
 @click.argument("name", type=TEXT)
-@click.pass_obj
-def block(call: Call, name: str) -> int:
+@coroutine
+async def block(call: Call, name: str) -> None:
     """Give NAME no answer any more and show nothing of theirs."""
-    return _change(call, name, lambda opened, person: opened.block(person, True))
+    await _change(call, name, lambda opened, person: opened.block(person, True))
 
 
 @contacts.command("unblock")
 @click.argument("name", type=TEXT)
-@click.pass_obj
-def unblock(call: Call, name: str) -> int:
+@coroutine
+async def unblock(call: Call, name: str) -> None:
     """Undo `block`."""
-    return _change(call, name, lambda opened, person: opened.block(person, False))
+    await _change(call, name, lambda opened, person: opened.block(person, False))
 
 
 @contacts.command("remove")
 @click.argument("name", type=TEXT)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def remove(call: Call, name: str, yes: bool) -> int:
+@coroutine
+async def remove(call: Call, name: str, yes: bool) -> None:
     """Forget NAME, with the history of the conversation."""
-    return call.run(lambda opened: _remove(call, opened, name, yes))
-
-
-async def _remove(call: Call, opened: Messenger, name: str, yes: bool) -> int:
-    label, view = find(await opened.contacts(), name)
-    if not yes and is_interactive():
-        question(f"Forget {label} and the whole history with {label}? [y/n]")
-        answer = await call.lines.next_line() or ""
-        if answer.strip().casefold() not in YES:
-            raise Stopped(f"{label} was not removed: answer y to remove.")
-    await opened.remove(view.person)
-    call.result({"removed": label}, f"{label} is removed, with the history.")
-    return DONE
+    async with messenger(call) as opened:
+        label, view = find(await opened.contacts(), name)
+        if not yes and is_interactive():
+            question(f"Forget {label} and the whole history with {label}? [y/n]")
+            answer = await call.lines.next_line() or ""
+            if answer.strip().casefold() not in YES:
+                raise Stopped(f"{label} was not removed: answer y to remove.")
+        await opened.remove(view.person)
+        call.result({"removed": label}, f"{label} is removed, with the history.")
 
 
 @command("verify")
@@ -84,20 +69,16 @@ async def _remove(call: Call, opened: Messenger, name: str, yes: bool) -> int:
 @click.option(
     "--yes/--no", "mark", default=None, help="Remember that the numbers are the same, or forget it."
 )
-@click.pass_obj
-def verify(call: Call, name: str, mark: bool | None) -> int:
+@coroutine
+async def verify(call: Call, name: str, mark: bool | None) -> None:
     """Show the safety number with NAME, to be compared."""
-    return call.run(lambda opened: _verify(call, opened, name, mark))
-
-
-async def _verify(call: Call, opened: Messenger, name: str, mark: bool | None) -> int:
-    label, view = find(await opened.contacts(), name)
-    number = await opened.safety_number(view.person)
-    if mark is not None:
-        await opened.set_verified(view.person, mark)
-    verified = view.verified if mark is None else mark
-    call.result({"safety_number": number, "verified": verified}, _safety_text(label, number, verified))
-    return DONE
+    async with messenger(call) as opened:
+        label, view = find(await opened.contacts(), name)
+        number = await opened.safety_number(view.person)
+        if mark is not None:
+            await opened.set_verified(view.person, mark)
+        verified = view.verified if mark is None else mark
+        call.result({"safety_number": number, "verified": verified}, _safety_text(label, number, verified))
 
 
 def _safety_text(label: str, number: str, verified: bool) -> str:
@@ -108,18 +89,13 @@ def _safety_text(label: str, number: str, verified: bool) -> str:
     return f"{rows}\n{label} is not verified: if {label} sees this number too, 'parlour verify NAME --yes'."
 
 
-def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[None]]) -> int:
-    """Change one contact and print what it is now."""
-
-    async def use(opened: Messenger) -> int:
+async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[None]]) -> None:
+    """Change one contact and print it as the engine then has it."""
+    async with messenger(call) as opened:
         person = find(await opened.contacts(), name)[1].person
         await change(opened, person)
         now = await opened.contacts()
-        held = {view.person: view for view in now}
-        _print(call, label_among(now, person), held[person])
-        return DONE
-
-    return call.run(use)
+        _print(call, label_among(now, person), next(view for view in now if view.person == person))
 
 
 def _print(call: Call, label: str, view: ContactView) -> None:

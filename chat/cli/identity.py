@@ -1,7 +1,4 @@
-"""Commands about this person and terminal: init, passphrase, lock.
-
-Rules: nothing is made over anything found; a passphrase is asked for before any work is done.
-"""
+"""The commands about this person and terminal: init, passphrase, lock."""
 
 from __future__ import annotations
 
@@ -9,21 +6,17 @@ from contextlib import suppress
 
 import click
 
-from chat.cli.output import DONE, note
-from chat.cli.session import TEXT, Call, command, existing, messenger
+from chat.cli.output import note
+from chat.cli.session import TEXT, Call, command, coroutine, existing, messenger
 from chat.cli.terminal import read_new_passphrase, read_passphrase
 from chat.interface import CannotCreate, DoorState, Unreachable
 
 
 @command("init")
 @click.option("--name", required=True, type=TEXT, help="What contacts will see.")
-@click.pass_obj
-def init(call: Call, name: str) -> int:
+@coroutine
+async def init(call: Call, name: str) -> None:
     """Create a person and this terminal."""
-    return call.run_alone(lambda: _init(call, name))
-
-
-async def _init(call: Call, name: str) -> int:
     door = call.door()
     if await door.state() is not DoorState.NEW:
         raise CannotCreate(
@@ -36,48 +29,35 @@ async def _init(call: Call, name: str) -> int:
         await made.close()
     fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
     call.result(fields, f"The profile is at {call.folder}, this terminal listens on port {me.port}.")
-    return DONE
 
 
 @command("passphrase")
 @click.option("--new-passphrase-file", metavar="FILE", help="Read the new one from a file, - is stdin.")
-@click.pass_obj
-def passphrase(call: Call, new_passphrase_file: str | None) -> int:
+@coroutine
+async def passphrase(call: Call, new_passphrase_file: str | None) -> None:
     """Change the passphrase."""
-    return call.run_alone(lambda: _change_passphrase(call, new_passphrase_file))
-
-
-async def _change_passphrase(call: Call, source: str | None) -> int:
     await existing(call)
     old = read_passphrase(call.passphrase_file, call.lines, "Passphrase until now: ")
-    new = read_new_passphrase(source, call.lines)
+    new = read_new_passphrase(new_passphrase_file, call.lines)
     async with messenger(call, old) as opened:
         await opened.change_passphrase(old, new)
     call.result({"changed": True}, "The passphrase is changed.")
-    return DONE
 
 
 @command("lock")
-@click.pass_obj
-def lock(call: Call) -> int:
+@coroutine
+async def lock(call: Call) -> None:
     """Stop the engine that runs on the profile."""
-    return call.run_alone(lambda: _lock(call))
-
-
-async def _lock(call: Call) -> int:
     door, state = await existing(call)
-    locked = False
-    while not locked and state is DoorState.RUNNING:
+    while state is DoorState.RUNNING:
         with suppress(Unreachable):  # it ended by itself, and another command may go on with the next
             running = await door.attach()
             try:
                 await running.lock()
-                locked = True
+                break
             finally:
                 await running.close()
-        if not locked:
-            state = await door.state()
-    if not locked:
+        state = await door.state()
+    else:
         note("No engine was running on the profile.")
     call.result({"locked": True}, "The profile is locked.")
-    return DONE

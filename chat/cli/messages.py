@@ -1,18 +1,4 @@
-"""Commands for entries: send, listen, history.
-
-Rules: the state that is printed is the one that is known, never the one hoped for; `send` is done only
-when a terminal of the contact has stored the entry.
-
-Entries and events as lines: JSON fields to the letter, or text to read.
-
-Rules: JSON holds what a peer wrote, escaped; text holds it filtered; both name a contact by its label.
-
-Deleting an entry for oneself: delete.
-
-Rules: it is asked first, with what stays where, and never done unasked but with --yes; where no engine runs
-it is done without the network, so that an entry that waits does not leave meanwhile; *deleted* is said only
-when the profile's file is clean.
-"""
+"""The commands about entries: send, listen, history, delete."""
 
 from __future__ import annotations
 
@@ -26,7 +12,6 @@ from typing import Final
 import click
 
 from chat.cli.output import (
-    DONE,
     KEPT,
     SignOfLife,
     Stopped,
@@ -39,7 +24,7 @@ from chat.cli.output import (
     timestamp,
 )
 from chat.cli.pairing import YES
-from chat.cli.session import TEXT, Call, Feed, command, feed, messenger, until_stopped
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, feed, messenger, until_stopped
 from chat.cli.terminal import is_interactive
 from chat.interface import (
     Closed,
@@ -66,13 +51,28 @@ from chat.interface import (
 
 INDENT = "    "
 TEXT_KIND = "text"
-"""The kind of an entry that has words."""
+DELETED = "deleted"
 
 KNOWN_MAX = 1024
 """Entries of each conversation that a printer knows by id. Contacts fill it, and the oldest goes first."""
 
 SHORT_ID = 8
 """Digits of an entry's id that a line to read shows."""
+
+PAGE: Final = 200
+"""Entries per request, so that a long history is never in memory as a whole."""
+
+HELD: Final = 32
+"""Newest entries of each conversation by which `listen` knows what another engine stored without it."""
+
+TICK: Final = 1
+"""Seconds between two signs of life."""
+
+SHOWN_MAX: Final = 240
+"""Characters of the entry that the question shows: enough to know it by."""
+
+ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
+FROM_INPUT: Final = ("-",)
 
 
 def entry_fields(entry: EntryView) -> dict[str, object]:
@@ -96,7 +96,7 @@ def entry_line(entry: EntryView, conversation: str = "") -> str:
 
 
 class Printer:
-    """Prints the events that `listen` is for; the rest of what happens is not its business."""
+    """Prints the events that `listen` reports."""
 
     def __init__(
         self, call: Call, me: SelfView, contacts: Iterable[ContactView], held: Iterable[EntryView]
@@ -110,14 +110,14 @@ class Printer:
             self._know(entry.contact, entry.id, entry.state)
 
     def begin(self) -> None:
-        """What is so already: the addresses, and who is there."""
+        """Print the addresses and the contacts that are present."""
         self._ready(self._addresses)
         for view in self._contacts.values():
             if view.present:
                 self._peer(view)
 
     def resume(self, contacts: Iterable[ContactView], held: Iterable[EntryView]) -> None:
-        """What changed between the end of an engine and the next one's first event."""
+        """Print what changed between the end of an engine and the first event of the next one."""
         for view in contacts:
             self._contact(view)
         for entry in held:
@@ -127,7 +127,7 @@ class Printer:
                 self._state(entry.contact, entry.id, entry.state)
 
     def is_known(self, entry: EntryView) -> bool:
-        """Whether it was printed, or stood there before."""
+        """Whether the entry was printed, or is older than this run."""
         return entry.id in self._states.get(entry.contact, ())
 
     def _know(self, contact: str, entry_id: str, state: EntryState) -> None:
@@ -189,48 +189,35 @@ class Printer:
         return label_among(self._contacts.values(), person)
 
 
-PAGE: Final = 200
-"""Entries asked for at once, so that a long history is never in memory as a whole."""
-
-HELD: Final = 32
-"""Newest entries of each conversation by which `listen` knows what another engine stored without it."""
-
-ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
-FROM_INPUT: Final = ("-",)
-
-
 @command("send")
 @click.argument("name", type=TEXT)
 @click.argument("text", type=TEXT, nargs=-1, required=True)
 @click.option("--wait", type=click.FloatRange(0), default=5.0, metavar="SECONDS", show_default=True)
-@click.pass_obj
-def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int:
+@coroutine
+async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int | None:
     """Send TEXT to the contact NAME.
 
     A TEXT of - alone is read from standard input.
 
     Status 0: a terminal of the contact has it. 75: it is kept and goes when the contact is there.
     """
-    return call.run(lambda opened: _send(call, opened, name, text, wait))
-
-
-async def _send(call: Call, opened: Messenger, name: str, text: tuple[str, ...], wait: float) -> int:
-    label, contact = find(await opened.contacts(), name)
-    words = call.lines.rest().removesuffix("\n") if text == FROM_INPUT else " ".join(text)
-    async with feed(opened) as events:
-        entry = await opened.send(contact.person, words)
-        state = await _state_within(opened, events, entry, wait)
-    call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
-    if state in ARRIVED:
-        return DONE
-    note(f"It is kept here and goes when {label} is there: leave Parlour open, or run 'parlour listen'.")
-    return KEPT
+    async with messenger(call) as opened:
+        label, contact = find(await opened.contacts(), name)
+        words = call.lines.rest().removesuffix("\n") if text == FROM_INPUT else " ".join(text)
+        async with feed(opened) as events:
+            entry = await opened.send(contact.person, words)
+            state = await _state_within(opened, events, entry, wait)
+        call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
+        if state in ARRIVED:
+            return None
+        note(f"It is kept here and goes when {label} is there: leave Parlour open, or run 'parlour listen'.")
+        return KEPT
 
 
 async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait: float) -> EntryState:
-    """The entry's state once it has arrived, or when the time is over.
+    """The state of the entry when it has arrived, or when the time is over.
 
-    The entry is committed: whatever fails from here on, its id and state are the command's result.
+    The entry is committed, so that no failure from here on may hide its id and state.
     """
     state = entry.state
     try:
@@ -252,13 +239,13 @@ async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait:
 
 
 @command("listen")
-@click.pass_obj
-def listen(call: Call) -> int:
+@coroutine
+async def listen(call: Call) -> None:
     """Run without interface and print what happens.
 
     Where another command ends the engine that this one uses, it goes on with the next or opens its own.
     """
-    return call.run_alone(lambda: until_stopped(_listen(call)))
+    await until_stopped(_listen(call))
 
 
 async def _listen(call: Call) -> None:
@@ -276,12 +263,11 @@ async def _listen(call: Call) -> None:
 
 
 async def _resume(opened: Messenger, printer: Printer) -> None:
-    """Print what happened between two engines: the events of that time went to nobody here."""
+    """Print what happened between two engines, of which this command had no events."""
     contacts = await opened.contacts()
     missed: list[EntryView] = []
     for view in contacts:
-        page = await opened.history(view.person, HELD)
-        entries = page
+        entries = page = await opened.history(view.person, HELD)
         while page and not any(map(printer.is_known, page)):
             page = await opened.history(view.person, HELD, page[0].id)
             entries = page + entries
@@ -293,50 +279,32 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
 @click.argument("name", type=TEXT, required=False)
 @click.option("--search", type=TEXT, metavar="WORDS", help="Only entries in which all these words occur.")
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
-@click.pass_obj
-def history(call: Call, name: str | None, search: str | None, limit: int) -> int:
+@coroutine
+async def history(call: Call, name: str | None, search: str | None, limit: int) -> None:
     """Print the newest entries with NAME, oldest first.
 
     Without NAME: what --search finds in all conversations.
     """
     if name is None and search is None:
         raise UsageError("Name a contact, or say with --search WORDS what to find in all conversations.")
-    return call.run(lambda opened: _history(call, opened, name, search, limit), offline=True)
+    async with messenger(call, offline=True) as opened:
+        contacts = await opened.contacts()
+        person = find(contacts, name)[1].person if name is not None else None
+        entries: tuple[EntryView, ...] = ()
+        if search is not None:
+            entries = await opened.search(search, person, limit)
+        elif person is not None:
+            while len(entries) < limit:
+                before = entries[0].id if entries else None
+                page = await opened.history(person, min(PAGE, limit - len(entries)), before)
+                if not page:
+                    break
+                entries = page + entries
+        for entry in entries:
+            conversation = label_among(contacts, entry.contact) if person is None else ""
+            call.result(entry_fields(entry), entry_line(entry, conversation))
 
 
-async def _history(call: Call, opened: Messenger, name: str | None, search: str | None, limit: int) -> int:
-    contacts = await opened.contacts()
-    person = find(contacts, name)[1].person if name is not None else None
-    if search is not None:
-        entries = await opened.search(search, person, limit)
-    else:
-        entries = await _newest(opened, person or "", limit)
-    for entry in entries:
-        conversation = label_among(contacts, entry.contact) if person is None else ""
-        call.result(entry_fields(entry), entry_line(entry, conversation))
-    return DONE
-
-
-async def _newest(opened: Messenger, person: str, limit: int) -> tuple[EntryView, ...]:
-    """The newest entries of one conversation, oldest first, in pages from the end."""
-    entries: tuple[EntryView, ...] = ()
-    while limit > len(entries):
-        before = entries[0].id if entries else None
-        page = await opened.history(person, min(PAGE, limit - len(entries)), before)
-        if not page:
-            break
-        entries = page + entries
-    return entries
-
-
-NEWEST_PAGE: Final = 200
-TICK: Final = 1
-"""Seconds between two signs of life."""
-
-SHOWN_MAX: Final = 240
-"""Characters of the entry that the question shows: enough to know it by."""
-
-DELETED: Final = "deleted"
 DUE: Final = (
     "It is gone from the history, but the profile's file may still hold words of it. They leave it while"
     " Parlour is open, or when you run the same line again."
@@ -348,8 +316,8 @@ DUE: Final = (
 @click.argument("id", type=TEXT, required=False)
 @click.option("--last", is_flag=True, help="The newest entry that is not deleted yet, instead of an ID.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -> int:
+@coroutine
+async def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -> None:
     """Delete an entry of the conversation with NAME, on this terminal alone.
 
     'parlour history NAME --json' tells the ID.
@@ -363,38 +331,29 @@ def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -> int:
         raise UsageError("Name an entry by its ID, which 'parlour history NAME --json' tells, or say --last.")
     if not yes and not is_interactive():
         raise UsageError("Nobody can be asked here: say --yes to delete it unasked.")
-    return call.run(lambda opened: _delete(call, opened, name, id, yes), offline=True)
+    # Without the network, so that an entry that still waits does not leave in the meantime.
+    async with messenger(call, offline=True) as opened:
+        label, contact = find(await opened.contacts(), name)
+        if id is None:
+            entry, which = await _newest(opened, contact.person), "nothing to delete"
+        else:
+            entry, which = await opened.entry(contact.person, id), "no such entry"
+        if entry is None:
+            raise UsageError(
+                f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
+            )
+        if not yes and entry.kind != DELETED:
+            await _confirm(call, label, entry)
+        await opened.delete(contact.person, entry.id)
+        await _until_clean(opened)
+        fields = {"deleted": entry.id, "conversation": label}
+        call.result(fields, "Deleted: nothing of it is left in the profile's file.")
 
 
-async def _delete(call: Call, opened: Messenger, name: str, wanted: str | None, yes: bool) -> int:
-    label, contact = find(await opened.contacts(), name)
-    entry = await _entry(opened, contact.person, label, wanted)
-    if not yes and entry.kind != DELETED:
-        await _confirm(call, label, entry)
-    await opened.delete(contact.person, entry.id)
-    await _until_clean(opened)
-    fields = {"deleted": entry.id, "conversation": label}
-    call.result(fields, "Deleted: nothing of it is left in the profile's file.")
-    return DONE
-
-
-async def _entry(opened: Messenger, person: str, label: str, wanted: str | None) -> EntryView:
-    """The entry that is meant. Raises UsageError where there is none."""
-    entry = (
-        await opened.entry(person, wanted) if wanted is not None else await _deleting_newest(opened, person)
-    )
-    if entry is None:
-        which = "no such entry" if wanted is not None else "nothing to delete"
-        raise UsageError(
-            f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
-        )
-    return entry
-
-
-async def _deleting_newest(opened: Messenger, person: str) -> EntryView | None:
+async def _newest(opened: Messenger, person: str) -> EntryView | None:
     """The newest entry that is not deleted yet."""
     before: str | None = None
-    while page := await opened.history(person, NEWEST_PAGE, before):
+    while page := await opened.history(person, PAGE, before):
         for entry in reversed(page):
             if entry.kind != DELETED:
                 return entry
@@ -405,24 +364,24 @@ async def _deleting_newest(opened: Messenger, person: str) -> EntryView | None:
 async def _confirm(call: Call, label: str, entry: EntryView) -> None:
     line = entry_line(entry)
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
+    if entry.own and entry.state is EntryState.QUEUED:
+        consequence = (
+            f"Its words go from this terminal, for good. {label} has not received it: if it still waits,"
+            f" {label} gets no more than that something was deleted."
+        )
+    else:
+        consequence = (
+            f"Its words go from this terminal, for good. Only here: {label} keeps it, and is told nothing."
+        )
     call.lines.forget_typed()
-    question(f"{_consequence(label, entry)} Delete it? [y/n]")
+    question(f"{consequence} Delete it? [y/n]")
     answer = await call.lines.next_line() or ""
     if answer.strip().casefold() not in YES:
         raise Stopped("Nothing was deleted: answer y to delete.")
 
 
-def _consequence(label: str, entry: EntryView) -> str:
-    if entry.own and entry.state is EntryState.QUEUED:
-        return (
-            f"Its words go from this terminal, for good. {label} has not received it: if it still waits,"
-            f" {label} gets no more than that something was deleted."
-        )
-    return f"Its words go from this terminal, for good. Only here: {label} keeps it, and is told nothing."
-
-
 async def _until_clean(opened: Messenger) -> None:
-    """Wait until the file is clean, showing that it goes on. Raises what the cleaning raises, and Stopped."""
+    """Wait until the file is clean, with a sign of life. Raises what the cleaning raises, and Stopped."""
     cleaning = asyncio.ensure_future(opened.clean())
     sign = SignOfLife()
     try:

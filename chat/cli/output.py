@@ -1,17 +1,6 @@
-"""What the program says: results on standard output, everything else on standard error.
+"""The output of the program: results on standard output, everything else on standard error.
 
-Rules: a peer's text reaches a terminal only through `one_line` or `block`; with --json a result is one
-line of ASCII with stable fields; a failure is one line; times are UTC, ISO 8601.
-
-How contacts are named on the line and shown: by labels that the program shows and accepts.
-
-Rules: two contacts are never taken for one, however alike their names look; no contact is chosen where
-a name fits two.
-
-How a run ends: every exception becomes one exit status and at most one line.
-
-Rules: the text of an unexpected exception is never shown, it may hold a peer's words or a key; a
-traceback is shown on demand only, and then as places in the code without values.
+Peer text reaches a terminal only through `one_line` or `block`, and JSON only as ASCII.
 """
 
 from __future__ import annotations
@@ -47,15 +36,11 @@ _UNSEEN: Final = re.compile(
 
 
 class OutputClosed(Exception):
-    """Whoever read the output has enough of it: the end, but no failure."""
+    """The reader of the output closed it, which is no failure."""
 
 
 class OutputFailed(Exception):
-    """The output cannot be written; `reason` is the system's own text."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """The output cannot be written. The argument is the text of the system."""
 
 
 def one_line(text: str) -> str:
@@ -66,8 +51,9 @@ def one_line(text: str) -> str:
 
 def block(text: str, indent: str) -> str:
     """A text of several lines; all but the first are indented, so that none passes for another entry."""
-    lines = text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n").split("\n")
-    return f"\n{indent}".join(_text_line(line) for line in lines)
+    text = text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n").expandtabs(4)
+    lines = [[one for one in line if _is_shown(one) or one in _JOINERS] for line in text.split("\n")]
+    return f"\n{indent}".join("".join(line) for line in lines)
 
 
 def timestamp(time: datetime) -> str:
@@ -77,7 +63,8 @@ def timestamp(time: datetime) -> str:
 
 def result(fields: Mapping[str, object], text: str, *, as_json: bool) -> None:
     """One result: its fields as a JSON line, or the text, which is filtered already."""
-    _write(_json_line(fields) if as_json else text, sys.stdout)
+    # `ensure_ascii` writes control characters, DEL and turned text as escapes.
+    _write(json.dumps(fields, ensure_ascii=True) if as_json else text, sys.stdout)
 
 
 def note(text: str) -> None:
@@ -91,13 +78,12 @@ def question(text: str) -> None:
 
 
 class SignOfLife:
-    """Says on standard error that something goes on: at a terminal in one line, else once."""
+    """Progress on standard error: at a terminal in one line that changes, else a single note."""
 
     def __init__(self) -> None:
         self._shown = False
 
     def show(self, what: str, how_far: str) -> None:
-        """That it goes on; at a terminal, in place of what was said before, how far it is."""
         if sys.stderr.isatty():
             _write(f"\r{one_line(what)} {one_line(how_far)}", sys.stderr, newline=False)
         elif not self._shown:
@@ -105,19 +91,8 @@ class SignOfLife:
         self._shown = True
 
     def end(self) -> None:
-        """Leave the line, so that the next one begins anew."""
         if self._shown and sys.stderr.isatty():
             _write("", sys.stderr)
-
-
-def _json_line(fields: Mapping[str, object]) -> str:
-    # Only printable ASCII stands as it is: controls, DEL and turned text come as \u escapes.
-    return json.dumps(fields, ensure_ascii=True)
-
-
-def _text_line(line: str) -> str:
-    spaced = line.expandtabs(4)
-    return "".join(character for character in spaced if _is_shown(character) or character in _JOINERS)
 
 
 def _is_shown(character: str) -> bool:
@@ -127,23 +102,18 @@ def _is_shown(character: str) -> bool:
 def _write(text: str, stream: TextIO, *, newline: bool = True) -> None:
     try:
         click.echo(text, file=stream, nl=newline)
-    except BrokenPipeError:
-        _silence(stream)
-        raise OutputClosed from None
     except OSError as error:
-        _silence(stream)
+        # The interpreter would try to write the rest at exit, and fail with a traceback.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            raise OutputClosed from None
         raise OutputFailed(error.strerror or type(error).__name__) from None
 
 
-def _silence(stream: TextIO) -> None:
-    """What could not be written would be tried again at exit, with a traceback."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
 _SUFFIX_DIGITS: Final = (4, 8, 16, 64)
-"""Digits of the person id that may follow a name; the fewest that tell all contacts apart are taken."""
+"""Digits of the person id that may follow a name: the fewest that tell all contacts apart."""
 
 
 def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
@@ -155,7 +125,7 @@ def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
     )
     named: dict[str, ContactView] = {}
     for view in views:
-        label = _drawn_label(view)
+        label = one_line(view.label).strip()
         if not label or drawn[_drawn(view.label)] > 1:
             label = f"{label}~{view.person[:digits]}"
         named[f"{label}~{view.person}" if label in named else label] = view
@@ -168,7 +138,7 @@ async def label_of(messenger: Messenger, person: str) -> str:
 
 
 def label_among(contacts: Iterable[ContactView], person: str) -> str:
-    """The same among contacts at hand."""
+    """The label of one of these contacts."""
     for label, view in labels(contacts).items():
         if view.person == person:
             return label
@@ -177,45 +147,28 @@ def label_among(contacts: Iterable[ContactView], person: str) -> str:
 
 def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
     """Label and view of the contact that a name means. Raises UsageError, with what to choose from."""
-    held = labels(contacts)
-    for fits in (_exactly(name), _as_drawn(name), _whatever_case(name)):
+    held, drawn = labels(contacts), _drawn(name)
+    ways: tuple[Callable[[str, ContactView], bool], ...] = (
+        lambda label, view: name in (label, view.person),
+        lambda label, view: drawn in (_drawn(label), _drawn(view.name)),
+        lambda label, view: drawn.casefold() in (_drawn(label).casefold(), _drawn(view.name).casefold()),
+    )
+    for fits in ways:
         fitting = {label: view for label, view in held.items() if fits(label, view)}
         if len(fitting) == 1:
             return fitting.popitem()
         if fitting:
-            raise UsageError(f"{name} fits more than one contact: name one of {_list(fitting)}.")
+            raise UsageError(f"{name} fits more than one contact: name one of {', '.join(fitting)}.")
     known = (
-        f"your contacts are {_list(held)}" if held else "you have no contacts yet, see 'parlour pair --help'"
+        f"your contacts are {', '.join(held)}"
+        if held
+        else "you have no contacts yet, see 'parlour pair --help'"
     )
     raise UsageError(f"No contact is called {name}: {known}.")
 
 
-Fits = Callable[[str, ContactView], bool]
-
-
-def _exactly(name: str) -> Fits:
-    return lambda label, view: name in (label, view.person)
-
-
-def _as_drawn(name: str) -> Fits:
-    return lambda label, view: _drawn(name) in (_drawn(label), _drawn(view.name))
-
-
-def _whatever_case(name: str) -> Fits:
-    wanted = _drawn(name).casefold()
-    return lambda label, view: wanted in (_drawn(label).casefold(), _drawn(view.name).casefold())
-
-
-def _list(held: Mapping[str, ContactView]) -> str:
-    return ", ".join(held)
-
-
-def _drawn_label(view: ContactView) -> str:
-    return one_line(view.label).strip()
-
-
 def _drawn(name: str) -> str:
-    """What two names share that look the same for want of invisible characters or other forms of letters."""
+    """A name without invisible characters and other forms of letters: equal for names that look the same."""
     return unicodedata.normalize("NFKC", one_line(name)).strip()
 
 
@@ -228,11 +181,15 @@ STOPPED: Final = "Stopped before it was done: run the command again."
 
 
 class Stopped(ParlourError):
-    """The person stopped it, or decided against it."""
+    """The person stopped the command, or answered no."""
 
 
 def exit_status(error: BaseException, *, verbose: bool) -> int:
-    """The status of a failure, said in one line on standard error."""
+    """The status of a failure, after one line about it on standard error.
+
+    The text of an unexpected exception may hold a peer's words or a key. Only its kind is shown, and with
+    `verbose` the places in the code.
+    """
     status, line = _verdict(error)
     try:
         if line:
@@ -250,23 +207,20 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         case ParlourError():
             return error.exit_status, str(error)
         case click.ClickException():
-            return UsageError.exit_status, _usage(error)
+            line = " ".join(error.format_message().split())
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            hint = f" '{context.command_path} --help' shows how." if context is not None else ""
+            return UsageError.exit_status, f"{line}{hint}"
         case click.Abort():  # Ctrl-C, as click has it
             return FAILED, STOPPED
         case OutputClosed():
             return DONE, ""
         case OutputFailed():
-            return FAILED, f"The output cannot be written ({error.reason}): make room or name another place."
+            return FAILED, f"The output cannot be written ({error}): make room or name another place."
         case OSError() if error.strerror:
             return FAILED, f"The system refused ({error.strerror}): mend that and run the command again."
     kind = type(error).__name__
     return FAILED, f"Parlour failed unexpectedly ({kind}): --verbose shows where, please report it."
-
-
-def _usage(error: click.ClickException) -> str:
-    line = " ".join(error.format_message().split())
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{line} '{context.command_path} --help' shows how." if context is not None else line
 
 
 def _places(error: BaseException) -> Iterator[str]:
@@ -279,7 +233,7 @@ def _places(error: BaseException) -> Iterator[str]:
 
 
 class Places(logging.Formatter):
-    """Log lines whose exceptions are places in the code, without their text."""
+    """Log lines with the places of an exception in the code, without its text."""
 
     def formatException(self, ei: Any) -> str:
         return "\n".join(_places(ei[1]))
@@ -311,7 +265,6 @@ def loop_handler(*, verbose: bool) -> Callable[[asyncio.AbstractEventLoop, dict[
 
 
 def _background(error: BaseException | None, verbose: bool) -> None:
-    """The command goes on, so this is a line beside it, not its end."""
     kind = type(error).__name__ if error is not None else "no exception"
     note(f"Something failed in the background ({kind}): run it again with --verbose to see where.")
     if verbose and error is not None:

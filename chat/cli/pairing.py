@@ -1,26 +1,18 @@
-"""Commands that gain a contact: invite, join, pair.
-
-Rules: nothing is confirmed for a person but by `invite --yes`; whoever finds nobody is told what to do.
-
-Leading a pairing to its end: events of the engine on one side, answers of the person on the other.
-
-Rules: only yes and no are answers, and only when typed after the question was seen; without a person
-nothing is confirmed; questions go to standard error, so that results can be piped.
-"""
+"""The commands that gain a contact: invite, join, pair. Only a person confirms, but for `invite --yes`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import click
 
-from chat.cli.output import DONE, label_of, note, one_line, question, timestamp
-from chat.cli.session import TEXT, Call, Feed, command, feed
+from chat.cli.output import label_of, note, one_line, question, timestamp
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, feed, messenger
 from chat.cli.terminal import Lines, is_interactive
 from chat.interface import (
     Closed,
@@ -56,7 +48,7 @@ class Typed:
 
 
 class Dialogue:
-    """Waits for what comes first, an event or a typed line, and leads pairings with it."""
+    """Leads a pairing to its end by the engine's events and the person's answers."""
 
     def __init__(self, opened: Messenger, events: Feed, lines: Lines) -> None:
         self._opened = opened
@@ -75,15 +67,12 @@ class Dialogue:
             waiting.add(line)
         try:
             await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            return self._came(line)
+            if line is not None and line.done():
+                return Typed(line.result())
         finally:
             if line is not None:
                 line.cancel()
-
-    def _came(self, line: asyncio.Task[str | None] | None) -> Event | Typed | None:
-        if line is not None and line.done():
-            return Typed(line.result())
-        if self._next_event is None or not self._next_event.done():
+        if not self._next_event.done():
             return None
         event, self._next_event = self._next_event.result(), None
         if isinstance(event, Closed):
@@ -119,7 +108,7 @@ class Dialogue:
         return view.contact
 
     def _present(self, view: PairingView) -> bool:
-        """Say where the pairing stands; whether that is a question."""
+        """Show the stage of the pairing. Returns whether that is a question."""
         peer = _peer(view)
         if view.stage is PairingStage.WORDS:
             note(f"Pairing with {peer}. The words on both screens must be:")
@@ -140,12 +129,12 @@ class Dialogue:
         return self._incoming
 
     def _remember(self, came: Event | Typed | None) -> None:
-        """Keep the pairing that another has begun: this side's own may give way to it."""
+        """Keep the pairing that the other side began: this side's own may give way to it."""
         if isinstance(came, PairingChanged) and came.pairing.incoming:
             self._incoming = came.pairing
 
     async def _moved(self, view: PairingView, asking: bool) -> PairingView:
-        """The pairing's next stage; until then, take the person's answer."""
+        """Take the person's answer until the pairing reaches another stage."""
         while True:
             came = await self.next(asking=asking)
             if isinstance(came, Ready):  # an engine that was killed: another knows nothing of the pairing
@@ -173,7 +162,7 @@ class Dialogue:
 
 
 def _peer(view: PairingView) -> str:
-    """The name that the other side claims, before it has claimed one a stand-in."""
+    """The name that the other side claims, or a phrase before it has claimed one."""
     return view.peer or "the other person"
 
 
@@ -192,26 +181,26 @@ UNUSED: Final = "Nobody used the invitation while it was valid: make a new one."
 
 @command("invite")
 @click.option("--yes", is_flag=True, help="Confirm whoever joins unasked, for scripts.")
-@click.pass_obj
-def invite(call: Call, yes: bool) -> int:
+@coroutine
+async def invite(call: Call, yes: bool) -> None:
     """Print a one-time invitation and wait until it is used."""
-    return _pairing(call, lambda opened, dialogue: _invite(call, opened, dialogue, yes))
 
+    async def way(opened: Messenger, dialogue: Dialogue) -> str:
+        invitation = await opened.invite()
+        expires = timestamp(invitation.expires)
+        call.result({"invitation": invitation.text, "expires": expires}, _invitation_text(invitation))
+        note(f"It can be used once, until {expires}. Waiting for who joins.")
+        while True:
+            left = (invitation.expires - datetime.now(UTC)).total_seconds()
+            came = await dialogue.next(asking=False, timeout=max(left, 0))
+            if isinstance(came, InvitationUsed) and came.text == invitation.text:
+                return came.contact
+            if isinstance(came, PairingChanged) and came.pairing.stage is PairingStage.JOINER:
+                return await dialogue.finish(came.pairing, yes=yes)
+            if came is None:
+                raise Unreachable(UNUSED)
 
-async def _invite(call: Call, opened: Messenger, dialogue: Dialogue, yes: bool) -> str:
-    invitation = await opened.invite()
-    expires = timestamp(invitation.expires)
-    call.result({"invitation": invitation.text, "expires": expires}, _invitation_text(invitation))
-    note(f"It can be used once, until {expires}. Waiting for who joins.")
-    while True:
-        left = (invitation.expires - datetime.now(UTC)).total_seconds()
-        came = await dialogue.next(asking=False, timeout=max(left, 0))
-        if isinstance(came, InvitationUsed) and came.text == invitation.text:
-            return came.contact
-        if isinstance(came, PairingChanged) and came.pairing.stage is PairingStage.JOINER:
-            return await dialogue.finish(came.pairing, yes=yes)
-        if came is None:
-            raise Unreachable(UNUSED)
+    await _pairing(call, way)
 
 
 def _invitation_text(invitation: InvitationView) -> str:
@@ -230,74 +219,71 @@ def _invitation_text(invitation: InvitationView) -> str:
 
 @command("join")
 @click.argument("invitation", type=TEXT, nargs=-1, required=True)
-@click.pass_obj
-def join(call: Call, invitation: tuple[str, ...]) -> int:
+@coroutine
+async def join(call: Call, invitation: tuple[str, ...]) -> None:
     """Pair by an invitation; - reads it from standard input."""
-    return _pairing(call, lambda opened, dialogue: _join(call, opened, dialogue, "".join(invitation)))
 
+    async def way(opened: Messenger, dialogue: Dialogue) -> str:
+        text = "".join(invitation)
+        if text == "-":
+            text = await call.lines.next_line() or ""
+            if not text:
+                raise UsageError("There is no invitation on standard input: give it as one line.")
+        return await dialogue.finish(await opened.join(text))
 
-async def _join(call: Call, opened: Messenger, dialogue: Dialogue, text: str) -> str:
-    if text == "-":
-        line = await call.lines.next_line()
-        if not line:
-            raise UsageError("There is no invitation on standard input: give it as one line.")
-        text = line
-    return await dialogue.finish(await opened.join(text))
+    await _pairing(call, way)
 
 
 @command("pair")
 @click.option("--address", metavar="HOST:PORT", help="Where the other terminal is, when it is not found.")
 @click.option("--wait", type=click.FloatRange(0), default=30.0, metavar="SECONDS", show_default=True)
-@click.pass_obj
-def pair(call: Call, address: str | None, wait: float) -> int:
+@coroutine
+async def pair(call: Call, address: str | None, wait: float) -> None:
     """Pair with somebody nearby by comparing five words.
 
     Both run this command. With --address only the other one does, or is visible in the interface.
     """
-    if address is None:
-        return _pairing(call, lambda opened, dialogue: _pair_nearby(opened, dialogue, wait))
-    host, port = _host_and_port(address)
-    return _pairing(call, lambda opened, dialogue: _pair_address(opened, dialogue, host, port))
+    place = _host_and_port(address) if address is not None else None
 
+    async def way(opened: Messenger, dialogue: Dialogue) -> str:
+        if place is not None:
+            return await dialogue.finish(await opened.pair_address(*place))
+        before = (await opened.me()).visible
+        await opened.set_visible(True)
+        try:
+            return await dialogue.finish(await _meet(opened, dialogue, wait))
+        finally:
+            if not before:
+                with suppress(ParlourError):  # the engine has ended, and so has its visibility
+                    await opened.set_visible(False)
 
-async def _pair_address(opened: Messenger, dialogue: Dialogue, host: str, port: int) -> str:
-    return await dialogue.finish(await opened.pair_address(host, port))
-
-
-async def _pair_nearby(opened: Messenger, dialogue: Dialogue, wait: float) -> str:
-    async with _visible(opened):
-        return await dialogue.finish(await _meet(opened, dialogue, wait))
-
-
-@asynccontextmanager
-async def _visible(opened: Messenger) -> AsyncIterator[None]:
-    """Visible to strangers for the time of the block, and afterwards as before."""
-    before = (await opened.me()).visible
-    await opened.set_visible(True)
-    try:
-        yield
-    finally:
-        if not before:
-            with suppress(ParlourError):  # the engine has ended, and so has its visibility
-                await opened.set_visible(False)
+    await _pairing(call, way)
 
 
 async def _meet(opened: Messenger, dialogue: Dialogue, wait: float) -> PairingView:
     """A pairing that this person began with a stranger, or a stranger with them. Raises Unreachable."""
-    patience = _Patience(wait)
+    now = asyncio.get_running_loop().time
+    ends = now() + wait
+    hint_at: float | None = now() + HINT_AFTER if wait > HINT_AFTER else None
     strangers = await opened.nearby()
     note("This terminal is visible nearby.")
     _offer(dialogue, strangers)
     asking = True
     while True:
-        came = await dialogue.next(asking=asking and bool(strangers), timeout=patience.left(bool(strangers)))
+        # Once somebody is found, only the end of visibility ends the wait.
+        left = None if strangers else max(0.0, (ends if hint_at is None else hint_at) - now())
+        came = await dialogue.next(asking=asking and bool(strangers), timeout=left)
+        if came is None and hint_at is None:
+            raise Unreachable(NOBODY)
         if came is None:
-            patience.lose()
+            hint_at = None
+            note(HINT)
         elif isinstance(came, NearbyChanged):
             strangers = came.nearby
             _offer(dialogue, strangers)
-        elif isinstance(came, PairingChanged) and _is_offer(came.pairing):
-            return came.pairing
+        elif isinstance(came, PairingChanged):
+            if came.pairing.incoming and came.pairing.stage is PairingStage.WORDS:
+                return came.pairing
         elif isinstance(came, Ready):  # of another engine, which shows this terminal to nobody yet
             await opened.set_visible(True)
             strangers = await opened.nearby()
@@ -308,36 +294,6 @@ async def _meet(opened: Messenger, dialogue: Dialogue, wait: float) -> PairingVi
             if (chosen := _choice(dialogue, strangers, came)) is not None:
                 return await opened.pair_nearby(chosen.instance)
             asking = came.line is not None
-
-
-class _Patience:
-    """How long to wait while nobody is found: a hint first, then the end."""
-
-    def __init__(self, wait: float) -> None:
-        self._ends = _now() + wait
-        self._hint_at: float | None = _now() + HINT_AFTER if wait > HINT_AFTER else None
-
-    def left(self, found: bool) -> float | None:
-        """Seconds to the hint or to the end; no bound but visibility's own once somebody is found."""
-        if found:
-            return None
-        return max(0.0, (self._ends if self._hint_at is None else self._hint_at) - _now())
-
-    def lose(self) -> None:
-        """The time is over. Raises Unreachable at the end."""
-        if self._hint_at is None:
-            raise Unreachable(NOBODY)
-        self._hint_at = None
-        note(HINT)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _is_offer(view: PairingView) -> bool:
-    """Somebody else began, and the words are there to be compared."""
-    return view.incoming and view.stage is PairingStage.WORDS
 
 
 def _offer(dialogue: Dialogue, strangers: tuple[NearbyView, ...]) -> None:
@@ -368,20 +324,12 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-Pairing = Callable[[Messenger, Dialogue], Awaitable[str]]
-
-
-def _pairing(call: Call, way: Pairing) -> int:
-    """Run one way of pairing and say with whom."""
-
-    async def use(opened: Messenger) -> int:
-        async with feed(opened) as events:
-            dialogue = Dialogue(opened, events, call.lines)
-            try:
-                label = await label_of(opened, await way(opened, dialogue))
-            finally:
-                dialogue.stop()
+async def _pairing(call: Call, way: Callable[[Messenger, Dialogue], Awaitable[str]]) -> None:
+    """Pair in one way, which returns the person id, and print with whom."""
+    async with messenger(call) as opened, feed(opened) as events:
+        dialogue = Dialogue(opened, events, call.lines)
+        try:
+            label = await label_of(opened, await way(opened, dialogue))
+        finally:
+            dialogue.stop()
         call.result({"paired": label}, f"Paired with {label}")
-        return DONE
-
-    return call.run(use)

@@ -1,13 +1,4 @@
-"""The command that runs a relay: relay.
-
-Rules: what it is and what holds it is said before the first byte is taken in, and nothing after that but a
-failure; no profile is opened, no passphrase asked for.
-
-The command about the relays that this person named: relays with add, list and remove.
-
-Rules: it needs no network, an engine that runs takes the change over at once; what is printed is read again
-after the change.
-"""
+"""The commands about relays: relay runs one; relays, with list, add and remove, has those of this person."""
 
 from __future__ import annotations
 
@@ -19,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from chat.cli.output import DONE, note
-from chat.cli.session import TEXT, Call, command, group, until_stopped
-from chat.interface import Messenger, RelayStanding, RelayView, UsageError
+from chat.cli.output import note
+from chat.cli.session import TEXT, Call, command, coroutine, group, messenger, until_stopped
+from chat.interface import RelayStanding, RelayView, UsageError
 
 if TYPE_CHECKING:
-    from chat.relay.run import Options, Started
+    from chat.relay.run import Started
 
 NOT_ITS_OWN: Final = (
     "A relay has no profile: leave --profile, --port and --passphrase-file out (--listen has the port)."
@@ -90,8 +81,8 @@ class Address(click.ParamType[tuple[str, int]]):
 @click.option(
     "--examinable", is_flag=True, help="Leave its memory readable to its user, for 'parlour prove'."
 )
-@click.pass_obj
-def relay(
+@coroutine
+async def relay(
     call: Call,
     listen: tuple[str, int],
     key_file: Path | None,
@@ -99,7 +90,7 @@ def relay(
     metrics: tuple[str, int] | None,
     nats: tuple[str, ...],
     examinable: bool,
-) -> int:
+) -> None:
     """Run a relay: it joins two terminals that are both connected, and holds nothing.
 
     It prints its address, which people name with 'parlour relays add', and what keeps it from writing. It
@@ -107,37 +98,23 @@ def relay(
     """
     if call.profile or call.port or call.passphrase_file is not None:
         raise UsageError(NOT_ITS_OWN)
-    sys.dont_write_bytecode = True  # what is imported from here on leaves nothing beside its source
+    sys.dont_write_bytecode = True  # the imports from here on leave nothing next to their source
     # A program of its own, as those that measure are.
     from chat.relay import run
-
-    if new_key is not None:
-        return _new_key(call, new_key)
-    host, port = listen
-    options = run.Options(host, port, key_file, metrics, examinable, nats)
-    return call.run_alone(lambda: _serve(call, options))
-
-
-def _new_key(call: Call, path: Path) -> int:
-    from chat.relay.run import new_key
     from protocol.relay.rendezvous import key_text
 
-    key = key_text(new_key(path).public)
-    call.result({"key": key, "file": str(path)}, f"The relay's key is {key}: start it with --key-file {path}")
-    return DONE
+    if new_key is not None:
+        key = key_text(run.new_key(new_key).public)
+        said = f"The relay's key is {key}: start it with --key-file {new_key}"
+        call.result({"key": key, "file": str(new_key)}, said)
+        return
 
+    def tell(connected: bool) -> None:
+        with suppress(OSError):  # where the line cannot be written any more, the metrics have it
+            note(NATS_IS_BACK if connected else NATS_IS_GONE)
 
-async def _serve(call: Call, options: Options) -> int:
-    """Until it is told to end, which is its proper end."""
-    from chat.relay.run import serve
-
-    return await until_stopped(serve(options, lambda started: _say(call, started), _tell))
-
-
-def _tell(connected: bool) -> None:
-    """What it goes on with, in one line; where that cannot be written any more, the metrics have it."""
-    with suppress(OSError):
-        note(NATS_IS_BACK if connected else NATS_IS_GONE)
+    options = run.Options(*listen, key_file, metrics, examinable, nats)
+    await until_stopped(run.serve(options, lambda started: _say(call, started), tell))
 
 
 def _say(call: Call, started: Started) -> None:
@@ -170,61 +147,49 @@ STANDINGS: Final[Mapping[RelayStanding, str]] = {
 
 
 @group("relays")
-@click.pass_context
-def relays(ctx: click.Context) -> int | None:
+@coroutine
+async def relays(call: Call) -> None:
     """List the relays where contacts are met, or add or remove one.
 
     A relay joins terminals whose networks do not reach each other; 'parlour relay' runs one and prints its
     address. It sees addresses, which of them meet, and when how much is sent; never who they are or what they
     say.
     """
-    call: Call = ctx.obj
-    return None if ctx.invoked_subcommand is not None else _list(call)
+    await _list(call)
 
 
 @relays.command("list")
-@click.pass_obj
-def list_(call: Call) -> int:
+@coroutine
+async def list_(call: Call) -> None:
     """List the relays that were named, each with how it stands."""
-    return _list(call)
+    await _list(call)
 
 
 @relays.command("add")
 @click.argument("address", type=TEXT)
-@click.pass_obj
-def add(call: Call, address: str) -> int:
+@coroutine
+async def add(call: Call, address: str) -> None:
     """Meet contacts at the relay ADDRESS from now on: the whole line that 'parlour relay' prints."""
-
-    async def use(opened: Messenger) -> int:
+    async with messenger(call, offline=True) as opened:
         _print(call, await opened.add_relay(address))
-        return DONE
-
-    return call.run(use, offline=True)
 
 
 @relays.command("remove")
 @click.argument("address", type=TEXT)
-@click.pass_obj
-def remove(call: Call, address: str) -> int:
+@coroutine
+async def remove(call: Call, address: str) -> None:
     """Use the relay ADDRESS no more: the whole address, or its HOST:PORT."""
-
-    async def use(opened: Messenger) -> int:
+    async with messenger(call, offline=True) as opened:
         found = _find(await opened.relays(), address)
         await opened.remove_relay(found.address)
         text = f"{_place(found)} is used no more. Invitations already given may still name it."
         call.result({"removed": found.address}, text)
-        return DONE
-
-    return call.run(use, offline=True)
 
 
-def _list(call: Call) -> int:
-    async def use(opened: Messenger) -> int:
+async def _list(call: Call) -> None:
+    async with messenger(call, offline=True) as opened:
         for view in await opened.relays():
             _print(call, view)
-        return DONE
-
-    return call.run(use, offline=True)
 
 
 def _find(views: tuple[RelayView, ...], address: str) -> RelayView:

@@ -1,30 +1,21 @@
-"""One run of a command: the profile it works on, and the messenger it works with.
-
-Rules: an engine that runs on the profile is used through its socket, else one runs in this process as
-long as the command, and without the network where the command only reads; where the engine of another
-command ends, this one goes on with the next; whatever was opened is closed, however the command ends.
-
-Commands and groups on which the options for all commands may stand anywhere on the line.
-
-Rules: what such an option says is kept in the `Call` of the run; the last one on the line counts; help
-lists them once, for the program itself.
-"""
+"""One run of a command: its options, its profile, and the messenger of that profile."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final, cast
 
 import click
 
 from chat.cli import output
-from chat.cli.output import DONE, STOPPED, Stopped, log_to_stderr, loop_handler
+from chat.cli.output import STOPPED, Stopped, log_to_stderr, loop_handler
 from chat.cli.terminal import STDIN, Lines, read_passphrase
 from chat.interface import (
     PATIENCE,
@@ -51,7 +42,7 @@ NOBODY_TO_ASK: Final = (
 )
 
 OpenDoor = Callable[[Path, int | None], Door]
-Show = Callable[["Call", Door, str], int]
+Show = Callable[["Call", Door, str], int | None]
 """Opens the terminal interface on a door; the text is the passphrase of a demo, or nothing."""
 
 
@@ -60,6 +51,7 @@ class Call:
     """What the line says for all commands, and how to come to a profile."""
 
     open_door: OpenDoor
+    show: Show
     lines: Lines = field(default_factory=Lines)
     profile: Path | None = None
     json: bool = False
@@ -67,7 +59,6 @@ class Call:
     port: int | None = None
     verbose: bool = False
     linear: bool = False
-    show: Show = field(init=False)
 
     @property
     def folder(self) -> Path:
@@ -83,43 +74,43 @@ class Call:
         return self.open_door(self.folder, self.port)
 
     def result(self, fields: Mapping[str, object], text: str) -> None:
-        """One result line."""
         output.result(fields, text, as_json=self.json)
 
-    def run(self, use: Callable[[Messenger], Awaitable[int]], *, offline: bool = False) -> int:
-        """Run a command on the profile's messenger; returns its exit status.
 
-        `offline`: it reads only, so that an engine in this process does without the network.
-        """
+Body = Callable[..., int | None]
+AsyncBody = Callable[..., Coroutine[Any, Any, int | None]]
 
-        async def work() -> int:
-            async with messenger(self, offline=offline) as opened:
-                return await use(opened)
 
-        return self.run_alone(work)
+def coroutine(body: AsyncBody) -> Body:
+    """The body of a command as click calls it. It gets the `Call`, and the options by name.
 
-    def run_alone(self, work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-        """Run a command that opens what it needs by itself."""
-        if self.verbose:
+    The body of a group runs only without a subcommand. SIGTERM ends a body as cleanly as Ctrl-C.
+    """
+
+    @wraps(body)
+    def run(call: Call, **options: Any) -> int | None:
+        if click.get_current_context().invoked_subcommand is not None:
+            return None
+        if call.verbose:
             log_to_stderr()
+
+        async def supervised() -> int | None:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            loop.set_exception_handler(loop_handler(verbose=call.verbose))
+            if task is not None:
+                with suppress(NotImplementedError):  # Windows has no such signals in its event loop
+                    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            return await body(call, **options)
+
         try:
-            return asyncio.run(_supervised(work(), self.verbose))
+            return asyncio.run(supervised())
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise Stopped(STOPPED) from None
 
-
-async def _supervised(work: Coroutine[Any, Any, int], verbose: bool) -> int:
-    """Nothing that fails beside the command writes by itself; SIGTERM ends it as cleanly as Ctrl-C."""
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(loop_handler(verbose=verbose))
-    task = asyncio.current_task()
-    if task is not None:
-        with suppress(NotImplementedError):  # Windows has no such signals in its event loop
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    return await work
+    return click.pass_obj(run)
 
 
-async def until_stopped(work: Coroutine[Any, Any, None]) -> int:
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Do the work until it ends, or until SIGINT or SIGTERM: the proper end of a command that serves."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,7 +119,6 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> int:
     await asyncio.wait({task})
     if not task.cancelled():
         task.result()
-    return DONE
 
 
 async def existing(call: Call) -> tuple[Door, DoorState]:
@@ -144,9 +134,10 @@ async def existing(call: Call) -> tuple[Door, DoorState]:
 async def messenger(
     call: Call, secret: str | None = None, *, offline: bool = False, patience: float = PATIENCE
 ) -> AsyncIterator[Messenger]:
-    """The messenger of the call's profile. Raises UsageError (no profile), NotPermitted, BadData.
+    """The messenger of the profile: its running engine, or one in this process for the time of the block.
 
-    The passphrase is asked for where it is needed and not given. `patience`: as `Door.unlock` has it.
+    `offline`: an engine in this process does without the network. `patience`: as for `Door.unlock`.
+    Raises UsageError (no profile), NotPermitted, BadData.
     """
     session = Session(call, secret, offline=offline, patience=patience)
     try:
@@ -156,7 +147,7 @@ async def messenger(
 
 
 class Session:
-    """Gets the profile's messenger, and the next one when its engine ends, until the profile is locked.
+    """Opens the messenger, and the next one when its engine ends, until the profile is locked.
 
     The next engine belongs to another command or to this one. It gets every call that the ended one did not
     begin. A stream of events continues there with `Ready`; the client asks for what happened in between.
@@ -171,7 +162,6 @@ class Session:
         self._current: Messenger | None = None
 
     async def open(self) -> Messenger:
-        """The messenger, for as long as this session. Raises as `messenger`."""
         if self._call.passphrase_file == STDIN and self._secret is None:
             # A running engine needs no passphrase, but what `send NAME -` sends begins after that line.
             self._secret = read_passphrase(STDIN, self._call.lines)
@@ -184,7 +174,6 @@ class Session:
 
     @property
     def current(self) -> Messenger:
-        """The messenger to ask now."""
         assert self._current is not None, "the session is open"
         return self._current
 
@@ -212,7 +201,10 @@ class Session:
         if state is DoorState.RUNNING:
             with suppress(Unreachable):  # it ended a moment ago
                 return await self._agreeing(await door.attach())
-        secret = self._passphrase_again() if again else self._passphrase()
+        try:
+            secret = self._passphrase()
+        except NotPermitted as refused:
+            raise NotPermitted(NOBODY_TO_ASK) if again else refused from None
         opened = await door.unlock(
             secret, self._offline, patience=self._patience, waits=lambda: output.note(WAITS)
         )
@@ -239,15 +231,9 @@ class Session:
             self._secret = secret
         return secret
 
-    def _passphrase_again(self) -> str:
-        try:
-            return self._passphrase()
-        except NotPermitted:
-            raise NotPermitted(NOBODY_TO_ASK) from None
-
 
 class _Following:
-    """interface.Messenger of a session: passes each call by its name to the session's current messenger."""
+    """The `Messenger` of a session: passes each call by its name to the current messenger."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -267,7 +253,6 @@ class _Following:
         return ask
 
     def events(self) -> AsyncIterator[Event]:
-        """Everything that happens from now on: the stream is open before anything is awaited."""
         current = self._session.current
         return self._follow(current, current.events())
 
@@ -285,17 +270,14 @@ class _Following:
 
 
 class Feed:
-    """Everything that happens from now on, as a queue on which one can wait beside other things."""
+    """The events of a messenger in a queue, so that waiting for the next one can be cancelled."""
 
     def __init__(self, source: Messenger) -> None:
         self._queue: asyncio.Queue[Event | ParlourError] = asyncio.Queue()
         self._pump = asyncio.create_task(self._fill(source.events()))
 
     async def next(self) -> Event:
-        """The next event. After `Closed` nothing follows. May be cancelled: no event is lost.
-
-        Raises ParlourError where the engine ended and this command cannot go on with another.
-        """
+        """The next event; nothing follows `Closed`. Raises ParlourError where no next engine can be used."""
         event = await self._queue.get()
         if isinstance(event, ParlourError):
             raise event
@@ -317,7 +299,6 @@ class Feed:
 
 @asynccontextmanager
 async def feed(source: Messenger) -> AsyncIterator[Feed]:
-    """A feed that ends with the block."""
     opened = Feed(source)
     try:
         yield opened
@@ -326,7 +307,7 @@ async def feed(source: Messenger) -> AsyncIterator[Feed]:
 
 
 class UnicodeText(click.ParamType[str]):
-    """Words that can be stored and sent: an argument in another encoding is a usage error."""
+    """Text that can be stored and sent."""
 
     name = "text"
 
@@ -368,14 +349,14 @@ def _options(*, hidden: bool) -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command that takes the options for all commands too."""
+    """A command that takes the options for all commands anywhere on the line; the last one counts."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *_options(hidden=True)]
 
 
 class Group(click.Group):
-    """A group of commands that takes them too, before and after a command's name."""
+    """A group of commands that takes these options too. Only the help of the program shows them."""
 
     command_class = Command
     shown = False
@@ -384,11 +365,8 @@ class Group(click.Group):
         return [*super().get_params(ctx), *_options(hidden=not self.shown)]
 
 
-Body = Callable[..., int | None]
-
-
 def command(name: str) -> Callable[[Body], Command]:
-    """A command of the program; its body returns the exit status."""
+    """A command of the program. Its body returns the exit status, None for success."""
     return click.command(name, cls=Command)
 
 

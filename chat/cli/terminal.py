@@ -1,13 +1,4 @@
-"""What a person types: lines from standard input and passphrases from the terminal.
-
-Rules: input is read from the descriptor itself, so that a passphrase and the answers after it may come
-through one pipe; waiting for a line never blocks the engine; a passphrase is never echoed.
-
-Where passphrases come from: asked for, or read from a file or standard input; never an argument.
-
-Rules: a passphrase is the first line of its source, as it stands; a new one that is typed is asked for
-twice, and once more where it is short.
-"""
+"""The input of the program: lines, and passphrases from the terminal, a file or standard input."""
 
 from __future__ import annotations
 
@@ -17,8 +8,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +21,7 @@ LINE_BYTES_MAX: Final = 1 << 20
 
 
 class Lines:
-    """Lines of one descriptor, for questions asked while an engine runs and for those before."""
+    """Lines of one descriptor, read without a buffer: a passphrase and later answers may share a pipe."""
 
     def __init__(self, descriptor: int = 0) -> None:
         self._descriptor = descriptor
@@ -61,7 +51,10 @@ class Lines:
         """Drop what was typed ahead at a terminal; a pipe keeps its order and is left alone."""
         if os.isatty(self._descriptor):
             self._held.clear()
-            _flush(self._descriptor)
+            with suppress(ImportError):  # Windows: what was typed ahead stays
+                import termios
+
+                termios.tcflush(self._descriptor, termios.TCIFLUSH)
 
     def _take(self) -> str | None:
         end = self._held.find(b"\n")
@@ -90,7 +83,6 @@ class Lines:
             raise UsageError(f"The input is too long: at most {LINE_BYTES_MAX} bytes.")
 
     async def _readable(self) -> None:
-        """Wait until there is something, and take it."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         try:
@@ -108,44 +100,30 @@ class Lines:
         self._fill()
 
 
-def _flush(descriptor: int) -> None:
-    try:
-        import termios
-    except ImportError:  # Windows: what was typed ahead stays
-        return
-    termios.tcflush(descriptor, termios.TCIFLUSH)
-
-
 def ask_secret(prompt: str) -> str:
     """A passphrase from the terminal, not echoed. Raises NotPermitted where there is no terminal."""
+    # The event loop's own handler of Ctrl-C would not end a read that blocks it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with warnings.catch_warnings(), _interruptible():
+        with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
             return getpass.getpass(prompt, stream=None)
     except (EOFError, getpass.GetPassWarning) as error:
         raise NotPermitted(
             "There is no terminal to ask for the passphrase: give --passphrase-file FILE."
         ) from error
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a read that blocks the event loop, whose own handler would only note it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def is_interactive() -> bool:
-    """Whether a person sits at both ends."""
+    """Whether input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 STDIN: Final = "-"
 _BYTES_MAX: Final = 4096
-"""Read from a file named by mistake no more than this."""
+"""Of a file that was named by mistake, no more than this is read."""
 
 LOST_IS_LOST: Final = (
     "The passphrase cannot be recovered: without it nobody opens this profile, you included."
@@ -156,7 +134,12 @@ def read_passphrase(source: str | None, lines: Lines, prompt: str = "Passphrase:
     """The profile's passphrase. Raises UsageError (no such file, empty), NotPermitted (nobody to ask)."""
     if source is None:
         return _not_empty(ask_secret(prompt))
-    return _not_empty(_from_input(lines) if source == STDIN else _from_file(Path(source)))
+    if source != STDIN:
+        return _not_empty(_from_file(Path(source)))
+    line = lines.line()
+    if line is None:
+        raise NotPermitted("There is no passphrase on standard input: give it as the first line.")
+    return _not_empty(line)
 
 
 def read_new_passphrase(source: str | None, lines: Lines) -> str:
@@ -176,13 +159,6 @@ def read_new_passphrase(source: str | None, lines: Lines) -> str:
         if not other:
             return passphrase
         passphrase = other
-
-
-def _from_input(lines: Lines) -> str:
-    line = lines.line()
-    if line is None:
-        raise NotPermitted("There is no passphrase on standard input: give it as the first line.")
-    return line
 
 
 def _from_file(path: Path) -> str:

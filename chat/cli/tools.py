@@ -1,17 +1,4 @@
-"""Commands that look at the machine and at Parlour itself: doctor, vectors, bench.
-
-Rules: what is not good ends with status 1; nothing is called passed that did not run.
-
-The command that shows Parlour to somebody who has no profile yet: demo.
-
-Rules: its folder is gone however it ends, but for kill -9, and then with the next demo; nobody's profile is
-opened or asked for.
-
-The command that looks at Parlour's own claims on this machine: prove.
-
-Rules: nobody's profile is opened or asked for; what it is doing goes to standard error, what it found to
-standard output; status 0 only where every claim holds.
-"""
+"""The commands about Parlour itself: doctor, vectors, bench, demo, prove. None opens the profile."""
 
 from __future__ import annotations
 
@@ -26,36 +13,32 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from chat.cli.output import DONE, FAILED, note, one_line
-from chat.cli.session import Call, command
+from chat.cli.output import FAILED, note, one_line
+from chat.cli.session import Call, command, coroutine
 from chat.interface import BadData, CannotCreate, DiagnosisView, Door, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from chat.tools.bench.measure import Figure
-    from chat.tools.prove.runner import Proof
     from protocol.vectors.frame import Report
 
 
 @command("doctor")
-@click.pass_obj
-def doctor(call: Call) -> int:
+@coroutine
+async def doctor(call: Call) -> int | None:
     """Find out why two terminals do not see each other.
 
     Looks at the network, the port, the firewall, the clock and the profile, and says what mends each.
     """
-    return call.run_alone(lambda: _doctor(call))
-
-
-async def _doctor(call: Call) -> int:
     lines = await _diagnosis_of(call.door())
     for line in lines:
         fields = {"check": line.check, "good": line.good, "found": line.found, "fix": line.fix}
-        call.result(fields, _diagnosis(line))
-    return DONE if all(line.good for line in lines) else FAILED
+        text = f"{'good' if line.good else 'BAD '}  {line.check}: {one_line(line.found)}"
+        call.result(fields, f"{text}\n      {one_line(line.fix)}" if line.fix else text)
+    return None if all(line.good for line in lines) else FAILED
 
 
 async def _diagnosis_of(door: Door) -> tuple[DiagnosisView, ...]:
-    """From the engine that runs on the profile, else from outside: no passphrase is asked for."""
+    """From the running engine, else from outside: neither needs the passphrase."""
     with suppress(Unreachable):  # no engine, or it ended meanwhile
         running = await door.attach()
         try:
@@ -63,11 +46,6 @@ async def _diagnosis_of(door: Door) -> tuple[DiagnosisView, ...]:
         finally:
             await running.close()
     return await door.diagnose()
-
-
-def _diagnosis(line: DiagnosisView) -> str:
-    text = f"{'good' if line.good else 'BAD '}  {line.check}: {one_line(line.found)}"
-    return f"{text}\n      {one_line(line.fix)}" if line.fix else text
 
 
 @command("vectors")
@@ -79,7 +57,7 @@ def _diagnosis(line: DiagnosisView) -> str:
     help="Run the published vectors in this folder too, else in PARLOUR_PUBLIC_VECTORS.",
 )
 @click.pass_obj
-def vectors(call: Call, public: Path | None) -> int:
+def vectors(call: Call, public: Path | None) -> int | None:
     """Check this installation against the test vectors."""
     # The protocol's own program; nothing of it is loaded for any other command.
     from protocol.vectors.own import run_own
@@ -94,11 +72,10 @@ def vectors(call: Call, public: Path | None) -> int:
     call.result(fields, f"{passed} passed, {failed} failed")
     if public is not None and (missing := missing_areas(public)):
         raise BadData(f"{public} has no vectors for {', '.join(missing)}: name the folder that has them.")
-    return FAILED if failed else DONE
+    return FAILED if failed else None
 
 
 def _print_area(call: Call, report: Report) -> None:
-    """One line an area; what this installation does not have is named apart."""
     fields = {
         "area": report.area,
         "passed": report.passed,
@@ -117,7 +94,7 @@ def _print_area(call: Call, report: Report) -> None:
 @click.option("--flows", is_flag=True, help="Measure instead what people wait for, each beside its bound.")
 @click.option("--interface", is_flag=True, help="Measure instead the interface on a million entries.")
 @click.pass_obj
-def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int:
+def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int | None:
     """Measure what a message costs, beside bare libsodium.
 
     NAME is a row, or the part before its point: session, noise, link, codec, commit, relay.
@@ -134,13 +111,19 @@ def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interfac
     if (flows or interface) and (names or peers):
         option = "--flows" if flows else "--interface"
         raise UsageError(f"{option} takes all its figures together: leave names and --peers out.")
+    # Programs of their own, which look at Parlour from outside.
     if interface:
-        return _interface(call)
-    return _flows(call) if flows else _rows(call, names, peers)
+        from chat.tools.bench.interface import measure as measure_interface
 
+        note(
+            "First a profile of 1,000,000 entries: a minute or so, 800 MB. Then three runs of a minute each."
+        )
+        return _figures(call, measure_interface(note), 16)
+    if flows:
+        from chat.tools.bench.flows import measure as measure_flows
 
-def _rows(call: Call, names: tuple[str, ...], peers: bool) -> int:
-    # A program of its own, as above.
+        note("Five rounds of two new persons: this takes a minute or two.")
+        return _figures(call, measure_flows(), 13)
     from chat.tools.bench import report, rows
 
     try:
@@ -153,32 +136,16 @@ def _rows(call: Call, names: tuple[str, ...], peers: bool) -> int:
         for block in report.blocks(rows.run(name, peers=peers)):
             for row, text in zip(block, report.lines(block), strict=True):
                 call.result(row, text)
-    return DONE
+    return None
 
 
-def _flows(call: Call) -> int:
-    # A program too: it looks at Parlour from outside, in terminals of its own.
-    from chat.tools.bench.flows import measure
-
-    note("Five rounds of two new persons: this takes a minute or two.")
-    return _figures(call, measure(), 13)
-
-
-def _interface(call: Call) -> int:
-    # The same, and before it a profile is written.
-    from chat.tools.bench.interface import measure
-
-    note("First a profile of 1,000,000 entries: a minute or so, 800 MB. Then three runs of a minute each.")
-    return _figures(call, measure(note), 16)
-
-
-def _figures(call: Call, figures: Iterable[Figure], width: int) -> int:
-    """Print each beside its bound; FAILED where one is missed or was not taken."""
+def _figures(call: Call, figures: Iterable[Figure], width: int) -> int | None:
+    """Print each figure with its bound. FAILED: a bound was missed, or a figure not taken."""
     good = True
     for figure in figures:
         good = good and figure.good
         call.result(figure.row(), f"{figure.aim.name:<{width}} {figure.verdict()}")
-    return DONE if good else FAILED
+    return None if good else FAILED
 
 
 ITS_OWN: Final = "A demo has a profile, a passphrase and a network of its own: leave the options out."
@@ -189,7 +156,7 @@ _LOCALE: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 @command("demo")
 @click.option("--linear", is_flag=True, help="Show it line by line, for screen readers and braille.")
 @click.pass_obj
-def demo(call: Call, linear: bool) -> int:
+def demo(call: Call, linear: bool) -> int | None:
     """Try Parlour out: a few people on this machine, with a past.
 
     They answer what is written to them. Nothing leaves the program, and all of it is gone when it ends.
@@ -204,7 +171,8 @@ def demo(call: Call, linear: bool) -> int:
         try:
             return call.show(call, DemoDoor(folder, language(os.environ)), PASSPHRASE)
         finally:
-            _set_all(signal.SIG_IGN)  # the folder is removed whole
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # the folder is removed whole
 
 
 def language(environment: Mapping[str, str]) -> str:
@@ -215,25 +183,20 @@ def language(environment: Mapping[str, str]) -> str:
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """What would kill the program ends it by SystemExit, with the shell's status for the signal."""
+    """A signal that would kill the program raises SystemExit with the status that a shell gives it."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, _leave)
+            signal.signal(number, leave)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
-def _set_all(handler: signal.Handlers) -> None:
-    for number in SIGNALS:
-        signal.signal(number, handler)
 
 
 PROFILES_OF_ITS_OWN: Final = (
@@ -254,8 +217,8 @@ PROFILES_OF_ITS_OWN: Final = (
     metavar="PID",
     help="Examine the relay that runs as this process: yours and --examinable, or as root.",
 )
-@click.pass_obj
-def prove(call: Call, report: Path | None, relay_pid: int | None) -> int:
+@coroutine
+async def prove(call: Call, report: Path | None, relay_pid: int | None) -> int | None:
     """Check Parlour's claims on this machine, each by an experiment.
 
     Takes half a minute, needs no rights and stays on this machine: two people with profiles that are thrown
@@ -263,29 +226,23 @@ def prove(call: Call, report: Path | None, relay_pid: int | None) -> int:
     """
     if call.profile or call.port or call.passphrase_file is not None:
         raise UsageError(PROFILES_OF_ITS_OWN)
-    return call.run_alone(lambda: _prove(call, report, relay_pid))
-
-
-async def _prove(call: Call, report: Path | None, relay_pid: int | None) -> int:
     # A program of its own, as those that measure are.
-    from chat.tools.prove.report import lines, summary, summary_row
-    from chat.tools.prove.runner import prove
+    from chat.tools.prove import report as texts
+    from chat.tools.prove import runner
     from chat.tools.prove.stage import Setting
 
-    proof = await prove(note, Setting(relay_pid=relay_pid))
+    proof = await runner.prove(note, Setting(relay_pid=relay_pid))
     for finding in proof.findings:
-        call.result(finding.row(), lines(finding))
-    call.result(summary_row(proof), summary(proof))
+        call.result(finding.row(), texts.lines(finding))
+    call.result(texts.summary_row(proof), texts.summary(proof))
     if report is not None:
-        _write(report, proof)
-    return DONE if proof.holds else FAILED
+        _write(report, texts.page(proof))
+    return None if proof.holds else FAILED
 
 
-def _write(path: Path, proof: Proof) -> None:
-    from chat.tools.prove.report import page
-
+def _write(path: Path, page: str) -> None:
     try:
-        path.write_text(page(proof), encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise CannotCreate(f"The report cannot be written ({error.strerror}): name another file.") from None
     note(f"The report is in {path}.")

@@ -1,44 +1,32 @@
-"""A `Messenger` that is another process: the client's end of the profile's socket.
-
-Rules: every call of the interface and nothing else; an engine that goes away ends streams with `Closed`, and
-calls with an error that says whether they may be made again, so that no client waits for it.
-"""
+"""The client's end of the profile's socket: a `Messenger` whose engine runs in another process."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
-from datetime import datetime
+from functools import wraps
 from itertools import count
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from chat.errors import ENGINE_ENDED, LOCKED, phrase
-from chat.interface import (
+from chat.errors import (
+    ENGINE_ENDED,
+    LOCKED,
     AnswerLost,
     BadData,
-    Closed,
-    ContactView,
-    DetailsView,
-    DiagnosisView,
     EngineEnded,
-    EntryView,
-    Event,
-    InvitationView,
-    NearbyView,
     NotPermitted,
-    PairingView,
     ParlourError,
-    RelayView,
-    SelfView,
-    SettingsView,
     Unreachable,
     UsageError,
+    phrase,
 )
+from chat.interface import Closed, Event, Messenger
 from chat.ipc.wire import (
+    CALLS,
     EVENTS,
     LINE_BYTES_MAX,
     NO_ENGINE,
@@ -47,6 +35,7 @@ from chat.ipc.wire import (
     Ended,
     Failure,
     Happened,
+    Hello,
     Line,
     Request,
     connect,
@@ -54,7 +43,7 @@ from chat.ipc.wire import (
     encode,
     error_of,
     event_of,
-    read_hello,
+    raw,
     read_line,
 )
 
@@ -64,27 +53,41 @@ HELLO_WITHIN: Final = 3.0
 EVENTS_WAITING_MAX: Final = 65_536
 """Events that this client may leave unread before its stream ends."""
 
-GONE: Final = ENGINE_ENDED
 LOST: Final = phrase(
     "The engine of this profile stopped before it answered: check whether this was done before you try again."
 )
 BEHIND: Final = phrase("This client did not keep up with the engine: start it again.")
 OTHER_VERSION: Final = phrase(
-    "The engine that runs on this profile is of another version: end it and start it anew."
+    "The engine that runs on this profile is of another version: end it and start it again."
 )
 
-T = TypeVar("T")
 
-_ID: Final = cast(type[str | None], str | None)
-_ENTRY: Final = cast(type[EntryView | None], EntryView | None)
+def _call(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """The method of a call: `CALLS` has its arguments and the type of its answer."""
+    call = CALLS[name]
+
+    @wraps(getattr(Messenger, name))
+    async def ask(self: RemoteMessenger, *arguments: Any, **named: Any) -> Any:
+        return decoded(await self._ask(name, call.arguments(*arguments, **named)), call.returns)
+
+    return ask
 
 
-class RemoteMessenger:
-    """The engine behind the socket at `path`; made by `open`, ended by `close`."""
+if TYPE_CHECKING:
+    _Calls = Messenger
+else:
+    _Calls = type("_Calls", (), {name: _call(name) for name in CALLS})
+
+
+class RemoteMessenger(_Calls):
+    """The engine behind a socket: `open` connects to it, `close` leaves it running.
+
+    An engine that ends also ends the streams with `Closed`, and the calls with an error that says whether the
+    client may repeat them. No client waits for an engine that has ended.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+        self._reader, self._writer = reader, writer
         self._numbers = count(1)
         self._answers: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
         self._streams: dict[int, _Stream] = {}
@@ -94,11 +97,10 @@ class RemoteMessenger:
     @classmethod
     async def open(cls, path: Path) -> RemoteMessenger:
         """Connect and check the version. Raises Unreachable, BadData (another version)."""
-        connection = connect(path)
-        reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX)
+        reader, writer = await asyncio.open_connection(sock=connect(path), limit=LINE_BYTES_MAX)
         try:
             line = await asyncio.wait_for(reader.readline(), HELLO_WITHIN)
-            hello = read_hello(line)
+            hello = decoded(line, Hello)
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
             writer.close()
             raise Unreachable(NO_ENGINE) from error
@@ -106,115 +108,6 @@ class RemoteMessenger:
             writer.close()
             raise BadData(OTHER_VERSION)
         return cls(reader, writer)
-
-    async def me(self) -> SelfView:
-        return await self._call(SelfView, "me")
-
-    async def contacts(self) -> tuple[ContactView, ...]:
-        return await self._call(tuple[ContactView, ...], "contacts")
-
-    async def nearby(self) -> tuple[NearbyView, ...]:
-        return await self._call(tuple[NearbyView, ...], "nearby")
-
-    async def set_visible(self, on: bool) -> None:
-        await self._order("set_visible", on=on)
-
-    async def pair_nearby(self, instance: str) -> PairingView:
-        return await self._call(PairingView, "pair_nearby", instance=instance)
-
-    async def pair_address(self, host: str, port: int) -> PairingView:
-        return await self._call(PairingView, "pair_address", host=host, port=port)
-
-    async def invite(self) -> InvitationView:
-        return await self._call(InvitationView, "invite")
-
-    async def join(self, text: str) -> PairingView:
-        return await self._call(PairingView, "join", text=text)
-
-    async def answer_pairing(self, pairing: str, accept: bool) -> None:
-        await self._order("answer_pairing", pairing=pairing, accept=accept)
-
-    async def rename(self, contact: str, name: str) -> None:
-        await self._order("rename", contact=contact, name=name)
-
-    async def block(self, contact: str, on: bool) -> None:
-        await self._order("block", contact=contact, on=on)
-
-    async def remove(self, contact: str) -> None:
-        await self._order("remove", contact=contact)
-
-    async def safety_number(self, contact: str) -> str:
-        return await self._call(str, "safety_number", contact=contact)
-
-    async def set_verified(self, contact: str, on: bool) -> None:
-        await self._order("set_verified", contact=contact, on=on)
-
-    async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
-        return await self._call(EntryView, "send", contact=contact, text=text, reply=reply)
-
-    async def history(
-        self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
-    ) -> tuple[EntryView, ...]:
-        entries = tuple[EntryView, ...]
-        return await self._call(entries, "history", contact=contact, limit=limit, before=before, after=after)
-
-    async def entry(self, contact: str, id: str) -> EntryView | None:
-        return await self._call(_ENTRY, "entry", contact=contact, id=id)
-
-    async def first_unread(self, contact: str) -> str | None:
-        return await self._call(_ID, "first_unread", contact=contact)
-
-    async def entry_at(self, contact: str, time: datetime) -> str | None:
-        return await self._call(_ID, "entry_at", contact=contact, time=time)
-
-    async def details(self, contact: str, id: str) -> DetailsView:
-        return await self._call(DetailsView, "details", contact=contact, id=id)
-
-    async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        entries = tuple[EntryView, ...]
-        return await self._call(entries, "search", words=words, contact=contact, limit=limit)
-
-    async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
-        await self._order("mark_read", contact=contact, entries=entries)
-
-    async def mark_all_read(self, contact: str) -> None:
-        await self._order("mark_all_read", contact=contact)
-
-    async def delete(self, contact: str, id: str) -> EntryView:
-        return await self._call(EntryView, "delete", contact=contact, id=id)
-
-    async def clean(self) -> None:
-        await self._order("clean")
-
-    async def typing(self, contact: str, on: bool) -> None:
-        await self._order("typing", contact=contact, on=on)
-
-    async def settings(self) -> SettingsView:
-        return await self._call(SettingsView, "settings")
-
-    async def change_settings(self, settings: SettingsView) -> None:
-        await self._order("change_settings", settings=settings)
-
-    async def preferences(self) -> Mapping[str, str]:
-        return await self._call(dict[str, str], "preferences")
-
-    async def set_preference(self, name: str, value: str) -> None:
-        await self._order("set_preference", name=name, value=value)
-
-    async def relays(self) -> tuple[RelayView, ...]:
-        return await self._call(tuple[RelayView, ...], "relays")
-
-    async def add_relay(self, address: str) -> RelayView:
-        return await self._call(RelayView, "add_relay", address=address)
-
-    async def remove_relay(self, address: str) -> None:
-        await self._order("remove_relay", address=address)
-
-    async def change_passphrase(self, old: str, new: str) -> None:
-        await self._order("change_passphrase", old=old, new=new)
-
-    async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        return await self._call(tuple[DiagnosisView, ...], "diagnose")
 
     def events(self) -> AsyncIterator[Event]:
         stream = _Stream()
@@ -229,7 +122,7 @@ class RemoteMessenger:
     async def lock(self) -> None:
         """Lock the engine, which ends before it answers. Raises EngineEnded where it ended by itself."""
         try:
-            await self._order("lock")
+            await self._ask("lock", CALLS["lock"].arguments())
         except (AnswerLost, NotPermitted):
             if self._closed is None:
                 raise
@@ -239,21 +132,18 @@ class RemoteMessenger:
         self._receiver.cancel()
         with suppress(asyncio.CancelledError):
             await self._receiver
-        self._leave(Closed(GONE))
+        self._leave(Closed(ENGINE_ENDED))
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    async def _order(self, name: str, /, **arguments: object) -> None:
-        await self._ask(name, arguments)
-
-    async def _call(self, returns: type[T], name: str, /, **arguments: object) -> T:
-        return decoded(await self._ask(name, arguments), returns)
-
-    async def _ask(self, name: str, arguments: dict[str, object]) -> msgspec.Raw:
+    async def _ask(self, name: str, arguments: msgspec.Struct) -> msgspec.Raw:
         if self._closed is not None:
             raise self._refused()
         number = next(self._numbers)
-        line = _request(number, name, arguments)
+        try:
+            line = encode(Request(number, name, raw(arguments)))
+        except UnicodeEncodeError as error:
+            raise UsageError(phrase("The text is not valid Unicode: correct it and try again.")) from error
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._answers[number] = (name, answer)
         try:
@@ -263,7 +153,7 @@ class RemoteMessenger:
             del self._answers[number]
 
     async def _receive_all(self) -> None:
-        reason = GONE
+        reason = ENGINE_ENDED
         try:
             while line := await self._reader.readline():
                 self._take(read_line(line))
@@ -282,10 +172,9 @@ class RemoteMessenger:
             if line.id in self._streams:
                 self._streams[line.id].put(event_of(line))
             return
-        waiting = self._answers.get(line.id)
-        if waiting is None or waiting[1].done():
+        _, answer = self._answers.get(line.id, ("", None))
+        if answer is None or answer.done():
             return
-        answer = waiting[1]
         if isinstance(line, Failure):
             answer.set_exception(error_of(line))
         else:
@@ -307,7 +196,7 @@ class RemoteMessenger:
         """Why a call was not done."""
         if self._closed is not None and self._closed.locked:
             return NotPermitted(LOCKED)
-        return EngineEnded(self._closed.reason if self._closed is not None else GONE)
+        return EngineEnded(self._closed.reason if self._closed is not None else ENGINE_ENDED)
 
 
 class _Behind(Exception):
@@ -344,10 +233,3 @@ class _Stream:
         event = await self._queue.get()
         self._ended = isinstance(event, Closed)
         return event
-
-
-def _request(number: int, name: str, arguments: dict[str, object]) -> bytes:
-    try:
-        return encode(Request(number, name, msgspec.Raw(msgspec.json.encode(arguments))))
-    except UnicodeEncodeError as error:
-        raise UsageError(phrase("The text is not valid Unicode: correct it and try again.")) from error

@@ -1,16 +1,9 @@
-"""The engine's end of the profile's socket: offers any `Messenger` to other processes of this user.
-
-Rules: a client that does not read is dropped, never waited for; what waits for a client is bounded; an
-error that is none of the interface's goes out by the name of its class alone; at the end each client learns
-which of its calls were not begun.
-"""
+"""The engine's end of the profile's socket: offers a `Messenger` to other processes of the same user."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
-from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +20,13 @@ from chat.ipc.wire import (
     Hello,
     Request,
     Result,
+    decoded,
     encode,
     failure,
     happened,
     listen,
     raw,
     read_arguments,
-    read_request,
     same_user,
 )
 
@@ -53,7 +46,7 @@ FINISH_WITHIN: Final = 1.0
 """Seconds that clients get at the end to take what waits for them, and to leave."""
 
 UNKNOWN: Final = phrase(
-    "The engine does not know this request: it runs another version, end it and start it anew."
+    "The engine does not know this request: it runs another version, end it and start it again."
 )
 
 
@@ -61,8 +54,7 @@ class ControlServer:
     """Offers `messenger` on a unix socket at `path`. All clients share one stream of its events."""
 
     def __init__(self, messenger: Messenger, path: Path) -> None:
-        self._messenger = messenger
-        self._path = path
+        self._messenger, self._path = messenger, path
         self._clients: set[_Client] = set()
         self._server: asyncio.Server | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -84,7 +76,8 @@ class ControlServer:
             return
         self._server.close()
         self._server = None
-        self._remove_socket()
+        if self._path.exists() and self._path.stat().st_ino == self._inode:  # not that of the next engine
+            self._path.unlink()
         caller = asyncio.current_task()
         await asyncio.gather(*(client.drain(within, caller) for client in list(self._clients)))
 
@@ -96,10 +89,6 @@ class ControlServer:
             self._pump.cancel()
         await asyncio.gather(*(client.finish(self._closed) for client in list(self._clients)))
 
-    def _remove_socket(self) -> None:
-        if self._path.exists() and self._path.stat().st_ino == self._inode:
-            self._path.unlink()
-
     async def _pass_on(self) -> None:
         async for event in self._messenger.events():
             if isinstance(event, Closed):
@@ -108,9 +97,8 @@ class ControlServer:
                 client.tell(event)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection: socket.socket = writer.get_extra_info("socket")
         full = len(self._clients) >= CLIENTS_MAX
-        if self._draining or full or not same_user(connection):
+        if self._draining or full or not same_user(writer.get_extra_info("socket")):
             writer.transport.abort()
             return
         client = _Client(self._messenger, reader, writer)
@@ -127,9 +115,7 @@ class _Client:
     def __init__(
         self, messenger: Messenger, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self._messenger = messenger
-        self._reader = reader
-        self._writer = writer
+        self._messenger, self._reader, self._writer = messenger, reader, writer
         self._calls: dict[asyncio.Task[Any], int] = {}
         self._unanswered: list[int] = []
         self._draining = False
@@ -191,29 +177,22 @@ class _Client:
             return b""
 
     def _accept(self, line: bytes) -> None:
+        number = 0
         try:
-            request = read_request(line)
-        except msgspec.DecodeError:
-            self._refuse(0)
-            return
-        if request.call == EVENTS:
-            self._streams.append(request.id)
-            return
-        if self._draining:
-            return
-        try:
+            request = decoded(line, Request)
+            number = request.id
+            if request.call == EVENTS:
+                self._streams.append(number)
+                return
+            if self._draining:
+                return
             arguments = read_arguments(request)
         except msgspec.DecodeError:
-            self._refuse(request.id)
+            self._put(failure(number, BadData(UNKNOWN)))
             return
-        self._start(request, getattr(self._messenger, request.call)(**msgspec.structs.asdict(arguments)))
-
-    def _refuse(self, request: int) -> None:
-        self._put(failure(request, BadData(UNKNOWN)))
-
-    def _start(self, request: Request, call: Coroutine[Any, Any, object]) -> None:
+        call = getattr(self._messenger, request.call)(**msgspec.structs.asdict(arguments))
         task = asyncio.create_task(call, name=f"control {request.call}")
-        self._calls[task] = request.id
+        self._calls[task] = number
         task.add_done_callback(lambda done: self._answer(request, done))
 
     def _answer(self, request: Request, done: asyncio.Task[object]) -> None:
@@ -222,18 +201,18 @@ class _Client:
             return
         error = done.exception()
         if error is None:
-            value = raw(done.result())
-            self._put(encode(Result(request.id, value)))
+            self._put(encode(Result(request.id, raw(done.result()))))
         elif isinstance(error, ParlourError):
             self._put(failure(request.id, error))
-        else:
-            self._put(failure(request.id, _inner(request.call, error)))
-            self._report(error)
-
-    @staticmethod
-    def _report(error: BaseException) -> None:
-        message = "a call of another process failed"
-        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+        else:  # a fault of this program: the exception's text may hold a peer's words, so it stays here
+            said = phrase(
+                "Parlour failed inside ({call}: {kind}): try again, then report it.",
+                call=request.call,
+                kind=type(error).__name__,
+            )
+            self._put(failure(request.id, ParlourError(said)))
+            context = {"message": "a call of another process failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def _put(self, line: bytes, *, event: bool = False) -> None:
         self._waiting.append((line, event))
@@ -245,17 +224,12 @@ class _Client:
             self._filled.clear()
             while self._waiting:
                 line, event = self._waiting.popleft()
-                if not await self._write(line):
+                try:
+                    self._writer.write(line)
+                    await self._writer.drain()
+                except ConnectionError:
                     return
                 self._event_bytes -= len(line) if event else 0
-
-    async def _write(self, line: bytes) -> bool:
-        try:
-            self._writer.write(line)
-            await self._writer.drain()
-        except ConnectionError:
-            return False
-        return True
 
     def _end(self) -> None:
         """Close. Calls under way go on: half a `send` is worse than an answer that nobody takes."""
@@ -263,14 +237,3 @@ class _Client:
         self._waiting.clear()
         self._streams.clear()
         self._writer.close()
-
-
-def _inner(call: str, error: BaseException) -> ParlourError:
-    """A fault of ours, without the text of the exception: it may hold a peer's words."""
-    return ParlourError(
-        phrase(
-            "Parlour failed inside ({call}: {kind}): try again, then report it.",
-            call=call,
-            kind=type(error).__name__,
-        )
-    )

@@ -1,8 +1,4 @@
-"""What goes through the profile's socket, for both of its ends.
-
-Rules: one JSON line a value; the calls and their types are read from `Messenger` itself, so that a call
-added there is offered here; the socket belongs to one user, and both ends check that the other is that user.
-"""
+"""The lines of the profile's socket: JSON, one value per line, with the calls and types of `Messenger`."""
 
 from __future__ import annotations
 
@@ -11,10 +7,10 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Final, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -35,10 +31,13 @@ _NAME_BYTES_MAX: Final = 103
 """Bytes of a socket's name: 107 on Linux, 103 on macOS."""
 
 NO_ENGINE: Final = phrase(
-    "The engine of this profile does not answer: try again, or end it and start it anew."
+    "The engine of this profile does not answer: try again, or end it and start it again."
 )
 STRANGER: Final = phrase(
     "The engine's socket belongs to another user of this machine: check who owns the profile folder."
+)
+IN_THE_WAY: Final = phrase(
+    "Something that is no socket stands where the engine's socket should be: move it away."
 )
 
 
@@ -88,13 +87,11 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 
 
 Line = Result | Failure | Happened | Ended
-
-
 T = TypeVar("T")
 
 
 def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
-    """DecodeError for whatever is wrong: two kinds of nonsense have errors of their own in msgspec."""
+    """The value in a line. Raises msgspec.DecodeError, also for what msgspec has other errors for."""
     try:
         return msgspec.json.decode(data, type=kind, dec_hook=_decode_more)
     except (UnicodeDecodeError, RecursionError):
@@ -102,7 +99,7 @@ def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T:
 
 
 class _Said(msgspec.Struct, frozen=True, array_like=True):
-    """A phrase: its text, its template, and its values, of which a phrase is one of these again."""
+    """A phrase on the wire. A value that is a phrase is nested in the same form."""
 
     text: str
     template: str = ""
@@ -122,44 +119,40 @@ def _decode_more(kind: type[object], value: object) -> Phrase:
 
 
 def _phrase(said: _Said) -> Phrase:
-    return Phrase(
-        said.text,
-        said.template,
-        {name: _phrase(value) if isinstance(value, _Said) else value for name, value in said.values.items()},
-    )
+    values = {name: _phrase(one) if isinstance(one, _Said) else one for name, one in said.values.items()}
+    return Phrase(said.text, said.template, values)
 
 
-def _arguments(name: str) -> type[msgspec.Struct]:
-    method = getattr(Messenger, name)
+class Call(NamedTuple):
+    """A call as its type hints declare it: a struct of its arguments, and the type of its answer."""
+
+    arguments: type[msgspec.Struct]
+    returns: Any
+
+
+def _declared(name: str, method: Callable[..., object]) -> Call:
     hints = get_type_hints(method)
     fields: list[Any] = []
     for parameter in list(inspect.signature(method).parameters.values())[1:]:
         field = (parameter.name, hints[parameter.name])
         optional = parameter.default is not parameter.empty
         fields.append((*field, parameter.default) if optional else field)
-    return msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+    arguments = msgspec.defstruct(name, fields, frozen=True, forbid_unknown_fields=True)
+    return Call(arguments, hints["return"])
 
 
 CALLS: Final = {
-    name: _arguments(name)
+    name: _declared(name, method)
     for name, method in vars(Messenger).items()
     if inspect.iscoroutinefunction(method) and not name.startswith("_") and name != "close"
 }
-"""Every call of `Messenger` that has an answer, with its arguments' type. `close` ends the connection."""
+"""Every call of `Messenger` that has an answer. `close` ends the connection."""
 
 ONCE: Final = frozenset(
-    {
-        "answer_pairing",
-        "change_passphrase",
-        "invite",
-        "join",
-        "lock",
-        "pair_address",
-        "pair_nearby",
-        "remove",
-        "remove_relay",
-        "send",
-    }
+    (
+        *("invite", "join", "pair_address", "pair_nearby", "answer_pairing", "send"),
+        *("remove", "remove_relay", "change_passphrase", "lock"),
+    )
 )
 """Calls that do something else when they are made twice. Every other one reads, or says what is to hold."""
 
@@ -175,35 +168,23 @@ _ERRORS: Final[dict[str, type[ParlourError]]] = {
 
 
 def encode(value: object) -> bytes:
-    """One line. JSON escapes every line break inside, so a line is a value."""
+    """One line: JSON escapes every line break inside a value."""
     return msgspec.json.encode(value, enc_hook=_encode_more) + b"\n"
 
 
 def raw(value: object) -> msgspec.Raw:
-    """A value within a line."""
     return msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode_more))
 
 
 def happened(request: int, event: Event) -> bytes:
-    """The line of an event."""
     return encode(Happened(request, type(event).__name__, raw(event)))
-
-
-def read_hello(line: bytes) -> Hello:
-    """The engine's first line. Raises msgspec.DecodeError."""
-    return decoded(line, Hello)
-
-
-def read_request(line: bytes) -> Request:
-    """The request of a line. Raises msgspec.DecodeError."""
-    return decoded(line, Request)
 
 
 def read_arguments(request: Request) -> msgspec.Struct:
     """The arguments of a call. Raises msgspec.DecodeError, also where no call has this name."""
     if request.call not in CALLS:
         raise msgspec.ValidationError("no call has this name")
-    return decoded(request.arguments, CALLS[request.call])
+    return decoded(request.arguments, CALLS[request.call].arguments)
 
 
 def read_line(line: bytes) -> Line:
@@ -225,7 +206,6 @@ def failure(request: int, error: ParlourError) -> bytes:
 
 
 def error_of(line: Failure) -> ParlourError:
-    """The error of a line."""
     return _ERRORS.get(line.error, ParlourError)(line.text)
 
 
@@ -233,22 +213,24 @@ def listen(path: Path) -> socket.socket:
     """A listening socket of mode 0600, in the place of one that a dead engine left. Raises CannotCreate."""
     server = socket.socket(socket.AF_UNIX)
     try:
-        _clear(path)
+        with suppress(FileNotFoundError):  # the profile's lock says that no engine listens on it
+            if not stat.S_ISSOCK(path.lstat().st_mode):
+                raise CannotCreate(IN_THE_WAY)
+            path.unlink()
         with _short(path) as name:
             server.bind(name)
         # Nobody can connect before `listen`, so the mode is in force first. macOS refuses fchmod on a socket,
         # and a umask for the moment of the bind would reach the files of every other thread.
         path.chmod(0o600)
         server.listen()
-    except OSError as error:
+    except BaseException as error:
         server.close()
+        if not isinstance(error, OSError):
+            raise
         reason = str(error.strerror)
         raise CannotCreate(
             phrase("The engine's socket cannot be made ({reason}): check the folder.", reason=reason)
         ) from error
-    except BaseException:
-        server.close()
-        raise
     return server
 
 
@@ -274,22 +256,8 @@ def same_user(connection: socket.socket) -> bool:
     if not hasattr(socket, "SO_PEERCRED"):
         return True
     size = struct.calcsize("3i")
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    _, user, _ = struct.unpack("3i", credentials)
+    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return bool(user == os.geteuid())
-
-
-def _clear(path: Path) -> None:
-    """Remove a socket that nobody listens on; the profile's lock says that no engine does."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise CannotCreate(
-            phrase("Something that is no socket stands where the engine's socket should be: move it away.")
-        )
-    path.unlink()
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Reaching other terminals: addresses, connections, links, discovery."""
+"""Addresses, connections, links and discovery."""

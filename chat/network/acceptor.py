@@ -1,85 +1,70 @@
-"""Answering those who dial: admission, the responder's handshake, and who takes the open link.
-
-Rules: nothing is shown and nothing is closed before a link is open; a stranger learns that Parlour is here,
-and the name only of whoever is visible.
-"""
+"""Accepts connections: admission, the responder's handshake, and who takes the open link."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
-from chat.config import Config
-from chat.network.driver import Driver, Handler, Opening
+from chat.network.driver import Adopt, Burn, Driver, Handler, Opening
 from chat.network.limits import Admission
-from chat.network.links import Directory, Links
-from chat.ports import Clock, Connection, Random
+from chat.network.links import Directory
+from chat.ports import Connection
+from chat.tasks import Runtime
 from protocol.link.framing import Pattern
 from protocol.link.handshake import Responder
 from protocol.link.link import Link
-from protocol.link.states import HandshakeAuthenticated, LinkOpen
-
-PairingOpened = Callable[[Driver, LinkOpen], Awaitable[Handler | None]]
-Burn = Callable[[HandshakeAuthenticated], Awaitable[bool]]
+from protocol.link.states import LinkOpen
 
 
 class Acceptor:
-    """Accepts connections: contacts' links go to `Links`, others to `pairing`."""
+    """Answers connections: links of contacts go to `adopt`, those of strangers to `pair`.
 
-    def __init__(
-        self,
-        directory: Directory,
-        links: Links,
-        clock: Clock,
-        random: Random,
-        config: Config,
-        pairing: PairingOpened,
-        burn: Burn,
-    ) -> None:
+    A stranger learns that this is Parlour, and the name only while it is visible.
+    """
+
+    def __init__(self, runtime: Runtime, directory: Directory, adopt: Adopt, pair: Adopt, burn: Burn) -> None:
+        config = runtime.config
+        self._clock = runtime.clock
+        self._random = runtime.random
         self._directory = directory
-        self._links = links
-        self._clock = clock
-        self._random = random
-        self._pairing = pairing
+        self._adopt_contact = adopt
+        self._pair = pair
         self._burn = burn
         self._admission = Admission(config.handshakes_total, config.handshakes_address, config.handshake_rate)
         self._opening: set[Driver] = set()
         self._stopped = False
 
     def accept(self, connection: Connection, relay: str = "") -> Coroutine[Any, Any, None]:
-        """What serves one connection until its link ends. `relay`: through which it came, a named one."""
+        """Serve one connection until its link ends. `relay`: the named relay through which it came."""
         address = relay or connection.peer
         known = bool(relay) or address.partition("%")[0] in self._directory.known_addresses()
         if self._stopped or not self._admission.enter(address, known, self._clock.monotonic()):
             connection.close()
             return asyncio.sleep(0)
-        opening = Opening(self._adopt, self._burn)
-        driver = Driver(connection, self._link(), self._clock, opening)
+        opening, identity = Opening(self._adopt, self._burn), self._directory.identity
+        start = Responder(identity.static, self._directory, static_dh=identity.static_dh, random=self._random)
+        driver = Driver(connection, Link(start, self._clock.monotonic()), self._clock, opening)
+
+        def opened(_: object) -> None:
+            self._opening.discard(driver)
+            self._admission.leave(address)
+
         self._opening.add(driver)
-        opening.result.add_done_callback(lambda _: self._left(driver, address))
+        opening.result.add_done_callback(opened)
         return driver.run()
 
-    def _left(self, driver: Driver, address: str) -> None:
-        self._opening.discard(driver)
-        self._admission.leave(address)
-
     def stop(self) -> None:
-        """Answer nobody any more; who has only begun is cut off."""
+        """Accept nothing more, and cut the connections whose link is not open yet."""
         self._stopped = True
         for driver in self._opening:
             driver.abort()
-
-    def _link(self) -> Link:
-        identity = self._directory.identity
-        start = Responder(identity.static, self._directory, static_dh=identity.static_dh, random=self._random)
-        return Link(start, self._clock.monotonic())
 
     async def _adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
         if self._stopped:
             return None
         if opened.pattern is Pattern.IKPSK2:
-            return await self._links.adopt(driver, opened)
+            return await self._adopt_contact(driver, opened)
         if opened.pattern is Pattern.XX and not driver.connection.peer:
-            return None  # whoever pairs nearby is nearby
-        return await self._pairing(driver, opened)
+            return None  # pairing nearby is not possible through a relay
+        return await self._pair(driver, opened)

@@ -1,7 +1,6 @@
-"""How soon a contact is tried again.
+"""When a contact or relay is tried again; no I/O.
 
-Rules: pure. A contact that was there a moment ago is probed at once and often, since TCP's own patience
-after a cut is ten seconds and more; one that has been away for long costs a packet every half minute.
+A contact that was there a moment ago is probed often, since TCP alone takes ten seconds or more after a cut.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from chat.config import Config
 
 STUMBLES_FREE = 3
-"""Links that may end in their first moments, as a flapping network makes them, before that slows anything."""
+"""Links in a row that may end in their first moments, as in a flapping network, without a slowdown."""
 
 
 @dataclass(slots=True)
 class Backoff:
-    """Counts failures and remembers the last sign of life (monotonic seconds).
+    """The pauses between attempts to link with one contact. `last_sign`: of life, in monotonic seconds.
 
-    `stumbles`: links in a row that ended as soon as they were open, as where a disk is full.
+    `stumbles`: links in a row that ended as soon as they were open, for example because a disk is full.
     """
 
     config: Config
@@ -28,29 +27,27 @@ class Backoff:
     stumbles: int = 0
 
     def heard(self, now: float) -> None:
-        """The contact was there a moment ago."""
         self.last_sign = now
 
     def encouraged(self, now: float) -> None:
-        """The contact can probably be reached now: what failed before does not count."""
+        """The contact can probably be reached now: earlier failures do not count."""
         self.last_sign, self.failures, self.refused, self.stumbles = now, 0, False, 0
 
     def opened(self, now: float) -> None:
-        """A link is open; whether it lasts, its end will say."""
+        """A link is open; `ended` decides whether it was a success."""
         self.last_sign, self.failures, self.refused = now, 0, False
 
     def ended(self, lasted: bool) -> None:
-        """The last link ended."""
         self.stumbles = 0 if lasted else self.stumbles + 1
         self.failures += not lasted
 
     @property
     def stumbling(self) -> bool:
-        """Whether another link would most probably end at once too."""
+        """Whether another link would probably end at once too."""
         return self.stumbles > STUMBLES_FREE
 
     def failed(self, refused: bool) -> None:
-        """An attempt ended without a link; `refused` when somebody answered who is not the contact."""
+        """An attempt ended without a link. `refused`: something answered that is not the contact."""
         self.failures += 1
         self.refused = refused
 
@@ -60,7 +57,6 @@ class Backoff:
         return recent and not self.refused
 
     def delay(self, now: float) -> float:
-        """Seconds to wait after a failure."""
         if self.refused:
             return self.config.retry_most
         if self.stumbling:
@@ -70,28 +66,26 @@ class Backoff:
         return min(self.config.retry_most, self.config.probe_every * 2.0 ** min(self.failures, 10))
 
     def timeout(self, now: float) -> float:
-        """Seconds that a connection may take."""
         return self.config.probe_timeout if self.probing(now) else self.config.dial_timeout
 
 
 @dataclass(slots=True)
 class Pauses:
-    """Pauses between attempts at something far away: from `least` to `most` seconds, each twice the last."""
+    """Pauses from `least` to `most` seconds, each twice the last."""
 
     least: float
     most: float
     failures: int = 0
 
     def reset(self) -> None:
-        """It can probably be reached now: what failed before does not count."""
+        """Earlier failures do not count any more."""
         self.failures = 0
 
     def failed(self) -> None:
-        """An attempt has failed, or what it brought did not last."""
         self.failures += 1
 
     def delay(self, fraction: float) -> float:
-        """Seconds to wait now, 0 where nothing has failed. `fraction`: 0 to 1, where in the spread."""
+        """Seconds to wait now, 0 if nothing has failed. `fraction`: 0 to 1, the position in the spread."""
         if not self.failures:
             return 0.0
         longest = min(self.most, self.least * 2.0 ** min(self.failures - 1, 20))

@@ -1,13 +1,4 @@
-"""One TCP connection as `ports.Connection`: bounded in both directions.
-
-Rules: no more than a fixed amount waits unread, then the peer has to wait; a writer waits for a slow
-peer; whatever happens to the connection, nobody who waits on it is forgotten.
-
-How an address and a port are written, and what is said of one that may not be dialled.
-
-Rules: which addresses are local is protocol/addresses.py's question; an address is an IP literal, never a
-name, so nothing here or above is ever looked up.
-"""
+"""One TCP connection as `ports.Connection`, bounded in both directions; and how addresses are written."""
 
 from __future__ import annotations
 
@@ -25,7 +16,7 @@ _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 class NotLocal(OSError):
-    """The address is not on this machine's local networks, so nothing is sent to it."""
+    """The address is not local, so nothing is sent to it."""
 
     def __init__(self, host: str) -> None:
         shown = host if literal(host) else "that"
@@ -33,16 +24,16 @@ class NotLocal(OSError):
 
 
 class NotNamed(OSError):
-    """The relay is none that this person named (any more), so nothing is sent there and nothing looked up."""
+    """The user does not name this relay, so nothing is sent to it or looked up."""
 
     def __init__(self) -> None:
         super().__init__(errno.EACCES, "that is no relay that was named here")
 
 
 def parse(text: str) -> tuple[str, int]:
-    """(host, port) of "10.0.0.1:4747", "[fe80::1]:4747" or "[fe80::1%eth0]:4747"; host as `canonical`.
+    """(host, port) of "10.0.0.1:4747", "[fe80::1]:4747" or "[fe80::1%eth0]:4747", local or not.
 
-    Raises ValueError with one line for the person. Whether it is local is not asked here.
+    Raises ValueError with one line for the user.
     """
     host, colon, port = text.strip()[: TEXT_MAX + 1].rpartition(":")
     if not colon or not _PORT.fullmatch(port) or not 0 < int(port) < 65_536:
@@ -61,17 +52,17 @@ def format_address(host: str, port: int) -> str:
 
 
 UNREAD_MAX: Final = 256 * 1024
-"""Bytes received and not yet read at which reading stops; one more read of the loop may stand above it."""
+"""Unread bytes at which reading stops. A peer can fill them, and then waits."""
 UNREAD_LOW: Final = 64 * 1024
 UNSENT_MAX: Final = 256 * 1024
-"""Bytes written and not yet taken by the system at which `write` waits."""
+"""Unsent bytes at which `write` waits for a slow peer."""
 READ_MAX: Final = 65_536
 LINGER: Final = 2.0
-"""Seconds that an ended connection may take to send what was written."""
+"""Seconds to send what was written before the end."""
 
 
 class TcpConnection(asyncio.Protocol):
-    """A connection that was accepted or opened; `lost` is called once, when its socket is closed."""
+    """An accepted or opened connection; `lost` is called once, when its socket is closed."""
 
     def __init__(self, lost: Callable[[TcpConnection], None] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -91,17 +82,19 @@ class TcpConnection(asyncio.Protocol):
         return self._peer
 
     async def read(self) -> bytes:
-        """The next 1 to 65,536 bytes, or b"" when the stream has ended, broke or was closed here."""
+        """The next 1 to 65,536 bytes, or b"" when the stream has ended."""
         while not self._unread and not self._ended:
             await self._change()
         data = bytes(self._unread[:READ_MAX])
         del self._unread[: len(data)]
         if self._reading_paused and len(self._unread) <= UNREAD_LOW:
-            self._resume_reading()
+            self._reading_paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
         return data
 
     async def write(self, data: bytes) -> None:
-        """Hand bytes over; wait while more than 256 KiB wait to be sent. Raises ConnectionError."""
+        """Write bytes; waits while more than 256 KiB are unsent. Raises ConnectionError."""
         if self._ended or self._transport is None:
             raise ConnectionResetError("the connection has ended")
         self._transport.write(data)
@@ -111,14 +104,14 @@ class TcpConnection(asyncio.Protocol):
                 raise ConnectionResetError("the connection ended while data waited to be sent")
 
     def close(self) -> None:
-        """End the stream: what was written is still sent, for two seconds; a pending read returns b""."""
+        """End the stream; what was written is still sent, for two seconds, and a pending read returns b""."""
         self._unread.clear()
         self._end()
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """End the stream at once; what waits is not sent."""
+        """End the stream at once; unsent bytes are dropped."""
         self._unread.clear()
         self._end()
         if self._transport is not None:
@@ -135,8 +128,9 @@ class TcpConnection(asyncio.Protocol):
         if self._ended:
             return
         self._unread += data
-        if not self._reading_paused and len(self._unread) >= UNREAD_MAX:
-            self._pause_reading()
+        if not self._reading_paused and len(self._unread) >= UNREAD_MAX and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
         self._wake()
 
     def eof_received(self) -> bool:
@@ -159,25 +153,14 @@ class TcpConnection(asyncio.Protocol):
             self._lost(self)
 
     def _end(self) -> None:
-        """Nothing more is taken in or handed over; a peer that does not read cannot keep the socket."""
+        """Take no more bytes in or out; a peer that does not read cannot keep the socket open."""
         if not self._ended:
             self._ended = True
             if self._transport is not None:
                 self._linger = self._loop.call_later(LINGER, self._transport.abort)
         self._wake()
 
-    def _pause_reading(self) -> None:
-        if self._transport is not None:
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        self._reading_paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
-
     async def _change(self) -> None:
-        """Wait until something about the connection has changed."""
         change: asyncio.Future[None] = self._loop.create_future()
         self._waiting.add(change)
         try:
@@ -192,18 +175,14 @@ class TcpConnection(asyncio.Protocol):
 
 
 def peer_host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """The canonical host of a socket address, with %interface where it takes one to reach it."""
+    """The canonical host of a socket address, with %interface if it is link-local."""
     host = canonical(address[0].partition("%")[0])
     if len(address) == 4 and is_link_local_v6(host):
-        return f"{host}%{_scope_name(address[3])}"
+        try:
+            return f"{host}%{socket.if_indextoname(address[3])}"
+        except OSError:  # the interface has gone meanwhile
+            return f"{host}%{address[3]}"
     return host
-
-
-def _scope_name(index: int) -> str:
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        return str(index)  # the interface has gone in the meantime
 
 
 def listening_socket(
@@ -214,7 +193,7 @@ def listening_socket(
     try:
         server.setblocking(False)
         if os.name == "posix":
-            # On Windows the same option would let another program take the port over.
+            # On Windows this option would let another program take over the port.
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,19 +1,4 @@
-"""Reaching contacts: all addresses of one tried in parallel, and all relays that this person named.
-
-Rules: only `Transport` opens connections; whoever answers without the contact's keys is no contact,
-whatever the address or the relay promised; a direct link is never replaced by one through a relay while it
-answers.
-
-Who seeks a contact, and how long: one seeker for direct ways, one for the way through relays.
-
-Rules: a seeker sleeps until there is a reason; a direct way is tried first and goes on being tried beside a
-relayed link; a relay is asked only where there is no direct way, and never as often as an address.
-
-Several attempts to link with one contact, of which one may win.
-
-Rules: the first link that opens is taken, the others are given up; an attempt may enter others while the
-race is on.
-"""
+"""Reconnects contacts: all addresses of a contact in parallel, and relays when no address answers."""
 
 from __future__ import annotations
 
@@ -21,84 +6,56 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from chat.config import Config
+from chat.interface import RelayStanding
 from chat.network.backoff import Backoff, Pauses
 from chat.network.driver import Adopt, Driver, Handler, Opening, Result
-from chat.network.links import DialKeys, Directory, Links
-from chat.network.relay.client import RelayClient
-from chat.ports import Clock, Connection, Random, Transport
-from chat.tasks import Tasks
+from chat.network.links import DialKeys, Directory, LinkLost, LinkNeeded, Links, RelayedLinkOpened
+from chat.network.relay.client import RelayClient, RelayStands
+from chat.ports import Connection, Transport
+from chat.tasks import Runtime, Tasks
 from protocol.link.handshake import Initiator
 from protocol.link.link import Link
 from protocol.link.states import Ending, LinkClosed, LinkOpen
 from protocol.relay.rendezvous import RelayAddress
 
 SHORT_LIFE = 2.0
-"""Seconds that a link has to live to count as a success."""
+"""Seconds that a link must live to count as a success."""
 
 STEADY = 30.0
-"""Seconds that a direct link has to live: one that gave way to a relay sooner is not sought again at once."""
+"""Seconds that a direct link must live: one that gave way to a relay sooner is not tried again at once."""
 
 RELAPSES = (5.0, 600.0)
-"""Least and most seconds until a direct way is tried again that did not last."""
-
-
-class Dials(Protocol):
-    """What seekers need of the dialler."""
-
-    links: Links
-    clock: Clock
-    config: Config
-    random: Random
-
-    def wanted(self, person: bytes) -> bool:
-        """Whether a direct link with a contact is wanted, and there is an address to try."""
-
-    def wants_detour(self, person: bytes) -> bool:
-        """Whether a link through a relay is wanted, and there is a relay to try."""
-
-    def has_hints(self, person: bytes) -> bool:
-        """Whether there is an address to try."""
-
-    def goes_second(self, person: bytes) -> bool:
-        """Whether the other side is expected to dial first."""
-
-    async def dial(self, person: bytes, timeout: float) -> Result | None:
-        """Try all addresses."""
-
-    async def dial_through_relays(self, person: bytes) -> Result | None:
-        """Try all relays."""
+"""Least and most seconds until a direct link that did not last is tried again."""
 
 
 class Connector:
-    """Keeps one contact linked while it can be reached, directly if that is possible."""
+    """Keeps one contact linked directly, and retries next to a link through a relay."""
 
-    def __init__(self, person: bytes, dialler: Dials) -> None:
-        self.person = person
-        self.pace = Backoff(dialler.config)
-        self._dialler = dialler
+    def __init__(self, person: bytes, dialer: Dialer) -> None:
+        self._person = person
+        self._dialer = dialer
+        self._links = dialer.links
+        self._clock, self._config = dialer.runtime.clock, dialer.runtime.config
+        self._backoff = Backoff(self._config)
         self._wake = asyncio.Event()
-        self._better = Pauses(dialler.config.probe_every, dialler.config.direct_retry_most)
+        self._better = Pauses(self._config.probe_every, self._config.direct_retry_most)
         self._relapses = Pauses(*RELAPSES)
 
     def wake(self) -> None:
-        """Look again now."""
+        """Try again now."""
         self._wake.set()
 
     def encourage(self) -> None:
-        """Look again now, as if nothing had been tried: the contact can probably be reached."""
-        self.pace.encouraged(self._dialler.clock.monotonic())
+        """Try again now without backoff: the contact can probably be reached."""
+        self._backoff.encouraged(self._clock.monotonic())
         self._better.reset()
         self._wake.set()
 
-    def detoured(self, direct_for: float | None) -> None:
-        """A link through a relay is open: seek a direct way, without haste.
-
-        `direct_for`: seconds since a direct link took the place of one through a relay, None if none did.
-        """
-        self.pace.opened(self._dialler.clock.monotonic())
+    def relayed(self, direct_for: float | None) -> None:
+        """A link through a relay is open: retry slowly. `direct_for` as in RelayedLinkOpened."""
+        self._backoff.opened(self._clock.monotonic())
         self._better.reset()
         if direct_for is not None and direct_for < STEADY:
             self._relapses.failed()
@@ -107,88 +64,79 @@ class Connector:
         self._wake.set()
 
     def missed(self) -> None:
-        """The contact was there a moment ago."""
-        self.pace.heard(self._dialler.clock.monotonic())
+        self._backoff.heard(self._clock.monotonic())
         self._wake.set()
 
     def lost(self, lived: float) -> None:
-        """Its last link ended. One that lived for a moment only is no success: do not race in circles."""
-        self.pace.ended(lasted=lived >= SHORT_LIFE)
+        self._backoff.ended(lasted=lived >= SHORT_LIFE)
         self.missed()
 
     async def run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self.pace.failures or self._is_detoured():
+            if self._backoff.failures or self._is_relayed():
                 await self._pause()
-            await self._leave_the_first_move()
-            while self._dialler.wanted(self.person) and await self._attempt():
+            if self._dialer.goes_second(self._person) and self._links.current(self._person) is None:
+                await asyncio.sleep(self._config.second_dial_delay)
+            while self._dialer.wants_direct(self._person) and await self._attempt():
                 await self._pause()
 
-    async def _leave_the_first_move(self) -> None:
-        if self._dialler.goes_second(self.person) and self._dialler.links.current(self.person) is None:
-            await asyncio.sleep(self._dialler.config.second_dialler_waits)
-
-    def _is_detoured(self) -> bool:
-        links = self._dialler.links
-        return links.is_relayed(self.person) and not links.needs_link(self.person)
-
-    def _relapsed(self) -> bool:
-        """Whether a direct way would probably not last: going there and back costs seconds each time."""
-        return self._is_detoured() and self._relapses.failures > 0
-
-    def _delay(self) -> float:
-        if self._is_detoured():
-            return max(self._better.delay(1.0), self._relapses.delay(1.0))
-        return self.pace.delay(self._dialler.clock.monotonic())
+    def _is_relayed(self) -> bool:
+        """Whether the contact has a good link through a relay."""
+        return self._links.is_relayed(self._person) and not self._links.needs_link(self._person)
 
     async def _attempt(self) -> bool:
         """Try once; whether to go on trying."""
-        detoured, now = self._is_detoured(), self._dialler.clock.monotonic()
-        timeout = self._dialler.config.dial_timeout if detoured else self.pace.timeout(now)
-        result = await self._dialler.dial(self.person, timeout)
+        relayed, now = self._is_relayed(), self._clock.monotonic()
+        timeout = self._config.dial_timeout if relayed else self._backoff.timeout(now)
+        result = await self._dialer.dial(self._person, timeout)
         if isinstance(result, LinkOpen):
-            self.pace.opened(self._dialler.clock.monotonic())
+            self._backoff.opened(self._clock.monotonic())
             return False
-        if detoured:
+        if relayed:
             self._better.failed()
         else:
-            self.pace.failed(isinstance(result, LinkClosed) and result.reason is Ending.ERROR)
+            self._backoff.failed(isinstance(result, LinkClosed) and result.reason is Ending.ERROR)
         return True
 
     async def _pause(self) -> None:
-        """Wait for the next attempt, less long when something happens."""
+        """Wait for the next attempt, or until a wake, unless links or direct links have not lasted."""
+        if self._is_relayed():
+            delay = max(self._better.delay(1.0), self._relapses.delay(1.0))
+        else:
+            delay = self._backoff.delay(self._clock.monotonic())
         # wait_for of Python 3.11 loses a cancellation that comes together with the wake.
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._delay()):
+            async with asyncio.timeout(delay):
                 while await self._wake.wait():
                     self._wake.clear()
-                    if not self.pace.stumbling and not self._relapsed():
+                    relapsed = self._is_relayed() and self._relapses.failures > 0
+                    if not self._backoff.stumbling and not relapsed:
                         return
 
 
 class RelayFallback:
-    """Keeps one contact linked through relays while there is no direct way to it."""
+    """Keeps one contact linked through relays while there is no direct link."""
 
-    def __init__(self, person: bytes, dialler: Dials) -> None:
-        self.person = person
-        self._dialler = dialler
+    def __init__(self, person: bytes, dialer: Dialer) -> None:
+        self._person = person
+        self._dialer = dialer
         self._wake = asyncio.Event()
-        config = dialler.config
-        self._pauses = Pauses(config.relay_retry_least, config.relay_dials_most)
+        self._config = dialer.runtime.config
+        self._pauses = Pauses(self._config.relay_retry_least, self._config.relay_dials_most)
 
     def wake(self) -> None:
-        """Look again now, unless it was in vain a moment ago."""
+        """Try again now, unless an attempt failed a moment ago."""
         self._wake.set()
 
     def encourage(self) -> None:
-        """Look again now: the contact, or a relay, can probably be reached."""
+        """Try again now: the contact, or a relay, can probably be reached."""
         self._pauses.reset()
         self._wake.set()
 
     def lost(self, lived: float) -> None:
-        """Its last link ended. A relay that joins, and cuts at once, is asked less and less often."""
+        """Its last link ended. A relay that cuts each link at once is asked less and less often."""
         if lived >= SHORT_LIFE:
             self._pauses.reset()
         else:
@@ -200,28 +148,28 @@ class RelayFallback:
             await self._wake.wait()
             self._wake.clear()
             await self._pause()
-            await self._leave_the_first_move()
-            while self._dialler.wants_detour(self.person) and await self._attempt():
+            await self._wait_for_others()
+            while self._dialer.wants_relayed(self._person) and await self._attempt():
                 await self._pause()
 
-    async def _leave_the_first_move(self) -> None:
-        """To a direct link, where there is an address; and to the other side, as with direct links."""
-        config, person = self._dialler.config, self.person
-        if self._dialler.links.current(person) is None:
-            wait = config.direct_head_start if self._dialler.has_hints(person) else 0.0
-            wait += config.second_dialler_waits if self._dialler.goes_second(person) else 0.0
+    async def _wait_for_others(self) -> None:
+        """Give a direct link, and the other side, the time to come first."""
+        person = self._person
+        if self._dialer.links.current(person) is None:
+            wait = self._config.direct_head_start if self._dialer.has_hints(person) else 0.0
+            wait += self._config.second_dial_delay if self._dialer.goes_second(person) else 0.0
             await asyncio.sleep(wait)
 
     async def _attempt(self) -> bool:
         """Try once; whether to go on trying."""
-        if isinstance(await self._dialler.dial_through_relays(self.person), LinkOpen):
+        if isinstance(await self._dialer.dial_through_relays(self._person), LinkOpen):
             return False
         self._pauses.failed()
         return True
 
     async def _pause(self) -> None:
-        """Wait for the next attempt; what encourages ends it."""
-        delay = self._pauses.delay(self._dialler.random(1)[0] / 255)
+        """Wait for the next attempt, or until `encourage`."""
+        delay = self._pauses.delay(self._dialer.runtime.random(1)[0] / 255)
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 while self._pauses.failures:
@@ -233,7 +181,7 @@ Attempt = asyncio.Task[Result | None]
 
 
 class Race:
-    """`wanted` is asked before a link is taken."""
+    """Attempts to link with one contact: the first link that opens is taken, if it is still wanted."""
 
     def __init__(self, tasks: Tasks, wanted: Callable[[], bool] = lambda: True) -> None:
         self._tasks = tasks
@@ -245,7 +193,7 @@ class Race:
         self._running.add(self._tasks.spawn(attempt))
 
     def first(self, adopt: Adopt) -> Adopt:
-        """`adopt`, but only for the first that opens."""
+        """`adopt`, but only for the first link that opens."""
 
         async def once(driver: Driver, opened: LinkOpen) -> Handler | None:
             if self._won or not self._wanted():
@@ -256,7 +204,7 @@ class Race:
         return once
 
     async def result(self) -> Result | None:
-        """The open link, else the most telling failure; the losers are cancelled."""
+        """The open link, else the latest failure; the losers are cancelled."""
         failure: Result | None = None
         try:
             while self._running:
@@ -276,129 +224,125 @@ class Race:
 STAGGER = 0.05
 """Seconds between the starts of two addresses of one contact (RFC 8305 names 0.25 s for the internet)."""
 
-NEXT_WAITER = 0.5
+NEXT_TERMINAL = 0.5
 """Seconds that a terminal at a relay has to open a link before the next one on its token is tried too."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Sought:
-    """Who seeks one contact, and the tasks that do."""
+class _Reconnecting:
+    """The two that reconnect one contact, and their tasks."""
 
-    seeker: Connector
-    detour: RelayFallback
+    connector: Connector
+    fallback: RelayFallback
     tasks: tuple[asyncio.Task[None], ...]
 
 
 class Dialer:
-    """All seekers, and the races of one contact's addresses and relays."""
+    """Dials contacts; one connector and one relay fallback per contact decide when.
+
+    `adopt` takes an open link. Whatever answers without the contact's keys gets none.
+    """
 
     def __init__(
         self,
+        runtime: Runtime,
         directory: Directory,
         links: Links,
+        adopt: Adopt,
+        relay_client: RelayClient,
         transport: Transport,
-        relaying: RelayClient,
-        clock: Clock,
-        random: Random,
-        config: Config,
-        tasks: Tasks,
     ) -> None:
+        self.runtime = runtime
         self.links = links
-        self.clock = clock
-        self.config = config
-        self.random = random
-        self._directory = directory
+        self._directory, self._adopt, self._relay_client = directory, adopt, relay_client
         self._transport = transport
-        self._relaying = relaying
-        self._tasks = tasks
-        self._sought: dict[bytes, _Sought] = {}
-        links.missed, links.lost, links.detoured = self.missed, self.lost, self.detoured
-        relaying.waits = self.seek_through_relays
+        self._contacts: dict[bytes, _Reconnecting] = {}
 
-    # Reasons to look.
+    # Reasons to dial.
 
     def follow(self, persons: Sequence[bytes]) -> None:
-        """Seek exactly these contacts from now on."""
-        for person in [person for person in self._sought if person not in persons]:
-            for task in self._sought.pop(person).tasks:
+        """Reconnect exactly these contacts from now on."""
+        for person in [person for person in self._contacts if person not in persons]:
+            for task in self._contacts.pop(person).tasks:
                 task.cancel()
         for person in persons:
-            if person not in self._sought:
-                seeker, detour = Connector(person, self), RelayFallback(person, self)
-                tasks = (self._tasks.spawn(seeker.run()), self._tasks.spawn(detour.run()))
-                self._sought[person] = _Sought(seeker, detour, tasks)
-                seeker.wake()
-                detour.wake()
+            if person not in self._contacts:
+                connector, fallback = Connector(person, self), RelayFallback(person, self)
+                spawn = self.runtime.tasks.spawn
+                tasks = (spawn(connector.run()), spawn(fallback.run()))
+                self._contacts[person] = _Reconnecting(connector, fallback, tasks)
+                connector.wake()
+                fallback.wake()
 
     def seek(self, person: bytes) -> None:
-        """There is reason to believe that this contact can be reached now."""
-        if person in self._sought:
-            self._sought[person].seeker.encourage()
-            self._sought[person].detour.encourage()
-
-    def missed(self, person: bytes) -> None:
-        """A contact that was there does not answer, or its link grows old."""
-        if person in self._sought:
-            self._sought[person].seeker.missed()
-            self._sought[person].detour.wake()
-
-    def lost(self, person: bytes, lived: float) -> None:
-        """A contact's last link ended."""
-        if person in self._sought:
-            self._sought[person].seeker.lost(lived)
-            self._sought[person].detour.lost(lived)
-
-    def detoured(self, person: bytes, direct_for: float | None) -> None:
-        """A link with a contact has opened through a relay; `direct_for` as of Links."""
-        if person in self._sought:
-            self._sought[person].seeker.detoured(direct_for)
+        """Dial a contact that can probably be reached now."""
+        if (contact := self._contacts.get(person)) is not None:
+            contact.connector.encourage()
+            contact.fallback.encourage()
 
     def seek_all(self) -> None:
-        """The network has changed."""
-        for person in self._sought:
+        """Dial all contacts: the network has changed."""
+        for person in self._contacts:
             self.seek(person)
 
-    def seek_through_relays(self) -> None:
-        """A relay can be reached, or there is another one."""
-        for sought in self._sought.values():
-            sought.detour.encourage()
+    def needed(self, signal: LinkNeeded) -> None:
+        if (contact := self._contacts.get(signal.person)) is not None:
+            contact.connector.missed()
+            contact.fallback.wake()
 
-    # What is wanted.
+    def lost(self, signal: LinkLost) -> None:
+        if (contact := self._contacts.get(signal.person)) is not None:
+            contact.connector.lost(signal.lived)
+            contact.fallback.lost(signal.lived)
 
-    def wanted(self, person: bytes) -> bool:
-        needed = self.links.needs_link(person) or self.links.is_relayed(person)
-        return needed and self.has_hints(person)
+    def relayed(self, signal: RelayedLinkOpened) -> None:
+        if (contact := self._contacts.get(signal.person)) is not None:
+            contact.connector.relayed(signal.direct_for)
 
-    def wants_detour(self, person: bytes) -> bool:
-        return bool(self._relaying.named) and self.links.needs_detour(person)
+    def relay_stands(self, signal: RelayStands) -> None:
+        """Dial through relays again when one is ready."""
+        if signal.standing is RelayStanding.WAITING:
+            for contact in self._contacts.values():
+                contact.fallback.encourage()
+
+    # What connectors ask.
+
+    def wants_direct(self, person: bytes) -> bool:
+        """Whether a direct link is wanted, and there is an address to try."""
+        wanted = self.links.needs_link(person) or self.links.is_relayed(person)
+        return wanted and self.has_hints(person)
+
+    def wants_relayed(self, person: bytes) -> bool:
+        """Whether a link through a relay is wanted, and there is a relay to try."""
+        return bool(self._relay_client.named) and self.links.needs_relayed_link(person)
 
     def has_hints(self, person: bytes) -> bool:
         return bool(self._directory.hints(person))
 
     def goes_second(self, person: bytes) -> bool:
-        """Whether the other side is expected to dial first: the one with the lower key is."""
+        """Whether the other side dials first: the one with the lower key does."""
         keys = self._directory.dial_keys(person)
         return keys is not None and self._directory.identity.static.public > keys.terminal
 
     # Dialling.
 
     async def dial(self, person: bytes, timeout: float) -> Result | None:
-        """Try all addresses; the first open link wins. None where nobody answered."""
+        """Try all addresses; the first open link wins. None if none answered."""
         keys = self._directory.dial_keys(person)
         if keys is None:
             return None
-        race = Race(self._tasks)
+        race = Race(self.runtime.tasks)
         for number, (host, port) in enumerate(self._directory.hints(person)):
             race.enter(self._directly(person, keys, host, port, timeout, STAGGER * number, race))
         return await race.result()
 
     async def dial_through_relays(self, person: bytes) -> Result | None:
-        """Try all relays that this person named; the first open link wins. None where nobody was there."""
+        """Try all named relays; the first open link wins. None if the contact waits at none."""
         keys = self._directory.dial_keys(person)
         if keys is None:
             return None
-        race = Race(self._tasks, lambda: self.wants_detour(person))
-        for relay in self._relaying.named:
+        race = Race(self.runtime.tasks, lambda: self.wants_relayed(person))
+        for relay in self._relay_client.named:
             race.enter(self._through(person, keys, relay, 0, race))
         return await race.result()
 
@@ -415,10 +359,10 @@ class Dialer:
     async def _through(
         self, person: bytes, keys: DialKeys, relay: RelayAddress, place: int, race: Race
     ) -> Result | None:
-        """Dial who waits at a place on the contact's tokens; after a moment, whoever waits there too."""
+        """Dial the terminal at a place on the contact's tokens; after a moment, the next one on it too."""
         if place:
-            await asyncio.sleep(NEXT_WAITER)
-        reached = await self._relaying.dial(
+            await asyncio.sleep(NEXT_TERMINAL)
+        reached = await self._relay_client.dial(
             relay, lambda day: self._directory.dial_tokens(person, relay.key, day), place
         )
         if reached is None:
@@ -428,9 +372,9 @@ class Dialer:
         return await self._open(person, keys, reached.circuit, race)
 
     async def _open(self, person: bytes, keys: DialKeys, connection: Connection, race: Race) -> Result | None:
-        opening = Opening(race.first(self.links.adopt))
-        driver = Driver(connection, self._link(person, keys), self.clock, opening)
-        running = self._tasks.spawn(driver.run())
+        opening = Opening(race.first(self._adopt))
+        driver = Driver(connection, self._link(person, keys), self.runtime.clock, opening)
+        running = self.runtime.tasks.spawn(driver.run())
         try:
             return await asyncio.shield(opening.result)
         except asyncio.CancelledError:
@@ -449,6 +393,6 @@ class Dialer:
             keys.candidates,
             replaces=current.session if current is not None else b"",
             static_dh=identity.static_dh,
-            random=self.random,
+            random=self.runtime.random,
         )
-        return Link(start, self.clock.monotonic())
+        return Link(start, self.runtime.clock.monotonic())

@@ -1,13 +1,4 @@
-"""One connection and one link: pumps bytes in, events out, and the link's timer (SPEC §6).
-
-Rules: no decision is taken here; events of one read are handed over together, in order, and the next
-read waits for the handler, so that a slow disk slows the peer and not the memory. Reading, time and ending
-never wait for a write that waits for the peer.
-
-The handler of a link that is not open yet: waits for LinkOpen, then hands the driver on.
-
-Rules: what a closed or refused handshake means is decided by whoever waits on `result`.
-"""
+"""Runs one link over one connection: bytes in, events out, and the link's timer (SPEC §6)."""
 
 from __future__ import annotations
 
@@ -29,37 +20,42 @@ from protocol.link.states import (
 from protocol.messages import Message
 
 UNSENT_MAX: Final = 1 << 20
-"""Bytes that may wait behind a write: whoever asks and asks and does not read loses the link."""
+"""Bytes that may wait behind a write. A peer that asks and does not read can fill it, and loses the link."""
 
 CLOSE_WITHIN: Final = 1.0
-"""Seconds that the last words may wait for a peer that does not read."""
+"""Seconds that Close may wait for a peer that does not read."""
 
 
 class Handler(Protocol):
-    """Who decides what the events of a link mean."""
+    """Decides what the events of a link mean."""
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
-        """The events of one read, in order. A LinkClosed comes once, as the very last event."""
+        """The events of one read, in order. A LinkClosed comes once, alone, as the last event."""
 
 
 class Driver:
     """Runs one link over one connection until either ends; `run` returns then.
 
-    `handler` may be replaced between two reads, when it is known what the link is for.
+    The next read waits for the handler, so a slow disk slows the peer and does not fill the memory. Reading,
+    timers and ending never wait for a write that waits for the peer.
     """
 
     def __init__(self, connection: Connection, link: Link, clock: Clock, handler: Handler) -> None:
         self.connection = connection
         self.link = link
-        self.handler = handler
+        self._handler = handler
         self._clock = clock
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._end: LinkClosed | None = None
 
+    def hand_over(self, handler: Handler) -> None:
+        """Let another handler take the events from the next read on: the link's purpose is known now."""
+        self._handler = handler
+
     async def run(self) -> None:
-        """Pump until the link or the connection ends, then hand over the LinkClosed."""
+        """Pass on events until the link or the connection ends, then the LinkClosed."""
         try:
             await self.flush()
             while self._end is None:
@@ -69,13 +65,13 @@ class Driver:
             self._disarm()
             self.connection.close()
             self._without_end(self.link.end_of_stream())
-            await self.handler.on_events(self, [LinkClosed() if self._end is None else self._end])
+            await self._handler.on_events(self, [LinkClosed() if self._end is None else self._end])
 
     async def _dispatch(self, events: Sequence[Event]) -> None:
         left = self._without_end(events)
         await self._answer()
         if left:
-            await self.handler.on_events(self, left)
+            await self._handler.on_events(self, left)
 
     def _without_end(self, events: Sequence[Event]) -> list[Event]:
         left: list[Event] = []
@@ -87,20 +83,17 @@ class Driver:
         return left
 
     async def resume(self) -> None:
-        """Go on after HandshakeAuthenticated: what had to be durable before is durable now."""
+        """Go on after HandshakeAuthenticated, when what must be on the disk first is there."""
         await self._dispatch(self.link.resume(self._clock.monotonic()))
 
     async def send(self, message: Message) -> None:
-        """Seal a message and hand it to the connection, waiting while the peer is slow.
-
-        Does nothing when the link has ended meanwhile: what was not acknowledged goes again.
-        """
+        """Seal a message and write it, waiting while the peer is slow. Does nothing if the link has ended."""
         if self.link.is_open:
             self.link.send(message, self._clock.monotonic())
             await self.flush()
 
     async def ping(self) -> int | None:
-        """Ask for an answer now; returns the number that comes back, None when the link has ended."""
+        """Ping now; returns the number that comes back, None if the link has ended."""
         if not self.link.is_open:
             return None
         number = self.link.ping(self._clock.monotonic())
@@ -108,7 +101,6 @@ class Driver:
         return number
 
     async def flush(self) -> None:
-        """Write what the link has to say and arm its timer."""
         async with self._writing:
             while data := self.link.data_to_send():
                 try:
@@ -118,10 +110,8 @@ class Driver:
         self._arm()
 
     async def _answer(self) -> None:
-        """Write what the link has to say, now or after the write under way.
-
-        Two sides that both have much to say would otherwise stop reading, and wait for each other.
-        """
+        """Write the link's output, now or after the write under way."""
+        # Waiting here would stop the reading: two sides with much to send would wait for each other.
         if not self._writing.locked():
             await self.flush()
         elif self.link.unsent > UNSENT_MAX:
@@ -134,7 +124,7 @@ class Driver:
             self._flushing = asyncio.get_running_loop().create_task(self.flush())
 
     async def close(self, reason: int) -> None:
-        """Say Close to the peer and end, within a second; `run` returns soon after."""
+        """Send Close and end, within a second; `run` returns soon after."""
         self._without_end(self.link.close(reason))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_WITHIN):
@@ -142,7 +132,7 @@ class Driver:
         self.connection.close()
 
     def abort(self) -> None:
-        """End at once, saying nothing."""
+        """End at once, without Close."""
         self.connection.close()
 
     def _arm(self) -> None:
@@ -162,7 +152,7 @@ class Driver:
         if self._end is not None:
             self.connection.close()
         else:
-            self._arm()  # the write may wait until long after the next thing is due
+            self._arm()  # the write may take longer than until the next timer
             self._flush_soon()
 
 
@@ -172,15 +162,14 @@ Burn = Callable[[HandshakeAuthenticated], Awaitable[bool]]
 
 
 async def refuse_all(event: HandshakeAuthenticated) -> bool:
-    """For links on which nobody can use an invitation."""
+    """For links on which no invitation can be used."""
     return False
 
 
 class Opening:
-    """Waits for a link to open. `adopt` gives the handler that follows, None to close the link again.
+    """The handler until a link opens. `adopt` returns the next one, None to close the link again.
 
-    `result` is the first of: the link is open, it closed, the other side is of another version or is not
-    Parlour.
+    `result`: the link opened or closed, the other side has another version, or is not Parlour.
     """
 
     def __init__(self, adopt: Adopt, burn: Burn = refuse_all) -> None:
@@ -193,7 +182,10 @@ class Opening:
             if isinstance(event, LinkOpen):
                 return await self._opened(driver, event, events[index + 1 :])
             if isinstance(event, HandshakeAuthenticated):
-                await self._authenticated(driver, event)
+                if await self._burn(event):
+                    await driver.resume()
+                else:
+                    driver.abort()
             elif isinstance(event, LinkClosed | VersionRefused | NotParlour):
                 self._settle(event)
         return None
@@ -203,16 +195,10 @@ class Opening:
         if handler is None:
             await driver.close(0)
         else:
-            driver.handler = handler
+            driver.hand_over(handler)
         self._settle(event)
         if handler is not None and rest:
             await handler.on_events(driver, rest)
-
-    async def _authenticated(self, driver: Driver, event: HandshakeAuthenticated) -> None:
-        if await self._burn(event):
-            await driver.resume()
-        else:
-            driver.abort()
 
     def _settle(self, result: Result) -> None:
         if not self.result.done():

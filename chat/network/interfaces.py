@@ -1,13 +1,4 @@
-"""This machine's interfaces, and which of its addresses are told to others.
-
-Rules: everything is read anew at each call, nothing is cached; a kind is decided by what an interface
-can do (carry multicast to neighbours), by its name only where the system says no more.
-
-Noticing that the network has changed: an interface, an address, a cable, or a machine that slept.
-
-Rules: what counts is the state, not the message that it may have changed (routers repeat themselves);
-one change is told once, shortly after things are quiet; an idle network costs next to nothing.
-"""
+"""This machine's interfaces and addresses, and their changes. Nothing is cached."""
 
 from __future__ import annotations
 
@@ -17,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -29,7 +21,7 @@ if TYPE_CHECKING:
     import ifaddr
 
 MAX_ADDRESSES: Final = ADDRESSES_MAX
-"""Addresses that are announced or written into an invitation at most (SPEC §13)."""
+"""Addresses per announcement or invitation (SPEC §13)."""
 
 # Kernel's headers: if.h, if_link.h, if_addr.h.
 _UP, _BROADCAST, _LOOPBACK, _POINT_TO_POINT = 0x1, 0x2, 0x8, 0x10
@@ -40,7 +32,7 @@ _ADDRESS, _LOCAL, _FLAGS = 1, 2, 8
 _UNFIT = 0x01 | 0x08 | 0x20 | 0x40
 
 _HOST_ONLY_NAMES = ("vboxnet", "vmnet")  # look like Ethernet, and end in a hypervisor
-# Where the system tells no kind (macOS, *BSD, Windows) only the name is left.
+# macOS, *BSD and Windows report no kind, only a name.
 _TUNNEL_NAMES = ("utun", "tun", "wg", "ppp", "ipsec", "gif", "stf", "tailscale", "wireguard", "wintun")
 _VIRTUAL_NAMES = (*_HOST_ONLY_NAMES, "docker", "awdl", "llw", "anpi", "hyper-v", "virtualbox", "vmware")
 _LEAF_KINDS = frozenset({"veth", "tun"})  # bridge ports that lead to containers and virtual machines
@@ -57,7 +49,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One interface. `up`: usable now, its cable is in. `networks`: ADDRESS/PREFIX, without scope."""
+    """One interface. `up`: usable now, with its cable in. `networks`: ADDRESS/PREFIX, without scope."""
 
     name: str
     index: int
@@ -71,18 +63,18 @@ class Interface:
 
 
 def interfaces() -> tuple[Interface, ...]:
-    """Every interface that can have addresses: ports of a bridge or bond are left out. Raises OSError."""
+    """Every interface that can have addresses, which ports of a bridge or bond cannot. Raises OSError."""
     return _from_netlink() if netlink.AVAILABLE else _from_ifaddr()
 
 
 def own_addresses(found: Iterable[Interface] | None = None) -> tuple[str, ...]:
-    """The addresses under which others may reach this machine: at most 8, local, without scope.
+    """The addresses of this machine for others: at most 8, local, without scope.
 
-    Only of LAN interfaces that are up: an announcement goes out on every link, and must not tell the
-    café of the company's VPN; a container bridge has the same address on every machine. Tunnels and
-    virtual networks serve where there is no LAN, loopback where there is nothing else.
+    Only of LAN interfaces that are up: an announcement goes out on every link and must not reveal a VPN, and
+    a container bridge has the same address on every machine. Without a LAN, those of tunnels and virtual
+    networks; else loopback.
     """
-    return _told(outward(interfaces() if found is None else found))
+    return _announced(outward(interfaces() if found is None else found))
 
 
 def outward(found: Iterable[Interface]) -> list[Interface]:
@@ -90,13 +82,13 @@ def outward(found: Iterable[Interface]) -> list[Interface]:
     usable = [interface for interface in found if interface.up]
     for kinds in ((Kind.LAN,), (Kind.TUNNEL, Kind.VIRTUAL), (Kind.LOOPBACK,)):
         group = [interface for interface in usable if interface.kind in kinds]
-        if _told(group):
+        if _announced(group):
             return group
     return []
 
 
 def spoken_on(found: Iterable[Interface]) -> list[str | int]:
-    """Where multicast is spoken: of each outward interface one IPv4 address, and its index for IPv6."""
+    """Per outward interface one IPv4 address, and its index for IPv6: where multicast is sent."""
     on: list[str | int] = []
     for interface in outward(found):
         on += [address for address in interface.addresses if ":" not in address][:1]
@@ -114,10 +106,10 @@ def scopes() -> tuple[int, ...]:
     )
 
 
-def _told(usable: list[Interface]) -> tuple[str, ...]:
-    """IPv4 first, then link-local IPv6, then unique-local IPv6 of interfaces that have no IPv4.
+def _announced(usable: list[Interface]) -> tuple[str, ...]:
+    """IPv4 first, then link-local IPv6, then unique-local IPv6 of interfaces without IPv4.
 
-    On one link link-local says all that is needed; a routed address more would only tell more.
+    On one link, link-local is enough; a routed address would only reveal more.
     """
     v4: list[str] = []
     link: list[str] = []
@@ -133,27 +125,23 @@ def _told(usable: list[Interface]) -> tuple[str, ...]:
 
 
 def _from_netlink() -> tuple[Interface, ...]:
-    links = {_index(record): record for record in netlink.dump(netlink.GET_LINK)}
+    links = {
+        int(struct.unpack_from("=i", record.fixed, 4)[0]): record for record in netlink.dump(netlink.GET_LINK)
+    }
     networks: dict[int, list[str]] = {}
     for record in netlink.dump(netlink.GET_ADDRESS):
         if network := _network(record):
             networks.setdefault(struct.unpack_from("=I", record.fixed, 4)[0], []).append(network)
-    bridges = _bridges_to_a_wire(links)
-    return tuple(
-        Interface(
-            _name(record),
-            index,
-            _kind(record, index in bridges),
-            _is_up(record),
-            tuple(networks.get(index, ())),
-        )
-        for index, record in sorted(links.items())
-        if not _is_port(record, links)
-    )
-
-
-def _index(record: netlink.Record) -> int:
-    return int(struct.unpack_from("=i", record.fixed, 4)[0])
+    # Bridges with at least one port that is not the end of a container or a virtual machine.
+    wired = {_master(one) for one in links.values() if _master(one) and _link_kind(one) not in _LEAF_KINDS}
+    found: list[Interface] = []
+    for index, record in sorted(links.items()):
+        master = links.get(_master(record))
+        if master is None or _link_kind(master) == "vrf":  # a VRF leaves its ports' addresses in use
+            is_up = _link_flags(record) & (_UP | _RUNNING) == _UP | _RUNNING
+            kind = _kind(record, index in wired)
+            found.append(Interface(_name(record), index, kind, is_up, tuple(networks.get(index, ()))))
+    return tuple(found)
 
 
 def _link_flags(record: netlink.Record) -> int:
@@ -174,25 +162,6 @@ def _master(record: netlink.Record) -> int:
     return int(struct.unpack("=I", value)[0]) if len(value) == 4 else 0
 
 
-def _is_port(record: netlink.Record, links: dict[int, netlink.Record]) -> bool:
-    """Whether its addresses, if any, belong to a bridge or bond above it (a VRF leaves them in use)."""
-    master = links.get(_master(record))
-    return master is not None and _link_kind(master) != "vrf"
-
-
-def _is_up(record: netlink.Record) -> bool:
-    return _link_flags(record) & (_UP | _RUNNING) == _UP | _RUNNING
-
-
-def _bridges_to_a_wire(links: dict[int, netlink.Record]) -> frozenset[int]:
-    """Bridges of which at least one port is not the end of a container or a virtual machine."""
-    return frozenset(
-        _master(record)
-        for record in links.values()
-        if _master(record) and _link_kind(record) not in _LEAF_KINDS
-    )
-
-
 def _kind(record: netlink.Record, has_a_wire: bool) -> Kind:
     flags, kind, name = _link_flags(record), _link_kind(record), _name(record)
     if flags & _LOOPBACK:
@@ -204,19 +173,14 @@ def _kind(record: netlink.Record, has_a_wire: bool) -> Kind:
 
 
 def _network(record: netlink.Record) -> str:
-    """ADDRESS/PREFIX, or nothing for an address that is not to be used."""
-    flags = record.attributes.get(_FLAGS)
+    """ADDRESS/PREFIX, empty for an address that is not to be used."""
+    attribute = record.attributes.get(_FLAGS)
+    flags = struct.unpack("=I", attribute)[0] if attribute else record.fixed[2]
     value = record.attributes.get(_LOCAL) or record.attributes.get(_ADDRESS, b"")
-    if len(value) not in (4, 16) or (struct.unpack("=I", flags)[0] if flags else record.fixed[2]) & _unfit(
-        value
-    ):
+    # For IPv4 the lowest flag means "secondary", which is no reason.
+    if len(value) not in (4, 16) or (len(value) == 16 and flags & _UNFIT):
         return ""
     return f"{ipaddress.ip_address(value)}/{record.fixed[1]}"
-
-
-def _unfit(address: bytes) -> int:
-    """For IPv4 the lowest flag means "secondary", which is no reason."""
-    return _UNFIT if len(address) == 16 else 0
 
 
 def _from_ifaddr() -> tuple[Interface, ...]:
@@ -245,15 +209,15 @@ def _kind_by_name(adapter: ifaddr.Adapter) -> Kind:
 
 
 SETTLE: Final = 0.2
-"""Seconds to wait after a sign of change: one cable makes several."""
+"""Seconds to wait after a sign of change: one cable causes several."""
 TICK: Final = 1.0
-"""Seconds between looks at the clock, and, where the system does not tell, at the interfaces."""
+"""Seconds between checks of the clock, and of the interfaces if the system does not report changes."""
 SLEPT: Final = 3.0
-"""Seconds that the machine's clock may run ahead of the loop's before it must have slept."""
+"""Seconds that the machine's clock may get ahead of the loop's before it must have slept."""
 
 
 def network_state() -> Hashable:
-    """All that matters of the interfaces that are up: name, index, networks. Raises OSError."""
+    """Name, index and networks of the interfaces that are up. Raises OSError."""
     return frozenset(
         (interface.name, interface.index, interface.networks)
         for interface in interfaces()
@@ -269,9 +233,9 @@ def time_with_sleep() -> float:
 
 
 class NetworkWatch:
-    """Calls `changed` in the event loop it was made in when the network is another than before.
+    """Calls `changed` when the network's state differs from before, or the machine slept.
 
-    `state` and `clock` are what is compared, for tests.
+    `state` and `clock`: for tests.
     """
 
     def __init__(
@@ -293,14 +257,16 @@ class NetworkWatch:
         self._woke = False
 
     def start(self) -> None:
-        """Begin: what is compared with is the state of now."""
+        """Compare with the state of now from here on."""
         self._state = self._look()
         self._asleep = self._clock() - self._loop.time()
-        self._subscribe()
+        if netlink.AVAILABLE:
+            with suppress(OSError):  # a sandbox may forbid it: then `_ticked` looks each second
+                self._signs = netlink.subscribe()
+                self._loop.add_reader(self._signs, self._signalled)
         self._tick = self._loop.call_later(TICK, self._ticked)
 
     def close(self) -> None:
-        """Stop; nothing is called any more."""
         for timer in (self._tick, self._settling):
             if timer is not None:
                 timer.cancel()
@@ -310,17 +276,7 @@ class NetworkWatch:
             self._signs.close()
             self._signs = None
 
-    def _subscribe(self) -> None:
-        """Where the system tells of changes, listen; everywhere else `_ticked` looks each second."""
-        if not netlink.AVAILABLE:
-            return
-        try:
-            self._signs = netlink.subscribe()
-        except OSError:
-            return  # a sandbox may forbid it
-        self._loop.add_reader(self._signs, self._told)
-
-    def _told(self) -> None:
+    def _signalled(self) -> None:
         if self._signs is not None:
             netlink.drain(self._signs)
         self._settle()
@@ -334,7 +290,7 @@ class NetworkWatch:
             self._settle()
 
     def _settle(self) -> None:
-        # Not put off by further signs: they would otherwise be able to put it off for ever.
+        # Further signs do not postpone it, else they could do so for ever.
         if self._settling is None:
             self._settling = self._loop.call_later(SETTLE, self._settled)
 
@@ -346,7 +302,7 @@ class NetworkWatch:
             self._changed()
 
     def _look(self) -> Hashable:
-        """The state now; the last one if it cannot be read at this moment."""
+        """The state now, or the last one if it cannot be read."""
         try:
             return self._read_state()
         except OSError:

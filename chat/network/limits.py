@@ -1,20 +1,4 @@
-"""Who may begin a handshake: bounds before anybody is authenticated (SPEC §16).
-
-Rules: counts and times only; no sockets. Known addresses have a share of their own, so that a flood of
-strangers cannot keep contacts out.
-
-Who may come in: bounds on accepted connections before anybody knows whose they are.
-
-Rules: one address cannot take all places; when all are taken, the one that has had the most time to prove
-itself and has not yet had enough of it gives way; a connection that has lived longer is never touched.
-
-A bounded set of keys that is shared fairly between the sources that the keys came from.
-
-How many announcements are looked at: at once as a rule, at a bounded rate under a flood.
-
-Rules: looking means comparing slots with every contact, which others must not make us do without end; what
-has to wait waits in a bounded line, in which senders take turns: one that sends much waits for itself.
-"""
+"""Limits for peers that are not authenticated yet: handshakes, connections, announcements (SPEC §16)."""
 
 from __future__ import annotations
 
@@ -27,7 +11,7 @@ from typing import Final, Protocol
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket: `rate` tokens a second, at most `size` at once."""
+    """A token bucket: `rate` tokens per second, at most `size` at once."""
 
     rate: float
     size: float
@@ -35,7 +19,7 @@ class Bucket:
     updated: float
 
     def take(self, now: float) -> bool:
-        """Take one token if there is one. A clock that stands still or goes back gives none."""
+        """Take one token if there is one. A clock that goes back gives none."""
         self.level = min(self.size, self.level + max(0.0, now - self.updated) * self.rate)
         self.updated = max(now, self.updated)
         if self.level < 1.0:
@@ -46,7 +30,10 @@ class Bucket:
 
 @dataclass(slots=True)
 class Admission:
-    """Counts handshakes under way, in all and an address, and spends a budget of work a second."""
+    """Limits handshakes under way, in total and per address, and new ones per second.
+
+    A share is reserved for known addresses, so that a flood of strangers does not keep contacts out.
+    """
 
     total: int
     per_address: int
@@ -61,26 +48,22 @@ class Admission:
 
     def enter(self, address: str, known: bool, now: float) -> bool:
         """Whether a connection from `address` may begin a handshake now; if so, `leave` must follow."""
-        if not self._room(address, known):
+        limit = self.total if known else self.total * 3 // 4
+        if self._open.total() >= limit or self._open[address] >= self.per_address:
             return False
         if not (self._known if known else self._strangers).take(now):
             return False
         self._open[address] += 1
         return True
 
-    def _room(self, address: str, known: bool) -> bool:
-        limit = self.total if known else self.total * 3 // 4
-        return self._open.total() < limit and self._open[address] < self.per_address
-
     def leave(self, address: str) -> None:
-        """The handshake ended, well or not."""
         self._open[address] -= 1
         if self._open[address] <= 0:
             del self._open[address]
 
 
 UNPROVEN: Final = 10.0
-"""Seconds of age above which a connection is somebody's: a handshake has 5 seconds, then it is closed."""
+"""Seconds after which a connection must have a link: a handshake has 5 seconds, then it is closed."""
 
 
 class Entrant(Protocol):
@@ -88,7 +71,10 @@ class Entrant(Protocol):
 
 
 class Gate:
-    """At most `total` entrants, `an_address` of them from one host. `now` is in seconds."""
+    """Limits connections to `total`, `an_address` of them per host. `now` is in seconds.
+
+    When it is full, the oldest connection that may have no link yet makes room.
+    """
 
     def __init__(self, total: int, an_address: int, now: Callable[[], float]) -> None:
         self._total, self._an_address, self._now = total, an_address, now
@@ -96,7 +82,7 @@ class Gate:
         self._from: Counter[str] = Counter()
 
     def enter(self, entrant: Entrant, host: str) -> bool:
-        """Let it in and True, or False. Another entrant may be aborted to make room."""
+        """Whether it may enter. Another entrant may be aborted to make room."""
         place = host.partition("%")[0]
         if self._from[place] >= self._an_address or not self._has_room():
             return False
@@ -105,7 +91,7 @@ class Gate:
         return True
 
     def left(self, entrant: Entrant) -> None:
-        """It is gone; telling so twice does no harm."""
+        """It is gone; a second call does nothing."""
         place, _ = self._inside.pop(entrant, ("", 0.0))
         if place:
             self._from[place] -= 1
@@ -128,16 +114,16 @@ class Gate:
 
 
 class FairShares:
-    """At most `bound` keys. When they are full, the source with the most keys loses its oldest.
+    """At most `bound` keys, shared fairly: when it is full, the source with the most keys loses its oldest.
 
-    A source that has few keys therefore keeps them, however many another one sends. A machine with many
-    addresses counts as many sources: of `bound` addresses with one key each, the first makes room.
+    A source with few keys keeps them. A machine with many addresses counts as many sources: of `bound`
+    addresses with one key each, the first makes room.
     """
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._source: dict[str, str] = {}
-        self._keys: dict[str, dict[str, None]] = {}  # of each source that has any, the oldest first
+        self._keys: dict[str, dict[str, None]] = {}  # per source, oldest first
 
     def __len__(self) -> int:
         return len(self._source)
@@ -146,7 +132,7 @@ class FairShares:
         return key in self._source
 
     def add(self, key: str, source: str) -> str | None:
-        """Add a key; the key that made room for it, if one had to. A key that is there stays as it is."""
+        """Add a key, if it is new; returns the key that was evicted for it, if any."""
         if key in self._source:
             return None
         evicted = self._evict(source) if len(self) >= self._bound else None
@@ -164,14 +150,14 @@ class FairShares:
             del self._keys[source]
 
     def take(self, *, newest: bool) -> str:
-        """Remove a key of the source whose turn it is, and return it. Raises KeyError when there is none."""
+        """Remove and return a key of the source whose turn it is. Raises KeyError if there is none."""
         if not self._keys:
             raise KeyError("no keys")
         source, keys = next(iter(self._keys.items()))
         key = next(reversed(keys)) if newest else next(iter(keys))
         self.remove(key)
         if source in self._keys:
-            self._keys[source] = self._keys.pop(source)  # to the end of the line
+            self._keys[source] = self._keys.pop(source)  # to the end of the queue
         return key
 
     def clear(self) -> None:
@@ -190,13 +176,16 @@ class FairShares:
 ANNOUNCEMENTS_PER_SECOND: Final = 50.0
 ANNOUNCEMENTS_AT_ONCE: Final = 256.0
 WAITING_MAX: Final = 256
-"""Names that wait. Any machine on the network can fill the line, and evicts its own names first."""
+"""Names that wait. Any machine on the network can fill the queue, and evicts its own names first."""
 AGAIN: Final = 0.1
-"""Seconds between looks at those who wait."""
+"""Seconds until the waiting names are tried again."""
 
 
 class RateLimiter:
-    """Calls `look(name)` for each name that is heard, within the rate."""
+    """Calls `look(name)` for each name that is heard, within the rate; senders take turns in the queue.
+
+    Each look compares an announcement's slots with all contacts, which takes time.
+    """
 
     def __init__(self, look: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -208,7 +197,7 @@ class RateLimiter:
         self._timer: asyncio.TimerHandle | None = None
 
     def hear(self, name: str, sender: str = "") -> None:
-        """Look at it now or later; a name that is heard twice meanwhile is looked at once."""
+        """Look at it now or later, once for all times it is heard meanwhile."""
         if self._rate.take(self._loop.time()):
             self._look(name)
             return
@@ -218,7 +207,6 @@ class RateLimiter:
             self._timer = self._loop.call_later(AGAIN, self._go_on)
 
     def forget(self, name: str) -> None:
-        """It is gone."""
         self._waiting.remove(name)
 
     def forget_all(self) -> None:

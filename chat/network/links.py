@@ -1,16 +1,4 @@
-"""All links with contacts: adopts them when they open, reads them, watches them, closes the spare ones.
-
-Rules: what messages mean is `LinkEvents`' business; which link sends is `LinkSet`'s; here they are joined.
-
-The links with one contact's terminal: which one sends, and which ones may go (SPEC §6.5).
-
-Rules: decisions only, no I/O. All links that are confirmed are read; entries go out on the one confirmed
-last; a link is closed only by the side that began it, and only after another one has proved that it works.
-
-Who may link with this terminal, and the keys for it: what the network asks of the engine.
-
-Rules: an interface only; everything here is answered from memory, at once.
-"""
+"""The links with contacts: which one sends, which are spare, and who is present (SPEC §6.5)."""
 
 from __future__ import annotations
 
@@ -19,9 +7,8 @@ from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chat.config import Config
 from chat.network.driver import Driver
-from chat.ports import Clock
+from chat.tasks import Runtime
 from protocol.keys import X25519Pair
 from protocol.link.handshake import Policy
 from protocol.link.states import ContactPsk, Event, LinkClosed, LinkOpen, MessageReceived, PingAnswered, Role
@@ -32,9 +19,8 @@ from protocol.messages import Message
 class LiveLink:
     """A confirmed link with a contact's terminal.
 
-    `began`: this side dialled. `replaces`: the session it names, or b"". `carried`: the entries that this
-    link has carried, so that none goes twice on it, and whether a receipt came for each. `address`: where the
-    terminal is, empty through a relay.
+    `began`: this side dialled. `replaces`: the session it names, or b"". `address`: the terminal's, empty
+    through a relay. `carried`: the entries that it has carried, and whether a receipt came for each.
     """
 
     driver: Driver
@@ -45,21 +31,25 @@ class LiveLink:
     replaces: bytes
     address: str
     opened_at: float
+    events: LinkEvents
     carried: dict[bytes, bool] = field(default_factory=dict)
-    relayed: bool = field(init=False)
-    """Whether it goes through a relay."""
 
-    def __post_init__(self) -> None:
-        self.relayed = not self.address
+    @property
+    def relayed(self) -> bool:
+        """Whether it goes through a relay."""
+        return not self.address
 
     @property
     def unanswered_since(self) -> float | None:
-        """Since when (monotonic) the peer owes an answer, None if it owes none."""
+        """The time (monotonic) since which the peer owes an answer, None if it owes none."""
         return self.driver.link.unanswered_since
 
 
 class LinkSet:
-    """The confirmed links with one terminal, oldest first."""
+    """The confirmed links with one terminal, oldest first. All are read; the one confirmed last sends.
+
+    Only the side that began a link closes it, and only after another one has proved that it works.
+    """
 
     def __init__(self, own_key: bytes, peer_key: bytes) -> None:
         self._outranks = own_key > peer_key
@@ -67,13 +57,13 @@ class LinkSet:
         self.current: LiveLink | None = None
 
     def confirmed(self, link: LiveLink) -> list[LiveLink]:
-        """A link was confirmed: it sends from now on. Returns the links to ask for a keepalive answer."""
+        """A link was confirmed and sends from now on. Returns the links to ping."""
         self.links.append(link)
         self.current = link
         return list(self.links) if len(self.links) > 1 else []
 
     def answered(self, link: LiveLink) -> list[LiveLink]:
-        """A keepalive asked for by `confirmed` was answered on `link`. Returns the links to close now."""
+        """A ping asked for by `confirmed` was answered on `link`. Returns the links to close now."""
         closing = [other for other in self.links if other is not link and self._yields(other, link)]
         for other in closing:
             self.ended(other)
@@ -90,7 +80,7 @@ class LinkSet:
         return self._outranks
 
     def ended(self, link: LiveLink) -> None:
-        """A link ended or is about to: the newest of the others sends."""
+        """A link ended or is about to; the newest of the others sends."""
         if link in self.links:
             self.links.remove(link)
         if self.current is link:
@@ -99,7 +89,7 @@ class LinkSet:
 
 @dataclass(frozen=True, slots=True)
 class DialKeys:
-    """What is needed to link with a contact: its terminal's static key, and psks newest first."""
+    """The keys to dial a contact: its terminal's static key, and psks newest first."""
 
     terminal: bytes
     candidates: tuple[ContactPsk, ...]
@@ -107,7 +97,7 @@ class DialKeys:
 
 @dataclass(slots=True)
 class Identity:
-    """This terminal on links. `static_dh` keeps the constant DH of each contact."""
+    """This terminal on links. `static_dh` caches the constant DH of each contact."""
 
     person: bytes
     static: X25519Pair
@@ -115,77 +105,97 @@ class Identity:
 
 
 class Directory(Policy, Protocol):
-    """The persons that this terminal links with. `Policy` is what a responder asks."""
+    """The contacts and their keys, from memory. `Policy` is what a responder asks."""
 
     identity: Identity
 
     def dial_keys(self, person: bytes) -> DialKeys | None:
-        """The keys to dial a contact with, None where it is unknown or blocked."""
+        """The keys to dial a contact, None if it is unknown or blocked."""
 
     def may_link(self, person: bytes, static: bytes) -> bool:
-        """Whether a terminal's link is wanted (still): a contact may be blocked, a terminal removed."""
+        """Whether a terminal may link: the contact is not blocked, the terminal not removed."""
 
     def known_addresses(self) -> Iterable[str]:
-        """Hosts where contacts are or were: they keep a share of the handshakes."""
+        """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
 
     def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
-        """Where the contact may be, most likely first."""
+        """The contact\'s possible addresses, most likely first."""
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
-        """On what this terminal waits that day at the relay with this key: for contacts and for joiners."""
+        """The tokens on which this terminal waits that day at the relay with this key."""
 
     def dial_tokens(self, person: bytes, relay: bytes, day: int) -> Sequence[bytes]:
-        """On what the contact's terminal waits there that day, most likely first."""
+        """The tokens on which the contact's terminal waits there that day, most likely first."""
 
 
 REPLACED = 1
 RELAYED_MOST = 8
-"""Links through relays with one contact, of which one sends: a relay's address says nothing of who floods."""
+"""Links per contact through relays. A contact can fill them; a relay's address does not show who floods."""
 
 
 class LinkEvents(Protocol):
-    """What happens on links with contacts."""
+    """Takes what happens on links; the next read of a link waits for it."""
 
     async def opened(self, link: LiveLink) -> None:
-        """A link can carry messages now; it is the one that sends."""
+        """A link can carry messages now, and is the one that sends."""
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
-        """Messages of one read, in order."""
+        """The messages of one read, in order."""
 
     async def ended(self, link: LiveLink) -> None:
-        """A link ended; what it carried without a receipt is waiting again."""
+        """A link ended; entries that it carried without a receipt wait again."""
 
-    def presence(self, person: bytes, present: bool) -> None:
-        """A contact came or went."""
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """A contact came or went, or moved to a relay or away from one."""
+
+    person: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNeeded:
+    """A contact needs another link: the one it has does not answer, or grows old."""
+
+    person: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """A contact's last link ended, after so many seconds."""
+
+    person: bytes
+    lived: float
+
+
+@dataclass(frozen=True, slots=True)
+class RelayedLinkOpened:
+    """A contact's link opened through a relay.
+
+    `direct_for`: seconds since it had last moved from a relay to a direct link, None if it had not.
+    """
+
+    person: bytes
+    direct_for: float | None
 
 
 class Links:
-    """The living links, by contact.
+    """The open links by contact. `signal` publishes the events above."""
 
-    `missed` is called when a contact needs a new link beside the one it has, `lost` when its last link has
-    ended, with the seconds that it lived, `detoured` when one has opened through a relay, with the seconds
-    since the contact had last moved from a relay to a direct link, None if it had not.
-    """
-
-    def __init__(self, directory: Directory, clock: Clock, config: Config, events: LinkEvents) -> None:
+    def __init__(self, runtime: Runtime, directory: Directory, signal: Callable[[object], None]) -> None:
+        self._clock = runtime.clock
+        self._config = runtime.config
         self._directory = directory
-        self._clock = clock
-        self._config = config
-        self._events = events
+        self._signal = signal
         self._sets: dict[bytes, LinkSet] = {}
         self._of: dict[Driver, LiveLink] = {}
         self._asked: set[tuple[Driver, int]] = set()
         self._present: set[bytes] = set()
         self._shown_relayed: set[bytes] = set()
         self._moved_at: dict[bytes, float] = {}
-        self.missed: Callable[[bytes], None] = lambda person: None
-        self.detoured: Callable[[bytes, float | None], None] = lambda person, direct_for: None
-        self.lost: Callable[[bytes, float], None] = lambda person, lived: None
-
-    # What is there.
 
     def current(self, person: bytes) -> LiveLink | None:
-        """The link that sends to a contact, None where there is none."""
+        """The link that sends to a contact, None if there is none."""
         links = self._sets.get(person)
         return links.current if links is not None else None
 
@@ -208,11 +218,9 @@ class Links:
         link = self.current(person)
         return link is not None and link.relayed
 
-    def needs_detour(self, person: bytes) -> bool:
-        """Whether a contact has no link, one that has long been silent, or an ageing one through a relay.
-
-        A direct link that falters gets the time to come back: else both ends would move to and fro.
-        """
+    def needs_relayed_link(self, person: bytes) -> bool:
+        """Whether a contact has no link, one that has long been silent, or an ageing one through a relay."""
+        # A direct link that falters gets the time to come back, else both ends would move back and forth.
         link = self.current(person)
         if link is None or self._silent(link, self._config.absent_after):
             return True
@@ -227,11 +235,12 @@ class Links:
 
     # A link opens, speaks and ends.
 
-    async def adopt(self, driver: Driver, opened: LinkOpen) -> Links | None:
-        """Take over a link that has just opened; None where it is not wanted any more."""
+    async def adopt(self, driver: Driver, opened: LinkOpen, events: LinkEvents) -> Links | None:
+        """Take over a link that has just opened; None if it is not wanted."""
         if opened.person is None or not self._directory.may_link(opened.person, opened.peer_static):
             return None
-        if not driver.connection.peer and len(self._relayed(opened.person)) >= RELAYED_MOST:
+        relayed = [link for link in self.of(opened.person) if link.relayed]
+        if not driver.connection.peer and len(relayed) >= RELAYED_MOST:
             return None
         link = LiveLink(
             driver=driver,
@@ -242,6 +251,7 @@ class Links:
             replaces=opened.replaces,
             address=driver.connection.peer,
             opened_at=self._clock.monotonic(),
+            events=events,
         )
         self._of[driver] = link
         try:
@@ -254,29 +264,26 @@ class Links:
     async def _confirmed(self, link: LiveLink) -> None:
         own = self._directory.identity.static.public
         links = self._sets.setdefault(link.person, LinkSet(own, link.terminal))
-        for asked in links.confirmed(link):
-            await self._ask(asked)
-        await self._events.opened(link)
+        for other in links.confirmed(link):
+            if (number := await other.driver.ping()) is not None:
+                self._asked.add((other.driver, number))
+        await link.events.opened(link)
         self._set_present(link.person, True)
         if link.relayed:
             since = self._moved_at.pop(link.person, None)
-            self.detoured(link.person, None if since is None else link.opened_at - since)
+            direct_for = None if since is None else link.opened_at - since
+            self._signal(RelayedLinkOpened(link.person, direct_for))
         elif link.person in self._shown_relayed:
             self._moved_at[link.person] = link.opened_at
-        self._show_way(link.person)
-
-    async def _ask(self, link: LiveLink) -> None:
-        number = await link.driver.ping()
-        if number is not None:
-            self._asked.add((link.driver, number))
+        self._signal_route(link.person)
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         link = self._of[driver]
         if link.person not in self._present and not isinstance(events[0], LinkClosed):
-            self._set_present(link.person, True)  # a LinkClosed comes alone, and is no sign of life
+            self._set_present(link.person, True)
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
-            await self._events.received(link, messages)
+            await link.events.received(link, messages)
         for event in events:
             if isinstance(event, PingAnswered):
                 await self._answered(link, event.number)
@@ -296,58 +303,50 @@ class Links:
         links = self._sets.get(link.person)
         if links is not None:  # a spare link may end after the last of its set
             links.ended(link)
-        await self._events.ended(link)
+        await link.events.ended(link)
         if links is not None and links.current is None and self._sets.get(link.person) is links:
             self._sets.pop(link.person)
             self._set_present(link.person, False)
-            self.lost(link.person, self._clock.monotonic() - link.opened_at)
-        self._show_way(link.person)
+            self._signal(LinkLost(link.person, self._clock.monotonic() - link.opened_at))
+        self._signal_route(link.person)
 
     # Watching.
 
     async def watch(self) -> None:
-        """Look at all links four times in the time after which one is suspect."""
+        """Look at the links that send four times in the time after which one is suspect."""
         while True:
             await asyncio.sleep(self._config.suspect_after / 4)
             for link in self.all():
-                self._look(link)
-
-    def _look(self, link: LiveLink) -> None:
-        if link is not self.current(link.person):
-            return
-        if self._silent(link, self._config.absent_after):
-            self._set_present(link.person, False)
-        if self.needs_link(link.person):
-            self.missed(link.person)
+                if link is not self.current(link.person):
+                    continue
+                if self._silent(link, self._config.absent_after):
+                    self._set_present(link.person, False)
+                if self.needs_link(link.person):
+                    self._signal(LinkNeeded(link.person))
 
     async def probe(self) -> None:
-        """Ask every contact for a sign of life: the network has changed, or an entry waits."""
         for link in self.all():
             await link.driver.ping()
 
     def _set_present(self, person: bytes, present: bool) -> None:
         if present != (person in self._present):
             (self._present.add if present else self._present.discard)(person)
-            self._events.presence(person, present)
+            self._signal(PresenceChanged(person))
 
-    def _show_way(self, person: bytes) -> None:
-        """Say so when a contact's link has moved to a relay or away from one."""
+    def _signal_route(self, person: bytes) -> None:
+        """Signal that a contact's link has moved to a relay or away from one."""
         relayed = self.is_relayed(person)
         if relayed != (person in self._shown_relayed):
             (self._shown_relayed.add if relayed else self._shown_relayed.discard)(person)
-            self._events.presence(person, self.is_present(person))
-
-    def _relayed(self, person: bytes) -> list[LiveLink]:
-        return [link for link in self.of(person) if link.relayed]
+            self._signal(PresenceChanged(person))
 
     # Ending.
 
     async def close(self, person: bytes, reason: int) -> None:
-        """End all links with a contact."""
         await _close(self.of(person), reason)
 
-    def part(self) -> None:
-        """End, at once, the links with terminals that this side does not link with any more."""
+    def close_unwanted(self) -> None:
+        """Cut the links with terminals that may not link any more."""
         for link in self.all():
             if not self._directory.may_link(link.person, link.terminal):
                 link.driver.abort()
@@ -357,5 +356,5 @@ class Links:
 
 
 async def _close(links: Iterable[LiveLink], reason: int) -> None:
-    """All at once: none waits for a peer of another one."""
+    """In parallel, so that none waits for another one's peer."""
     await asyncio.gather(*(link.driver.close(reason) for link in links))

@@ -1,9 +1,4 @@
-"""Announcing and finding terminals by DNS-SD over multicast DNS (SPEC §13, RFC 6762, RFC 6763).
-
-Rules: zeroconf has one more user, `browser.py`; what is announced names nobody (random instance and host
-names) and goes out only where this machine shows itself; a change of network begins afresh, with an empty
-cache; nothing that is received can make this side ask, keep or tell without bound.
-"""
+"""Announces and finds terminals by DNS-SD over multicast DNS (SPEC §13, RFC 6762, RFC 6763)."""
 
 from __future__ import annotations
 
@@ -13,36 +8,36 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from zeroconf import DNSQuestionType, ServiceStateChange, Zeroconf
+from zeroconf import DNSQuestionType, NotRunningException, ServiceStateChange, Zeroconf
 from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from chat.network.browser import Browsed, Browser, PeerTable, Resolver
 from chat.network.interfaces import NetworkWatch, interfaces, spoken_on
 from chat.network.limits import RateLimiter
+from chat.network.mdns_browser import Browsed, Browser, PeerTable, Resolver
 from chat.network.records import SERVICE, decode, encode_text, instance_of
 from chat.ports import Announcement, DiscoveryEvents, Random
 from chat.tasks import Tasks
 from protocol.errors import Malformed
 
 ANSWER_WITHIN: Final = 3_000
-"""Milliseconds that the records of an instance may take to come."""
+"""Milliseconds to receive the records of an instance."""
 SETTLED_AFTER: Final = 6.0
-"""Seconds after a change of network in which others have been asked three times (at 0, 1 and 5 s)."""
+"""Seconds after a change of network, in which others were asked three times (at 0, 1 and 5 s)."""
 AGAIN_AFTER: Final = 30.0
-"""Seconds until multicast is tried again where it could not be had."""
+"""Seconds until multicast is tried again after an error."""
 CLOSE_WITHIN: Final = 1.0
 GOODBYE_AGAIN: Final = 1.5
 """Seconds after a goodbye until it is repeated: zeroconf may answer up to 1.3 s after a question."""
 _BY_MULTICAST: Final = DNSQuestionType.QM
 _OWN_MAX: Final = 64  # instances of our own that may still come back by the loop
 
-# Its warnings quote what strangers sent, and would be written over the interface.
+# Its warnings quote strangers' packets, and would be written over the interface.
 logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
 
 
 class ZeroconfDiscovery:
-    """Implements `ports.Discovery`. `interfaces` (own IP addresses) fixes where it speaks, for tests."""
+    """Implements `ports.Discovery`. `interfaces`: own IP addresses to use, for tests."""
 
     def __init__(self, *, interfaces: Sequence[str] | None = None, random: Random = os.urandom) -> None:
         self._interfaces, self._random = interfaces, random
@@ -50,25 +45,24 @@ class ZeroconfDiscovery:
 
     @property
     def problem(self) -> str | None:
-        """Why there is no multicast at the moment, in one line; None when there is, or before `start`."""
+        """The reason why multicast does not work now, in one line; None if it works, or before `start`."""
         return None if self._running is None else self._running.problem
 
     async def start(self, events: DiscoveryEvents) -> None:
-        """Begin to find. Trouble with the network is not an error: `problem` says it, changes end it."""
+        """Begin to find. A network error goes to `problem`, and a change of network ends it."""
         self._running = _Running(events, self._interfaces, self._random)
         self._running.begin()
 
     async def announce(self, announcement: Announcement | None) -> None:
-        """Say goodbye for what is announced, and announce this instead. Each instance serves once.
+        """Withdraw the current announcement, and make this one if it has an address; an instance serves once.
 
-        Without an address there is nothing to announce. Raises OSError (the network changed in this moment),
-        ValueError for what no peer would accept (records.encode_text).
+        Raises OSError if the network changes at this moment, ValueError as records.encode_text.
         """
         if self._running is not None:
             await self._running.announce(announcement)
 
     async def close(self) -> None:
-        """Say goodbye and stop, within about a second."""
+        """Withdraw the announcement and stop, within about a second."""
         running, self._running = self._running, None
         if running is not None:
             await running.close()
@@ -80,7 +74,7 @@ class _Running:
     def __init__(self, events: DiscoveryEvents, fixed: Sequence[str] | None, random: Random) -> None:
         self._loop = asyncio.get_running_loop()
         self._events, self._fixed, self._random = events, fixed, random
-        self._sightings = PeerTable(events)
+        self._peers = PeerTable(events)
         self._multicast: _Multicast | None = None
         self._shutting: set[asyncio.Task[None]] = set()
         self._own: dict[str, None] = {}
@@ -88,7 +82,7 @@ class _Running:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks = Tasks(self._failed)
         self._resolver = Resolver(self._resolve, self._tasks)
-        self._hearing = RateLimiter(self._look)
+        self._limiter = RateLimiter(self._look)
         self._watch = NetworkWatch(self._network_changed)
         self.problem: str | None = None
 
@@ -110,7 +104,7 @@ class _Running:
         for timer in self._timers.values():
             timer.cancel()
         self._resolver.forget_all()
-        self._hearing.forget_all()
+        self._limiter.forget_all()
         multicast, self._multicast = self._multicast, None
         if multicast is not None:
             await multicast.shut()
@@ -118,7 +112,6 @@ class _Running:
         await self._tasks.stop()
 
     def _open(self) -> None:
-        """Open multicast on the interfaces of now and ask who is there."""
         try:
             self._multicast = _multicast(self._fixed or spoken_on(interfaces()), self._browsed, self._tasks)
         except (OSError, RuntimeError, ZeroconfError) as error:
@@ -128,16 +121,16 @@ class _Running:
             self.problem = None
 
     def _network_changed(self) -> None:
-        """Start anew rather than mend: sockets lose their groups, caches keep another network's peers."""
+        """Start again: sockets lose their groups, and the cache has another network's peers."""
         self._resolver.forget_all()
-        self._hearing.forget_all()
-        self._sightings.doubt()
+        self._limiter.forget_all()
+        self._peers.doubt()
         old, self._multicast = self._multicast, None
         if old is not None:
             self._shutting.add(shutting := self._tasks.spawn(old.shut()))
             shutting.add_done_callback(self._shutting.discard)
         self._open()
-        self._later("settle", SETTLED_AFTER, self._sightings.settle)
+        self._later("settle", SETTLED_AFTER, self._peers.settle)
         self._events.network_changed()
 
     def _later(self, name: str, delay: float, call: Callable[[], None]) -> None:
@@ -146,10 +139,10 @@ class _Running:
         self._timers[name] = self._loop.call_later(delay, call)
 
     def _service(self, announcement: Announcement) -> AsyncServiceInfo:
-        """The records of our own announcement, under a host name that says nothing."""
+        """The records of our own announcement, under a random host name."""
         text, instance = encode_text(announcement), announcement.instance
         if instance in self._own:
-            raise ValueError("an instance is announced once: its goodbye may still be on its way")
+            raise ValueError("an instance is announced once: its withdrawal may still be under way")
         if len(self._own) >= _OWN_MAX:
             del self._own[next(iter(self._own))]
         self._own[instance] = None
@@ -165,7 +158,7 @@ class _Running:
     def _browsed(
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:
-        """Called from within zeroconf, which a fault of ours must not reach: it would repeat it for ever."""
+        """Called within zeroconf, which would repeat the call for ever if it raised."""
         if self._multicast is not None and self._multicast.speaks_through(zeroconf):
             self._loop.call_soon(self._noticed, name, state_change)
 
@@ -174,59 +167,66 @@ class _Running:
         if not instance or instance in self._own or self._multicast is None:
             return
         if state_change is ServiceStateChange.Removed:
-            self._hearing.forget(name)
+            self._limiter.forget(name)
             self._resolver.forget(name)
-            self._sightings.lost(instance)
-        elif self._is_whole(name):
+            self._peers.lost(instance)
+        elif self._multicast.cached(name) is not None:  # most come complete in one packet
             self._resolver.forget(name)
-            self._hearing.hear(name, self._multicast.sender(name))
+            self._limiter.hear(name, self._multicast.sender(name))
         else:
             self._resolver.want(name, self._multicast.sender(name))
 
-    def _is_whole(self, name: str) -> bool:
-        """Most announcements come whole, in one packet, and need no question."""
-        return self._multicast is not None and self._multicast.cached(name) is not None
-
     async def _resolve(self, name: str) -> bool:
-        """Ask for what is missing of an announcement; whether that is settled."""
+        """Ask for the missing records of an announcement; whether it is complete."""
         multicast = self._multicast
         if multicast is None or not await multicast.ask(name):
             return False
-        self._hearing.hear(name, multicast.sender(name))
+        self._limiter.hear(name, multicast.sender(name))
         return True
 
     def _look(self, name: str) -> None:
-        """Take what is known of it now; it may have gone since it was heard."""
         service = None if self._multicast is None else self._multicast.cached(name)
-        if service is not None:
-            self._take(instance_of(name), service)
-
-    def _take(self, instance: str, service: AsyncServiceInfo) -> None:
+        if service is None:
+            return
+        instance = instance_of(name)
         try:
             announcement = decode(instance, service.port, service.parsed_addresses(), service.text)
         except Malformed:
-            self._sightings.lost(instance)  # what it said before is not true any more either
+            self._peers.lost(instance)  # its earlier announcement is not valid any more either
         else:
-            self._sightings.found(announcement)
+            self._peers.found(announcement)
 
     def _failed(self, error: BaseException) -> None:
         self._loop.call_exception_handler({"message": "discovery failed in part", "exception": error})
 
 
 class _Multicast:
-    """Multicast on the interfaces of one moment: a browser, and at most one announcement of our own."""
+    """Multicast on some interfaces: a browser, and at most one announcement of our own."""
 
     def __init__(self, on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> None:
         self._zeroconf = AsyncZeroconf(interfaces=list(on))
-        self._browser = Browser(self._zeroconf.zeroconf, browsed, tasks)
+        # zeroconf has one future for its start: a waiter that is cancelled would cancel it for all.
+        self._started = tasks.spawn(self._zeroconf.zeroconf.async_wait_for_start())
+        self._browser = Browser(self._zeroconf.zeroconf, browsed, tasks, self._started)
         self._service: AsyncServiceInfo | None = None
         self._tasks = tasks
 
     def speaks_through(self, zeroconf: Zeroconf) -> bool:
         return self._zeroconf.zeroconf is zeroconf
 
+    async def _start(self) -> None:
+        """Wait until zeroconf has started. Raises NotRunningException where it is shut before that."""
+        try:
+            await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if self._started.cancelled() and (waiting is None or not waiting.cancelling()):
+                raise NotRunningException from None
+            raise
+
     async def replace(self, service: AsyncServiceInfo | None) -> None:
-        """Goodbye for the old announcement, and the new one without probing: its name is random."""
+        """Withdraw the old announcement, and make the new one, without probing for its random name."""
+        await self._start()
         old, self._service = self._service, None
         if old is not None:
             self._tasks.spawn(_repeated(await self._zeroconf.async_unregister_service(old)))
@@ -237,25 +237,25 @@ class _Multicast:
             self._tasks.spawn(_repeated(registered))
 
     def cached(self, name: str) -> AsyncServiceInfo | None:
-        """The service if all its records have come already."""
         service = AsyncServiceInfo(SERVICE, name)
         return service if service.load_from_cache(self._zeroconf.zeroconf) else None
 
     def sender(self, name: str) -> str:
-        """The address that the instance was first heard from."""
         return self._browser.sender(name)
 
     async def ask(self, name: str) -> bool:
-        """Ask for the records that are missing; whether all are here now."""
+        """Ask for the missing records; whether all have been received."""
         try:
+            await self._start()
             service = AsyncServiceInfo(SERVICE, name)
             return await service.async_request(self._zeroconf.zeroconf, ANSWER_WITHIN, _BY_MULTICAST)
         except ZeroconfError:
-            return False  # shut in the meantime
+            return False  # shut meanwhile
 
     async def shut(self) -> None:
-        """Goodbyes, then the sockets, within a second."""
+        """Withdraw the announcement and close the sockets, within a second."""
         self._browser.stop()
+        self._started.cancel()
         try:
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._zeroconf.async_close()
@@ -263,14 +263,14 @@ class _Multicast:
             self._zeroconf.zeroconf.close()
 
     async def _goodbye_again(self, old: AsyncServiceInfo) -> None:
-        """An answer that was waiting to be sent would otherwise bring the old announcement back for hours."""
+        """Repeat it: an answer that waited to be sent would bring the old announcement back for hours."""
         await asyncio.sleep(GOODBYE_AGAIN)
         zeroconf = self._zeroconf.zeroconf
         zeroconf.async_send(zeroconf.generate_service_broadcast(old, 0))
 
 
 def _multicast(on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> _Multicast:
-    """Multicast on these interfaces; without IPv6 or on loopback alone where that is all there is."""
+    """Multicast on these interfaces, without IPv6 if that fails."""
     if not on:
         raise RuntimeError("no network interface is up")
     v4_only = [each for each in on if isinstance(each, str) and ":" not in each]
@@ -283,5 +283,5 @@ def _multicast(on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> _Mult
 
 
 async def _repeated(sending: Awaitable[None]) -> None:
-    """Hold on to what zeroconf sends three times over."""
+    """Await zeroconf's three repetitions."""
     await sending

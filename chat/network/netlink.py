@@ -1,13 +1,4 @@
-"""Asking Linux for its interfaces, addresses, routes and neighbours over rtnetlink (RFC 3549).
-
-Rules: read only, nothing here changes the machine and no packet leaves it; every attribute is parsed
-within its own length; the numbers are those of the kernel's headers.
-
-Who answers on this machine's own wires: the kernel's neighbours, and its routers (Linux).
-
-Rules: read only; asking somebody is a connection that others open, here is only read what came of it; where
-the system does not tell, there is nobody.
-"""
+"""Reads interfaces, addresses, routes and neighbours of Linux over rtnetlink (RFC 3549); sends no packet."""
 
 from __future__ import annotations
 
@@ -16,6 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,10 +31,15 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One answer: the fixed part (16 bytes for a link, 8 for an address, else 12) and attributes."""
+    """One answer: the fixed part (16 bytes for a link, 8 for an address, else 12) and the attributes."""
 
     fixed: bytes
     attributes: dict[int, bytes]
+
+    @classmethod
+    def parse(cls, kind: int, payload: bytes) -> Record:
+        fixed = _FIXED[kind]
+        return cls(payload[:fixed], attributes(payload[fixed:]))
 
 
 def dump(kind: int) -> list[Record]:
@@ -55,13 +52,13 @@ def dump(kind: int) -> list[Record]:
 
 
 def route(family: int, destination: bytes) -> Record | None:
-    """The route that the kernel would take to `destination` (4 or 16 bytes); None if there is none."""
+    """The kernel's route to `destination` (4 or 16 bytes), None if there is none."""
     attribute = _ATTRIBUTE.pack(4 + len(destination), 1) + destination
     fixed = struct.pack("=BBBBBBBBI", family, 8 * len(destination), 0, 0, 0, 0, 0, 0, 0)
     with _talk() as talk:
         talk.send(_request(GET_ROUTE, 0, fixed + attribute))
         for kind, _, payload in _messages(talk.recv(_READ)):
-            return None if kind == _ERROR else _record(GET_ROUTE, payload)
+            return None if kind == _ERROR else Record.parse(GET_ROUTE, payload)
     return None
 
 
@@ -78,14 +75,10 @@ def subscribe() -> socket.socket:
 
 
 def drain(listening: socket.socket) -> None:
-    """Take all that waits. What it says does not matter: the state is read anew."""
-    while True:
-        try:
+    """Discard all messages: the state is read again anyway."""
+    with suppress(OSError):  # BlockingIOError at the end; ENOBUFS, which means more changes than fit
+        while True:
             listening.recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            return  # ENOBUFS: more changes than the socket could hold, which is a change as well
 
 
 def _talk() -> socket.socket:
@@ -111,7 +104,7 @@ def _dump_once(kind: int) -> tuple[list[Record], bool]:
                     return records, whole
                 if answer == _ERROR:
                     raise OSError(-struct.unpack_from("=i", payload)[0], "the kernel refuses a list")
-                records.append(_record(kind, payload))
+                records.append(Record.parse(kind, payload))
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -123,11 +116,6 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             return
         yield kind, flags, data[at + _HEADER.size : at + length]
         at += _aligned(length)
-
-
-def _record(kind: int, payload: bytes) -> Record:
-    fixed = _FIXED[kind]
-    return Record(payload[:fixed], attributes(payload[fixed:]))
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
@@ -148,7 +136,7 @@ def _aligned(length: int) -> int:
 
 
 FRESH: Final = 60.0
-"""Seconds for which an answer is believed: of whoever left, the kernel keeps the entry much longer."""
+"""Seconds for which a neighbour counts as present: the kernel keeps its entry much longer."""
 
 # Kernel's headers: neighbour.h, rtnetlink.h.
 _DESTINATION, _LINK_ADDRESS, _CACHE = 1, 2, 3
@@ -161,25 +149,22 @@ _UNICAST = 1
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """Where packets for everywhere else go: an address, and the index of the interface that leads there."""
+    """A default gateway: its address, and the index of its interface."""
 
     address: str
     index: int
 
 
 def neighbours() -> Mapping[tuple[int, str], bytes]:
-    """(interface index, address) to link address of those who answered lately. Raises OSError."""
-    records = dump(GET_NEIGHBOUR) if AVAILABLE else []
-    return dict(entry for record in records if (entry := _entry(record)))
-
-
-def _entry(record: Record) -> tuple[tuple[int, str], bytes] | None:
-    index, state = struct.unpack_from("=iH", record.fixed, 4)
-    destination = record.attributes.get(_DESTINATION, b"")
-    link_address = record.attributes.get(_LINK_ADDRESS, b"")
-    if len(destination) not in (4, 16) or not link_address or not _answered(state, record):
-        return None
-    return (index, str(ipaddress.ip_address(destination))), link_address
+    """Link addresses, by (interface index, address), of those who answered recently. Raises OSError."""
+    found: dict[tuple[int, str], bytes] = {}
+    for record in dump(GET_NEIGHBOUR) if AVAILABLE else []:
+        index, state = struct.unpack_from("=iH", record.fixed, 4)
+        destination = record.attributes.get(_DESTINATION, b"")
+        link_address = record.attributes.get(_LINK_ADDRESS, b"")
+        if len(destination) in (4, 16) and link_address and _answered(state, record):
+            found[index, str(ipaddress.ip_address(destination))] = link_address
+    return found
 
 
 def _answered(state: int, record: Record) -> bool:
@@ -193,22 +178,18 @@ def _answered(state: int, record: Record) -> bool:
 
 def routers() -> tuple[Router, ...]:
     """Every default gateway. Raises OSError."""
-    if not AVAILABLE:
-        return ()
-    return tuple(dict.fromkeys(_gateways(dump(GET_ROUTE))))
-
-
-def _gateways(records: list[Record]) -> Iterator[Router]:
-    for record in records:
+    found: dict[Router, None] = {}
+    for record in dump(GET_ROUTE) if AVAILABLE else []:
         length, kind = record.fixed[1], record.fixed[7]
         gateway = record.attributes.get(_GATEWAY, b"")
         index = record.attributes.get(_OUT_INTERFACE, b"")
         if length == 0 and kind == _UNICAST and len(gateway) in (4, 16) and len(index) == 4:
-            yield Router(str(ipaddress.ip_address(gateway)), int(struct.unpack("=I", index)[0]))
+            found[Router(str(ipaddress.ip_address(gateway)), int(struct.unpack("=I", index)[0]))] = None
+    return tuple(found)
 
 
 def way_to(address: str) -> int:
-    """Index of the interface by which the kernel would send to an IPv4 address; 0 if it would not."""
+    """Index of the interface on the kernel's route to an IPv4 address, 0 if there is none."""
     way = route(socket.AF_INET, socket.inet_aton(address)) if AVAILABLE else None
     index = way.attributes.get(_OUT_INTERFACE, b"") if way else b""
     return int(struct.unpack("=I", index)[0]) if len(index) == 4 else 0

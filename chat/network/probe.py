@@ -1,8 +1,4 @@
-"""One multicast DNS question out and back, for `parlour doctor` (RFC 6762).
-
-Rules: the question goes to the multicast group on one interface and nowhere else; it asks for a random
-name and for what services there are, so it says nothing about who asks; nothing received is kept.
-"""
+"""A multicast DNS question that says nothing about this machine, for `parlour doctor` (RFC 6762)."""
 
 from __future__ import annotations
 
@@ -21,21 +17,21 @@ PORT: Final = 5353
 GROUP_V4: Final = "224.0.0.251"
 GROUP_V6: Final = "ff02::fb"
 _HOPS: Final = 255  # RFC 6762 §11: a packet that crossed a router would have fewer
-_IP_MULTICAST_ALL: Final = 49  # linux/in.h: hear only groups that this very socket has joined
+_IP_MULTICAST_ALL: Final = 49  # linux/in.h: receive only groups that this socket has joined
 _SENDERS_MAX: Final = 256
 _PTR_IN: Final = struct.pack(">HH", 12, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came back: our own packet, and the addresses of others who sent one."""
+    """Whether our own packet came back, and the addresses of others who sent one."""
 
     itself: bool
     others: frozenset[str]
 
 
 class _Ear(asyncio.DatagramProtocol):
-    """Notes who sent something, and whether our own question came back."""
+    """Collects senders, and whether our own question came back."""
 
     def __init__(self, question: bytes) -> None:
         self._question = question
@@ -49,10 +45,13 @@ class _Ear(asyncio.DatagramProtocol):
 
 
 async def ask(interface: Interface, family: socket.AddressFamily, seconds: float) -> Heard:
-    """Ask on one interface by IPv4 or IPv6 and listen for `seconds`: others answer within one, each in
-    its own time. Raises OSError if it cannot be sent.
+    """Ask on one interface by IPv4 or IPv6 and listen for `seconds`; others answer within one.
+
+    Raises OSError if it cannot be sent.
     """
-    question = _question()
+    # Two questions of type PTR: a name that nobody has, and the kinds of services (RFC 6763 §9).
+    own, kinds = _name(f"{secrets.token_hex(8)}.{SERVICE}"), _name("_services._dns-sd._udp.local.")
+    question = struct.pack(">HHHHHH", 0, 0, 2, 0, 0, 0) + own + _PTR_IN + kinds + _PTR_IN
     multicast = _open(interface, family)
     try:
         multicast.sendto(question, _group(family, interface.index))
@@ -66,13 +65,6 @@ async def ask(interface: Interface, family: socket.AddressFamily, seconds: float
     finally:
         transport.close()
     return Heard(ear.itself, frozenset(ear.senders - set(interface.addresses)))
-
-
-def _question() -> bytes:
-    """Two questions of type PTR: a name that nobody has, and the kinds of services (RFC 6763 §9)."""
-    own = _name(f"{secrets.token_hex(8)}.{SERVICE}")
-    kinds = _name("_services._dns-sd._udp.local.")
-    return struct.pack(">HHHHHH", 0, 0, 2, 0, 0, 0) + own + _PTR_IN + kinds + _PTR_IN
 
 
 def _name(dotted: str) -> bytes:

@@ -1,8 +1,4 @@
-"""An announcement as DNS-SD records and back (SPEC §13, RFC 6763).
-
-Rules: what the records say is protocol/discovery.py's; here stand the names that DNS-SD gives it, and our
-own announcement is held to what every peer accepts.
-"""
+"""An announcement as DNS-SD records and back (SPEC §13, RFC 6763)."""
 
 from __future__ import annotations
 
@@ -14,45 +10,20 @@ from protocol.addresses import is_local
 from protocol.discovery import (
     ADDRESSES_MAX,
     SLOT_COUNTS,
-    TEXT_MAX,
     check_place,
     is_instance,
     is_shown_name,
+    local_addresses,
     read_text,
-    told_addresses,
     write_text,
 )
 from protocol.limits import SLOT_BYTES
-
-__all__ = ["SERVICE", "SLOT_COUNTS", "TEXT_MAX", "decode", "encode_text", "instance_of"]
 
 SERVICE: Final = "_parlour._tcp.local."
 
 
 def encode_text(announcement: Announcement) -> bytes:
     """The TXT record. A name too long for one string is cut. Raises ValueError for what no peer accepts."""
-    _check(announcement)
-    return write_text(announcement.slots, announcement.name)
-
-
-def decode(instance: str, port: int | None, addresses: Iterable[str], text: bytes) -> Announcement:
-    """The announcement behind resolved records; its addresses are sorted, local and canonical.
-
-    Addresses that are not local are left out, as if they were not there. Raises Malformed.
-    """
-    check_place(instance, port)
-    said = read_text(text)
-    return Announcement(instance, told_addresses(addresses), port or 0, said.slots, said.name)
-
-
-def instance_of(name: str) -> str:
-    """The instance in a full DNS-SD name; empty if it is none of this service, or not of our form."""
-    instance, dot, service = name.partition(".")
-    return instance if dot and service == SERVICE and is_instance(instance) else ""
-
-
-def _check(announcement: Announcement) -> None:
-    """Hold our own announcement to what `decode` accepts."""
     if len(announcement.slots) not in SLOT_COUNTS or any(
         len(slot) != SLOT_BYTES for slot in announcement.slots
     ):
@@ -65,3 +36,17 @@ def _check(announcement: Announcement) -> None:
         raise ValueError("only local addresses without scope are announced")
     if announcement.name and not is_shown_name(announcement.name):
         raise ValueError("a name is 1 to 64 characters and none of them a control character")
+    return write_text(announcement.slots, announcement.name)
+
+
+def decode(instance: str, port: int | None, addresses: Iterable[str], text: bytes) -> Announcement:
+    """The announcement of resolved records; its addresses are local, canonical, sorted. Raises Malformed."""
+    check_place(instance, port)
+    said = read_text(text)
+    return Announcement(instance, local_addresses(addresses), port or 0, said.slots, said.name)
+
+
+def instance_of(name: str) -> str:
+    """The instance in a full DNS-SD name; empty if it is not of this service, or malformed."""
+    instance, dot, service = name.partition(".")
+    return instance if dot and service == SERVICE and is_instance(instance) else ""

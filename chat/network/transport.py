@@ -1,13 +1,6 @@
-"""TCP as `ports.Transport`: the one place in the project that opens or accepts connections.
+"""TCP as `ports.Transport`: the only module that opens or accepts connections, or looks up a name.
 
-Rules: `connect` sends nothing to an address that is not local, and looks nothing up; a relay is reached,
-and its name looked up, only while it is named; a stranger cannot take all connections, all memory or all
-time; no failure to accept ends the listening.
-
-Looking a name up: the one question to the system's resolver, asked for relays alone.
-
-Rules: only `chat/network/transport.py` asks, and only for a relay that its person named; a resolver that
-does not answer holds up nobody, not even the end of the program.
+It connects to local addresses, and to relays while the user names them.
 """
 
 from __future__ import annotations
@@ -20,7 +13,6 @@ import struct
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
 from typing import Final
 
 from chat.network.connection import NotLocal, NotNamed, TcpConnection, listening_socket, peer_host
@@ -30,48 +22,34 @@ from chat.ports import Connection, RelayPlace
 from protocol.addresses import canonical, is_link_local_v6, is_local
 
 ADDRESSES_MAX: Final = 8
-"""Addresses of one name that are tried."""
+"""Addresses tried per name."""
 
 
 async def look_up(name: str) -> list[str]:
-    """The IP addresses of a DNS name, of both families, at most 8; with scope where they have one.
+    """At most 8 IP addresses of a DNS name, with their scopes. Raises OSError.
 
-    Raises OSError where there are none. Cancelling leaves the question behind in a thread of its own.
+    Cancelling leaves the lookup in its own thread.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[str]] = loop.create_future()
 
     def ask() -> None:
-        settle: Callable[[], None]
-        try:
-            settle = partial(_succeed, answer, _addresses(name))
-        except (OSError, UnicodeError):
-            settle = partial(_fail, answer)
+        hosts: list[str] = []
+        with contextlib.suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+            hosts = list(dict.fromkeys(str(address[0]) for *_, address in found))[:ADDRESSES_MAX]
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(settle, hosts)
+
+    def settle(hosts: list[str]) -> None:
+        if not answer.done():
+            answer.set_result(hosts)
 
     # A pool's threads are waited for at the end of the program; a resolver may take half a minute.
     threading.Thread(target=ask, name="look-up", daemon=True).start()
-    return await answer
-
-
-def _addresses(name: str) -> list[str]:
-    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    hosts = dict.fromkeys(str(address[0]) for *_, address in found)
-    if not hosts:
-        raise OSError(errno.EADDRNOTAVAIL, "the name has no address")
-    return list(hosts)[:ADDRESSES_MAX]
-
-
-def _succeed(answer: asyncio.Future[list[str]], found: list[str]) -> None:
-    if not answer.done():
-        answer.set_result(found)
-
-
-def _fail(answer: asyncio.Future[list[str]]) -> None:
-    if not answer.done():
-        answer.set_exception(OSError(errno.EHOSTUNREACH, "the name is not known"))
-        answer.exception()  # whoever asked may have gone: then nobody is to be told
+    if not (hosts := await answer):
+        raise OSError(errno.EHOSTUNREACH, "the name is not known")
+    return hosts
 
 
 Accept = Callable[[Connection], Awaitable[None]]
@@ -80,11 +58,11 @@ Target = tuple[socket.AddressFamily, SocketAddress]
 Place = tuple[socket.AddressFamily, str]
 
 ACCEPTED_MAX: Final = 256
-"""Connections accepted in total."""
+"""Connections accepted in total. Any machines on the network can fill them; see limits.Gate."""
 ACCEPTED_FROM_ONE: Final = 16
-"""Connections accepted from one address."""
+"""Connections accepted per address."""
 UNACKNOWLEDGED_MAX: Final = 30_000
-"""Milliseconds after which the system gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT)."""
+"""Milliseconds after which the system drops a peer that acknowledges nothing (TCP_USER_TIMEOUT)."""
 EVERYWHERE: Final[Sequence[Place]] = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))
 _PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors or memory left
 _BACKLOG: Final = 100
@@ -93,7 +71,7 @@ _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, err
 
 
 class TcpTransport:
-    """Implements `ports.Transport` over this machine's sockets. `places`: where it listens, by family."""
+    """Implements `ports.Transport` over this machine's sockets. `places`: where it listens."""
 
     places: Sequence[Place] = EVERYWHERE
 
@@ -104,8 +82,8 @@ class TcpTransport:
     async def listen(self, port: int, accept: Accept) -> TcpListener:
         """Listen on every IPv4 and IPv6 address; 0 takes a free port. Raises OSError (EADDRINUSE: taken).
 
-        `accept` runs as a task a connection; the connection is its to close. If it raises, the
-        connection is closed and the loop's exception handler told. Peers that are not local are reset.
+        `accept` runs as one task per connection, and closes it. If it raises, the connection is closed and
+        the loop's exception handler called. Peers that are not local are reset.
         """
         gate = Gate(self._total, self._an_address, asyncio.get_running_loop().time)
         return TcpListener(_bind(port, self.places), gate, accept)
@@ -121,14 +99,14 @@ class TcpTransport:
             return await _first(targets)
 
     def name_relays(self, relays: Collection[RelayPlace]) -> None:
-        """From now on exactly these may be connected to, wherever they are."""
+        """Allow connections to exactly these from now on."""
         self._named = frozenset(relays)
 
     async def connect_relay(self, relay: RelayPlace, timeout: float) -> TcpConnection:
-        """Connect to a relay within `timeout` seconds, its name looked up if it is one.
+        """Connect to a relay within `timeout` seconds, after looking up its name if it has one.
 
-        All its addresses, of both families, are tried in parallel. Raises NotNamed before anything is looked
-        up or sent, TimeoutError, OSError.
+        All its addresses are tried in parallel. Raises NotNamed before anything is looked up or sent,
+        TimeoutError, OSError.
         """
         if relay not in self._named:
             raise NotNamed
@@ -136,7 +114,7 @@ class TcpTransport:
             return await _first(await _relay_targets(relay))
 
     def addresses(self) -> tuple[str, ...]:
-        """The addresses under which others may reach this machine: at most 8, without scope."""
+        """The addresses of this machine for others: at most 8, without scope."""
         return own_addresses()
 
 
@@ -157,7 +135,7 @@ class TcpListener:
         return self._port
 
     async def close(self) -> None:
-        """Stop listening. Connections accepted before live on, and so do their tasks."""
+        """Stop listening. Accepted connections and their tasks go on."""
         for task in self._loops:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -169,7 +147,7 @@ class TcpListener:
             try:
                 accepted, address = await self._next(server)
             except OSError as error:
-                # Out of descriptors or memory, most often: whoever waits stays in the backlog.
+                # Mostly out of descriptors or memory: connections stay in the backlog meanwhile.
                 if not failing:
                     self._tell("no connection can be accepted at the moment", error)
                 failing = True
@@ -177,44 +155,41 @@ class TcpListener:
                 continue
             failing = False
             await self._take(accepted, peer_host(address))
-            await asyncio.sleep(0)  # under a flood everybody else still gets a turn
+            await asyncio.sleep(0)  # under a flood all other tasks still get a turn
 
     async def _next(self, server: socket.socket) -> tuple[socket.socket, SocketAddress]:
-        """Accept one. asyncio's own accept loses a caller who comes in the moment of its cancellation."""
+        """Accept one connection; asyncio's own accept may lose one when it is cancelled."""
         if sys.platform == "win32":
             return await self._loop.sock_accept(server)  # its event loop has no readers
         while True:
             try:
                 accepted, address = server.accept()
             except BlockingIOError:
-                await self._readable(server)
+                ready = asyncio.Event()
+                self._loop.add_reader(server, ready.set)
+                try:
+                    await ready.wait()
+                finally:
+                    self._loop.remove_reader(server)
             else:
                 accepted.setblocking(False)
                 return accepted, address
 
-    async def _readable(self, server: socket.socket) -> None:
-        ready = asyncio.Event()
-        self._loop.add_reader(server, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            self._loop.remove_reader(server)
-
     async def _take(self, accepted: socket.socket, host: str) -> None:
         connection = TcpConnection(self._gate.left)
         if not is_local(host) or not self._gate.enter(connection, host):
-            _reset(accepted)
+            with contextlib.suppress(OSError):  # it may have gone by itself
+                # Closed without the minute of TIME_WAIT, of which a flood would leave thousands.
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
             return
         try:
             _tune(accepted)
             await self._loop.connect_accepted_socket(lambda: connection, accepted)
         except OSError:
-            self._gate.left(connection)  # it went away before it was ours
+            self._gate.left(connection)  # it was reset meanwhile
             accepted.close()
             return
-        self._run(connection)
-
-    def _run(self, connection: TcpConnection) -> None:
         task = self._loop.create_task(self._serve(connection))
         self._running.add(task)
         task.add_done_callback(lambda done: self._served(done, connection))
@@ -239,14 +214,14 @@ def _bind(port: int, places: Sequence[Place]) -> list[socket.socket]:
         try:
             return _bind_all(port, places)
         except OSError as error:
-            # The free port of one family can be taken in the other: then another free port is.
+            # The free port of one family can be taken in the other: try another free port.
             if port or error.errno != errno.EADDRINUSE:
                 raise
     return _bind_all(port, places)
 
 
 def _bind_all(port: int, places: Sequence[Place]) -> list[socket.socket]:
-    """Listening sockets of the families that this machine has, all on one port."""
+    """Listening sockets of this machine's address families, all on one port."""
     bound: list[socket.socket] = []
     missing: OSError | None = None
     for family, host in places:
@@ -271,51 +246,48 @@ def _targets(host: str, port: int) -> list[Target]:
 
 
 async def _relay_targets(relay: RelayPlace) -> list[Target]:
-    """Socket addresses of a relay to try, local or not. Raises OSError for a name that nobody knows."""
+    """Socket addresses of a relay to try, local or not. Raises OSError for an unknown name."""
     hosts = await look_up(relay.host) if relay.is_name else [relay.host]
     return [target for host in hosts for target in _addressed(host, relay.port)]
 
 
 def _addressed(host: str, port: int) -> list[Target]:
+    """Socket addresses to try. Raises OSError for an unknown interface."""
     plain, _, scope = canonical(host).partition("%")
     if ":" not in plain:
         return [(socket.AF_INET, (plain, port))]
     if not is_link_local_v6(plain):
         return [(socket.AF_INET6, (plain, port, 0, 0))]
-    indexes = [_scope_index(scope)] if scope else scopes()
+    if scope:
+        indexes: Sequence[int] = [int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)]
+    else:
+        indexes = scopes()
     if not indexes:
         raise OSError(errno.ENETUNREACH, "no interface has IPv6")
     return [(socket.AF_INET6, (plain, port, 0, index)) for index in indexes]
 
 
-def _scope_index(scope: str) -> int:
-    return int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
-
-
 async def _first(targets: Sequence[Target]) -> TcpConnection:
-    """The first connection that opens; the others are given up. Raises the last OSError if none does."""
+    """The first connection that opens; the others are dropped. Raises the last OSError if none does."""
     attempts = [asyncio.create_task(_open(*target)) for target in targets]
     winner: TcpConnection | None = None
+    pending = set(attempts)
+    error: BaseException = OSError(errno.ENETUNREACH, "no route")
     try:
-        winner = await _winner(set(attempts))
-        return winner
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in done:
+                if (failure := attempt.exception()) is None:
+                    winner = attempt.result()
+                    return winner
+                error = failure
+        raise error
     finally:
         for attempt in attempts:
             attempt.cancel()
         for late in await asyncio.gather(*attempts, return_exceptions=True):
             if isinstance(late, TcpConnection) and late is not winner:
                 late.abort()
-
-
-async def _winner(pending: set[asyncio.Task[TcpConnection]]) -> TcpConnection:
-    error: BaseException = OSError(errno.ENETUNREACH, "no way there")
-    while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for attempt in done:
-            if (failure := attempt.exception()) is None:
-                return attempt.result()
-            error = failure
-    raise error
 
 
 async def _open(family: socket.AddressFamily, address: SocketAddress) -> TcpConnection:
@@ -337,13 +309,6 @@ def _tune(connected: socket.socket) -> None:
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MAX)
-
-
-def _reset(refused: socket.socket) -> None:
-    """Close without the minute of TIME_WAIT, of which a flood would leave thousands."""
-    with contextlib.suppress(OSError):  # it may have gone by itself
-        refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    refused.close()
 
 
 def _close_all(sockets: Sequence[socket.socket]) -> None:

@@ -1,14 +1,6 @@
-"""A circuit: two joined sockets, and what one sends goes to the other.
+"""Circuits, which forward bytes between two sockets, and the zeroed buffers that the bytes pass through.
 
-Rules: one buffer a direction, lent while bytes stand in it; until they are all sent nothing more is read
-from the sender, who feels that. What has arrived together leaves in one write. No transport, no stream, no
-bytes object: each of them keeps copies. Whatever breaks or lasts too long ends the whole circuit, with its
-reason.
-
-The memory that forwarded bytes pass through: buffers lent for as long as bytes stand in them.
-
-Rules: a buffer is zeroed before it is lent again, only as far as it was used; none is ever freed, so
-nothing of what passed stays in memory that nobody owns; a lane holds one at most, and an idle circuit none.
+No asyncio transports, streams or bytes objects, since each of them keeps copies of the data.
 """
 
 from __future__ import annotations
@@ -24,13 +16,17 @@ from typing import Final
 from protocol import primitives
 
 BUFFER_SIZE: Final = 1 << 18
-"""Bytes of a buffer. Measured beside a bare splice, which reads as much: 64 KiB forward half as much."""
+"""Bytes per buffer. Measured against splice with the same size: 64 KiB have half the throughput."""
 BUFFERS_MAX: Final = 128
-"""Buffers in all: 32 MiB, of which a relay whose readers keep up uses one."""
+"""Buffers in total, 32 MiB. A relay whose readers keep up uses one."""
 
 
 class Buffers:
-    """At most `most` buffers of `size` bytes each, made when they are first needed; and one for all."""
+    """At most `most` buffers of `size` bytes, allocated on demand, and a shared spare one.
+
+    A buffer is zeroed as far as it was used before it is lent again. None is freed, so no forwarded bytes
+    remain in free memory.
+    """
 
     __slots__ = ("_free", "_left", "_size", "_spare", "lent")
 
@@ -41,7 +37,7 @@ class Buffers:
         self._spare: memoryview | None = None
 
     def lend(self) -> memoryview | None:
-        """A buffer of zeros, or None while all are lent."""
+        """A zeroed buffer, or None while all are lent."""
         if self._free:
             self.lent += 1
             return self._free.pop()
@@ -52,27 +48,26 @@ class Buffers:
         return memoryview(bytearray(self._size))
 
     def take_back(self, buffer: memoryview, used: int) -> None:
-        """The end of a loan; the first `used` bytes were written to."""
+        """Return a buffer whose first `used` bytes were written to."""
         primitives.wipe(buffer[:used])
         self._free.append(buffer)
         self.lent -= 1
 
     @property
     def spare(self) -> memoryview:
-        """The one that is never lent: whoever writes to it has wiped it before the next may."""
+        """A buffer that is never lent. Its user wipes it before returning to the event loop."""
         if self._spare is None:
             self._spare = memoryview(bytearray(self._size))
         return self._spare
 
-    def wipe(self) -> None:
-        """Zero the spare one."""
+    def wipe_spare(self) -> None:
         primitives.wipe(self.spare)
 
 
 UNSENT_MAX: Final = 1 << 19
-"""Bytes that the system may hold unsent for a slow reader, where it can be told so (TCP_NOTSENT_LOWAT).
+"""Unsent bytes that the system may hold for a slow reader (TCP_NOTSENT_LOWAT): twice a buffer.
 
-Measured: twice a buffer; with less a reader that keeps up is waited for, with more nothing is gained.
+Measured: less slows down readers that keep up, and more gains nothing.
 """
 
 
@@ -90,18 +85,16 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds that a circuit may last in a state in which it serves nobody."""
+    """Seconds after which a circuit ends in a state in which it is useless."""
 
     idle: float = 60.0
-    """Without a byte either way. Links say something every few seconds."""
-    slow: float = 30.0
-    """With one buffer that its reader has not emptied."""
-    half_open: float = 10.0
-    """With one direction ended and the other not."""
+    """Without a byte in either direction. Links send something every few seconds."""
+    slow: float = 30.0  # with a buffer that its reader has not emptied
+    half_open: float = 10.0  # with only one direction ended
 
 
 class Tally:
-    """What all circuits together have forwarded: counts alone."""
+    """Counts of all circuits together."""
 
     __slots__ = ("forwarded", "writes")
 
@@ -111,7 +104,10 @@ class Tally:
 
 
 class Lane:
-    """One direction. `source` is read only while nothing waits to be sent to `sink`."""
+    """One direction of a circuit. `source` is not read while bytes wait to be sent to `sink`.
+
+    So a slow reader slows down the sender. A lane holds at most one buffer, and an idle one none.
+    """
 
     __slots__ = (
         *("_buffers", "_circuit", "_held", "_loop", "_sent", "_sink", "_source", "_stop", "_tally"),
@@ -130,11 +126,11 @@ class Lane:
         self._loop.add_reader(self._source, self._readable)
 
     def stop(self) -> None:
-        """Let go of both sockets and of the buffer; the sockets are the circuit's to close."""
+        """Release both sockets, which the circuit closes, and the buffer."""
         self._loop.remove_reader(self._source)
         self._loop.remove_writer(self._sink)
         if self._held is not None:
-            self._give_back(self._held, self._stop)
+            self._give_back(self._held)
 
     def _readable(self) -> None:
         buffer = self._buffers.lend()
@@ -146,7 +142,7 @@ class Lane:
             count = self._source.recv_into(buffer)
             sent = self._sink.send(buffer[:count]) if count else 0
         except BlockingIOError:
-            sent = 0  # nothing there after all, or no room at the other end
+            sent = 0  # a spurious wakeup, or no room at the other end
         except OSError:
             self._buffers.take_back(buffer, len(buffer))
             self._circuit.end(End.BROKEN)
@@ -162,9 +158,9 @@ class Lane:
             self._end_of_source()
 
     def _pass_on(self) -> None:
-        """All buffers are lent: send what there is room for, and leave the rest with the system.
+        """All buffers are lent to slow readers: send what the sink takes, and leave the rest in the system.
 
-        It costs a second copy; who holds the buffers, slow readers, cannot make anybody else wait.
+        That costs a second copy, but slow readers cannot block other circuits.
         """
         spare = self._buffers.spare
         try:
@@ -176,7 +172,7 @@ class Lane:
             self._circuit.end(End.BROKEN)
             return
         finally:
-            self._buffers.wipe()
+            self._buffers.wipe_spare()
         if sent:
             self._count(sent)
         if sent < count:
@@ -185,63 +181,58 @@ class Lane:
             self._end_of_source()
 
     def _send_of(self, spare: memoryview, count: int) -> int:
-        """Send what is taken of so many bytes, and only then take it from the system."""
+        """Send from `count` peeked bytes, and then consume those that were sent."""
         try:
             sent = self._sink.send(spare[:count])
         except BlockingIOError:
             return 0
         if self._source.recv_into(spare, sent) != sent:
-            raise ConnectionError  # urgent data in between: no link has any
+            raise ConnectionError  # urgent data, which links do not use
         return sent
 
     def _wait_for_room(self) -> None:
-        """Read nothing more until the other end takes what there is."""
+        """Stop reading until the sink takes the rest."""
         self.full, self.full_since = True, self._loop.time()
         self._loop.remove_reader(self._source)
         self._loop.add_writer(self._sink, self._writable)
 
     def _writable(self) -> None:
-        if self._held is not None and not self._has_sent(self._held):
-            return
+        if self._held is not None:
+            try:
+                sent = self._sink.send(self._held[self._sent : self._stop])
+            except BlockingIOError:
+                return
+            except OSError:
+                self._circuit.end(End.BROKEN)
+                return
+            self._count(sent)
+            self._sent += sent
+            if self._sent < self._stop:
+                return
+            self._give_back(self._held)
         self.full = False
         self._loop.remove_writer(self._sink)
         self._loop.add_reader(self._source, self._readable)
-
-    def _has_sent(self, held: memoryview) -> bool:
-        """Whether the rest of it has left now."""
-        try:
-            sent = self._sink.send(held[self._sent : self._stop])
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._circuit.end(End.BROKEN)
-            return False
-        self._count(sent)
-        self._sent += sent
-        if self._sent < self._stop:
-            return False
-        self._give_back(held, self._stop)
-        return True
 
     def _count(self, sent: int) -> None:
         self.moved = True
         self._tally.forwarded += sent
         self._tally.writes += 1
 
-    def _give_back(self, buffer: memoryview, used: int) -> None:
+    def _give_back(self, held: memoryview) -> None:
         self._held = None
-        self._buffers.take_back(buffer, used)
+        self._buffers.take_back(held, self._stop)
 
     def _end_of_source(self) -> None:
         self.ended = True
         self._loop.remove_reader(self._source)
-        with contextlib.suppress(OSError):  # it has gone already: its own lane says so
+        with contextlib.suppress(OSError):  # the other lane notices that it is gone
             self._sink.shutdown(socket.SHUT_WR)
         self._circuit.half_ended()
 
 
 class Circuit:
-    """Joins two connected non-blocking sockets until either ends; both are closed with it."""
+    """Joins two connected non-blocking sockets until one of them ends, and closes both."""
 
     __slots__ = ("_between", "_done", "_half_since", "_last", "buffers", "loop", "tally")
 
@@ -253,7 +244,7 @@ class Circuit:
         tally: Tally,
         done: Callable[[Circuit, End], None],
     ) -> None:
-        """`done` is called once, when both sockets are closed. Nothing is forwarded before `start`."""
+        """`done` is called once, after both sockets are closed. Nothing is forwarded before `start`."""
         one, other = ends
         self.loop, self.buffers, self.tally = loop, buffers, tally
         self._done: Callable[[Circuit, End], None] | None = done
@@ -269,7 +260,7 @@ class Circuit:
         back.start()
 
     def check(self, now: float, patience: Patience) -> None:
-        """End it if it has served nobody for too long; called every second or so."""
+        """End the circuit if it has been useless for too long. Called about every second."""
         _, _, *lanes = self._between
         if any(lane.moved for lane in lanes):
             self._last = now
@@ -283,7 +274,7 @@ class Circuit:
             self.end(End.IDLE)
 
     def half_ended(self) -> None:
-        """A lane has nothing more to send."""
+        """One direction has ended."""
         _, _, there, back = self._between
         if there.ended and back.ended:
             self.end(End.CLOSED)
@@ -291,7 +282,7 @@ class Circuit:
             self._half_since = self.loop.time()
 
     def end(self, reason: End) -> None:
-        """Zero what is held and close both sockets; a second call does nothing."""
+        """Zero the buffers and close both sockets. A second call does nothing."""
         done, self._done = self._done, None
         if done is None:
             return
@@ -304,8 +295,8 @@ class Circuit:
 
 
 def tune(end: socket.socket) -> None:
-    """Send at once, and let the system hold little for a reader that is slow."""
-    with contextlib.suppress(OSError):  # it may have gone by itself
+    """Send without delay, and limit what the system holds for a slow reader."""
+    with contextlib.suppress(OSError):  # the peer may be gone
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
             end.setsockopt(socket.IPPROTO_TCP, option, UNSENT_MAX)

@@ -1,8 +1,4 @@
-"""One connection at the relay, until it is one end of a circuit.
-
-Rules: no more is read than the rendezvous wants next, so that no byte of a link ever comes in here; what the
-other side does not take at once it does not get, and is gone. Decisions are the relay's, told by its calls.
-"""
+"""A terminal's connection to the relay, until it becomes one end of a circuit."""
 
 from __future__ import annotations
 
@@ -18,44 +14,43 @@ from protocol.relay.relay_end import RelayEnd
 from protocol.relay.states import RelayEnding, RelayEvent, RelayState
 
 UNACKNOWLEDGED_MAX: Final = 30_000
-"""Milliseconds after which the system gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT)."""
+"""Milliseconds without an acknowledgement after which the system drops a connection (TCP_USER_TIMEOUT)."""
 READS_AT_ONCE: Final = 64.0
 READS_A_SECOND: Final = 4.0
-"""How often a connection is read before its circuit: a message is two reads, and a terminal that waits says
-one in 25 seconds. Who says more is read later, so that one costs no more than it is worth."""
-_REST: Final = 1.0  # seconds for which nothing is read of who has said too much
+"""Rate limit of reads until a circuit opens. A message takes two, a waiting terminal sends one per 25 s."""
+_PAUSE: Final = 1.0  # seconds without reading after the rate limit was reached
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Host(Protocol):
-    """What a visitor needs of its relay."""
+    """The relay, as a connection needs it."""
 
-    def heard(self, visitor: ClientConnection, events: list[RelayEvent]) -> None:
-        """Something came of what it said, or of time."""
+    def heard(self, client: ClientConnection, events: list[RelayEvent]) -> None:
+        """Handle events of a connection."""
 
-    def give_way(self, visitor: ClientConnection) -> None:
-        """It has to make room for another."""
+    def give_way(self, client: ClientConnection) -> None:
+        """Close a connection to make room for another."""
 
 
 class Caller(Protocol):
-    """For whom a terminal that waits is called, here or at another relay."""
+    """The reason for which a waiting terminal is called: a dialler here or at another relay."""
 
     def answered(self, waiter: ClientConnection) -> None:
-        """It has answered: its circuit can begin."""
+        """The waiter answered, so its circuit can begin."""
 
     def unanswered(self) -> None:
-        """It did not, or is gone."""
+        """The waiter did not answer, or is gone."""
 
 
 class ClientConnection:
-    """A terminal's connection. `place` is what its address counts as, `called_for` who has it called.
+    """A terminal's connection.
 
-    `dialled`, of a dialler: the token and the place that it asked for, and how many were called for that;
-    `since`: when it began to wait.
+    `place` is the address for quotas, `called_for` the reason of a call. `dialled` is the token and the place
+    that a dialler asked for, and the number of terminals called so far. `since` is when it began to wait.
     """
 
     __slots__ = (
-        *("_end", "_host", "_loop", "_pace", "_rest"),
+        *("_end", "_host", "_limit", "_loop", "_pause"),
         *("called_for", "dialled", "place", "since", "socket"),
     )
 
@@ -67,18 +62,18 @@ class ClientConnection:
         self.called_for: Caller | None = None
         self.dialled: tuple[bytes, int, int] | None = None
         self.since = 0.0
-        self._pace = Bucket(READS_A_SECOND, READS_AT_ONCE, READS_AT_ONCE, loop.time())
-        self._rest: asyncio.TimerHandle | None = None
+        self._limit = Bucket(READS_A_SECOND, READS_AT_ONCE, READS_AT_ONCE, loop.time())
+        self._pause: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> RelayState:
         return self._end.state
 
     def start(self) -> None:
-        """Greet, and listen."""
+        """Send the greeting and begin to read."""
         accepted = self.socket
         tune(accepted)
-        with contextlib.suppress(OSError):  # it may have gone by itself
+        with contextlib.suppress(OSError):  # the peer may be gone
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if option := getattr(socket, "TCP_USER_TIMEOUT", None):
                 accepted.setsockopt(socket.IPPROTO_TCP, option, UNACKNOWLEDGED_MAX)
@@ -86,35 +81,35 @@ class ClientConnection:
         self._flush()
 
     def waiting(self) -> None:
-        """Its tokens are held."""
+        """The tokens are registered."""
         self.since = self.since or self._loop.time()
         self._end.waiting()
         self._flush()
 
     def call(self, caller: Caller, token: bytes) -> None:
-        """Somebody dials this token of its own."""
+        """A terminal dials this token, on which this one waits."""
         self.called_for = caller
         self._end.call(token, self._loop.time())
         self._flush()
 
     def absent(self) -> None:
-        """Nobody waits where it dialled."""
+        """No terminal waits where this one dialled."""
         self.dialled = None
         self._end.absent(self._loop.time())
         self._flush()
         self._listen()
 
     def join(self, others: int) -> None:
-        """Its circuit begins; `others` wait on the token still."""
+        """The circuit begins; `others` more terminals wait on the token."""
         self._end.join(others)
         self._flush()
 
     def finish(self, reason: RelayEnding) -> None:
-        """End the connection, saying so where the protocol has a word for it."""
+        """End the connection, with a message if the protocol has one for the reason."""
         self._report(self._end.end(reason))
 
     def check(self, now: float) -> None:
-        """Do what time demands."""
+        """Act on elapsed time."""
         due = self._end.next_timer()
         if due is not None and due <= now:
             self._report(self._end.handle_timer(now))
@@ -123,22 +118,21 @@ class ClientConnection:
         self._host.give_way(self)
 
     def let_go(self) -> socket.socket:
-        """Stop listening, and hand over the socket."""
-        if self._rest is not None:
-            self._rest.cancel()
+        """Stop reading and return the socket."""
+        if self._pause is not None:
+            self._pause.cancel()
         self._loop.remove_reader(self.socket)
         return self.socket
 
     def close(self) -> None:
-        """Stop listening, and close."""
         self.let_go().close()
 
     def _readable(self) -> None:
-        if not self._pace.take(self._loop.time()):
+        if not self._limit.take(self._loop.time()):
             self._loop.remove_reader(self.socket)
-            self._rest = self._loop.call_later(_REST, self._listen)
+            self._pause = self._loop.call_later(_PAUSE, self._listen)
             return
-        wanted = self._end.wanted
+        wanted = self._end.wanted  # reading no more leaves the bytes of a circuit in the socket
         try:
             data = self.socket.recv(wanted) if wanted else b""
         except BlockingIOError:
@@ -156,14 +150,14 @@ class ClientConnection:
 
     def _report(self, events: list[RelayEvent]) -> None:
         self._flush()
-        # While it waits for an answer to its dial, and once it has answered itself, nothing is read.
+        # Nothing is read while a dial is pending, and after the circuit has begun.
         if self.state in (RelayState.DIALLING, RelayState.JOINED):
             self._loop.remove_reader(self.socket)
         if events:
             self._host.heard(self, events)
 
     def _flush(self) -> None:
-        """Send what the rendezvous has to say: a few hundred bytes, for which there is room."""
+        """Send the pending messages. A connection without room for their few hundred bytes is closed."""
         data = self._end.data_to_send()
         if not data:
             return
@@ -172,15 +166,11 @@ class ClientConnection:
         except OSError:
             sent = 0
         if sent < len(data):
-            self._loop.call_soon(self._cut_off)
-
-    def _cut_off(self) -> None:
-        if events := self._end.end_of_stream():
-            self._host.heard(self, events)
+            self._loop.call_soon(lambda: self._report(self._end.end_of_stream()))
 
 
 def reset(refused: socket.socket) -> None:
-    """Close without the minute of TIME_WAIT, of which a flood would leave thousands."""
-    with contextlib.suppress(OSError):  # it may have gone by itself
+    """Close with RST, since a flood would otherwise leave thousands of sockets in TIME_WAIT."""
+    with contextlib.suppress(OSError):  # the peer may be gone
         refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     refused.close()

@@ -1,12 +1,7 @@
-"""The relay's own page for whoever runs it: /metrics and /health, on a loopback address alone.
+"""Metrics of a relay in the format of Prometheus, and their HTTP pages /metrics and /health on loopback.
 
-Rules: answers two paths and nothing else; a request is read to the end of its head, up to a bound and for a
-few seconds; nothing of a request is kept, repeated or logged.
-
-What a relay counts of itself, and how that is told: numbers, and nothing else about anybody.
-
-Rules: no address, no key, no token, no size of a single thing: sums alone. The text is Prometheus'
-exposition format; a label's values are words of this program.
+Metrics are sums only, without addresses, keys, tokens or sizes of single items. Nothing of a request is
+repeated or logged.
 """
 
 from __future__ import annotations
@@ -16,7 +11,7 @@ import contextlib
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from chat.relay.circuit import Tally
@@ -31,82 +26,52 @@ class Counters(Tally):
     """Sums since the start."""
 
     __slots__ = (
-        *(
-            "absent",
-            "accepted",
-            "asked",
-            "backplanes",
-            "ended",
-            "far",
-            "forged",
-            "handshakes",
-            "joined",
-            "refused",
-        ),
-        *("turned_out", "wrong"),
+        *("absent", "accepted", "asked", "backplanes", "ended", "far"),
+        *("forged", "handshakes", "joined", "refused", "turned_out", "wrong"),
     )
 
     def __init__(self) -> None:
         super().__init__()
-        self.accepted = 0
-        self.refused: Counter[str] = Counter()
-        self.turned_out = 0
-        self.handshakes = 0
-        self.wrong: Counter[str] = Counter()
-        self.absent = 0
-        self.joined = 0
+        self.accepted = self.turned_out = self.handshakes = self.absent = self.joined = 0
         self.asked = self.far = self.forged = self.backplanes = 0
-        self.ended: Counter[str] = Counter()
+        self.refused, self.wrong, self.ended = Counter[str](), Counter[str](), Counter[str]()
 
 
 def exposition(counters: Counters, gauges: dict[str, Gauge], means: Sequence[Means]) -> str:
-    """Everything that is counted, as Prometheus reads it."""
-    return "\n".join([*_sums(counters), *_now(gauges), *_confinement(means), ""])
-
-
-def _sums(counters: Counters) -> Iterator[str]:
-    yield from _family("accepted_total", "counter", "Connections accepted.", counters.accepted)
-    yield from _labelled("refused_total", "Connections closed by a limit.", "limit", counters.refused)
-    yield from _family("turned_out_total", "counter", "Connections that made room.", counters.turned_out)
-    yield from _family("handshakes_total", "counter", "Handshakes done.", counters.handshakes)
-    yield from _labelled("wrong_total", "Connections closed by an error.", "class", counters.wrong)
-    yield from _family("absent_total", "counter", "Diallers told that nobody waits.", counters.absent)
-    yield from _family("joined_total", "counter", "Circuits begun.", counters.joined)
-    yield from _family("asked_total", "counter", "Dials asked of other relays.", counters.asked)
-    yield from _family("far_total", "counter", "Circuits begun with another relay.", counters.far)
-    yield from _family(
-        "forged_total", "counter", "Messages that were none of the cluster's.", counters.forged
-    )
-    yield from _family("backplanes_total", "counter", "Connections made to NATS.", counters.backplanes)
-    yield from _labelled("ended_total", "Circuits ended.", "reason", counters.ended)
-    yield from _family("forwarded_bytes_total", "counter", "Bytes forwarded.", counters.forwarded)
-    yield from _family("writes_total", "counter", "Writes that forwarded them.", counters.writes)
-
-
-def _now(gauges: dict[str, Gauge]) -> Iterator[str]:
+    """All metrics in the exposition format of Prometheus."""
+    one = counters
+    lines = [
+        *_metric("accepted_total", "Connections accepted.", one.accepted),
+        *_labelled("refused_total", "Connections closed by a limit.", "limit", one.refused),
+        *_metric("turned_out_total", "Connections that made room.", one.turned_out),
+        *_metric("handshakes_total", "Handshakes done.", one.handshakes),
+        *_labelled("wrong_total", "Connections closed by an error.", "class", one.wrong),
+        *_metric("absent_total", "Diallers told that nobody waits.", one.absent),
+        *_metric("joined_total", "Circuits begun.", one.joined),
+        *_metric("asked_total", "Dials asked of other relays.", one.asked),
+        *_metric("far_total", "Circuits begun with another relay.", one.far),
+        *_metric("forged_total", "Messages that were none of the cluster's.", one.forged),
+        *_metric("backplanes_total", "Connections made to NATS.", one.backplanes),
+        *_labelled("ended_total", "Circuits ended.", "reason", one.ended),
+        *_metric("forwarded_bytes_total", "Bytes forwarded.", one.forwarded),
+        *_metric("writes_total", "Writes that forwarded them.", one.writes),
+    ]
     for name, gauge in gauges.items():
-        yield from _family(name, "gauge", f"{name.replace('_', ' ').capitalize()} at the moment.", gauge())
+        lines += _metric(name, f"{name.replace('_', ' ').capitalize()} at the moment.", gauge(), "gauge")
+    held = Counter({mean.name: int(mean.holds) for mean in means})
+    lines += _labelled("confined", "Whether a means of confinement holds.", "means", held, "gauge")
+    return "\n".join([*lines, ""])
 
 
-def _confinement(means: Sequence[Means]) -> Iterator[str]:
-    name = "parlour_relay_confined"
-    yield f"# HELP {name} Whether a means of confinement holds."
-    yield f"# TYPE {name} gauge"
-    for one in means:
-        yield f'{name}{{means="{one.name}"}} {int(one.holds)}'
+def _metric(name: str, text: str, value: int, kind: str = "counter") -> list[str]:
+    name = f"parlour_relay_{name}"
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
 
 
-def _family(name: str, kind: str, text: str, value: int) -> Iterator[str]:
-    yield f"# HELP parlour_relay_{name} {text}"
-    yield f"# TYPE parlour_relay_{name} {kind}"
-    yield f"parlour_relay_{name} {value}"
-
-
-def _labelled(name: str, text: str, label: str, values: Counter[str]) -> Iterator[str]:
-    yield f"# HELP parlour_relay_{name} {text}"
-    yield f"# TYPE parlour_relay_{name} counter"
-    for value, count in sorted(values.items()):
-        yield f'parlour_relay_{name}{{{label}="{value}"}} {count}'
+def _labelled(name: str, text: str, label: str, values: Counter[str], kind: str = "counter") -> list[str]:
+    name = f"parlour_relay_{name}"
+    samples = [f'{name}{{{label}="{value}"}} {count}' for value, count in sorted(values.items())]
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples]
 
 
 HEAD_MAX: Final = 4_096
@@ -125,7 +90,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Pages:
-    """Serves `metrics` under /metrics, and ok under /health, on a listening socket."""
+    """Serves `metrics` as /metrics and "ok" as /health on a listening socket."""
 
     def __init__(self, server: socket.socket, metrics: Page) -> None:
         self._socket, self._metrics = server, metrics
@@ -146,7 +111,7 @@ class Pages:
 
 
 class _Request(asyncio.Protocol):
-    """One connection, one answer."""
+    """One connection with one request."""
 
     def __init__(self, open_now: set[_Request], metrics: Page) -> None:
         self._open, self._metrics = open_now, metrics

@@ -1,12 +1,7 @@
-"""How much each may take: connections, circuits, tokens and handshakes, in all and an address.
+"""Quotas of connections, circuits, tokens and handshakes, in total and per address.
 
-Rules: counts and times only, no sockets. One address cannot keep others out: what is scarce is taken from
-whoever holds most of it, or goes to whoever asked least.
-
-How much each place holds of something, and who holds most: the arithmetic of fair shares.
-
-Rules: numbers alone; a change takes as many steps as it changes by, however many places there are, so that
-who asks when everything is taken costs no more than anybody.
+Scarce resources are shared fairly by address, so one address cannot exclude others: they are taken from the
+address with the most, or go to those that ask rarely.
 """
 
 from __future__ import annotations
@@ -21,13 +16,13 @@ from chat.network.limits import Bucket
 
 
 class Weights:
-    """Whole numbers by place; a place that holds nothing is not kept."""
+    """Counts per place, with the largest. The cost of a change does not depend on the number of places."""
 
     __slots__ = ("_at", "_most", "_of", "total")
 
     def __init__(self) -> None:
         self._of: dict[str, int] = {}
-        self._at: dict[int, dict[str, None]] = {}  # the places that hold so many
+        self._at: dict[int, dict[str, None]] = {}  # places by count
         self._most = 0
         self.total = 0
 
@@ -38,11 +33,13 @@ class Weights:
         return self._of.get(place, 0)
 
     def change(self, place: str, number: int) -> None:
-        """It holds so many more, or fewer where that is negative."""
         before = self._of.pop(place, 0)
         after = before + number
         if before:
-            self._leave_level(before, place)
+            places = self._at[before]
+            del places[place]
+            if not places:
+                del self._at[before]
         if after:
             self._of[place] = after
             self._at.setdefault(after, {})[place] = None
@@ -52,48 +49,35 @@ class Weights:
             self._most -= 1
 
     def far_richer(self, place: str, number: int) -> str | None:
-        """Who holds most, if that is over twice what `place` would hold with so many more; else None."""
+        """A place with the largest count, if that is over twice what `place` would have; else None."""
         if self._most <= 2 * (self.of(place) + number):
             return None
         return next(iter(self._at[self._most]))
 
-    def _leave_level(self, level: int, place: str) -> None:
-        places = self._at[level]
-        del places[place]
-        if not places:
-            del self._at[level]
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a relay lets happen. Seconds, and numbers of things."""
+    """Limits of a relay."""
 
-    connections: int = 16_000
-    """In all; a relay lowers it to what the system lets it open."""
-    connections_address: int = 256
-    """From one address, behind which a whole house may be."""
-    unproven: int = 1_024
-    """Of these, connections whose handshake is not done; never more than a quarter."""
+    connections: int = 16_000  # total, lowered to what the system lets the relay open
+    connections_address: int = 256  # per address, behind which there may be a whole household
+    unproven: int = 1_024  # of these, connections without a finished handshake; at most a quarter
     unproven_address: int = 32
-    circuits_address: int = 128
-    """Circuits that one address has an end of."""
-    tokens: int = 500_000
-    """Waited on in all."""
+    circuits_address: int = 128  # ends of circuits per address
+    tokens: int = 500_000  # registered tokens in total
     tokens_address: int = 16_384
     handshakes: float = 400.0
-    """Begun a second in all. One costs a fifth of a millisecond."""
-    handshakes_address: float = 8.0
-    """Begun a second from one address, with as many as five seconds' worth at once."""
+    """Per second in total. One costs a fifth of a millisecond."""
+    handshakes_address: float = 8.0  # per second and address, with bursts of BURST seconds
 
 
-BURST: Final = 5.0
-"""Seconds whose handshakes an address may begin at once."""
+BURST: Final = 5.0  # seconds of handshakes that an address may begin at once
 _REMEMBERED: Final = 65_536
-"""Addresses whose rate is remembered; the one that has asked longest ago is forgotten first."""
+"""Addresses whose rate is remembered. Memory is bounded by dropping the least recent one."""
 
 
 def place_of(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 in which an IPv6 host picks its own."""
+    """The address for quotas: an IPv4 address, or the /64 within which an IPv6 host chooses its own."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
@@ -107,17 +91,18 @@ E = TypeVar("E", bound="Entrant")
 
 class Entrant(Protocol):
     def give_way(self) -> None:
-        """Make room for another: close at once."""
+        """Close at once to make room for another."""
 
 
 class Places(Generic[E]):
-    """Who is connected. An entrant is unproven until its handshake is done; those have a part of their own.
+    """The connections. One is unproven until its handshake is finished, and unproven ones have their own
+    share.
 
-    So newcomers come as far as their handshake however full it is, and a mere connection puts nobody out.
+    So newcomers can finish a handshake on a full relay, and a mere connection displaces no proven one.
     """
 
     def __init__(self, limits: Limits, connections: int | None = None) -> None:
-        """`connections` is how many the system lets in, None for no bound."""
+        """`connections` is the limit of the system, None without one."""
         self._limits = limits
         total = limits.connections if connections is None else min(limits.connections, connections)
         self._unproven_most = max(1, min(limits.unproven, total // 4))
@@ -135,7 +120,7 @@ class Places(Generic[E]):
         return len(self._unproven)
 
     def enter(self, entrant: E, place: str) -> bool:
-        """Let it in and True, or False. The oldest that is unproven may be told to give way first."""
+        """Admit a connection if possible. The oldest unproven one may have to give way."""
         unproven = self._unproven_from[place]
         if unproven + self._weights.of(place) >= self._limits.connections_address:
             return False
@@ -151,7 +136,7 @@ class Places(Generic[E]):
         return entrant not in self._unproven
 
     def prove(self, entrant: E) -> bool:
-        """Its handshake is done: it may stay and True, or False. One of a far richer address may go."""
+        """Keep a connection after its handshake if possible. One of an address with far more may give way."""
         place = self._unproven[entrant]
         if self._weights.total >= self._proven_most:
             richest = self._weights.far_richer(place, 1)
@@ -164,11 +149,11 @@ class Places(Generic[E]):
         return True
 
     def newest(self, place: str) -> Iterator[E]:
-        """Those from there whose handshake is done, the newest first."""
+        """The proven connections of a place, newest first."""
         return reversed(self._proven.get(place, {}))
 
     def leave(self, entrant: E, place: str) -> None:
-        """It is gone; telling so twice does no harm."""
+        """Remove a connection, if present."""
         self._forget_unproven(entrant)
         proven = self._proven.get(place, {})
         if entrant in proven:
@@ -190,7 +175,7 @@ class Places(Generic[E]):
 
 
 class Handshakes:
-    """Who may begin a handshake now. Half of the budget is kept for addresses that have hardly asked."""
+    """Rate limit of handshakes. Half of the total is reserved for addresses that ask rarely."""
 
     def __init__(self, limits: Limits) -> None:
         self._rate = limits.handshakes_address
@@ -200,20 +185,7 @@ class Handshakes:
         self._asked: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, place: str, now: float) -> bool:
-        """Whether one may begin; then it has."""
-        bucket = self._bucket(place, now)
-        seldom = bucket.level + (now - bucket.updated) * self._rate >= bucket.size / 2
-        if not bucket.take(now):
-            return False
-        return self._common.take(now) or (seldom and self._kept.take(now))
-
-    def fine(self, place: str) -> None:
-        """What came from there was no handshake: the next ones have to wait longer."""
-        bucket = self._asked.get(place)
-        if bucket is not None:
-            bucket.level = max(0.0, bucket.level - 1.0)
-
-    def _bucket(self, place: str, now: float) -> Bucket:
+        """Take the right to one handshake, if possible."""
         bucket = self._asked.get(place)
         if bucket is None:
             size = self._rate * BURST
@@ -221,11 +193,20 @@ class Handshakes:
             if len(self._asked) > _REMEMBERED:
                 self._asked.popitem(last=False)
         self._asked.move_to_end(place)
-        return bucket
+        seldom = bucket.level + (now - bucket.updated) * self._rate >= bucket.size / 2
+        if not bucket.take(now):
+            return False
+        return self._common.take(now) or (seldom and self._kept.take(now))
+
+    def fine(self, place: str) -> None:
+        """Count another handshake for an address after an invalid one."""
+        bucket = self._asked.get(place)
+        if bucket is not None:
+            bucket.level = max(0.0, bucket.level - 1.0)
 
 
 class Shares:
-    """Things of one kind, bounded in all and an address: circuits, or tokens."""
+    """A resource with a limit in total and per address: circuits or tokens."""
 
     def __init__(self, total: int, an_address: int) -> None:
         self._total, self._an_address = total, an_address
@@ -236,14 +217,14 @@ class Shares:
         return self._weights.total
 
     def change(self, place: str, number: int) -> bool:
-        """Take so many, or give back where it is negative. False, and nothing taken, at a bound."""
+        """Take `number`, or return some if negative. False, and nothing is taken, if a limit is exceeded."""
         if number > 0 and (self._is_spent(number) or self._weights.of(place) + number > self._an_address):
             return False
         self._weights.change(place, number)
         return True
 
     def must_give(self, place: str, number: int) -> str | None:
-        """Which address has to give back so that `place` may take so many; None where none has."""
+        """The address that must return some so that `place` can take `number`, or None."""
         if not self._is_spent(number) or self._weights.of(place) + number > self._an_address:
             return None
         return self._weights.far_richer(place, number)

@@ -1,18 +1,4 @@
-"""A relay from its start to its end: bound, confined, told, and then open to terminals.
-
-Rules: the order is the point: everything is imported and bound before the confinement, the confinement
-stands before a byte of anybody is taken, and all that is said is said before no byte can be written any
-more.
-
-The sockets that a relay listens on, bound before it is confined.
-
-Rules: addresses are literals, nothing is looked up; what is bound is told by its own address.
-
-The relay's key: in a file that another run made, or new at each start.
-
-Rules: a relay that serves opens its key for reading alone; a file that others could read is no key. Whoever
-has the key can pass for the relay and learns addresses and timing, never content.
-"""
+"""Runs a relay: its key file, its listening sockets, the confinement, and then the service."""
 
 from __future__ import annotations
 
@@ -48,9 +34,9 @@ _NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, err
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on one address, or with an empty host on every one of the machine, on one port.
+    """Listening sockets on one IP address, or on all addresses of the machine if `host` is empty.
 
-    `host` is an IP address without brackets. Raises ValueError for anything else, OSError where it cannot be.
+    Raises ValueError if `host` is no IP address, OSError if binding fails.
     """
     if host:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -67,9 +53,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def reached_at(host: str) -> list[str]:
-    """The addresses under which others reach what listens on `host`, public ones first; at most 8.
+    """At most 8 addresses of a relay that listens on `host`, public ones first.
 
-    A server with a public address is meant to be reached there, which `own_addresses` never tells.
+    `own_addresses` has no public addresses, which a server is usually reached at.
     """
     plain = host.partition("%")[0]
     if plain and not ipaddress.ip_address(plain).is_unspecified:
@@ -94,7 +80,7 @@ def port_of(server: socket.socket) -> int:
 def _numeric(
     family: socket.AddressFamily, host: str, port: int
 ) -> tuple[str, int] | tuple[str, int, int, int]:
-    """A socket address; the scope of an IPv6 link-local one is a number there."""
+    """A socket address, with the scope of an IPv6 link-local one as a number."""
     if family == socket.AF_INET:
         return host, port
     plain, _, scope = host.partition("%")
@@ -108,7 +94,7 @@ _SIZE_MAX: Final = 256
 
 
 def new_key(path: Path) -> X25519Pair:
-    """Make a key, and a file for it that only its owner reads. CannotCreate where there is one already."""
+    """Create a key and its file, readable only by the owner. CannotCreate if the file exists."""
     secret = system_random(KEY_SIZE)
     try:
         _write(path, _text(secret) + "\n")
@@ -122,7 +108,7 @@ def new_key(path: Path) -> X25519Pair:
 
 
 def read_key(path: Path) -> X25519Pair:
-    """The key in a file. BadData where there is none, or others may read it."""
+    """Read a key file. BadData if it has no key, or if others can read it."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -140,27 +126,22 @@ def read_key(path: Path) -> X25519Pair:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a new file durably: people name the relay by its key. Raises OSError, and then leaves no file."""
+    """Create a file durably, since the key is part of the relay's address. Leaves no file on OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - it is open already
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        if sys.platform != "win32":  # Windows cannot open a folder, and the name is durable with the file
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError:
         path.unlink(missing_ok=True)
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # Windows cannot open a folder; the name is durable with the file
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _text(secret: bytes) -> str:
@@ -168,7 +149,7 @@ def _text(secret: bytes) -> str:
 
 
 def _secret(text: str) -> bytes:
-    """The secret in its one text. ValueError for anything else."""
+    """Parse the canonical text of a secret. ValueError for anything else."""
     written = text.removeprefix(PREFIX).upper()
     try:
         secret = base64.b32decode(written + "=" * (-len(written) % 8))
@@ -181,7 +162,7 @@ def _secret(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says. Hosts are IP addresses, an empty one stands for all of the machine."""
+    """Options of the command line. Hosts are IP addresses; an empty one means all of the machine."""
 
     host: str = ""
     port: int = 4746
@@ -193,7 +174,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a relay says of itself before it takes the first byte. `addresses` are texts that name it."""
+    """What a relay reports before it accepts connections. `addresses` are canonical texts of its address."""
 
     addresses: tuple[str, ...]
     lasting: bool
@@ -202,25 +183,44 @@ class Started:
 
 
 async def serve(options: Options, say: Callable[[Started], None], tell: Callable[[bool], None]) -> None:
-    """Run a relay until it is cancelled; `say` is called once, when it is confined and before it accepts.
+    """Run a relay until it is cancelled. `say` is called once, after the confinement and before any
+    connection.
 
-    `tell` hears when NATS fails it, and when it is back. Raises UsageError, BadData (key file), CannotCreate
-    (address taken), all of them before `say`.
+    `tell` is called when NATS becomes unavailable or available. Raises UsageError, BadData (key file) or
+    CannotCreate (address in use) before `say`.
     """
-    bus = _backplane(options, tell)
+    # Everything is imported and bound before the confinement, and printed before writing is forbidden.
+    bus = None
+    if options.nats and options.key_file is None:
+        raise UsageError(
+            "Relays that share NATS share one key: make it with --new-key, and give each --key-file."
+        )
+    if options.nats:
+        bus = Nats(options.nats, tell)
     pair = X25519Pair.generate() if options.key_file is None else read_key(options.key_file)
     servers = _listen(options.host, options.port, "--listen")
-    pages = _bind_pages(options.metrics)
+    pages = None
+    if options.metrics is not None and not is_loopback(options.metrics[0]):
+        raise UsageError("--metrics takes an address of this machine alone, such as 127.0.0.1:9090.")
+    if options.metrics is not None:
+        pages = _listen(*options.metrics, "--metrics")[0]
     descriptors = sandbox.may_open_descriptors()
     relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
-    addresses = _addresses(options.host, port_of(servers[0]), pair)
-    means = _confined(options)
-    say(Started(addresses, options.key_file is not None, means, _page_address(pages)))
-    means = (*means[:-1], sandbox.forbid_writing())
-    told = Pages(pages, lambda: exposition(relay.counters, relay.gauges(), means)) if pages else None
+    hosts, port = reached_at(options.host), port_of(servers[0])
+    if not hosts:
+        raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
+    addresses = tuple(format_relay(RelayAddress(host, port, pair.public)) for host in hosts)
     try:
-        if told is not None:
-            await told.start()
+        held = sandbox.confine(examinable=options.examinable, connecting=bool(options.nats))
+    except Unconfined as error:
+        raise CannotCreate(str(error)) from None
+    means = (*held, sandbox.writing_will_be_forbidden())
+    say(Started(addresses, options.key_file is not None, means, _page_address(pages)))
+    means = (*held, sandbox.forbid_writing())
+    served = Pages(pages, lambda: exposition(relay.counters, relay.gauges(), means)) if pages else None
+    try:
+        if served is not None:
+            await served.start()
         relay.start(servers)
         if bus is not None and relay.cluster is not None:
             bus.start(relay.cluster)
@@ -229,28 +229,8 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
         relay.stop()
         if bus is not None:
             await bus.close()
-        if told is not None:
-            told.close()
-
-
-def _backplane(options: Options, tell: Callable[[bool], None]) -> Nats | None:
-    """What joins it with other relays; its library is imported here, before the confinement."""
-    if not options.nats:
-        return None
-    if options.key_file is None:
-        raise UsageError(
-            "Relays that share NATS share one key: make it with --new-key, and give each --key-file."
-        )
-    return Nats(options.nats, tell)
-
-
-def _confined(options: Options) -> tuple[Means, ...]:
-    """What holds, the limit on file sizes last: that is set when this has been said."""
-    try:
-        held = sandbox.confine(examinable=options.examinable, connecting=bool(options.nats))
-    except Unconfined as error:
-        raise CannotCreate(str(error)) from None
-    return (*held, sandbox.writing_will_be_forbidden())
+        if served is not None:
+            served.close()
 
 
 def _listen(host: str, port: int, option: str) -> list[socket.socket]:
@@ -266,25 +246,8 @@ def _listen(host: str, port: int, option: str) -> list[socket.socket]:
         ) from None
 
 
-def _bind_pages(metrics: tuple[str, int] | None) -> socket.socket | None:
-    if metrics is None:
-        return None
-    host, port = metrics
-    if not is_loopback(host):
-        raise UsageError("--metrics takes an address of this machine alone, such as 127.0.0.1:9090.")
-    return _listen(host, port, "--metrics")[0]
-
-
 def _page_address(pages: socket.socket | None) -> str:
     if pages is None:
         return ""
     host, port = pages.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _addresses(host: str, port: int, pair: X25519Pair) -> tuple[str, ...]:
-    """The texts that name this relay, one for each address under which it may be reached."""
-    hosts = reached_at(host)
-    if not hosts:
-        raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
-    return tuple(format_relay(RelayAddress(each, port, pair.public)) for each in hosts)

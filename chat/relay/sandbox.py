@@ -1,7 +1,7 @@
-"""What this process takes from itself before the first byte is accepted: writing, dumping, gaining rights.
+"""Confines this process irrevocably: no writing of files, no core files, no new privileges.
 
-Rules: called once, when everything is imported and bound, and while there is one thread; nothing of it can be
-taken back. What the system lacks is reported and the rest holds. Works on every platform, with less on some.
+Called once, with one thread and with everything imported and bound. Features that the system lacks are
+reported.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _REFER_FROM_ABI_2: Final = 1 << 13
 _TRUNCATE_FROM_ABI_3: Final = 1 << 14
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _NETWORK_FROM_ABI: Final = 4
-_SCOPES_FROM_ABI_6: Final = 0b11  # no signal and no abstract socket of anybody else
+_SCOPES_FROM_ABI_6: Final = 0b11  # no signals to other processes and no abstract sockets of them
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """One means of confinement: whether it holds here, and what that means, without a full stop."""
+    """A means of confinement: whether it holds here, and a text without a full stop."""
 
     name: str
     holds: bool
@@ -39,32 +39,36 @@ class Means:
 
 
 class Unconfined(Exception):
-    """The process cannot be confined as asked; the text says what to do."""
+    """The process cannot be confined. The text says what to do."""
 
 
 def confine(*, examinable: bool, connecting: bool) -> tuple[Means, ...]:
-    """Apply all but the limit on file sizes, and tell what holds.
+    """Apply everything but the limit on file sizes.
 
-    `examinable` leaves the memory readable to its own user; `connecting` leaves connections outward possible,
-    which a backplane needs. Raises Unconfined when other threads run already: they would stay free.
+    `examinable` leaves the memory readable for the user. `connecting` allows outgoing connections, which NATS
+    needs. Raises Unconfined if other threads are running, since they would not be confined.
     """
-    if _threads() > 1:
+    try:
+        threads = len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        threads = threading.active_count()
+    if threads > 1:
         raise Unconfined(
             "Threads run already and would not be confined: this is a fault of Parlour, report it."
         )
-    privileges = _no_new_privileges()
-    abi = landlock_abi()
+    holds = _prctl(_SET_NO_NEW_PRIVS, 1)
+    said = "no new privileges can be gained" if holds else _lacking("no_new_privs")
     return (
-        privileges,
-        *_landlock(abi, connecting),
-        _no_core(),
+        Means("privileges", holds, said),
+        *_landlock(landlock_abi(), connecting),
+        _limit("RLIMIT_CORE", "no core file can be written"),
         _not_dumpable(examinable),
         _no_swap(),
     )
 
 
 def forbid_writing() -> Means:
-    """No byte goes into a file from now on, nor to standard output where that is one (RLIMIT_FSIZE 0)."""
+    """Forbid writing to any file, including standard output if it is one (RLIMIT_FSIZE 0)."""
     return _limit("RLIMIT_FSIZE", _NO_BYTE)
 
 
@@ -72,20 +76,20 @@ _NO_BYTE: Final = "no byte can be written to any file"
 
 
 def writing_will_be_forbidden() -> Means:
-    """What `forbid_writing` is going to give: it can be said while something still can be."""
+    """The result of `forbid_writing` in advance, while it can still be printed."""
     holds = sys.platform != "win32"
     return Means("files", holds, _NO_BYTE if holds else _lacking("RLIMIT_FSIZE"))
 
 
 def landlock_abi() -> int:
-    """The version of the kernel's Landlock, 0 where there is none."""
+    """The version of the kernel's Landlock, or 0."""
     if sys.platform != "linux":
         return 0
     return max(0, _syscall(_CREATE_RULESET, None, 0, _ASK_VERSION))
 
 
 def may_open_descriptors() -> int:
-    """Raise the bound on open sockets as far as this user may; returns it, 0 where there is none to ask."""
+    """Raise the limit of open descriptors as far as allowed, and return it; 0 if it cannot be read."""
     if sys.platform == "win32":
         return 0
     import resource
@@ -95,27 +99,12 @@ def may_open_descriptors() -> int:
         most = _ENOUGH
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError):  # macOS has a lower bound that it does not tell
+    except (OSError, ValueError):  # macOS has a lower limit that cannot be read
         return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return most
 
 
 _ENOUGH: Final = 1 << 20
-
-
-def _threads() -> int:
-    """How many there are, those of libraries too where the system tells."""
-    try:
-        return len(list(Path("/proc/self/task").iterdir()))
-    except OSError:
-        return threading.active_count()
-
-
-def _no_new_privileges() -> Means:
-    holds = _prctl(_SET_NO_NEW_PRIVS, 1)
-    return Means(
-        "privileges", holds, "no new privileges can be gained" if holds else _lacking("no_new_privs")
-    )
 
 
 def _landlock(abi: int, connecting: bool) -> tuple[Means, Means]:
@@ -136,7 +125,7 @@ def _landlock(abi: int, connecting: bool) -> tuple[Means, Means]:
 
 
 def _restrict(abi: int, connecting: bool) -> bool:
-    """A ruleset that handles all writing and has no rule: so all of it is refused."""
+    """Apply a ruleset that handles all writing and has no rule, so that all of it is denied."""
     files = _EXECUTE | _WRITE_FILE | _REMOVE_AND_MAKE
     files |= _REFER_FROM_ABI_2 if abi >= 2 else 0
     files |= _TRUNCATE_FROM_ABI_3 if abi >= 3 else 0
@@ -155,26 +144,18 @@ def _restrict(abi: int, connecting: bool) -> bool:
         os.close(ruleset)
 
 
-def _no_core() -> Means:
-    return _limit("RLIMIT_CORE", "no core file can be written")
-
-
 def _not_dumpable(examinable: bool) -> Means:
     if examinable:
         return Means(
             "memory", False, "its memory can be read by its own user: it was started with --examinable"
         )
     holds = _prctl(_SET_DUMPABLE, 0)
-    said = (
-        "its memory can be read by root alone"
-        if holds
-        else _lacking("a way to keep its memory from its user")
-    )
-    return Means("memory", holds, said)
+    lacking = _lacking("a way to keep its memory from its user")
+    return Means("memory", holds, "its memory can be read by root alone" if holds else lacking)
 
 
 def _no_swap() -> Means:
-    """Whether memory can reach a disk behind the process's back: seen, not changed."""
+    """Report whether memory may be swapped to a disk. Nothing is changed."""
     try:
         lines = Path("/proc/swaps").read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -205,7 +186,7 @@ def _lacking(what: str) -> str:
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
-    """What a system call without a function of its own returns; -1 where it fails."""
+    """Make a system call that has no wrapper. Returns -1 if it fails."""
     wide = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
     call = _library().syscall
     call.restype = ctypes.c_long
@@ -213,5 +194,4 @@ def _syscall(number: int, *arguments: int | bytes | None) -> int:
 
 
 def _library() -> Any:
-    """The C library of this process."""
     return ctypes.CDLL(None)

@@ -1,12 +1,6 @@
-"""The relay: accepts terminals, joins those that ask for each other, and forgets the rest.
+"""The relay server: accepts terminals and joins those with the same token.
 
-Rules: one thread, no task a connection; whatever a terminal does ends at worst its own connection. What is
-scarce is counted before it is given (quotas.py), and time is looked at for all together, twice a second.
-
-Who waits on which token: the one table that a relay has, in memory and as long as people wait.
-
-Rules: a token is a number that means nothing here; the newest on a token comes first, the ninth drives the
-oldest out; nothing is kept of a token once nobody waits on it.
+It has one thread and no task per connection. Whatever a terminal does, at worst its own connection ends.
 """
 
 from __future__ import annotations
@@ -36,72 +30,66 @@ from protocol.relay.states import Answers, Dials, RelayEnded, RelayEnding, Relay
 W = TypeVar("W")
 
 
-def _ignored(token: bytes) -> None:
-    """Nobody wants to know."""
-
-
 class WaitRegistry(Generic[W]):
-    """Those who wait, each on tokens of its own choice."""
+    """The waiting terminals by token, in memory only. On a token, a ninth replaces the oldest."""
 
     def __init__(
-        self, gained: Callable[[bytes], None] = _ignored, lost: Callable[[bytes], None] = _ignored
+        self,
+        gained: Callable[[bytes], None] = lambda _: None,
+        lost: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`gained` is told each token on which nobody waited before, `lost` each on which nobody does now."""
+        """`gained` is called with each token that gets its first waiter, `lost` when its last one is gone."""
         self._gained, self._lost = gained, lost
-        # Most tokens have one who waits, which needs no list: at 128 tokens a third of what a terminal costs.
+        # Most tokens have one waiter, stored without a tuple: that saves a third of a terminal's memory.
         self._on: dict[bytes, W | tuple[W, ...]] = {}
         self._tokens: dict[W, tuple[bytes, ...]] = {}
 
     def __len__(self) -> int:
-        """How many wait."""
         return len(self._tokens)
 
     def wait(self, who: W, tokens: Iterable[bytes]) -> None:
-        """From now on it waits on these tokens, and on no others."""
+        """Register a terminal for exactly these tokens."""
         kept, before = tuple(tokens), self._tokens.get(who, ())
         for token in set(before).difference(kept):
             self._drop(who, token)
         for token in kept:
-            self._add(who, token)
+            waiting = self._waiting(token)
+            if not waiting:
+                self._gained(token)
+            if who not in waiting:
+                self._keep(token, (*waiting, who)[-RELAY_WAITERS_MAX:])
         self._tokens[who] = kept
 
     def leave(self, who: W) -> int:
-        """It waits no more; returns how many tokens it named."""
+        """Remove a terminal. Returns the number of its tokens."""
         tokens = self._tokens.pop(who, ())
         for token in tokens:
             self._drop(who, token)
         return len(tokens)
 
     def find(self, token: bytes, place: int) -> W | None:
-        """Who waits on a token: the newest at place 0, the one before it at 1; None if nobody does there."""
+        """The waiter of a token at a place, where 0 is the newest, or None."""
         waiting = self._waiting(token)
         return waiting[-1 - place] if place < len(waiting) else None
 
     def all(self, token: bytes) -> list[W]:
-        """Who waits on a token, the newest first."""
+        """The waiters of a token, newest first."""
         return list(self._waiting(token))[::-1]
 
     def count(self, token: bytes) -> int:
-        """How many wait on a token."""
+        """Number of waiters of a token."""
         return len(self._waiting(token))
 
     def named(self, who: W) -> int:
-        """How many tokens it named."""
+        """Number of tokens of a waiter."""
         return len(self._tokens.get(who, ()))
 
     def _waiting(self, token: bytes) -> tuple[W, ...]:
-        """Who waits there, the newest last."""
+        """The waiters of a token, newest last."""
         held = self._on.get(token)
         if held is None:
             return ()
         return held if isinstance(held, tuple) else (held,)
-
-    def _add(self, who: W, token: bytes) -> None:
-        waiting = self._waiting(token)
-        if not waiting:
-            self._gained(token)
-        if who not in waiting:
-            self._keep(token, (*waiting, who)[-RELAY_WAITERS_MAX:])
 
     def _drop(self, who: W, token: bytes) -> None:
         waiting = self._waiting(token)
@@ -119,21 +107,20 @@ class WaitRegistry(Generic[W]):
             self._on.pop(token, None)
 
 
-LOOK_EVERY: Final = 0.5
-"""Seconds between two looks at what has lasted too long."""
-LOOKED_AT_ONCE: Final = 1_000
-"""Terminals that wait, looked at before everybody else gets a turn again: half a millisecond."""
-ACCEPTED_AT_ONCE: Final = 64
-"""Connections taken in before everybody else gets a turn again."""
+CHECK_EVERY: Final = 0.5  # seconds between two checks of timers
+CHECKED_AT_ONCE: Final = 1_000
+"""Connections checked per turn of the event loop, which takes half a millisecond."""
+ACCEPTED_AT_ONCE: Final = 64  # connections accepted per turn of the event loop
 CALLS_A_DIAL: Final = 2
-"""Terminals called for one dial, each of which has 3 seconds to answer: a dialler waits for ten."""
-_PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors or memory left
+"""Terminals called per dial. Each has 3 seconds to answer, and a dialler waits for ten."""
+_PAUSE: Final = 0.5  # seconds without accepting after the system ran out of descriptors or memory
+_SPARE: Final = 64  # descriptors for listening sockets, metrics and the event loop
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a relay is made with. `descriptors` is how many the system lets it open, 0 for no bound."""
+    """Settings of a relay. `descriptors` is the system's limit, 0 for none."""
 
     pair: X25519Pair
     clock: Clock
@@ -145,7 +132,7 @@ class Settings:
 class Relay:
     """Serves on listening sockets from `start` to `stop`.
 
-    With a `bus` it serves with other relays of the same key, whose terminals its own can be joined with.
+    With a `bus`, terminals can also be joined with those of other relays with the same key.
     """
 
     def __init__(self, settings: Settings, bus: Bus | None = None) -> None:
@@ -153,57 +140,56 @@ class Relay:
         self._settings, limits = settings, settings.limits
         self.counters = Counters()
         self._buffers = Buffers()
-        self._places: Places[ClientConnection] = Places(limits, _room(settings.descriptors))
+        connections = max(1, settings.descriptors - _SPARE) if settings.descriptors else None
+        self._places: Places[ClientConnection] = Places(limits, connections)
         self._handshakes = Handshakes(limits)
         self._tokens = Shares(limits.tokens, limits.tokens_address)
         self._ends = Shares(2 * limits.connections, limits.circuits_address)
         keys = ClusterKeys(settings.pair)
         self.cluster = Cluster(keys, bus, self, self.counters) if bus is not None else None
-        self._hall: WaitRegistry[ClientConnection] = (
-            WaitRegistry(self.cluster.wait, self.cluster.leave)
-            if self.cluster is not None
-            else WaitRegistry()
+        self._waiters: WaitRegistry[ClientConnection] = (
+            WaitRegistry(self.cluster.wait, self.cluster.leave) if self.cluster else WaitRegistry()
         )
-        self._visitors: dict[ClientConnection, None] = {}
+        self._clients: dict[ClientConnection, None] = {}
         self._circuits: dict[Circuit | FarCircuit, tuple[ClientConnection, ...]] = {}
         self._of: dict[ClientConnection, Circuit | FarCircuit] = {}
         self._servers: Sequence[socket.socket] = ()
-        self._look: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def start(self, servers: Sequence[socket.socket]) -> None:
-        """Accept on these sockets, which are the relay's to close."""
+        """Accept on these sockets, which the relay closes."""
         self._servers = servers
         for server in servers:
             self._loop.add_reader(server, self._accept, server)
-        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+        self._timer = self._loop.call_later(CHECK_EVERY, self._check_timers)
 
     def stop(self) -> None:
-        """End everything; terminals that are no circuit's are told."""
-        if self._look is not None:
-            self._look.cancel()
+        """End everything. Terminals without a circuit are informed."""
+        if self._timer is not None:
+            self._timer.cancel()
         for server in self._servers:
             self._loop.remove_reader(server)
             server.close()
         self._servers = ()
-        for visitor in list(self._visitors):
-            visitor.called_for = None  # nobody else is called for its dialler
-            visitor.finish(RelayEnding.STOPPED)
+        for client in list(self._clients):
+            client.called_for = None  # no other terminal is called for its dialler
+            client.finish(RelayEnding.STOPPED)
         for circuit in list(self._circuits):
             circuit.end(End.STOPPED)
 
     def gauges(self) -> dict[str, Gauge]:
-        """What there is at the moment: numbers by name."""
+        """Current numbers by name."""
         return {
             "connections": lambda: len(self._places),
             "unproven_connections": lambda: self._places.unproven,
-            "waiting_terminals": lambda: len(self._hall),
+            "waiting_terminals": lambda: len(self._waiters),
             "tokens": lambda: self._tokens.count,
             "circuits": lambda: len(self._circuits),
             "buffers_lent": lambda: self._buffers.lent,
             "backplane_connected": lambda: int(self.cluster is not None and self.cluster.bus.is_connected),
         }
 
-    # --- Coming in ---
+    # --- Connections ---
 
     def _accept(self, server: socket.socket) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
@@ -213,8 +199,8 @@ class Relay:
                 return
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
-                    continue  # it has gone while it waited
-                # Whoever waits stays in the backlog.
+                    continue  # the peer is gone
+                # Other connections stay in the backlog.
                 self._loop.remove_reader(server)
                 self._loop.call_later(_PAUSE, self._accept_again, server)
                 return
@@ -231,47 +217,49 @@ class Relay:
         if not self._handshakes.take(place, now):
             return self._refuse(accepted, "handshakes")
         end = RelayEnd(self._settings.pair, now, self._settings.clock.wall() // 1_000)
-        visitor = ClientConnection(self._loop, self, accepted, place, end)
-        if not self._places.enter(visitor, place):
+        client = ClientConnection(self._loop, self, accepted, place, end)
+        if not self._places.enter(client, place):
             return self._refuse(accepted, "connections")
-        self._visitors[visitor] = None
-        visitor.start()
+        self._clients[client] = None
+        client.start()
         return None
 
     def _refuse(self, accepted: socket.socket, limit: str) -> None:
         self.counters.refused[limit] += 1
         reset(accepted)
 
-    # --- What terminals say ---
+    # --- Events of terminals ---
 
-    def heard(self, visitor: ClientConnection, events: list[RelayEvent]) -> None:
+    def heard(self, client: ClientConnection, events: list[RelayEvent]) -> None:
         for event in events:
             match event:
                 case Waits():
-                    self._waits(visitor, event.tokens)
+                    self._waits(client, event.tokens)
                 case Dials():
-                    self._dials(visitor, event)
+                    self._dials(client, event)
                 case Answers():
-                    self._answered(visitor)
+                    caller, client.called_for = client.called_for, None
+                    if caller is not None:
+                        caller.answered(client)
                 case RelayEnded():
-                    self._leave(visitor, event)
+                    self._leave(client, event)
 
-    def _waits(self, visitor: ClientConnection, tokens: tuple[bytes, ...]) -> None:
-        if not self._prove(visitor):
-            return self._busy(visitor, "connections")
-        if not self._take_tokens(visitor.place, len(tokens) - self._hall.named(visitor)):
-            return self._busy(visitor, "tokens")
-        self._hall.wait(visitor, tokens)
-        visitor.waiting()
+    def _waits(self, client: ClientConnection, tokens: tuple[bytes, ...]) -> None:
+        if not self._prove(client):
+            return self._busy(client, "connections")
+        if not self._take_tokens(client.place, len(tokens) - self._waiters.named(client)):
+            return self._busy(client, "tokens")
+        self._waiters.wait(client, tokens)
+        client.waiting()
         return None
 
     def _take_tokens(self, place: str, more: int) -> bool:
-        """Room for so many; where all are taken, terminals of an address that has far more give way."""
+        """Take tokens from the quota. If it is used up, terminals of an address with far more give way."""
         while not self._tokens.change(place, more):
             richest = self._tokens.must_give(place, more)
             if richest is None:
                 return False
-            self.give_way(next(each for each in self._places.newest(richest) if self._hall.named(each)))
+            self.give_way(next(each for each in self._places.newest(richest) if self._waiters.named(each)))
         return True
 
     def _dials(self, dialler: ClientConnection, dial: Dials) -> None:
@@ -282,13 +270,13 @@ class Relay:
         return None
 
     def _dial(self, dialler: ClientConnection) -> None:
-        """Call whoever waits there, here or at another relay, or say that nobody does."""
+        """Call a waiter here or at another relay, or report that there is none."""
         assert dialler.dialled is not None
         token, place, called = dialler.dialled
         if called >= CALLS_A_DIAL:
             return self.nobody_elsewhere(dialler)
         dialler.dialled = (token, place, called + 1)
-        waiter, here = self._hall.find(token, place), self._hall.count(token)
+        waiter, here = self._waiters.find(token, place), self._waiters.count(token)
         if waiter is not None:
             return self.call_for(waiter, _Dialler(self, dialler), token)
         if self.cluster is None or not self.cluster.ask(dialler, token, place - here, here):
@@ -300,22 +288,19 @@ class Relay:
         waiter.call(caller, token)
 
     def join(self, waiter: ClientConnection, dialler: ClientConnection) -> None:
-        """Whoever was called for a dialler of this relay has answered."""
+        """A terminal that was called for a dialler of this relay answered."""
         if dialler.dialled is None or dialler.state is not RelayState.DIALLING:
-            return self.dismiss(waiter)  # the dialler has gone meanwhile
+            return self.dismiss(waiter)  # the dialler is gone
         if not self._may_join(waiter, dialler):
             self.dismiss(waiter)
             return self._busy(dialler, "circuits")
-        self._tell_joined(dialler, self._hall.count(dialler.dialled[0]))
+        self._tell_joined(dialler, self._waiters.count(dialler.dialled[0]))
         ends = waiter.let_go(), dialler.let_go()
         circuit = Circuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
         return self._begin(circuit, waiter, dialler)
 
-    def dismiss(self, waiter: ClientConnection) -> None:
-        self._forget(waiter)
-
     def unanswered(self, dialler: ClientConnection) -> None:
-        """Whoever was called for a dialler of this relay did not answer: another may."""
+        """A terminal that was called for a dialler of this relay did not answer, so call another."""
         if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
             self._dial(dialler)
 
@@ -323,27 +308,27 @@ class Relay:
         dialler.join(others)
         dialler.dialled = None
 
-    def _may_join(self, *visitors: ClientConnection) -> bool:
-        """Count an end of a circuit for each, or for none of them."""
-        for number, visitor in enumerate(visitors):
-            if not self._ends.change(visitor.place, 1):
-                for before in visitors[:number]:
+    def _may_join(self, *clients: ClientConnection) -> bool:
+        """Take an end of a circuit from the quota of each connection, or of none."""
+        for number, client in enumerate(clients):
+            if not self._ends.change(client.place, 1):
+                for before in clients[:number]:
                     self._ends.change(before.place, -1)
                 return False
         return True
 
-    def _begin(self, circuit: Circuit | FarCircuit, *visitors: ClientConnection) -> None:
-        for visitor in visitors:
-            del self._visitors[visitor]
-            self._of[visitor] = circuit
-        self._circuits[circuit] = visitors
+    def _begin(self, circuit: Circuit | FarCircuit, *clients: ClientConnection) -> None:
+        for client in clients:
+            del self._clients[client]
+            self._of[client] = circuit
+        self._circuits[circuit] = clients
         self.counters.joined += 1
         circuit.start()
 
-    # --- Of other relays, told by the cluster ---
+    # --- Calls of the cluster ---
 
     def waiting_on(self, token: bytes) -> list[ClientConnection]:
-        return self._hall.all(token)
+        return self._waiters.all(token)
 
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         self.counters.absent += 1
@@ -352,121 +337,106 @@ class Relay:
     def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
         self.unanswered(dialler)
 
-    def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> FarCircuit | None:
+    def join_dialler(self, dialler: ClientConnection, others: int, tunnel: RelayTunnel) -> FarCircuit | None:
         if dialler.dialled is None or dialler.state is not RelayState.DIALLING:
             return None
         if not self._may_join(dialler):
             self._busy(dialler, "circuits")
             return None
         self._tell_joined(dialler, others)
-        return self._begin_far(dialler, passage)
+        return self._begin_far(dialler, tunnel)
 
-    def join_waiter(self, waiter: ClientConnection, passage: RelayTunnel) -> FarCircuit | None:
-        return self._begin_far(waiter, passage) if self._may_join(waiter) else None
+    def join_waiter(self, waiter: ClientConnection, tunnel: RelayTunnel) -> FarCircuit | None:
+        return self._begin_far(waiter, tunnel) if self._may_join(waiter) else None
 
-    def _begin_far(self, visitor: ClientConnection, passage: RelayTunnel) -> FarCircuit:
-        ends = visitor.let_go(), passage
+    def _begin_far(self, client: ClientConnection, tunnel: RelayTunnel) -> FarCircuit:
+        ends = client.let_go(), tunnel
         circuit = FarCircuit(self._loop, ends, self._buffers, self.counters, self._circuit_ended)
         self.counters.far += 1
-        self._begin(circuit, visitor)
+        self._begin(circuit, client)
         return circuit
 
-    # --- Going ---
+    # --- Ends ---
 
-    def _answered(self, waiter: ClientConnection) -> None:
-        caller, waiter.called_for = waiter.called_for, None
-        if caller is not None:
-            caller.answered(waiter)
-
-    def _leave(self, visitor: ClientConnection, end: RelayEnded) -> None:
-        """Its rendezvous is over without a circuit."""
+    def _leave(self, client: ClientConnection, end: RelayEnded) -> None:
+        """A connection ended without a circuit."""
         if end.error_class is not None:
             self.counters.wrong[end.error_class] += 1
-            self._handshakes.fine(visitor.place)
-        caller, visitor.called_for = visitor.called_for, None
-        self._forget(visitor)
+            self._handshakes.fine(client.place)
+        caller, client.called_for = client.called_for, None
+        self.dismiss(client)
         if caller is not None:
             caller.unanswered()
 
-    def _forget(self, visitor: ClientConnection) -> None:
-        """Close its connection; nothing is left of it."""
-        self._stop_waiting(visitor)
+    def dismiss(self, client: ClientConnection) -> None:
+        """Close a connection and remove it everywhere."""
+        self._stop_waiting(client)
         if self.cluster is not None:
-            self.cluster.forget(visitor)
-        self._visitors.pop(visitor, None)
-        self._places.leave(visitor, visitor.place)
-        visitor.dialled = None
-        visitor.close()
+            self.cluster.forget(client)
+        self._clients.pop(client, None)
+        self._places.leave(client, client.place)
+        client.dialled = None
+        client.close()
 
-    def _stop_waiting(self, visitor: ClientConnection) -> None:
-        if named := self._hall.leave(visitor):
-            self._tokens.change(visitor.place, -named)
+    def _stop_waiting(self, client: ClientConnection) -> None:
+        if named := self._waiters.leave(client):
+            self._tokens.change(client.place, -named)
 
     def _circuit_ended(self, circuit: Circuit | FarCircuit, reason: End) -> None:
         self.counters.ended[reason.value] += 1
-        for visitor in self._circuits.pop(circuit):
-            del self._of[visitor]
-            self._ends.change(visitor.place, -1)
-            self._places.leave(visitor, visitor.place)
+        for client in self._circuits.pop(circuit):
+            del self._of[client]
+            self._ends.change(client.place, -1)
+            self._places.leave(client, client.place)
 
-    def _busy(self, visitor: ClientConnection, limit: str) -> None:
+    def _busy(self, client: ClientConnection, limit: str) -> None:
         self.counters.refused[limit] += 1
-        visitor.finish(RelayEnding.BUSY)
+        client.finish(RelayEnding.BUSY)
 
-    def give_way(self, visitor: ClientConnection) -> None:
+    def give_way(self, client: ClientConnection) -> None:
         self.counters.turned_out += 1
-        if circuit := self._of.get(visitor):
+        if circuit := self._of.get(client):
             circuit.end(End.STOPPED)
         else:
-            visitor.finish(RelayEnding.BUSY)
+            client.finish(RelayEnding.BUSY)
 
-    def _prove(self, visitor: ClientConnection) -> bool:
-        """Whether it may stay, now that it has shaken hands."""
-        if self._places.is_proven(visitor):
+    def _prove(self, client: ClientConnection) -> bool:
+        """Whether a connection may stay after its handshake."""
+        if self._places.is_proven(client):
             return True
         self.counters.handshakes += 1
-        return self._places.prove(visitor)
+        return self._places.prove(client)
 
     # --- Time ---
 
-    def _look_around(self) -> None:
-        # First, so that a fault below ends one look, and not all.
-        self._look = self._loop.call_later(LOOK_EVERY, self._look_around)
+    def _check_timers(self) -> None:
+        # Scheduled first, so that an exception below does not end all later checks.
+        self._timer = self._loop.call_later(CHECK_EVERY, self._check_timers)
         now, patience = self._loop.time(), self._settings.patience
         for circuit in list(self._circuits):
             circuit.check(now, patience)
         if self.cluster is not None:
             self.cluster.check(now)
-        self._look_at(list(self._visitors), now)
+        self._check_some(list(self._clients), now)
 
-    def _look_at(self, visitors: list[ClientConnection], now: float) -> None:
-        """A part of a crowd that waits, so that nobody's frame waits for the whole of it."""
-        for visitor in visitors[-LOOKED_AT_ONCE:]:
-            visitor.check(now)
-        del visitors[-LOOKED_AT_ONCE:]
-        if visitors:
-            self._loop.call_soon(self._look_at, visitors, now)
+    def _check_some(self, clients: list[ClientConnection], now: float) -> None:
+        """Check connections in portions, so that no frame is delayed by all of them."""
+        for client in clients[-CHECKED_AT_ONCE:]:
+            client.check(now)
+        del clients[-CHECKED_AT_ONCE:]
+        if clients:
+            self._loop.call_soon(self._check_some, clients, now)
 
 
+@dataclass(frozen=True, slots=True)
 class _Dialler:
-    """A dialler of this relay, for whom a terminal of this relay is called."""
+    """A call for a dialler of this relay."""
 
-    __slots__ = ("_dialler", "_relay")
-
-    def __init__(self, relay: Relay, dialler: ClientConnection) -> None:
-        self._relay, self._dialler = relay, dialler
+    relay: Relay
+    dialler: ClientConnection
 
     def answered(self, waiter: ClientConnection) -> None:
-        self._relay.join(waiter, self._dialler)
+        self.relay.join(waiter, self.dialler)
 
     def unanswered(self) -> None:
-        self._relay.unanswered(self._dialler)
-
-
-_SPARE: Final = 64
-"""Descriptors that are no terminal's: listening, metrics, the loop's own."""
-
-
-def _room(descriptors: int) -> int | None:
-    """How many connections the system lets in; None where it sets no bound."""
-    return max(1, descriptors - _SPARE) if descriptors else None
+        self.relay.unanswered(self.dialler)

@@ -1,1 +1,1 @@
-"""The use cases, a file each. Every write is one transaction; what must leave goes after the commit."""
+"""The use cases. Each write is one transaction, which is committed before anything is sent."""

@@ -1,156 +1,155 @@
-"""All use cases of one engine, made and joined in one place.
-
-Rules: wiring only; who must hear of a change is written here and nowhere else.
-"""
+"""All use_cases of one engine, constructed in one place, and the signals between them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+from concurrent.futures import Executor
+from functools import partial
 
+from chat.config import Config
+from chat.errors import phrase
+from chat.interface import Notice, ParlourError
 from chat.network.acceptor import Acceptor
 from chat.network.connector import Dialer
-from chat.network.links import Links
-from chat.network.relay.client import RelayClient
-from chat.ports import Listener, Ports
+from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, RelayedLinkOpened
+from chat.network.relay.client import RelayClient, RelayStands
+from chat.ports import Ports
 from chat.service.contacts import People
-from chat.service.discovery import AddressBook, Announcer
-from chat.service.history import Deleting, History
+from chat.service.discovery import AddressBook, Announcer, ListeningPort
+from chat.service.events import (
+    ContactFound,
+    ContactReleased,
+    ContactsChanged,
+    EventBus,
+    InvitationsChanged,
+    NetworkChanged,
+    RelaysNamed,
+    VisibilityUsed,
+)
+from chat.service.history import History
+from chat.service.keyring import Keyring, Visibility
 from chat.service.maintenance import Cleaner
+from chat.service.messages import Messages
 from chat.service.pairing.accept import Accept
 from chat.service.pairing.initiate import Initiate
 from chat.service.pairing.session import PairingService
 from chat.service.person_logs import PendingContacts, PersonLogs
-from chat.service.settings import Preferences, Relays
-from chat.service.state import EngineState
-from chat.service.sync import Exchange, Inbound, Sending
+from chat.service.settings import Preferences, Privacy, Relays
+from chat.service.state import Profile, read_profile
+from chat.service.sync import Inbound, Outbound, Synchronizer
 from chat.service.views import Views
+from chat.storage.database import Store
+from chat.storage.profile import Vault
+from chat.tasks import Runtime, Tasks
 
 
-@dataclass(slots=True)
 class UseCases:
-    """The use cases of an engine. `began`: the addresses of this machine when it was started."""
-
-    world: EngineState
-    views: Views
-    pending: PendingContacts
-    receiving: Inbound
-    sending: Sending
-    history: History
-    people: People
-    cleaning: Cleaner
-    deleting: Deleting
-    preferences: Preferences
-    relays: Relays
-    pairings: PairingService
-    meeting: Initiate
-    welcoming: Accept
-    announcing: Announcer
-    relaying: RelayClient
-    dialler: Dialer
-    answerer: Acceptor
-    listener: Listener | None = field(default=None)
-    began: tuple[str, ...] = ()
+    """The parts of an engine: what they share, the use cases, and the network."""
 
     @classmethod
-    def wire(cls, world: EngineState, ports: Ports) -> UseCases:
-        """Make all parts of an engine and join them."""
-        views = Views(world)
-        cleaning = Cleaner(world)
-        pending = PendingContacts(world, views)
-        receiving = Inbound(world, views, pending)
-        remembering = AddressBook(world)
-        exchange = Exchange(world, views, receiving, PersonLogs(world, views, pending), remembering)
-        world.links = Links(world.keyring, world.clock, world.config, exchange)
-        relaying = _relaying(world, ports)
-        dialler = _dialler(world, ports, relaying)
-        pending.released = exchange.catch_up
-        pairings = PairingService(world, pending)
-        welcoming = Accept(world, pairings, ports.transport)
-        answerer = _answerer(world, welcoming)
-        parts = cls(
-            world=world,
-            views=views,
-            pending=pending,
-            receiving=receiving,
-            sending=Sending(world, views, exchange.carry),
-            history=History(world, views),
-            people=People(world, views, exchange, cleaning),
-            cleaning=cleaning,
-            deleting=Deleting(world, views, cleaning),
-            preferences=Preferences(world),
-            relays=Relays(world),
-            pairings=pairings,
-            meeting=Initiate(world, pairings, ports.transport, relaying),
-            welcoming=welcoming,
-            announcing=Announcer(world, ports.discovery, ports.transport, dialler),
-            relaying=relaying,
-            dialler=dialler,
-            answerer=answerer,
+    async def load(cls, vault: Vault, ports: Ports, config: Config, executor: Executor) -> UseCases:
+        """Read the profile, and construct all parts. Raises the StorageFailure family."""
+        database = await asyncio.get_running_loop().run_in_executor(executor, vault.database)
+        store = Store(database, executor)
+        profile = await store.read(read_profile, ports.clock.wall() // 1000)
+        return cls(store, profile, vault, ports, config)
+
+    def __init__(self, store: Store, profile: Profile, vault: Vault, ports: Ports, config: Config) -> None:
+        self.store, self.book = store, profile.contacts
+        self.bus, self.visibility = EventBus(), Visibility()
+        tasks = Tasks(partial(report, self.bus))
+        self.runtime = Runtime(ports.clock, ports.random, config, tasks)
+        self.keyring = Keyring(
+            profile.own,
+            profile.log,
+            self.visibility,
+            ports.clock.wall,
+            profile.keys,
+            profile.invitations,
+            profile.remembered,
         )
-        parts._join(remembering)
-        return parts
+        runtime, bus, keyring, book = self.runtime, self.bus, self.keyring, self.book
+        clock, transport = ports.clock, ports.transport
 
-    def _join(self, remembering: AddressBook) -> None:
-        self.relaying.accept = self.answerer.accept
-        self.relays.named, self.relaying.told = self.relaying.name, self.relays.stands
-        self.announcing.moved = self.relaying.network_changed
-        self.welcoming.changed = self.relaying.renew
-        self.pending.changed = self._contacts_changed
-        self.pending.deleted = self.cleaning.begin
-        self.people.changed = self._contacts_changed
-        self.meeting.where = self.announcing.places
-        self.meeting.learn = self.relays.learn
-        self.welcoming.relays = self.relays.to_carry
-        self.welcoming.visibility_used = self.pairings.paired = lambda: self.announcing.set_visible(False)
+        self.cleaner = cleaner = Cleaner(runtime, store, bus)
+        self.privacy = privacy = Privacy(store, profile.settings)
+        self.preferences = Preferences(store)
+        self.relays = relays = Relays(runtime, store, bus, profile.relays)
+        self.port = port = ListeningPort(runtime, store, bus, vault, transport)
+        self.links = links = Links(runtime, keyring, bus.signal)
+        self.views = views = Views(keyring, book, links, bus)
+        self.history = History(store, profile.own.person, views)
+        self.pending = pending = PendingContacts(clock, store, bus, keyring, book, views, cleaner)
 
-        async def attached(person: bytes, host: str, port: int) -> None:
-            await remembering.met(person, host, port)
-            self.dialler.seek(person)
+        self.inbound = inbound = Inbound(runtime, store, bus, keyring, book, links, views, pending)
+        outbound = partial(Outbound, store, bus, keyring, book, privacy, port)
+        logs = PersonLogs(store, bus, keyring, book, views, pending)
+        addresses = AddressBook(clock, store, keyring)
+        self.sync = sync = Synchronizer(runtime, bus, book, links, views, inbound, outbound, logs, addresses)
+        self.messages = Messages(runtime, store, bus, keyring, book, views, sync, cleaner)
+        self.people = People(clock, store, bus, keyring, book, links, views, sync, privacy, cleaner)
 
-        self.pairings.attached = attached
+        self.pairings = pairings = PairingService(runtime, store, bus, keyring, book, pending, addresses)
+        self.accept = accept = Accept(
+            runtime, store, bus, keyring, self.visibility, pairings, relays, port, transport
+        )
+        self.acceptor = acceptor = Acceptor(runtime, keyring, sync.adopt, accept.opened, accept.burn)
+        self.relay_client = RelayClient(runtime, keyring, transport, acceptor.accept, bus.signal)
+        self.dialer = Dialer(runtime, keyring, links, sync.adopt, self.relay_client, transport)
+        self.announcer = Announcer(
+            runtime, store, bus, keyring, self.visibility, book, port, transport, ports.discovery
+        )
+        self.initiate = Initiate(
+            runtime, keyring, pairings, self.announcer, relays, self.relay_client, transport
+        )
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        bus, dialer, relay_client = self.bus, self.dialer, self.relay_client
+        bus.on(PresenceChanged, lambda signal: self.views.publish_contact(signal.person))
+        bus.on(LinkNeeded, dialer.needed)
+        bus.on(LinkLost, dialer.lost)
+        bus.on(RelayedLinkOpened, dialer.relayed)
+        bus.on(RelayStands, self.relays.stands)
+        bus.on(RelayStands, dialer.relay_stands)
+        bus.on(RelaysNamed, lambda signal: relay_client.name(signal.relays))
+        bus.on(InvitationsChanged, lambda _: relay_client.renew())
+        bus.on(ContactReleased, lambda signal: self.sync.catch_up(signal.person))
+        bus.on(ContactFound, lambda signal: dialer.seek(signal.person))
+        bus.on(ContactsChanged, lambda _: self._contacts_changed())
+        bus.on(NetworkChanged, lambda _: self._network_changed())
+        bus.on(VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:
-        """Contacts or their terminals came or went: seek them, and announce for them."""
-        self.world.links.part()
-        self.dialler.follow(self.world.keyring.linkable())
-        self.relaying.renew()
-        self.announcing.recognise_again()
-        self.announcing.renew()
+        self.links.close_unwanted()
+        self.dialer.follow(self.keyring.linkable())
+        self.relay_client.renew()
+        self.announcer.recognise_again()
+        self.announcer.renew()
+
+    def _network_changed(self) -> None:
+        self.relay_client.network_changed()
+        self.dialer.seek_all()
+        self.runtime.tasks.spawn(self.links.probe())
 
     async def stop(self, reason: int) -> None:
-        """End pairings, links and the port, in this order."""
-        if self.listener is not None:
-            await self.listener.close()
-        self.relaying.stop()
-        self.answerer.stop()
+        """Close the port, end pairings, then links, with the reason of their Close."""
+        await self.port.close()
+        self.relay_client.stop()
+        self.acceptor.stop()
         await self.pairings.stop()
-        await self.world.links.close_all(reason)
+        await self.links.close_all(reason)
+        await self.runtime.tasks.stop()
 
 
-def _relaying(world: EngineState, ports: Ports) -> RelayClient:
-    return RelayClient(world.keyring, ports.transport, world.clock, world.random, world.config, world.tasks)
-
-
-def _dialler(world: EngineState, ports: Ports, relaying: RelayClient) -> Dialer:
-    return Dialer(
-        world.keyring,
-        world.links,
-        ports.transport,
-        relaying,
-        world.clock,
-        world.random,
-        world.config,
-        world.tasks,
+def report(bus: EventBus, error: BaseException) -> None:
+    """Publish the failure of a background task."""
+    if isinstance(error, ParlourError):
+        bus.publish(Notice(error.phrase))
+        return
+    unexpected = phrase(
+        "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again.",
+        kind=type(error).__name__,
     )
-
-
-def _answerer(world: EngineState, welcoming: Accept) -> Acceptor:
-    return Acceptor(
-        world.keyring,
-        world.links,
-        world.clock,
-        world.random,
-        world.config,
-        welcoming.opened,
-        welcoming.burn,
-    )
+    bus.publish(Notice(unexpected))
+    asyncio.get_running_loop().call_exception_handler({"message": "task failed", "exception": error})

@@ -1,7 +1,4 @@
-"""Contacts after pairing: rename, verify, block, remove, read.
-
-Rules: commit first, then memory, then links and announcements follow.
-"""
+"""Contacts after pairing: rename, verify, block, remove, mark as read; committed before anything follows."""
 
 from __future__ import annotations
 
@@ -10,13 +7,18 @@ from dataclasses import replace
 from functools import partial
 
 from chat.errors import phrase
-from chat.interface import ContactChanged, ContactRemoved, UsageError
+from chat.interface import ContactRemoved, UsageError
+from chat.network.links import Links
+from chat.ports import Clock
+from chat.service.events import ContactReleased, ContactsChanged, EventBus
+from chat.service.keyring import Keyring
 from chat.service.maintenance import Cleaner
-from chat.service.state import EngineState
-from chat.service.sync import Exchange
+from chat.service.settings import Privacy
+from chat.service.state import ContactBook
+from chat.service.sync import Synchronizer
 from chat.service.views import Views
 from chat.storage import contacts, receipts
-from chat.storage.database import Database
+from chat.storage.database import Database, Store
 from protocol.entries import READ, conversation_of_two
 from protocol.identity.log import is_name
 from protocol.identity.safety import safety_number
@@ -27,109 +29,104 @@ NO_NAME = phrase("A name has 1 to 64 characters, none of them a control characte
 
 
 class People:
-    """The use cases about one contact. `changed`: links and announcements have to follow."""
+    """The use cases about one contact."""
 
-    def __init__(self, world: EngineState, views: Views, exchange: Exchange, cleaning: Cleaner) -> None:
-        self._world = world
-        self._cleaning = cleaning
-        self._views = views
-        self._exchange = exchange
-        self.changed: Callable[[], None] = lambda: None
+    def __init__(
+        self,
+        clock: Clock,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        links: Links,
+        views: Views,
+        sync: Synchronizer,
+        privacy: Privacy,
+        cleaner: Cleaner,
+    ) -> None:
+        self._clock, self._store, self._bus, self._keyring = clock, store, bus, keyring
+        self._book, self._links, self._views, self._sync = book, links, views, sync
+        self._privacy, self._cleaner = privacy, cleaner
 
     async def rename(self, person: bytes, name: str) -> None:
-        """Call a contact by another name here. Raises UsageError."""
+        """Give a contact another name here. Raises UsageError."""
         if not is_name(name):
             raise UsageError(NO_NAME)
-        await self._world.store.write(contacts.set_petname, person, name)
+        await self._store.write(contacts.set_petname, person, name)
         self._update(person, petname=name)
 
     async def verify(self, person: bytes, on: bool) -> None:
-        """Remember whether the safety numbers were compared; what was held may go on."""
-        await self._world.store.write(_verify, person, on)
+        """Store whether the safety numbers were compared, and send what was held."""
+
+        def store(database: Database) -> None:
+            contacts.set_verified(database, person, on)
+            contacts.set_held(database, person, False)
+
+        await self._store.write(store)
         self._update(person, verified=on, held=False)
-        self._exchange.catch_up(person)
+        self._bus.signal(ContactReleased(person))
 
     def safety_number(self, person: bytes) -> str:
-        return safety_number(self._world.own.person, person)
+        return safety_number(self._keyring.own.person, person)
 
     async def block(self, person: bytes, on: bool) -> None:
-        """Block or unblock; the links of a blocked contact end and it gets no more answers."""
-        await self._world.store.write(contacts.set_blocked, person, on)
-        if (keys := self._world.keyring.contacts.get(person)) is not None:
+        """Block or unblock; a blocked contact's links end, and it gets no more answers."""
+        await self._store.write(contacts.set_blocked, person, on)
+        if (keys := self._keyring.contacts.get(person)) is not None:
             keys.blocked = on
         self._update(person, blocked=on)
         if on:
-            await self._world.links.close(person, 0)
-        self.changed()
+            await self._links.close(person, 0)
+        self._bus.signal(ContactsChanged())
 
     async def remove(self, person: bytes) -> None:
-        """Forget a contact, its keys and the history with it."""
         name = self._views.name(person)
-        keys = self._world.keyring.contacts.pop(person)
-        await self._world.links.close(person, 0)
+        keys = self._keyring.contacts.pop(person)
+        await self._links.close(person, 0)
         try:
-            await self._world.store.write(contacts.remove, person)
+            await self._store.write(contacts.remove, person)
         except BaseException:
-            self._world.keyring.contacts[person] = keys
+            self._keyring.contacts[person] = keys
             raise
-        self._forget(person)
-        self.changed()
-        self._world.hub.publish(ContactRemoved(person.hex(), name))
-        await self._cleaning.clean()
-
-    def _forget(self, person: bytes) -> None:
-        world = self._world
-        for memory in (
-            world.contacts,
-            world.unread,
-            world.typing,
-            world.keyring.found,
-            world.keyring.remembered,
-        ):
+        book, keyring = self._book, self._keyring
+        for memory in (book.rows, book.unread, book.typing, keyring.found, keyring.remembered):
             memory.pop(person, None)
+        self._bus.signal(ContactsChanged())
+        self._bus.publish(ContactRemoved(person.hex(), name))
+        await self._cleaner.clean()
 
     def _update(self, person: bytes, **changed: object) -> None:
-        if (row := self._world.contacts.get(person)) is not None:  # it may have been removed meanwhile
-            self._world.contacts[person] = replace(row, **changed)  # type: ignore[arg-type]
-            self.tell(person)
-
-    def tell(self, person: bytes) -> None:
-        self._world.hub.publish(ContactChanged(self._views.contact(person)))
+        if (row := self._book.rows.get(person)) is not None:  # it may have been removed meanwhile
+            self._book.rows[person] = replace(row, **changed)  # type: ignore[arg-type]
+            self._views.publish_contact(person)
 
     async def mark_read(self, person: bytes, entries: Collection[bytes]) -> None:
-        """This person has read these entries; the contact is told if the setting allows."""
+        """Mark these entries as read, with read receipts if the settings allow them."""
         await self._read(person, partial(receipts.mark_read, ids=entries))
 
     async def mark_all_read(self, person: bytes) -> None:
-        """This person is done with all that the contact wrote; it is told if the setting allows."""
+        """Mark all entries of the contact as read, with read receipts if the settings allow them."""
         await self._read(person, receipts.mark_all_read)
 
     async def _read(self, person: bytes, mark: Callable[..., list[bytes]]) -> None:
-        told = self._world.settings.read_receipts and not self._world.contacts[person].blocked
-        ids, unread = await self._world.store.write(_mark_read, self._world, person, mark, told)
-        if not ids or person not in self._world.contacts:
+        receipted = self._privacy.settings.read_receipts and not self._book.rows[person].blocked
+        own, now = self._keyring.own, self._clock.wall()
+        conversation = conversation_of_two(own.person, person)
+
+        def store(database: Database) -> tuple[list[bytes], int]:
+            ids = mark(database, conversation, terminal=own.terminal, time=now, told=receipted)
+            return ids, receipts.unread(database, conversation)
+
+        ids, unread = await self._store.write(store)
+        if not ids or person not in self._book.rows:
             return
-        self._world.unread[person] = unread
-        self.tell(person)
-        if told:
+        self._book.unread[person] = unread
+        self._views.publish_contact(person)
+        if receipted:
             for start in range(0, len(ids), RECEIPT_IDS_MAX):
-                self._exchange.say(person, Receipt(READ, ids[start : start + RECEIPT_IDS_MAX]))
+                self._sync.put(person, Receipt(READ, ids[start : start + RECEIPT_IDS_MAX]))
 
     def typing(self, person: bytes, on: bool) -> None:
-        """Tell the contact, if the setting allows."""
-        if self._world.settings.typing and not self._world.contacts[person].blocked:
-            self._exchange.say(person, Typing(conversation_of_two(self._world.own.person, person), on))
-
-
-def _verify(database: Database, person: bytes, on: bool) -> None:
-    contacts.set_verified(database, person, on)
-    contacts.set_held(database, person, False)
-
-
-def _mark_read(
-    database: Database, world: EngineState, person: bytes, mark: Callable[..., list[bytes]], told: bool
-) -> tuple[list[bytes], int]:
-    conversation = conversation_of_two(world.own.person, person)
-    own, now = world.own.terminal, world.clock.wall()
-    ids = mark(database, conversation, terminal=own, time=now, told=told)
-    return ids, receipts.unread(database, conversation)
+        """Send a typing mark, if the settings allow it."""
+        if self._privacy.settings.typing and not self._book.rows[person].blocked:
+            self._sync.put(person, Typing(conversation_of_two(self._keyring.own.person, person), on))

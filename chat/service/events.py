@@ -1,22 +1,64 @@
-"""Events from the engine to any number of listeners.
-
-Rules: publishing never waits; a listener hears everything from the moment it asked, in order, and the
-stream ends after `Closed`.
-"""
+"""The event bus of an engine: events for its clients, and signals between its parts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from chat.interface import Closed, Event
+from protocol.relay.rendezvous import RelayAddress
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class ContactsChanged:
+    """Contacts or their terminals were added or removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactReleased:
+    """Sending to a contact is no longer held."""
+
+    person: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFound:
+    """A contact can probably be reached now."""
+
+    person: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationsChanged:
+    """Invitations were made, used up or dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityUsed:
+    """The one pairing attempt of a period of visibility is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysNamed:
+    """All relays that the user has named, at the start and after each change."""
+
+    relays: tuple[RelayAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """An interface or address of this machine changed."""
 
 
 class Subscription(AsyncIterator[Event]):
-    """One listener's stream."""
+    """One client's stream: every event from its subscription on, in order, up to `Closed`."""
 
-    def __init__(self, hub: EventBus) -> None:
-        self._hub = hub
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
         self.queue: asyncio.Queue[Event] = asyncio.Queue()
         self._ended = False
 
@@ -26,32 +68,42 @@ class Subscription(AsyncIterator[Event]):
         event = await self.queue.get()
         if isinstance(event, Closed):
             self._ended = True
-            self._hub.forget(self)
+            self._bus.forget(self)
         return event
 
 
 class EventBus:
-    """Hands every event to every listener; after `Closed` new listeners hear just that."""
+    """Publishes events to clients without waiting for them, and signals to the handlers of their type."""
 
     def __init__(self) -> None:
-        self._listeners: list[Subscription] = []
+        self._handlers: dict[type, list[Callable[[Any], object]]] = {}
+        self._subscriptions: list[Subscription] = []
         self._closed: Closed | None = None
 
+    def on(self, kind: type[S], handle: Callable[[S], object]) -> None:
+        """Call `handle` with every signal of this type, after the handlers that were added before."""
+        self._handlers.setdefault(kind, []).append(handle)
+
+    def signal(self, signal: object) -> None:
+        for handle in self._handlers.get(type(signal), ()):
+            handle(signal)
+
     def subscribe(self) -> Subscription:
+        """A new client's stream; after `Closed` it has just that."""
         subscription = Subscription(self)
         if self._closed is not None:
             subscription.queue.put_nowait(self._closed)
-        self._listeners.append(subscription)
+        self._subscriptions.append(subscription)
         return subscription
 
     def forget(self, subscription: Subscription) -> None:
-        if subscription in self._listeners:
-            self._listeners.remove(subscription)
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
 
     def publish(self, event: Event) -> None:
         if isinstance(event, Closed):
             if self._closed is not None:
                 return
             self._closed = event
-        for listener in list(self._listeners):
-            listener.queue.put_nowait(event)
+        for subscription in list(self._subscriptions):
+            subscription.queue.put_nowait(event)

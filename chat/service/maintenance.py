@@ -1,9 +1,4 @@
-"""Takes what was deleted out of the file, when there is time (attack 75).
-
-Rules: what is due stands in the database and not here, so that a crash loses nothing of it; a cleaning is one
-piece of work on the database, which gives way to what people wait for, and to a lock; one that fails is said
-once and tried again until it is done.
-"""
+"""Removes deleted content from the database file (attack 75)."""
 
 from __future__ import annotations
 
@@ -11,9 +6,11 @@ import asyncio
 
 from chat.errors import phrase
 from chat.interface import Cleaned, Notice, ParlourError
-from chat.service.state import EngineState
+from chat.service.events import EventBus
 from chat.storage import search_index
+from chat.storage.database import Store
 from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
+from chat.tasks import Runtime
 
 FULL = phrase(
     "The disk is full: what was deleted is still in the profile's file. Make as much room as the profile"
@@ -22,7 +19,7 @@ FULL = phrase(
 
 
 class NotCleaned(ParlourError):
-    """The disk did not let the file be cleaned; nothing was lost, and what is due stays marked."""
+    """The file could not be cleaned; nothing was lost, and it stays marked."""
 
     def __init__(self, cause: StorageFailure) -> None:
         if isinstance(cause, StorageFull):
@@ -37,21 +34,23 @@ class NotCleaned(ParlourError):
 
 
 class Cleaner:
-    """The use case *clean*."""
+    """The use case *clean*. The database marks that cleaning is due, so a crash does not forget it."""
 
-    def __init__(self, world: EngineState) -> None:
-        self._world = world
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus) -> None:
+        self._runtime = runtime
+        self._store = store
+        self._bus = bus
         self._due = asyncio.Event()
         self._round: asyncio.Task[StorageFailure | None] | None = None
         self._deletions = 0
 
     def begin(self) -> None:
-        """Something was deleted: clean once nothing more has been for a while."""
+        """Something was deleted: clean when the deletions have stopped for a while."""
         self._deletions += 1
         self._due.set()
 
     async def run(self) -> None:
-        """Clean whenever it is due, from what an engine before left undone on; never ends."""
+        """Clean whenever it is due, also what an earlier engine left; never ends."""
         if await self._is_due():
             self.begin()
         while True:
@@ -61,12 +60,12 @@ class Cleaner:
             await self._until_clean()
 
     async def clean(self) -> None:
-        """Clean now what is due. Raises NotCleaned; the mark stays then."""
-        patience = self._world.config.clean_patience
+        """Clean now if it is due. Raises NotCleaned."""
+        patience = self._runtime.config.clean_patience
         while await self._is_due():
-            # Whoever deletes during a round finds the mark again, and begins another.
+            # A deletion during a round sets the mark again, which begins another.
             if self._round is None or self._round.done():
-                self._round = self._world.tasks.spawn(self._one_round(gives_way=patience > 0))
+                self._round = self._runtime.tasks.spawn(self._one_round(gives_way=patience > 0))
             failure = await asyncio.shield(self._round)
             if isinstance(failure, StorageGivenUp):
                 patience -= 1
@@ -75,17 +74,17 @@ class Cleaner:
                 raise NotCleaned(failure)
 
     async def _is_due(self) -> bool:
-        return await self._world.store.read(search_index.cleaning_is_due)
+        return await self._store.read(search_index.cleaning_is_due)
 
     async def _quiet(self) -> None:
-        """Wait until nothing was deleted, or wanted of the database, for a while; not for ever."""
+        """Wait, for a bounded time, until nothing is deleted and the database is idle."""
         seen = (-1, -1)
-        for _ in range(self._world.config.clean_patience):
-            now = (self._deletions, self._world.store.asked)
+        for _ in range(self._runtime.config.clean_patience):
+            now = (self._deletions, self._store.asked)
             if now == seen:
                 return
             seen = now
-            await asyncio.sleep(self._world.config.clean_after)
+            await asyncio.sleep(self._runtime.config.clean_after)
 
     async def _until_clean(self) -> None:
         said = ""
@@ -95,12 +94,12 @@ class Cleaner:
             except NotCleaned as failure:
                 if said != failure.phrase:
                     said = failure.phrase
-                    self._world.hub.publish(Notice(failure.phrase))
-            await asyncio.sleep(self._world.config.clean_again)
+                    self._bus.publish(Notice(failure.phrase))
+            await asyncio.sleep(self._runtime.config.clean_again)
 
     async def _one_round(self, *, gives_way: bool) -> StorageFailure | None:
-        """Clean once; the failure is the answer, since whoever waits says it."""
-        store = self._world.store
+        """Clean once; returns the failure. `gives_way`: to other work on the database."""
+        store = self._store
         try:
             cleaned = await store.read(
                 search_index.clean_file, store.is_wanted if gives_way else store.is_closing
@@ -108,5 +107,5 @@ class Cleaner:
         except StorageFailure as failure:
             return failure
         if cleaned:
-            self._world.hub.publish(Cleaned())
+            self._bus.publish(Cleaned())
         return None

@@ -1,35 +1,49 @@
-"""What the interface keeps for itself in the encrypted database: its own choices, drafts, muted contacts.
-
-Rules: opaque here; names and values are bounded, nothing else is asked of them.
-
-What is wrong with a text that should be the address of a relay, said to whoever typed or pasted it.
-
-Rules: reading only; which part is wrong is found by reading it beside parts that are right.
-
-The relays that this person named: kept, handed to the network at each change, shown as they stand.
-
-Rules: nothing is connected to here; only the person names a relay, by its address or by using an invitation
-that has it; whoever waits at them reports how they stand.
-"""
+"""What a user sets: privacy, the preferences of the interfaces, and relays."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from chat.errors import Phrase, phrase
-from chat.interface import BadData, Notice, RelayChanged, RelayRemoved, RelayStanding, RelayView, UsageError
+from chat.interface import (
+    BadData,
+    Notice,
+    RelayChanged,
+    RelayRemoved,
+    RelayStanding,
+    RelayView,
+    SettingsView,
+    UsageError,
+)
 from chat.network.connection import format_address
-from chat.service.state import EngineState
+from chat.network.relay.client import RelayStands
+from chat.service.events import EventBus, RelaysNamed
 from chat.storage import settings
-from chat.storage.database import Database
-from chat.storage.settings import RelayRow
+from chat.storage.database import Database, Store
+from chat.storage.settings import RelayRow, Settings
+from chat.tasks import Runtime
 from protocol.errors import ProtocolError
 from protocol.limits import RELAY_ADDRESS_MAX
 from protocol.relay.rendezvous import PREFIX, RelayAddress, parse_relay
+
+
+class Privacy:
+    """The use case *settings*: what contacts may learn about this user."""
+
+    def __init__(self, store: Store, stored: Settings) -> None:
+        self._store = store
+        self.settings = SettingsView(stored.read_receipts, stored.typing)
+
+    async def change(self, settings_now: SettingsView) -> None:
+        row = Settings(settings_now.read_receipts, settings_now.typing)
+        await self._store.write(settings.save, row)
+        self.settings = settings_now
+
 
 NAME: Final = re.compile(r"[a-z0-9._-]{1,96}")
 VALUE_CHARACTERS_MAX: Final = 65_536
@@ -40,17 +54,16 @@ NOT_TEXT = phrase("A preference holds characters that are not Unicode text.")
 
 
 class Preferences:
-    """The use case *preferences*."""
+    """The use case *preferences*: named texts that the interfaces store for themselves."""
 
-    def __init__(self, world: EngineState) -> None:
-        self._world = world
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     async def all(self) -> Mapping[str, str]:
-        """Every value that is kept, by name."""
-        return await self._world.store.read(settings.preferences)
+        return await self._store.read(settings.preferences)
 
     async def set(self, name: str, value: str) -> None:
-        """Keep a value, or delete it where it is empty. Raises UsageError."""
+        """Store a value, or delete it if it is empty. Raises UsageError."""
         if NAME.fullmatch(name) is None:
             raise UsageError(BAD_NAME)
         if len(value) > VALUE_CHARACTERS_MAX:
@@ -59,7 +72,7 @@ class Preferences:
             value.encode()
         except UnicodeEncodeError:
             raise UsageError(NOT_TEXT) from None
-        await self._world.store.write(settings.set_preference, name, value)
+        await self._store.write(settings.set_preference, name, value)
 
 
 _PLACE: Final = re.compile(r"(\S+|\[\S+\]):[0-9]+")
@@ -81,7 +94,7 @@ ADDRESS_TOO_LONG = phrase("A relay's address has at most {number} characters.", 
 
 
 def problem(text: str) -> Phrase:
-    """What is wrong with a text that is no relay's address, and what to do."""
+    """Which part of a text makes it no relay's address, found by combining the others with correct ones."""
     if len(text) > RELAY_ADDRESS_MAX:
         return ADDRESS_TOO_LONG
     if not text.startswith(PREFIX):
@@ -107,40 +120,39 @@ NOT_NAMED = phrase("No relay of this address is named here: 'parlour relays list
 
 
 class Relays:
-    """The use case *relays*. `named` is told all of them at the start and after each change."""
+    """The use case *relays*. Only the user names a relay: by its address, or with an invitation."""
 
-    def __init__(self, world: EngineState) -> None:
-        self._world = world
+    def __init__(self, runtime: Runtime, store: Store, bus: EventBus, rows: tuple[RelayRow, ...]) -> None:
+        self._clock = runtime.clock
+        self._most = runtime.config.relays_most
+        self._store = store
+        self._bus = bus
+        self._stored = rows
         self._standing: dict[str, RelayStanding] = {}
         self._changing = asyncio.Lock()
-        self.named: Callable[[tuple[RelayAddress, ...]], None] = lambda relays: None
 
     def begin(self) -> None:
-        """The engine starts: the network learns which there are."""
-        self.named(self.addresses())
+        self._bus.signal(RelaysNamed(self.addresses()))
 
     def addresses(self) -> tuple[RelayAddress, ...]:
-        """Those that this person named, in the order in which they came."""
+        """All named relays, oldest first."""
         return tuple(relay for _, relay in self._rows())
 
     def to_carry(self) -> tuple[str, ...]:
-        """Their addresses for an invitation, in which the first four count.
-
-        First where this terminal waits now, then what was named by hand: there the two meet most surely.
-        """
+        """The addresses for an invitation, which carries the first four."""
+        # Where this terminal waits now, and what was named by hand, the two meet most surely.
         views = sorted(self.views(), key=lambda it: (it.standing is not RelayStanding.WAITING, it.invited))
         return tuple(view.address for view in views)
 
     def views(self) -> tuple[RelayView, ...]:
-        """All of them as they stand."""
+        """All named relays with their standing."""
         return tuple(self._view(row, relay) for row, relay in self._rows())
 
-    def stands(self, relay: RelayAddress, standing: RelayStanding) -> None:
-        """Whoever waits at a relay reports; of one that is named no more nothing is kept."""
+    def stands(self, change: RelayStands) -> None:
         for row, named in self._rows():
-            if named == relay and self._standing.get(row.address) is not standing:
-                self._standing[row.address] = standing
-                self._world.hub.publish(RelayChanged(self._view(row, relay)))
+            if named == change.relay and self._standing.get(row.address) is not change.standing:
+                self._standing[row.address] = change.standing
+                self._bus.publish(RelayChanged(self._view(row, named)))
 
     async def add(self, text: str) -> RelayView:
         """Name a relay. Raises BadData, UsageError."""
@@ -150,65 +162,68 @@ class Relays:
         except ProtocolError:
             raise BadData(problem(compact)) from None
         async with self._changing:
-            return await self._add(relay)
-
-    async def _add(self, relay: RelayAddress) -> RelayView:
-        rows, most = self._rows(), self._world.config.relays_most
-        same = next((row for row, named in rows if named == relay), None)
-        if same is not None:
-            return await self._adopt(same, relay) if same.invited else self._view(same, relay)
-        before = [row for row, named in rows if (named.host, named.port) == (relay.host, relay.port)]
-        if len(rows) - len(before) >= most:
-            raise UsageError(_too_many(most))
-        row = RelayRow(str(relay), False, self._world.clock.wall())
-        await self._change(before, [row])
-        return self._view(row, relay)
-
-    async def _adopt(self, row: RelayRow, relay: RelayAddress) -> RelayView:
-        """What an invitation brought is named by hand now; how it stands stays as it is."""
-        mine = replace(row, invited=False)
-        await self._world.store.write(settings.set_relay_invited, row.address, False)
-        self._world.relays = tuple(mine if one == row else one for one in self._world.relays)
-        view = self._view(mine, relay)
-        self._world.hub.publish(RelayChanged(view))
-        return view
+            rows = self._rows()
+            same = next((row for row, named in rows if named == relay), None)
+            if same is not None and not same.invited:
+                return self._view(same, relay)
+            if same is not None:  # an invitation brought it; its standing stays
+                mine = replace(same, invited=False)
+                await self._store.write(settings.set_relay_invited, same.address, False)
+                self._stored = tuple(mine if one == same else one for one in self._stored)
+                view = self._view(mine, relay)
+                self._bus.publish(RelayChanged(view))
+                return view
+            before = [row for row, named in rows if (named.host, named.port) == (relay.host, relay.port)]
+            if len(rows) - len(before) >= self._most:
+                raise UsageError(_too_many(self._most))
+            new = RelayRow(str(relay), False, self._clock.wall())
+            await self._change(before, [new])
+            return self._view(new, relay)
 
     async def remove(self, address: str) -> None:
-        """Use a relay no more. Raises UsageError."""
+        """Stop using a relay. Raises UsageError."""
         async with self._changing:
-            rows = [row for row in self._world.relays if row.address == "".join(address.split())]
+            rows = [row for row in self._stored if row.address == "".join(address.split())]
             if not rows:
                 raise UsageError(NOT_NAMED)
             await self._change(rows, [])
 
     async def learn(self, given: Iterable[RelayAddress]) -> None:
-        """Name the relays of an invitation that was used, as far as there is room, and say so."""
+        """Name the relays of an invitation that was used, as far as there is room, and publish it."""
         async with self._changing:
             named = self.addresses()
             fresh = [relay for relay in given if relay not in named]
-            room = max(0, self._world.config.relays_most - len(named))
+            room = max(0, self._most - len(named))
             if came := fresh[:room]:
-                now = self._world.clock.wall()
+                now = self._clock.wall()
                 await self._change([], [RelayRow(str(relay), True, now) for relay in came])
-                self._world.hub.publish(Notice(_came(came)))
+                self._bus.publish(Notice(_came(came)))
             if left := fresh[room:]:
-                self._world.hub.publish(Notice(_no_room(left, len(named) + len(came))))
+                self._bus.publish(Notice(_no_room(left, len(named) + len(came))))
 
     async def _change(self, gone: list[RelayRow], new: list[RelayRow]) -> None:
-        """On the disk first, then in memory, then at the network and the clients."""
-        await self._world.store.write(_replace, gone, new)
-        self._world.relays = (*(row for row in self._world.relays if row not in gone), *new)
+        def replace_rows(database: Database) -> None:
+            for row in gone:
+                settings.remove_relay(database, row.address)
+            for row in new:
+                settings.add_relay(database, row)
+
+        await self._store.write(replace_rows)
+        self._stored = (*(row for row in self._stored if row not in gone), *new)
         for row in gone:
             self._standing.pop(row.address, None)
-            self._world.hub.publish(RelayRemoved(row.address))
+            self._bus.publish(RelayRemoved(row.address))
         for row in new:
-            self._world.hub.publish(RelayChanged(self._view(row, parse_relay(row.address))))
-        self.named(self.addresses())
+            self._bus.publish(RelayChanged(self._view(row, parse_relay(row.address))))
+        self.begin()
 
     def _rows(self) -> list[tuple[RelayRow, RelayAddress]]:
-        """What is kept, but for forms of a later version."""
-        read = [(row, _read(row.address)) for row in self._world.relays]
-        return [(row, relay) for row, relay in read if relay is not None]
+        """The stored relays, without forms of a later version."""
+        read: list[tuple[RelayRow, RelayAddress]] = []
+        for row in self._stored:
+            with suppress(ProtocolError):
+                read.append((row, parse_relay(row.address)))
+        return read
 
     def _view(self, row: RelayRow, relay: RelayAddress) -> RelayView:
         standing = self._standing.get(row.address, RelayStanding.UNKNOWN)
@@ -248,17 +263,3 @@ def _no_room(relays: Sequence[RelayAddress], number: int) -> Phrase:
 
 def _places(relays: Iterable[RelayAddress]) -> str:
     return ", ".join(format_address(relay.host, relay.port) for relay in relays)
-
-
-def _read(address: str) -> RelayAddress | None:
-    try:
-        return parse_relay(address)
-    except ProtocolError:
-        return None
-
-
-def _replace(database: Database, gone: list[RelayRow], new: list[RelayRow]) -> None:
-    for row in gone:
-        settings.remove_relay(database, row.address)
-    for row in new:
-        settings.add_relay(database, row)

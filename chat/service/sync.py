@@ -1,14 +1,7 @@
-"""Entries, receipts, heads and typing with contacts: what is sent, what arrives, and what each message means.
+"""Synchronization with contacts over links: entries, receipts, heads, person logs and typing.
 
-Rules: an entry is committed before anything of it leaves, and acknowledged after its commit here; each side
-decodes it once and passes the object on. An entry that does not belong ends the link without a reason. A
-worker per link sends, so that reading never waits for writing; what waits behind others is read from the
-entries and receipts when its turn comes.
-
-What a contact lacks of this terminal, and what this person has read: asked when a link starts.
-
-Rules: computed from entries and receipts, nothing of it is kept (ARCHITECTURE.md, the delivery law); read a
-stretch at a time, so that what a person does meanwhile never waits for a long history.
+A worker per link sends, so that reading never waits for writing. What remains to be sent is computed from
+entries and receipts (ARCHITECTURE.md, the delivery law).
 """
 
 from __future__ import annotations
@@ -17,48 +10,40 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Final
 
-from chat.errors import phrase
-from chat.interface import (
-    ContactChanged,
-    EntryAdded,
-    EntryChanged,
-    EntryState,
-    EntryView,
-    Notice,
-    ParlourError,
-    UsageError,
-)
+from chat.interface import EntryAdded, EntryChanged, EntryState, Notice, ParlourError
+from chat.network.driver import Driver, Handler
 from chat.network.limits import Bucket
-from chat.network.links import LiveLink
-from chat.service.discovery import AddressBook
-from chat.service.history import held_in
+from chat.network.links import Links, LiveLink
+from chat.service.discovery import AddressBook, ListeningPort
+from chat.service.events import EventBus
+from chat.service.keyring import Keyring
 from chat.service.person_logs import PendingContacts, PersonLogs
-from chat.service.state import EngineState
+from chat.service.settings import Privacy
+from chat.service.state import ContactBook
 from chat.service.views import Views
 from chat.storage import contacts, entries, receipts
-from chat.storage.database import Database
+from chat.storage.database import Database, Store
 from chat.storage.entries import BEGINNING, END, WHOLE, EntryRow, Position, Stretch
+from chat.tasks import Runtime
 from protocol.entries import (
-    KIND_TEXT,
     READ,
     STORED,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     check_conversation,
     conversation_of_two,
     heads_hash,
     parse_entry,
     receipting_terminal,
-    text_body,
-    write_entry,
 )
 from protocol.errors import ProtocolError, Unexpected, Untrusted
 from protocol.history import lacking
-from protocol.limits import HEADS_MAX, TEXT_CHARACTERS_MAX
+from protocol.limits import HEADS_MAX
+from protocol.link.states import LinkOpen
 from protocol.messages import (
     Entry,
     Head,
@@ -73,262 +58,163 @@ from protocol.messages import (
 )
 
 STRETCH: Final = 4_096
-"""Entries looked at in one piece of work on the disk: a few milliseconds."""
+"""Entries examined in one piece of work on the disk, a few milliseconds: users wait for no long history."""
 
+QUEUED_MAX: Final = 4_096
+"""Messages queued per link. A contact that sends and never reads can fill the queue, and loses the link."""
 
-async def waiting(world: EngineState, person: bytes) -> AsyncIterator[list[bytes]]:
-    """Own entries that no terminal of the contact has acknowledged, in order, some at a time."""
-    conversation, done = conversation_of_two(world.own.person, person), 0
-    while done < WHOLE[1]:
-        ids, (_, done) = await world.store.read(
-            _outbox_lacking, conversation, world.own.terminal, person, done
-        )
-        if ids:
-            yield ids
-
-
-async def read_lately(world: EngineState, person: bytes, most: int) -> list[bytes]:
-    """The newest entries of the conversation that this person has read and told so, newest first."""
-    conversation, place = conversation_of_two(world.own.person, person), END
-    found: list[bytes] = []
-    while place != BEGINNING and len(found) < most:
-        left = most - len(found)
-        ids, place = await world.store.read(_read, conversation, world.own.terminal, left, place)
-        found += ids
-    return found
-
-
-def _outbox_lacking(
-    database: Database, conversation: bytes, own: bytes, person: bytes, done: int
-) -> tuple[list[bytes], Stretch]:
-    stretch = entries.stretch_after(database, conversation, own, done, STRETCH)
-    return receipts.unacknowledged(database, conversation, own, person, stretch), stretch
-
-
-def _read(
-    database: Database, conversation: bytes, own: bytes, most: int, before: Position
-) -> tuple[list[bytes], Position]:
-    since = entries.place_before(database, conversation, before, STRETCH)
-    return receipts.read_by(database, conversation, own, most, since, before), since
-
-
-EMPTY = phrase("There is nothing to send: write some text.")
-TOO_LONG = phrase(
-    "The text is longer than {number} characters: send it in parts.", number=TEXT_CHARACTERS_MAX
-)
-NOT_TEXT = phrase("The text holds characters that are not Unicode text: remove them.")
-BLOCKED = phrase("This contact is blocked: unblock it first.")
-
-WAITING_MOST = 4_096
-"""Messages that may wait for one link; a contact that sends and never reads loses the link."""
-
-BATCH = 64
+BATCH: Final = 64
 """Entries read from the disk at a time."""
 
-READ_REPEATED = 64
-"""Newest read entries that are named again at the start of a link: a lost read receipt comes back so."""
+READ_REPEATED: Final = 64
+"""Newest read entries named again at the start of a link, in case a read receipt was lost."""
 
-COSTLY_A_SECOND = 0.2
-COSTLY_AT_ONCE = 8.0
-"""How often a contact is heard with what costs much: heads are compared with the whole history, operations
-verified with the whole log. An honest contact says each once a link."""
-
-
-# --- On links ---
+COSTLY_A_SECOND: Final = 0.2
+COSTLY_AT_ONCE: Final = 8.0
+"""Rate of costly messages per contact: heads are compared with the whole history, and operations verified
+with the whole log. An honest contact sends one of each per link; what comes more often is ignored."""
 
 
 @dataclass(slots=True)
 class _Worker:
-    """What goes out on a link. `task` is None until the link has proved who is there; what is said waits."""
+    """What goes out on a link. `task` is None, and messages wait, until the link's opening is stored."""
 
-    outgoing: Outbound
+    outbound: Outbound
     task: asyncio.Task[None] | None = None
 
 
-class Exchange:
-    """network.links.LinkEvents of the engine."""
+class Synchronizer:
+    """network.links.LinkEvents of the engine. `deleted`: entries deleted since the start."""
 
     def __init__(
-        self, world: EngineState, views: Views, receiving: Inbound, logs: PersonLogs, remembering: AddressBook
+        self,
+        runtime: Runtime,
+        bus: EventBus,
+        book: ContactBook,
+        links: Links,
+        views: Views,
+        inbound: Inbound,
+        outbound: Callable[[LiveLink, set[bytes]], Outbound],
+        logs: PersonLogs,
+        addresses: AddressBook,
     ) -> None:
-        self._world = world
-        self._views = views
-        self._receiving = receiving
-        self._logs = logs
-        self._remembering = remembering
+        self._runtime, self._bus, self._book, self._links = runtime, bus, book, links
+        self._views, self._inbound, self._outbound = views, inbound, outbound
+        self._logs, self._addresses = logs, addresses
         self._workers: dict[LiveLink, _Worker] = {}
         self._costly: dict[bytes, Bucket] = {}
+        self.deleted: set[bytes] = set()
+
+    async def adopt(self, driver: Driver, opened: LinkOpen) -> Handler | None:
+        """Take over a contact's link that has just opened, None if it is not wanted."""
+        return await self._links.adopt(driver, opened, self)
 
     # Sending.
 
-    def carry(self, person: bytes, entry: ParsedEntry) -> None:
-        """Let an entry just written go now if there is a link; else it waits for the next one."""
+    def send(self, person: bytes, entry: ParsedEntry) -> None:
+        """Send an entry just written, now if there is a link, else on the next one."""
         if (worker := self._current(person)) is not None:
-            worker.outgoing.send(entry)
+            worker.outbound.send(entry)
 
     def catch_up(self, person: bytes) -> None:
-        """What waited for this person's word may go now."""
         if (worker := self._current(person)) is not None:
-            worker.outgoing.catch_up()
+            worker.outbound.catch_up()
 
-    def say(self, person: bytes, message: Message) -> None:
-        """Say something that is not an entry, if there is a link."""
+    def put(self, person: bytes, message: Message) -> None:
+        """Send a message that is not an entry, if there is a link."""
         if (worker := self._current(person)) is not None:
-            worker.outgoing.put(message)
+            worker.outbound.put(message)
 
     def _current(self, person: bytes) -> _Worker | None:
-        link = self._world.links.current(person)
+        link = self._links.current(person)
         return self._workers.get(link) if link is not None else None
 
-    # A link's life (LinkEvents).
+    # LinkEvents.
 
     async def opened(self, link: LiveLink) -> None:
-        # Before anything is awaited: the link counts as the one that sends from now on.
-        worker = self._workers[link] = _Worker(Outbound(self._world, link))
-        await self._receiving.proved(link)
+        # Before the first await: from now on the link counts as the one that sends.
+        worker = self._workers[link] = _Worker(self._outbound(link, self.deleted))
+        await self._inbound.proved(link)
         if self._workers.get(link) is worker:  # it may have ended meanwhile
-            worker.task = self._world.tasks.spawn(worker.outgoing.run())
+            worker.task = self._runtime.tasks.spawn(worker.outbound.run())
 
     async def ended(self, link: LiveLink) -> None:
         worker = self._workers.pop(link, None)
         if worker is not None and worker.task is not None:
             worker.task.cancel()
-        if self._world.links.current(link.person) is None:  # a spare link says nothing of the person
-            self._world.typing.pop(link.person, None)
+        if self._links.current(link.person) is None:  # the end of a spare link says nothing about the contact
+            self._book.typing.pop(link.person, None)
         for entry, acknowledged in link.carried.items():
             if not acknowledged and not self._views.on_link(link.person, entry):
-                self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
-        if (left := self._current(link.person)) is not None:
-            left.outgoing.catch_up()
-
-    def presence(self, person: bytes, present: bool) -> None:
-        if person in self._world.contacts:
-            self._world.hub.publish(ContactChanged(self._views.contact(person)))
+                self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.QUEUED))
+        self.catch_up(link.person)
 
     async def received(self, link: LiveLink, messages: Sequence[Message]) -> None:
         try:
-            for group in _grouped(messages):
-                await self._handle(link, group)
+            for is_entry, group in groupby(messages, lambda message: isinstance(message, Entry)):
+                if is_entry:  # entries that came together are stored together
+                    self._workers[link].outbound.put(await self._inbound.entries(link, list(group)))
+                    continue
+                for message in group:
+                    await self._handle(link, message)
         except ProtocolError:
             link.driver.abort()
         except ParlourError as failure:
-            self._world.hub.publish(Notice(failure.phrase))
+            self._bus.publish(Notice(failure.phrase))
             link.driver.abort()
 
-    def _affords(self, person: bytes) -> bool:
-        now = self._world.clock.monotonic()
-        new = Bucket(COSTLY_A_SECOND, COSTLY_AT_ONCE, COSTLY_AT_ONCE, now)
-        return self._costly.setdefault(person, new).take(now)
-
-    async def _handle(self, link: LiveLink, group: Sequence[Message]) -> None:
-        if isinstance(group[0], Heads | LogOperations) and not self._affords(link.person):
-            return  # another link brings it; what waits for the contact goes without
-        outgoing = self._workers[link].outgoing
-        match group[0]:
-            case Entry():
-                outgoing.put(await self._receiving.entries(link, group))
+    async def _handle(self, link: LiveLink, message: Message) -> None:
+        if isinstance(message, Heads | LogOperations):
+            now = self._runtime.clock.monotonic()
+            new = Bucket(COSTLY_A_SECOND, COSTLY_AT_ONCE, COSTLY_AT_ONCE, now)
+            if not self._costly.setdefault(link.person, new).take(now):
+                return  # the next link brings it
+        outbound = self._workers[link].outbound
+        match message:
             case Receipt() as receipt:
-                await self._receiving.receipt(link, receipt)
+                await self._inbound.receipt(link, receipt)
             case HeadsHash() as heads_hash:
-                if (heads := await self._receiving.heads_if_other(link, heads_hash)) is not None:
-                    outgoing.put(heads)
+                if (heads := await self._inbound.heads_if_other(link, heads_hash)) is not None:
+                    outbound.put(heads)
             case Heads() as heads:
-                outgoing.carry(await self._receiving.lacking(link, heads))
+                outbound.carry(await self._inbound.lacking(link, heads))
             case LogHeads(heads=held):
                 for operations in await self._logs.missing(held):
-                    outgoing.put(operations)
+                    outbound.put(operations)
             case LogOperations(operations=operations):
                 await self._logs.received(link.person, operations)
             case Reachable(port=port):
-                await self._remembering.reached(link, port)
+                await self._addresses.reached(link, port)
             case Typing() as typing:
-                self._receiving.typing(link, typing)
+                self._inbound.typing(link, typing)
             case _:
                 raise Unexpected("a pairing message on a contact's link")
 
 
-def _grouped(messages: Sequence[Message]) -> list[list[Message]]:
-    """Entries that came together are stored together; every other message stands alone."""
-    groups: list[list[Message]] = []
-    for message in messages:
-        if groups and isinstance(message, Entry) and isinstance(groups[-1][0], Entry):
-            groups[-1].append(message)
-        else:
-            groups.append([message])
-    return groups
-
-
-# --- Sending ---
-
-
-class Sending:
-    """The use case *send*. `carry` lets an entry go, if there is a link."""
-
-    def __init__(self, world: EngineState, views: Views, carry: Callable[[bytes, ParsedEntry], None]) -> None:
-        self._world = world
-        self._views = views
-        self._carry = carry
-
-    async def send(self, person: bytes, text: str, reply: bytes = b"") -> EntryView:
-        """Commit a text entry for a contact and let it go. Raises UsageError, or a storage failure.
-
-        `reply` is the id of an entry held of this conversation, or empty.
-        """
-        _check_text(text)
-        if self._world.contacts[person].blocked:
-            raise UsageError(BLOCKED)
-        entry = await self._world.store.write(_append, self._world, person, text, reply)
-        view = self._views.added(person, entry)
-        self._world.hub.publish(EntryAdded(view))
-        self._carry(person, entry)
-        return view
-
-
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise UsageError(EMPTY)
-    if len(text) > TEXT_CHARACTERS_MAX:
-        raise UsageError(TOO_LONG)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(NOT_TEXT) from None
-
-
-def _append(database: Database, world: EngineState, person: bytes, text: str, reply: bytes) -> ParsedEntry:
-    conversation = conversation_of_two(world.own.person, person)
-    if reply:
-        held_in(database, conversation, reply)
-    last = entries.last_by(database, conversation, world.own.terminal)
-    place = Place(
-        conversation=conversation,
-        author=world.own.terminal,
-        incarnation=world.incarnation,
-        previous=(last.sequence, last.id) if last is not None else None,
-        parents=entries.tips(database, conversation),
-        membership=world.keyring.own.heads,
-    )
-    body = text_body(text, reply)
-    entry = write_entry(place, world.clock.wall(), KIND_TEXT, body, world.own.self_key, world.random)
-    entries.insert_all(database, [entry], world.own.terminal, contact=person)
-    return entry
-
-
 class Outbound:
-    """The worker of one link."""
+    """The sending worker of one link. Entries that wait behind others wait on the disk, not in memory."""
 
-    def __init__(self, world: EngineState, link: LiveLink) -> None:
-        self._world = world
-        self._link = link
+    def __init__(
+        self,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        privacy: Privacy,
+        port: ListeningPort,
+        link: LiveLink,
+        deleted: set[bytes],
+    ) -> None:
+        self._store, self._bus, self._keyring, self._book = store, bus, keyring, book
+        self._privacy, self._port, self._link, self._deleted = privacy, port, link, deleted
         self._queue: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
-        self._conversation = conversation_of_two(world.own.person, link.person)
+        self._conversation = conversation_of_two(keyring.own.person, link.person)
 
     def put(self, message: Message) -> None:
-        """Say something on this link after what waits already."""
+        """Send a message after what is queued already."""
         self._put(partial(self._link.driver.send, message))
 
     def send(self, entry: ParsedEntry) -> None:
-        """Send an entry just written; one that has to wait for others waits on the disk and not in memory."""
         if self._queue.empty():
             self._put(partial(self._send, entry.id, entry.header.author, entry.message()))
         else:
@@ -340,20 +226,16 @@ class Outbound:
             self._put(partial(self._carry, ids))
 
     def catch_up(self) -> None:
-        """Another link has ended: what it took along without an answer goes on this one."""
         self._put(self._catch_up)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
-        if self._queue.qsize() >= WAITING_MOST:
+        if self._queue.qsize() >= QUEUED_MAX:
             self._link.driver.abort()
         else:
             self._queue.put_nowait(work)
 
     async def run(self) -> None:
-        """Say what this side holds, send what waits, then serve the queue.
-
-        A disk that fails ends the link: a link on which nothing is said would look alive.
-        """
+        """Send what this side holds and what has no receipt, then serve the queue."""
         try:
             await self._greet()
             await self._catch_up()
@@ -361,86 +243,127 @@ class Outbound:
                 work = await self._queue.get()
                 await work()
         except ParlourError:
-            self._link.driver.abort()
+            self._link.driver.abort()  # a silent link would look alive
             raise
 
-    async def _catch_up(self) -> None:
-        await self._repeat_read()
-        async for ids in waiting(self._world, self._link.person):
-            await self._carry(ids)
-
     async def _greet(self) -> None:
-        contact = self._world.keyring.contacts.get(self._link.person)
+        contact = self._keyring.contacts.get(self._link.person)
         if contact is None:
-            return  # removed since the link opened: it is about to be closed
+            return  # removed since the link opened, which is about to be closed
         await self._link.driver.send(LogHeads(list(contact.state.heads)))
-        heads = await self._world.store.read(held_heads, self._conversation)
+        heads = await self._store.read(held_heads, self._conversation)
         hash_of_all = heads_hash(self._conversation, heads)
         await self._link.driver.send(HeadsHash(self._conversation, hash_of_all))
-        if self._world.port:
-            await self._link.driver.send(Reachable(self._world.port))
+        if self._port.number:
+            await self._link.driver.send(Reachable(self._port.number))
 
-    async def _repeat_read(self) -> None:
-        if self._world.settings.read_receipts:
-            ids = await read_lately(self._world, self._link.person, READ_REPEATED)
+    async def _catch_up(self) -> None:
+        if self._privacy.settings.read_receipts and (ids := await self._read_lately()):
+            await self._link.driver.send(Receipt(READ, ids))
+        async for ids in self._unacknowledged():
+            await self._carry(ids)
+
+    async def _read_lately(self) -> list[bytes]:
+        """The newest entries for which a read receipt was sent, newest first."""
+        found, place, own = list[bytes](), END, self._keyring.own.terminal
+        while place != BEGINNING and len(found) < READ_REPEATED:
+            most = READ_REPEATED - len(found)
+            ids, place = await self._store.read(_read_before, self._conversation, own, most, place)
+            found += ids
+        return found
+
+    async def _unacknowledged(self) -> AsyncIterator[list[bytes]]:
+        """Own entries without a receipt of any of the contact's terminals, in order, some at a time."""
+        done, own, person = 0, self._keyring.own.terminal, self._link.person
+        while done < WHOLE[1]:
+            ids, (_, done) = await self._store.read(
+                _unacknowledged_after, self._conversation, own, person, done
+            )
             if ids:
-                await self._link.driver.send(Receipt(READ, ids))
+                yield ids
 
     async def _carry(self, ids: Sequence[bytes]) -> None:
         left = [entry for entry in ids if entry not in self._link.carried]
         for start in range(0, len(left), BATCH):
-            rows = await self._world.store.read(_rows, left[start : start + BATCH])
-            for row in rows:
+            for row in await self._store.read(_in_order, left[start : start + BATCH]):
                 await self._send(row.id, row.author, Entry(row.header, row.salt, row.body))
 
     async def _send(self, entry: bytes, author: bytes, message: Entry) -> None:
-        world, link = self._world, self._link
-        contact = world.contacts.get(link.person)
+        link = self._link
+        contact = self._book.rows.get(link.person)
         if contact is None or contact.held or entry in link.carried or not link.driver.link.is_open:
             return
         link.carried[entry] = False
-        if entry in world.deleted:  # since it was written, or read from the disk
+        if entry in self._deleted:  # since it was written, or read from the disk
             message = Entry(message.header, b"", b"")
         await link.driver.send(message)
-        if author == world.own.terminal and not link.carried[entry]:
-            world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
+        if author == self._keyring.own.terminal and not link.carried[entry]:
+            self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), EntryState.SENT))
 
 
 def held_heads(database: Database, conversation: bytes) -> list[Head]:
-    """The heads of a conversation, sorted (SPEC §11.4); none where it has no entries."""
+    """The heads of a conversation, sorted (SPEC §11.4)."""
     if contacts.conversation(database, conversation) is None:
         return []
     return [Head(row.author, row.sequence, row.id) for row in entries.heads(database, conversation)]
 
 
-def _rows(database: Database, ids: Sequence[bytes]) -> list[EntryRow]:
+def _in_order(database: Database, ids: Sequence[bytes]) -> list[EntryRow]:
     rows = [row for entry in ids if (row := entries.get(database, entry)) is not None]
     return sorted(rows, key=lambda row: row.position)
 
 
-# --- Receiving ---
+def _unacknowledged_after(
+    database: Database, conversation: bytes, own: bytes, person: bytes, done: int
+) -> tuple[list[bytes], Stretch]:
+    stretch = entries.stretch_after(database, conversation, own, done, STRETCH)
+    return receipts.unacknowledged(database, conversation, own, person, stretch), stretch
+
+
+def _read_before(
+    database: Database, conversation: bytes, own: bytes, most: int, before: Position
+) -> tuple[list[bytes], Position]:
+    since = entries.place_before(database, conversation, before, STRETCH)
+    return receipts.read_by(database, conversation, own, most, since, before), since
 
 
 class Inbound:
-    """The use case *receive*, for every kind of message in a conversation."""
+    """Stores what arrives on links. A message that does not belong raises ProtocolError."""
 
-    def __init__(self, world: EngineState, views: Views, pending: PendingContacts) -> None:
-        self._world = world
-        self._views = views
-        self._pending = pending
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        book: ContactBook,
+        links: Links,
+        views: Views,
+        pending: PendingContacts,
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._book, self._links, self._views, self._pending = book, links, views, pending
 
     async def proved(self, link: LiveLink) -> None:
-        """A contact's link opened: a pairing whose last message was lost is complete."""
+        """A contact's link opened, which completes a pairing whose last message was lost."""
         await self._pending.promote(link.person)
-
-    # Entries.
 
     async def entries(self, link: LiveLink, messages: Sequence[Message]) -> Receipt:
         """Store a group of entries; returns the receipt for all of them.
 
         Raises ProtocolError for the first that does not belong, after storing those before it.
         """
-        facts, parsed = self._facts(link), list[ParsedEntry]()
+        contact, own = self._keyring.contacts.get(link.person), self._keyring.own
+        facts = Facts(
+            own_person=own.person,
+            own_terminals=set(self._keyring.own_log.live),
+            contact=link.person,
+            contact_terminals=set() if contact is None else set(contact.state.live),
+            carrier=link.person,
+            self_key=own.self_key,
+            welcome=contact is not None and not contact.blocked,
+        )
+        parsed: list[ParsedEntry] = []
         try:
             for message in messages:
                 if not isinstance(message, Entry):
@@ -450,65 +373,54 @@ class Inbound:
                 parsed.append(entry)
         finally:
             if parsed:
-                await self._store(link, parsed)
+                await self._store_entries(link, parsed)
         return Receipt(STORED, [entry.id for entry in parsed])
 
-    def _facts(self, link: LiveLink) -> Facts:
-        contact = self._world.keyring.contacts.get(link.person)
-        return Facts(
-            own_person=self._world.own.person,
-            own_terminals=set(self._world.keyring.own.live),
-            contact=link.person,
-            contact_terminals=set() if contact is None else set(contact.state.live),
-            carrier=link.person,
-            self_key=self._world.own.self_key,
-            welcome=contact is not None and not contact.blocked,
-        )
+    async def _store_entries(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
+        person, own, now = link.person, self._keyring.own, self._runtime.clock.wall()
 
-    async def _store(self, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
-        new, unread = await self._world.store.write(_insert, self._world, link.person, parsed)
-        self._world.unread[link.person] = unread
+        def insert(database: Database) -> tuple[list[tuple[int, ParsedEntry]], int]:
+            new = entries.insert_all(database, parsed, own.terminal, contact=person, stored=now)
+            return new, receipts.unread(database, conversation_of_two(own.person, person))
+
+        new, self._book.unread[person] = await self._store.write(insert)
         for _, entry in new:
-            self._world.hub.publish(EntryAdded(self._views.added(link.person, entry)))
-        if new:  # who wrote does not type any more, and there is more to read
-            self._world.typing.pop(link.person, None)
-            self._world.hub.publish(ContactChanged(self._views.contact(link.person)))
-
-    # Receipts.
+            self._bus.publish(EntryAdded(self._views.added(person, entry)))
+        if new:
+            self._book.typing.pop(person, None)  # it ends with the entry
+            self._views.publish_contact(person)
 
     async def receipt(self, link: LiveLink, receipt: Receipt) -> None:
-        """Record what the contact's terminal has stored or its person has read."""
-        world, contact = self._world, self._world.keyring.contacts.get(link.person)
+        """Record that the contact's terminal has stored entries, or that its user has read them."""
+        own, contact = self._keyring.own, self._keyring.contacts.get(link.person)
         if contact is None:
             raise Untrusted("no contact any more")
-        new = await world.store.write(
+        new = await self._store.write(
             receipts.acknowledge,
-            conversation_of_two(world.own.person, link.person),
-            world.own.terminal,
+            conversation_of_two(own.person, link.person),
+            own.terminal,
             receipting_terminal(contact.state, link.terminal).id,
             receipt,
-            world.clock.wall(),
+            self._runtime.clock.wall(),
         )
         state = EntryState.READ if receipt.kind == READ else EntryState.DELIVERED
         for entry in receipt.ids:
             if entry in link.carried:
                 link.carried[entry] = True
         # Another link may be about to carry what has arrived by this one, and would call it sent.
-        for other in self._world.links.of(link.person):
+        for other in self._links.of(link.person):
             if other.terminal == link.terminal:
                 other.carried.update(dict.fromkeys(new, True))
         for entry in new:
-            self._world.hub.publish(EntryChanged(link.person.hex(), entry.hex(), state))
-
-    # Heads.
+            self._bus.publish(EntryChanged(link.person.hex(), entry.hex(), state))
 
     def _conversation(self, link: LiveLink, named: bytes) -> bytes:
-        return check_conversation(named, self._world.own.person, link.person)
+        return check_conversation(named, self._keyring.own.person, link.person)
 
     async def heads_if_other(self, link: LiveLink, message: HeadsHash) -> Heads | None:
-        """This side's heads, where they differ from the other side's."""
+        """This side's heads, if they differ from the other side's."""
         conversation = self._conversation(link, message.conversation)
-        heads = await self._world.store.read(held_heads, conversation)
+        heads = await self._store.read(held_heads, conversation)
         if heads_hash(conversation, heads) == message.hash:
             return None
         return Heads(conversation, heads[:HEADS_MAX])
@@ -516,40 +428,27 @@ class Inbound:
     async def lacking(self, link: LiveLink, message: Heads) -> list[bytes]:
         """Entries that the other side's heads do not cover."""
         conversation = self._conversation(link, message.conversation)
-        return await self._world.store.read(_lacking, conversation, [head.id for head in message.heads])
-
-    # Typing.
+        return await self._store.read(_lacking, conversation, [head.id for head in message.heads])
 
     def typing(self, link: LiveLink, message: Typing) -> None:
-        """Show for a while that the contact is typing."""
         self._conversation(link, message.conversation)
-        before = link.person in self._world.typing
+        before = link.person in self._book.typing
         if message.on:
-            until = self._world.clock.monotonic() + self._world.config.typing_lasts
-            self._world.typing[link.person] = until
+            lasts = self._runtime.config.typing_lasts
+            self._book.typing[link.person] = self._runtime.clock.monotonic() + lasts
         else:
-            self._world.typing.pop(link.person, None)
-        if before != message.on and link.person in self._world.contacts:
-            self._world.hub.publish(ContactChanged(self._views.contact(link.person)))
+            self._book.typing.pop(link.person, None)
+        if before != message.on:
+            self._views.publish_contact(link.person)
 
     def forget_typing(self) -> None:
-        """Typing marks that were not renewed go away."""
-        now = self._world.clock.monotonic()
-        for person in [person for person, until in self._world.typing.items() if until <= now]:
-            del self._world.typing[person]
-            if person in self._world.contacts:
-                self._world.hub.publish(ContactChanged(self._views.contact(person)))
+        now = self._runtime.clock.monotonic()
+        for person in [person for person, until in self._book.typing.items() if until <= now]:
+            del self._book.typing[person]
+            self._views.publish_contact(person)
 
 
-def _insert(
-    database: Database, world: EngineState, person: bytes, parsed: Sequence[ParsedEntry]
-) -> tuple[list[tuple[int, ParsedEntry]], int]:
-    """Insert entries; returns the new ones with their numbers, and the number of unread entries."""
-    new = entries.insert_all(database, parsed, world.own.terminal, contact=person, stored=world.clock.wall())
-    return new, receipts.unread(database, conversation_of_two(world.own.person, person))
-
-
-class _Held:
+class _StoredChain:
     """protocol.history.Chain over the database."""
 
     def __init__(self, database: Database) -> None:
@@ -562,6 +461,4 @@ class _Held:
 
 def _lacking(database: Database, conversation: bytes, theirs: Sequence[bytes]) -> list[bytes]:
     mine = [head.id for head in held_heads(database, conversation)]
-    found = lacking(mine, theirs, _Held(database))
-    rows = [row for entry in found if (row := entries.get(database, entry)) is not None]
-    return [row.id for row in sorted(rows, key=lambda row: row.position)]
+    return [row.id for row in _in_order(database, lacking(mine, theirs, _StoredChain(database)))]

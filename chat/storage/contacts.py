@@ -1,13 +1,4 @@
-"""Contacts: persons whom this person has paired with, or is about to.
-
-Rules: a pending contact is not shown and becomes one or goes; removing a contact takes everything of it,
-and `forgetting.clean` afterwards takes what the file still held.
-
-Conversations: one with each contact, and groups.
-
-Rules: ids come from the protocol, numbers are local and never leave; a conversation goes with all
-its entries.
-"""
+"""Contacts and conversations. Ids of conversations are the protocol's, their numbers are only local."""
 
 from __future__ import annotations
 
@@ -22,12 +13,12 @@ from chat.storage.search_index import forget
 TWO: Final = 1
 GROUP: Final = 2
 
-_CONVERSATIONS_COLUMNS = "SELECT number, id, kind, contact FROM conversations"
+_SELECT_CONVERSATIONS = "SELECT number, id, kind, contact FROM conversations"
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """`kind` is TWO or GROUP; `contact` is the other person of a TWO."""
+    """A conversation. `kind` is TWO or GROUP, `contact` the other person of a TWO."""
 
     number: int
     id: bytes
@@ -36,7 +27,7 @@ class ConversationRow:
 
 
 def ensure_conversation(db: Database, conversation: bytes, kind: int, contact: bytes | None) -> int:
-    """The number of a conversation, made if it is not there."""
+    """The number of a conversation, which is created if needed."""
     found = find_conversation_number(db, conversation)
     if found is not None:
         return found
@@ -46,24 +37,23 @@ def ensure_conversation(db: Database, conversation: bytes, kind: int, contact: b
 
 
 def conversation(db: Database, conversation: bytes) -> ConversationRow | None:
-    """A conversation by its id."""
-    found = db.row(f"{_CONVERSATIONS_COLUMNS} WHERE id = ?", conversation)
+    found = db.row(f"{_SELECT_CONVERSATIONS} WHERE id = ?", conversation)
     return None if found is None else ConversationRow(*found)
 
 
 def conversation_with(db: Database, person: bytes) -> ConversationRow | None:
     """The conversation of two with this person."""
-    found = db.row(f"{_CONVERSATIONS_COLUMNS} WHERE contact = ? AND kind = ?", person, TWO)
+    found = db.row(f"{_SELECT_CONVERSATIONS} WHERE contact = ? AND kind = ?", person, TWO)
     return None if found is None else ConversationRow(*found)
 
 
 def conversations(db: Database) -> list[ConversationRow]:
     """All conversations, oldest first."""
-    return [ConversationRow(*found) for found in db.rows(f"{_CONVERSATIONS_COLUMNS} ORDER BY number")]
+    return [ConversationRow(*found) for found in db.rows(f"{_SELECT_CONVERSATIONS} ORDER BY number")]
 
 
 def spoken_to(db: Database, terminal: bytes) -> list[bytes]:
-    """The persons that this terminal wrote to, the last one first: by arrival here, times are claims."""
+    """Persons to whom this terminal wrote, the latest first. By local order, since times are only claims."""
     rows = db.rows(
         "SELECT contact, (SELECT e.number FROM entries AS e WHERE e.conversation = c.number"
         " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
@@ -75,21 +65,21 @@ def spoken_to(db: Database, terminal: bytes) -> list[bytes]:
 
 
 def find_conversation_number(db: Database, conversation: bytes) -> int | None:
-    """The number of a conversation, None where it is not there."""
+    """The number of a conversation, or None."""
     found = db.value("SELECT number FROM conversations WHERE id = ?", conversation)
     return None if found is None else int(found)
 
 
 def conversation_number(db: Database, conversation: bytes) -> int:
-    """The number of a conversation. Raises StorageMisuse where it is not there."""
+    """The number of a conversation. Raises StorageMisuse if it does not exist."""
     found = find_conversation_number(db, conversation)
     if found is None:
-        raise StorageMisuse("no such conversation: see conversations.ensure")
+        raise StorageMisuse("no such conversation: see ensure_conversation")
     return found
 
 
 def remove_conversation(db: Database, number: int) -> None:
-    """Delete a conversation with everything in it; `forgetting.clean` then takes it from the file."""
+    """Delete a conversation with everything in it. `search_index.clean_file` must follow."""
     ours = "(SELECT number FROM entries WHERE conversation = ?)"
     forget(db, f"rowid IN {ours}", number)
     db.run(f"DELETE FROM edges WHERE parent IN {ours}", number)
@@ -104,14 +94,14 @@ def remove_conversation(db: Database, number: int) -> None:
 PENDING: Final = "pending"
 PAIRED: Final = "paired"
 
-_COLUMNS = "SELECT person, name, petname, state, verified, blocked, held, since FROM contacts"
+_SELECT_CONTACTS = "SELECT person, name, petname, state, verified, blocked, held, since FROM contacts"
 
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact. `name` is its own word, `petname` this person's or empty.
+    """A contact. `name` is the contact's own name, `petname` this person's name for it, or empty.
 
-    `held`: its identity changed, and nothing is sent until this person confirms. `since` in milliseconds.
+    `held`: the identity changed, and nothing is sent until this person confirms. `since` is in milliseconds.
     """
 
     person: bytes
@@ -122,77 +112,70 @@ class ContactRow:
     blocked: bool
     held: bool
     since: int
-    shown: str = field(init=False)
-    """What this person calls it (peer text unless there is a petname)."""
+    shown: str = field(init=False)  # displayed name: the petname, or the name, which is text of a peer
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shown", self.petname or self.name)
 
 
 def add(db: Database, row: ContactRow) -> None:
-    """Keep a contact; the same person's row is replaced."""
+    """Store a contact, replacing a row of the same person."""
     db.run(
         "INSERT OR REPLACE INTO contacts (person, name, petname, state, verified, blocked, held, since)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        row.person,
-        row.name,
-        row.petname,
-        row.state,
-        int(row.verified),
-        int(row.blocked),
-        int(row.held),
-        row.since,
+        *(row.person, row.name, row.petname, row.state),
+        *(int(row.verified), int(row.blocked), int(row.held), row.since),
     )
 
 
 def get(db: Database, person: bytes) -> ContactRow | None:
     """A contact in any state."""
-    found = db.row(f"{_COLUMNS} WHERE person = ?", person)
-    return None if found is None else _row(*found)
+    found = _rows(db, "WHERE person = ?", person)
+    return found[0] if found else None
 
 
 def all(db: Database) -> list[ContactRow]:
-    """The paired ones, by person id."""
-    return _in_state(db, PAIRED)
+    """Paired contacts, by person id."""
+    return _rows(db, "WHERE state = ? ORDER BY person", PAIRED)
 
 
 def pending(db: Database) -> list[ContactRow]:
-    """Those of an unfinished pairing, by person id."""
-    return _in_state(db, PENDING)
+    """Contacts of unfinished pairings, by person id. They are not displayed."""
+    return _rows(db, "WHERE state = ? ORDER BY person", PENDING)
 
 
 def set_name(db: Database, person: bytes, name: str) -> None:
-    """The name that the person's log has now."""
+    """Store the current name of the person's log."""
     db.run("UPDATE contacts SET name = ? WHERE person = ?", name, person)
 
 
 def set_petname(db: Database, person: bytes, petname: str) -> None:
-    """What this person calls the contact; empty for its own name."""
+    """Store this person's name for the contact; empty for the contact's own."""
     db.run("UPDATE contacts SET petname = ? WHERE person = ?", petname, person)
 
 
 def set_state(db: Database, person: bytes, state: str) -> None:
-    """PENDING or PAIRED."""
+    """Store PENDING or PAIRED."""
     db.run("UPDATE contacts SET state = ? WHERE person = ?", state, person)
 
 
 def set_verified(db: Database, person: bytes, on: bool) -> None:
-    """Whether words or safety numbers were compared."""
+    """Store whether words or safety numbers were compared."""
     db.run("UPDATE contacts SET verified = ? WHERE person = ?", int(on), person)
 
 
 def set_blocked(db: Database, person: bytes, on: bool) -> None:
-    """Whether the contact is answered like a stranger."""
+    """Store whether the contact is treated like a stranger."""
     db.run("UPDATE contacts SET blocked = ? WHERE person = ?", int(on), person)
 
 
 def set_held(db: Database, person: bytes, on: bool) -> None:
-    """Whether sending waits for this person to confirm a changed identity."""
+    """Store whether sending waits until this person confirms a changed identity."""
     db.run("UPDATE contacts SET held = ? WHERE person = ?", int(on), person)
 
 
 def drop_pending(db: Database, before: int) -> list[bytes]:
-    """Remove the contacts that have been pending since before this time; returns who they were."""
+    """Remove contacts pending since before this time. Returns their person ids."""
     late = [row.person for row in pending(db) if row.since < before]
     for person in late:
         remove(db, person)
@@ -200,9 +183,9 @@ def drop_pending(db: Database, before: int) -> list[bytes]:
 
 
 def remove(db: Database, person: bytes) -> None:
-    """Forget a contact with its log, terminals, addresses, shares and the whole history with it.
+    """Delete a contact with its log, terminals, addresses, shares, preferences and history.
 
-    What the interface keeps of it goes too.
+    `search_index.clean_file` must follow.
     """
     settings.forget_person(db, person)
     conversation = conversation_with(db, person)
@@ -214,13 +197,7 @@ def remove(db: Database, person: bytes) -> None:
     )
     db.run("DELETE FROM shares WHERE contact = ?", person)
     db.run("DELETE FROM operations WHERE person = ?", person)
-    _forget_terminals(db, person)
-    db.run("DELETE FROM contacts WHERE person = ?", person)
-    search_index.mark_unclean(db)
-
-
-def _forget_terminals(db: Database, person: bytes) -> None:
-    """Drop the person's terminals; of one whose entries stay in another conversation only the id is kept."""
+    # Of a terminal whose entries remain in another conversation, only the id is kept.
     db.run(
         "DELETE FROM terminals WHERE person = ? AND NOT EXISTS (SELECT 1 FROM conversations AS c"
         " JOIN entries AS e ON e.conversation = c.number AND e.author = terminals.number)",
@@ -231,20 +208,13 @@ def _forget_terminals(db: Database, person: bytes) -> None:
         " WHERE person = ?",
         person,
     )
+    db.run("DELETE FROM contacts WHERE person = ?", person)
+    search_index.mark_unclean(db)
 
 
-def _in_state(db: Database, state: str) -> list[ContactRow]:
-    return [_row(*found) for found in db.rows(f"{_COLUMNS} WHERE state = ? ORDER BY person", state)]
-
-
-def _row(
-    person: bytes,
-    name: str,
-    petname: str,
-    state: str,
-    verified: int,
-    blocked: int,
-    held: int,
-    since: int,
-) -> ContactRow:
-    return ContactRow(person, name, petname, state, bool(verified), bool(blocked), bool(held), since)
+def _rows(db: Database, where: str, *values: object) -> list[ContactRow]:
+    rows = db.rows(f"{_SELECT_CONTACTS} {where}", *values)
+    return [
+        ContactRow(person, name, petname, state, bool(verified), bool(blocked), bool(held), since)
+        for person, name, petname, state, verified, blocked, held, since in rows
+    ]

@@ -11,13 +11,18 @@ statement or what was searched for.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from sqlcipher3 import dbapi2
 
+from chat.errors import LOCKED
+from chat.interface import NotPermitted
 from chat.storage.errors import (
     DatabaseDamaged,
     NotEncrypted,
@@ -315,3 +320,62 @@ def _place(path: Path) -> tuple[int, int] | None:
     except OSError as error:
         raise from_system(error) from None
     return found.st_dev, found.st_ino
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Store:
+    """The database behind the event loop: one worker thread, one piece of work at a time.
+
+    Raises NotPermitted after `close`, and what the work raises.
+    """
+
+    def __init__(self, database: Database, executor: Executor) -> None:
+        self._database = database
+        self._executor = executor
+        self._closed = False
+        self.asked = 0
+        """How often something was wanted of the database."""
+        self._waiting = 0
+
+    def is_wanted(self) -> bool:
+        """Whether other work waits behind what runs now, or the database is to be closed."""
+        return self._closed or self._waiting > 1
+
+    def is_closing(self) -> bool:
+        """Whether the database is to be closed."""
+        return self._closed
+
+    async def read(self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work(database, …)`."""
+        return await self.run(partial(work, self._database, *args, **kwargs))
+
+    async def write(
+        self, work: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work(database, …)` in one transaction, which is on the disk when this returns."""
+
+        def transaction() -> T:
+            with self._database.transaction():
+                return work(self._database, *args, **kwargs)
+
+        return await self.run(transaction)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run other work on the profile's files in the same thread."""
+        if self._closed:
+            raise NotPermitted(LOCKED)
+        self.asked += 1
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Close the database after all work before."""
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._database.close)

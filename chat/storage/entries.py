@@ -109,10 +109,7 @@ def insert_all(
     """
     if not new:
         return []
-    burst = _Burst(db, new, own_terminal, contact, stored)
-    news = [(number, entry) for entry in new if (number := burst.take(entry)) is not None]
-    burst.write()
-    return news
+    return _Burst(db, new, own_terminal, contact, stored).take(new)
 
 
 _STANDING: Final = (
@@ -132,7 +129,7 @@ _NOT_HELD: Final = (0, 0, 0)
 
 
 class _Burst:
-    """Entries that are written table by table, where they are plain; `write` ends it.
+    """Entries that are written table by table, where they are plain.
 
     Plain is a new entry of a conversation in which nothing is missing, that names only what is held or came
     before it here. Every other one goes through `insert`, in its turn.
@@ -157,11 +154,13 @@ class _Burst:
         self._number: int = standing[0]
         self._last: int = standing[1]
         self._plain = not standing[2]
-        asked: set[bytes] = set()
-        authors = {own_terminal}
+        asked, authors = set[bytes](), {own_terminal}
         for entry in new:
             header = entry.header
-            asked.update((entry.id, header.previous), header.parents)
+            asked.add(entry.id)
+            asked.add(header.previous)
+            if header.parents:
+                asked.update(header.parents)
             authors.add(header.author)
         places = _chunked(db, "SELECT id, number, conversation, author, rank FROM entries WHERE id IN", asked)
         self._held = dict[bytes, tuple[int, int, int]]()
@@ -170,48 +169,52 @@ class _Burst:
             self._held[held] = number if named == self._number else 0, author, rank
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
-        self._own = self._terminals.get(own_terminal) or self._new_terminal(own_terminal)
         self._taken: dict[int, ParsedEntry] = {}
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int, int]] = []
         self._unread: list[Row] = []
-        self._receipts: list[Row] = []
+        self._receipted: list[int] = []
 
-    def take(self, entry: ParsedEntry) -> int | None:
-        """Keep one entry; its number, None where nothing changes."""
-        header, held = entry.header, self._held
-        author = self._terminals.get(header.author) or self._new_terminal(header.author)
-        plain = self._plain and entry.id not in held and header.conversation == self._conversation
-        place, edges, number = header.time, [], self._last + 1
-        if plain:
-            for parent in (header.previous, *header.parents) if header.previous else header.parents:
+    def take(self, new: Sequence[ParsedEntry]) -> list[tuple[int, ParsedEntry]]:
+        """Keep entries in their order; number and entry of those that change something."""
+        held, terminals, conversation, talk = self._held, self._terminals, self._conversation, self._number
+        taken, rows, edges, number = self._taken, self._rows, self._edges, self._last + 1
+        unread, own = self._unread, self._own_terminal
+        news: list[tuple[int, ParsedEntry]] = []
+        for entry in new:
+            header, known = entry.header, len(edges)
+            author = terminals.get(header.author) or self._new_terminal(header.author)
+            place, previous = header.time, header.previous
+            plain = self._plain and entry.id not in held and header.conversation == conversation
+            for parent in (previous, *header.parents) if previous else header.parents:
                 before, by, rank = held.get(parent, _NOT_HELD)
-                if not before:
-                    plain = False
-                    break
-                edges.append((before, number, int(parent == header.previous and by == author)))
+                plain = plain and before > 0
+                edges.append((before, number, int(parent == previous and by == author)))
                 if rank >= place:
                     place = rank + 1
-        if not plain:
-            return self._take_other(entry)
-        self._last = number
-        held[entry.id] = number, author, place
-        self._taken[number] = entry
-        self._edges += edges
-        self._rows.append(_as_row(entry, number, self._number, author, place))
-        if header.author != self._own_terminal:
-            self._unread.append((number, self._number))
-        if self._stored is not None:
-            self._receipts.append((number, self._own, STORED, self._stored))
-        return number
+            if plain:
+                held[entry.id] = number, author, place
+                taken[number] = entry
+                rows.append(_as_row(entry, number, talk, author, place))
+                if header.author != own:
+                    unread.append((number, talk))
+                news.append((number, entry))
+                number += 1
+            else:
+                del edges[known:]
+                other = self._take_other(entry)
+                if other is not None:
+                    news.append((other, entry))
+        self.write()
+        return news
 
     def _take_other(self, entry: ParsedEntry) -> int | None:
         # What goes another way must find everything that came before.
         self.write()
         self._plain = self._plain and entry.id in self._held
         number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
-        if number is not None and self._stored is not None:
-            self._receipts.append((number, self._own, STORED, self._stored))
+        if number is not None:
+            self._receipted.append(number)
         return number
 
     def _new_terminal(self, terminal: bytes) -> int:
@@ -223,20 +226,22 @@ class _Burst:
 
         The words come last: their index writes itself out before every statement that may have to be undone.
         """
-        db, taken, conversation = self._db, self._taken, self._number
+        db, taken, conversation, own = self._db, self._taken, self._number, self._own_terminal
         if taken:
             db.run_many(_INSERT, self._rows)
             _write_edges(db, conversation, taken, self._edges)
             if self._unread:
                 db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
-        if self._receipts:
+        if self._stored is not None and (taken or self._receipted):
+            by = self._terminals.get(own) or self._new_terminal(own)
             db.run_many(
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
-                self._receipts,
+                zip((*taken, *self._receipted), repeat(by), repeat(STORED), repeat(self._stored)),
             )
         if taken:
             _insert_bodies(db, conversation, taken)
-        self._taken, self._rows, self._edges, self._unread, self._receipts = {}, [], [], [], []
+        for written in (taken, self._rows, self._edges, self._unread, self._receipted):
+            written.clear()
 
 
 _INSERT: Final = (
@@ -249,18 +254,8 @@ def _as_row(
     entry: ParsedEntry, number: int | None, conversation: int, author: int, place: int
 ) -> tuple[object, ...]:
     header = entry.header
-    return (
-        number,
-        entry.id,
-        conversation,
-        author,
-        header.incarnation,
-        header.sequence,
-        header.time,
-        header.kind,
-        place,
-        entry.header_bytes,
-    )
+    local = number, entry.id, conversation, author
+    return *local, header.incarnation, header.sequence, header.time, header.kind, place, entry.header_bytes
 
 
 def _write_edges(

@@ -1,8 +1,4 @@
-"""Failures of storage, each with one line that says what to do.
-
-Rules: a cause that a person can tell apart has a class of its own; texts name files, never content or keys;
-nothing that raises one of these has overwritten anything.
-"""
+"""Failures of storage, each with a text that says what to do. Texts name files, but no content or keys."""
 
 from __future__ import annotations
 
@@ -14,14 +10,14 @@ from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError
 
 
 class StorageMisuse(RuntimeError):
-    """Our own code used storage wrongly: a write outside a transaction, a row that cannot be."""
+    """Our own code used storage wrongly, for example with a write outside a transaction."""
 
 
 # --- Opening a profile ---
 
 
 class WrongPassphrase(NotPermitted):
-    """The header is whole, and this passphrase does not open it."""
+    """The header is intact, but this passphrase does not open it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -30,7 +26,7 @@ class WrongPassphrase(NotPermitted):
 
 
 class ProfileProblem(BadData):
-    """Something of a profile is missing or damaged; `what` is a sentence about the file at `path`."""
+    """A file of a profile is missing or damaged. `what` is a sentence about it. Nothing was changed."""
 
     what: ClassVar[Phrase] = NOTHING_SAID
 
@@ -48,31 +44,31 @@ class ProfileMissing(BadData):
 
 
 class HeaderMissing(ProfileProblem):
-    """A database stands without the header that holds its key."""
+    """The header of a database, which contains its key, is missing."""
 
-    what = phrase("missing, and without it the history beside it cannot be opened. Put it back from a copy.")
+    what = phrase("missing, and without it the history next to it cannot be opened. Put it back from a copy.")
 
 
 class HeaderDamaged(ProfileProblem):
-    """The header is not what it was when written, or asks for more than its bounds allow."""
+    """The header was changed, or a field is out of bounds."""
 
     what = phrase("damaged. Nothing was changed; put it back from a copy of the profile.")
 
 
 class DatabaseMissing(ProfileProblem):
-    """A header stands without its database."""
+    """The database of a header is missing."""
 
     what = phrase("missing. Nothing new was begun in its place; put it back from a copy of the profile.")
 
 
 class DatabaseEmpty(ProfileProblem):
-    """The database file has no bytes, or none of a profile's tables."""
+    """The database file is empty, or has no tables of a profile."""
 
     what = phrase("empty. Nothing new was begun in its place; put it back from a copy of the profile.")
 
 
 class DatabaseDamaged(ProfileProblem):
-    """A page is not what was written there."""
+    """A page was changed."""
 
     what = phrase(
         "damaged. Nothing was changed; see 'parlour doctor', and put it back from a copy of the profile."
@@ -80,19 +76,19 @@ class DatabaseDamaged(ProfileProblem):
 
 
 class DatabaseForeign(ProfileProblem):
-    """No page authenticates under the key of this header."""
+    """No page authenticates with the key of this header."""
 
-    what = phrase("damaged, or of another profile than the header beside it. Put both back from one copy.")
+    what = phrase("damaged, or of another profile than the header next to it. Put both back from one copy.")
 
 
 class LogForeign(ProfileProblem):
-    """The database is whole; the write-ahead log beside it belongs to another one."""
+    """The write-ahead log belongs to another database."""
 
-    what = phrase("not of the database beside it. Move it elsewhere and open the profile again.")
+    what = phrase("not of the database next to it. Move it elsewhere and open the profile again.")
 
 
 class NotEncrypted(ProfileProblem):
-    """The database is in clear, or would be."""
+    """The database is unencrypted, or would be."""
 
     what = phrase("not encrypted, so it is not used. Put back the encrypted one from a copy of the profile.")
 
@@ -107,7 +103,7 @@ class ProfileTooNew(ProfileProblem):
 
 
 class ProfileExists(CannotCreate):
-    """There is a profile in this folder already, whole or not."""
+    """The folder contains a profile already, complete or not."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -144,10 +140,7 @@ class ProfileUnwritable(CannotCreate):
 
 
 class StorageFailure(ParlourError):
-    """A read or write failed now; what was committed before is safe.
-
-    This was not stored, except where the class is StorageUnsettled.
-    """
+    """A read or write failed. Nothing of it was stored, except with StorageUnsettled."""
 
     what: ClassVar[Phrase] = NOTHING_SAID
 
@@ -156,13 +149,13 @@ class StorageFailure(ParlourError):
 
 
 class StorageFull(StorageFailure):
-    """No room on the disk; the transaction was rolled back."""
+    """The disk is full. The transaction was rolled back."""
 
     what = phrase("The disk is full: nothing of this was stored. Make room and try again.")
 
 
 class StorageBroken(StorageFailure):
-    """The system failed to read or write; the transaction was rolled back."""
+    """The system failed to read or write. The transaction was rolled back."""
 
     what = phrase(
         "The disk cannot be read or written: nothing of this was stored. Check the disk and try again."
@@ -179,7 +172,7 @@ class StorageUnsettled(StorageFailure):
 
 
 class PassphraseUnsettled(StorageUnsettled):
-    """The new passphrase is in force; after a power cut either may be."""
+    """The new passphrase is in force. After a power cut it may be either."""
 
     what = phrase(
         "The passphrase was changed, but the disk reported an error: after a power cut it may be the old one"
@@ -188,7 +181,7 @@ class PassphraseUnsettled(StorageUnsettled):
 
 
 class ProfileUnsettled(StorageUnsettled):
-    """The profile is whole; after a power cut it may not be there."""
+    """The profile is complete. After a power cut it may be gone."""
 
     what = phrase(
         "The profile was made, but the disk reported an error: after a power cut it may be gone. Check the"
@@ -197,7 +190,7 @@ class ProfileUnsettled(StorageUnsettled):
 
 
 class StorageReadOnly(StorageFailure):
-    """The file or its file system does not let us write."""
+    """The file or the file system is read-only."""
 
     what = phrase(
         "The profile cannot be written: nothing of this was stored. Check its permissions and the disk."
@@ -211,18 +204,18 @@ class StorageBusy(StorageFailure):
 
 
 class StorageGivenUp(StorageFailure):
-    """Work that may wait was given up for work that may not; nothing of it holds."""
+    """Maintenance was interrupted by other work. It has no effect."""
 
-    what = phrase("Something else was wanted of the database first: this is tried again.")
+    what = phrase("The database was busy; retrying.")
 
 
 class StorageGone(StorageFailure):
-    """The database was moved, replaced or removed while it was open, so that nothing written would stay."""
+    """The database was moved, replaced or removed while open, so writes would be lost."""
 
     what = phrase("The database was moved or removed while it was open: put it back and start Parlour again.")
 
 
 class TooLittleMemory(StorageFailure):
-    """The machine has not the memory that opening the header takes."""
+    """The machine lacks the memory that Argon2id needs."""
 
     what = phrase("Too little memory to open the profile: close other programs and try again.")

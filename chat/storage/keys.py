@@ -1,21 +1,4 @@
-"""This person and this terminal: the keys that are only here.
-
-Rules: one row for the terminal's life; secrets never show in a repr.
-
-Several ids in one column: 32 bytes each, in a row.
-
-Rules: nothing else is kept in such a column.
-
-The shares that contact secrets are made of (SPEC §7.6).
-
-Rules: the share of a number in a pairing never changes; older ones stay, for
-terminals that do not hold the newer yet.
-
-Invitations that this terminal gave out (SPEC §7.5).
-
-Rules: one is burned in a committed transaction before anything follows from its use, and afterwards only
-the same one-time key may go on with it.
-"""
+"""Secrets of this person, shares of contact secrets (SPEC §7.6), and own invitations (SPEC §7.5)."""
 
 from __future__ import annotations
 
@@ -32,7 +15,7 @@ SIZE: Final = 32
 
 
 def joined_ids(ids: Iterable[bytes]) -> bytes:
-    """The column's value. Raises StorageMisuse for an id of another size."""
+    """A column value that concatenates ids of 32 bytes. Raises StorageMisuse for another size."""
     whole = tuple(ids)
     if any(len(one) != SIZE for one in whole):
         raise StorageMisuse("an id has not 32 bytes")
@@ -40,13 +23,13 @@ def joined_ids(ids: Iterable[bytes]) -> bytes:
 
 
 def parted_ids(value: bytes) -> list[bytes]:
-    """The ids of a column, in the order in which they were given."""
+    """The ids of `joined_ids`, in order."""
     return [value[start : start + SIZE] for start in range(0, len(value), SIZE)]
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRow:
-    """Ids and secrets of 32 bytes each; `self_key` is the newest, `recovery_seed` None once forgotten."""
+    """Ids and secrets of 32 bytes each. `self_key` is the newest, `recovery_seed` None once deleted."""
 
     person: bytes
     terminal: bytes
@@ -57,21 +40,17 @@ class OwnRow:
 
 
 def create_own(db: Database, own: OwnRow) -> None:
-    """Write the one row and the first self key. Raises StorageMisuse if there is one already."""
+    """Write the only row and the first self key. Raises StorageMisuse if there is one already."""
     db.insert(
         "INSERT INTO own (id, person, terminal, signing_seed, static_secret, recovery_seed)"
         " VALUES (1, ?, ?, ?, ?, ?)",
-        own.person,
-        own.terminal,
-        own.signing_seed,
-        own.static_secret,
-        own.recovery_seed,
+        *(own.person, own.terminal, own.signing_seed, own.static_secret, own.recovery_seed),
     )
     add_self_key(db, own.self_key, [])
 
 
 def read_own(db: Database) -> OwnRow:
-    """This person and terminal. Raises StorageMisuse before `create`."""
+    """This person and terminal. Raises StorageMisuse before `create_own`."""
     row = db.row(
         "SELECT person, terminal, signing_seed, static_secret,"
         " (SELECT key FROM self_keys ORDER BY number DESC LIMIT 1), recovery_seed FROM own"
@@ -82,7 +61,7 @@ def read_own(db: Database) -> OwnRow:
 
 
 def add_self_key(db: Database, key: bytes, heads: list[bytes]) -> None:
-    """A newer self key, drawn under these heads of the person's log."""
+    """Store a newer self key, made under these heads of the person's log."""
     db.insert("INSERT INTO self_keys (key, heads) VALUES (?, ?)", key, joined_ids(heads))
 
 
@@ -92,9 +71,10 @@ THEIRS: Final = "theirs"
 
 @dataclass(frozen=True, slots=True)
 class ShareRow:
-    """One half of a secret with `contact` (a person): 32 bytes, drawn by `owner` under these log heads.
+    """A share of the secret with `contact` (a person): 32 bytes, made by `owner` under these heads of its
+    log.
 
-    `root` is that of the pairing (32 bytes) under which it was exchanged.
+    `root` is the root (32 bytes) of the pairing in which it was exchanged.
     """
 
     contact: bytes
@@ -106,18 +86,13 @@ class ShareRow:
 
 
 def add_share(db: Database, row: ShareRow) -> None:
-    """Keep a share; the same again is harmless. Raises StorageMisuse for another under the same number."""
+    """Store a share, which may be held already. Raises StorageMisuse for another with the same number."""
     new = db.run(
         "INSERT OR IGNORE INTO shares (contact, root, owner, number, share, heads) VALUES (?, ?, ?, ?, ?, ?)",
-        row.contact,
-        row.root,
-        row.owner,
-        row.number,
-        row.share,
-        joined_ids(row.heads),
+        *(row.contact, row.root, row.owner, row.number, row.share, joined_ids(row.heads)),
     )
     if not new and row not in shares_of(db, row.contact):
-        raise StorageMisuse("a share of this number is held, and it is another one")
+        raise StorageMisuse("another share with this number is held")
 
 
 def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
@@ -134,7 +109,7 @@ def shares_of(db: Database, contact: bytes) -> list[ShareRow]:
 
 @dataclass(frozen=True, slots=True)
 class InvitationRow:
-    """`secret` 16 bytes, `check` 32; `expires` in SECONDS; `burned_by` the joiner's one-time static key."""
+    """`secret` has 16 bytes, `check` 32. `expires` is in seconds, `burned_by` the joiner's one-time key."""
 
     secret: bytes = field(repr=False)
     check: bytes
@@ -144,19 +119,14 @@ class InvitationRow:
 
 
 def add_invitation(db: Database, row: InvitationRow) -> None:
-    """Keep a new invitation."""
     db.insert(
         "INSERT INTO invitations (secret, check_hash, expires, text, burned_by) VALUES (?, ?, ?, ?, ?)",
-        row.secret,
-        row.check,
-        row.expires,
-        row.text,
-        row.burned_by,
+        *(row.secret, row.check, row.expires, row.text, row.burned_by),
     )
 
 
 def usable_invitations(db: Database, now: int) -> list[InvitationRow]:
-    """Those that have not expired at `now` (seconds), burned ones too: their joiner may still finish."""
+    """Invitations not expired at `now` (seconds), including burned ones, whose joiner may still finish."""
     rows = db.rows(
         "SELECT secret, check_hash, expires, text, burned_by FROM invitations"
         " WHERE expires > ? ORDER BY number",
@@ -166,7 +136,7 @@ def usable_invitations(db: Database, now: int) -> list[InvitationRow]:
 
 
 def burn_invitation(db: Database, secret: bytes, static: bytes) -> bool:
-    """Burn it for this one-time key (32 bytes). False: not there, or burned by another key."""
+    """Burn an invitation for this one-time key (32 bytes). False if unknown or burned by another key."""
     row = db.row("SELECT burned_by FROM invitations WHERE secret = ?", secret)
     if row is None:
         return False
@@ -178,10 +148,10 @@ def burn_invitation(db: Database, secret: bytes, static: bytes) -> bool:
 
 
 def remove_invitation(db: Database, secret: bytes) -> None:
-    """Forget one, when its pairing is done or it was taken back."""
+    """Delete an invitation after its pairing or when it is withdrawn."""
     db.run("DELETE FROM invitations WHERE secret = ?", secret)
 
 
 def drop_expired_invitations(db: Database, now: int) -> int:
-    """Forget those that have expired at `now` (seconds); returns how many."""
+    """Delete invitations expired at `now` (seconds). Returns their number."""
     return db.run("DELETE FROM invitations WHERE expires <= ?", now)

@@ -1,15 +1,6 @@
-"""Brings a database to the newest schema: the numbered files of schema/, in order.
+"""Opens and creates databases, migrates them to the newest schema, and rebuilds derived tables.
 
-Rules: a migration and its record are one transaction; a released file is never changed; a database of a
-later version is left alone.
-
-Computes everything derived anew from entries and receipts.
-
-Rules: the result is what inserting the same entries in any order gives; facts are only read.
-
-From a file and its key to a database that may be used: checked, of the newest schema, complete.
-
-Rules: what is wrong is told apart before anything is written; a file that should be there is never made.
+A migration is a numbered file of schema/, which never changes after its release.
 """
 
 from __future__ import annotations
@@ -22,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from chat.storage import folder, ordering, pages
-from chat.storage.database import Database, Row
+from chat.storage.database import Database
 from chat.storage.entries import indexed
 from chat.storage.errors import DatabaseDamaged, DatabaseEmpty, ProfileTooNew
 from chat.storage.folder import system_failures
@@ -35,7 +26,7 @@ from protocol.profile_header import DatabaseKey
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of schema/: NNNN_name.sql."""
+    """A file of schema/, NNNN_name.sql."""
 
     version: int
     name: str
@@ -43,37 +34,34 @@ class Migration:
 
 
 def known() -> tuple[Migration, ...]:
-    """All migrations by version, 1 to the newest."""
+    """All migrations, from version 1 to the newest."""
     folder = resources.files("chat.storage").joinpath("schema")
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
     return tuple(Migration(int(name[:4]), name, folder.joinpath(name).read_text("utf-8")) for name in names)
 
 
 def version(database: Database) -> int:
-    """The schema of a database; 0 has no tables."""
+    """The schema version of a database; 0 without tables."""
     return int(database.value("PRAGMA user_version"))
 
 
 def migrate(database: Database, migrations: tuple[Migration, ...] | None = None) -> None:
-    """Run what the database lacks. Raises ProfileTooNew; a failure leaves the version that was reached."""
+    """Run the missing migrations, each in a transaction with its record. Raises ProfileTooNew."""
     migrations = known() if migrations is None else migrations
     found = version(database)
     if found > len(migrations):
         raise ProfileTooNew(database.path)
     for migration in migrations[found:]:
+        number, name = migration.version, migration.name
         with database.transaction():
-            _run(database, migration)
-
-
-def _run(database: Database, migration: Migration) -> None:
-    for statement in statements(migration.sql):
-        database.run(statement)
-    database.run("INSERT INTO migrations (version, name) VALUES (?, ?)", migration.version, migration.name)
-    database.run(f"PRAGMA user_version = {migration.version:d}")
+            for statement in statements(migration.sql):
+                database.run(statement)
+            database.run("INSERT INTO migrations (version, name) VALUES (?, ?)", number, name)
+            database.run(f"PRAGMA user_version = {number:d}")
 
 
 def statements(sql: str) -> Iterator[str]:
-    """The single statements of a file; the library's own script runner would commit between them."""
+    """The statements of a file. The library's executescript would commit between them."""
     statement = ""
     for line in sql.splitlines(keepends=True):
         statement += line
@@ -88,7 +76,7 @@ _CHUNK: Final = 1_000
 
 
 def rebuild_if_lost(db: Database) -> bool:
-    """Rebuild where there are entries and nothing derived from them; tells whether it was needed."""
+    """Rebuild if there are entries but no tips or heads. Returns whether that was necessary."""
     lost = db.value(
         "SELECT EXISTS (SELECT 1 FROM entries) AND NOT"
         " (EXISTS (SELECT 1 FROM tips) AND EXISTS (SELECT 1 FROM heads))"
@@ -100,52 +88,20 @@ def rebuild_if_lost(db: Database) -> bool:
 
 
 def rebuild(db: Database) -> None:
-    """Recompute graph, ranks, tips, heads, unread and the index of words. A minute a million entries."""
+    """Recompute edges, ranks, tips, heads, unread and the search index. A minute per million entries."""
     for table in ("edges", "missing", "tips", "heads", "unread", "search"):
         db.run(f"DELETE FROM {table}")
     db.run("UPDATE entries SET rank = time")
-    for number, entry, conversation, author, header in _all(db):
-        node = ordering.Node(number, conversation, author)
-        ordering.add(db, node, entry, ENTRY_HEADER.decode(header))
-        _index(db, number, conversation)
-    _find_unread(db)
-
-
-def _all(db: Database) -> Iterator[Row]:
-    """Every entry by number, some at a time."""
     last = 0
-    while rows := db.rows(
-        "SELECT number, id, conversation, author, header FROM entries"
-        " WHERE number > ? ORDER BY number LIMIT ?",
-        last,
-        _CHUNK,
-    ):
-        yield from rows
+    columns = "number, id, conversation, author, header"
+    page = f"SELECT {columns} FROM entries WHERE number > ? ORDER BY number LIMIT {_CHUNK}"
+    while rows := db.rows(page, last):
+        for number, entry, conversation, author, header in rows:
+            node = ordering.Node(number, conversation, author)
+            ordering.add(db, node, entry, ENTRY_HEADER.decode(header))
+            _index(db, number, conversation)
         last = rows[-1][0]
-
-
-def _index(db: Database, number: int, conversation: int) -> None:
-    body = db.value(
-        "SELECT b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
-        " WHERE b.entry = ? AND e.kind = ? AND NOT e.destroyed",
-        number,
-        KIND_TEXT,
-    )
-    if body is not None:
-        text = indexed(_text(body), conversation)
-        db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, text)
-
-
-def _text(body: bytes) -> str:
-    """What a body says; nothing where it is not a text's (kept for its author's chain, never shown)."""
-    try:
-        return read_text(body).text
-    except ProtocolError:
-        return ""
-
-
-def _find_unread(db: Database) -> None:
-    """Entries that no own terminal wrote or has read, and that were not deleted here."""
+    # Entries that no own terminal wrote or has read, and that were not deleted here.
     own = (
         "(SELECT number FROM terminals WHERE terminal IN (SELECT terminal FROM own)"
         " OR person IN (SELECT person FROM own))"
@@ -158,10 +114,25 @@ def _find_unread(db: Database) -> None:
     )
 
 
+def _index(db: Database, number: int, conversation: int) -> None:
+    body = db.value(
+        "SELECT b.body FROM bodies AS b JOIN entries AS e ON e.number = b.entry"
+        " WHERE b.entry = ? AND e.kind = ? AND NOT e.destroyed",
+        number,
+        KIND_TEXT,
+    )
+    if body is None:
+        return
+    try:
+        text = read_text(body).text
+    except ProtocolError:
+        text = ""  # an invalid text, kept for the chain of its author and never displayed
+    db.run("INSERT INTO search (rowid, text) VALUES (?, ?)", number, indexed(text, conversation))
+
+
 _APPLICATION_ID = 0x50524C52  # as schema/0001_initial.sql sets it
 
-Fill = Callable[[Database], None]
-"""Writes the first rows of a new database, inside one transaction."""
+Fill = Callable[[Database], None]  # writes the first rows of a new database, within a transaction
 
 
 def open_history(path: Path, key: DatabaseKey) -> Database:
@@ -176,7 +147,13 @@ def open_history(path: Path, key: DatabaseKey) -> Database:
         pages.check_log(path, key.reveal())
         database = Database(path, key.reveal())
         try:
-            _complete(database)
+            # An empty database with a valid key is damage, and not to be filled.
+            if version(database) == 0:
+                raise DatabaseEmpty(path)
+            if database.value("PRAGMA application_id") != _APPLICATION_ID:
+                raise DatabaseDamaged(path)
+            migrate(database)
+            rebuild_if_lost(database)
         except BaseException:
             database.abandon()
             raise
@@ -184,9 +161,9 @@ def open_history(path: Path, key: DatabaseKey) -> Database:
 
 
 def create_history(path: Path, key: DatabaseKey, fill: Fill) -> None:
-    """Make a database whose one file is complete when this returns.
+    """Create a database in a single file.
 
-    Raises OSError (FileExistsError where there is anything already), or a StorageFailure.
+    Raises OSError (FileExistsError if the file exists) or a StorageFailure.
     """
     folder.create_private(path)
     database = Database(path, key.reveal())
@@ -194,23 +171,8 @@ def create_history(path: Path, key: DatabaseKey, fill: Fill) -> None:
         migrate(database)
         with database.transaction():
             fill(database)
-        # Closing does this too, but keeps silent where it fails, and the log would be left behind.
+        # `close` would ignore a failure of this and leave the log.
         database.checkpoint()
     finally:
         database.close()
     pages.check_present(path)
-
-
-def _complete(database: Database) -> None:
-    """Bring it to what this version expects, if it is a profile's at all."""
-    _check_ours(database)
-    migrate(database)
-    rebuild_if_lost(database)
-
-
-def _check_ours(database: Database) -> None:
-    """An empty database under the right key is not a fresh start."""
-    if version(database) == 0:
-        raise DatabaseEmpty(database.path)
-    if database.value("PRAGMA application_id") != _APPLICATION_ID:
-        raise DatabaseDamaged(database.path)

@@ -1,8 +1,7 @@
-"""The graph of a conversation: who names whom, what comes before what, what nobody has answered (SPEC §11.3).
+"""Maintains edges, ranks, tips and heads of a conversation as entries arrive in any order (SPEC §11.3).
 
-Rules: everything here is derived from headers and is the same whatever the order of arrival; an edge counts
-only within one conversation, since an id of another one must tell a peer nothing; writing a row twice is
-harmless, since an older page that came back may hold it already.
+Edges exist only within one conversation, so that naming an id of another one reveals nothing to a peer. Rows
+are replaced if present, since an older page that came back may contain them.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ class Node:
 
 
 def add(db: Database, node: Node, entry: bytes, fields: EntryHeader) -> None:
-    """Join an entry (its row has rank = time so far) with the held entries that it names or that name it."""
+    """Link an entry, whose row has rank = time so far, with held entries that it names or that name it."""
     _adopt(db, node, entry)
-    before = [_name(db, node, parent, chain) for parent, chain in named(fields).items()]
+    before = [_link_parent(db, node, parent, chain) for parent, chain in named(fields).items()]
     _mark_ends(db, node)
-    _settle(db, node.number, rank(fields.time, [place for place in before if place is not None]))
+    _set_rank(db, node.number, rank(fields.time, [place for place in before if place is not None]))
 
 
 def named(fields: EntryHeader) -> dict[bytes, int]:
-    """The ids that a header names, 1 for the author's previous entry."""
+    """The ids that a header names, with 1 for the author's previous entry and 0 for parents."""
     ids = dict.fromkeys(fields.parents, 0)
     if fields.previous:
         ids[fields.previous] = 1
@@ -41,7 +40,7 @@ def named(fields: EntryHeader) -> dict[bytes, int]:
 
 
 def _adopt(db: Database, node: Node, entry: bytes) -> None:
-    """Turn the names under which held entries waited for this one into edges."""
+    """Turn references of held entries to this formerly missing one into edges."""
     waiting = db.rows(
         "SELECT m.child, m.chain AND e.author = ? FROM missing AS m JOIN entries AS e ON e.number = m.child"
         " WHERE m.conversation = ? AND m.parent = ?",
@@ -55,8 +54,8 @@ def _adopt(db: Database, node: Node, entry: bytes) -> None:
         db.run("DELETE FROM missing WHERE conversation = ? AND parent = ?", node.conversation, entry)
 
 
-def _name(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
-    """Record that an entry names a parent; returns the parent's rank, None where it is not held."""
+def _link_parent(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
+    """Add the edge from a parent, or record it as missing. Returns the parent's rank if it is held."""
     held = db.row(
         "SELECT number, author, rank FROM entries WHERE id = ? AND conversation = ?",
         parent,
@@ -65,10 +64,7 @@ def _name(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
     if held is None:
         db.run(
             "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)",
-            node.conversation,
-            parent,
-            node.number,
-            chain,
+            *(node.conversation, parent, node.number, chain),
         )
         return None
     number, author, place = held
@@ -88,21 +84,17 @@ def _mark_ends(db: Database, node: Node) -> None:
     """A tip is named by no held entry, a head by none of its author as previous."""
     named = db.row("SELECT count(*), ifnull(sum(chain), 0) FROM edges WHERE parent = ?", node.number)
     children, followers = named or (0, 0)
-    if not children:
-        db.run(
-            "INSERT OR REPLACE INTO tips (entry, conversation) VALUES (?, ?)", node.number, node.conversation
-        )
-    if not followers:
-        db.run(
-            "INSERT OR REPLACE INTO heads (entry, conversation) VALUES (?, ?)", node.number, node.conversation
-        )
+    for table, count in (("tips", children), ("heads", followers)):
+        if not count:
+            sql = f"INSERT OR REPLACE INTO {table} (entry, conversation) VALUES (?, ?)"
+            db.run(sql, node.number, node.conversation)
 
 
-def _settle(db: Database, number: int, place: int) -> None:
-    """Give an entry its rank and raise those after it, each once.
+def _set_rank(db: Database, number: int, place: int) -> None:
+    """Set the rank of an entry and raise its descendants, each once.
 
-    The ranks in force put parents before children, so taking the lowest of them first reaches every entry
-    after all that can raise it.
+    The current ranks order parents before children. So visiting the lowest first reaches every entry after
+    all that can raise it.
     """
     db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", place, number, place)
     least: dict[int, int] = {}
@@ -117,7 +109,7 @@ def _settle(db: Database, number: int, place: int) -> None:
 def _push_children(
     db: Database, parent: int, place: int, least: dict[int, int], queue: list[tuple[int, int]]
 ) -> None:
-    """Queue the children that stand too low after `parent`, by the rank that they have now."""
+    """Queue the children whose rank is too low after `parent`, by their current rank."""
     low = db.rows(
         "SELECT e.rank, e.number FROM edges AS d JOIN entries AS e ON e.number = d.child"
         " WHERE d.parent = ? AND e.rank <= ?",

@@ -1,7 +1,8 @@
-"""Whether pages of a SQLCipher 4 file authenticate under a key, to tell a wrong key from damage.
+"""Authenticates pages of a SQLCipher 4 file, to distinguish a wrong key from damage, which SQLCipher does
+not.
 
-Rules: only reads; not used on a file that this process has open, since closing a second descriptor would
-drop SQLite's locks on it (POSIX); the library itself reports both cases as "file is not a database".
+Never used on a file that this process has open: closing a second descriptor would drop SQLite's locks
+(POSIX).
 """
 
 from __future__ import annotations
@@ -10,16 +11,9 @@ import hashlib
 import hmac
 import struct
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import Final, Literal
 
-from chat.storage.errors import (
-    DatabaseDamaged,
-    DatabaseEmpty,
-    DatabaseForeign,
-    DatabaseMissing,
-    LogForeign,
-    NotEncrypted,
-)
+from chat.storage import errors
 
 PAGE_SIZE: Final = 4_096
 _SALT_SIZE: Final = 16
@@ -30,38 +24,36 @@ _CLEAR: Final = b"SQLite format 3\x00"
 
 
 def check_present(path: Path) -> None:
-    """Raise DatabaseMissing, DatabaseEmpty or NotEncrypted unless there is a file that may be a database.
-
-    Needs no key. Raises OSError.
-    """
+    """Check without a key. Raises DatabaseMissing, DatabaseEmpty, NotEncrypted or OSError."""
     if not path.is_file():
-        raise DatabaseMissing(path)
+        raise errors.DatabaseMissing(path)
     with path.open("rb") as file:
         start = file.read(len(_CLEAR))
     if not start:
-        raise DatabaseEmpty(path)
+        raise errors.DatabaseEmpty(path)
     if start == _CLEAR:
-        raise NotEncrypted(path)
+        raise errors.NotEncrypted(path)
 
 
 def check_key(path: Path, key: bytes) -> None:
-    """Raise DatabaseForeign where no page authenticates under `key`, DatabaseDamaged for less than a page.
-
-    Stops at the first page that does. Raises OSError.
-    """
+    """DatabaseForeign if no page authenticates with `key`, DatabaseDamaged for less than a page, OSError."""
     with path.open("rb") as file:
-        first = file.read(PAGE_SIZE)
-        if len(first) < PAGE_SIZE:
-            raise DatabaseDamaged(path)
-        if not _any_authentic(file, first, key):
-            raise DatabaseForeign(path)
+        page = file.read(PAGE_SIZE)
+        if len(page) < PAGE_SIZE:
+            raise errors.DatabaseDamaged(path)
+        number, mac_key = 1, _mac_key(key, page)
+        while len(page) == PAGE_SIZE:
+            if _authentic(number, page, mac_key):
+                return
+            number, page = number + 1, file.read(PAGE_SIZE)
+    raise errors.DatabaseForeign(path)
 
 
 def check_log(path: Path, key: bytes) -> None:
-    """Raise LogForeign where the write-ahead log beside `path` would be used and is not of this database.
+    """Raises LogForeign if SQLite would use a write-ahead log that belongs to another database, and OSError.
 
-    SQLite takes any log whose checksums hold and would copy its pages over good ones at closing. A first
-    frame that a crash tore is not used, and so is no error. Raises OSError.
+    SQLite accepts any log with valid checksums and would copy its pages over good ones. It ignores a first
+    frame that a crash has torn, so that is no error.
     """
     log = path.with_name(f"{path.name}-wal")
     if not log.exists():
@@ -74,17 +66,7 @@ def check_log(path: Path, key: bytes) -> None:
         mac_key = _mac_key(key, file.read(PAGE_SIZE))
     number = int.from_bytes(frame[:4], "big")
     if not _authentic(number, frame[_FRAME_HEAD_SIZE:], mac_key):
-        raise LogForeign(log)
-
-
-def _any_authentic(file: BinaryIO, first: bytes, key: bytes) -> bool:
-    mac_key = _mac_key(key, first)
-    number, page = 1, first
-    while len(page) == PAGE_SIZE:
-        if _authentic(number, page, mac_key):
-            return True
-        number, page = number + 1, file.read(PAGE_SIZE)
-    return False
+        raise errors.LogForeign(log)
 
 
 def _mac_key(key: bytes, first: bytes) -> bytes:
@@ -94,7 +76,7 @@ def _mac_key(key: bytes, first: bytes) -> bytes:
 
 
 def _authentic(number: int, page: bytes, mac_key: bytes) -> bool:
-    """HMAC-SHA512 over ciphertext, IV and page number; page 1 begins with the salt instead."""
+    """HMAC-SHA512 over ciphertext, IV and page number. Page 1 begins with the salt, which is not covered."""
     covered = page[_SALT_SIZE if number == 1 else 0 : -_MAC_SIZE]
     expected = hmac.digest(mac_key, covered + struct.pack("<I", number), "sha512")
     return hmac.compare_digest(expected, page[-_MAC_SIZE:])

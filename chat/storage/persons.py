@@ -1,15 +1,4 @@
-"""Person logs: signed operations as they were received (SPEC §7.2).
-
-Rules: an operation is known by its id; nothing here checks a signature or reduces a log.
-
-Terminals by id and by key: what the reduction of person logs gives, and authors that entries name.
-
-Rules: a row stays while an entry may name it; whether a terminal is live is the log's word, copied here.
-
-Addresses at which terminals were reached.
-
-Rules: a hint for dialling, nothing more; few a terminal, the ones not used for longest go.
-"""
+"""Signed operations of person logs (SPEC §7.2), terminals, and addresses at which terminals were reached."""
 
 from __future__ import annotations
 
@@ -21,7 +10,7 @@ from chat.storage.database import Database
 
 
 def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
-    """Keep an operation of this id (32 bytes); False if it is held already."""
+    """Store an operation with this id (32 bytes). False if it is held already."""
     return bool(
         db.run(
             "INSERT OR IGNORE INTO operations (person, id, data) VALUES (?, ?, ?)", person, operation, data
@@ -36,7 +25,7 @@ def operations_of(db: Database, person: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class TerminalRow:
-    """A terminal of a person: public keys of 32 bytes, and its depth in the log (seniority)."""
+    """A terminal of a person: public keys of 32 bytes, and its depth in the log, which is its seniority."""
 
     person: bytes
     terminal: bytes
@@ -47,37 +36,31 @@ class TerminalRow:
 
 
 def replace_terminals(db: Database, person: bytes, rows: Iterable[TerminalRow]) -> None:
-    """Set what a person's log says now; terminals that it does not name are no longer live."""
+    """Store the terminals of a person's log. Others of that person are no longer live."""
     db.run("UPDATE terminals SET live = 0 WHERE person = ?", person)
     for row in rows:
         db.run(
             "INSERT INTO terminals (person, terminal, signing, static, live, depth) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (terminal) DO UPDATE SET person = excluded.person, signing = excluded.signing,"
             " static = excluded.static, live = excluded.live, depth = excluded.depth",
-            person,
-            row.terminal,
-            row.signing,
-            row.static,
-            int(row.live),
-            row.depth,
+            *(person, row.terminal, row.signing, row.static, int(row.live), row.depth),
         )
 
 
 def terminal_number(db: Database, terminal: bytes) -> int:
-    """The row's number, made for a terminal that is not known yet."""
+    """The number of a terminal's row, which is created for a new terminal."""
     found = db.value("SELECT number FROM terminals WHERE terminal = ?", terminal)
     if found is not None:
         return int(found)
     return db.insert("INSERT INTO terminals (terminal) VALUES (?)", terminal)
 
 
-KEPT: Final = 16
-"""Addresses of one terminal."""
+KEPT: Final = 16  # addresses per terminal
 
 
 @dataclass(frozen=True, slots=True)
 class AddressRow:
-    """Where a terminal answered last at `last_success` (milliseconds)."""
+    """An address at which a terminal was last reached at `last_success` (milliseconds)."""
 
     terminal: bytes
     host: str
@@ -86,20 +69,17 @@ class AddressRow:
 
 
 def add_address(db: Database, row: AddressRow) -> None:
-    """Remember a success; all but the newest sixteen of the terminal are forgotten."""
+    """Store an address of a terminal, and delete all but its latest sixteen."""
     db.run(
         "INSERT OR REPLACE INTO known_addresses (terminal, host, port, last_success) VALUES (?, ?, ?, ?)",
-        row.terminal,
-        row.host,
-        row.port,
-        row.last_success,
+        *(row.terminal, row.host, row.port, row.last_success),
     )
     for old in addresses_of(db, row.terminal)[KEPT:]:
         forget_addresses(db, old.terminal, old.host, old.port)
 
 
 def addresses_of(db: Database, terminal: bytes) -> list[AddressRow]:
-    """A terminal's addresses, the last successful first."""
+    """A terminal's addresses, the most recently reached first."""
     rows = db.rows(
         "SELECT terminal, host, port, last_success FROM known_addresses WHERE terminal = ?"
         " ORDER BY last_success DESC, host, port",
@@ -109,5 +89,4 @@ def addresses_of(db: Database, terminal: bytes) -> list[AddressRow]:
 
 
 def forget_addresses(db: Database, terminal: bytes, host: str, port: int) -> None:
-    """Drop an address."""
     db.run("DELETE FROM known_addresses WHERE terminal = ? AND host = ? AND port = ?", terminal, host, port)

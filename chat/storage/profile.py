@@ -1,7 +1,7 @@
-"""The profile folder: a header that holds the wrapped key, the database, a lock and the engine's socket.
+"""Creates and unlocks profiles: a folder with the header, the database, a lock and the engine's socket.
 
-Rules: nothing that is found is overwritten, and nothing begins afresh where something is missing; a new
-profile is built under other names and appears by its last step, the header's; a key lives only in a Vault.
+Nothing found is overwritten, and nothing missing is recreated. A new profile is built under temporary names
+and appears with its last step, the rename of the header.
 """
 
 from __future__ import annotations
@@ -10,18 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from chat.errors import phrase
+from chat.storage import errors
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
-from chat.storage.errors import (
-    PassphraseUnsettled,
-    ProfileExists,
-    ProfileMissing,
-    ProfileUnsettled,
-    ProfileUnwritable,
-    StorageMisuse,
-    StorageReadOnly,
-    StorageUnsettled,
-)
 from chat.storage.folder import (
     DATABASE,
     HEADER,
@@ -57,21 +48,30 @@ __all__ = [
 
 
 def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: Cost = MODERATE) -> Vault:
-    """Make a profile in `folder`, whose database `fill` gives its first rows.
+    """Create a profile in `folder`. `fill` writes the first rows of the database.
 
-    A crash at any moment leaves no profile or a whole one. Takes Argon2id's time. Raises UsageError (no
-    passphrase), ProfileExists, ProfileInUse, ProfileUnwritable, ProfileUnsettled (the profile is whole), any
-    other StorageFailure (there is none), and what `state` does.
+    A crash at any moment leaves no profile or a complete one. Takes the time of Argon2id. Raises UsageError
+    (no passphrase), ProfileExists, ProfileInUse, ProfileUnwritable, ProfileUnsettled (the profile is
+    complete), any other StorageFailure (there is none), and as `state`.
     """
     key = DatabaseKey.generate(random)
     wrapped = stored_folder.wrap(key, passphrase, cost, 0, random)
-    lock = _lock_new(folder)
+    try:
+        stored_folder.make_private_folder(folder)
+        lock = ProfileLock(folder)
+    except OSError as error:
+        failure = from_system(error)
+        if isinstance(failure, errors.StorageReadOnly) or isinstance(
+            error, (FileExistsError, NotADirectoryError)
+        ):
+            raise errors.ProfileUnwritable(folder, phrase("cannot be made or written")) from None
+        raise failure from None
     try:
         with system_failures():
             _build(folder, wrapped, key, fill)
-    except StorageUnsettled:
+    except errors.StorageUnsettled:
         lock.release()
-        raise ProfileUnsettled from None
+        raise errors.ProfileUnsettled from None
     except BaseException:
         lock.release()
         raise
@@ -79,12 +79,12 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
 
 
 def unlock(folder: Path, passphrase: str) -> Vault:
-    """Open the profile in `folder` and lock others out of it. Takes Argon2id's time.
+    """Unlock the profile in `folder` and hold its lock. Takes the time of Argon2id.
 
-    Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and what `state` does.
+    Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and as `state`.
     """
     if state(folder) is ProfileState.NEW:
-        raise ProfileMissing(folder)
+        raise errors.ProfileMissing(folder)
     with system_failures():
         lock = ProfileLock(folder)
         try:
@@ -98,7 +98,7 @@ def unlock(folder: Path, passphrase: str) -> Vault:
 
 
 class Vault:
-    """An unlocked profile: it keeps the key and the lock until `close`."""
+    """An unlocked profile. It holds the key and the lock until `close`."""
 
     def __init__(self, folder: Path, found: Header, key: DatabaseKey, lock: ProfileLock) -> None:
         self.folder = folder
@@ -108,33 +108,33 @@ class Vault:
 
     @property
     def port(self) -> int:
-        """The listening port chosen for this profile, 0 before the first."""
+        """The listening port of this profile, 0 before one is chosen."""
         return self._header.port
 
     def set_port(self, port: int) -> None:
-        """Keep another listening port. Raises StorageUnsettled (it is in force), any other StorageFailure."""
+        """Store another port. Raises StorageUnsettled (it is in force) or any other StorageFailure."""
         self._replace(self._header.with_port(port))
 
     def database(self) -> Database:
-        """Open the database; the caller closes it before this vault. Raises as `opening.open_history`."""
+        """Open the database, to be closed before this vault. Raises as `migrations.open_history`."""
         return open_history(self.folder / DATABASE, self._open_key())
 
     def change_passphrase(self, old: str, new: str, *, random: Random, cost: Cost | None = None) -> None:
-        """Wrap the key in a new header; `cost` None keeps the cost in force. The database is not touched.
+        """Wrap the key in a new header. `cost` None keeps the current cost. The database does not change.
 
-        Raises PassphraseUnsettled (the new passphrase is in force), WrongPassphrase, UsageError (no new
-        passphrase), any other StorageFailure; after those the old one is in force.
+        Raises PassphraseUnsettled: the new passphrase is in force. Raises WrongPassphrase, UsageError (no new
+        passphrase) or any other StorageFailure: the old one is in force.
         """
         key = stored_folder.unwrap(self._header, old)
         if key != self._open_key():
-            raise StorageMisuse("the header holds another key than this vault")
+            raise errors.StorageMisuse("the header has another key than this vault")
         try:
             self._replace(stored_folder.wrap(key, new, cost or self._header.cost, self.port, random))
-        except StorageUnsettled:
-            raise PassphraseUnsettled from None
+        except errors.StorageUnsettled:
+            raise errors.PassphraseUnsettled from None
 
     def close(self) -> None:
-        """Forget the key and let another engine in; a second call does nothing."""
+        """Drop the key and release the lock. A second call does nothing."""
         self._key = None
         self._lock.release()
 
@@ -149,24 +149,24 @@ class Vault:
 
     def _open_key(self) -> DatabaseKey:
         if self._key is None:
-            raise StorageMisuse("this vault is locked")
+            raise errors.StorageMisuse("this vault is locked")
         return self._key
 
     def _replace(self, changed: Header) -> None:
         try:
             with system_failures():
                 stored_folder.replace_private(self.folder / HEADER, changed.to_bytes())
-        except StorageUnsettled:
-            # With the old header here, the next change of the port would bring the old passphrase back.
+        except errors.StorageUnsettled:
+            # If the old header stayed here, the next change of the port would restore the old passphrase.
             self._header = changed
             raise
         self._header = changed
 
 
 def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
-    """The steps of a creation, each durable before the next."""
+    """The steps of creating a profile, each durable before the next."""
     if state(folder) is not ProfileState.NEW:
-        raise ProfileExists(folder)
+        raise errors.ProfileExists(folder)
     _clear_unfinished(folder)
     try:
         create_history(folder / NEW_DATABASE, key, fill)
@@ -178,28 +178,17 @@ def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
     stored_folder.move(folder / NEW_DATABASE, folder / DATABASE)
     try:
         _finish_creation(folder)
-    except OSError as error:  # the profile stands already: `unlock` gives the header its name
+    except OSError as error:  # the profile is complete, and `unlock` renames the header
         raise stored_folder.NotDurable(error.errno, error.strerror) from error
 
 
 def _finish_creation(folder: Path) -> None:
-    """The last step, which may follow a crash: with both parts complete, the header gets its name."""
+    """The last step, also after a crash: rename the header."""
     if not (folder / HEADER).exists():
         stored_folder.move(folder / NEW_HEADER, folder / HEADER)
 
 
 def _clear_unfinished(folder: Path) -> None:
-    """Remove what a creation left that did not come to its end: no header was ever given for it."""
+    """Remove the files of an unfinished creation, for which there was never a header."""
     for name in (NEW_HEADER, NEW_DATABASE, f"{NEW_DATABASE}-wal", f"{NEW_DATABASE}-journal"):
         (folder / name).unlink(missing_ok=True)
-
-
-def _lock_new(folder: Path) -> ProfileLock:
-    try:
-        stored_folder.make_private_folder(folder)
-        return ProfileLock(folder)
-    except OSError as error:
-        failure = from_system(error)
-        if isinstance(failure, StorageReadOnly) or isinstance(error, (FileExistsError, NotADirectoryError)):
-            raise ProfileUnwritable(folder, phrase("cannot be made or written")) from None
-        raise failure from None

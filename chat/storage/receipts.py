@@ -1,7 +1,6 @@
-"""Who has stored or read an entry (SPEC §11.5), and so what nobody of a contact has: the outbox.
+"""Receipts, unread entries, and the outbox, which is computed from entries and receipts (SPEC §11.5).
 
-Rules: a receipt is recorded once a terminal and kind; what is still to be sent is only ever computed from
-entries and receipts; what this person has read is a receipt of an own terminal.
+What this person has read is stored as receipts of its own terminal.
 """
 
 from __future__ import annotations
@@ -20,14 +19,12 @@ from protocol.entries import receipted
 from protocol.messages import Receipt
 
 READ_UNTOLD: Final = 3
-"""Read by this person, of which the contact is not to hear: own terminals only, never on a link."""
+"""Kind of a read receipt that is never sent to the contact. Only for own terminals."""
 
 FEW_UNREAD: Final = 16_384
-"""Below this the unread entries are put in order; else the order is walked to the first of them."""
+"""Below this number the unread entries are sorted. Else the index by rank is walked to the first one."""
 
-_IDS_MAX: Final = 256
-"""Ids that one query asks for."""
-
+_IDS_MAX: Final = 256  # ids per query
 _UNREAD: Final = (
     "SELECT e.rank, e.id, e.number FROM unread AS u JOIN entries AS e ON e.number = u.entry"
     " WHERE u.conversation = ?"
@@ -45,7 +42,7 @@ _FIRST_OF_MANY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRow:
-    """A terminal's statement, learned here at `time` (milliseconds); `kind` is one of these three."""
+    """A receipt of a terminal, received at `time` (milliseconds). `kind` is STORED, READ or READ_UNTOLD."""
 
     terminal: bytes
     kind: int
@@ -53,7 +50,7 @@ class ReceiptRow:
 
 
 def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: int) -> list[bytes]:
-    """Record a terminal's receipt; returns the ids for which it is new. Ids not held are passed over."""
+    """Store a terminal's receipt. Returns the ids for which it is new. Ids that are not held are ignored."""
     number = persons.terminal_number(db, terminal)
     return [
         entry
@@ -72,9 +69,9 @@ def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: in
 def acknowledge(
     db: Database, conversation: bytes, author: bytes, terminal: bytes, receipt: Receipt, time: int
 ) -> list[bytes]:
-    """Record a contact's receipt for entries that `author` wrote; returns those of which it says more.
+    """Store a contact's receipt for entries of `author`. Returns the ids whose state advances.
 
-    Ids that are not held, or of others, are passed over; a *stored* after a *read* is no news.
+    Ids that are not held or of other authors are ignored. *Stored* after *read* does not advance the state.
     """
     found: dict[bytes, tuple[int, int]] = {}
     for start in range(0, len(receipt.ids), _IDS_MAX):
@@ -104,7 +101,7 @@ def acknowledge(
 
 
 def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
-    """The receipts of those of these entries that have any."""
+    """The receipts by entry, for the entries that have any."""
     found: dict[bytes, list[ReceiptRow]] = {}
     asked = iter(ids)
     while some := tuple(islice(asked, _IDS_MAX)):
@@ -123,9 +120,9 @@ def of(db: Database, ids: Iterable[bytes]) -> dict[bytes, list[ReceiptRow]]:
 def unacknowledged(
     db: Database, conversation: bytes, own_terminal: bytes, contact: bytes, stretch: Stretch = WHOLE
 ) -> list[bytes]:
-    """This terminal's entries that no terminal of the contact has stored or read, in order: the outbox.
+    """The outbox: this terminal's entries that no terminal of the contact has stored or read, in order.
 
-    `stretch`: of which sequences, from above the first to the second.
+    `stretch` limits the sequences.
     """
     rows = db.rows(
         "SELECT e.id FROM entries AS e"
@@ -146,10 +143,10 @@ def unacknowledged(
 def mark_read(
     db: Database, conversation: bytes, ids: Iterable[bytes], terminal: bytes, time: int, *, told: bool = True
 ) -> list[bytes]:
-    """This person has read these entries and no others: returns those not read before, in order.
+    """Mark entries as read on an own terminal. Returns those not read before, in order.
 
-    Ids that are not held in the conversation are passed over. `terminal` is the own one on which they were
-    read; `told`: whether the contact may ever hear of it.
+    Ids that are not held in the conversation are ignored. `told` is whether the contact may get read
+    receipts.
     """
     number = contacts.find_conversation_number(db, conversation)
     fresh: list[tuple[int, bytes, int]] = []
@@ -162,7 +159,7 @@ def mark_read(
 def mark_all_read(
     db: Database, conversation: bytes, terminal: bytes, time: int, *, told: bool = True
 ) -> list[bytes]:
-    """This person is done with all entries of a conversation: returns those not read before, in order."""
+    """Mark all entries of a conversation as read. Returns those not read before, in order."""
     fresh = db.rows(_UNREAD, contacts.find_conversation_number(db, conversation))
     return _mark(db, sorted(fresh), terminal, time, told=told)
 
@@ -170,7 +167,7 @@ def mark_all_read(
 def _mark(
     db: Database, fresh: list[tuple[int, bytes, int]], terminal: bytes, time: int, *, told: bool
 ) -> list[bytes]:
-    """Record the receipts of unread entries, each as (rank, id, number)."""
+    """Store receipts for unread entries, given as (rank, id, number)."""
     if fresh:
         own, kind = persons.terminal_number(db, terminal), READ if told else READ_UNTOLD
         db.run_many(
@@ -189,7 +186,7 @@ def read_by(
     since: Position = BEGINNING,
     before: Position = END,
 ) -> list[bytes]:
-    """The newest entries that this terminal's person has read and told so, newest first, of a part."""
+    """The newest `limit` entries in a range that were read with receipts to the contact, newest first."""
     rows = db.rows(
         "SELECT e.id FROM entries AS e WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND (e.rank, e.id) >= (?, ?) AND (e.rank, e.id) < (?, ?)"
@@ -207,7 +204,7 @@ def read_by(
 
 
 def unread(db: Database, conversation: bytes) -> int:
-    """Entries of a conversation that this person has not read."""
+    """Number of unread entries of a conversation."""
     counted = (
         "SELECT count(*) FROM unread WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
     )
@@ -215,7 +212,7 @@ def unread(db: Database, conversation: bytes) -> int:
 
 
 def first_unread(db: Database, conversation: bytes) -> bytes | None:
-    """The id of the first entry, in order, that this person has not read."""
+    """The id of the first unread entry in order."""
     number = contacts.find_conversation_number(db, conversation)
     some = "SELECT count(*) FROM (SELECT 1 FROM unread WHERE conversation = ? LIMIT ?)"
     few = db.value(some, number, FEW_UNREAD) < FEW_UNREAD
@@ -224,7 +221,7 @@ def first_unread(db: Database, conversation: bytes) -> bytes | None:
 
 
 def unread_all(db: Database) -> dict[bytes, int]:
-    """Those counts, for each conversation that has any."""
+    """Number of unread entries per conversation that has any."""
     return dict(
         db.rows(
             "SELECT c.id, count(*) FROM unread AS u JOIN conversations AS c ON c.number = u.conversation"

@@ -1,7 +1,4 @@
-"""Finding entries by their words.
-
-Rules: all words must occur; what is found is what this terminal holds, nothing is asked of anybody.
-"""
+"""Full-text search in the entries held."""
 
 from __future__ import annotations
 
@@ -12,14 +9,12 @@ from chat.storage import contacts
 from chat.storage.database import Database
 from chat.storage.entries import COLUMNS, CONVERSATION, PRIVATE, EntryRow, read_row, spaced
 
-WORDS_MAX: Final = 32
-"""Words of a query; more are not looked at."""
-
+WORDS_MAX: Final = 32  # words of a query; further ones are ignored
 _QUOTE: Final = '"'
 
 
 def find(db: Database, words: str, *, conversation: bytes | None = None, limit: int = 100) -> list[EntryRow]:
-    """The `limit` entries that arrived last and hold all the words, oldest first."""
+    """The latest `limit` entries to arrive that contain all words, oldest first."""
     number = None
     if conversation is not None and (number := contacts.find_conversation_number(db, conversation)) is None:
         return []
@@ -36,16 +31,16 @@ def find(db: Database, words: str, *, conversation: bytes | None = None, limit: 
 
 
 def expression(words: str, conversation: int | None = None) -> str:
-    """The FTS5 query for all these words, each as a phrase; empty where there is nothing to look for.
+    """The FTS5 query for all words, each as a phrase, optionally in the conversation with this number.
 
-    `conversation` is the number of the one in which they are looked for.
+    Empty if there is no word.
     """
     phrases = (" ".join(spaced(word).split()) for word in words.split()[:WORDS_MAX])
-    query = [f'"{phrase.replace(_QUOTE, " ")}"' for phrase in phrases if _has_word(phrase)]
+    query = [
+        f'"{phrase.replace(_QUOTE, " ")}"'
+        for phrase in phrases
+        if any(unicodedata.category(character)[0] in "LN" or character == PRIVATE for character in phrase)
+    ]
     if query and conversation is not None:
         query.append(f'"{CONVERSATION}{conversation}"')
     return " ".join(query)
-
-
-def _has_word(phrase: str) -> bool:
-    return any(unicodedata.category(character)[0] in "LN" or character == PRIVATE for character in phrase)

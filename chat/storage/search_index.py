@@ -1,9 +1,8 @@
-"""Takes what was deleted out of the index of words, and then out of the file, for good (attack 75).
+"""Secure deletion from the full-text index and from the database file (attack 75).
 
-Rules: rows of the index go only through here; each deletion marks that a cleaning is due, and the mark goes
-once no page or frame holds anything deleted. FTS5's own secure deletion cleans the segments, but leaves the
-first term of a page in the table of pages, and its merges may keep the marks of what was deleted: only an
-index that is written anew from its rows says nothing of what was in the old one.
+FTS5's secure-delete leaves the first term of each page in its page table, and merges may keep traces of
+deleted rows. So every deletion marks the file as unclean, and `clean_file` rebuilds the index and vacuums the
+file.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from chat.storage.database import Database
 
 
 def forget(db: Database, rows: str, *values: object) -> None:
-    """Delete rows of the index (by a condition on `rowid`), any number; a cleaning is due."""
-    # Secure deletion costs 0.3 ms each row and is not needed: nothing of the old index stays.
+    """Delete any number of rows of the index by a condition on `rowid`, and mark the file as unclean."""
+    # secure-delete costs 0.3 ms per row and is not needed, since the index is rebuilt.
     db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 0)")
     db.run(f"DELETE FROM search WHERE {rows}", *values)
     db.run("INSERT INTO search (search, rank) VALUES ('secure-delete', 1)")
@@ -23,13 +22,13 @@ def forget(db: Database, rows: str, *values: object) -> None:
 
 
 def forget_one(db: Database, number: int) -> None:
-    """Delete one row of the index, most of it from the file at once; a cleaning is due."""
+    """Delete one row of the index with secure-delete, and mark the file as unclean."""
     db.run("DELETE FROM search WHERE rowid = ?", number)
     mark_unclean(db, words=True)
 
 
 def mark_unclean(db: Database, *, words: bool = False) -> None:
-    """Something was deleted that no page may keep; `words`: the index had some of it."""
+    """Mark the file as unclean after a deletion; `words` if the index was affected."""
     db.run(
         "INSERT INTO cleaning (id, words) VALUES (1, ?1)"
         " ON CONFLICT (id) DO UPDATE SET words = max(words, excluded.words)",
@@ -38,15 +37,15 @@ def mark_unclean(db: Database, *, words: bool = False) -> None:
 
 
 def cleaning_is_due(db: Database) -> bool:
-    """Whether the file may hold something of what was deleted."""
+    """Whether the file may still contain deleted data."""
     return db.row("SELECT 1 FROM cleaning") is not None
 
 
 def clean_file(db: Database, wanted: Callable[[], bool] = lambda: False) -> bool:
-    """Leave nothing of what was deleted in any page or frame; False where nothing was due.
+    """Remove deleted data from all pages and frames. False if the file was clean.
 
-    Half a minute a million entries. Gives way once something else is `wanted`, and raises StorageGivenUp
-    then; raises as `Database.scrub` too. What is due stays marked until all is done.
+    Takes half a minute per million entries. Raises StorageGivenUp as soon as `wanted` returns true, and as
+    `Database.scrub`. The file remains marked until everything is done.
     """
     words = db.value("SELECT words FROM cleaning")
     if words is None:

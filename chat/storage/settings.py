@@ -1,12 +1,4 @@
-"""What this person chose, and what the interface keeps.
-
-Rules: one row a setting that was ever changed; a name not known here is left alone, a later version's; what
-the interface keeps stands under names of its own and has no meaning here.
-
-The relays that this person named.
-
-Rules: kept as text, so that a form of a later version is left alone; how many may be is not decided here.
-"""
+"""Settings, preferences of the interface, and relays. Unknown names and forms of later versions are kept."""
 
 from __future__ import annotations
 
@@ -17,22 +9,20 @@ from chat.storage.database import Database
 
 _ON, _OFF = "on", "off"
 
-PREFERENCE: Final = "interface."
-"""What the names of the interface's rows begin with."""
-
+PREFERENCE: Final = "interface."  # prefix of the interface's rows
 _PAST: Final = "interface/"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What contacts are told, with the values before the first choice."""
+    """What is revealed to contacts, with the defaults."""
 
     read_receipts: bool = True
     typing: bool = True
 
 
 def load(db: Database) -> Settings:
-    """The settings in force."""
+    """The current settings."""
     kept = {
         one.name: db.value("SELECT value FROM settings WHERE name = ?", one.name) for one in fields(Settings)
     }
@@ -40,7 +30,6 @@ def load(db: Database) -> Settings:
 
 
 def save(db: Database, settings: Settings) -> None:
-    """Keep all of them."""
     for one in fields(Settings):
         db.run(
             "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)",
@@ -50,13 +39,13 @@ def save(db: Database, settings: Settings) -> None:
 
 
 def preferences(db: Database) -> dict[str, str]:
-    """What the interface keeps, by its names."""
+    """The interface's preferences by name."""
     rows = db.rows("SELECT name, value FROM settings WHERE name >= ? AND name < ?", PREFERENCE, _PAST)
     return {name.removeprefix(PREFERENCE): value for name, value in rows}
 
 
 def set_preference(db: Database, name: str, value: str) -> None:
-    """Keep a value of the interface's, or delete it where it is empty."""
+    """Store a preference of the interface, or delete it if the value is empty."""
     if not value:
         db.run("DELETE FROM settings WHERE name = ?", PREFERENCE + name)
         return
@@ -64,7 +53,7 @@ def set_preference(db: Database, name: str, value: str) -> None:
 
 
 def forget_person(db: Database, person: bytes) -> None:
-    """Delete what the interface keeps of a person: names that end in `.` and the person's id in hex."""
+    """Delete preferences about a person, whose names end in `.` and the person id in hex."""
     for name in preferences(db):
         if name.endswith(f".{person.hex()}"):
             set_preference(db, name, "")
@@ -72,7 +61,7 @@ def forget_person(db: Database, person: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RelayRow:
-    """A relay by the one text of its address. `invited`: an invitation brought it. `since` in ms."""
+    """A relay by the canonical text of its address. `invited`: added by an invitation. `since` in ms."""
 
     address: str
     invited: bool
@@ -80,7 +69,7 @@ class RelayRow:
 
 
 def add_relay(db: Database, row: RelayRow) -> None:
-    """Keep a relay. One of this address may not be there yet."""
+    """Add a relay. StorageMisuse if the address is there already."""
     db.insert(
         "INSERT INTO relays (address, invited, since) VALUES (?, ?, ?)",
         row.address,
@@ -90,16 +79,15 @@ def add_relay(db: Database, row: RelayRow) -> None:
 
 
 def all_relays(db: Database) -> list[RelayRow]:
-    """All of them, in the order in which they came."""
+    """All relays in the order in which they were added."""
     rows = db.rows("SELECT address, invited, since FROM relays ORDER BY number")
     return [RelayRow(address, bool(invited), since) for address, invited, since in rows]
 
 
 def set_relay_invited(db: Database, address: str, on: bool) -> None:
-    """Whether an invitation brought it; it keeps its place."""
+    """Change `invited`. The order does not change."""
     db.run("UPDATE relays SET invited = ? WHERE address = ?", int(on), address)
 
 
 def remove_relay(db: Database, address: str) -> None:
-    """Forget a relay; nothing where it is not there."""
     db.run("DELETE FROM relays WHERE address = ?", address)

@@ -1,7 +1,6 @@
-"""What a person writes into its own log: the beginning, and each operation after it (SPEC §7.2).
+"""Creates a person, and the unsigned operations of its own log (SPEC §7.2).
 
-Rules: an operation stands upon all heads and takes its author's next sequence, so that an honest author never
-forks; nothing here judges whether it will count; signing is person_log.sign_operation.
+Every operation names all heads as parents and takes the author's next sequence, so an honest log never forks.
 """
 
 from __future__ import annotations
@@ -11,18 +10,7 @@ from dataclasses import dataclass, field
 
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
-from protocol.identity.log import (
-    Add,
-    Genesis,
-    Recover,
-    Removal,
-    Remove,
-    Rename,
-    is_name,
-    operation_id,
-    sign_operation,
-    terminal_id,
-)
+from protocol.identity import log
 from protocol.identity.reduction import PersonState
 from protocol.limits import PARENTS_MAX
 from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed, x25519_generate
@@ -30,9 +18,9 @@ from protocol.primitives import KEY_SIZE, Random, ed25519_from_seed, x25519_gene
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """A person just made: ids, secrets (32 bytes each) for the encrypted database, and the log so far.
+    """A new person: ids and secrets of 32 bytes each, and its log, a signed Genesis and Rename.
 
-    `self_key` is the secret of the person that tags its entries (SPEC §11.1).
+    `self_key` is the key of the self tags on its entries (SPEC §11.1).
     """
 
     person: bytes
@@ -45,17 +33,17 @@ class NewPerson:
 
 
 def create_person(name: str, random: Random) -> NewPerson:
-    """A person of one terminal, its log Genesis and Rename. LocalMisuse unless is_name(name)."""
+    """A new person with one terminal. LocalMisuse unless is_name(name)."""
     signing_seed, recovery_seed = random(KEY_SIZE), random(KEY_SIZE)
     static_secret, static = x25519_generate(random)
     signing = ed25519_from_seed(signing_seed)
-    genesis = Genesis(random(KEY_SIZE), ed25519_from_seed(recovery_seed), signing, static)
-    person, terminal = operation_id(encode(genesis), genesis=True), terminal_id(signing, static)
-    rename = Rename(person, terminal, 1, [person], _checked(name))
+    genesis = log.Genesis(random(KEY_SIZE), ed25519_from_seed(recovery_seed), signing, static)
+    person, terminal = log.operation_id(encode(genesis), genesis=True), log.terminal_id(signing, static)
+    rename = log.Rename(person, terminal, 1, [person], _checked(name))
     return NewPerson(
         person,
         terminal,
-        (sign_operation(genesis, signing_seed, recovery_seed), sign_operation(rename, signing_seed)),
+        (log.sign_operation(genesis, signing_seed, recovery_seed), log.sign_operation(rename, signing_seed)),
         signing_seed,
         static_secret,
         recovery_seed,
@@ -64,33 +52,34 @@ def create_person(name: str, random: Random) -> NewPerson:
 
 
 def _checked(name: str) -> str:
-    if not is_name(name):
+    if not log.is_name(name):
         raise LocalMisuse("not a name: ask is_name first")
     return name
 
 
-def _upon(state: PersonState) -> list[bytes]:
+def _parents(state: PersonState) -> list[bytes]:
     return list(state.heads[:PARENTS_MAX])
 
 
-def rename_operation(state: PersonState, terminal: bytes, name: str) -> Rename:
-    """`terminal` gives the person a name; it signs. LocalMisuse unless is_name(name)."""
-    return Rename(state.person, terminal, state.sequences[terminal] + 1, _upon(state), _checked(name))
+def rename_operation(state: PersonState, terminal: bytes, name: str) -> log.Rename:
+    """`terminal` renames the person and signs. LocalMisuse unless is_name(name)."""
+    return log.Rename(state.person, terminal, state.sequences[terminal] + 1, _parents(state), _checked(name))
 
 
-def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes) -> Add:
-    """`terminal` adds the one with these public keys, 32 bytes each; both sign, the newcomer last."""
-    return Add(state.person, terminal, state.sequences[terminal] + 1, _upon(state), signing, static)
+def add_operation(state: PersonState, terminal: bytes, signing: bytes, static: bytes) -> log.Add:
+    """`terminal` adds one with these public keys (32 bytes each). Both sign, the new terminal last."""
+    return log.Add(state.person, terminal, state.sequences[terminal] + 1, _parents(state), signing, static)
 
 
 def remove_operation(
     state: PersonState, terminal: bytes, removed: bytes, last: bytes | None = None
-) -> Remove:
-    """`terminal` removes itself or a junior; it signs. Of the removed counts what it signed up to `last`
-    (an operation id; empty: nothing), by default everything known.
+) -> log.Remove:
+    """`terminal` removes itself or a junior one, and signs.
+
+    Operations of the removed terminal up to the id `last` keep counting: none if empty, all known by default.
     """
     last = state.last[removed] if last is None else last
-    return Remove(state.person, terminal, state.sequences[terminal] + 1, _upon(state), removed, last)
+    return log.Remove(state.person, terminal, state.sequences[terminal] + 1, _parents(state), removed, last)
 
 
 def recover_operation(
@@ -99,9 +88,13 @@ def recover_operation(
     removed: Sequence[tuple[bytes, bytes]],
     signing: bytes = b"",
     static: bytes = b"",
-) -> Recover:
-    """The recovery key names the next one (Ed25519 public), removes (terminal, its last that counts), and may
-    bring in a terminal; the present recovery key signs, then the newcomer.
+) -> log.Recover:
+    """The recovery key is replaced by `recovery` (Ed25519 public), removes terminals and may add one.
+
+    `removed` has pairs of a terminal and its last operation that counts. The current recovery key signs, then
+    the new terminal.
     """
-    removals = [Removal(terminal, last) for terminal, last in sorted(removed)]
-    return Recover(state.person, state.recoveries + 1, _upon(state), recovery, removals, signing, static)
+    removals = [log.Removal(terminal, last) for terminal, last in sorted(removed)]
+    return log.Recover(
+        state.person, state.recoveries + 1, _parents(state), recovery, removals, signing, static
+    )

@@ -1,13 +1,6 @@
-"""The operations of a person log: shapes, ids, signatures, and the checks of one alone (SPEC §7.1, §7.2).
+"""Person logs: operations, their ids and signatures, and the graph of verified operations (SPEC §7.1, §7.2).
 
-Rules: a function here sees one operation and never the log around it; what needs the log is in person.py.
-Keys are checked before any signature is; every signature covers an id, and an id covers the received bytes.
-
-A person log as a graph of verified operations (SPEC §7.2).
-
-Rules: whether an operation is valid depends on its ancestors alone, so nothing that comes later changes it;
-whether it counts is decided in person.py. Sets of operations are integers, one bit an operation, in the one
-order that every reader of a log arrives at.
+The validity of an operation depends only on its ancestors. `reduction.py` decides which operations count.
 """
 
 from __future__ import annotations
@@ -27,19 +20,21 @@ from protocol.messages import B32, B64, U32, Ids, Name, Optional32
 _FORBIDDEN_IN_NAMES: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Controls, line separators, marks that turn the direction of text, lone surrogates: a fixed list, since
-Unicode's own categories change from version to version and two terminals must agree."""
+"""Controls, line separators, marks that change the direction of text, and lone surrogates.
+
+A fixed list, since Unicode categories change between versions and all terminals must agree.
+"""
 
 
 class Removal(Wire, frozen=True):
-    """A terminal that goes, and its last operation that counts (empty: none)."""
+    """A removed terminal, and its last operation that counts (empty: none)."""
 
     terminal: B32
     last: Optional32
 
 
 class Genesis(Wire, frozen=True, tag=0):
-    """The beginning of a person: recovery key (Ed25519) and first terminal (Ed25519, X25519)."""
+    """The first operation: recovery key (Ed25519) and first terminal (Ed25519, X25519)."""
 
     random: B32
     recovery: B32
@@ -48,7 +43,7 @@ class Genesis(Wire, frozen=True, tag=0):
 
 
 class Add(Wire, frozen=True, tag=1):
-    """A terminal adds another one, which signs too."""
+    """A terminal adds another one, which also signs."""
 
     person: B32
     author: B32
@@ -70,7 +65,7 @@ class Remove(Wire, frozen=True, tag=2):
 
 
 class Rename(Wire, frozen=True, tag=3):
-    """The person's chosen name."""
+    """The person's new name."""
 
     person: B32
     author: B32
@@ -80,7 +75,7 @@ class Rename(Wire, frozen=True, tag=3):
 
 
 class Recover(Wire, frozen=True, tag=4):
-    """The recovery key names its successor, removes terminals and may bring in one (both keys or none)."""
+    """The recovery key names its successor, removes terminals and may add one (both keys or none)."""
 
     person: B32
     sequence: U32
@@ -105,20 +100,19 @@ _SIGNED: Final[Codec[_Signed]] = Codec(_Signed, limits.OPERATION_BYTES_MAX)
 
 @dataclass(frozen=True, slots=True)
 class TerminalKeys:
-    """The two public keys of a terminal, 32 bytes each, one role each; `id` names the pair."""
+    """The two public keys of a terminal, 32 bytes each."""
 
     signing: bytes
     static: bytes
 
     @property
     def id(self) -> bytes:
-        """The terminal id, 32 bytes (SPEC §7.1)."""
         return terminal_id(self.signing, self.static)
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedOperation:
-    """One operation as it is stored: `signed` is what was received, `id` names the operation in it."""
+    """One operation. `signed` are the bytes as received, `id` identifies the operation in them."""
 
     id: bytes
     person: bytes
@@ -128,22 +122,22 @@ class LoggedOperation:
 
     @property
     def parents(self) -> Sequence[bytes]:
-        """Ids of the operations it was made upon; none for a genesis."""
+        """Ids of the operations it follows; none for a genesis."""
         return () if isinstance(self.operation, Genesis) else self.operation.parents
 
     @property
     def author(self) -> bytes:
-        """The authoring terminal; empty for a genesis and for the recovery key."""
+        """The terminal that signed; empty for a genesis and for the recovery key."""
         return b"" if isinstance(self.operation, Genesis | Recover) else self.operation.author
 
     @property
     def sequence(self) -> int:
-        """The author's count from 1; 0 for a genesis."""
+        """The number among its author's operations, from 1; 0 for a genesis."""
         return 0 if isinstance(self.operation, Genesis) else self.operation.sequence
 
     @property
     def introduces(self) -> TerminalKeys | None:
-        """The keys of the terminal that it brings in, if any."""
+        """The keys of the terminal that it adds, if any."""
         operation = self.operation
         if isinstance(operation, Remove | Rename) or not operation.signing:
             return None
@@ -151,19 +145,18 @@ class LoggedOperation:
 
     @property
     def recovery(self) -> bytes | None:
-        """The recovery key (Ed25519 public) that it names, if any."""
+        """The new recovery key (Ed25519 public), if any."""
         return self.operation.recovery if isinstance(self.operation, Genesis | Recover) else None
 
     @property
     def removals(self) -> Sequence[Removal]:
-        """The terminals that it removes."""
         if isinstance(self.operation, Remove):
             return (Removal(self.operation.terminal, self.operation.last),)
         return self.operation.removed if isinstance(self.operation, Recover) else ()
 
     @property
     def keys(self) -> tuple[bytes, ...]:
-        """Every public key that it brings in: none of them may ever come twice."""
+        """Every public key that it introduces. A key may never be introduced twice."""
         introduced = self.introduces
         terminal = (introduced.signing, introduced.static) if introduced else ()
         return terminal if self.recovery is None else (self.recovery, *terminal)
@@ -175,19 +168,19 @@ def terminal_id(signing: bytes, static: bytes) -> bytes:
 
 
 def is_name(name: str) -> bool:
-    """Whether a person may bear this name: 1 to 64 characters, none that steers a screen, no outer space."""
+    """Whether a name is valid: 1 to 64 characters, none of _FORBIDDEN_IN_NAMES, no space at either end."""
     fits = 1 <= len(name) <= limits.NAME_CHARACTERS_MAX
     return fits and not _FORBIDDEN_IN_NAMES.search(name) and name == name.strip(" ")
 
 
 def check_name(name: str) -> None:
-    """Malformed unless is_name."""
+    """Malformed unless is_name(name)."""
     if not is_name(name):
         raise Malformed("not a name")
 
 
 def operation_id(operation: bytes, *, genesis: bool) -> bytes:
-    """The id, 32 bytes, of encoded operation bytes; a genesis' is the person's (SPEC §7.1)."""
+    """The id, 32 bytes, of an encoded operation. The id of a genesis is the person id (SPEC §7.1)."""
     return primitives.b2b(operation, personal=labels.PERSON if genesis else labels.OPERATION)
 
 
@@ -195,9 +188,9 @@ def operation_id(operation: bytes, *, genesis: bool) -> bytes:
 
 
 def sign_operation(operation: Operation, *seeds: bytes) -> bytes:
-    """The signed operation, ready to store and send; Ed25519 seeds (32 bytes) in the order of SPEC §7.2.
+    """Sign an operation with Ed25519 seeds (32 bytes) in the order of SPEC §7.2.
 
-    LocalMisuse if it comes out longer than OPERATION_BYTES_MAX.
+    LocalMisuse if the result is longer than OPERATION_BYTES_MAX.
     """
     encoded = encode(operation)
     identity = operation_id(encoded, genesis=isinstance(operation, Genesis))
@@ -209,7 +202,7 @@ def sign_operation(operation: Operation, *seeds: bytes) -> bytes:
 
 
 def verify_signatures(logged: LoggedOperation, *signers: bytes) -> None:
-    """AuthenticationFailed unless each signature is its signer's (Ed25519 public, 32 bytes), one each."""
+    """AuthenticationFailed unless there is one valid signature per signer (Ed25519 public, 32 bytes)."""
     if len(signers) != len(logged.signatures):
         raise AuthenticationFailed("a signature too many or too few")
     for signer, signature in zip(signers, logged.signatures, strict=True):
@@ -220,9 +213,10 @@ def verify_signatures(logged: LoggedOperation, *signers: bytes) -> None:
 
 
 def parse_operation(signed: bytes) -> LoggedOperation:
-    """One signed operation with all checks that need no other one; signatures need its author's key, later.
+    """Parse one signed operation and make every check that needs no other operation.
 
-    Errors: LimitExceeded (too long), Malformed (not canonical, a bad key, parents out of order).
+    Signatures are verified in `load`, since that needs the keys of other operations. Errors: LimitExceeded
+    (too long), Malformed (not canonical, an invalid key, parents out of order).
     """
     outer = _SIGNED.decode(signed)
     operation = _OPERATION.decode(outer.operation)
@@ -256,23 +250,19 @@ def _check_keys(logged: LoggedOperation) -> None:
     introduced = logged.introduces
     if introduced is not None:
         primitives.check_ed25519_public(introduced.signing)
-        _check_static(introduced.static)
+        try:
+            primitives.x25519(bytes(32), introduced.static)
+        except AuthenticationFailed:
+            # No link could ever open with such a key, so it must not enter a log.
+            raise Malformed("X25519 public key of small order") from None
     if logged.recovery is not None:
         primitives.check_ed25519_public(logged.recovery)
     if len(set(logged.keys)) != len(logged.keys):
         raise Malformed("one key in two roles")
 
 
-def _check_static(static: bytes) -> None:
-    """Malformed for a key of small order too: no link with it could ever open, so it must not enter a log."""
-    try:
-        primitives.x25519(bytes(32), static)
-    except AuthenticationFailed:
-        raise Malformed("X25519 public key of small order") from None
-
-
 def bits(mask: int) -> Iterator[int]:
-    """Positions of the bits set, ascending."""
+    """Positions of the set bits, ascending."""
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1
@@ -280,7 +270,11 @@ def bits(mask: int) -> Iterator[int]:
 
 
 class Graph:
-    """The operations whose ancestors are all there, by depth, then id; past[i] are those before the i-th."""
+    """The operations whose ancestors are all known, ordered by depth and then id.
+
+    Sets of operations are integers with one bit per operation, in this order. `past[i]` are the ancestors of
+    operation i, `pending` those that lack an ancestor.
+    """
 
     def __init__(self, operations: Mapping[bytes, LoggedOperation]) -> None:
         self.order: list[LoggedOperation] = []
@@ -299,7 +293,7 @@ class Graph:
                 self.removals.setdefault(removal.terminal, []).append((index, removal.last))
 
     def _place(self, operations: Mapping[bytes, LoggedOperation]) -> None:
-        """Level by level: an operation stands one deeper than its deepest parent."""
+        """Add operations level by level. An operation is one level deeper than its deepest parent."""
         children: dict[bytes, list[bytes]] = {}
         waiting = {identity: len(logged.parents) for identity, logged in operations.items()}
         for identity, logged in operations.items():
@@ -310,65 +304,63 @@ class Graph:
         while level:
             following: list[bytes] = []
             for identity in sorted(level):
-                self._append(operations[identity], depth)
+                logged = operations[identity]
+                past = 0
+                for parent in logged.parents:
+                    past |= self.upto(parent)
+                self.position[identity] = len(self.order)
+                self.order.append(logged)
+                self.depth.append(depth)
+                self.past.append(past)
                 for child in children.get(identity, ()):
                     waiting[child] -= 1
                     if waiting[child] == 0:
                         following.append(child)
             level, depth = following, depth + 1
 
-    def _append(self, logged: LoggedOperation, depth: int) -> None:
-        past = 0
-        for parent in logged.parents:
-            past |= self.upto(parent)
-        self.position[logged.id] = len(self.order)
-        self.order.append(logged)
-        self.depth.append(depth)
-        self.past.append(past)
-
     def upto(self, identity: bytes) -> int:
-        """An operation and all before it; nothing for the empty or an unknown id."""
+        """An operation and its ancestors; 0 for an empty or unknown id."""
         index = self.position.get(identity)
         return 0 if index is None else self.past[index] | 1 << index
 
     def closure(self, mask: int) -> int:
-        """A set and all before it."""
+        """A set and the ancestors of its operations."""
         for index in bits(mask):
             mask |= self.past[index]
         return mask
 
     def tips(self, mask: int) -> int:
-        """Those of a set that no other of it stands upon."""
+        """The operations of a set that are not ancestors of others in it."""
         for index in bits(mask):
             mask &= ~self.past[index]
         return mask
 
     def ids(self, mask: int) -> tuple[bytes, ...]:
-        """Ids of a set, ascending."""
+        """The ids of a set, ascending."""
         return tuple(sorted(self.order[index].id for index in bits(mask)))
 
     def newest_recovery(self, mask: int) -> Recover | None:
-        """The recovery of a set with the highest sequence; of several, the one with the lowest id."""
+        """The Recover of a set with the highest sequence, and among equals the lowest id."""
         found = [self.order[index] for index in bits(mask & self.by_author.get(b"", 0))]
         newest = min(found, key=lambda logged: (-logged.sequence, logged.id), default=None)
         return newest.operation if newest and isinstance(newest.operation, Recover) else None
 
     def recovery_key(self, mask: int) -> bytes:
-        """The recovery key (Ed25519 public) that holds after a set."""
+        """The recovery key (Ed25519 public) in force after a set."""
         newest = self.newest_recovery(mask)
         return newest.recovery if newest else self.order[0].recovery or b""
 
 
 def load(operations: Iterable[bytes]) -> Graph:
-    """The graph of one person's signed operations, each one verified.
+    """The graph of one person's signed operations, after verification of each.
 
-    Errors: LimitExceeded (more than LOG_HELD_MAX), Malformed, AuthenticationFailed, Untrusted (an author
-    who is no terminal of this person).
+    Errors: LimitExceeded (more than LOG_HELD_MAX), Malformed, AuthenticationFailed, Untrusted (an author that
+    is no terminal of this person).
     """
     distinct = set(operations)
     if len(distinct) > limits.LOG_HELD_MAX:
         raise LimitExceeded(f"{len(distinct)} operations where {limits.LOG_HELD_MAX} are allowed")
-    # One operation may come with several signatures that are right, so all are verified and any is kept.
+    # An operation may occur with several valid signatures, so all are verified and any one is kept.
     parsed = [parse_operation(signed) for signed in sorted(distinct)]
     people = {logged.person for logged in parsed}
     if len(people) != 1 or not people <= {logged.id for logged in parsed}:
@@ -380,14 +372,23 @@ def load(operations: Iterable[bytes]) -> Graph:
     return graph
 
 
-# --- Validity: by the ancestors alone ---
+# --- Validity ---
 
 
 def _verify(graph: Graph, logged: LoggedOperation) -> None:
-    """Raise unless `logged` is a valid operation upon its ancestors."""
+    """Raise unless `logged` is valid after its ancestors."""
     past = graph.past[graph.position[logged.id]]
     known = terminals_in(graph, past)
-    _verify_signatures(graph, logged, past, known)
+    introduced = logged.introduces
+    newcomer = (introduced.signing,) if introduced else ()
+    if isinstance(logged.operation, Genesis):
+        verify_signatures(logged, *newcomer, logged.operation.recovery)
+    elif isinstance(logged.operation, Recover):
+        verify_signatures(logged, graph.recovery_key(past), *newcomer)
+    elif logged.author not in known:
+        raise Untrusted("the author is no terminal of this person")
+    else:
+        verify_signatures(logged, known[logged.author].signing, *newcomer)
     if logged.sequence != (0 if past == 0 else 1 + sequence_in(graph, past, logged.author)):
         raise Malformed("not the author's next operation")
     used = {key for index in bits(past) for key in graph.order[index].keys}
@@ -402,28 +403,13 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
             raise Malformed("a removal that names no operation of its terminal")
 
 
-def _verify_signatures(
-    graph: Graph, logged: LoggedOperation, past: int, known: Mapping[bytes, TerminalKeys]
-) -> None:
-    introduced = logged.introduces
-    newcomer = (introduced.signing,) if introduced else ()
-    if isinstance(logged.operation, Genesis):
-        verify_signatures(logged, *newcomer, logged.operation.recovery)
-    elif isinstance(logged.operation, Recover):
-        verify_signatures(logged, graph.recovery_key(past), *newcomer)
-    elif logged.author not in known:
-        raise Untrusted("the author is no terminal of this person")
-    else:
-        verify_signatures(logged, known[logged.author].signing, *newcomer)
-
-
 def terminals_in(graph: Graph, mask: int) -> dict[bytes, TerminalKeys]:
-    """Keys of the terminals that a set brings in, by terminal id."""
+    """Keys of the terminals that a set introduces, by terminal id."""
     introduced = (graph.order[index].introduces for index in bits(mask))
     return {keys.id: keys for keys in introduced if keys is not None}
 
 
 def sequence_in(graph: Graph, mask: int, author: bytes) -> int:
-    """The highest sequence of an author in a set, 0 if there is none."""
+    """The highest sequence of an author in a set, or 0."""
     own = mask & graph.by_author.get(author, 0)
     return max((graph.order[index].sequence for index in bits(own)), default=0)

@@ -1,7 +1,6 @@
-"""What a person log means: its reduction, a pure function of the set of operations (SPEC §7.3).
+"""Reduction of a person log to the person's state: a pure function of a set of operations (SPEC §7.3).
 
-Rules: one evaluation from the most senior terminal to the least decides what counts, the same in any order of
-arrival; what comes from outside passes `extend` and no other way; nothing here signs.
+`extend` is the only entry point for operations received from outside.
 """
 
 from __future__ import annotations
@@ -12,26 +11,15 @@ from enum import StrEnum
 
 from protocol import limits
 from protocol.errors import LimitExceeded, Malformed, Untrusted
-from protocol.identity.log import (
-    Add,
-    Genesis,
-    Graph,
-    Recover,
-    Remove,
-    Rename,
-    TerminalKeys,
-    bits,
-    load,
-    parse_operation,
-    sequence_in,
-)
+from protocol.identity import log
+from protocol.identity.log import Graph, bits
 
-# --- What a log comes to ---
+# --- Results ---
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A terminal that counts; `depth` (then id) is its seniority, `operation` the one that brought it in."""
+    """A terminal that counts. Its seniority is `depth`, then id; `operation` is the one that added it."""
 
     id: bytes
     signing: bytes
@@ -42,9 +30,9 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Operations of one author (empty: the recovery key) with one sequence: its key has two users.
+    """Several operations of one author (empty: the recovery key) with one sequence: its key was copied.
 
-    All count, or would if their author had not removed itself.
+    All of them count, or would if their author had not removed itself.
     """
 
     author: bytes
@@ -53,7 +41,7 @@ class Fork:
 
 
 class CauseKind(StrEnum):
-    """What happened to a person."""
+    """Kind of a change to a person."""
 
     FOUNDED = "founded"
     ADDED = "added"
@@ -66,10 +54,10 @@ class CauseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that happened, and the signed operation that says so.
+    """A change to a person, and the id of the signed operation behind it.
 
-    `terminal` is whom it concerns (empty: none), `author` who signed (empty: the recovery key); both are one
-    where a terminal removed itself. `name` is peer text, of RENAMED alone.
+    `terminal` is the terminal concerned (empty: none), `author` the signer (empty: the recovery key). They
+    are equal if a terminal removed itself. `name` is text of a peer, and only set for RENAMED.
     """
 
     kind: CauseKind
@@ -81,12 +69,12 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class PersonState:
-    """A person as its log says. Mappings go from terminal ids, the most senior terminal first.
+    """State of a person. Mappings are by terminal id, with the most senior terminal first.
 
-    `name` is empty without a counting rename. `recoveries` is the sequence of the newest recovery, `recovery`
-    the key (Ed25519 public) for the next. `forks` are those that nobody has settled. `heads`, ascending, are
-    the tips of what nobody but its author has cut. `pending` lack an ancestor and do not count. `keys` are
-    all that the kept operations bring in.
+    `name` is empty if no rename counts. `recoveries` is the sequence of the newest recovery, and `recovery`
+    the key (Ed25519 public) for the next one. `forks` are the unsettled ones. `heads`, ascending, are the
+    tips of the operations that only their own author may have cut off. `pending` operations lack an ancestor
+    and do not count. `keys` are all keys that the kept operations introduce.
     """
 
     person: bytes
@@ -105,16 +93,15 @@ class PersonState:
     causes: tuple[Cause, ...]
 
 
-# --- What counts: from the most senior terminal to the least ---
+# --- Which operations count ---
 
 
 class Reduction:
-    """Which operations of a graph count. An author's operations are decided when it is established.
+    """Decides which operations of a graph count, by evaluating terminals from the most senior to the least.
 
-    `standing` are those that nobody but their own author has cut: they are held and passed on as evidence.
-
-    Terminals are taken in the order of seniority. An add stands deeper than its author's, and only a senior
-    removes a junior, so whatever can bring in or cut a terminal has been decided when its turn comes.
+    An add is deeper than the add of its author, and only seniors remove juniors. So everything that can add
+    or remove a terminal is decided before its turn. `standing` are the operations that only their own author
+    has cut off, if anyone: they are kept and passed on as evidence.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -131,15 +118,22 @@ class Reduction:
         ]
         for depth, _, index, keys in sorted(introductions, key=lambda row: row[:3]):
             self._establish(depth, index, keys)
-        self._drop_removals_by_juniors()
+        ranks = {identity: rank for rank, identity in enumerate(self.terminals)}
+        for index in bits(self.counting):
+            operation = graph.order[index].operation
+            if isinstance(operation, log.Remove) and operation.author != operation.terminal:
+                target = ranks.get(operation.terminal)
+                # Only a senior may remove another terminal.
+                if target is None or ranks[operation.author] >= target:
+                    self.counting &= ~(1 << index)
 
-    def _establish(self, depth: int, index: int, keys: TerminalKeys) -> None:
+    def _establish(self, depth: int, index: int, keys: log.TerminalKeys) -> None:
         identity = keys.id
         if identity in self.terminals or not self.counting >> index & 1:
             return
         if not self._keys.isdisjoint((keys.signing, keys.static)):
-            # Two adds side by side claim one key: the senior claim stands, so that a key names one terminal.
-            self.counting &= ~(1 << index) if isinstance(self.graph.order[index].operation, Add) else -1
+            # Two concurrent adds claim one key. The senior claim wins, so that a key identifies one terminal.
+            self.counting &= ~(1 << index) if isinstance(self.graph.order[index].operation, log.Add) else -1
             return
         self._keys.update((keys.signing, keys.static))
         operation = self.graph.order[index].id
@@ -147,7 +141,7 @@ class Reduction:
         self.counting |= self._own_counting(identity)
 
     def _own_counting(self, terminal: bytes) -> int:
-        """The operations of `terminal` that count after all removals by its seniors, and its own."""
+        """Operations of `terminal` that count after all removals by its seniors and by itself."""
         allowed = self.graph.by_author.get(terminal, 0)
         removals = self.graph.removals.get(terminal, [])
         by_others = [row for row in removals if self.counting >> row[0] & 1]
@@ -164,24 +158,16 @@ class Reduction:
             self.removed[terminal] = [index for index, _ in by_others + by_itself]
         return allowed
 
-    def _drop_removals_by_juniors(self) -> None:
-        ranks = {identity: rank for rank, identity in enumerate(self.terminals)}
-        for index in bits(self.counting):
-            operation = self.graph.order[index].operation
-            if isinstance(operation, Remove) and operation.author != operation.terminal:
-                target = ranks.get(operation.terminal)
-                if target is None or ranks[operation.author] >= target:
-                    self.counting &= ~(1 << index)
-
     @property
     def kept(self) -> int:
-        """The operations that are to be held: those standing, and those they stand upon."""
+        """The operations to keep: `standing` and their ancestors."""
         return self.graph.closure(self.standing)
 
     def forks(self) -> tuple[Fork, ...]:
-        """Forks that neither a senior's removal nor, for the recovery key, a later recovery has settled.
+        """Forks that no removal by a senior has settled, or for the recovery key no later recovery.
 
-        What a terminal cut off by removing itself is among them: whoever copied its key could do so.
+        Operations that a terminal cut off by removing itself are included, since a thief of its key could do
+        that.
         """
         groups: dict[tuple[bytes, int], int] = {}
         for index in bits(self.standing & ~1):
@@ -200,44 +186,44 @@ class Reduction:
         return any(fork & ~self.graph.past[index] == 0 for index in bits(self.graph.by_author[b""]))
 
     def state(self) -> PersonState:
-        """The person that this comes to."""
+        """The state of the person."""
         graph, kept = self.graph, self.kept
+        renames = [graph.order[index].operation for index in bits(self.counting)]
         newest, forks = graph.newest_recovery(graph.all), self.forks()
         return PersonState(
             person=graph.order[0].id,
-            name=self._name(),
+            # The deepest counting rename, and among equals the one with the highest id.
+            name=next((one.name for one in reversed(renames) if isinstance(one, log.Rename)), ""),
             recovery=graph.recovery_key(graph.all),
             recoveries=newest.sequence if newest else 0,
             live={key: value for key, value in self.terminals.items() if key not in self.removed},
             removed={key: value for key, value in self.terminals.items() if key in self.removed},
-            sequences={author: sequence_in(graph, kept, author) for author in (b"", *self.terminals)},
+            sequences={author: log.sequence_in(graph, kept, author) for author in (b"", *self.terminals)},
             last={author: self._last(author) for author in self.terminals},
             forks=forks,
             heads=graph.ids(graph.tips(self.standing)),
             counting=frozenset(graph.ids(self.counting)),
             pending=graph.pending,
             keys=frozenset(key for index in bits(kept) for key in graph.order[index].keys),
-            causes=(*self._causes(), *(_forked(fork) for fork in forks)),
+            causes=(
+                *self._causes(),
+                *(Cause(CauseKind.FORKED, one.operations[0], one.author, one.author) for one in forks),
+            ),
         )
-
-    def _name(self) -> str:
-        """The deepest counting rename, of several the one with the highest id."""
-        names = [self.graph.order[index].operation for index in bits(self.counting)]
-        return next((operation.name for operation in reversed(names) if isinstance(operation, Rename)), "")
 
     def _last(self, author: bytes) -> bytes:
         own = self.counting & self.graph.by_author.get(author, 0)
         return self.graph.order[own.bit_length() - 1].id if own else b""
 
     def _causes(self) -> Iterator[Cause]:
-        """What the counting operations did, in the order of the graph."""
+        """Changes by the counting operations, in the order of the graph."""
         for index in bits(self.counting):
             logged = self.graph.order[index]
             kind = _KINDS[type(logged.operation)]
             keys, operation = logged.introduces, logged.operation
-            if isinstance(operation, Rename):
+            if isinstance(operation, log.Rename):
                 yield Cause(kind, logged.id, b"", logged.author, operation.name)
-            elif not isinstance(operation, Remove):
+            elif not isinstance(operation, log.Remove):
                 yield Cause(kind, logged.id, keys.id if keys else b"", logged.author)
             for removal in logged.removals:
                 if index in self.removed.get(removal.terminal, ()):
@@ -245,76 +231,66 @@ class Reduction:
 
 
 _KINDS: Mapping[type, CauseKind] = {
-    Genesis: CauseKind.FOUNDED,
-    Add: CauseKind.ADDED,
-    Remove: CauseKind.REMOVED,
-    Rename: CauseKind.RENAMED,
-    Recover: CauseKind.RECOVERED,
+    log.Genesis: CauseKind.FOUNDED,
+    log.Add: CauseKind.ADDED,
+    log.Remove: CauseKind.REMOVED,
+    log.Rename: CauseKind.RENAMED,
+    log.Recover: CauseKind.RECOVERED,
 }
 
 
-def _forked(fork: Fork) -> Cause:
-    return Cause(CauseKind.FORKED, fork.operations[0], fork.author, fork.author)
-
-
 def reduce(operations: Iterable[bytes]) -> PersonState:
-    """The state of a person from signed operations in any order, duplicates included. Errors as `load`."""
-    return Reduction(load(operations)).state()
+    """The state of a person from signed operations in any order, duplicates included. Errors as in `load`."""
+    return Reduction(log.load(operations)).state()
 
 
 # --- Exchange of operations ---
 
 Foreign = Callable[[bytes, bytes], bool]
-"""foreign(key, person): whether this public key is in the log of somebody else than `person`."""
-
-
-def _nobody(_key: bytes, _person: bytes) -> bool:
-    return False
+"""foreign(key, person): whether this public key is in the log of another person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """Operations to store, in causal order, and the state with them."""
+    """New operations to store, in causal order, and the state that includes them."""
 
     new: tuple[bytes, ...]
     state: PersonState
 
 
-def extend(held: Iterable[bytes], received: Iterable[bytes], foreign: Foreign = _nobody) -> Extension:
-    """What received operations add to those held: the one gate for operations that come from outside.
+def extend(
+    held: Iterable[bytes], received: Iterable[bytes], foreign: Foreign = lambda _key, _person: False
+) -> Extension:
+    """What received operations add to those held.
 
-    Left out is what a removal has cut and nothing else stands upon. Errors as `load`; Malformed if an
-    ancestor is missing, Untrusted for a key of another person, LimitExceeded beyond the bounds of SPEC §7.2.
+    Operations that a removal has cut off, and that no kept one follows, are left out. Errors as in `load`,
+    and Malformed if an ancestor is missing, Untrusted for a key of another person, LimitExceeded beyond the
+    bounds of SPEC §7.2.
     """
     known = list(held)
-    reduction = Reduction(load([*known, *received]))
+    reduction = Reduction(log.load([*known, *received]))
     graph, kept = reduction.graph, reduction.kept
     if graph.pending:
         raise Malformed("operations whose ancestors are missing")
     state = reduction.state()
-    _check_size(reduction, state)
-    held_ids = {parse_operation(signed).id for signed in known}
+    # The recovery key and the senior terminal have room of their own. So the holder of a junior terminal
+    # cannot fill the log to keep its own removal out.
+    senior = next(iter(state.live), b"")
+    authors = [graph.order[index].author for index in bits(kept)]
+    ordinary = sum(author not in (b"", senior) for author in authors)
+    if ordinary > limits.LOG_OPERATIONS_MAX or len(state.heads) > limits.PARENTS_MAX:
+        raise LimitExceeded("a person log over its limits")
+    held_ids = {log.parse_operation(signed).id for signed in known}
     new = [logged for logged in (graph.order[index] for index in bits(kept)) if logged.id not in held_ids]
     if any(foreign(key, state.person) for logged in new for key in logged.keys):
         raise Untrusted("a key of another person")
     return Extension(tuple(logged.signed for logged in new), state)
 
 
-def _check_size(reduction: Reduction, state: PersonState) -> None:
-    """LimitExceeded beyond the log's bounds, in which the recovery key and the senior terminal have room of
-    their own: whoever holds a later terminal cannot fill the log to keep its removal out.
-    """
-    senior = next(iter(state.live), b"")
-    authors = [reduction.graph.order[index].author for index in bits(reduction.kept)]
-    ordinary = sum(author not in (b"", senior) for author in authors)
-    if ordinary > limits.LOG_OPERATIONS_MAX or len(state.heads) > limits.PARENTS_MAX:
-        raise LimitExceeded("a person log over its limits")
-
-
 def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
-    """What happened between two states of one person, as its person should hear it.
+    """Changes between two states of one person, to display.
 
-    VOIDED is a terminal whose introduction no longer counts, since whoever added it was cut before.
+    VOIDED is a terminal whose addition no longer counts, because its author was cut off before it.
     """
     gone = [
         Cause(CauseKind.VOIDED, terminal.operation, terminal.id, b"")
@@ -325,8 +301,8 @@ def changes(before: PersonState, after: PersonState) -> tuple[Cause, ...]:
 
 
 def missing(operations: Iterable[bytes], heads: Sequence[bytes]) -> tuple[bytes, ...]:
-    """The operations, in causal order, that whoever has these heads lacks. Errors as `load`."""
-    reduction = Reduction(load(operations))
+    """The operations, in causal order, that a peer with these heads lacks. Errors as in `load`."""
+    reduction = Reduction(log.load(operations))
     graph = reduction.graph
     theirs = 0
     for head in heads:
@@ -335,8 +311,8 @@ def missing(operations: Iterable[bytes], heads: Sequence[bytes]) -> tuple[bytes,
 
 
 def share_is_stale(operations: Iterable[bytes], heads: Sequence[bytes]) -> bool:
-    """Whether a removal that counts lies outside these heads, under which a share was drawn (SPEC §7.6)."""
-    reduction = Reduction(load(operations))
+    """Whether a counting removal is not an ancestor of `heads`, under which a share was drawn (SPEC §7.6)."""
+    reduction = Reduction(log.load(operations))
     seen = 0
     for head in heads:
         seen |= reduction.graph.upto(head)

@@ -18,7 +18,7 @@ from protocol.limits import (
     LINK_SECONDS_REPLACE,
     PING_AFTER_SECONDS,
 )
-from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, length_of, pieces
+from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
 from protocol.link.states import (
     CLOSE_REASONS,
     MESSAGES,
@@ -161,11 +161,11 @@ class OpenPhase:
         """Seal a message, in pieces if it is large. False, and nothing sent, if envelopes are used up."""
         encoded = encode(message)
         if len(encoded) > PIECE_MAX:
-            contents = list(pieces(encoded))
-            if not self._have(len(contents)):
+            parts = list(cut(encoded))
+            if not self._have(len(parts)):
                 return False
-            for content in contents:
-                self._seal(content, out)
+            for flag, piece in parts:
+                self._seal(piece, out, flag)
         elif self._have(1):
             self._seal(LAST + encoded, out)
         else:
@@ -181,9 +181,9 @@ class OpenPhase:
         self._used_up = True
         return False
 
-    def _seal(self, content: bytes, out: list[bytes]) -> None:
+    def _seal(self, content: bytes | memoryview, out: list[bytes], flag: bytes = b"") -> None:
         self._sent += 1
-        envelope = self._session.encrypt(content)
+        envelope = self._session.encrypt(content, flag)
         out.append(length_of(envelope))
         out.append(envelope)
 

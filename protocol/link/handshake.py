@@ -1,9 +1,4 @@
-"""The handshake of a link on both sides (SPEC §6.2, §6.3).
-
-Rules: each step is an object that the next one replaces, and holds only what exists then.
-A responder asks its policy, never a database; whoever it does not know is answered like whoever it knows.
-No time and no frames here: link.py has both.
-"""
+"""The handshake of a link, in both roles (SPEC §6.2, §6.3). Each step is an object, replaced by the next."""
 
 from __future__ import annotations
 
@@ -14,34 +9,9 @@ from typing import Final, Protocol, Self
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
-from protocol.link.agreement import (
-    CONTACT_HELLO,
-    CONTACT_REPLY,
-    PAIRING_FINISH,
-    PAIRING_REPLY,
-    SESSION_ID_SIZE,
-    Encapsulate,
-    Established,
-    StaticDh,
-    Terms,
-    agree,
-    check_numbers,
-    initiator_session,
-    opened,
-    peer_static,
-    responder_session,
-    sealed,
-)
-from protocol.link.framing import (
-    CHOICE_SIZE,
-    GREETING_RANDOM_SIZE,
-    Choice,
-    Greeting,
-    Pattern,
-    Refused,
-    prologue,
-    unpad,
-)
+from protocol.link import agreement, framing
+from protocol.link.agreement import Established, Terms
+from protocol.link.framing import Pattern, Refused
 from protocol.link.states import ContactPsk, LinkOpen, Role
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
@@ -57,69 +27,71 @@ from protocol.primitives import (
 
 
 class Policy(Protocol):
-    """What a responder has to be told; each call is answered at once."""
+    """Decisions of the responder's owner. Each call returns at once."""
 
     def pairing_open(self) -> bool:
-        """Whether pairing nearby (XX) is welcome now."""
+        """Whether pairing with strangers nearby (XX) is open now."""
 
     def invitation_psks(self) -> Sequence[tuple[bytes, bytes]]:
-        """(invitation id, psk of 32 bytes) of the open invitations; the first four are tried."""
+        """(invitation id, psk of 32 bytes) of the open invitations. The first four are tried."""
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
-        """The person (32 bytes) whose live terminal has this static key, and the psk to use with it.
+        """The person (32 bytes) whose live terminal has this static key, and the psk of the newest common
+        shares.
 
-        That of the newest shares that both hold. None for whoever is unknown, blocked, or not the person that
-        hello names.
+        None if the terminal is unknown or blocked, or does not belong to the person in `hello`.
         """
 
 
 # --- Initiator ---
 
 
-class Answer(Protocol):
-    """An initiator's wait for the responder's handshake message."""
+class AwaitReply(Protocol):
+    """An initiator that waits for the responder's handshake message."""
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
-        """Our last handshake message, empty if the pattern has none, and what the handshake gives."""
+        """Our last handshake message, empty if the pattern has none, and the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class _PairingCall:
-    """Message 1 of XX and XXpsk0, yet to be written."""
+    """An initiator before message 1 of XX or XXpsk0."""
 
     pattern: Pattern
     static: X25519Pair
     psks: tuple[bytes, ...]
 
-    def begin(self, terms: Terms) -> tuple[bytes, Answer]:
+    def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, psks=self.psks)
-        return state.write_message(), _PairingAnswer(state, self.static.public, terms)
+        return state.write_message(), _AwaitPairingReply(state, self.static.public, terms)
 
 
 @dataclass(frozen=True, slots=True)
-class _PairingAnswer:
-    """Message 2 of XX and XXpsk0, yet to be read."""
+class _AwaitPairingReply:
+    """An initiator before message 2 of XX or XXpsk0."""
 
     state: HandshakeState
     own: bytes
     terms: Terms
 
     def read(self, frame: bytes) -> tuple[bytes, Established]:
-        reply = opened(self.state, PAIRING_REPLY, frame)
+        reply = agreement.opened(self.state, agreement.PAIRING_REPLY, frame)
         kem_secret, ciphertext = self.terms.encapsulate(reply.kem_key)
         share = self.terms.random(KEY_SIZE)
-        finish = sealed(self.state, PairingFinish(ciphertext, share))
+        finish = agreement.sealed(self.state, PairingFinish(ciphertext, share))
         kem = (reply.kem_key, ciphertext, kem_secret)
-        facts = agree(self.state.finish().handshake_hash, (share, reply.share), kem, reply.ratchet_key)
-        peer = peer_static(self.state)
-        session_id, session = initiator_session(facts, self.own, peer, self.terms)
+        facts = agreement.agree(
+            self.state.finish().handshake_hash, (share, reply.share), kem, reply.ratchet_key
+        )
+        peer = agreement.peer_static(self.state)
+        session_id, session = agreement.initiator_session(facts, self.own, peer, self.terms)
         event = LinkOpen(session_id, Role.INITIATOR, self.terms.pattern, peer, pairing=facts)
         return finish, Established(session, event)
 
 
 @dataclass(frozen=True, slots=True)
 class _ContactCall:
-    """Message 1 of IKpsk2, yet to be written."""
+    """An initiator before message 1 of IKpsk2."""
 
     static: X25519Pair
     responder: bytes
@@ -127,20 +99,22 @@ class _ContactCall:
     peer_person: bytes
     candidates: tuple[ContactPsk, ...]
     numbers: ShareNumbers
-    static_dh: StaticDh | None
+    static_dh: agreement.StaticDh | None
     pattern: Pattern = Pattern.IKPSK2
 
-    def begin(self, terms: Terms) -> tuple[bytes, Answer]:
+    def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, rs=self.responder, static_dh=self.static_dh)
         kem_secret, kem_key = mlkem_generate(terms.random)
         share = terms.random(KEY_SIZE)
         hello = ContactHello(self.own_person, self.numbers, kem_key, share)
-        return sealed(state, hello), _ContactAnswer(state, self, share, kem_key, kem_secret, terms)
+        return agreement.sealed(state, hello), _AwaitContactReply(
+            state, self, share, kem_key, kem_secret, terms
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _ContactAnswer:
-    """Message 2 of IKpsk2, yet to be read, under one of the psks that message 1 named."""
+class _AwaitContactReply:
+    """An initiator before message 2 of IKpsk2, which uses one of the psks that message 1 named."""
 
     state: HandshakeState
     call: _ContactCall
@@ -152,28 +126,30 @@ class _ContactAnswer:
     def read(self, frame: bytes) -> tuple[bytes, Established]:
         candidate, state, reply = self._try_candidates(frame)
         kem = (self.kem_key, reply.kem_ciphertext, self.kem_secret.decapsulate(reply.kem_ciphertext))
-        facts = agree(state.finish().handshake_hash, (self.share, reply.share), kem, reply.ratchet_key)
+        facts = agreement.agree(
+            state.finish().handshake_hash, (self.share, reply.share), kem, reply.ratchet_key
+        )
         call, peer = self.call, self.call.responder
-        session_id, session = initiator_session(facts, call.static.public, peer, self.terms)
+        session_id, session = agreement.initiator_session(facts, call.static.public, peer, self.terms)
         event = LinkOpen(
             session_id, Role.INITIATOR, call.pattern, peer, person=call.peer_person, contact_psk=candidate
         )
         return b"", Established(session, event, call.static, call.static_dh)
 
     def _try_candidates(self, frame: bytes) -> tuple[ContactPsk, HandshakeState, ContactReply]:
-        """The first psk under which frame opens. AuthenticationFailed if there is none."""
+        """The first psk with which `frame` opens. AuthenticationFailed if there is none."""
         for candidate in self.call.candidates:
             trial = self.state.fork(psks=(candidate.psk,))
             try:
                 payload = trial.read_message(frame)
             except AuthenticationFailed:
                 continue
-            return candidate, trial, CONTACT_REPLY.decode(unpad(payload))
+            return candidate, trial, agreement.CONTACT_REPLY.decode(framing.unpad(payload))
         raise AuthenticationFailed("no psk opens the answer")
 
 
 def _numbers(candidates: Sequence[ContactPsk]) -> ShareNumbers:
-    """The share numbers of candidates, newest first. LocalMisuse if message 1 cannot name them."""
+    """The share numbers of candidates, newest first. LocalMisuse if message 1 has no room for them."""
     own = sorted({candidate.own for candidate in candidates}, reverse=True)
     theirs = sorted({candidate.theirs for candidate in candidates}, reverse=True)
     most = max(len(own), len(theirs))
@@ -183,7 +159,7 @@ def _numbers(candidates: Sequence[ContactPsk]) -> ShareNumbers:
 
 
 class Initiator:
-    """Whoever begins a link: to pair, or with a contact's terminal."""
+    """The endpoint that begins a link, for a pairing or with a contact's terminal."""
 
     role: Final = Role.INITIATOR
 
@@ -193,7 +169,7 @@ class Initiator:
         replaces: bytes,
         random: Random,
         aes: bool | None,
-        encapsulate: Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
     ) -> None:
         """Use `pairing` or `contact`."""
         self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
@@ -208,12 +184,12 @@ class Initiator:
         static: X25519Pair | None = None,
         random: Random = system_random,
         aes: bool | None = None,
-        encapsulate: Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
     ) -> Self:
-        """To pair: XX without psk, or XXpsk0 with an invitation's (32 bytes).
+        """For a pairing: XX without psk, or XXpsk0 with the psk of an invitation (32 bytes).
 
-        `static` is the one-time static key, a new one by default; a burned invitation is finished with the
-        one that burned it. `aes`: whether there are AES instructions, this CPU's answer by default.
+        `static` is the one-time key, by default a new one. Only the key that burned an invitation can use it
+        again. `aes` is whether there are AES instructions, by default those of this CPU.
         """
         if pattern is Pattern.IKPSK2 or (pattern is Pattern.XXPSK0) != (psk is not None):
             raise LocalMisuse("pairing is XX without a psk or XXpsk0 with one")
@@ -231,26 +207,28 @@ class Initiator:
         candidates: Sequence[ContactPsk],
         *,
         replaces: bytes = b"",
-        static_dh: StaticDh | None = None,
+        static_dh: agreement.StaticDh | None = None,
         random: Random = system_random,
         aes: bool | None = None,
     ) -> Self:
-        """To a contact's terminal, under one of 1 to 16 psks, newest first, whose numbers message 1 names.
+        """To a contact's terminal with one of 1 to 16 psks, newest first.
 
-        `replaces`: session id (16 bytes) of the link that this one replaces, or empty. `static_dh`: DH of
-        `static` with authenticated contacts, read here and added to.
+        `replaces` is the session id (16 bytes) of the link to replace, or empty. `static_dh` is the cache of
+        DH results of `static`.
         """
-        if len(replaces) not in (0, SESSION_ID_SIZE):
+        if len(replaces) not in (0, agreement.SESSION_ID_SIZE):
             raise LocalMisuse("replaces is a session id or empty")
         persons, numbers = (own_person, peer_person), _numbers(candidates)
         call = _ContactCall(static, responder_static, *persons, tuple(candidates), numbers, static_dh)
         return cls(call, replaces, random, aes)
 
-    def begin(self, greeting: bytes) -> tuple[bytes, Answer]:
-        """The first frame for a greeting of 28 bytes, and the wait for its answer. As Greeting.decode."""
-        choice = Choice(self._call.pattern, Greeting.decode(greeting).best_aead(self._aes))
+    def begin(self, greeting: bytes) -> tuple[bytes, AwaitReply]:
+        """The first frame after a greeting of 28 bytes, and the next step. Errors as in Greeting.decode."""
+        choice = framing.Choice(self._call.pattern, framing.Greeting.decode(greeting).best_aead(self._aes))
         head = choice.encode()
-        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
+        terms = Terms(
+            choice.pattern, choice.aead, framing.prologue(greeting, head), self._random, self._encapsulate
+        )
         message, answer = self._call.begin(terms)
         return head + message, answer
 
@@ -260,7 +238,7 @@ class Initiator:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Message 3 of XX and XXpsk0, yet to be read."""
+    """A responder before message 3 of XX or XXpsk0."""
 
     state: HandshakeState
     static: X25519Pair
@@ -272,13 +250,13 @@ class Finish:
     terms: Terms
 
     def read(self, frame: bytes) -> Established:
-        """What the handshake gives; the initiator is then authenticated, and not yet confirmed."""
-        finish = opened(self.state, PAIRING_FINISH, frame)
+        """The result. The initiator is then authenticated, but has not confirmed yet."""
+        finish = agreement.opened(self.state, agreement.PAIRING_FINISH, frame)
         kem = (self.kem_key, finish.kem_ciphertext, self.kem_secret.decapsulate(finish.kem_ciphertext))
         shares = (finish.share, self.share)
-        facts = agree(self.state.finish().handshake_hash, shares, kem, self.ratchet.public)
-        peer = peer_static(self.state)
-        session_id, session = responder_session(facts, self.static, peer, self.ratchet, self.terms)
+        facts = agreement.agree(self.state.finish().handshake_hash, shares, kem, self.ratchet.public)
+        peer = agreement.peer_static(self.state)
+        session_id, session = agreement.responder_session(facts, self.static, peer, self.ratchet, self.terms)
         event = LinkOpen(
             session_id, Role.RESPONDER, self.terms.pattern, peer, invitation=self.invitation, pairing=facts
         )
@@ -286,7 +264,7 @@ class Finish:
 
 
 class Responder:
-    """Whoever is called: answers strangers only where its policy is open, and contacts."""
+    """The endpoint that accepts a link from contacts, and from strangers if its policy allows."""
 
     role: Final = Role.RESPONDER
 
@@ -295,28 +273,30 @@ class Responder:
         static: X25519Pair,
         policy: Policy,
         *,
-        static_dh: StaticDh | None = None,
+        static_dh: agreement.StaticDh | None = None,
         random: Random = system_random,
         aes: bool | None = None,
-        encapsulate: Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
     ) -> None:
-        """`static` is this terminal's key for contacts; the rest is as for Initiator."""
+        """`static` is this terminal's key for contacts. The rest is as for Initiator."""
         self._static, self._policy, self._static_dh = static, policy, static_dh
         self._random, self._encapsulate = random, encapsulate
         self._aes = aes_instructions() if aes is None else aes
 
     def greet(self) -> bytes:
         """A new greeting, 28 bytes."""
-        return Greeting.new(self._random(GREETING_RANDOM_SIZE), self._aes).encode()
+        return framing.Greeting.new(self._random(framing.GREETING_RANDOM_SIZE), self._aes).encode()
 
     def answer(self, greeting: bytes, frame: bytes) -> tuple[bytes, Finish | Established]:
-        """Our handshake message for the initiator's first frame, and the wait for its last, if there is one.
+        """Our handshake message after the initiator's first frame, and the next step or the result.
 
-        OtherVersion and Refused are answered, all alike, with greeting.REFUSAL; other errors with silence.
+        The caller answers OtherVersion and Refused with framing.REFUSAL, and other errors not at all.
         """
-        choice = Choice.decode(frame, Greeting.decode(greeting))
-        head, message = frame[:CHOICE_SIZE], frame[CHOICE_SIZE:]
-        terms = Terms(choice.pattern, choice.aead, prologue(greeting, head), self._random, self._encapsulate)
+        choice = framing.Choice.decode(frame, framing.Greeting.decode(greeting))
+        head, message = frame[: framing.CHOICE_SIZE], frame[framing.CHOICE_SIZE :]
+        terms = Terms(
+            choice.pattern, choice.aead, framing.prologue(greeting, head), self._random, self._encapsulate
+        )
         return _ANSWERS[choice.pattern](self, terms, message)
 
     def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
@@ -330,16 +310,7 @@ class Responder:
 
     def _answer_invited(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
         static = X25519Pair.generate(self._random)
-        invitation, state = self._try_invitations(terms, static, message)
-        return self._reply(terms, state, static, invitation)
-
-    def _try_invitations(
-        self, terms: Terms, static: X25519Pair, message: bytes
-    ) -> tuple[bytes, HandshakeState]:
-        """The invitation whose psk opens message 1. Refused if there is none, whatever the reason.
-
-        The number of trials is always the same, so that time does not tell whether an invitation is open.
-        """
+        # The number of trials is constant, so timing does not reveal whether an invitation is open.
         candidates: list[tuple[bytes | None, bytes]] = []
         candidates.extend(self._policy.invitation_psks()[:INVITATIONS_TRIED_MAX])
         while len(candidates) < INVITATIONS_TRIED_MAX:
@@ -351,44 +322,41 @@ class Responder:
                 found = invitation, state
         if found is None:
             raise Refused("no invitation opens message 1")
-        return found
+        return self._reply(terms, found[1], static, found[0])
 
     def _reply(
         self, terms: Terms, state: HandshakeState, static: X25519Pair, invitation: bytes | None
     ) -> tuple[bytes, Finish]:
         kem_secret, kem_key = mlkem_generate(self._random)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
-        message = sealed(state, PairingReply(kem_key, share, ratchet.public))
+        message = agreement.sealed(state, PairingReply(kem_key, share, ratchet.public))
         return message, Finish(state, static, share, kem_key, kem_secret, ratchet, invitation, terms)
 
     def _answer_contact(self, terms: Terms, message: bytes) -> tuple[bytes, Established]:
         first = terms.state(Role.RESPONDER, self._static, static_dh=self._static_dh)
-        hello = opened(first, CONTACT_HELLO, message)
-        check_numbers(hello.numbers)
-        peer = peer_static(first)
-        person, contact_psk = self._look_up(peer, hello)
+        hello = agreement.opened(first, agreement.CONTACT_HELLO, message)
+        agreement.check_numbers(hello.numbers)
+        peer = agreement.peer_static(first)
+        if peer == self._static.public:
+            raise Unexpected("our own static key calls")
+        # A stranger gets a reply with a random psk, so that replies do not reveal whether it is known.
+        nobody = ContactPsk(self._random(KEY_SIZE), 0, 0)
+        person, contact_psk = self._policy.contact_psk(peer, hello) or (None, nobody)
         kem_secret, ciphertext = terms.encapsulate(hello.kem_key)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
         state = first.fork(psks=(contact_psk.psk,))
-        reply = sealed(state, ContactReply(ciphertext, share, ratchet.public))
+        reply = agreement.sealed(state, ContactReply(ciphertext, share, ratchet.public))
         kem = (hello.kem_key, ciphertext, kem_secret)
-        facts = agree(state.finish().handshake_hash, (hello.share, share), kem, ratchet.public)
-        session_id, session = responder_session(facts, self._static, peer, ratchet, terms)
+        facts = agreement.agree(state.finish().handshake_hash, (hello.share, share), kem, ratchet.public)
+        session_id, session = agreement.responder_session(facts, self._static, peer, ratchet, terms)
         event = LinkOpen(
             session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
         )
         return reply, Established(session, event, self._static, self._static_dh)
 
-    def _look_up(self, peer: bytes, hello: ContactHello) -> tuple[bytes | None, ContactPsk]:
-        """The caller's person and psk; for a stranger a psk that nobody knows: the answer looks alike."""
-        if peer == self._static.public:
-            raise Unexpected("our own static key calls")
-        nobody = ContactPsk(self._random(KEY_SIZE), 0, 0)
-        return self._policy.contact_psk(peer, hello) or (None, nobody)
-
 
 def _opens_empty(state: HandshakeState, message: bytes) -> bool:
-    """Whether message 1 is authentic and carries nothing; why it is not is nobody's business."""
+    """Whether message 1 is authentic and has an empty payload. The reason for a failure is not revealed."""
     try:
         return state.read_message(message) == b""
     except ProtocolError:

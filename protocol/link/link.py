@@ -1,14 +1,4 @@
-"""One link, from greeting to end, sans-IO: bytes in, events and bytes out (SPEC §6).
-
-Rules: no clock and no I/O: `now` is an argument, in monotonic seconds. Whatever a peer sends ends at worst
-in LinkClosed, never in an exception; LocalMisuse means that our own code is wrong.
-Bytes may come in any portions: the events are the same.
-
-A link before it is open: greeting, handshake, confirmation (SPEC §6.4).
-
-Rules: each phase is one wait of one role, made from the one before; it reads one unit and is then over.
-Until Confirm opened, a responder tells nothing of the peer and sends nothing beyond its handshake message.
-"""
+"""One link from greeting to end, without I/O, and its phases before it is open (SPEC §6)."""
 
 from __future__ import annotations
 
@@ -17,68 +7,40 @@ from typing import ClassVar
 
 from protocol.errors import LimitExceeded, LocalMisuse, ProtocolError
 from protocol.limits import HANDSHAKE_FRAME_MAX, HANDSHAKE_SECONDS, HELD_BYTES_MAX
+from protocol.link import framing, states
 from protocol.link.agreement import Established
 from protocol.link.envelopes import OWN_MESSAGES, OpenPhase
-from protocol.link.framing import (
-    GREETING_SIZE,
-    REFUSAL,
-    Assembler,
-    FrameReader,
-    NoMagic,
-    OtherVersion,
-    Refused,
-    check_magic,
-    check_refusal,
-    length_of,
-)
-from protocol.link.handshake import Answer, Finish, Initiator, Responder
-from protocol.link.states import (
-    CLOSE_REASONS,
-    Closed,
-    Ending,
-    Event,
-    HandshakeAuthenticated,
-    LinkClosed,
-    NotParlour,
-    Phase,
-    Role,
-    State,
-    VersionRefused,
-    check_follows,
-    check_message,
-)
+from protocol.link.framing import FrameReader
+from protocol.link.handshake import AwaitReply, Finish, Initiator, Responder
+from protocol.link.states import Ending, Event, LinkClosed, Phase, State
 from protocol.messages import MESSAGE, Confirm, Message
 
 
 def _put(out: list[bytes], body: bytes) -> None:
-    out.append(length_of(body))
+    out.append(framing.length_of(body))
     out.append(body)
 
 
 @dataclass(slots=True)
 class _Unconfirmed:
-    """What every phase before OPEN has: a deadline, in monotonic seconds."""
+    """A phase before OPEN, with a deadline in monotonic seconds. It reads one unit and ends."""
 
     deadline: float
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """The next frame, which may not be larger than a handshake needs."""
         return reader.next_frame(HANDSHAKE_FRAME_MAX)
 
     def next_timer(self) -> float | None:
-        """The deadline."""
         return self.deadline
 
     def overdue(self, now: float) -> Ending | None:
-        """DEADLINE once it has passed."""
         return Ending.DEADLINE if now >= self.deadline else None
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
-        """Nothing but the deadline counts here."""
         return None
 
     def erase(self) -> None:
-        """The keys of a handshake are objects that go with the phase."""
+        """Handshake keys are dropped with the phase."""
 
 
 @dataclass(slots=True)
@@ -89,12 +51,11 @@ class AwaitGreeting(_Unconfirmed):
     state: ClassVar[State] = State.GREETING
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """The greeting, 28 bytes. NoMagic at the first byte that is not Parlour's."""
-        check_magic(reader.peek(GREETING_SIZE))
-        return reader.take(GREETING_SIZE)
+        """The greeting, 28 bytes. NoMagic at the first wrong byte."""
+        framing.check_magic(reader.peek(framing.GREETING_SIZE))
+        return reader.take(framing.GREETING_SIZE)
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Send the choice with message 1."""
         frame, answer = self.initiator.begin(unit)
         _put(out, frame)
         return AwaitAnswer(self.deadline, answer, self.initiator.replaces)
@@ -102,15 +63,14 @@ class AwaitGreeting(_Unconfirmed):
 
 @dataclass(slots=True)
 class AwaitAnswer(_Unconfirmed):
-    """The initiator waits for message 2, or a refusal."""
+    """The initiator waits for message 2 or a refusal."""
 
-    answer: Answer
+    answer: AwaitReply
     replaces: bytes
     state: ClassVar[State] = State.HANDSHAKE
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Send message 3 if the pattern has one, and Confirm: the link is open."""
-        check_refusal(unit)
+        framing.check_refusal(unit)
         finish, established = self.answer.read(unit)
         if finish:
             _put(out, finish)
@@ -122,18 +82,18 @@ class AwaitAnswer(_Unconfirmed):
 
 @dataclass(slots=True)
 class AwaitCall(_Unconfirmed):
-    """The responder has greeted (28 bytes) and waits for choice and message 1."""
+    """The responder has sent its greeting and waits for choice and message 1."""
 
     responder: Responder
     greeting: bytes
     state: ClassVar[State] = State.GREETING
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Send message 2, or the refusal that is the same for every reason."""
+        """Send message 2 or a refusal, which is the same for every reason."""
         try:
             message, following = self.responder.answer(self.greeting, unit)
-        except (OtherVersion, Refused):
-            _put(out, REFUSAL)
+        except (framing.OtherVersion, framing.Refused):
+            _put(out, framing.REFUSAL)
             raise
         _put(out, message)
         if isinstance(following, Finish):
@@ -149,85 +109,84 @@ class AwaitFinish(_Unconfirmed):
     state: ClassVar[State] = State.HANDSHAKE
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Tell of whoever used an invitation, and hold until it is burned."""
         established = self.finish.read(unit)
         if self.finish.invitation is None:
             return Confirming(self.deadline, established)
-        events.append(HandshakeAuthenticated(established.event.peer_static, self.finish.invitation))
+        events.append(states.HandshakeAuthenticated(established.event.peer_static, self.finish.invitation))
         return Held(self.deadline, established)
 
 
 @dataclass(slots=True)
 class Held(_Unconfirmed):
-    """The responder waits for its own side to burn the invitation."""
+    """The responder waits until its owner has burned the invitation durably."""
 
     established: Established
     state: ClassVar[State] = State.HELD
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """Nothing yet. LimitExceeded if more arrives than one read after another can bring."""
+        """Nothing. LimitExceeded if more arrives than two reads of a connection."""
         if reader.pending > HELD_BYTES_MAX:
             raise LimitExceeded("too much before the link is open")
         return None
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Never reached, since `take` gives nothing."""
         return self
 
     def resume(self) -> Phase:
-        """The invitation is burned."""
         return Confirming(self.deadline, self.established)
 
     def erase(self) -> None:
-        """Wipe the session that is not to be."""
+        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 
 @dataclass(slots=True)
 class Confirming(_Unconfirmed):
-    """The responder waits for Confirm, without which message 1 may be forged or replayed."""
+    """The responder waits for Confirm. Until then message 1 may be a replay, so it emits nothing."""
 
     established: Established
     state: ClassVar[State] = State.CONFIRMING
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Open the initiator's first envelope: the link is open. Unexpected for anything but Confirm."""
+        """Open the initiator's first envelope. Unexpected for anything but Confirm."""
         session = self.established.session
-        encoded = Assembler().add(session.decrypt(unit))
+        encoded = framing.Assembler().add(session.decrypt(unit))
         assert encoded is not None, "a frame here is smaller than a piece that another follows"
         message = MESSAGE.decode(encoded)
-        check_message(self.state, type(message))
+        states.check_message(self.state, type(message))
         assert isinstance(message, Confirm), "the table allows nothing else"
         events.append(self.established.confirmed(message.replaces))
         return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
 
     def erase(self) -> None:
-        """Wipe the session that is not to be."""
+        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 
 class Link:
-    """One end of a link. It begins with its construction; a responder has its greeting to send at once."""
+    """One endpoint of a link. A responder has its greeting to send at once.
+
+    `now` is in monotonic seconds. Bytes may arrive in any portions. Input of a peer never raises, and at
+    worst results in LinkClosed. LocalMisuse means that the caller is wrong.
+    """
 
     __slots__ = ("_now", "_out", "_phase", "_reader", "role")
 
     def __init__(self, start: Initiator | Responder, now: float) -> None:
-        self.role: Role = start.role
+        self.role: states.Role = start.role
         self._now = now
         self._reader = FrameReader()
         self._out: list[bytes] = []
-        self._phase: Phase = self._first_phase(start, now + HANDSHAKE_SECONDS)
-
-    def _first_phase(self, start: Initiator | Responder, deadline: float) -> Phase:
+        self._phase: Phase
         if isinstance(start, Initiator):
-            return AwaitGreeting(deadline, start)
-        greeting = start.greet()
-        self._out.append(greeting)
-        return AwaitCall(deadline, start, greeting)
+            self._phase = AwaitGreeting(now + HANDSHAKE_SECONDS, start)
+        else:
+            greeting = start.greet()
+            self._out.append(greeting)
+            self._phase = AwaitCall(now + HANDSHAKE_SECONDS, start, greeting)
 
     @property
     def state(self) -> State:
-        """Where the link stands."""
         return self._phase.state
 
     @property
@@ -237,13 +196,13 @@ class Link:
 
     @property
     def unanswered_since(self) -> float | None:
-        """Time of the oldest Ping or Entry that no envelope of the peer has answered yet."""
+        """Time of the oldest Ping or Entry that no envelope of the peer has answered."""
         return self._phase.keepalive.unanswered_since if isinstance(self._phase, OpenPhase) else None
 
     # --- Bytes ---
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """What bytes from the peer mean. Nothing is read once the link is closed."""
+        """Process bytes from the peer. They are ignored once the link is closed."""
         events: list[Event] = []
         now = self._tick(now)
         ending = self._phase.overdue(now)
@@ -255,18 +214,18 @@ class Link:
         return events
 
     def end_of_stream(self) -> list[Event]:
-        """The connection ended: without a Close before, the link was cut."""
+        """The connection ended. Without a preceding Close, the link was cut."""
         return self._end(LinkClosed(Ending.CUT))
 
     def data_to_send(self) -> bytes:
-        """Bytes for the peer, which are then forgotten here; to be asked for once more after the end."""
+        """Remove and return bytes for the peer. To be called a last time after LinkClosed."""
         data = b"".join(self._out)
         self._out.clear()
         return data
 
     @property
     def unsent(self) -> int:
-        """Bytes that wait for `data_to_send`."""
+        """Number of bytes that wait for `data_to_send`."""
         return sum(map(len, self._out))
 
     def _process(self, now: float, events: list[Event]) -> None:
@@ -281,67 +240,67 @@ class Link:
             events.extend(self._fail(error))
 
     def _enter(self, following: Phase) -> None:
-        check_follows(self.role, self._phase.state, following.state)
+        states.check_follows(self.role, self._phase.state, following.state)
         if following.state is State.CLOSED:
             self._phase.erase()
             self._reader.clear()
         self._phase = following
 
     def _fail(self, error: ProtocolError) -> list[Event]:
-        """The peer broke the protocol. It is told nothing, whatever the class (SPEC §15)."""
-        if isinstance(error, OtherVersion):
-            refused = VersionRefused(error.minimum, error.maximum)
+        """The peer broke the protocol. Nothing is sent, whatever the class (SPEC §15)."""
+        if isinstance(error, framing.OtherVersion):
+            refused = states.VersionRefused(error.minimum, error.maximum)
             return [refused, *self._end(LinkClosed(Ending.VERSION, error.error_class))]
-        if isinstance(error, NoMagic):
-            return [NotParlour(), *self._end(LinkClosed(Ending.NOT_PARLOUR, error.error_class))]
-        ending = Ending.REFUSED if isinstance(error, Refused) else Ending.ERROR
+        if isinstance(error, framing.NoMagic):
+            return [states.NotParlour(), *self._end(LinkClosed(Ending.NOT_PARLOUR, error.error_class))]
+        ending = Ending.REFUSED if isinstance(error, framing.Refused) else Ending.ERROR
         return self._end(LinkClosed(ending, error.error_class))
 
     def _end(self, event: LinkClosed) -> list[Event]:
-        """Enter CLOSED, unless already there; then there is nothing to tell."""
+        """Enter CLOSED. No event if the link is closed already."""
         if self._phase.state is State.CLOSED:
             return []
-        self._enter(Closed())
+        self._enter(states.Closed())
         return [event]
 
     # --- Calls ---
 
     def send(self, message: Message, now: float) -> bool:
-        """Seal a message, of at most 300,000 encoded bytes, in pieces if need be.
+        """Seal a message of at most 300,000 encoded bytes, in pieces if necessary.
 
-        False, and nothing sent, if the link has too few envelopes left: it ends at the next timer.
-        LocalMisuse unless open, and for the link's own messages.
+        False, and nothing is sent, if the link has too few envelopes left. It then ends at the next timer.
+        LocalMisuse unless the link is open, and for the link's own messages.
         """
         if message.__class__ in OWN_MESSAGES:
             raise LocalMisuse(f"{type(message).__name__} is the link's own message")
         return self._open_phase().send(message, self._tick(now), self._out)
 
     def ping(self, now: float) -> int:
-        """Send a Ping at once, to probe; its number comes back in PingAnswered. LocalMisuse unless open."""
+        """Send a Ping and return its number, which PingAnswered repeats. LocalMisuse unless open."""
         return self._open_phase().ping(self._tick(now), self._out)
 
     def resume(self, now: float) -> list[Event]:
-        """Go on after HandshakeAuthenticated: the invitation is burned durably. LocalMisuse unless held."""
+        """Continue after HandshakeAuthenticated, with the invitation burned. LocalMisuse unless held."""
         if self._phase.state is State.CLOSED:
             return []
         if not isinstance(self._phase, Held):
-            raise LocalMisuse("the link waits for nothing")
+            raise LocalMisuse("the link is not held")
         events: list[Event] = []
         self._enter(self._phase.resume())
         self._process(self._tick(now), events)
         return events
 
     def close(self, reason: int) -> list[Event]:
-        """End the link for a reason of Close (0 to 3): said to the peer if it is open, else in silence."""
-        if reason not in range(len(CLOSE_REASONS)):
+        """End the link with a reason of Close (0 to 3), which is sent to the peer if the link is open."""
+        if reason not in range(len(states.CLOSE_REASONS)):
             raise LocalMisuse(f"{reason} is no reason to close")
         clean = isinstance(self._phase, OpenPhase)
         if isinstance(self._phase, OpenPhase):
             self._phase.close(reason, self._out)
-        return self._end(LinkClosed(CLOSE_REASONS[reason], clean=clean))
+        return self._end(LinkClosed(states.CLOSE_REASONS[reason], clean=clean))
 
     def should_replace(self, now: float) -> bool:
-        """Whether another link should take over: from 55 minutes or 2^20 - 2^14 envelopes of a direction."""
+        """Whether to replace the link: after 55 minutes or 2^20 - 2^14 envelopes in one direction."""
         return isinstance(self._phase, OpenPhase) and self._phase.should_replace(self._tick(now))
 
     def _open_phase(self) -> OpenPhase:
@@ -352,17 +311,17 @@ class Link:
     # --- Time ---
 
     def next_timer(self) -> float | None:
-        """When to call `handle_timer`; asked anew after every other call. None once closed."""
+        """When to call `handle_timer`, to be asked again after every other call. None once closed."""
         return self._phase.next_timer()
 
     def handle_timer(self, now: float) -> list[Event]:
-        """Do what time demands: a keepalive goes to data_to_send, or the link ends."""
+        """Act on elapsed time: send a keepalive or end the link."""
         now = self._tick(now)
         ending = self._phase.overdue(now) or self._phase.handle_timer(now, self._out)
         return [] if ending is None else self._end(LinkClosed(ending))
 
     def _tick(self, now: float) -> float:
-        # A monotonic clock that steps back must not make a deadline pass later or an age shrink.
+        # If a faulty clock steps back, no deadline may pass later.
         if now > self._now:
             self._now = now
         return self._now

@@ -1,13 +1,4 @@
-"""The states of a link, what may follow each and what a peer may send in it (SPEC §6.4): tables, no logic.
-
-Rules: whatever these tables do not list is refused; the diagram of the SPEC shows the same.
-A phase is the object that a link is in one state: it holds the fields of that state and no others.
-
-What a link tells whoever drives it (SPEC §6.4): frozen, in the order in which it happened.
-
-Rules: an event holds values, never a part of the link. LinkClosed comes exactly once, and last.
-Secrets in events do not show in their text.
-"""
+"""States and events of a link: permitted transitions and messages per state (SPEC §6.4)."""
 
 from __future__ import annotations
 
@@ -23,14 +14,14 @@ from protocol.messages import Accept, Commit, Confirm, Message, Open, Record, Re
 
 
 class Role(IntEnum):
-    """Who began the link; the value is the role byte of pairing (SPEC §7.4)."""
+    """Role of an endpoint; the value is the role byte of pairing (SPEC §7.4)."""
 
     INITIATOR = 0
     RESPONDER = 1
 
 
 class Ending(StrEnum):
-    """Why a link ended. The first four are the reasons of Close, in their order (SPEC §6.7)."""
+    """Why a link ended. The first four are the reasons of Close in their order (SPEC §6.7)."""
 
     DONE = "done"
     REPLACED = "replaced"
@@ -46,16 +37,16 @@ class Ending(StrEnum):
 
 
 CLOSE_REASONS = (Ending.DONE, Ending.REPLACED, Ending.LOCKED, Ending.REFUSED)
-"""The ending that a number in Close means."""
+"""Endings by their number in Close."""
 
 
 class LinkSecret(Secret):
-    """S of SPEC §8: the secret of one link, from which session and pairing root come."""
+    """S of SPEC §8: the secret of one link, from which session and pairing root derive."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContactPsk:
-    """A psk of two persons (32 bytes) and the numbers of the shares it comes from, as this side sees them."""
+    """A psk of two persons (32 bytes), and the numbers of both shares from this side's perspective."""
 
     psk: bytes = field(repr=False)
     own: int
@@ -64,7 +55,7 @@ class ContactPsk:
 
 @dataclass(frozen=True, slots=True)
 class PairingFacts:
-    """All that a handshake agreed on, in the order in which pairing hashes it (SPEC §7.4), and S.
+    """Everything that a handshake agreed on, in the order in which pairing hashes it (SPEC §7.4), and S.
 
     Sizes in bytes: handshake hash 64, shares and ratchet key 32, KEM key 1184, KEM ciphertext 1088.
     """
@@ -80,9 +71,10 @@ class PairingFacts:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeAuthenticated:
-    """A joiner proved to hold an invitation's secret; the link reads nothing more until `resume`.
+    """A joiner proved that it holds an invitation's secret. The link reads nothing more until `resume`.
 
-    `static` is the joiner's one-time static key (32 bytes): once burned, only it may finish the invitation.
+    `static` is the joiner's one-time key (32 bytes). After it has burned the invitation, no other key may use
+    it.
     """
 
     static: bytes
@@ -93,8 +85,8 @@ class HandshakeAuthenticated:
 class LinkOpen:
     """The link is confirmed and may carry messages.
 
-    `session_id` 16 bytes; `peer_static` 32 bytes. `person` (32 bytes) and `contact_psk` are set for contacts,
-    `pairing` for the two patterns of pairing, `invitation` for the responder of a pairing by invitation.
+    `session_id` has 16 bytes, `peer_static` 32. `person` (32 bytes) and `contact_psk` are set for contacts,
+    `pairing` for the two pairing patterns, `invitation` for the responder of a pairing by invitation.
     `replaces` is the session id of the link that this one replaces, or empty.
     """
 
@@ -111,7 +103,7 @@ class LinkOpen:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A message of the peer, any but the link's own (Confirm, Ping, Pong, Close)."""
+    """A message of the peer, except the link's own ones (Confirm, Ping, Pong, Close)."""
 
     message: Message
 
@@ -125,7 +117,7 @@ class PingAnswered:
 
 @dataclass(frozen=True, slots=True)
 class VersionRefused:
-    """No common version; the other side speaks `minimum` to `maximum`. Not authenticated, only shown."""
+    """The peer speaks versions `minimum` to `maximum`. Not authenticated, so only to be displayed."""
 
     minimum: int
     maximum: int
@@ -133,14 +125,15 @@ class VersionRefused:
 
 @dataclass(frozen=True, slots=True)
 class NotParlour:
-    """What answers does not greet as Parlour does."""
+    """The peer sent no greeting of this protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkClosed:
-    """The link is over. `clean`: by an authenticated Close, the peer's or our own.
+    """The last event of a link, which occurs exactly once. `clean`: after an authenticated Close of either
+    side.
 
-    `error_class` names one of the five classes of SPEC §15 where the peer broke the protocol.
+    `error_class` is one of the five classes of SPEC §15 if the peer broke the protocol.
     """
 
     reason: Ending = Ending.CUT
@@ -148,19 +141,13 @@ class LinkClosed:
     clean: bool = False
 
 
-Event = (
-    HandshakeAuthenticated
-    | LinkOpen
-    | MessageReceived
-    | PingAnswered
-    | VersionRefused
-    | NotParlour
-    | LinkClosed
+Event = (HandshakeAuthenticated | LinkOpen | MessageReceived | PingAnswered) | (
+    VersionRefused | NotParlour | LinkClosed
 )
 
 
 class State(Enum):
-    """Where a link stands. HELD and CONFIRMING are the responder's alone."""
+    """State of a link. Only responders have HELD and CONFIRMING."""
 
     GREETING = "greeting"
     HANDSHAKE = "handshake"
@@ -180,7 +167,7 @@ FOLLOWS: Final[Mapping[tuple[Role, State], frozenset[State]]] = {
     (Role.RESPONDER, State.CONFIRMING): frozenset({State.OPEN, State.CLOSED}),
     (Role.RESPONDER, State.OPEN): frozenset({State.CLOSED}),
 }
-"""The states that may follow a state; CLOSED is the end."""
+"""Permitted transitions. CLOSED is final."""
 
 MESSAGES: Final[Mapping[State, frozenset[type[Message]]]] = {
     State.GREETING: frozenset(),
@@ -190,72 +177,67 @@ MESSAGES: Final[Mapping[State, frozenset[type[Message]]]] = {
     State.OPEN: frozenset(get_args(Message)) - {Confirm},
     State.CLOSED: frozenset(),
 }
-"""The messages that a peer may send in a state."""
+"""Messages that a peer may send in a state."""
 
 PAIRING_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Commit, Reveal, Open, Record, Accept})
-"""The messages that have no place on a contact's link."""
+"""Messages that are not allowed on a link with a contact."""
 
 
 def check_follows(role: Role, state: State, following: State) -> None:
-    """LocalMisuse unless the table has this step."""
+    """LocalMisuse unless FOLLOWS has this transition."""
     if following not in FOLLOWS.get((role, state), frozenset()):
         raise LocalMisuse(f"no link of the {role.name.lower()} goes from {state.value} to {following.value}")
 
 
 def check_message(state: State, kind: type[Message]) -> None:
-    """Unexpected unless a peer may send this message in this state."""
+    """Unexpected unless MESSAGES has this message for the state."""
     if kind not in MESSAGES[state]:
         raise Unexpected(f"{kind.__name__} while {state.value}")
 
 
 class Phase(Protocol):
-    """A link in one state."""
+    """A link in one state, with the fields of that state only."""
 
     state: ClassVar[State]
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """The next unit that this state reads, or None if it is not all there."""
+        """The next unit that this state reads, or None until all of it has arrived."""
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Read a unit; append what is to be sent and to be told; give the phase that follows, or itself."""
+        """Process a unit. Appends bytes to send and events, and returns the next phase or itself."""
 
     def next_timer(self) -> float | None:
-        """When `overdue` or `handle_timer` is to be called next."""
+        """Time of the next call of `overdue` or `handle_timer`."""
 
     def overdue(self, now: float) -> Ending | None:
-        """Why nothing may be read any more, if time is up."""
+        """Why the link must end now, checked before anything is read; None if it need not."""
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
-        """Do what time demands; why the link ends, if it does."""
+        """Act on elapsed time. Returns why the link ends, if it does."""
 
     def erase(self) -> None:
-        """Wipe the secrets held, when the link ends in this state."""
+        """Wipe the secrets of this state when the link ends."""
 
 
 class Closed:
-    """The end: nothing is read, sent or awaited."""
+    """The final phase: nothing is read or sent."""
 
     state: ClassVar[State] = State.CLOSED
 
     def take(self, reader: FrameReader) -> bytes | None:
-        """Nothing."""
         return None
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        """Never reached, since `take` gives nothing: LocalMisuse."""
         raise LocalMisuse("the link is closed")
 
     def next_timer(self) -> float | None:
-        """Never."""
         return None
 
     def overdue(self, now: float) -> Ending | None:
-        """Never."""
         return None
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
-        """Nothing."""
         return None
 
     def erase(self) -> None:
-        """Nothing is held."""
+        return

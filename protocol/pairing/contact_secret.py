@@ -1,8 +1,4 @@
-"""The secret of two persons, and the keys of links, discovery and relays that come from it (SPEC §7.6).
-
-Rules: each of the two owns one share and every share has a number; both see numbers from their own end, so
-that `own` and `theirs` change places on the wire. A key names its direction.
-"""
+"""The contact secret of two persons, and keys derived from it for links, discovery and relays (SPEC §7.6)."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ from protocol.primitives import KEY_SIZE, Random
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One person's share, 32 bytes, its number from 1, and the heads of its owner's log when it was drawn."""
+    """One person's share (32 bytes), its number from 1, and the heads of the owner's log at that time."""
 
     number: int
     share: bytes = field(repr=False)
@@ -29,23 +25,23 @@ class Share:
 
 
 def new_share(number: int, heads: Iterable[bytes], random: Random) -> Share:
-    """A fresh share under these heads of its owner's log."""
+    """A new random share under these heads of the owner's log."""
     return Share(number, random(KEY_SIZE), tuple(heads))
 
 
 class ContactSecret(Secret):
-    """The contact secret, 32 bytes: known to all terminals of two persons and to nobody else."""
+    """The contact secret, 32 bytes, known only to the terminals of two persons. Its keys have a direction."""
 
     def link_psk(self, initiator: bytes, responder: bytes) -> bytes:
-        """The psk, 32 bytes, of links that a terminal of `initiator` begins."""
+        """The psk, 32 bytes, of links from terminals of `initiator`."""
         return self._derive(labels.LINK_PSK, initiator, responder)
 
     def discovery_key(self, announcer: bytes, viewer: bytes) -> bytes:
-        """The key, 32 bytes, of the slots by which `viewer` knows the terminals of `announcer`."""
+        """The key, 32 bytes, of the slots by which `viewer` recognizes terminals of `announcer`."""
         return self._derive(labels.DISCOVER, announcer, viewer)
 
     def meeting_key(self, waiter: bytes, dialler: bytes) -> bytes:
-        """The key, 32 bytes, of the tokens on which terminals of `waiter` wait for those of `dialler`."""
+        """The key, 32 bytes, of the tokens with which terminals of `waiter` wait for those of `dialler`."""
         return self._derive(labels.RELAY_KEY, waiter, dialler)
 
     def _derive(self, label: bytes, first: bytes, second: bytes) -> bytes:
@@ -55,9 +51,9 @@ class ContactSecret(Secret):
 def contact_secret(
     root: bytes, own_person: bytes, own_share: bytes, their_person: bytes, their_share: bytes
 ) -> ContactSecret:
-    """The secret of two persons from their pairing root and a share of each (32 bytes), the same for both.
+    """The secret of two persons from their pairing root and a share of each, 32 bytes each.
 
-    LocalMisuse for one person twice.
+    Both persons compute the same secret. LocalMisuse if the person ids are equal.
     """
     shares = {own_person: own_share, their_person: their_share}
     ordered = b"".join(shares[person] for person in low_high(own_person, their_person))
@@ -65,9 +61,9 @@ def contact_secret(
 
 
 def newest_common(numbers: ShareNumbers, own: Iterable[int], theirs: Iterable[int]) -> tuple[int, int] | None:
-    """The newest numbers (own, theirs) that message 1 names and this side, the responder, holds, or None.
+    """The newest share numbers (own, theirs) that the responder holds and message 1 names, or None.
 
-    `numbers` is as the initiator sees it: its own are theirs here.
+    `numbers` are from the initiator's side: its `own` are `theirs` here.
     """
     common_own, common_theirs = set(own) & set(numbers.theirs), set(theirs) & set(numbers.own)
     if not common_own or not common_theirs:
@@ -77,7 +73,7 @@ def newest_common(numbers: ShareNumbers, own: Iterable[int], theirs: Iterable[in
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What this person holds with one contact since one pairing: the root (32 bytes) and shares of both."""
+    """The pairing root (32 bytes) and the shares of both persons that this person holds from one pairing."""
 
     root: bytes = field(repr=False)
     own_person: bytes
@@ -86,18 +82,18 @@ class Pair:
     theirs: tuple[Share, ...]
 
     def newest(self) -> ContactSecret:
-        """The secret of the newest share of each. LocalMisuse without a share of each."""
+        """The secret of the newest shares. LocalMisuse if one side has none."""
         return self._secret(_newest_first(self.own)[0], _newest_first(self.theirs)[0])
 
     def candidates(self) -> tuple[ContactPsk, ...]:
-        """The psks that this person, beginning a link, tries on the answer: newest first, at most 16."""
+        """The psks that this person tries as initiator, newest first, at most 16."""
         own, theirs = (_newest_first(shares)[:SHARE_NUMBERS_MAX] for shares in (self.own, self.theirs))
         places = [(mine, yours) for mine in range(len(own)) for yours in range(len(theirs))]
         places.sort(key=lambda place: (sum(place), place))
         return tuple(self._psk(own[mine], theirs[yours], initiates=True) for mine, yours in places)
 
     def answer(self, numbers: ShareNumbers) -> ContactPsk | None:
-        """The psk with which this person answers a link that the contact begins; None: no share in common."""
+        """The psk that this person uses as responder, or None without a common share."""
         own, theirs = ({share.number: share for share in shares} for shares in (self.own, self.theirs))
         common = newest_common(numbers, own, theirs)
         return common and self._psk(own[common[0]], theirs[common[1]], initiates=False)

@@ -1,7 +1,6 @@
-"""The invitation: what one person hands another outside the network to be paired once (SPEC §7.5).
+"""Invitations: texts that one person gives another outside the network, for one pairing (SPEC §7.5).
 
-Rules: whoever holds the text can join, so it is shown to its person alone and its secret is in no repr;
-the text has one form for a value, in any case and with any line breaks; nothing here reads a clock.
+The holder of a text can use it, so only its creator sees it, and repr hides the secret.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ VERSION: Final = 1
 _SECRET_SIZE: Final = 16
 _SPACES: Final = str.maketrans("", "", " \t\r\n")
 _ADDRESS: Final = re.compile(r"(?:([0-9.]{7,15})|\[(?=[^]]*:)([0-9a-f:.]{2,45})\]):([1-9][0-9]{0,4})")
-# An array of at most 15 elements, and the first of them if it is a u8 in its shortest encoding.
+# Start of an array of at most 15 elements whose first one, the version, is a u8 in its shortest encoding.
 _BEGINNING: Final = re.compile(rb"[\x90-\x9f](?:([\x00-\x7f])|\xcc([\x80-\xff]))")
 
 Address = Annotated[str, Meta(min_length=6, max_length=53)]
@@ -48,8 +47,10 @@ _CODEC: Final[Codec[_Text]] = Codec(_Text, limits.INVITATION_TEXT_MAX)
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """One invitation. `secret` 16 bytes; `expires` in Unix seconds; `check` names the inviter's person and
-    terminal; addresses are "host:port", hosts being IP addresses without scope, IPv6 in brackets.
+    """One invitation. `secret` has 16 bytes, `expires` is in Unix seconds.
+
+    `check` (32 bytes) commits to the inviter's person and terminal. Addresses are "host:port", where the host
+    is an IP address without scope, in brackets for IPv6.
     """
 
     secret: bytes = field(repr=False)
@@ -59,24 +60,24 @@ class Invitation:
     relays: tuple[str, ...]
 
     def psk(self) -> bytes:
-        """The psk, 32 bytes, of the link by which it is used."""
+        """The psk, 32 bytes, of the pairing link."""
         expires = self.expires.to_bytes(4)
         return primitives.b2b(self.check + expires, personal=labels.INVITE_PSK, key=self.secret)
 
     def expired(self, now: int) -> bool:
-        """Whether its hour is over at `now`, Unix seconds. The inviter's clock decides."""
+        """Whether it has expired at `now` (Unix seconds) by the inviter's clock."""
         return now >= self.expires
 
 
 def invitation_check(person: bytes, static_public: bytes) -> bytes:
-    """`check` of invitations by this person from the terminal with this X25519 key: 32 bytes."""
+    """`check` (32 bytes) of invitations by this person from the terminal with this X25519 key."""
     return primitives.b2b(person + static_public, personal=labels.INVITE_CHECK)
 
 
 def check_joiner(burned_by: bytes | None, static: bytes) -> None:
-    """Untrusted unless the one-time key of message 3 may go on: the first, or the one that burned it before.
+    """Untrusted if another one-time key (X25519, 32 bytes) has burned the invitation.
 
-    Both are X25519 public keys, 32 bytes; None: nobody has used the invitation yet.
+    The joiner that burned it may try again. `burned_by` is None for an unused invitation.
     """
     if burned_by not in (None, static):
         raise Untrusted("the invitation was used by somebody else")
@@ -90,9 +91,10 @@ def make_invitation(
     relays: Iterable[str],
     random: Random,
 ) -> Invitation:
-    """A new invitation, good for an hour from `now` (Unix seconds); of too many addresses the first count.
+    """A new invitation, valid for an hour from `now` (Unix seconds). Surplus addresses and relays are
+    dropped.
 
-    LocalMisuse for an address or relay that the text cannot hold.
+    LocalMisuse for an address or relay that the text cannot represent.
     """
     made = Invitation(
         random(_SECRET_SIZE),
@@ -104,12 +106,12 @@ def make_invitation(
     try:
         parse_invitation(format_invitation(made))
     except ProtocolError as error:
-        raise LocalMisuse("an invitation that nobody could read") from error
+        raise LocalMisuse("an invitation that cannot be parsed") from error
     return made
 
 
 def format_invitation(invitation: Invitation) -> str:
-    """The text to hand over: letters, digits and a colon, as a QR code takes them most densely."""
+    """The text of an invitation, made of characters that a QR code encodes most densely."""
     addresses, relays = list(invitation.addresses), list(invitation.relays)
     encoded = encode(
         _Text(VERSION, invitation.secret, invitation.expires, invitation.check, addresses, relays)
@@ -118,27 +120,32 @@ def format_invitation(invitation: Invitation) -> str:
 
 
 def parse_invitation(text: str) -> Invitation:
-    """The invitation of a text typed, pasted or scanned.
+    """Parse a text in any case and with any spaces and line breaks.
 
-    Errors: LimitExceeded (too long), Unexpected (another version), Malformed (anything else that is none).
+    Errors: LimitExceeded (too long), Unexpected (another version), Malformed (anything else).
     """
     if len(text) > limits.INVITATION_TEXT_MAX:
         raise LimitExceeded(f"an invitation of {len(text)} characters")
-    decoded = _CODEC.decode(_versioned(_bytes_of(text)))
+    data = _bytes_of(text)
+    # The codec would call the array of another version malformed.
+    match = _BEGINNING.match(data)
+    version = int.from_bytes(match[1] or match[2]) if match else VERSION
+    if version != VERSION:
+        raise Unexpected(f"an invitation of version {version}, this program knows {VERSION}")
+    decoded = _CODEC.decode(data)
     for address in decoded.addresses:
-        _check_address(address)
+        parts = _ADDRESS.fullmatch(address)
+        host = parts and (parts[1] or parts[2])
+        if parts is None or not host or str(literal(host)) != host or int(parts[3]) > 0xFFFF:
+            raise Malformed("not an address and a port")
     return Invitation(
-        decoded.secret,
-        decoded.expires,
-        decoded.check,
-        tuple(decoded.addresses),
-        tuple(decoded.relays),
+        decoded.secret, decoded.expires, decoded.check, tuple(decoded.addresses), tuple(decoded.relays)
     )
 
 
 def _bytes_of(text: str) -> bytes:
     compact = text.translate(_SPACES)
-    # Outside ASCII, letters exist that become I or S in upper case: one invitation would have more texts.
+    # Some letters outside ASCII become I or S in upper case and would give one invitation several texts.
     if not compact.isascii() or not compact.upper().startswith(PREFIX):
         raise Malformed("not an invitation")
     digits = compact.upper()[len(PREFIX) :]
@@ -149,19 +156,3 @@ def _bytes_of(text: str) -> bytes:
     if base64.b32encode(data).decode("ascii").rstrip("=") != digits:
         raise Malformed("not the canonical text of an invitation")
     return data
-
-
-def _versioned(data: bytes) -> bytes:
-    """Unexpected for the array of another version, whose shape the codec could only call malformed."""
-    match = _BEGINNING.match(data)
-    version = int.from_bytes(match[1] or match[2]) if match else VERSION
-    if version != VERSION:
-        raise Unexpected(f"an invitation of version {version}, this program knows {VERSION}")
-    return data
-
-
-def _check_address(address: str) -> None:
-    match = _ADDRESS.fullmatch(address)
-    host = match and (match[1] or match[2])
-    if match is None or not host or str(literal(host)) != host or int(match[3]) > 0xFFFF:
-        raise Malformed("not an address and a port")

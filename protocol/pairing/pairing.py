@@ -1,8 +1,4 @@
-"""Pairing two persons over an open link, nearby by words or by an invitation (SPEC §7.4, §7.5).
-
-Rules: `TRANSITIONS` is the whole course, and what is not in it ends the pairing; a contact is handed out to
-be stored before Accept leaves; our record leaves only with our person's consent; a peer sees one refusal.
-"""
+"""The state machine of a pairing over an open link, with words or an invitation (SPEC §7.4, §7.5)."""
 
 from __future__ import annotations
 
@@ -18,41 +14,19 @@ from protocol.identity.reduction import Foreign, reduce
 from protocol.identity.safety import words
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Accept, Close, Commit, Message, Open, Record, Reveal
-from protocol.pairing.record import (
-    Held,
-    Identity,
-    PendingContact,
-    RecordRules,
-    Transcript,
-    accept_tag,
-    check_record,
-    make_record,
-)
+from protocol.pairing import record
+from protocol.pairing.record import HeldOperations, Identity, PendingContact
 from protocol.primitives import KEY_SIZE, Random
 
 _REFUSED: Final = 3
-"""The reason of Close for every pairing that fails (SPEC §6.7)."""
-
-__all__ = [
-    "Completed",
-    "Held",
-    "Identity",
-    "JoinerKnown",
-    "Pairing",
-    "PairingEvent",
-    "PairingFailed",
-    "PendingContact",
-    "PendingReady",
-    "Step",
-    "WordsReady",
-]
+"""The reason of Close after every failure, so that a peer learns nothing from it (SPEC §6.7)."""
 
 # --- Events ---
 
 
 @dataclass(frozen=True, slots=True)
 class WordsReady:
-    """The five words to compare with the other person's; `name` is peer text."""
+    """The five words to compare. `name` of the peer is text of the peer."""
 
     words: tuple[str, ...]
     name: str
@@ -60,7 +34,7 @@ class WordsReady:
 
 @dataclass(frozen=True, slots=True)
 class JoinerKnown:
-    """Somebody used the invitation: is it the right person? `name` is peer text."""
+    """A joiner used the invitation and waits for confirmation. `name` is text of the peer."""
 
     name: str
     person: bytes
@@ -68,23 +42,23 @@ class JoinerKnown:
 
 @dataclass(frozen=True, slots=True)
 class PendingReady:
-    """Store this contact durably as pending, then call `stored`."""
+    """The contact is to be stored durably as pending, then `stored` is to be called."""
 
     contact: PendingContact
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The other side has the contact too: it is pending no more."""
+    """The peer has stored the contact too, so it is no longer pending."""
 
     person: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PairingFailed:
-    """It is over, and nothing but a pending contact stays.
+    """The pairing failed. A contact that is already stored as pending remains.
 
-    `error_class`: one of the five of SPEC §15, "refused" (the other side closed) or "cut" (the link ended).
+    `error_class` is one of the five of SPEC §15, "refused" (the peer closed) or "cut" (the link ended).
     """
 
     error_class: str
@@ -95,17 +69,17 @@ PairingEvent = WordsReady | JoinerKnown | PendingReady | Completed | PairingFail
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows an input: messages to send, in order, then events."""
+    """Result of an input: messages to send in order, and then events."""
 
     send: tuple[Message, ...] = ()
     events: tuple[PairingEvent, ...] = ()
 
 
-# --- The course ---
+# --- States ---
 
 
 class State(Enum):
-    """Where a pairing stands, named after what has happened last."""
+    """State of a pairing, named after the last thing that happened."""
 
     NEW = auto()
     INVITED = auto()
@@ -123,7 +97,7 @@ class State(Enum):
 
 
 class Call(Enum):
-    """Inputs from this side: the person's confirmation, and the disk's."""
+    """Local inputs: the person confirmed, or the contact was stored."""
 
     CONFIRM = auto()
     STORED = auto()
@@ -139,23 +113,23 @@ TRANSITIONS: Final[Mapping[tuple[State, Input], State]] = {
     (State.COMMITTED, Reveal): State.COMPARING,
     (State.LISTENING, Commit): State.REVEALED,
     (State.REVEALED, Open): State.COMPARING,
-    # Records: a side sends its own once its person has confirmed; the other's may come before that.
+    # Records: a side sends its own after its person has confirmed. The peer's may come before that.
     (State.COMPARING, Call.CONFIRM): State.OFFERED,
     (State.COMPARING, Record): State.RECEIVED,
     (State.INVITED, Record): State.RECEIVED,
     (State.RECEIVED, Call.CONFIRM): State.READY,
     (State.OFFERED, Record): State.READY,
-    # Accept: sent once the contact is stored; the other's may come before that.
+    # Accept: sent after the contact is stored. The peer's may come before that.
     (State.READY, Call.STORED): State.STORED,
     (State.READY, Accept): State.ACCEPTED,
     (State.ACCEPTED, Call.STORED): State.DONE,
     (State.STORED, Accept): State.DONE,
 }
-"""What may happen in each state and where it leads; nothing else may (SPEC §7.4)."""
+"""Every permitted input with the next state; any other message ends the pairing (SPEC §7.4)."""
 
 
 def nothing_held(_person: bytes) -> Iterable[bytes]:
-    """For whoever knows nobody yet: the operations held of any person are none."""
+    """A `held` for a person without contacts."""
     return ()
 
 
@@ -170,7 +144,12 @@ class Pairing:
     """
 
     def __init__(
-        self, first: State, transcript: Transcript, identity: Identity, rules: RecordRules, nonce: bytes
+        self,
+        first: State,
+        transcript: record.Transcript,
+        identity: Identity,
+        rules: record.RecordRules,
+        nonce: bytes,
     ) -> None:
         """Use `nearby`, `joiner` or `inviter`."""
         self.state = State.NEW
@@ -182,7 +161,7 @@ class Pairing:
         self._commitment = b""
         self._their_name = ""
         self._own_name = reduce(identity.operations).name
-        self._record = make_record(identity, transcript)
+        self._record = record.make_record(identity, transcript)
         self._theirs: tuple[Record, PendingContact] | None = None
 
     @classmethod
@@ -193,12 +172,12 @@ class Pairing:
         identity: Identity,
         foreign: Foreign,
         random: Random,
-        held: Held = nothing_held,
+        held: HeldOperations = nothing_held,
     ) -> Self:
-        """Either side of a pairing by words."""
+        """Either side of a pairing with words."""
         first = State.COMMITTED if role is Role.INITIATOR else State.LISTENING
-        rules = RecordRules(_person(identity), foreign, held)
-        return cls(first, Transcript.of(facts, role), identity, rules, random(KEY_SIZE))
+        rules = record.RecordRules(_person(identity), foreign, held)
+        return cls(first, record.Transcript.of(facts, role), identity, rules, random(KEY_SIZE))
 
     @classmethod
     def joiner(
@@ -207,34 +186,33 @@ class Pairing:
         identity: Identity,
         foreign: Foreign,
         check: bytes,
-        held: Held = nothing_held,
+        held: HeldOperations = nothing_held,
     ) -> Self:
-        """The side that used an invitation, whose `check` (32 bytes) the inviter must meet."""
-        rules = RecordRules(_person(identity), foreign, held, check=check)
-        return cls(State.OFFERED, Transcript.of(facts, Role.INITIATOR), identity, rules, b"")
+        """The side that uses an invitation, whose `check` (32 bytes) the inviter must match."""
+        rules = record.RecordRules(_person(identity), foreign, held, check=check)
+        return cls(State.OFFERED, record.Transcript.of(facts, Role.INITIATOR), identity, rules, b"")
 
     @classmethod
     def inviter(
-        cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: Held = nothing_held
+        cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: HeldOperations = nothing_held
     ) -> Self:
-        """The side that made the invitation; its person says whether the joiner is the right one."""
-        rules = RecordRules(_person(identity), foreign, held)
-        return cls(State.INVITED, Transcript.of(facts, Role.RESPONDER), identity, rules, b"")
+        """The side that created the invitation. Its person confirms the joiner."""
+        rules = record.RecordRules(_person(identity), foreign, held)
+        return cls(State.INVITED, record.Transcript.of(facts, Role.RESPONDER), identity, rules, b"")
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more can happen."""
         return self.state in FINISHED
 
     @property
     def awaits_person(self) -> bool:
-        """Whether `confirm` is due: the words are shown, or the joiner is."""
+        """Whether `confirm` is due: the words or the joiner are displayed."""
         return self.state in AWAITING_PERSON
 
     # Inputs.
 
     def start(self) -> Step:
-        """The link is open: the first step, once."""
+        """First step, to be called once when the link is open."""
         if self.state is not State.NEW:
             raise LocalMisuse("a pairing starts once")
         self.state = self._first
@@ -243,7 +221,7 @@ class Pairing:
         return Step((self._record,)) if self.state is State.OFFERED else Step()
 
     def receive(self, message: Message) -> Step:
-        """What a message of the other side leads to; for a wrong one Close in `send` and PairingFailed."""
+        """Handle a message of the peer. A wrong one results in Close and PairingFailed."""
         if self.finished:
             return Step()
         if isinstance(message, Close):
@@ -254,25 +232,24 @@ class Pairing:
             return self._fail(error.error_class, Close(_REFUSED))
 
     def confirm(self) -> Step:
-        """The person says that the words are the same, or that the joiner is the right one."""
+        """The person confirms that the words are equal, or that the joiner is the right person."""
         return self._advance(Call.CONFIRM)
 
     def stored(self) -> Step:
-        """The contact of PendingReady is durably stored as pending. Without effect if it failed meanwhile."""
+        """The contact of PendingReady is stored durably. No effect if the pairing failed meanwhile."""
         return Step() if self.state is State.FAILED else self._advance(Call.STORED)
 
     def refuse(self) -> Step:
-        """The person refuses or gives up: the other side is told, and no event follows."""
+        """The person refuses or cancels. The peer gets Close, and no event follows."""
         if self.finished:
             return Step()
         self.state = State.FAILED
         return Step((Close(_REFUSED),))
 
     def link_closed(self) -> Step:
-        """The link has ended."""
         return Step() if self.finished else self._fail("cut")
 
-    # The course.
+    # Transitions.
 
     def _advance(self, cause: Message | Call) -> Step:
         following = TRANSITIONS.get((self.state, cause if isinstance(cause, Call) else type(cause)))
@@ -287,52 +264,37 @@ class Pairing:
     def _act(self, cause: Message | Call, following: State) -> Step:
         match cause:
             case Commit():
-                return self._on_commit(cause)
+                check_name(cause.name)
+                self._commitment, self._their_name = cause.commitment, cause.name
+                return Step((Reveal(self._nonce, self._own_name),))
             case Reveal():
-                return self._on_reveal(cause)
+                check_name(cause.name)
+                self._their_name = cause.name
+                return Step((Open(self._nonce),), (self._words(self._nonce, cause.nonce),))
             case Open():
-                return self._on_open(cause)
+                if not primitives.equal(self._commit(cause.nonce), self._commitment):
+                    raise AuthenticationFailed("not the nonce that was committed to")
+                return Step(events=(self._words(cause.nonce, self._nonce),))
             case Record():
-                return self._on_record(cause, following)
+                rules = replace(self._rules, name=self._their_name)
+                contact = record.check_record(cause, self._transcript, self._identity.share, rules)
+                self._theirs = cause, contact
+                if self.state is State.INVITED:
+                    return Step(events=(JoinerKnown(contact.name, contact.person),))
+                return Step(events=self._pending(following))
             case Accept():
-                return self._on_accept(cause, following)
+                if not primitives.equal(self._tag(self._transcript.peer), cause.tag):
+                    raise AuthenticationFailed("a tag over other records")
+                return Step(events=self._completed(following))
             case Call.CONFIRM:
                 return Step((self._record,), self._pending(following))
             case Call.STORED:
                 return Step((Accept(self._tag(self._transcript.role)),), self._completed(following))
-        raise LocalMisuse("a transition that nobody acts on")
+        raise LocalMisuse("a transition without an action")
 
     def _fail(self, error_class: str, *send: Message) -> Step:
         self.state = State.FAILED
         return Step(send, (PairingFailed(error_class),))
-
-    def _on_commit(self, message: Commit) -> Step:
-        check_name(message.name)
-        self._commitment, self._their_name = message.commitment, message.name
-        return Step((Reveal(self._nonce, self._own_name),))
-
-    def _on_reveal(self, message: Reveal) -> Step:
-        check_name(message.name)
-        self._their_name = message.name
-        return Step((Open(self._nonce),), (self._words(self._nonce, message.nonce),))
-
-    def _on_open(self, message: Open) -> Step:
-        if not primitives.equal(self._commit(message.nonce), self._commitment):
-            raise AuthenticationFailed("not the nonce that was committed to")
-        return Step(events=(self._words(message.nonce, self._nonce),))
-
-    def _on_record(self, message: Record, following: State) -> Step:
-        rules = replace(self._rules, name=self._their_name)
-        contact = check_record(message, self._transcript, self._identity.share, rules)
-        self._theirs = message, contact
-        if self.state is State.INVITED:
-            return Step(events=(JoinerKnown(contact.name, contact.person),))
-        return Step(events=self._pending(following))
-
-    def _on_accept(self, message: Accept, following: State) -> Step:
-        if not primitives.equal(self._tag(self._transcript.peer), message.tag):
-            raise AuthenticationFailed("a tag over other records")
-        return Step(events=self._completed(following))
 
     def _pending(self, following: State) -> tuple[PairingEvent, ...]:
         return (PendingReady(self._their_part[1]),) if following is State.READY else ()
@@ -343,7 +305,7 @@ class Pairing:
     @property
     def _their_part(self) -> tuple[Record, PendingContact]:
         if self._theirs is None:
-            raise LocalMisuse("no record has come")
+            raise LocalMisuse("no record was received")
         return self._theirs
 
     # Values (SPEC §7.4).
@@ -358,4 +320,4 @@ class Pairing:
     def _tag(self, role: Role) -> bytes:
         theirs, _ = self._their_part
         records = (self._record, theirs) if role is self._transcript.role else (theirs, self._record)
-        return accept_tag(self._transcript, role, *records)
+        return record.accept_tag(self._transcript, role, *records)

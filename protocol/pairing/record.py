@@ -1,8 +1,4 @@
-"""The records that two persons exchange when they pair, and the tag over both (SPEC §7.4).
-
-Rules: a record is bound to its link and its side by `t` and the role; it is checked whole before anything of
-it is handed out; what it says of a person already known is judged together with what is held of that person.
-"""
+"""The records that two persons exchange in a pairing, and the tag over both (SPEC §7.4)."""
 
 from __future__ import annotations
 
@@ -16,20 +12,23 @@ from protocol import labels, primitives
 from protocol.codec import check_ascending, encode
 from protocol.errors import Malformed, Untrusted
 from protocol.identity.log import parse_operation
-from protocol.identity.reduction import Foreign, PersonState, Terminal, extend, share_is_stale
+from protocol.identity.reduction import Foreign, PersonState, extend, share_is_stale
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import Record
 from protocol.pairing.contact_secret import Share
 from protocol.pairing.invitation import invitation_check
 from protocol.primitives import SIGNATURE_SIZE
 
-Held = Callable[[bytes], Iterable[bytes]]
-"""held(person): the operations held of a person already known; none for a stranger."""
+HeldOperations = Callable[[bytes], Iterable[bytes]]
+"""held(person): the operations held of a known person; none for a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What both ends of a pairing link agreed on: `t` and the pairing root, 32 bytes each, and our role."""
+    """The transcript hash `t` and the pairing root of a pairing link, 32 bytes each, and our role.
+
+    `t` and the role bind records to this link and this side.
+    """
 
     role: Role
     t: bytes
@@ -37,28 +36,20 @@ class Transcript:
 
     @classmethod
     def of(cls, facts: PairingFacts, role: Role) -> Self:
-        """From what the link's handshake gave."""
-        agreed = (
-            facts.handshake_hash,
-            facts.share_initiator,
-            facts.share_responder,
-            facts.kem_key,
-            facts.kem_ciphertext,
-            facts.ratchet_key,
-        )
-        t = primitives.b2b(b"".join(agreed), personal=labels.PAIRING_TRANSCRIPT)
+        agreed = facts.handshake_hash + facts.share_initiator + facts.share_responder
+        agreed += facts.kem_key + facts.kem_ciphertext + facts.ratchet_key
+        t = primitives.b2b(agreed, personal=labels.PAIRING_TRANSCRIPT)
         root = primitives.b2b(t, personal=labels.PAIRING_ROOT, key=facts.secret.reveal())
         return cls(role, t, root)
 
     @property
     def peer(self) -> Role:
-        """The other side's role."""
         return Role(1 - self.role)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """This person as it shows itself: its log, the terminal that pairs, a fresh share under its heads."""
+    """What this person reveals in a pairing: its log, the terminal, and a new share under the log's heads."""
 
     operations: tuple[bytes, ...]
     terminal: bytes
@@ -68,10 +59,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class PendingContact:
-    """All that is to be stored of somebody just paired with.
+    """Everything to store of a new contact.
 
-    `operations` are those to add to what is held of the person, in causal order; `state` is what comes of
-    both. `root` is the pairing root (32 bytes); `own` and `theirs` the first shares of the contact secret.
+    `operations` are to be added to those held of the person, in causal order; `state` includes both. `root`
+    is the pairing root (32 bytes), `own` and `theirs` are the first shares of the contact secret.
     """
 
     state: PersonState
@@ -83,17 +74,16 @@ class PendingContact:
 
     @property
     def person(self) -> bytes:
-        """The person id."""
         return self.state.person
 
     @property
     def name(self) -> str:
-        """The name that the person chose: peer text."""
+        """The name that the contact chose: text of a peer."""
         return self.state.name
 
 
 def make_record(identity: Identity, transcript: Transcript) -> Record:
-    """Our record on this link, signed by the terminal."""
+    """This person's record for this link, signed by its terminal."""
     share = identity.share
     unsigned = Record(
         list(identity.operations),
@@ -114,7 +104,7 @@ def _signed_text(record: Record, role: Role, t: bytes) -> bytes:
 
 
 def accept_tag(transcript: Transcript, role: Role, own: Record, other: Record) -> bytes:
-    """The tag, 32 bytes, by which the side of `role` says that it holds both records, its own first."""
+    """The tag, 32 bytes, with which the side of `role` confirms both records, its own first."""
     hashes = b"".join(primitives.b2b(encode(record), personal=labels.RECORD) for record in (own, other))
     data = bytes([role]) + transcript.t + hashes
     return primitives.b2b(data, personal=labels.PAIRING_ACCEPT, key=transcript.root)
@@ -122,59 +112,47 @@ def accept_tag(transcript: Transcript, role: Role, own: Record, other: Record) -
 
 @dataclass(frozen=True, slots=True)
 class RecordRules:
-    """What the other side's record is measured by.
+    """Requirements on the peer's record.
 
-    `foreign`: whether a key is another person's. `check` (32 bytes): the invitation that we joined by, else
-    empty. `name`: the name shown while words were compared, else empty.
+    `foreign` tells whether a key belongs to another person. `check` (32 bytes) is from the invitation that we
+    used, `name` was displayed while words were compared; both are empty if not applicable.
     """
 
     person: bytes
     foreign: Foreign
-    held: Held
+    held: HeldOperations
     check: bytes = b""
     name: str = ""
 
 
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
-    """The contact that the other side's record makes.
+    """The new contact of the peer's record, after every check of it.
 
-    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (ourselves, a terminal
-    that is not live, another person's key, a forked log, not whom invitation or shown name promised).
+    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (this person itself, a
+    terminal that is not live, a key of another person, a forked log, not who the invitation or the displayed
+    name promised).
     """
     alone = extend((), record.operations).state
     if alone.person == rules.person:
         raise Untrusted("this is our own person")
     if not alone.name or rules.name not in ("", alone.name):
         raise Untrusted("another name than the one that was shown")
+    # A known person may show an old log, so its record is checked together with the operations held.
     held = tuple(rules.held(alone.person))
     together = extend(held, record.operations, rules.foreign)
-    terminal = _check_terminal(record, transcript, together.state)
-    _check_promises(rules, together.state, terminal)
-    _check_share(record, (*held, *together.new))
-    return PendingContact(
-        together.state,
-        together.new,
-        terminal.id,
-        transcript.root,
-        own,
-        Share(record.number, record.share, tuple(record.heads)),
-    )
-
-
-def _check_terminal(record: Record, transcript: Transcript, state: PersonState) -> Terminal:
+    state = together.state
     terminal = state.live.get(record.terminal)
     if terminal is None:
         raise Untrusted("the terminal is not live in its person's log")
     signed = _signed_text(record, transcript.peer, transcript.t)
     primitives.ed25519_verify(terminal.signing, signed, record.signature)
-    return terminal
-
-
-def _check_promises(rules: RecordRules, state: PersonState, terminal: Terminal) -> None:
     if state.forks:
         raise Untrusted("the log has an open fork")
     if rules.check and rules.check != invitation_check(state.person, terminal.static):
         raise Untrusted("not who made the invitation")
+    _check_share(record, (*held, *together.new))
+    theirs = Share(record.number, record.share, tuple(record.heads))
+    return PendingContact(state, together.new, terminal.id, transcript.root, own, theirs)
 
 
 def _check_share(record: Record, operations: Sequence[bytes]) -> None:

@@ -1,8 +1,7 @@
-"""What relays of one cluster agree on: a subject for a token, and sealed frames (SPEC §11.7.7).
+"""Subjects, names of tokens and encrypted frames of a cluster of relays that share one key (SPEC §11.7.7).
 
-Rules: everything comes from the one key that all of them have, so whoever carries their frames and lacks it
-reads nothing and adds nothing; a frame opens in its own place in its direction, once, or not at all.
-Link bytes are taken from and put into memory of the caller's alone, so that it can zero them.
+A frame opens once, in its position in its direction. Link bytes stay in memory of the caller, which zeroes
+it.
 """
 
 from __future__ import annotations
@@ -23,11 +22,10 @@ from protocol.noise import TAGLEN, CipherState, HandshakeState
 from protocol.primitives import Random, system_random
 
 PROTOCOL_NAME: Final = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2b"
-FRAME_BYTES_MAX: Final = 1 << 16
-"""Link bytes of one frame."""
+FRAME_BYTES_MAX: Final = 1 << 16  # link bytes of one frame
 NAME_SIZE: Final = 16
 BUCKET_BITS: Final = 14
-"""Names are asked for by their first bits: so many subjects at most has a relay to listen on."""
+"""Names share a subject by their first bits, so a relay listens on at most 2^14 subjects."""
 FRAME_OVERHEAD: Final = 1 + TAGLEN
 
 _PROLOGUE: Final = b"parlour.relay.cluster.v1"
@@ -35,22 +33,15 @@ _nonce: Final = Struct("<IQ").pack
 
 
 class Kind(IntEnum):
-    """What a frame is: its first byte, which is authenticated with the rest."""
+    """Kind of a frame: its first byte, which is authenticated."""
 
-    CALL = 0
-    """The dialler's relay, once: call the waiter of this place in the offer (u8), answer to this subject."""
-    ANSWERED = 1
-    """The waiter has answered: the circuit begins."""
-    DATA = 2
-    """Link bytes."""
-    CREDIT = 3
-    """So many more bytes may come: u32."""
-    FINISHED = 4
-    """Nothing more comes from this side's terminal."""
-    END = 5
-    """The circuit is over: u8, a reason."""
-    ALIVE = 6
-    """Nothing else was to be said for a while."""
+    CALL = 0  # from the dialler's relay, once: call the waiter at this place (u8), and reply to this subject
+    ANSWERED = 1  # the waiter answered, and the circuit begins
+    DATA = 2  # link bytes
+    CREDIT = 3  # number of further bytes that may be sent: u32
+    FINISHED = 4  # the terminal on this side sends nothing more
+    END = 5  # the circuit ended: reason, u8
+    ALIVE = 6  # keepalive
 
 
 _ROOT: Final = "parlour.relay.v1"
@@ -69,7 +60,7 @@ _SIZES: Final = {
 
 
 class ClusterKeys:
-    """What the relay's key pair gives its cluster: names of tokens, and handshakes between two relays."""
+    """Names of tokens and handshakes between relays, derived from the shared key pair."""
 
     __slots__ = ("_pair", "_psk", "_random")
 
@@ -78,15 +69,15 @@ class ClusterKeys:
         self._psk = primitives.b2b(b"", personal=labels.RELAY_CLUSTER, key=pair.reveal())
 
     def name(self, token: bytes) -> bytes:
-        """What stands for a token (16 bytes) where others can read: 16 bytes that do not lead back."""
+        """The public name, 16 bytes, of a token (16 bytes). The token cannot be computed from it."""
         return primitives.b2b(token, personal=labels.RELAY_NAMES, key=self._pair.reveal(), size=NAME_SIZE)
 
     def fresh_word(self) -> str:
-        """26 random characters, for a subject."""
+        """26 random characters for a subject."""
         return base64.b32encode(self._random(NAME_SIZE)).decode("ascii").rstrip("=").lower()
 
     def handshake(self, name: bytes, *, asking: bool) -> HandshakeState:
-        """The beginning of a handshake about a token of this name."""
+        """A handshake about the token with this name."""
         return HandshakeState(
             PROTOCOL_NAME, asking, prologue=_PROLOGUE + name, psks=(self._psk,), random=self._random
         )
@@ -96,16 +87,16 @@ class ClusterKeys:
 
 
 class Sealer:
-    """Frames of one direction, in their order."""
+    """Encrypts the frames of one direction in order."""
 
     __slots__ = ("_count", "_key")
 
     def __init__(self, state: CipherState) -> None:
-        """Takes the key of a direction over: `state` cannot seal any more."""
+        """Takes the key out of `state`, which cannot encrypt any more."""
         self._key, self._count = state.take_key(), 0
 
     def seal(self, kind: Kind, data: bytes | memoryview = b"") -> bytes:
-        """The next frame: its kind and sealed data. LimitExceeded when the nonces are used up."""
+        """The next frame: kind and encrypted data. LimitExceeded when the nonces are used up."""
         nonce, first = _next(self._count), bytes((kind,))
         sealed = primitives.chacha_seal_from(self._key, nonce, first, data)
         self._count += 1
@@ -113,18 +104,18 @@ class Sealer:
 
 
 class Opener:
-    """Frames of the other direction, in their order."""
+    """Decrypts the frames of the other direction in order."""
 
     __slots__ = ("_count", "_key")
 
     def __init__(self, state: CipherState) -> None:
-        """Takes the key of a direction over: `state` cannot open any more."""
+        """Takes the key out of `state`, which cannot decrypt any more."""
         self._key, self._count = state.take_key(), 0
 
     def open_into(self, frame: bytes, out: memoryview) -> int:
-        """Put the data of the next frame into `out`, which has room for `size_of` it; returns its size.
+        """Decrypt the next frame into `out`, which needs room for `size_of` it. Returns the size.
 
-        AuthenticationFailed if it is not the next frame; nothing is then left in `out`.
+        AuthenticationFailed if it is not the next frame; `out` then contains no plaintext.
         """
         first, sealed = frame[:1], frame[1:]
         size = primitives.chacha_open_into(self._key, _next(self._count), first, sealed, out)
@@ -133,18 +124,18 @@ class Opener:
 
 
 def kind_of(frame: bytes) -> Kind:
-    """What a frame says it is. Malformed for no kind, and for a size that this kind does not have."""
+    """The kind of a frame. Malformed for an unknown kind or a size that this kind cannot have."""
     try:
         kind = Kind(frame[0]) if frame else None
     except ValueError:
         kind = None
     if kind is None or size_of(frame) not in _SIZES[kind]:
-        raise Malformed(f"no frame has {len(frame)} bytes and begins so")
+        raise Malformed(f"no frame of this kind has {len(frame)} bytes")
     return kind
 
 
 def size_of(frame: bytes) -> int:
-    """Bytes of data in a frame that `kind_of` took."""
+    """Bytes of data in a frame that `kind_of` has accepted."""
     return len(frame) - FRAME_OVERHEAD
 
 
@@ -154,26 +145,26 @@ def _next(count: int) -> bytes:
     return _nonce(0, count)
 
 
-# --- What is said in handshakes and calls ---
+# --- Subjects, and payloads of handshakes ---
 
 
 def bucket_of(name: bytes) -> str:
-    """The subject on which a name is asked for, with others that begin with the same bits."""
+    """The subject for questions about a name, shared by all names with the same first bits."""
     return f"{_ROOT}.ask.{int.from_bytes(name[:4]) >> (32 - BUCKET_BITS):x}"
 
 
 def all_subjects(relay: str) -> str:
-    """What a relay listens on under its own, fresh name."""
+    """The subject pattern on which a relay with this random name listens."""
     return f"{_ROOT}.to.{relay}.*"
 
 
 def own_subject(relay: str, name: str) -> str:
-    """Where one question, offer or circuit of a relay is answered."""
+    """The subject for replies to one question, offer or circuit of a relay."""
     return f"{_ROOT}.to.{relay}.{name}"
 
 
 def read_subject(data: bytes) -> str:
-    """A subject of `own_subject`, as another relay names it. Malformed for anything else."""
+    """Parse a subject of `own_subject`. Malformed for anything else."""
     text = data.decode("ascii", "replace")
     if not _SUBJECT.fullmatch(text):
         raise Malformed("not the subject of a relay")
@@ -181,17 +172,17 @@ def read_subject(data: bytes) -> str:
 
 
 def write_offer(subject: str, ages: Iterable[int]) -> bytes:
-    """The answer to a question: for how many milliseconds each waiter has waited, and where to call."""
+    """The answer to a question: the waiting times in milliseconds, and the subject for a call."""
     waited = [min(max(age, 0), _AGE_MAX) for age in ages][:RELAY_WAITERS_MAX]
     return bytes((len(waited),)) + struct.pack(f">{len(waited)}I", *waited) + subject.encode("ascii")
 
 
 def read_offer(payload: bytes) -> tuple[list[int], str]:
-    """The ages and the subject of an offer, of one waiter at least. Malformed, LimitExceeded."""
+    """Waiting times and subject of an offer with at least one waiter. Errors: Malformed, LimitExceeded."""
     count = payload[0] if payload else 0
     if count > RELAY_WAITERS_MAX:
         raise LimitExceeded(f"an offer of {count} waiters")
     end = 1 + 4 * count
     if not count or len(payload) < end:
-        raise Malformed("an offer of nobody")
+        raise Malformed("an offer without waiters")
     return list(struct.unpack(f">{count}I", payload[1:end])), read_subject(payload[end:])

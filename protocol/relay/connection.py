@@ -1,8 +1,4 @@
-"""What both ends of a connection to a relay have in common, sans-IO: frames, sealing, states (SPEC §11.7).
-
-Rules: bytes may come in any portions: the events are the same. Whatever the other end sends ends at worst in
-RelayEnded, never in an exception. Once a circuit begins, no key of the rendezvous is held any more.
-"""
+"""Common base of both ends of a connection to a relay: frames, encryption, states and timers (SPEC §11.7)."""
 
 from __future__ import annotations
 
@@ -31,11 +27,14 @@ _ENDINGS: Final[tuple[tuple[type[ProtocolError], RelayEnding], ...]] = (
 
 
 class RelayConnection(ABC):
-    """One end of a connection to a relay. Times are monotonic seconds."""
+    """One end of a connection to a relay. Times are in monotonic seconds.
+
+    Bytes may arrive in any portions. Input of the other end never raises, and at worst results in RelayEnded.
+    """
 
     role: ClassVar[RelayRole]
     sizes: ClassVar[tuple[int, ...]]
-    """Bytes of the padded messages that may come here."""
+    """Permitted sizes of received padded messages."""
 
     def __init__(self, now: float) -> None:
         self._now = now
@@ -47,14 +46,13 @@ class RelayConnection(ABC):
 
     @property
     def state(self) -> RelayState:
-        """Where this end stands."""
         return self._state
 
     @property
     def wanted(self) -> int:
-        """Bytes that the next unit still needs: whoever reads no more never takes a byte of a circuit in.
+        """Number of bytes to read next; 0 once this end reads nothing more.
 
-        0 once this end reads nothing more.
+        A caller that reads no more than this never consumes bytes of a circuit.
         """
         if self._over:
             return 0
@@ -67,7 +65,7 @@ class RelayConnection(ABC):
     # --- Bytes ---
 
     def receive(self, data: bytes, now: float) -> list[RelayEvent]:
-        """What bytes from the other end mean. Nothing is read once the connection is joined or closed."""
+        """Process bytes from the other end. They are ignored once the connection is joined or closed."""
         self._tick(now)
         events = self.handle_timer(now)
         if self._over:
@@ -82,11 +80,10 @@ class RelayConnection(ABC):
         return events
 
     def end_of_stream(self) -> list[RelayEvent]:
-        """The other end ended the stream."""
         return self._end(RelayEnding.CUT)
 
     def data_to_send(self) -> bytes:
-        """Bytes for the other end, which are then forgotten here; to be asked for once more after the end."""
+        """Remove and return bytes for the other end. To be called a last time after RelayEnded."""
         data = b"".join(self._out)
         self._out.clear()
         return data
@@ -94,11 +91,11 @@ class RelayConnection(ABC):
     # --- Time ---
 
     def next_timer(self) -> float | None:
-        """When to call `handle_timer`; asked anew after every other call. None: never."""
+        """When to call `handle_timer`, to be asked again after every other call. None: never."""
         return None if self._over else self._deadline
 
     def handle_timer(self, now: float) -> list[RelayEvent]:
-        """Do what time demands."""
+        """Act on elapsed time."""
         self._tick(now)
         due = self.next_timer()
         return [] if due is None or self._now < due else self._overdue()
@@ -107,43 +104,37 @@ class RelayConnection(ABC):
         return self._end(RelayEnding.DEADLINE)
 
     def _tick(self, now: float) -> None:
-        # A monotonic clock that steps back must not bring a deadline nearer or move it away.
+        # If a faulty clock steps back, no deadline may move.
         self._now = max(self._now, now)
 
     # --- For the two ends ---
 
     @abstractmethod
     def _accept(self, unit: bytes) -> list[RelayEvent]:
-        """Read one unit."""
+        """Process one unit."""
 
     def _unit_size(self) -> int:
-        """Bytes of the next unit, as far as they are known; the frame's length field counts."""
+        """Size of the next unit as far as it is known, including the length field."""
         beginning = self._reader.peek(LENGTH_SIZE)
         if len(beginning) < LENGTH_SIZE:
             return LENGTH_SIZE
         return LENGTH_SIZE + int.from_bytes(beginning)
 
     def _take(self) -> bytes | None:
-        """The next unit, or None if it is not all there."""
+        """The next unit, or None until all of it has arrived."""
         if self._over:
             return None
         if self._noise is None:
             return self._reader.next_frame(HANDSHAKE_FRAME_MAX)
-        self._check_length()
-        return self._reader.next_frame(max(self.sizes) + TAGLEN)
-
-    def _check_length(self) -> None:
-        """Malformed for a frame of another size, as soon as its length is there.
-
-        What is none of the rendezvous's, a link's frame say, is then not taken in before it is refused.
-        """
+        # A frame of a wrong size, such as a link's, is refused as soon as its length is known.
         beginning = self._reader.peek(LENGTH_SIZE)
         size = int.from_bytes(beginning) - TAGLEN
         if len(beginning) == LENGTH_SIZE and size < max(self.sizes) and size not in self.sizes:
             raise Malformed(f"a frame of {size + TAGLEN} bytes")
+        return self._reader.next_frame(max(self.sizes) + TAGLEN)
 
     def _open(self, frame: bytes) -> bytes:
-        """The padded message in a frame. AuthenticationFailed for another key."""
+        """Decrypt a frame to a padded message. AuthenticationFailed with a wrong key."""
         assert self._noise is not None
         return self._noise.receive.decrypt_with_ad(b"", frame)
 
@@ -159,7 +150,7 @@ class RelayConnection(ABC):
         self._state, self._deadline = following, deadline
 
     def _join(self) -> bytes:
-        """Begin the circuit: what has come of it already; everything else is let go of."""
+        """Begin the circuit and drop all keys. Returns bytes of the link that have arrived already."""
         self._enter(RelayState.JOINED)
         return self._forget()
 
@@ -170,12 +161,12 @@ class RelayConnection(ABC):
         return rest
 
     def _fail(self, error: ProtocolError) -> list[RelayEvent]:
-        """The other end broke the protocol. It is told nothing, whatever the class (SPEC §15)."""
+        """The other end broke the protocol. Nothing is sent, whatever the class (SPEC §15)."""
         endings = (ending for kind, ending in _ENDINGS if isinstance(error, kind))
         return self._end(next(endings, RelayEnding.ERROR), error.error_class)
 
     def _end(self, reason: RelayEnding, error_class: str | None = None) -> list[RelayEvent]:
-        """Enter CLOSED, unless there is nothing to end any more."""
+        """Enter CLOSED. No event if the connection is joined or closed already."""
         if self._over:
             return []
         self._enter(RelayState.CLOSED)

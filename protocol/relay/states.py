@@ -1,8 +1,4 @@
-"""The states of a connection to a relay at its two ends, and what each end is told (SPEC §11.7.4).
-
-Rules: whatever these tables do not list is refused; an event holds values, never a part of the connection.
-RelayEnded comes at most once, and last; after Answers, Called and Joined nothing comes any more.
-"""
+"""States, permitted messages and events of both ends of a connection to a relay (SPEC §11.7.4)."""
 
 from __future__ import annotations
 
@@ -12,29 +8,19 @@ from enum import Enum, StrEnum
 from typing import Final
 
 from protocol.errors import LocalMisuse, Unexpected
-from protocol.relay.messages import (
-    Absent,
-    Alive,
-    Answer,
-    Called,
-    Dial,
-    End,
-    Joined,
-    RelayMessage,
-    Wait,
-    Waiting,
-)
+from protocol.relay import messages
+from protocol.relay.messages import RelayMessage
 
 
 class RelayRole(Enum):
-    """Whose end of the connection it is."""
+    """The end of a connection."""
 
     TERMINAL = "terminal"
     RELAY = "relay"
 
 
 class RelayState(Enum):
-    """Where an end stands. HANDSHAKE is the terminal's alone, CALLED the relay's."""
+    """State of an end. Only terminals have HANDSHAKE, only relays CALLED."""
 
     GREETING = "greeting"
     HANDSHAKE = "handshake"
@@ -61,36 +47,38 @@ RELAY_FOLLOWS: Final[_Table] = {
     (RelayRole.RELAY, _S.DIALLING): frozenset({_S.READY, _S.JOINED, _S.CLOSED}),
     (RelayRole.RELAY, _S.CALLED): frozenset({_S.JOINED, _S.CLOSED}),
 }
-"""The states that may follow a state; after JOINED the bytes belong to a link, and CLOSED is the end."""
+"""Permitted transitions. After JOINED all bytes belong to a link, and CLOSED is final."""
 
 RELAY_MESSAGES: Final[Mapping[tuple[RelayRole, RelayState], frozenset[type[RelayMessage]]]] = {
-    (RelayRole.TERMINAL, _S.READY): frozenset({End}),
-    (RelayRole.TERMINAL, _S.WAITING): frozenset({Waiting, Alive, Called, End}),
-    (RelayRole.TERMINAL, _S.DIALLING): frozenset({Absent, Joined, End}),
-    (RelayRole.RELAY, _S.READY): frozenset({Wait, Dial}),
-    (RelayRole.RELAY, _S.WAITING): frozenset({Wait, Alive}),
-    (RelayRole.RELAY, _S.CALLED): frozenset({Wait, Alive, Answer}),
+    (RelayRole.TERMINAL, _S.READY): frozenset({messages.End}),
+    (RelayRole.TERMINAL, _S.WAITING): frozenset(
+        {messages.Waiting, messages.Alive, messages.Called, messages.End}
+    ),
+    (RelayRole.TERMINAL, _S.DIALLING): frozenset({messages.Absent, messages.Joined, messages.End}),
+    (RelayRole.RELAY, _S.READY): frozenset({messages.Wait, messages.Dial}),
+    (RelayRole.RELAY, _S.WAITING): frozenset({messages.Wait, messages.Alive}),
+    (RelayRole.RELAY, _S.CALLED): frozenset({messages.Wait, messages.Alive, messages.Answer}),
 }
-"""The messages that an end may receive in a state; in the others none."""
+"""Messages that an end may receive in a state; none in other states."""
 
 
 def check_relay_follows(role: RelayRole, state: RelayState, following: RelayState) -> None:
-    """LocalMisuse unless the table has this step."""
+    """LocalMisuse unless RELAY_FOLLOWS has this transition."""
     if following not in RELAY_FOLLOWS.get((role, state), frozenset()):
         raise LocalMisuse(f"no end of a {role.value} goes from {state.value} to {following.value}")
 
 
 def check_relay_message(role: RelayRole, state: RelayState, kind: type[RelayMessage]) -> None:
-    """Unexpected unless this end may receive this message in this state."""
+    """Unexpected unless RELAY_MESSAGES has this message for the state."""
     if kind not in RELAY_MESSAGES.get((role, state), frozenset()):
         raise Unexpected(f"{kind.__name__} while {state.value}")
 
 
-# --- Events ---
+# --- Events: no event follows RelayEnded, Answers, WasCalled or WasJoined ---
 
 
 class RelayEnding(StrEnum):
-    """Why a connection to a relay ended. The first two are the reasons of End, in their order."""
+    """Why a connection to a relay ended. The first two are the reasons of End in their order."""
 
     BUSY = "busy"
     STOPPED = "stopped"
@@ -104,13 +92,12 @@ class RelayEnding(StrEnum):
     ERROR = "error"
 
 
-END_REASONS: Final = (RelayEnding.BUSY, RelayEnding.STOPPED)
-"""The ending that a number in End means."""
+END_REASONS: Final = (RelayEnding.BUSY, RelayEnding.STOPPED)  # endings by their number in End
 
 
 @dataclass(frozen=True, slots=True)
 class RelayEnded:
-    """The connection is over. `error_class` names one of SPEC §15 where the other end broke the protocol."""
+    """The connection ended. `error_class` is one of SPEC §15 if the other end broke the protocol."""
 
     reason: RelayEnding
     error_class: str | None = None
@@ -118,14 +105,14 @@ class RelayEnded:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """To the relay: the terminal waits on these tokens (16 bytes each), on no others; `waiting` answers."""
+    """At the relay: the terminal waits on exactly these tokens (16 bytes each). `waiting` is due."""
 
     tokens: tuple[bytes, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Dials:
-    """To the relay: the terminal asks for who waits on a token, at a place from 0, the newest."""
+    """At the relay: the terminal dials the waiter of a token at a place, from 0 for the newest."""
 
     token: bytes = field(repr=False)
     place: int
@@ -133,28 +120,28 @@ class Dials:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """To the relay: the terminal that was called answered. `rest` are bytes of its link that came with it."""
+    """At the relay: a called terminal answered. `rest` are bytes of its link that have arrived already."""
 
     rest: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """To the terminal: the relay proved its key. `time` is its clock, in Unix seconds."""
+    """At the terminal: the relay proved its key. `time` is its clock in Unix seconds."""
 
     time: int
 
 
 @dataclass(frozen=True, slots=True)
 class WaitBegun:
-    """To the terminal: the relay holds the tokens of the last `wait`."""
+    """At the terminal: the relay has registered the tokens of the last `wait`."""
 
 
 @dataclass(frozen=True, slots=True)
 class WasCalled:
-    """To the terminal that waits: a dialler is there. From now on the stream carries a link; it answers.
+    """At a waiting terminal: `token` was dialled. The stream now carries a link, with this end as responder.
 
-    `token`, as the relay says, was asked for; `rest` are bytes of that link that came already.
+    `rest` are bytes of that link that have arrived already.
     """
 
     token: bytes = field(repr=False)
@@ -163,9 +150,9 @@ class WasCalled:
 
 @dataclass(frozen=True, slots=True)
 class WasJoined:
-    """To the dialler: from now on the stream carries a link, which it begins.
+    """At a dialler: the stream now carries a link, with this end as initiator.
 
-    `others` wait on the same token; `rest` are bytes of that link that came already.
+    `others` more terminals wait on the token. `rest` are bytes of that link that have arrived already.
     """
 
     others: int
@@ -174,7 +161,7 @@ class WasJoined:
 
 @dataclass(frozen=True, slots=True)
 class WasAbsent:
-    """To the dialler: nobody waits there. It may dial again on the same connection."""
+    """At a dialler: no terminal waits at that place. It may dial again on the same connection."""
 
 
 RelayEvent = Waits | Dials | Answers | Welcomed | WaitBegun | WasCalled | WasJoined | WasAbsent | RelayEnded

@@ -1,6 +1,6 @@
 """Checks the vectors of the codec: the one encoding of every struct, and what is refused (SPEC §3.3).
 
-A value stands in JSON as SPEC's table has it, bytes as {"hex"}, so that no type has to be guessed.
+A value is written in JSON as in the table of the SPEC, bytes as {"hex"}, so that no type has to be guessed.
 """
 
 from __future__ import annotations

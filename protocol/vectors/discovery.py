@@ -11,11 +11,11 @@ from typing import Final
 from protocol.discovery import (
     Known,
     check_place,
+    local_addresses,
     make_slots,
     read_text,
     recognise,
     slot,
-    told_addresses,
     utc_day,
     write_text,
 )
@@ -61,7 +61,7 @@ def _recognise(_: Json, step: Json) -> Json:
 def _read(_: Json, step: Json) -> Json:
     check_place(step["instance"], step["port"])
     said = read_text(bytes.fromhex(step["text"]))
-    addresses = told_addresses(step["addresses"])
+    addresses = local_addresses(step["addresses"])
     return {"slots": b"".join(said.slots).hex(), "name": said.name, "addresses": list(addresses)}
 
 

@@ -1,8 +1,4 @@
-"""Own vectors of entries: written, read, refused by form and by trust, and their order (SPEC §11.1 to §11.3).
-
-Rules: an entry is the message that carries it, as it is on the wire; what the receiver knows of the two
-persons is an input.
-"""
+"""Runs the vectors of entries: writing, parsing, acceptance and order (SPEC §11.1 to §11.3)."""
 
 from __future__ import annotations
 
@@ -12,9 +8,9 @@ from typing import Final
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     conversation_of_two,
     parse_entry,
@@ -62,7 +58,7 @@ def _conversation(_: Json, step: Json) -> Json:
 
 def _write(_: Json, step: Json) -> Json:
     salt, previous = bytes.fromhex(step["salt"]), step["previous"]
-    place = Place(
+    place = EntryPlace(
         conversation=bytes.fromhex(step["conversation"]),
         author=bytes.fromhex(step["author"]),
         incarnation=bytes.fromhex(step["incarnation"]),

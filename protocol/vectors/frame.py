@@ -24,7 +24,7 @@ _RUN: Final = re.compile(rb"(.)\1{%d,}" % (RUN_LEAST - 1), re.DOTALL)
 
 
 def write_bytes(data: bytes) -> Any:
-    """Bytes as they stand in a file: hex, or a list of hex and of {"hex", "times"} for a long run."""
+    """Bytes as written in a file: hex, or a list of hex and of {"hex", "times"} for a long run."""
     parts: list[Any] = []
     end = 0
     for run in _RUN.finditer(data):

@@ -1,9 +1,6 @@
-"""Checks the vectors of links: both ends, byte for byte, from the greeting to the end (SPEC §5, §6, §8).
+"""Runs the vectors of links: both ends, byte for byte, from greeting to end (SPEC §5, §6, §8).
 
-Every random draw is an input with a name. The order of the draws is written here alone: a draw of another
-size, or one for which no input is left, is a mismatch. A link is driven through its public calls, and what it
-gives is all that a step shows; time moves only where a step says so. An error of the peer ends the link in
-silence, and its class is what a test expects.
+Every random draw is a named input. A draw of another size, or without an input, is a mismatch.
 """
 
 from __future__ import annotations
@@ -85,7 +82,7 @@ class Encapsulation:
 
 
 def encapsulation(inputs: Json) -> Encapsulation:
-    """Whoever encapsulates gets this."""
+    """Fixed result of the encapsulation."""
     return Encapsulation(inputs["kem_secret"], inputs["kem_ciphertext"])
 
 
@@ -138,7 +135,7 @@ def _contact_call(inputs: Json) -> Initiator:
 
 
 class InputPolicy:
-    """What a responder is told, from the inputs."""
+    """The policy of a responder, from the inputs."""
 
     def __init__(self, inputs: Json) -> None:
         self._inputs = inputs

@@ -69,7 +69,7 @@ class Pair:
         self.sides = {role: Side(role, inputs) for role in ROLES}
 
     def take(self, step: Json) -> Any:
-        """Take a step; returns the bytes that it gives, as they stand in a file."""
+        """Take a step; returns its bytes as written in a file."""
         side = self.sides[step["actor"]]
         if step["do"] == "set_nonce":
             return self._set_nonce(step)

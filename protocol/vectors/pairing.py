@@ -1,8 +1,4 @@
-"""Own vectors of pairing: nearby by words and by invitation, both ends, what is refused (SPEC §7.4, §7.5).
-
-Rules: an end is made from its inputs and driven message by message; what the handshake of the link agreed on
-is an input, so that no handshake is needed.
-"""
+"""Runs the vectors of pairing in both roles, with results of the handshake as inputs (SPEC §7.4, §7.5)."""
 
 from __future__ import annotations
 

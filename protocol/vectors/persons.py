@@ -1,8 +1,4 @@
-"""Own vectors of person logs: one operation, what a log comes to, what is taken and sent (SPEC §7.1 to §7.3).
-
-Rules: operations stand in the inputs of a group under names, and steps name them; what a log comes to is told
-by ids.
-"""
+"""Runs the vectors of person logs: single operations, reduction and exchange (SPEC §7.1 to §7.3)."""
 
 from __future__ import annotations
 
@@ -106,10 +102,7 @@ def _extend(inputs: Json, step: Json) -> Json:
     }
     extension = extend(held, received, lambda key, person: foreign.get(key, person) != person)
     names = {signed: name for name, signed in inputs["operations"].items()}
-    return {
-        "new": [names[signed.hex()] for signed in extension.new],
-        "heads": _hex(extension.state.heads),
-    }
+    return {"new": [names[signed.hex()] for signed in extension.new], "heads": _hex(extension.state.heads)}
 
 
 def _missing(inputs: Json, step: Json) -> Json:

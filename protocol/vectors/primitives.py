@@ -1,7 +1,6 @@
-"""Own vectors of the primitives: hashes under every label, keys, signatures, AEADs, KEM (SPEC §4).
+"""Runs the vectors of the primitives: hashes with every label, keys, signatures, AEADs, KEM (SPEC §4).
 
-Rules: a label must be one of the registry, so that a changed or missing one fails here; published vectors
-show the algorithms, these show what of them is allowed.
+Published vectors cover the algorithms. These cover the inputs that are allowed.
 """
 
 from __future__ import annotations
@@ -11,13 +10,7 @@ from typing import Final
 
 from protocol import labels, primitives
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, MlKemSecret
-from protocol.vectors.frame import (
-    Action,
-    Json,
-    VectorMismatch,
-    read_bytes,
-    run_steps,
-)
+from protocol.vectors.frame import Action, Json, VectorMismatch, read_bytes, run_steps
 
 AREA: Final = "primitives"
 AEADS: Final = {aead.name: aead for aead in (AEGIS256, CHACHA20POLY1305)}

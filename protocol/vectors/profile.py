@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.profile_header import (
-    Cost,
-    DatabaseKey,
-    parse,
-    unwrap,
-    wrap,
-    wrapping_key,
-)
+from protocol.profile_header import Cost, DatabaseKey, parse, unwrap, wrap, wrapping_key
 from protocol.vectors.frame import Action, Json, read_bytes, run_steps
 
 AREA: Final = "profile"

@@ -1,8 +1,8 @@
-"""Running published vectors, which nobody here wrote, through primitives.py and noise.py (SPEC §20).
+"""Runs published vectors of other projects through primitives.py and noise.py (SPEC §20).
 
-Rules: the files are read from a folder that the user names and never copied; a case has the vector's own id.
-What our functions refuse by design (keys that are not canonical) must be refused, not skipped.
-A vector for something that Parlour does not have is named as unknown, never counted as passed.
+The files are read from a folder that the user names. Inputs that our functions refuse by design, such as keys
+that are not canonical, must be refused and are not skipped. A vector for an unknown function never counts as
+passed.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _mlkem_decapsulate(_: Json, test: Json) -> None:
 
 
 def _decapsulate(seed: bytes, ciphertext: bytes) -> bytes:
-    return primitives.mlkem_decapsulate(primitives.mlkem_from_seed(seed)[0], ciphertext)
+    return primitives.mlkem_from_seed(seed)[0].decapsulate(ciphertext)
 
 
 def _mlkem_invalid_key(_: Json, test: Json) -> None:

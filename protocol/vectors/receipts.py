@@ -12,10 +12,10 @@ from protocol.codec import encode
 from protocol.entries import (
     check_conversation,
     conversation_of_two,
+    delivery_state,
     heads_hash,
     receipted,
     receipting_terminal,
-    said_of,
 )
 from protocol.history import heads, lacking, order
 from protocol.identity.reduction import reduce
@@ -110,7 +110,7 @@ def _receive_typing(inputs: Json, step: Json) -> Json:
 
 
 def _state(_: Json, step: Json) -> Json:
-    return {"state": said_of(step["kinds"], step["carried"]).value}
+    return {"state": delivery_state(step["kinds"], step["carried"]).value}
 
 
 ACTIONS: Final[Mapping[str, Action[Json]]] = {

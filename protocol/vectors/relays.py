@@ -1,8 +1,4 @@
-"""Own vectors of relays: addresses, tokens, and both ends of a connection byte for byte (SPEC §11.7).
-
-Rules: an end is driven through its public calls, and what it gives is all that a step shows; time moves only
-where a step says so. An error of the other end's ends the connection, and its class is what a test expects.
-"""
+"""Runs the vectors of relays: addresses, tokens, and both ends of a connection byte for byte (SPEC §11.7)."""
 
 from __future__ import annotations
 

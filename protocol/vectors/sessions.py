@@ -1,8 +1,6 @@
-"""Own vectors of sessions: envelopes of both payload AEADs, their order and padding, and what is refused.
+"""Runs the vectors of sessions with the fast and the plain implementation (SPEC §9).
 
-Rules: one test runs by the fast and the plain route. Ratchet keys are inputs, used in order; intermediate
-values are chain key and message key after each step. Each failing test has one failure, in its last step, and
-what it names as `then` must open afterwards.
+Each failing test has one failure, in its last step, and the envelope under `then` must open afterwards.
 """
 
 from __future__ import annotations

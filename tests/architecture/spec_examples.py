@@ -13,7 +13,7 @@ from chat.storage.folder import wrap as wrap_key
 from protocol import labels
 from protocol.codec import Wire, encode
 from protocol.discovery import make_slots, slot, write_text
-from protocol.entries import ParsedEntry, Place, conversation_of_two, heads_hash, text_body, write_entry
+from protocol.entries import EntryPlace, ParsedEntry, conversation_of_two, heads_hash, text_body, write_entry
 from protocol.identity.author import (
     NewPerson,
     add_operation,
@@ -61,6 +61,9 @@ from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
 from protocol.relay.cluster import ClusterKeys
 from protocol.relay.messages import (
+    CHOICE as RELAY_CHOICE,
+)
+from protocol.relay.messages import (
     PROTOCOL_NAME,
     Answer,
     Called,
@@ -70,7 +73,6 @@ from protocol.relay.messages import (
     RelayGreeting,
     Wait,
     Welcome,
-    own_choice,
     pad_message,
     write_hello,
 )
@@ -217,7 +219,7 @@ def _envelope() -> bytes:
 
 
 def example_entry() -> ParsedEntry:
-    place = Place(
+    place = EntryPlace(
         conversation=conversation_of_two(FIRST.person, SECOND.person),
         author=FIRST.terminal,
         incarnation=draw("incarnation", 8),
@@ -544,7 +546,7 @@ def _relay_message() -> bytes:
     handshake = HandshakeState(
         PROTOCOL_NAME,
         initiator=True,
-        prologue=relay_prologue(RELAY_GREETING, own_choice()),
+        prologue=relay_prologue(RELAY_GREETING, RELAY_CHOICE),
         rs=RELAY.public,
         random=lambda _: draw("relay ephemeral"),
     )
@@ -561,7 +563,7 @@ def _address_values() -> dict[str, Value]:
 
 
 def _relay_hello_values() -> dict[str, Value]:
-    message, choice = _relay_message(), own_choice()
+    message, choice = _relay_message(), RELAY_CHOICE
     return {
         "relay": RELAY.public,
         "greeting": RELAY_GREETING,

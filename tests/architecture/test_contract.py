@@ -1,13 +1,19 @@
-"""The contract of the narrow door leaves out no call and no event, and the fakes are held to all of it."""
+"""The interface is the one description: its implementations have its signatures and pass its contract."""
 
 from __future__ import annotations
 
 import ast
+from inspect import signature
 from typing import get_args
 
+import pytest
+
+from chat.engine import Engine
 from chat.interface import Door, Event, Messenger
+from chat.ipc.client import RemoteMessenger
+from chat.ipc.wire import CALLS, ONCE
 from tests.architecture.imports import ROOT
-from tests.contract.calls import ENDING, FAILING, OF_CONTACT, OTHERS
+from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 
 PARTS = {
     "MessengerContract": "tests/contract/messenger.py",
@@ -31,9 +37,21 @@ def _names(*files: str) -> set[str]:
     }
 
 
-def test_the_tables_have_every_call() -> None:
-    tables = [*OF_CONTACT, *OTHERS, *FAILING, *ENDING]
-    assert sorted(tables) == sorted(_calls(Messenger))
+@pytest.mark.parametrize("kind", [FakeMessenger, RemoteMessenger, Engine])
+def test_every_messenger_has_the_signatures_of_the_interface(kind: type[Messenger]) -> None:
+    for name in _calls(Messenger):
+        declared, offered = getattr(Messenger, name), getattr(kind, name)
+        assert signature(offered, eval_str=True) == signature(declared, eval_str=True), name
+
+
+def test_the_fake_door_has_the_parameters_of_the_interface() -> None:
+    for name in _calls(Door):
+        assert signature(getattr(FakeDoor, name)).parameters == signature(getattr(Door, name)).parameters
+
+
+def test_the_socket_offers_every_call() -> None:
+    assert _calls(Messenger) - CALLS.keys() == {"events", "close"}
+    assert CALLS.keys() >= ONCE
 
 
 def test_the_way_to_a_messenger_has_its_contract_too() -> None:

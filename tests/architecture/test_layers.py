@@ -35,7 +35,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     # And what looks into a database, since the library that wrote it must not be what looks.
     "cryptography": ("protocol.primitives", "chat.tools.prove.search"),
     "sqlcipher3": "chat.storage",
-    "zeroconf": ("chat.network.mdns", "chat.network.browser"),
+    "zeroconf": ("chat.network.mdns", "chat.network.mdns_browser"),
     "nats": "chat.relay.cluster.nats",
     "resource": ("chat.storage.folder", "chat.relay.sandbox", "chat.tools.bench.relay"),
     "ctypes": "chat.relay.sandbox",

@@ -1,8 +1,4 @@
-"""What every `Messenger` tells of the people around: the contact comes and goes, a stranger wants to pair.
-
-Rules: who the others are and how they act is the subject's `around`, and nothing here knows whether it is
-the test itself or other engines.
-"""
+"""What every `Messenger` reports of the contact and of a stranger, whom the subject's `around` plays."""
 
 from __future__ import annotations
 
@@ -24,7 +20,6 @@ from chat.interface import (
     PairingStage,
     PairingView,
     ParlourError,
-    Unreachable,
     VisibilityChanged,
 )
 from tests.contract.subject import CLEO, Subject, contact, is_delivered, listening, told, until
@@ -121,11 +116,6 @@ class AroundContract:
         assert (await _stage(events, PairingStage.WAITING)).id == begun.id
         done = await _stage(events, PairingStage.DONE)
         assert not (await _known(messenger, done)).verified
-
-    async def test_who_is_not_nearby_cannot_be_reached(self, subject: Subject) -> None:
-        assert await subject.messenger.nearby() == ()
-        with pytest.raises(Unreachable):
-            await subject.messenger.pair_nearby("nobody")
 
 
 async def _friend(

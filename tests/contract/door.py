@@ -1,7 +1,4 @@
-"""What every `Door` does alike: a fake one, and that of a profile folder.
-
-Rules: a subclass gives a `doorway`: a door to nothing yet, and how what is behind it is damaged.
-"""
+"""What every `Door` does, the fake one and that of a profile folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A messenger under test, whom it knows, and how to wait for what it tells.
-
-Rules: waiting is for events, never for time; `PATIENCE` only turns a hang into a failure.
-"""
+"""A messenger under test, and how to wait for its events; `PATIENCE` only turns a hang into a failure."""
 
 from __future__ import annotations
 

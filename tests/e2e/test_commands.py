@@ -1,8 +1,4 @@
-"""The command line as scripts use it: two profiles on one machine, real engines, JSON to the letter.
-
-Rules: each exit status is provoked for real; a failure is one line on standard error and nothing on
-standard output; a profile that cannot be opened is left as it was found, byte for byte.
-"""
+"""The command line as scripts use it: two profiles on one machine, real engines, JSON to the letter."""
 
 from __future__ import annotations
 
@@ -28,6 +24,8 @@ from tests.support.e2e.programs import (
     end,
     invited,
     is_event,
+    is_words,
+    listening,
     merged,
     pair,
     wait_event,
@@ -35,29 +33,12 @@ from tests.support.e2e.programs import (
 from tests.support.lab.hosts import Lab
 from tests.support.lab.inspection import residues
 from tests.support.lab.programs import Program
-from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
+HOSTS = 1
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _ID = re.compile(r"[0-9a-f]{64}")
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(1) as built:
-        yield built
-
-
-@pytest.fixture
-def ada(lab: Lab, tmp_path: Path) -> Station:
-    return Station("Ada", tmp_path, lab.hosts[0]).create()
-
-
-@pytest.fixture
-def ben(lab: Lab, tmp_path: Path) -> Station:
-    return Station("Ben", tmp_path, lab.hosts[0]).create()
 
 
 def failure(outcome: Outcome, status: int) -> str:
@@ -69,12 +50,12 @@ def failure(outcome: Outcome, status: int) -> str:
 
 def test_init_makes_a_person_and_a_terminal(ben: Station, lab: Lab, tmp_path: Path) -> None:
     ada = Station("Ada", tmp_path, lab.hosts[0])
-    with ben.start("listen") as listening:
+    with ben.start("listen") as program:
         wait_event(
-            listening, "ready", addresses=[f"{host}:4747" for host in ("10.77.0.1", "[fe80::77:ff:fe00:1]")]
+            program, "ready", addresses=[f"{host}:4747" for host in ("10.77.0.1", "[fe80::77:ff:fe00:1]")]
         )
         (made,) = ada.run("init", "--name", "Ada").objects
-        end(listening)
+        end(program)
     assert list(made) == ["person", "terminal", "port"]
     assert _ID.fullmatch(made["person"])
     assert _ID.fullmatch(made["terminal"])
@@ -90,19 +71,19 @@ def test_the_fields_are_those_of_the_manual(ada: Station, ben: Station) -> None:
         assert ben.run("join", "-", typed=f"{offer['invitation']}\n").objects == [{"paired": "Ada"}]
         assert json.loads(inviting.line(PATIENCE)) == {"paired": "Ben"}
         assert inviting.wait_exit(PATIENCE) == 0
-    with ben.start("listen") as listening:
-        ready = json.loads(listening.line(PATIENCE))
+    with ben.start("listen") as program:
+        ready = json.loads(program.line(PATIENCE))
         assert list(ready) == ["event", "addresses"]
         sent = ada.run("send", "Ben", "good", "morning", "--wait", "60")
         assert sent.status == 0
         assert list(sent.objects[0]) == ["id", "state"]
         assert sent.objects[0]["state"] == "delivered"
-        arrived = json.loads(listening.wait_for(is_event("entry"), PATIENCE))
+        arrived = json.loads(program.wait_for(is_event("entry"), PATIENCE))
         entry = ["id", "author", "time", "kind", "text", "state"]
         assert list(arrived) == ["event", *entry, "conversation"]
         (answer,) = ben.run("send", "Ada", "and", "to", "you", "--wait", "0").objects
         assert answer["state"] in ("queued", "sent", "delivered")
-        end(listening)
+        end(program)
     histories = [ada.run("history", "Ben").objects, ben.run("history", "Ada").objects]
     assert [list(line) for line in (*histories[0], histories[1][0])] == [entry] * len(histories[0]) + [entry]
     first = histories[1][0]
@@ -132,11 +113,9 @@ def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_with
     gone = {"deleted": sent[0], "conversation": "Ben"}
     assert ada.run("delete", "Ben", sent[0], "--yes").objects == [gone]
     assert pages_with(ada, words[0]) == []
-    with ada.start("listen") as listening:
-        wait_event(listening, "ready")
+    with listening(ada):
         assert ada.run("delete", "Ben", "--last", "--yes").objects == [{**gone, "deleted": sent[1]}]
         assert ada.run("delete", "Ben", sent[1], "--yes").status == 0  # again, and nothing happens
-        end(listening)
     assert pages_with(ada, words[1]) == []
     assert [(line["kind"], line["text"]) for line in ada.run("history", "Ben").objects] == [
         ("deleted", "")
@@ -194,10 +173,6 @@ def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, be
     assert [contact["verified"] for contact in ben.run("contacts").objects] == [True]
 
 
-def is_words(line: str) -> bool:
-    return line.startswith("    ") and len(line.split()) == 5
-
-
 def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_path: Path) -> None:
     assert "--help" in failure(ada.run("nonsense"), 64)
     assert "no contacts yet" in failure(ada.run("send", "Ben", "hello"), 64)
@@ -230,10 +205,9 @@ def test_a_passphrase_is_changed_and_may_come_from_a_pipe(ada: Station, tmp_path
 
 
 def test_lock_ends_the_engine_of_another_command(ada: Station) -> None:
-    with ada.start("listen") as listening:
-        wait_event(listening, "ready")
+    with listening(ada) as (program,):
         assert ada.run("lock").objects == [{"locked": True}]
-        assert listening.wait_exit(PATIENCE) == 0
+        assert program.wait_exit(PATIENCE) == 0
     assert ada.run("lock").objects == [{"locked": True}]
 
 
@@ -275,29 +249,36 @@ def test_a_profile_with_a_fault_says_which_and_is_not_touched(ada: Station, faul
     assert contents(ada.profile) == before
 
 
-def test_attack_72_a_second_engine_is_refused(ada: Station) -> None:
-    lock = ProfileLock(ada.profile)
-    try:
-        before = contents(ada.profile)
-        with ada.start("contacts", joined=True) as waiting:
-            waiting.wait_for(lambda said: said == WAITS, PATIENCE)
-            assert contents(ada.profile) == before
-            lock.release()
-            assert waiting.wait_exit(PATIENCE) == 0
-    finally:
-        lock.release()
+@pytest.fixture
+def lock(ada: Station) -> Iterator[ProfileLock]:
+    """Ada's profile is held by another engine until this is released."""
+    held = ProfileLock(ada.profile)
+    yield held
+    held.release()
 
 
-async def test_attack_72_a_command_that_waited_in_vain_says_who_has_the_profile(ada: Station) -> None:
-    lock = ProfileLock(ada.profile)
-    try:
-        before = contents(ada.profile)
-        with pytest.raises(CannotCreate, match="another Parlour has this profile open") as refused:
-            await door(ada.profile).unlock(PASSPHRASE, patience=0)
-        assert refused.value.exit_status == 73
+@pytest.mark.parametrize("command", ["contacts", "listen"])
+def test_attack_72_a_second_engine_waits(ada: Station, lock: ProfileLock, command: str) -> None:
+    before = contents(ada.profile)
+    with ada.start(command, joined=True) as waiting:
+        waiting.wait_for(lambda said: said == WAITS, PATIENCE)
         assert contents(ada.profile) == before
-    finally:
         lock.release()
+        if command == "listen":
+            wait_event(waiting, "ready")
+            end(waiting)
+        else:
+            assert waiting.wait_exit(PATIENCE) == 0
+
+
+async def test_attack_72_a_command_that_waited_in_vain_says_who_has_the_profile(
+    ada: Station, lock: ProfileLock
+) -> None:
+    before = contents(ada.profile)
+    with pytest.raises(CannotCreate, match="another Parlour has this profile open") as refused:
+        await door(ada.profile).unlock(PASSPHRASE, patience=0)
+    assert refused.value.exit_status == 73
+    assert contents(ada.profile) == before
 
 
 def contents(profile: Path) -> dict[str, str]:

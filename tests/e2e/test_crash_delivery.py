@@ -1,7 +1,6 @@
 """kill -9 of either side at each step of a delivery, and at moments from a seed while both write.
 
-Rules: real programs on lab hosts; what a program has acknowledged is there afterwards, what was committed
-arrives, each entry once, and both histories are the same.
+What a program acknowledged is there afterwards, each entry arrives once, and both histories are the same.
 """
 
 from __future__ import annotations
@@ -14,27 +13,32 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from chat.interface import EntryState, EntryView, Messenger, Unreachable
-from tests.support.e2e.programs import PATIENCE, Station, end, first_to_end, pair, wait_event, whole_history
-from tests.support.e2e.tracing import KILLED, dying, side_by_side, steps, told, traced
+from tests.support.e2e.programs import (
+    PATIENCE,
+    Station,
+    created,
+    end,
+    first_to_end,
+    listening,
+    pair,
+    wait_event,
+    whole_history,
+)
+from tests.support.e2e.tracing import KILLED, at_every_step
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
-from tests.support.machine import needs_root_network, needs_strace
+from tests.support.machine import needs_root_network
 
-pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
 MOMENTS = 20
-
-
-@pytest.fixture(autouse=True)
-def _tools() -> None:
-    needs_root_network()
-    needs_strace()
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +47,7 @@ def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     needs_root_network()
     folder = tmp_path_factory.mktemp("paired")
     with Lab(2) as lab:
-        ada, ben = (
-            Station(name, folder, host).create() for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
-        )
-        pair(ada, ben)
+        pair(*created(folder, lab.hosts, "Ada", "Ben"))
     return folder
 
 
@@ -55,15 +56,11 @@ class Conversation:
 
     def __init__(self, lab: Lab, paired: Path, folder: Path) -> None:
         shutil.copytree(paired, folder)
-        self.ada, self.ben = (
-            Station(name, folder, host) for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
-        )
+        self.ada, self.ben = Station("Ada", folder, lab.hosts[0]), Station("Ben", folder, lab.hosts[1])
 
     def settle(self, acknowledged: list[str]) -> None:
         """Both run again, and everything is at both ends, once, in one order."""
-        with self.ada.start("listen") as one, self.ben.start("listen") as other:
-            for program in (one, other):
-                wait_event(program, "ready")
+        with listening(self.ada, self.ben):
             for station in (self.ada, self.ben):
                 station.ask(until_nothing_waits)
             said = self.ada.said()
@@ -71,7 +68,6 @@ class Conversation:
             texts = [text for _, text in said]
             assert len(texts) == len(set(texts))
             assert set(acknowledged) <= set(texts)
-            end(one, other)
         assert (self.ada.problems(), self.ben.problems()) == ((), ())
 
 
@@ -91,27 +87,24 @@ def test_the_sender_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
     """`parlour send` is an engine of its own here; the receiver listens all the time."""
 
     def send(name: str, tracer: tuple[str, ...]) -> bool:
-        with Lab(2) as lab, told(name):
+        with Lab(2) as lab:
             talk = Conversation(lab, paired, tmp_path / name)
-            with talk.ben.start("listen") as other:
-                wait_event(other, "ready")
-                with talk.ada.start("send", "Ben", "hello", "--wait", "60", under=tracer) as sending:
-                    status = sending.wait_exit(PATIENCE)
-                    printed = [json.loads(line)["state"] for line in sending.said]
-                end(other)
+            with (
+                listening(talk.ben),
+                talk.ada.start("send", "Ben", "hello", "--wait", "60", under=tracer) as sending,
+            ):
+                status = sending.wait_exit(PATIENCE)
+                printed = [json.loads(line)["state"] for line in sending.said]
             talk.settle(["hello"] if printed else [])
         assert printed in ([], ["delivered"])
         return status == KILLED
 
-    log = tmp_path / "log"
-    assert not send("no kill", traced(log))
-    killed = side_by_side(lambda step: send(f"{step[0]} {step[1]}", dying(step)), steps(log))
-    assert sum(killed) > 4, "most of the steps are there in every run"
+    assert at_every_step(send, tmp_path / "log") > 4, "most of the steps are there in every run"
 
 
 def test_the_receiver_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
     def listen(name: str, tracer: tuple[str, ...]) -> bool:
-        with Lab(2) as lab, told(name):
+        with Lab(2) as lab:
             talk = Conversation(lab, paired, tmp_path / name)
             with (
                 talk.ben.start("listen", under=tracer) as other,
@@ -125,10 +118,7 @@ def test_the_receiver_dies_at_every_step(paired: Path, tmp_path: Path) -> None:
             talk.settle(["hello"] if sending.said else [])
         return status == KILLED
 
-    log = tmp_path / "log"
-    assert not listen("no kill", traced(log))
-    killed = side_by_side(lambda step: listen(f"{step[0]} {step[1]}", dying(step)), steps(log))
-    assert sum(killed) > 4, "most of the steps are there in every run"
+    assert at_every_step(listen, tmp_path / "log") > 4, "most of the steps are there in every run"
 
 
 def test_either_dies_at_moments_from_a_seed_while_both_write(paired: Path, tmp_path: Path) -> None:
@@ -137,14 +127,14 @@ def test_either_dies_at_moments_from_a_seed_while_both_write(paired: Path, tmp_p
     moments = random.Random(seed)
     with Lab(2) as lab, ExitStack() as stack:
         talk = Conversation(lab, paired, tmp_path / "profiles")
-        running = {station: stack.enter_context(listening(station)) for station in (talk.ada, talk.ben)}
+        running = {station: stack.enter_context(started(station)) for station in (talk.ada, talk.ben)}
         acknowledged: list[str] = []
         for number in range(MOMENTS):
             victim, survivor = moments.sample([talk.ada, talk.ben], 2)
             kill = Kill(running[victim], moments.randrange(1, 60), moments.random() / 200)
             acknowledged += asyncio.run(write_until(kill, victim, survivor, str(number)))
             running[victim].close()
-            running[victim] = stack.enter_context(listening(victim))
+            running[victim] = stack.enter_context(started(victim))
         for station in (talk.ada, talk.ben):
             station.ask(until_nothing_waits)
         end(*running.values())
@@ -152,32 +142,36 @@ def test_either_dies_at_moments_from_a_seed_while_both_write(paired: Path, tmp_p
     assert len(acknowledged) > MOMENTS
 
 
-def listening(station: Station) -> Program:
+def started(station: Station) -> Program:
     program = station.start("listen")
     wait_event(program, "ready")
     return program
 
 
+@dataclass(frozen=True)
 class Kill:
     """Kills a program after so many of its events, and a little later still: `seconds`, less than 5 ms."""
 
-    def __init__(self, program: Program, events: int, seconds: float) -> None:
-        self._program, self._left, self._seconds = program, events, seconds
+    program: Program
+    events: int
+    seconds: float
 
-    def heard(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            at = time.perf_counter() + self._seconds
-            while time.perf_counter() < at:
-                pass  # the moment lies between two events, and the test must not give way before it
-            self._program.process.kill()
+    async def watch(self, messenger: Messenger) -> None:
+        left = self.events
+        async for _ in messenger.events():
+            left -= 1
+            if left == 0:
+                at = time.perf_counter() + self.seconds
+                while time.perf_counter() < at:
+                    pass  # the moment lies between two events, and the test must not give way before it
+                self.program.process.kill()
 
 
 async def write_until(kill: Kill, victim: Station, survivor: Station, mark: str) -> list[str]:
     """Both write without a pause until one is dead; the texts that were acknowledged as committed."""
     acknowledged: list[str] = []
     async with victim.opened() as dying_one, survivor.opened() as other:
-        watching = asyncio.ensure_future(watch(dying_one, kill))
+        watching = asyncio.ensure_future(kill.watch(dying_one))
         writing = asyncio.ensure_future(write(other, f"{survivor.name} {mark}", acknowledged))
         with suppress(Unreachable):
             await write(dying_one, f"{victim.name} {mark}", acknowledged)
@@ -185,11 +179,6 @@ async def write_until(kill: Kill, victim: Station, survivor: Station, mark: str)
             task.cancel()
         await asyncio.wait({watching, writing})
     return acknowledged
-
-
-async def watch(messenger: Messenger, kill: Kill) -> None:
-    async for _ in messenger.events():
-        kill.heard()
 
 
 async def write(messenger: Messenger, mark: str, acknowledged: list[str]) -> None:

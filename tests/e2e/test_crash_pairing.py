@@ -1,36 +1,18 @@
-"""kill -9 of either side at each step of pairing: nothing is damaged, all is whole or can be repeated.
-
-Rules: real programs on lab hosts; the kernel kills at a system call, at each one that counts, or the test
-kills at what the program says; afterwards both start again, and talk.
-"""
+"""kill -9 of either side at each step of pairing: nothing is damaged, all is whole or can be repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.e2e.programs import PATIENCE, Station, end, invited, pair, wait_event
-from tests.support.e2e.tracing import KILLED, dying, side_by_side, steps, told, traced
+from tests.support.e2e.programs import PATIENCE, created, invited, is_words, listening, pair, wait_event
+from tests.support.e2e.tracing import KILLED, at_every_step
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
-from tests.support.machine import needs_root_network, needs_strace
 
-pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow]
-
-
-@pytest.fixture(autouse=True)
-def _tools() -> None:
-    needs_root_network()
-    needs_strace()
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    with Lab(2) as built:
-        yield built
+pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
 
 class Meeting:
@@ -38,16 +20,12 @@ class Meeting:
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         folder.mkdir()
-        self.ada, self.ben = (
-            Station(name, folder, host).create() for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
-        )
+        self.ada, self.ben = created(folder, lab.hosts, "Ada", "Ben")
 
     def settle(self) -> None:
         """Both start again: what began completes by itself or can be repeated, and then they talk."""
         ada, ben = self.ada, self.ben
-        with ada.start("listen") as one, ben.start("listen") as other:
-            for program in (one, other):
-                wait_event(program, "ready")
+        with listening(ada, ben) as (one, other):
             if not ada.contacts() and not ben.contacts():
                 pair(ada, ben)
             wait_event(one, "peer", name="Ben", present=True)
@@ -57,7 +35,6 @@ class Meeting:
             assert ada.said() == ben.said()
             assert sorted(ada.said()) == [("Ada", "from Ada"), ("Ben", "from Ben")]
             assert ada.safety_number() == ben.safety_number()
-            end(one, other)
         assert (ada.problems(), ben.problems()) == ((), ())
 
 
@@ -80,16 +57,13 @@ def by_invitation(
 @pytest.mark.parametrize("side", ["inviter", "joiner"])
 def test_a_kill_at_every_step_to_the_disk(tmp_path: Path, side: str) -> None:
     def meet(name: str, tracer: tuple[str, ...]) -> bool:
-        with Lab(2) as lab, told(name):
+        with Lab(2) as lab:
             meeting = Meeting(lab, tmp_path / name)
             statuses = by_invitation(meeting, *((tracer, ()) if side == "inviter" else ((), tracer)))
             meeting.settle()
         return KILLED in statuses
 
-    log = tmp_path / "log"
-    assert not meet("no kill", traced(log))
-    killed = side_by_side(lambda step: meet(f"{step[0]} {step[1]}", dying(step)), steps(log))
-    assert sum(killed) > 8, "most of the steps are there in every run"
+    assert at_every_step(meet, tmp_path / "log") > 8, "most of the steps are there in every run"
 
 
 STAGES = ("words", "own", "other", "done")
@@ -116,10 +90,6 @@ def by_words(meeting: Meeting, stage: str, chooser_dies: bool) -> None:
             victim.wait_for(lambda line: "paired" in line, PATIENCE)
         victim.kill()
         assert other.wait_exit(PATIENCE) in ((0, 1) if stage == "done" else (1,))
-
-
-def is_words(line: str) -> bool:
-    return line.startswith("    ") and len(line.split()) == 5
 
 
 def confirm(program: Program) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.tools.demo.door import PREFIX
+from tests.support.e2e.programs import PATIENCE
 from tests.support.lab.programs import Program
 from tests.support.lab.terminal import Terminal
 from tests.support.machine import needs_tmux
@@ -18,7 +19,6 @@ from tests.support.machine import needs_tmux
 needs_tmux()
 pytestmark = pytest.mark.terminal
 
-PATIENCE = 60.0
 FAMILIES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet", "netlink")
 
 

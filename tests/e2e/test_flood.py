@@ -1,38 +1,26 @@
-"""Strangers who flood the port, and two people who talk all the same.
-
-Rules: three hosts of a lab; two talk, the third attacks one of them from forty addresses; memory and
-descriptors are the kernel's own count for the attacked process.
-"""
+"""Strangers who flood the port from forty addresses, and two people who talk all the same."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from chat.network.transport import ACCEPTED_MAX
 from tests.support.e2e.flooder import KINDS, SOURCES
-from tests.support.e2e.programs import PATIENCE, Station, end, pair, wait_event
+from tests.support.e2e.programs import PATIENCE, Station, created, listening, pair, wait_event
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Deadline, Program
-from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
+HOSTS = 3
 
 GROWTH_MOST = 8 * 1024
 """KiB that the attacked engine may grow by: all connections' buffers at their bound, and slack."""
 
 CONNECTIONS = 6_000
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(3) as built:
-        yield built
 
 
 def attack(host: Host, kind: str, victim: Station) -> Program:
@@ -73,22 +61,18 @@ def talk(one: Station, here: Program, other: Station, there: Program, mark: str)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_path: Path, kind: str) -> None:
-    ada, ben, cy = (
-        Station(name, tmp_path, host).create()
-        for name, host in zip(("Ada", "Ben", "Cy"), lab.hosts, strict=True)
-    )
+    ada, ben, cy = created(tmp_path, lab.hosts, "Ada", "Ben", "Cy")
     pair(ada, ben)
-    with ada.start("listen") as here:
-        with ben.start("listen") as there:
+    with listening(ada) as (here,):
+        with listening(ben) as (there,):
             wait_event(here, "peer", name="Ben", present=True)
             talk(ada, here, ben, there, "before")
             before, opened = resident(here), descriptors(here)
             flooding = attack(lab.hosts[2], kind, ada)
             flooding.line(PATIENCE)
             talk(ada, here, ben, there, "meanwhile")
-            end(there)
-            wait_event(here, "peer", name="Ben", present=False)
-        with ben.start("listen") as there:  # a contact gets in although strangers fill the port
+        wait_event(here, "peer", name="Ben", present=False)
+        with listening(ben) as (there,):  # a contact gets in although strangers fill the port
             wait_event(here, "peer", name="Ben", present=True)
             talk(ada, here, ben, there, "again")
             flooding.wait_for(lambda line: int(line) >= CONNECTIONS, PATIENCE)
@@ -99,8 +83,6 @@ def test_a_flood_neither_grows_memory_nor_stops_a_conversation(lab: Lab, tmp_pat
             assert grown < GROWTH_MOST
             at_rest(ada, here, opened)
             talk(ada, here, ben, there, "after")
-            end(there)
         assert len(ada.said()) == 80
         pair(ada, cy)
-        end(here)
-        assert here.complained == []
+    assert here.complained == []

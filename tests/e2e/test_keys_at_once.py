@@ -1,7 +1,4 @@
-"""Keys that arrive all at once, as from a fast hand, a paste without brackets or a busy machine.
-
-Rules: the bytes reach the terminal in one piece, so that the program finds them together in its queue.
-"""
+"""Keys that reach the terminal in one piece, as from a fast hand or a paste without brackets."""
 
 from __future__ import annotations
 
@@ -13,12 +10,8 @@ import pytest
 from tests.support.lab.terminal import Terminal
 from tests.support.machine import needs_tmux
 
+needs_tmux()
 pytestmark = pytest.mark.terminal
-
-
-@pytest.fixture(autouse=True)
-def _tmux() -> None:
-    needs_tmux()
 
 
 def _interface(scenario: str) -> Terminal:
@@ -36,19 +29,15 @@ def test_each_enter_sends_what_was_typed_before_it_and_no_more() -> None:
         assert re.findall(r"text-\d+\.", screen) == texts
 
 
-def test_a_passphrase_typed_on_goes_to_its_own_field() -> None:
+@pytest.mark.parametrize(
+    "keys",
+    ["Ann\rnever to be shown\rnever to be shown\r", "Ann\tnever to be shown\rnever to be shown\r"],
+    ids=["typed on", "password manager"],
+)
+def test_a_passphrase_of_the_first_run_goes_to_its_own_field(keys: str) -> None:
     with _interface("new") as terminal:
         terminal.wait_for("Choose a name")
-        terminal.burst("Ann\rnever to be shown\rnever to be shown\r")
-        terminal.wait_for("+ Bob")
-        assert "Ann" in terminal.screen().splitlines()[-2]
-        assert b"never" not in terminal.written()
-
-
-def test_a_password_manager_fills_in_the_first_run() -> None:
-    with _interface("new") as terminal:
-        terminal.wait_for("Choose a name")
-        terminal.burst("Ann\tnever to be shown\r")
+        terminal.burst(keys)
         terminal.wait_for("+ Bob")
         assert "Ann" in terminal.screen().splitlines()[-2]
         assert b"never" not in terminal.written()

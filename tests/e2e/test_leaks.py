@@ -1,17 +1,13 @@
 """Nothing that people say or are called leaks: not on the wire, on disk, in output or in a terminal's title.
 
-Rules: needles are random, so that a hit is never chance; places are read raw; each search also finds
-something that must be there, so that an empty capture or folder cannot pass.
+Each search also finds something that must be there, so that an empty capture or folder cannot pass.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import select
-import socket
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -22,14 +18,24 @@ from chat.storage import folder, keys, profile
 from protocol.keys import X25519Pair
 from protocol.primitives import ed25519_from_seed
 from tests.support.e2e.people import Person
-from tests.support.e2e.programs import PASSPHRASE, PATIENCE, Outcome, Station, end, pair, wait_event
+from tests.support.e2e.programs import (
+    PASSPHRASE,
+    PATIENCE,
+    Outcome,
+    Station,
+    created,
+    end,
+    listening,
+    pair,
+    wait_event,
+)
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
-from tests.support.machine import needs_root_network, needs_tmux
+from tests.support.machine import needs_tmux
+from tests.support.network.mdns import Tap
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
-ALL_PROTOCOLS = 3  # ETH_P_ALL of <linux/if_ether.h>
 GREETING = b"PARLOUR\x00"
 PIECE = 8
 CORE_FILES = ("sh", "-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', "cores")
@@ -37,63 +43,17 @@ CORE_FILES = ("sh", "-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', "cores")
 Needles = Mapping[str, bytes]
 
 
-# The wire: a program on each host that keeps every frame it sees.
+@contextmanager
+def captured(hosts: Sequence[Host]) -> Iterator[bytearray]:
+    """Every frame that these hosts see in the block, afterwards."""
+    taps = [Tap(host, interface="", what="all") for host in hosts]
+    frames = bytearray()
+    yield frames
+    for tap in taps:
+        frames += b"".join(tap.frames())
 
 
-def capture(path: str) -> None:
-    """Write every frame of this host's interfaces to a file until the input ends, and what is left then."""
-    with (
-        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS)) as wire,
-        Path(path).open("wb") as file,
-    ):
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-        wire.setblocking(False)
-        say("capturing")
-        while sys.stdin not in select.select([wire, sys.stdin], [], [])[0]:
-            file.writelines(waiting(wire))
-        file.writelines(waiting(wire))
-
-
-def waiting(wire: socket.socket) -> Iterator[bytes]:
-    """The frames that wait to be read."""
-    while True:
-        try:
-            yield wire.recv(1 << 17)
-        except BlockingIOError:
-            return
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-class Wire:
-    """All frames of some hosts in the time of a `with` block: `frames` afterwards."""
-
-    def __init__(self, hosts: tuple[Host, ...], folder: Path) -> None:
-        self._files = {folder / f"{host.namespace}.{token_hex(4)}": host for host in hosts}
-        self._programs: list[Program] = []
-        self.frames = b""
-
-    def __enter__(self) -> Wire:
-        for file, host in self._files.items():
-            program = host.start(sys.executable, "-m", "tests.e2e.test_leaks", str(file))
-            self._programs.append(program)
-            assert program.line(PATIENCE) == "capturing"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for program in self._programs:
-            program.end_input()
-        assert [program.wait_exit(PATIENCE) for program in self._programs] == [0] * len(self._programs)
-        self.frames = b"".join(file.read_bytes() for file in self._files)
-
-
-# What is looked for.
-
-
-def leaks(where: bytes, needles: Needles) -> list[str]:
+def leaks(where: bytes | bytearray, needles: Needles) -> list[str]:
     """The names of the needles of which a piece stands somewhere, as it is or as hexadecimal digits."""
     digits = where.lower()
     return [
@@ -150,37 +110,21 @@ def files(*stations: Station) -> bytes:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(2) as built:
-        yield built
-
-
-@pytest.fixture
 def people(lab: Lab, tmp_path: Path) -> tuple[Station, Station]:
     """Two people with names that nothing else has, each on a host with a new profile."""
     (tmp_path / "profiles").mkdir()
-    one, other = (
-        Station(f"{name}-{token_hex(8)}", tmp_path / "profiles", host).create()
-        for name, host in zip(("Ada", "Ben"), lab.hosts, strict=True)
-    )
+    names = (f"{name}-{token_hex(8)}" for name in ("Ada", "Ben"))
+    one, other = created(tmp_path / "profiles", lab.hosts, *names)
     return one, other
 
 
 @contextmanager
-def listening(*stations: Station) -> Iterator[list[Program]]:
+def logging(*stations: Station) -> Iterator[tuple[Program, ...]]:
     """All listen, with everything that they log, until the block ends; the first one sees the others."""
-    programs = [station.start("listen", "--verbose", under=CORE_FILES) for station in stations]
-    try:
-        for program in programs:
-            wait_event(program, "ready")
+    with listening(*stations, options=("--verbose",), under=CORE_FILES) as programs:
         for other in stations[1:]:
             wait_event(programs[0], "peer", name=other.name, present=True)
         yield programs
-        end(*programs)
-    finally:
-        for program in programs:
-            program.close()
 
 
 def send(sender: Station, to: Station, text: str) -> Outcome:
@@ -191,52 +135,45 @@ def send(sender: Station, to: Station, text: str) -> Outcome:
     return done
 
 
-# The wire.
-
-
-def test_attack_62_pairing_shows_no_id_and_no_key(
-    lab: Lab, people: tuple[Station, Station], tmp_path: Path
-) -> None:
-    """Names are not looked for: whoever has no contact yet is visible, and announces the name."""
-    with Wire(lab.hosts, tmp_path) as wire:
+def test_attack_62_pairing_shows_no_id_and_no_key(lab: Lab, people: tuple[Station, Station]) -> None:
+    """Names are not looked for: a person without contacts is visible, and announces the name."""
+    with captured(lab.hosts) as wire:
         pair(*people)
-    assert GREETING in wire.frames
+    assert GREETING in wire
     for station in people:
-        assert leaks(wire.frames, ids_and_keys(station)) == []
+        assert leaks(wire, ids_and_keys(station)) == []
 
 
 def test_attack_62_a_conversation_shows_no_word_no_name_and_no_id(
-    lab: Lab, people: tuple[Station, Station], tmp_path: Path
+    lab: Lab, people: tuple[Station, Station]
 ) -> None:
     """Links, entries, receipts and announcements, from both starts to both ends."""
     ada, ben = people
     pair(ada, ben)
     said = [f"needle-{token_hex(16)}" for _ in range(2)]
-    with Wire(lab.hosts, tmp_path) as wire, listening(ada, ben):
+    with captured(lab.hosts) as wire, logging(ada, ben):
         sent = [send(ada, ben, said[0]), send(ben, ada, said[1])]
     entries = {f"the id of {done.out}": bytes.fromhex(done.objects[0]["id"]) for done in sent}
     wanted = {**texts(*said), **entries, **names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
-    assert GREETING in wire.frames
-    assert b"_parlour" in wire.frames
-    assert leaks(wire.frames, wanted) == []
+    assert GREETING in wire
+    assert b"_parlour" in wire
+    assert leaks(wire, wanted) == []
 
 
-def test_attack_65_a_name_is_announced_only_while_visible(
-    lab: Lab, people: tuple[Station, Station], tmp_path: Path
-) -> None:
+def test_attack_65_a_name_is_announced_only_while_visible(lab: Lab, people: tuple[Station, Station]) -> None:
     ada, ben = people
-    with Wire(lab.hosts, tmp_path) as before, ada.start("listen") as alone:
+    with captured(lab.hosts) as before, ada.start("listen") as alone:
         wait_event(alone, "ready")
         with ben.start("pair", joined=True) as looking:
             looking.wait_for(lambda line: line.strip() == f"1  {ada.name}", PATIENCE)
         end(alone)
     pair(ada, ben)
-    with Wire(lab.hosts, tmp_path) as after, listening(ada, ben):
+    with captured(lab.hosts) as after, logging(ada, ben):
         pass
     both = {**names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
-    assert leaks(before.frames, both) == list(names(ada, ben)), "the names, and nothing else"
-    assert b"_parlour" in after.frames
-    assert leaks(after.frames, both) == []
+    assert leaks(before, both) == list(names(ada, ben)), "the names, and nothing else"
+    assert b"_parlour" in after
+    assert leaks(after, both) == []
 
 
 def test_attack_64_nobody_but_a_contact_hears_that_somebody_is_there(
@@ -246,26 +183,23 @@ def test_attack_64_nobody_but_a_contact_hears_that_somebody_is_there(
     ada, ben = people
     pair(ada, ben)
     stranger = Station(f"Eve-{token_hex(8)}", tmp_path, lab.hosts[1]).create()
-    with listening(ada) as (program,):
+    with logging(ada) as (program,):
         port = ada.ask(lambda messenger: messenger.me()).port
-        with Wire(lab.hosts, tmp_path) as wire:
+        with captured(lab.hosts) as wire:
             done = stranger.run("pair", "--address", f"{lab.hosts[0].address}:{port}")
         assert (done.status, done.out) == (69, "")
-        assert GREETING in wire.frames
-        assert leaks(wire.frames, names(ada, ben)) == []
+        assert GREETING in wire
+        assert leaks(wire, names(ada, ben)) == []
         assert not any(name.encode() in done.err.encode() for name in (ada.name, ben.name))
         assert [json.loads(line)["event"] for line in program.said] == ["ready"]
 
 
-# The disk.
-
-
 def test_attack_78_no_file_of_a_profile_holds_anything_plain(people: tuple[Station, Station]) -> None:
-    """While engines run, with the write-ahead log beside the database, and after they have ended."""
+    """While engines run, with the write-ahead log next to the database, and after they have ended."""
     ada, ben = people
     pair(ada, ben)
     text = f"needle-{token_hex(16)}"
-    with listening(ada, ben):
+    with logging(ada, ben):
         send(ada, ben, text)
         while_open = files(ada, ben)
     wanted = {**texts(text, PASSPHRASE, "SQLite format 3"), **names(ada, ben)}
@@ -276,15 +210,12 @@ def test_attack_78_no_file_of_a_profile_holds_anything_plain(people: tuple[Stati
         assert leaks(content, wanted) == []
 
 
-# Output and what the system shows of a process.
-
-
 def test_attack_78_programs_say_what_is_wanted_and_no_more(lab: Lab, people: tuple[Station, Station]) -> None:
     """With --verbose, and with somebody who talks nonsense to the port."""
     ada, ben = people
     pair(ada, ben)
     text = f"needle-{token_hex(16)}"
-    with listening(ada, ben) as (one, other):
+    with logging(ada, ben) as (one, other):
         port = ben.ask(lambda messenger: messenger.me()).port
         nonsense = f"printf '%s' {text} >/dev/tcp/{lab.hosts[1].address}/{port}"
         lab.hosts[0].run("bash", "-c", nonsense)
@@ -345,9 +276,6 @@ def test_attack_78_what_a_peer_wrote_is_on_the_screen_and_in_no_title(
     assert [string for string in strings if not re.fullmatch(allowed, string)] == []
 
 
-# Failures.
-
-
 def damage(station: Station) -> None:
     """Turn a byte in the middle of each page of the database."""
     file = station.profile / folder.DATABASE
@@ -374,7 +302,3 @@ def test_attack_78_a_profile_that_does_not_open_is_one_line(
     assert (done.status, done.out) == (status, "")
     assert len(done.err.splitlines()) == 1
     assert leaks(done.err.encode(), secret) == []
-
-
-if __name__ == "__main__":
-    capture(*sys.argv[1:])

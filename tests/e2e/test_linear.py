@@ -1,8 +1,4 @@
-"""The linear mode on two machines by transcript: from first run to unlock, Ada in English, Ben in Chinese.
-
-Rules: the program as it is, through pipes, with nothing but lines; each waits for what it hears, never for
-time; what a line must be is looked up in the catalogue of who hears it.
-"""
+"""The linear mode on two machines, through pipes: from first run to unlock, in English and in Chinese."""
 
 from __future__ import annotations
 
@@ -10,16 +6,13 @@ import gettext
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
-from tests.support.e2e.people import PASSPHRASE, PATIENCE
+from tests.support.e2e.people import PASSPHRASE, locale
+from tests.support.e2e.programs import PATIENCE
 from tests.support.lab.hosts import Host, Lab
-from tests.support.machine import needs_root_network
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -32,22 +25,12 @@ class Listener:
         self.name = name
         self._catalogue = gettext.translation(DOMAIN, FOLDER, [language], fallback=language == ENGLISH)
         command = [sys.executable, "-m", "chat.cli", "--profile", str(profile), "--linear"]
-        environment = {
-            **os.environ,
-            "LANG": f"{language}.UTF-8",
-            "LANGUAGE": "",
-            "LC_ALL": "",
-            "LC_MESSAGES": "",
-        }
-        self.program = host.start(*command, environment={**environment, "PYTHONUTF8": "1"})
-
-    def line(self, text: str, /, **values: object) -> str:
-        """A line of the program in this person's language."""
-        return self._catalogue.gettext(text).format(**values)
+        environment = {**os.environ, **locale(language), "PYTHONUTF8": "1"}
+        self.program = host.start(*command, environment=environment)
 
     def hear(self, text: str, /, **values: object) -> None:
-        """Wait for a line of the program."""
-        wanted = self.line(text, **values)
+        """Wait for a line of the program, given in English."""
+        wanted = self._catalogue.gettext(text).format(**values)
         self.program.wait_for(lambda line: line == wanted, PATIENCE)
 
     def hear_one(self, one: str, many: str, **values: object) -> None:
@@ -72,7 +55,7 @@ class Listener:
         """First run: the name, and the passphrase twice."""
         self.hear("Type the name.")
         self.enter(self.name, PASSPHRASE, PASSPHRASE)
-        self.hear("You have no contacts yet: /nearby, /invite, /join and /address find some.")
+        self.hear("You have no contacts yet: add one with /nearby, /invite, /join or /address.")
 
     def unlock(self, passphrase: str = PASSPHRASE) -> None:
         self.hear("Type your passphrase. It is not shown.")
@@ -86,27 +69,11 @@ class Listener:
         assert not [one for line in self.program.said for one in line if not one.isprintable()]
         assert PASSPHRASE not in "\n".join(self.program.said)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.program.close()
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(2) as built:
-        yield built
-
 
 def test_from_first_run_to_unlock_in_both_languages(lab: Lab, tmp_path: Path) -> None:
-    with (
-        Listener("Ada", ENGLISH, tmp_path / "ada", lab.hosts[0]) as ada,
-        Listener("Ben", "zh_CN", tmp_path / "ben", lab.hosts[1]) as ben,
-    ):
+    ada = Listener("Ada", ENGLISH, tmp_path / "ada", lab.hosts[0])
+    ben = Listener("Ben", "zh_CN", tmp_path / "ben", lab.hosts[1])
+    with ada.program, ben.program:
         meet(ada, ben)
         talk(ada, ben)
         find(ada, ben)
@@ -128,7 +95,8 @@ def meet(ada: Listener, ben: Listener) -> None:
     assert len(five[0]) == 5
     for person, other in ((ada, "Ben"), (ben, "Ada")):
         person.hear(
-            "Read them to each other. Does {name} have the same, in this order? Type /yes or /no.", name=other
+            "Read them to each other. Does {name} have the same words in the same order? Type /yes or /no.",
+            name=other,
         )
         person.enter("/yes")
     for person, other in ((ada, "Ben"), (ben, "Ada")):
@@ -167,9 +135,9 @@ def lock(ada: Listener, ben: Listener) -> None:
     """Ben locks; what Ada writes meanwhile arrives when the right passphrase was typed."""
     ben.enter("/lock")
     ben.hear("Locked.")
-    ada.hear("{name} is away.", name="Ben")
+    ada.hear("{name} is offline.", name="Ben")
     ada.enter("while you were locked")
-    ada.hear("Kept here until {name} is here.", name="Ben")
+    ada.hear("Queued until {name} is online.", name="Ben")
     ben.unlock("not the passphrase")
     ben.unlock()
     ben.hear_said("Ada", "while you were locked")

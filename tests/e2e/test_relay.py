@@ -1,27 +1,20 @@
 """Two people on two networks that reach only a relay between them: they meet, talk and stay in touch by it.
 
-Rules: the program as it is, under tmux on lab hosts, and the relay as people run it; its address is no local
-one, so that only its having been named lets a terminal connect to it.
+The relay's address is not local, so that a terminal connects to it only because it was named.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chat.interface import EntryView
-from chat.ipc.client import RemoteMessenger
-from chat.storage import folder
-from tests.support.e2e.people import PATIENCE, Person, in_touch
-from tests.support.e2e.programs import PARLOUR, whole_history
+from tests.support.e2e.people import Person, in_touch
+from tests.support.e2e.programs import PARLOUR, PATIENCE, Station, whole_history
 from tests.support.lab.hosts import RELAY_ADDRESS, TwoNetworks
-from tests.support.machine import needs_root_network, needs_tmux
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 
@@ -31,7 +24,6 @@ _INVITATION = re.compile(r"│ +((?:PARLOUR:)?[A-Z2-7]+) +│")
 @pytest.fixture
 def lab() -> Iterator[TwoNetworks]:
     needs_root_network()
-    needs_tmux()
     with TwoNetworks() as built:
         yield built
 
@@ -41,16 +33,6 @@ def relay(lab: TwoNetworks) -> str:
     """The address of a relay on the host between the networks, as it says it itself."""
     running = lab.between.start(*PARLOUR, "relay", "--listen", f"{RELAY_ADDRESS}:4746")
     return running.line(PATIENCE)
-
-
-@pytest.fixture
-def people(lab: TwoNetworks, tmp_path: Path) -> Iterator[tuple[Person, Person]]:
-    """Ada and Ben, each on a network of their own with a new installation."""
-    with (
-        Person("Ada", tmp_path / "ada", lab.ada) as ada,
-        Person("Ben", tmp_path / "ben", lab.ben) as ben,
-    ):
-        yield ada, ben
 
 
 def test_two_networks_talk_through_a_relay_and_directly_while_they_are_one(
@@ -63,18 +45,15 @@ def test_two_networks_talk_through_a_relay_and_directly_while_they_are_one(
     lab.ada.run(*PARLOUR, "--profile", str(tmp_path / "ada"), "relays", "add", relay)
     pair_by_invitation(ada, ben)
     in_touch(ada, ben)
-    profiles = [tmp_path / "ada", tmp_path / "ben"]
     said: list[str] = []
     for round_, relayed in enumerate([True, False, True]):
         if round_:
             (lab.part if relayed else lab.join)()
-        began = time.monotonic()
         said += exchange(ada, ben, f"round {round_}")
         for person in people:
             sees_the_way(person, relayed=relayed)
-        sys.stdout.write(f"round {round_}, relayed {relayed}: {time.monotonic() - began:.1f} s\n")
         said += exchange(ada, ben, f"still {round_}")
-    histories = [asyncio.run(history(profile)) for profile in profiles]
+    histories = [Station(name, tmp_path).ask(whole_history) for name in ("Ada", "Ben")]
     assert [entry.id for entry in histories[0]] == [entry.id for entry in histories[1]]
     assert [entry.text for entry in histories[0]] == said
     for person in people:
@@ -113,12 +92,3 @@ def sees_the_way(person: Person, *, relayed: bool) -> None:
     """Wait until the screen says that the contact is there, through a relay or directly."""
     mark = person.text("⇄ relay")
     person.see(lambda screen: person.text("● here") in screen and (mark in screen) is relayed)
-
-
-async def history(profile: Path) -> Sequence[EntryView]:
-    """All that the two have said, as a profile has it."""
-    messenger = await RemoteMessenger.open(profile / folder.SOCKET)
-    try:
-        return await whole_history(messenger)
-    finally:
-        await messenger.close()

@@ -1,8 +1,6 @@
 """What two people at the interface leave behind tells nothing of what they wrote (attack 78, C2 to C4).
 
-Rules: they meet, talk, close Parlour and talk again once; then every trace is searched: the frames on the
-wire and where they went, all files below the home, the screens after the end. What leaks from commands is
-test_leaks' business.
+They meet, talk, close Parlour and talk again; then every trace is searched.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import ipaddress
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +27,9 @@ pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 
 NAMES = ("Adelgunde", "Benvenuto")
 NEEDLE = f"needle {secrets.token_hex(8)}"
+SECRETS = [NEEDLE, PASSPHRASE]
 MULTICAST = {ipaddress.ip_address(address) for address in ("224.0.0.251", "ff02::fb")}
+SOLICITATIONS = ipaddress.ip_network("ff02::1:ff00:0/104")
 HOUSEKEEPING = {"224.0.0.22", "ff02::1", "ff02::2", "ff02::16"}
 """Where kernels speak by themselves: group membership, routers, neighbours."""
 
@@ -57,46 +57,34 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
 
 
 def leave_traces(lab: Lab, home: Path) -> Traces:
-    wire = Tap(lab.hosts[0], what="all")
-    screens = meet(lab, home)
-    meeting = wire.frames()
-    wire = Tap(lab.hosts[0], what="all")
-    ada, ben = people(lab, home)
-    with ada, ben:
-        for person in (ada, ben):
-            person.unlock()
-        in_touch(ada, ben)
-        ben.write(f"{NEEDLE} again")
-        ben.see_marks("read", f"{NEEDLE} again")
-        arguments = [
-            Path(f"/proc/{person.terminal.pid}/{file}").read_bytes()
-            for person in (ada, ben)
-            for file in ("cmdline", "environ")
-        ]
-        talking = wire.frames()
-        for person in (ada, ben):
-            person.quit()
-        screens += [person.terminal.screen() for person in (ada, ben)]
-    return Traces(home, meeting, talking, screens, arguments)
+    meeting, _, screens = visit(lab, home, pair, 0, NEEDLE)
+    talking, arguments, later = visit(lab, home, reopen, 1, f"{NEEDLE} again")
+    return Traces(home, meeting, talking, screens + later, arguments)
 
 
-def people(lab: Lab, home: Path) -> tuple[Person, Person]:
-    one, other = (
+def reopen(*people: Person) -> None:
+    for person in people:
+        person.unlock()
+    in_touch(*people)
+
+
+def visit(
+    lab: Lab, home: Path, begin: Callable[[Person, Person], None], writer: int, text: str
+) -> tuple[list[bytes], list[bytes], list[str]]:
+    """Both open Parlour, talk, and close it: the frames, the arguments, the screens after the end."""
+    wire = Tap(lab.hosts[0], what="all")
+    ada, ben = people = [
         Person(name, home / name.lower(), host) for name, host in zip(NAMES, lab.hosts, strict=True)
-    )
-    return one, other
-
-
-def meet(lab: Lab, home: Path) -> list[str]:
-    """First run, pairing, a conversation, the end; what stands on the screens then."""
-    ada, ben = people(lab, home)
+    ]
     with ada, ben:
-        pair(ada, ben)
-        ada.write(NEEDLE)
-        ada.see_marks("read", NEEDLE)
-        for person in (ada, ben):
+        begin(ada, ben)
+        people[writer].write(text)
+        people[writer].see_marks("read", text)
+        processes = [Path(f"/proc/{person.terminal.pid}") for person in people]
+        arguments = [(each / file).read_bytes() for each in processes for file in ("cmdline", "environ")]
+        for person in people:
             person.quit()
-        return [person.terminal.screen() for person in (ada, ben)]
+        return wire.frames(), arguments, [person.terminal.screen() for person in people]
 
 
 def forms(text: str) -> list[bytes]:
@@ -115,18 +103,11 @@ def found(data: bytes, texts: list[str]) -> list[str]:
     return [text for text in texts for form in forms(text) if form in data]
 
 
-def secret_texts() -> list[str]:
-    return [NEEDLE, PASSPHRASE]
-
-
-# On the wire.
-
-
 def test_claim_c4_nothing_that_was_written_is_on_the_wire(traces: Traces) -> None:
     for frames in (traces.meeting, traces.talking):
         stream = b"".join(frames)
         assert b"PARLOUR\x00" in stream, "the capture has their links in it"
-        assert found(stream, secret_texts()) == []
+        assert found(stream, SECRETS) == []
     assert sum(len(frame) > 300 for frame in traces.talking) > 10, "and their envelopes"
 
 
@@ -143,14 +124,11 @@ def test_claim_c3_no_packet_goes_anywhere_but_to_the_local_network(traces: Trace
     for frame in traces.meeting + traces.talking:
         if (where := destination(frame)) is None or str(where) in HOUSEKEEPING:
             continue
-        if is_solicitation(where):
+        if where in SOLICITATIONS:
             continue
         assert where in MULTICAST or where.is_private, frame.hex()
         if protocol(frame) in (TCP, UDP):
             assert ports(frame) & {4747, 5353}, frame.hex()
-
-
-# On the disk.
 
 
 def test_claim_c2_no_file_below_the_home_holds_any_of_it(traces: Traces) -> None:
@@ -158,25 +136,19 @@ def test_claim_c2_no_file_below_the_home_holds_any_of_it(traces: Traces) -> None
     assert {"header", "history.db"} <= {path.name for path in files}
     for path in files:
         data = path.read_bytes()
-        assert found(data, [*secret_texts(), *NAMES]) == [], path
+        assert found(data, [*SECRETS, *NAMES]) == [], path
         assert b"SQLite format" not in data
         assert path.stat().st_mode & 0o077 == 0, path
     assert not list(traces.home.rglob("*core*"))
 
 
-# On the terminals.
-
-
 def test_attack_78_nothing_is_left_on_the_screen(traces: Traces) -> None:
     for screen in traces.last_screens:
-        assert found(screen.encode(), [*secret_texts(), *NAMES]) == []
+        assert found(screen.encode(), [*SECRETS, *NAMES]) == []
 
 
 def test_attack_78_arguments_and_environment_hold_nothing(traces: Traces) -> None:
-    assert found(b"".join(traces.arguments), secret_texts()) == []
-
-
-# After a crash.
+    assert found(b"".join(traces.arguments), SECRETS) == []
 
 
 def test_attack_78_a_crash_leaves_no_core_file(tmp_path: Path) -> None:
@@ -191,35 +163,22 @@ def test_attack_78_a_crash_leaves_no_core_file(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == [ada.profile.name, "passphrase"]
 
 
-# Frames.
-
 TCP, UDP = 6, 17
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_PLACES = {b"\x08\x00": (slice(30, 34), 23, 34), b"\x86\xdd": (slice(38, 54), 20, 54)}
+"""Where the destination, the protocol and the ports are, for IPv4 and IPv6."""
 
 
-def is_v4(frame: bytes) -> bool:
-    return frame[12:14] == b"\x08\x00"
-
-
-def is_v6(frame: bytes) -> bool:
-    return frame[12:14] == b"\x86\xdd"
-
-
-def destination(frame: bytes) -> Address | None:
+def destination(frame: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Where an IP packet goes; None for what stays on the wire (ARP)."""
-    if is_v4(frame):
-        return ipaddress.ip_address(frame[30:34])
-    return ipaddress.ip_address(frame[38:54]) if is_v6(frame) else None
+    place = _PLACES.get(frame[12:14])
+    return ipaddress.ip_address(frame[place[0]]) if place else None
 
 
 def protocol(frame: bytes) -> int:
-    return frame[23] if is_v4(frame) else frame[20] if is_v6(frame) else -1
+    place = _PLACES.get(frame[12:14])
+    return frame[place[1]] if place else -1
 
 
 def ports(frame: bytes) -> set[int]:
-    at = 34 if is_v4(frame) else 54
+    at = _PLACES[frame[12:14]][2]
     return {int.from_bytes(frame[at : at + 2], "big"), int.from_bytes(frame[at + 2 : at + 4], "big")}
-
-
-def is_solicitation(where: Address) -> bool:
-    return where in ipaddress.ip_network("ff02::1:ff00:0/104")

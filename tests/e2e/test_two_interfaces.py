@@ -1,39 +1,17 @@
-"""Two people at two machines on one wire, through the interface alone: meet, talk, lose the network, return.
-
-Rules: the program as it is, under tmux on lab hosts; each test begins with fresh profiles; times are
-printed and never decide.
-"""
+"""Two people at two machines, through the interface alone: meet, talk, lose the network, return."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.e2e.people import Person, compare, in_touch, pair
 from tests.support.lab.hosts import Lab
-from tests.support.machine import needs_root_network, needs_tmux
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    needs_tmux()
-    with Lab(2) as built:
-        yield built
-
-
-@pytest.fixture
-def people(lab: Lab, tmp_path: Path) -> Iterator[tuple[Person, Person]]:
-    """Ada and Ben, each at a machine with a new installation."""
-    ada, ben = lab.hosts
-    with Person("Ada", tmp_path / "ada", ada) as one, Person("Ben", tmp_path / "ben", ben) as other:
-        yield one, other
 
 
 def again(person: Person, lab: Lab, tmp_path: Path) -> Person:
@@ -86,7 +64,8 @@ def test_a_cut_network_loses_doubles_and_reorders_nothing(lab: Lab, people: tupl
     lab.heal(lab.hosts[0])
     for person, other in ((ada, ben), (ben, ada)):
         person.read(soon[other][0])
-        report(f"first entry at {person.name}: {time.monotonic() - healing:.2f} s after healing (bound 2 s)")
+        taken = time.monotonic() - healing
+        sys.stdout.write(f"first entry at {person.name}: {taken:.2f} s after healing (bound 2 s)\n")
     texts = [text for written in (soon, late) for person in people for text in written[person]]
     ada.see_marks("read", *soon[ada], *late[ada])
     ben.see_marks("read", *soon[ben], *late[ben])
@@ -96,11 +75,6 @@ def test_a_cut_network_loses_doubles_and_reorders_nothing(lab: Lab, people: tupl
     for person in people:
         own = [text for author, text in seen[0] if author == person.name]
         assert own == [*soon[person], *late[person]]
-
-
-def report(text: str) -> None:
-    """A measured figure, for the reader of a run; it decides nothing."""
-    sys.stdout.write(f"{text}\n")
 
 
 def write_in_turn(written: dict[Person, list[str]]) -> None:

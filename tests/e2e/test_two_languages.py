@@ -1,20 +1,12 @@
-"""The whole way of two people through the interface, each in a language of their own, by real keys.
-
-Rules: two lab hosts, tmux, fresh profiles; texts of the program are given in English and sought as each
-person reads them; a wait ends with what is on the screen, never with time.
-"""
+"""The whole way of two people through the interface, each in a language of their own, by real keys."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.e2e.people import PASSPHRASE, Person, in_touch, pair
-from tests.support.lab.hosts import Lab
-from tests.support.machine import needs_root_network, needs_tmux
 from tui.text.translation import LANGUAGES
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
@@ -23,20 +15,7 @@ WRONG = "Wrong passphrase: try again. Without it this profile cannot be opened b
 _NUMBER = re.compile(r"(?:\d{5} +){3}\d{5}")
 
 
-@pytest.fixture(params=[LANGUAGES, LANGUAGES[::-1]], ids="-".join)
-def people(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Person, Person]]:
-    """Ada and Ben, each at a machine with a new installation, in two languages and the other way round."""
-    needs_root_network()
-    needs_tmux()
-    hers, his = request.param
-    with (
-        Lab(2) as lab,
-        Person("Ada", tmp_path / "ada", lab.hosts[0], hers) as ada,
-        Person("Ben", tmp_path / "ben", lab.hosts[1], his) as ben,
-    ):
-        yield ada, ben
-
-
+@pytest.mark.parametrize("languages", [LANGUAGES, LANGUAGES[::-1]], ids="-".join)
 def test_from_first_run_to_unlocking_again(people: tuple[Person, Person]) -> None:
     ada, ben = people
     pair(ada, ben)

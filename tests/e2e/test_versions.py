@@ -1,19 +1,13 @@
-"""What a terminal says to a peer of another version, and to what is no Parlour at all.
-
-Rules: the peer is a program that says fixed bytes on another lab host; the person reads one clear line.
-"""
+"""What a terminal says to a peer of another version, and to a program that is not Parlour."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.e2e.programs import PATIENCE, Station, end, wait_event
+from tests.support.e2e.programs import PATIENCE, Station, listening
 from tests.support.lab.hosts import Lab
-from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -21,18 +15,6 @@ FOREIGN = (sys.executable, "-m", "tests.support.e2e.foreign")
 MAGIC = b"PARLOUR\x00"
 VERSION, PATTERN, AEAD = 1, 3, 2
 """What this version speaks; the pattern for contacts; the cipher that everybody has."""
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(2) as built:
-        yield built
-
-
-@pytest.fixture
-def ada(lab: Lab, tmp_path: Path) -> Station:
-    return Station("Ada", tmp_path, lab.hosts[0]).create()
 
 
 def greeting(least: int, most: int) -> bytes:
@@ -56,7 +38,7 @@ def test_who_calls_a_stranger_reads_what_it_is(lab: Lab, ada: Station, says: byt
     assert (called.status, called.out) == (69, "")
     assert line in called.err
     assert len(called.err.splitlines()) == 1
-    assert foreign.line(PATIENCE) == "nothing"  # and whoever it is learns nothing
+    assert foreign.line(PATIENCE) == "nothing"  # and the peer learns nothing
     assert foreign.wait_exit(PATIENCE) == 0
 
 
@@ -65,12 +47,10 @@ def test_a_caller_of_another_version_is_told_which_are_spoken(lab: Lab, ada: Sta
     assert ada.host
     first = bytes((version, PATTERN, AEAD)) + bytes(100)
     says = len(first).to_bytes(2, "big") + first
-    with ada.start("listen") as listening:
-        wait_event(listening, "ready")
+    with listening(ada) as (program,):
         foreign = lab.hosts[1].start(*FOREIGN, "call", ada.host.address, "4747", says.hex())
         heard = bytes.fromhex(foreign.line(PATIENCE))
         assert heard[:10] == MAGIC + bytes((VERSION, VERSION))
         assert heard[28:] == bytes((0, 3)) + bytes((0, VERSION, VERSION))  # a frame: refused, from, to
         assert foreign.wait_exit(PATIENCE) == 0
-        end(listening)
-        assert listening.complained == []
+    assert program.complained == []

@@ -9,9 +9,9 @@ from protocol import messages as m
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     conversation_of_two,
     heads_hash,
@@ -89,7 +89,7 @@ def _entries() -> dict[str, bytes]:
     draw = drawn("entries")
     found = {}
     for name, author in (("own", OWN_TERMINAL), ("contacts", CONTACT_TERMINAL)):
-        place = Place(CONVERSATION, author, draw(8), (1, draw(32)), [draw(32)], [draw(32)])
+        place = EntryPlace(CONVERSATION, author, draw(8), (1, draw(32)), [draw(32)], [draw(32)])
         entry = write_entry(place, 1_795_000_000_000, KIND_TEXT, text_body("Good morning"), SELF_KEY, draw)
         found[name] = encode(entry.message())
         found[f"{name}-deleted"] = encode(m.Entry(entry.header_bytes, b"", b""))

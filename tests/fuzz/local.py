@@ -54,7 +54,7 @@ def _resolutions() -> dict[str, bytes]:
 
 
 def _request(data: bytes) -> tuple[wire.Request, object]:
-    request = wire.read_request(data)
+    request = wire.decoded(data, wire.Request)
     return request, wire.read_arguments(request)
 
 
@@ -75,7 +75,7 @@ def _requests() -> dict[str, bytes]:
 
 def _answer(data: bytes) -> wire.Hello | wire.Line:
     if b"version" in data:
-        return wire.read_hello(data)
+        return wire.decoded(data, wire.Hello)
     line = wire.read_line(data)
     if isinstance(line, wire.Happened):
         wire.event_of(line)
@@ -100,7 +100,7 @@ def _netlink(data: bytes) -> list[netlink.Record]:
     """The first byte says which list was asked for."""
     kinds = (netlink.GET_LINK, netlink.GET_ADDRESS, netlink.GET_ROUTE)
     kind = kinds[data[0] % len(kinds)] if data else kinds[0]
-    found = [netlink._record(kind, payload) for _, _, payload in netlink._messages(data[1:])]
+    found = [netlink.Record.parse(kind, payload) for _, _, payload in netlink._messages(data[1:])]
     values = [value for record in found for value in (record.fixed, *record.attributes.values())]
     assert sum(map(len, values)) <= len(data)
     for value in values:

@@ -16,6 +16,7 @@ from chat.ports import Announcement
 from protocol import addresses, profile_header
 from protocol import messages as m
 from protocol.codec import Codec, Wire, encode
+from protocol.discovery import SLOT_COUNTS
 from protocol.identity.log import Add, Remove, Rename, is_name, parse_operation, sign_operation
 from protocol.limits import SLOT_BYTES
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
@@ -102,7 +103,7 @@ def test_addresses(host: str, port: int) -> None:
 
 @FEW
 @given(
-    slots=st.sampled_from(records.SLOT_COUNTS).flatmap(
+    slots=st.sampled_from(SLOT_COUNTS).flatmap(
         lambda count: st.lists(
             st.binary(min_size=SLOT_BYTES, max_size=SLOT_BYTES), min_size=count, max_size=count
         )
@@ -141,11 +142,11 @@ def test_profile_headers(salt: bytes, cost: profile_header.Cost, wrapped: bytes,
 @FEW
 @given(data=st.data())
 def test_requests(call: str, data: st.DataObject) -> None:
-    arguments = data.draw(values(wire.CALLS[call]))
+    arguments = data.draw(values(wire.CALLS[call].arguments))
     request = wire.Request(7, call, msgspec.Raw(msgspec.json.encode(arguments)))
     line = wire.encode(request)
     assert line.count(b"\n") == 1
-    assert wire.read_arguments(wire.read_request(line)) == arguments
+    assert wire.read_arguments(wire.decoded(line, wire.Request)) == arguments
 
 
 @pytest.mark.parametrize("kind", get_args(Event))

@@ -23,7 +23,7 @@ from chat.network.links import LiveLink
 from chat.service.pairing.initiate import Plan
 from chat.storage import keys, persons, receipts
 from protocol.codec import encode
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.author import recover_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
@@ -43,20 +43,20 @@ from tests.support.engines.engines import (
 
 async def carried_to_the_end(mallory: Person, victim: Person, message: object) -> None:
     """Send a message on the living link and wait until the victim has ended that link."""
-    link = mallory.engine._world.links.current(bytes.fromhex(await mallory.contact(victim)))
+    link = mallory.engine._use_cases.links.current(bytes.fromhex(await mallory.contact(victim)))
     assert link is not None
     gone = mallory.wait(ContactChanged, lambda event: not event.contact.present)
     await link.driver.send(message)  # type: ignore[arg-type]
     await gone
-    assert link not in mallory.engine._world.links.all()
+    assert link not in mallory.engine._use_cases.links.all()
 
 
 def forged(person: Person, other: Person, author: bytes, self_key: bytes, text: str = "I owe you") -> Entry:
     """An entry of their conversation in the name of `author`."""
-    world = person.engine._world
-    conversation = conversation_of_two(world.own.person, other.engine._world.own.person)
-    place = Place(conversation, author, b"12345678", None, [], world.keyring.own.heads)
-    made = write_entry(place, person.clock.wall(), KIND_TEXT, text_body(text), self_key, world.random)
+    parts = person.engine._use_cases
+    conversation = conversation_of_two(parts.keyring.own.person, other.engine._use_cases.keyring.own.person)
+    place = EntryPlace(conversation, author, b"12345678", None, [], parts.keyring.own_log.heads)
+    made = write_entry(place, person.clock.wall(), KIND_TEXT, text_body(text), self_key, parts.runtime.random)
     return made.message()
 
 
@@ -64,7 +64,7 @@ def forged(person: Person, other: Person, author: bytes, self_key: bytes, text: 
 async def test_attack_38_a_contact_cannot_hand_a_person_entries_of_their_own(tmp_path: Path) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "real")
-        entry = forged(ben, ada, ada.engine._world.own.terminal, b"k" * 32)
+        entry = forged(ben, ada, ada.engine._use_cases.keyring.own.terminal, b"k" * 32)
         await carried_to_the_end(ben, ada, entry)
         await talk(ada, ben, "still here")
         assert await ada.texts(ben) == ["real", "still here"]
@@ -88,24 +88,26 @@ async def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_pa
         await pair(ada, cleo)
         secret = await talk(ada, ben, "between Ada and Ben")
         await talk(ada, cleo, "between Ada and Cleo")
-        foreign = conversation_of_two(ada.engine._world.own.person, ben.engine._world.own.person)
+        foreign = conversation_of_two(
+            ada.engine._use_cases.keyring.own.person, ben.engine._use_cases.keyring.own.person
+        )
         told = heard(cleo)
         for message in (Heads(foreign, []), HeadsHash(foreign, b"h" * 32), Typing(foreign, True)):
             await carried_to_the_end(cleo, ada, message)
             await talk(ada, cleo, "again")
-        link = cleo.engine._world.links.current(bytes.fromhex(await cleo.contact(ada)))
+        link = cleo.engine._use_cases.links.current(bytes.fromhex(await cleo.contact(ada)))
         assert link is not None
         await link.driver.send(Receipt(2, [bytes.fromhex(secret)]))
         await talk(cleo, ada, "after the forged receipt")
         assert not [message for message in told if foreign in encode(message)]
         assert (await ada.history(ben))[0].state is EntryState.DELIVERED
-        held = await ada.engine._world.store.read(receipts.of, [bytes.fromhex(secret)])
+        held = await ada.engine._use_cases.store.read(receipts.of, [bytes.fromhex(secret)])
         assert [row.kind for row in held[bytes.fromhex(secret)]] == [receipts.STORED]
 
 
 def heard(person: Person) -> list[Message]:
     """Every message that reaches this person from now on, whatever becomes of it."""
-    events, told = person.engine._world.links._events, list[Message]()
+    events, told = person.engine._use_cases.sync, list[Message]()
     received = events.received
 
     async def kept(link: LiveLink, messages: Sequence[Message]) -> None:
@@ -127,15 +129,15 @@ async def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
         copied = replace(real, addresses=(mallory.host,), port=4747)
         contact, since = bytes.fromhex(await ada.contact_known("Ben")), len(ada.seen)
         network.watchers[ada.host].found(copied)
-        assert (mallory.host, 4747) not in ada.engine._world.keyring.hints(contact)
-        ada.engine._world.keyring.found[contact] = ((mallory.host, 4747),)
-        ada.engine._parts.dialler.seek_all()
+        assert (mallory.host, 4747) not in ada.engine._use_cases.keyring.hints(contact)
+        ada.engine._use_cases.keyring.found[contact] = ((mallory.host, 4747),)
+        ada.engine._use_cases.dialer.seek_all()
         await asyncio.sleep(120)
         changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
         assert not any(view.present for view in changed)
         assert (await ada.history(ben))[-1].state is EntryState.QUEUED
         assert await mallory.engine.contacts() == ()
-        assert ada.engine._world.links.all() == []
+        assert ada.engine._use_cases.links.all() == []
         done = delivered(ada, 1)
         await ben.start()
         await done
@@ -176,13 +178,13 @@ def joiners(person: Person) -> list[str]:
 async def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
         invitation = await ada.engine.invite()
-        real = next(iter(ada.engine._world.keyring.invitations.values())).invitation
+        real = next(iter(ada.engine._use_cases.keyring.invitations.values())).invitation
         for guess in range(20):
             wrong = replace(real, secret=bytes([guess]) * 16)
-            meeting = mallory.engine._parts.meeting
-            plan = await meeting._by_invitation(wrong, mallory.engine._world.keyring.identity.static)
+            initiate, place = mallory.engine._use_cases.initiate, (ada.host, 4747)
+            plan = await initiate._by_invitation(wrong, mallory.engine._use_cases.keyring.identity.static)
             with pytest.raises(Unreachable):
-                await meeting._begin("", meeting._direct([(ada.host, 4747)]), _always(plan), [ada.host])
+                await initiate._begin("", [initiate._connect(place)], _always(plan), [place])
         asked = ada.stage(PairingStage.JOINER)
         done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
         await ben.engine.join(invitation.text)
@@ -203,7 +205,7 @@ async def test_attack_25_an_invitation_is_burned_by_message_3_and_by_nothing_bef
         with suppress(Unreachable):
             await ben.engine.join(invitation.text)
         await failed
-        opened = next(iter(ada.engine._world.keyring.invitations.values()))
+        opened = next(iter(ada.engine._use_cases.keyring.invitations.values()))
         assert opened.burned_by is None
         asked = ada.stage(PairingStage.JOINER)
         await cleo.engine.join(invitation.text)
@@ -259,7 +261,7 @@ async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirme
         assert (await ada.engine.contacts())[0].verified
         changed = ada.wait(IdentityChanged)
         held = ada.wait(ContactChanged, lambda event: event.contact.held)
-        link = ben.engine._world.links.current(bytes.fromhex(await ben.contact(ada)))
+        link = ben.engine._use_cases.links.current(bytes.fromhex(await ben.contact(ada)))
         assert link is not None
         await link.driver.send(LogOperations([await _recovery(ben)]))
         assert "recovery key" in (await changed).cause
@@ -274,7 +276,7 @@ async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirme
 
 async def _recovery(person: Person) -> bytes:
     """A recovery in a person's log that names the next recovery key and removes nothing."""
-    store = person.engine._world.store
+    store = person.engine._use_cases.store
     row = await store.read(keys.read_own)
     state = reduce(await store.read(persons.operations_of, row.person))
     assert row.recovery_seed is not None
@@ -300,7 +302,7 @@ async def test_attack_39_a_contact_blocked_during_the_handshake_gets_no_link(tmp
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "paired")
         await ben.stop()
-        keys = ada.engine._world.keyring
+        keys = ada.engine._use_cases.keyring
         asked = keys.contact_psk
 
         def then_blocked(static, hello):  # type: ignore[no-untyped-def]
@@ -311,7 +313,7 @@ async def test_attack_39_a_contact_blocked_during_the_handshake_gets_no_link(tmp
         keys.contact_psk = then_blocked  # type: ignore[method-assign]
         await ben.start()
         await asyncio.sleep(10)
-        assert ada.engine._world.links.all() == []
+        assert ada.engine._use_cases.links.all() == []
 
 
 @in_virtual_time
@@ -341,13 +343,13 @@ async def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_pa
             except ConnectionError:
                 assert number, "the first of the flood has its place"
         await talk(ada, ben, "during")
-        assert 0 < ada.engine._parts.answerer._admission._open.total() <= ada.config.handshakes_address
+        assert 0 < ada.engine._use_cases.acceptor._admission._open.total() <= ada.config.handshakes_address
         taken = [pipe for pipe in network.pipes if pipe.here == ada.host and pipe.peer == mallory.host]
         assert sum(not pipe.closed for pipe in taken) <= ada.config.handshakes_address
         await talk(ben, ada, "during, too")
         await asyncio.sleep(30)
-        assert ada.engine._parts.answerer._admission._open.total() == 0
-        assert not ada.engine._parts.answerer._opening
+        assert ada.engine._use_cases.acceptor._admission._open.total() == 0
+        assert not ada.engine._use_cases.acceptor._opening
         await ben.stop()
         done = delivered(ada, 1)
         await ada.engine.send(await ada.contact_known("Ben"), "after")

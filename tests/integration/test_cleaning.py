@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,18 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from chat.config import Config
 from chat.interface import Cleaned, NotPermitted
+from chat.ports import SystemClock
+from chat.service.events import EventBus
 from chat.service.maintenance import Cleaner
-from chat.service.state import EngineState, Store
 from chat.storage import search_index
-from chat.storage.database import Database
+from chat.storage.database import Database, Store
 from chat.storage.errors import StorageGivenUp
-from chat.tasks import Tasks
+from chat.tasks import Runtime, Tasks
 from tests.support.storage.samples import new_database
 
 PATIENCE = 3
@@ -64,11 +66,11 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     store, failures = Store(database, executor), list[BaseException]()
     tasks = Tasks(failures.append)
     said: list[object] = []
-    hub = SimpleNamespace(publish=said.append)
+    bus = cast(EventBus, SimpleNamespace(publish=said.append))
     config = replace(Config(), clean_after=0.0, clean_patience=PATIENCE)
-    world = SimpleNamespace(store=store, tasks=tasks, hub=hub, config=config)
-    built = Scene(Cleaner(cast(EngineState, cast(Any, world))), store, tasks, said)
-    monkeypatch.setattr(search_index, "clean", built.held)
+    runtime = Runtime(SystemClock(), os.urandom, config, tasks)
+    built = Scene(Cleaner(runtime, store, bus), store, tasks, said)
+    monkeypatch.setattr(search_index, "clean_file", built.held)
     yield built
     await tasks.stop()
     await store.close()

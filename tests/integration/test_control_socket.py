@@ -32,12 +32,12 @@ from chat.ipc import server, wire
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
 from tests.contract.subject import PATIENCE, until
-from tests.support.engines.served import fake_and_client, served
+from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.messenger import FakeMessenger
 
 
 @pytest.fixture
-async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMessenger]]:
+async def both(tmp_path: Path) -> AsyncIterator[Both]:
     async with fake_and_client(tmp_path / "engine.sock") as pair:
         yield pair
 
@@ -59,7 +59,7 @@ async def both(tmp_path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMesse
     ],
 )
 async def test_a_request_that_is_not_of_the_interface_is_refused(
-    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path, line: bytes
+    both: Both, tmp_path: Path, line: bytes
 ) -> None:
     direct, client = both
     answer = await _ask_raw(tmp_path, line)
@@ -78,9 +78,7 @@ async def _ask_raw(folder: Path, line: bytes) -> bytes:
     return answer
 
 
-async def test_a_line_without_end_is_not_kept(
-    both: tuple[FakeMessenger, RemoteMessenger], tmp_path: Path
-) -> None:
+async def test_a_line_without_end_is_not_kept(both: Both, tmp_path: Path) -> None:
     _, client = both
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "engine.sock"))
     await reader.readline()
@@ -110,7 +108,7 @@ async def test_clients_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_calls_of_one_client_are_bounded_and_all_answered(
-    both: tuple[FakeMessenger, RemoteMessenger], monkeypatch: pytest.MonkeyPatch
+    both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     direct, client = both
     running = most = 0

@@ -45,7 +45,7 @@ def slow_for_ada(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     original = getattr(PendingContacts, name)
 
     async def slowly(self: PendingContacts, *arguments: Any, **options: Any) -> None:
-        await asyncio.sleep(1 if self._world.keyring.own.name == "Ada" else 0)
+        await asyncio.sleep(1 if self._keyring.own_log.name == "Ada" else 0)
         await original(self, *arguments, **options)
 
     monkeypatch.setattr(PendingContacts, name, slowly)
@@ -63,18 +63,18 @@ async def test_attack_74_links_with_a_full_disk_are_not_opened_in_a_race(
 ) -> None:
     async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
-        original, streams = Inbound._store, len(network.pipes)
+        original, streams = Inbound._store_entries, len(network.pipes)
 
         async def full(self: Inbound, link: LiveLink, parsed: Sequence[ParsedEntry]) -> None:
-            if self._world is ada.engine._world:
+            if self is ada.engine._use_cases.inbound:
                 raise StorageFull
             await original(self, link, parsed)
 
-        monkeypatch.setattr(Inbound, "_store", full)
+        monkeypatch.setattr(Inbound, "_store_entries", full)
         await ben.engine.send(await ben.contact(ada), "waits at Ben's")
         await asyncio.sleep(120)
         assert 0 < sum(isinstance(event, Notice) for event in ada.seen) < 40
         assert len(network.pipes) - streams < 200
-        monkeypatch.setattr(Inbound, "_store", original)
+        monkeypatch.setattr(Inbound, "_store_entries", original)
         await asyncio.wait_for(delivered(ben, 1), ada.config.retry_most + 1)
         assert (await ada.texts(ben))[-1] == "waits at Ben's"

@@ -18,6 +18,7 @@ from chat.network import mdns, transport
 from chat.ports import Connection, Listener
 from chat.storage import folder as stored_folder
 from chat.storage import profile
+from chat.storage.migrations import Fill
 from protocol import profile_header
 from protocol.identity.author import create_person
 from tests.contract.door import PASSPHRASE, DoorContract, Doorway
@@ -43,6 +44,10 @@ class TestProfileDoor(DoorContract):
             (folder / stored_folder.HEADER).write_bytes(b"not a header")
 
         return Doorway(door(folder, cost=profile_header.CHEAPEST), damage)
+
+
+def created(folder: Path, fill: Fill) -> None:
+    profile.create(folder, PASSPHRASE, fill, random=os.urandom, cost=profile_header.CHEAPEST).close()
 
 
 class Gate(MemoryTransport):
@@ -72,10 +77,7 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
 
     held = stored_folder.is_held
     monkeypatch.setattr(stored_folder, "is_held", is_held)
-    person = create_person("Ada", os.urandom)
-    profile.create(
-        folder, PASSPHRASE, filler(person), random=os.urandom, cost=profile_header.CHEAPEST
-    ).close()
+    created(folder, filler(create_person("Ada", os.urandom)))
     opening = asyncio.create_task(door(folder).unlock(PASSPHRASE))
     await Gate.reached.wait()
     looking = asyncio.create_task(door(folder).state())
@@ -93,9 +95,7 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
 async def test_a_profile_that_stays_held_is_refused_after_a_while(tmp_path: Path) -> None:
     folder = tmp_path / "profile"
     waited: list[str] = []
-    profile.create(
-        folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=profile_header.CHEAPEST
-    ).close()
+    created(folder, lambda _: None)
     holder = stored_folder.ProfileLock(folder)
     with pytest.raises(CannotCreate, match="another Parlour"):
         await door(folder).unlock(PASSPHRASE, patience=0, waits=lambda: waited.append("said"))
@@ -114,8 +114,6 @@ print(found, "sqlcipher3" in sys.modules, "chat.ipc.client" in sys.modules)
 def test_the_first_look_at_a_profile_loads_no_database(tmp_path: Path) -> None:
     """The first screen waits for it."""
     folder = tmp_path / "profile"
-    profile.create(
-        folder, PASSPHRASE, lambda _: None, random=os.urandom, cost=profile_header.CHEAPEST
-    ).close()
+    created(folder, lambda _: None)
     done = subprocess.run([sys.executable, "-c", LOOK, folder], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["locked", "False", "False"]

@@ -30,7 +30,7 @@ def no_question_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
         problem = await context.database()
         return (DiagnosisView(Phrase("database"), not problem, Phrase(problem or "whole")),)
 
-    monkeypatch.setattr(engine, "examine", examine)
+    monkeypatch.setattr(engine, "diagnose", examine)
 
 
 @pytest.fixture

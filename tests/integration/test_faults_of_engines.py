@@ -57,7 +57,7 @@ async def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
 
 def slow_to_store(person: Person, seconds: float) -> None:
     """Let the disk begin late with what a pairing has to keep."""
-    pending = person.engine._parts.pending
+    pending = person.engine._use_cases.pending
     store = pending.store
 
     async def slowly(contact: PendingContact, verified: bool) -> None:
@@ -136,7 +136,7 @@ async def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_l
         mine, theirs = await ada.history(ben), await ben.history(ada)
         assert [view.id for view in mine] == [view.id for view in theirs]
         assert sorted(await ada.texts(ben)) == ["after the restore", "end", "kept", "lost 1", "lost 2"]
-        places = await ada.engine._world.store.read(entries.evidence)
+        places = await ada.engine._use_cases.store.read(entries.evidence)
         assert places == []
 
 
@@ -154,7 +154,7 @@ async def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_an
         insert_all = entries.insert_all
 
         def refused(database, new, own_terminal, **options):  # type: ignore[no-untyped-def]
-            if full["disk"] and own_terminal == ben.engine._world.own.terminal:
+            if full["disk"] and own_terminal == ben.engine._use_cases.keyring.own.terminal:
                 raise StorageFull()
             return insert_all(database, new, own_terminal, **options)
 
@@ -219,8 +219,8 @@ async def test_a_pairing_that_never_completed_is_not_shown_and_is_forgotten(tmp_
         await ben.engine.answer_pairing(theirs.pairing.id, True)
         await asyncio.sleep(30)
         await ben.crash()
-        assert [keys.pending for keys in ada.engine._world.keyring.contacts.values()] == [True]
+        assert [keys.pending for keys in ada.engine._use_cases.keyring.contacts.values()] == [True]
         assert await ada.engine.contacts() == ()
         await asyncio.sleep(26 * 3600)
-        assert ada.engine._world.keyring.contacts == {}
+        assert ada.engine._use_cases.keyring.contacts == {}
         await ben.start()

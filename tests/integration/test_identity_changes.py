@@ -23,40 +23,40 @@ STRANGE = Terminal.named("whoever holds the recovery key")
 async def holding(ada: Person, ben: Person) -> None:
     """Ben's log says that he used the recovery key, and Ada's side waits for Ada."""
     held = ada.wait(ContactChanged, lambda event: event.contact.held)
-    store = ben.engine._world.store
-    operations = await store.read(persons.operations_of, ben.engine._world.own.person)
+    store = ben.engine._use_cases.store
+    operations = await store.read(persons.operations_of, ben.engine._use_cases.keyring.own.person)
     operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
-    seed = ben.engine._world.own.recovery_seed
+    seed = ben.engine._use_cases.keyring.own.recovery_seed
     assert seed is not None
-    (link,) = ben.engine._world.links.all()
+    (link,) = ben.engine._use_cases.links.all()
     await link.driver.send(LogOperations([sign_operation(operation, seed)]))
     await held
 
 
 async def recovered(person: Person) -> tuple[bytes, ...]:
     """The person's log with a recovery that removes the terminal and brings in another."""
-    world = person.engine._world
-    operations = list(await world.store.read(persons.operations_of, world.own.person))
+    parts = person.engine._use_cases
+    operations = list(await parts.store.read(persons.operations_of, parts.keyring.own.person))
     state = reduce(operations)
-    removed = [(world.own.terminal, state.last[world.own.terminal])]
+    removed = [(parts.keyring.own.terminal, state.last[parts.keyring.own.terminal])]
     following = ed25519_from_seed(b"f" * 32)
     operation = recover_operation(state, following, removed, STRANGE.signing, STRANGE.static)
-    assert world.own.recovery_seed is not None
-    return (*operations, sign_operation(operation, world.own.recovery_seed, STRANGE.seed))
+    assert parts.keyring.own.recovery_seed is not None
+    return (*operations, sign_operation(operation, parts.keyring.own.recovery_seed, STRANGE.seed))
 
 
 async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
     """What Ada's side does when Ben's recovered terminal has paired with it."""
-    operations, random = await recovered(ben), ada.engine._world.random
+    operations, random = await recovered(ben), ada.engine._use_cases.runtime.random
     contact = PendingContact(
         state=reduce(operations),
         operations=operations,
         terminal=STRANGE.id,
         root=random(32),
-        own=new_share(2_000_000_000, ada.engine._world.keyring.own.heads, random),
+        own=new_share(2_000_000_000, ada.engine._use_cases.keyring.own_log.heads, random),
         theirs=new_share(2_000_000_000, reduce(operations).heads, random),
     )
-    await ada.engine._parts.pending.store(contact, verified)
+    await ada.engine._use_cases.pending.store(contact, verified)
 
 
 @in_virtual_time
@@ -91,7 +91,7 @@ async def test_a_removed_terminal_loses_its_link_at_once(tmp_path: Path) -> None
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
         await paired_again(ada, ben, verified=True)
         await gone
-        assert not ada.engine._world.links.all()
+        assert not ada.engine._use_cases.links.all()
 
 
 @in_virtual_time(limit=600)
@@ -100,11 +100,11 @@ async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: P
         await talk(ada, ben, "before")
         changed = ada.wait(IdentityChanged)
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
-        (link,) = ben.engine._world.links.all()
+        (link,) = ben.engine._use_cases.links.all()
         await link.driver.send(LogOperations(list(await recovered(ben))))
         await changed
         await gone
-        assert not ada.engine._world.links.all()
+        assert not ada.engine._use_cases.links.all()
 
 
 @in_virtual_time

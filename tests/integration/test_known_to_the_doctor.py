@@ -25,7 +25,7 @@ class Knows:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._last = Context(0, False, Path("/nonexistent"))
-        monkeypatch.setattr(engine, "examine", self._keep)
+        monkeypatch.setattr(engine, "diagnose", self._keep)
 
     async def _keep(self, context: Context) -> tuple[DiagnosisView, ...]:
         self._last = context
@@ -91,7 +91,7 @@ async def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Pa
         gone = RelayAddress("192.0.2.9", 4746, b"\x07" * 32)
         await ada.engine.add_relay(str(relay.address))
         await ada.engine.add_relay(str(gone))
-        await ada.engine._parts.relays.learn([other])
+        await ada.engine._use_cases.relays.learn([other])
         context = await knows.of(ada)
         said = [(each.name, await call_relay(each, ada.clock)) for each in context.relays]
         assert said == [
@@ -142,7 +142,7 @@ async def test_attack_16_a_flood_of_inventions_bounds_the_search_for_a_wrong_clo
     async with two_contacts(tmp_path) as (_, ada, ben):
         await ben.stop()
         made: list[int] = []
-        announcing = ada.engine._parts.announcing
+        announcing = ada.engine._use_cases.announcer
         for number in range(256):
             text = tuple(bytes(8) for _ in range(32))
             announcing.found(Announcement(f"fake{number}", ("10.0.0.9",), 4747, text))

@@ -21,11 +21,11 @@ from tests.support.engines.engines import Person, delivered, in_virtual_time, ta
 from tests.support.lab.virtual import VirtualClock, run_virtual
 from tests.support.protocol.links import contacts
 
-EAGER = Config(second_dialler_waits=0.0)
+EAGER = Config(second_dial_delay=0.0)
 
 
 def links(person: Person) -> int:
-    return len(person.engine._world.links.all())
+    return len(person.engine._use_cases.links.all())
 
 
 def shown_once(person: Person, number: int) -> bool:
@@ -87,7 +87,7 @@ async def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: P
         for number in range(1, 60):
             await asyncio.sleep(180)
             await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
-            sessions |= {link.session for link in ada.engine._world.links.all()}
+            sessions |= {link.session for link in ada.engine._use_cases.links.all()}
             assert links(ada) == links(ben) == 1
         assert len(sessions) >= 3
         for person, start in ((ada, before[0]), (ben, before[1])):
@@ -179,7 +179,7 @@ async def test_nothing_said_on_a_link_that_is_being_replaced_is_lost(tmp_path: P
     async with two_contacts(tmp_path, seed=seed) as (_, ada, ben):
         await talk(ada, ben, "0")
         for number in range(1, 60):
-            dialler = (ada, ben)[number % 2].engine._parts.dialler
+            dialler = (ada, ben)[number % 2].engine._use_cases.dialer
             other = await (ada.contact(ben) if number % 2 == 0 else ben.contact(ada))
             dialled = asyncio.ensure_future(dialler.dial(bytes.fromhex(other), 1.0))
             arrives = ben.wait(EntryAdded)
@@ -203,10 +203,10 @@ async def test_what_waited_for_a_link_that_ended_goes_on_the_one_that_is_left(
     async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
         monkeypatch.setattr(Links, "_answered", _closes_nothing)
-        await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+        await ada.engine._use_cases.dialer.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
         await asyncio.sleep(0.1)
         assert links(ada) == links(ben) == 2
-        newest = ben.engine._world.links.current(bytes.fromhex(await ben.contact(ada)))
+        newest = ben.engine._use_cases.links.current(bytes.fromhex(await ben.contact(ada)))
         assert newest is not None
         monkeypatch.setattr(newest.driver, "send", _stuck)
         arrives = ben.wait(EntryAdded)
@@ -236,7 +236,7 @@ async def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_anoth
         monkeypatch.setattr(Links, "_answered", both_stay)
         slow_on_second_link(monkeypatch, current(ada, await ada.contact(ben)))
         view = await ada.engine.send(await ada.contact(ben), "by both")
-        await ada.engine._parts.dialler.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
+        await ada.engine._use_cases.dialer.dial(bytes.fromhex(await ada.contact(ben)), 1.0)
         await asyncio.sleep(5)
         states = [
             event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
@@ -245,7 +245,7 @@ async def test_an_entry_that_has_arrived_by_one_link_is_not_called_sent_by_anoth
 
 
 def current(person: Person, other: str) -> Driver:
-    link = person.engine._world.links.current(bytes.fromhex(other))
+    link = person.engine._use_cases.links.current(bytes.fromhex(other))
     assert link is not None
     return link.driver
 
@@ -279,7 +279,7 @@ async def test_a_contact_that_went_away_is_not_shown_present_when_its_link_ends(
         await asyncio.sleep(60)
         later = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
         assert not any(contact.present for contact in later)
-        assert not ada.engine._world.links.all()
+        assert not ada.engine._use_cases.links.all()
 
 
 HELD = 200_000
@@ -444,7 +444,7 @@ async def say_for_ever(driver: Driver) -> None:
 async def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: Path) -> None:
     async with two_contacts(tmp_path) as (network, ada, ben):
         await talk(ada, ben, "before")
-        (old,) = ada.engine._world.links.all()
+        (old,) = ada.engine._use_cases.links.all()
         await old.driver._writing.acquire()  # a write that waits for a full connection
         network.cut("10.0.0.2")
         await ada.engine.send(await ada.contact(ben), "into the cut")
@@ -461,6 +461,6 @@ async def test_a_new_link_does_not_wait_for_the_old_one_that_is_stuck(tmp_path: 
 async def test_locking_does_not_wait_for_a_contact_that_does_not_read(tmp_path: Path) -> None:
     async with two_contacts(tmp_path) as (_, ada, ben):
         await talk(ada, ben, "before")
-        (link,) = ada.engine._world.links.all()
+        (link,) = ada.engine._use_cases.links.all()
         await link.driver._writing.acquire()  # a write that waits for a full connection
         await asyncio.wait_for(ada.engine.lock(), 5)

@@ -15,8 +15,8 @@ import pytest
 from chat.interface import EntryState, PairingStage
 from chat.network.relay.client import AT_ONCE
 from chat.network.relay.connection import Lost, RelayLine
-from chat.service.sync import Exchange, Inbound
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from chat.service.sync import Inbound, Synchronizer
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.identity.author import rename_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import Extension, extend
@@ -46,7 +46,7 @@ LATE_WORK = (0.3, 0.0)
 
 def slow(monkeypatch: pytest.MonkeyPatch, person: Person, name: str, *delays: tuple[float, float]) -> None:
     """Let the disk's answers come half a second late; with `delays` these first ones as they say."""
-    store = person.engine._world.store
+    store = person.engine._use_cases.store
     original, left = getattr(store, name), list(delays)
 
     async def slowly(*arguments: Any, **options: Any) -> Any:
@@ -61,25 +61,29 @@ def slow(monkeypatch: pytest.MonkeyPatch, person: Person, name: str, *delays: tu
 
 async def say(person: Person, *messages: Message) -> None:
     """All in one portion of bytes."""
-    (link,) = person.engine._world.links.all()
+    (link,) = person.engine._use_cases.links.all()
     for message in messages:
         link.driver.link.send(message, person.clock.monotonic())
     await link.driver.flush()
 
 
 def an_entry(person: Person, other: Person) -> Message:
-    world = person.engine._world
-    conversation = conversation_of_two(world.own.person, other.engine._world.own.person)
-    place = Place(conversation, world.own.terminal, b"12345678", None, [], world.keyring.own.heads)
+    parts = person.engine._use_cases
+    conversation = conversation_of_two(parts.keyring.own.person, other.engine._use_cases.keyring.own.person)
+    place = EntryPlace(
+        conversation, parts.keyring.own.terminal, b"12345678", None, [], parts.keyring.own_log.heads
+    )
     body = text_body("hello")
-    made = write_entry(place, person.clock.wall(), KIND_TEXT, body, world.own.self_key, world.random)
+    made = write_entry(
+        place, person.clock.wall(), KIND_TEXT, body, parts.keyring.own.self_key, parts.runtime.random
+    )
     return made.message()
 
 
 def renamed(person: Person) -> LogOperations:
-    world = person.engine._world
-    operation = rename_operation(world.keyring.own, world.own.terminal, "Benjamin")
-    return LogOperations([sign_operation(operation, world.own.signing_seed)])
+    parts = person.engine._use_cases
+    operation = rename_operation(parts.keyring.own_log, parts.keyring.own.terminal, "Benjamin")
+    return LogOperations([sign_operation(operation, parts.keyring.own.signing_seed)])
 
 
 @in_virtual_time
@@ -93,8 +97,8 @@ async def test_a_contact_removed_while_its_log_grows_stays_removed(
         await asyncio.sleep(0.8)  # the operation is stored, and read again
         await ada.engine.remove(contact)
         await asyncio.sleep(5)
-        assert not ada.engine._world.keyring.contacts
-        assert not ada.engine._world.links.all()
+        assert not ada.engine._use_cases.keyring.contacts
+        assert not ada.engine._use_cases.links.all()
         assert not faults
 
 
@@ -114,7 +118,7 @@ async def test_a_contact_removed_while_its_log_is_stored_leaves_no_fault(
         await asyncio.sleep(0.1)
         await ada.engine.remove(contact)
         await asyncio.sleep(5)
-        assert not ada.engine._world.keyring.contacts
+        assert not ada.engine._use_cases.keyring.contacts
         assert await ada.engine.contacts() == ()
         assert not faults
 
@@ -144,16 +148,16 @@ async def test_a_replaced_link_that_ends_after_its_successor_leaves_nothing_behi
         slow(monkeypatch, ada, "write")
         await say(ben, an_entry(ben, ada))
         await asyncio.sleep(0.01)
-        await ada.engine._parts.dialler.dial(person, 1.0)
+        await ada.engine._use_cases.dialer.dial(person, 1.0)
         await asyncio.sleep(0.1)
-        assert len(ada.engine._world.links._sets[person].links) == 1
+        assert len(ada.engine._use_cases.links._sets[person].links) == 1
         network.cut(ben.host)
         network.pipes[-1].break_now()
         await asyncio.sleep(3)
         assert not faults
-        exchange_of_ada = ada.engine._world.links._events
-        assert isinstance(exchange_of_ada, Exchange)
-        assert set(exchange_of_ada._workers) == set(ada.engine._world.links.all())
+        sync = ada.engine._use_cases.sync
+        assert isinstance(sync, Synchronizer)
+        assert set(sync._workers) == set(ada.engine._use_cases.links.all())
 
 
 @in_virtual_time
@@ -162,20 +166,20 @@ async def test_a_link_whose_opening_fails_is_not_taken_for_a_living_one(
 ) -> None:
     async with two(tmp_path) as (network, ada, ben, _):
         left = [1]
-        original = Exchange.opened
+        original = Synchronizer.opened
 
-        async def failing(self: Exchange, link: Any) -> None:
-            if self._world is ada.engine._world and left:
+        async def failing(self: Synchronizer, link: Any) -> None:
+            if self is ada.engine._use_cases.sync and left:
                 left.pop()
                 raise RuntimeError("planted")
             await original(self, link)
 
-        monkeypatch.setattr(Exchange, "opened", failing)
+        monkeypatch.setattr(Synchronizer, "opened", failing)
         for pipe in list(network.pipes):
             pipe.break_now()
         await asyncio.sleep(60)
         assert not left
-        assert len(ada.engine._world.links.all()) == 1
+        assert len(ada.engine._use_cases.links.all()) == 1
         await asyncio.wait_for(talk(ada, ben, "after"), 10)
 
 
@@ -193,8 +197,8 @@ async def test_asking_for_the_whole_history_again_and_again_costs_little(
             return await original(self, link, message)
 
         monkeypatch.setattr(Inbound, "lacking", counted)
-        world = ben.engine._world
-        conversation = conversation_of_two(world.own.person, ada.engine._world.own.person)
+        parts = ben.engine._use_cases
+        conversation = conversation_of_two(parts.keyring.own.person, ada.engine._use_cases.keyring.own.person)
         await say(ben, *[Heads(conversation, [])] * 100)
         await asyncio.sleep(5)
         assert 0 < walks <= 8
@@ -252,7 +256,7 @@ async def test_invitations_made_at_one_moment_can_be_used(
         for _number in range(3):
             await ada.engine.invite()
         made = await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
-        assert len(ada.engine._world.keyring.invitations) == 4
+        assert len(ada.engine._use_cases.keyring.invitations) == 4
         asked = ada.stage(PairingStage.JOINER)
         await ben.engine.join(made[-1].text)
         await asked
@@ -262,7 +266,7 @@ async def test_invitations_made_at_one_moment_can_be_used(
 async def test_of_two_addresses_that_answer_only_one_keeps_its_connection(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
         found = await ada.sees("Ben")
-        announced = ada.engine._parts.announcing._found
+        announced = ada.engine._use_cases.announcer._found
         announced[found.instance] = replace(announced[found.instance], addresses=(ben.host, ben.host))
         await ada.engine.pair_nearby(found.instance)
         await asyncio.sleep(0.1)
@@ -275,7 +279,7 @@ async def test_attack_17_one_invitation_shows_one_joiner_at_a_time(tmp_path: Pat
         invitation = await ada.engine.invite()
         await asyncio.gather(*(ben.engine.join(invitation.text) for _ in range(6)))
         await asyncio.sleep(1)
-        (waiting,) = ada.engine._parts.pairings._active
+        (waiting,) = ada.engine._use_cases.pairings._active
         done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
         await ada.engine.answer_pairing(waiting, True)
         await asyncio.gather(*done)
@@ -288,7 +292,7 @@ class Snatcher:
         self._relay, self._clock = relay, mallory.clock
         self._transport = MemoryTransport(mallory.network, mallory.host)
         self._transport.name_relays({relay.address})
-        keyring, person = mallory.engine._world.keyring, victim.engine._world.own.person
+        keyring, person = mallory.engine._use_cases.keyring, victim.engine._use_cases.keyring.own.person
         day = relay.clock.wall() // 1_000 // DAY_SECONDS
         (self._token,) = keyring.dial_tokens(person, relay.pair.public, day)
         self.snatched = 0

@@ -16,7 +16,7 @@ import pytest
 from chat.interface import RelayChanged, RelayStanding
 from chat.network.relay import client
 from chat.service import keyring
-from protocol.relay import terminal_end
+from protocol.relay import messages
 from protocol.relay.messages import write_hello
 from protocol.relay.rendezvous import contact_token, invitation_token
 from tests.support.engines.engines import Person, SeeingRelay, in_virtual_time, invite, people, play, talk
@@ -62,12 +62,12 @@ def kept_from_a_relay(persons: list[Person]) -> tuple[dict[str, bytes], dict[str
     texts = {f"the name {name}": name.encode() for name in NAMES} | {"what was said": SAID.encode()}
     keys: dict[str, bytes] = {}
     for person in persons:
-        world = person.engine._world
-        own = world.keyring.own
+        parts = person.engine._use_cases
+        own = parts.keyring.own_log
         keys[f"{person.name}: person id"] = own.person
         keys |= {f"{person.name}: terminal id": terminal for terminal in own.live}
         keys |= {f"{person.name}: a key of its log, {n}": key for n, key in enumerate(sorted(own.keys))}
-        for other, contact in world.keyring.contacts.items():
+        for other, contact in parts.keyring.contacts.items():
             secret = contact.pairs[0].newest()
             keys[f"{person.name}: contact secret with {other.hex()}"] = secret.reveal()
             meeting = secret.meeting_key(own.person, other)
@@ -131,7 +131,7 @@ def _name(patch: pytest.MonkeyPatch) -> None:
     def hello(*rest: bytes) -> bytes:
         return write_hello(*rest) + NAMES[0].encode()
 
-    patch.setattr(terminal_end, "write_hello", hello)
+    patch.setattr(messages, "write_hello", hello)
 
 
 @pytest.mark.parametrize(

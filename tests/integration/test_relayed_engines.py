@@ -47,7 +47,7 @@ async def test_two_who_reach_only_a_relay_talk_through_it(tmp_path: Path) -> Non
         assert len(relay.hall) == 2
         await same(ada, ben, "paired", "one", "two")
         for person in (ada, ben):  # where a terminal is, a relay does not tell
-            places = person.engine._world.keyring.remembered.values()
+            places = person.engine._use_cases.keyring.remembered.values()
             assert {host for known in places for host, _ in known} <= {ada.host, ben.host}
 
 
@@ -185,7 +185,7 @@ async def test_a_link_through_a_relay_is_replaced_within_the_hour_and_nobody_not
         for number in range(1, 13):
             await asyncio.sleep(700)
             await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
-            sessions |= {link.session for link in ada.engine._world.links.all()}
+            sessions |= {link.session for link in ada.engine._use_cases.links.all()}
             assert links(ada) == links(ben) == 1
         assert len(sessions) >= 3
         assert all(
@@ -256,7 +256,7 @@ async def _both(ada: Person, ben: Person, text: str) -> None:
     await talk(ben, ada, f"{text}, ben")
 
 
-@pytest.mark.parametrize("config", [Config(), Config(second_dialler_waits=0.0)])
+@pytest.mark.parametrize("config", [Config(), Config(second_dial_delay=0.0)])
 @in_virtual_time
 async def test_a_relay_that_dies_and_comes_back(tmp_path: Path, config: Config) -> None:
     async with apart(tmp_path, config) as (_, relay, ada, ben):
@@ -300,7 +300,7 @@ async def test_whoever_is_blocked_is_not_waited_for(tmp_path: Path) -> None:
     async with apart(tmp_path) as (_, relay, ada, ben):
         await _both(ada, ben, "before")
         day = int(relay.clock.wall() // 86_400_000)
-        waits = ada.engine._world.keyring.waiting_tokens(relay.address.key, day)
+        waits = ada.engine._use_cases.keyring.waiting_tokens(relay.address.key, day)
         assert all(relay.hall.count(token) == 1 for token in waits)
         await ada.engine.block(await ada.contact(ben), True)
         await relay.until(
@@ -318,7 +318,7 @@ async def test_a_new_day_has_tokens_of_its_own_and_no_link_notices(tmp_path: Pat
         day = int(relay.clock.wall() // 86_400_000)
         await asyncio.sleep(1_000 + 15)
         for person in (ada, ben):
-            ring = person.engine._world.keyring
+            ring = person.engine._use_cases.keyring
             old, new = (ring.waiting_tokens(relay.address.key, each)[0] for each in (day, day + 1))
             assert (relay.hall.count(old), relay.hall.count(new)) == (0, 1)
         assert all(event.contact.present for event in ada.seen[before:] if isinstance(event, ContactChanged))

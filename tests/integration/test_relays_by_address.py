@@ -133,7 +133,7 @@ async def test_a_house_full_of_contacts_comes_back_with_its_relay(tmp_path: Path
 def waited(person: Person, relay: MemoryRelay) -> list[bytes]:
     """The tokens that it should wait on now, without those that fill up."""
     day = relay.clock.wall() // 1_000 // DAY_SECONDS
-    return list(person.engine._world.keyring.waiting_tokens(relay.pair.public, day))
+    return list(person.engine._use_cases.keyring.waiting_tokens(relay.pair.public, day))
 
 
 @in_virtual_time
@@ -205,7 +205,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, slow: Person) -> None:
     store = PendingContacts.store
 
     async def late(self: PendingContacts, contact: PendingContact, verified: bool) -> None:
-        if self._world is slow.engine._world:
+        if self is slow.engine._use_cases.pending:
             await asyncio.sleep(1)
         await store(self, contact, verified)
 

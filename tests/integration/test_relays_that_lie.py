@@ -206,14 +206,14 @@ async def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes
     async with apart(tmp_path) as (network, relay, ada, ben):
         await talk(ada, ben, "before")
         served = 0
-        accept = ada.engine._parts.answerer.accept
+        accept = ada.engine._use_cases.acceptor.accept
 
         async def counting(*connection: Any) -> None:
             nonlocal served
             served += 1
             await accept(*connection)
 
-        ada.engine._parts.relaying.accept = counting
+        ada.engine._use_cases.relay_client._accept = counting
         flood = relay.waiting
 
         def call_at_once(visitor: Visitor) -> None:
@@ -241,7 +241,7 @@ async def test_a_squatter_on_a_token_delays_a_link_by_a_moment(tmp_path: Path) -
         transport = MemoryTransport(network, "10.0.0.66")
         transport.name_relays([relay.address])
         day = int(relay.clock.wall() // 86_400_000)
-        token = ben.engine._world.keyring.waiting_tokens(relay.address.key, day)[0]
+        token = ben.engine._use_cases.keyring.waiting_tokens(relay.address.key, day)[0]
         called = 0
 
         async def squat() -> None:
@@ -282,15 +282,15 @@ async def link_through(one: Person, other: Person, relay: MemoryRelay, start: In
     async def adopt(driver: Driver, opened: LinkOpen) -> Idle:
         return Idle()
 
-    person, parts = bytes.fromhex(await one.contact(other)), one.engine._parts
-    keyring = parts.world.keyring
-    reached = await parts.relaying.dial(
+    person, parts = bytes.fromhex(await one.contact(other)), one.engine._use_cases
+    keyring = parts.keyring
+    reached = await parts.relay_client.dial(
         relay.address, lambda day: keyring.dial_tokens(person, relay.address.key, day)
     )
     assert reached is not None
     opening = Opening(adopt)
     driver = Driver(reached.circuit, Link(start, one.clock.monotonic()), one.clock, opening)
-    parts.world.tasks.spawn(driver.run())
+    parts.runtime.tasks.spawn(driver.run())
     assert isinstance(await opening.result, LinkOpen)
     return driver
 
@@ -313,7 +313,7 @@ async def test_nobody_pairs_nearby_through_a_relay(tmp_path: Path) -> None:
 async def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(tmp_path: Path) -> None:
     async with apart(tmp_path) as (_, relay, ada, ben):
         await talk(ada, ben, "before")
-        keyring = ben.engine._world.keyring
+        keyring = ben.engine._use_cases.keyring
         person = bytes.fromhex(await ben.contact(ada))
         keys, own = keyring.dial_keys(person), keyring.identity
         assert keys is not None

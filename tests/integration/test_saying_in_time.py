@@ -9,7 +9,7 @@ import pytest
 
 from chat.interface import ContactChanged, UsageError
 from chat.network.links import LiveLink
-from chat.service import sync
+from chat.service import messages, sync
 from chat.service.sync import Inbound
 from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk, two_contacts
 
@@ -19,7 +19,7 @@ def types(event: ContactChanged) -> bool:
 
 
 def current(person: Person, other: bytes) -> LiveLink:
-    link = person.engine._world.links.current(other)
+    link = person.engine._use_cases.links.current(other)
     assert link is not None
     return link
 
@@ -35,7 +35,7 @@ async def test_typing_goes_on_a_link_that_is_about_to_be_served(
         contact, said = await ada.contact(ben), asyncio.Event()
 
         async def proved_late(receiving: Inbound, link: LiveLink) -> None:
-            if receiving._world is ada.engine._world and not said.is_set():
+            if receiving is ada.engine._use_cases.inbound and not said.is_set():
                 await ada.engine.typing(contact, True)
                 said.set()
             await proved(receiving, link)
@@ -55,8 +55,9 @@ async def test_a_spare_link_that_ends_takes_no_mark_of_typing_away(tmp_path: Pat
         marked = ada.wait(ContactChanged, types)
         await ben.engine.typing(await ben.contact(ada), True)
         person = bytes.fromhex((await marked).contact.person)
-        spare = LiveLink(current(ada, person).driver, b"s", person, b"t", True, b"", "", 0.0)
-        await ada.engine._world.links._events.ended(spare)
+        parts = ada.engine._use_cases
+        spare = LiveLink(current(ada, person).driver, b"s", person, b"t", True, b"", "", 0.0, parts.sync)
+        await parts.sync.ended(spare)
         assert [view.typing for view in await ada.engine.contacts()] == [True]
         gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
         await ben.stop()
@@ -94,7 +95,7 @@ async def test_an_answer_to_what_is_not_held_keeps_the_id(
         other = await talk(ada, cleo, "for Cleo alone")
         with pytest.raises(UsageError):
             await ada.engine.send(await ada.contact(ben), "no", other)
-        monkeypatch.setattr(sync, "held_in", lambda *_: None)
+        monkeypatch.setattr(messages, "held_in", lambda *_: None)
         for named in (other, "ab" * 32):
             answer = await ben.engine.send(await ben.contact(ada), "answer", named)
             await delivered(ben, 1)

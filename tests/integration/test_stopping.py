@@ -67,15 +67,15 @@ async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path)
         connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
         await asyncio.sleep(0.1)
         await ben.engine.lock()
-        dialler, world = ada.engine._parts.dialler, ada.engine._world
-        keys = world.keyring.dial_keys(person)
+        dialler, parts = ada.engine._use_cases.dialer, ada.engine._use_cases
+        keys = parts.keyring.dial_keys(person)
         assert keys is not None
-        opening = Opening(world.links.adopt)
+        opening = Opening(parts.sync.adopt)
         driver = Driver(connection, dialler._link(person, keys), ada.clock, opening)
         running = asyncio.ensure_future(driver.run())
         assert isinstance(await opening.result, LinkClosed)
         await running
-        assert not ada.engine._world.links.is_present(person)
+        assert not ada.engine._use_cases.links.is_present(person)
 
 
 @in_virtual_time
@@ -84,7 +84,7 @@ async def test_housekeeping_and_announcing_survive_a_failure(
 ) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
-        fail_once(monkeypatch, ada.engine._parts.welcoming, "drop_expired", StorageFull())
+        fail_once(monkeypatch, ada.engine._use_cases.accept, "drop_expired", StorageFull())
         fail_once(monkeypatch, ada.engine._ports.discovery, "announce", OSError("no network"))
         await ada.engine.set_visible(True)
         await asyncio.sleep(60)

@@ -16,8 +16,8 @@ from protocol import labels
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     ParsedEntry,
-    Place,
     conversation_of_two,
     parse_entry,
     self_tag,
@@ -52,7 +52,7 @@ class Talk:
         """The self key of a person, 32 bytes."""
         return self.seed.bytes(f"{self.label} {whose} self key")
 
-    def place(self, whose: str, after: str = "", parents: Sequence[str] = (), **changed: Any) -> Place:
+    def place(self, whose: str, after: str = "", parents: Sequence[str] = (), **changed: Any) -> EntryPlace:
         """Where an author's next entry stands: `after` its previous one, `parents` other tips, by name."""
         previous = self.entries[after] if after else None
         values = {
@@ -63,7 +63,7 @@ class Talk:
             "parents": [self.entries[name].id for name in parents],
             "membership": [self.seed.bytes(f"{self.label} {whose} head")],
         }
-        return Place(**(values | changed))
+        return EntryPlace(**(values | changed))
 
     def write(
         self,

@@ -1,8 +1,4 @@
-"""The linear mode: a whole client for those who listen or feel, one line an event, commands typed.
-
-Rules: what is said stays as it was said, and only the line that is being typed is ever changed; nothing here
-loads Textual; `run` is the way in.
-"""
+"""A line-by-line interface for screen readers and braille displays: one line per event, typed commands."""
 
 from __future__ import annotations
 

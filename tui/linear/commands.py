@@ -1,161 +1,167 @@
-"""Every command that can be typed, once: what it is called, what may follow it, what the help says.
-
-Rules: a name is also that of the `do_…` method that does it; names are English in every language, because
-they are typed; the start of a name is enough where only one begins so.
-"""
+"""Every command, once: its name, its help, the method that executes it, and what follows the name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from chat.interface import UsageError
+from chat.interface import Messenger, UsageError
+from tui.linear.composer import SLASH, Composer, Deletion
+from tui.linear.contacts import Contacts
+from tui.linear.history import History
+from tui.linear.output import Output
+from tui.linear.pairing import Pairing
+from tui.linear.settings import Relays, Settings
+from tui.linear.state import Exit, Questions, State
 from tui.linear.wording import listed
+from tui.preferences import Options, Preferences
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import N_, _
 
-SLASH: Final = "/"
 _SHOWN_CELLS: Final = 24
-
-
-class Area(StrEnum):
-    """What a command is about: the headings of the help."""
-
-    TALKING = N_("Talking")
-    READING = N_("Reading")
-    PEOPLE = N_("People")
-    PARLOUR = N_("Parlour")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command. `after`: what may follow its name; `help`: one sentence."""
-
-    name: str
-    area: Area
-    help: str
-    after: str = ""
-
-    @property
-    def line(self) -> str:
-        """How it is typed and what it does, in the language in use."""
-        typed = f"{SLASH}{self.name} {_(self.after)}" if self.after else SLASH + self.name
-        return _("{command}. {help}").format(command=typed, help=_(self.help))
-
-
 _NAME: Final = N_("NAME")
 _TEXT: Final = N_("TEXT")
 _NUMBER: Final = N_("NUMBER")
-_HOW_MANY: Final = N_("HOW-MANY")
+_HOW_MANY: Final = N_("COUNT")
 _WORDS: Final = N_("WORDS")
 _ON_OFF: Final = N_("on or off")
 
-COMMANDS: Final[tuple[Command, ...]] = (
-    Command("open", Area.TALKING, N_("Talk with this contact; a number of /people is enough."), _NAME),
-    Command("where", Area.TALKING, N_("Whom you talk with; so does an empty line.")),
-    Command("write", Area.TALKING, N_("Write a message of several lines; nothing is told meanwhile.")),
-    Command("reply", Area.TALKING, N_("Answer an entry by its number."), N_("NUMBER TEXT")),
-    Command("delete", Area.TALKING, N_("Delete an entry here; the contact keeps theirs."), _NUMBER),
-    Command("close", Area.TALKING, N_("End the conversation here; nobody is told.")),
-    Command("next", Area.READING, N_("Tell the next unread entries.")),
-    Command("last", Area.READING, N_("Tell the newest entries, with numbers."), _HOW_MANY),
-    Command("read", Area.READING, N_("Tell the entries before those that were told."), _HOW_MANY),
-    Command("day", Area.READING, N_("Tell the entries of a day and after."), N_("YEAR-MONTH-DAY")),
-    Command("search", Area.READING, N_("Find entries with all these words in this conversation."), _WORDS),
-    Command("everywhere", Area.READING, N_("Find entries with all these words in all of them."), _WORDS),
-    Command("around", Area.READING, N_("Tell what was written before and after an entry."), _NUMBER),
-    Command("whole", Area.READING, N_("Tell all lines of an entry."), _NUMBER),
-    Command("details", Area.READING, N_("Who wrote an entry where and when, and who has it."), _NUMBER),
-    Command("people", Area.PEOPLE, N_("Your contacts.")),
-    Command("nearby", Area.PEOPLE, N_("People nearby who let themselves be seen.")),
-    Command("pair", Area.PEOPLE, N_("Pair with somebody nearby by comparing five words."), _NAME),
-    Command("yes", Area.PEOPLE, N_("Answer what was asked last.")),
-    Command("no", Area.PEOPLE, N_("Answer what was asked last.")),
-    Command("visible", Area.PEOPLE, N_("Let people nearby see you for two minutes, or stop it."), _ON_OFF),
-    Command("invite", Area.PEOPLE, N_("Make a one-time invitation.")),
-    Command("join", Area.PEOPLE, N_("Use an invitation that you were given."), _TEXT),
-    Command("address", Area.PEOPLE, N_("Pair where nobody is found by itself."), N_("HOST:PORT")),
-    Command("verify", Area.PEOPLE, N_("Compare the safety number; then /verify yes."), N_("yes or no")),
-    Command("rename", Area.PEOPLE, N_("Call this contact by another name, here only."), _NAME),
-    Command("mute", Area.PEOPLE, N_("Let this contact's entries come without a bell."), _ON_OFF),
-    Command("block", Area.PEOPLE, N_("A blocked contact gets no answer; nothing of it is told."), _ON_OFF),
-    Command("remove", Area.PEOPLE, N_("Forget a contact, its keys and the history with it."), _NAME),
-    Command("me", Area.PARLOUR, N_("Who and where you are.")),
-    Command("hold", Area.PARLOUR, N_("Hear nothing that arrives until an empty line.")),
-    Command(
-        "quiet",
-        Area.PARLOUR,
-        N_("Do not tell of this any more, or tell it again."),
-        N_("presence, typing or delivery"),
-    ),
-    Command("settings", Area.PARLOUR, N_("Settings, and how they are changed."), N_("NAME VALUE")),
-    Command(
-        "relays",
-        Area.PARLOUR,
-        N_("Where you meet contacts whose networks do not reach yours."),
-        N_("add ADDRESS, or remove NUMBER"),
-    ),
-    Command("doctor", Area.PARLOUR, N_("Find out why two terminals do not see each other.")),
-    Command("lock", Area.PARLOUR, N_("Drop the key; the passphrase opens it again.")),
-    Command("quit", Area.PARLOUR, N_("Close Parlour. What waits is sent when it is opened again.")),
-    Command("help", Area.PARLOUR, N_("The commands; /help all says what each does."), N_("NAME or all")),
-)
+Execute = Callable[[str], Awaitable[None]]
+"""Called with what was typed after the name."""
+
+Row = tuple[str, Execute, str]
 
 
-def order_of(line: str) -> tuple[Command, str] | None:
-    """The command of a line and what follows it; None where the line is a text.
+class Parts:
+    """The parts of a session. `live`: a person types at a terminal, not a script into a pipe."""
 
-    Raises UsageError, with what to type instead.
-    """
-    if not line.startswith(SLASH) or line.startswith(SLASH * 2):
-        return None
-    typed, _space, rest = line[1:].partition(" ")
-    return named(typed), rest.strip()
-
-
-def text_of(line: str) -> str:
-    """What a line that is no command says: two slashes stand for one."""
-    return line.removeprefix(SLASH) if line.startswith(SLASH * 2) else line
-
-
-def named(typed: str) -> Command:
-    """The command that begins so. Raises UsageError where there is none, or more than one."""
-    wanted = typed.casefold()
-    fitting = [one for one in COMMANDS if one.name.startswith(wanted)]
-    exact = [one for one in fitting if one.name == wanted]
-    if len(fitting) != 1 and not exact:
-        raise UsageError(_several(typed, fitting) if fitting and wanted else _none(typed))
-    return (exact or fitting)[0]
+    def __init__(
+        self, messenger: Messenger, options: Options, preferences: Preferences, output: Output, *, live: bool
+    ) -> None:
+        self.exit = Exit(messenger)
+        self.state = state = State(messenger, preferences)
+        self.questions = questions = Questions(output, options, live)
+        self.history = history = History(messenger, output, options, preferences, state)
+        self.composer = Composer(messenger, output, preferences, state, history)
+        self.deletion = Deletion(messenger, output, state, history, questions)
+        self.contacts = Contacts(messenger, output, preferences, state, questions)
+        self.pairing = Pairing(messenger, output, options, state, questions, history)
+        self.settings = Settings(messenger, output, preferences, state)
+        self.relays = Relays(messenger, output, state, questions)
 
 
-def help_lines(wanted: str) -> Iterator[str]:
-    """What /help says. Raises UsageError for a command that is none."""
-    if wanted.casefold() in ("all", _("all")):
-        yield from (one.line for one in COMMANDS)
-        return
-    if wanted:
-        yield named(wanted.removeprefix(SLASH)).line
-        return
-    yield _("What you type goes to whom you talk with. A line that begins with a slash is a command.")
-    for area in Area:
-        names = listed(SLASH + one.name for one in COMMANDS if one.area is area)
-        yield _("{area}. {commands}.").format(area=_(area.value), commands=names)
-    yield _("The start of a name is enough. /help NAME says more of one, /help all of each.")
-    yield _("Two slashes send a text that begins with one.")
+def _table(p: Parts, help_: Execute) -> dict[str, dict[str, Row]]:
+    """The commands by heading and name. Names are English in every language, because they are typed."""
+    talking: dict[str, Row] = {
+        "open": (N_("Open a conversation; a number from /people is enough."), p.history.open, _NAME),
+        "where": (N_("Show which conversation is open; so does an empty line."), p.history.where, ""),
+        "write": (N_("Write a message of several lines; new lines wait meanwhile."), p.composer.write, ""),
+        "reply": (N_("Reply to an entry by its number."), p.composer.reply, N_("NUMBER TEXT")),
+        "delete": (N_("Delete your copy of an entry; the contact keeps theirs."), p.deletion.delete, _NUMBER),
+        "close": (N_("Close the conversation here; the contact is not notified."), p.history.close, ""),
+    }
+    reading: dict[str, Row] = {
+        "next": (N_("Show the next unread entries."), p.history.next, ""),
+        "last": (N_("Show the newest entries, with numbers."), p.history.last, _HOW_MANY),
+        "read": (N_("Show the entries before those already shown."), p.history.read, _HOW_MANY),
+        "day": (N_("Show the entries of a day and later."), p.history.day, N_("YEAR-MONTH-DAY")),
+        "search": (N_("Find entries with all these words in this conversation."), p.history.search, _WORDS),
+        "everywhere": (N_("Find entries with all these words everywhere."), p.history.search_all, _WORDS),
+        "around": (N_("Show the entries before and after an entry."), p.history.around, _NUMBER),
+        "whole": (N_("Show all lines of an entry."), p.history.whole, _NUMBER),
+        "details": (N_("Show author, terminal, times and receipts of an entry."), p.history.details, _NUMBER),
+    }
+    people: dict[str, Row] = {
+        "people": (N_("List your contacts."), p.contacts.list, ""),
+        "nearby": (N_("List visible people nearby."), p.pairing.list_nearby, ""),
+        "pair": (N_("Pair with someone nearby by comparing five words."), p.pairing.pair, _NAME),
+        "yes": (N_("Answer the last question."), p.questions.yes, ""),
+        "no": (N_("Answer the last question."), p.questions.no, ""),
+        "visible": (N_("Let people nearby see you for two minutes, or stop it."), p.pairing.visible, _ON_OFF),
+        "invite": (N_("Make a one-time invitation."), p.pairing.invite, ""),
+        "join": (N_("Use an invitation that you were given."), p.pairing.join, _TEXT),
+        "address": (N_("Pair by address where no one is found."), p.pairing.address, N_("HOST:PORT")),
+        "verify": (N_("Compare the safety number; then /verify yes."), p.contacts.verify, N_("yes or no")),
+        "rename": (N_("Rename this contact, here only."), p.contacts.rename, _NAME),
+        "mute": (N_("Turn the bell for this contact off or on."), p.contacts.mute, _ON_OFF),
+        "block": (N_("Block this contact: nothing from it is shown."), p.contacts.block, _ON_OFF),
+        "remove": (N_("Remove a contact, its keys and the history with it."), p.contacts.remove, _NAME),
+    }
+    parlour: dict[str, Row] = {
+        "me": (N_("Show your name and addresses."), p.contacts.me, ""),
+        "hold": (N_("Hold back new lines until an empty line."), p.history.hold, ""),
+        "quiet": (
+            N_("Turn an announcement off or on."),
+            p.settings.quiet,
+            N_("presence, typing or delivery"),
+        ),
+        "settings": (N_("Show or change settings."), p.settings.settings, N_("NAME VALUE")),
+        "relays": (
+            N_("Where you meet contacts whose networks do not reach yours."),
+            p.relays.relays,
+            N_("add ADDRESS, or remove NUMBER"),
+        ),
+        "doctor": (N_("Find out why two terminals do not see each other."), p.settings.diagnose, ""),
+        "lock": (N_("Lock the profile; the passphrase opens it again."), p.exit.lock, ""),
+        "quit": (N_("Close Parlour. Queued messages are sent after the next start."), p.exit.quit, ""),
+        "help": (N_("List the commands; /help all explains each."), help_, N_("NAME or all")),
+    }
+    return {N_("Talking"): talking, N_("Reading"): reading, N_("People"): people, N_("Parlour"): parlour}
 
 
-def _none(typed: str) -> str:
-    return _("There is no command {command}: /help lists them; two slashes send a text with one.").format(
-        command=_shown(typed)
-    )
+class Commands:
+    """Parses lines, finds the command of a name, and explains them all."""
 
+    def __init__(self, parts: Parts, output: Output) -> None:
+        self._output = output
+        self._table = _table(parts, self._help)
+        self._all = {name: row for commands in self._table.values() for name, row in commands.items()}
 
-def _several(typed: str, fitting: list[Command]) -> str:
-    names = listed(SLASH + one.name for one in fitting)
-    return _("{command} could be {names}: type more of it.").format(command=_shown(typed), names=names)
+    def parse(self, line: str) -> tuple[str, str] | None:
+        """The command of a line and what follows it; None for a text. Raises UsageError."""
+        if not line.startswith(SLASH) or line.startswith(SLASH * 2):
+            return None
+        typed, _space, rest = line[1:].partition(" ")
+        return self._find(typed), rest.strip()
 
+    async def execute(self, name: str, typed: str) -> None:
+        """Execute a command. Raises ParlourError."""
+        await self._all[name][1](typed)
 
-def _shown(typed: str) -> str:
-    return SLASH + shorten(safe_line(typed), _SHOWN_CELLS)
+    def _find(self, typed: str) -> str:
+        """The name of the command, of which the start is enough. Raises UsageError for none or several."""
+        wanted = typed.casefold()
+        fitting = [name for name in self._all if name.startswith(wanted)]
+        if wanted in fitting or len(fitting) == 1:
+            return wanted if wanted in fitting else fitting[0]
+        shown = SLASH + shorten(safe_line(typed), _SHOWN_CELLS)
+        if not fitting or not wanted:
+            problem = _(
+                "There is no command {command}: see /help. To send a leading slash, type two slashes."
+            )
+            raise UsageError(problem.format(command=shown))
+        problem = _("{command} matches {names}: type more of the name.")
+        raise UsageError(problem.format(command=shown, names=listed(SLASH + name for name in fitting)))
+
+    def _line(self, name: str) -> str:
+        help_, _execute, after = self._all[name]
+        usage = f"{SLASH}{name} {_(after)}" if after else SLASH + name
+        return _("{command}. {help}").format(command=usage, help=_(help_))
+
+    async def _help(self, typed: str) -> None:
+        if typed.casefold() in ("all", _("all")):
+            await self._output.say(*map(self._line, self._all))
+            return
+        if typed:
+            await self._output.say(self._line(self._find(typed.removeprefix(SLASH))))
+            return
+        said = _("{area}. {commands}.")
+        await self._output.say(
+            _("What you type goes to the open conversation. A line that begins with a slash is a command."),
+            *(
+                said.format(area=_(area), commands=listed(SLASH + name for name in commands))
+                for area, commands in self._table.items()
+            ),
+            _("The start of a name is enough. /help NAME explains one command, /help all explains each."),
+            _("To send a text that begins with a slash, type two."),
+        )

@@ -1,73 +1,73 @@
-"""The part that writes: a line to whom is talked with, messages of several lines, answers, delivery.
-
-Rules: a text of several lines is kept in the encrypted profile with each line, and nothing is told while it
-is written; of delivery only what became of the last own message is told.
-
-The part that deletes entries, and says of one that it is deleted when it is.
-
-Rules: it is asked first, with what stays where; while the profile's file is not clean of what was deleted,
-no more is said than that it is being deleted, whoever deleted it.
-"""
+"""Writing: a line or a text of several lines, answers, delivery states; and deleting an entry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from chat.interface import EntryChanged, EntryState, ParlourError, UsageError
+from chat.interface import EntryChanged, EntryState, EntryView, Messenger, ParlourError, UsageError
 from tui.conversation import DELETED
-from tui.linear.base import Asked, Tools
-from tui.linear.commands import SLASH, text_of
-from tui.linear.history import Reading
+from tui.linear.history import History
+from tui.linear.output import Output
+from tui.linear.state import Questions, State
 from tui.linear.wording import DELIVERY, quoted
+from tui.preferences import Preferences
 from tui.text.formatting import counter, deletion, safe_line
 from tui.text.translation import _
 
-SENDS: Final = "."
-DROPS: Final = "/drop"
+SLASH: Final = "/"
+_SENDS: Final = "."
+_DROPS: Final = "/drop"
 
 
 @dataclass(slots=True)
-class Composing:
+class _Text:
     """A text of several lines that is being written, and the entry (id) that it answers."""
 
     person: str
     reply: str
     lines: list[str]
 
+
+@dataclass
+class Composer:
+    """Sends to the open conversation. What is not sent is kept in the encrypted profile."""
+
+    messenger: Messenger
+    output: Output
+    preferences: Preferences
+    state: State
+    history: History
+    _text: _Text | None = field(init=False, default=None)
+    _last: tuple[str, str] = field(init=False, default=("", ""))
+    _reached: EntryState | None = field(init=False, default=None)
+
     @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-
-class Writing(Reading):
-    """Sending. `composing`: lines that are typed go into this text."""
-
-    def __init__(self, tools: Tools) -> None:
-        super().__init__(tools)
-        self.composing: Composing | None = None
-        self._last: tuple[str, str] = ("", "")
-        self._reached: EntryState | None = None
-
-    # One line.
+    def composing(self) -> bool:
+        """Whether lines that are typed go into a text of several lines."""
+        return self._text is not None
 
     async def send_line(self, line: str) -> None:
-        """Send what was typed to whom this person talks with."""
-        await self._send_or_keep(self.chosen().person, text_of(line))
+        """Send a line to the open conversation. Two slashes at its start stand for one."""
+        text = line.removeprefix(SLASH) if line.startswith(SLASH * 2) else line
+        await self._send_or_keep(self.state.chosen().person, text)
 
-    async def do_reply(self, typed: str) -> None:
+    async def write(self, _typed: str = "") -> None:
+        await self._compose(self.state.chosen().person)
+
+    async def reply(self, typed: str) -> None:
         number, _space, text = typed.partition(" ")
-        person, entry = self.numbered(number)
-        held = await self.messenger.entry(person, entry)
-        if held is not None and held.kind == DELETED:
-            raise UsageError(_("This entry was deleted."))
-        if person != self.current:
-            problem = _("This entry is of the conversation with {name}: open that first.")
-            raise UsageError(problem.format(name=self.name_of(person)))
+        person, answered = self.history.numbered(number)
+        entry = await self.messenger.entry(person, answered)
+        if entry is not None:
+            _refuse_deleted(entry)
+        if person != self.state.current:
+            problem = _("This entry belongs to the conversation with {name}: open that first.")
+            raise UsageError(problem.format(name=self.state.name_of(person)))
         if text.strip():
-            await self._send_or_keep(person, text.strip(), entry)
+            await self._send_or_keep(person, text.strip(), answered)
         else:
-            await self._compose(person, entry)
+            await self._compose(person, answered)
 
     async def _send_or_keep(self, person: str, text: str, reply: str = "") -> None:
         try:
@@ -80,156 +80,134 @@ class Writing(Reading):
 
     async def _send(self, person: str, text: str, reply: str) -> bool:
         """False where nothing may be sent, which is said. Raises ParlourError."""
-        view = self.contacts.get(person)
+        view = self.state.contacts.get(person)
         if view is not None and view.held:
-            await self.say(self.holding_line(person), _("Your text is kept. /write goes on with it."))
+            kept = _("Your text is saved. /write continues it.")
+            await self.output.say(self.state.held_line(person), kept)
             return False
         entry = await self.messenger.send(person, text, reply)
-        self._own.append(entry.id)
-        self._last = (person, entry.id)
-        self._reached = None
-        if view is not None and not view.present and self.tells("delivery"):
-            await self.say(_("Kept here until {name} is here.").format(name=self.name_of(person)))
+        self.history.sent(entry.id)
+        self._last, self._reached = (person, entry.id), None
+        if view is not None and not view.present and self.state.announces("delivery"):
+            said = _("Queued until {name} is online.").format(name=self.state.name_of(person))
+            await self.output.say(said)
         return True
 
-    async def _keep_unsent(self, person: str, text: str, reply: str) -> None:
-        """Add a text that could not be sent to what waits there to be written on."""
+    async def _compose(self, person: str, reply: str = "") -> None:
+        draft = self.preferences.draft(person)
+        reply = reply or self.preferences.get(f"reply.{person}")
+        self._text = _Text(person, reply, draft.split("\n") if draft else [])
+        how = _("Write to {name}, line by line. A line with only a dot sends it, {drop} discards it.")
+        await self.output.say(how.format(name=self.state.name_of(person), drop=_DROPS))
+        for at, line in enumerate(self._text.lines, 1):
+            said = _("{name}, line {number}: {text}")
+            await self.output.say(said.format(name=_("You"), number=at, text=safe_line(line)))
+        self.output.holding = True
+
+    async def take_line(self, line: str) -> None:
+        """Add a line to the text that is being written, send it, or drop it."""
+        written = self._text
+        assert written is not None
+        if line in (_SENDS, _DROPS):
+            self._text = None
+            text = "\n".join(written.lines)
+            try:
+                if line == _DROPS or not text.strip():
+                    await self.output.say(_("Nothing was sent."))
+                elif not await self._send(written.person, text, written.reply):
+                    return
+                await self._keep(written.person, "", "")
+            finally:
+                await self.history.resume()
+            return
+        written.lines.append(line)
+        text = "\n".join(written.lines)
+        await self._keep(written.person, text, written.reply)
+        if too_long := counter(len(text)):
+            await self.output.say(too_long)
+
+    async def keep_half_line(self, text: str) -> None:
+        """Keep a line that was not ended, before the profile closes."""
+        person = self._text.person if self._text is not None else self.state.current
+        if person is not None and text.strip() and not text.startswith(SLASH):
+            await self._keep_unsent(person, text)
+
+    async def _keep_unsent(self, person: str, text: str, reply: str = "") -> None:
         before = self.preferences.draft(person)
         reply = self.preferences.get(f"reply.{person}") if before else reply
         await self._keep(person, "\n".join(part for part in (before, text) if part), reply)
-
-    async def keep_half_line(self, text: str) -> None:
-        """Keep what was typed and not ended, before the profile closes."""
-        person = self.composing.person if self.composing is not None else self.current
-        if person is not None and text.strip() and not text.startswith(SLASH):
-            await self._keep_unsent(person, text, "")
-
-    def moved(self, change: EntryChanged) -> None:
-        """An own entry came to another state."""
-        if (change.contact, change.id) == self._last and change.state in DELIVERY:
-            self._reached = change.state
-
-    async def tell_reached(self) -> None:
-        """Tell what became of the last own message, once what came with it is heard."""
-        reached, self._reached = self._reached, None
-        if reached is not None and self.tells("delivery") and self._last[0] in self.contacts:
-            if self._last[0] == self.current:
-                await self.tell(_(DELIVERY[reached]))
-            else:
-                said = _("Read by {name}.") if reached is EntryState.READ else _("Delivered to {name}.")
-                await self.tell(said.format(name=self.name_of(self._last[0])))
-
-    # Several lines.
-
-    async def do_write(self, _typed: str) -> None:
-        await self._compose(self.chosen().person, "")
-
-    async def tell_draft(self, person: str) -> None:
-        if self.preferences.draft(person):
-            said = _("A text to {name} was not sent: /write goes on with it.")
-            await self.say(said.format(name=self.name_of(person)))
-
-    async def _compose(self, person: str, reply: str) -> None:
-        draft = self.preferences.draft(person)
-        reply = reply or self.preferences.get(f"reply.{person}")
-        self.composing = Composing(person, reply, draft.split("\n") if draft else [])
-        how = _("Write to {name}, line by line. A dot alone on a line sends it, {drop} drops it.")
-        await self.say(how.format(name=self.name_of(person), drop=DROPS))
-        for at, line in enumerate(self.composing.lines, 1):
-            told = _("{name}, line {number}: {text}")
-            await self.say(told.format(name=_("You"), number=at, text=safe_line(line)))
-        self.voice.holding = True
-
-    async def take_line(self, composing: Composing, line: str) -> None:
-        """A line that was typed while a text is written."""
-        if line == SENDS:
-            await self._finish(composing, composing.text)
-        elif line == DROPS:
-            await self._finish(composing, "")
-        else:
-            composing.lines.append(line)
-            await self._keep(composing.person, composing.text, composing.reply)
-            if too_long := counter(len(composing.text)):
-                await self.say(too_long)
-
-    async def _finish(self, composing: Composing, text: str) -> None:
-        """Send the text, or drop it where it is empty; then what arrived is told."""
-        self.composing = None
-        try:
-            if not text.strip():
-                await self.say(_("Nothing was sent."))
-            elif not await self._send(composing.person, text, composing.reply):
-                return
-            await self._keep(composing.person, "", "")
-        finally:
-            await self.stop_holding()
 
     async def _keep(self, person: str, text: str, reply: str) -> None:
         await self.preferences.keep_draft(person, text)
         await self.preferences.set(f"reply.{person}", reply)
 
-    async def forget_answer(self, person: str, entry: str) -> None:
-        """An entry was deleted: nothing that is written answers it."""
-        if self.composing is not None and (self.composing.person, self.composing.reply) == (person, entry):
-            self.composing.reply = ""
+    def entry_changed(self, change: EntryChanged) -> None:
+        if (change.contact, change.id) == self._last and change.state in DELIVERY:
+            self._reached = change.state
+
+    async def announce_delivery(self) -> None:
+        """Say the state of the last own message, after everything that arrived with it."""
+        reached, self._reached = self._reached, None
+        person = self._last[0]
+        if reached is None or not self.state.announces("delivery") or person not in self.state.contacts:
+            return
+        if person == self.state.current:
+            await self.output.notify(_(DELIVERY[reached]))
+        else:
+            said = _("Read by {name}.") if reached is EntryState.READ else _("Delivered to {name}.")
+            await self.output.notify(said.format(name=self.state.name_of(person)))
+
+    async def entry_deleted(self, person: str, entry: str) -> None:
+        """Remove a deleted entry as what a text answers."""
+        if self._text is not None and (self._text.person, self._text.reply) == (person, entry):
+            self._text.reply = ""
         if self.preferences.get(f"reply.{person}") == entry:
             await self.preferences.set(f"reply.{person}", "")
 
-    # Not being disturbed.
-
-    async def do_hold(self, _typed: str) -> None:
-        self.voice.holding = True
-        await self.say(_("What arrives is held back. An empty line tells it."))
-
-    async def stop_holding(self) -> bool:
-        """Tell what was held back because somebody wanted that; False when nothing was."""
-        self.voice.holding = False
-        return await self.hear_again()
-
-    async def hear_again(self) -> bool:
-        """Tell what was held back; False when nothing was, or when it still has to wait."""
-        if self.voice.waits:
-            return False
-        if self.voice.dropped:
-            await self.say(_("More happened than is kept. These are the last lines."))
-        told = await self.voice.release()
-        if self.behind and not self.backlog and self.current is not None:
-            await self.do_next("")
-            return True
-        return told
+    async def conversation_closed(self) -> None:
+        """The contact of the open conversation was removed."""
+        if self._text is not None:
+            self._text = None
+            await self.history.resume()
 
 
-class Deleting(Writing):
-    """Deleting an entry by its number."""
+@dataclass
+class Deletion:
+    """Deletes entries. An entry counts as deleted only when the profile's file no longer contains it."""
 
-    async def do_delete(self, typed: str) -> None:
+    messenger: Messenger
+    output: Output
+    state: State
+    history: History
+    questions: Questions
+
+    async def delete(self, typed: str) -> None:
         if not typed:
-            raise UsageError(_("Type /delete and the number of an entry: /last tells entries with numbers."))
-        entry = await self.entry_of(typed)
-        if entry.kind == DELETED:
-            raise UsageError(_("This entry was deleted."))
-        question = _("Delete {entry}?").format(entry=quoted(entry))
-        lines = question, deletion(entry, self.name_of(entry.contact)), _("Type /yes or /no.")
+            raise UsageError(_("Type /delete and the number of an entry: /last lists entries with numbers."))
+        entry = await self.history.find(typed)
+        _refuse_deleted(entry)
+        lines = (
+            _("Delete {entry}?").format(entry=quoted(entry)),
+            deletion(entry, self.state.name_of(entry.contact)),
+        )
+        await self.questions.confirm(
+            entry.contact, lines, lambda: self.messenger.delete(entry.contact, entry.id)
+        )
 
-        async def answer(yes: bool) -> None:
-            if yes:
-                await self.messenger.delete(entry.contact, entry.id)
-            else:
-                await self.say(_("Nothing was changed."))
-
-        await self.ask(Asked(entry.contact, lines, answer, fleeting=True))
-
-    async def erased(self, contact: str, entry: str) -> None:
-        """An entry was deleted here, by this client or another one of the profile."""
-        self.erasing.add(entry)
-        await self.forget_answer(contact, entry)
-        if contact in self.contacts:
+    async def entry_deleted(self, contact: str, entry: str) -> None:
+        """An entry was deleted, by this client or another client of the profile."""
+        self.history.erasing.add(entry)
+        if contact in self.state.contacts:
             said = _("Deleting an entry of the conversation with {name}…")
-            await self.tell(said.format(name=self.name_of(contact)))
+            await self.output.notify(said.format(name=self.state.name_of(contact)))
 
     async def cleaned(self) -> None:
-        """The profile's file is clean of what was deleted."""
-        erased = bool(self.erasing)
-        self.erasing.clear()
-        if erased:
-            await self.tell(_("Deleted: nothing of it is left in the profile's file."))
+        """The profile's file no longer contains what was deleted."""
+        if self.history.erasing:
+            self.history.erasing.clear()
+            await self.output.notify(_("Deleted: nothing of it is left in the profile's file."))
+
+
+def _refuse_deleted(entry: EntryView) -> None:
+    if entry.kind == DELETED:
+        raise UsageError(_("This entry was deleted."))

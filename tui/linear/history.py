@@ -1,147 +1,183 @@
-"""The part that reads: opening a conversation, what is unread, what is older, search, one entry in full.
-
-Rules: an entry counts as read when its lines were written, and not before; while unread ones wait to be
-told, later ones wait behind them; nothing here changes a conversation.
-"""
+"""Reading: opening a conversation, unread and older entries, search, one entry in full."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
-from chat.interface import EntryView, UsageError
-from tui.linear.base import Base, Tools
-from tui.linear.wording import details_lines, names_of, standing
-from tui.text.formatting import safe_line
+from chat.interface import EntryView, Messenger, UsageError
+from tui.linear.output import Output
+from tui.linear.state import State
+from tui.linear.wording import day_line, details_lines, entry_lines, quoted, standing
+from tui.preferences import Options, Preferences
+from tui.text.formatting import clock_time, day_of, safe_line
 from tui.text.translation import _, _n
 
 PAGE: Final = 20
-"""Unread entries that are told at once."""
+"""Unread entries that are shown at once."""
 
-FEW: Final = 10
-MOST: Final = 200
+LATE: Final = timedelta(minutes=5)
+"""An entry that arrives so long after it was written is shown with its time."""
+
+_FEW: Final = 10
+_MOST: Final = 200
 _AROUND: Final = 3
+_OWN_MAX: Final = 64
 
 
-class Reading(Base):
-    """Conversations and entries. Unread ones wait: `backlog` for /next, `behind` for an end of typing."""
+@dataclass
+class History:
+    """Shows entries, and marks them as read once their lines are written."""
 
-    def __init__(self, tools: Tools) -> None:
-        super().__init__(tools)
-        self.backlog = False
-        self.behind = False
-        self._oldest: str | None = None
-        self._told: deque[str] = deque(maxlen=MOST + PAGE)
+    messenger: Messenger
+    output: Output
+    options: Options
+    preferences: Preferences
+    state: State
+    erasing: set[str] = field(init=False, default_factory=set)
+    """Deleted entries whose words may still be in the file."""
 
-    async def tell_entry(self, entry: EntryView) -> None:
-        """An entry of somebody else arrived in the open conversation."""
-        if entry.id in self._told:
-            return
-        if self.backlog or self.behind or self.voice.waits:
-            self.behind = True
-            return
-        await self.say(*await self.spoken(entry))
-        await self._mark_read((entry,))
+    _more_unread: bool = field(init=False, default=False)
+    _arrived_held: bool = field(init=False, default=False)  # until the output resumes
+    _oldest: str | None = field(init=False, default=None)
+    _shown: deque[str] = field(init=False, default_factory=lambda: deque(maxlen=_MOST + PAGE))
+    _sent: deque[str] = field(init=False, default_factory=lambda: deque(maxlen=_OWN_MAX))
+    _elsewhere: Counter[str] = field(init=False, default_factory=Counter)
+    _day: date | None = field(init=False, default=None)
+    _numbers: dict[tuple[str, str], int] = field(init=False, default_factory=dict)
 
-    async def do_open(self, typed: str) -> None:
+    async def open(self, typed: str) -> None:
         if not typed:
-            raise UsageError(_("Type /open and a name: /people tells your contacts."))
-        await self.open_conversation(self.contact(typed).person)
+            raise UsageError(_("Type /open and a name: /people lists your contacts."))
+        await self.open_conversation(self.state.find(typed).person)
 
     async def open_conversation(self, person: str) -> None:
-        self.current = person
-        self.backlog, self.behind, self._oldest = False, False, None
-        await self.do_where("")
-        await self.tell_draft(person)
+        self.state.current = person
+        self._more_unread, self._arrived_held, self._oldest = False, False, None
+        await self.where()
+        if self.preferences.draft(person):
+            said = _("You have an unsent text to {name}: /write continues it.")
+            await self.output.say(said.format(name=self.state.name_of(person)))
         if await self.messenger.first_unread(person) is not None:
-            await self.do_next("")
+            await self.next()
 
-    async def tell_draft(self, person: str) -> None:
-        """Say that something was written and not sent."""
-        raise TypeError("the writing part knows drafts")
+    async def close(self, _typed: str = "") -> None:
+        name = self.state.name_of(self.state.chosen().person)
+        self.state.current = None
+        await self.output.say(_("The conversation with {name} is closed.").format(name=name))
 
-    async def do_close(self, _typed: str) -> None:
-        name = self.name_of(self.chosen().person)
-        self.current = None
-        await self.say(_("You do not talk with {name} any more.").format(name=name))
-
-    async def do_where(self, _typed: str) -> None:
-        """Whom this person talks with, and what stands in the way."""
-        view = self.contacts.get(self.current or "")
+    async def where(self, _typed: str = "") -> None:
+        """Show which conversation is open, and what blocks it."""
+        view = self.state.contacts.get(self.state.current or "")
         if view is None:
-            await self.say(_("No conversation is open: /people tells your contacts, /open NAME opens one."))
+            said = _("No conversation is open: /people lists your contacts, /open NAME opens one.")
+            await self.output.say(said)
             return
-        name = self.name_of(view.person)
-        muted = self.preferences.muted(view.person)
-        await self.say(_("You talk with {name}, {how}.").format(name=name, how=standing(view, muted=muted)))
+        how = standing(view, muted=self.preferences.muted(view.person))
+        said = _("You are talking to {name}, {how}.").format(name=self.state.name_of(view.person), how=how)
+        await self.output.say(said)
         if view.held:
-            await self.say(self.holding_line(view.person))
+            await self.output.say(self.state.held_line(view.person))
 
-    def holding_line(self, person: str) -> str:
-        """What it means that a contact's identity has changed."""
-        said = _("The identity of {name} has changed. Nothing can be sent before /verify yes or /verify no.")
-        return said.format(name=self.name_of(person))
+    async def arrived(self, entry: EntryView) -> None:
+        """An entry was added: by a contact, by this client, or by another client of the profile."""
+        if entry.own:
+            if entry.contact == self.state.current and entry.id not in self._sent:
+                await self.output.notify(*await self._lines(entry))
+        elif entry.contact != self.state.current:
+            self._elsewhere[entry.contact] += 1
+        elif entry.id not in self._shown:
+            # Later entries wait behind unread ones that were not shown yet.
+            if self._more_unread or self._arrived_held or self.output.paused:
+                self._arrived_held = True
+            else:
+                await self.output.say(*await self._lines(entry))
+                await self._mark_read((entry,))
 
-    # Unread and older.
+    async def announce_elsewhere(self) -> None:
+        """Say once how many entries came to other conversations."""
+        counts, self._elsewhere = self._elsewhere, Counter()
+        for person, number in counts.items():
+            if person in self.state.contacts:
+                said = _n("{number} new entry from {name}.", "{number} new entries from {name}.", number)
+                await self.output.notify(said.format(number=number, name=self.state.name_of(person)))
 
-    async def do_next(self, _typed: str) -> None:
-        """Tell the next unread entries of the open conversation."""
-        person = self.chosen().person
-        self.behind = False
+    def sent(self, entry: str) -> None:
+        """This client sent an entry, so that the person has seen it already."""
+        self._sent.append(entry)
+
+    async def hold(self, _typed: str = "") -> None:
+        self.output.holding = True
+        await self.output.say(_("New lines are held back. An empty line shows them."))
+
+    async def resume(self) -> bool:
+        """Stop holding back; False where nothing was held."""
+        self.output.holding = False
+        return await self.catch_up()
+
+    async def catch_up(self) -> bool:
+        """Show what was held back, unless it still has to wait; whether there was anything."""
+        if self.output.paused:
+            return False
+        if self.output.dropped:
+            await self.output.say(_("Older lines were dropped. These are the last ones."))
+        shown = await self.output.release()
+        if self._arrived_held and not self._more_unread and self.state.current is not None:
+            await self.next()
+            return True
+        return shown
+
+    async def next(self, _typed: str = "") -> None:
+        """Show the next unread entries of the open conversation."""
+        person = self.state.chosen().person
+        self._arrived_held = False
         first = await self.messenger.first_unread(person)
         entry = await self.messenger.entry(person, first) if first is not None else None
         if entry is None:
-            self.backlog = False
-            await self.say(_("Nothing is unread here."))
+            self._more_unread = False
+            await self.output.say(_("There is nothing unread."))
             return
-        await self._tell_unread((entry, *await self.messenger.history(person, PAGE - 1, after=entry.id)))
-        self.backlog = await self.messenger.first_unread(person) is not None
-        if self.backlog:
-            await self.say(_("More is unread: /next tells it."))
-
-    async def _tell_unread(self, entries: Sequence[EntryView]) -> None:
-        for entry in entries:
-            if not self.is_ours(entry) and entry.id not in self._told:
-                await self.say(*await self.spoken(entry))
-        self._told.extend(entry.id for entry in entries)
-        self._oldest = self._oldest or entries[0].id
+        entries = (entry, *await self.messenger.history(person, PAGE - 1, after=entry.id))
+        for one in entries:
+            if one.id not in self._sent and one.id not in self._shown:
+                await self.output.say(*await self._lines(one))
+        self._shown.extend(one.id for one in entries)
+        self._oldest = self._oldest or entry.id
         await self._mark_read(entries)
+        self._more_unread = await self.messenger.first_unread(person) is not None
+        if self._more_unread:
+            await self.output.say(_("There is more unread: /next shows it."))
 
-    async def _mark_read(self, entries: Sequence[EntryView]) -> None:
-        """Mark entries whose lines were written, of the conversation that is open."""
-        told = tuple(entry.id for entry in entries if not entry.own and entry.contact == self.current)
-        if told and self.current is not None:
-            await self.messenger.mark_read(self.current, told)
-
-    async def do_last(self, typed: str) -> None:
-        person, many = self.chosen().person, how_many(typed)
+    async def last(self, typed: str) -> None:
+        person, many = self.state.chosen().person, _how_many(typed)
         entries = await self.messenger.history(person, many)
         if not entries:
-            await self.say(_("Nothing was written yet."))
+            await self.output.say(_("Nothing was written yet."))
             return
         self._oldest = entries[0].id
-        await self._tell_numbered(entries)
-        self._told.extend(entry.id for entry in entries)
-        if await self.messenger.first_unread(person) is None:  # else older ones were not told yet
-            self.backlog = self.behind = False
+        await self._show_numbered(entries)
+        self._shown.extend(entry.id for entry in entries)
+        if await self.messenger.first_unread(person) is None:  # else older ones were not shown yet
+            self._more_unread = self._arrived_held = False
 
-    async def do_read(self, typed: str) -> None:
-        """Tell what stands before the oldest entry that was told since the conversation was opened."""
+    async def read(self, typed: str) -> None:
+        """Show the entries before the oldest one shown since the conversation was opened."""
         if self._oldest is None:
-            await self.do_last(typed)
+            await self.last(typed)
             return
-        person, many = self.chosen().person, how_many(typed)
+        person, many = self.state.chosen().person, _how_many(typed)
         entries = await self.messenger.history(person, many, self._oldest)
         if not entries:
-            await self.say(_("This is where the conversation begins."))
+            await self.output.say(_("This is where the conversation begins."))
             return
         self._oldest = entries[0].id
-        await self._tell_numbered(entries)
+        await self._show_numbered(entries)
 
-    async def do_day(self, typed: str) -> None:
-        person = self.chosen().person
+    async def day(self, typed: str) -> None:
+        person = self.state.chosen().person
         try:
             day = date.fromisoformat(typed)
         except ValueError:
@@ -152,74 +188,100 @@ class Reading(Base):
         found = await self.messenger.entry_at(person, moment)
         entry = await self.messenger.entry(person, found) if found is not None else None
         if entry is None:
-            await self.say(_("Nothing was written on that day or after it."))
+            await self.output.say(_("There are no entries on that day or later."))
             return
         self._oldest = entry.id
-        await self._tell_numbered((entry, *await self.messenger.history(person, FEW, after=entry.id)))
+        await self._show_numbered((entry, *await self.messenger.history(person, _FEW, after=entry.id)))
 
-    async def _tell_numbered(self, entries: Sequence[EntryView]) -> None:
-        for entry in entries:
-            await self.say(*await self.spoken(entry, numbered=True))
-        await self._mark_read(entries)
+    async def search(self, typed: str) -> None:
+        await self._search(typed, self.state.chosen().person)
 
-    # Finding.
+    async def search_all(self, typed: str) -> None:
+        await self._search(typed)
 
-    async def do_search(self, typed: str) -> None:
-        person = self.chosen().person
-        await self._found(await self.messenger.search(_words(typed), person), typed)
-
-    async def do_everywhere(self, typed: str) -> None:
-        await self._found(await self.messenger.search(_words(typed)), typed)
-
-    async def _found(self, entries: Sequence[EntryView], words: str) -> None:
-        shown = safe_line(words)
+    async def _search(self, typed: str, person: str | None = None) -> None:
+        if not typed:
+            raise UsageError(_("Type the words to search for."))
+        entries = await self.messenger.search(typed, person)
+        words = safe_line(typed)
         if not entries:
-            await self.say(_("Nothing was found with “{words}”.").format(words=shown))
+            await self.output.say(_("Nothing was found with “{words}”.").format(words=words))
             return
         found = _n("{number} entry with “{words}”.", "{number} entries with “{words}”.", len(entries))
-        await self.say(found.format(number=len(entries), words=shown))
-        where = self.current
+        await self.output.say(found.format(number=len(entries), words=words))
+        where = self.state.current
         for entry in entries:
             if entry.contact != where:
                 where = entry.contact
-                await self.say(_("In the conversation with {name}.").format(name=self.name_of(where)))
-            await self.say(*await self.spoken(entry, numbered=True))
+                said = _("In the conversation with {name}.").format(name=self.state.name_of(where))
+                await self.output.say(said)
+            await self.output.say(*await self._lines(entry, numbered=True))
 
-    async def do_around(self, typed: str) -> None:
-        entry = await self.entry_of(typed)
+    async def around(self, typed: str) -> None:
+        entry = await self.find(typed)
         before = await self.messenger.history(entry.contact, _AROUND, entry.id)
         after = await self.messenger.history(entry.contact, _AROUND, after=entry.id)
-        await self._tell_numbered((*before, entry, *after))
+        await self._show_numbered((*before, entry, *after))
 
-    async def do_whole(self, typed: str) -> None:
-        entry = await self.entry_of(typed)
-        await self.say(*await self.spoken(entry, numbered=True, whole=True))
+    async def whole(self, typed: str) -> None:
+        await self.output.say(*await self._lines(await self.find(typed), numbered=True, whole=True))
 
-    async def do_details(self, typed: str) -> None:
-        entry = await self.entry_of(typed)
-        told = await self.messenger.details(entry.contact, entry.id)
-        names = {**names_of(self.contacts.values()), self.me.person: _("you")}
-        await self.say(*details_lines(told, names, self.options.now(), self.options.zone))
+    async def details(self, typed: str) -> None:
+        entry = await self.find(typed)
+        details = await self.messenger.details(entry.contact, entry.id)
+        names = {**self.state.names(), self.state.me.person: _("you")}
+        await self.output.say(*details_lines(details, names, self.options.now(), self.options.zone))
 
-    async def entry_of(self, typed: str) -> EntryView:
-        """The entry of a number. Raises UsageError."""
-        person, found = self.numbered(typed)
-        entry = await self.messenger.entry(person, found)
+    async def find(self, typed: str) -> EntryView:
+        """The entry with this number. Raises UsageError."""
+        entry = await self.messenger.entry(*self.numbered(typed))
         if entry is None:
-            raise UsageError(_("This entry is not here any more."))
+            raise UsageError(_("This entry no longer exists here."))
         return entry
 
+    def numbered(self, typed: str) -> tuple[str, str]:
+        """Conversation and id of the entry with this number. Raises UsageError."""
+        at = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 9 else 0
+        for key, number in self._numbers.items():
+            if number == at:
+                return key
+        raise UsageError(_("No entry has this number: /last and /search list entries with numbers."))
 
-def how_many(typed: str) -> int:
-    """How many entries somebody wants to hear. Raises UsageError."""
+    async def _show_numbered(self, entries: Sequence[EntryView]) -> None:
+        for entry in entries:
+            await self.output.say(*await self._lines(entry, numbered=True))
+        await self._mark_read(entries)
+
+    async def _mark_read(self, entries: Sequence[EntryView]) -> None:
+        """Mark shown entries as read, but only those of the open conversation."""
+        shown = tuple(one.id for one in entries if not one.own and one.contact == self.state.current)
+        if shown and self.state.current is not None:
+            await self.messenger.mark_read(self.state.current, shown)
+
+    async def _lines(self, entry: EntryView, *, numbered: bool = False, whole: bool = False) -> Sequence[str]:
+        """The lines of an entry, after a day line where its day differs from that of the entry before."""
+        if entry.id in self.erasing:
+            entry = replace(entry, kind="deleting")
+        now, zone = self.options.now(), self.options.zone
+        day = day_of(entry.time, zone)
+        before = self._day or day_of(now, zone)
+        self._day = day
+        key = (entry.contact, entry.id)
+        lines = entry_lines(
+            entry,
+            _("You") if entry.own else self.state.name_of(entry.contact),
+            # Each entry keeps its number until the profile closes.
+            number=self._numbers.setdefault(key, len(self._numbers) + 1) if numbered else 0,
+            time=clock_time(entry.time, zone) if numbered or abs(now - entry.time) > LATE else "",
+            answers=quoted(await self.messenger.entry(entry.contact, entry.reply)) if entry.reply else None,
+            whole=whole,
+        )
+        return lines if day == before else (day_line(entry.time, now, zone), *lines)
+
+
+def _how_many(typed: str) -> int:
     if not typed:
-        return FEW
-    if typed.isascii() and typed.isdecimal() and len(typed) < 6 and 0 < int(typed) <= MOST:
+        return _FEW
+    if typed.isascii() and typed.isdecimal() and len(typed) < 6 and 0 < int(typed) <= _MOST:
         return int(typed)
-    raise UsageError(_("Type a number between 1 and {most}.").format(most=MOST))
-
-
-def _words(typed: str) -> str:
-    if not typed:
-        raise UsageError(_("Type the words to be found."))
-    return typed
+    raise UsageError(_("Type a number between 1 and {most}.").format(most=_MOST))

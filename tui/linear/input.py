@@ -1,8 +1,4 @@
-"""What a person types, a line at a time: keys of a terminal, or lines of a pipe or a file.
-
-Rules: the keyboard belongs to us only while the program runs, and is given back as it was; nothing of a
-passphrase is shown; a line that is too long or no text is refused, never guessed.
-"""
+"""Typed lines: the keys of a terminal, or the lines of a pipe or a file."""
 
 from __future__ import annotations
 
@@ -16,22 +12,21 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from chat.interface import UsageError
-from tui.linear.voice import Draft, Voice
+from tui.linear.output import Output
 from tui.text.translation import _
 
-LINE_MAX: Final = 1 << 20
-
+BYTES_MAX: Final = 1 << 20
 _CHUNK: Final = 4096
 
 
-class Typed:
-    """Lines of a descriptor. `voice` shows what is typed at a terminal, and does not break into it."""
+class LineInput:
+    """Lines of a descriptor. `output` shows what is typed at a terminal, and does not break into it."""
 
-    def __init__(self, descriptor: int = 0, voice: Voice | None = None) -> None:
+    def __init__(self, descriptor: int = 0, output: Output | None = None) -> None:
         self.at_terminal = os.isatty(descriptor)
-        self.draft = Draft()
         self._descriptor = descriptor
-        self._voice = voice if voice is not None and voice.at_terminal else Voice(descriptor)
+        self._echo = output if output is not None and output.at_terminal else Output(descriptor)
+        self.editor = self._echo.editor
         self._keyboard = self.at_terminal and sys.platform != "win32"
         self._held = bytearray()
         self._ended = False
@@ -40,48 +35,53 @@ class Typed:
     async def line(self) -> str | None:
         """The next line, None after the last. May be cancelled: what was read is kept.
 
-        Raises UsageError for a line that is no text, or too long.
+        Raises UsageError for a line that is not text, or too long: it is never guessed.
         """
-        while not self.draft.lines:
+        while not self.editor.lines:
             line = self._take()
             if line is not None:
-                return self._text(line)
+                try:
+                    return line.decode()
+                except UnicodeDecodeError:
+                    raise _refusal() from None
             if self._ended:
                 return None
             await self._read()
-        typed = self.draft.lines.popleft()
+        typed = self.editor.lines.popleft()
         if typed is not None and "\ufffd" in typed:
-            raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
+            raise _refusal()
         return typed
 
     async def secret(self) -> str | None:
-        """The same for a passphrase, to be called inside `hidden`."""
+        """The same for a passphrase, inside `hidden`."""
         if self.at_terminal and not self._keyboard:
             return await asyncio.to_thread(getpass.getpass, "")
         return await self.line()
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """While it lasts nothing that is typed is shown; what was typed ahead at a terminal is dropped.
+        """Show nothing that is typed, and drop what was typed ahead at a terminal.
 
-        It begins before the question is put: who answers at once would be seen otherwise.
+        It begins before the question is written: an answer that comes at once would be seen otherwise.
         """
         if self._keyboard:
-            _flush(self._descriptor)
-            self.draft.forget()
-        self.draft.hidden = True
+            import termios
+
+            with suppress(termios.error):  # it is gone, and the next read says so
+                termios.tcflush(self._descriptor, termios.TCIFLUSH)
+            self.editor.forget()
+        self.editor.hidden = True
         try:
             yield
         finally:
-            self.draft.hidden = False
+            self.editor.hidden = False
 
     @contextmanager
     def attended(self) -> Iterator[None]:
-        """Have the keyboard of a terminal, key by key."""
+        """Read a terminal key by key; afterwards it is as it was."""
         if not self._keyboard:
             yield
             return
-        self._voice.draft = self.draft
         loop = asyncio.get_running_loop()
         with _keys(self._descriptor) as take:
             loop.add_signal_handler(signal.SIGCONT, take)  # the shell had it meanwhile
@@ -92,7 +92,7 @@ class Typed:
 
     def _take(self) -> bytes | None:
         end = self._held.find(b"\n")
-        if end < 0 and len(self._held) > LINE_MAX:
+        if end < 0 and len(self._held) > BYTES_MAX:
             self._too_long = True
             self._held.clear()
         if end < 0:
@@ -101,35 +101,32 @@ class Typed:
             end = len(self._held)
         line = bytes(self._held[:end])
         del self._held[: end + 1]
-        if self._too_long or len(line) > LINE_MAX:
+        if self._too_long or len(line) > BYTES_MAX:
             self._too_long = False
-            raise UsageError(_("This line is too long or not text in UTF-8: nothing of it was taken."))
+            raise _refusal()
         return line.removesuffix(b"\r")
 
-    def _text(self, line: bytes) -> str:
-        try:
-            return line.decode()
-        except UnicodeDecodeError:
-            problem = _("This line is too long or not text in UTF-8: nothing of it was taken.")
-            raise UsageError(problem) from None
-
     async def _read(self) -> None:
-        """Wait until there is something, and take it."""
+        """Wait for bytes, and take them."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         try:
             loop.add_reader(self._descriptor, ready.set)
         except NotImplementedError:  # Windows: its event loop waits for sockets only
-            await self._fill(await asyncio.to_thread(self._chunk))
-            return
+            data = await asyncio.to_thread(self._chunk)
         except OSError:  # a file, which is always readable, or nothing at all
-            await self._fill(self._chunk())
-            return
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(self._descriptor)
-        await self._fill(self._chunk())
+            data = self._chunk()
+        else:
+            try:
+                await ready.wait()
+            finally:
+                loop.remove_reader(self._descriptor)
+            data = self._chunk()
+        self._ended = not data
+        if not self._keyboard:
+            self._held += data
+        elif echo := self.editor.feed(data):
+            await self._echo.echo(echo)
 
     def _chunk(self) -> bytes:
         try:
@@ -137,19 +134,9 @@ class Typed:
         except OSError:  # the terminal is gone, which is an end like another
             return b""
 
-    async def _fill(self, data: bytes) -> None:
-        self._ended = not data
-        if not self._keyboard:
-            self._held += data
-        elif echo := self.draft.feed(data):
-            await self._voice.echo(echo)
 
-
-def _flush(descriptor: int) -> None:
-    import termios
-
-    with suppress(termios.error):  # it is gone, and the next read says so
-        termios.tcflush(descriptor, termios.TCIFLUSH)
+def _refusal() -> UsageError:
+    return UsageError(_("This line is too long or not UTF-8 text: it was ignored."))
 
 
 @contextmanager

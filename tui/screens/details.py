@@ -1,12 +1,4 @@
-"""What is known of one entry: who wrote it where and when, its size, and which terminals have it.
-
-Rules: ids are shown whole, in groups, so that two people can compare them; times are in the zone of the
-interface, to the second.
-
-Comparing the safety number with a contact, and remembering that it was compared.
-
-Rules: the verified mark hangs on this answer and on the contact's keys, never on a name.
-"""
+"""The dialogs that show what is known of an entry, and the safety number of a contact."""
 
 from __future__ import annotations
 
@@ -15,7 +7,7 @@ from datetime import datetime, tzinfo
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -34,10 +26,10 @@ class DetailsDialog(Dialog[None]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "details.tcss"]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)"),
-        Binding("down,j", "scroll(1)"),
-        Binding("pageup", "scroll(-10)"),
-        Binding("pagedown,space", "scroll(10)"),
+        Binding("up,k", "scroll_body(-1)"),
+        Binding("down,j", "scroll_body(1)"),
+        Binding("pageup", "scroll_body(-10)"),
+        Binding("pagedown,space", "scroll_body(10)"),
     ]
     hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
     heading = N_("Details")
@@ -66,9 +58,6 @@ class DetailsDialog(Dialog[None]):
             _fact(_("Entry"), grouped(told.id)),
         ]
 
-    def action_scroll(self, by: int) -> None:
-        self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)
-
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")
         where = _("{name}, terminal {start}…")
@@ -84,12 +73,10 @@ class DetailsDialog(Dialog[None]):
 
 
 def _fact(label: str, text: str, style: str = "$quiet") -> Widget:
-    """A label and what it says, beside each other."""
     return Horizontal(plain(Content.styled(label, style), classes="label"), plain(text), classes="fact")
 
 
 def grouped(identity: str) -> str:
-    """An id of 64 hex digits in two rows of four groups."""
     groups = [identity[at : at + _GROUP] for at in range(0, len(identity), _GROUP)]
     return " ".join(groups[:4]) + "\n" + " ".join(groups[4:])
 
@@ -144,7 +131,6 @@ class VerifyDialog(Dialog[bool]):
 
 
 def grouped_number(number: str, columns: int) -> str:
-    """Twelve groups of five digits, so many beside each other."""
     groups = safe_line(number).split()
     return "\n".join("  ".join(groups[at : at + columns]) for at in range(0, len(groups), columns))
 

@@ -1,25 +1,11 @@
-"""What lies over the chat screen: `Modal`, which closes once, and the dialogs, boxes with a heading and keys.
-
-Rules: a dialog returns a typed result and opens nothing itself; a refused call shows its line in the
-dialog and keeps what was typed.
-
-A question before something that cannot be taken back. Enter alone never says yes.
-
-A menu of actions of one group, made from the registry: a letter or Enter chooses.
-
-Another name for a contact, on this terminal only.
-
-Asks for a day to go to in the history.
-
-Rules: a day is written as year, month and day; a month and a day alone are the last such day until today.
-"""
+"""The base of all dialogs, and the small ones: a question, a menu, forms of one field."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
 from pathlib import PurePath
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -41,15 +27,15 @@ T = TypeVar("T")
 CSSPath = str | PurePath | list[str | PurePath] | None
 
 
-class Modal(ModalScreen[T | None]):
-    """A screen over another one. `end` is the only way to close it.
+class Closer(Generic[T]):
+    """The only way to close a screen that lies over another one.
 
     Textual's `dismiss` removes the screen that is on top, whichever screen calls it. Keys that were on their
     way to a closed screen would so remove the screen below, and in the end the last one.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, screen: ModalScreen[T | None]) -> None:
+        self._screen = screen
         self._result: T | None = None
         self._ended = self._dismissed = False
 
@@ -57,18 +43,16 @@ class Modal(ModalScreen[T | None]):
         """Close with the first result, as soon as no other screen lies over this one."""
         if not self._ended:
             self._ended, self._result = True, result
-            self._dismiss_on_top()
+            self.resume()
 
-    def on_screen_resume(self) -> None:
-        self._dismiss_on_top()
-
-    def _dismiss_on_top(self) -> None:
-        if self._ended and not self._dismissed and self.is_active:
+    def resume(self) -> None:
+        """Close now where that was asked for: nothing lies over the screen any more."""
+        if self._ended and not self._dismissed and self._screen.is_active:
             self._dismissed = True
-            self.dismiss(self._result)
+            self._screen.dismiss(self._result)
 
 
-class Dialog(Modal[T]):
+class Dialog(ModalScreen[T | None]):
     """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
@@ -82,6 +66,17 @@ class Dialog(Modal[T]):
     heading: ClassVar[str] = ""
     hints: ClassVar[tuple[tuple[str, str], ...]] = (("escape", N_("Close")),)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._closer = Closer[T](self)
+
+    def end(self, result: T | None) -> None:
+        """Close with the first result."""
+        self._closer.end(result)
+
+    def on_screen_resume(self) -> None:
+        self._closer.resume()
+
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = _(self.heading)
@@ -93,7 +88,6 @@ class Dialog(Modal[T]):
             yield Hints([(key, _(words)) for key, words in self.hints])
 
     def body(self) -> list[Widget]:
-        """The widgets between heading and hints."""
         return []
 
     def fail(self, text: str) -> None:
@@ -106,7 +100,6 @@ class Dialog(Modal[T]):
         problem.display = bool(text)
 
     def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
-        """Show other keys, or none."""
         self.query_one(Hints).show(hints)
 
     def action_scroll_body(self, by: int) -> None:
@@ -119,7 +112,6 @@ class Dialog(Modal[T]):
 
 
 def plain(text: str | Content, id: str | None = None, classes: str | None = None) -> Static:
-    """Text that is shown as it stands, without markup."""
     content = text if isinstance(text, Content) else Content(text)
     return Static(content, id=id, classes=classes, markup=False)
 
@@ -134,7 +126,6 @@ def hanging(left: Content, text: str, indent: int, width: int) -> Content:
 class ConfirmDialog(Dialog[bool]):
     """True for y; False or None otherwise."""
 
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "confirm.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)"),
         Binding("n,enter", "answer(False)"),
@@ -155,8 +146,6 @@ class ConfirmDialog(Dialog[bool]):
 
 
 class MenuDialog(Dialog[str]):
-    """The id of the chosen action."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "menu.tcss"]
     AUTO_FOCUS = "OptionList"
     hints = (("enter", N_("Choose")), ("escape", N_("Close")))
@@ -181,9 +170,6 @@ def _option(one: Action) -> Option:
 
 
 class RenameDialog(Dialog[str]):
-    """The new name."""
-
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
     heading = N_("Rename")
     hints = (("enter", N_("Save")), ("escape", N_("Cancel")))
 
@@ -205,9 +191,6 @@ class RenameDialog(Dialog[str]):
 
 
 class DayDialog(Dialog[date]):
-    """The day."""
-
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "rename.tcss"]
     heading = N_("Go to a day")
     hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))
 

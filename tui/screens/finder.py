@@ -1,22 +1,4 @@
-"""What the switcher, the palette and the search share: a field, and below it the lines that fit.
-
-Rules: the field keeps the focus, so that one types and chooses at once; arrows, the wheel and a click
-choose; every line is built from safe text and is no longer than the list is wide.
-
-The emoji chooser: a part of a name, Enter puts the emoji into the text.
-
-Rules: without a word typed it offers those that were taken last, then those that people know; names are
-those of shortcodes in the text.
-
-The command palette: everything Parlour can do, from the registry, by a part of its name.
-
-Rules: not Textual's palette, whose commands write the screen to a file; what it runs is what the key runs.
-
-The conversation switcher: type a part of a name, Enter opens the conversation.
-
-Rules: unread conversations come first, then those that were open last; the one that is open comes last,
-so that the key and Enter go to the one before.
-"""
+"""The dialogs that find by typing: a field, and below it the lines that match."""
 
 from __future__ import annotations
 
@@ -83,31 +65,25 @@ class Finder(Dialog[T]):
 
     @property
     def typed(self) -> str:
-        """What stands in the field."""
         return self.query_one("#typed", Field).value
 
     @property
     def cells(self) -> int:
-        """The columns of a line."""
         return max(10, min(_COLUMNS, self.app.size.width * 96 // 100) - _BESIDE)
 
     def lines(self, typed: str) -> Sequence[Option]:
-        """The lines that fit what is typed, best first."""
         return ()
 
     def take(self, line: str) -> None:
         """The line of this id was chosen."""
 
     def nothing(self) -> str:
-        """What stands there where no line fits."""
         return ""
 
     def fill(self) -> None:
-        """Show the lines for what is typed, the first one chosen."""
         self.show_lines(self.lines(self.typed))
 
     def show_lines(self, lines: Sequence[Option], chosen: int = 0) -> None:
-        """Show these lines with the cursor on one of them."""
         shown = self.query_one(Lines)
         shown.set_options(lines)
         shown.highlighted = min(chosen, len(lines) - 1) if lines else None
@@ -148,7 +124,6 @@ class Finder(Dialog[T]):
 
 
 def marked(text: str, spans: Spans, style: str = "", hit: str = HIT) -> Content:
-    """A text with some of its letters marked."""
     parts: list[tuple[str, str]] = []
     at = 0
     for start, end in spans:
@@ -168,11 +143,7 @@ class EmojiDialog(Finder[str]):
     opener = "emoji"
     heading: ClassVar[str] = N_("Emoji")
     placeholder: ClassVar[str] = N_("A part of the English name")
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Put it into the text")),
-        ("escape", N_("Close")),
-    )
+    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Put it into the text")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
         super().__init__()
@@ -195,16 +166,10 @@ _NOT_OFFERED = frozenset(("palette", "stop_writing"))
 
 
 class PaletteDialog(Finder[str]):
-    """The id of the chosen action."""
-
     opener = "palette"
     heading: ClassVar[str] = N_("Commands")
     placeholder: ClassVar[str] = N_("What to do")
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Do it")),
-        ("escape", N_("Close")),
-    )
+    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Do it")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
         super().__init__()
@@ -244,16 +209,10 @@ _NAME_CELLS = 40
 
 
 class SwitcherDialog(Finder[str]):
-    """The person of the chosen conversation."""
-
     opener = "switch"
     heading: ClassVar[str] = N_("Go to a conversation")
     placeholder: ClassVar[str] = N_("A part of a name")
-    hints: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("↑ ↓", N_("Choose")),
-        ("enter", N_("Open")),
-        ("escape", N_("Close")),
-    )
+    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Open")), ("escape", N_("Close")))
 
     def __init__(self, contacts: Sequence[ContactView], named: Callable[[ContactView, int], str]) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""The help: what Parlour does in a few lines, and every key from the registry.
-
-What the doctor found: one line a check, with the fix where it is not good.
-"""
+"""The help, made from the registry of actions, and what the doctor found."""
 
 from __future__ import annotations
 
@@ -9,14 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from chat.interface import DiagnosisView
 from tui.actions import Group, of_group, shown_key
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, hanging, plain
 from tui.text.formatting import safe_line
 from tui.text.translation import N_, _, told
@@ -50,17 +46,15 @@ _WRITING = (
 
 
 class HelpDialog(Dialog[None]):
-    """All keys and marks."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "help.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,q", "leave"),
-        Binding("up,k", "scroll(-1)"),
-        Binding("down,j", "scroll(1)"),
-        Binding("pageup", "scroll(-10)"),
-        Binding("pagedown,space", "scroll(10)"),
-        Binding("home,g", "scroll(-10000)"),
-        Binding("end,G", "scroll(10000)"),
+        Binding("up,k", "scroll_body(-1)"),
+        Binding("down,j", "scroll_body(1)"),
+        Binding("pageup", "scroll_body(-10)"),
+        Binding("pagedown,space", "scroll_body(10)"),
+        Binding("home,g", "scroll_body(-10000)"),
+        Binding("end,G", "scroll_body(10000)"),
     ]
     heading = N_("Help")
     hints = (("↑ ↓", N_("Scroll")), ("escape", N_("Close")))
@@ -74,16 +68,12 @@ class HelpDialog(Dialog[None]):
     def on_resize(self) -> None:
         self._draw()
 
-    def action_scroll(self, by: int) -> None:
-        self.query_one("#body", VerticalScroll).scroll_relative(y=by, animate=False)
-
     def _draw(self) -> None:
         width = min(_COLUMNS, self.app.size.width * 96 // 100) - _FRAME
         self.query_one("#page", Static).update(page(width))
 
 
 def page(width: int) -> Content:
-    """The whole help, laid out for a width."""
     parts = [Content("\n".join([*wrap(_(_INTRODUCTION), width), *wrap(_(_CLOSED), width)]))]
     for group in Group:
         writing = _WRITING if group is Group.READING else ()
@@ -122,7 +112,7 @@ class DoctorDialog(Dialog[None]):
         return [plain(_("Looking at the network, the firewall and the profile…"), id="lines")]
 
     def on_mount(self) -> None:
-        self.run_worker(self._look(), group="doctor")
+        start_worker(self, "doctor", self._look)
 
     def on_resize(self) -> None:
         if self._found:

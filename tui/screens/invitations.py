@@ -1,13 +1,4 @@
-"""A one-time invitation: a text to copy, and the same as a picture to scan.
-
-Rules: the picture is shown only whole, because half of it cannot be scanned; where the terminal's own two
-colours are used it can be swapped, since nobody knows which is the light one; the text leaves for the
-clipboard only when it is asked for.
-
-Using an invitation that one was given: pasted or typed on one line.
-
-Pairing by address, where discovery does not reach; shows one's own addresses for the other side.
-"""
+"""A one-time invitation as text and picture, and the forms to use one or to pair by address."""
 
 from __future__ import annotations
 
@@ -37,8 +28,6 @@ _HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False
 
 
 class InviteDialog(Dialog[None]):
-    """Stays until it is closed or the invitation is used."""
-
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "invite.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy"),
@@ -167,7 +156,6 @@ def picture(text: str, zone: int, *, swapped: bool = False) -> list[str]:
 class JoinDialog(Dialog[str]):
     """The invitation's text, without blanks. `reason`: why `text`, which was tried, has to be mended."""
 
-    CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "join.tcss"]
     heading = N_("Use an invitation")
     hints = (("enter", N_("Join")), ("escape", N_("Cancel")))
 

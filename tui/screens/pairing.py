@@ -1,9 +1,4 @@
-"""One pairing: connecting, the words to compare or the joiner to accept, waiting, the end.
-
-Rules: Enter never confirms by itself, only y or a button that was chosen; a dialog that opened by itself
-takes no answer until the keyboard has been quiet, so that nobody confirms while writing something else. A
-refusal closes the dialog at once, because the next key is meant for what lies below.
-"""
+"""The dialog of one pairing: connecting, the words to compare or the joiner to accept, waiting, the end."""
 
 from __future__ import annotations
 
@@ -20,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from chat.interface import Messenger, PairingStage, PairingView, Phrase
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import N_, _, filled, told
@@ -81,11 +76,9 @@ class PairingDialog(Dialog[PairingView]):
         self._draw()
 
     def concerns(self, view: PairingView) -> bool:
-        """Whether this dialog is about that pairing."""
         return view.id == self.view.id
 
     def follow(self, view: PairingView) -> None:
-        """The pairing came to another stage."""
         if self.view.stage is not view.stage and view.stage in ASKING:
             self._answered = False
         self.view = view
@@ -95,7 +88,6 @@ class PairingDialog(Dialog[PairingView]):
             self._draw()
 
     def closes_with(self, view: PairingView) -> bool:
-        """Whether nothing is left to be shown here."""
         return view.stage is PairingStage.DONE or _gave_way(view)
 
     def on_key(self, event: events.Key) -> None:
@@ -108,7 +100,7 @@ class PairingDialog(Dialog[PairingView]):
         self._answered = True
         if accept:
             self._draw()
-            self.run_worker(self._accept(), group="answer")
+            start_worker(self, "answer", self._accept)
         else:
             self.refused = True
             self.end(self.view)
@@ -127,7 +119,6 @@ class PairingDialog(Dialog[PairingView]):
 
     @property
     def asking(self) -> bool:
-        """Whether an answer would be taken now."""
         return self.view.stage in ASKING and self._armed and not self._answered
 
     async def _accept(self) -> None:
@@ -183,7 +174,7 @@ class BeginDialog(PairingDialog):
         self._early: dict[str, PairingView] = {}
 
     def on_mount(self) -> None:
-        self.run_worker(self._begin(), group="begin")
+        start_worker(self, "begin", self._begin)
 
     def concerns(self, view: PairingView) -> bool:
         """Until the call has returned, any pairing that was begun here may be this one."""

@@ -1,7 +1,4 @@
-"""The relays that this person named: how each stands, and a field for the address of another.
-
-Rules: what a relay sees is said here; a removal is asked about by whoever opened this, so it only says which.
-"""
+"""The dialog of relays: how each stands, and a field for the address of another."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from chat.interface import Messenger, RelayView
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.text.formatting import SEES, followed, place, shorten, sign, widest, words
 from tui.text.translation import N_, _
@@ -36,8 +33,6 @@ _LIST = (
 
 
 class Relays(OptionList):
-    """The relays, one a row."""
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down"),
         Binding("k", "cursor_up"),
@@ -76,12 +71,10 @@ class RelaysDialog(Dialog[RelayView]):
         self._fill()
 
     def follow(self, view: RelayView) -> None:
-        """A relay was named, or stands otherwise."""
         self._relays = followed(self._relays, view)
         self._fill()
 
     def forget(self, address: str) -> None:
-        """A relay is named no more."""
         self._relays = tuple(view for view in self._relays if view.address != address)
         self._fill()
 
@@ -95,7 +88,7 @@ class RelaysDialog(Dialog[RelayView]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value:
-            self.run_worker(self._add(event.value), group="add", exclusive=True)
+            start_worker(self, "add", self._add, event.value, exclusive=True)
 
     def action_remove(self) -> None:
         chosen = self._chosen()

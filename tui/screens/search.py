@@ -1,8 +1,4 @@
-"""Search in a conversation or in all: hits with what stands around them, the newest first; Enter goes there.
-
-Rules: one search runs at a time, and the last words typed are always searched; entries are peer text and pass
-through `excerpt`; a refused search says so and keeps what was typed.
-"""
+"""Search in one conversation or in all; Enter goes to the hit."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from chat.interface import EntryView, Messenger
 from tui.actions import keys_of
-from tui.messages import Problem, attempt
+from tui.messages import Problem, attempt, start_worker
 from tui.preferences import Options
 from tui.screens.finder import Finder, marked
 from tui.text.formatting import clock_time, day_of, day_title
@@ -84,7 +80,7 @@ class SearchDialog(Finder[Found]):
             self._show_hits()
         elif not self._busy:
             self._busy = True
-            self.run_worker(self._search(), group="search")
+            start_worker(self, "search", self._search)
 
     def nothing(self) -> str:
         if not self._shown.words:
@@ -95,14 +91,12 @@ class SearchDialog(Finder[Found]):
         self.end(replace(self._shown, at=int(line)))
 
     def action_again(self) -> None:
-        """Search in all conversations, or in the open one again."""
         if self._person is not None:
             self._scope = None if self._scope is not None else self._person
             self._show_scope()
             self.fill()
 
     def forget(self, entry: str) -> None:
-        """An entry was deleted: it is no hit any more."""
         self._shown = self._shown.without(entry)
         self._show_hits()
 

@@ -1,7 +1,4 @@
-"""The settings: how Parlour looks, tells and locks, and what contacts are told. Each holds at once.
-
-Rules: what the interface keeps goes to the application; what contacts are told goes to the engine from here.
-"""
+"""The settings dialog. Each choice holds at once."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from textual.widget import Widget
 
 from chat.interface import Messenger, SettingsView
 from tui.actions import action
-from tui.messages import PreferenceChosen, Problem, attempt
+from tui.messages import PreferenceChosen, Problem, attempt, start_worker
 from tui.preferences import Density, Keys, Preferences, Theme, switch
 from tui.screens.dialog import CSSPath, Dialog, plain
 from tui.terminal import way
@@ -59,7 +56,7 @@ class SettingsDialog(Dialog[None]):
         if message.name in _TOLD:
             message.stop()
             self._settings = replace(self._settings, **{message.name: message.value == "on"})
-            self.run_worker(self._keep(self._settings), group="settings")
+            start_worker(self, "settings", self._keep, self._settings)
 
     async def recompose(self) -> None:
         """In the language in use; the cursor stays where it is."""
@@ -69,7 +66,6 @@ class SettingsDialog(Dialog[None]):
             self.query_one(f"#{focused.id}").focus()
 
     def _begin_above(self) -> None:
-        """Show the first heading, over the first choice."""
         self.query_one("#body", VerticalScroll).scroll_home(animate=False)
 
     def _theme_moved(self) -> None:

@@ -1,8 +1,4 @@
-"""The first screen: a name and a new passphrase, the passphrase later, or why neither is possible.
-
-Rules: it is painted before the door is asked anything; nothing typed is lost by a failure; the passphrase
-leaves the fields when the profile is open.
-"""
+"""The first screen: a name and a new passphrase, the passphrase later, or why neither is possible."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from textual.widgets import Input, Static
 
 from chat.interface import SHORT_PASSPHRASE, Door, DoorState, Messenger, passphrase_problem
 from tui.actions import action, keys_of
-from tui.messages import Opened, Problem, attempt
+from tui.messages import Opened, Problem, attempt, start_worker
 from tui.screens.dialog import plain
 from tui.text import translation
 from tui.text.formatting import safe_line, strength
@@ -97,7 +93,7 @@ class UnlockScreen(Screen[None]):
         if not self.query(Hints):
             return  # the program was closed while it locked: nothing is composed any more
         self._enter("looking")
-        self.run_worker(self._look(), group="door", exclusive=True)
+        start_worker(self, "door", self._look, exclusive=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._confirmed = False
@@ -124,7 +120,7 @@ class UnlockScreen(Screen[None]):
     def action_again(self) -> None:
         if self._stage == "broken":
             self._enter("looking")
-            self.run_worker(self._look(), group="door", exclusive=True)
+            start_worker(self, "door", self._look, exclusive=True)
 
     def action_doctor(self) -> None:
         from tui.screens.help import DoctorDialog
@@ -133,7 +129,6 @@ class UnlockScreen(Screen[None]):
 
     @property
     def _next_field(self) -> Field | None:
-        """The field of the first run that follows the one with the focus."""
         focused = self.focused.id if self.focused is not None else None
         following = {"name": "#passphrase", "passphrase": "#again"}.get(focused or "")
         return self.query_one(following, Field) if following else None
@@ -182,7 +177,7 @@ class UnlockScreen(Screen[None]):
             self.query_one(
                 "#passphrase", Field
             ).password = True  # what is typed after Enter is shown to nobody
-            self.run_worker(self._pass(name, passphrase), group="door", exclusive=True)
+            start_worker(self, "door", self._pass, name, passphrase, exclusive=True)
 
     async def _pass(self, name: str, passphrase: str) -> None:
         if self._form == "new":
@@ -216,7 +211,6 @@ class UnlockScreen(Screen[None]):
             message.call_after_refresh(message.scroll_visible, animate=False)
 
     def _enter(self, stage: Stage) -> None:
-        """Show what belongs to a stage."""
         self._stage = stage
         self.set_class(stage == "new", "-new")
         form = self._form if stage == "opening" else stage

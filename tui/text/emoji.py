@@ -1,8 +1,4 @@
-"""Emoji by name: what `:shortcode:` stands for, and what may complete one.
-
-Rules: names are those of Unicode, in lower case with `_` between words, from the table that Python has; those
-that people expect and Unicode does not give are listed here; nothing is replaced that was not typed.
-"""
+"""Emoji by name: what `:shortcode:` means, and what may complete one."""
 
 from __future__ import annotations
 
@@ -60,8 +56,6 @@ _BEGUN: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\u3000])|^){_NAME}")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An emoji by one of its names."""
-
     name: str
     emoji: str
 
@@ -91,7 +85,6 @@ def ended(before: str) -> Begun | None:
 
 
 def named(name: str) -> str | None:
-    """The emoji of exactly this name, in any case."""
     name = _plain(name)
     return ALIASES.get(name) or _names().get(name)
 

@@ -1,12 +1,4 @@
-"""From views to words on the screen: peer text made safe, times, marks, addresses. Pure functions.
-
-Rules: nothing here knows Textual or reads a clock; whatever another person wrote (names, entries,
-problems that quote them) passes through `safe` or `safe_line` before it is drawn, wherever it is drawn.
-
-How a relay is told: its place, and how it stands, by a sign and in words. Pure functions.
-
-Rules: what a relay sees is said in one place and in one sentence, for every client of the interface.
-"""
+"""From views to words on the screen. All text of another person passes `safe` or `safe_line`."""
 
 from __future__ import annotations
 
@@ -162,7 +154,6 @@ def attaches(character: str) -> bool:
 
 
 def is_hidden(character: str) -> bool:
-    """Whether nothing is ever drawn for a character."""
     return not _shown(character)
 
 
@@ -180,7 +171,6 @@ def _without_joins(text: str) -> str:
 
 
 def is_pictograph(character: str) -> bool:
-    """Whether a joiner glues a character to the picture before it."""
     if character == _ARROW or _is_skin_tone(character):
         return True
     return unicodedata.category(character) in ("So", "Cn")
@@ -226,7 +216,6 @@ def is_plain(text: str) -> bool:
 
 
 def is_selector(character: str) -> bool:
-    """Whether a character chooses how the one before it looks."""
     return any(low <= ord(character) <= high for low, high in _SELECTORS)
 
 
@@ -235,17 +224,14 @@ def _is_skin_tone(character: str) -> bool:
 
 
 def clock_time(moment: datetime, zone: tzinfo | None = None) -> str:
-    """Hours and minutes in the zone, the machine's own where none is given."""
     return f"{moment.astimezone(zone):%H:%M}"
 
 
 def day_of(moment: datetime, zone: tzinfo | None = None) -> date:
-    """The day on which a moment falls in the zone."""
     return moment.astimezone(zone).date()
 
 
 def day_title(day: date, today: date) -> str:
-    """The words of a day separator."""
     days = (today - day).days
     if days in (0, 1):
         return _("Today") if days == 0 else _("Yesterday")
@@ -255,7 +241,6 @@ def day_title(day: date, today: date) -> str:
 
 
 def state_mark(state: EntryState) -> str:
-    """The delivery mark of one's own entry; empty for a contact's."""
     return _(STATE_MARKS[state]) if STATE_MARKS[state] else ""
 
 
@@ -358,13 +343,11 @@ _UNDECIDED: Final = frozenset((RelayStanding.UNKNOWN, RelayStanding.CONNECTING))
 
 
 def place(view: RelayView) -> str:
-    """HOST:PORT, with an IPv6 address in brackets."""
     host = f"[{view.host}]" if ":" in view.host else view.host
     return f"{host}:{view.port}"
 
 
 def words(view: RelayView) -> str:
-    """How it stands, in the language in use."""
     return _(_WORDS[view.standing])
 
 
@@ -376,7 +359,6 @@ def sign(view: RelayView) -> tuple[str, str]:
 
 
 def is_decided(view: RelayView) -> bool:
-    """Whether it is known how it stands."""
     return view.standing not in _UNDECIDED
 
 

@@ -1,8 +1,4 @@
-"""Light Markdown in safe text: bold, italic, struck out, code, quotations, lists, links. Pure functions.
-
-Rules: only marks of pairs disappear, nothing else is left out; an address is shown as it is, never behind
-other words; time is linear in the text. Styles are names; nothing of a peer is read as markup of a library.
-"""
+"""Light Markdown in safe text. Time is linear in the text; links are never hidden behind other words."""
 
 from __future__ import annotations
 
@@ -30,7 +26,6 @@ class Line:
 
     @property
     def text(self) -> str:
-        """The line without styles."""
         return "".join(text for _, text in self.spans)
 
 
@@ -69,12 +64,10 @@ def lines(text: str) -> list[Line]:
 
 
 def addresses(text: str) -> list[str]:
-    """The addresses in a safe text, as they come."""
     return [address for line in lines(text) for style, address in line.spans if style == "link"]
 
 
 def links(text: str) -> list[str]:
-    """The addresses in a safe text, each once, in order."""
     return list(dict.fromkeys(addresses(text)))
 
 
@@ -108,7 +101,6 @@ def _restyled(spans: tuple[Span, ...]) -> tuple[Span, ...]:
 
 
 def inline(line: str) -> tuple[Span, ...]:
-    """The styled pieces of one line."""
     if not _ANY.search(line):
         return (("text", line),)
     spans: list[Span] = []

@@ -1,13 +1,4 @@
-"""Which lines fit what somebody types into a finder, and which part of an entry shows a hit. Pure functions.
-
-Rules: case and accents do not count; every word that is typed has to be found; the order among equals is
-kept, so that a list does not jump about; time is linear in the text.
-
-Where the words of a search stand in a text that is shown. Pure functions.
-
-Rules: case and accents do not count; a word is found whole, or anywhere in a script that is written without
-spaces; a letter is marked together with the marks on it.
-"""
+"""Matches for finders and searches. Case and accents do not count; time is linear in the text."""
 
 from __future__ import annotations
 
@@ -33,7 +24,6 @@ def pattern(words: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def hits(text: str, wanted: re.Pattern[str]) -> list[tuple[int, int]]:
-    """Start and end of each hit in a text, in order."""
     folded, places = fold(text)
     return [(places[found.start()], places[found.end()]) for found in wanted.finditer(folded)]
 
@@ -94,7 +84,6 @@ def match(typed: str, text: str, title: int | None = None) -> Match | None:
 
 
 def best(items: Iterable[T], fits: Callable[[T], Match | None], limit: int) -> list[tuple[T, Match]]:
-    """Those that fit, the best first, at most `limit`."""
     found = ((item, fits(item)) for item in items)
     fitting = [(item, how) for item, how in found if how is not None]
     return sorted(fitting, key=lambda pair: pair[1].rank)[:limit]

@@ -1,13 +1,4 @@
-"""The rows of a conversation: entries laid out for a width, as named pieces of text. Pure functions.
-
-Rules: a row is a tuple of (style, text) whose texts fill exactly the width; all peer text in it has
-passed `safe`. Nothing here knows colours: styles are names that the history widget resolves.
-
-What of an entry stands at a place of its rows: for clicks. Pure functions.
-
-Rules: an address that was broken over rows is found whole; where marked hits cut it up, it is found only if
-the entry has no other.
-"""
+"""The rows of a conversation as named pieces of safe text, and what stands at a place of them."""
 
 from __future__ import annotations
 
@@ -189,7 +180,6 @@ def _laid(line: Line, width: int, setting: Setting) -> list[Row]:
 
 
 def _part(spans: tuple[Span, ...], start: int, end: int) -> Row:
-    """The pieces of a line between two places."""
     if len(spans) == 1:
         return ((spans[0][0], spans[0][1][start:end]),)
     row: list[Span] = []
@@ -230,7 +220,6 @@ def _fill(text: str, width: int) -> str:
 
 
 def style_at(row: Row, column: int) -> str:
-    """The name of the style at a column (0 is the bar's); empty beyond the row."""
     at = _piece_at(row, column)
     return "" if at is None else row[at][0]
 

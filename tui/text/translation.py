@@ -1,18 +1,4 @@
-"""The interface's texts in the person's language, by gettext catalogues (tui/locale).
-
-Rules: a text is a literal, whole sentence with its values in braces: `_("Paired with {name}.").format(…)`.
-English is what stands in the code; a text that a catalogue lacks is shown in English. What the engine says
-is shown through `told`.
-
-A sentence of a catalogue with styled values in it.
-
-Rules: the order of the values is that of the sentence in the language in use; a value is shown as it stands
-and never read as markup; each value that a sentence names is given.
-
-What the interface and the linear mode say beyond their usual words where they show a demo.
-
-Rules: it is never left in doubt that this is a demo and that nothing is kept.
-"""
+"""The interface's texts in the chosen language, by gettext catalogues (tui/locale)."""
 
 from __future__ import annotations
 
@@ -20,14 +6,15 @@ import gettext
 from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
-from typing import Final
-
-from textual.content import Content
+from typing import TYPE_CHECKING, Final
 
 from chat.interface import Phrase
 
+if TYPE_CHECKING:
+    from textual.content import Content
+
 DOMAIN: Final = "parlour"
-FOLDER: Final = Path(__file__).parent / "locale"
+FOLDER: Final = Path(__file__).parents[1] / "locale"
 ENGLISH: Final = "en"
 LANGUAGES: Final = (ENGLISH, "zh_CN")
 _VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -36,7 +23,6 @@ _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 
 
 def use(language: str) -> None:
-    """Show texts in one of LANGUAGES from now on."""
     global _catalogue
     _catalogue = gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
 
@@ -50,12 +36,10 @@ def of_locale(environment: Mapping[str, str]) -> str:
 
 
 def _(text: str) -> str:
-    """The text in the language in use."""
     return _catalogue.gettext(text)
 
 
 def _n(one: str, many: str, number: int) -> str:
-    """The form of a text that fits a number."""
     return _catalogue.ngettext(one, many, number)
 
 
@@ -80,6 +64,8 @@ def N_(text: str) -> str:
 
 def filled(sentence: str, style: str = "", /, **values: tuple[str, str]) -> Content:
     """The sentence in `style`, each `{name}` in it replaced by a text in a style of its own."""
+    from textual.content import Content  # here, because the linear mode does not load Textual
+
     parts: list[tuple[str, str]] = []
     for text, name, _format, _conversion in Formatter().parse(sentence):
         parts.append((text, style))
@@ -105,12 +91,10 @@ def welcome(stage: str, passphrase: str) -> str:
 
 
 def title() -> str:
-    """The name of what is shown."""
     return _("This is a demo")
 
 
 def about() -> str:
-    """What is real in it, and what becomes of it."""
     return _(
         "Everybody here lives in this program, with real keys and an encrypted history. "
         "Nothing leaves it, and all of it is gone when you quit."
@@ -118,10 +102,8 @@ def about() -> str:
 
 
 def tried_first() -> tuple[str, ...]:
-    """What somebody new can do here."""
     return tuple(_(text) for text in _TRY)
 
 
 def badge() -> str:
-    """The reminder that is always there."""
     return _("DEMO, nothing is kept")

@@ -1,13 +1,4 @@
-"""Where the rows of a line of safe text end, for a number of columns. Pure functions.
-
-Rules: a row is at most `width` columns wide in any terminal; words are kept whole where they fit; what is
-given back are places in the line, so that styles of a part of it stay where they belong.
-
-One's own text as it is drawn while it is written: what a person sees as one character is one.
-
-Rules: `drawn` has as many characters as the text, so that places in one are places in the other, and no
-character that could leave its cells; the text itself is not touched, because it is sent as it was written.
-"""
+"""Where the rows of a line end for a number of columns, and how a line is drawn while it is written."""
 
 from __future__ import annotations
 
@@ -75,7 +66,6 @@ def cuts(line: str, width: int) -> list[Cut]:
 
 
 def pieces(line: str, width: int) -> list[Cut]:
-    """Start and end of each row where every blank counts, as in code."""
     return _chop(line, 0, len(line), max(width, 2))
 
 
@@ -156,7 +146,6 @@ class Shape:
 
     @cached_property
     def places(self) -> list[int]:
-        """Where each character that a person sees begins, and the end of the line."""
         return places(self.text)
 
     @cached_property
@@ -180,12 +169,10 @@ class Shape:
 
     @cached_property
     def rows(self) -> list[int]:
-        """Where its rows begin, but the first."""
         return breaks(self.shown, self.width) if self.width else []
 
 
 def places(text: str) -> list[int]:
-    """Where the characters that a person sees begin, and the end of the text."""
     if is_plain(text):
         return list(range(len(text) + 1))
     found: list[int] = []

@@ -1,19 +1,4 @@
-"""Where one writes: Enter sends, other keys break the line, what was pasted stays as it was pasted.
-
-Rules: the text is handed over only by `SendText`, with the person it was written to; a text over the limit
-is kept and not sent; every key is done in the order of typing; what completes a shortcode is only offered.
-
-A text area for one's own words: it goes by what a person sees as one character, in any script.
-
-Rules: what is drawn, wrapped and measured is the drawn form of a line (tui.text.wrapping), what is kept is
-the text as it was written; the cursor stands between characters, and nothing is cut out of the middle of
-one.
-
-The list of emoji over a shortcode that is being typed.
-
-Rules: it never has the focus, because one goes on typing; it stands above the composer, so that it hides
-nothing of what is written, and always on the screen; a click takes what it is on.
-"""
+"""The composer: Enter sends, other keys break the line, a shortcode becomes an emoji."""
 
 from __future__ import annotations
 
@@ -38,7 +23,7 @@ from textual.strip import Strip
 from textual.widgets import Static, TextArea
 from textual.widgets.text_area import EditResult, Location, Selection
 
-from tui.messages import ChoicesMoved, DraftChanged, DropReply, SendText, TakeChoice, TextRefused
+from tui.messages import ChoicesChanged, DraftChanged, DropReply, SendText, TextRefused
 from tui.text.emoji import Begun, Choice, begun, ended
 from tui.text.formatting import TEXT_LIMIT, counter, shorten, with_room, without_controls
 from tui.text.translation import _
@@ -48,14 +33,11 @@ _BLANK: Final = " \t"
 
 
 class DrawnDocument(WrappedDocument):
-    """The rows of a document's lines as they are drawn."""
-
     def __init__(self, document: DocumentBase, width: int = 0, tab_width: int = 4) -> None:
         self._shapes: dict[str, Shape] = {}
         super().__init__(document, width, tab_width)
 
     def shape(self, line_index: int) -> Shape:
-        """The drawn form of a line."""
         line = self.document[line_index]
         return self._shapes.get(line) or Shape(line, self._width)
 
@@ -81,8 +63,6 @@ class DrawnDocument(WrappedDocument):
 
 
 class Editor(TextArea):
-    """Subclasses decide what its keys do."""
-
     TAKES_TEXT = True  # tui.input_queue
 
     def _set_document(self, text: str, language: str | None) -> None:
@@ -135,7 +115,6 @@ class Editor(TextArea):
         return row, edge.start() if edge else len(heads)
 
     def _before(self, location: Location) -> Location:
-        """The place itself, or where the character around it begins."""
         row, column = self.clamp_visitable(location)
         places = self.drawn.shape(row).places
         return row, places[bisect_right(places, column) - 1]
@@ -180,14 +159,8 @@ HELD_LIMIT: Final = 65_536  # characters that a draft may have; more than can be
 _COLONS = (":", "\uff1a")
 # The last three are Enter with a key held down as terminals after xterm's fashion report it.
 _BREAKS = (
-    "ctrl+j",
-    "alt+enter",
-    "shift+enter",
-    "ctrl+enter",
-    "ctrl+shift+enter",
-    "shift+\r",
-    "ctrl+\r",
-    "\r",
+    *("ctrl+j", "alt+enter", "shift+enter", "ctrl+enter", "ctrl+shift+enter"),
+    *("shift+\r", "ctrl+\r", "\r"),
 )
 
 
@@ -253,7 +226,6 @@ class Composer(Editor):
         return True
 
     def action_send(self) -> None:
-        """Hand the text over and be empty for the next key."""
         text = self.text
         if len(text) > TEXT_LIMIT:
             problem = _("This is too long to be sent: shorten it, or send it in parts.")
@@ -304,7 +276,6 @@ class Composer(Editor):
     # Shortcodes.
 
     def take(self, choice: Choice) -> None:
-        """Put one of the emoji that are offered in place of the shortcode."""
         if self._begun is not None and choice in self._begun.choices:
             self._put(choice, self._begun)
 
@@ -365,7 +336,7 @@ class Composer(Editor):
     def _offer(self, found: Begun | None, chosen: int = 0) -> None:
         if found is not None or self._begun is not None:
             self._begun, self._begun_at, self._chosen = found, self.cursor_location, chosen
-            self.post_message(ChoicesMoved(found.choices if found is not None else (), chosen))
+            self.post_message(ChoicesChanged(found.choices if found is not None else (), chosen))
 
     # Texts that were sent.
 
@@ -394,13 +365,12 @@ _CHOSEN: Final = "bold reverse"
 
 
 class Completion(Static):
-    """Up to six emoji with their names, one of them chosen."""
-
     ALLOW_SELECT = False
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[Choice], None]) -> None:
         super().__init__("", id="completion", markup=False)
         self.display = False
+        self._take = take
         self._choices: Sequence[Choice] = ()
 
     def show(self, choices: Sequence[Choice], chosen: int, over: Offset) -> None:
@@ -414,11 +384,10 @@ class Completion(Static):
     def on_click(self, event: events.Click) -> None:
         event.stop()
         if event.y < len(self._choices):
-            self.post_message(TakeChoice(self._choices[event.y]))
+            self._take(self._choices[event.y])
 
 
 def pictured(choice: Choice) -> str:
-    """An emoji in its columns, and its name."""
     picture = with_room(f" {choice.emoji[0]}")
     return picture.ljust(_PICTURE - cell_len(picture) + len(picture)) + f":{choice.name}:"
 

@@ -1,16 +1,4 @@
-"""One thing that can be chosen: its name, and beside it all the values, the one that holds marked.
-
-Rules: the mark is a sign as well as a colour; every key and a click choose at once, and what was chosen is
-said by `PreferenceChosen`.
-
-A line of input: names, passphrases, addresses, invitations.
-
-Rules: a paste of many lines becomes one line, because a terminal may have wrapped what was copied.
-
-The keys of a dialog and what they do; a click does what the key does.
-
-Rules: each hint stays whole, in as many rows as the width needs.
-"""
+"""The parts of dialogs: a choice among values, a field, and the keys at the foot."""
 
 from __future__ import annotations
 
@@ -38,8 +26,6 @@ _HOLDS, _OTHER = "● ", "○ "
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value that can be chosen, and its words."""
-
     value: str
     words: str
 
@@ -83,7 +69,6 @@ class Choice(Static, can_focus=True):
         return Content("\n").join(self._rows())
 
     def hold(self, value: str) -> None:
-        """This value holds, whoever chose it."""
         self.chosen = value
         self.refresh(layout=True)
 
@@ -211,7 +196,6 @@ class Hints(Static):
         self._draw()
 
     def show(self, hints: Iterable[Hint]) -> None:
-        """Show these keys."""
         self._hints = tuple(hints)
         self.display = bool(self._hints)
         self._draw()

@@ -1,8 +1,4 @@
-"""What stands in the place of a conversation while none is open: the first screen is never blank.
-
-Rules: it says what can be done now, from the action registry; when nobody is found it says why that
-can be, with what the doctor found.
-"""
+"""The guide stands in the place of a conversation while none is open, and says what can be done."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from textual.style import Style
 from textual.widgets import Static
 
 from chat.interface import DiagnosisView, SelfView
-from tui.actions import APP_WIDE, action
+from tui.actions import action, command
 from tui.text import translation
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import N_, _, _n, filled, told
@@ -122,12 +118,10 @@ def _visibility(me: SelfView) -> Content:
 
 
 def _choice(name: str) -> Content:
-    """An action: its key, its name; a click does it."""
     one = action(name)
     key = f"{one.key:<{_KEY}}" if len(one.key) < _KEY else f"{one.key} "
-    does = "app" if name in APP_WIDE else "screen"
     line = Content.assemble((key, "bold $primary"), one.title)
-    return line.stylize(Style.from_meta({_DOES: f"{does}.{name}"}))
+    return line.stylize(Style.from_meta({_DOES: command(name)}))
 
 
 def _cause(line: DiagnosisView) -> Content:

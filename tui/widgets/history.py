@@ -1,7 +1,6 @@
 """The history of one conversation: a scroll view that draws only the rows in sight.
 
-Rules: it stays at its end until the reader scrolls away, and then keeps the reader's place whatever
-arrives; what it scrolls over is the sheet around the reader, laid out anew when its edges come near.
+It stays at its end until the reader scrolls away, and then keeps the reader's place.
 """
 
 from __future__ import annotations
@@ -19,23 +18,21 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
-from tui.actions import history_bindings
+from tui.actions import command, history_bindings
 from tui.conversation import Window
 from tui.messages import (
     AddressClicked,
     OriginsMissing,
     ReachedNewest,
     ReachedOldest,
-    ViewMoved,
-    WantEntryMenu,
+    ViewChanged,
     WantNewest,
-    WantOrigin,
 )
 from tui.text.formatting import shorten
 from tui.text.matching import pattern
 from tui.text.rows import Row, Setting, address_at, style_at
 from tui.text.translation import _, _n
-from tui.widgets.history_layout import Barred, Dress, Look, Sheet, Spot, Strips
+from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
 
 _SPARE = 2  # screens laid out above and below the one in sight
 _AHEAD = 100  # entries held beyond those, so that a held key does not come to the end of what was read
@@ -61,7 +58,7 @@ def _filled(style: str, text: str, width: int) -> Row:
 
 
 class History(Barred, can_focus=True):
-    """Shows a `Window`. After every change of the window call `window_changed`."""
+    """Shows a `Window`. Call `window_changed` after every change of the window."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"history--{name}" for name in (*_STYLES, *_MARKS, "below", "cursor")
@@ -99,7 +96,7 @@ class History(Barred, can_focus=True):
         self._setting = replace(self._setting, unread=self.unread, wanted=None)
         self._opening = first
         self._open()
-        self.post_message(ViewMoved())
+        self.post_message(ViewChanged())
 
     def _open(self) -> None:
         """Go where the conversation opens; again with the first size where there is none yet."""
@@ -120,18 +117,20 @@ class History(Barred, can_focus=True):
             self._redraw()
             self._ask_for_more()
 
-    def window_changed(self, came: Iterable[EntryView] = ()) -> None:
+    def window_changed(self, window: Window, came: Iterable[EntryView] = ()) -> None:
         """Draw what the window holds now; the reader's place stays. `came`: entries that are new."""
         spot = self.spot
+        self.window = window
         if not self._at_end:
             self._count_below(came)
         self._arrange(spot)
         if self._owed:
             self._scroll(self.scroll_offset.y + self._owed)
-        self.post_message(ViewMoved())
+        self.post_message(ViewChanged())
 
-    def point_at(self, entry: str, words: Iterable[str] = ()) -> None:
-        """Show a held entry with the cursor on it and the hits of these words marked."""
+    def point_at(self, window: Window, entry: str, words: Iterable[str] = ()) -> None:
+        """Show an entry of a window with the cursor on it and the hits of these words marked."""
+        self.window = window
         self._setting = replace(self._setting, wanted=pattern(words))
         self.cursor, self._at_end = entry, False
         self._lay_out(self.window.index(entry))
@@ -157,7 +156,7 @@ class History(Barred, can_focus=True):
         self._setting = replace(self._setting, erasing=erasing)
         self._arrange(spot)
 
-    def dress(self, *, roomy: bool, language: str) -> None:
+    def apply_style(self, *, roomy: bool, language: str) -> None:
         """Lay out in this spacing, with words in this language; the reader's place stays."""
         spot = self.spot
         self._setting = replace(self._setting, roomy=roomy, language=language)
@@ -165,12 +164,10 @@ class History(Barred, can_focus=True):
 
     @property
     def spot(self) -> Spot | None:
-        """The entry at the top of the view, and how many of its rows are above."""
         return self._sheet.spot(self.scroll_offset.y)
 
     @property
     def at_end(self) -> bool:
-        """Whether it stays at the newest entry."""
         return self._at_end
 
     def on_screen(self) -> tuple[set[str], set[str]]:
@@ -189,7 +186,6 @@ class History(Barred, can_focus=True):
 
     @property
     def chosen(self) -> EntryView | None:
-        """The entry under the cursor, or else the newest in sight."""
         at = self.window.index(self.cursor)
         if at >= 0:
             return self.window.entries[at]
@@ -212,7 +208,6 @@ class History(Barred, can_focus=True):
         return [(row, entry) for entry, row in found.items()]
 
     def choose(self, entry: str) -> None:
-        """Put the cursor on an entry in sight."""
         self.cursor = entry
         self.focus()
         self._redraw()
@@ -221,7 +216,7 @@ class History(Barred, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The rows of the view. Textual's own way would make a strip anew wherever one scrolls."""
-        self._strips.wear(self._dress())
+        self._strips.apply(self._strip_style())
         view, top = self._measured(), self.styles.gutter.top
         strips = [self._strip(y - top, view) for y in crop.line_range]
         left, right = crop.column_span
@@ -231,12 +226,11 @@ class History(Barred, can_focus=True):
         look = self._drawn[y] = self._look_of(y, view)
         return self._strips.of(look)
 
-    def _dress(self) -> Dress:
+    def _strip_style(self) -> StripStyle:
         filters, background = tuple(self.get_line_filters()), self.background_colors[1]
-        return Dress(self.rich_style, self.styles.gutter.left, self.region.width, filters, background)
+        return StripStyle(self.rich_style, self.styles.gutter.left, self.region.width, filters, background)
 
     def _redraw(self) -> None:
-        """Draw the rows that are no longer what they were."""
         view = self._measured()
         changed = [y for y in range(view.height) if self._drawn.get(y) != self._look_of(y, view)]
         if changed:
@@ -248,7 +242,6 @@ class History(Barred, can_focus=True):
         return _View(self._columns, height, offset, self.has_focus)
 
     def _look_of(self, y: int, view: _View) -> Look:
-        """What is to be drawn in a row of the view."""
         last = y == view.height - 1
         if last and self.below:
             return self._pill(view.width), False
@@ -274,7 +267,7 @@ class History(Barred, can_focus=True):
             self.unmark()
             self._show_end()
             self._choose_in_sight()
-            self.post_message(ViewMoved())
+            self.post_message(ViewChanged())
         else:
             self.post_message(WantNewest())
 
@@ -311,7 +304,7 @@ class History(Barred, can_focus=True):
         if span is None or not self._in_sight(span):
             self._choose_in_sight()
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -325,9 +318,9 @@ class History(Barred, can_focus=True):
         self.cursor = entry.id
         self._redraw()
         if event.chain == 2:
-            self.post_message(WantEntryMenu())
+            await self.run_action(command("entry"))
         elif event.chain == 1 and style_at(row, offset.x) == "reply":
-            self.post_message(WantOrigin())
+            await self.run_action(command("origin"))
         elif event.chain == 1:
             lead, rows = self._sheet.rows(entry.id)
             if address := address_at(entry, rows, inside + lead, offset.x):
@@ -379,7 +372,7 @@ class History(Barred, can_focus=True):
             self._open()
         else:
             self._arrange(self.spot)
-        self.post_message(ViewMoved())
+        self.post_message(ViewChanged())
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -397,7 +390,7 @@ class History(Barred, can_focus=True):
         if (top < height and not sheet.from_start) or (under < height and not sheet.to_end):
             self._arrange(self.spot)
         self._ask_for_more()
-        self.post_message(ViewMoved())
+        self.post_message(ViewChanged())
 
     def _ask_for_more(self) -> None:
         sheet, window = self._sheet, self.window
@@ -444,7 +437,6 @@ class History(Barred, can_focus=True):
         self._arranging = False
 
     def _scroll(self, y: int) -> None:
-        """Scroll as a person does."""
         self.scroll_to(y=y, animate=False, force=True)
 
     def _stands_at_end(self) -> bool:
@@ -452,7 +444,6 @@ class History(Barred, can_focus=True):
 
     @property
     def _columns(self) -> int:
-        """The columns beside the scroll bar."""
         return max(0, self.size.width - self.styles.scrollbar_size_vertical)
 
     def _lead(self) -> int:

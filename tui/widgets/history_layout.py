@@ -1,17 +1,6 @@
-"""The rows around the reader: as much of a window as is in sight and near it, laid out for a width.
+"""The rows of a history around the reader, the strips that Textual draws from them, and a scroll bar.
 
-Rules: what is further away is laid out when the reader comes near, so that neither a resize nor a page
-costs more than some screens; heights are kept an entry, so that a change lays out only what it touched.
-
-From rows of named pieces to the strips that Textual draws, each made once.
-
-Rules: a strip is kept while the dress is the same, because it carries what drawing it has cost; how many
-are kept is bounded.
-
-A scroll bar that costs little: Textual's own takes a third of a scrolled frame to draw.
-
-Rules: it looks and acts like the other one; only how its cells become strips is different, and the few that
-there are of each kind are made once.
+Only what is near the view is laid out, so that neither a resize nor a page costs more than some screens.
 """
 
 from __future__ import annotations
@@ -65,21 +54,17 @@ class Sheet:
 
     @property
     def height(self) -> int:
-        """Rows in all."""
         return self._starts[-1]
 
     @property
     def from_start(self) -> bool:
-        """Whether it begins with the window."""
         return self.first == 0
 
     @property
     def to_end(self) -> bool:
-        """Whether it ends with the window."""
         return self.first + len(self.shown) >= len(self.window)
 
     def lay_out(self, window: Window, setting: Setting, around: int, above: int, below: int) -> None:
-        """Hold the entry at `around` with at least `below` rows from its first on and `above` before it."""
         if setting != self.setting or window is not self.window:
             self._laid = {}
         self.window, self.setting = window, setting
@@ -114,7 +99,6 @@ class Sheet:
         return held.lead, held.rows
 
     def spot(self, y: int) -> Spot | None:
-        """Which entry stands at a row, and how many of its rows are above."""
         at = self._at(y)
         return None if at is None else (self.shown[at].id, y - self._starts[at])
 
@@ -126,7 +110,6 @@ class Sheet:
         return self._starts[at] + self._laid[entry].lead, self._starts[at + 1]
 
     def start(self, entry: str) -> int | None:
-        """The first row of an entry, separators included."""
         span = self.span(entry)
         return None if span is None else span[0] - self._laid[entry].lead
 
@@ -167,7 +150,7 @@ Look = tuple[Row, bool]
 """A row, and whether the cursor is on it."""
 
 
-class Dress(NamedTuple):
+class StripStyle(NamedTuple):
     """What all strips have in common: ground, blank columns before, columns in all, filters of Textual."""
 
     ground: Style
@@ -178,27 +161,25 @@ class Dress(NamedTuple):
 
 
 class Strips:
-    """Strips in one dress. `styles` resolves the name of a style, over no ground."""
+    """Strips of one style. `styles` resolves the name of a style, over no ground."""
 
     def __init__(self, styles: Callable[[str], Style]) -> None:
-        self._dress = Dress(Style(), 0, 0, (), Color(0, 0, 0))
+        self._common = StripStyle(Style(), 0, 0, (), Color(0, 0, 0))
         self._styles = styles
-        self._worn: dict[str, Style] = {}
+        self._resolved: dict[str, Style] = {}
         self._made: dict[Look, Strip] = {}
 
-    def wear(self, dress: Dress) -> None:
-        """Make all strips so from now on."""
-        if dress != self._dress:
-            self._dress = dress
+    def apply(self, style: StripStyle) -> None:
+        if style != self._common:
+            self._common = style
             self.forget()
 
     def forget(self) -> None:
         """Styles may have changed: resolve them anew."""
-        self._worn.clear()
+        self._resolved.clear()
         self._made.clear()
 
     def of(self, look: Look) -> Strip:
-        """The strip of a row."""
         if look not in self._made:
             if len(self._made) >= _STRIPS_KEPT:
                 self._made.clear()
@@ -206,11 +187,11 @@ class Strips:
         return self._made[look]
 
     def _make(self, look: Look) -> Strip:
-        dress = self._dress
-        segments = [Segment(" " * dress.before, dress.ground), *self._segments(*look)]
-        strip = Strip(segments).adjust_cell_length(dress.width, dress.ground).simplify()
-        for each in dress.filters:
-            strip = strip.apply_filter(each, dress.background)
+        common = self._common
+        segments = [Segment(" " * common.before, common.ground), *self._segments(*look)]
+        strip = Strip(segments).adjust_cell_length(common.width, common.ground).simplify()
+        for each in common.filters:
+            strip = strip.apply_filter(each, common.background)
         return strip
 
     def _segments(self, row: Row, chosen: bool) -> list[Segment]:
@@ -224,16 +205,16 @@ class Strips:
         ]
 
     def _style(self, name: str) -> Style:
-        if name not in self._worn:
-            self._worn[name] = self._dress.ground + self._styles(name)
-        return self._worn[name]
+        if name not in self._resolved:
+            self._resolved[name] = self._common.ground + self._styles(name)
+        return self._resolved[name]
 
 
 _BAR_KEPT = 64  # a thumb has eight ends above and eight below, in three colours
 
 
 class Bar(ScrollBar):
-    """A vertical scroll bar of one column."""
+    """A vertical scroll bar of one column. Textual's own takes a third of a scrolled frame to draw."""
 
     def __init__(self) -> None:
         super().__init__(vertical=True, name="vertical", thickness=1)
@@ -275,8 +256,6 @@ class Bar(ScrollBar):
 
 
 class Barred(ScrollView):
-    """A scroll view with such a bar."""
-
     @property
     def vertical_scrollbar(self) -> ScrollBar:
         if self._vertical_scrollbar is None:

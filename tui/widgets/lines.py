@@ -1,25 +1,4 @@
-"""What stands over the composer while nothing can be sent: why, and what ends it.
-
-Rules: it takes the place of the composer under the fingers of somebody who is writing, so that it swallows
-letters and Enter: whoever types on does nothing by it.
-
-The line over a conversation: with whom it is, and how things stand with them; a click opens their menu.
-
-Rules: every state is said in words beside its colour.
-
-The line at the foot that says who and where this terminal is, and above it what was just said.
-
-Rules: it is one safe line; news goes after a while, a refusal stays until something else is said or Escape
-is pressed; what belongs to a conversation goes with it.
-
-The foot line: the keys that people need most, from the registry; a click does what the key does.
-
-Rules: a line too narrow for all shows the first of them whole, and cuts none.
-
-The line over the composer that says which entry is answered.
-
-Rules: it quotes the first line as safe text and is hidden where nothing is answered.
-"""
+"""The lines around a conversation: header, banner, reply line, what was just said, status, and key line."""
 
 from __future__ import annotations
 
@@ -30,7 +9,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import ContactView, EntryView, SelfView
-from tui.actions import ACTIONS, APP_WIDE, Action, action
+from tui.actions import ACTIONS, Action, action, command
 from tui.text import translation
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import _, told
@@ -65,20 +44,17 @@ class Banner(Static, can_focus=True):
             event.prevent_default()
 
     async def on_click(self) -> None:
-        await self.run_action("screen.verify")
+        await self.run_action(command("verify"))
 
 
 _HEADER_APART = ("  ", "")
 
 
 class Header(Static):
-    """The name of a contact with its marks."""
-
     def __init__(self) -> None:
         super().__init__("", id="header", markup=False)
 
     def show(self, view: ContactView, name: str, *, muted: bool) -> None:
-        """`name` is the safe name as it is shown here."""
         parts: list[tuple[str, str]] = [(name, "bold")]
         verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
         parts += [_HEADER_APART, verified]
@@ -95,7 +71,7 @@ class Header(Static):
         self.update(Content.assemble(*parts))
 
     async def on_click(self) -> None:
-        await self.run_action("screen.contact")
+        await self.run_action(command("contact"))
 
 
 class Said(Static):
@@ -129,7 +105,6 @@ class Said(Static):
             self.clear()
 
     def clear(self) -> None:
-        """Show nothing."""
         if self._timer is not None:
             self._timer.stop()
         self._timer, self._person = None, None
@@ -144,7 +119,6 @@ class Status(Static):
         self._demo = demo
 
     def show(self, me: SelfView) -> None:
-        """Show who and where this terminal is."""
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
         where = "  ".join(me.addresses[:2]) or _("no address")
         badge = [(f"{translation.badge()}  ", "bold $warning")] if self._demo else []
@@ -160,8 +134,6 @@ _FIRST = ("help",)
 
 
 class KeyLine(Static):
-    """Hints of keys, as many as fit."""
-
     def __init__(self) -> None:
         super().__init__("", id="keys", markup=False)
         self._places: list[tuple[int, int, str]] = []
@@ -173,7 +145,6 @@ class KeyLine(Static):
         self.show()
 
     def show(self) -> None:
-        """Show the keys that hold now."""
         parts: list[tuple[str, str]] = []
         self._places, at = [], 0
         for one in hinted():
@@ -191,7 +162,7 @@ class KeyLine(Static):
             return
         for start, end, name in self._places:
             if start <= offset.x < end:
-                await self.run_action(f"app.{name}" if name in APP_WIDE else f"screen.{name}")
+                await self.run_action(command(name))
 
 
 def hinted() -> list[Action]:

@@ -1,8 +1,4 @@
-"""The list on the left: contacts, and the strangers who are visible nearby.
-
-Rules: drawn row by row, so that names never meet markup; the cursor stays on a person, not on a row, so
-that a list that changes under the finger cannot make Enter mean somebody else.
-"""
+"""The list on the left: contacts, and strangers who are visible nearby."""
 
 from __future__ import annotations
 
@@ -39,18 +35,12 @@ class Line:
 
 
 class People(ScrollView, can_focus=True):
-    """Contacts and nearby strangers, with one cursor over both."""
-
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "people--heading",
-        "people--name",
-        "people--current",
-        "people--quiet",
-        "people--present",
-        "people--stranger",
-        "people--unread",
-        "people--alert",
-        "people--cursor",
+        f"people--{name}"
+        for name in (
+            *("heading", "name", "current", "quiet", "present"),
+            *("stranger", "unread", "alert", "cursor"),
+        )
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -87,19 +77,16 @@ class People(ScrollView, can_focus=True):
         self._keep_cursor()
 
     def point_at(self, key: str) -> None:
-        """Put the cursor on a person."""
         if key in self._keys():
             self.cursor = key
             self._show_cursor()
 
     def in_sight(self) -> list[tuple[int, str]]:
-        """The rows of the view in which somebody can be chosen, and whom."""
         top = self.scroll_offset.y
         shown = enumerate(self._lines[top : top + self.size.height])
         return [(row, line.key) for row, line in shown if line.key is not None]
 
     def choose(self, key: str) -> None:
-        """Do what Enter does with the cursor on a person."""
         self.point_at(key)
         self.action_choose()
 
@@ -143,7 +130,6 @@ class People(ScrollView, can_focus=True):
 
     @property
     def _columns(self) -> int:
-        """The columns beside the scroll bar."""
         return self.scrollable_content_region.width
 
     def _lay_out(self) -> None:
@@ -181,7 +167,6 @@ class People(ScrollView, can_focus=True):
         return Line(view.person, pieces, right, "people--quiet" if quiet else "people--unread")
 
     def _marks(self, view: ContactView) -> list[tuple[str, str]]:
-        """What stands after a name."""
         marks = (
             (view.verified, ("people--present", " ✓")),
             (view.relayed and view.present and not view.blocked, ("people--quiet", " ⇄")),
@@ -211,7 +196,6 @@ class People(ScrollView, can_focus=True):
 
 
 def _presence(view: ContactView) -> tuple[str, str]:
-    """The sign before a name."""
     if view.blocked:
         return ("people--alert", "⊘ ")
     return ("people--present", "● ") if view.present else ("people--quiet", "○ ")

@@ -1,1 +1,1 @@
-"""Relays as a terminal uses them: connections, waiting, dialling."""
+"""A terminal's use of relays: connections, waiting, dialling."""

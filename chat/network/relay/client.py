@@ -1,24 +1,6 @@
-"""The relays that this person named: waiting at each, and dialling through each.
+"""Waits at the relays that the user named, and dials through them (SPEC §11.7).
 
-Rules: nothing is said to any other; all that comes through one goes the way of every accepted connection,
-with the relay in the place of the address; a relay is one more wire: what it says decides about nothing.
-
-How it stands with a relay after a line to it has ended (SPEC §11.7.4).
-
-Who may call at a relay how often: a token that is called for too often is not waited on for a while.
-
-Rules: counts and times only. A token stands for one contact or one invitation, so that whoever calls all
-the time keeps itself away, and nobody else.
-
-Waiting at one relay: a line with this terminal's tokens of the day, kept up, and the circuits it brings.
-
-Rules: a line that ends is begun anew, after pauses that grow while it does not last; a relay, or a contact,
-that calls and calls is answered at a bounded pace; a new day has a line of its own.
-
-Dialling at one relay: lines on which contacts are asked for, one after the other.
-
-Rules: where nobody is there, the line serves for whoever is asked for next, for a moment; a relay that does
-not answer holds up few at once, and nobody but those who dial there.
+A relay is one more wire: what comes through it is treated like every accepted connection.
 """
 
 from __future__ import annotations
@@ -26,18 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakSet
 
-from chat.config import Config
 from chat.interface import RelayStanding
 from chat.network.backoff import Pauses
 from chat.network.limits import Bucket
 from chat.network.links import Directory
 from chat.network.relay.connection import Called, Circuit, Lost, Reached, RelayLine
-from chat.ports import Clock, Connection, Random, Transport
-from chat.tasks import Tasks
+from chat.ports import Connection, Transport
+from chat.tasks import Runtime
 from protocol.limits import HANDSHAKE_SECONDS, RELAY_DIALS_MAX, RELAY_TOKEN_BYTES, RELAY_TOKENS_MAX
 from protocol.relay.rendezvous import OtherDay, RelayAddress, day_ends_in, relay_day
 from protocol.relay.states import RelayEnding, RelayState
@@ -51,11 +33,8 @@ _SAID: Final[Mapping[RelayEnding, RelayStanding]] = {
 
 
 def standing_after(lost: Lost) -> RelayStanding:
-    """What the end of a line says.
-
-    A relay hangs up without a word on whoever calls it by a key that is not its own, after its greeting; one
-    that has no room hangs up before.
-    """
+    """A relay's standing after a line to it has ended (SPEC §11.7.4)."""
+    # After its greeting, a relay cuts a terminal that uses another relay's key; one without room cuts before.
     if lost.reason in _SAID:
         return _SAID[lost.reason]
     if lost.before is RelayState.HANDSHAKE and lost.reason in (RelayEnding.CUT, RelayEnding.ERROR):
@@ -69,21 +48,21 @@ def standing_after(lost: Lost) -> RelayStanding:
 
 AT_ONCE: Final = 4.0
 A_SECOND: Final = 0.1
-"""Calls of one token: an honest contact calls once a link, and again where that one broke."""
+"""Rate of calls per token. A contact can exceed it; an honest one calls once per link."""
 RESTS: Final = 30.0
-"""Seconds for which a token that was called for more often is not waited on."""
+"""Seconds without waiting on a token that was called more often."""
 _SEEN_MAX: Final = 256
 
 
 class TokenLimiter:
-    """The calls of each token of late."""
+    """Limits the calls per token: one contact or invitation that calls too often keeps only itself away."""
 
     def __init__(self) -> None:
         self._calls: dict[bytes, Bucket] = {}
         self._rest: dict[bytes, float] = {}
 
     def called(self, token: bytes, now: float) -> bool:
-        """It was called for; whether that was once too often, so that it rests for RESTS seconds."""
+        """Count a call; whether it was too many, so that the token rests for RESTS seconds."""
         bucket = self._calls.pop(token, None) or Bucket(A_SECOND, AT_ONCE, AT_ONCE, now)
         self._calls[token] = bucket
         if len(self._calls) > _SEEN_MAX:
@@ -93,99 +72,95 @@ class TokenLimiter:
         self._rest[token] = now + RESTS
         return True
 
-    def heard(self, tokens: Sequence[bytes], now: float) -> list[bytes]:
-        """Those of these tokens that do not rest."""
+    def allowed(self, tokens: Sequence[bytes], now: float) -> list[bytes]:
         self._rest = {token: until for token, until in self._rest.items() if until > now}
         return [token for token in tokens if token not in self._rest]
 
 
 CALLS_A_SECOND: Final = 1.0
 CALLS_AT_ONCE: Final = 32.0
-"""How often a relay may call: an honest contact calls once a link, and many may come back at once."""
+"""Rate of calls per relay, which can exceed it. An honest contact calls once per link; many may come back at
+once."""
 
 LASTS: Final = 10.0
-"""Seconds that a line has to last to count as a success."""
+"""Seconds that a line must last to count as a success."""
 
 AFTER_MIDNIGHT: Final = 10.0
-"""Seconds over which the lines of a new day are spread: else a relay's terminals would all come at once."""
+"""Seconds over which the lines of a new day are spread, so that terminals do not all come at once."""
 
 TOKEN_COUNTS: Final = (8, 16, 32, 64, RELAY_TOKENS_MAX)
-"""How many tokens are named: the next of these that is enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What waiting takes from outside."""
-
-    transport: Transport
-    clock: Clock
-    random: Random
-    config: Config
+"""The number of tokens named is the next of these, filled up with random ones, so that it does not show."""
 
 
 class RelayListener:
-    """One line at a relay. Calls `stands` with each change of its standing, `brings` with each circuit.
+    """Keeps one line at a relay, with a new one per day, after pauses that grow while lines do not last.
 
-    `tokens`: those of a day, 128 at most.
+    `tokens`: those of a day, 128 at most. `stands` gets each standing, `brings` each circuit.
     """
 
-    def __init__(self, relay: RelayAddress, means: Means, tokens: Callable[[int], Sequence[bytes]]) -> None:
-        self.relay = relay
-        self.stands: Callable[[RelayStanding], None] = lambda standing: None
-        self.brings: Callable[[Circuit], None] = lambda circuit: None
-        self._means = means
-        self._tokens = tokens
+    def __init__(
+        self,
+        runtime: Runtime,
+        transport: Transport,
+        relay: RelayAddress,
+        tokens: Callable[[int], Sequence[bytes]],
+        stands: Callable[[RelayStanding], None],
+        brings: Callable[[Circuit], None],
+    ) -> None:
+        self._clock, self._random = runtime.clock, runtime.random
+        self._transport, self._relay, self._tokens = transport, relay, tokens
+        self._stands, self._brings = stands, brings
         self._line: RelayLine | None = None
         self._day = 0
         self._said: list[bytes] = []
         self._filling: list[bytes] = []
-        config, now = means.config, means.clock.monotonic()
+        config, now = runtime.config, runtime.clock.monotonic()
         self._pauses = Pauses(config.relay_retry_least, config.relay_retry_most)
         self._calls = Bucket(CALLS_A_SECOND, CALLS_AT_ONCE, CALLS_AT_ONCE, now)
-        self._callers = TokenLimiter()
+        self._limiter = TokenLimiter()
 
     async def run(self) -> None:
-        """Wait until it is cancelled."""
         while True:
-            began = self._means.clock.monotonic()
+            began = self._clock.monotonic()
             try:
                 await self._wait()
             except OSError:
-                self.stands(RelayStanding.UNREACHABLE)
+                self._stands(RelayStanding.UNREACHABLE)
             except Lost as lost:
-                self.stands(standing_after(lost))
+                self._stands(standing_after(lost))
             except OtherDay:
-                self.stands(RelayStanding.OTHER_DATE)
+                self._stands(RelayStanding.OTHER_DATE)
             else:
                 continue
-            if self._means.clock.monotonic() - began >= LASTS:
+            if self._clock.monotonic() - began >= LASTS:
                 self._pauses.reset()
             self._pauses.failed()
             await asyncio.sleep(self._pauses.delay(self._fraction()))
 
     def renew(self) -> None:
-        """The tokens may be others now."""
         if self._line is not None and (tokens := self._filled()) != self._said:
             self._said = tokens
             self._line.wait(tokens)
 
     def _filled(self) -> list[bytes]:
-        """The day's tokens, filled up with random ones so that how many there are does not show."""
-        tokens = self._callers.heard(self._tokens(self._day), self._means.clock.monotonic())
+        tokens = self._limiter.allowed(self._tokens(self._day), self._clock.monotonic())
         wanted = next(size for size in TOKEN_COUNTS if size >= len(tokens))
         return [*tokens, *self._filling[: wanted - len(tokens)]]
 
     async def _wait(self) -> None:
-        """One line, until it brings a circuit or its day is over. Raises OSError, Lost, OtherDay."""
-        means = self._means
-        self._line = line = await RelayLine.open(means.transport, self.relay, means.clock, means.random)
+        """Keep one line until it brings a circuit or its day is over. Raises OSError, Lost, OtherDay."""
+        line = await RelayLine.open(self._transport, self._relay, self._clock, self._random)
+        self._line, called = line, None
         try:
-            self._day = relay_day(line.time, means.clock.wall() // 1_000)
+            self._day = relay_day(line.time, self._clock.wall() // 1_000)
             left = day_ends_in(line.time) + 1.0 + AFTER_MIDNIGHT * self._fraction()
-            self._filling = [means.random(RELAY_TOKEN_BYTES) for _ in range(RELAY_TOKENS_MAX // 2)]
+            self._filling = [self._random(RELAY_TOKEN_BYTES) for _ in range(RELAY_TOKENS_MAX // 2)]
             self._said = self._filled()
             line.wait(self._said)
-            called = await self._called(line, left)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    while (called := await line.called()) is None:
+                        self._stands(RelayStanding.WAITING)
         except BaseException:
             line.close()
             raise
@@ -196,83 +171,64 @@ class RelayListener:
         else:
             await self._bring(called)
 
-    async def _called(self, line: RelayLine, left: float) -> Called | None:
-        """Who calls within so many seconds, or None."""
-        try:
-            async with asyncio.timeout(left):
-                while (called := await line.called()) is None:
-                    self.stands(RelayStanding.WAITING)
-                return called
-        except TimeoutError:
-            return None
-
     async def _bring(self, called: Called) -> None:
-        self.brings(called.circuit)
-        if self._callers.called(called.token, self._means.clock.monotonic()):
+        self._brings(called.circuit)
+        if self._limiter.called(called.token, self._clock.monotonic()):
             asyncio.get_running_loop().call_later(RESTS + 1.0, self.renew)
-        while not self._calls.take(self._means.clock.monotonic()):  # noqa: ASYNC110  # a bucket sets no event
+        while not self._calls.take(self._clock.monotonic()):  # noqa: ASYNC110  # a bucket sets no event
             await asyncio.sleep(1.0 / CALLS_A_SECOND)
 
     def _fraction(self) -> float:
-        return self._means.random(1)[0] / 255
+        return self._random(1)[0] / 255
 
 
 LINES_AT_ONCE: Final = 4
-"""Lines to one relay on which somebody is being dialled."""
+"""Lines per relay that dial at the same time: a relay that does not answer delays only dials through it."""
 IDLE_FOR: Final = HANDSHAKE_SECONDS / 2
-"""Seconds that a line waits for the next dial: well below those that a relay allows."""
+"""Seconds that an idle line is kept for the next dial, well below a relay's limit."""
 
 Tokens = Callable[[int], Sequence[bytes]]
-"""A day's tokens on which somebody may wait, most likely first."""
+"""A day's tokens to dial, most likely first."""
 
 
 class RelayDialer:
-    """Dials at one relay."""
+    """Dials at one relay. A line that found no terminal is kept for a moment for the next dial."""
 
-    def __init__(self, relay: RelayAddress, means: Means) -> None:
+    def __init__(self, runtime: Runtime, transport: Transport, relay: RelayAddress) -> None:
+        self._clock, self._random = runtime.clock, runtime.random
+        self._transport = transport
         self._relay = relay
-        self._means = means
         self._free = asyncio.Semaphore(LINES_AT_ONCE)
         self._idle: list[RelayLine] = []
 
     async def dial(self, tokens: Tokens, place: int = 0) -> Reached | None:
-        """Dial who waits at a place on the first token on which anybody does.
+        """Dial the terminal at a place on the first token on which any terminal waits.
 
-        None where nobody does, and where the relay cannot be reached or is not what it should be.
+        None if there is none, or the relay cannot be reached or is not what it should be.
         """
         async with self._free:
-            try:
-                return await self._dial(tokens, place)
-            except (OSError, Lost, OtherDay):
-                return None
-
-    async def _dial(self, tokens: Tokens, place: int) -> Reached | None:
-        if self._idle:
-            try:
-                return await self._on(self._idle.pop(), tokens, place)
-            except Lost:
-                pass  # the relay has let go of it meanwhile
-        means = self._means
-        line = await RelayLine.open(means.transport, self._relay, means.clock, means.random)
-        return await self._on(line, tokens, place)
+            with suppress(OSError, Lost, OtherDay):
+                if self._idle:
+                    with suppress(Lost):  # the relay may have closed it meanwhile
+                        return await self._on(self._idle.pop(), tokens, place)
+                line = await RelayLine.open(self._transport, self._relay, self._clock, self._random)
+                return await self._on(line, tokens, place)
+        return None
 
     async def _on(self, line: RelayLine, tokens: Tokens, place: int) -> Reached | None:
         reached, kept = None, False
         try:
-            for token in tokens(relay_day(line.time, self._means.clock.wall() // 1_000)):
+            for token in tokens(relay_day(line.time, self._clock.wall() // 1_000)):
                 if (reached := await line.dial(token, place)) is not None:
                     return reached
             kept = line.dials <= RELAY_DIALS_MAX // 2
         finally:
             if kept:
-                self._keep(line)
+                self._idle.append(line)
+                asyncio.get_running_loop().call_later(IDLE_FOR, self._let_go, line)
             elif reached is None:
                 line.close()
         return None
-
-    def _keep(self, line: RelayLine) -> None:
-        self._idle.append(line)
-        asyncio.get_running_loop().call_later(IDLE_FOR, self._let_go, line)
 
     def _let_go(self, line: RelayLine) -> None:
         if line in self._idle:
@@ -280,75 +236,76 @@ class RelayDialer:
             line.close()
 
     def close(self) -> None:
-        """Let go of the lines on which nobody is dialled."""
         while self._idle:
             self._idle.pop().close()
 
 
-Accept = Callable[[Connection, str], Coroutine[Any, Any, None]]
+AcceptCircuit = Callable[[Connection, str], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What goes on at one relay."""
+class RelayStands:
+    """A relay's standing changed."""
 
-    waiters: list[RelayListener]
+    relay: RelayAddress
+    standing: RelayStanding
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """The listeners at one relay, 128 tokens each, and their tasks."""
+
+    listeners: list[RelayListener]
     tasks: list[asyncio.Task[None]]
 
 
 class RelayClient:
-    """Waits and dials at the named relays.
+    """Waits and dials at the named relays, and speaks to no other.
 
-    `accept` serves a circuit whose other end has dialled, given what stands for the address. `told` hears of
-    each change of a relay's standing, `waits` is called when a relay can be waited at anew.
+    `accept` serves a circuit from a terminal that dialled, given the relay instead of an address. `signal`
+    publishes RelayStands.
     """
 
     def __init__(
         self,
+        runtime: Runtime,
         directory: Directory,
         transport: Transport,
-        clock: Clock,
-        random: Random,
-        config: Config,
-        tasks: Tasks,
+        accept: AcceptCircuit,
+        signal: Callable[[RelayStands], None],
     ) -> None:
-        self._directory = directory
-        self._means = Means(transport, clock, random, config)
-        self._tasks = tasks
-        self._places: dict[RelayAddress, _Place] = {}
+        self._runtime, self._directory, self._transport = runtime, directory, transport
+        self._accept, self._signal = accept, signal
+        self._listening: dict[RelayAddress, _Listening] = {}
         self._standing: dict[RelayAddress, RelayStanding] = {}
         self._borrowed: Counter[RelayAddress] = Counter()
-        self._callers: dict[RelayAddress, RelayDialer] = {}
-        self._circuits: dict[RelayAddress, set[Circuit]] = {}
+        self._dialers: dict[RelayAddress, RelayDialer] = {}
+        self._circuits: dict[RelayAddress, WeakSet[Circuit]] = {}
         self._stopped = False
-        self.accept: Accept = _nobody
-        self.told: Callable[[RelayAddress, RelayStanding], None] = lambda relay, standing: None
-        self.waits: Callable[[], None] = lambda: None
 
     @property
     def named(self) -> tuple[RelayAddress, ...]:
-        return tuple(self._places)
+        return tuple(self._listening)
 
     def standing(self, relay: RelayAddress) -> RelayStanding:
-        """How it stands with a relay."""
         return self._standing.get(relay, RelayStanding.CONNECTING)
 
     def name(self, relays: Sequence[RelayAddress]) -> None:
-        """Wait at exactly these from now on; what goes through others ends."""
-        for relay in [relay for relay in self._places if relay not in relays]:
+        """Wait at exactly these from now on; circuits through others are closed."""
+        for relay in [relay for relay in self._listening if relay not in relays]:
             self._leave(relay)
             self._standing.pop(relay, None)
             for circuit in list(self._circuits.get(relay, ())):
                 circuit.close()
         for relay in relays:
-            if relay not in self._places and not self._stopped:
-                self._places[relay] = _Place([], [])
-                self._staff(relay)
+            if relay not in self._listening and not self._stopped:
+                self._listening[relay] = _Listening([], [])
+                self._listen(relay)
         self._permit()
 
     @contextmanager
     def borrowed(self, relays: Iterable[RelayAddress]) -> Iterator[None]:
-        """Dial through these too for the time of a joining: whoever joins by an invitation names them so."""
+        """Allow dials through these too while the user joins with an invitation that has them."""
         borrowed = Counter(relays)
         self._borrowed += borrowed
         self._permit()
@@ -359,93 +316,79 @@ class RelayClient:
             self._permit()
 
     def _permit(self) -> None:
-        for relay in self._callers.keys() - self._places.keys() - self._borrowed.keys():
-            self._callers.pop(relay).close()
-        self._means.transport.name_relays({*self._places, *self._borrowed})
+        for relay in self._dialers.keys() - self._listening.keys() - self._borrowed.keys():
+            self._dialers.pop(relay).close()
+        self._transport.name_relays({*self._listening, *self._borrowed})
 
     def renew(self) -> None:
-        """Contacts or invitations came or went."""
-        for relay, place in self._places.items():
-            self._staff(relay)
-            for waiter in place.waiters:
-                waiter.renew()
+        """Wait on the tokens of now: contacts or invitations were added or removed."""
+        for relay, listening in self._listening.items():
+            self._listen(relay)
+            for listener in listening.listeners:
+                listener.renew()
 
     def network_changed(self) -> None:
-        """What stood may stand on a network that is gone: begin anew, now."""
+        """Connect again at once: the lines may be on a network that is gone."""
         named = self.named
         for relay in named:
             self._leave(relay)
-            self._stands(relay, RelayStanding.CONNECTING)
+            self._set_standing(relay, RelayStanding.CONNECTING)
         self.name(named)
 
     def stop(self) -> None:
-        """Wait nowhere any more."""
         self._stopped = True
         for relay in self.named:
             self._leave(relay)
-        for caller in self._callers.values():
-            caller.close()
+        for dialer in self._dialers.values():
+            dialer.close()
 
     def _leave(self, relay: RelayAddress) -> None:
-        for task in self._places.pop(relay).tasks:
+        for task in self._listening.pop(relay).tasks:
             task.cancel()
 
-    # Waiting.
-
-    def _staff(self, relay: RelayAddress) -> None:
-        """As many lines as the tokens need, 128 on each."""
-        place = self._places[relay]
+    def _listen(self, relay: RelayAddress) -> None:
+        listening = self._listening[relay]
         needed = max(1, -(-len(self._directory.waiting_tokens(relay.key, 0)) // RELAY_TOKENS_MAX))
-        while len(place.waiters) > needed:
-            place.waiters.pop()
-            place.tasks.pop().cancel()
-        while len(place.waiters) < needed:
-            waiter = self._waiter(relay, len(place.waiters))
-            place.waiters.append(waiter)
-            place.tasks.append(self._tasks.spawn(waiter.run()))
+        while len(listening.listeners) > needed:
+            listening.listeners.pop()
+            listening.tasks.pop().cancel()
+        while len(listening.listeners) < needed:
+            listener = self._listener(relay, len(listening.listeners))
+            listening.listeners.append(listener)
+            listening.tasks.append(self._runtime.tasks.spawn(listener.run()))
 
-    def _waiter(self, relay: RelayAddress, number: int) -> RelayListener:
+    def _listener(self, relay: RelayAddress, number: int) -> RelayListener:
         def tokens(day: int) -> Sequence[bytes]:
             own = self._directory.waiting_tokens(relay.key, day)[number * RELAY_TOKENS_MAX :]
             return own[:RELAY_TOKENS_MAX]
 
-        waiter = RelayListener(relay, self._means, tokens)
-        waiter.brings = lambda circuit: self._bring(relay, circuit)
-        if number == 0:  # the others stand as the first does
-            waiter.stands = lambda standing: self._stands(relay, standing)
+        def stands(standing: RelayStanding) -> None:
+            if number == 0:  # the others stand as the first does
+                self._set_standing(relay, standing)
+
+        def brings(circuit: Circuit) -> None:
+            self._hold(relay, circuit)
+            self._runtime.tasks.spawn(self._accept(circuit, str(relay)))
+
         self._standing.setdefault(relay, RelayStanding.CONNECTING)
-        return waiter
+        return RelayListener(self._runtime, self._transport, relay, tokens, stands, brings)
 
-    def _bring(self, relay: RelayAddress, circuit: Circuit) -> None:
-        self._hold(relay, circuit)
-        self._tasks.spawn(self.accept(circuit, str(relay)))
-
-    def _stands(self, relay: RelayAddress, standing: RelayStanding) -> None:
+    def _set_standing(self, relay: RelayAddress, standing: RelayStanding) -> None:
         before = self.standing(relay)
         self._standing[relay] = standing
         if standing is not before:
-            self.told(relay, standing)
-            if standing is RelayStanding.WAITING:
-                self.waits()
-
-    # Dialling.
+            self._signal(RelayStands(relay, standing))
 
     async def dial(self, relay: RelayAddress, tokens: Tokens, place: int = 0) -> Reached | None:
-        """Dial who waits at a place on the first of a day's tokens on which anybody does; None: nobody."""
-        if relay not in self._places and relay not in self._borrowed:
+        """Dial the terminal at a place on the first of a day's tokens with any; None if there is none."""
+        if relay not in self._listening and relay not in self._borrowed:
             return None
-        caller = self._callers.setdefault(relay, RelayDialer(relay, self._means))
-        reached = await caller.dial(tokens, place)
+        dialer = self._dialers.setdefault(relay, RelayDialer(self._runtime, self._transport, relay))
+        reached = await dialer.dial(tokens, place)
         if reached is not None:
             self._hold(relay, reached.circuit)
         return reached
 
     def _hold(self, relay: RelayAddress, circuit: Circuit) -> None:
-        held = self._circuits.setdefault(relay, set())
-        held.add(circuit)
-        circuit.closed = lambda: held.discard(circuit)
-
-
-async def _nobody(connection: Connection, through: str) -> None:
-    """Nothing is accepted before the engine listens."""
-    connection.close()
+        """Remember an open circuit, to close it when the relay is removed."""
+        self._circuits.setdefault(relay, WeakSet()).add(circuit)

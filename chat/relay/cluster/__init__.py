@@ -1,7 +1,7 @@
-"""The other relays of a cluster: who waits there is asked for, and a circuit to there is a passage.
+"""Finds waiting terminals at other relays of a cluster, and opens circuits to them through NATS.
 
-Rules: all relays of a cluster have one key, which is what lets a message in; what comes is data, and can at
-worst end what it was meant for. A waiter is called only for a relay that answered afresh. Nothing is kept.
+All relays of a cluster share one key, which authenticates messages. A message can at worst end what it
+belongs to.
 """
 
 from __future__ import annotations
@@ -20,60 +20,48 @@ from chat.relay.metrics import Counters
 from protocol.errors import ProtocolError, Unexpected
 from protocol.limits import RELAY_ANSWER_SECONDS
 from protocol.noise import HandshakeState
-from protocol.relay.cluster import (
-    NAME_SIZE,
-    ClusterKeys,
-    Kind,
-    all_subjects,
-    bucket_of,
-    kind_of,
-    own_subject,
-    read_offer,
-    read_subject,
-    write_offer,
-)
+from protocol.relay import cluster as wire
+from protocol.relay.cluster import ClusterKeys, Kind
 
-ASK_SECONDS: Final = 0.5
-"""For a first offer, where somebody listens to names that begin so, but nobody answers."""
+ASK_SECONDS: Final = 0.5  # wait for the first offer, if a relay listens on the subject but none answers
 GATHER_SECONDS: Final = 0.05
-"""For further offers, once there is one: the newest of all waiters is called."""
+"""Wait for further offers after the first, since the newest of all waiters is called."""
 CALL_SECONDS: Final = RELAY_ANSWER_SECONDS + 1.0
-OFFER_SECONDS: Final = 3.0
-"""After which an offer that nobody took is forgotten."""
+OFFER_SECONDS: Final = 3.0  # lifetime of an offer that is not taken
 OFFERS_MAX: Final = 1_024
 OFFERS_TAKEN: Final = 64
-"""Offers that one question takes: more relays than that hold no cluster's one token."""
+"""Offers per question. No cluster has more relays for one token."""
 QUESTIONS: Final = 1_000.0
-"""Questions of other relays a second that are looked at: one costs a fifth of a millisecond."""
+"""Questions per second that are handled. One costs a fifth of a millisecond."""
 
 
 class Host(Protocol):
-    """The relay, as its cluster needs it."""
+    """The relay, as a cluster needs it."""
 
     def waiting_on(self, token: bytes) -> list[ClientConnection]:
-        """Who waits here, the newest first."""
+        """The terminals that wait here on a token, newest first."""
 
     def call_for(self, waiter: ClientConnection, caller: Offering, token: bytes) -> None:
-        """Call a terminal that waits here on a token; `caller` is told whether it answered."""
+        """Call a terminal that waits here on a token, and tell `caller` whether it answered."""
 
-    def dismiss(self, waiter: ClientConnection) -> None:
-        """It answered for nothing."""
+    def dismiss(self, client: ClientConnection) -> None:
+        """Close a terminal that answered in vain."""
 
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:
-        """No other relay has anybody for it."""
+        """No terminal waits at another relay."""
 
     def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
-        """Whoever was called at another relay did not answer."""
+        """The terminal called at another relay did not answer."""
 
-    def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> FarCircuit | None:
-        """Begin its circuit. None where a limit forbids it, and the dialler knows."""
+    def join_dialler(self, dialler: ClientConnection, others: int, tunnel: RelayTunnel) -> FarCircuit | None:
+        """Begin the dialler's circuit. None if a limit forbids it, of which the dialler is informed."""
 
-    def join_waiter(self, waiter: ClientConnection, passage: RelayTunnel) -> FarCircuit | None:
-        """Begin the circuit of a terminal that has answered. None where a limit forbids it."""
+    def join_waiter(self, waiter: ClientConnection, tunnel: RelayTunnel) -> FarCircuit | None:
+        """Begin the circuit of a terminal that answered. None if a limit forbids it."""
 
 
 class Cluster:
-    """Hears the backplane for one relay."""
+    """The cluster as one relay sees it."""
 
     def __init__(self, keys: ClusterKeys, bus: Bus, host: Host, counters: Counters) -> None:
         self.keys, self.bus, self.host, self.counters = keys, bus, host, counters
@@ -86,31 +74,31 @@ class Cluster:
         self._offers: dict[Offering, float] = {}
         self._questions = Bucket(QUESTIONS, QUESTIONS, QUESTIONS, self.loop.time())
 
-    # --- What the relay tells ---
+    # --- Calls of the relay ---
 
     def wait(self, token: bytes) -> None:
-        """Somebody waits here on a token, on which nobody waited."""
+        """The first terminal waits here on a token."""
         name = self.keys.name(token)
         self._tokens[name] = token
-        bucket = bucket_of(name)
+        bucket = wire.bucket_of(name)
         self._buckets[bucket] += 1
         if self._buckets[bucket] == 1:
             self.bus.subscribe(bucket)
 
     def leave(self, token: bytes) -> None:
-        """Nobody waits here on a token any more."""
+        """The last terminal that waited here on a token is gone."""
         name = self.keys.name(token)
         del self._tokens[name]
-        bucket = bucket_of(name)
+        bucket = wire.bucket_of(name)
         self._buckets[bucket] -= 1
         if not self._buckets[bucket]:
             del self._buckets[bucket]
             self.bus.unsubscribe(bucket)
 
     def ask(self, dialler: ClientConnection, token: bytes, place: int, here: int) -> bool:
-        """Ask who waits elsewhere, for the one at a place; `here` wait at this relay. False: nobody can hear.
+        """Ask other relays for the waiter at a place; `here` terminals wait at this relay.
 
-        Otherwise the host hears of it, once.
+        False without a connection to NATS. Otherwise one method of the host is called later.
         """
         if not self.bus.is_connected:
             return False
@@ -119,23 +107,23 @@ class Cluster:
         return True
 
     def forget(self, dialler: ClientConnection) -> None:
-        """The dialler has gone."""
+        """The dialler is gone."""
         if asking := self._asking.pop(dialler, None):
             asking.forget()
 
     def check(self, now: float) -> None:
-        """Do what time demands."""
+        """Drop old offers."""
         for offer, since in list(self._offers.items()):
             if now - since < OFFER_SECONDS:
                 break
             offer.lost()
 
-    # --- What the backplane tells ---
+    # --- Calls of the bus ---
 
     def connected(self) -> None:
         self.counters.backplanes += 1
         self._relay = self.keys.fresh_word()
-        self.bus.subscribe(all_subjects(self._relay))
+        self.bus.subscribe(wire.all_subjects(self._relay))
         for bucket in self._buckets:
             self.bus.subscribe(bucket)
 
@@ -155,33 +143,33 @@ class Cluster:
             if receiver is not None:
                 receiver.arrived(payload)
             elif subject in self._buckets:
-                self._asked(payload[:NAME_SIZE], payload[NAME_SIZE:])
+                self._asked(payload[: wire.NAME_SIZE], payload[wire.NAME_SIZE :])
         except ProtocolError:
             self.counters.forged += 1
             if receiver is not None:
                 receiver.spoiled()
 
     def _asked(self, name: bytes, question: bytes) -> None:
-        """Answer a question of another relay, if anybody waits here and it is one of the cluster's."""
+        """Answer an authentic question of another relay if a terminal waits here."""
         token = self._tokens.get(name)
         waiters = self.host.waiting_on(token) if token is not None else []
         now = self.loop.time()
         if token is None or not waiters or len(self._offers) >= OFFERS_MAX or not self._questions.take(now):
             return
         handshake = self.keys.handshake(name, asking=False)
-        asker, own = read_subject(handshake.read_message(question)), self.subject()
+        asker, own = wire.read_subject(handshake.read_message(question)), self.subject()
         ages = [int(1_000 * (now - waiter.since)) for waiter in waiters]
-        answer = handshake.write_message(write_offer(own, ages))
-        passage = RelayTunnel(self.bus, (own, asker), handshake.finish(), self.drop)
-        offer = Offering(self, token, waiters, passage)
+        answer = handshake.write_message(wire.write_offer(own, ages))
+        tunnel = RelayTunnel(self.bus, (own, asker), handshake.finish(), self.drop)
+        offer = Offering(self, token, waiters, tunnel)
         self._offers[offer] = now
         self.bus.post(asker, answer, own)
 
     # --- For questions, calls and offers ---
 
     def subject(self) -> str:
-        """A fresh subject of this relay."""
-        return own_subject(self._relay, self.keys.fresh_word())
+        """A new random subject of this relay."""
+        return wire.own_subject(self._relay, self.keys.fresh_word())
 
     def receive(self, subject: str, receiver: Receiver) -> None:
         self._receivers[subject] = receiver
@@ -193,7 +181,7 @@ class Cluster:
         self._offers.pop(offer, None)
 
     def now(self, dialler: ClientConnection, asking: Question | Call | None) -> bool:
-        """What a dialler waits for from now on; whether it was waiting still."""
+        """Replace what a dialler waits for. Returns whether it was still waiting."""
         was = self._asking.pop(dialler, None) is not None
         if was and asking is not None:
             self._asking[dialler] = asking
@@ -201,7 +189,7 @@ class Cluster:
 
 
 class Question:
-    """A dialler's relay asks who waits on a token, and chooses among the offers that come."""
+    """The dialler's relay asks who waits on a token, and chooses among the offers."""
 
     def __init__(
         self, cluster: Cluster, dialler: ClientConnection, name: bytes, place: int, here: int
@@ -214,13 +202,13 @@ class Question:
         self._answers = 0
         cluster.receive(self._subject, self)
         question = self._handshake.write_message(self._subject.encode("ascii"))
-        cluster.bus.post(bucket_of(name), name + question, self._subject)
+        cluster.bus.post(wire.bucket_of(name), name + question, self._subject)
         self._timer = cluster.loop.call_later(ASK_SECONDS, self._choose)
 
     def arrived(self, frame: bytes) -> None:
-        """An offer. One that is forged is passed over: the others' keys are their own."""
+        """Handle an offer. A forged one is ignored, since every offer has its own keys."""
         handshake = self._handshake.fork()
-        ages, subject = read_offer(handshake.read_message(frame))
+        ages, subject = wire.read_offer(handshake.read_message(frame))
         if not self._answers:
             self._timer.cancel()
             self._timer = self._cluster.loop.call_later(GATHER_SECONDS, self._choose)
@@ -229,10 +217,10 @@ class Question:
             self._offers += [(age, index, subject, handshake) for index, age in enumerate(ages)]
 
     def spoiled(self) -> None:
-        """Others may still answer."""
+        """Other relays may still answer."""
 
     def lost(self) -> None:
-        """Nobody listens to names that begin so: nobody waits."""
+        """No relay listens on the subject, so no terminal waits."""
         if not self._answers:
             self._choose()
 
@@ -251,33 +239,33 @@ class Question:
             return
         _, index, theirs, handshake = chosen
         others = self._here + len(self._offers) - 1
-        passage = RelayTunnel(cluster.bus, (cluster.subject(), theirs), handshake.finish(), cluster.drop)
-        cluster.now(dialler, Call(cluster, dialler, passage, index, others))
+        tunnel = RelayTunnel(cluster.bus, (cluster.subject(), theirs), handshake.finish(), cluster.drop)
+        cluster.now(dialler, Call(cluster, dialler, tunnel, index, others))
 
 
 class Call:
-    """A dialler's relay has chosen a waiter of another, and has it called."""
+    """The dialler's relay has chosen a waiter of another relay and has it called."""
 
     def __init__(
-        self, cluster: Cluster, dialler: ClientConnection, passage: RelayTunnel, index: int, others: int
+        self, cluster: Cluster, dialler: ClientConnection, tunnel: RelayTunnel, index: int, others: int
     ) -> None:
-        self._cluster, self._dialler, self._passage, self._others = cluster, dialler, passage, others
-        cluster.receive(passage.own, self)
-        passage.send(Kind.CALL, bytes((index,)) + passage.own.encode("ascii"))
+        self._cluster, self._dialler, self._tunnel, self._others = cluster, dialler, tunnel, others
+        cluster.receive(tunnel.own, self)
+        tunnel.send(Kind.CALL, bytes((index,)) + tunnel.own.encode("ascii"))
         self._timer = cluster.loop.call_later(CALL_SECONDS, self.spoiled)
 
     def arrived(self, frame: bytes) -> None:
-        kind = kind_of(frame)
+        kind = wire.kind_of(frame)
         if kind not in (Kind.ANSWERED, Kind.END):
             raise Unexpected(f"{kind.name} for a call")
-        self._passage.content(frame)
+        self._tunnel.content(frame)
         if kind is Kind.ANSWERED:
             self._begin()
         else:
             self.lost()
 
     def spoiled(self) -> None:
-        self._passage.end(End.BROKEN)
+        self._tunnel.end(End.BROKEN)
         self.lost()
 
     def lost(self) -> None:
@@ -287,74 +275,74 @@ class Call:
 
     def forget(self) -> None:
         self._over()
-        self._passage.end(End.CLOSED)
+        self._tunnel.end(End.CLOSED)
 
     def _begin(self) -> None:
         self._over()
         cluster, dialler = self._cluster, self._dialler
         circuit = None
         if cluster.now(dialler, None):
-            circuit = cluster.host.join_dialler(dialler, self._others, self._passage)
+            circuit = cluster.host.join_dialler(dialler, self._others, self._tunnel)
         if circuit is None:
-            return self._passage.end(End.STOPPED)
-        return cluster.receive(self._passage.own, circuit)
+            return self._tunnel.end(End.STOPPED)
+        return cluster.receive(self._tunnel.own, circuit)
 
     def _over(self) -> None:
         self._timer.cancel()
-        self._passage.close()
+        self._tunnel.close()
 
 
 class Offering:
-    """A waiter's relay has said who waits, and calls the one that it is asked to call."""
+    """The waiter's relay has offered its waiters and calls the one that it is asked to call."""
 
     def __init__(
-        self, cluster: Cluster, token: bytes, waiters: list[ClientConnection], passage: RelayTunnel
+        self, cluster: Cluster, token: bytes, waiters: list[ClientConnection], tunnel: RelayTunnel
     ) -> None:
-        self._cluster, self._waiters, self._passage = cluster, waiters, passage
+        self._cluster, self._waiters, self._tunnel = cluster, waiters, tunnel
         self._token = token
         self._called = self._gone = False
-        cluster.receive(passage.own, self)
+        cluster.receive(tunnel.own, self)
 
     def arrived(self, frame: bytes) -> None:
-        kind = kind_of(frame)
+        kind = wire.kind_of(frame)
         if kind is not (Kind.END if self._called else Kind.CALL):
             raise Unexpected(f"{kind.name} for an offer")
-        content = self._passage.content(frame)
+        content = self._tunnel.content(frame)
         if self._called:
             return self.lost()
-        self._passage.theirs = read_subject(content[1:])
+        self._tunnel.theirs = wire.read_subject(content[1:])
         self._called = True
         self._cluster.took(self)
         return self._call(content[0])
 
     def spoiled(self) -> None:
-        self._passage.end(End.BROKEN)
+        self._tunnel.end(End.BROKEN)
         self.lost()
 
     def lost(self) -> None:
         self._gone = True
         self._cluster.took(self)
-        self._passage.close()
+        self._tunnel.close()
 
     def answered(self, waiter: ClientConnection) -> None:
-        """The terminal that was called has answered."""
+        """The called terminal answered."""
         circuit = None
         if not self._gone:
-            circuit = self._cluster.host.join_waiter(waiter, self._passage)
+            circuit = self._cluster.host.join_waiter(waiter, self._tunnel)
         if circuit is None:
             self._cluster.host.dismiss(waiter)
             return self.unanswered()
-        self._passage.send(Kind.ANSWERED)
-        return self._cluster.receive(self._passage.own, circuit)
+        self._tunnel.send(Kind.ANSWERED)
+        return self._cluster.receive(self._tunnel.own, circuit)
 
     def unanswered(self) -> None:
-        """It did not, or is gone."""
+        """The called terminal did not answer, or is gone."""
         if not self._gone:
-            self._passage.end(End.BROKEN)
+            self._tunnel.end(End.BROKEN)
 
     def _call(self, index: int) -> None:
         waiter = self._waiters[index] if index < len(self._waiters) else None
         if waiter is None or waiter not in self._cluster.host.waiting_on(self._token):
-            self.unanswered()  # it has gone meanwhile, or waits on other tokens
+            self.unanswered()  # the waiter is gone, or waits on other tokens
         else:
             self._cluster.host.call_for(waiter, self, self._token)

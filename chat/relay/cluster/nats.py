@@ -1,7 +1,6 @@
-"""What carries messages between the relays of a cluster: core NATS, at most once, nothing kept.
+"""The connection of a relay to core NATS, which carries the messages of a cluster at most once.
 
-Rules: the client library is imported when a relay is to use it, and nowhere else; its waiting room is not
-used: what arrives is taken at once, what leaves is bounded here. A connection that broke begins anew.
+The client library is imported only if it is used. Its queues are bypassed, so outgoing data is bounded here.
 """
 
 from __future__ import annotations
@@ -21,80 +20,76 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-INSTALL: Final = "Several relays need the NATS client: install it beside Parlour with pip install nats-py."
-CROWDED: Final = 4 << 20
-"""Bytes that may wait to be sent before circuits stop reading."""
+INSTALL: Final = "Several relays need the NATS client. Install it with: pip install nats-py"
+CROWDED: Final = 4 << 20  # bytes that may wait to be sent before circuits stop reading
 LEAST: Final = 1_024
-"""Bytes of a message that NATS has to let pass: what relays say among themselves is smaller."""
+"""Smallest maximum payload of NATS, in bytes, that is accepted. Control messages are smaller."""
 CONNECT_SECONDS: Final = 5.0
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-"""Seconds between attempts, the last one for good."""
-PING_SECONDS: Final = 3.0
-"""Between two looks whether NATS still answers, and for each answer."""
+"""Seconds between attempts. The last one repeats."""
+PING_SECONDS: Final = 3.0  # time between two pings of NATS
 PONG_SECONDS: Final = 5
-_PENDING: Final = 1 << 20  # bytes that the client gathers before it makes the sender wait
+_PENDING: Final = 1 << 20  # bytes that the client collects before the sender must wait
 _FLUSH_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 2.0
-_LASTING: Final = 5.0  # seconds from which a connection counts as one
-_ITEM: Final = 64  # what a message costs beside its bytes, about
+_LASTING: Final = 5.0  # seconds after which a connection counts as successful
+_ITEM: Final = 64  # approximate memory of a message in addition to its bytes
 _LOOK_SECONDS: Final = 0.5
 _NEVER: Final = 1 << 30
 _NOBODY: Final = "503"
 
 
 class Listener(Protocol):
-    """Who takes what arrives."""
+    """The receiver of messages."""
 
     def connected(self) -> None:
-        """Messages pass from now on; nothing is subscribed to yet."""
+        """Connected, without subscriptions."""
 
     def parted(self) -> None:
-        """None passes any more, and those under way may be lost."""
+        """Disconnected. Messages in transit may be lost."""
 
     def arrived(self, subject: str, payload: bytes) -> None:
-        """A message. Raises nothing."""
+        """A message arrived. Must not raise."""
 
     def nobody(self, subject: str) -> None:
-        """A message that named this subject for replies found nobody."""
+        """A message with this reply subject had no receiver."""
 
 
 class Bus(Protocol):
-    """A backplane as the cluster needs it."""
+    """The message bus of a cluster."""
 
     @property
-    def is_connected(self) -> bool:
-        """Whether messages pass."""
+    def is_connected(self) -> bool: ...
 
     @property
     def is_crowded(self) -> bool:
-        """Whether more waits to be sent than should."""
+        """Whether more than CROWDED bytes wait to be sent."""
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest message that is carried, LEAST or more."""
+        """Size of the largest message in bytes, at least LEAST."""
 
     def subscribe(self, subject: str) -> None: ...
 
     def unsubscribe(self, subject: str) -> None: ...
 
     def post(self, subject: str, payload: bytes, reply: str) -> None:
-        """Send a message; `reply` hears where nobody listens. Lost while nothing passes."""
+        """Send a message. `nobody(reply)` follows without a receiver. Dropped while disconnected."""
 
     def tell(self, wake: Callable[[], None]) -> None:
-        """Call `wake` once, when it is crowded no more."""
+        """Call `wake` once when the bus is not crowded any more."""
 
     def forget(self, wake: Callable[[], None]) -> None:
-        """It is no longer waited for."""
+        """Cancel `tell`."""
 
 
-Say = Callable[[bool], None]
-"""Hears of each change: whether messages pass."""
+Say = Callable[[bool], None]  # called with each change of whether NATS is connected
 
 _Work = Callable[["Client"], Awaitable[None]]
 
 
 class Nats:
-    """Core NATS at one of several addresses, from `start` to `close`. UsageError without the library."""
+    """Core NATS at one of several URLs. UsageError without the library."""
 
     def __init__(self, urls: Sequence[str], say: Say) -> None:
         self._urls = [checked(url) for url in urls]
@@ -122,14 +117,14 @@ class Nats:
         return LEAST if self._client is None else self._client.max_payload
 
     def start(self, listener: Listener) -> None:
-        """Connect, and again whenever it breaks."""
+        """Connect, and reconnect after every failure."""
         self._listener = listener
         loop = asyncio.get_running_loop()
         _quiet(loop, self._over.set)
         self._task = loop.create_task(self._run(listener))
 
     async def close(self) -> None:
-        """Send what waits, for a moment at most, and let go."""
+        """Send pending messages for at most _CLOSE_SECONDS, and disconnect."""
         if self._task is None:
             return
         client, self._client = self._client, None
@@ -141,11 +136,13 @@ class Nats:
                 await asyncio.wait_for(_finish(client, waiting), _CLOSE_SECONDS)
             _abort(client)
 
-    # --- What the cluster sends ---
+    # --- Calls of the cluster ---
 
     def subscribe(self, subject: str) -> None:
         async def work(client: Client) -> None:
-            self._subscriptions[subject] = await client.subscribe(subject, future=self._sink)
+            assert self._listener is not None
+            sink = cast("asyncio.Future[Msg]", _Sink(self._listener))
+            self._subscriptions[subject] = await client.subscribe(subject, future=sink)
 
         self._add(len(subject), work)
 
@@ -175,7 +172,7 @@ class Nats:
     # --- The connection ---
 
     async def _run(self, listener: Listener) -> None:
-        """One connection after the other; a whole round in vain is followed by a pause."""
+        """Connect to one URL after the other, with a pause after every failed round."""
         failures = turn = 0
         loop = asyncio.get_running_loop()
         while True:
@@ -211,7 +208,7 @@ class Nats:
             self._over.set()
 
         async def failed(error: Exception) -> None:
-            """Nothing is said of it: it may quote what came from outside."""
+            """Not logged, since it may quote data from outside."""
 
         return {
             "allow_reconnect": False,
@@ -227,7 +224,7 @@ class Nats:
         }
 
     async def _serve(self, client: Client, listener: Listener) -> None:
-        """Until it breaks."""
+        """Use a connection until it fails."""
         self._client = client
         listener.connected()
         work = {asyncio.ensure_future(each) for each in (self._pump(client), self._watch(client))}
@@ -248,12 +245,12 @@ class Nats:
         await _let_go(client)
 
     async def _pump(self, client: Client) -> None:
-        """Hand everything to the client in its order; that waits where NATS does not keep up."""
+        """Pass pending work to the client in order. That blocks while NATS does not keep up."""
         with contextlib.suppress(self._errors, OSError):
             while self._client is client:
                 await self._more.wait()
                 self._more.clear()
-                # The library keeps cancellations to itself: so it is asked each time whether this goes on.
+                # The library swallows cancellations, so the client is compared every time.
                 while self._waiting and self._client is client:
                     size, work = self._waiting.popleft()
                     await work(client)
@@ -262,7 +259,7 @@ class Nats:
                         self._wake_all()
 
     async def _watch(self, client: Client) -> None:
-        """Ask for an answer every few seconds, until there is none: the library's own look may never end."""
+        """Ping every few seconds until there is no answer. The library's own ping may never end."""
         due = PING_SECONDS
         with contextlib.suppress(self._errors, OSError):
             while not client.is_closed and not self._over.is_set():
@@ -283,16 +280,11 @@ class Nats:
             self._told = connected
             self._say(connected)
 
-    @property
-    def _sink(self) -> asyncio.Future[Msg]:
-        assert self._listener is not None
-        return cast("asyncio.Future[Msg]", _Sink(self._listener))
-
 
 class _Sink:
-    """Stands where the client wants a future for one message, and takes every one at once.
+    """Replaces the future in which the client stores a message, and passes every message on at once.
 
-    So nothing waits in a queue of the client's, and no task runs for a subscription.
+    So the client needs no queue and no task per subscription.
     """
 
     __slots__ = ("_listener",)
@@ -312,7 +304,7 @@ class _Sink:
 
 
 class _Alarm(logging.Handler):
-    """Hears the client's last words before it stops reading for good, and repeats none."""
+    """Notices that the client logs an error before it stops reading forever. The text is dropped."""
 
     def __init__(self, broken: Callable[[], None]) -> None:
         super().__init__()
@@ -326,14 +318,14 @@ _URL: Final = re.compile(r"(?:nats|tls)://(?:[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(
 
 
 def checked(url: str) -> str:
-    """An address of NATS, as people name it. UsageError for anything else."""
+    """Check a URL of NATS. UsageError if invalid."""
     if not _URL.fullmatch(url):
         raise UsageError("--nats takes an address such as nats://HOST:4222 or tls://HOST:4222.")
     return url
 
 
 def _library() -> tuple[type[Client], type[Exception]]:
-    """The client and what all of its errors are. UsageError where it is not installed."""
+    """The class of the client and the base of its errors. UsageError if it is not installed."""
     try:
         from nats.aio.client import Client
         from nats.errors import Error
@@ -343,7 +335,7 @@ def _library() -> tuple[type[Client], type[Exception]]:
 
 
 def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
-    """What the client would log may quote what came from outside."""
+    """Suppress logs and unhandled errors of the client, which may quote data from outside."""
     log = logging.getLogger("nats")
     log.handlers[:] = [_Alarm(broken)]
     log.propagate = False
@@ -357,7 +349,7 @@ def _quiet(loop: asyncio.AbstractEventLoop, broken: Callable[[], None]) -> None:
 
 
 def _is_of_client(context: dict[str, Any]) -> bool:
-    """Whether a task of the client's ended with its connection, which is known already."""
+    """Whether a task of the client failed with its connection, which is noticed elsewhere."""
     task, error = context.get("future"), context.get("exception")
     name = getattr(task.get_coro(), "__qualname__", "") if isinstance(task, asyncio.Task) else ""
     return isinstance(error, OSError) and name.startswith("Client.")
@@ -368,13 +360,13 @@ async def _finish(client: Client, waiting: Sequence[tuple[int, _Work]]) -> None:
     end = loop.time() + _CLOSE_SECONDS
     for _, work in waiting:
         await work(client)
-        if loop.time() > end:  # the library keeps a cancellation to itself
+        if loop.time() > end:  # the library swallows cancellations
             return
     await client.close()
 
 
 def _abort(client: Client) -> None:
-    """End a connection that may take nothing more, for which the library has no call of its own."""
+    """Abort a connection that may be blocked. The library has no method for that."""
     writer = getattr(getattr(client, "_transport", None), "_io_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
         writer.transport.abort()

@@ -1,23 +1,22 @@
-"""Those who begin a pairing with this terminal: visible strangers by words, joiners by invitation.
-
-Rules: an invitation is burned on the disk before anything is answered to whoever used it; afterwards only
-the same one-time static key may finish. One incoming attempt by words a visibility.
-"""
+"""Pairings that others begin: by words while this terminal is visible, or with an invitation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chat.interface import InvitationUsed, InvitationView
 from chat.network.connection import format_address
 from chat.network.driver import Driver, Handler
 from chat.ports import Transport
-from chat.service.keyring import OpenInvitation
+from chat.service.discovery import ListeningPort
+from chat.service.events import EventBus, InvitationsChanged, VisibilityUsed
+from chat.service.keyring import Keyring, OpenInvitation, Visibility
 from chat.service.pairing.session import ActivePairing, PairingService
-from chat.service.state import EngineState
+from chat.service.settings import Relays
 from chat.storage import keys
+from chat.storage.database import Store
 from chat.storage.keys import InvitationRow
+from chat.tasks import Runtime
 from protocol.limits import INVITATIONS_TRIED_MAX
 from protocol.link.framing import Pattern
 from protocol.link.states import HandshakeAuthenticated, LinkOpen
@@ -25,86 +24,89 @@ from protocol.pairing.invitation import format_invitation, make_invitation
 
 
 class Accept:
-    """The use case *invite*, and the responder's side of pairing.
+    """The use case *invite*, and the responder's side of pairing."""
 
-    `relays`: those that invitations carry. `changed` is called when invitations came or went.
-    """
-
-    def __init__(self, world: EngineState, pairings: PairingService, transport: Transport) -> None:
-        self._world = world
-        self._pairings = pairings
-        self._transport = transport
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        bus: EventBus,
+        keyring: Keyring,
+        visibility: Visibility,
+        pairings: PairingService,
+        relays: Relays,
+        port: ListeningPort,
+        transport: Transport,
+    ) -> None:
+        self._runtime, self._store, self._bus, self._keyring = runtime, store, bus, keyring
+        self._visibility, self._pairings, self._relays = visibility, pairings, relays
+        self._port, self._transport = port, transport
         self._joining: dict[bytes, ActivePairing] = {}
-        self.relays: Callable[[], tuple[str, ...]] = tuple
-        self.changed: Callable[[], None] = lambda: None
-        self.visibility_used: Callable[[], None] = lambda: None
 
     async def invite(self) -> InvitationView:
-        """Make a one-time invitation. With more than four the oldest ends, one that was used first."""
-        world = self._world
+        """Make a one-time invitation. With more than four the oldest ends, preferably one that was used."""
         await self.drop_expired()
-        addresses = [format_address(host, world.port) for host in self._transport.addresses()]
-        now = world.clock.wall() // 1000
-        static = world.keyring.identity.static.public
-        made = make_invitation(world.own.person, static, now, addresses, self.relays(), world.random)
+        keyring, random = self._keyring, self._runtime.random
+        addresses = [format_address(host, self._port.number) for host in self._transport.addresses()]
+        now = self._runtime.clock.wall() // 1000
+        static, relays = keyring.identity.static.public, self._relays.to_carry()
+        made = make_invitation(keyring.own.person, static, now, addresses, relays, random)
         text = format_invitation(made)
         row = InvitationRow(made.secret, made.check, made.expires, text, None)
-        await world.store.write(keys.add_invitation, row)
-        world.keyring.invitations[made.secret] = OpenInvitation(made, text, None)
-        await self._drop_oldest()
-        self.changed()
-        return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
-
-    async def _drop_oldest(self) -> None:
-        """A joiner's first message is tried against four invitations: the newest four, whoever made them."""
-        opened = self._world.keyring.invitations
-        by_age = sorted(opened, key=lambda secret: (opened[secret].burned_by is None, opened[secret].expires))
+        await self._store.write(keys.add_invitation, row)
+        opened = keyring.invitations
+        opened[made.secret] = OpenInvitation(made, text, None)
+        # A joiner's first message is tried against four invitations.
+        by_age = sorted(opened, key=lambda it: (opened[it].burned_by is None, opened[it].invitation.expires))
         for secret in by_age[: max(0, len(opened) - INVITATIONS_TRIED_MAX)]:
             opened.pop(secret, None)  # two calls may drop the same
-            await self._world.store.write(keys.remove_invitation, secret)
+            await self._store.write(keys.remove_invitation, secret)
+        self._bus.signal(InvitationsChanged())
+        return InvitationView(text, datetime.fromtimestamp(made.expires, UTC))
 
     async def drop_expired(self) -> None:
-        """Forget invitations whose time is over."""
-        now = self._world.clock.wall() // 1000
-        opened = self._world.keyring.invitations
+        now = self._runtime.clock.wall() // 1000
+        opened = self._keyring.invitations
         expired = [secret for secret, item in opened.items() if item.invitation.expired(now)]
         for secret in expired:
             del opened[secret]
             self._joining.pop(secret, None)
         if expired:
-            await self._world.store.write(keys.drop_expired_invitations, now)
-            self.changed()
+            await self._store.write(keys.drop_expired_invitations, now)
+            self._bus.signal(InvitationsChanged())
 
     async def burn(self, event: HandshakeAuthenticated) -> bool:
-        """Use an invitation up, durably; whether this static key may go on."""
-        opened = self._world.keyring.invitations.get(event.invitation)
+        """Use up an invitation on the disk, before its user gets any answer; whether this key may go on.
+
+        Only the one-time static key that burned it may finish.
+        """
+        opened = self._keyring.invitations.get(event.invitation)
         if opened is None:
             return False
-        may = await self._world.store.write(keys.burn_invitation, event.invitation, event.static)
+        may = await self._store.write(keys.burn_invitation, event.invitation, event.static)
         if may:
             opened.burned_by = event.static
         return may
 
     async def opened(self, driver: Driver, opened: LinkOpen) -> Handler | None:
-        """A stranger's link is open: begin the pairing, or None to close it."""
-        if opened.pattern is Pattern.XX and not self._world.visibility.take():
+        """Begin a pairing on a stranger's open link; None to close it."""
+        if opened.pattern is Pattern.XX and not self._visibility.take():
             return None
         identity = await self._pairings.identity()
-        pairing = self._pairings.new("", incoming=True)
         if opened.invitation is None:
-            pairing.failed = self.visibility_used
+            pairing = self._pairings.new("", incoming=True, failed=lambda: self._bus.signal(VisibilityUsed()))
             return await pairing.begin(driver, self._pairings.by_words(opened, identity), opened)
         secret = opened.invitation
-        pairing.completed = lambda person: self._used(secret, person)
+        pairing = self._pairings.new("", incoming=True, completed=lambda person: self._used(secret, person))
         before, self._joining[secret] = self._joining.get(secret), pairing
-        if before is not None and not before.over:  # whose link was cut: its joiner has come again
+        if before is not None and not before.over:  # its link was cut, and the joiner has come again
             await before.give_way()
         return await pairing.begin(driver, self._pairings.as_inviter(opened, identity), opened)
 
     def _used(self, secret: bytes, person: bytes) -> None:
         self._joining.pop(secret, None)
-        opened = self._world.keyring.invitations.pop(secret, None)
+        opened = self._keyring.invitations.pop(secret, None)
         if opened is not None:
-            self._world.tasks.spawn(self._world.store.write(keys.remove_invitation, secret))
-            self._world.hub.publish(InvitationUsed(opened.text, person.hex()))
-            self.changed()
+            self._runtime.tasks.spawn(self._store.write(keys.remove_invitation, secret))
+            self._bus.publish(InvitationUsed(opened.text, person.hex()))
+            self._bus.signal(InvitationsChanged())

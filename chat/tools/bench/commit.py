@@ -24,9 +24,9 @@ from chat.tools.bench.measure import Subject, interleave, rows
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     conversation_of_two,
     parse_entry,
@@ -67,7 +67,7 @@ class Writer:
         return [self._write_one() for _ in range(count)]
 
     def _write_one(self) -> ParsedEntry:
-        place = Place(
+        place = EntryPlace(
             self._conversation, self._person.terminal, self._incarnation, self._last, [], self._heads
         )
         time = _TIME + 1_000 * (self._last[0] if self._last else 0)

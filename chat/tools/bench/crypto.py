@@ -40,6 +40,7 @@ from protocol.link.framing import (
     Assembler,
     FrameReader,
     Pattern,
+    cut,
     length_of,
     padded_size,
     pieces,
@@ -116,8 +117,8 @@ def one_way(aead: Aead, message: Entry) -> Work:
 
     def large() -> object:
         whole = None
-        for content in pieces(encode(message)):
-            whole = add(open_next(seal(content)))
+        for flag, piece in cut(encode(message)):
+            whole = add(open_next(seal(piece, flag)))
         return decode(whole or b"")
 
     return small if len(contents(message)) == 1 else large

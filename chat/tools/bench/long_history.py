@@ -31,7 +31,7 @@ from chat.storage.entries import indexed
 from chat.storage.keys import OWN, THEIRS, OwnRow, ShareRow
 from chat.storage.persons import TerminalRow
 from chat.storage.receipts import READ, STORED
-from protocol.entries import KIND_TEXT, Place, conversation_of_two, text_body, write_entry
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.errors import LocalMisuse
 from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import parse_operation
@@ -297,7 +297,7 @@ def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
     answered = before.last if before is not author else None
     text = saying(talk.written, random)
     body = text_body(text, random.choice(talk.said) if talk.said and random.random() < 0.04 else b"")
-    place = Place(
+    place = EntryPlace(
         talk.conversation,
         author.terminal,
         author.incarnation,

@@ -1,8 +1,7 @@
 """The bare splice that the relay is measured against: two connections, asyncio's own protocols, nothing else.
 
-Run as `python -m chat.tools.bench.splice`. Rules: prints its port, joins the first two that come, ends
-with them;
-what a slow reader has not taken stops the other side, as with any honest forwarder.
+Run as `python -m chat.tools.bench.splice`. It prints its port, joins the first two connections and ends with
+them. A slow reader stops the other side, as with any honest forwarder.
 """
 
 from __future__ import annotations
@@ -13,30 +12,31 @@ from typing import cast
 
 
 class Splice(asyncio.Protocol):
-    """One of the two: what it hears the other one says."""
+    """One of the two connections; writes to the other one what it reads."""
 
     def __init__(self, ended: asyncio.Event, met: list[Splice]) -> None:
-        self._ended = ended
-        self.other: Splice | None = None
+        self._ended, self._met = ended, met
         self.transport: asyncio.Transport | None = None
         met.append(self)
-        if len(met) == 2:
-            self.other, met[0].other = met
+
+    @property
+    def _other(self) -> asyncio.Transport | None:
+        return next((one.transport for one in self._met[:2] if one is not self), None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
+        if (other := self._other) is not None:
+            other.write(data)
 
     def pause_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
+        if (other := self._other) is not None:
+            other.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
+        if (other := self._other) is not None:
+            other.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended.set()

@@ -23,7 +23,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
@@ -33,9 +33,7 @@ from chat.interface import DiagnosisView, Event, InvitationView
 from chat.network.connection import NotNamed
 from chat.ports import Announcement, Clock, Connection, DiscoveryEvents, Ports, Random, RelayPlace
 from chat.service.assembly import UseCases
-from chat.service.state import EngineState
 from chat.storage import profile
-from chat.tasks import Tasks
 from protocol import profile_header
 from protocol.identity.author import create_person
 
@@ -55,6 +53,13 @@ class Pipe:
         self.other: Pipe
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._closed = False
+
+    @classmethod
+    def pair(cls, host: str, peer: str) -> tuple[Pipe, Pipe]:
+        """Both ends of a connection from a host to its peer."""
+        mine, theirs = cls(peer), cls(host)
+        mine.other, theirs.other = theirs, mine
+        return mine, theirs
 
     async def read(self) -> bytes:
         return b"" if self._closed else await self._arrived.get()
@@ -85,8 +90,7 @@ class Network:
         accept = self.listening.get(peer)
         if accept is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
-        mine, theirs = Pipe(peer[0]), Pipe(host)
-        mine.other, theirs.other = theirs, mine
+        mine, theirs = Pipe.pair(host, peer[0])
         task = asyncio.get_running_loop().create_task(self._accept(accept, theirs))
         self._accepted.add(task)
         task.add_done_callback(self._accepted.discard)
@@ -203,16 +207,11 @@ E = TypeVar("E", bound=Event)
 class DemoEngine(Engine):
     """An engine that looks at no network but the demo's, and hands its invitations to somebody there."""
 
-    secret = ""
-    invited: Callable[[str], None] | None = None
-
-    @classmethod
-    async def open(cls, opened: profile.Vault, ports: Ports, executor: Executor) -> Self:
-        """As chat.engine.open_engine does."""
-        tasks = Tasks(lambda error: engine.failed(error))
-        world = await EngineState.load(opened, ports, CONFIG, executor, tasks)
-        engine = cls(world, UseCases.wire(world, ports), opened, executor, ports)
-        return engine
+    def __init__(
+        self, use_cases: UseCases, vault: profile.Vault, executor: Executor, ports: Ports, demo: DemoTerminal
+    ) -> None:
+        super().__init__(use_cases, vault, executor, ports)
+        self._demo = demo
 
     @property
     def runs(self) -> bool:
@@ -221,12 +220,11 @@ class DemoEngine(Engine):
 
     async def invite(self) -> InvitationView:
         made = await super().invite()
-        if self.invited is not None:
-            self.invited(made.text)
+        self._demo.invited(made.text)
         return made
 
     async def change_passphrase(self, old: str, new: str) -> None:
-        await super().change_passphrase(old and self.secret + old, new and self.secret + new)
+        await super().change_passphrase(old and self._demo.secret + old, new and self._demo.secret + new)
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
         return (HERE,)
@@ -244,13 +242,14 @@ class DemoTerminal:
         self.person = ""
         self._folder = folder
         self._ports = Ports(clock, random, DemoTransport(network, host), DemoDiscovery(network, host))
-        self._secret = random(16).hex()
+        self.secret = random(16).hex()
         self._watchers: list[Callable[[Event], None]] = []
+        self._invitation_watchers: list[Callable[[str], None]] = []
         self._listening: asyncio.Task[None] | None = None
 
     async def create(self, passphrase: str) -> None:
         """Make the person and this terminal, and start its engine. Raises CannotCreate, a StorageFailure."""
-        random, secret = self._ports.random, self._secret + passphrase
+        random, secret = self._ports.random, self.secret + passphrase
         fill = filler(create_person(self.name, random))
         make = partial(
             profile.create, self._folder, secret, fill, random=random, cost=profile_header.CHEAPEST
@@ -260,17 +259,18 @@ class DemoTerminal:
     async def start(self, passphrase: str) -> None:
         """Start the engine again. Raises WrongPassphrase, a StorageFailure."""
         opened = await asyncio.to_thread(
-            profile.unlock, self._folder, passphrase and self._secret + passphrase
+            profile.unlock, self._folder, passphrase and self.secret + passphrase
         )
         await self._run(opened)
 
     async def _run(self, opened: profile.Vault) -> None:
+        executor = ThreadPoolExecutor(1, "demo")
         try:
-            engine = await DemoEngine.open(opened, self._ports, ThreadPoolExecutor(1, "demo"))
+            use_cases = await UseCases.load(opened, self._ports, CONFIG, executor)
         except BaseException:
             opened.close()
             raise
-        self.engine, engine.secret = engine, self._secret
+        self.engine = engine = DemoEngine(use_cases, opened, executor, self._ports, self)
         self._listening = asyncio.create_task(self._listen(engine.events()))
         self.person = (await engine.me()).person
         try:
@@ -294,6 +294,15 @@ class DemoTerminal:
     def watch(self, look: Callable[[Event], None]) -> None:
         """Look at every event from now on."""
         self._watchers.append(look)
+
+    def watch_invitations(self, look: Callable[[str], None]) -> None:
+        """Look at the text of every invitation that this person makes from now on."""
+        self._invitation_watchers.append(look)
+
+    def invited(self, text: str) -> None:
+        """The engine made an invitation."""
+        for look in self._invitation_watchers:
+            look(text)
 
     def wait(self, kind: type[E], test: Callable[[E], bool]) -> asyncio.Future[E]:
         """The next event of a kind that passes a test."""

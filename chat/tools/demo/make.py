@@ -168,6 +168,7 @@ class Neighbours:
         self._tasks = Tasks(_failed)
         self._answering = {name: self._let_answer(terminal) for name, terminal in terminals.items()}
         person.watch(self._person_heard)
+        person.watch_invitations(self._invited)
 
     def _let_answer(self, terminal: DemoTerminal) -> Answering:
         terminal.watch(lambda event: self._heard(terminal, event))
@@ -178,7 +179,6 @@ class Neighbours:
 
     async def start(self) -> None:
         """Whoever is not away is there, and answers. Raises a StorageFailure."""
-        self._person.engine.invited = self._invited
         for name, terminal in self._terminals.items():
             if name not in self._away:
                 if not terminal.running:

@@ -41,6 +41,13 @@ class Played:
         self.done = False
         self.answer: Answer | None = None
 
+    def takes(self, passage: Passage, speaker: str) -> bool:
+        """Whether the trick takes the next frame of `speaker`; it stays on its first passage."""
+        if self.done or self.speaker != speaker or self.passage not in (None, passage):
+            return False
+        self.passage = passage
+        return True
+
     def settle(self, answer: Answer) -> None:
         """What comes first counts."""
         if self.done and self.answer is None:
@@ -125,11 +132,8 @@ class Wire:
         """What goes on in place of a frame."""
         self.frames += 1
         played = self.played
-        if played is None or played.done or played.speaker != speaker:
+        if played is None or not played.takes(passage, speaker):
             return [body]
-        if played.passage not in (None, passage):
-            return [body]
-        played.passage = passage
         replaced = played.trick(body)
         if replaced is None:
             return []

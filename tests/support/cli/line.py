@@ -1,4 +1,4 @@
-"""Runs one line of the command in this process, with a fake behind its door."""
+"""Runs one line of the command in this process, with a fake behind its door and a pipe as its input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chat.cli.__main__ import run
+from chat.cli.__main__ import run, show
 from chat.cli.session import Call
 from chat.cli.terminal import Lines
 from chat.interface import Door, DoorState
@@ -54,11 +54,17 @@ class Outcome:
         (line,) = self.err.splitlines()
         return line
 
+    def failed(self, status: int) -> str:
+        """The one line of a failure that has this status and printed no result."""
+        assert (self.status, self.out) == (status, ""), self
+        return self.failure
+
 
 class Line:
     """A command line with a fake profile, ready to be run."""
 
-    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.patch = patch
         self.messenger = Played()
         self.door = FakeDoor(self.messenger, state=DoorState.LOCKED, passphrase=PASSPHRASE)
         self.file = folder / "passphrase"
@@ -71,7 +77,7 @@ class Line:
         given = ["--passphrase-file", str(self.file)] if passphrase else []
         self._capture.readouterr()
         with piped(typed) as descriptor:
-            status = run([*arguments, *given], Call(self._open, Lines(descriptor)))
+            status = run([*arguments, *given], Call(self._open, show, Lines(descriptor)))
         return Outcome(status, *self._capture.readouterr())
 
     def _open(self, profile: Path, port: int | None) -> Door:

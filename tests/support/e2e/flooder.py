@@ -1,7 +1,6 @@
 """Floods a port from many addresses until it is ended: `python -m tests.support.e2e.flooder KIND HOST PORT`.
 
-Rules: it keeps as many connections under way as it can and prints how many it has begun; it knows no key
-of its victim. KIND is one of `KINDS`.
+It keeps as many connections under way as it can and prints how many it has begun. KIND is one of `KINDS`.
 """
 
 from __future__ import annotations

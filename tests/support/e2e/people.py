@@ -1,8 +1,4 @@
-"""A person at Parlour's interface in a real terminal: what they type and what they read.
-
-Rules: a person sees only the screen; every decision they take is counted; a wait ends with what is on the
-screen, never with time.
-"""
+"""A person at Parlour's interface in a real terminal: what they type and what they read."""
 
 from __future__ import annotations
 
@@ -10,22 +6,25 @@ import gettext
 import re
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tests.support.e2e.programs import PATIENCE
 from tests.support.lab.hosts import Host
-from tests.support.lab.terminal import Terminal, Wanted
+from tests.support.lab.terminal import Terminal, Wanted, attached
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
-
-PATIENCE = 60.0
-"""Seconds after which a test that waits is broken; no test passes because of it."""
 
 PASSPHRASE = "quiet rivers under old bridges"
 _WORD = re.compile(r"│ +([1-5])  ([a-z]+) +│")
 _ENTRY = re.compile(r"(?P<text>.*?) +(?P<mark>(?:…|✓✓?) \w+ )?\d\d:\d\d *")
 _MARKS = {"queued": "… queued", "sent": "✓ sent", "delivered": "✓✓ delivered", "read": "✓✓ read"}
+
+
+def locale(language: str) -> dict[str, str]:
+    """The environment of a machine in a language."""
+    name = "C" if language == ENGLISH else language
+    return {"LANG": f"{name}.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "LANGUAGE": ""}
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Said:
     mark: str
 
 
-class Person:
+class Person(AbstractContextManager["Person"]):
     """Somebody with a terminal of their own; `inputs` counts the decisions they had to take.
 
     `language`: the one of their locale. Texts of the program are given in English and sought in it.
@@ -49,9 +48,10 @@ class Person:
         self._texts: gettext.NullTranslations = gettext.translation(DOMAIN, FOLDER, [language], fallback=True)
         self._marks = {self.text(shown): mark for mark, shown in _MARKS.items()}
         command = [sys.executable, "-m", "chat.cli", "--profile", str(profile)]
-        locale = "C.UTF-8" if language == ENGLISH else f"{language}.UTF-8"
-        environment = {"LANG": locale, "LC_ALL": "", "LC_MESSAGES": "", "LANGUAGE": ""}
-        self.terminal = Terminal(command, host=host, rows=44, environment=environment)
+        self.terminal = Terminal(command, host=host, rows=44, environment=locale(language))
+        # In a detached terminal nothing is read.
+        self._attached = ExitStack()
+        self._attached.enter_context(attached(self.terminal, columns=100, rows=44))
 
     def text(self, english: str, **values: str) -> str:
         """A whole text of the program as this person reads it."""
@@ -130,12 +130,8 @@ class Person:
         self.terminal.send("C-q")
         assert self.terminal.wait_exit(PATIENCE) == 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._attached.close()
         self.terminal.close()
 
 

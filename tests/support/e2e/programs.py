@@ -1,8 +1,4 @@
-"""Profiles and the `parlour` command on lab hosts or on this machine, as scripts use them.
-
-Rules: the program as it is, in a process of its own; only the profile's making is short-cut, with the
-cheapest Argon2id that the header allows, so that unlocking costs no second each.
-"""
+"""Profiles and the `parlour` command on lab hosts or on this machine, as scripts use them."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -159,6 +155,31 @@ def is_event(kind: str, **fields: object) -> Callable[[str], bool]:
         return bool(said["event"] == kind and all(said[name] == value for name, value in fields.items()))
 
     return holds
+
+
+@contextmanager
+def listening(
+    *stations: Station, options: Sequence[str] = (), under: Sequence[str] = ()
+) -> Iterator[tuple[Program, ...]]:
+    """`parlour listen` for each, ready at the start of the block and ended as a person does at its end."""
+    with ExitStack() as stack:
+        programs = tuple(
+            stack.enter_context(station.start("listen", *options, under=under)) for station in stations
+        )
+        for program in programs:
+            wait_event(program, "ready")
+        yield programs
+        end(*programs)
+
+
+def created(folder: Path, hosts: Sequence[Host], *names: str) -> list[Station]:
+    """New profiles, one on each host."""
+    return [Station(name, folder, host).create() for name, host in zip(names, hosts, strict=True)]
+
+
+def is_words(line: str) -> bool:
+    """Whether a line of `pair` shows the five words."""
+    return line.startswith("    ") and len(line.split()) == 5
 
 
 def wait_event(program: Program, kind: str, **fields: object) -> None:

@@ -1,7 +1,6 @@
 """Programs that die by kill -9 in a chosen system call (strace's fault injection).
 
-Rules: the tracer is no parent of the program, so that its process id and exit status are its own; a program
-killed on entering a call has not made it.
+The tracer is not the parent: process id and exit status are the program's. A killed call was not made.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 KILLED: Final = -signal.SIGKILL
 """Exit status of a process that kill -9 has ended."""
@@ -44,10 +42,12 @@ def steps(log: Path) -> list[Step]:
     At the fsync a transaction is written but nobody knows of it; at the write all that followed from it
     has been said.
     """
+    calls = [match.groups() for match in _CALL.finditer(log.read_text())]
+    ((database, _),) = Counter(thread for thread, _ in calls).most_common(1)  # it writes most
     found: list[Step] = []
     count: Counter[str] = Counter()
     before = ""
-    for call in _calls_of_database(log):
+    for call in (call for thread, call in calls if thread == database):
         count[call] += 1
         if call == "fsync" or before == "fsync":
             found.append((call, count[call]))
@@ -55,27 +55,21 @@ def steps(log: Path) -> list[Step]:
     return found
 
 
-def _calls_of_database(log: Path) -> list[str]:
-    """The calls of the thread that writes most."""
-    calls = [match.groups() for match in _CALL.finditer(log.read_text())]
-    ((writer, _),) = Counter(thread for thread, _ in calls).most_common(1)
-    return [call for thread, call in calls if thread == writer]
+Scene = Callable[[str, tuple[str, ...]], bool]
+"""Plays under a tracer's command, in a folder of a name, and returns whether the program was killed."""
 
 
-T = TypeVar("T")
+def at_every_step(play: Scene, log: Path) -> int:
+    """Play once unharmed, then once for each step at which the program dies; how often it was killed."""
+    assert not play("no kill", traced(log))
 
+    def dies(step: Step) -> bool:
+        name = f"{step[0]} {step[1]}"
+        try:
+            return play(name, dying(step))
+        except Exception as error:
+            error.add_note(f"the kill: {name}")
+            raise
 
-def side_by_side(play: Callable[[Step], T], steps: Iterable[Step]) -> list[T]:
-    """Play a scene for each step, two at a time: mostly they wait."""
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(play, steps))
-
-
-@contextmanager
-def told(name: str) -> Iterator[None]:
-    """A failure within says at which kill it was."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"the kill: {name}")
-        raise
+    with ThreadPoolExecutor(2) as pool:  # mostly they wait
+        return sum(pool.map(dies, steps(log)))

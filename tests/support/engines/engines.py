@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
@@ -49,6 +49,7 @@ from tests.support.lab.virtual import VirtualClock, run_virtual
 DEFAULTS = Config()
 PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
+P = ParamSpec("P")
 
 
 def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.0) -> None:
@@ -150,7 +151,7 @@ class Person:
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""
-        return other.engine._world.own.person.hex()
+        return other.engine._use_cases.keyring.own.person.hex()
 
     async def contact_known(self, name: str) -> str:
         """A contact's person id by its name, as this side knows it."""
@@ -302,7 +303,7 @@ def moved(person: Person, *, relayed: bool) -> asyncio.Future[ContactChanged]:
 
 def links(person: Person) -> int:
     """How many links a person has."""
-    return len(person.engine._world.links.all())
+    return len(person.engine._use_cases.links.all())
 
 
 async def same(ada: Person, ben: Person, *texts: str) -> None:

@@ -14,7 +14,7 @@ from protocol.messages import Message
 from tests.support.engines.engines import Person, pair, people, play
 from tests.support.fakes.network import LATENCY, MemoryTransport, Network, Pipe
 
-EAGER = Config(second_dialler_waits=0.0)
+EAGER = Config(second_dial_delay=0.0)
 """Both sides dial as soon as they can, so that links are begun from both ends at once."""
 
 NAMES = ("Ada", "Ben")
@@ -50,7 +50,7 @@ class Terminal:
         """Ids of the entries that are committed here, asked of the database itself."""
         if not self.up:
             return self.held_when_down
-        rows = self.person.engine._world.store._database.rows("SELECT id FROM entries")
+        rows = self.person.engine._use_cases.store._database.rows("SELECT id FROM entries")
         return frozenset(entry.hex() for (entry,) in rows)
 
     async def history(self) -> tuple[EntryView, ...]:
@@ -110,13 +110,13 @@ class Trouble:
         for side in (self.sides[number] for number in numbers):
             if side.up:
                 (contact,) = await side.person.engine.contacts()
-                dials.append(side.person.engine._parts.dialler.dial(bytes.fromhex(contact.person), 1.0))
+                dials.append(side.person.engine._use_cases.dialer.dial(bytes.fromhex(contact.person), 1.0))
         await asyncio.gather(*dials)
 
     async def say(self, number: int, message: Message) -> None:
         """Say what no engine would: a contact with the keys and no manners."""
         side = self.sides[number]
-        for link in side.person.engine._world.links.all()[:1] if side.up else ():
+        for link in side.person.engine._use_cases.links.all()[:1] if side.up else ():
             await link.driver.send(message)
 
     async def replay(self, number: int) -> None:
@@ -202,7 +202,7 @@ class Trouble:
             self.wrong.append(
                 f"the history of {side.person.name} is not what it wrote and received, once each"
             )
-        linked = bool(side.person.engine._world.links.all())
+        linked = bool(side.person.engine._use_cases.links.all())
         for view in history:
             if view.own and view.state in CONFIRMED:
                 self._confirm(side, other, view.id, view.state)
@@ -232,7 +232,7 @@ class Trouble:
         assert await self._all_confirmed(), "not everything was delivered"
         first, second = [[view.id for view in await side.history()] for side in self.sides]
         assert first == second
-        assert [len(side.person.engine._world.links.all()) for side in self.sides] == [1, 1]
+        assert [len(side.person.engine._use_cases.links.all()) for side in self.sides] == [1, 1]
 
     async def _all_confirmed(self) -> bool:
         own = [view for side in self.sides for view in await side.history() if view.own]

@@ -33,9 +33,13 @@ async def served(messenger: Messenger, path: Path) -> AsyncIterator[ControlServe
         await server.close()
 
 
+Both = tuple[FakeMessenger, RemoteMessenger]
+"""A fake, and a client of it with the socket between them."""
+
+
 @asynccontextmanager
-async def fake_and_client(path: Path) -> AsyncIterator[tuple[FakeMessenger, RemoteMessenger]]:
-    """A fake messenger and a client of it, with the socket at `path` between them."""
+async def fake_and_client(path: Path) -> AsyncIterator[Both]:
+    """Both, with the socket at `path`."""
     messenger = FakeMessenger()
     async with served(messenger, path):
         client = await RemoteMessenger.open(path)
@@ -72,13 +76,13 @@ class EnginesAround:
         await self.ben.engine.typing(await self.ben.contact(self.ada), on)
 
     async def recover(self) -> None:
-        world = self.ben.engine._world
-        operations = await world.store.read(persons.operations_of, world.own.person)
+        parts = self.ben.engine._use_cases
+        operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
         operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
-        assert world.own.recovery_seed is not None
-        link = world.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
+        assert parts.keyring.own.recovery_seed is not None
+        link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
         assert link is not None
-        await link.driver.send(LogOperations([sign_operation(operation, world.own.recovery_seed)]))
+        await link.driver.send(LogOperations([sign_operation(operation, parts.keyring.own.recovery_seed)]))
 
     async def appear(self) -> None:
         await self.cleo.create()

@@ -1,9 +1,4 @@
-"""A whole `Messenger` and `Door` in memory, for the tests of the interface and the command line.
-
-Rules: what other people do is played by the methods of `Others`; every call is kept in `calls` (`reply` and
-`after` where they are given), and a `ParlourError` put into `failures` under a method's name is what the
-next such call raises.
-"""
+"""A `Messenger` and a `Door` in memory, for the tests of the interfaces and the command line."""
 
 from __future__ import annotations
 
@@ -23,26 +18,33 @@ from chat.interface import (
     ContactView,
     DetailsView,
     DiagnosisView,
+    Door,
     DoorState,
     EntryAdded,
     EntryDeleted,
     EntryView,
     Event,
     InvitationView,
+    Messenger,
     NearbyView,
     NotPermitted,
     PairingStage,
     PairingView,
     ParlourError,
+    RelayRemoved,
+    RelayView,
     SelfView,
     SettingsView,
     Unreachable,
     UsageError,
 )
-from tests.support.fakes.others import INVITATION, WORDS, Call, Subscription, identity
-from tests.support.fakes.relays import FakeRelays
+from chat.service.settings import problem
+from protocol.errors import ProtocolError
+from protocol.relay.rendezvous import parse_relay
+from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity, recorded
 
 TEXT_LIMIT = 16_384
+RELAYS_MOST = 8
 PREFERENCE = re.compile(r"[a-z0-9._-]{1,96}")
 PREFERENCE_LIMIT = 65_536
 _LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
@@ -52,33 +54,28 @@ __all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "Fa
 WRONG = phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
 
 
-class FakeMessenger(FakeRelays):
+@recorded
+class FakeMessenger(Others):
     """A running engine whose network is the test."""
 
     async def me(self) -> SelfView:
-        self._enter("me")
         return self._me
 
     async def contacts(self) -> tuple[ContactView, ...]:
-        self._enter("contacts")
         return tuple(sorted(self._contacts.values(), key=lambda view: (view.name.casefold(), view.person)))
 
     async def nearby(self) -> tuple[NearbyView, ...]:
-        self._enter("nearby")
         return tuple(self._nearby.values())
 
     async def set_visible(self, on: bool) -> None:
-        self._enter("set_visible", on)
         self._show(on)
 
     async def pair_nearby(self, instance: str) -> PairingView:
-        self._enter("pair_nearby", instance)
         if instance not in self._nearby:
             raise Unreachable(phrase("Nobody answers there any more: ask them to be visible again."))
         return self._begin_words(self._nearby[instance].name)
 
     async def pair_address(self, host: str, port: int) -> PairingView:
-        self._enter("pair_address", host, port)
         if not host.startswith(_LOCAL):
             raise UsageError(
                 phrase("{host} is not a local address: Parlour connects within the network only.", host=host)
@@ -86,14 +83,12 @@ class FakeMessenger(FakeRelays):
         return self._begin_words(host)
 
     async def invite(self) -> InvitationView:
-        self._enter("invite")
         number = next(self._numbers)
         return InvitationView(
             f"{self.invitation_head}{number}{self.invitation_tail}", self._now + timedelta(minutes=10)
         )
 
     async def join(self, text: str) -> PairingView:
-        self._enter("join", text)
         if not text.startswith(INVITATION):
             raise BadData(phrase("This is no invitation, or a part of it is missing: copy the whole line."))
         view = self._begin("", incoming=False)
@@ -103,7 +98,6 @@ class FakeMessenger(FakeRelays):
         return view
 
     async def answer_pairing(self, pairing: str, accept: bool) -> None:
-        self._enter("answer_pairing", pairing, accept)
         if pairing not in self._pairings:
             raise UsageError(phrase("This pairing is over: begin again."))
         if not accept:
@@ -115,7 +109,6 @@ class FakeMessenger(FakeRelays):
             self.move_pairing(pairing, PairingStage.DONE)
 
     async def rename(self, contact: str, name: str) -> None:
-        self._enter("rename", contact, name)
         if not name.strip():
             raise UsageError(phrase("The name is empty."))
         self._contacts[contact] = replace(self._contact(contact), name=name)
@@ -123,11 +116,9 @@ class FakeMessenger(FakeRelays):
         self.emit(ContactChanged(self._contacts[contact]))
 
     async def block(self, contact: str, on: bool) -> None:
-        self._enter("block", contact, on)
         self._set_contact(replace(self._contact(contact), blocked=on, present=False, typing=False))
 
     async def remove(self, contact: str) -> None:
-        self._enter("remove", contact)
         view = self._contact(contact)
         del self._contacts[contact], self._conversations[contact]
         for name in [name for name in self._preferences if name.endswith(f".{contact}")]:
@@ -136,17 +127,14 @@ class FakeMessenger(FakeRelays):
         self.emit(ContactRemoved(contact, view.name))
 
     async def safety_number(self, contact: str) -> str:
-        self._enter("safety_number", contact)
         both = "".join(sorted((self._me.person, self._contact(contact).person)))
         digits = str(int(identity(both), 16))[:60].zfill(60)
         return " ".join(digits[at : at + 5] for at in range(0, 60, 5))
 
     async def set_verified(self, contact: str, on: bool) -> None:
-        self._enter("set_verified", contact, on)
         self._set_contact(replace(self._contact(contact), verified=on, held=False))
 
     async def send(self, contact: str, text: str, reply: str = "") -> EntryView:
-        self._enter("send", contact, text, *([reply] if reply else []))
         view = self._contact(contact)
         if not text.strip():
             raise UsageError(phrase("The text is empty."))
@@ -170,7 +158,6 @@ class FakeMessenger(FakeRelays):
     async def history(
         self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
     ) -> tuple[EntryView, ...]:
-        self._enter("history", contact, limit, before, *([after] if after is not None else []))
         self._contact(contact)
         conversation = self._conversations[contact]
         if before is not None and after is not None:
@@ -182,35 +169,29 @@ class FakeMessenger(FakeRelays):
         return tuple(conversation.entries[max(0, end - limit) : end])
 
     async def entry(self, contact: str, id: str) -> EntryView | None:
-        self._enter("entry", contact, id)
         held = self._conversations[self._contact(contact).person].entries
         return next((entry for entry in held if entry.id == id), None)
 
     async def first_unread(self, contact: str) -> str | None:
-        self._enter("first_unread", contact)
         conversation = self._conversations[self._contact(contact).person]
         return next((entry.id for entry in conversation.entries if entry.id in conversation.unread), None)
 
     async def entry_at(self, contact: str, time: datetime) -> str | None:
-        self._enter("entry_at", contact, time)
         if time.tzinfo is None:
             raise UsageError(phrase("This time has no time zone."))
         held = self._conversations[self._contact(contact).person].entries
         return next((entry.id for entry in held if entry.time >= time), None)
 
     async def details(self, contact: str, id: str) -> DetailsView:
-        self._enter("details", contact, id)
         conversation = self._conversations[self._contact(contact).person]
         return self._details(conversation.entries[conversation.index(id)])
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        self._enter("search", words, contact, limit)
         return self._find(
             words, self._contacts if contact is None else [self._contact(contact).person], limit
         )
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
-        self._enter("mark_read", contact, entries)
         conversation = self._conversations[self._contact(contact).person]
         if not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in entries):
             raise UsageError(phrase("There is no such entry here."))
@@ -219,14 +200,12 @@ class FakeMessenger(FakeRelays):
             self._count_unread(contact)
 
     async def mark_all_read(self, contact: str) -> None:
-        self._enter("mark_all_read", contact)
         conversation = self._conversations[self._contact(contact).person]
         if conversation.unread:
             conversation.unread.clear()
             self._count_unread(contact)
 
     async def delete(self, contact: str, id: str) -> EntryView:
-        self._enter("delete", contact, id)
         conversation = self._conversations[self._contact(contact).person]
         at = conversation.index(id)
         if (held := conversation.entries[at]).kind == "deleted":
@@ -243,27 +222,21 @@ class FakeMessenger(FakeRelays):
         return conversation.entries[at]
 
     async def clean(self) -> None:
-        self._enter("clean")
         self.tidy()
 
     async def typing(self, contact: str, on: bool) -> None:
-        self._enter("typing", contact, on)
         self._contact(contact)
 
     async def settings(self) -> SettingsView:
-        self._enter("settings")
         return self._settings
 
     async def change_settings(self, settings: SettingsView) -> None:
-        self._enter("change_settings", settings)
         self._settings = settings
 
     async def preferences(self) -> Mapping[str, str]:
-        self._enter("preferences")
         return dict(self._preferences)
 
     async def set_preference(self, name: str, value: str) -> None:
-        self._enter("set_preference", name, value)
         if not PREFERENCE.fullmatch(name):
             raise UsageError(phrase("This is no name of a preference."))
         if len(value) > PREFERENCE_LIMIT:
@@ -272,14 +245,39 @@ class FakeMessenger(FakeRelays):
         if value:
             self._preferences[name] = value
 
+    async def relays(self) -> tuple[RelayView, ...]:
+        return tuple(self._relays.values())
+
+    async def add_relay(self, address: str) -> RelayView:
+        compact = "".join(address.split())
+        try:
+            relay = parse_relay(compact)
+        except ProtocolError:
+            raise BadData(problem(compact)) from None
+        if compact in self._relays:
+            return self._relays[compact]
+        same = [one for one in self._relays.values() if (one.host, one.port) == (relay.host, relay.port)]
+        if len(self._relays) - len(same) >= RELAYS_MOST:
+            raise UsageError(phrase("{number} relays are named already: remove one.", number=RELAYS_MOST))
+        for one in same:
+            self._drop(one.address)
+        return self.name_relay(compact)
+
+    async def remove_relay(self, address: str) -> None:
+        if address not in self._relays:
+            raise UsageError(phrase("No relay of this address is named here."))
+        self._drop(address)
+
+    def _drop(self, address: str) -> None:
+        del self._relays[address]
+        self.emit(RelayRemoved(address))
+
     async def change_passphrase(self, old: str, new: str) -> None:
-        self._enter("change_passphrase", old, new)
         if old != self.passphrase:
             raise NotPermitted(WRONG)
         self.passphrase = new
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        self._enter("diagnose")
         return self.diagnosis
 
     def events(self) -> AsyncIterator[Event]:
@@ -290,7 +288,6 @@ class FakeMessenger(FakeRelays):
         return subscription
 
     async def lock(self) -> None:
-        self._enter("lock")
         self._end("Parlour was locked.")
 
     async def close(self) -> None:
@@ -382,3 +379,8 @@ class FakeDoor:
         self.calls.append(Call(method, arguments))
         if method in self.failures:
             raise self.failures.pop(method)
+
+
+# mypy checks both fakes against the interface here.
+_MESSENGER: type[Messenger] = FakeMessenger
+_DOOR: type[Door] = FakeDoor

@@ -1,19 +1,18 @@
-"""What the fake `Messenger` stands on: the people around, played by the test.
-
-Rules: nothing is random and no clock is read: ids are hashes of counters and each entry is a minute
-later than the one before; every change is told to all clients, in order.
-"""
+"""The people around a fake `Messenger`, played by the test without randomness or a clock."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from hashlib import sha256
+from inspect import iscoroutinefunction, signature
 from itertools import count
+from typing import Any, TypeVar
 
 from chat.errors import Phrase, phrase
 from chat.interface import (
@@ -31,6 +30,7 @@ from chat.interface import (
     Event,
     IdentityChanged,
     InvitationUsed,
+    Messenger,
     NearbyChanged,
     NearbyView,
     Notice,
@@ -40,6 +40,8 @@ from chat.interface import (
     PairingView,
     ParlourError,
     ReceiptView,
+    RelayChanged,
+    RelayStanding,
     RelayView,
     SelfView,
     SettingsView,
@@ -47,6 +49,7 @@ from chat.interface import (
     VisibilityChanged,
 )
 from chat.storage.entries import spaced
+from protocol.relay.rendezvous import parse_relay
 
 INVITATION = "parlour:fake-invitation-"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -65,6 +68,10 @@ DIAGNOSIS: tuple[DiagnosisView, ...] = (
         Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
     ),
 )
+UNSAID = ("reply", "after")
+"""Parameters that are recorded only where a client gives them."""
+
+T = TypeVar("T")
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
 _HEADER_BYTES = 300
 _KINDS = {
@@ -143,6 +150,26 @@ class Conversation:
             yield place, entry
 
 
+def recorded(kind: type[T]) -> type[T]:
+    """Make every call of the interface pass through `_enter`, with its arguments in order."""
+
+    def enters(name: str, method: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        @wraps(method)
+        async def call(self: Others, *arguments: object, **named: object) -> object:
+            given = signature(method).bind(self, *arguments, **named)
+            given.apply_defaults()
+            _, *taken = given.arguments.items()
+            self._enter(name, *(value for parameter, value in taken if value or parameter not in UNSAID))
+            return await method(*given.args, **given.kwargs)
+
+        return call
+
+    for name, method in vars(Messenger).items():
+        if iscoroutinefunction(method) and name != "close":
+            setattr(kind, name, enters(name, getattr(kind, name)))
+    return kind
+
+
 class Others:
     """Contacts, strangers and entries, moved by the test. With `prompt`, the others answer at once."""
 
@@ -179,50 +206,24 @@ class Others:
         self._now = START
 
     def emit(self, event: Event) -> None:
-        """Tell every client."""
         for subscription in self._subscriptions:
             subscription.put(event)
 
-    def add_contact(
-        self,
-        name: str,
-        *,
-        present: bool = False,
-        verified: bool = False,
-        blocked: bool = False,
-        typing: bool = False,
-    ) -> ContactView:
-        """A contact who was paired; returned and announced."""
+    def add_contact(self, name: str, **marks: Any) -> ContactView:
+        """A contact who was paired, with fields of its view as marks; announced."""
         person = identity(f"person {name} {next(self._numbers)}")
-        view = ContactView(person, name, name, verified, present, blocked, typing, 0)
-        self._contacts[person] = view
+        view = ContactView(person, name, name, False, False, False, False, 0)
+        self._contacts[person] = replace(view, **marks)
         self._conversations[person] = Conversation()
         self._label_anew()
         self.emit(ContactChanged(self._contacts[person]))
         return self._contacts[person]
 
-    def change_contact(
-        self,
-        person: str,
-        *,
-        present: bool | None = None,
-        typing: bool | None = None,
-        verified: bool | None = None,
-        held: bool | None = None,
-        relayed: bool | None = None,
-    ) -> ContactView:
-        """A contact comes, goes, types or stops typing; what was waiting is delivered to who comes."""
-        view = self._contacts[person]
-        view = replace(
-            view,
-            present=view.present if present is None else present,
-            typing=view.typing if typing is None else typing,
-            verified=view.verified if verified is None else verified,
-            held=view.held if held is None else held,
-            relayed=view.relayed if relayed is None else relayed,
-        )
+    def change_contact(self, person: str, **marks: Any) -> ContactView:
+        """A contact comes, goes or types: fields of its view change. What waits for it is delivered."""
+        view = replace(self._contacts[person], **marks)
         self._set_contact(view)
-        if present and self.prompt:
+        if marks.get("present") and self.prompt:
             self._deliver(person)
         return view
 
@@ -241,7 +242,7 @@ class Others:
             return None
         entry = self._entry(contact, text, own=False, time=time, reply=reply)
         conversation = self._conversations[person]
-        at = len(conversation.entries) if before is None else conversation.index(before)
+        at = conversation.index(before) if before else len(conversation.entries)
         conversation.entries.insert(at, entry)
         conversation.unread.add(entry.id)
         self.emit(EntryAdded(entry))
@@ -265,12 +266,10 @@ class Others:
             self._count_unread(person)
 
     def read(self, person: str) -> None:
-        """All of a conversation was read before this client looked."""
         self._conversations[person].unread.clear()
         self._count_unread(person)
 
     def unread(self, person: str) -> frozenset[str]:
-        """The entries of a conversation that this person has not read."""
         return frozenset(self._conversations[person].unread)
 
     def write_as(self, person: str, author: str, texts: list[str]) -> None:
@@ -280,21 +279,18 @@ class Others:
         entries.extend(self._entry(contact, text, own=False, time=None) for text in texts)
 
     def set_state(self, person: str, entry: str, state: EntryState) -> None:
-        """One's own entry goes to another state."""
         conversation = self._conversations[person]
         at = conversation.index(entry)
         conversation.entries[at] = replace(conversation.entries[at], state=state)
         self.emit(EntryChanged(person, entry, state))
 
     def see_stranger(self, name: str) -> NearbyView:
-        """Somebody becomes visible nearby."""
         view = NearbyView(f"instance-{next(self._numbers)}", name)
         self._nearby[view.instance] = view
         self.emit(NearbyChanged(tuple(self._nearby.values())))
         return view
 
     def lose_stranger(self, instance: str) -> None:
-        """Somebody is visible no more."""
         del self._nearby[instance]
         self.emit(NearbyChanged(tuple(self._nearby.values())))
 
@@ -303,6 +299,18 @@ class Others:
         view = self._begin(name, incoming=True)
         return self.move_pairing(view.id, PairingStage.WORDS, words=WORDS)
 
+    def name_relay(self, address: str, *, invited: bool = False) -> RelayView:
+        """A relay is named, by hand or by an invitation; announced."""
+        relay = parse_relay(address)
+        view = RelayView(address, relay.host, relay.port, RelayStanding.UNKNOWN, invited)
+        self._relays[address] = view
+        self.emit(RelayChanged(view))
+        return view
+
+    def stand_relay(self, address: str, standing: RelayStanding) -> None:
+        self._relays[address] = replace(self._relays[address], standing=standing)
+        self.emit(RelayChanged(self._relays[address]))
+
     def use_invitation(self, text: str, name: str) -> PairingView:
         """Somebody uses an invitation; this person is asked whether it is the right one."""
         view = self._begin(name, incoming=True)
@@ -310,20 +318,17 @@ class Others:
         return self.move_pairing(view.id, PairingStage.JOINER)
 
     def move_pairing(
-        self,
-        pairing: str,
-        stage: PairingStage,
-        *,
-        words: tuple[str, ...] | None = None,
-        problem: str = "",
+        self, pairing: str, stage: PairingStage, *, words: tuple[str, ...] = (), problem: str = ""
     ) -> PairingView:
         """A pairing comes to another stage; at DONE there is a new contact."""
-        view = replace(self._pairings[pairing], stage=stage, problem=phrase(problem))
-        if words is not None:
-            view = replace(view, words=words)
+        view = self._pairings[pairing]
+        view = replace(view, stage=stage, problem=phrase(problem), words=words or view.words)
         if stage is PairingStage.DONE:
-            view = replace(view, peer=view.peer or self.inviter)
-            view = replace(view, contact=self._make_contact(view).person)
+            peer = view.peer or self.inviter
+            for stranger in [one for one in self._nearby.values() if one.name == peer]:
+                self.lose_stranger(stranger.instance)
+            contact = self.add_contact(peer, present=True, verified=bool(view.words))
+            view = replace(view, peer=peer, contact=contact.person)
         self._pairings[pairing] = view
         self.emit(PairingChanged(view))
         if stage is PairingStage.DONE:
@@ -341,24 +346,15 @@ class Others:
         self._set_contact(replace(view, held=True, verified=False) if holds else view)
 
     def notice(self, text: str) -> None:
-        """The engine has something to say."""
         self.emit(Notice(phrase(text)))
 
     def tidy(self) -> None:
-        """The engine has had time to take what was deleted out of the file."""
         if self.uncleaned:
             self.uncleaned = False
             self.emit(Cleaned())
 
     def called(self, method: str) -> list[tuple[object, ...]]:
-        """The arguments of every call of one method, in order."""
         return [call.arguments for call in self.calls if call.method == method]
-
-    def _make_contact(self, view: PairingView) -> ContactView:
-        """Who was paired is nearby no more, and verified where words were compared."""
-        for stranger in [one for one in self._nearby.values() if one.name == view.peer]:
-            self.lose_stranger(stranger.instance)
-        return self.add_contact(view.peer, present=True, verified=bool(view.words))
 
     def _show(self, visible: bool) -> None:
         if self._me.visible != visible:

@@ -112,16 +112,22 @@ _RESPONSE, _TRUNCATED = 0x8400, 0x0200  # the response is authoritative
 _A, _PTR, _TXT, _SRV = 1, 12, 16, 33
 _IN, _UNIQUE = 1, 0x8000
 
-# Prints every frame of an interface that holds UDP from or to port 5353, or all IP packets, in hex.
+# Prints in hex every frame of an interface (of all, without a name) that holds UDP from or to port 5353, or
+# everything, until the input ends; then also what waits to be read.
 LISTEN = """
-import socket, sys
+import select, socket, sys
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-wire.bind((sys.argv[1], 0))
+wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+if sys.argv[1]:
+    wire.bind((sys.argv[1], 0))
 print("listening", flush=True)
-while True:
-    frame = wire.recv(65535)
-    if sys.argv[2] == "all" or (5353).to_bytes(2, "big") in (frame[34:36], frame[54:56]):
-        print(frame.hex(), flush=True)
+ended = False
+while not ended:
+    ended = sys.stdin in select.select([wire, sys.stdin], [], [])[0]
+    while select.select([wire], [], [], 0)[0]:
+        frame = wire.recv(1 << 17)
+        if sys.argv[2] == "all" or (5353).to_bytes(2, "big") in (frame[34:36], frame[54:56]):
+            print(frame.hex(), flush=True)
 """
 
 # Sends each line (hex) to the multicast group from port 5353.
@@ -149,8 +155,10 @@ class Tap:
         return bytes.fromhex(self._program.wait_for(lambda line: part.hex() in line))
 
     def frames(self) -> list[bytes]:
-        """All frames so far."""
-        return [bytes.fromhex(line) for line in list(self._program.said)[1:]]
+        """All frames up to now; it reads no more."""
+        self._program.end_input()
+        assert self._program.wait_exit(60) == 0
+        return [bytes.fromhex(line) for line in self._program.said[1:]]
 
 
 def shout(host: Host, packets: Iterable[bytes]) -> None:

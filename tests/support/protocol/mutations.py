@@ -25,13 +25,13 @@ PROTOCOL: Final = Path(__file__).parents[3] / "protocol"
 MISSED: Final = "missed"
 BROKEN: Final = "broken"
 
-_NOT_SEEN_BY_OTHERS: Final = ("hotpath.py", "relay/cluster.py")
-"""A second way to compute the same; and what the SPEC (§11.7.7) leaves to relays, with tests of its own."""
+_WITHOUT_VECTORS: Final = ("hotpath.py", "relay/cluster.py")
+"""A second implementation of the ratchet, and what SPEC §11.7.7 leaves to relays. Both have other tests."""
 
 
 @dataclass(frozen=True)
 class Plant:
-    """One change in one file of `protocol/`; `old` stands there once."""
+    """One change in one file of `protocol/`, whose path is relative to it; `old` occurs there once."""
 
     name: str
     file: str
@@ -59,18 +59,30 @@ def constants() -> Iterator[Plant]:
 
 
 def checks() -> Iterator[Plant]:
-    """Every refusal, by the line that makes it."""
+    """Every `raise` of a ProtocolError, replaced by `pass`, so that the refused input is accepted."""
     errors = import_module("protocol.errors").ProtocolError.__subclasses__()
     refusal = rf"\s+(raise (?:{'|'.join(kind.__name__ for kind in errors)}|NoMagic|OtherVersion|Refused)\(.*)"
     for path in sorted(PROTOCOL.rglob("*.py")):
         file = path.relative_to(PROTOCOL).as_posix()
-        if file.startswith("vectors/") or file in _NOT_SEEN_BY_OTHERS:
+        if file.startswith("vectors/") or file in _WITHOUT_VECTORS:
             continue
-        lines = path.read_text(encoding="utf-8").splitlines()
-        for line in lines:
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for number, line in enumerate(lines):
             match = re.fullmatch(refusal, line)
-            if match and lines.count(line) == 1:
-                yield Plant(f"{file}:{line}", file, f"\n{line}\n", f"\n{line.replace(match[1], 'pass')}\n")
+            if match:
+                before = _unique_context(text, lines, number)
+                passing = line.replace(match[1], "pass")
+                yield Plant(f"{file}:{before}{line}", file, f"\n{before}{line}\n", f"\n{before}{passing}\n")
+
+
+def _unique_context(text: str, lines: list[str], number: int) -> str:
+    """As many lines before a line as make both together unique in their file."""
+    for first in range(number, -1, -1):
+        before = "".join(f"{line}\n" for line in lines[first:number])
+        if text.count(f"\n{before}{lines[number]}\n") == 1:
+            return before
+    raise ValueError(f"line {number} is not unique")
 
 
 COMPUTED: Final = (

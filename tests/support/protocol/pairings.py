@@ -31,7 +31,7 @@ from protocol.pairing.pairing import (
     WordsReady,
     nothing_held,
 )
-from protocol.pairing.record import Held, Identity, PendingContact, Transcript, make_record
+from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
 from protocol.primitives import ed25519_from_seed, x25519_public
 from tests.support.protocol.samples import seeded
 
@@ -239,7 +239,7 @@ def nearby(
     annas: PairingFacts | None = None,
     bobs: PairingFacts | None = None,
     foreign: Foreign = nobody,
-    held: Held = nothing_held,
+    held: HeldOperations = nothing_held,
 ) -> Meeting:
     """Anna begins, Bob answers; they have the facts of one link unless told otherwise."""
     initiator = Pairing.nearby(

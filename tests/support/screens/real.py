@@ -31,8 +31,9 @@ from tests.support.screens.scenes import (
     View,
     words_of,
 )
-from tui.preferences import COLOURS, Theme
+from tui.preferences import Theme
 from tui.text import translation
+from tui.themes import COLOURS
 
 PATIENCE = 60.0
 NOTHING = 2.0

@@ -387,8 +387,9 @@ async def _stage(scene: Scene, view: View) -> AsyncIterator[tuple[Pilot[None], F
 
 async def _open(pilot: Pilot[None], name: str) -> None:
     """Open the conversation with a contact."""
-    await until(pilot, lambda: "ChatScreen" in repr(pilot.app.screen_stack) and bool(chat(pilot).contacts))
-    person = next(view.person for view in chat(pilot).contacts.values() if view.name == name)
+    await until(pilot, lambda: "ChatScreen" in repr(pilot.app.screen_stack))
+    await until(pilot, lambda: bool(chat(pilot).state.contacts))
+    person = next(view.person for view in chat(pilot).state.contacts.values() if view.name == name)
     chat(pilot).open_conversation(person)
     await until(pilot, lambda: bool(chat(pilot).query_one(History).window.entries))
     await _rest(pilot)

@@ -29,8 +29,8 @@ from chat.storage.persons import AddressRow, TerminalRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     ParsedEntry,
-    Place,
     conversation_of_two,
     read_text,
     text_body,
@@ -64,7 +64,7 @@ class Teller:
 
     def tell(self, text: str, *parents: ParsedEntry) -> ParsedEntry:
         self.told += 1
-        place = Place(
+        place = EntryPlace(
             conversation=TALK,
             author=self.person.terminal,
             incarnation=self.incarnation,

@@ -63,10 +63,20 @@ async def chatting(
     door = FakeDoor(messenger, state=DoorState.RUNNING)
     async with running(door, size, options, attended=attended) as pilot:
         await until(
-            pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.me.name != ""
+            pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and pilot.app.screen.state.me.name != ""
         )
         await pilot.pause()
         yield pilot
+
+
+@asynccontextmanager
+async def with_bob_open(
+    size: tuple[int, int] = (80, 24), *, present: bool = True, prompt: bool = True, **changed: object
+) -> AsyncIterator[tuple[Pilot[None], FakeMessenger, ContactView]]:
+    """The chat screen with the conversation of `with_bob`."""
+    messenger, bob = with_bob(present=present, prompt=prompt)
+    async with chatting(messenger, size, **changed) as pilot:  # type: ignore[arg-type]
+        yield pilot, messenger, bob
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:

@@ -10,5 +10,5 @@ from tests.support.cli.line import Line
 
 
 @pytest.fixture
-def line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Line:
-    return Line(tmp_path, capfd)
+def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(tmp_path, capfd, monkeypatch)

@@ -1,51 +1,43 @@
-"""contacts and verify."""
+"""contacts and verify, and the labels that name contacts on the line (case 14)."""
 
 from __future__ import annotations
 
 import pytest
 
+from chat.cli.output import find, label_among, labels
+from chat.interface import ContactView, UsageError
 from tests.support.cli.line import Line
 
 
 def test_contacts_has_a_line_a_contact(line: Line) -> None:
+    outcome = line.run("contacts", "--json")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     line.messenger.add_contact("Ben", present=True, verified=True)
     line.messenger.add_contact("Cleo", blocked=True)
+    line.messenger.add_contact("Dan", present=True, relayed=True)
     outcome = line.run("contacts", "--json")
     assert outcome.status == 0
     assert outcome.objects == [
         {"name": "Ben", "verified": True, "present": True},
         {"name": "Cleo", "verified": False, "present": False},
+        {"name": "Dan", "verified": False, "present": True},
     ]
     assert list(outcome.objects[0]) == ["name", "verified", "present"]
     assert line.run("contacts").out.splitlines() == [
         "Ben  (verified, here)",
         "Cleo  (not verified, away, blocked)",
+        "Dan  (not verified, here, through a relay)",
     ]
-
-
-def test_contacts_says_who_is_reached_through_a_relay(line: Line) -> None:
-    ben = line.messenger.add_contact("Ben", present=True)
-    line.messenger.change_contact(ben.person, relayed=True)
-    assert line.run("contacts").out == "Ben  (not verified, here, through a relay)\n"
-
-
-def test_no_contacts_is_no_failure(line: Line) -> None:
-    outcome = line.run("contacts", "--json")
-    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
 
 
 def test_rename_block_and_unblock_print_what_is_now(line: Line) -> None:
     ben = line.messenger.add_contact("Ben", present=True)
+    assert line.run("contacts", "rename", "Ben", " ").status == 64
+    assert line.run("contacts", "rename", "Ben").status == 64
     assert line.run("contacts", "rename", "Ben", "Benno", "--json").objects[0]["name"] == "Benno"
     assert "blocked" in line.run("contacts", "block", "Benno").out
     assert "blocked" not in line.run("contacts", "unblock", "Benno").out
     assert line.messenger.called("block") == [(ben.person, True), (ben.person, False)]
-
-
-def test_rename_to_nothing_is_64(line: Line) -> None:
-    line.messenger.add_contact("Ben")
-    assert line.run("contacts", "rename", "Ben", " ").status == 64
-    assert line.run("contacts", "rename", "Ben").status == 64
 
 
 def test_remove_forgets_the_contact(line: Line) -> None:
@@ -56,27 +48,120 @@ def test_remove_forgets_the_contact(line: Line) -> None:
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
-def test_remove_asks_a_person(line: Line, monkeypatch: pytest.MonkeyPatch, typed: str, status: int) -> None:
+def test_remove_asks_a_person(line: Line, typed: str, status: int) -> None:
     line.messenger.add_contact("Ben")
-    monkeypatch.setattr("chat.cli.contacts.is_interactive", lambda: True)
+    line.patch.setattr("chat.cli.contacts.is_interactive", lambda: True)
     assert line.run("contacts", "remove", "Ben", typed=typed).status == status
     assert bool(line.messenger._contacts) is bool(status)
 
 
-def test_verify_shows_the_safety_number_and_the_mark(line: Line) -> None:
+def test_verify_shows_the_safety_number_and_sets_the_mark(line: Line) -> None:
     line.messenger.add_contact("Ben")
     (shown,) = line.run("verify", "Ben", "--json").objects
     assert list(shown) == ["safety_number", "verified"]
     assert len(shown["safety_number"].split()) == 12
-    assert shown["verified"] is False
     text = line.run("verify", "Ben").out
     assert text.split()[:12] == shown["safety_number"].split()
     assert "not verified" in text
-
-
-def test_verify_sets_and_takes_away_the_mark(line: Line) -> None:
-    line.messenger.add_contact("Ben")
-    assert line.run("verify", "Ben", "--yes", "--json").objects[0]["verified"] is True
-    assert line.run("verify", "Ben", "--json").objects[0]["verified"] is True
-    assert line.run("verify", "Ben", "--no", "--json").objects[0]["verified"] is False
+    marks = [line.run("verify", "Ben", *mark, "--json").objects[0] for mark in ([], ["--yes"], [], ["--no"])]
+    assert [mark["verified"] for mark in marks] == [False, True, True, False]
     assert line.run("contacts", "--json").objects[0]["verified"] is False
+
+
+def person(name: str, digit: str, label: str = "") -> ContactView:
+    return ContactView((digit * 64)[:64], name, label or name, False, False, False, False, 0)
+
+
+def test_a_label_a_name_and_an_id_find_the_contact() -> None:
+    ann, ben = person("Ann", "a"), person("Ben", "b")
+    for name in ("Ben", "b" * 64, "ben", " Ben "):
+        assert find([ann, ben], name) == ("Ben", ben)
+    assert label_among([], "e" * 64) == "~eeeeeeee"
+
+
+def test_two_of_one_name_are_told_apart_and_neither_is_guessed() -> None:
+    one, two = person("Ben", "a", "Ben~aaaa"), person("Ben", "b", "Ben~bbbb")
+    assert list(labels([one, two])) == ["Ben~aaaa", "Ben~bbbb"]
+    assert find([one, two], "Ben~bbbb") == ("Ben~bbbb", two)
+    with pytest.raises(UsageError, match="Ben~aaaa, Ben~bbbb") as caught:
+        find([one, two], "Ben")
+    assert caught.value.exit_status == 64
+
+
+LOOK_ALIKE = [
+    "Ben\u200b",
+    "Ben\x1b",
+    "\u202eBen",
+    "Ｂｅｎ",
+    "Ben ",
+    "B\u00aden",
+    "Ben\u3164",
+    "Be\ufe0fn",
+    "Ben\u2800",
+]
+
+
+@pytest.mark.parametrize("other", LOOK_ALIKE)
+def test_case_14_two_names_that_look_the_same_get_labels_that_do_not(other: str) -> None:
+    one, two = person("Ben", "a"), person(other, "b")
+    first, second = labels([one, two])
+    assert first != second
+    assert {first.partition("~")[2], second.partition("~")[2]} == {"aaaa", "bbbb"}
+    with pytest.raises(UsageError, match="more than one"):
+        find([one, two], "Ben")
+    for label, view in ((first, one), (second, two)):
+        assert find([one, two], label) == (label, view)
+
+
+@pytest.mark.parametrize(
+    "honest",
+    [
+        [person("Ben", "a", "Ben~aaaa"), person("Ben", "b", "Ben~bbbb")],
+        [person("Ben", "a"), person("Ben\u200b", "b")],  # the suffix is made here
+    ],
+)
+def test_case_14_a_name_that_imitates_a_suffix_hides_nobody(honest: list[ContactView]) -> None:
+    everybody = [*honest, person("Ben~aaaa", "c")]
+    for order in (everybody, everybody[::-1]):
+        held = labels(order)
+        assert sorted(view.person[0] for view in held.values()) == ["a", "b", "c"]
+        for label, view in held.items():
+            assert find(order, label)[1] == view
+
+
+def test_names_of_nothing_visible_and_ids_with_a_common_beginning_have_labels() -> None:
+    ghost = person("\u200b\u2060", "d")
+    assert list(labels([ghost])) == ["~dddd"]
+    assert find([ghost], "~dddd") == ("~dddd", ghost)
+    assert len(labels([person("Ben", "ab"), person("Ben", "ab" * 31 + "cd")])) == 2
+
+
+def test_capitals_count_where_they_tell_two_apart() -> None:
+    lower, upper = person("ben", "a"), person("Ben", "b")
+    assert find([lower, upper], "ben")[1] == lower
+    assert find([lower, upper], "Ben")[1] == upper
+    with pytest.raises(UsageError):
+        find([lower, upper], "BEN")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["send", "Ben", "x"], ["history", "Ben"], ["verify", "Ben"], ["contacts", "block", "Ben"]]
+)
+def test_every_command_refuses_an_ambiguous_name_with_the_labels(line: Line, arguments: list[str]) -> None:
+    one, two = (line.messenger.add_contact("Ben") for _ in range(2))
+    outcome = line.run(*arguments)
+    assert outcome.status == 64
+    for view in (one, two):
+        assert f"Ben~{view.person[:4]}" in outcome.failure
+    assert not line.messenger.called("send")
+
+
+def test_the_label_that_contacts_shows_is_accepted(line: Line) -> None:
+    assert "no contacts yet" in line.run("verify", "Ben").failure
+    line.messenger.add_contact("Cleo")
+    outcome = line.run("verify", "Ben")
+    assert (outcome.status, "Cleo" in outcome.failure) == (64, True)
+    for present in (False, True):
+        line.messenger.add_contact("Ben", present=present)
+    for listed in line.run("contacts", "--json").objects:
+        assert line.run("verify", listed["name"]).status == 0

@@ -11,7 +11,7 @@ import pytest
 from chat.cli import messages, output
 from chat.errors import phrase
 from chat.interface import ContactView, ParlourError, Unreachable
-from tests.support.cli.line import Line, Outcome
+from tests.support.cli.line import Line
 
 CLEAN = "Deleted: nothing of it is left in the profile's file.\n"
 
@@ -23,78 +23,61 @@ def ben(line: Line, *said: str, present: bool = True) -> ContactView:
     return friend
 
 
-def ids(line: Line, friend: ContactView) -> list[str]:
-    return [entry.id for entry in line.messenger._conversations[friend.person].entries]
+def first_id(line: Line, friend: ContactView) -> str:
+    return line.messenger._conversations[friend.person].entries[0].id
 
 
 def kinds(line: Line, friend: ContactView) -> list[str]:
     return [entry.kind for entry in line.messenger._conversations[friend.person].entries]
 
 
-def failure(outcome: Outcome, status: int) -> str:
-    assert (outcome.status, outcome.out) == (status, ""), outcome
-    return outcome.failure
-
-
 def test_an_entry_is_deleted_by_its_id_and_cleaned_away(line: Line) -> None:
     friend = ben(line, "one", "two")
     line.messenger.prompt = False
-    outcome = line.run("delete", "Ben", ids(line, friend)[0], "--yes", "--json")
+    outcome = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.objects == [{"deleted": ids(line, friend)[0], "conversation": "Ben"}]
+    assert outcome.objects == [{"deleted": first_id(line, friend), "conversation": "Ben"}]
     assert list(outcome.objects[0]) == ["deleted", "conversation"]
     assert kinds(line, friend) == ["deleted", "text"]
-    assert line.messenger.called("clean") == [()]
     assert not line.messenger.uncleaned
+    again = line.run("delete", "Ben", first_id(line, friend), "--yes", "--json")
+    assert (again.status, again.objects) == (0, outcome.objects)
+    assert line.messenger.called("clean") == [(), ()]
+    unlocked = [call.arguments for call in line.door.calls if call.method == "unlock"]
+    assert ["offline" in arguments for arguments in unlocked] == [True, True]
     assert line.run("history", "Ben").out.splitlines()[0].endswith("Ben: (deleted)")
 
 
-def test_it_can_be_read_by_people(line: Line) -> None:
-    ben(line, "one")
-    assert line.run("delete", "Ben", "--last", "--yes").out == CLEAN
-
-
-def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "PAGE", 2)
+def test_the_last_one_is_the_newest_that_is_not_deleted(line: Line) -> None:
+    line.patch.setattr(messages, "PAGE", 2)
     friend = ben(line, "one", "two", "three", "four")
     for left in (3, 2, 1, 0):
         assert line.run("delete", "Ben", "--last", "--yes").status == 0
         assert kinds(line, friend) == ["text"] * left + ["deleted"] * (4 - left)
-    assert "nothing to delete" in failure(line.run("delete", "Ben", "--last", "--yes"), 64)
-
-
-def test_deleting_again_waits_for_the_same(line: Line) -> None:
-    friend = ben(line, "one")
-    first = line.run("delete", "Ben", ids(line, friend)[0], "--yes", "--json")
-    again = line.run("delete", "Ben", ids(line, friend)[0], "--yes", "--json")
-    assert (again.status, again.objects) == (0, first.objects)
-    assert line.messenger.called("clean") == [(), ()]
+    assert "nothing to delete" in line.run("delete", "Ben", "--last", "--yes").failed(64)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["Ben", "--yes"],
-        ["Ben", "{id}", "--last", "--yes"],
-        ["Ben", "0" * 64, "--yes"],
+        *(["Ben", "--yes"], ["Ben", "{id}", "--last", "--yes"], ["Ben", "0" * 64, "--yes"]),
+        *(["Cleo", "{id}", "--yes"], ["Nobody", "{id}", "--yes"]),
         ["Ben", "{id}"],  # nobody is there to be asked
-        ["Cleo", "{id}", "--yes"],
-        ["Nobody", "{id}", "--yes"],
     ],
 )
 def test_wrong_use_is_64_and_deletes_nothing(line: Line, arguments: list[str]) -> None:
     friend = ben(line, "one")
     line.messenger.add_contact("Cleo")
-    given = [argument.format(id=ids(line, friend)[0]) for argument in arguments]
-    assert failure(line.run("delete", *given), 64)
+    given = [argument.format(id=first_id(line, friend)) for argument in arguments]
+    assert line.run("delete", *given).failed(64)
     assert kinds(line, friend) == ["text"]
     assert line.messenger.called("delete") == []
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("yes\n", 0), ("n\n", 1), ("", 1), ("ye\n", 1)])
-def test_a_person_is_asked(line: Line, monkeypatch: pytest.MonkeyPatch, typed: str, status: int) -> None:
+def test_a_person_is_asked(line: Line, typed: str, status: int) -> None:
     friend = ben(line, "gone\x1b[2J soon")
-    monkeypatch.setattr(messages, "is_interactive", lambda: True)
+    line.patch.setattr(messages, "is_interactive", lambda: True)
     outcome = line.run("delete", "Ben", "--last", typed=typed)
     assert outcome.status == status
     assert kinds(line, friend) == ["text" if status else "deleted"]
@@ -102,46 +85,45 @@ def test_a_person_is_asked(line: Line, monkeypatch: pytest.MonkeyPatch, typed: s
     assert "Ben keeps it, and is told nothing. Delete it? [y/n]" in outcome.err
 
 
-def test_the_question_says_what_becomes_of_an_entry_that_waits(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_question_says_what_becomes_of_an_entry_that_waits(line: Line) -> None:
     ben(line, present=False)
     line.run("send", "Ben", "x" * 1000, "--wait", "0")
-    monkeypatch.setattr(messages, "is_interactive", lambda: True)
+    line.patch.setattr(messages, "is_interactive", lambda: True)
     shown = line.run("delete", "Ben", "--last", typed="n\n").err
     assert "Ben has not received it" in shown
     assert len(shown) < 600
 
 
-def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (ParlourError(phrase("The disk is full.")), "The disk is full."),
+        (Unreachable(phrase("The engine has stopped.")), messages.DUE),
+    ],
+)
+def test_nothing_is_called_deleted_that_could_not_be_cleaned_away(
+    line: Line, raised: ParlourError, said: str
+) -> None:
     friend = ben(line, "one")
-    line.messenger.failures["clean"] = ParlourError(phrase("The disk is full."))
-    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == "The disk is full."
+    line.messenger.failures["clean"] = raised
+    assert line.run("delete", "Ben", "--last", "--yes").failed(1) == said
     assert kinds(line, friend) == ["deleted"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_stops_it_is_told_that_it_stays_due(
-    line: Line, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
+def test_whoever_stops_it_is_told_that_it_stays_due(line: Line, number: signal.Signals) -> None:
     async def clean() -> None:
         os.kill(os.getpid(), number)
         await asyncio.Event().wait()
 
     friend = ben(line, "one")
-    monkeypatch.setattr(line.messenger, "clean", clean)
-    assert failure(line.run("delete", "Ben", "--last", "--yes", "--json"), 1) == messages.DUE
+    line.patch.setattr(line.messenger, "clean", clean)
+    assert line.run("delete", "Ben", "--last", "--yes", "--json").failed(1) == messages.DUE
     assert kinds(line, friend) == ["deleted"]
     assert line.messenger.called("close") == [()]
 
 
-def test_an_engine_that_ends_meanwhile_leaves_it_due(line: Line) -> None:
-    ben(line, "one")
-    line.messenger.failures["clean"] = Unreachable(phrase("The engine has stopped."))
-    assert failure(line.run("delete", "Ben", "--last", "--yes"), 1) == messages.DUE
-
-
-def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_it_goes_on_something_is_said(line: Line) -> None:
     said = asyncio.Event()
     show = output.SignOfLife.show
 
@@ -151,9 +133,9 @@ def test_while_it_goes_on_something_is_said(line: Line, monkeypatch: pytest.Monk
             said.set()
 
     ben(line, "one")
-    monkeypatch.setattr(messages, "TICK", 0.01)
-    monkeypatch.setattr(line.messenger, "clean", said.wait)
-    monkeypatch.setattr(output.SignOfLife, "show", shown)
+    line.patch.setattr(messages, "TICK", 0.01)
+    line.patch.setattr(line.messenger, "clean", said.wait)
+    line.patch.setattr(output.SignOfLife, "show", shown)
     outcome = line.run("delete", "Ben", "--last", "--yes")
     assert (outcome.status, outcome.out) == (0, CLEAN)
     assert outcome.err == "Taking it out of the profile's file…\n"
@@ -169,10 +151,3 @@ def test_at_a_terminal_it_is_said_in_one_line(
     sign.show("Cleaning…", "2 s")
     sign.end()
     assert capsys.readouterr().err == "\rCleaning… 1 s\rCleaning… 2 s\n"
-
-
-def test_where_no_engine_runs_it_is_done_without_the_network(line: Line) -> None:
-    ben(line, "one")
-    assert line.run("delete", "Ben", "--last", "--yes").status == 0
-    (unlocked,) = [call.arguments for call in line.door.calls if call.method == "unlock"]
-    assert "offline" in unlocked

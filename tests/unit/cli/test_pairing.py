@@ -54,16 +54,14 @@ def test_invite_prints_the_invitation_and_then_who_joined(line: Line) -> None:
     assert invitation["expires"].endswith("Z")
     assert paired == {"paired": "Ben"}
     assert "[y/n]" not in outcome.err
-
-
-def test_invite_into_a_pipe_prints_the_text_alone_first(line: Line) -> None:
     joins(line)
-    assert line.run("invite", "--yes").out.splitlines() == [f"{INVITATION}1", "Paired with Ben"]
+    text, done = line.run("invite", "--yes").out.splitlines()
+    assert (text[:-1], done[:15]) == (INVITATION, "Paired with Ben")
 
 
-def test_invite_to_a_person_draws_a_qr_code(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invite_to_a_person_draws_a_qr_code(line: Line) -> None:
     joins(line)
-    monkeypatch.setattr("chat.cli.pairing.is_interactive", lambda: True)
+    line.patch.setattr("chat.cli.pairing.is_interactive", lambda: True)
     drawn = line.run("invite", "--yes").out
     assert drawn.count("\n") > 15
     assert "█" in drawn
@@ -98,20 +96,14 @@ def test_yes_confirms_joiners_and_never_words(line: Line) -> None:
     assert len(line.messenger.called("answer_pairing")) == 1
 
 
-def test_an_invitation_that_nobody_used_is_69(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invitation_that_nobody_used_is_69(line: Line) -> None:
     async def expired() -> InvitationView:
         return InvitationView("text", datetime.now(UTC) - timedelta(seconds=1))
 
-    monkeypatch.setattr(line.messenger, "invite", expired)
+    line.patch.setattr(line.messenger, "invite", expired)
     outcome = line.run("invite", "--yes")
     assert outcome.status == 69
     assert "make a new one" in outcome.err
-
-
-def test_join_says_with_whom(line: Line) -> None:
-    outcome = line.run("join", f"{INVITATION}7", "--json")
-    assert (outcome.status, outcome.objects) == (0, [{"paired": "Inviter"}])
-    assert line.run("join", f"{INVITATION}8").out.startswith("Paired with Inviter")
 
 
 def test_join_reads_the_invitation_from_a_pipe_and_puts_pieces_together(line: Line) -> None:
@@ -119,18 +111,16 @@ def test_join_reads_the_invitation_from_a_pipe_and_puts_pieces_together(line: Li
     assert line.run("join", INVITATION, "8").status == 0
     assert line.messenger.called("join") == [(f"{INVITATION}7",), (f"{INVITATION}8",)]
     assert line.run("join", "-").status == 64
+    assert line.run("join", f"{INVITATION}8").out.startswith("Paired with Inviter")
 
 
-def test_a_damaged_invitation_is_65(line: Line) -> None:
-    outcome = line.run("join", "nonsense")
-    assert (outcome.status, outcome.out) == (65, "")
-    assert outcome.failure
-
-
-def test_join_that_reaches_nobody_is_69(line: Line) -> None:
-    line.messenger.failures["join"] = Unreachable("Nobody answers: is Parlour open there?")
-    outcome = line.run("join", f"{INVITATION}7")
-    assert (outcome.status, outcome.failure) == (69, "Nobody answers: is Parlour open there?")
+@pytest.mark.parametrize(("invitation", "status"), [("nonsense", 65), (f"{INVITATION}7", 69)])
+def test_join_fails_in_one_line(line: Line, invitation: str, status: int) -> None:
+    if status == 69:
+        line.messenger.failures["join"] = Unreachable("Nobody answers: is Parlour open there?")
+    outcome = line.run("join", invitation)
+    assert (outcome.status, outcome.out) == (status, "")
+    assert "Nobody answers" in outcome.failure or status == 65
 
 
 def test_a_pairing_that_fails_is_1_with_its_problem(line: Line) -> None:
@@ -153,47 +143,32 @@ def test_pair_with_a_chosen_stranger_compares_words(line: Line) -> None:
     assert "1  Cleo" in outcome.err
 
 
-def test_pair_makes_this_terminal_visible_and_leaves_it_as_it_was(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("typed", "status", "said"),
+    [
+        ("1\nn\n", 1, "Does Ben see the same five words?"),
+        ("1\n1\nyes\n", 0, "Answer y or n"),
+        *((f"{wrong}\n1\ny\n", 0, "A number from 1 to 1") for wrong in ("0", "two", "3", "²")),
+    ],
+)
+def test_pair_asks_for_a_number_and_for_the_words(line: Line, typed: str, status: int, said: str) -> None:
     line.messenger.see_stranger("Ben")
-    line.run("pair", typed="1\ny\n")
+    outcome = line.run("pair", typed=typed)
+    assert (outcome.status, bool(outcome.out)) == (status, status == 0)
+    assert said in outcome.err
+    assert line.messenger.called("answer_pairing")[0][1] is (status == 0)
     assert line.messenger.called("set_visible") == [(True,), (False,)]
 
 
-def test_pair_refuses_when_the_words_differ(line: Line) -> None:
-    line.messenger.see_stranger("Ben")
-    outcome = line.run("pair", typed="1\nn\n")
-    assert (outcome.status, outcome.out) == (1, "")
-    assert line.messenger.called("answer_pairing")[0][1] is False
-
-
-def test_a_number_is_no_answer_to_the_words(line: Line) -> None:
-    line.messenger.see_stranger("Ben")
-    outcome = line.run("pair", typed="1\n1\nyes\n")
-    assert outcome.status == 0
-    assert "Answer y or n" in outcome.err
-
-
-@pytest.mark.parametrize("typed", ["0\n1\ny\n", "two\n1\ny\n", "3\n1\ny\n", "²\n1\ny\n"])
-def test_pair_asks_again_for_a_number_that_there_is(line: Line, typed: str) -> None:
-    line.messenger.see_stranger("Ben")
-    outcome = line.run("pair", typed=typed)
-    assert outcome.status == 0
-    assert "A number from 1 to 1" in outcome.err
-
-
-def test_pair_takes_a_pairing_that_the_other_side_began(line: Line) -> None:
-    line.messenger.see_stranger("Cleo")
+@pytest.mark.parametrize(("listed", "typed"), [("Cleo", "y\ny\n"), ("", "y\n")])
+def test_pair_takes_a_pairing_that_the_other_side_began(line: Line, listed: str, typed: str) -> None:
+    """Whether the first y comes before the words or after, it chooses nobody."""
+    if listed:
+        line.messenger.see_stranger(listed)
     line.messenger.after["nearby"] = lambda: line.messenger.stranger_begins("Ben")
-    # Whether the first y comes before the words or after, it chooses nobody.
-    outcome = line.run("pair", "--json", typed="y\ny\n")
-    assert outcome.objects == [{"paired": "Ben"}]
-    assert not line.messenger.called("pair_nearby")
-
-
-def test_pair_takes_an_incoming_pairing_with_nobody_listed(line: Line) -> None:
-    line.messenger.after["nearby"] = lambda: line.messenger.stranger_begins("Ben")
-    outcome = line.run("pair", "--json", typed="y\n")
+    outcome = line.run("pair", "--json", typed=typed)
     assert (outcome.status, outcome.objects) == (0, [{"paired": "Ben"}])
+    assert not line.messenger.called("pair_nearby")
 
 
 def test_pair_lists_a_stranger_who_comes_later(line: Line) -> None:
@@ -202,30 +177,19 @@ def test_pair_lists_a_stranger_who_comes_later(line: Line) -> None:
 
 
 def test_pair_that_finds_nobody_is_69_with_what_to_do(line: Line) -> None:
-    outcome = line.run("pair", "--wait", "0.05")
-    assert (outcome.status, outcome.out) == (69, "")
-    assert "parlour doctor" in outcome.err.splitlines()[-1]
-    assert line.messenger.called("set_visible") == [(True,), (False,)]
+    for hint_after, hinted in ((5.0, False), (0.01, True)):
+        line.patch.setattr("chat.cli.pairing.HINT_AFTER", hint_after)
+        outcome = line.run("pair", "--wait", "0.05")
+        assert (outcome.status, outcome.out) == (69, "")
+        assert "parlour doctor" in outcome.err.splitlines()[-1]
+        assert ("Nobody found yet" in outcome.err) is hinted
+    assert line.messenger.called("set_visible") == [(True,), (False,)] * 2
 
 
-def test_pair_says_after_a_while_that_nobody_is_found(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.cli.pairing.HINT_AFTER", 0.01)
-    outcome = line.run("pair", "--wait", "0.05")
-    assert outcome.status == 69
-    assert "Nobody found yet" in outcome.err
-
-
-def test_pair_ends_with_visibility(line: Line) -> None:
+def test_pair_with_nobody_to_choose_ends_with_visibility(line: Line) -> None:
     line.messenger.see_stranger("Ben")
     line.messenger.after["nearby"] = lambda: line.messenger.emit(VisibilityChanged(False))
-    assert line.run("pair").status == 69
-
-
-def test_pair_with_nobody_to_choose_waits_for_the_other(line: Line) -> None:
-    line.messenger.see_stranger("Ben")
-    line.messenger.after["nearby"] = lambda: line.messenger.emit(VisibilityChanged(False))
-    outcome = line.run("pair", typed="")
-    assert outcome.status == 69
+    assert line.run("pair", typed="").status == 69
     assert not line.messenger.called("pair_nearby")
 
 
@@ -238,12 +202,7 @@ def test_pair_by_address(line: Line) -> None:
 
 @pytest.mark.parametrize("address", ["", "host", "host:", ":4747", "h:0", "h:65536", "h:x", "h:²", "[]:1"])
 def test_an_address_that_is_none_is_64(line: Line, address: str) -> None:
-    outcome = line.run("pair", "--address", address)
-    assert outcome.status == 64
-    assert "HOST:PORT" in outcome.failure
-
-
-def test_an_address_outside_the_network_is_64(line: Line) -> None:
+    assert "HOST:PORT" in line.run("pair", "--address", address).failed(64)
     assert line.run("pair", "--address", "198.51.100.7:4747").status == 64
 
 

@@ -16,32 +16,25 @@ from protocol.relay.rendezvous import parse_relay
 from protocol.relay.states import RelayEnded, RelayEnding, WaitBegun, WasAbsent
 from tests.architecture.imports import ROOT
 from tests.support.lab.programs import Program
+from tests.support.relay.in_process import token
 from tests.support.relay.processes import Relay, relay
-from tests.unit.relay.test_holds_nothing import joined, token
+from tests.unit.relay.test_holds_nothing import joined
 
 PATIENCE = 20
 BEFORE = ("parlour-relay:", "holds  ", "LACKS  ")
 
 
+def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "chat.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
 def refused(*arguments: str) -> tuple[int, str]:
     """Exit status and the one line of a relay that does not start."""
-    told = subprocess.run(
-        [sys.executable, "-m", "chat.cli", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    told = ended(*arguments)
     assert told.stdout == ""
     (line,) = told.stderr.splitlines()
     return told.returncode, line
-
-
-def started(*arguments: str) -> Program:
-    """A relay with global options, which `relay` of the other tests does not give it."""
-    line = [sys.executable, "-m", "chat.cli", *arguments, "relay", "--listen", "127.0.0.1:0"]
-    return Program(line, folder=ROOT)
 
 
 def test_it_says_what_it_is_and_what_holds_it_before_it_takes_anybody_in() -> None:
@@ -54,7 +47,8 @@ def test_it_says_what_it_is_and_what_holds_it_before_it_takes_anybody_in() -> No
 
 
 def test_as_json_it_is_one_object() -> None:
-    with started("--json") as running:
+    line = [sys.executable, "-m", "chat.cli", "--json", "relay", "--listen", "127.0.0.1:0"]
+    with Program(line, folder=ROOT) as running:
         told = json.loads(running.line(PATIENCE))
         assert list(told) == ["relay", "addresses", "metrics", "confinement"]
         assert parse_relay(told["relay"]).port > 0
@@ -96,23 +90,14 @@ def abuse(running: Relay) -> None:
 
 def test_its_key_stays_with_a_file_and_the_file_is_never_changed(tmp_path: Path) -> None:
     key = tmp_path / "relay.key"
-    made = subprocess.run(
-        [sys.executable, "-m", "chat.cli", "--json", "relay", "--new-key", str(key)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    made = ended("--json", "relay", "--new-key", str(key))
     told, before = json.loads(made.stdout), key.read_bytes()
     assert told["file"] == str(key)
-    keys = set()
     for _ in range(2):
         with relay("--key-file", str(key)) as running:
-            keys.add(running.address.key)
             assert str(running.address).endswith("#" + told["key"])
             running.end()
             assert running.complained == []
-    assert len(keys) == 1
     assert key.read_bytes() == before
 
 
@@ -126,26 +111,31 @@ def test_without_a_file_its_key_is_new_each_time_and_it_says_so() -> None:
     assert len(keys) == 2
 
 
-def test_examinable_is_said_at_the_start_and_in_the_metrics() -> None:
-    for arguments, holds in ((["--examinable"], "0"), ([], "1")):
-        with relay("--metrics", "127.0.0.1:0", *arguments) as running:
-            url = running.wait_for(lambda line: line.startswith("Counts"), PATIENCE).rpartition(" ")[2]
-            line = next(line for line in running.said if "memory" in line)
-            assert line.startswith("LACKS" if holds == "0" else "holds")
-            assert ("--examinable" in line) is (holds == "0")
-            assert f'parlour_relay_confined{{means="memory"}} {holds}' in fetched(url)
-            assert 'parlour_relay_confined{means="files"} 1' in fetched(url)
+@pytest.mark.parametrize(("option", "holds"), [(["--examinable"], False), ([], True)])
+def test_examinable_is_said_at_the_start_and_in_the_metrics(option: list[str], holds: bool) -> None:
+    with relay("--metrics", "127.0.0.1:0", *option) as running:
+        text = fetched(counts(running))
+        line = next(line for line in running.said if "memory" in line)
+        assert line.startswith("holds" if holds else "LACKS")
+        assert ("--examinable" in line) is not holds
+        assert f'parlour_relay_confined{{means="memory"}} {int(holds)}' in text
+        assert 'parlour_relay_confined{means="files"} 1' in text
 
 
 def test_its_metrics_count_what_happened_and_name_no_address() -> None:
     with relay("--metrics", "127.0.0.1:0") as running:
-        url = running.wait_for(lambda line: line.startswith("Counts"), PATIENCE).rpartition(" ")[2]
+        url = counts(running)
         abuse(running)
         text = fetched(url)
         assert "parlour_relay_joined_total 1\n" in text
         assert "parlour_relay_forwarded_bytes_total 9\n" in text
         assert re.search(r"\d+\.\d+\.\d+\.\d+", text) is None
         assert fetched(url.replace("/metrics", "/health")) == "ok\n"
+
+
+def counts(running: Relay) -> str:
+    """Where the relay offers its metrics."""
+    return running.wait_for(lambda line: line.startswith("Counts"), PATIENCE).rpartition(" ")[2]
 
 
 def fetched(url: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chat.assemble import door
-from chat.cli.__main__ import run
+from chat.cli.__main__ import run, show
 from chat.cli.relays import STANDINGS
 from chat.cli.session import Call
 from chat.interface import RelayStanding
@@ -21,6 +21,8 @@ FIELDS = ["relay", "host", "port", "standing", "invited"]
 
 
 def test_a_relay_is_added_listed_and_removed(line: Line) -> None:
+    outcome = line.run("relays", "list", "--json")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     added = line.run("relays", "add", RELAY, "--json")
     assert (added.status, added.err, list(added.objects[0])) == (0, "", FIELDS)
     assert list(added.objects[0].values()) == [RELAY, "127.0.0.1", 9, "unknown", False]
@@ -39,11 +41,7 @@ def test_a_relay_is_added_listed_and_removed(line: Line) -> None:
     removed = line.run("relays", "remove", RELAY, "--json")
     assert (removed.status, removed.objects) == (0, [{"removed": RELAY}])
     assert [one["relay"] for one in line.run("relays", "--json").objects] == [OTHER]
-
-
-def test_none_is_no_failure(line: Line) -> None:
-    outcome = line.run("relays", "list", "--json")
-    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
+    assert set(STANDINGS) == set(RelayStanding)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1:9", "[fe80::7]:4746", f" {RELAY[:30]}\n{RELAY[30:]}"])
@@ -80,22 +78,15 @@ def test_what_fits_none_or_two_removes_nothing(line: Line) -> None:
     ],
 )
 def test_a_damaged_address_is_65_and_says_which_part(line: Line, address: str, said: str) -> None:
-    outcome = line.run("relays", "add", address, "--json")
-    assert (outcome.status, outcome.out) == (65, "")
-    assert said in outcome.failure
-    assert "\x1b" not in outcome.err
+    failure = line.run("relays", "add", address, "--json").failed(65)
+    assert said in failure
+    assert "\x1b" not in failure
 
 
 def test_one_too_many_is_64_and_says_what_to_do(line: Line) -> None:
     for port in range(1, 9):
         line.messenger.name_relay(str(RelayAddress("127.0.0.1", port, b"\x07" * 32)))
-    outcome = line.run("relays", "add", RELAY)
-    assert (outcome.status, outcome.out) == (64, "")
-    assert "remove one" in outcome.failure
-
-
-def test_every_standing_has_its_words() -> None:
-    assert set(STANDINGS) == set(RelayStanding)
+    assert "remove one" in line.run("relays", "add", RELAY).failed(64)
 
 
 def test_no_network_is_needed_and_what_was_named_is_kept(
@@ -106,7 +97,7 @@ def test_no_network_is_needed_and_what_was_named_is_kept(
     file.write_text("correct horse battery\n")
 
     def parlour(*arguments: str) -> int:
-        call = Call(lambda folder, port: door(folder, port=port, cost=CHEAPEST))
+        call = Call(lambda folder, port: door(folder, port=port, cost=CHEAPEST), show)
         return run([*arguments, "--profile", str(profile), "--passphrase-file", str(file)], call)
 
     assert parlour("init", "--name", "Ann") == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,33 +46,21 @@ def test_send_says_delivered_when_it_is(line: Line) -> None:
     assert line.run("send", "Ben", "more").out == "To Ben: delivered\n"
 
 
-def test_send_to_an_absent_contact_is_kept_and_says_what_to_do(line: Line) -> None:
-    ben(line, present=False)
+@pytest.mark.parametrize("known", ["queued", "sent", "another is delivered"])
+def test_send_to_an_absent_contact_says_no_more_than_is_known(line: Line, known: str) -> None:
+    friend = ben(line, present=False)
+
+    def happens() -> None:
+        (own,) = line.messenger._conversations[friend.person].entries
+        if known == "sent":
+            line.messenger.set_state(friend.person, own.id, EntryState.SENT)
+        elif known != "queued":
+            line.messenger.emit(EntryChanged(friend.person, "another entry", EntryState.DELIVERED))
+
+    line.messenger.after["send"] = happens
     outcome = line.run("send", "Ben", "later", "--wait", "0.05", "--json")
-    assert outcome.status == 75
-    assert outcome.objects[0]["state"] == "queued"
+    assert (outcome.status, outcome.objects[0]["state"]) == (75, "sent" if known == "sent" else "queued")
     assert "parlour listen" in outcome.failure
-
-
-def test_send_that_was_only_sent_does_not_say_more(line: Line) -> None:
-    friend = ben(line, present=False)
-
-    def goes() -> None:
-        line.messenger.set_state(
-            friend.person, line.messenger._conversations[friend.person].entries[0].id, EntryState.SENT
-        )
-
-    line.messenger.after["send"] = goes
-    outcome = line.run("send", "Ben", "on its way", "--wait", "0.05", "--json")
-    assert (outcome.status, outcome.objects[0]["state"]) == (75, "sent")
-
-
-def test_send_waits_for_its_own_entry_only(line: Line) -> None:
-    friend = ben(line, present=False)
-    line.messenger.after["send"] = lambda: line.messenger.emit(
-        EntryChanged(friend.person, "another entry", EntryState.DELIVERED)
-    )
-    assert line.run("send", "Ben", "x", "--wait", "0.05").status == 75
 
 
 def test_send_is_done_when_the_contact_comes_back_in_time(line: Line) -> None:
@@ -86,44 +76,29 @@ def test_send_does_not_wait_for_an_engine_that_has_ended(line: Line) -> None:
     assert line.run("send", "Ben", "x", "--wait", "60").status == 75
 
 
-def test_send_reads_the_text_from_standard_input(line: Line) -> None:
+def test_send_takes_standard_input_and_words_that_look_like_options(line: Line) -> None:
     friend = ben(line)
     assert line.run("send", "Ben", "-", typed="two\nlines\n").status == 0
-    assert line.messenger.called("send") == [(friend.person, "two\nlines")]
-
-
-def test_send_takes_words_that_look_like_options_after_two_dashes(line: Line) -> None:
-    friend = ben(line)
-    assert (
-        line.run(
-            "--passphrase-file", str(line.file), "send", "Ben", "--", "--json", "-x", passphrase=False
-        ).status
-        == 0
-    )
-    assert line.messenger.called("send") == [(friend.person, "--json -x")]
+    file = ["--passphrase-file", str(line.file)]
+    assert line.run(*file, "send", "Ben", "--", "--json", "-x", passphrase=False).status == 0
+    assert line.messenger.called("send") == [(friend.person, text) for text in ("two\nlines", "--json -x")]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["send"],
-        ["send", "Ben"],
-        ["send", "Ben", ""],
-        ["send", "Ben", "x" * 16_385],
-        ["send", "Nobody", "x"],
-        ["send", "Ben", "x", "--wait", "-1"],
-        ["send", "Ben", "x", "--wait", "soon"],
-        ["send", "Ben", "\udcff"],
-        ["history"],
-        ["history", "Ben", "--limit", "0"],
-        ["history", "Nobody"],
+        *(["send"], ["send", "Ben"], ["send", "Ben", ""], ["send", "Ben", "x" * 16_385]),
+        *(
+            ["send", "Nobody", "x"],
+            ["send", "Ben", "x", "--wait", "-1"],
+            ["send", "Ben", "x", "--wait", "soon"],
+        ),
+        *(["send", "Ben", "\udcff"], ["history"], ["history", "Ben", "--limit", "0"], ["history", "Nobody"]),
     ],
 )
 def test_wrong_use_is_64_in_one_line(line: Line, arguments: list[str]) -> None:
     ben(line)
-    outcome = line.run(*arguments)
-    assert (outcome.status, outcome.out) == (64, "")
-    assert outcome.failure
+    assert line.run(*arguments).failed(64)
 
 
 def test_history_has_a_line_an_entry(line: Line) -> None:
@@ -162,25 +137,28 @@ def test_history_searches_in_one_conversation_or_in_all(line: Line) -> None:
     assert line.run("history", "--search", "nothing", "--json").out == ""
 
 
-def listened(line: Line, *events: Event, text: bool = False) -> tuple[list[dict[str, Any]], str]:
-    """What `listen` prints of events, between its beginning and the engine's end."""
+def listened(line: Line, *events: Event) -> list[dict[str, Any]]:
+    """What `listen --json` prints of events, between its beginning and the engine's end."""
+    return [json.loads(printed) for printed in _listened(line, events, "--json").splitlines()]
 
+
+def _listened(line: Line, events: tuple[Event, ...], *options: str) -> str:
     def happen() -> None:
         for event in events:
             line.messenger.emit(event)
         line.messenger._end("locked")
 
     line.messenger.after["contacts"] = happen
-    outcome = line.run("listen", *([] if text else ["--json"]))
+    outcome = line.run("listen", *options)
     assert outcome.status == 0
     assert "locked" in outcome.err
-    return [] if text else outcome.objects, outcome.out
+    return outcome.out
 
 
 def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
     ben(line)
     line.messenger.add_contact("Cleo")
-    assert listened(line)[0] == [
+    assert listened(line) == [
         {"event": "ready", "addresses": ["192.168.1.20:4747", "[fe80::1c2d]:4747"]},
         {"event": "peer", "name": "Ben", "present": True},
     ]
@@ -188,62 +166,47 @@ def test_listen_begins_with_ready_and_who_is_there(line: Line) -> None:
 
 def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) -> None:
     friend = ben(line)
-    away = ContactView(friend.person, "Ben", "Ben", False, False, False, False, 1)
-    events, _ = listened(
-        line,
+    entry = EntryAdded(line.messenger._entry(friend, "hello", own=False, time=None))
+    events = (
         Ready(("10.0.0.9:4747",)),
-        _added(line, friend),
+        entry,
         EntryChanged(friend.person, "e" * 64, EntryState.READ),
-        ContactChanged(away),
-        _identity(friend),
+        ContactChanged(replace(friend, present=False, unread=1)),
+        IdentityChanged(friend.person, friend.name, Phrase("a terminal was added")),
     )
-    ready, added, changed, peer, identity = events[2:]
+    ready, added, changed, peer, identity = listened(line, *events)[2:]
     assert ready == {"event": "ready", "addresses": ["10.0.0.9:4747"]}
     assert list(added) == ["event", *ENTRY_FIELDS, "conversation"]
     assert (added["event"], added["conversation"], added["state"]) == ("entry", "Ben", "received")
     assert changed == {"event": "state", "id": "e" * 64, "state": "read"}
     assert peer == {"event": "peer", "name": "Ben", "present": False}
     assert identity == {"event": "identity", "name": "Ben", "cause": "a terminal was added"}
-
-
-def _added(line: Line, friend: ContactView) -> EntryAdded:
-    return EntryAdded(line.messenger._entry(friend, "hello", own=False, time=None))
-
-
-def _identity(friend: ContactView) -> IdentityChanged:
-    return IdentityChanged(friend.person, friend.name, Phrase("a terminal was added"))
-
-
-def test_listen_says_peer_only_when_presenceContactChanged(line: Line) -> None:
-    friend = ben(line)
-    typing = ContactView(friend.person, "Ben", "Ben", True, True, False, True, 3)
-    events, _ = listened(line, ContactChanged(typing), ContactChanged(friend))
-    assert [event["event"] for event in events] == ["ready", "peer"]
+    line.messenger.closed = False
+    listening, here, *lines = _listened(line, events).splitlines()
+    assert (listening, here) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is here")
+    assert (lines[0], lines[2:]) == (
+        "Listening on 10.0.0.9:4747",
+        ["eeeeeeee is read", "Ben is away", "Ben: a terminal was added"],
+    )
+    assert lines[1].endswith("[Ben] Ben: hello")
+    assert lines[1].split()[0].startswith("2026-11-24T09:")
 
 
 def test_listen_prints_nothing_that_it_has_no_line_for(line: Line) -> None:
     friend = ben(line)
     pairing = line.messenger.stranger_begins("Cleo")
-    events, _ = listened(
+    events = listened(
         line,
+        ContactChanged(replace(friend, verified=True, typing=True, unread=3)),  # present, as before
+        ContactChanged(friend),
         NearbyChanged(()),
         PairingChanged(pairing),
         InvitationUsed("text", friend.person),
         VisibilityChanged(False),
         Ready(("192.168.1.20:4747", "[fe80::1c2d]:4747")),
+        Notice(Phrase("The disk is full: make room.")),
     )
-    assert len(events) == 2
-
-
-def test_listen_can_be_read_by_people(line: Line) -> None:
-    friend = ben(line)
-    _, out = listened(line, _added(line, friend), _identity(friend), text=True)
-    lines = out.splitlines()
-    assert lines[0] == "Listening on 192.168.1.20:4747, [fe80::1c2d]:4747"
-    assert lines[1] == "Ben is here"
-    assert lines[2].endswith("[Ben] Ben: hello")
-    assert lines[2].split()[0].startswith("2026-11-24T09:")
-    assert lines[3] == "Ben: a terminal was added"
+    assert [event["event"] for event in events] == ["ready", "peer"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -256,12 +219,14 @@ def test_listen_ends_cleanly_when_it_is_stopped(line: Line, number: signal.Signa
 
 
 def test_a_notice_of_the_engine_goes_to_standard_error(line: Line) -> None:
-    ben(line)
-    events, _ = listened(line, Notice(Phrase("The disk is full: make room.")))
-    assert [event["event"] for event in events] == ["ready", "peer"]
-    line.messenger.closed = False
-    line.messenger.after["contacts"] = lambda: line.messenger._end("The disk is full: make room.")
-    assert "The disk is full: make room." in line.run("listen").err
+    def notice() -> None:
+        line.messenger.notice("The disk is full: make room.")
+        line.messenger._end("The disk stayed full.")
+
+    line.messenger.after["contacts"] = notice
+    err = line.run("listen").err
+    assert "The disk is full: make room.\n" in err
+    assert "The disk stayed full." in err
 
 
 @pytest.mark.parametrize(

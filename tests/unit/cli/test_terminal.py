@@ -26,12 +26,10 @@ def test_lines_come_in_order_whoever_reads_them() -> None:
         assert asyncio.run(lines.next_line()) == "last without end"
         assert lines.line() is None
         assert asyncio.run(lines.next_line()) is None
-
-
-def test_the_rest_is_everything_after_the_lines_that_were_taken() -> None:
     with piped("secret\nline one\nline two\n") as descriptor:
         lines = Lines(descriptor)
         assert lines.line() == "secret"
+        lines.forget_typed()  # drops nothing that came through a pipe
         assert lines.rest() == "line one\nline two\n"
 
 
@@ -87,14 +85,6 @@ def test_what_was_typed_ahead_at_a_terminal_answers_no_later_question() -> None:
     os.close(terminal_end)
 
 
-def test_a_pipe_keeps_what_comes_after() -> None:
-    with piped("passphrase\ny\n") as descriptor:
-        lines = Lines(descriptor)
-        assert lines.line() == "passphrase"
-        lines.forget_typed()
-        assert lines.line() == "y"
-
-
 def test_without_a_terminal_nothing_is_asked() -> None:
     program = """
 from chat.cli.terminal import ask_secret
@@ -141,33 +131,31 @@ def test_a_file_without_a_passphrase_is_a_usage_error(tmp_path: Path, content: b
         read_passphrase(str(tmp_path / "none"), Lines(-1))
 
 
-def test_a_new_passphrase_is_asked_for_twice(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    typed = iter(["the first one", "the first one", "the first one", "the second one"])
-    monkeypatch.setattr(module, "ask_secret", lambda prompt: next(typed))
-    assert read_new_passphrase(None, Lines(-1)) == "the first one"
-    assert "cannot be recovered" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="differ"):
-        read_new_passphrase(None, Lines(-1))
-
-
 @pytest.mark.parametrize(
     ("typed", "taken"),
     [
+        (["the first one", "the first one"], "the first one"),
+        (["the first one", "the second one"], None),
+        # Enter confirms a short one.
         (["abc", "abc", ""], "abc"),
         (["abc", "abc", "the longer one", "the longer one"], "the longer one"),
         (["abc", "abc", "abcd", "abcd", ""], "abcd"),
     ],
 )
-def test_a_short_new_passphrase_is_confirmed_or_another_is_typed(
-    typed: list[str], taken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_new_passphrase_is_typed_twice_and_confirmed_where_it_is_short(
+    typed: list[str], taken: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = iter(typed)
     monkeypatch.setattr(module, "ask_secret", lambda prompt: next(answers))
-    assert read_new_passphrase(None, Lines(-1)) == taken
-    assert "Press Enter to use it all the same" in capsys.readouterr().err
+    if taken is None:
+        with pytest.raises(UsageError, match="differ"):
+            read_new_passphrase(None, Lines(-1))
+    else:
+        assert read_new_passphrase(None, Lines(-1)) == taken
     assert next(answers, None) is None
+    said = capsys.readouterr().err
+    assert "cannot be recovered" in said
+    assert ("Press Enter to use it all the same" in said) is (typed[0] == "abc")
 
 
 def test_a_passphrase_typed_at_a_terminal_is_not_echoed() -> None:

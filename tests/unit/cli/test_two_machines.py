@@ -1,9 +1,10 @@
-"""The command between two real machines of the lab: what the fake door cannot show."""
+"""The command between real machines of the lab: what the fake door cannot show."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import pytest
 
 from tests.architecture.imports import ROOT
 from tests.support import machine as needs
-from tests.support.lab.hosts import Host, Lab
+from tests.support.lab.hosts import Host, Lab, TwoNetworks
 from tests.support.lab.programs import Program
+from tests.unit.cli.test_readme import lines_of
 
 pytestmark = pytest.mark.network
 
@@ -132,3 +134,74 @@ def test_an_invitation_by_pipe_and_its_misuse(machines: tuple[Machine, Machine])
     ben.file.write_text("wrong\n")
     assert ben.status("contacts") == 77
     assert ben.status("init", "--name", "Ben") == 73
+
+
+def start_relay(ada: Machine, host: Host) -> tuple[Program, str]:
+    """A relay with a new key on another host, and its address."""
+    command = (sys.executable, "-m", "chat.cli", "relay", "--listen", f"{host.address}:4746")
+    program = host.start(*command, environment=ada.environment)
+    return program, program.wait_for(lambda line: line.startswith("parlour-relay:"))
+
+
+def doctor(ada: Machine) -> tuple[bool, str, str]:
+    """What the doctor says of the relay."""
+    out = ada.host.popen(*ada.line("doctor"), env=ada.environment, stdout=-1).communicate(timeout=60)[0]
+    (line,) = [found for found in map(json.loads, out.splitlines()) if found["check"] == "relay"]
+    return line["good"], line["found"], line["fix"]
+
+
+def test_the_doctor_tells_a_relay_that_is_well_gone_or_another(machines: tuple[Machine, Machine]) -> None:
+    ada, other_host = machines[0], machines[1].host
+    program, address = start_relay(ada, other_host)
+    listener = ada.start("listen")
+    listener.wait_for(lambda line: '"ready"' in line, 60)
+    (added,) = ada.run("relays", "add", address)
+    assert (added["relay"], added["invited"]) == (address, False)
+    assert doctor(ada) == (True, "10.77.0.2:4746 answers", "")
+    program.kill()
+    good, found, fix = doctor(ada)
+    assert (good, found) == (False, "10.77.0.2:4746 cannot be reached")
+    assert "parlour relay" in fix
+    _other, other = start_relay(ada, other_host)
+    good, found, fix = doctor(ada)
+    assert (good, found) == (False, "10.77.0.2:4746 has another key than the one that was named")
+    assert "parlour relays add" in fix
+    ada.run("relays", "add", other)
+    assert [one["relay"] for one in ada.run("relays")] == [other]
+    assert doctor(ada)[0]
+
+
+@pytest.fixture
+def networks() -> Iterator[TwoNetworks]:
+    needs.needs_root_network()
+    with TwoNetworks() as lab:
+        yield lab
+
+
+def typed(line: str, **values: str) -> list[str]:
+    """The words of a line behind `parlour`, with the words in capitals replaced."""
+    match = re.match(r"parlour ((?:[^#\s]+ ?)+)", line)
+    assert match is not None, line
+    return [values.get(word, word) for word in match[1].split()]
+
+
+def test_the_lines_about_a_relay_hold(networks: TwoNetworks, tmp_path: Path) -> None:
+    new_key, run, add, invite, join = lines_of("docs/relays.md", "Connect two people through a relay")
+    ada, ben = Machine(networks.ada, tmp_path, "Ada"), Machine(networks.ben, tmp_path, "Ben")
+    program = (sys.executable, "-m", "chat.cli")
+    networks.between.run(*program, *_in(tmp_path, typed(new_key)), env=ada.environment)
+    relay = networks.between.start(*program, *_in(tmp_path, typed(run)), environment=ada.environment)
+    address = relay.wait_for(lambda line: line.startswith("parlour-relay:"))
+    ada.run(*typed(add, ADDRESS=address))
+    inviting = ada.start(*typed(invite), "--yes")
+    invitation = inviting.wait_for(lambda line: '"invitation"' in line, 60).split('"')[3]
+    assert ben.run(*typed(join, INVITATION=invitation)) == [{"paired": "Ada"}]
+    inviting.wait_for(lambda line: '"paired"' in line, 60)
+    assert [one["relay"] for one in ben.run("relays")] == [address]
+    ben.start("listen").wait_for(lambda line: '"ready"' in line, 60)
+    assert [sent["state"] for sent in ada.run("send", "Ben", "Good morning", "--wait", "60")] == ["delivered"]
+
+
+def _in(folder: Path, words: list[str]) -> list[str]:
+    """The words, with the file's place."""
+    return [str(folder / word) if word.endswith(".key") else word for word in words]

@@ -12,7 +12,7 @@ from chat.network.connection import LINGER, READ_MAX, UNREAD_LOW, UNREAD_MAX, Tc
 
 
 class Wire(asyncio.Transport):
-    """Stands for the loop's transport: notes what the connection asks of it."""
+    """The event loop's transport, which records what the connection does."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("10.0.0.9", 1234)})

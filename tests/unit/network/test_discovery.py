@@ -84,6 +84,21 @@ async def test_who_comes_later_finds_who_is_there() -> None:
             await ears.until(("found", announcement("early")))
 
 
+async def test_an_announcement_that_is_given_up_at_once_leaves_the_browser_listening() -> None:
+    """zeroconf has one future for its start, which a cancelled waiter would cancel for all."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with discovering() as (ours, our_ears):
+        announcing = asyncio.create_task(ours.announce(announcement("given-up")))
+        await asyncio.sleep(0)  # it begins to wait for the start
+        announcing.cancel()
+        await asyncio.wait({announcing})
+        async with discovering() as (theirs, _):
+            await theirs.announce(announcement("honest"))
+            await our_ears.until(("found", announcement("honest")))
+    assert failures == []
+
+
 async def test_a_new_announcement_takes_the_place_of_the_old() -> None:
     async with discovering() as (ours, _), discovering() as (_, ears):
         await ours.announce(announcement("before"))
@@ -152,7 +167,7 @@ async def test_a_fault_of_who_listens_does_not_end_the_listening() -> None:
 
 
 async def test_a_fault_of_ours_never_reaches_zeroconf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would leave out whoever else was in the packet, and repeat the fault with every later one."""
+    """zeroconf would drop the rest of the packet, and raise the error again with every later one."""
     told: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
     async with discovering() as (ours, _):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from chat.network.records import SLOT_COUNTS, encode_text
+from chat.network.records import encode_text
 from chat.ports import Announcement
+from protocol.discovery import SLOT_COUNTS
 from tests.support.lab.hosts import Host, Lab
 from tests.support.machine import needs_root_network
 from tests.support.network.mdns import Beacon, Flood, Tap, response, shout, slots

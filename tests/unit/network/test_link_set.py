@@ -13,7 +13,8 @@ LOW, HIGH = b"\x01" * 32, b"\x02" * 32
 
 def link(name: str, began: bool, replaces: str = "") -> LiveLink:
     driver: Any = object()
-    return LiveLink(driver, name.encode(), b"person", b"terminal", began, replaces.encode(), "10.0.0.1", 0.0)
+    session, named = name.encode(), replaces.encode()
+    return LiveLink(driver, session, b"person", b"terminal", began, named, "10.0.0.1", 0.0, driver)
 
 
 class Pair:

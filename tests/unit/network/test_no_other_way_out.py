@@ -1,8 +1,4 @@
-"""What an engine loads, and what it asks the kernel for while it lives: there is no way out but the one.
-
-Rules: beside the source, which test_one_way_out reads; so that neither a library nor a name put together
-hides anything.
-"""
+"""An engine loads no network library, and its system calls reach only what Python reports."""
 
 from __future__ import annotations
 

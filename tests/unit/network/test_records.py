@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.network.interfaces import MAX_ADDRESSES
-from chat.network.records import SERVICE, SLOT_COUNTS, TEXT_MAX, decode, encode_text, instance_of
+from chat.network.records import SERVICE, decode, encode_text, instance_of
 from chat.ports import Announcement
+from protocol.discovery import SLOT_COUNTS, TEXT_MAX
 from protocol.errors import Malformed
 
 PLAIN = Announcement("k3q9z", ("10.77.0.1", "fe80::1"), 4747, tuple(bytes([n]) * 8 for n in range(32)))
@@ -157,13 +158,6 @@ def test_what_no_peer_would_accept_is_not_announced(wrong: dict[str, object]) ->
 
 def test_instance_of() -> None:
     assert instance_of(f"k3q9z.{SERVICE}") == "k3q9z"
-    for name in (
-        "",
-        SERVICE,
-        "k3q9z",
-        f"a.b.{SERVICE}",
-        "k3q9z._http._tcp.local.",
-        f"k3q9z.{SERVICE}x",
-        f"Q \x1b[m.{SERVICE}",
-    ):
+    others = ("", SERVICE, "k3q9z", "k3q9z._http._tcp.local.")
+    for name in (*others, f"a.b.{SERVICE}", f"k3q9z.{SERVICE}x", f"Q \x1b[m.{SERVICE}"):
         assert instance_of(name) == ""

@@ -1,4 +1,4 @@
-"""Waiting and dialling at relays, without engines: lines, tokens, pauses, and what is said of their end."""
+"""Waiting and dialling at relays without engines: lines, tokens, pauses, and standing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from chat.interface import RelayStanding
 from chat.network.backoff import Pauses
 from chat.network.links import Directory
 from chat.network.relay.client import LINES_AT_ONCE, RelayClient, standing_after
-from chat.network.relay.connection import Circuit, Lost
-from chat.tasks import Tasks
+from chat.network.relay.connection import Lost
+from chat.tasks import Runtime, Tasks
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.relay.rendezvous import RelayAddress
 from protocol.relay.states import RelayEnding, RelayState
@@ -26,10 +26,11 @@ S, E = RelayState, RelayEnding
 
 
 class Tokens:
-    """The part of a directory that is asked for tokens."""
+    """The part of a directory that is asked for tokens, and the circuits that came, with their relays."""
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.brought: asyncio.Queue[tuple[Any, str]] = asyncio.Queue()
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         return [token(number) for number in range(self.number)]
@@ -45,13 +46,17 @@ def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> Rela
     def failed(error: BaseException) -> None:
         raise error
 
-    transport = MemoryTransport(network, host)
-    return RelayClient(cast(Directory, tokens), transport, clock, seeded(host), Config(), Tasks(failed))
+    async def accept(circuit: Any, through: str) -> None:
+        tokens.brought.put_nowait((circuit, through))
+
+    runtime = Runtime(clock, seeded(host), Config(), Tasks(failed))
+    transport, directory = MemoryTransport(network, host), cast(Directory, tokens)
+    return RelayClient(runtime, directory, transport, accept, lambda _: None)
 
 
-def held_by(relay: MemoryRelay, number: int, waiters: int) -> bool:
+def held_by(relay: MemoryRelay, number: int, listeners: int) -> bool:
     """Whether so many wait on each of the first tokens."""
-    return all(relay.hall.count(token(each)) == waiters for each in range(number))
+    return all(relay.hall.count(token(each)) == listeners for each in range(number))
 
 
 def named_by(relay: MemoryRelay, host: str) -> list[int]:
@@ -68,49 +73,47 @@ def play(scenario: Scenario, number: int = 1) -> None:
     async def run(clock: VirtualClock) -> None:
         network, tokens = Network(), Tokens(number)
         relay = MemoryRelay(network).start()
-        waiter, dialler = (at(network, host, tokens, clock) for host in ("10.0.0.1", "10.0.0.2"))
-        for each in (waiter, dialler):
+        listener, dialer = (at(network, host, tokens, clock) for host in ("10.0.0.1", "10.0.0.2"))
+        for each in (listener, dialer):
             each.name([relay.address])
         await relay.until(lambda: len(relay.hall) >= 2 and held_by(relay, number, 2))
-        await scenario(relay, waiter, dialler, tokens)
+        await scenario(relay, listener, dialer, tokens)
 
     run_virtual(run)
 
 
-async def dialled(dialler: RelayClient, relay: RelayAddress, number: int) -> bool:
-    return await dialler.dial(relay, lambda day: [token(number)]) is not None
+async def dialled(dialer: RelayClient, relay: RelayAddress, number: int) -> bool:
+    return await dialer.dial(relay, lambda day: [token(number)]) is not None
 
 
 @pytest.mark.parametrize(("number", "lines"), [(0, 1), (1, 1), (128, 1), (129, 2), (300, 3)])
 def test_any_number_of_contacts_is_waited_for(number: int, lines: int) -> None:
-    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
+    async def scenario(
+        relay: MemoryRelay, listener: RelayClient, dialer: RelayClient, tokens: Tokens
+    ) -> None:
         counts = named_by(relay, "10.0.0.1")
         assert len(counts) == lines
-        assert held_by(relay, number, 2)  # the dialler waits too
+        assert held_by(relay, number, 2)  # the dialer waits too
         assert all(count & (count - 1) == 0 and 8 <= count <= RELAY_TOKENS_MAX for count in counts)
         tokens.number = 1
-        waiter.renew()
+        listener.renew()
         await relay.until(lambda: named_by(relay, "10.0.0.1") == [8])
 
     play(scenario, number)
 
 
 def test_a_call_brings_a_circuit_and_a_new_line() -> None:
-    async def scenario(relay: MemoryRelay, waiter: RelayClient, dialler: RelayClient, _: Tokens) -> None:
-        dialler.stop()
-        brought: asyncio.Future[tuple[Circuit, str]] = asyncio.get_running_loop().create_future()
-
-        async def accept(circuit: Any, through: str) -> None:
-            brought.set_result((circuit, through))
-
-        waiter.accept = accept
-        reached = await dialler.dial(relay.address, lambda day: [token(5), token(0)])
+    async def scenario(
+        relay: MemoryRelay, listener: RelayClient, dialer: RelayClient, tokens: Tokens
+    ) -> None:
+        dialer.stop()
+        reached = await dialer.dial(relay.address, lambda day: [token(5), token(0)])
         assert reached is None  # it was stopped: it uses no relay
-        dialler._stopped = False
-        dialler.name([relay.address])
-        reached = await dialler.dial(relay.address, lambda day: [token(5), token(0)], 1)
+        dialer._stopped = False
+        dialer.name([relay.address])
+        reached = await dialer.dial(relay.address, lambda day: [token(5), token(0)], 1)
         assert reached is not None
-        circuit, through = await brought
+        circuit, through = await tokens.brought.get()
         assert through == str(relay.address)
         assert (circuit.peer, reached.circuit.peer, reached.others) == ("", "", 1)
         await reached.circuit.write(b"there")
@@ -118,24 +121,24 @@ def test_a_call_brings_a_circuit_and_a_new_line() -> None:
         await circuit.write(b"and back")
         assert await reached.circuit.read() == b"and back"
         await relay.until(lambda: relay.hall.count(token(0)) == 2)
-        waiter.name([])
+        listener.name([])
         assert await reached.circuit.read() == b""
 
     play(scenario)
 
 
 def test_absent_contacts_are_asked_for_on_few_lines() -> None:
-    async def scenario(relay: MemoryRelay, _: RelayClient, dialler: RelayClient, tokens: Tokens) -> None:
+    async def scenario(relay: MemoryRelay, _: RelayClient, dialer: RelayClient, tokens: Tokens) -> None:
         before = relay.accepted
-        asked = [dialled(dialler, relay.address, number) for number in range(1_000, 1_100)]
+        asked = [dialled(dialer, relay.address, number) for number in range(1_000, 1_100)]
         assert not any(await asyncio.gather(*asked))
         assert relay.absent == 100
         assert relay.accepted - before <= LINES_AT_ONCE + 100 // 8
         await relay.until(lambda: len(relay.visitors) == 2, 5)  # those that wait
-        assert not await dialled(dialler, relay.address, 2_000)
+        assert not await dialled(dialer, relay.address, 2_000)
         relay.stop()
         relay.start()
-        assert not await dialled(dialler, relay.address, 2_000)  # on a line that was let go of
+        assert not await dialled(dialer, relay.address, 2_000)  # on a line that was let go of
 
     play(scenario)
 

@@ -19,7 +19,7 @@ ANYONE = TcpTransport()
 
 
 async def ignore(connection: Connection) -> None:
-    """Whoever listens only to have the port."""
+    """For a listener that only takes the port."""
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
@@ -129,63 +129,48 @@ async def test_after_close_nobody_gets_in_and_who_is_in_stays() -> None:
 # --- dialling ---
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "8.8.8.8",
-        "2001:db8::1",
-        "0.0.0.0",
-        "::",
-        "::ffff:8.8.8.8",
-        "224.0.0.251",
-        "localhost",
-        "printer.local",
-        "",
-        "10.0.0.1 ",
-    ],
-)
+NOT_LOCAL = [
+    *("8.8.8.8", "2001:db8::1", "0.0.0.0", "::", "::ffff:8.8.8.8", "224.0.0.251", "localhost"),
+    *("printer.local", "", "10.0.0.1 "),
+]
+
+
+@pytest.mark.parametrize("host", NOT_LOCAL)
 async def test_what_is_not_local_gets_no_socket_let_alone_a_packet(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forbidden(*_: object, **__: object) -> socket.socket:
-        raise AssertionError("a socket was made or a name looked up")
-
     monkeypatch.setattr(socket, "socket", forbidden)
     monkeypatch.setattr(socket, "getaddrinfo", forbidden)
     with pytest.raises(NotLocal):
         await ANYONE.connect(host, 4747, SECONDS)
 
 
+def forbidden(*_: object, **__: object) -> socket.socket:
+    raise AssertionError("a socket was made or a name looked up")
+
+
 async def test_a_local_address_is_dialled_without_looking_anything_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def forbidden(*_: object, **__: object) -> None:
-        raise AssertionError("something was looked up")
-
     async with serving(ANYONE) as server:
         monkeypatch.setattr(socket, "getaddrinfo", forbidden)
         for host in ("127.0.0.1", "::1"):
             await gone([await ANYONE.connect(host, server.port, SECONDS)])
 
 
-async def test_nobody_there_is_an_oserror() -> None:
+async def test_no_listener_and_an_unknown_interface_are_oserrors() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(ConnectionRefusedError):
             await ANYONE.connect("127.0.0.1", unused.getsockname()[1], SECONDS)
-
-
-async def test_an_unknown_interface_is_an_oserror() -> None:
     with pytest.raises(OSError):
         await ANYONE.connect("fe80::1%nosuch0", 4747, SECONDS)
 
 
 async def test_link_local_without_a_scope_is_tried_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "scopes", lambda: (3, 5))
-    assert [address for _, address in transport._targets("fe80::1", 9)] == [
-        ("fe80::1", 9, 0, 3),
-        ("fe80::1", 9, 0, 5),
-    ]
+    scoped = [address for _, address in transport._targets("fe80::1", 9)]
+    assert scoped == [("fe80::1", 9, 0, 3), ("fe80::1", 9, 0, 5)]
     assert transport._targets("fe80::1%7", 9) == [(socket.AF_INET6, ("fe80::1", 9, 0, 7))]
     assert transport._targets("fd00::1", 9) == [(socket.AF_INET6, ("fd00::1", 9, 0, 0))]
     monkeypatch.setattr(transport, "scopes", lambda: ())

@@ -83,7 +83,7 @@ def age(server: Server, connection: TcpConnection) -> None:
     inside[connection] = (inside[connection][0], -1e9)
 
 
-async def test_whoever_cannot_be_served_is_reported_and_closed() -> None:
+async def test_a_connection_that_cannot_be_served_is_reported_and_closed() -> None:
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.network
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
-# Listens, greets whoever comes and prints who it was.
+# Listens, greets each connection and prints its peer.
 LISTEN = """
 import asyncio
 from chat.network.transport import TcpTransport

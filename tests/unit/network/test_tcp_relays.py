@@ -44,7 +44,7 @@ def look_ups(monkeypatch: pytest.MonkeyPatch) -> Iterator[LookUps]:
     resolver.answering.set()
 
 
-async def test_whoever_was_not_named_is_neither_looked_up_nor_reached(look_ups: LookUps) -> None:
+async def test_a_relay_that_is_not_named_is_neither_looked_up_nor_reached(look_ups: LookUps) -> None:
     async with serving(ANYONE) as server:
         transport = TcpTransport()
         near = RelayAddress("127.0.0.1", server.port, KEY)

@@ -14,9 +14,9 @@ from protocol import limits
 from protocol.codec import encode
 from protocol.entries import (
     KIND_TEXT,
+    EntryPlace,
     Facts,
     ParsedEntry,
-    Place,
     accept_entry,
     conversation_of_two,
     heads_hash,
@@ -52,7 +52,7 @@ TIME = 1_800_000_000_000
 
 def place(
     author: bytes = BOB_TERMINAL, previous: tuple[int, bytes] | None = None, **changed: object
-) -> Place:
+) -> EntryPlace:
     values: dict[str, object] = {
         "conversation": CONVERSATION,
         "author": author,
@@ -61,11 +61,11 @@ def place(
         "parents": [],
         "membership": [some("head of bob")],
     }
-    return Place(**(values | changed))  # type: ignore[arg-type]
+    return EntryPlace(**(values | changed))  # type: ignore[arg-type]
 
 
 def written(
-    at: Place | None = None, text: str = "Hello", key: bytes = BOB_KEY, label: str = "entry"
+    at: EntryPlace | None = None, text: str = "Hello", key: bytes = BOB_KEY, label: str = "entry"
 ) -> ParsedEntry:
     return write_entry(at or place(), TIME, KIND_TEXT, text_body(text), key, seeded(label))
 

@@ -9,7 +9,7 @@ from protocol.errors import AuthenticationFailed, Malformed, ProtocolError
 from protocol.keys import X25519Pair
 from protocol.link.agreement import Established, agree
 from protocol.link.framing import GREETING_SIZE, Pattern, Refused, pad
-from protocol.link.handshake import Answer, Finish, Initiator
+from protocol.link.handshake import AwaitReply, Finish, Initiator
 from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply
 from protocol.primitives import mlkem_encapsulate, mlkem_generate
@@ -75,7 +75,7 @@ def test_attack_04_static_of_a_joiner(pattern: Pattern, bad: bytes) -> None:
         finish.read(call.write_message(payload(PairingFinish(bytes(1088), bytes(32)))))
 
 
-def _evil_pairing_reply(pattern: Pattern, static: X25519Pair, content: bytes) -> tuple[Answer, bytes]:
+def _evil_pairing_reply(pattern: Pattern, static: X25519Pair, content: bytes) -> tuple[AwaitReply, bytes]:
     """An initiator's wait, and an answer with any static key and any content."""
     psk = PSK if pattern is Pattern.XXPSK0 else None
     call, answer = Initiator.pairing(pattern, psk, aes=False).begin(GREETING)
@@ -84,7 +84,7 @@ def _evil_pairing_reply(pattern: Pattern, static: X25519Pair, content: bytes) ->
     return answer, responder.write_message(pad(content))
 
 
-def _evil_contact_reply(content: bytes) -> tuple[Answer, bytes]:
+def _evil_contact_reply(content: bytes) -> tuple[AwaitReply, bytes]:
     alice, bob = contacts(aes=False)
     call, answer = alice.calls(bob).begin(GREETING)
     responder = state(Pattern.IKPSK2, False, bob.static, psk=PSK)

@@ -98,7 +98,9 @@ def test_a_used_up_chain_is_followed_by_none(fast: bool) -> None:
 def test_erase_ends_a_session() -> None:
     alice, bob = pair()
     bob.decrypt(alice.encrypt(b"content"))
+    bob.decrypt(alice.encrypt(b"x" * 20_000))
     envelope, sending, work, root = alice.encrypt(b"more"), alice._sending, bob._work, bob._root
+    receiving = bob._receiving
     assert isinstance(sending, FastSending)
     assert isinstance(root, FastRoot)
     alice.erase()
@@ -106,6 +108,8 @@ def test_erase_ends_a_session() -> None:
     assert bytes(sending._view[:]) == bytes(64)
     assert work is not None
     assert bytes(work.opened.view[:]) == bytes(work.opened.size)
+    assert isinstance(receiving, FastReceiving)
+    assert bytes(receiving._view) == bytes(len(receiving._view))
     assert bytes(root._block) + bytes(root._secret) == bytes(256)
     for session in (alice, bob):
         with pytest.raises(LocalMisuse):
@@ -153,6 +157,20 @@ def test_a_chain_opens_only_its_next_envelope(fast: bool) -> None:
         receiving.open_next(envelope[:-1])
     assert receiving.open_next(envelope) == b"content"
     assert (receiving.n, receiving.pn) == (6, 3)
+
+
+@CHAINS
+@pytest.mark.parametrize("size", [0, 1, 253, 254, 8_000, 61_437])
+def test_a_piece_after_its_flag_is_sealed_as_one_content(fast: bool, size: int) -> None:
+    """Into a buffer that held a longer content before, so that the padding is written and not left over."""
+    piece = seeded(str(size))(size)
+    (whole, receiving), (parted, _) = chains(0, fast=fast), chains(0, fast=fast)
+    for content in (b"\x01" * 61_438, b"\x01" + piece):
+        envelope = whole.seal(content)
+        assert parted.seal(memoryview(content)[1:], content[:1]) == envelope
+        assert receiving.open_next(envelope) == content
+    with pytest.raises(LocalMisuse):
+        parted.seal(bytes(61_438), b"\x01")
 
 
 @CHAINS

@@ -1,7 +1,4 @@
-"""Who is asked for at other relays, and who is called: clusters on one wire, with invented terminals.
-
-Rules: offers arrive when they arrive; that all of them are waited for here is a longer patience, and no time.
-"""
+"""Questions to other relays of a cluster and calls of their waiters, with fake terminals on one wire."""
 
 from __future__ import annotations
 
@@ -58,7 +55,7 @@ class Host:
         else:
             caller.unanswered()
 
-    def dismiss(self, waiter: ClientConnection) -> None:
+    def dismiss(self, client: ClientConnection) -> None:
         self.called.append("dismissed")
 
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:

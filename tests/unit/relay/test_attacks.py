@@ -15,9 +15,9 @@ from protocol.messages import Entry
 from tests.support.lab.inspection import which_are_held
 from tests.support.machine import needs_process_memory
 from tests.support.protocol.links import End, Pair, Party, frames
-from tests.support.relay.in_process import Guest, House, house
+from tests.support.relay.in_process import Guest, House, house, token
 from tests.support.relay.processes import Relay, Terminal, receive, relay
-from tests.unit.relay.test_holds_nothing import joined, token
+from tests.unit.relay.test_holds_nothing import joined
 
 NAMES = ("Wilhelmina-Sophia", "Friedrich-Leopold")
 Mangle = Callable[[list[bytes]], list[bytes]]

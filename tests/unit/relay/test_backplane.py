@@ -91,6 +91,15 @@ async def bus(*urls: str) -> AsyncIterator[tuple[Nats, Heard, Said]]:
         await made.close()
 
 
+async def crowd(one: Nats, node: Node) -> None:
+    """Stop the node, and send until too much waits."""
+    os.kill(node.pid, signal.SIGSTOP)
+    async with asyncio.timeout(PATIENCE):
+        while not one.is_crowded and one.is_connected:
+            one.post("parlour.there", BLOCK, "")
+            await asyncio.sleep(0)
+
+
 async def subscribe(one: Nats, heard: Heard, subject: str) -> None:
     """Subscribe, and wait until the node has it: it answers a later message on the subject."""
     one.subscribe(subject)
@@ -140,12 +149,9 @@ async def test_a_subject_that_the_library_cannot_read_costs_a_reconnection(
 async def test_where_nats_does_not_keep_up_it_is_crowded_until_it_does(node: Node) -> None:
     async with bus(node.url) as (one, hears, _):
         await hears.has_connected(1)
-        os.kill(node.pid, signal.SIGSTOP)
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not one.is_crowded:
-                    one.post("parlour.there", BLOCK, "")
-                    await asyncio.sleep(0)
+            await crowd(one, node)
+            assert one.is_crowded
             relieved = asyncio.Event()
             one.tell(relieved.set)
         finally:
@@ -157,11 +163,8 @@ async def test_where_nats_does_not_keep_up_it_is_crowded_until_it_does(node: Nod
 async def test_whoever_waits_for_room_is_woken_when_the_node_dies(node: Node) -> None:
     async with bus(node.url) as (one, hears, said):
         await hears.has_connected(1)
-        os.kill(node.pid, signal.SIGSTOP)
-        async with asyncio.timeout(PATIENCE):
-            while not one.is_crowded:
-                one.post("parlour.there", BLOCK, "")
-                await asyncio.sleep(0)
+        await crowd(one, node)
+        assert one.is_crowded
         relieved = asyncio.Event()
         one.tell(relieved.set)
         node.kill()
@@ -182,11 +185,7 @@ async def test_a_node_that_takes_nothing_more_is_given_up(
     with nodes(1) as (second,):
         async with bus(node.url, second.url) as (one, hears, _):
             await hears.has_connected(1)
-            os.kill(node.pid, signal.SIGSTOP)
-            async with asyncio.timeout(PATIENCE):
-                while not one.is_crowded and one.is_connected:
-                    one.post("parlour.there", BLOCK, "")
-                    await asyncio.sleep(0)
+            await crowd(one, node)
             await hears.has_connected(2)
             assert not one.is_crowded
 
@@ -194,11 +193,8 @@ async def test_a_node_that_takes_nothing_more_is_given_up(
 async def test_it_ends_soon_where_a_node_takes_nothing_more(node: Node) -> None:
     async with bus(node.url) as (one, hears, _):
         await hears.has_connected(1)
-        os.kill(node.pid, signal.SIGSTOP)
-        async with asyncio.timeout(PATIENCE):
-            while not one.is_crowded:
-                one.post("parlour.there", BLOCK, "")
-                await asyncio.sleep(0)
+        await crowd(one, node)
+        assert one.is_crowded
         await asyncio.wait_for(one.close(), PATIENCE)
 
 

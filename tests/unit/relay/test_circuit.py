@@ -58,6 +58,11 @@ class Table:
         self._circuits.append(circuit)
         return Joined(left, right, circuit, buffers, tally, ends)
 
+    def start(self, buffers: Buffers | None = None) -> Joined:
+        joined = self.join(buffers)
+        joined.circuit.start()
+        return joined
+
     def close(self) -> None:
         for circuit in self._circuits:
             circuit.end(End.STOPPED)
@@ -70,6 +75,12 @@ async def table() -> AsyncIterator[Table]:
     made = Table()
     yield made
     made.close()
+
+
+@pytest.fixture
+async def joined(table: Table) -> Joined:
+    """A circuit that has begun."""
+    return table.start()
 
 
 async def read(end: socket.socket, size: int) -> bytes:
@@ -116,9 +127,7 @@ async def pressed(joined: Joined) -> int:
     return total
 
 
-async def test_what_one_sends_the_other_gets_both_ways(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_what_one_sends_the_other_gets_both_ways(joined: Joined) -> None:
     loop = asyncio.get_running_loop()
     for sender, reader in ((joined.left, joined.right), (joined.right, joined.left)):
         data = secrets.token_bytes(300_000)
@@ -137,9 +146,7 @@ async def test_frames_that_wait_together_leave_in_one_write(table: Table) -> Non
     assert joined.tally.writes < 10
 
 
-async def test_a_slow_reader_is_felt_by_the_sender_and_one_buffer_is_held(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_a_slow_reader_is_felt_by_the_sender_and_one_buffer_is_held(joined: Joined) -> None:
     total = await pressed(joined)
     assert total < 1 << 26, "at some point nothing more is taken"
     assert joined.buffers.lent == 1
@@ -164,9 +171,7 @@ async def test_what_leaves_in_many_parts_arrives_whole(table: Table, most: int) 
     assert joined.clean()
 
 
-async def test_an_idle_circuit_holds_no_buffer(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_an_idle_circuit_holds_no_buffer(joined: Joined) -> None:
     joined.left.send(b"something")
     await read(joined.right, 9)
     assert joined.buffers.lent == 0
@@ -175,8 +180,7 @@ async def test_an_idle_circuit_holds_no_buffer(table: Table) -> None:
 async def all_lent(table: Table) -> tuple[Buffers, Joined, int]:
     """The one buffer there is stands full before a slow reader; the bytes on their way to it."""
     buffers = Buffers(most=1, size=4_096)
-    slow = table.join(buffers)
-    slow.circuit.start()
+    slow = table.start(buffers)
     total = await pressed(slow)
     assert buffers.lend() is None
     return buffers, slow, total
@@ -185,8 +189,7 @@ async def all_lent(table: Table) -> tuple[Buffers, Joined, int]:
 async def test_without_a_free_buffer_a_lane_goes_on_and_leaves_nothing(table: Table) -> None:
     """Slow readers hold all buffers, and make nobody else wait."""
     buffers, slow, total = await all_lent(table)
-    other = table.join(buffers)
-    other.circuit.start()
+    other = table.start(buffers)
     loop, data = asyncio.get_running_loop(), secrets.token_bytes(300_000)
     got, _ = await asyncio.gather(read(other.right, len(data)), loop.sock_sendall(other.left, data))
     assert got == data
@@ -196,8 +199,7 @@ async def test_without_a_free_buffer_a_lane_goes_on_and_leaves_nothing(table: Ta
 
 async def test_without_a_free_buffer_a_slow_reader_is_felt_all_the_same(table: Table) -> None:
     buffers, slow, _ = await all_lent(table)
-    other = table.join(buffers)
-    other.circuit.start()
+    other = table.start(buffers)
     total = await pressed(other)
     assert not any(buffers.spare), "what is not sent stays with the system"
     now = asyncio.get_running_loop().time()
@@ -210,8 +212,7 @@ async def test_without_a_free_buffer_a_slow_reader_is_felt_all_the_same(table: T
 
 async def test_without_a_free_buffer_a_reader_that_takes_nothing_ends_its_circuit(table: Table) -> None:
     buffers, _, _ = await all_lent(table)
-    other = table.join(buffers)
-    other.circuit.start()
+    other = table.start(buffers)
     await pressed(other)
     other.circuit.check(asyncio.get_running_loop().time() + 31, PATIENCE)
     assert other.ends == [End.SLOW]
@@ -219,9 +220,7 @@ async def test_without_a_free_buffer_a_reader_that_takes_nothing_ends_its_circui
 
 async def test_without_a_free_buffer_ends_pass_and_breaks_are_noticed(table: Table) -> None:
     buffers, _, _ = await all_lent(table)
-    ended, broken = table.join(buffers), table.join(buffers)
-    ended.circuit.start()
-    broken.circuit.start()
+    ended, broken = table.start(buffers), table.start(buffers)
     ended.left.send(b"last words")
     ended.left.shutdown(socket.SHUT_WR)
     assert await read(ended.right, 100) == b"last words"
@@ -230,9 +229,7 @@ async def test_without_a_free_buffer_ends_pass_and_breaks_are_noticed(table: Tab
     assert broken.ends == [End.BROKEN]
 
 
-async def test_an_end_passes_to_the_other_side_after_the_last_byte(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_an_end_passes_to_the_other_side_after_the_last_byte(joined: Joined) -> None:
     joined.left.send(b"last words")
     joined.left.shutdown(socket.SHUT_WR)
     assert await read(joined.right, 100) == b"last words"
@@ -244,9 +241,7 @@ async def test_an_end_passes_to_the_other_side_after_the_last_byte(table: Table)
     assert joined.ends == [End.CLOSED]
 
 
-async def test_what_breaks_ends_both_sides_and_leaves_nothing_held(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_what_breaks_ends_both_sides_and_leaves_nothing_held(joined: Joined) -> None:
     await pressed(joined)
     reset(joined.right)
     await settle()
@@ -254,9 +249,7 @@ async def test_what_breaks_ends_both_sides_and_leaves_nothing_held(table: Table)
     assert (joined.buffers.lent, joined.clean()) == (0, True)
 
 
-async def test_an_idle_circuit_ends(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_an_idle_circuit_ends(joined: Joined) -> None:
     now = asyncio.get_running_loop().time()
     joined.circuit.check(now + 30, PATIENCE)
     joined.left.send(b"x")
@@ -269,9 +262,7 @@ async def test_an_idle_circuit_ends(table: Table) -> None:
     assert await read(joined.left, 1) == b""
 
 
-async def test_a_reader_that_takes_a_drop_at_a_time_ends_it_too(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_a_reader_that_takes_a_drop_at_a_time_ends_it_too(joined: Joined) -> None:
     await pressed(joined)
     now = asyncio.get_running_loop().time()
     await read(joined.right, 1_000)
@@ -282,9 +273,7 @@ async def test_a_reader_that_takes_a_drop_at_a_time_ends_it_too(table: Table) ->
     assert (joined.buffers.lent, joined.clean()) == (0, True)
 
 
-async def test_a_circuit_with_one_end_left_does_not_last(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_a_circuit_with_one_end_left_does_not_last(joined: Joined) -> None:
     joined.left.shutdown(socket.SHUT_WR)
     await read(joined.right, 1)
     now = asyncio.get_running_loop().time()
@@ -294,9 +283,7 @@ async def test_a_circuit_with_one_end_left_does_not_last(table: Table) -> None:
     assert joined.ends == [End.HALF_OPEN]
 
 
-async def test_an_end_is_told_once(table: Table) -> None:
-    joined = table.join()
-    joined.circuit.start()
+async def test_an_end_is_told_once(joined: Joined) -> None:
     joined.circuit.end(End.STOPPED)
     joined.circuit.end(End.BROKEN)
     assert joined.ends == [End.STOPPED]

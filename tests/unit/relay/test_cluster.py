@@ -1,7 +1,4 @@
-"""Relays that share core NATS: real nodes, real relays, real links' worth of bytes, and what others can do.
-
-Rules: whoever attacks here speaks NATS as anybody on it may, and hears everything that is said there.
-"""
+"""Relays that share core NATS: real nodes, real relays, and an attacker who reads and sends all on NATS."""
 
 from __future__ import annotations
 
@@ -24,6 +21,7 @@ from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
 from tests.support.lab.inspection import copies, traced, writing
 from tests.support.machine import needs_nats, needs_process_memory, needs_strace
+from tests.support.relay.in_process import token
 from tests.support.relay.processes import (
     PATIENCE,
     Node,
@@ -40,10 +38,6 @@ from tests.support.relay.processes import (
 )
 
 GONE = "NATS does not answer"
-
-
-def token() -> bytes:
-    return secrets.token_bytes(16)
 
 
 def closed(terminal: Terminal) -> bool:

@@ -1,8 +1,4 @@
-"""One conversation of two engines through a cluster of relays, in which a node and then a relay dies.
-
-Rules: each person names another relay of the cluster, so that every word goes over NATS; what is sent while
-nothing passes is sent all the same, and each text arrives once and in its order.
-"""
+"""A conversation of two engines through a cluster of relays, in which a node and then a relay dies."""
 
 from __future__ import annotations
 
@@ -67,11 +63,7 @@ async def _delivered(events: AsyncIterator[Event], ids: set[str]) -> None:
 async def test_a_conversation_outlives_a_relay_and_a_node_of_nats(tmp_path: Path) -> None:
     with cluster(tmp_path) as (nodes, relays):
         first, second, third = (str(each.address) for each in relays)
-        async with (
-            asyncio.timeout(PATIENCE),
-            engine("Ada", tmp_path) as ada,
-            engine("Ben", tmp_path) as ben,
-        ):
+        async with asyncio.timeout(PATIENCE), engine("Ada", tmp_path) as ada, engine("Ben", tmp_path) as ben:
             await ada.add_relay(first)
             await pairs(ada, ben)
             talk = Talk(ada, ben)

@@ -1,8 +1,4 @@
-"""A crowd at a relay: terminals come, wait, dial, answer or not, and go, in an order that a seed decides.
-
-Rules: whoever is joined says what it came for, and the other side checks it; at the end nothing is left of
-anybody, which the house asserts.
-"""
+"""Many terminals at a relay that wait, dial, answer or not, and leave, in an order that a seed decides."""
 
 from __future__ import annotations
 

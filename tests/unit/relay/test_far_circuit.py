@@ -36,9 +36,9 @@ class Half:
         self.circuit: FarCircuit
 
     def begin(self, finished: Finished, other: str) -> None:
-        self.passage = RelayTunnel(self.tap, (self.name, other), finished, self.tap.unsubscribe)
+        self.tunnel = RelayTunnel(self.tap, (self.name, other), finished, self.tap.unsubscribe)
         loop = asyncio.get_running_loop()
-        ends = (self._inner, self.passage)
+        ends = (self._inner, self.tunnel)
         self.circuit = FarCircuit(loop, ends, self.buffers, self.tally, lambda _, end: self.ends.append(end))
         self.circuit.start()
 
@@ -147,8 +147,8 @@ async def test_a_slow_reader_is_felt_by_the_sender_and_a_window_is_all_that_wait
 
 async def test_without_a_window_what_waits_would_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The planted fault that the test above is to catch: a sender that does not count."""
-    monkeypatch.setattr(circuit.Leaving, "_sent", lambda self, count: None)
-    monkeypatch.setattr(circuit.Leaving, "credit", lambda self, more: None)
+    monkeypatch.setattr(circuit.Outbound, "_sent", lambda self, count: None)
+    monkeypatch.setattr(circuit.Outbound, "credit", lambda self, more: None)
     span = Span()
     with contextlib.suppress(ConnectionError):
         await pressed(span)
@@ -275,20 +275,20 @@ async def test_attack_58_frames_of_one_circuit_do_not_open_in_another(span: Span
 
 async def test_a_relay_that_sends_over_the_window_is_not_waited_for(span: Span) -> None:
     await pressed(span)
-    span.left.passage.send(Kind.DATA, bytes(CREDIT_FROM + 1))
+    span.left.tunnel.send(Kind.DATA, bytes(CREDIT_FROM + 1))
     await settle()
     assert span.right.ends == [End.BROKEN]
 
 
 async def test_more_credit_than_was_used_ends_it(span: Span) -> None:
-    span.right.passage.send(Kind.CREDIT, (1).to_bytes(4))
+    span.right.tunnel.send(Kind.CREDIT, (1).to_bytes(4))
     await settle()
     assert span.left.ends == [End.BROKEN]
 
 
 async def test_bytes_after_the_end_end_it(span: Span) -> None:
-    span.left.passage.send(Kind.FINISHED)
-    span.left.passage.send(Kind.DATA, b"still")
+    span.left.tunnel.send(Kind.FINISHED)
+    span.left.tunnel.send(Kind.DATA, b"still")
     await settle()
     assert span.right.ends == [End.BROKEN]
 

@@ -1,7 +1,6 @@
 """A relay holds nothing: its memory after many frames, its files in a whole life, and who is absent.
 
-Rules: the relay runs as people run it, as a process of its own; needles are made outside of it, and each
-search has found its needle where it was planted.
+The relay runs as a process of its own. Every search also finds a needle where one was planted.
 """
 
 from __future__ import annotations
@@ -21,14 +20,11 @@ from protocol.relay.states import WaitBegun, WasAbsent, WasCalled, WasJoined
 from tests.support.lab.inspection import copies, traced, which_are_held, writing
 from tests.support.machine import needs_process_memory, needs_strace
 from tests.support.protocol.ratchets import pair
+from tests.support.relay.in_process import token
 from tests.support.relay.processes import Ended, Relay, Terminal, eventually, receive, relay
 
 FRAMES = 10_000
 BATCH = 100
-
-
-def token() -> bytes:
-    return secrets.token_bytes(16)
 
 
 def joined(running: Relay, wanted: bytes = b"") -> tuple[Terminal, Terminal]:
@@ -90,18 +86,18 @@ def test_attack_60_of_10_000_frames_none_is_in_its_memory() -> None:
 
 # It keeps the beginning of the last large piece that passed, in which one frame is whole.
 KEEPS_ONE_FRAME = """
-from chat.relay import buffers
-kept, honest = [], buffers.Buffers.take_back
+from chat.relay.circuit import Buffers
+kept, honest = [], Buffers.take_back
 def take_back(self, buffer, used):
     kept[:] = [bytes(buffer[:900])] if used >= 900 else kept
     honest(self, buffer, used)
-buffers.Buffers.take_back = take_back
+Buffers.take_back = take_back
 """
 # It zeroes nothing, so that what passed last stands in its buffer.
 ZEROES_NOTHING = """
-from chat.relay import buffers
-honest = buffers.Buffers.take_back
-buffers.Buffers.take_back = lambda self, buffer, used: honest(self, buffer, 0)
+from chat.relay.circuit import Buffers
+honest = Buffers.take_back
+Buffers.take_back = lambda self, buffer, used: honest(self, buffer, 0)
 """
 
 

@@ -212,14 +212,14 @@ async def test_attack_63_who_talks_all_the_time_is_listened_to_at_a_walk() -> No
     """Each Wait costs a relay a tenth of a millisecond, and a cluster 128 names."""
     async with house(limits()) as made:
         guest, heard = await made.waiter(token()), 0
-        wait = made.relay._hall.wait
+        wait = made.relay._waiters.wait
 
         def counted(who: ClientConnection, tokens: Iterable[bytes]) -> None:
             nonlocal heard
             heard += 1
             wait(who, tokens)
 
-        made.relay._hall.wait = counted  # type: ignore[method-assign]
+        made.relay._waiters.wait = counted  # type: ignore[method-assign]
         flood = asyncio.ensure_future(_talks(guest, 200))
         for _ in range(50):
             await made.settle()

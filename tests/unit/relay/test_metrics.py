@@ -7,8 +7,6 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import pytest
-
 from chat.relay.metrics import AT_ONCE, HEAD_MAX, PATIENCE, Counters, Pages, exposition, is_loopback
 from chat.relay.quotas import Limits
 from chat.relay.run import listen
@@ -101,20 +99,9 @@ async def test_who_asks_nothing_is_gone_in_time_and_holds_nobody_up() -> None:
         assert await page.get("/health") == ("HTTP/1.1 200 OK", "ok\n")
 
 
-@pytest.mark.parametrize(
-    ("host", "near"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("0.0.0.0", False),
-        ("10.0.0.1", False),
-        ("", False),
-        ("localhost", False),
-    ],
-)
-def test_only_this_machine_can_ask(host: str, near: bool) -> None:
-    assert is_loopback(host) is near
+def test_only_this_machine_can_ask() -> None:
+    hosts = ("127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "10.0.0.1", "", "localhost")
+    assert [host for host in hosts if is_loopback(host)] == ["127.0.0.1", "127.9.9.9", "::1"]
 
 
 async def test_what_happened_is_counted_and_nobody_is_named() -> None:
@@ -130,18 +117,11 @@ async def test_what_happened_is_counted_and_nobody_is_named() -> None:
         means = (Means("landlock", True, "it holds"), Means("swap", False, "this machine has swap"))
         text = exposition(made.relay.counters, made.relay.gauges(), means)
         found = samples(text)
-        assert found["parlour_relay_accepted_total"] == 5
-        assert found["parlour_relay_handshakes_total"] == 4
-        assert found["parlour_relay_joined_total"] == 1
-        assert found["parlour_relay_absent_total"] == 1
-        assert found["parlour_relay_forwarded_bytes_total"] == 500
         assert found["parlour_relay_writes_total"] >= 1
-        assert found["parlour_relay_wrong_total malformed"] == 1
-        assert found["parlour_relay_waiting_terminals"] == 1
-        assert found["parlour_relay_tokens"] == 2
-        assert found["parlour_relay_circuits"] == 1
-        assert found["parlour_relay_confined landlock"] == 1
-        assert found["parlour_relay_confined swap"] == 0
+        expected = {"accepted_total": 5, "handshakes_total": 4, "joined_total": 1, "absent_total": 1}
+        expected |= {"forwarded_bytes_total": 500, "wrong_total malformed": 1, "waiting_terminals": 1}
+        expected |= {"tokens": 2, "circuits": 1, "confined landlock": 1, "confined swap": 0}
+        assert {name: found[f"parlour_relay_{name}"] for name in expected} == expected
         assert "127.0.0" not in text
 
 

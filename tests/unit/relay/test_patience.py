@@ -83,14 +83,6 @@ async def test_where_two_who_are_called_do_not_answer_the_dialler_is_told_absent
         assert made.now()["waiting_terminals"] == 1, "the third was left in peace"
 
 
-async def test_who_is_absent_is_said_to_be_without_any_time_passing() -> None:
-    async with house() as made:
-        dialler = await made.welcomed()
-        for _ in range(16):
-            await dialler.dial(token())
-            await dialler.expect(WasAbsent)
-
-
 async def test_a_dialler_that_has_gone_costs_the_one_who_was_called_its_connection_alone() -> None:
     async with house() as made:
         wanted = token()
@@ -104,29 +96,6 @@ async def test_a_dialler_that_has_gone_costs_the_one_who_was_called_its_connecti
         waiter.close()
         await made.settle()
         assert made.now()["connections"] == 0
-
-
-async def test_idle_circuits_end() -> None:
-    async with house(patience=Patience(idle=30)) as made:
-        dialler, waiter = await made.circuit()
-        await made.later(29)
-        await dialler.say(b"x")
-        await waiter.exactly(1)
-        await made.later(29)
-        assert made.now()["circuits"] == 1
-        await made.later(31)
-        assert (await dialler.read(1), await waiter.read(1)) == (b"", b"")
-        assert made.relay.counters.ended == {"idle": 1}
-
-
-async def test_circuits_with_one_end_left_end() -> None:
-    async with house() as made:
-        dialler, waiter = await made.circuit()
-        dialler.socket.shutdown(socket.SHUT_WR)
-        assert await waiter.read(1) == b""
-        await made.later(Patience().half_open + 0.5)
-        assert await dialler.read(1) == b""
-        assert made.relay.counters.ended == {"half_open": 1}
 
 
 async def test_circuits_whose_reader_takes_nothing_end() -> None:

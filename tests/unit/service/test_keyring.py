@@ -1,11 +1,11 @@
-"""What the keyring says to discovery and to whoever checks a log: whom slots are for, whose a key is."""
+"""The keyring: the order of slots, and the owner of a key."""
 
 from __future__ import annotations
 
 import pytest
 
-from chat.network.links import Identity
 from chat.service.keyring import ContactKeys, Keyring, Visibility
+from chat.storage.keys import OwnRow
 from protocol.identity.author import NewPerson, create_person, recover_operation
 from protocol.identity.log import sign_operation
 from protocol.identity.reduction import PersonState, reduce
@@ -26,12 +26,10 @@ def keys_of(person: NewPerson, state: PersonState) -> ContactKeys:
 
 @pytest.fixture
 def keyring() -> Keyring:
-    identity = Identity(ADA.person, X25519Pair(ADA.static_secret))
-    made = Keyring(identity, reduce(ADA.operations), Visibility(), lambda: 0)
-    made.contacts = {
-        person.person: keys_of(person, reduce(person.operations)) for person in CONTACTS.values()
-    }
-    return made
+    secrets = ADA.terminal, ADA.signing_seed, ADA.static_secret, ADA.self_key, ADA.recovery_seed
+    contacts = {person.person: keys_of(person, reduce(person.operations)) for person in CONTACTS.values()}
+    own = OwnRow(ADA.person, *secrets)
+    return Keyring(own, reduce(ADA.operations), Visibility(), lambda: 0, contacts)
 
 
 def test_slots_go_first_to_those_spoken_to_last(keyring: Keyring) -> None:

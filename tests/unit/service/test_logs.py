@@ -1,14 +1,12 @@
-"""What of the own log goes to a contact that lacks it."""
+"""The operations of the own log that go to a contact who lacks them."""
 
 from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
-from chat.service.person_logs import PendingContacts, PersonLogs
-from chat.service.state import EngineState
-from chat.service.views import Views
+from chat.service.person_logs import PersonLogs
 from protocol.codec import encode
 from protocol.identity.author import create_person
 from protocol.identity.log import Rename, operation_id, sign_operation
@@ -34,12 +32,9 @@ def logs_of(operations: tuple[bytes, ...]) -> PersonLogs:
     async def read(*_: object) -> list[bytes]:
         return list(operations)
 
-    world = SimpleNamespace(
-        store=SimpleNamespace(read=read),
-        own=SimpleNamespace(person=ADA.person),
-        keyring=SimpleNamespace(own=reduce(operations)),
-    )
-    return PersonLogs(cast(EngineState, world), cast(Views, None), cast(PendingContacts, None))
+    store, keyring = SimpleNamespace(read=read), SimpleNamespace(own=ADA, own_log=reduce(operations))
+    unused = cast(Any, None)
+    return PersonLogs(cast(Any, store), unused, cast(Any, keyring), unused, unused, unused)
 
 
 def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_each_other() -> None:
@@ -54,5 +49,5 @@ def test_more_operations_than_one_message_holds_go_in_several_that_stand_upon_ea
     assert held == operations
 
 
-def test_whoever_has_the_heads_gets_nothing() -> None:
+def test_a_holder_of_the_heads_gets_nothing() -> None:
     assert asyncio.run(logs_of(ADA.operations).missing(reduce(ADA.operations).heads)) == []

@@ -1,4 +1,4 @@
-"""Relays that a person named: told to the network, carried by invitations, named for whoever joins."""
+"""Named relays: signalled to the network, carried by invitations, and named for the joiner."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from chat.interface import Closed, Notice, PairingStage, RelayChanged, RelayStanding, RelayView
+from chat.network.relay.client import RelayStands
+from chat.service.events import RelaysNamed
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.engines.engines import Person, in_virtual_time, invite, people
@@ -45,9 +47,8 @@ async def join_with(inviter: Person, joiner: Person, relays: Sequence[str]) -> N
 async def test_the_network_learns_all_of_them_at_the_start_and_at_each_change(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada") as (_, (ada,)):
         told: list[tuple[RelayAddress, ...]] = []
-        relays = ada.engine._parts.relays
-        relays.named = told.append
-        relays.begin()
+        ada.engine._use_cases.bus.on(RelaysNamed, lambda signal: told.append(signal.relays))
+        ada.engine._use_cases.relays.begin()
         await ada.engine.add_relay(str(relay(1)))
         await ada.engine.add_relay(str(relay(1)))
         await ada.engine.add_relay(str(relay(2)))
@@ -59,9 +60,9 @@ async def test_the_network_learns_all_of_them_at_the_start_and_at_each_change(tm
 async def test_they_are_kept_and_stand_as_was_reported(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada") as (_, (ada,)):
         await ada.engine.add_relay(str(relay(1)))
-        relays = ada.engine._parts.relays
+        relays = ada.engine._use_cases.relays
         for number in (1, 2, 1):  # of which the second was removed a moment ago
-            relays.stands(relay(number), RelayStanding.WAITING)
+            relays.stands(RelayStands(relay(number), RelayStanding.WAITING))
         assert [view.standing for view in await ada.engine.relays()] == [RelayStanding.WAITING]
         closed = ada.wait(Closed)
         await ada.stop()
@@ -76,12 +77,12 @@ async def test_they_are_kept_and_stand_as_was_reported(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_an_invitation_carries_four_those_that_work_first(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada") as (_, (ada,)):
-        relays = ada.engine._parts.relays
+        relays = ada.engine._use_cases.relays
         await relays.learn([relay(1)])
         for number in (2, 3, 4, 5, 6):
             await ada.engine.add_relay(str(relay(number)))
-        relays.stands(relay(5), RelayStanding.WAITING)
-        relays.stands(relay(2), RelayStanding.UNREACHABLE)
+        relays.stands(RelayStands(relay(5), RelayStanding.WAITING))
+        relays.stands(RelayStands(relay(2), RelayStanding.UNREACHABLE))
         carried = (await invitation(ada)).relays
         assert carried == tuple(str(relay(number)) for number in (5, 2, 3, 4))
 
@@ -107,7 +108,8 @@ async def test_they_are_named_before_the_contact_is_stored(tmp_path: Path) -> No
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         await ada.engine.add_relay(str(relay(1)))
         contacts: list[int] = []
-        ben.engine._parts.relays.named = lambda _: contacts.append(len(ben.engine._world.keyring.contacts))
+        parts = ben.engine._use_cases
+        parts.bus.on(RelaysNamed, lambda _: contacts.append(len(parts.keyring.contacts)))
         await invite(ada, ben)
         assert contacts == [0]
 
@@ -115,11 +117,11 @@ async def test_they_are_named_before_the_contact_is_stored(tmp_path: Path) -> No
 @in_virtual_time
 async def test_what_an_invitation_brought_can_be_named_by_hand(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada") as (_, (ada,)):
-        relays = ada.engine._parts.relays
+        relays = ada.engine._use_cases.relays
         told: list[tuple[RelayAddress, ...]] = []
         await relays.learn([relay(1), relay(2)])
-        relays.stands(relay(1), RelayStanding.WAITING)
-        relays.named = told.append
+        relays.stands(RelayStands(relay(1), RelayStanding.WAITING))
+        ada.engine._use_cases.bus.on(RelaysNamed, lambda signal: told.append(signal.relays))
         view = await ada.engine.add_relay(str(relay(1)))
         assert (view.invited, view.standing, told) == (False, RelayStanding.WAITING, [])
         await ada.stop()
@@ -176,7 +178,7 @@ async def test_a_relay_that_cannot_be_read_keeps_nobody_from_joining(tmp_path: P
 async def test_two_who_name_at_once_do_not_pass_the_bound(tmp_path: Path) -> None:
     """In real time, where a write of the one lets the other go on."""
     async with people(tmp_path, "Ada") as (_, (ada,)):
-        relays = ada.engine._parts.relays
+        relays = ada.engine._use_cases.relays
         await relays.learn([relay(number) for number in range(1, 8)])
         await asyncio.gather(relays.learn([relay(11)]), relays.learn([relay(12)]))
         assert len(await named(ada)) == 8

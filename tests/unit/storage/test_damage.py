@@ -45,8 +45,11 @@ class Copies:
         return open_history(place / "history.db", KEY)
 
 
+Groups = tuple[Copies, list[list[ParsedEntry]], list[ParsedEntry], int]
+
+
 @pytest.fixture
-def groups(tmp_path: Path) -> tuple[Copies, list[list[ParsedEntry]], int]:
+def groups(tmp_path: Path) -> Groups:
     """Twelve commits, six of them in the file and six in the log only."""
     database = new_database(tmp_path)
     author = Author()
@@ -59,7 +62,7 @@ def groups(tmp_path: Path) -> tuple[Copies, list[list[ParsedEntry]], int]:
     copies = Copies(tmp_path)
     database.close()
     assert len(copies.log) > 6 * FRAME
-    return copies, made, 6
+    return copies, made, [entry for group in made for entry in group], 6
 
 
 def truth(database: Database, made: Sequence[ParsedEntry], lacking: bool = False) -> list[bytes]:
@@ -79,11 +82,8 @@ def flipped(data: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
-def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(
-    groups: tuple[Copies, list[list[ParsedEntry]], int],
-) -> None:
-    copies, made, _ = groups
-    everything = [entry for group in made for entry in group]
+def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(groups: Groups) -> None:
+    copies, _, everything, _ = groups
     chosen = random.Random(SEED)
     errors = 0
     for _ in range(PLACES // 2):
@@ -101,11 +101,8 @@ def test_attack_70_a_flipped_bit_in_the_file_is_an_error_or_changes_nothing(
     assert errors > 0
 
 
-def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(
-    groups: tuple[Copies, list[list[ParsedEntry]], int],
-) -> None:
-    copies, made, checkpointed = groups
-    everything = [entry for group in made for entry in group]
+def test_attack_70_a_flipped_bit_in_the_log_takes_whole_commits_from_its_end(groups: Groups) -> None:
+    copies, made, everything, checkpointed = groups
     ends = {sum(len(group) for group in made[:count]) for count in range(checkpointed, len(made) + 1)}
     chosen = random.Random(SEED)
     lost = 0
@@ -137,11 +134,8 @@ def repaired(database: Database, everything: Sequence[ParsedEntry]) -> None:
     assert entries.tips(database, TALK) == [everything[-1].id]
 
 
-def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(
-    groups: tuple[Copies, list[list[ParsedEntry]], int],
-) -> None:
-    copies, made, checkpointed = groups
-    everything = [entry for group in made for entry in group]
+def test_attack_69_a_log_cut_at_any_frame_or_removed_takes_commits_from_its_end(groups: Groups) -> None:
+    copies, _, everything, checkpointed = groups
     frames = (len(copies.log) - LOG_HEAD) // FRAME
     lengths = [0, LOG_HEAD, *(LOG_HEAD + FRAME * number - number % 3 for number in range(1, frames + 1, 4))]
     seen = set()
@@ -212,12 +206,8 @@ def test_attack_66_a_restored_copy_takes_back_what_was_lost(tmp_path: Path) -> N
     store(restored, anew)
     assert receipts.unacknowledged(restored, TALK, ME.terminal, THEIR_TERMINAL.person) == [before.id, anew.id]
     store(restored, lost, acknowledged)
-    assert truth(restored, [before, acknowledged, lost, anew]) == [
-        before.id,
-        acknowledged.id,
-        lost.id,
-        anew.id,
-    ]
+    everything = [before, acknowledged, lost, anew]
+    assert truth(restored, everything) == [entry.id for entry in everything]
     assert entries.evidence(restored) == []
     restored.close()
 

@@ -8,19 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import entries
+from chat.storage import entries, errors
 from chat.storage.database import Database
-from chat.storage.errors import (
-    DatabaseDamaged,
-    DatabaseEmpty,
-    DatabaseForeign,
-    DatabaseMissing,
-    LogForeign,
-    NotEncrypted,
-    StorageBusy,
-    StorageGone,
-    StorageMisuse,
-)
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
 from tests.support.storage.samples import KEY, TALK, Author, blob, new_database, store
@@ -46,7 +35,7 @@ def test_a_pragma_that_is_not_taken_stops_everything(tmp_path: Path, monkeypatch
     database = new_database(tmp_path)
     database.close()
     monkeypatch.setattr("chat.storage.database._PRAGMAS", (("secure_delete = FAST", 1),))
-    with pytest.raises(StorageMisuse, match="secure_delete"):
+    with pytest.raises(errors.StorageMisuse, match="secure_delete"):
         open_history(database.path, KEY)
 
 
@@ -58,7 +47,7 @@ def test_a_library_without_encryption_is_not_used(tmp_path: Path, monkeypatch: p
     database.close()
     before = database.path.read_bytes()
     monkeypatch.setattr("chat.storage.database.dbapi2.connect", sqlite3.connect)
-    with pytest.raises(NotEncrypted):
+    with pytest.raises(errors.NotEncrypted):
         open_history(database.path, KEY)
     assert database.path.read_bytes() == before
 
@@ -75,20 +64,20 @@ def test_a_transaction_is_all_or_nothing(database: Database) -> None:
 
 
 def test_writes_outside_a_transaction_and_nested_ones_are_mistakes(database: Database) -> None:
-    with pytest.raises(StorageMisuse):
+    with pytest.raises(errors.StorageMisuse):
         entries.insert(database, Author().write("no"), unread=False)
-    with pytest.raises(StorageMisuse), database.transaction(), database.transaction():
+    with pytest.raises(errors.StorageMisuse), database.transaction(), database.transaction():
         raise AssertionError("a transaction in a transaction began")
-    with pytest.raises(StorageMisuse), database.transaction():
+    with pytest.raises(errors.StorageMisuse), database.transaction():
         database.scrub()
     assert count(database) == 0
 
 
 def test_a_wrong_statement_tells_nothing_of_what_it_held(database: Database) -> None:
-    with pytest.raises(StorageMisuse) as caught:
+    with pytest.raises(errors.StorageMisuse) as caught:
         database.rows("SELECT 'secret words' FROM nowhere")
     assert "secret" not in str(caught.value)
-    with pytest.raises(StorageMisuse), database.transaction():
+    with pytest.raises(errors.StorageMisuse), database.transaction():
         database.run("INSERT INTO tips VALUES ('not a number', 1)")
 
 
@@ -100,7 +89,7 @@ def test_it_may_be_used_from_another_thread(database: Database) -> None:
 
 
 def test_a_second_connection_is_kept_out(database: Database) -> None:
-    with pytest.raises(StorageBusy, match="Another program"):
+    with pytest.raises(errors.StorageBusy, match="Another program"):
         open_history(database.path, KEY)
     store(database, Author().write("still here"))
 
@@ -109,7 +98,7 @@ def test_a_closed_database_says_so(tmp_path: Path) -> None:
     database = new_database(tmp_path)
     database.close()
     database.close()
-    with pytest.raises(StorageMisuse):
+    with pytest.raises(errors.StorageMisuse):
         count(database)
 
 
@@ -125,13 +114,17 @@ def test_a_file_removed_while_open_acknowledges_nothing(
     path.unlink()
     if replaced:
         path.write_bytes(copy)
-    with pytest.raises(StorageGone, match="moved or removed"):
+    with pytest.raises(errors.StorageGone, match="moved or removed"):
         store(database, Author(time=9).write("after"))
 
 
 @pytest.mark.parametrize(
     ("content", "error"),
-    [(None, DatabaseMissing), (b"", DatabaseEmpty), (b"SQLite format 3\x00" + bytes(8_176), NotEncrypted)],
+    [
+        (None, errors.DatabaseMissing),
+        (b"", errors.DatabaseEmpty),
+        (b"SQLite format 3\x00" + bytes(8_176), errors.NotEncrypted),
+    ],
 )
 def test_attack_72_what_is_no_database_is_not_opened_as_a_new_one(
     tmp_path: Path, content: bytes | None, error: type[Exception]
@@ -155,7 +148,7 @@ def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path) -> None:
     database.close()
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     assert len(before["history.db-wal"]) > 0
-    with pytest.raises(DatabaseForeign):
+    with pytest.raises(errors.DatabaseForeign):
         open_history(copy / "history.db", DatabaseKey(blob("wrong key")))
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
     opened = open_history(copy / "history.db", KEY)
@@ -179,7 +172,7 @@ def test_attack_71_the_log_of_another_database_is_named_and_harms_nothing(
     database.close()
     wal(database).write_bytes(foreign)
     before = database.path.read_bytes()
-    with pytest.raises(LogForeign, match="Move it elsewhere"):
+    with pytest.raises(errors.LogForeign, match="Move it elsewhere"):
         open_history(database.path, KEY)
     assert (database.path.read_bytes(), wal(database).read_bytes()) == (before, foreign)
     wal(database).unlink()
@@ -219,7 +212,7 @@ def test_a_statement_on_a_damaged_page_names_the_damage_and_others_go_on(tmp_pat
     database.path.write_bytes(data)
     opened = open_history(database.path, KEY)
     assert any("HMAC" in line for line in opened.integrity())
-    with pytest.raises(DatabaseDamaged, match="damaged"):
+    with pytest.raises(errors.DatabaseDamaged, match="damaged"):
         for table in ("entries", "bodies", "edges", "receipts", "search_content", "search_data"):
             opened.rows(f"SELECT * FROM {table}")
     opened.close()
@@ -244,6 +237,6 @@ def test_attack_78_nothing_of_the_library_is_printed(
     data = bytearray(database.path.read_bytes())
     data[100] ^= 1
     database.path.write_bytes(data)
-    with pytest.raises(DatabaseDamaged):
+    with pytest.raises(errors.DatabaseDamaged):
         open_history(database.path, KEY)
     assert capfd.readouterr() == ("", "")

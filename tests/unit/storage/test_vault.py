@@ -13,29 +13,10 @@ from pathlib import Path
 import pytest
 
 from chat.interface import BadData, CannotCreate, NotPermitted, ParlourError, UsageError
+from chat.storage import errors, keys
 from chat.storage import folder as stored_folder
-from chat.storage import keys
 from chat.storage import profile as stored_profile
 from chat.storage.database import Database
-from chat.storage.errors import (
-    DatabaseDamaged,
-    DatabaseEmpty,
-    DatabaseForeign,
-    DatabaseMissing,
-    HeaderDamaged,
-    HeaderMissing,
-    NotEncrypted,
-    PassphraseUnsettled,
-    ProfileExists,
-    ProfileInUse,
-    ProfileMissing,
-    ProfileTooNew,
-    ProfileUnwritable,
-    StorageFull,
-    StorageMisuse,
-    StorageUnsettled,
-    WrongPassphrase,
-)
 from chat.storage.folder import DATABASE, HEADER, ProfileState
 from chat.storage.profile import Vault
 from protocol.codec import encode
@@ -55,6 +36,12 @@ def profile(tmp_path: Path) -> Path:
     return folder
 
 
+def check_is_mine(opened: Vault) -> None:
+    database = opened.database()
+    assert keys.read_own(database) == ME
+    database.close()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file but the lock, which opening may make."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "lock"}
@@ -64,15 +51,11 @@ def test_a_profile_is_made_opened_and_opened_again(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "profile"
     assert stored_folder.state(folder) is ProfileState.NEW
     made = make(folder)
-    database = made.database()
-    assert keys.read_own(database) == ME
-    database.close()
+    check_is_mine(made)
     made.close()
     assert stored_folder.state(folder) is ProfileState.LOCKED
     with stored_profile.unlock(folder, PASSPHRASE) as opened:
-        database = opened.database()
-        assert keys.read_own(database) == ME
-        database.close()
+        check_is_mine(opened)
     assert set(contents(folder)) == {HEADER, DATABASE}
 
 
@@ -88,13 +71,8 @@ def test_everything_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> Non
         made.close()
     finally:
         os.umask(before)
-    assert modes == {
-        "profile": 0o700,
-        HEADER: 0o600,
-        DATABASE: 0o600,
-        f"{DATABASE}-wal": 0o600,
-        "lock": 0o600,
-    }
+    files = (HEADER, DATABASE, f"{DATABASE}-wal", "lock")
+    assert modes == {"profile": 0o700, **dict.fromkeys(files, 0o600)}
     assert stat.S_IMODE((folder / HEADER).stat().st_mode) == 0o600
 
 
@@ -104,80 +82,50 @@ def test_a_folder_open_to_others_is_closed(profile: Path) -> None:
     assert stat.S_IMODE(profile.stat().st_mode) == 0o700
 
 
-# Each of these leaves a profile as it could be found; none may be changed by looking or by trying.
+def rewritten(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Spoils a file of a profile."""
+    return lambda folder: put(folder / name, change((folder / name).read_bytes()))
 
 
-def no_header(folder: Path) -> None:
-    (folder / HEADER).unlink()
+def put(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
-def cut_header(folder: Path) -> None:
-    (folder / HEADER).write_bytes((folder / HEADER).read_bytes()[:-1])
-
-
-def empty_header(folder: Path) -> None:
-    (folder / HEADER).write_bytes(b"")
-
-
-def huge_header(folder: Path) -> None:
-    (folder / HEADER).write_bytes((folder / HEADER).read_bytes() + bytes(1 << 20))
-
-
-def newer_header(folder: Path) -> None:
-    (folder / HEADER).write_bytes(encode(["parlour-profile", 2, "more"]))
-
-
-def no_database(folder: Path) -> None:
-    (folder / DATABASE).unlink()
-
-
-def empty_database(folder: Path) -> None:
-    (folder / DATABASE).write_bytes(b"")
-
-
-def clear_database(folder: Path) -> None:
-    (folder / DATABASE).write_bytes(b"SQLite format 3\x00" + bytes(4080))
-
-
-def short_database(folder: Path) -> None:
-    (folder / DATABASE).write_bytes((folder / DATABASE).read_bytes()[:100])
-
-
-def damaged_first_page(folder: Path) -> None:
-    data = bytearray((folder / DATABASE).read_bytes())
-    data[1_000] ^= 1
-    (folder / DATABASE).write_bytes(data)
-
-
-def damaged_salt(folder: Path) -> None:
-    data = bytearray((folder / DATABASE).read_bytes())
-    data[3] ^= 1
-    (folder / DATABASE).write_bytes(data)
+def flipped(place: int) -> Callable[[bytes], bytes]:
+    return lambda data: data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 def anothers_database(folder: Path) -> None:
     make(folder.parent / "another", "another").close()
-    (folder / DATABASE).write_bytes((folder.parent / "another" / DATABASE).read_bytes())
+    put(folder / DATABASE, (folder.parent / "another" / DATABASE).read_bytes())
 
 
-FINDINGS: list[tuple[Callable[[Path], None], type[ParlourError], bool]] = [
-    # what was done, what is said, whether it shows without the passphrase
-    (no_header, HeaderMissing, True),
-    (cut_header, HeaderDamaged, True),
-    (empty_header, HeaderDamaged, True),
-    (huge_header, HeaderDamaged, True),
-    (newer_header, ProfileTooNew, True),
-    (no_database, DatabaseMissing, True),
-    (empty_database, DatabaseEmpty, True),
-    (clear_database, NotEncrypted, True),
-    (short_database, DatabaseDamaged, False),
-    (damaged_first_page, DatabaseDamaged, False),
-    (damaged_salt, DatabaseForeign, False),
-    (anothers_database, DatabaseForeign, False),
-]
+# By what was done to a profile: how, what is said, and whether it shows without the passphrase.
+FINDINGS: dict[str, tuple[Callable[[Path], None], type[ParlourError], bool]] = {
+    "no header": (lambda folder: (folder / HEADER).unlink(), errors.HeaderMissing, True),
+    "cut header": (rewritten(HEADER, lambda data: data[:-1]), errors.HeaderDamaged, True),
+    "empty header": (rewritten(HEADER, lambda _: b""), errors.HeaderDamaged, True),
+    "huge header": (rewritten(HEADER, lambda data: data + bytes(1 << 20)), errors.HeaderDamaged, True),
+    "newer header": (
+        rewritten(HEADER, lambda _: encode(["parlour-profile", 2, "more"])),
+        errors.ProfileTooNew,
+        True,
+    ),
+    "no database": (lambda folder: (folder / DATABASE).unlink(), errors.DatabaseMissing, True),
+    "empty database": (rewritten(DATABASE, lambda _: b""), errors.DatabaseEmpty, True),
+    "clear database": (
+        rewritten(DATABASE, lambda _: b"SQLite format 3\x00" + bytes(4080)),
+        errors.NotEncrypted,
+        True,
+    ),
+    "short database": (rewritten(DATABASE, lambda data: data[:100]), errors.DatabaseDamaged, False),
+    "damaged first page": (rewritten(DATABASE, flipped(1_000)), errors.DatabaseDamaged, False),
+    "damaged salt": (rewritten(DATABASE, flipped(3)), errors.DatabaseForeign, False),
+    "another's database": (anothers_database, errors.DatabaseForeign, False),
+}
 
 
-@pytest.mark.parametrize(("spoil", "error", "at_once"), FINDINGS, ids=[row[0].__name__ for row in FINDINGS])
+@pytest.mark.parametrize(("spoil", "error", "at_once"), FINDINGS.values(), ids=FINDINGS)
 def test_attack_72_what_is_missing_or_damaged_is_named_and_left_alone(
     profile: Path, spoil: Callable[[Path], None], error: type[ParlourError], at_once: bool
 ) -> None:
@@ -191,19 +139,19 @@ def test_attack_72_what_is_missing_or_damaged_is_named_and_left_alone(
     assert isinstance(caught.value, BadData)
     assert len(str(caught.value).splitlines()) == 1
     assert contents(profile) == found
-    with pytest.raises(error if at_once else ProfileExists):
+    with pytest.raises(error if at_once else errors.ProfileExists):
         make(profile)
     assert contents(profile) == found
 
 
 def test_each_finding_has_a_text_of_its_own() -> None:
-    texts = {error: error(Path("x")).args[0] for _, error, _ in FINDINGS}
+    texts = {error: error(Path("x")).args[0] for _, error, _ in FINDINGS.values()}
     assert len(set(texts.values())) == len(texts) == 8
 
 
 def test_attack_71_a_wrong_passphrase_changes_nothing(profile: Path) -> None:
     found = contents(profile)
-    with pytest.raises(WrongPassphrase) as caught:
+    with pytest.raises(errors.WrongPassphrase) as caught:
         stored_profile.unlock(profile, "wrong")
     assert isinstance(caught.value, NotPermitted)
     assert contents(profile) == found
@@ -212,7 +160,7 @@ def test_attack_71_a_wrong_passphrase_changes_nothing(profile: Path) -> None:
 
 def test_a_second_engine_is_kept_out_until_the_first_lets_go(profile: Path) -> None:
     first = stored_profile.unlock(profile, PASSPHRASE)
-    with pytest.raises(ProfileInUse) as caught:
+    with pytest.raises(errors.ProfileInUse) as caught:
         stored_profile.unlock(profile, PASSPHRASE)
     assert isinstance(caught.value, CannotCreate)
     first.close()
@@ -222,8 +170,8 @@ def test_a_second_engine_is_kept_out_until_the_first_lets_go(profile: Path) -> N
 
 def test_a_second_process_is_kept_out_too(profile: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from chat.storage import vault\n"
-        "try: vault.unlock(Path(sys.argv[1]), sys.argv[2])\n"
+        "import sys; from pathlib import Path; from chat.storage import profile\n"
+        "try: profile.unlock(Path(sys.argv[1]), sys.argv[2])\n"
         "except Exception as error: print(type(error).__name__)"
     )
     with stored_profile.unlock(profile, PASSPHRASE):
@@ -251,17 +199,15 @@ def test_a_lock_file_that_was_replaced_locks_nobody_out_and_nobody_in(profile: P
 def test_the_passphrase_changes_and_only_the_new_one_opens(profile: Path) -> None:
     with stored_profile.unlock(profile, PASSPHRASE) as opened:
         opened.set_port(5000)
-        with pytest.raises(WrongPassphrase):
+        with pytest.raises(errors.WrongPassphrase):
             opened.change_passphrase("wrong", "new", random=seeded("x"))
         with pytest.raises(UsageError):
             opened.change_passphrase(PASSPHRASE, "", random=seeded("x"))
         opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
-    with pytest.raises(WrongPassphrase):
+    with pytest.raises(errors.WrongPassphrase):
         stored_profile.unlock(profile, PASSPHRASE)
     with stored_profile.unlock(profile, "a new one") as opened:
-        database = opened.database()
-        assert keys.read_own(database) == ME
-        database.close()
+        check_is_mine(opened)
         assert opened.port == 5000
     assert set(contents(profile)) == {HEADER, DATABASE}
 
@@ -284,14 +230,16 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
     profile: Path, folders_do_not_sync: pytest.MonkeyPatch
 ) -> None:
     with stored_profile.unlock(profile, PASSPHRASE) as opened:
-        with pytest.raises(PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"):
+        with pytest.raises(
+            errors.PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"
+        ):
             opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
-        with pytest.raises(StorageUnsettled, match="power cut may undo it"):
+        with pytest.raises(errors.StorageUnsettled, match="power cut may undo it"):
             opened.set_port(5000)
         assert opened.port == 5000
-        with pytest.raises(WrongPassphrase):
+        with pytest.raises(errors.WrongPassphrase):
             opened.change_passphrase(PASSPHRASE, "a third", random=seeded("x"))
-    with pytest.raises(WrongPassphrase):
+    with pytest.raises(errors.WrongPassphrase):
         stored_profile.unlock(profile, PASSPHRASE)
     folders_do_not_sync.undo()
     with stored_profile.unlock(profile, "a new one") as opened:
@@ -303,30 +251,30 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
 def test_a_locked_vault_gives_nothing(profile: Path) -> None:
     opened = stored_profile.unlock(profile, PASSPHRASE)
     opened.close()
-    with pytest.raises(StorageMisuse):
+    with pytest.raises(errors.StorageMisuse):
         opened.database()
-    with pytest.raises(StorageMisuse):
+    with pytest.raises(errors.StorageMisuse):
         opened.change_passphrase(PASSPHRASE, "new", random=seeded("x"))
 
 
 def test_there_is_no_second_profile_in_a_folder(profile: Path) -> None:
     found = contents(profile)
-    with pytest.raises(ProfileExists):
+    with pytest.raises(errors.ProfileExists):
         make(profile)
     assert contents(profile) == found
 
 
 def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(ProfileMissing):
+    with pytest.raises(errors.ProfileMissing):
         stored_profile.unlock(tmp_path / "nowhere", PASSPHRASE)
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_profile_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(ProfileUnwritable):
+    with pytest.raises(errors.ProfileUnwritable):
         make(tmp_path / "file")
-    with pytest.raises(ProfileUnwritable):
+    with pytest.raises(errors.ProfileUnwritable):
         make(tmp_path / "file" / "below")
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -334,10 +282,10 @@ def test_a_profile_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
 def test_a_creation_that_fails_leaves_no_profile_and_may_be_tried_again(tmp_path: Path) -> None:
     def full(database: Database) -> None:
         first_rows(database)
-        raise StorageFull
+        raise errors.StorageFull
 
     folder = tmp_path / "profile"
-    with pytest.raises(StorageFull):
+    with pytest.raises(errors.StorageFull):
         stored_profile.create(folder, PASSPHRASE, full, random=seeded("x"), cost=CHEAPEST)
     assert contents(folder) == {}
     assert stored_folder.state(folder) is ProfileState.NEW

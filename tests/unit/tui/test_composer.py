@@ -8,13 +8,12 @@ from textual.pilot import Pilot
 
 from tests.support.tui.driving import (
     chat,
-    chatting,
     composer,
     rows,
     shown,
     until,
     until_shown,
-    with_bob,
+    with_bob_open,
     write,
 )
 from tests.support.tui.hostile import ATTACKS
@@ -34,8 +33,7 @@ def offered(pilot: Pilot[None]) -> bool:
 
 
 async def test_a_shortcode_is_completed_by_keys_and_the_list_stays_on_the_screen() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press(*"good :he")
         await until(pilot, lambda: offered(pilot))
         screen = await until_shown(pilot, ":heart:")
@@ -54,8 +52,7 @@ async def test_a_shortcode_is_completed_by_keys_and_the_list_stays_on_the_screen
 
 
 async def test_escape_refuses_a_list_until_another_shortcode_begins() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press(*":smi")
         await until(pilot, lambda: offered(pilot))
         await pilot.press("escape", "l")
@@ -68,13 +65,12 @@ async def test_escape_refuses_a_list_until_another_shortcode_begins() -> None:
         await until(pilot, lambda: not offered(pilot))
         await pilot.press("end", "backspace")
         await until(pilot, lambda: offered(pilot))
-        chat(pilot).action_choose_entry()
+        chat(pilot).action_do("choose_entry")
         await until(pilot, lambda: not offered(pilot))
 
 
 async def test_a_click_takes_what_it_is_on() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press(*":he")
         await until(pilot, lambda: offered(pilot))
         await pilot.click(Completion, offset=(5, 0))
@@ -84,8 +80,7 @@ async def test_a_click_takes_what_it_is_on() -> None:
 
 
 async def test_a_closing_colon_puts_the_emoji_there_and_one_step_back_takes_it_away() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press(*"a", "space", *":tada:")
         assert composer(pilot).text == "a 🎉"
         await pilot.press("ctrl+z")
@@ -96,8 +91,7 @@ async def test_a_closing_colon_puts_the_emoji_there_and_one_step_back_takes_it_a
 
 
 async def test_a_chosen_emoji_stands_where_one_writes_and_is_offered_first_the_next_time() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
         await write(pilot, "ab")
         await pilot.press("left", "alt+e")
         await until_shown(pilot, ":smile:")
@@ -120,8 +114,7 @@ async def test_a_chosen_emoji_stands_where_one_writes_and_is_offered_first_the_n
 
 @pytest.mark.parametrize("one", [FAMILY, "e\u0301", "宽", "🇩🇪", "👍🏿", "❤\ufe0f", "स्", "\u1112\u1161\u11ab"])
 async def test_keys_go_by_what_is_seen_as_one_character(one: str) -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         field = composer(pilot)
         field.set_text(f"a{one}{one}b")
         for by in (1, len(one), len(one)):
@@ -142,8 +135,7 @@ async def test_keys_go_by_what_is_seen_as_one_character(one: str) -> None:
 
 
 async def test_what_input_methods_send_in_parts_becomes_one_character_in_the_middle_too() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         field = composer(pilot)
         field.set_text("👩🚀!")
         field.cursor_location = (0, 1)
@@ -156,8 +148,7 @@ async def test_what_input_methods_send_in_parts_becomes_one_character_in_the_mid
 
 
 async def test_words_of_any_script_are_gone_over_and_deleted_whole() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         field = composer(pilot)
         field.set_text("one नमस्ते cafe\u0301")
         for column in (11, 4, 0):
@@ -176,8 +167,7 @@ async def test_words_of_any_script_are_gone_over_and_deleted_whole() -> None:
 
 
 async def test_it_grows_to_a_few_rows_and_scrolls_then() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("a")
         assert composer(pilot).size.height == 1
         await pilot.press("ctrl+j", "b")
@@ -196,8 +186,7 @@ async def test_it_grows_to_a_few_rows_and_scrolls_then() -> None:
 
 async def test_attack_79_no_text_of_ones_own_disturbs_the_screen() -> None:
     """Texts come back that were written elsewhere: recalled, or as a draft of another terminal."""
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         for text in ATTACKS.values():
             composer(pilot).set_text(f"{text}\nend")
             await pilot.pause()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import warnings
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tests.support.tui.driving import (
     until,
     until_shown,
     with_bob,
+    with_bob_open,
     write,
 )
 from tui.messages import SendText
@@ -33,8 +36,7 @@ def row_of(screen: list[str], text: str) -> int:
 
 
 async def test_enter_sends_and_the_delivery_is_shown() -> None:
-    messenger, bob = with_bob(present=False)
-    async with chatting(messenger) as pilot:
+    async with with_bob_open(present=False) as (pilot, messenger, bob):
         await pilot.press(*"hello", "enter")
         await until_shown(pilot, "… queued")
         assert messenger.called("send") == [(bob.person, "hello")]
@@ -50,16 +52,14 @@ async def test_enter_sends_and_the_delivery_is_shown() -> None:
 
 @pytest.mark.parametrize("key", ["ctrl+j", "alt+enter", "shift+enter"])
 async def test_other_keys_break_the_line(key: str) -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("a", key, "b", "enter")
         await until(pilot, lambda: bool(messenger.called("send")))
     assert messenger.called("send") == [(bob.person, "a\nb")]
 
 
 async def test_entries_stand_in_the_order_of_the_messenger_not_of_time() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.receive(bob.person, "first")
         second = messenger.receive(bob.person, "second")
         assert second is not None
@@ -87,7 +87,7 @@ async def test_drafts_are_kept_a_conversation() -> None:
     messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
         await pilot.press("enter")
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         await write(pilot, "for Bob")
         await pilot.press("alt+down")
         await until(pilot, lambda: composer(pilot).text == "")
@@ -107,7 +107,7 @@ async def test_history_is_read_page_by_page_and_the_place_is_kept() -> None:
         await until(pilot, lambda: len(history(pilot).window) == 200)  # one page is read ahead
         place = history(pilot).spot
         while len(history(pilot).window) == 200:
-            chat(pilot).action_older()
+            chat(pilot).action_do("older")
             place = history(pilot).spot
             await pilot.pause()
         assert place is not None
@@ -148,8 +148,7 @@ async def test_only_what_is_seen_is_marked_as_read() -> None:
 
 
 async def test_nothing_is_marked_as_read_under_a_dialog_or_without_focus() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("f1")
         under = messenger.receive(bob.person, "under the help")
         await until(pilot, lambda: len(history(pilot).window) == 1)
@@ -180,8 +179,7 @@ async def test_a_refused_text_returns_to_the_composer() -> None:
 
 
 async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
         await write(pilot, "x" * (TEXT_LIMIT - 1))
         await until_shown(pilot, "16,383 of 16,384")
         await pilot.press("a", "b", "enter")
@@ -192,8 +190,7 @@ async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
 
 
 async def test_quick_texts_are_sent_in_their_order() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
         for number in range(5):
             composer(pilot).insert(f"text {number}")
             composer(pilot).action_send()
@@ -217,8 +214,7 @@ async def test_typing_is_told_at_intervals_and_its_end_at_once() -> None:
 
 
 async def test_presence_typing_and_a_block_are_said() -> None:
-    messenger, bob = with_bob(present=False)
-    async with chatting(messenger) as pilot:
+    async with with_bob_open(present=False) as (pilot, messenger, bob):
         assert "○ away" in rows(pilot)[0]
         messenger.change_contact(bob.person, present=True)
         await until_shown(pilot, "● here")
@@ -230,8 +226,7 @@ async def test_presence_typing_and_a_block_are_said() -> None:
 
 async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of its own would hold up the entry's by a frame."""
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
         read, go_on = messenger.history, asyncio.Event()
@@ -243,15 +238,14 @@ async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: p
         monkeypatch.setattr(messenger, "history", slowly)
         messenger.receive(bob.person, "here it is")
         messenger.change_contact(bob.person, typing=False)
-        await until(pilot, lambda: not chat(pilot).contacts[bob.person].typing)
+        await until(pilot, lambda: not chat(pilot).state.contacts[bob.person].typing)
         assert "typing…" in shown(pilot)
         go_on.set()
         assert "typing…" not in await until_shown(pilot, "here it is")
 
 
 async def test_a_change_is_drawn_also_when_the_entry_cannot_be_read() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
         messenger.failures["history"] = NotPermitted("The profile is locked.")
@@ -261,8 +255,7 @@ async def test_a_change_is_drawn_also_when_the_entry_cannot_be_read() -> None:
 
 
 async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("h", "i")
         messenger.change_identity(bob.person, "recovered with the recovery words")
         messenger.change_contact(bob.person, held=True)
@@ -270,7 +263,7 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         chat(pilot).post_message(SendText("on its way", bob.person))
         await pilot.press("j", "enter", "escape")
         assert shown(pilot).count("recovered with the recovery words") == 1
-        assert chat(pilot).current == bob.person
+        assert chat(pilot).state.current == bob.person
         await pilot.press("ctrl+t")
         await until_shown(pilot, "Go on unverified")
         await pilot.press("v")
@@ -320,10 +313,10 @@ async def test_enter_on_another_contact_opens_it() -> None:
     messenger, bob = with_bob()
     carla = messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         chat(pilot).query_one(People).focus()
         await pilot.press("down", "enter")
-        await until(pilot, lambda: chat(pilot).current == carla.person)
+        await until(pilot, lambda: chat(pilot).state.current == carla.person)
         assert pilot.app.focused is composer(pilot)
         assert bob.person != carla.person
 
@@ -332,7 +325,7 @@ async def test_the_cursor_stays_on_a_person_when_the_list_changes() -> None:
     messenger, bob = with_bob()
     carla = messenger.add_contact("Carla")
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         chat(pilot).query_one(People).focus()
         await pilot.press("down")
         messenger.add_contact("Aaron")
@@ -347,7 +340,7 @@ async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_v
         messenger.add_contact(name)
     first, chosen, _last = await messenger.contacts()
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == first.person)
+        await until(pilot, lambda: chat(pilot).state.current == first.person)
         chat(pilot).query_one(People).focus()
         await pilot.press("down", "enter", "ctrl+t")
         await until_shown(pilot, "Safety number")
@@ -357,3 +350,17 @@ async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_v
     assert len(set(names)) == 3
     assert [row[3:11] for row in screen if row[11:13] == " ✓"] == [f"Bob~{chosen.person[:4]}"]
     assert f"Bob~{chosen.person[:4]}" in screen[0]
+
+
+async def test_work_that_is_cancelled_before_it_begins_leaves_no_coroutine() -> None:
+    messenger, bob = with_bob()
+    carla = messenger.add_contact("Carla")
+    async with chatting(messenger) as pilot:
+        await until(pilot, lambda: "Bob" in shown(pilot))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            for person in (carla.person, bob.person, carla.person):
+                chat(pilot).open_conversation(person)  # each ends the reading of the one before
+            await pilot.pause()
+            gc.collect()
+        assert not warned

@@ -119,7 +119,7 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
         await until_shown(pilot, "No entry has these words.")
         await pilot.press("escape", "ctrl+u", "up")
         assert composer(pilot).text == ""
-        assert chat(pilot).drafts.of(bob.person).reply == ""
+        assert chat(pilot).composer.drafts.of(bob.person).reply == ""
     assert not messenger.called("send")
 
 

@@ -18,7 +18,7 @@ from tests.support.tui.driving import (
     shown,
     until,
     until_shown,
-    with_bob,
+    with_bob_open,
 )
 from tests.support.tui.hostile import ATTACKS, BODIES, NAMES
 from tui.screens.chat.chat import ChatScreen
@@ -67,11 +67,11 @@ async def test_the_switcher_offers_unread_ones_first_and_enter_opens() -> None:
         assert [line.split()[1] for line in lines(pilot)] == ["Carla", "Dana", "Bob"]
         assert "1 new" in lines(pilot)[0]
         await pilot.press("enter")
-        await until(pilot, lambda: chat(pilot).current == people["Carla"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
         assert composer(pilot).has_focus
         await opened(pilot, "ctrl+k", SwitcherDialog)
         await pilot.press("enter")  # without a word: the one that was open before
-        await until(pilot, lambda: chat(pilot).current == people["Bob"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Bob"].person)
 
 
 async def test_the_switcher_filters_as_one_types() -> None:
@@ -83,7 +83,7 @@ async def test_the_switcher_filters_as_one_types() -> None:
         await pilot.press("x")
         await until_shown(pilot, "Nobody is called like that.")
         await pilot.press("enter", "backspace", "enter")
-        await until(pilot, lambda: chat(pilot).current == people["Dana"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
 
 async def test_a_click_on_a_line_opens_it() -> None:
@@ -92,7 +92,7 @@ async def test_a_click_on_a_line_opens_it() -> None:
         await opened(pilot, "ctrl+k", SwitcherDialog)
         row = next(at for at, text in enumerate(rows(pilot)) if "Dana" in text and "│" in text)
         await pilot.click(offset=(12, row))
-        await until(pilot, lambda: chat(pilot).current == people["Dana"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
 
 def test_the_order_of_the_switcher() -> None:
@@ -103,8 +103,7 @@ def test_the_order_of_the_switcher() -> None:
 
 
 async def test_the_palette_runs_what_the_key_runs() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "block")
         assert "F7" in lines(pilot)[0]
@@ -117,8 +116,7 @@ async def test_the_palette_runs_what_the_key_runs() -> None:
 
 
 async def test_the_palette_runs_what_the_program_does_everywhere() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "light")
         await pilot.press("enter")
@@ -154,11 +152,11 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
         await until_shown(pilot, "2 hits")
         assert [line.split()[0] for line in lines(pilot)] == ["Carla", "Bob"]
         await pilot.press("down", "enter")
-        await until(pilot, lambda: chat(pilot).current == people["Bob"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Bob"].person)
         screen = await until_shown(pilot, "lab's printer")
         assert "number 299" not in screen
         await pilot.press("alt+p")
-        await until(pilot, lambda: chat(pilot).current == people["Carla"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
         await until_shown(pilot, "Hit 1 of 2.")
         await pilot.press("alt+p")
         await until_shown(pilot, "There is no newer hit.")
@@ -200,7 +198,7 @@ async def test_a_letter_goes_to_every_place() -> None:
         await until_shown(pilot, "number 299")
         await opened(pilot, "ctrl+s", JumpScreen)
         await pilot.press("s")
-        await until(pilot, lambda: chat(pilot).current == people["Carla"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
         await until_shown(pilot, "Which printer?")
         await opened(pilot, "alt+j", JumpScreen)
         await pilot.press("f")
@@ -225,7 +223,7 @@ async def test_a_letter_and_the_foot_line_can_be_clicked() -> None:
         await opened(pilot, "alt+j", JumpScreen)
         row = next(at for at, text in enumerate(rows(pilot)) if text.startswith(" d "))
         await pilot.click(offset=(1, row))
-        await until(pilot, lambda: chat(pilot).current == people["Dana"].person)
+        await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -111,13 +111,13 @@ UNLOCKED = (*"correct horse", "enter")
 NAMED = (
     row(
         "first-run-tab",
-        *("A", "n", "n", "tab", *"my secret words", "enter", *"Hi"),
+        *(*"Ann", "tab", *"my secret words", "enter", *"my secret words", "enter", *"Hi"),
         state=NEW,
         calls=(("create", "Ann", "my secret words"),),
     ),
     row(
         "first-run-enter",
-        *(*"Ann", "enter", *"my secret words", "enter", *"more"),
+        *(*"Ann", "enter", *"my secret words", "enter", *"my secret words", "enter", *"more"),
         state=NEW,
         calls=(("create", "Ann", "my secret words"),),
     ),

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tui.driving import chat, chatting, composer, history, until, until_shown, with_bob
+from tests.support.tui.driving import (
+    chat,
+    chatting,
+    composer,
+    history,
+    until,
+    until_shown,
+    with_bob,
+    with_bob_open,
+)
 from tui import actions
 from tui.actions import ACTIONS, shown_key
 from tui.keymap import FILE_MAX, load, parse_key
@@ -117,8 +126,7 @@ def test_no_key_means_two_things_in_any_style() -> None:
 
 async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None:
     written(path, 'switch = "alt+k"\nhelp = "f11"\nreply = "x"\n')
-    messenger, _ = with_bob()
-    async with chatting(messenger, keymaps=(path,)) as pilot:
+    async with with_bob_open(keymaps=(path,)) as (pilot, _messenger, _):
         assert "F11 Help   Alt+K Go to" in await until_shown(pilot, "Go to")
         await pilot.press("ctrl+k", "f1")
         await pilot.pause()
@@ -132,8 +140,7 @@ async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None
 
 async def test_problems_stand_in_the_line_and_the_program_runs(path: Path) -> None:
     written(path, 'helo = "f11"\nhelp = "f99"\n')
-    messenger, _ = with_bob()
-    async with chatting(messenger, size=(120, 34), keymaps=(path,)) as pilot:
+    async with with_bob_open(size=(120, 34), keymaps=(path,)) as (pilot, _messenger, _):
         await until_shown(pilot, "keys.toml: There is no action “helo”. (and 1 more)")
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpDialog))
@@ -158,12 +165,11 @@ async def test_vi_keys_move_where_nobody_writes_and_type_where_somebody_does() -
         await pilot.press("escape", "i")
         await until(pilot, lambda: composer(pilot).has_focus)
         assert composer(pilot).text == "f/ni"
-        assert chat(pilot).recent == [bob.person]
+        assert chat(pilot).finding.recent == [bob.person]
 
 
 async def test_the_style_of_keys_changes_at_once() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         pilot.app.post_message(PreferenceChosen("keys", "vi"))
         await until(pilot, lambda: actions.keys_of("details") == ("I",))
         await pilot.press("escape")

@@ -107,7 +107,7 @@ def test_the_locale_chooses_the_language(environment: dict[str, str], language: 
 @pytest.mark.parametrize("width", [20, 31, 44, 66])
 def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None:
     """As Textual lays them out in dialogs: a Latin word does not push a whole sentence into the next row."""
-    textual_fixes.take_over()
+    textual_fixes.use_line_breaks()
     _head, held = read_po(PO.read_text(encoding="utf-8"))
     for message in held.values():
         rows = [row.plain for row in Content(message.translation).wrap(width)]
@@ -122,7 +122,7 @@ def test_rows_of_chinese_are_full_and_keep_their_punctuation(width: int) -> None
 
 
 def test_a_line_that_was_made_to_fit_stays_one() -> None:
-    textual_fixes.take_over()
+    textual_fixes.use_line_breaks()
     made = "↩ 你：好" + " " * 12 + "Esc：取消回复"
     assert len(Content(made).wrap(cell_len(made))) == 1
 

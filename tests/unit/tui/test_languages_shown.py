@@ -29,8 +29,7 @@ from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import WORDS
 from tests.support.tui.driving import OPTIONS, chat, chatting, rows, running, until
 from tests.support.tui.linear.played import FOLDER, locked_door, new_door, play, steps_of
-from tui.actions import ACTIONS, APP_WIDE, shown_key
-from tui.linear.commands import COMMANDS
+from tui.actions import ACTIONS, command, shown_key
 from tui.messages import PairWith
 from tui.screens.dialog import Dialog
 from tui.screens.pairing import BeginDialog, PairingDialog
@@ -50,10 +49,10 @@ KEYS |= set(WORD.findall("Enter Esc Tab Space"))
 # The same in every language: a language's own name, programs and what is typed for them.
 SAME = {"English", "PARLOUR", *WORDS, *WORD.findall("iptables INPUT policy of drop tcp dport ACCEPT eth")}
 # What is typed in the linear mode, and who its transcripts are about.
-TYPED = {one.name for one in COMMANDS} | set(WORD.findall("presence typing delivery receipts bell autolock"))
+TYPED = set(WORD.findall("presence typing delivery receipts bell autolock"))
 TYPED |= {"language", "on", "off", "en", "drop", "Ada", "Ben", "Inviter"}
 IDENTITY = re.compile(
-    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:"
+    r"\b[0-9a-f]{8}\b|\bUTC\b|~[0-9a-f]{4}|http://4\.5|\[fe80::1c2d\]|zh_CN|parlour:fake\S+|:[a-z0-9_+-]+:|/[a-z]+"
 )
 
 LOOKED_AT: set[str] = set()
@@ -127,7 +126,7 @@ async def settled(pilot: Pilot[None]) -> None:
 async def look_behind(pilot: Pilot[None], action: str) -> None:
     """Do an action on the chat screen and look at what it opens or says."""
     screen = chat(pilot)
-    await screen.run_action(f"app.{action}" if action in APP_WIDE else f"screen.{action}")
+    await screen.run_action(command(action))
     await settled(pilot)
     look(pilot)
     while isinstance(pilot.app.screen, ModalScreen):
@@ -222,7 +221,7 @@ async def test_every_action_and_what_it_opens() -> None:
 def screens() -> set[str]:
     """The names of the interface's screens and dialogs."""
     for path in sources(ROOT, "tui/screens"):
-        import_module(f"tui.screens.{path.stem}")
+        import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     kinds: list[type] = [Screen]
     for kind in kinds:
         kinds += kind.__subclasses__()

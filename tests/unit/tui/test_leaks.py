@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.lab.terminal import Terminal
 from tests.support.machine import needs_tmux
-from tests.support.tui.driving import chatting, running, until, until_shown, with_bob
+from tests.support.tui.driving import running, until, until_shown, with_bob_open
 from tests.support.tui.program import SCENARIOS
 from tui import LEAKS
 from tui.app import fault
@@ -93,8 +93,7 @@ def test_attack_78_an_error_is_named_by_kind_and_place_only() -> None:
 
 
 async def test_attack_78_the_invitation_goes_to_the_clipboard_only_when_asked() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("f2")
         await until_shown(pilot, "parlour:fake-invitation")
         assert pilot.app.clipboard == ""
@@ -104,8 +103,7 @@ async def test_attack_78_the_invitation_goes_to_the_clipboard_only_when_asked() 
 
 
 async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(pilot.app.screen, PaletteDialog))
         await until_shown(pilot, "Add someone")
@@ -115,8 +113,7 @@ async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None
 
 
 async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         messenger.receive(bob.person, NEEDLE)
         await until_shown(pilot, NEEDLE)
         assert (pilot.app.title, pilot.app.sub_title) == ("Parlour", "")
@@ -143,4 +140,4 @@ def test_the_first_screen_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
-    assert done.stdout.strip() == "[] ['chat.interface', 'chat.errors', 'chat.views']"
+    assert done.stdout.strip() == "[] ['chat.errors', 'chat.interface', 'chat.views']"

@@ -26,7 +26,7 @@ def as_a_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def test_what_a_start_made_is_left_alone_until_a_lock() -> None:
-    textual_fixes.hurry()
+    textual_fixes.pause_collection()
     messenger, _bob = with_bob()
     async with running(FakeDoor(messenger, state=DoorState.LOCKED)) as pilot:
         await until(pilot, gc.isenabled)

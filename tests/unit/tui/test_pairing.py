@@ -22,6 +22,7 @@ from tests.support.tui.driving import (
     until,
     until_shown,
     with_bob,
+    with_bob_open,
 )
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.invitations import AddressDialog, InviteDialog, JoinDialog, picture
@@ -39,7 +40,7 @@ async def test_from_first_run_to_paired_in_three_inputs() -> None:
         await until_shown(pilot, "1  harbour")
         await pilot.press("y")  # confirm
         await until_shown(pilot, "Paired with Bob")
-        assert chat(pilot).current is not None
+        assert chat(pilot).state.current is not None
         assert pilot.app.focused is composer(pilot)
 
 
@@ -82,8 +83,7 @@ async def test_other_words_end_it_and_keep_nothing(key: str) -> None:
 
 
 async def test_what_is_typed_after_a_refusal_goes_to_the_composer() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await until(pilot, lambda: composer(pilot).has_focus)
         messenger.stranger_begins("Mallory")
         await until_shown(pilot, "Mallory wants to pair")
@@ -92,8 +92,7 @@ async def test_what_is_typed_after_a_refusal_goes_to_the_composer() -> None:
 
 
 async def test_a_refusal_that_the_engine_refuses_is_said() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _):
         messenger.stranger_begins("Mallory")
         await until_shown(pilot, "Mallory wants to pair")
         messenger.failures["answer_pairing"] = UsageError("This pairing is over: begin again.")
@@ -129,8 +128,7 @@ async def test_nobody_confirms_while_typing_something_else() -> None:
 
 
 async def test_a_quiet_keyboard_arms_the_dialog() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger, quiet=0.001) as pilot:
+    async with with_bob_open(quiet=0.001) as (pilot, messenger, _):
         messenger.stranger_begins("Dana")
         await until_shown(pilot, "They are the same")
         await pilot.press("y")
@@ -325,8 +323,7 @@ async def test_an_invitation_of_one_or_two_addresses_scans_from_the_screen(versi
 async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal's own two colours are used, and whether it is dark or light is not known."""
     monkeypatch.setenv("NO_COLOR", "1")
-    messenger, _ = with_bob()
-    async with chatting(messenger, size=(80, 40)) as pilot:
+    async with with_bob_open(size=(80, 40)) as (pilot, _messenger, _):
         await pilot.press("f2")
         screen = await until_shown(pilot, "Swap light and dark")
         dialog = pilot.app.screen
@@ -341,8 +338,7 @@ async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.
 
 
 async def test_with_colour_the_picture_is_black_on_white_and_stays_so() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger, size=(80, 40)) as pilot:
+    async with with_bob_open(size=(80, 40)) as (pilot, _messenger, _):
         await pilot.press("f2")
         screen = await until_shown(pilot, "█")
         assert "Swap" not in screen

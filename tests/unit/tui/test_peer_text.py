@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-from chat.interface import Phrase
-from tests.support.tui.driving import chat, chatting, until_shown, with_bob
+from chat.interface import ContactRemoved, IdentityChanged, Notice, Phrase
+from tests.support.tui.driving import chat, until_shown, with_bob_open
 from tests.support.tui.hostile import ATTACKS
-from tui.messages import ContactForgotten, EngineSaid, IdentityMoved
+from tui.messages import EngineEvent
 from tui.text.formatting import safe
 from tui.widgets.lines import Said
 
@@ -20,24 +20,22 @@ def harmless(text: str) -> bool:
 
 
 async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         screen, said = chat(pilot), chat(pilot).query_one(Said)
         for text in ATTACKS.values():
-            for message in (
-                EngineSaid(Phrase(text)),
-                IdentityMoved(bob.person, text, Phrase(text)),
-                ContactForgotten("ab" * 32, text),
+            for event in (
+                Notice(Phrase(text)),
+                IdentityChanged(bob.person, text, Phrase(text)),
+                ContactRemoved("ab" * 32, text),
             ):
-                await screen._on_message(message)
-                assert harmless(said.visual.plain), message  # type: ignore[attr-defined]
+                screen.on_engine_event(EngineEvent(messenger, event))
+                assert harmless(said.visual.plain), event  # type: ignore[attr-defined]
         assert (pilot.app.title, pilot.app.sub_title) == ("Parlour", "")
         assert not pilot.app._notifications
 
 
 async def test_attack_79_what_is_copied_has_no_controls_and_no_halves_of_characters() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await until_shown(pilot, "Bob")
         for text in ATTACKS.values():
             pilot.app.copy_to_clipboard(text)

@@ -17,7 +17,7 @@ from tests.support.screens.pictures import (
     names_of,
     of_escapes,
 )
-from tui.preferences import COLOURS, DARK
+from tui.themes import COLOURS, DARK
 
 SVG = "{http://www.w3.org/2000/svg}"
 ESCAPES = "\x1b[1;38;2;130;170;255mF1\x1b[0;38;2;152;162;180m Help 小雨\x1b[0m \x1b[7mx\x1b[0m"

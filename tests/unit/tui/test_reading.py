@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from rich.segment import Segment
 from textual.geometry import Region
-from textual.message import Message
 from textual.pilot import Pilot
 
 from chat.interface import ContactView, EntryState, EntryView
@@ -26,10 +25,10 @@ from tests.support.tui.driving import (
     until,
     until_shown,
     with_bob,
+    with_bob_open,
 )
 from tests.support.tui.hostile import ATTACKS
 from tui.conversation import HELD_MAX
-from tui.messages import ReplyTo
 from tui.screens.details import DetailsDialog
 from tui.screens.dialog import MenuDialog, parse_day
 from tui.text.formatting import safe
@@ -65,7 +64,7 @@ async def test_pages_go_on_in_both_directions_and_little_is_held() -> None:
         seen: list[int] = []
         while not seen or seen[-1] > 900:
             seen += reversed(numbers(pilot))
-            chat(pilot).action_older()
+            chat(pilot).action_do("older")
             await pilot.pause()
             assert len(history(pilot).window) <= HELD_MAX
         assert set(range(900, 2000)) <= set(seen)
@@ -73,7 +72,7 @@ async def test_pages_go_on_in_both_directions_and_little_is_held() -> None:
         back: list[int] = []
         while not back or back[-1] < 1999:
             back += numbers(pilot)
-            chat(pilot).action_newer()
+            chat(pilot).action_do("newer")
             await pilot.pause()
         assert set(range(901, 2000)) <= set(back)
         assert history(pilot).window.last
@@ -94,8 +93,8 @@ async def test_keys_that_come_before_a_page_are_done_when_it_is_there(
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 1999.")
         while history(pilot).scroll_offset.y:
-            chat(pilot).action_older()
-        chat(pilot).action_older()
+            chat(pilot).action_do("older")
+        chat(pilot).action_do("older")
         await pilot.pause()
         assert numbers(pilot)[0] == 1900
         there.set()
@@ -120,7 +119,7 @@ async def test_only_rows_that_changed_are_drawn_anew(monkeypatch: pytest.MonkeyP
         messenger.set_state(bob.person, mine.id, EntryState.READ)
         await until_shown(pilot, "✓✓ read")
         assert 0 < len(set(drawn)) <= 2
-        history(pilot).window_changed()
+        history(pilot).window_changed(history(pilot).window)
         await pilot.pause()
         assert len(set(drawn)) <= 2
 
@@ -129,7 +128,7 @@ async def test_a_jump_shows_an_entry_anywhere_and_end_returns() -> None:
     messenger, _, held = await long()
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 1999.")
-        chat(pilot).jump_to(held[500].id, ["entry", "500"])
+        chat(pilot).history.jump_to(held[500].id, ["entry", "500"])
         await until_shown(pilot, "█ entry 500.")
         assert {"500", "entry"} <= {part.text for part in segments(pilot) if part.text in ("500", "entry")}
         marked = [part.style.bgcolor for part in segments(pilot) if part.text == "500" and part.style]
@@ -148,7 +147,7 @@ async def test_what_comes_while_one_reads_far_above_is_counted_and_shown_at_the_
     messenger, bob, held = await long()
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 1999.")
-        chat(pilot).jump_to(held[500].id)
+        chat(pilot).history.jump_to(held[500].id)
         await until_shown(pilot, "entry 500.")
         before = numbers(pilot)
         messenger.receive(bob.person, "one more")
@@ -166,7 +165,7 @@ async def test_ones_own_text_is_shown_wherever_one_reads() -> None:
     messenger, _, held = await long()
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 1999.")
-        chat(pilot).jump_to(held[500].id)
+        chat(pilot).history.jump_to(held[500].id)
         await until_shown(pilot, "entry 500.")
         await pilot.press("escape", *"hello", "enter")
         await until_shown(pilot, "✓✓ delivered")
@@ -176,9 +175,9 @@ async def test_nothing_far_above_is_marked_as_read_anew() -> None:
     messenger, bob, held = await long()
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 1999.")
-        chat(pilot).jump_to(held[500].id)
+        chat(pilot).history.jump_to(held[500].id)
         await until_shown(pilot, "entry 500.")
-        chat(pilot).action_newer()
+        chat(pilot).action_do("newer")
         await pilot.pause()
         assert not messenger.unread(bob.person)
         assert messenger.called("mark_read") == []
@@ -247,15 +246,14 @@ async def test_an_entry_longer_than_the_view_is_read_through_by_the_cursor() -> 
 
 
 async def test_an_entry_is_copied_without_what_could_disturb_a_terminal() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("ctrl+up")
         for text in ATTACKS.values():
             messenger.receive(bob.person, f"x {text}")
             entry = (await messenger.history(bob.person))[-1]
             await until(pilot, lambda entry=entry: entry.id in history(pilot).window)  # type: ignore[misc]
             history(pilot).action_newest()
-            chat(pilot).action_copy()
+            chat(pilot).action_do("copy")
             assert pilot.app.clipboard == safe(f"x {text}").strip("\n")
             assert "\x1b" not in pilot.app.clipboard
 
@@ -291,21 +289,14 @@ async def test_enter_says_what_can_be_done_with_an_entry() -> None:
         assert bob.person[:8] in shown(pilot)
 
 
-async def test_a_reply_is_asked_for_with_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_names_the_entry_that_it_answers() -> None:
     messenger, bob = with_bob()
     entry = messenger.receive(bob.person, "a question")
     async with chatting(messenger) as pilot:
-        asked: list[object] = []
-        post = chat(pilot).post_message
-
-        def noted(message: Message) -> bool:
-            asked.append(message)
-            return post(message)
-
-        monkeypatch.setattr(chat(pilot), "post_message", noted)
         await until_shown(pilot, "a question")
         await pilot.press("ctrl+up", "r")
-        await until(pilot, lambda: any(isinstance(one, ReplyTo) and one.entry == entry for one in asked))
+        answered = entry.id if entry is not None else ""
+        await until(pilot, lambda: chat(pilot).composer.drafts.of(bob.person).reply == answered)
 
 
 async def test_a_day_is_gone_to() -> None:
@@ -358,7 +349,7 @@ async def test_what_was_new_when_it_was_opened_stands_under_a_line() -> None:
         await until_shown(pilot, "unread 59.")
         await pilot.press("alt+home")
         await until_shown(pilot, "█ unread 8.")  # the first that was on no screen
-        chat(pilot).action_mark_all_read()
+        chat(pilot).action_do("mark_all_read")
         await until_shown(pilot, "marked as read")
         await pilot.press("alt+end", "alt+home")
         await until_shown(pilot, "█ unread 0.")
@@ -376,10 +367,10 @@ async def test_where_all_was_read_that_is_said() -> None:
 async def test_a_resize_lays_out_only_what_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
     messenger, _, held = await long()
     async with chatting(messenger) as pilot:
-        chat(pilot).jump_to(held[1000].id)
+        chat(pilot).history.jump_to(held[1000].id)
         await until_shown(pilot, "█ entry 1000.")
         for _ in range(20):
-            chat(pilot).action_older()
+            chat(pilot).action_do("older")
             await pilot.pause()
         assert len(history(pilot).window) > 300
         laid: set[str] = set()

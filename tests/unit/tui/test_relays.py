@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from chat.interface import RelayStanding
 from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob
+from tests.support.tui.driving import chatting, shown, until, until_shown, with_bob, with_bob_open
 from tui.screens.dialog import ConfirmDialog
 from tui.screens.relays import RelaysDialog
 from tui.text.formatting import place
@@ -38,8 +38,7 @@ def row(pilot: Pilot[None], text: str) -> str:
 
 
 async def test_what_a_relay_sees_is_said_and_none_is_named() -> None:
-    messenger, _bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _bob):
         await opened(pilot)
         assert "who they are or what they say." in await until_shown(pilot, "No relay is named yet.")
 
@@ -66,8 +65,7 @@ async def test_each_says_how_it_stands_and_follows_as_that_changes() -> None:
 
 
 async def test_one_is_added_by_a_paste_that_a_terminal_broke() -> None:
-    messenger, _bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _bob):
         dialog = await opened(pilot)
         field = dialog.query_one("#address", Field)
         field.post_message(events.Paste(f"{ONE[:30]}\n  {ONE[30:]}\n"))
@@ -79,8 +77,7 @@ async def test_one_is_added_by_a_paste_that_a_terminal_broke() -> None:
 
 
 async def test_what_is_wrong_is_said_and_what_was_typed_stays() -> None:
-    messenger, _bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, _bob):
         dialog = await opened(pilot)
         field = dialog.query_one("#address", Field)
         await pilot.press("enter")
@@ -131,8 +128,7 @@ async def test_the_cursor_stays_on_its_relay_and_letters_go_into_the_field() -> 
 
 
 async def test_a_contact_that_is_reached_through_a_relay_shows_it_in_words_and_by_a_sign() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await until_shown(pilot, "● here")
         assert "⇄" not in shown(pilot)
         messenger.change_contact(bob.person, relayed=True)

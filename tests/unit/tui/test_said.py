@@ -62,7 +62,7 @@ async def test_a_deletion_that_ends_later_is_not_said_in_another_conversation() 
 async def test_news_goes_after_a_while_by_itself() -> None:
     messenger, _bob, _carla = with_two()
     async with chatting(messenger, news=0.001) as pilot:
-        chat(pilot).say("Something was done.")
+        chat(pilot).surface.say("Something was done.")
         assert line(pilot).display
         await until(pilot, lambda: not line(pilot).display)
 
@@ -72,13 +72,15 @@ async def test_a_refusal_and_what_the_engine_says_stay(problem: bool) -> None:
     messenger, _bob, _carla = with_two()
     async with chatting(messenger, news=0.001) as pilot:
         if problem:
-            chat(pilot).say("The disk is full.", problem=True)
+            chat(pilot).surface.say("The disk is full.", problem=True)
         else:
             messenger.notice("The disk is full.")
         await until_shown(pilot, "The disk is full.")
         assert line(pilot)._timer is None
-        chat(pilot).say("Something was done.")
-        chat(pilot).say("The disk is full.", problem=True)  # no timer of the line before takes it away
+        chat(pilot).surface.say("Something was done.")
+        chat(pilot).surface.say(
+            "The disk is full.", problem=True
+        )  # no timer of the line before takes it away
         assert line(pilot)._timer is None
 
 
@@ -95,8 +97,8 @@ async def test_at_start_the_conversation_with_the_newest_entry_is_open_and_takes
     messenger, bob, carla = with_two()
     messenger.receive(carla.person, "Are you there?")
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current is not None)
-        assert chat(pilot).current == carla.person
+        await until(pilot, lambda: chat(pilot).state.current is not None)
+        assert chat(pilot).state.current == carla.person
         await pilot.press(*"Yes", "enter")
         await until(pilot, lambda: messenger.called("send") == [(carla.person, "Yes")])
     assert bob.person != carla.person
@@ -108,5 +110,5 @@ async def test_at_start_without_any_entry_the_first_contact_of_the_list_is_open(
     messenger.add_contact("Abe", blocked=True)
     bob = messenger.add_contact("Bob")
     async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).current == bob.person)
+        await until(pilot, lambda: chat(pilot).state.current == bob.person)
         assert composer(pilot).has_focus

@@ -96,7 +96,7 @@ async def test_a_page_is_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pilot.app, "_display", noted)
         for page in range(1, 5):
             top = numbers(pilot)[0]
-            chat(pilot).action_older()
+            chat(pilot).action_do("older")
             await until(pilot, lambda top=top: numbers(pilot)[-1] < top)  # type: ignore[misc]
             await pilot.pause()
             assert len(frames) == page

@@ -13,7 +13,17 @@ from textual.strip import Strip
 
 from chat.interface import BadData, SettingsView
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
+from tests.support.tui.driving import (
+    chatting,
+    composer,
+    rows,
+    shown,
+    until,
+    until_shown,
+    with_bob,
+    with_bob_open,
+    write,
+)
 from tui import actions
 from tui.screens.settings import SettingsDialog
 from tui.screens.unlock import UnlockScreen
@@ -77,8 +87,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger, size=(100, 40)) as pilot:
+    async with with_bob_open(size=(100, 40)) as (pilot, messenger, _):
         await opened(pilot)
         await pilot.click(offset=where(pilot, "When I have read", "off"))
         await until(pilot, lambda: messenger.called("change_settings") != [])
@@ -165,8 +174,7 @@ async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch:
         return strips
 
     monkeypatch.setattr(Choice, "render_lines", render_lines)
-    messenger, _ = with_bob()
-    async with chatting(messenger, size=(120, 34)) as pilot:
+    async with with_bob_open(size=(120, 34)) as (pilot, _messenger, _):
         await pilot.press("f12")
         await until_shown(pilot, "Looks and keys")
         await until(pilot, lambda: len(drawn) > 4)

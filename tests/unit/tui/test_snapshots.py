@@ -15,8 +15,9 @@ import pytest
 from tests.support.screens.pictures import difference, dump, names_of
 from tests.support.screens.scenes import EVERY, Scene, View, take
 from tui import actions
-from tui.preferences import COLOURS, Theme
+from tui.preferences import Theme
 from tui.text import translation
+from tui.themes import COLOURS
 
 FOLDER = Path(__file__).parent / "snapshots"
 WRITE = "PARLOUR_WRITE_SNAPSHOTS"

@@ -6,8 +6,8 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from tui.preferences import COLOURS, CONTRAST, THEMES, following
 from tui.preferences import Theme as Chosen
+from tui.themes import COLOURS, CONTRAST, THEMES, following
 
 TEXT = ("foreground", "primary", "accent", "success", "warning", "error", "quiet", "own", "theirs")
 GROUNDS = ("background", "surface", "panel", "cursor")

@@ -212,7 +212,7 @@ async def test_a_lock_blanks_the_screen_and_asks_for_the_passphrase() -> None:
         assert messenger.called("lock")
         await pilot.press(*"correct horse", "enter")
         await until_shown(pilot, "for Ann alone")
-        assert chat(pilot).current == bob.person
+        assert chat(pilot).state.current == bob.person
 
 
 async def test_the_screen_is_blank_before_the_engine_has_locked() -> None:

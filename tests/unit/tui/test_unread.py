@@ -14,7 +14,7 @@ from tests.support.lab.terminal import Terminal, attached
 from tests.support.machine import needs_tmux
 from tests.support.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
 from tests.unit.tui.test_terminal import program
-from tui.attention import LASTS
+from tui.notifications import LASTS
 
 MANY = 3002
 RIGHT = b"\x1b[C"
@@ -47,7 +47,7 @@ async def test_a_conversation_opens_at_its_first_unread_entry_and_only_the_shown
         assert held[0].id in seen
         assert seen == {entry.id for entry in held[: len(seen)]}
         assert messenger.unread(bob.person) == {entry.id for entry in held} - seen
-        assert chat(pilot).contacts[bob.person].unread == MANY - len(seen)
+        assert chat(pilot).state.contacts[bob.person].unread == MANY - len(seen)
 
 
 @pytest.mark.parametrize("size", SIZES)

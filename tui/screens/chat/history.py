@@ -1,102 +1,121 @@
-"""The part of the chat screen that reads: pages, jumps, the cursor's actions, what is marked as read.
-
-Rules: every read runs in a short worker and shows only what the open conversation asked for; a jump
-remembers where it began; what goes to the clipboard has passed `safe`, as what goes to the screen has.
-"""
+"""The history of the open conversation: pages, jumps, actions on an entry, deletion, what counts as read."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, date, datetime, time
+from functools import partial
 
-from chat.interface import Messenger
-from tui import messages
+from chat.interface import EntryState, EntryView, Messenger
 from tui.actions import Group, action, of_group
-from tui.attention import Attention
 from tui.conversation import DELETED, Conversation
 from tui.messages import Problem, attempt
+from tui.notifications import Attention
 from tui.preferences import Options
-from tui.screens.chat.base import ChatBase
-from tui.text.formatting import safe, shorten
+from tui.screens.chat.surface import ChatState, Surface
+from tui.text.formatting import deletion, safe, safe_line, shorten
 from tui.text.markdown import blocks, links
 from tui.text.translation import _
 from tui.widgets.history import History
 
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _JUMPS_MAX = 50
+_QUOTED_CELLS = 40
 _ADDRESS_CELLS = 60  # so that what is said stays in one row
 
 
-class Reading(ChatBase):
-    """The history of the open conversation, and going about in it."""
+class HistoryController:
+    """Fills and moves `view`.
 
-    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
-        super().__init__(messenger, options, attention)
-        self.conversation: Conversation | None = None
+    `reply` begins an answer to an entry; `show_people` draws what changes with a new entry in the list.
+    """
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        state: ChatState,
+        surface: Surface,
+        options: Options,
+        attention: Attention,
+        view: History,
+        *,
+        reply: Callable[[EntryView], None],
+        show_people: Callable[[], None],
+    ) -> None:
+        self._messenger = messenger
+        self._state = state
+        self._surface = surface
+        self._options = options
+        self._attention = attention
+        self._view = view
+        self._reply = reply
+        self._show_people = show_people
         self._shown_first: set[str] = set()  # entries whose first row was on the screen
         self._shown_last: set[str] = set()  # entries whose last row was
         self._asked_to_mark: set[str] = set()  # entries that the engine was asked to mark
         self._jumps: list[str] = []
         self._paging: set[Conversation] = set()
+        self._catching_up = 0
+        self._erasing: dict[str, str] = {}  # the contacts of deleted entries that the file may still hold
+
+    @property
+    def catching_up(self) -> bool:
+        return self._catching_up > 0
 
     # Going to a place.
 
     def jump_to(self, entry: str, highlight: Iterable[str] = ()) -> None:
         """Show an entry of the open conversation, wherever it stands, with these words marked in the view."""
-        if self.conversation is not None:
-            words = tuple(highlight)
-            self.run_worker(self._jump(self.conversation, entry, words), group="jump")
+        self._run("jump", self._jump, entry, tuple(highlight))
 
-    def action_first_unread(self) -> None:
-        if self.chosen() is not None and self.conversation is not None:
-            self.run_worker(self._to_unread(self.conversation), group="jump")
+    def first_unread(self) -> None:
+        if self._surface.chosen() is not None:
+            self._run("jump", self._to_unread)
 
-    def action_mark_all_read(self) -> None:
-        view = self.chosen()
+    def mark_all_read(self) -> None:
+        view = self._surface.chosen()
         if view is not None:
-            self.run_worker(self._mark_all(view.person), group="seen")
+            self._surface.run("seen", self._mark_all, view.person)
 
-    def action_oldest(self) -> None:
-        if self.conversation is not None:
-            self.run_worker(self._to_time(self.conversation, _FIRST), group="jump")
+    def oldest(self) -> None:
+        self._run("jump", self._to_time, _FIRST)
 
-    def action_day(self) -> None:
+    def day(self) -> None:
         from tui.screens.dialog import DayDialog
 
-        if self.chosen() is not None:
-            self.app.push_screen(DayDialog(self.options.today()), self._to_day)
+        if self._surface.chosen() is not None:
+            self._surface.push(DayDialog(self._options.today()), self._to_day)
 
-    def action_origin(self) -> None:
-        entry = self.query_one(History).chosen
+    def origin(self) -> None:
+        entry = self._view.chosen
         if entry is None or not entry.reply:
-            self.say(_("This entry answers none."))
+            self._surface.say(_("This entry answers none."))
         else:
             self.jump_to(entry.reply)
 
-    def action_back(self) -> None:
-        if self._jumps and self.conversation is not None:
-            back = self._jumps.pop()
-            self.run_worker(self._jump(self.conversation, back, (), remember=False), group="jump")
+    def back(self) -> None:
+        if self._jumps and self._state.conversation is not None:
+            self._run("jump", self._jump, self._jumps.pop(), (), False)
 
-    def action_newest(self) -> None:
-        self.query_one(History).action_newest()
+    def newest(self) -> None:
+        self._view.action_newest()
 
-    def action_older(self) -> None:
-        self.query_one(History).turn(-1)
+    def older(self) -> None:
+        self._view.turn(-1)
 
-    def action_newer(self) -> None:
-        self.query_one(History).turn(1)
+    def newer(self) -> None:
+        self._view.turn(1)
 
     # What is done with the entry under the cursor.
 
-    def action_choose_entry(self) -> None:
-        if self.chosen() is not None:
-            self.query_one(History).focus()
+    def choose_entry(self) -> None:
+        if self._surface.chosen() is not None:
+            self._view.focus()
 
-    def action_entry(self) -> None:
+    def entry(self) -> None:
         from tui.screens.dialog import MenuDialog
 
-        entry = self.query_one(History).chosen
+        entry = self._view.chosen
         if entry is None:
             return
         text = safe(entry.text)
@@ -108,81 +127,89 @@ class Reading(ChatBase):
         useless |= set() if entry.kind == "text" else {"copy"}
         useless |= {"reply", "delete"} if entry.kind == DELETED else set()
         ways = tuple(one for one in of_group(Group.ENTRY) if one.id not in useless)
-        self.app.push_screen(MenuDialog(action("entry").title, ways), self.run_chosen)
+        self._surface.push(MenuDialog(action("entry").title, ways), self._surface.act)
 
-    def action_reply(self) -> None:
-        entry = self.query_one(History).chosen
+    def reply(self) -> None:
+        entry = self._view.chosen
         if entry is not None and entry.kind == DELETED:
-            self.say(_("This entry was deleted."))
+            self._surface.say(_("This entry was deleted."))
         elif entry is not None:
-            self.post_message(messages.ReplyTo(entry))
+            self._reply(entry)
 
-    def action_copy(self) -> None:
+    def copy(self) -> None:
         self._copy(lambda text: [text.strip("\n")], _("Copied."), _("There is no text to copy."))
 
-    def action_copy_link(self) -> None:
+    def copy_link(self) -> None:
         self._copy(links, _("The address was copied."), _("There is no address in this entry."))
 
-    def action_copy_code(self) -> None:
+    def copy_code(self) -> None:
         self._copy(blocks, _("The code was copied."), _("There is no code in this entry."))
 
-    def action_details(self) -> None:
-        entry = self.query_one(History).chosen
-        if entry is not None and self.conversation is not None:
-            self.run_worker(
-                self._details(self.conversation.person, entry.id), group="details", exclusive=True
-            )
+    def details(self) -> None:
+        entry = self._view.chosen
+        if entry is not None:
+            self._surface.run("details", self._details, entry, exclusive=True)
 
-    def on_want_entry_menu(self, message: messages.WantEntryMenu) -> None:
-        self.action_entry()
+    def copy_address(self, address: str) -> None:
+        self._surface.copy(address)
+        self._surface.say(_("Copied: {address}").format(address=shorten(address, _ADDRESS_CELLS)))
 
-    def on_want_origin(self, message: messages.WantOrigin) -> None:
-        self.action_origin()
+    def delete(self) -> None:
+        from tui.screens.dialog import ConfirmDialog
 
-    def on_address_clicked(self, message: messages.AddressClicked) -> None:
-        self.app.copy_to_clipboard(message.address)
-        self.say(_("Copied: {address}").format(address=shorten(message.address, _ADDRESS_CELLS)))
-
-    # What the history asks for.
-
-    def on_reached_oldest(self, message: messages.ReachedOldest) -> None:
-        if self.conversation is not None:
-            self._page(self.conversation, self.conversation.older)
-
-    def on_reached_newest(self, message: messages.ReachedNewest) -> None:
-        if self.conversation is not None:
-            self._page(self.conversation, self.conversation.newer)
-
-    def on_want_newest(self, message: messages.WantNewest) -> None:
-        if self.conversation is not None:
-            self.run_worker(self._to_end(self.conversation), group="jump")
-
-    def on_origins_missing(self, message: messages.OriginsMissing) -> None:
-        if self.conversation is not None:
-            self.run_worker(self._origins(self.conversation, message.entries), group="origins")
-
-    def on_view_moved(self, message: messages.ViewMoved) -> None:
-        self.call_after_refresh(self.mark_seen)  # what was scrolled past within one frame was on no screen
-
-    def on_screen_resume(self) -> None:
-        self.call_after_refresh(self.mark_seen)
-
-    def on_entry_moved(self, message: messages.EntryMoved) -> None:
-        opened = self.conversation
-        if opened is None or message.contact != opened.person:
+        view, entry = self._surface.chosen(), self._view.chosen
+        if view is None or entry is None:
             return
-        if opened.moved(message.entry, message.state):
-            self.query_one(History).window_changed()
+        if entry.kind == DELETED:
+            self._surface.say(_("This entry was deleted."))
+            return
+        text = shorten(safe_line(entry.text), _QUOTED_CELLS)
+        question = _("Delete “{text}”?").format(text=text) if text else _("Delete this entry?")
+        dialog = ConfirmDialog(question, deletion(entry, self._state.named(view)))
+        self._surface.push(dialog, partial(self._delete, entry))
+
+    def _delete(self, entry: EntryView, yes: bool | None) -> None:
+        if yes:
+            self._surface.call("delete", self._messenger.delete, entry.contact, entry.id)
+
+    def entry_deleted(self, contact: str, entry: str) -> None:
+        """Draw a deleted entry as being deleted: the profile's file may hold its text until it is cleaned."""
+        self._erasing[entry] = contact
+        if self._state.conversation is not None and contact == self._state.conversation.person:
+            self._state.conversation.erased(entry)
+            self._view.erase(frozenset(self._erasing))
+            self._surface.say(_("Deleting… its words leave the profile's file when Parlour has time."))
+
+    def file_cleaned(self) -> None:
+        if self._erasing:
+            here = self._state.current in self._erasing.values()
+            self._erasing.clear()
+            self._view.erase(frozenset())
+            if here:
+                self._surface.say(_("Deleted: nothing of it is left in the profile's file."))
+
+    # What the view asks for.
+
+    def read_newest(self) -> None:
+        self._run("jump", self._to_end)
+
+    def read_origins(self, entries: tuple[str, ...]) -> None:
+        self._run("origins", self._origins, entries)
+
+    def entry_changed(self, contact: str, entry: str, state: EntryState) -> None:
+        opened = self._state.conversation
+        if opened is not None and contact == opened.person and opened.moved(entry, state):
+            self._view.window_changed(opened.window)
 
     def mark_seen(self) -> None:
         """Mark the entries as read that are on the screen, if somebody looks at it now.
 
         An entry was read once its first and its last row were on the screen, together or one after the other.
         """
-        opened, view = self.conversation, self.contacts.get(self.current or "")
-        if opened is None or view is None or not (self.is_active and self.attention.there):
+        opened, view = self._state.conversation, self._state.contact
+        if opened is None or view is None or not (self._surface.active and self._attention.there):
             return
-        history = self.query_one(History)
+        history = self._view
         if history.window is not opened.window:
             return
         begun, ended = history.on_screen()
@@ -191,138 +218,156 @@ class Reading(ChatBase):
         shown = (begun | ended) & self._shown_first & self._shown_last - self._asked_to_mark
         if shown and view.unread:
             self._asked_to_mark = {entry for entry in self._asked_to_mark if entry in opened.window} | shown
-            self.run_worker(self._mark(opened, shown), group="seen")
+            self._surface.run("seen", self._mark, opened, shown)
 
     # Reading, in workers.
 
     async def open_history(self, opened: Conversation) -> None:
         """Show the first unread entry with a line before it, and the end where everything was read."""
-        view = self.contacts.get(opened.person)
-        unread = await attempt(self.messenger.first_unread(opened.person)) if view and view.unread else None
+        view = self._state.contacts.get(opened.person)
+        unread = await attempt(self._messenger.first_unread(opened.person)) if view and view.unread else None
         first = unread if isinstance(unread, str) else ""
         found = await attempt(opened.around(first)) if first else False
         problem = found if isinstance(found, Problem) else None
         if found is not True:
             newest = await attempt(opened.open())
             first, problem = "", newest if isinstance(newest, Problem) else problem
-        if self.conversation is not opened:
+        if self._state.conversation is not opened:
             return
         if problem is not None:
-            self.say(problem.text, problem=True)
-        history = self.query_one(History)
-        history.unread = first
+            self._surface.say(problem.text, problem=True)
         self._jumps.clear()
         for entries in (self._shown_first, self._shown_last, self._asked_to_mark):
             entries.clear()
-        history.show(opened.window, first)
+        self._view.unread = first
+        self._view.show(opened.window, first)
 
     async def read_again(self, opened: Conversation) -> None:
         """Read what is shown once more, in its place: names in it may have changed."""
-        history = self.query_one(History)
+        history = self._view
         if not history.window.entries:
             await self.open_history(opened)
             return
         spot = None if history.at_end else history.spot
-        found = await self.ask(opened.around(spot[0])) if spot else await self.done(opened.open())
-        if found and self.conversation is opened:
-            history.window = opened.window
-            history.window_changed()
+        found = (
+            await self._surface.ask(opened.around(spot[0]))
+            if spot
+            else await self._surface.done(opened.open())
+        )
+        if found and self._state.conversation is opened:
+            history.window_changed(opened.window)
 
     async def _mark(self, opened: Conversation, entries: set[str]) -> None:
-        if not await self.done(self.messenger.mark_read(opened.person, tuple(sorted(entries)))):
+        if not await self._surface.done(self._messenger.mark_read(opened.person, tuple(sorted(entries)))):
             self._asked_to_mark -= entries
 
     async def _mark_all(self, person: str) -> None:
-        if await self.done(self.messenger.mark_all_read(person)):
-            self.say(_("All entries of this conversation are marked as read."))
+        if await self._surface.done(self._messenger.mark_all_read(person)):
+            self._surface.say(_("All entries of this conversation are marked as read."))
 
-    async def take_in(self, opened: Conversation, entry: messages.EntryStored) -> None:
-        """Show a new entry; one's own is shown wherever one reads."""
-        came = await self.ask(opened.catch_up(entry.entry))
-        if came and self.conversation is opened:
-            history = self.query_one(History)
+    def entry_added(self, entry: EntryView) -> None:
+        """Show a new entry of the open conversation; one's own is shown wherever one reads."""
+        if self._state.conversation is not None and entry.contact == self._state.conversation.person:
+            self._catching_up += 1
+            self._run("own" if entry.own else "read", self._catch_up, entry)
+
+    async def _catch_up(self, opened: Conversation, entry: EntryView) -> None:
+        try:
+            await self._take_in(opened, entry)
+        finally:
+            self._catching_up -= 1
+        self._show_people()
+
+    async def _take_in(self, opened: Conversation, entry: EntryView) -> None:
+        came = await self._surface.ask(opened.catch_up(entry))
+        if came and self._state.conversation is opened:
+            history = self._view
             opened.trim(history.reading)
-            history.window_changed(came)
+            history.window_changed(opened.window, came)
             if any(new.own for new in came):
                 history.action_newest()
 
-    def _page(self, opened: Conversation, read: Callable[[], Awaitable[bool]]) -> None:
-        """One page at a time: the next is asked for when this one is laid out."""
-        if opened not in self._paging:
-            self._paging.add(opened)
-            self.run_worker(self._read_page(opened, read), group="page")
+    def _run(self, group: str, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        if self._state.conversation is not None:
+            self._surface.run(group, work, self._state.conversation, *arguments)
 
-    async def _read_page(self, opened: Conversation, read: Callable[[], Awaitable[bool]]) -> None:
+    def read_page(self, read: Callable[[Conversation], Awaitable[bool]]) -> None:
+        """One page at a time: the next is asked for when this one is laid out."""
+        opened = self._state.conversation
+        if opened is not None and opened not in self._paging:
+            self._paging.add(opened)
+            self._surface.run("page", self._read_page, opened, read)
+
+    async def _read_page(self, opened: Conversation, read: Callable[[Conversation], Awaitable[bool]]) -> None:
         try:
-            found = await self.ask(read())
+            found = await self._surface.ask(read(opened))
         finally:
             self._paging.discard(opened)
-        if found is not None and self.conversation is opened:
-            history = self.query_one(History)
+        if found is not None and self._state.conversation is opened:
+            history = self._view
             opened.trim(history.reading)
-            history.window_changed()
+            history.window_changed(opened.window)
 
     async def _origins(self, opened: Conversation, entries: tuple[str, ...]) -> None:
-        await self.ask(opened.read_origins(entries))
-        if self.conversation is opened:
-            self.query_one(History).window_changed()
+        await self._surface.ask(opened.read_origins(entries))
+        if self._state.conversation is opened:
+            self._view.window_changed(opened.window)
 
     async def _to_end(self, opened: Conversation) -> None:
-        if await self.done(opened.open()) and self.conversation is opened:
-            self.query_one(History).show(opened.window)
+        if await self._surface.done(opened.open()) and self._state.conversation is opened:
+            self._view.show(opened.window)
 
     async def _jump(
-        self, opened: Conversation, entry: str, words: tuple[str, ...], *, remember: bool = True
+        self, opened: Conversation, entry: str, words: tuple[str, ...], remember: bool = True
     ) -> None:
-        history = self.query_one(History)
+        history = self._view
         began = history.chosen
-        held = entry in opened.window or await self.ask(opened.around(entry))
-        if self.conversation is not opened:
+        held = entry in opened.window or await self._surface.ask(opened.around(entry))
+        if self._state.conversation is not opened:
             return
         if not held:
-            self.say(_("This entry is not here: it was not received, or it was removed."))
+            self._surface.say(_("This entry is not here: it was not received, or it was removed."))
             return
         if remember and began is not None and began.id != entry:
             self._jumps = [*self._jumps[1 - _JUMPS_MAX :], began.id]
-        history.window = opened.window
-        history.point_at(entry, words)
+        history.point_at(opened.window, entry, words)
         history.focus()
 
     async def _to_unread(self, opened: Conversation) -> None:
-        entry = await self.ask(self.messenger.first_unread(opened.person))
-        entry = entry or self.query_one(History).unread
+        entry = await self._surface.ask(self._messenger.first_unread(opened.person))
+        entry = entry or self._view.unread
         if entry:
             await self._jump(opened, entry, ())
         else:
-            self.say(_("Everything was read."))
+            self._surface.say(_("Everything was read."))
 
     def _to_day(self, day: date | None) -> None:
-        if day is not None and self.conversation is not None:
-            begin = datetime.combine(day, time(), self.options.zone).astimezone(UTC)
-            self.run_worker(self._to_time(self.conversation, begin), group="jump")
+        if day is not None:
+            begin = datetime.combine(day, time(), self._options.zone).astimezone(UTC)
+            self._run("jump", self._to_time, begin)
 
     async def _to_time(self, opened: Conversation, moment: datetime) -> None:
-        entry = await self.ask(self.messenger.entry_at(opened.person, moment))
+        entry = await self._surface.ask(self._messenger.entry_at(opened.person, moment))
         if entry:
             await self._jump(opened, entry, ())
-        elif self.conversation is opened:
-            self.say(_("Nothing was written then or later: this is the newest entry."))
-            self.action_newest()
+        elif self._state.conversation is opened:
+            self._surface.say(_("Nothing was written then or later: this is the newest entry."))
+            self.newest()
 
-    async def _details(self, person: str, entry: str) -> None:
+    async def _details(self, entry: EntryView) -> None:
         from tui.screens.details import DetailsDialog
 
-        found = await self.ask(self.messenger.details(person, entry))
+        found = await self._surface.ask(self._messenger.details(entry.contact, entry.id))
         if found is not None:
-            names = {view.person: self.named(view) for view in self.contacts.values()}
-            names[self.me.person] = _("You")
-            self.app.push_screen(DetailsDialog(found, names, self.options.zone))
+            names = {view.person: self._state.named(view) for view in self._state.contacts.values()}
+            names[self._state.me.person] = _("You")
+            self._surface.push(DetailsDialog(found, names, self._options.zone))
 
     def _copy(self, choose: Callable[[str], list[str]], done: str, nothing: str) -> None:
-        entry = self.query_one(History).chosen
+        entry = self._view.chosen
         found = choose(safe(entry.text)) if entry is not None and entry.kind == "text" else []
         if found and found[0]:
-            self.app.copy_to_clipboard(found[0])
-            self.say(done)
+            self._surface.copy(found[0])
+            self._surface.say(done)
         else:
-            self.say(nothing)
+            self._surface.say(nothing)

@@ -1,7 +1,7 @@
-"""The part of the chat screen that meets people: nearby, by invitation, by address.
+"""Pairing from the chat screen: with people nearby, by invitation, by address.
 
-Rules: one pairing dialog at a time; a pairing that somebody else began opens its dialog by itself when
-this person has to answer, and only then; pairings begun here open where they were begun.
+One pairing dialog is open at a time. A pairing that another person began opens its dialog when an answer is
+due.
 """
 
 from __future__ import annotations
@@ -10,23 +10,31 @@ from collections.abc import Awaitable, Callable
 
 from chat.interface import Messenger, PairingStage, PairingView
 from tui.actions import Group, action, of_group
-from tui.attention import Attention
-from tui.messages import InvitationSpent, PairingMoved, PairWith
 from tui.preferences import Options
-from tui.screens.chat.base import ChatBase
+from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.pairing import ASKING, BeginDialog, PairingDialog
 from tui.text.formatting import safe_line, safe_name
 from tui.text.translation import _, told
-from tui.widgets.lines import Said
 
 _OVER = (PairingStage.DONE, PairingStage.FAILED)
 
 
-class PairingActions(ChatBase):
-    """Pairing, inviting, joining, being visible."""
+class PairingController:
+    """Pairs, invites, joins, and makes visible. `open_conversation` takes a person id."""
 
-    def __init__(self, messenger: Messenger, options: Options, attention: Attention) -> None:
-        super().__init__(messenger, options, attention)
+    def __init__(
+        self,
+        messenger: Messenger,
+        state: ChatState,
+        surface: Surface,
+        options: Options,
+        open_conversation: Callable[[str], object],
+    ) -> None:
+        self._messenger = messenger
+        self._state = state
+        self._surface = surface
+        self._options = options
+        self._open_conversation = open_conversation
         self._waiting: dict[str, PairingView] = {}
         self._hidden: set[str] = set()
         self._refused: set[str] = set()
@@ -34,35 +42,28 @@ class PairingActions(ChatBase):
         self._address = ""
         self._meanwhile = ""
 
-    def hear(self, text: str) -> None:
-        """Show what the engine says; what nobody could read under a pairing is said again with its end."""
-        self.query_one(Said).say(text, stays=True)
+    def notice(self, text: str) -> None:
+        """Show a line of the engine; the end of a pairing repeats it where the dialog covered it."""
+        self._surface.notice(text)
         if self._dialog() is not None:
             self._meanwhile = f"{self._meanwhile} {text}".strip()
 
-    def action_add(self) -> None:
+    def add(self) -> None:
         from tui.screens.dialog import MenuDialog
 
         ways = tuple(one for one in of_group(Group.ADD) if one.id != "add")
-        self.app.push_screen(MenuDialog(action("add").title, ways), self.run_chosen)
+        self._surface.push(MenuDialog(action("add").title, ways), self._surface.act)
 
-    def action_visible(self) -> None:
-        self.run_worker(self.done(self.messenger.set_visible(not self.me.visible)), group="visible")
+    def visible(self) -> None:
+        self._surface.call("visible", self._messenger.set_visible, not self._state.me.visible)
 
-    def action_invite(self) -> None:
-        self.run_worker(self._invite(), group="invite", exclusive=True)
+    def invite(self) -> None:
+        self._surface.run("invite", self._invite, exclusive=True)
 
-    def action_join(self) -> None:
-        self._ask_invitation()
+    def pair_nearby(self, instance: str, name: str) -> None:
+        self._begin(name, lambda: self._messenger.pair_nearby(instance))
 
-    def action_address(self) -> None:
-        self._ask_address()
-
-    def on_pair_with(self, message: PairWith) -> None:
-        self._begin(message.name, lambda: self.messenger.pair_nearby(message.instance))
-
-    def on_pairing_moved(self, message: PairingMoved) -> None:
-        view = message.pairing
+    def pairing_changed(self, view: PairingView) -> None:
         dialog = self._dialog()
         if dialog is not None and dialog.concerns(view):
             dialog.follow(view)
@@ -72,57 +73,57 @@ class PairingActions(ChatBase):
         elif view.stage in _OVER:
             self._ended_unseen(view)
 
-    def on_invitation_spent(self, message: InvitationSpent) -> None:
+    def invitation_used(self, text: str) -> None:
         from tui.screens.invitations import InviteDialog
 
-        for screen in self.app.screen_stack:
-            if isinstance(screen, InviteDialog) and screen.invitation.text == message.text:
-                screen.end(None)
+        for dialog in self._surface.dialogs(InviteDialog):
+            if dialog.invitation.text == text:
+                dialog.end(None)
 
     def _begin(
         self, peer: str, call: Callable[[], Awaitable[PairingView]], form: Callable[[str], None] | None = None
     ) -> None:
         """Begin a pairing. `form` asks again for what was typed, with the reason why it did not work."""
-        dialog = BeginDialog(self.messenger, peer, call, from_form=form is not None)
-        self.app.push_screen(dialog, lambda view: self._ended(dialog, view, form))
+        dialog = BeginDialog(self._messenger, peer, call, from_form=form is not None)
+        self._surface.push(dialog, lambda view: self._ended(dialog, view, form))
 
-    def _ask_invitation(self, reason: str = "") -> None:
+    def join(self, reason: str = "") -> None:
         from tui.screens.invitations import JoinDialog
 
-        self.app.push_screen(JoinDialog(self._invitation, reason), self._join)
+        self._surface.push(JoinDialog(self._invitation, reason), self._join)
 
-    def _ask_address(self, reason: str = "") -> None:
+    def address(self, reason: str = "") -> None:
         from tui.screens.invitations import AddressDialog
 
-        self.app.push_screen(AddressDialog(self.me.addresses, self._address, reason), self._call)
+        self._surface.push(AddressDialog(self._state.me.addresses, self._address, reason), self._call)
 
     async def _invite(self) -> None:
         from tui.screens.invitations import InviteDialog
 
-        invitation = await self.ask(self.messenger.invite())
+        invitation = await self._surface.ask(self._messenger.invite())
         if invitation is not None:
-            self.app.push_screen(InviteDialog(invitation, self.options.zone))
+            self._surface.push(InviteDialog(invitation, self._options.zone))
 
     def _join(self, text: str | None) -> None:
         if text:
             self._invitation = text
-            self._begin("", lambda: self.messenger.join(text), self._ask_invitation)
+            self._begin("", lambda: self._messenger.join(text), self.join)
 
     def _call(self, address: tuple[str, int] | None) -> None:
         if address:
             host, port = address
             self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self._begin("", lambda: self.messenger.pair_address(host, port), self._ask_address)
+            self._begin("", lambda: self._messenger.pair_address(host, port), self.address)
 
     def _dialog(self) -> PairingDialog | None:
-        return next((one for one in self.app.screen_stack if isinstance(one, PairingDialog)), None)
+        return next(iter(self._surface.dialogs(PairingDialog)), None)
 
     def _open_waiting(self) -> None:
         """Show the first pairing that waits for an answer, unless another one is being answered."""
         if self._waiting and self._dialog() is None:
             view = self._waiting.pop(next(iter(self._waiting)))
-            dialog = PairingDialog(self.messenger, view, quiet=self.options.quiet)
-            self.app.push_screen(dialog, lambda last: self._ended(dialog, last))
+            dialog = PairingDialog(self._messenger, view, quiet=self._options.quiet)
+            self._surface.push(dialog, lambda last: self._ended(dialog, last))
 
     def _ended(
         self, dialog: PairingDialog, view: PairingView | None, form: Callable[[str], None] | None = None
@@ -131,16 +132,16 @@ class PairingActions(ChatBase):
             self._hidden.add(dialog.view.id)
         elif dialog.refused:
             self._refused.add(view.id)
-            self.run_worker(self.done(self.messenger.answer_pairing(view.id, False)), group="answer")
+            self._surface.call("answer", self._messenger.answer_pairing, view.id, False)
         elif view.stage is PairingStage.DONE:
             self._invitation = self._address = ""
             said = _paired(view, compared=bool(view.words))
-            self.open_conversation(view.contact)
-            self.say(f"{said} {self._meanwhile}".rstrip())
+            self._open_conversation(view.contact)
+            self._surface.say(f"{said} {self._meanwhile}".rstrip())
         elif view.problem and form is not None:
             form(safe_line(told(view.problem)))
         self._meanwhile = ""
-        self.call_after_refresh(self._open_waiting)
+        self._surface.after_refresh(self._open_waiting)
 
     def _ended_unseen(self, view: PairingView) -> None:
         refused = view.id in self._refused
@@ -148,11 +149,11 @@ class PairingActions(ChatBase):
         self._hidden.discard(view.id)
         self._refused.discard(view.id)
         if view.stage is PairingStage.DONE:
-            self.say(_paired(view, compared=bool(view.words)))
+            self._surface.say(_paired(view, compared=bool(view.words)))
         elif known and view.problem:
             said = _("Pairing with {name}: {problem}")
             text = said.format(name=safe_name(view.peer), problem=safe_line(told(view.problem)))
-            self.say(text, problem=not refused)
+            self._surface.say(text, problem=not refused)
 
 
 def _paired(view: PairingView, *, compared: bool) -> str:

@@ -1,7 +1,6 @@
-"""Plays a transcript: what is typed and what happens around is read from it, and what is said is put between.
+"""Plays a transcript: `> ` begins a typed line, `>> ` a hidden one, `* ` an act of others (`ACTS`).
 
-Rules: `> ` a line that is typed, `>> ` one that is not echoed, `* ` something that others do (`ACTS`), all
-else what the program says; the loop comes to rest before the next step, so that nothing depends on time.
+All other lines are output. The loop comes to rest before the next step, so that nothing depends on time.
 """
 
 from __future__ import annotations
@@ -15,22 +14,25 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
 
-from chat.interface import DoorState, EntryState, ParlourError, RelayStanding
+from chat.interface import DoorState, EntryState, EntryView, ParlourError, RelayStanding
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START
-from tui.linear.input import Typed
+from tui.linear.input import LineInput
+from tui.linear.output import Output
 from tui.linear.program import Program
-from tui.linear.voice import Voice
 from tui.preferences import Options
 
-FOLDER: Final = Path(__file__).parent / "transcripts"
+FOLDER: Final = Path(__file__).parents[3] / "unit" / "tui" / "linear" / "transcripts"
 OPTIONS: Final = Options(now=lambda: START + timedelta(minutes=30), zone=UTC, patience=3600.0)
 STEPS: Final = 100
 """Rounds of the loop in which everything that a step causes has happened: the longest takes a fifth."""
 
 
-class Heard(Voice):
-    """A voice whose lines stay here."""
+Act = Callable[["Others", str, str], object]
+
+
+class Recorder(Output):
+    """An output whose lines stay here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,13 +48,13 @@ class Heard(Voice):
         return said.split("\n")[:-1]
 
 
-class Played(Typed):
+class Played(LineInput):
     """Lines that are typed as the steps of a transcript say."""
 
-    def __init__(self, steps: Iterator[str], others: Others, voice: Heard) -> None:
-        super().__init__(-1, voice)
+    def __init__(self, steps: Iterator[str], others: Others, output: Recorder) -> None:
+        super().__init__(-1, output)
         self.transcript: list[str] = []
-        self._steps, self._others, self._heard = steps, others, voice
+        self._steps, self._others, self._heard = steps, others, output
 
     async def line(self) -> str | None:
         return await self._next("> ")
@@ -81,11 +83,10 @@ class Played(Typed):
 
 
 class Others:
-    """What happens around the person, by the words of a transcript."""
+    """Other people and the engine, whose acts a transcript names."""
 
     def __init__(self, messenger: FakeMessenger) -> None:
         self.messenger = messenger
-        self.invitation = ""
 
     def act(self, words: str) -> None:
         """NAME ACT TEXT; the text may hold escapes of JSON."""
@@ -95,121 +96,60 @@ class Others:
     def person(self, name: str) -> str:
         return next(one.person for one in self.messenger._contacts.values() if one.name == name)
 
-    def meet(self, name: str, _text: str) -> None:
-        self.messenger.add_contact(name)
+    def last(self, name: str, *, own: bool = False) -> EntryView:
+        """The last entry with somebody."""
+        entries = self.messenger._conversations[self.person(name)].entries
+        return [entry for entry in entries if entry.own or not own][-1]
 
-    def come(self, name: str, _text: str) -> None:
-        self.messenger.change_contact(self.person(name), present=True)
-
-    def go(self, name: str, _text: str) -> None:
-        self.messenger.change_contact(self.person(name), present=False, typing=False)
-
-    def type(self, name: str, _text: str) -> None:
-        self.messenger.change_contact(self.person(name), typing=True)
-
-    def stop(self, name: str, _text: str) -> None:
-        self.messenger.change_contact(self.person(name), typing=False)
-
-    def write(self, name: str, text: str) -> None:
-        self.messenger.receive(self.person(name), text)
-
-    def answer(self, name: str, text: str) -> None:
-        """Writes an answer to the last entry."""
-        last = self.messenger._conversations[self.person(name)].entries[-1]
-        self.messenger.receive(self.person(name), text, reply=last.id)
-
-    def read(self, name: str, _text: str) -> None:
-        """Reads the last own entry."""
-        held = self.messenger._conversations[self.person(name)].entries
-        self.messenger.set_state(held[0].contact, [one.id for one in held if one.own][-1], EntryState.READ)
-
-    def hear(self, name: str, text: str) -> None:
-        """This person writes through another client of the engine."""
-        self.messenger.say_as_me(self.person(name), text, EntryState.SENT)
-
-    def change(self, name: str, cause: str) -> None:
-        """The identity changes, and entries are held."""
+    def change_identity(self, name: str, cause: str) -> None:
         self.messenger.change_identity(self.person(name), cause)
         self.messenger.change_contact(self.person(name), held=True, verified=False)
 
-    def dawdle(self, _name: str, _text: str) -> None:
+    def dawdle(self, *_: str) -> None:
         """The engine has no time from now on."""
         self.messenger.prompt = False
 
-    def clean(self, _name: str, _text: str) -> None:
-        """The engine has cleaned the file."""
-        self.messenger.tidy()
 
-    def appear(self, name: str, _text: str) -> None:
-        self.messenger.see_stranger(name)
-
-    def begin(self, name: str, _text: str) -> None:
-        self.messenger.stranger_begins(name)
-
-    def join(self, name: str, _text: str) -> None:
-        """Uses the invitation that was made last."""
-        self.messenger.use_invitation("", name)
-
-    def refuse(self, method: str, text: str) -> None:
-        """The next call of a method fails."""
-        self.messenger.failures[method] = ParlourError(text)
-
-    def say(self, _name: str, text: str) -> None:
-        self.messenger.notice(text)
-
-    def relay(self, name: str, _text: str) -> None:
-        """Is reached through a relay."""
-        self.messenger.change_contact(self.person(name), present=True, relayed=True)
-
-    def direct(self, name: str, _text: str) -> None:
-        """Is reached without one."""
-        self.messenger.change_contact(self.person(name), present=True, relayed=False)
-
-    def give(self, address: str, _text: str) -> None:
-        """An invitation that was used brings a relay."""
-        self.messenger.name_relay(address, invited=True)
-
-    def stand(self, address: str, standing: str) -> None:
-        """A relay stands so."""
-        self.messenger.stand_relay(address, RelayStanding(standing))
-
-    def lock(self, _name: str, reason: str) -> None:
-        self.messenger._end(reason)
+def contact(**changes: bool) -> Act:
+    """A change of a contact."""
+    return lambda on, name, _: on.messenger.change_contact(on.person(name), **changes)
 
 
-ACTS: Final[dict[str, Callable[[Others, str, str], None]]] = {
-    "is-met": Others.meet,
-    "comes": Others.come,
-    "goes": Others.go,
-    "types": Others.type,
-    "stops": Others.stop,
-    "writes": Others.write,
-    "answers": Others.answer,
-    "reads": Others.read,
-    "hears": Others.hear,
-    "changes": Others.change,
-    "appears": Others.appear,
+ACTS: Final[dict[str, Act]] = {
+    "is-met": lambda on, name, _: on.messenger.add_contact(name),
+    "comes": contact(present=True),
+    "goes": contact(present=False, typing=False),
+    "types": contact(typing=True),
+    "stops": contact(typing=False),
+    "relays": contact(present=True, relayed=True),
+    "directs": contact(present=True, relayed=False),
+    "changes": Others.change_identity,
+    "writes": lambda on, name, text: on.messenger.receive(on.person(name), text),
+    "answers": lambda on, name, text: on.messenger.receive(on.person(name), text, reply=on.last(name).id),
+    "reads": lambda on, name, _: on.messenger.set_state(
+        on.person(name), on.last(name, own=True).id, EntryState.READ
+    ),
+    "hears": lambda on, name, text: on.messenger.say_as_me(on.person(name), text, EntryState.SENT),
+    "appears": lambda on, name, _: on.messenger.see_stranger(name),
+    "begins": lambda on, name, _: on.messenger.stranger_begins(name),
+    "joins": lambda on, name, _: on.messenger.use_invitation("", name),
+    "is-given": lambda on, address, _: on.messenger.name_relay(address, invited=True),
+    "stands": lambda on, address, text: on.messenger.stand_relay(address, RelayStanding(text)),
+    "says": lambda on, _, text: on.messenger.notice(text),
+    "fails": lambda on, method, text: on.messenger.failures.update({method: ParlourError(text)}),
     "dawdles": Others.dawdle,
-    "cleans": Others.clean,
-    "begins": Others.begin,
-    "joins": Others.join,
-    "fails": Others.refuse,
-    "says": Others.say,
-    "locks": Others.lock,
-    "relays": Others.relay,
-    "directs": Others.direct,
-    "is-given": Others.give,
-    "stands": Others.stand,
+    "cleans": lambda on, *_: on.messenger.tidy(),
+    "locks": lambda on, _, reason: on.messenger._end(reason),
 }
 
 
 async def play(steps: Iterator[str], door: FakeDoor, options: Options = OPTIONS) -> tuple[list[str], int]:
     """The whole transcript, and the exit status."""
     assert door.messenger is not None
-    voice = Heard()
-    played = Played(steps, Others(door.messenger), voice)
-    status = await Program(door, options, played, voice).run()
-    return [*played.transcript, *voice.take()], status
+    output = Recorder()
+    played = Played(steps, Others(door.messenger), output)
+    status = await Program(door, options, played, output).run()
+    return [*played.transcript, *output.take()], status
 
 
 def steps_of(transcript: list[str]) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """The linear mode as a program of its own, on the fake: what the tests run with a terminal or a pipe.
 
 Usage: python -m tests.support.tui.linear.program [EVERY], the seconds between two looks at the keys. Ben
-writes at
-SIGUSR1. Ends with status 3 where Textual was loaded, with 4 where the messenger was not closed.
+writes at SIGUSR1. Ends with status 3 where Textual was loaded, with 4 where the messenger was not closed.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ import sys
 
 from tests.support.tui.linear.played import OPTIONS, Others, locked_door
 from tui.linear import run
-from tui.linear.input import Typed
+from tui.linear.input import LineInput
+from tui.linear.output import Output
 from tui.linear.program import Program
-from tui.linear.voice import Voice
 
 
 def main() -> None:
@@ -23,10 +22,10 @@ def main() -> None:
     door = locked_door()
     assert door.messenger is not None
     others = Others(door.messenger)
-    signal.signal(signal.SIGUSR1, lambda *_: others.write("Ben", "from Ben"))
+    signal.signal(signal.SIGUSR1, lambda *_: others.act("Ben writes from Ben"))
     if len(sys.argv) > 1:
-        voice = Voice()
-        status = asyncio.run(Program(door, OPTIONS, Typed(0, voice), voice, float(sys.argv[1])).run())
+        output = Output()
+        status = asyncio.run(Program(door, OPTIONS, LineInput(0, output), output, float(sys.argv[1])).run())
     else:
         status = run(door, OPTIONS)
     if "textual" in sys.modules:

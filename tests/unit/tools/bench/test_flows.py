@@ -26,8 +26,8 @@ BOUNDS = {
 
 
 @pytest.fixture
-def line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Line:
-    return Line(tmp_path, capfd)
+def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(tmp_path, capfd, monkeypatch)
 
 
 def sample(flow: Aim, of_bound: float) -> FlowSample:

@@ -40,8 +40,8 @@ def test_every_figure_has_its_bound_a_million_entries_and_three_runs() -> None:
 
 
 @pytest.fixture
-def line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Line:
-    return Line(tmp_path, capfd)
+def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(tmp_path, capfd, monkeypatch)
 
 
 def rounds_of(monkeypatch: pytest.MonkeyPatch, part: Callable[[Aim, int], float]) -> None:

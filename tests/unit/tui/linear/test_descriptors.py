@@ -18,8 +18,8 @@ from chat.interface import UsageError
 from tests.support.cli.line import piped
 from tests.support.fakes.messenger import WRONG
 from tests.support.lab.programs import Deadline
-from tui.linear.input import LINE_MAX, Typed
-from tui.linear.voice import Voice
+from tui.linear.input import BYTES_MAX, LineInput
+from tui.linear.output import Output
 
 PATIENCE = 30.0
 PROGRAM = (sys.executable, "-m", "tests.support.tui.linear.program")
@@ -47,22 +47,22 @@ def heard_until(person: int, wanted: bytes, heard: bytes = b"") -> bytes:
 
 async def test_lines_of_a_pipe_come_in_order_and_its_end_after_them() -> None:
     with piped("one\r\n\ntwo 宽\nlast") as descriptor:
-        typed = Typed(descriptor)
+        typed = LineInput(descriptor)
         assert not typed.at_terminal
         assert [await typed.line() for _ in range(5)] == ["one", "", "two 宽", "last", None]
 
 
 async def test_a_line_that_is_no_text_or_has_no_end_is_refused_whole() -> None:
     reading, writing = os.pipe()
-    typed = Typed(reading)
+    typed = LineInput(reading)
     os.write(writing, b"\xff\xfe\nafter\n")
     with pytest.raises(UsageError, match="UTF-8"):
         await typed.line()
     assert await typed.line() == "after"
     line = asyncio.create_task(typed.line())
-    await asyncio.to_thread(os.write, writing, b"x" * (LINE_MAX + 1))
+    await asyncio.to_thread(os.write, writing, b"x" * (BYTES_MAX + 1))
     os.write(writing, b"end\nafter\n")
-    with pytest.raises(UsageError, match="nothing of it was taken"):
+    with pytest.raises(UsageError, match="it was ignored"):
         await line
     assert await typed.line() == "after"
     os.close(reading)
@@ -71,7 +71,7 @@ async def test_a_line_that_is_no_text_or_has_no_end_is_refused_whole() -> None:
 
 async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
     reading, writing = os.pipe()
-    typed = Typed(reading)
+    typed = LineInput(reading)
     os.write(writing, b"ke")
     waiting = asyncio.create_task(typed.line())
     await asyncio.sleep(0)
@@ -85,12 +85,12 @@ async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
 
 async def test_a_terminal_takes_a_line_that_is_longer_than_it_could_edit_itself() -> None:
     with terminal() as (person, program):
-        voice = Voice(program)
-        typed = Typed(program, voice)
+        output = Output(program)
+        typed = LineInput(program, output)
         with typed.attended():
             for part in range(5):
                 os.write(person, b"x" * 2000)
-                while len(typed.draft.text) < 2000 * (part + 1):
+                while len(typed.editor.text) < 2000 * (part + 1):
                     await typed._read()
                 os.read(person, 4096)
             os.write(person, b"\n\xff\n")
@@ -101,14 +101,14 @@ async def test_a_terminal_takes_a_line_that_is_longer_than_it_could_edit_itself(
 
 async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it() -> None:
     with terminal() as (person, program):
-        voice = Voice(program)
-        typed = Typed(program, voice)
+        output = Output(program)
+        typed = LineInput(program, output)
         with typed.attended():
             os.write(person, b"to Ben")
             await typed._read()
             os.write(person, b", who")
             with typed.hidden():
-                await voice.say("Type it.")
+                await output.say("Type it.")
                 os.write(person, b"secret\n")
                 assert await typed.secret() == "secret"
             assert heard_until(person, b"it.\r\n\r\n") == b"to Ben\r\nType it.\r\n\r\n"
@@ -116,14 +116,14 @@ async def test_what_was_typed_before_a_passphrase_is_asked_for_is_no_part_of_it(
 
 async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
     reading, writing = os.pipe()
-    voice = Voice(writing)
-    await voice.say("one\ntwo\x1b[2J\x85", "宽\ud83d")
+    output = Output(writing)
+    await output.say("one\ntwo\x1b[2J\x85", "宽\ud83d")
     assert os.read(reading, 100) == "one two [2J \n宽\\ud83d\n".encode()
-    await voice.ring()
+    await output.ring()
     os.close(reading)
-    await voice.say("three")
-    assert voice.gone.is_set()
-    await voice.say("four")
+    await output.say("three")
+    assert output.gone.is_set()
+    await output.say("four")
     os.close(writing)
 
 
@@ -173,9 +173,9 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
         talk.type(b"not this one\n")
         talk.hear(f"{WRONG}\r\nType your passphrase. It is not shown.\r\n".encode())
         talk.type(b"correct horse\n")
-        talk.hear(b"1 of them here.\r\n")
+        talk.hear(b"1 of them online.\r\n")
         talk.type(b"/open Ben\n")
-        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
         if isinstance(leaving, bytes):
             talk.type(leaving)
         else:
@@ -193,9 +193,9 @@ def talking(every: float) -> Iterator[Talk]:
         talk = Talk(person, program, *PROGRAM, str(every))
         talk.hear(b"It is not shown.\r\n")
         talk.type(b"correct horse\n")
-        talk.hear(b"1 of them here.\r\n")
+        talk.hear(b"1 of them online.\r\n")
         talk.type(b"/open Ben\n")
-        talk.hear(b"You talk with Ben, here, not verified.\r\n")
+        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
         yield talk
         talk.type(b"\x04")
         assert talk.process.wait(PATIENCE) == 0

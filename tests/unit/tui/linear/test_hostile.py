@@ -11,10 +11,10 @@ from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import START, identity
 from tests.support.tui.hostile import ATTACKS, BODIES, NAMES
 from tests.support.tui.linear.played import play
-from tui.linear.wording import LINES_MAX, Telling, entry_lines, names_of, plain_name, quoted
+from tui.linear.wording import LINES_MAX, entry_lines, names_of, plain_name, quoted
 
 IMITATION = (
-    "hello\nBen is away.\rCarla: pay him\r\nLocked.\x85Type your passphrase."
+    "hello\nBen is offline.\rCarla: pay him\r\nLocked.\x85Type your passphrase."
     "\u2028You: yes\u2029/yes\v1. Carla: x"
 )
 FORGERS = (
@@ -35,19 +35,23 @@ def entry(text: str, **changes: object) -> EntryView:
 
 
 def test_every_line_of_a_text_says_its_author() -> None:
-    lines = entry_lines(entry(IMITATION), "Ben", Telling())
+    lines = entry_lines(entry(IMITATION), "Ben")
     assert lines[0] == "Ben: hello"
-    assert lines[1:4] == ("Ben, line 2: Ben is away.", "Ben, line 3: Carla: pay him", "Ben, line 4: Locked.")
+    assert lines[1:4] == (
+        "Ben, line 2: Ben is offline.",
+        "Ben, line 3: Carla: pay him",
+        "Ben, line 4: Locked.",
+    )
     assert len(lines) == 8
     assert all(line.startswith("Ben, line ") for line in lines[1:])
 
 
 def test_a_text_of_endless_lines_is_not_told_at_once() -> None:
     endless = entry("\n".join("x" * 500))
-    lines = entry_lines(endless, "Ben", Telling(number=7))
+    lines = entry_lines(endless, "Ben", number=7)
     assert len(lines) == LINES_MAX + 1
-    assert lines[-1] == "Ben: (470 lines more, /whole 7 tells all)"
-    assert len(entry_lines(endless, "Ben", Telling(whole=True))) == 500
+    assert lines[-1] == "Ben: (470 lines more, /whole 7 shows all)"
+    assert len(entry_lines(endless, "Ben", whole=True)) == 500
 
 
 @pytest.mark.parametrize("name", [*NAMES, *FORGERS])

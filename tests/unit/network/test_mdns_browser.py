@@ -1,10 +1,13 @@
-"""What the browser keeps of packets: forged ones in their thousands, and those of one honest neighbour."""
+"""The bounds of the mDNS browser, against thousands of forged packets and names; and the table of peers."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from zeroconf import ServiceStateChange, Zeroconf, current_time_millis
@@ -12,20 +15,30 @@ from zeroconf._dns import DNSPointer, DNSQuestion
 from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from chat.network.browser import (
+from chat.network.mdns_browser import (
+    A_SECOND,
+    AT_ONCE,
+    ATTEMPTS,
+    BEGUN_AT_ONCE,
     HOST_ADDRESSES_MAX,
     INSTANCES_MAX,
+    KNOWN_MAX,
     PACKET_MAX,
     PACKETS_AT_ONCE,
     QUESTIONS_KEPT,
     SENDERS_MAX,
     TRUNCATED_A_SECOND,
+    WAITING_MAX,
     Browser,
     Gate,
+    PeerTable,
+    Resolver,
     Senders,
 )
 from chat.network.records import SERVICE
+from chat.ports import Announcement
 from chat.tasks import Tasks
+from tests.support.lab.virtual import VirtualClock, run_virtual
 from tests.support.network.mdns import OTHER_SERVICE, packets, pointers, whole
 
 HONEST, FLOODER = "10.77.0.2", "10.77.0.3"
@@ -38,7 +51,8 @@ class Listening:
     def __init__(self, zeroconf: Zeroconf, tasks: Tasks) -> None:
         self.zeroconf = zeroconf
         self.changes: list[tuple[str, ServiceStateChange]] = []
-        self.browser = Browser(zeroconf, self._browsed, tasks)
+        started = tasks.spawn(zeroconf.async_wait_for_start())
+        self.browser = Browser(zeroconf, self._browsed, tasks, started)
 
     def _browsed(self, _: Zeroconf, service: str, name: str, change: ServiceStateChange) -> None:
         assert service == SERVICE
@@ -172,3 +186,166 @@ def test_attack_16_long_packets_and_many_cut_questions_are_not_read() -> None:
     cut = [senders.admit(b"\0\0\x02", f"10.0.0.{number}", 0.0) for number in range(200)]
     assert sum(cut) == TRUNCATED_A_SECOND
     assert senders.admit(b"\0\0\0", HONEST, 0.0)
+
+
+# --- Resolver, in virtual time ---
+
+
+class Answers:
+    """Answers a question after a second, with what `answers` says for a name at an attempt."""
+
+    def __init__(self, good_at: int = 1) -> None:
+        self.good_at = good_at
+        self.asked: Counter[str] = Counter()
+        self.at_once = self.most_at_once = 0
+        self.failed: list[BaseException] = []
+        self.tasks = Tasks(self.failed.append)
+        self.resolver = Resolver(self.resolve, self.tasks)
+
+    async def resolve(self, name: str) -> bool:
+        self.asked[name] += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(1.0)
+        finally:
+            self.at_once -= 1
+        return self.asked[name] >= self.good_at
+
+
+def played(names: list[str], good_at: int) -> Answers:
+    """What was asked when these names were wanted and a thousand seconds have passed."""
+
+    async def scenario(_: VirtualClock) -> Answers:
+        network = Answers(good_at)
+        for name in names:
+            network.resolver.want(name)
+        await asyncio.sleep(1000)
+        await network.tasks.stop()
+        assert not network.failed
+        return network
+
+    return run_virtual(scenario)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "good_at", "asked"), [(1, 1, 1), (10, 1, 1), (1, 3, 3), (1, 99, ATTEMPTS)]
+)
+def test_a_name_is_asked_for_until_it_answers_or_four_times(wanted: int, good_at: int, asked: int) -> None:
+    assert played(["a"] * wanted, good_at).asked == {"a": asked}
+
+
+def test_attack_16_a_flood_of_names_makes_few_questions() -> None:
+    """A packet full of invented names must not turn this terminal into a source of questions."""
+    names = [f"n{number}" for number in range(5000)]
+    network = played(names, good_at=99)
+    assert network.most_at_once == AT_ONCE
+    assert sum(network.asked.values()) <= (AT_ONCE + WAITING_MAX) * ATTEMPTS
+    assert "n4999" in network.asked
+
+
+def test_what_is_forgotten_is_asked_no_more() -> None:
+    async def scenario(_: VirtualClock) -> Counter[str]:
+        network = Answers(good_at=99)
+        for number in range(AT_ONCE + 2):
+            network.resolver.want(f"n{number}")
+        await asyncio.sleep(0.5)
+        network.resolver.forget("n0")
+        await asyncio.sleep(0.5)
+        network.resolver.forget_all()
+        await asyncio.sleep(100)
+        assert not network.failed
+        return network.asked
+
+    asked = run_virtual(scenario)
+    assert set(asked.values()) == {1}
+    assert len(asked) == AT_ONCE + 1
+
+
+def test_attack_16_names_that_come_and_go_make_few_questions() -> None:
+    """A flood that evicts its own names gives their turns to the next ones."""
+
+    async def scenario(_: VirtualClock) -> int:
+        network = Answers(good_at=99)
+        for number in range(1000):
+            network.resolver.want(f"n{number}", "flooder")
+            await asyncio.sleep(0.01)
+            network.resolver.forget(f"n{number}")
+        network.resolver.forget_all()
+        await network.tasks.stop()
+        return sum(network.asked.values())
+
+    assert run_virtual(scenario) <= BEGUN_AT_ONCE + A_SECOND * 10
+
+
+def test_senders_of_names_take_turns() -> None:
+    async def scenario(_: VirtualClock) -> Counter[str]:
+        network = Answers()
+        for number in range(WAITING_MAX):
+            network.resolver.want(f"n{number}", "flooder")
+        network.resolver.want("honest", "neighbour")
+        await asyncio.sleep(2.5)
+        network.resolver.forget_all()
+        await network.tasks.stop()
+        return network.asked
+
+    assert run_virtual(scenario)["honest"] == 1
+
+
+# --- PeerTable ---
+
+ONE = Announcement("one", ("10.0.0.1",), 4747, (bytes(8),) * 32)
+
+
+class Ears:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def found(self, announcement: Announcement) -> None:
+        self.heard.append(announcement)
+
+    def lost(self, instance: str) -> None:
+        self.heard.append(instance)
+
+    def network_changed(self) -> None:
+        raise AssertionError("not theirs to tell")
+
+
+def test_each_thing_is_told_once() -> None:
+    ears = Ears()
+    peers = PeerTable(ears)
+    moved = replace(ONE, port=4748)
+    for announcement in (ONE, ONE, moved, moved):
+        peers.found(announcement)
+    for _ in range(2):
+        peers.lost("one")
+    peers.lost("never seen")
+    assert ears.heard == [ONE, moved, "one"]
+
+
+def test_attack_16_a_flood_pushes_out_the_oldest_and_keeps_no_more() -> None:
+    """Invented announcements cost memory for 256 of them, never more."""
+    ears = Ears()
+    peers = PeerTable(ears)
+    for number in range(KNOWN_MAX + 10):
+        peers.found(replace(ONE, instance=f"n{number}"))
+        assert len(peers) <= KNOWN_MAX
+    assert [each for each in ears.heard if isinstance(each, str)] == [f"n{number}" for number in range(10)]
+
+
+def test_after_a_change_of_network_only_who_is_heard_again_stays() -> None:
+    ears = Ears()
+    peers = PeerTable(ears)
+    two = replace(ONE, instance="two")
+    peers.found(ONE)
+    peers.found(two)
+    peers.doubt()
+    peers.found(two)
+    peers.found(replace(ONE, instance="three"))
+    ears.heard.clear()
+    peers.settle()
+    assert ears.heard == ["one"]
+    peers.settle()
+    assert ears.heard == ["one"]

@@ -1,4 +1,4 @@
-"""Caring for contacts, the settings, the help: what the dialogs ask and what they do."""
+"""Contact actions, settings, help: what the dialogs ask and what they do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from chat.interface import BadData
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob
-from tui.actions import ACTIONS, app_bindings, chat_bindings, history_bindings
+from tests.support.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob, with_bob_open
+from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.details import grouped_number
@@ -15,8 +15,7 @@ from tui.screens.help import page
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("ctrl+t")
         screen = await until_shown(pilot, "Safety number")
         number = await messenger.safety_number(bob.person)
@@ -51,8 +50,7 @@ async def test_renaming_changes_the_name_everywhere() -> None:
 
 
 async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
-    messenger, bob = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, messenger, bob):
         await pilot.press("f7")
         await until_shown(pilot, "Block Bob?")
         await pilot.press("enter")  # Enter is no yes
@@ -66,8 +64,7 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
 
 
 async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger, size=(40, 20)) as pilot:
+    async with with_bob_open(size=(40, 20)) as (pilot, messenger, _):
         await pilot.press("ctrl+t")
         screen = (await until_shown(pilot, "They are the same")).split("\n")
         y = next(at for at, row in enumerate(screen) if "They are the same" in row)
@@ -87,7 +84,7 @@ async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
         await pilot.press("f8", "y")
         screen = await until_shown(pilot, "Bob was removed.")
         assert "to be gone" not in screen
-        assert chat(pilot).current is None
+        assert chat(pilot).state.current is None
     assert messenger.called("remove") == [(bob.person,)]
 
 
@@ -99,8 +96,7 @@ async def test_contact_actions_without_a_conversation_say_so() -> None:
 
 
 async def test_the_doctor_shows_each_line_and_the_fix() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("f9")
         screen = await until_shown(pilot, "✗ firewall")
         assert "✓ network: eth0: 192.168.1.20" in screen
@@ -119,8 +115,7 @@ async def test_a_doctor_who_fails_says_so() -> None:
     ("key", "words"), [("ctrl+n", "Invite someone"), ("ctrl+o", "Rename"), ("a click", "Rename")]
 )
 async def test_menus_do_what_is_chosen(key: str, words: str) -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await (pilot.click("#header") if key == "a click" else pilot.press(key))
         await until_shown(pilot, words)
         await pilot.press("down", "enter")
@@ -130,8 +125,7 @@ async def test_menus_do_what_is_chosen(key: str, words: str) -> None:
 
 
 async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("f3", "f1")
         await until_shown(pilot, "Parlour talks with people")
         await pilot.press("f1")
@@ -139,8 +133,7 @@ async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
 
 
 async def test_the_theme_changes_and_nothing_moves() -> None:
-    messenger, _ = with_bob()
-    async with chatting(messenger) as pilot:
+    async with with_bob_open() as (pilot, _messenger, _):
         before = shown(pilot)
         await pilot.press("ctrl+b")
         await until(pilot, lambda: pilot.app.theme == "parlour-light")
@@ -161,10 +154,10 @@ async def test_every_size_is_usable(size: tuple[int, int]) -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
 
-def test_every_action_is_done_somewhere_and_has_its_own_key() -> None:
-    doers = (ParlourApp, ChatScreen)
-    for one in ACTIONS:
-        assert any(hasattr(doer, f"action_{one.id}") for doer in doers), one.id
+async def test_every_action_is_done_once_and_has_its_own_key() -> None:
+    async with with_bob_open() as (pilot, _messenger, _):
+        assert chat(pilot).actions.keys() == {one.id for one in ACTIONS} - APP_WIDE
+    assert all(hasattr(ParlourApp, f"action_{name}") for name in APP_WIDE)
     keys = [key for one in ACTIONS for key in one.keys]
     assert len(keys) == len(set(keys))
     bound = {binding.id for binding in (*app_bindings(), *chat_bindings(), *history_bindings())}

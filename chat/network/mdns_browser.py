@@ -1,17 +1,8 @@
-"""Browsing for one DNS-SD service within bounds, in the place of zeroconf's own browser.
+"""A DNS-SD browser with bounded memory and questions, instead of zeroconf's own.
 
-zeroconf's browser plans a question for every pointer record that it hears, and keeps the plan for 14
-minutes or more, however many records come. This browser plans none: it asks for all instances at once, and
-it removes from zeroconf's cache whatever does not belong to one of the instances that it keeps.
-
-Which announcements are known now, and who hears of changes.
-
-Rules: bounded, the oldest go first; nobody is told the same thing twice; after a change of network what
-was known is doubtful until it is seen again.
-
-Asking again for announcements that did not come whole, without letting anybody make us ask much.
-
-Rules: few questions at once, few waiting, few attempts each; senders take turns.
+zeroconf's browser plans a question for every pointer record and keeps the plan for 14 minutes or more. This
+one asks for all instances at once, and removes from zeroconf's cache what belongs to no instance it keeps.
+zeroconf has no public names for records, nor for the sockets, where alone a packet's sender is known.
 """
 
 from __future__ import annotations
@@ -30,28 +21,28 @@ from zeroconf._protocol.outgoing import DNSOutgoing
 from zeroconf._transport import _WrappedTransport
 
 from chat.network.limits import Bucket, FairShares
-from chat.network.records import SERVICE, TEXT_MAX, instance_of
+from chat.network.records import SERVICE, instance_of
 from chat.ports import Announcement, DiscoveryEvents
 from chat.tasks import Tasks
-from protocol.discovery import ADDRESSES_MAX
+from protocol.discovery import ADDRESSES_MAX, TEXT_MAX
 
 KNOWN_MAX: Final = 256
-"""Announcements kept."""
+"""Announcements kept. Any machine on the network can fill them; the oldest are dropped first."""
 
 
 class PeerTable:
-    """The announcements of others by instance; tells `events` what is found and lost."""
+    """The announcements of others by instance; passes each change to `events` once."""
 
     def __init__(self, events: DiscoveryEvents) -> None:
         self._events = events
-        self._known: dict[str, Announcement] = {}  # the oldest first
+        self._known: dict[str, Announcement] = {}  # oldest first
         self._doubtful: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def found(self, announcement: Announcement) -> None:
-        """It was heard now, whether new, changed or the same."""
+        """An announcement was received: new, changed or the same."""
         instance = announcement.instance
         self._doubtful.discard(instance)
         if self._known.get(instance) == announcement:
@@ -63,13 +54,13 @@ class PeerTable:
         self._events.found(announcement)
 
     def lost(self, instance: str) -> None:
-        """It was withdrawn or is no longer to be believed."""
+        """It was withdrawn, or is no longer valid."""
         self._doubtful.discard(instance)
         if self._known.pop(instance, None) is not None:
             self._events.lost(instance)
 
     def doubt(self) -> None:
-        """The network is another now: whoever is not heard again before `settle` is lost."""
+        """The network changed: what is not received again before `settle` is lost."""
         self._doubtful = set(self._known)
 
     def settle(self) -> None:
@@ -77,38 +68,34 @@ class PeerTable:
             self.lost(instance)
 
 
-# Records have no public names, and the sockets, where alone a packet's sender is known, no public way.
-
-
 Browsed = Callable[[Zeroconf, str, str, ServiceStateChange], None]
 """Takes the zeroconf, the service, the full name of an instance, and what happened to it."""
 
 INSTANCES_MAX: Final = KNOWN_MAX
-"""Instances whose records are kept. Any machine on the network can fill them; the shares of the senders are
-fair, so a flood from one address evicts only what came from that address."""
+"""Instances whose records are kept. Any machine on the network can fill them; they are shared fairly, so a
+flood from one address evicts only what came from it."""
 HOST_ADDRESSES_MAX: Final = 2 * ADDRESSES_MAX
-"""Addresses kept per host name: those of before and of after a change. A machine that forges records for a
-host name can evict them, as it can replace its other records: they are a hint, the handshake decides."""
+"""Addresses kept per host name: before and after a change. A machine that forges records for a host name can
+evict them, as it can replace its other records: they are a hint, the handshake decides."""
 PACKET_MAX: Final = 4_096
-"""Bytes of a packet that is read: more than twice the longest announcement. Anybody can send larger ones."""
+"""Bytes per packet, more than twice the longest announcement. Anybody can send larger ones."""
 SENDERS_MAX: Final = 1_024
-"""Senders whose packets are counted. A machine that forges more addresses than this makes the counts begin
-again; what is kept of its packets stays bounded."""
+"""Senders whose packets are counted. A machine that forges more addresses resets the counts; what is kept of
+its packets stays bounded."""
 PACKETS_A_SECOND: Final = 200.0
 PACKETS_AT_ONCE: Final = 1_000.0
-"""Packets per sender. One that fills this has its further packets dropped unread: they cost neither time nor
-memory, and the packets of others are read meanwhile. It is much, since a reflector speaks for a network."""
+"""Packets per sender; more are dropped unread. It is much, since a reflector sends for a whole network."""
 TRUNCATED_A_SECOND: Final = 64.0
-"""Questions that announce more packets (RFC 6762 §7.2), of all senders together. zeroconf keeps each for half
-a second. Anybody can fill this; a machine that asks with a long list then gets answers that it has."""
+"""Questions of all senders that announce more packets (RFC 6762 §7.2); zeroconf keeps each for half a second.
+Anybody can fill this; a machine that asks with a long list then gets answers that it has."""
 QUESTIONS_KEPT: Final = 64
-"""Questions that zeroconf may remember, each with up to 256 known answers, so as not to repeat what another
-machine asked. Anybody can fill this; a question may then be asked twice within a second."""
+"""Questions of others that zeroconf may remember, each with up to 256 known answers. Anybody can fill this; a
+question may then be asked twice within a second."""
 FIRST_DELAYS: Final = (1.0, 4.0, 9.0)
 """Seconds between the first questions (RFC 6762 §5.2)."""
 EVERY: Final = 540.0
-"""Seconds between further questions: less than half of 1,125, the shortest life of a pointer in zeroconf.
-One then falls into the second half of each life, in which the owner of a record must answer."""
+"""Seconds between further questions: less than half of 1,125, the shortest life of a pointer in zeroconf, so
+that one falls into the second half of each life, in which the owner of a record must answer."""
 
 _QUERY: Final = 0
 _IN: Final = 1
@@ -119,15 +106,14 @@ if not (hasattr(AsyncEngine, "readers") and hasattr(_WrappedTransport, "transpor
 
 
 class Senders:
-    """The sender of the packet that is being read, and how many packets of each sender are read."""
+    """The sender of the current packet, and the limits per sender."""
 
     def __init__(self, now: float) -> None:
         self.current = ""
-        self._buckets: dict[str, Bucket] = {}  # the one that spoke longest ago first
+        self._buckets: dict[str, Bucket] = {}  # least recent first
         self._truncated = Bucket(TRUNCATED_A_SECOND, TRUNCATED_A_SECOND, TRUNCATED_A_SECOND, now)
 
     def admit(self, data: bytes, sender: str, now: float) -> bool:
-        """Whether this packet is read."""
         bucket = self._buckets.pop(sender, None)
         if bucket is None:
             bucket = Bucket(PACKETS_A_SECOND, PACKETS_AT_ONCE, PACKETS_AT_ONCE, now)
@@ -141,7 +127,7 @@ class Senders:
 
 
 class Gate(asyncio.DatagramProtocol):
-    """Stands between a socket and zeroconf's listener: drops packets, and notes the sender of the others."""
+    """Between a socket and zeroconf's listener: drops packets, and notes the sender of the others."""
 
     def __init__(self, listener: asyncio.DatagramProtocol, senders: Senders, asked: QuestionHistory) -> None:
         self._loop = asyncio.get_running_loop()
@@ -156,14 +142,10 @@ class Gate(asyncio.DatagramProtocol):
                 self._listener.datagram_received(data, addr)
             finally:
                 self._senders.current = ""
-            self._count(data)
-
-    def _count(self, data: bytes) -> None:
-        """Make zeroconf forget questions before there are many; it does so itself only every ten seconds."""
-        if len(data) > 2 and not data[2] & 0x80:
-            self._questions += 1
-            if self._questions % QUESTIONS_KEPT == 0:
-                self._asked.clear()
+            if len(data) > 2 and not data[2] & 0x80:
+                self._questions += 1
+                if self._questions % QUESTIONS_KEPT == 0:  # zeroconf itself forgets every ten seconds
+                    self._asked.clear()
 
     def error_received(self, exc: Exception) -> None:
         self._listener.error_received(exc)
@@ -174,7 +156,7 @@ class Gate(asyncio.DatagramProtocol):
 
 @dataclass(slots=True)
 class _Instance:
-    """The newest record of each kind. `until`: when the pointer expires (milliseconds)."""
+    """The newest record of each kind. `until`: the pointer's expiry (milliseconds)."""
 
     sender: str
     pointer: DNSPointer
@@ -185,18 +167,20 @@ class _Instance:
 
 @dataclass(slots=True)
 class _Host:
-    """A host name, the instances that name it, and its addresses, the oldest first."""
+    """The instances that name a host, and its addresses, oldest first."""
 
     instances: set[str] = field(default_factory=set)
     addresses: dict[DNSRecord, None] = field(default_factory=dict)
 
 
 class Browser(RecordUpdateListener):
-    """Tells `browsed` which instances of the service come, change and go."""
+    """Calls `browsed` when instances of the service come, change or go."""
 
-    def __init__(self, zeroconf: Zeroconf, browsed: Browsed, tasks: Tasks) -> None:
+    def __init__(
+        self, zeroconf: Zeroconf, browsed: Browsed, tasks: Tasks, started: asyncio.Task[None]
+    ) -> None:
         super().__init__()
-        self._zeroconf, self._browsed = zeroconf, browsed
+        self._zeroconf, self._browsed, self._started = zeroconf, browsed, started
         self._cache = zeroconf.cache
         self._senders = Senders(asyncio.get_running_loop().time())
         self._known = FairShares(INSTANCES_MAX)
@@ -208,15 +192,14 @@ class Browser(RecordUpdateListener):
         self._asking = tasks.spawn(self._ask())
 
     def sender(self, name: str) -> str:
-        """The address that an instance was first heard from; empty for one that is not kept."""
-        instance = self._instances.get(name)
-        return "" if instance is None else instance.sender
+        """The address from which an instance was first received; empty for one that is not kept."""
+        return instance.sender if (instance := self._instances.get(name)) is not None else ""
 
     def stop(self) -> None:
         self._asking.cancel()
         self._zeroconf.async_remove_listener(self)
 
-    # What zeroconf calls: before its cache takes a packet's records, and after.
+    # zeroconf calls these before and after its cache takes a packet's records.
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
         self._arrived += records
@@ -235,7 +218,7 @@ class Browser(RecordUpdateListener):
             self._browsed(self._zeroconf, SERVICE, name, change)
 
     def _keep(self, record: DNSRecord, *, is_new: bool) -> bool:
-        """Whether the record belongs to an instance that is kept; if so, note it."""
+        """Keep the record if it belongs to an instance that is kept; whether it does."""
         if record.class_ != _IN:
             return False
         if isinstance(record, DNSPointer):
@@ -248,8 +231,9 @@ class Browser(RecordUpdateListener):
         if isinstance(record, DNSService):
             self._keep_service(record.key, instance, record)
         elif isinstance(record, DNSText) and len(record.text) <= TEXT_MAX:
-            self._replace(instance.text, record)
-            instance.text = record
+            old, instance.text = instance.text, record
+            if old is not None and old != record:
+                self._uncache(old)
         else:
             return False
         if is_new:
@@ -281,7 +265,8 @@ class Browser(RecordUpdateListener):
         self._hosts.setdefault(record.server_key, _Host()).instances.add(name)
         if old is not None and old.server_key != record.server_key:
             self._release(old.server_key, name)
-        self._replace(old, record)
+        if old is not None and old != record:
+            self._uncache(old)
 
     def _keep_address(self, record: DNSAddress, is_new: bool) -> bool:
         host = self._hosts.get(record.key)
@@ -314,11 +299,9 @@ class Browser(RecordUpdateListener):
                 instance.service = None
 
     def _drop_pointer(self, name: str, was_withdrawn: bool, now: float) -> None:
-        """Forget the instance, unless zeroconf removed its pointer too early.
-
-        One pointer with the cache-flush bit, which none may have (RFC 6762 §10.2), makes zeroconf expire all
-        others within a second. They go back into the cache for the rest of their life.
-        """
+        """Forget the instance, unless zeroconf removed its pointer too early."""
+        # A pointer with the cache-flush bit, which none may have (RFC 6762 §10.2), makes zeroconf expire all
+        # others within a second. They go back into the cache for the rest of their life.
         instance = self._instances.get(name)
         if instance is None:
             return
@@ -331,7 +314,6 @@ class Browser(RecordUpdateListener):
             self._cache.async_add_records((instance.pointer,))
 
     def _forget(self, name: str) -> None:
-        """Keep nothing more of an instance."""
         instance = self._instances.pop(name, None)
         if instance is None:
             return
@@ -345,7 +327,6 @@ class Browser(RecordUpdateListener):
         self._note(name, ServiceStateChange.Removed)
 
     def _release(self, server_key: str, name: str) -> None:
-        """An instance no longer names this host."""
         host = self._hosts[server_key]
         host.instances.discard(name)
         if not host.instances:
@@ -353,26 +334,18 @@ class Browser(RecordUpdateListener):
             for address in host.addresses:
                 self._uncache(address)
 
-    def _replace(self, old: DNSRecord | None, new: DNSRecord) -> None:
-        if old is not None and old != new:
-            self._uncache(old)
-
     def _uncache(self, record: DNSRecord) -> None:
-        cached = self._cache.get(record)
-        if cached is not None:
+        if (cached := self._cache.get(record)) is not None:
             self._cache.async_remove_records((cached,))
 
     def _note(self, name: str, change: ServiceStateChange) -> None:
-        """One change per instance and packet: an update says nothing more than what was noted before."""
         if change is ServiceStateChange.Updated:
             self._changes.setdefault(name, change)
         else:
             self._changes[name] = change
 
-    # What is asked.
-
     async def _ask(self) -> None:
-        await self._zeroconf.async_wait_for_start()
+        await asyncio.shield(self._started)
         self._guard()
         await asyncio.sleep(random.uniform(0.02, 0.12))  # some machines start together (RFC 6762 §5.2)
         # An answer by unicast comes at once, but reaches only one of the programs that share port 5353
@@ -387,7 +360,6 @@ class Browser(RecordUpdateListener):
             self._ask_once()
 
     def _guard(self) -> None:
-        """Put a gate before each listener."""
         for reader in self._zeroconf.engine.readers:
             listener = reader.transport.get_protocol()
             if not isinstance(listener, Gate):
@@ -395,7 +367,7 @@ class Browser(RecordUpdateListener):
                 reader.transport.set_protocol(gate)
 
     def _ask_once(self, *, unicast: bool = False) -> None:
-        """Ask for all instances; those whose pointer is in the first half of its life need not answer."""
+        """Ask for all instances, except those whose pointer is in the first half of its life."""
         question, now = DNSQuestion(SERVICE, _PTR, _IN), current_time_millis()
         question.unicast = unicast
         out = DNSOutgoing(_QUERY)
@@ -407,27 +379,27 @@ class Browser(RecordUpdateListener):
 
 
 def _order(update: RecordUpdate) -> int:
-    """Pointers first and addresses last, since a packet may have them in any order."""
+    """Pointers first and addresses last; a packet may have them in any order."""
     kinds = (DNSPointer, DNSService, DNSText)
     return next((at for at, kind in enumerate(kinds) if isinstance(update.new, kind)), len(kinds))
 
 
 AT_ONCE: Final = 8
-"""Instances asked for at the same time."""
+"""Instances resolved at the same time."""
 WAITING_MAX: Final = 128
-"""Instances that wait for their turn. Any machine can fill the line, and evicts its own names first."""
+"""Instances that wait. Any machine on the network can fill the queue, and evicts its own names first."""
 A_SECOND: Final = 4.0
 BEGUN_AT_ONCE: Final = 32.0
-"""Instances begun: a flood that evicts its own names would otherwise make a question of each."""
+"""Rate of instances begun: a flood that evicts its own names would otherwise cause a question for each."""
 AGAIN: Final = 0.25
-"""Seconds between looks at those that wait for the rate."""
+"""Seconds until those that wait for the rate are tried again."""
 ATTEMPTS: Final = 4
 BETWEEN: Final = 1.0
-"""Seconds before the second attempt; each further pause is twice as long."""
+"""Seconds before the second attempt per instance; each further pause is twice as long."""
 
 
 class Resolver:
-    """Calls `resolve(name)`, which tells whether it is done with the name, until it is or gives up."""
+    """Completes announcements: calls `resolve(name)` until it returns True, or gives up."""
 
     def __init__(self, resolve: Callable[[str], Awaitable[bool]], tasks: Tasks) -> None:
         self._resolve = resolve
@@ -439,7 +411,7 @@ class Resolver:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def want(self, name: str, sender: str = "") -> None:
-        """Resolve `name`, soon. One that is being resolved is not begun twice."""
+        """Resolve `name` soon, once at a time."""
         if name in self._running:
             return
         self._waiting.remove(name)
@@ -447,7 +419,7 @@ class Resolver:
         self._begin()
 
     def forget(self, name: str) -> None:
-        """It is gone, or was resolved in another way."""
+        """Stop resolving it: it is gone, or complete."""
         self._waiting.remove(name)
         if (task := self._running.pop(name, None)) is not None:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Being told: once a burst, with nobody's words unless asked for, of nothing that is looked at or muted."""
+"""Notifications: one per burst, without words unless asked for, none for what is watched or muted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, until, until_shown
 from tui.app import ParlourApp
-from tui.notifications import AGAIN, BURST, Teller
+from tui.notifications import AGAIN, BURST, Notifier
 from tui.preferences import Preferences
 from tui.terminal import BELL, Way, notification, title, way
 
@@ -59,16 +59,16 @@ def test_windows_have_a_title_where_the_terminal_has_windows() -> None:
 
 def test_a_burst_is_told_once_and_a_long_one_again_after_a_while() -> None:
     clock, written = [0.0], list[str]()
-    teller = Teller(written.append, {"TERM": "xterm"}, lambda: clock[0])
+    notifier = Notifier(written.append, {"TERM": "xterm"}, lambda: clock[0])
     told = []
     for moment in (0.0, 0.1, BURST, 2 * BURST - 0.5, *(2 * BURST + one for one in range(int(AGAIN)))):
         clock[0] = moment
         before = len(written)
-        teller.tell("Bob", "text", Preferences())
+        notifier.notify("Bob", "text", Preferences())
         told += [moment] * (len(written) - before)
     assert told == [0.0, AGAIN]
     clock[0] += BURST
-    teller.tell("Bob", "text", Preferences())
+    notifier.notify("Bob", "text", Preferences())
     assert written == [BELL] * 3
 
 
@@ -82,8 +82,8 @@ def test_a_burst_is_told_once_and_a_long_one_again_after_a_while() -> None:
 )
 def test_what_is_told_is_what_was_chosen(chosen: dict[str, str], expected: list[str]) -> None:
     written = list[str]()
-    teller = Teller(written.append, {"TERM_PROGRAM": "iTerm.app"}, lambda: 0.0)
-    teller.tell("Bob", "two\nlines", Preferences(None, chosen))
+    notifier = Notifier(written.append, {"TERM_PROGRAM": "iTerm.app"}, lambda: 0.0)
+    notifier.notify("Bob", "two\nlines", Preferences(None, chosen))
     assert written == expected
 
 
@@ -115,7 +115,7 @@ async def test_what_is_looked_at_is_not_told_and_what_is_not_is_told_once(writte
         chat(pilot).open_conversation(bob.person)
         messenger.receive(bob.person, NEEDLE)
         await until_shown(pilot, NEEDLE)
-        await until(pilot, lambda: not chat(pilot).contacts[bob.person].unread)
+        await until(pilot, lambda: not chat(pilot).state.contacts[bob.person].unread)
         assert loud(written) == 0
         assert "(" not in "".join(written)
         for _ in range(40):
@@ -151,7 +151,7 @@ async def test_nothing_is_told_of_who_is_muted(written: list[str]) -> None:
         await until_shown(pilot, "Bob z")
         chat(pilot).open_conversation(carla.person)
         messenger.receive(bob.person, NEEDLE)
-        await until(pilot, lambda: chat(pilot).contacts[bob.person].unread == 1)
+        await until(pilot, lambda: chat(pilot).state.contacts[bob.person].unread == 1)
         await pilot.pause()
         assert loud(written) == 0
         assert "(1)" not in "".join(written)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.linear.voice import DRAFT_MAX, Draft
+from tui.linear.output import LINE_MAX, LineEditor
 
 
 @pytest.mark.parametrize(
@@ -26,44 +26,44 @@ from tui.linear.voice import DRAFT_MAX, Draft
     ],
 )
 def test_keys(keys: str, lines: list[str | None], text: str, echo: str) -> None:
-    draft = Draft()
-    assert draft.feed(keys.encode()) == echo
-    assert (list(draft.lines), draft.text) == (lines, text)
+    editor = LineEditor()
+    assert editor.feed(keys.encode()) == echo
+    assert (list(editor.lines), editor.text) == (lines, text)
 
 
 @pytest.mark.parametrize("keys", ["宽é👩\u200d🚀\x1b[1;5Aa\x7fb\n", "\x1bOQx\x15\x12\n"])
 def test_keys_may_come_in_any_pieces(keys: str) -> None:
-    whole, apart = Draft(), Draft()
+    whole, apart = LineEditor(), LineEditor()
     shown = whole.feed(keys.encode())
     assert "".join(apart.feed(bytes([byte])) for byte in keys.encode()) == shown
     assert apart.lines == whole.lines
 
 
 def test_of_a_hidden_line_nothing_is_shown_but_its_end() -> None:
-    draft = Draft()
-    draft.feed(b"seen")
-    draft.forget()
-    draft.hidden = True
-    assert draft.feed(b"secrex\x7ft\x12\n") == "\n\n"
-    assert list(draft.lines) == ["secret"]
-    draft.feed(b"more")
-    assert (draft.shown, draft.busy) == ("", False)
+    editor = LineEditor()
+    editor.feed(b"seen")
+    editor.forget()
+    editor.hidden = True
+    assert editor.feed(b"secrex\x7ft\x12\n") == "\n\n"
+    assert list(editor.lines) == ["secret"]
+    editor.feed(b"more")
+    assert (editor.shown, editor.busy) == ("", False)
 
 
 def test_a_line_rests_until_the_next_key() -> None:
-    draft = Draft()
-    assert not draft.busy
-    draft.feed(b"x")
-    assert draft.busy
-    draft.resting = True
-    assert (draft.shown, draft.busy) == ("x", False)
-    draft.feed(b"y")
-    assert draft.busy
+    editor = LineEditor()
+    assert not editor.busy
+    editor.feed(b"x")
+    assert editor.busy
+    editor.resting = True
+    assert (editor.shown, editor.busy) == ("x", False)
+    editor.feed(b"y")
+    assert editor.busy
 
 
 def test_what_is_no_text_or_has_no_end_is_marked() -> None:
-    draft = Draft()
-    draft.feed(b"\xff\n")
-    assert draft.lines.pop() == "\ufffd"
-    draft.feed(b"x" * (DRAFT_MAX + 10) + b"\n")
-    assert draft.lines.pop() == "x" * DRAFT_MAX + "\ufffd"
+    editor = LineEditor()
+    editor.feed(b"\xff\n")
+    assert editor.lines.pop() == "\ufffd"
+    editor.feed(b"x" * (LINE_MAX + 10) + b"\n")
+    assert editor.lines.pop() == "x" * LINE_MAX + "\ufffd"

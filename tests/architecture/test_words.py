@@ -1,0 +1,64 @@
+"""Words that readers stumble over, in the documents and in docstrings, comments and texts of the source."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.imports import PACKAGES, ROOT
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "chat/**/*.md", "protocol/**/*.md", "seeds/*.md", "tests/*.md")
+    for path in ROOT.glob(pattern)
+)
+SOURCES = sorted(path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py"))
+
+# CONTRIBUTING.md has the rule. These are the words that broke it most often.
+WORDS = re.compile(
+    r"\b(?:whoever|whomever|anew|(?:is|are) told|told as|of theirs|stands? (?:in\b(?! for)|for ever)|beside"
+    r"|at a walk)\b",
+    re.IGNORECASE,
+)
+
+STILL_TO_CLEAN = ("chat/cli/", "chat/network/", "chat/service/", "chat/tools/", "tui/")
+"""Folders that still contain such words. This list only shrinks."""
+
+
+def prose(source: str) -> Iterator[tuple[int, str]]:
+    """Line and text of every comment and every string, f-strings included."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT or tokenize.tok_name[token.type].startswith(
+            ("STRING", "FSTRING_M")
+        ):
+            yield token.start[0], token.string
+
+
+def found(source: str) -> list[tuple[int, str]]:
+    return [(line, word) for line, text in prose(source) for word in WORDS.findall(text)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_document_has_none_of_these_words(path: Path) -> None:
+    assert WORDS.findall(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_source_has_none_of_these_words() -> None:
+    names = {path.relative_to(ROOT).as_posix(): path for path in SOURCES}
+    clean = {name: path for name, path in names.items() if not name.startswith(STILL_TO_CLEAN)}
+    assert len(clean) > 80
+    assert {
+        name: words for name, path in clean.items() if (words := found(path.read_text(encoding="utf-8")))
+    } == {}
+
+
+def test_the_words_are_found() -> None:
+    source = '"""Whoever is told anew."""\nbeside = f"stands in it, {1} of theirs"  # at a walk\n'
+    assert {word for _, word in found(source)} == {
+        *("Whoever", "is told", "anew", "stands in", "of theirs", "at a walk"),
+    }

@@ -1,0 +1,200 @@
+"""Whole lines on a pipe or a terminal, and the line that is being typed there, which no output breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import queue
+import threading
+import unicodedata
+from collections import deque
+from typing import Final
+
+from rich.cells import cell_len
+
+LINE_MAX: Final = 1 << 18
+"""Characters of one line; a message has far fewer, an invitation too."""
+
+HELD_MAX: Final = 100
+"""Lines that are held back; contacts and strangers cause them. The oldest go first, and that is said."""
+
+_ENTER: Final = "\r\n"
+_ERASE: Final = "\x7f\b"
+_KILL, _WORD, _REPRINT, _END, _ESCAPE = "\x15", "\x17", "\x12", "\x04", "\x1b"
+_STEERING: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029), " ")
+
+
+class LineEditor:
+    """Turns keys into lines. It knows the keys that every terminal has; keys that move a cursor do nothing.
+
+    `lines`: ended lines, None for the end of the input. A line that is not UTF-8, or longer than LINE_MAX,
+    holds U+FFFD. `hidden`: nothing of it is shown. `resting`: no key came for a while. `left`: text that was
+    dropped is still on the screen.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.hidden = False
+        self.resting = False
+        self.left = False
+        self.keys = 0
+        self.lines: deque[str | None] = deque()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._sequence = ""
+
+    @property
+    def shown(self) -> str:
+        """What of the text is on the screen, after the last whole line."""
+        return "" if self.hidden else self.text
+
+    @property
+    def busy(self) -> bool:
+        """Whether a person is in the middle of a line."""
+        return bool(self.shown) and not self.resting
+
+    def forget(self) -> None:
+        """Drop everything that was typed and not read."""
+        self.left = self.left or bool(self.shown)
+        self.text, self._sequence = "", ""
+        self.lines.clear()
+        self._decoder.reset()
+
+    def feed(self, data: bytes) -> str:
+        """Take bytes of the terminal; returns what to show."""
+        self.keys += 1
+        self.resting = False
+        return "".join(self._key(key) for key in self._decoder.decode(data))
+
+    def _key(self, key: str) -> str:
+        if self._sequence or key == _ESCAPE:
+            held = self._sequence + key
+            begins = len(held) == 1 or (len(held) == 2 and held[1] in "[O")
+            goes_on = len(held) < 32 and held[1:2] == "[" and not "@" <= key <= "~"
+            self._sequence = held if begins or goes_on else ""
+            return ""
+        if key in _ENTER:
+            self.lines.append(self.text)
+            self.text = ""
+            return "\n"
+        if key in _ERASE:
+            kept = len(self.text) - 1
+            while kept > 0 and unicodedata.category(self.text[kept])[0] == "M":
+                kept -= 1
+            return self._cut(max(0, kept))
+        if key == _KILL:
+            return self._cut(0)
+        if key == _WORD:
+            return self._cut(len(self.text.rstrip().rpartition(" ")[0].rstrip()))
+        if key == _REPRINT:
+            return f"\n{self.shown}"
+        if key == _END and not self.text:
+            self.lines.append(None)
+        text = "    " if key == "\t" else key
+        if unicodedata.category(text[0]) in ("Cc", "Cs") or len(self.text) > LINE_MAX:
+            return ""
+        self.text += text if len(self.text) < LINE_MAX else "\ufffd"
+        return "" if self.hidden else text
+
+    def _cut(self, kept: int) -> str:
+        cells = cell_len(self.shown[kept:])
+        self.text = self.text[:kept]
+        return "\b \b" * cells
+
+
+class Output:
+    """Writes lines to a descriptor. `gone` is set when nobody can read them any more."""
+
+    def __init__(self, descriptor: int = 1, encoding: str = "utf-8") -> None:
+        self.gone = asyncio.Event()
+        self.at_terminal = os.isatty(descriptor)
+        self.editor = LineEditor()
+        self.holding = False
+        self.dropped = 0
+        self._descriptor = descriptor
+        self._encoding = encoding
+        self._held: deque[str] = deque(maxlen=HELD_MAX)
+        self._jobs: queue.SimpleQueue[_Job] | None = None
+
+    async def say(self, *lines: str) -> None:
+        """Write lines now. Whatever a text holds, it is one line without a control character."""
+        typed = self.editor.shown
+        begins = "\n" if typed or self.editor.left else ""
+        self.editor.left = False
+        written = "".join(f"{line.translate(_STEERING)}\n" for line in lines)
+        await self.echo(f"{begins}{written}{typed}")
+
+    async def echo(self, typed: str) -> None:
+        """Show what was typed."""
+        await self._write(typed.encode(self._encoding, "backslashreplace"))
+
+    async def notify(self, *lines: str) -> None:
+        """Write lines that were not asked for: now, or when the output is no longer paused."""
+        if not self.paused:
+            await self.say(*lines)
+            return
+        self.dropped += max(0, len(self._held) + len(lines) - HELD_MAX)
+        self._held.extend(lines)
+
+    @property
+    def paused(self) -> bool:
+        """Whether notifications wait: the person wants that, or is in the middle of a line."""
+        return self.holding or self.editor.busy
+
+    async def release(self) -> bool:
+        """Write what was held back; False where nothing was."""
+        lines, self.dropped = tuple(self._held), 0
+        self._held.clear()
+        if lines:
+            await self.say(*lines)
+        return bool(lines)
+
+    def forget(self) -> None:
+        """Drop what was held back: the profile is locked."""
+        self.holding, self.dropped = False, 0
+        self._held.clear()
+
+    async def ring(self) -> None:
+        """Ring the bell of a terminal."""
+        if self.at_terminal:
+            await self._write(b"\a")
+
+    async def _write(self, data: bytes) -> None:
+        if self.gone.is_set():
+            return
+        if self._jobs is None:
+            self._jobs = queue.SimpleQueue()
+            # A daemon: a reader that stands still for ever must not keep the program from ending.
+            threading.Thread(target=_work, args=(self._descriptor, self._jobs), daemon=True).start()
+        done = asyncio.get_running_loop().create_future()
+        self._jobs.put((data, done))
+        try:
+            await done
+        except OSError:  # the reader of a pipe has gone, or the terminal
+            self.gone.set()
+
+
+_Job = tuple[bytes, "asyncio.Future[None]"]
+
+
+def _work(descriptor: int, jobs: queue.SimpleQueue[_Job]) -> None:
+    while True:
+        data, done = jobs.get()
+        failure: OSError | None = None
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        except OSError as error:
+            failure = error
+        if done.get_loop().is_closed():
+            return
+        done.get_loop().call_soon_threadsafe(_settle, done, failure)
+
+
+def _settle(done: asyncio.Future[None], failure: OSError | None) -> None:
+    if done.cancelled():
+        return
+    if failure is None:
+        done.set_result(None)
+    else:
+        done.set_exception(failure)

@@ -1,0 +1,170 @@
+"""Settings, the relays that this person uses, and the diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from chat.interface import Messenger, RelayView, UsageError
+from tui.linear.output import Output
+from tui.linear.state import ANNOUNCED, ON_OFF, Questions, State, on_or_off, pick
+from tui.linear.wording import diagnosis_line, listed
+from tui.preferences import AUTOLOCK_MAX, Preferences, switch
+from tui.text import translation
+from tui.text.formatting import GONE, SEES, is_decided, place, words
+from tui.text.translation import N_, _
+
+_ANNOUNCEMENTS: Final = {
+    "presence": (N_("Presence is announced."), N_("Presence is not announced.")),
+    "typing": (N_("Typing is announced."), N_("Typing is not announced.")),
+    "delivery": (
+        N_("The delivery of your last message is announced."),
+        N_("The delivery of your last message is not announced."),
+    ),
+}
+_SETTINGS: Final = {
+    "receipts": N_("Send contacts a receipt when I have read an entry"),
+    "typing": N_("Show contacts that I am typing"),
+    "bell": N_("Ring the terminal's bell for new entries"),
+    "autolock": N_("Idle minutes after which Parlour locks, 0 for never"),
+    "language": N_("The language, one of {languages}"),
+}
+
+
+@dataclass
+class Settings:
+    """Shows and changes settings."""
+
+    messenger: Messenger
+    output: Output
+    preferences: Preferences
+    state: State
+
+    @property
+    def rings(self) -> bool:
+        """Whether entries ring: off by default, because each is read out anyway."""
+        return self.preferences.get("linear.bell") == "on"
+
+    async def quiet(self, typed: str) -> None:
+        if typed and typed not in ANNOUNCED:
+            raise UsageError(_("Type /quiet and one of {names}.").format(names=listed(ANNOUNCED)))
+        if typed:
+            on = not self.state.announces(typed)
+            await self.preferences.set(f"linear.{typed}", switch(on, default=ANNOUNCED[typed]))
+        for what in (typed,) if typed else ANNOUNCED:
+            announced, silent = _ANNOUNCEMENTS[what]
+            await self.output.say(_(announced) if self.state.announces(what) else _(silent))
+
+    async def settings(self, typed: str) -> None:
+        name, _space, value = typed.partition(" ")
+        if name and name not in _SETTINGS:
+            raise UsageError(_("There is no such setting: /settings lists them."))
+        if value:
+            await self._change(name, value.strip())
+        settings = await self.messenger.settings()
+        on_off = {on: word for word, on in ON_OFF.items()}
+        values = {
+            "receipts": on_off[settings.read_receipts],
+            "typing": on_off[settings.typing],
+            "bell": on_off[self.rings],
+            "autolock": str(self.preferences.autolock),
+            "language": self.preferences.language or _("the system's"),
+        }
+        for one in (name,) if name else _SETTINGS:
+            help_ = _(_SETTINGS[one]).format(languages=listed(translation.LANGUAGES))
+            line = _("{name} is {value}. {help}.").format(name=one, value=values[one], help=help_)
+            await self.output.say(line)
+
+    async def _change(self, name: str, value: str) -> None:
+        if name == "autolock":
+            if not (value.isascii() and value.isdecimal() and int(value) <= AUTOLOCK_MAX):
+                problem = _("Type a number of minutes between 0 and {most}.")
+                raise UsageError(problem.format(most=AUTOLOCK_MAX))
+            await self.preferences.set(name, value)
+        elif name == "language":
+            fitting = [one for one in translation.LANGUAGES if one.casefold() == value.casefold()]
+            if not fitting:
+                problem = _("The languages are {names}.")
+                raise UsageError(problem.format(names=listed(translation.LANGUAGES)))
+            translation.use(fitting[0])
+            await self.preferences.set("language", fitting[0])
+        elif name == "bell":
+            on = on_or_off(value, default=False)
+            await self.preferences.set("linear.bell", switch(on, default=False))
+        else:
+            on = on_or_off(value, default=False)
+            field = "read_receipts" if name == "receipts" else name
+            settings = await self.messenger.settings()
+            await self.messenger.change_settings(replace(settings, **{field: on}))
+
+    async def diagnose(self, _typed: str = "") -> None:
+        await self.output.say(_("Looking at the network, the firewall and the profile…"))
+        await self.output.say(*map(diagnosis_line, await self.messenger.diagnose()))
+
+
+@dataclass
+class Relays:
+    """Lists, adds and removes relays, and announces changes of their state.
+
+    A relay is named by host and port after the word itself: the author of an invitation chose its host.
+    """
+
+    messenger: Messenger
+    output: Output
+    state: State
+    questions: Questions
+    _known: dict[str, RelayView] = field(init=False, default_factory=dict)
+
+    async def load(self) -> None:
+        self._known = {view.address: view for view in await self.messenger.relays()}
+
+    async def relays(self, typed: str) -> None:
+        order, _space, rest = typed.partition(" ")
+        if not order:
+            await self._list()
+        elif order == "add" and rest.strip():
+            added = await self.messenger.add_relay(rest)
+            said = _("Relay {relay} is named: you meet contacts there too, and invitations carry it.")
+            await self.output.say(said.format(relay=place(added)))
+        elif order == "remove" and rest.strip():
+            await self._remove(rest)
+        else:
+            raise UsageError(_("Type /relays, /relays add ADDRESS or /relays remove NUMBER."))
+
+    async def _list(self) -> None:
+        views = await self.messenger.relays()
+        await self.output.say(_(SEES))
+        if not views:
+            await self.output.say(_("You have no relays yet. /relays add ADDRESS adds one."))
+        for at, view in enumerate(views, 1):
+            how = listed([words(view), *([_("from an invitation")] if view.invited else [])])
+            line = _("Relay {relay}, {how}").format(relay=place(view), how=how)
+            await self.output.say(_("{number}. {line}").format(number=at, line=line))
+
+    async def _remove(self, typed: str) -> None:
+        views = await self.messenger.relays()
+        at = pick(typed, [place(view) for view in views])
+        if at is None:
+            raise UsageError(_("There is no such relay: /relays lists yours."))
+        view = views[at]
+
+        async def remove() -> None:
+            await self.messenger.remove_relay(view.address)
+            await self.output.say(_("Relay {relay} is no longer used.").format(relay=place(view)))
+
+        question = _("Use the relay {relay} no more?").format(relay=place(view))
+        await self.questions.confirm(view.address, (question, _(GONE)), remove)
+
+    async def changed(self, view: RelayView) -> None:
+        """Announce the state of a relay once it is decided and differs from the one before."""
+        before = self._known.get(view.address)
+        if not is_decided(view):
+            self._known.setdefault(view.address, view)
+            return
+        self._known[view.address] = view
+        differs = before is None or before.standing is not view.standing
+        if differs and self.state.announces("presence"):
+            await self.output.notify(_("Relay {relay}, {how}.").format(relay=place(view), how=words(view)))
+
+    def removed(self, address: str) -> None:
+        self._known.pop(address, None)
