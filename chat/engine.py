@@ -57,7 +57,7 @@ IDENTIFIED_WITHIN = 1.5
 
 LOCKED = phrase("locked")
 STOPPED = phrase("stopped")
-NO_CONTACT = phrase("There is no such contact: look at the list of contacts.")
+NO_CONTACT = phrase("No such contact: check the list of contacts.")
 
 
 class Server(Protocol):

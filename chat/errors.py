@@ -95,21 +95,21 @@ class NotPermitted(ParlourError):
 LOCKED = phrase("Parlour is locked: unlock it with the passphrase.")
 ENGINE_ENDED = phrase("The engine of this profile has stopped: start Parlour again.")
 NO_ANSWER = phrase(
-    "Nobody answers there. Is Parlour open on the other terminal, and on the same network or at a relay that"
-    " both of you named?"
+    "No answer. Is Parlour open on the other device, and is it on the same network or at a relay that both "
+    "of you use?"
 )
 OTHER_VERSION = phrase(
-    "The other terminal speaks other versions of the protocol: update the older of the two."
+    "The other device uses an incompatible version of the protocol: update the older of the two."
 )
-NOT_PARLOUR = phrase("Something other than Parlour answers at that address: check the address.")
+NOT_PARLOUR = phrase("The program at that address is not Parlour: check the address.")
 NOT_WELCOME = phrase(
-    "The other terminal does not take part: is it visible, or is the invitation used or expired?"
+    "The other device does not accept the pairing: is it visible, or is the invitation used or expired?"
 )
-CUT = phrase("The connection ended before pairing was complete: nothing was changed here, try again.")
-REFUSED = phrase("The other person refused: nothing was stored.")
+CUT = phrase("The connection ended before pairing was complete. Nothing was changed here. Try again.")
+REFUSED = phrase("The other person declined. Nothing was stored.")
 PROBLEM = phrase(
-    "The other terminal did not keep to the protocol: pairing stopped, nothing was stored. Try again."
+    "The other device violated the protocol. Pairing stopped, and nothing was stored. Try again."
 )
 WRONG_KEYS = phrase(
-    "The keys do not match: somebody may be in between. Nothing was stored; pair face to face."
+    "The keys do not match: someone may be intercepting the connection. Nothing was stored. Pair in person."
 )

@@ -311,7 +311,7 @@ class Messenger(Protocol):
 
 PASSPHRASES_DIFFER: Final = phrase("The two passphrases differ.")
 SHORT_PASSPHRASE: Final = phrase(
-    "This passphrase is short and can be guessed. Press Enter to use it all the same, or type another one."
+    "This passphrase is short and easy to guess. Press Enter to use it anyway, or type another one."
 )
 
 

@@ -17,11 +17,11 @@ from tui.text.translation import N_, _
 class Group(StrEnum):
     """Where an action belongs: the heading in the help, the menu that offers it."""
 
-    FINDING = N_("Finding")
-    ADD = N_("Add someone")
+    FINDING = N_("Navigation")
+    ADD = N_("Add a contact")
     CONTACT = N_("This contact")
     READING = N_("Reading and writing")
-    ENTRY = N_("A chosen entry")
+    ENTRY = N_("Selected message")
     PARLOUR = N_("Parlour")
 
     @property
@@ -64,7 +64,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "switch",
         N_("Go to"),
-        N_("A conversation: type a part of the name. Unread ones come first."),
+        N_("Open a conversation by typing part of the name. Unread ones come first."),
         ("ctrl+k",),
         Group.FINDING,
         hint=True,
@@ -72,7 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "palette",
         N_("Commands"),
-        N_("Find everything that Parlour can do by its name."),
+        N_("Find any command by name."),
         ("ctrl+p",),
         Group.FINDING,
         hint=True,
@@ -81,7 +81,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "search",
         N_("Search"),
-        N_("Find words in this conversation; Ctrl+F again finds them in all."),
+        N_("Search this conversation. Ctrl+F again searches all conversations."),
         ("ctrl+f",),
         Group.FINDING,
         hint=True,
@@ -89,16 +89,16 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "next_hit",
-        N_("Next hit"),
-        N_("Go to the next older entry that was found."),
+        N_("Next result"),
+        N_("Go to the next older result."),
         ("alt+n",),
         Group.FINDING,
         vi=("alt+n", "n"),
     ),
     Action(
         "previous_hit",
-        N_("Previous hit"),
-        N_("Go to the next newer entry that was found."),
+        N_("Previous result"),
+        N_("Go to the next newer result."),
         ("alt+p",),
         Group.FINDING,
         vi=("alt+p", "N"),
@@ -106,15 +106,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "jump",
         N_("Jump"),
-        N_("Show a letter at every place; the letter goes there."),
+        N_("Show a letter on every target. Type the letter to go there."),
         ("alt+j", "ctrl+s"),
         Group.FINDING,
         vi=("alt+j", "ctrl+s", "f"),
     ),
     Action(
         "add",
-        N_("Add someone"),
-        N_("All ways to add a contact, in one menu."),
+        N_("Add a contact"),
+        N_("Show every way to add a contact."),
         ("ctrl+n",),
         Group.ADD,
         hint=True,
@@ -122,64 +122,64 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "invite",
         N_("Invite someone"),
-        N_("Make a one-time invitation: a text, and a picture to scan."),
+        N_("Create a one-time invitation as text and QR code."),
         ("f2",),
         Group.ADD,
     ),
-    Action("join", N_("Use an invitation"), N_("Use an invitation that you were given."), ("f3",), Group.ADD),
+    Action("join", N_("Use an invitation"), N_("Use an invitation that you received."), ("f3",), Group.ADD),
     Action(
         "address",
         N_("Pair by address"),
-        N_("Connect to HOST:PORT where nobody is found by itself."),
+        N_("Connect to HOST:PORT when the other device does not appear nearby."),
         ("f4",),
         Group.ADD,
     ),
     Action(
         "visible",
-        N_("Be visible, or hide"),
-        N_("Let people nearby see you for two minutes, or stop it."),
+        N_("Toggle visibility"),
+        N_("Be visible to people nearby for two minutes, or hide."),
         ("f5",),
         Group.ADD,
     ),
     Action(
         "contact",
         N_("This contact"),
-        N_("Verify, rename, block, remove or mute the contact."),
+        N_("Verify, rename, mute, block or remove this contact."),
         ("ctrl+o",),
         Group.CONTACT,
         hint=True,
     ),
     Action(
-        "verify", N_("Verify"), N_("Compare the safety number with the contact."), ("ctrl+t",), Group.CONTACT
+        "verify", N_("Verify"), N_("Compare the safety number with this contact."), ("ctrl+t",), Group.CONTACT
     ),
     Action(
-        "rename", N_("Rename"), N_("Call the contact by another name, here only."), ("f6",), Group.CONTACT
+        "rename", N_("Rename"), N_("Change the name that you see for this contact."), ("f6",), Group.CONTACT
     ),
     Action(
         "block",
         N_("Block or unblock"),
-        N_("A blocked contact gets no answer; nothing of it is shown."),
+        N_("A blocked contact gets no answer, and you see nothing from them."),
         ("f7",),
         Group.CONTACT,
     ),
     Action(
         "remove",
         N_("Remove"),
-        N_("Forget the contact, its keys and the history with it."),
+        N_("Delete the contact, their keys and the conversation."),
         ("f8",),
         Group.CONTACT,
     ),
     Action(
         "mute",
         N_("Mute or unmute"),
-        N_("Entries of a muted contact come without a bell and are not counted in the title."),
+        N_("Messages from a muted contact do not ring the bell or count in the title."),
         ("alt+m",),
         Group.CONTACT,
     ),
     Action(
         "next_conversation",
         N_("Next"),
-        N_("Open the next conversation of the list."),
+        N_("Open the next conversation in the list."),
         ("alt+down",),
         Group.READING,
         vi=("alt+down", "J"),
@@ -187,81 +187,87 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "previous_conversation",
         N_("Previous"),
-        N_("Open the one before."),
+        N_("Open the previous conversation in the list."),
         ("alt+up",),
         Group.READING,
         vi=("alt+up", "K"),
     ),
     Action(
-        "older", N_("Older"), N_("Scroll a page back."), ("pageup",), Group.READING, vi=("pageup", "ctrl+u")
+        "older", N_("Older"), N_("Scroll back one page."), ("pageup",), Group.READING, vi=("pageup", "ctrl+u")
     ),
     Action(
         "newer",
         N_("Newer"),
-        N_("Scroll a page forward."),
+        N_("Scroll forward one page."),
         ("pagedown",),
         Group.READING,
         vi=("pagedown", "ctrl+d"),
     ),
-    Action("newest", N_("Newest"), N_("Go to the newest entry."), ("alt+end", "ctrl+end"), Group.READING),
+    Action("newest", N_("Newest"), N_("Go to the newest message."), ("alt+end", "ctrl+end"), Group.READING),
     Action(
         "first_unread",
         N_("First unread"),
-        N_("Go to the first entry that you have not read."),
+        N_("Go to the first unread message."),
         ("alt+home", "ctrl+home"),
         Group.READING,
     ),
     Action(
         "mark_all_read",
         N_("Mark all as read"),
-        N_("Mark every entry of the conversation as read, shown or not."),
+        N_("Mark every message in this conversation as read, even those not yet shown."),
         (),
         Group.READING,
     ),
-    Action("day", N_("Go to a day"), N_("Go to the first entry of a day."), ("f10",), Group.READING),
+    Action("day", N_("Go to a date"), N_("Go to the first message of a day."), ("f10",), Group.READING),
     Action(
         "choose_entry",
-        N_("Choose an entry"),
-        N_("Go up into the entries: arrows choose one, then the keys below work."),
+        N_("Select a message"),
+        N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
         ("ctrl+up",),
         Group.READING,
     ),
     Action(
         "emoji",
         N_("Emoji"),
-        N_("Put one into the text by its name; :name: in the text becomes one too."),
+        N_("Insert an emoji by name. Typing :name: works too."),
         ("alt+e",),
         Group.READING,
     ),
     Action(
         "stop_writing",
-        N_("Stop writing"),
-        N_("Go from the text up into the entries."),
+        N_("Leave the message box"),
+        N_("Move from the message box to the messages."),
         (),
         Group.READING,
         priority=False,
         vi=("escape",),
     ),
-    Action("entry", N_("This entry"), N_("A menu of what can be done with it."), ("enter",), Group.ENTRY),
-    Action("reply", N_("Reply"), N_("Answer the entry: it is quoted in one line."), ("r",), Group.ENTRY),
     Action(
-        "copy", N_("Copy"), N_("Copy the text to the terminal's clipboard."), ("c",), Group.ENTRY, vi=("y",)
+        "entry", N_("This message"), N_("Show what you can do with the message."), ("enter",), Group.ENTRY
     ),
-    Action("copy_link", N_("Copy the address"), N_("Copy the first address in it."), ("l",), Group.ENTRY),
+    Action("reply", N_("Reply"), N_("Reply to the message and quote it in one line."), ("r",), Group.ENTRY),
+    Action("copy", N_("Copy"), N_("Copy the text to the clipboard."), ("c",), Group.ENTRY, vi=("y",)),
+    Action("copy_link", N_("Copy link"), N_("Copy the first link in the message."), ("l",), Group.ENTRY),
     Action(
         "copy_code",
-        N_("Copy the code"),
-        N_("Copy the first block of code in it."),
+        N_("Copy code"),
+        N_("Copy the first code block in the message."),
         ("y",),
         Group.ENTRY,
         vi=("Y",),
     ),
-    Action("origin", N_("What it answers"), N_("Go to the entry that it answers."), ("o",), Group.ENTRY),
-    Action("back", N_("Back"), N_("Go back to where the last jump began."), ("backspace", "b"), Group.ENTRY),
+    Action(
+        "origin",
+        N_("Original message"),
+        N_("Go to the message that this one replies to."),
+        ("o",),
+        Group.ENTRY,
+    ),
+    Action("back", N_("Back"), N_("Go back to where you jumped from."), ("backspace", "b"), Group.ENTRY),
     Action(
         "details",
         N_("Details"),
-        N_("Who wrote it where and when, and who has it."),
+        N_("Show the author, the times and the devices that have it."),
         ("i",),
         Group.ENTRY,
         vi=("I",),
@@ -269,53 +275,55 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "delete",
         N_("Delete"),
-        N_("Delete the entry here, after a question; the contact keeps theirs."),
+        N_("Delete your copy after confirmation. The contact keeps theirs."),
         ("d", "delete"),
         Group.ENTRY,
     ),
-    Action("oldest", N_("Oldest"), N_("Go to the first entry of all."), ("home", "g"), Group.ENTRY),
+    Action(
+        "oldest", N_("Oldest"), N_("Go to the first message of the conversation."), ("home", "g"), Group.ENTRY
+    ),
     Action(
         "write",
         N_("Write"),
-        N_("Go back to the text that you write."),
+        N_("Go back to the message box."),
         ("escape",),
         Group.READING,
         priority=False,
         vi=("escape", "i", "a"),
     ),
-    Action("help", N_("Help"), N_("This page: all keys and marks."), ("f1",), Group.PARLOUR, hint=True),
+    Action("help", N_("Help"), N_("Show all keys and symbols."), ("f1",), Group.PARLOUR, hint=True),
     Action(
         "doctor",
-        N_("Ask the doctor"),
-        N_("Find out why two terminals do not see each other."),
+        N_("Diagnose connection"),
+        N_("Find out why two devices cannot connect."),
         ("f9",),
         Group.PARLOUR,
     ),
     Action(
         "relays",
         N_("Relays"),
-        N_("Where you meet contacts whose networks do not reach yours."),
+        N_("Relays connect you with contacts on other networks."),
         ("alt+r",),
         Group.PARLOUR,
     ),
     Action(
         "settings",
         N_("Settings"),
-        N_("How Parlour looks, tells and locks."),
+        N_("Appearance, notifications, lock and privacy."),
         ("f12", "ctrl+g"),
         Group.PARLOUR,
     ),
     Action(
         "theme",
         N_("Next theme"),
-        N_("Change between dark, light and high contrast."),
+        N_("Switch between dark, light and high contrast."),
         ("ctrl+b",),
         Group.PARLOUR,
     ),
     Action(
         "lock",
         N_("Lock"),
-        N_("Blank the screen at once and drop the key; drafts are kept."),
+        N_("Clear the screen and remove the key from memory. Drafts are kept."),
         ("ctrl+l",),
         Group.PARLOUR,
         hint=True,
@@ -323,7 +331,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "quit",
         N_("Quit"),
-        N_("Close Parlour. What waits is sent, and what was sent arrives, when it is opened again."),
+        N_("Close Parlour. It sends and receives again when you reopen it."),
         ("ctrl+q",),
         Group.PARLOUR,
         hint=True,

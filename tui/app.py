@@ -21,6 +21,7 @@ from textual.worker import WorkerFailed
 from chat.interface import Closed, Door, Messenger
 from tui import actions, textual_fixes
 from tui.actions import app_bindings, keys_of, rebind
+from tui.attention import SIGNS, Attention, shown_to_somebody
 from tui.input_queue import InputQueue
 from tui.keymap import load
 from tui.messages import (
@@ -33,7 +34,7 @@ from tui.messages import (
     attempt,
     start_worker,
 )
-from tui.notifications import SIGNS, Attention, Notifier, shown_to_somebody
+from tui.notifications import Notifier
 from tui.preferences import Density, Keys, Options, Preferences
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
@@ -157,7 +158,7 @@ class ParlourApp(App[None]):
         return self.messenger is not None and 0 < patience <= alone
 
     def _lock_left(self) -> None:
-        self._leave(_("Locked, because nobody was here."), locking=True)
+        self._leave(_("Locked after inactivity."), locking=True)
 
     def on_opened(self, message: Opened) -> None:
         self.messenger = message.messenger
@@ -324,6 +325,6 @@ def fault(error: BaseException | None) -> str:
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else _("an unknown place")
     return _(
-        "Parlour has a fault and stopped ({kind} in {place}). "
-        "What was written is kept; start it again, and report this line."
+        "Parlour stopped after an internal error ({kind} in {place}). What you wrote is saved. Start it "
+        "again, and report this line."
     ).format(kind=type(error).__name__, place=place)

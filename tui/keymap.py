@@ -80,7 +80,9 @@ class _Reader:
         try:
             return tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            self.say(path, _("It is not TOML, and was left out: {reason}").format(reason=_safe(str(error))))
+            self.say(
+                path, _("It is not valid TOML and was ignored: {reason}").format(reason=_safe(str(error)))
+            )
             return {}
 
     def _take(self, path: Path, name: str, value: object) -> None:
@@ -89,7 +91,7 @@ class _Reader:
             return
         listed = [value] if isinstance(value, str) else value
         if not isinstance(listed, list) or not all(isinstance(key, str) for key in listed):
-            self.say(path, _("The keys of “{name}” are no list of texts.").format(name=name))
+            self.say(path, _("The keys of “{name}” must be a list of strings.").format(name=name))
         else:
             keys = [key for written in listed[:KEYS_MAX] if (key := self._key(path, name, written))]
             if keys or not listed:  # with none that can be meant, the registry's stay
@@ -98,9 +100,9 @@ class _Reader:
     def _key(self, path: Path, name: str, written: str) -> str | None:
         key = parse_key(written)
         if key is None:
-            problem = _("“{key}” at “{name}” is no key.")
+            problem = _("“{name}” has an unknown key: “{key}”.")
         elif key in (_MOVING if BY_ID[name].group is Group.ENTRY else _NEEDED):
-            problem = _("“{key}” at “{name}” is needed for writing.")
+            problem = _("“{name}” cannot use “{key}”, which is needed for typing.")
         else:
             return key
         self.say(path, problem.format(key=_safe(written), name=name))
@@ -111,7 +113,7 @@ class _Reader:
         for name, keys in self.wanted.items():
             for key in keys:
                 if owners.setdefault(key, name) != name:
-                    text = _("{key} is given twice: it stays with “{first}”, and “{second}” is without it.")
+                    text = _("{key} is assigned twice. “{first}” keeps it, and “{second}” loses it.")
                     self.say(path, text.format(key=shown_key(key), first=owners[key], second=name))
             self.wanted[name] = tuple(key for key in keys if owners[key] == name)
 
@@ -129,7 +131,7 @@ def load(paths: Iterable[Path], *, vi: bool = False) -> Keymap:
     keys = {name: tuple(key for key in held if key not in taken) for name, held in base.items()}
     for name, left in keys.items():
         if base[name] and not left and name not in reader.wanted:
-            reader.say(last, _("“{name}” has no key any more.").format(name=name))
+            reader.say(last, _("“{name}” no longer has a key.").format(name=name))
     return Keymap(keys | reader.wanted, tuple(reader.problems))
 
 

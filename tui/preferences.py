@@ -27,7 +27,7 @@ class Density(StrEnum):
 
 
 class Keys(StrEnum):
-    PLAIN = "plain"
+    PLAIN = "standard"
     VI = "vi"
 
 

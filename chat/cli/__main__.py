@@ -57,21 +57,23 @@ class Program(Group):
 
 @click.group("parlour", cls=Program, invoke_without_command=True)
 @click.version_option(package_name="parlour")
-@click.option("--linear", is_flag=True, help="Open it line by line, for screen readers and braille.")
+@click.option("--linear", is_flag=True, help="Open the line-by-line interface for screen readers.")
 @click.pass_context
 def program(ctx: click.Context, linear: bool) -> int | None:
-    """A messenger for people on one network; history lives on their terminals, encrypted.
+    """An end-to-end encrypted messenger for people on the same network.
 
-    Without a command the terminal interface opens.
+    Without a command, Parlour opens its interface.
     """
     call: Call = ctx.obj
     call.linear = linear
     if ctx.invoked_subcommand is None:
         if call.json or call.passphrase_file is not None:
-            raise UsageError("--json and --passphrase-file go with a command: 'parlour --help' lists them.")
+            raise UsageError(
+                "--json and --passphrase-file need a command: 'parlour --help' lists the commands."
+            )
         return show(call, call.door(), "")
     if linear and ctx.invoked_subcommand != "demo":
-        raise UsageError("--linear opens the interface and goes without a command, but for demo.")
+        raise UsageError("--linear opens the interface: use it without a command, or with demo.")
     return None
 
 
@@ -87,7 +89,9 @@ def show(call: Call, door: Door, demo: str) -> int | None:
 
         return talk(door, *options)
     if not is_interactive():
-        raise UsageError("The interface needs a terminal: 'parlour --help' lists commands that need none.")
+        raise UsageError(
+            "The interface needs a terminal: 'parlour --help' lists commands that work without one."
+        )
     import tui
 
     tui.run(door, *options)

@@ -49,25 +49,25 @@ async def unblock(call: Call, name: str) -> None:
 
 @contacts.command("remove")
 @click.argument("name", type=TEXT)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def remove(call: Call, name: str, yes: bool) -> None:
-    """Forget NAME, with the history of the conversation."""
+    """Remove NAME with the whole conversation."""
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
         if not yes and is_interactive():
-            question(f"Forget {label} and the whole history with {label}? [y/n]")
+            question(f"Remove {label} and the whole conversation? [y/n]")
             answer = await call.lines.next_line() or ""
             if answer.strip().casefold() not in YES:
                 raise Stopped(f"{label} was not removed: answer y to remove.")
         await opened.remove(view.person)
-        call.result({"removed": label}, f"{label} is removed, with the history.")
+        call.result({"removed": label}, f"{label} and the conversation were removed.")
 
 
 @command("verify")
 @click.argument("name", type=TEXT)
 @click.option(
-    "--yes/--no", "mark", default=None, help="Remember that the numbers are the same, or forget it."
+    "--yes/--no", "mark", default=None, help="Record that the numbers match, or remove that record."
 )
 @coroutine
 async def verify(call: Call, name: str, mark: bool | None) -> None:
@@ -86,7 +86,9 @@ def _safety_text(label: str, number: str, verified: bool) -> str:
     rows = "\n".join("    " + " ".join(groups[at : at + 4]) for at in range(0, len(groups), 4))
     if verified:
         return f"{rows}\n{label} is verified."
-    return f"{rows}\n{label} is not verified: if {label} sees this number too, 'parlour verify NAME --yes'."
+    return (
+        f"{rows}\n{label} is not verified: if {label} sees the same number, run 'parlour verify NAME --yes'."
+    )
 
 
 async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awaitable[None]]) -> None:
@@ -99,7 +101,7 @@ async def _change(call: Call, name: str, change: Callable[[Messenger, str], Awai
 
 
 def _print(call: Call, label: str, view: ContactView) -> None:
-    words = ["verified" if view.verified else "not verified", "here" if view.present else "away"]
+    words = ["verified" if view.verified else "not verified", "online" if view.present else "offline"]
     words += ["through a relay"] if view.relayed else []
     words += ["blocked"] if view.blocked else []
     fields = {"name": label, "verified": view.verified, "present": view.present}

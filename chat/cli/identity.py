@@ -13,14 +13,14 @@ from chat.interface import CannotCreate, DoorState, Unreachable
 
 
 @command("init")
-@click.option("--name", required=True, type=TEXT, help="What contacts will see.")
+@click.option("--name", required=True, type=TEXT, help="The name that contacts see.")
 @coroutine
 async def init(call: Call, name: str) -> None:
     """Create a person and this terminal."""
     door = call.door()
     if await door.state() is not DoorState.NEW:
         raise CannotCreate(
-            f"There is a profile at {call.folder} already: name another folder with --profile."
+            f"There is already a profile at {call.folder}: choose another folder with --profile."
         )
     made = await door.create(name, read_new_passphrase(call.passphrase_file, call.lines))
     try:
@@ -28,20 +28,24 @@ async def init(call: Call, name: str) -> None:
     finally:
         await made.close()
     fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
-    call.result(fields, f"The profile is at {call.folder}, this terminal listens on port {me.port}.")
+    call.result(fields, f"The profile is at {call.folder}. This device listens on port {me.port}.")
 
 
 @command("passphrase")
-@click.option("--new-passphrase-file", metavar="FILE", help="Read the new one from a file, - is stdin.")
+@click.option(
+    "--new-passphrase-file",
+    metavar="FILE",
+    help=("Read the new passphrase from a file; - is standard input."),
+)
 @coroutine
 async def passphrase(call: Call, new_passphrase_file: str | None) -> None:
     """Change the passphrase."""
     await existing(call)
-    old = read_passphrase(call.passphrase_file, call.lines, "Passphrase until now: ")
+    old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
     new = read_new_passphrase(new_passphrase_file, call.lines)
     async with messenger(call, old) as opened:
         await opened.change_passphrase(old, new)
-    call.result({"changed": True}, "The passphrase is changed.")
+    call.result({"changed": True}, "The passphrase was changed.")
 
 
 @command("lock")
@@ -59,5 +63,5 @@ async def lock(call: Call) -> None:
                 await running.close()
         state = await door.state()
     else:
-        note("No engine was running on the profile.")
+        note("No engine was running with this profile.")
     call.result({"locked": True}, "The profile is locked.")

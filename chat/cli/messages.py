@@ -156,7 +156,7 @@ class Printer:
             case Notice(text):
                 note(text)
             case PairingChanged(pairing) if pairing.stage is PairingStage.WORDS and pairing.incoming:
-                note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then let them try again.")
+                note(f"{pairing.peer} wants to pair: run 'parlour pair' here, then ask them to try again.")
 
     def _ready(self, addresses: tuple[str, ...]) -> None:
         self._addresses = addresses
@@ -183,7 +183,7 @@ class Printer:
     def _peer(self, view: ContactView) -> None:
         label = self._label(view.person)
         fields = {"event": "peer", "name": label, "present": view.present}
-        self._call.result(fields, f"{label} is {'here' if view.present else 'away'}")
+        self._call.result(fields, f"{label} is {'online' if view.present else 'offline'}")
 
     def _label(self, person: str) -> str:
         return label_among(self._contacts.values(), person)
@@ -197,9 +197,9 @@ class Printer:
 async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int | None:
     """Send TEXT to the contact NAME.
 
-    A TEXT of - alone is read from standard input.
+    If TEXT is -, the text comes from standard input.
 
-    Status 0: a terminal of the contact has it. 75: it is kept and goes when the contact is there.
+    Status 0: a device of the contact has the message. Status 75: it waits until the contact is online.
     """
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
@@ -210,7 +210,7 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
         if state in ARRIVED:
             return None
-        note(f"It is kept here and goes when {label} is there: leave Parlour open, or run 'parlour listen'.")
+        note(f"The message waits until {label} is online: leave Parlour open, or run 'parlour listen'.")
         return KEPT
 
 
@@ -243,7 +243,7 @@ async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait:
 async def listen(call: Call) -> None:
     """Run without interface and print what happens.
 
-    Where another command ends the engine that this one uses, it goes on with the next or opens its own.
+    If another command stops the engine that this one uses, it continues with the next or starts its own.
     """
     await until_stopped(_listen(call))
 
@@ -259,7 +259,7 @@ async def _listen(call: Call) -> None:
             if isinstance(event, Ready):
                 with suppress(NotPermitted):  # locked meanwhile: `Closed` follows
                     await _resume(opened, printer)
-        note(f"The engine has ended ({event.reason}): nothing more is printed.")
+        note(f"The engine has stopped ({event.reason}): nothing more is printed.")
 
 
 async def _resume(opened: Messenger, printer: Printer) -> None:
@@ -277,16 +277,16 @@ async def _resume(opened: Messenger, printer: Printer) -> None:
 
 @command("history")
 @click.argument("name", type=TEXT, required=False)
-@click.option("--search", type=TEXT, metavar="WORDS", help="Only entries in which all these words occur.")
+@click.option("--search", type=TEXT, metavar="WORDS", help="Only messages that contain all these words.")
 @click.option("--limit", type=click.IntRange(1), default=100, metavar="N", show_default=True)
 @coroutine
 async def history(call: Call, name: str | None, search: str | None, limit: int) -> None:
     """Print the newest entries with NAME, oldest first.
 
-    Without NAME: what --search finds in all conversations.
+    Without NAME, --search covers all conversations.
     """
     if name is None and search is None:
-        raise UsageError("Name a contact, or say with --search WORDS what to find in all conversations.")
+        raise UsageError("Name a contact, or search all conversations with --search WORDS.")
     async with messenger(call, offline=True) as opened:
         contacts = await opened.contacts()
         person = find(contacts, name)[1].person if name is not None else None
@@ -306,38 +306,38 @@ async def history(call: Call, name: str | None, search: str | None, limit: int) 
 
 
 DUE: Final = (
-    "It is gone from the history, but the profile's file may still hold words of it. They leave it while"
-    " Parlour is open, or when you run the same line again."
+    "The history no longer shows it, but the profile file may still contain parts of it. Parlour erases them"
+    " while it is open, or when you run the same command again."
 )
 
 
 @command("delete")
 @click.argument("name", type=TEXT)
 @click.argument("id", type=TEXT, required=False)
-@click.option("--last", is_flag=True, help="The newest entry that is not deleted yet, instead of an ID.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--last", is_flag=True, help="The newest message that is not deleted yet, instead of an ID.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @coroutine
 async def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -> None:
     """Delete an entry of the conversation with NAME, on this terminal alone.
 
-    'parlour history NAME --json' tells the ID.
+    'parlour history NAME --json' shows the ID.
 
-    Waits until nothing of it is left in the profile's file: about half a minute a million entries. Stopped
-    before, it stays due: Parlour does it when it is next open, and so does the same line again.
+    The command waits until the profile file no longer contains the message: about 30 seconds per million
+    messages. If it is interrupted, Parlour finishes the work the next time it is open.
 
-    Status 0: nothing of it is left.
+    Status 0: the profile file no longer contains the message.
     """
     if (id is None) is not last:
-        raise UsageError("Name an entry by its ID, which 'parlour history NAME --json' tells, or say --last.")
+        raise UsageError("Give the ID of a message, which 'parlour history NAME --json' shows, or --last.")
     if not yes and not is_interactive():
-        raise UsageError("Nobody can be asked here: say --yes to delete it unasked.")
+        raise UsageError("Confirmation needs a terminal: use --yes to delete without it.")
     # Without the network, so that an entry that still waits does not leave in the meantime.
     async with messenger(call, offline=True) as opened:
         label, contact = find(await opened.contacts(), name)
         if id is None:
             entry, which = await _newest(opened, contact.person), "nothing to delete"
         else:
-            entry, which = await opened.entry(contact.person, id), "no such entry"
+            entry, which = await opened.entry(contact.person, id), "no such message"
         if entry is None:
             raise UsageError(
                 f"There is {which} in the conversation with {label}: see 'parlour history NAME --json'."
@@ -347,7 +347,7 @@ async def delete(call: Call, name: str, id: str | None, last: bool, yes: bool) -
         await opened.delete(contact.person, entry.id)
         await _until_clean(opened)
         fields = {"deleted": entry.id, "conversation": label}
-        call.result(fields, "Deleted: nothing of it is left in the profile's file.")
+        call.result(fields, "Deleted. The profile file no longer contains it.")
 
 
 async def _newest(opened: Messenger, person: str) -> EntryView | None:
@@ -366,13 +366,11 @@ async def _confirm(call: Call, label: str, entry: EntryView) -> None:
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
     if entry.own and entry.state is EntryState.QUEUED:
         consequence = (
-            f"Its words go from this terminal, for good. {label} has not received it: if it still waits,"
-            f" {label} gets no more than that something was deleted."
+            f"Deletes your copy permanently. {label} has not received it: if it still waits,"
+            f" {label} has not received it. If it still waits, "
         )
     else:
-        consequence = (
-            f"Its words go from this terminal, for good. Only here: {label} keeps it, and is told nothing."
-        )
+        consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."
     call.lines.forget_typed()
     question(f"{consequence} Delete it? [y/n]")
     answer = await call.lines.next_line() or ""
@@ -388,7 +386,7 @@ async def _until_clean(opened: Messenger) -> None:
         for seconds in count(TICK, TICK):
             if (await asyncio.wait({cleaning}, timeout=TICK))[0]:
                 break
-            sign.show("Taking it out of the profile's file…", f"{seconds} s")
+            sign.show("Erasing it from the profile file…", f"{seconds} s")
         await cleaning
     except (asyncio.CancelledError, NotPermitted, Unreachable):  # Ctrl-C, or the engine was locked or ended
         raise Stopped(DUE) from None

@@ -158,13 +158,13 @@ def find(contacts: Iterable[ContactView], name: str) -> tuple[str, ContactView]:
         if len(fitting) == 1:
             return fitting.popitem()
         if fitting:
-            raise UsageError(f"{name} fits more than one contact: name one of {', '.join(fitting)}.")
+            raise UsageError(f"{name} matches more than one contact: name one of {', '.join(fitting)}.")
     known = (
         f"your contacts are {', '.join(held)}"
         if held
         else "you have no contacts yet, see 'parlour pair --help'"
     )
-    raise UsageError(f"No contact is called {name}: {known}.")
+    raise UsageError(f"No contact is named {name}: {known}.")
 
 
 def _drawn(name: str) -> str:
@@ -177,7 +177,7 @@ FAILED: Final = 1
 KEPT: Final = 75
 """`send`: the entry waits for an absent contact (EX_TEMPFAIL of sysexits.h)."""
 
-STOPPED: Final = "Stopped before it was done: run the command again."
+STOPPED: Final = "Interrupted: run the command again."
 
 
 class Stopped(ParlourError):
@@ -216,11 +216,17 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         case OutputClosed():
             return DONE, ""
         case OutputFailed():
-            return FAILED, f"The output cannot be written ({error}): make room or name another place."
+            return FAILED, f"The output cannot be written ({error}): free some space or choose another place."
         case OSError() if error.strerror:
-            return FAILED, f"The system refused ({error.strerror}): mend that and run the command again."
+            return (
+                FAILED,
+                f"The system reported an error ({error.strerror}): fix it and run the command again.",
+            )
     kind = type(error).__name__
-    return FAILED, f"Parlour failed unexpectedly ({kind}): --verbose shows where, please report it."
+    return (
+        FAILED,
+        f"Parlour had an internal error ({kind}): run it with --verbose to see where, and report it.",
+    )
 
 
 def _places(error: BaseException) -> Iterator[str]:
@@ -266,7 +272,7 @@ def loop_handler(*, verbose: bool) -> Callable[[asyncio.AbstractEventLoop, dict[
 
 def _background(error: BaseException | None, verbose: bool) -> None:
     kind = type(error).__name__ if error is not None else "no exception"
-    note(f"Something failed in the background ({kind}): run it again with --verbose to see where.")
+    note(f"An internal error occurred in the background ({kind}): run it with --verbose to see where.")
     if verbose and error is not None:
         for place in _places(error):
             note(place)

@@ -36,8 +36,8 @@ from chat.interface import (
 
 YES: Final = frozenset({"y", "yes"})
 NO: Final = frozenset({"n", "no"})
-CUT: Final = "The engine ended before pairing was complete: run the command again."
-NOBODY_ANSWERED: Final = "Nobody answered the question, which counts as no: run the command in a terminal."
+CUT: Final = "The engine stopped before pairing was complete: run the command again."
+NOBODY_ANSWERED: Final = "The question was not answered, which counts as no: run the command in a terminal."
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Dialogue:
             return None
         event, self._next_event = self._next_event.result(), None
         if isinstance(event, Closed):
-            raise NotPermitted(f"The engine has ended ({event.reason}): run the command again.")
+            raise NotPermitted(f"The engine has stopped ({event.reason}): run the command again.")
         if isinstance(event, Notice):
             note(event.text)
         return event
@@ -99,7 +99,7 @@ class Dialogue:
             if view.stage is PairingStage.FAILED:
                 view = await self._other_of(view)
             if yes and view.stage is PairingStage.JOINER:
-                note(f"{_peer(view)} joins.")
+                note(f"{_peer(view)} used the invitation.")
                 await self._answer(view, True)
                 asking = False
             else:
@@ -111,11 +111,11 @@ class Dialogue:
         """Show the stage of the pairing. Returns whether that is a question."""
         peer = _peer(view)
         if view.stage is PairingStage.WORDS:
-            note(f"Pairing with {peer}. The words on both screens must be:")
+            note(f"Pairing with {peer}. Both screens must show these words:")
             note(f"    {'  '.join(view.words)}")
             self.ask(f"Does {peer} see the same five words? [y/n]")
         elif view.stage is PairingStage.JOINER:
-            self.ask(f"{peer} has used the invitation. Is that who you gave it to? [y/n]")
+            self.ask(f"{peer} used the invitation. Is this the person you invited? [y/n]")
         elif view.stage is PairingStage.WAITING:
             note(f"Waiting for {peer} to confirm.")
         return view.stage in (PairingStage.WORDS, PairingStage.JOINER)
@@ -170,17 +170,17 @@ HINT_AFTER: Final = 5.0
 """Seconds without anybody nearby after which that is said."""
 
 HINT: Final = (
-    "Nobody found yet: run 'parlour pair' on the other terminal too; 'parlour doctor' finds what is wrong."
+    "No one found yet: run 'parlour pair' on the other device too. 'parlour doctor' diagnoses the connection."
 )
 NOBODY: Final = (
-    "Nobody is visible nearby: pair by 'parlour invite' or --address, or ask 'parlour doctor'. Where networks"
-    " do not reach each other a relay joins them: 'parlour relays --help'."
+    "No one is visible nearby: use 'parlour invite' or --address, or run 'parlour doctor'. A relay connects"
+    " networks that cannot reach each other: 'parlour relays --help'."
 )
-UNUSED: Final = "Nobody used the invitation while it was valid: make a new one."
+UNUSED: Final = "The invitation expired before anyone used it: create a new one."
 
 
 @command("invite")
-@click.option("--yes", is_flag=True, help="Confirm whoever joins unasked, for scripts.")
+@click.option("--yes", is_flag=True, help="Confirm anyone who uses it without asking, for scripts.")
 @coroutine
 async def invite(call: Call, yes: bool) -> None:
     """Print a one-time invitation and wait until it is used."""
@@ -189,7 +189,7 @@ async def invite(call: Call, yes: bool) -> None:
         invitation = await opened.invite()
         expires = timestamp(invitation.expires)
         call.result({"invitation": invitation.text, "expires": expires}, _invitation_text(invitation))
-        note(f"It can be used once, until {expires}. Waiting for who joins.")
+        note(f"It works once, until {expires}. Waiting for the other person.")
         while True:
             left = (invitation.expires - datetime.now(UTC)).total_seconds()
             came = await dialogue.next(asking=False, timeout=max(left, 0))
@@ -214,7 +214,7 @@ def _invitation_text(invitation: InvitationView) -> str:
 
     drawn = io.StringIO()
     segno.make(text, error="l").terminal(out=drawn, compact=True)
-    return f"{drawn.getvalue()}\n{text}\n\nThe other person types: parlour join INVITATION"
+    return f"{drawn.getvalue()}\n{text}\n\nThe other person runs: parlour join INVITATION"
 
 
 @command("join")
@@ -235,13 +235,14 @@ async def join(call: Call, invitation: tuple[str, ...]) -> None:
 
 
 @command("pair")
-@click.option("--address", metavar="HOST:PORT", help="Where the other terminal is, when it is not found.")
+@click.option("--address", metavar="HOST:PORT", help="The address of the other device, if it is not found.")
 @click.option("--wait", type=click.FloatRange(0), default=30.0, metavar="SECONDS", show_default=True)
 @coroutine
 async def pair(call: Call, address: str | None, wait: float) -> None:
     """Pair with somebody nearby by comparing five words.
 
-    Both run this command. With --address only the other one does, or is visible in the interface.
+    Both sides run this command. With --address, the other side runs it without, or is visible in the
+    interface.
     """
     place = _host_and_port(address) if address is not None else None
 
@@ -266,7 +267,7 @@ async def _meet(opened: Messenger, dialogue: Dialogue, wait: float) -> PairingVi
     ends = now() + wait
     hint_at: float | None = now() + HINT_AFTER if wait > HINT_AFTER else None
     strangers = await opened.nearby()
-    note("This terminal is visible nearby.")
+    note("This device is visible nearby.")
     _offer(dialogue, strangers)
     asking = True
     while True:
@@ -301,18 +302,18 @@ def _offer(dialogue: Dialogue, strangers: tuple[NearbyView, ...]) -> None:
         return
     for number, stranger in enumerate(strangers, 1):
         note(f"  {number}  {stranger.name}")
-    dialogue.ask("Pair with which number? (or wait for the other to begin)")
+    dialogue.ask("Pair with which number? (or wait for the other person to start)")
 
 
 def _choice(dialogue: Dialogue, strangers: tuple[NearbyView, ...], typed: Typed) -> NearbyView | None:
     """The stranger of a typed number; after any other line the question is put again."""
     if typed.line is None:
-        note("Waiting for the other to begin.")
+        note("Waiting for the other person to start.")
         return None
     line = typed.line.strip()
     if line.isascii() and line.isdigit() and 1 <= int(line) <= len(strangers):
         return strangers[int(line) - 1]
-    dialogue.ask(f"A number from 1 to {len(strangers)}:")
+    dialogue.ask(f"Type a number from 1 to {len(strangers)}:")
     return None
 
 
@@ -320,7 +321,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise UsageError("An address is HOST:PORT, as 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
+        raise UsageError("Write the address as HOST:PORT, like 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
     return host, int(port)
 
 

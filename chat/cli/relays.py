@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from chat.relay.run import Started
 
 NOT_ITS_OWN: Final = (
-    "A relay has no profile: leave --profile, --port and --passphrase-file out (--listen has the port)."
+    "A relay has no profile: omit --profile, --port and --passphrase-file (--listen sets the port)."
 )
 NEW_EACH_TIME: Final = (
-    "Its key is new at each start, and so is its address: for one that stays, make a key with --new-key FILE."
+    "The relay has a new key and address at each start. To keep them, create a key with --new-key FILE."
 )
-NATS_IS_GONE: Final = (
-    "NATS does not answer at any address that was named: until it does, terminals meet at this relay alone."
-)
+NATS_IS_GONE: Final = "NATS does not answer at any given address: until it does, this relay works alone."
 NATS_IS_BACK: Final = "NATS answers again."
 
 
@@ -52,34 +50,31 @@ class Address(click.ParamType[tuple[str, int]]):
     default=":4746",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where terminals reach it; without HOST on every address of this machine.",
+    help="Address to listen on; without HOST, every address of this machine.",
 )
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Its key, so that its address stays; without it the key is new at each start.",
+    help="File with the relay's key; without it, the key and the address are new at each start.",
 )
 @click.option(
     "--new-key",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Only make a key in a new file, and end.",
+    help="Create a key in a new file and exit.",
 )
 @click.option(
     "--metrics",
     type=Address(),
     metavar="HOST:PORT",
-    help="Counts for Prometheus (/metrics) and /health, on a loopback address.",
+    help="Serve /metrics for Prometheus and /health on a loopback address.",
 )
 @click.option(
     "--nats",
     multiple=True,
     metavar="URL",
-    help="Join other relays of the same key over core NATS, nats://HOST:4222; may be repeated.",
-)
-@click.option(
-    "--examinable", is_flag=True, help="Leave its memory readable to its user, for 'parlour prove'."
+    help="Form a cluster with relays of the same key over NATS, nats://HOST:4222; repeatable.",
 )
 @coroutine
 async def relay(
@@ -93,8 +88,8 @@ async def relay(
 ) -> None:
     """Run a relay: it joins two terminals that are both connected, and holds nothing.
 
-    It prints its address, which people name with 'parlour relays add', and what keeps it from writing. It
-    writes no file in its life.
+    It prints its address, which people add with 'parlour relays add', and how the system confines it. It
+    never writes a file.
     """
     if call.profile or call.port or call.passphrase_file is not None:
         raise UsageError(NOT_ITS_OWN)
@@ -105,7 +100,7 @@ async def relay(
 
     if new_key is not None:
         key = key_text(run.new_key(new_key).public)
-        said = f"The relay's key is {key}: start it with --key-file {new_key}"
+        said = f"The relay's key is {key}: start the relay with --key-file {new_key}"
         call.result({"key": key, "file": str(new_key)}, said)
         return
 
@@ -127,7 +122,7 @@ def _say(call: Call, started: Started) -> None:
     lines = [*started.addresses]
     lines += [f"{'holds' if one.holds else 'LACKS'}  {one.said}" for one in started.means]
     if started.metrics:
-        lines.append(f"Counts are told at http://{started.metrics}/metrics")
+        lines.append(f"Metrics are at http://{started.metrics}/metrics")
     call.result(fields, "\n".join(lines))
     if not started.lasting:
         note(NEW_EACH_TIME)
@@ -137,12 +132,12 @@ STANDINGS: Final[Mapping[RelayStanding, str]] = {
     RelayStanding.UNKNOWN: "not tried yet",
     RelayStanding.CONNECTING: "connecting",
     RelayStanding.WAITING: "ready",
-    RelayStanding.UNREACHABLE: "cannot be reached",
-    RelayStanding.OTHER_KEY: "has another key than this",
-    RelayStanding.OTHER_VERSION: "speaks another version",
-    RelayStanding.NO_RELAY: "what answers there is no relay",
-    RelayStanding.OTHER_DATE: "has another date: set the clock of this machine",
-    RelayStanding.REFUSED: "turned away: it is busy",
+    RelayStanding.UNREACHABLE: "unreachable",
+    RelayStanding.OTHER_KEY: "key does not match",
+    RelayStanding.OTHER_VERSION: "incompatible version",
+    RelayStanding.NO_RELAY: "not a relay",
+    RelayStanding.OTHER_DATE: "clock differs: set the clock of this machine",
+    RelayStanding.REFUSED: "busy",
 }
 
 
@@ -151,9 +146,9 @@ STANDINGS: Final[Mapping[RelayStanding, str]] = {
 async def relays(call: Call) -> None:
     """List the relays where contacts are met, or add or remove one.
 
-    A relay joins terminals whose networks do not reach each other; 'parlour relay' runs one and prints its
-    address. It sees addresses, which of them meet, and when how much is sent; never who they are or what they
-    say.
+    A relay connects devices whose networks cannot reach each other. 'parlour relay' runs one and prints its
+    address. A relay sees addresses, which of them connect, when, and how much data they send. It does not see
+    who they are or what they write.
     """
     await _list(call)
 
@@ -182,7 +177,7 @@ async def remove(call: Call, address: str) -> None:
     async with messenger(call, offline=True) as opened:
         found = _find(await opened.relays(), address)
         await opened.remove_relay(found.address)
-        text = f"{_place(found)} is used no more. Invitations already given may still name it."
+        text = f"{_place(found)} was removed. Invitations that you gave may still include it."
         call.result({"removed": found.address}, text)
 
 
@@ -199,10 +194,10 @@ def _find(views: tuple[RelayView, ...], address: str) -> RelayView:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"{wanted} fits more than one relay: give the whole address of one.")
+        raise UsageError(f"{wanted} matches more than one relay: give the whole address of one.")
     named = ", ".join(map(_place, views))
-    known = f"those named are {named}" if named else "none is named"
-    raise UsageError(f"No relay is named {wanted}: {known}.")
+    known = f"your relays are {named}" if named else "you have no relays yet"
+    raise UsageError(f"There is no relay {wanted}: {known}.")
 
 
 def _place(view: RelayView) -> str:

@@ -36,9 +36,9 @@ OTHERS_WITHIN: Final = 2.0
 """Seconds in which another command opens the profile whose engine has ended, before a person is asked."""
 
 LOOK_EVERY: Final = 0.1
-WAITS: Final = "Another Parlour has this profile open: waiting until it lets this one in."
+WAITS: Final = "Another Parlour has this profile open: waiting for it."
 NOBODY_TO_ASK: Final = (
-    "The engine that it used has ended; going on needs the passphrase: give --passphrase-file FILE."
+    "The engine has stopped. To continue, this command needs the passphrase: give --passphrase-file FILE."
 )
 
 OpenDoor = Callable[[Path, int | None], Door]
@@ -126,7 +126,7 @@ async def existing(call: Call) -> tuple[Door, DoorState]:
     door = call.door()
     state = await door.state()
     if state is DoorState.NEW:
-        raise UsageError(f"There is no profile at {call.folder}: make one with 'parlour init --name NAME'.")
+        raise UsageError(f"There is no profile at {call.folder}: create one with 'parlour init --name NAME'.")
     return door, state
 
 
@@ -218,7 +218,7 @@ class Session:
         with suppress(EngineEnded):  # the next call finds that out too
             if (await opened.me()).port not in (0, port):
                 output.note(
-                    f"An engine runs on this profile already: --port {port} counts when it starts anew."
+                    f"An engine already runs with this profile: --port {port} applies at its next start."
                 )
         return opened
 
@@ -335,16 +335,18 @@ def _options(*, hidden: bool) -> list[click.Parameter]:
     folder = click.Path(path_type=Path, file_okay=False)
     return [
         option(
-            "--profile", type=folder, help="The profile's folder, else PARLOUR_PROFILE, else the usual one."
+            "--profile",
+            type=folder,
+            help="Folder of the profile (default: PARLOUR_PROFILE, else the standard folder).",
         ),
         option("--json", is_flag=True, help="Print JSON lines with stable fields."),
         option(
             "--passphrase-file",
             metavar="FILE",
-            help="Read the passphrase from a file's first line, - is stdin.",
+            help="Read the passphrase from the first line of FILE; - is standard input.",
         ),
-        option("--port", type=click.IntRange(1, 65535), help="Listen on this port from now on."),
-        option("--verbose", is_flag=True, help="Log to standard error; never a peer's text."),
+        option("--port", type=click.IntRange(1, 65535), help="Listen on this port, now and later."),
+        option("--verbose", is_flag=True, help="Log to standard error, without message texts."),
     ]
 
 

@@ -125,9 +125,7 @@ STDIN: Final = "-"
 _BYTES_MAX: Final = 4096
 """Of a file that was named by mistake, no more than this is read."""
 
-LOST_IS_LOST: Final = (
-    "The passphrase cannot be recovered: without it nobody opens this profile, you included."
-)
+LOST_IS_LOST: Final = "The passphrase cannot be recovered. Without it, no one can open this profile."
 
 
 def read_passphrase(source: str | None, lines: Lines, prompt: str = "Passphrase: ") -> str:
@@ -138,7 +136,7 @@ def read_passphrase(source: str | None, lines: Lines, prompt: str = "Passphrase:
         return _not_empty(_from_file(Path(source)))
     line = lines.line()
     if line is None:
-        raise NotPermitted("There is no passphrase on standard input: give it as the first line.")
+        raise NotPermitted("Standard input contains no passphrase: give it as the first line.")
     return _not_empty(line)
 
 
@@ -149,7 +147,7 @@ def read_new_passphrase(source: str | None, lines: Lines) -> str:
     note(LOST_IS_LOST)
     passphrase = _not_empty(ask_secret("New passphrase: "))
     while True:
-        problem = passphrase_problem(passphrase, ask_secret("The same passphrase again: "))
+        problem = passphrase_problem(passphrase, ask_secret("Repeat the passphrase: "))
         if problem is None:
             return passphrase
         if problem is not SHORT_PASSPHRASE:
@@ -178,5 +176,5 @@ def _from_file(path: Path) -> str:
 
 def _not_empty(text: str) -> str:
     if not text:
-        raise UsageError("The passphrase is empty: choose one of a few words.")
+        raise UsageError("The passphrase is empty: choose several words.")
     return text

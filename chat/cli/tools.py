@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 async def doctor(call: Call) -> int | None:
     """Find out why two terminals do not see each other.
 
-    Looks at the network, the port, the firewall, the clock and the profile, and says what mends each.
+    Checks network, port, firewall, clock and profile, and shows how to fix what is wrong.
     """
     lines = await _diagnosis_of(call.door())
     for line in lines:
@@ -54,7 +54,7 @@ async def _diagnosis_of(door: Door) -> tuple[DiagnosisView, ...]:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     envvar="PARLOUR_PUBLIC_VECTORS",
     metavar="DIR",
-    help="Run the published vectors in this folder too, else in PARLOUR_PUBLIC_VECTORS.",
+    help="Also run the published vectors in this folder (default: PARLOUR_PUBLIC_VECTORS).",
 )
 @click.pass_obj
 def vectors(call: Call, public: Path | None) -> int | None:
@@ -71,7 +71,9 @@ def vectors(call: Call, public: Path | None) -> int | None:
     fields = {"passed": passed, "failed": failed}
     call.result(fields, f"{passed} passed, {failed} failed")
     if public is not None and (missing := missing_areas(public)):
-        raise BadData(f"{public} has no vectors for {', '.join(missing)}: name the folder that has them.")
+        raise BadData(
+            f"{public} has no vectors for {', '.join(missing)}: give the folder that contains them."
+        )
     return FAILED if failed else None
 
 
@@ -83,46 +85,49 @@ def _print_area(call: Call, report: Report) -> None:
         "unknown": list(report.unknown),
     }
     text = f"{report.area}: {report.passed} passed, {len(report.failed)} failed"
-    text += "".join(f"\n    not run, nothing here has it: {one_line(name)}" for name in report.unknown)
+    text += "".join(f"\n    not run, not implemented here: {one_line(name)}" for name in report.unknown)
     text += "".join(f"\n    failed: {name}" for name in report.failed)
     call.result(fields, text)
 
 
 @command("bench")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--peers", is_flag=True, help="Measure other implementations too, where they are installed.")
-@click.option("--flows", is_flag=True, help="Measure instead what people wait for, each beside its bound.")
-@click.option("--interface", is_flag=True, help="Measure instead the interface on a million entries.")
+@click.option("--peers", is_flag=True, help="Also measure other implementations that are installed.")
+@click.option(
+    "--flows", is_flag=True, help="Measure waiting times in the program instead, with their bounds."
+)
+@click.option("--interface", is_flag=True, help="Measure the interface with a million messages instead.")
 @click.pass_obj
 def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int | None:
     """Measure what a message costs, beside bare libsodium.
 
-    NAME is a row, or the part before its point: session, noise, link, codec, commit, relay.
+    NAME is a row, or the part before its dot: session, noise, link, codec, commit, relay.
 
-    With --flows: how long people wait, from the real program with two new profiles on this machine.
+    --flows measures how long people wait, in the real program with two new profiles on this machine.
 
-    With --interface: start, keys, memory and rest of the terminal interface with 1,000,000 entries, which
-    are made first, in the folder for temporary files.
+    --interface measures start, keys, memory and idle load of the interface with 1,000,000 messages, which it
+    first creates in the folder for temporary files.
 
-    Status 1 where a bound is missed.
+    Status 1: a bound is missed.
     """
     if flows and interface:
-        raise UsageError("--flows and --interface are two measurements: name one of them.")
+        raise UsageError("--flows and --interface are separate measurements: choose one of them.")
     if (flows or interface) and (names or peers):
         option = "--flows" if flows else "--interface"
-        raise UsageError(f"{option} takes all its figures together: leave names and --peers out.")
+        raise UsageError(f"{option} measures all its figures: omit names and --peers.")
     # Programs of their own, which look at Parlour from outside.
     if interface:
         from chat.tools.bench.interface import measure as measure_interface
 
         note(
-            "First a profile of 1,000,000 entries: a minute or so, 800 MB. Then three runs of a minute each."
+            "Creating a profile with 1,000,000 messages (one minute, 800 MB), then three runs of one"
+            " minute each."
         )
         return _figures(call, measure_interface(note), 16)
     if flows:
         from chat.tools.bench.flows import measure as measure_flows
 
-        note("Five rounds of two new persons: this takes a minute or two.")
+        note("Five rounds with two new people: this takes a minute or two.")
         return _figures(call, measure_flows(), 13)
     from chat.tools.bench import report, rows
 
@@ -130,7 +135,7 @@ def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interfac
         asked = rows.select(names)
     except KeyError as unknown:
         raise UsageError(
-            f"Nothing is measured as {unknown.args[0]}: there are {', '.join(rows.NAMES)}."
+            f"There is no measurement {unknown.args[0]}: choose from {', '.join(rows.NAMES)}."
         ) from None
     for name in asked:
         for block in report.blocks(rows.run(name, peers=peers)):
@@ -148,18 +153,18 @@ def _figures(call: Call, figures: Iterable[Figure], width: int) -> int | None:
     return None if good else FAILED
 
 
-ITS_OWN: Final = "A demo has a profile, a passphrase and a network of its own: leave the options out."
+ITS_OWN: Final = "The demo has its own profile, passphrase and network: omit these options."
 SIGNALS: Final = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _LOCALE: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
 
 @command("demo")
-@click.option("--linear", is_flag=True, help="Show it line by line, for screen readers and braille.")
+@click.option("--linear", is_flag=True, help="Use the line-by-line interface for screen readers.")
 @click.pass_obj
 def demo(call: Call, linear: bool) -> int | None:
     """Try Parlour out: a few people on this machine, with a past.
 
-    They answer what is written to them. Nothing leaves the program, and all of it is gone when it ends.
+    They answer your messages. Nothing leaves the program, and everything is deleted when it ends.
     """
     if call.json or call.profile or call.port or call.passphrase_file is not None:
         raise UsageError(ITS_OWN)
@@ -199,9 +204,7 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-PROFILES_OF_ITS_OWN: Final = (
-    "A proof has profiles of its own: leave --profile, --port and --passphrase-file out."
-)
+PROFILES_OF_ITS_OWN: Final = "A proof uses its own profiles: omit --profile, --port and --passphrase-file."
 
 
 @command("prove")
@@ -209,20 +212,20 @@ PROFILES_OF_ITS_OWN: Final = (
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.html",
-    help="Write a page too, which needs nothing else and can be handed on.",
+    help="Also write a self-contained HTML report.",
 )
 @click.option(
     "--relay-pid",
     type=click.IntRange(1),
     metavar="PID",
-    help="Examine the relay that runs as this process: yours and --examinable, or as root.",
+    help="Examine the relay with this process id; it must be yours and --examinable, or run as root.",
 )
 @coroutine
 async def prove(call: Call, report: Path | None, relay_pid: int | None) -> int | None:
     """Check Parlour's claims on this machine, each by an experiment.
 
-    Takes half a minute, needs no rights and stays on this machine: two people with profiles that are thrown
-    away talk while everything that they leave behind is searched. Status 0 only if every claim holds.
+    This takes half a minute, needs no privileges and stays on this machine. Two people with temporary
+    profiles talk, and Parlour searches everything that they leave behind. Status 0: every claim holds.
     """
     if call.profile or call.port or call.passphrase_file is not None:
         raise UsageError(PROFILES_OF_ITS_OWN)
@@ -244,5 +247,5 @@ def _write(path: Path, page: str) -> None:
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise CannotCreate(f"The report cannot be written ({error.strerror}): name another file.") from None
+        raise CannotCreate(f"The report cannot be written ({error.strerror}): choose another file.") from None
     note(f"The report is in {path}.")

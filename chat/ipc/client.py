@@ -56,7 +56,7 @@ EVENTS_WAITING_MAX: Final = 65_536
 LOST: Final = phrase(
     "The engine of this profile stopped before it answered: check whether this was done before you try again."
 )
-BEHIND: Final = phrase("This client did not keep up with the engine: start it again.")
+BEHIND: Final = phrase("This client fell behind the engine and was disconnected: start it again.")
 OTHER_VERSION: Final = phrase(
     "The engine that runs on this profile is of another version: end it and start it again."
 )

@@ -206,7 +206,10 @@ class _Client:
             self._put(failure(request.id, error))
         else:  # a fault of this program: the exception's text may hold a peer's words, so it stays here
             said = phrase(
-                "Parlour failed inside ({call}: {kind}): try again, then report it.",
+                (
+                    "Parlour had an internal error ({call}: {kind}): try again, and report it if it happens"
+                    " again."
+                ),
                 call=request.call,
                 kind=type(error).__name__,
             )

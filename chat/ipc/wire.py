@@ -36,9 +36,7 @@ NO_ENGINE: Final = phrase(
 STRANGER: Final = phrase(
     "The engine's socket belongs to another user of this machine: check who owns the profile folder."
 )
-IN_THE_WAY: Final = phrase(
-    "Something that is no socket stands where the engine's socket should be: move it away."
-)
+IN_THE_WAY: Final = phrase("A file that is not a socket has the name of the engine's socket: move it away.")
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -229,7 +227,7 @@ def listen(path: Path) -> socket.socket:
             raise
         reason = str(error.strerror)
         raise CannotCreate(
-            phrase("The engine's socket cannot be made ({reason}): check the folder.", reason=reason)
+            phrase("The engine's socket cannot be created ({reason}): check the folder.", reason=reason)
         ) from error
     return server
 
@@ -276,6 +274,6 @@ def _short(path: Path) -> Iterator[str]:
     relative = os.path.relpath(path)
     if len(os.fsencode(relative)) > _NAME_BYTES_MAX:
         raise CannotCreate(
-            phrase("The profile's path is too long for a socket: name a folder with a shorter path.")
+            phrase("The profile's path is too long for a socket: choose a folder with a shorter path.")
         )
     yield relative

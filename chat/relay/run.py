@@ -99,10 +99,10 @@ def new_key(path: Path) -> X25519Pair:
     try:
         _write(path, _text(secret) + "\n")
     except FileExistsError:
-        raise CannotCreate(f"There is a file at {path} already: name another, or keep that key.") from None
+        raise CannotCreate(f"There is already a file at {path}: choose another, or keep that key.") from None
     except OSError as error:
         raise CannotCreate(
-            f"The key cannot be written to {path} ({error.strerror}): name another place."
+            f"The key cannot be written to {path} ({error.strerror}): choose another place."
         ) from None
     return X25519Pair(secret)
 
@@ -115,14 +115,16 @@ def read_key(path: Path) -> X25519Pair:
             content = file.read(_SIZE_MAX)
     except OSError as error:
         raise BadData(
-            f"The key cannot be read from {path} ({error.strerror}): make one with --new-key."
+            f"The key cannot be read from {path} ({error.strerror}): create one with --new-key."
         ) from None
     if sys.platform != "win32" and mode & 0o077:
-        raise BadData(f"Others can read the key in {path}: 'chmod 600' it, or make another with --new-key.")
+        raise BadData(
+            f"Others can read the key in {path}: run 'chmod 600' on it, or create another with --new-key."
+        )
     try:
         return X25519Pair(_secret(content.decode("ascii").strip()))
     except (UnicodeDecodeError, ValueError):
-        raise BadData(f"There is no relay's key in {path}: make one with --new-key.") from None
+        raise BadData(f"{path} contains no relay key: create one with --new-key.") from None
 
 
 def _write(path: Path, text: str) -> None:
@@ -193,7 +195,7 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
     bus = None
     if options.nats and options.key_file is None:
         raise UsageError(
-            "Relays that share NATS share one key: make it with --new-key, and give each --key-file."
+            "Relays in one cluster share a key: create it with --new-key, and give each relay --key-file."
         )
     if options.nats:
         bus = Nats(options.nats, tell)
@@ -201,14 +203,14 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
     servers = _listen(options.host, options.port, "--listen")
     pages = None
     if options.metrics is not None and not is_loopback(options.metrics[0]):
-        raise UsageError("--metrics takes an address of this machine alone, such as 127.0.0.1:9090.")
+        raise UsageError("--metrics takes a loopback address, such as 127.0.0.1:9090.")
     if options.metrics is not None:
         pages = _listen(*options.metrics, "--metrics")[0]
     descriptors = sandbox.may_open_descriptors()
     relay = Relay(Settings(pair, SystemClock(), descriptors=descriptors), bus)
     hosts, port = reached_at(options.host), port_of(servers[0])
     if not hosts:
-        raise BadData("This machine has no address: connect it to a network, or name one with --listen.")
+        raise BadData("This machine has no address: connect it to a network, or give one with --listen.")
     addresses = tuple(format_relay(RelayAddress(host, port, pair.public)) for host in hosts)
     try:
         held = sandbox.confine(examinable=options.examinable, connecting=bool(options.nats))
@@ -238,11 +240,11 @@ def _listen(host: str, port: int, option: str) -> list[socket.socket]:
         return listen(host, port)
     except ValueError:
         raise UsageError(
-            f"{option} takes an IP address and a port, HOST:PORT: names are not looked up."
+            f"{option} takes an IP address and a port, HOST:PORT. Host names are not resolved."
         ) from None
     except OSError as error:
         raise CannotCreate(
-            f"Nothing can listen there ({error.strerror}): name another with {option}."
+            f"The relay cannot listen there ({error.strerror}): choose another address with {option}."
         ) from None
 
 

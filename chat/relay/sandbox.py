@@ -54,7 +54,7 @@ def confine(*, examinable: bool, connecting: bool) -> tuple[Means, ...]:
         threads = threading.active_count()
     if threads > 1:
         raise Unconfined(
-            "Threads run already and would not be confined: this is a fault of Parlour, report it."
+            "Threads already run and would not be confined. This is an internal error: please report it."
         )
     holds = _prctl(_SET_NO_NEW_PRIVS, 1)
     said = "no new privileges can be gained" if holds else _lacking("no_new_privs")

@@ -148,7 +148,7 @@ def report(bus: EventBus, error: BaseException) -> None:
         bus.publish(Notice(error.phrase))
         return
     unexpected = phrase(
-        "Something unexpected failed in Parlour ({kind}): restart it, and report this if it happens again.",
+        "Parlour had an internal error ({kind}): restart it, and report this if it happens again.",
         kind=type(error).__name__,
     )
     bus.publish(Notice(unexpected))

@@ -258,12 +258,12 @@ class ListeningPort:
                     )
                     raise CannotCreate(taken) from error
         else:
-            none_free = phrase("No free port was found from {port} on: choose one with --port.", port=first)
+            none_free = phrase("No port from {port} on is free: choose one with --port.", port=first)
             raise CannotCreate(none_free)
         self.number = self._listener.port
         if kept not in (0, self.number):
             moved = phrase(
-                "Port {old} is taken: Parlour listens on {new} now. Contacts find it by themselves.",
+                "Port {old} is in use. Parlour now listens on {new}, and contacts find it automatically.",
                 old=kept,
                 new=self.number,
             )

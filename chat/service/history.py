@@ -14,9 +14,9 @@ from chat.storage.entries import EntryRow
 from chat.storage.receipts import ReceiptRow
 from protocol.entries import conversation_of_two
 
-NO_ENTRY = phrase("There is no such entry here.")
-BOTH = phrase("Ask for what is before an entry or for what is after one.")
-NO_ZONE = phrase("A time needs a time zone: say which one it is of.")
+NO_ENTRY = phrase("No such message on this device.")
+BOTH = phrase("Ask for the messages before a message or after it, not both.")
+NO_ZONE = phrase("The time has no time zone: add one.")
 ID_BYTES = 32
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Found = tuple[list[EntryRow], dict[bytes, list[ReceiptRow]]]

@@ -13,8 +13,8 @@ from chat.storage.errors import StorageFailure, StorageFull, StorageGivenUp
 from chat.tasks import Runtime
 
 FULL = phrase(
-    "The disk is full: what was deleted is still in the profile's file. Make as much room as the profile"
-    " takes; it is then tried again."
+    "The disk is full. Deleted messages are still in the profile file. Free as much space as the profile "
+    "uses; Parlour then tries again."
 )
 
 
@@ -27,7 +27,7 @@ class NotCleaned(ParlourError):
         else:
             super().__init__(
                 phrase(
-                    "What was deleted is still in the profile's file, and is tried again. {reason}",
+                    "Deleted messages are still in the profile file; Parlour tries again. {reason}",
                     reason=cause.phrase,
                 )
             )

@@ -23,7 +23,7 @@ EMPTY = phrase("There is nothing to send: write some text.")
 TOO_LONG = phrase(
     "The text is longer than {number} characters: send it in parts.", number=TEXT_CHARACTERS_MAX
 )
-NOT_TEXT = phrase("The text holds characters that are not Unicode text: remove them.")
+NOT_TEXT = phrase("The text contains characters that are not Unicode text: remove them.")
 BLOCKED = phrase("This contact is blocked: unblock it first.")
 
 

@@ -50,7 +50,7 @@ VALUE_CHARACTERS_MAX: Final = 65_536
 
 BAD_NAME = phrase("A preference's name has 1 to 96 characters of a-z, 0-9, '.', '_' and '-'.")
 TOO_LONG = phrase("A preference has at most {number} characters.", number=VALUE_CHARACTERS_MAX)
-NOT_TEXT = phrase("A preference holds characters that are not Unicode text.")
+NOT_TEXT = phrase("A preference contains characters that are not Unicode text.")
 
 
 class Preferences:
@@ -79,18 +79,19 @@ _PLACE: Final = re.compile(r"(\S+|\[\S+\]):[0-9]+")
 _HOST: Final = "127.0.0.1"
 
 NOT_ONE = phrase(
-    "This is no relay's address: copy the whole line that 'parlour relay' prints, from parlour-relay: on."
+    "This is not a relay address: copy the whole line that 'parlour relay' prints, from parlour-relay: on."
 )
 NO_KEY = phrase(
-    "The relay's key is missing, which tells it from another: take the whole address, as 'parlour relay'"
-    " prints it where the relay runs: with # and the key at its end."
+    "The relay's key is missing: copy the whole address that 'parlour relay' prints, with # and the key at "
+    "its end."
 )
-BAD_KEY = phrase("The key (behind #) of this relay's address is damaged: copy the whole address again.")
-BAD_PORT = phrase("The port of this relay's address is not one of 1 to 65535: copy the whole address again.")
+BAD_KEY = phrase("The key in this relay address (after #) is damaged: copy the whole address again.")
+BAD_PORT = phrase("The port in this relay address is not between 1 and 65535: copy the whole address again.")
 BAD_HOST = phrase(
-    "The host of this relay's address is neither an IP address nor a name in small letters: copy it again."
+    "The host in this relay address is neither an IP address nor a lowercase name: copy the whole address "
+    "again."
 )
-ADDRESS_TOO_LONG = phrase("A relay's address has at most {number} characters.", number=RELAY_ADDRESS_MAX)
+ADDRESS_TOO_LONG = phrase("A relay address has at most {number} characters.", number=RELAY_ADDRESS_MAX)
 
 
 def problem(text: str) -> Phrase:
@@ -116,7 +117,7 @@ def _reads(text: str) -> bool:
     return True
 
 
-NOT_NAMED = phrase("No relay of this address is named here: 'parlour relays list' has those that are.")
+NOT_NAMED = phrase("No such relay: 'parlour relays list' shows your relays.")
 
 
 class Relays:
@@ -232,7 +233,7 @@ class Relays:
 
 def _too_many(number: int) -> Phrase:
     return phrase(
-        "{number} relays are named already: remove one (parlour relays remove ADDRESS), then name this one.",
+        "You already have {number} relays: remove one (parlour relays remove ADDRESS), then add this one.",
         number=number,
     )
 
@@ -240,13 +241,13 @@ def _too_many(number: int) -> Phrase:
 def _came(relays: Sequence[RelayAddress]) -> Phrase:
     if len(relays) == 1:
         return phrase(
-            "The invitation brought the relay {relay}: you meet contacts there too from now on."
-            " To use it no more: parlour relays remove {relay}",
+            "The invitation added the relay {relay}: contacts can reach you through it. To remove it: "
+            "parlour relays remove {relay}",
             relay=_places(relays),
         )
     return phrase(
-        "The invitation brought {number} relays: you meet contacts there too from now on ({relays})."
-        " 'parlour relays remove HOST:PORT' ends one.",
+        "The invitation added {number} relays: contacts can reach you through them ({relays}). To remove "
+        "one: parlour relays remove HOST:PORT",
         number=len(relays),
         relays=_places(relays),
     )
@@ -254,8 +255,8 @@ def _came(relays: Sequence[RelayAddress]) -> Phrase:
 
 def _no_room(relays: Sequence[RelayAddress], number: int) -> Phrase:
     return phrase(
-        "The invitation has relays for which there is no room, since {number} are named already: {relays}."
-        " Remove others (parlour relays remove ADDRESS), then use an invitation again.",
+        "You already have {number} relays, so some relays of the invitation were not added: {relays}. Remove "
+        "others (parlour relays remove ADDRESS), then use an invitation again.",
         number=number,
         relays=_places(relays),
     )

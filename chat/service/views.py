@@ -178,12 +178,14 @@ HOLDING = {CauseKind.RECOVERED, CauseKind.FORKED}
 
 TEXTS = {
     CauseKind.FOUNDED: phrase("is new"),
-    CauseKind.ADDED: phrase("added a terminal"),
-    CauseKind.REMOVED: phrase("removed a terminal"),
-    CauseKind.VOIDED: phrase("lost a terminal that a removed one had added"),
+    CauseKind.ADDED: phrase("added a device"),
+    CauseKind.REMOVED: phrase("removed a device"),
+    CauseKind.VOIDED: phrase("lost a device that a removed device had added"),
     CauseKind.RENAMED: phrase("changed the name"),
-    CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you go on"),
-    CauseKind.FORKED: phrase("shows two histories of its keys: compare the safety number before you go on"),
+    CauseKind.RECOVERED: phrase("used the recovery key: compare the safety number before you continue"),
+    CauseKind.FORKED: phrase(
+        "has two conflicting key histories: compare the safety number before you continue"
+    ),
 }
 
 

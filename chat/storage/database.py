@@ -1,13 +1,4 @@
-"""One connection to the encrypted database, and the transactions of every write.
-
-Rules: writes happen in a transaction and are durable when it returns, or not there at all; all rows of a
-query are read at once, so that no open reader holds up a checkpoint; the key is not kept here.
-
-What SQLCipher reports, as errors of this project.
-
-Rules: results are told by code, not by text; a library's text goes no further, since it may quote a
-statement or what was searched for.
-"""
+"""One connection to the encrypted database: durable transactions, and the errors that SQLCipher reports."""
 
 from __future__ import annotations
 

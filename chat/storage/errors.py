@@ -20,9 +20,7 @@ class WrongPassphrase(NotPermitted):
     """The header is intact, but this passphrase does not open it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
-        )
+        super().__init__(phrase("Wrong passphrase: try again. No one can open this profile without it."))
 
 
 class ProfileProblem(BadData):
@@ -39,7 +37,7 @@ class ProfileMissing(BadData):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            phrase("{folder}: there is no profile here. Make one with 'parlour init'.", folder=str(folder))
+            phrase("{folder}: there is no profile here. Create one with 'parlour init'.", folder=str(folder))
         )
 
 
@@ -52,26 +50,26 @@ class HeaderMissing(ProfileProblem):
 class HeaderDamaged(ProfileProblem):
     """The header was changed, or a field is out of bounds."""
 
-    what = phrase("damaged. Nothing was changed; put it back from a copy of the profile.")
+    what = phrase("damaged. Nothing was changed. Restore it from a copy of the profile.")
 
 
 class DatabaseMissing(ProfileProblem):
     """The database of a header is missing."""
 
-    what = phrase("missing. Nothing new was begun in its place; put it back from a copy of the profile.")
+    what = phrase("missing. Parlour created no new one. Restore it from a copy of the profile.")
 
 
 class DatabaseEmpty(ProfileProblem):
     """The database file is empty, or has no tables of a profile."""
 
-    what = phrase("empty. Nothing new was begun in its place; put it back from a copy of the profile.")
+    what = phrase("empty. Parlour created no new one. Restore it from a copy of the profile.")
 
 
 class DatabaseDamaged(ProfileProblem):
     """A page was changed."""
 
     what = phrase(
-        "damaged. Nothing was changed; see 'parlour doctor', and put it back from a copy of the profile."
+        "damaged. Nothing was changed. Run 'parlour doctor', and restore it from a copy of the profile."
     )
 
 
@@ -90,13 +88,15 @@ class LogForeign(ProfileProblem):
 class NotEncrypted(ProfileProblem):
     """The database is unencrypted, or would be."""
 
-    what = phrase("not encrypted, so it is not used. Put back the encrypted one from a copy of the profile.")
+    what = phrase(
+        "not encrypted, so Parlour does not use it. Restore the encrypted file from a copy of the profile."
+    )
 
 
 class ProfileTooNew(ProfileProblem):
     """A later version of Parlour wrote this."""
 
-    what = phrase("written by a newer Parlour. Update Parlour on this terminal.")
+    what = phrase("written by a newer version of Parlour. Update Parlour on this device.")
 
 
 # --- Creating a profile ---
@@ -108,7 +108,7 @@ class ProfileExists(CannotCreate):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             phrase(
-                "{folder}: there is a profile already. Open it, or name another folder.", folder=str(folder)
+                "{folder}: there is already a profile. Open it, or choose another folder.", folder=str(folder)
             )
         )
 
@@ -131,7 +131,9 @@ class ProfileUnwritable(CannotCreate):
     def __init__(self, folder: Path, reason: Phrase) -> None:
         super().__init__(
             phrase(
-                "{folder}: {reason}. Name a folder that you may write in.", folder=str(folder), reason=reason
+                "{folder}: {reason}. Choose a folder that you may write to.",
+                folder=str(folder),
+                reason=reason,
             )
         )
 
@@ -151,23 +153,21 @@ class StorageFailure(ParlourError):
 class StorageFull(StorageFailure):
     """The disk is full. The transaction was rolled back."""
 
-    what = phrase("The disk is full: nothing of this was stored. Make room and try again.")
+    what = phrase("The disk is full: nothing was stored. Free some space and try again.")
 
 
 class StorageBroken(StorageFailure):
     """The system failed to read or write. The transaction was rolled back."""
 
-    what = phrase(
-        "The disk cannot be read or written: nothing of this was stored. Check the disk and try again."
-    )
+    what = phrase("The disk cannot be read or written: nothing was stored. Check the disk and try again.")
 
 
 class StorageUnsettled(StorageFailure):
     """The change is in force, but the disk reported an error: a power cut may undo it."""
 
     what = phrase(
-        "The disk reported an error after this was stored: a power cut may undo it. Check the disk and try"
-        " again."
+        "The disk reported an error after this was stored: a power failure may undo it. Check the disk and "
+        "try again."
     )
 
 
@@ -175,8 +175,8 @@ class PassphraseUnsettled(StorageUnsettled):
     """The new passphrase is in force. After a power cut it may be either."""
 
     what = phrase(
-        "The passphrase was changed, but the disk reported an error: after a power cut it may be the old one"
-        " again. Keep both, check the disk, then change the passphrase again."
+        "The passphrase was changed, but the disk reported an error: after a power failure the old one may "
+        "apply again. Keep both, check the disk, then change the passphrase again."
     )
 
 
@@ -184,23 +184,21 @@ class ProfileUnsettled(StorageUnsettled):
     """The profile is complete. After a power cut it may be gone."""
 
     what = phrase(
-        "The profile was made, but the disk reported an error: after a power cut it may be gone. Check the"
-        " disk, then open the profile with its passphrase."
+        "The profile was created, but the disk reported an error: after a power failure it may be gone. "
+        "Check the disk, then open the profile with its passphrase."
     )
 
 
 class StorageReadOnly(StorageFailure):
     """The file or the file system is read-only."""
 
-    what = phrase(
-        "The profile cannot be written: nothing of this was stored. Check its permissions and the disk."
-    )
+    what = phrase("The profile cannot be written: nothing was stored. Check its permissions and the disk.")
 
 
 class StorageBusy(StorageFailure):
     """Another program holds the database."""
 
-    what = phrase("Another program holds the database of this profile: close it and try again.")
+    what = phrase("Another program uses the database of this profile: close it and try again.")
 
 
 class StorageGivenUp(StorageFailure):
@@ -218,4 +216,4 @@ class StorageGone(StorageFailure):
 class TooLittleMemory(StorageFailure):
     """The machine lacks the memory that Argon2id needs."""
 
-    what = phrase("Too little memory to open the profile: close other programs and try again.")
+    what = phrase("There is not enough memory to open the profile: close other programs and try again.")

@@ -162,7 +162,7 @@ def unwrap(header: Header, passphrase: str) -> DatabaseKey:
 
 def _require_passphrase(passphrase: str) -> None:
     if not passphrase:
-        raise UsageError(phrase("The passphrase is empty: choose one of several words."))
+        raise UsageError(phrase("The passphrase is empty: choose several words."))
     try:
         passphrase.encode()
     except UnicodeEncodeError:

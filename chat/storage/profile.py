@@ -64,7 +64,7 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
         if isinstance(failure, errors.StorageReadOnly) or isinstance(
             error, (FileExistsError, NotADirectoryError)
         ):
-            raise errors.ProfileUnwritable(folder, phrase("cannot be made or written")) from None
+            raise errors.ProfileUnwritable(folder, phrase("cannot be created or written")) from None
         raise failure from None
     try:
         with system_failures():

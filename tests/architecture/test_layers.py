@@ -152,7 +152,7 @@ MEASURED_BELOW = (
 # A history that nobody could wait for to be written is written there too.
 MEASURED_INSIDE = ("chat.tools.bench.commit", "chat.tools.bench.rows", "chat.tools.bench.long_history")
 # A relay is measured by terminals of the protocol alone; and one whose limits are lifted is put together.
-MEASURED_AT_A_RELAY = ("chat.tools.bench.relay", "chat.tools.bench.unlimited_relay")
+MEASURED_AT_A_RELAY = ("chat.tools.bench.relay", "chat.tools.bench.forwarders")
 
 
 def the_benchmark_looks_from_outside(found: Import) -> bool:
@@ -167,7 +167,7 @@ def the_benchmark_looks_from_outside(found: Import) -> bool:
         )
     if found.module in (*MEASURED_AT_A_RELAY, *MEASURED_BELOW) and found.top == "protocol":
         return True
-    if found.module == "chat.tools.bench.unlimited_relay" and found.target != "chat.relay.cluster.nats":
+    if found.module == "chat.tools.bench.forwarders" and found.target != "chat.relay.cluster.nats":
         return found.target == "chat.ports" or within(found.target, "chat.relay")
     return found.target in ("chat", "chat.interface") or within(found.target, "chat.tools.bench")
 

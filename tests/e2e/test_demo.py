@@ -31,8 +31,8 @@ def start(place: Path, **environment: str) -> Terminal:
 def test_the_linear_mode_shows_the_same(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": "", "LANG": "C.UTF-8"}
     with Program([sys.executable, "-m", "chat.cli", "demo", "--linear"], environment=environment) as program:
-        program.wait_for(lambda line: line.startswith("Making a demo"), PATIENCE)
-        program.wait_for(lambda line: "gone when you quit" in line, PATIENCE)
+        program.wait_for(lambda line: line.startswith("Preparing a demo"), PATIENCE)
+        program.wait_for(lambda line: "deleted when you quit" in line, PATIENCE)
         program.write("/open Ben\nWhich keys do we have?\n")
         program.wait_for(lambda line: line.endswith("The keys never leave the terminal."), PATIENCE)
         program.write("/lock\n")
@@ -53,8 +53,8 @@ def network_sockets(pid: int) -> list[str]:
 
 def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -> None:
     with start(tmp_path) as terminal:
-        terminal.wait_written(b"Making a demo", PATIENCE)
-        assert "nothing is kept" in terminal.wait_for("+ Dov", PATIENCE)
+        terminal.wait_written(b"Preparing a demo", PATIENCE)
+        assert "nothing is saved" in terminal.wait_for("+ Dov", PATIENCE)
         (folder,) = tmp_path.iterdir()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         terminal.send("Enter")
@@ -76,7 +76,7 @@ def test_a_newcomer_writes_and_is_answered_and_nothing_is_left(tmp_path: Path) -
 def test_signals_leave_nothing_and_what_a_kill_leaves_goes_with_the_next_demo(tmp_path: Path) -> None:
     with start(tmp_path) as asked, start(tmp_path) as hung_up, start(tmp_path) as killed:
         for terminal in (asked, hung_up, killed):
-            terminal.wait_for("nothing is kept", PATIENCE)
+            terminal.wait_for("nothing is saved", PATIENCE)
         os.kill(asked.pid, signal.SIGTERM)
         os.kill(hung_up.pid, signal.SIGHUP)
         assert [asked.wait_exit(PATIENCE), hung_up.wait_exit(PATIENCE)] == [0, 0]
@@ -94,7 +94,7 @@ def test_signals_leave_nothing_and_what_a_kill_leaves_goes_with_the_next_demo(tm
 def test_the_first_moment_is_no_way_to_leave_something_behind(tmp_path: Path) -> None:
     """Ctrl+Q while the demo is being made."""
     with start(tmp_path) as terminal:
-        terminal.wait_written(b"Making a demo", PATIENCE)
+        terminal.wait_written(b"Preparing a demo", PATIENCE)
         terminal.send("C-q")
         assert terminal.wait_exit(PATIENCE) == 0
     assert list(tmp_path.iterdir()) == []

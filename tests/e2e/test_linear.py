@@ -122,7 +122,7 @@ def verify(ada: Listener, ben: Listener) -> None:
     numbers = []
     for person, other in ((ada, "Ben"), (ben, "Ada")):
         person.enter("/verify")
-        person.hear("You and {name} both see this number.", name=other)
+        person.hear("{name} should see exactly this number.", name=other)
         numbers.append([person.program.line(PATIENCE) for _row in range(3)])
         person.enter("/verify yes")
         person.hear("{name} is verified.", name=other)

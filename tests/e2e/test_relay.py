@@ -41,7 +41,7 @@ def test_two_networks_talk_through_a_relay_and_directly_while_they_are_one(
     ada, ben = people
     for person in people:
         person.introduce()
-        person.see_text("Nobody to talk with yet")
+        person.see_text("No contacts yet")
     lab.ada.run(*PARLOUR, "--profile", str(tmp_path / "ada"), "relays", "add", relay)
     pair_by_invitation(ada, ben)
     in_touch(ada, ben)
@@ -70,8 +70,8 @@ def pair_by_invitation(inviter: Person, joiner: Person) -> None:
     joiner.see_text("Use an invitation")
     joiner.terminal.paste(invitation)
     joiner.terminal.send("Enter")
-    inviter.see_text("Somebody who is called {name} used your invitation.", name=joiner.name)
-    inviter.see_text("The right person")
+    inviter.see_text("Someone named {name} used your invitation.", name=joiner.name)
+    inviter.see_text("Yes, it is them")
     inviter.confirm()
     for person, other in ((inviter, joiner), (joiner, inviter)):
         person.see(f"Paired with {other.name}.")

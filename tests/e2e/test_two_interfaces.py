@@ -56,7 +56,7 @@ def test_a_cut_network_loses_doubles_and_reorders_nothing(lab: Lab, people: tupl
     late = {person: [f"{person.name}-{number}" for number in range(2, 5)] for person in people}
     write_in_turn(soon)
     for person in people:
-        person.see("○ away")
+        person.see("○ offline")
     write_in_turn(late)
     for person in people:
         person.see_marks("queued", *soon[person], *late[person])  # TCP has given up as well
@@ -94,7 +94,7 @@ def test_what_was_written_stays_and_goes_across_restarts(
     ada.write("before")
     ada.see_marks("read", "before")
     ben.quit()
-    ada.see("○ away")
+    ada.see("○ offline")
     ada.write("while Ben is away")
     ada.see_marks("queued", "while Ben is away")
     ada.quit()
@@ -119,7 +119,7 @@ def test_a_locked_terminal_shows_nothing_and_receives_later(people: tuple[Person
     locked = ben.see("Enter your passphrase")
     assert "for your eyes" not in locked
     assert "Ada" not in locked
-    ada.see("○ away")
+    ada.see("○ offline")
     ada.write("while you were locked")
     ada.see_marks("queued", "while you were locked")
     ben.unlock("not the passphrase")

@@ -11,7 +11,7 @@ from tui.text.translation import LANGUAGES
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 
-WRONG = "Wrong passphrase: try again. Without it this profile cannot be opened by anybody."
+WRONG = "Wrong passphrase: try again. No one can open this profile without it."
 _NUMBER = re.compile(r"(?:\d{5} +){3}\d{5}")
 
 
@@ -40,13 +40,13 @@ def converse(ada: Person, ben: Person) -> None:
 def find(person: Person) -> None:
     """Search in the conversation, in both scripts, and go to the entry."""
     person.terminal.send("C-f")
-    person.see_text("Words, each of them whole")
+    person.see_text("Whole words")
     person.terminal.burst("nowhere")
-    person.see_text("No entry has these words.")
+    person.see_text("No message contains these words.")
     person.terminal.send(*["BSpace"] * len("nowhere"))
-    person.see_text("Words, each of them whole")
+    person.see_text("Whole words")
     person.terminal.burst("架子")
-    person.see(person.count("{number} hit", "{number} hits", 1))
+    person.see(person.count("{number} result", "{number} results", 1))
     person.terminal.send("Enter")
     person.see(lambda screen: "█ 钥匙在架子上。" in screen)
     person.terminal.send("Escape")
@@ -55,12 +55,12 @@ def find(person: Person) -> None:
 def verify(person: Person, other: Person) -> list[str]:
     """Take the mark back that comparing words gave, look at the number, and give it again."""
     person.terminal.send("C-t")
-    number = _NUMBER.findall(person.see_text("Not verified any more"))
+    number = _NUMBER.findall(person.see_text("Remove verification"))
     assert len(number) == 3
     person.terminal.send("u")
     person.see_text("not verified")
     person.terminal.send("C-t")
-    person.see_text("They are the same")
+    person.see_text("They match")
     person.terminal.send("v")
     person.see_text("✓ verified")
     return number
@@ -70,7 +70,7 @@ def lock_and_unlock(person: Person, other: Person) -> None:
     person.terminal.send("C-l")
     locked = person.see_text("Enter your passphrase.")
     assert not any(told in locked for told in (other.name, "harbour", "架子"))
-    other.see_text("○ away")
+    other.see_text("○ offline")
     person.terminal.burst("not the passphrase\r")
     person.see(person.text(WRONG)[:8])
     person.terminal.burst(f"{PASSPHRASE}\r")

@@ -24,10 +24,13 @@ def greeting(least: int, most: int) -> bytes:
 @pytest.mark.parametrize(
     ("says", "line"),
     [
-        (greeting(2, 3), "speaks other versions of the protocol: update the older of the two"),
-        (greeting(200, 255), "speaks other versions of the protocol: update the older of the two"),
-        (b"HTTP/1.1 400 Bad Request\r\nServer: printer\r\n\r\n", "Something other than Parlour answers"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "Something other than Parlour answers"),
+        (greeting(2, 3), "uses an incompatible version of the protocol: update the older of the two"),
+        (greeting(200, 255), "uses an incompatible version of the protocol: update the older of the two"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\nServer: printer\r\n\r\n",
+            "The program at that address is not Parlour",
+        ),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "The program at that address is not Parlour"),
     ],
 )
 def test_who_calls_a_stranger_reads_what_it_is(lab: Lab, ada: Station, says: bytes, line: str) -> None:

@@ -384,5 +384,5 @@ async def test_what_is_not_parlour_is_named_as_such(tmp_path: Path) -> None:
 
         await web.stop()
         await web.ports().transport.listen(80, answer)
-        with pytest.raises(Unreachable, match="other than Parlour"):
+        with pytest.raises(Unreachable, match="is not Parlour"):
             await ada.engine.pair_address(web.host, 80)

@@ -90,12 +90,12 @@ async def test_one_attempt_by_words_a_user_action(tmp_path: Path) -> None:
         words = ben.stage(PairingStage.WORDS)
         await ada.engine.pair_nearby(found.instance)
         first = (await words).pairing.id
-        with pytest.raises(Exception, match="take part"):
+        with pytest.raises(Exception, match="accept the pairing"):
             await cleo.engine.pair_address(ben.host, (await ben.engine.me()).port)
         await ben.engine.answer_pairing(first, False)
         assert not (await ben.engine.me()).visible
         failed = ada.stage(PairingStage.FAILED)
-        with pytest.raises(Exception, match="take part"):
+        with pytest.raises(Exception, match="accept the pairing"):
             await ada.engine.pair_address(ben.host, (await ben.engine.me()).port)
         await failed
         await ben.engine.set_visible(True)

@@ -315,7 +315,7 @@ def test_a_person_who_sees_other_words_refuses(tmp_path: Path) -> None:
 def test_the_second_implementation_pairs_with_a_visible_terminal(tmp_path: Path) -> None:
     ada = _Parlour(tmp_path, "Ada")
     with _program(*ada.command("pair"), given="y\n", errors=subprocess.STDOUT) as pair:
-        pair.until("This terminal is visible nearby.".__eq__)
+        pair.until("This device is visible nearby.".__eq__)
         told = _run("visit.js", ada.port)
         assert told.returncode == 0, told.stderr
         words, paired = told.stdout.splitlines()

@@ -205,9 +205,9 @@ class Deletion:
         """The profile's file no longer contains what was deleted."""
         if self.history.erasing:
             self.history.erasing.clear()
-            await self.output.notify(_("Deleted: nothing of it is left in the profile's file."))
+            await self.output.notify(_("Deleted. The profile file no longer contains it."))
 
 
 def _refuse_deleted(entry: EntryView) -> None:
     if entry.kind == DELETED:
-        raise UsageError(_("This entry was deleted."))
+        raise UsageError(_("This message was deleted."))

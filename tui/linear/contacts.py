@@ -69,9 +69,9 @@ class Contacts:
         number = await self.messenger.safety_number(view.person)
         self._numbers_shown.add(view.person)
         await self.output.say(
-            _("You and {name} both see this number.").format(name=name),
+            _("{name} should see exactly this number.").format(name=name),
             *number_lines(number),
-            _("Read it to each other, side by side or by telephone, never by a message."),
+            _("Read it to each other in person or by phone, never in a message."),
             _("If it is the same, type /verify yes. If it differs, someone intercepts your messages."),
         )
 
@@ -102,13 +102,15 @@ class Contacts:
             await block(on=False)
             return
         question = _("Block {name}?").format(name=name)
-        why = _("A blocked contact gets no answer and nothing of it is shown. You can take it back.")
+        why = _(
+            "A blocked contact gets no answer, and you see nothing from them. You can unblock them later."
+        )
         await self.questions.confirm(view.person, (question, why), block)
 
     async def remove(self, typed: str) -> None:
         view = self.state.find(typed) if typed else self.state.chosen()
         question = _("Remove {name}?").format(name=self.state.name_of(view.person))
-        why = _("The contact, its keys and the whole history with it go from this terminal, for good.")
+        why = _("Deletes the contact, their keys and the conversation from this device permanently.")
         lines = (question, why)
         await self.questions.confirm(view.person, lines, lambda: self.messenger.remove(view.person))
 

@@ -155,7 +155,7 @@ class History:
         person, many = self.state.chosen().person, _how_many(typed)
         entries = await self.messenger.history(person, many)
         if not entries:
-            await self.output.say(_("Nothing was written yet."))
+            await self.output.say(_("No messages yet."))
             return
         self._oldest = entries[0].id
         await self._show_numbered(entries)

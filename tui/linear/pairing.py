@@ -74,7 +74,7 @@ class Pairing:
     async def address(self, typed: str) -> None:
         address = parse_address(typed)
         if address is None:
-            problem = _("That is no address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
+            problem = _("This is not an address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747.")
             raise UsageError(problem)
         await self._begin(safe_line(typed), self.messenger.pair_address(*address))
 
@@ -82,7 +82,7 @@ class Pairing:
         text = "".join(typed.split())
         if not text:
             raise UsageError(_("Type /join and the whole invitation."))
-        await self._begin(_("the other terminal"), self.messenger.join(text))
+        await self._begin(_("the other device"), self.messenger.join(text))
 
     async def invite(self, _typed: str = "") -> None:
         await self.output.say(*invitation_lines(await self.messenger.invite(), self.options.zone))
@@ -101,7 +101,7 @@ class Pairing:
         if not came or not (known or view.incoming or view.stage is PairingStage.DONE):
             return
         self._stages[view.id] = view.stage
-        name = plain_name(view.peer) if view.peer else _("the other terminal")
+        name = plain_name(view.peer) if view.peer else _("the other device")
         match view.stage:
             case PairingStage.WORDS | PairingStage.JOINER:
                 answer = partial(self.messenger.answer_pairing, view.id)
@@ -133,11 +133,11 @@ class Pairing:
 def _question_lines(view: PairingView, name: str) -> tuple[str, ...]:
     if view.stage is PairingStage.JOINER:
         return (
-            _("Somebody who is called {name} used your invitation.").format(name=name),
-            _("Is this the person whom you gave it to? Names can be invented: ask, if in doubt."),
+            _("Someone named {name} used your invitation.").format(name=name),
+            _("Is this the person you invited? Anyone can use any name. If in doubt, ask them."),
             _("Type /yes or /no."),
         )
-    begins = _("{name} wants to pair with you.") if view.incoming else _("{name} is there.")
+    begins = _("{name} wants to pair with you.") if view.incoming else _("Connected to {name}.")
     words = listed(safe_line(word) for word in view.words)
     same = _("Read them to each other. Does {name} have the same words in the same order? Type /yes or /no.")
     return (

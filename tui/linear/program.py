@@ -81,7 +81,7 @@ class Opener:
 
     async def _join(self) -> Messenger:
         if not self.demo:
-            await self.output.say(_("Parlour is running on this profile already: joining it…"))
+            await self.output.say(_("Parlour already runs with this profile. Connecting to it…"))
             return await self.door.attach()
         await self.output.say(translation.welcome("joining", self.demo))
         joined = await self.door.attach()
@@ -91,14 +91,14 @@ class Opener:
     async def _create(self) -> Messenger:
         """First run. An invalid name is asked for again, and the passphrase with it."""
         await self.output.say(
-            _("Choose a name that others will see, and a passphrase that protects your history."),
-            _("The passphrase cannot be recovered: without it the history is lost for good."),
+            _("Choose a name that others see, and a passphrase that protects your history."),
+            _("The passphrase cannot be recovered. Without it, your history is lost."),
         )
         while True:
             await self.output.say(_("Type the name."))
             name = (await self._line()).strip()
             if not name:
-                await self.output.say(_("A name is needed: others will see it."))
+                await self.output.say(_("Enter a name. Others will see it."))
                 continue
             passphrase = await self._new_passphrase()
             await self.output.say(_("Opening…"))
@@ -144,7 +144,7 @@ class Opener:
             await self.output.say(prompt)
             if passphrase := await self._line(secret=True):
                 return passphrase
-            await self.output.say(_("A passphrase is needed."))
+            await self.output.say(_("Enter a passphrase."))
 
     async def _line(self, *, secret: bool = False) -> str:
         """What was typed. Raises InputEnded."""
@@ -168,7 +168,7 @@ class Opener:
                 case "/quit":
                     return False
                 case "/doctor":
-                    await self.output.say(_("Looking at the network, the firewall and the profile…"))
+                    await self.output.say(_("Checking network, firewall and profile…"))
                     try:
                         await self.output.say(*map(diagnosis_line, await self.door.diagnose()))
                     except ParlourError as refused:

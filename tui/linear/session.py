@@ -147,7 +147,7 @@ class Session:
             return False
         self._touched = now
         await self._attempt(self._parts.composer.keep_half_line(self.input.editor.text))
-        await self._attempt(self._parts.exit.lock_because(_("Locked, because nobody was here.")))
+        await self._attempt(self._parts.exit.lock_because(_("Locked after inactivity.")))
         return True
 
     async def _attempt(self, work: Awaitable[object]) -> None:

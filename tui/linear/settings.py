@@ -98,7 +98,7 @@ class Settings:
             await self.messenger.change_settings(replace(settings, **{field: on}))
 
     async def diagnose(self, _typed: str = "") -> None:
-        await self.output.say(_("Looking at the network, the firewall and the profile…"))
+        await self.output.say(_("Checking network, firewall and profile…"))
         await self.output.say(*map(diagnosis_line, await self.messenger.diagnose()))
 
 
@@ -124,7 +124,9 @@ class Relays:
             await self._list()
         elif order == "add" and rest.strip():
             added = await self.messenger.add_relay(rest)
-            said = _("Relay {relay} is named: you meet contacts there too, and invitations carry it.")
+            said = _(
+                "Relay {relay} added. Contacts can reach you through it, and your invitations include it."
+            )
             await self.output.say(said.format(relay=place(added)))
         elif order == "remove" and rest.strip():
             await self._remove(rest)
@@ -152,7 +154,7 @@ class Relays:
             await self.messenger.remove_relay(view.address)
             await self.output.say(_("Relay {relay} is no longer used.").format(relay=place(view)))
 
-        question = _("Use the relay {relay} no more?").format(relay=place(view))
+        question = _("Remove the relay {relay}?").format(relay=place(view))
         await self.questions.confirm(view.address, (question, _(GONE)), remove)
 
     async def changed(self, view: RelayView) -> None:

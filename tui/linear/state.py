@@ -43,7 +43,7 @@ class State:
         return names_of(self.contacts.values())
 
     def name_of(self, person: str) -> str:
-        return self.names().get(person) or _("somebody who is no contact")
+        return self.names().get(person) or _("someone who is not a contact")
 
     def in_order(self) -> list[ContactView]:
         """The contacts in the order in which they are listed and numbered."""

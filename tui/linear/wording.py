@@ -108,7 +108,7 @@ def _texts(entry: EntryView) -> list[str]:
 def quoted(entry: EntryView | None) -> str:
     """The entry that another one answers, in a few words without a colon or a quotation mark."""
     if entry is None:
-        return _("an entry that is not here")
+        return _("a message that is not on this device")
     if entry.kind == DELETED:
         return _("a deleted entry")
     text = safe_line(" ".join(_texts(entry)[:2]).translate(_SEPARATORS))
@@ -199,7 +199,7 @@ def details_lines(
     """Who wrote an entry where and when, and which terminals have it. `names`: by person id."""
 
     def named(person: str) -> str:
-        return names.get(person) or _("somebody who is no contact")
+        return names.get(person) or _("someone who is not a contact")
 
     def moment(time: datetime) -> str:
         day = day_title(day_of(time, zone), day_of(now, zone))
@@ -209,7 +209,7 @@ def details_lines(
         return " ".join(identity[at : at + 8] for at in range(0, len(identity), 8))
 
     stored = moment(details.stored) if details.stored else _("not recorded")
-    size = _n("{number} byte with its header", "{number} bytes with its header", details.bytes)
+    size = _n("{number} byte with header", "{number} bytes with header", details.bytes)
     lines = [
         _("Written by {name}, {time}.").format(name=named(details.person), time=moment(details.time)),
         _("Stored here, {time}.").format(time=stored),
@@ -220,7 +220,7 @@ def details_lines(
         said = _("Read by {name}, {time}.") if read else _("Delivered to {name}, {time}.")
         lines.append(said.format(name=named(receipt.person), time=moment(receipt.time)))
     if not details.receipts:
-        lines.append(_("No terminal has said so yet."))
+        lines.append(_("Not confirmed by any device yet."))
     return (
         *lines,
         _("The person is {id}.").format(id=grouped(details.person)),

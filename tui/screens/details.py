@@ -42,31 +42,31 @@ class DetailsDialog(Dialog[None]):
 
     def body(self) -> list[Widget]:
         told = self._details
-        size = _n("{number} byte with its header", "{number} bytes with its header", told.bytes)
+        size = _n("{number} byte with header", "{number} bytes with header", told.bytes)
         stored = self._moment(told.stored) if told.stored is not None else _("not recorded")
         return [
             _fact(_("Author"), self._named(told.person)),
             _fact(_("Written"), self._moment(told.time)),
             _fact(_("Stored here"), stored),
             _fact(_("Size"), size.format(number=f"{told.bytes:,}")),
-            plain(_("Terminals that have it"), classes="section"),
+            plain(_("Devices that have it"), classes="section"),
             *(self._receipt(receipt) for receipt in told.receipts),
-            *([] if told.receipts else [plain(_("No terminal has said so yet."))]),
-            plain(_("Identities"), classes="section"),
+            *([] if told.receipts else [plain(_("Not confirmed by any device yet."))]),
+            plain(_("Identifiers"), classes="section"),
             _fact(_("Person"), grouped(told.person)),
-            _fact(_("Terminal"), grouped(told.terminal)),
-            _fact(_("Entry"), grouped(told.id)),
+            _fact(_("Device"), grouped(told.terminal)),
+            _fact(_("Message"), grouped(told.id)),
         ]
 
     def _receipt(self, receipt: ReceiptView) -> Widget:
         told = _("✓✓ read") if receipt.kind is EntryState.READ else _("✓✓ delivered")
-        where = _("{name}, terminal {start}…")
+        where = _("{name}, device {start}…")
         terminal = where.format(name=self._named(receipt.person), start=receipt.terminal[:_GROUP])
         moment = self._moment(receipt.time)
         return _fact(told, f"{moment}\n{terminal}", "$success")
 
     def _named(self, person: str) -> str:
-        return self._names.get(person) or _("somebody who is no contact")
+        return self._names.get(person) or _("someone who is not a contact")
 
     def _moment(self, moment: datetime) -> str:
         return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M:%S %Z}".rstrip()
@@ -104,9 +104,9 @@ class VerifyDialog(Dialog[bool]):
 
     def body(self) -> list[Widget]:
         return [
-            plain(filled(_("You and {name} both see this number."), name=(self._named, "bold"))),
+            plain(filled(_("{name} should see exactly this number."), name=(self._named, "bold"))),
             plain(grouped_number(self._number, _BESIDE), id="number"),
-            plain(_("Read it to each other, side by side or by telephone, never by a message.")),
+            plain(_("Read it to each other in person or by phone, never in a message.")),
             plain(_standing(self._contact)),
         ]
 
@@ -117,13 +117,11 @@ class VerifyDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         if self._contact.verified and not self._contact.held:
-            self.set_hints((("u", _("Not verified any more")), ("escape", _("Close"))))
+            self.set_hints((("u", _("Remove verification")), ("escape", _("Close"))))
         elif self._contact.held:
-            self.set_hints(
-                (("v", _("They are the same")), ("u", _("Go on unverified")), ("escape", _("Close")))
-            )
+            self.set_hints((("v", _("They match")), ("u", _("Continue unverified")), ("escape", _("Close"))))
         else:
-            self.set_hints((("v", _("They are the same")), ("escape", _("Not now"))))
+            self.set_hints((("v", _("They match")), ("escape", _("Not now"))))
 
     def action_answer(self, same: bool) -> None:
         if same or self._contact.verified or self._contact.held:
@@ -137,7 +135,7 @@ def grouped_number(number: str, columns: int) -> str:
 
 def _standing(contact: ContactView) -> str:
     if contact.held:
-        return _("The identity has changed: nothing is sent until you answer here.")
+        return _("The identity has changed. Parlour sends nothing until you decide here.")
     if contact.verified:
-        return _("You have marked it as the same.")
-    return _("Where it differs, somebody is between you.")
+        return _("You marked this number as matching.")
+    return _("If it differs, someone may be intercepting your messages.")

@@ -148,7 +148,7 @@ class ConfirmDialog(Dialog[bool]):
 class MenuDialog(Dialog[str]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "menu.tcss"]
     AUTO_FOCUS = "OptionList"
-    hints = (("enter", N_("Choose")), ("escape", N_("Close")))
+    hints = (("enter", N_("Select")), ("escape", N_("Close")))
 
     def __init__(self, title: str, actions: tuple[Action, ...]) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class RenameDialog(Dialog[str]):
 
     def body(self) -> list[Widget]:
         return [
-            plain(_("What do you call this contact? The contact does not learn it.")),
+            plain(_("The name that you see for this contact. The contact does not see it.")),
             Field(id="name", value=self._called, max_length=64),
         ]
 
@@ -187,11 +187,11 @@ class RenameDialog(Dialog[str]):
         if event.value.strip():
             self.end(event.value.strip())
         else:
-            self.fail(_("The name is empty."))
+            self.fail(_("Enter a name."))
 
 
 class DayDialog(Dialog[date]):
-    heading = N_("Go to a day")
+    heading = N_("Go to a date")
     hints = (("enter", N_("Go there")), ("escape", N_("Cancel")))
 
     def __init__(self, today: date) -> None:
@@ -202,7 +202,7 @@ class DayDialog(Dialog[date]):
         example = self._today.isoformat()
         return [
             plain(
-                _("Which day? For example {day}, or {short} for the last one.").format(
+                _("Enter a date such as {day}, or {short} for the most recent one.").format(
                     day=example, short=example[5:]
                 )
             ),
@@ -212,7 +212,7 @@ class DayDialog(Dialog[date]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         day = parse_day(event.value, self._today)
         if day is None:
-            self.fail(_("This is no day: write the year, the month and the day, or the month and the day."))
+            self.fail(_("This is not a date: enter year, month and day, or month and day."))
         else:
             self.end(day)
 

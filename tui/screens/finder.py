@@ -142,8 +142,8 @@ class EmojiDialog(Finder[str]):
 
     opener = "emoji"
     heading: ClassVar[str] = N_("Emoji")
-    placeholder: ClassVar[str] = N_("A part of the English name")
-    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Put it into the text")), ("escape", N_("Close")))
+    placeholder: ClassVar[str] = N_("Part of the English name")
+    hints = (("↑ ↓", N_("Select")), ("enter", N_("Insert")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class EmojiDialog(Finder[str]):
         return [Option(fitted(Content(pictured(one)), self.cells), id=one.name) for one in found]
 
     def nothing(self) -> str:
-        return _("No emoji is called like that.")
+        return _("No matching emoji.")
 
     def take(self, line: str) -> None:
         self.end(line)
@@ -168,8 +168,8 @@ _NOT_OFFERED = frozenset(("palette", "stop_writing"))
 class PaletteDialog(Finder[str]):
     opener = "palette"
     heading: ClassVar[str] = N_("Commands")
-    placeholder: ClassVar[str] = N_("What to do")
-    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Do it")), ("escape", N_("Close")))
+    placeholder: ClassVar[str] = N_("Type a command")
+    hints = (("↑ ↓", N_("Select")), ("enter", N_("Run")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class PaletteDialog(Finder[str]):
         return [Option(fitted(_palette_line(one, how), self.cells), id=one.id) for one, how in found]
 
     def nothing(self) -> str:
-        return _("Nothing that Parlour does is called like that.")
+        return _("No matching command.")
 
     def take(self, line: str) -> None:
         self.end(line)
@@ -211,8 +211,8 @@ _NAME_CELLS = 40
 class SwitcherDialog(Finder[str]):
     opener = "switch"
     heading: ClassVar[str] = N_("Go to a conversation")
-    placeholder: ClassVar[str] = N_("A part of a name")
-    hints = (("↑ ↓", N_("Choose")), ("enter", N_("Open")), ("escape", N_("Close")))
+    placeholder: ClassVar[str] = N_("Part of a name")
+    hints = (("↑ ↓", N_("Select")), ("enter", N_("Open")), ("escape", N_("Close")))
 
     def __init__(self, contacts: Sequence[ContactView], named: Callable[[ContactView, int], str]) -> None:
         super().__init__()
@@ -225,7 +225,7 @@ class SwitcherDialog(Finder[str]):
         ]
 
     def nothing(self) -> str:
-        return _("Nobody is called like that.") if self._named else _("There are no contacts yet.")
+        return _("No matching contact.") if self._named else _("No contacts yet.")
 
     def take(self, line: str) -> None:
         self.end(line)

@@ -20,28 +20,28 @@ from tui.text.wrapping import wrap
 
 _COLUMNS, _FRAME, _KEYS = 84, 7, 17
 _INTRODUCTION = N_(
-    "Parlour talks with people on the same network. History is kept on the terminals of those who talk, "
-    "encrypted, and nowhere else. Pair once with each person; entries for somebody absent wait here and go "
-    "by themselves."
+    "Parlour connects people on the same network. Messages are end-to-end encrypted and stored only on the "
+    "devices of the two people who write them. You pair once with each person. Messages for a contact who is "
+    "offline wait on this device and are sent automatically."
 )
-_CLOSED = N_("Nothing arrives while Parlour is closed or locked: `parlour listen` keeps receiving.")
+_CLOSED = N_("Parlour receives nothing while it is closed or locked. `parlour listen` keeps receiving.")
 _MARKS = (
-    (N_("…  queued"), N_("kept on this terminal, waiting for the contact")),
+    (N_("…  queued"), N_("on this device, waiting for the contact")),
     (N_("✓  sent"), N_("on its way")),
-    (N_("✓✓ delivered"), N_("stored by a terminal of the contact")),
-    (N_("✓✓ read"), N_("seen there")),
-    ("●  ○", N_("the contact is here; is not")),
-    (N_("✓  after a name"), N_("verified: you compared words or safety numbers")),
-    (N_("⇄  after a name"), N_("reached through a relay: your networks do not reach each other")),
-    (N_("!  after a name"), N_("identity changed: nothing is sent until you compared the safety number")),
-    (N_("z  after a name"), N_("muted: entries come without a bell")),
-    (N_("▎  before a name"), N_("the conversation that is open")),
+    (N_("✓✓ delivered"), N_("stored on a device of the contact")),
+    (N_("✓✓ read"), N_("seen by the contact")),
+    ("●  ○", N_("the contact is online; offline")),
+    (N_("✓  after a name"), N_("verified: you compared five words or the safety number")),
+    (N_("⇄  after a name"), N_("connected through a relay: your networks cannot reach each other")),
+    (N_("!  after a name"), N_("identity changed: nothing is sent until you compare the safety number")),
+    (N_("z  after a name"), N_("muted: messages do not ring the bell")),
+    (N_("▎  before a name"), N_("the open conversation")),
     ("⊘", N_("blocked")),
 )
 _WRITING = (
-    ("enter", N_("Send what you wrote.")),
-    ("ctrl+j", N_("New line; Alt+Enter too, and Shift+Enter where the terminal tells it apart.")),
-    ("tab", N_("From the composer to the contacts and to the history; arrows move there.")),
+    ("enter", N_("Send the message.")),
+    ("ctrl+j", N_("New line. Alt+Enter works too, and Shift+Enter if the terminal supports it.")),
+    ("tab", N_("Move between message box, contacts and messages. The arrow keys move within them.")),
 )
 
 
@@ -81,7 +81,7 @@ def page(width: int) -> Content:
         rows += [(one.key, one.about) for one in of_group(group)]
         parts += [Content(""), _heading(group.heading), *(_row(*row, width) for row in rows)]
     marks = [(_(mark), _(words)) for mark, words in _MARKS]
-    parts += [Content(""), _heading(_("Marks")), *(_row(*row, width) for row in marks)]
+    parts += [Content(""), _heading(_("Symbols")), *(_row(*row, width) for row in marks)]
     return Content("\n").join(parts)
 
 
@@ -101,7 +101,7 @@ class DoctorDialog(Dialog[None]):
     """Looks once, when it opens; takes up to five seconds."""
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "doctor.tcss"]
-    heading = N_("Doctor")
+    heading = N_("Diagnosis")
 
     def __init__(self, diagnose: Diagnose) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class DoctorDialog(Dialog[None]):
         self._found: tuple[DiagnosisView, ...] = ()
 
     def body(self) -> list[Widget]:
-        return [plain(_("Looking at the network, the firewall and the profile…"), id="lines")]
+        return [plain(_("Checking network, firewall and profile…"), id="lines")]
 
     def on_mount(self) -> None:
         start_worker(self, "doctor", self._look)

@@ -48,10 +48,10 @@ class InviteDialog(Dialog[None]):
             box.border_title = _(self.heading)
             with Horizontal(id="sides"):
                 with Vertical(id="words"):
-                    trust = _("Give this to one person, by a way you trust. It works once, until {time}.")
+                    trust = _("Give this to one person in a way you trust. It works once, until {time}.")
                     yield plain(trust.format(time=self._until))
                     yield plain(self.invitation.text, id="text")
-                    decide = _("Somebody who uses it is shown to you here, and you decide.")
+                    decide = _("When someone uses it, you confirm them here.")
                     yield plain(decide, classes="quiet")
                     yield plain("", id="room", classes="quiet")
                 yield plain("", id="code")
@@ -72,7 +72,7 @@ class InviteDialog(Dialog[None]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self.invitation.text)
-        self._say(_("Copied, where the terminal allows it."))
+        self._say(_("Copied, if the terminal allows it."))
 
     def action_picture(self) -> None:
         self._alone = not self._alone
@@ -112,7 +112,7 @@ class InviteDialog(Dialog[None]):
     def _say_room(self) -> None:
         code = picture(self.invitation.text, _QUIET_ZONES[-1])
         need = f"{len(code[0])}×{len(code)}"
-        self._say(_("A window of {size} has room for a picture to scan.").format(size=need))
+        self._say(_("Enlarge the window to {size} to show a QR code.").format(size=need))
 
     def _say(self, text: str) -> None:
         room = self.query_one("#room", Static)
@@ -121,10 +121,10 @@ class InviteDialog(Dialog[None]):
 
 
 def _keys(*, choice: bool, picture: bool, swap: bool) -> tuple[Hint, ...]:
-    swaps = [("i", _("Swap light and dark, where it does not scan"))] if swap else []
+    swaps = [("i", _("Invert it if it does not scan"))] if swap else []
     if picture:
         return (("p", _("Back to the text")), *swaps)
-    other = [("p", _("Picture to scan"))] if choice else []
+    other = [("p", _("QR code"))] if choice else []
     return (("c", _("Copy")), *other, *swaps, ("escape", _("Close")))
 
 
@@ -166,10 +166,10 @@ class JoinDialog(Dialog[str]):
 
     def body(self) -> list[Widget]:
         return [
-            plain(_("Paste the invitation that you were given.")),
+            plain(_("Paste the invitation that you received.")),
             Field(
                 id="invitation",
-                placeholder=_("the whole text, line breaks do not matter"),
+                placeholder=_("the complete text; line breaks do not matter"),
                 value=self._text,
                 squeeze=True,
                 select_on_focus=not self._reason,
@@ -184,7 +184,7 @@ class JoinDialog(Dialog[str]):
         if text:
             self.end(text)
         else:
-            self.fail(_("Nothing was pasted yet."))
+            self.fail(_("Paste the invitation first."))
 
 
 class AddressDialog(Dialog[tuple[str, int]]):
@@ -203,7 +203,7 @@ class AddressDialog(Dialog[tuple[str, int]]):
     def body(self) -> list[Widget]:
         own = Content("\n").join(Content.assemble("  ", (address, "bold")) for address in self._own)
         return [
-            plain(_("The address of the other terminal, which has to be visible (F5 there):")),
+            plain(_("Address of the other device, which must be visible (F5 there):")),
             Field(
                 id="address",
                 placeholder="192.168.1.20:4747",
@@ -211,8 +211,10 @@ class AddressDialog(Dialog[tuple[str, int]]):
                 squeeze=True,
                 select_on_focus=not self._reason,
             ),
-            plain(_("Or let the other side type one of yours; then be visible here:"), classes="section"),
-            plain(own if self._own else "  " + _("no address: this machine is on no network"), id="own"),
+            plain(
+                _("Or give one of your addresses to the other person and be visible here:"), classes="section"
+            ),
+            plain(own if self._own else "  " + _("no address: this device is not on a network"), id="own"),
         ]
 
     def on_mount(self) -> None:
@@ -221,6 +223,6 @@ class AddressDialog(Dialog[tuple[str, int]]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         address = parse_address(event.value)
         if address is None:
-            self.fail(_("That is no address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747."))
+            self.fail(_("This is not an address. Write it like 192.168.1.20:4747 or [fe80::1%eth0]:4747."))
         else:
             self.end(address)

@@ -147,7 +147,7 @@ class PairingDialog(Dialog[PairingView]):
         question.update(_question(self.view, self._armed, self._answered))
         question.set_class(stage is PairingStage.FAILED, "-failed")
         question.display = stage is not PairingStage.CONNECTING
-        words_or_joiner = _("They are the same") if stage is PairingStage.WORDS else _("The right person")
+        words_or_joiner = _("They match") if stage is PairingStage.WORDS else _("Yes, it is them")
         self.query_one("#yes", Button).label = f"y  {words_or_joiner}"
         self.query_one("#buttons").display = self.asking
         leave = _("Close") if stage is PairingStage.FAILED else _("Hide")
@@ -205,16 +205,16 @@ def _gave_way(view: PairingView) -> bool:
 
 
 def _who(view: PairingView) -> Content:
-    name = (safe_name(view.peer) if view.peer else _("the other terminal"), "bold")
+    name = (safe_name(view.peer) if view.peer else _("the other device"), "bold")
     match view.stage:
         case PairingStage.CONNECTING:
             return filled(_("Connecting to {name}…"), name=name)
         case PairingStage.WORDS if view.incoming:
             return filled(_("{name} wants to pair with you."), name=name)
         case PairingStage.WORDS:
-            return filled(_("{name} is there."), name=name)
+            return filled(_("Connected to {name}."), name=name)
         case PairingStage.JOINER:
-            return filled(_("Somebody who is called {name} used your invitation."), name=name)
+            return filled(_("Someone named {name} used your invitation."), name=name)
         case PairingStage.WAITING:
             return filled(_("Waiting for {name}…"), name=name)
         case _:
@@ -234,15 +234,15 @@ def _words(words: tuple[str, ...], rows: int) -> Content:
 def _question(view: PairingView, armed: bool, answered: bool) -> Content:
     match view.stage:
         case PairingStage.FAILED:
-            return Content(safe_line(told(view.problem)) or _("It did not work: begin again."))
+            return Content(safe_line(told(view.problem)) or _("Pairing failed. Start again."))
         case PairingStage.WORDS | PairingStage.JOINER if answered:
             return Content(_("One moment…"))
         case PairingStage.WORDS:
-            return Content(_("Are these the same words, in this order, on the other screen?"))
+            return Content(_("Does the other screen show the same words in the same order?"))
         case PairingStage.JOINER:
-            doubt = _("Is this the person whom you gave it to? Names can be invented: ask, if in doubt.")
+            doubt = _("Is this the person you invited? Anyone can use any name. If in doubt, ask them.")
             return Content(doubt)
         case PairingStage.WAITING:
-            return Content(_("The other person has to confirm as well."))
+            return Content(_("The other person must confirm too."))
         case _:
             return Content("")

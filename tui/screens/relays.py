@@ -22,11 +22,11 @@ _NARROW, _NARROW_FRAME = 60, 4
 _PLACE_CELLS = 10  # at the least, however long the words beside it are
 
 _ADD = (("enter", N_("Add")), ("escape", N_("Close")))
-_ADD_OR_LIST = (("enter", N_("Add")), ("tab", N_("To the relays")), ("escape", N_("Close")))
+_ADD_OR_LIST = (("enter", N_("Add")), ("tab", N_("Show relays")), ("escape", N_("Close")))
 _LIST = (
-    ("↑ ↓", N_("Choose")),
+    ("↑ ↓", N_("Select")),
     ("d", N_("Remove")),
-    ("c", N_("Copy its address")),
+    ("c", N_("Copy address")),
     ("tab", N_("Add another")),
     ("escape", N_("Close")),
 )
@@ -58,8 +58,8 @@ class RelaysDialog(Dialog[RelayView]):
         return [
             plain(_(SEES), classes="quiet"),
             Relays(id="relays", markup=False, compact=True),
-            plain(_("No relay is named yet."), id="none"),
-            plain(_("The whole address of one, as `parlour relay` prints it where it runs:")),
+            plain(_("No relays yet."), id="none"),
+            plain(_("Complete address of a relay, as `parlour relay` prints it:")),
             Field(id="address", placeholder=_("parlour-relay:HOST:PORT#KEY"), squeeze=True),
             plain("", id="said", classes="quiet"),
         ]
@@ -99,7 +99,7 @@ class RelaysDialog(Dialog[RelayView]):
         chosen = self._chosen()
         if chosen is not None:
             self.app.copy_to_clipboard(chosen.address)
-            self._say(_("Copied, where the terminal allows it."))
+            self._say(_("Copied, if the terminal allows it."))
 
     async def _add(self, text: str) -> None:
         added = await attempt(self._messenger.add_relay(text))
@@ -111,9 +111,9 @@ class RelaysDialog(Dialog[RelayView]):
         self.query_one("#address", Field).clear()
         self.follow(added)
         self._say(
-            _("Relay {relay} is named: you meet contacts there too, and invitations carry it.").format(
-                relay=shorten(place(added), 40)
-            )
+            _(
+                "Relay {relay} added. Contacts can reach you through it, and your invitations include it."
+            ).format(relay=shorten(place(added), 40))
         )
 
     def _chosen(self) -> RelayView | None:

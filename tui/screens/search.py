@@ -52,7 +52,7 @@ class SearchDialog(Finder[Found]):
 
     opener = "search"
     COMMANDS_WAIT_FOR = frozenset(("search",))
-    placeholder: ClassVar[str] = N_("Words, each of them whole")
+    placeholder: ClassVar[str] = N_("Whole words")
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class SearchDialog(Finder[Found]):
 
     def nothing(self) -> str:
         if not self._shown.words:
-            return _("Type words that stand in an entry. Each has to be whole; case does not count.")
-        return _("No entry has these words.")
+            return _("Type whole words from a message. Case does not matter.")
+        return _("No message contains these words.")
 
     def take(self, line: str) -> None:
         self.end(replace(self._shown, at=int(line)))
@@ -142,12 +142,12 @@ class SearchDialog(Finder[Found]):
         box = self.query_one("#box")
         if self._scope is None:
             box.border_title = _("Search in all conversations")
-            other = _("Only in this one")
+            other = _("This conversation")
         else:
             box.border_title = _("Search in the conversation with {name}").format(
                 name=self._named(self._scope)
             )
-            other = _("In all")
+            other = _("All conversations")
         again = [(key, other) for key in keys_of(self.opener)[:1]] if self._person is not None else []
         self.set_hints((("enter", _("Go there")), *again, ("escape", _("Close"))))
 
@@ -159,5 +159,5 @@ def _around(text: str, wanted: re.Pattern[str] | None, cells: int) -> Content:
 
 def _count(hits: int) -> str:
     if hits >= HITS_MAX:
-        return _("the newest {number} hits").format(number=hits)
-    return _n("{number} hit", "{number} hits", hits).format(number=hits)
+        return _("newest {number} results").format(number=hits)
+    return _n("{number} result", "{number} results", hits).format(number=hits)

@@ -21,7 +21,7 @@ from tui.widgets.controls import Choice, Value
 
 _MINUTES: Final = (0, 1, 5, 15, 30, 60)
 _NATIVE: Final = dict(zip(LANGUAGES, ("English", "简体中文"), strict=True))
-_NONE_SHOWN: Final = N_("No way is known in which this terminal shows notifications.")
+_NONE_SHOWN: Final = N_("This terminal is not known to support notifications.")
 _TOLD: Final = ("read_receipts", "typing")
 
 
@@ -31,7 +31,7 @@ class SettingsDialog(Dialog[None]):
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "settings.tcss"]
     AUTO_FOCUS = "Choice"
     heading = N_("Settings")
-    hints = (("↑ ↓", N_("Go")), ("← →", N_("Change")), ("escape", N_("Close")))
+    hints = (("↑ ↓", N_("Move")), ("← →", N_("Change")), ("escape", N_("Close")))
 
     def __init__(self, messenger: Messenger, settings: SettingsView, preferences: Preferences) -> None:
         super().__init__()
@@ -79,10 +79,10 @@ class SettingsDialog(Dialog[None]):
         chosen = self._preferences
         themes = ((Theme.DARK, _("dark")), (Theme.LIGHT, _("light")), (Theme.CONTRAST, _("high contrast")))
         spacing = ((Density.COMPACT, _("compact")), (Density.ROOMY, _("roomy")))
-        keys = ((Keys.PLAIN, _("plain")), (Keys.VI, _("as in vi")))
-        languages = (("", _("as the system")), *_NATIVE.items())
+        keys = ((Keys.PLAIN, _("standard")), (Keys.VI, _("vi")))
+        languages = (("", _("same as system")), *_NATIVE.items())
         return [
-            plain(_("Looks and keys"), classes="section -first"),
+            plain(_("Appearance and keys"), classes="section -first"),
             _choice("theme", _("Colours"), themes, chosen.theme),
             _choice("density", _("Spacing"), spacing, chosen.density),
             _choice("language", _("Language"), languages, chosen.language),
@@ -91,12 +91,12 @@ class SettingsDialog(Dialog[None]):
 
     def _being_told(self) -> list[Widget]:
         chosen = self._preferences
-        note = _("Nothing arrives while Parlour is closed or locked: `parlour listen` keeps receiving.")
+        note = _("Parlour receives nothing while it is closed or locked. `parlour listen` keeps receiving.")
         return [
-            _section(_("When something comes")),
+            _section(_("Notifications")),
             _switch("bell", _("Ring the bell"), chosen.bell, default=True),
             _switch("notify", _("Show a notification"), chosen.notify, default=True),
-            _switch("notify_content", _("… and say who wrote what"), chosen.notify_content, default=False),
+            _switch("notify_content", _("… with name and text"), chosen.notify_content, default=False),
             plain(note if way(os.environ) else f"{note}\n{_(_NONE_SHOWN)}", classes="quiet"),
         ]
 
@@ -104,27 +104,27 @@ class SettingsDialog(Dialog[None]):
         chosen = self._preferences.autolock
         minutes = sorted({*_MINUTES, chosen})
         values = [(_kept(one), str(one) if one else _("never")) for one in minutes]
-        note = _("A lock ends every other use of the profile too, `parlour listen` among them.")
+        note = _("Locking also ends every other use of the profile, including `parlour listen`.")
         return [
             _section(_("Lock")),
-            _choice("autolock", _("Minutes without key or mouse"), values, _kept(chosen)),
+            _choice("autolock", _("Minutes of inactivity"), values, _kept(chosen)),
             plain(note, classes="quiet"),
         ]
 
     def _contacts_are_told(self) -> list[Widget]:
         told = self._settings
-        note = _("Off: your entries still show when others have read them, if they tell.")
+        note = _("If this is off, you still see the read receipts that others send.")
         answers = (("on", _("on")), ("off", _("off")))
         return [
-            _section(_("Contacts are told")),
-            _choice("read_receipts", _("When I have read an entry"), answers, _on(told.read_receipts)),
-            _choice("typing", _("While I am typing"), answers, _on(told.typing)),
+            _section(_("Privacy")),
+            _choice("read_receipts", _("Send read receipts"), answers, _on(told.read_receipts)),
+            _choice("typing", _("Show that I am typing"), answers, _on(told.typing)),
             plain(note, classes="quiet"),
         ]
 
 
 def _other_networks() -> list[Widget]:
-    note = _("Relays join networks that do not reach each other: {key} shows those that you named.")
+    note = _("Relays connect networks that cannot reach each other. {key} shows your relays.")
     return [_section(_("Other networks")), plain(note.format(key=action("relays").key), classes="quiet")]
 
 

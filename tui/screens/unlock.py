@@ -25,16 +25,16 @@ Stage = Literal["looking", "new", "locked", "joining", "opening", "broken"]
 
 _WELCOME = {
     "looking": "",
-    "new": N_("Choose a name that others will see, and a passphrase that protects your history."),
+    "new": N_("Choose a name that others see, and a passphrase that protects your history."),
     "locked": N_("Enter your passphrase."),
-    "joining": N_("Parlour is running on this profile already: joining it…"),
+    "joining": N_("Parlour already runs with this profile. Connecting to it…"),
     "opening": "",
     "broken": "",
 }
-_WARNING = N_("The passphrase cannot be recovered: without it the history is lost for good.")
+_WARNING = N_("The passphrase cannot be recovered. Without it, your history is lost.")
 _NEEDED = {
-    "name": N_("A name is needed: others will see it."),
-    "passphrase": N_("A passphrase is needed."),
+    "name": N_("Enter a name. Others will see it."),
+    "passphrase": N_("Enter a passphrase."),
 }
 _NAME_MAX = 64
 
@@ -76,14 +76,14 @@ class UnlockScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="card"):
             yield plain("P a r l o u r", id="title")
-            yield plain(_("Talk with the people on your network."), id="tagline")
+            yield plain(_("Chat with people on your network."), id="tagline")
             yield plain("", id="welcome")
             yield plain(_("Name"), id="name-label", classes="label")
             yield Field(id="name", max_length=_NAME_MAX)
             yield plain(_("Passphrase"), id="passphrase-label", classes="label")
             yield Field(id="passphrase", password=True)
             yield plain("", id="strength")
-            yield plain(_("The same passphrase again"), id="again-label", classes="label")
+            yield plain(_("Repeat the passphrase"), id="again-label", classes="label")
             yield Field(id="again", password=True)
             yield plain(_(_WARNING), id="warning")
             yield plain(safe_line(self._reason), id="message")
@@ -246,8 +246,8 @@ class UnlockScreen(Screen[None]):
 def _hints(stage: Stage) -> tuple[Hint, ...]:
     doctor, quitting = action("doctor"), keys_of("quit")[:1]
     keys: dict[Stage, tuple[Hint, ...]] = {
-        "new": (("enter", _("Begin")), ("f2", _("Show what is typed"))),
-        "locked": (("enter", _("Open")), ("f2", _("Show what is typed"))),
-        "broken": (("enter", _("Look again")), (doctor.keys[0], doctor.title)),
+        "new": (("enter", _("Start")), ("f2", _("Show passphrase"))),
+        "locked": (("enter", _("Open")), ("f2", _("Show passphrase"))),
+        "broken": (("enter", _("Check again")), (doctor.keys[0], doctor.title)),
     }
     return (*keys.get(stage, ()), *((key, action("quit").title) for key in quitting))

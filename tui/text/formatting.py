@@ -254,20 +254,18 @@ def unshown(kind: str) -> str:
     if kind == "deleting":
         return _("(deleting…)")
     if kind == "unsupported":
-        return _("(this version of Parlour cannot show it)")
-    return _("({kind}: this version of Parlour cannot show it)").format(kind=safe_line(kind))
+        return _("(not supported by this version of Parlour)")
+    return _("({kind}: not supported by this version of Parlour)").format(kind=safe_line(kind))
 
 
 def deletion(entry: EntryView, name: str) -> str:
     """What it does to delete an entry of the conversation with a contact, in the question before."""
     if entry.own and entry.state is EntryState.QUEUED:
         return _(
-            "Its words go from this terminal, for good. {name} has not received it: if it still waits, "
-            "{name} gets no more than that something was deleted."
+            "Deletes your copy permanently. {name} has not received it. If it still waits, {name} only "
+            "learns that a message was deleted."
         ).format(name=name)
-    return _(
-        "Its words go from this terminal, for good. Only here: {name} keeps it, and is told nothing."
-    ).format(name=name)
+    return _("Deletes your copy permanently. {name} keeps theirs and is not notified.").format(name=name)
 
 
 def counter(length: int) -> str:
@@ -288,11 +286,11 @@ def strength(passphrase: str) -> str:
         return ""
     words, distinct = len(passphrase.split()), len(set(passphrase))
     if is_short(passphrase):
-        return _("Short: it can be guessed.")
+        return _("Weak: easy to guess.")
     if words >= 5 or (len(passphrase) >= 20 and distinct >= 10):
         return _("Strong.")
     if words >= 4 or (len(passphrase) >= 12 and distinct >= 8):
-        return _("Good. Five unrelated words are better still.")
+        return _("Good. Five unrelated words are even better.")
     return _("Fair. Four or five unrelated words are better.")
 
 
@@ -321,23 +319,23 @@ def without_controls(text: str) -> str:
 
 
 SEES: Final = N_(
-    "A relay joins terminals whose networks do not reach each other. It sees addresses, which of them meet, "
-    "and when how much is sent; never who they are or what they say."
+    "A relay connects devices whose networks cannot reach each other. It sees their addresses, which of them "
+    "connect, when, and how much data they send. It does not see who they are or what they write."
 )
 GONE: Final = N_(
-    "You meet nobody there any more. Invitations that you gave may still name it; those whom you meet only "
-    "there are not reached until you share another."
+    "Contacts can no longer reach you through it. Invitations that you gave may still include it. If you "
+    "reach a contact only there, you need another relay that both of you use."
 )
 _WORDS: Final[Mapping[RelayStanding, str]] = {
     RelayStanding.UNKNOWN: N_("not tried yet"),
     RelayStanding.CONNECTING: N_("connecting…"),
     RelayStanding.WAITING: N_("ready"),
-    RelayStanding.UNREACHABLE: N_("cannot be reached"),
-    RelayStanding.OTHER_KEY: N_("has another key"),
-    RelayStanding.OTHER_VERSION: N_("speaks another version"),
-    RelayStanding.NO_RELAY: N_("is no relay"),
-    RelayStanding.OTHER_DATE: N_("has another date"),
-    RelayStanding.REFUSED: N_("is busy"),
+    RelayStanding.UNREACHABLE: N_("unreachable"),
+    RelayStanding.OTHER_KEY: N_("key does not match"),
+    RelayStanding.OTHER_VERSION: N_("incompatible version"),
+    RelayStanding.NO_RELAY: N_("not a relay"),
+    RelayStanding.OTHER_DATE: N_("clock differs"),
+    RelayStanding.REFUSED: N_("busy"),
 }
 _UNDECIDED: Final = frozenset((RelayStanding.UNKNOWN, RelayStanding.CONNECTING))
 

@@ -79,7 +79,7 @@ def quoted(entry: EntryView, window: Window, erasing: frozenset[str] = frozenset
         return ""
     origin = window.get(entry.reply)
     if origin is None:
-        return _("an entry that is not here") if entry.reply in window.origins else "…"
+        return _("a message that is not on this device") if entry.reply in window.origins else "…"
     name = _("You") if origin.own else safe_name(origin.author)
     if origin.kind != "text":
         return _("{name}: {text}").format(name=name, text=_unshown(origin, erasing))

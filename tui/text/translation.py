@@ -75,16 +75,16 @@ def filled(sentence: str, style: str = "", /, **values: tuple[str, str]) -> Cont
 
 
 _TRY = (
-    N_("Write to somebody: who is here answers."),
-    N_("Write to somebody who is away: it waits."),
-    N_("Pair with somebody under Nearby."),
+    N_("Write to someone who is online: they answer."),
+    N_("Write to someone who is offline: it waits."),
+    N_("Pair with someone under Nearby."),
 )
 
 
 def welcome(stage: str, passphrase: str) -> str:
     """The first line of a demo: while it is made (`joining`), its passphrase (`locked`), or nothing."""
     if stage == "joining":
-        return _("Making a demo for you: a few people, their keys, and what they have said so far…")
+        return _("Preparing a demo: a few people, their keys and their messages…")
     if stage == "locked":
         return _("This is a demo. Its passphrase: {passphrase}").format(passphrase=passphrase)
     return ""
@@ -96,8 +96,8 @@ def title() -> str:
 
 def about() -> str:
     return _(
-        "Everybody here lives in this program, with real keys and an encrypted history. "
-        "Nothing leaves it, and all of it is gone when you quit."
+        "The people here are simulated by this program, with real keys and an encrypted history. Nothing "
+        "leaves the program, and everything is deleted when you quit."
     )
 
 
@@ -106,4 +106,4 @@ def tried_first() -> tuple[str, ...]:
 
 
 def badge() -> str:
-    return _("DEMO, nothing is kept")
+    return _("DEMO: nothing is saved")

@@ -228,7 +228,7 @@ class Composer(Editor):
     def action_send(self) -> None:
         text = self.text
         if len(text) > TEXT_LIMIT:
-            problem = _("This is too long to be sent: shorten it, or send it in parts.")
+            problem = _("Too long to send: shorten it, or send it in parts.")
             self.post_message(TextRefused(problem))
         elif text.strip():
             self.set_text("")
@@ -249,7 +249,7 @@ class Composer(Editor):
 
     def _replace_via_keyboard(self, insert: str, start: Location, end: Location) -> EditResult | None:
         if len(insert) > 1 and len(self.text) + len(insert) > HELD_LIMIT:
-            problem = _("This is too long: nothing was pasted.")
+            problem = _("Too long: nothing was pasted.")
             self.post_message(TextRefused(problem))
             return None
         result = super()._replace_via_keyboard(insert, start, end)

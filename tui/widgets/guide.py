@@ -19,11 +19,11 @@ from tui.text.wrapping import cuts
 _KEY = 8
 _DOES = "does"  # what a click on these cells does; not Textual's own name for it, which is drawn as a link
 _REASONS = N_(
-    "Nobody was found within five seconds: they may be hidden, on another network, or kept apart from you "
-    "by a firewall or the access point. What helps:"
+    "No one was found within five seconds. The other person may be hidden or on another network, or a "
+    "firewall or the access point keeps you apart. Try this:"
 )
 
-_RELAY = N_("On another network? A relay that both reach joins the two; name it with {key}, then invite.")
+_RELAY = N_("On another network? Add a relay that both of you can reach with {key}, then invite.")
 
 
 class Guide(Static):
@@ -73,8 +73,8 @@ def _try_out() -> list[Content]:
 
 def _choose(contacts: int) -> list[Content]:
     one = _n(
-        "Choose your contact on the left: Tab, the arrow keys, Enter.",
-        "Choose one of your {number} contacts on the left: Tab, the arrow keys, Enter.",
+        "Select your contact on the left: Tab, the arrow keys, Enter.",
+        "Select one of your {number} contacts on the left: Tab, the arrow keys, Enter.",
         contacts,
     )
     return [
@@ -89,10 +89,10 @@ def _choose(contacts: int) -> list[Content]:
 
 def _welcome(me: SelfView, nearby: int, alone: bool, causes: Sequence[DiagnosisView]) -> list[Content]:
     """What can be done stands before what the doctor found: a small screen cuts the end."""
-    lines = [Content.assemble((_("Nobody to talk with yet"), "bold")), _visibility(me), Content("")]
+    lines = [Content.assemble((_("No contacts yet"), "bold")), _visibility(me), Content("")]
     if nearby:
         choose = _(
-            "Choose somebody under Nearby: the arrow keys, then Enter. You will both compare five words."
+            "Select someone under Nearby: the arrow keys, then Enter. Both of you then compare five words."
         )
         lines.append(Content(choose))
     elif alone:
@@ -113,7 +113,7 @@ def _choices(all_of_them: bool) -> list[Content]:
 def _visibility(me: SelfView) -> Content:
     name = (safe_name(me.name), "bold")
     if me.visible:
-        return filled(_("People nearby who open Parlour see you as {name}."), name=name)
+        return filled(_("People nearby see you as {name}."), name=name)
     return filled(_("You are not visible to people nearby, {name}."), name=name)
 
 

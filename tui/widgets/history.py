@@ -246,7 +246,7 @@ class History(Barred, can_focus=True):
         if last and self.below:
             return self._pill(view.width), False
         if last and not self.window.entries and self.window.complete:
-            return _filled("day", shorten(_("Nothing was written yet."), view.width), view.width), False
+            return _filled("day", shorten(_("No messages yet."), view.width), view.width), False
         found = self._sheet.row(y + view.offset)
         if found is None:
             return _filled("text", "", view.width), False

@@ -29,7 +29,7 @@ class Banner(Static, can_focus=True):
         """
         why = [_("{name}: {cause}").format(name=name, cause=safe_line(told(cause))) for cause in causes]
         why = why or [_("The identity of {name} has changed.").format(name=name)]
-        what = _("Nothing can be sent until you compare the safety number: {key} or a click here.")
+        what = _("Compare the safety number before you send: press {key} or click here.")
         first = Content.assemble(
             ("! ", "bold $error"), (what.format(key=action("verify").key), "bold $warning")
         )
@@ -63,7 +63,10 @@ class Header(Static):
         elif view.typing:
             parts += [_HEADER_APART, (_("typing…"), "$accent")]
         else:
-            parts += [_HEADER_APART, (_("● here"), "$success") if view.present else (_("○ away"), "$quiet")]
+            parts += [
+                _HEADER_APART,
+                (_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"),
+            ]
         if view.relayed and view.present and not view.blocked:
             parts += [_HEADER_APART, (_("⇄ relay"), "$quiet")]
         if muted:
@@ -188,7 +191,7 @@ class ReplyLine(Static):
 
     def render(self) -> Content:
         """The quoted line takes the columns that the rest leaves."""
-        way_out = _("Esc: no reply")
+        way_out = _("Esc: cancel reply")
         begin = _("↩ {name}: ").format(name=self._name)
         left = self.content_size.width - cell_len(begin) - cell_len(way_out) - 2
         quoted = shorten(self._quoted, max(0, left))

@@ -148,7 +148,7 @@ class People(ScrollView, can_focus=True):
         lines.append(Line(None, (("", " "), ("people--heading", _("Nearby")))))
         lines += [self._stranger(view) for view in self._nearby.values()]
         if not self._nearby:
-            lines.append(Line(None, (("people--quiet", " " + _("nobody in sight")),)))
+            lines.append(Line(None, (("people--quiet", " " + _("No one nearby")),)))
         return lines
 
     def _contact(self, view: ContactView, alike: frozenset[str]) -> Line:

@@ -35,11 +35,11 @@ AGAIN = 0.5
 """Seconds after which an inviter who was not at a relay is dialled there again, within the dial timeout."""
 
 Plan = tuple[Initiator, Callable[[LinkOpen], Pairing]]
-NOT_NEARBY = phrase("This person is not visible any more: ask them to become visible again.")
-NOT_LOCAL = phrase("Parlour connects to addresses of the local network only: check the address.")
-DAMAGED = phrase("This is no whole invitation: copy all of it, beginning with PARLOUR:.")
+NOT_NEARBY = phrase("This person is no longer visible: ask them to become visible again.")
+NOT_LOCAL = phrase("Parlour connects only to addresses of the local network: check the address.")
+DAMAGED = phrase("Invitation incomplete: copy all of it, beginning with PARLOUR:.")
 EXPIRED = phrase("This invitation has expired: ask for a new one.")
-OWN = phrase("This is your own invitation: the other person has to join with it.")
+OWN = phrase("This is your own invitation: the other person has to use it.")
 PROBLEMS: dict[type, Phrase] = {VersionRefused: OTHER_VERSION, NotParlour: NOT_PARLOUR}
 
 

@@ -32,12 +32,12 @@ from protocol.pairing.pairing import (
 )
 from protocol.pairing.record import Identity, PendingContact
 
-NOT_WAITING = phrase("This pairing does not wait for an answer any more.")
-REFUSED_HERE = phrase("You refused: nothing was stored.")
+NOT_WAITING = phrase("This pairing no longer waits for an answer.")
+REFUSED_HERE = phrase("You declined. Nothing was stored.")
 SUPERSEDED = NOTHING_SAID
 REPLACED = 1
-NO_PAIRING = phrase("There is no such pairing any more: begin again.")
-TIMED_OUT = phrase("Nobody answered in time: begin again when both of you are there.")
+NO_PAIRING = phrase("This pairing no longer exists: start again.")
+TIMED_OUT = phrase("No answer in time: start again when both of you are online.")
 PROBLEMS = {"authentication": WRONG_KEYS, "refused": REFUSED, "cut": CUT}
 
 

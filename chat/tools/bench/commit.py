@@ -1,8 +1,6 @@
-"""The row commit: a burst of envelopes opened, checked, stored in one transaction, and one receipt for all.
+"""The row commit: open, check and store a burst of envelopes in one transaction, with one receipt for all.
 
-Rules: the work is that of service/exchange.py on the storage's own calls, without what a screen reads
-afterwards; the floor writes the same rows into equal tables of a second database, which grows as the first.
-Entries are written and sealed before the clock runs. A burst of one would measure the disk alone.
+The floor writes the same rows into equal tables of a second database, which grows as the first.
 """
 
 from __future__ import annotations
@@ -54,7 +52,7 @@ _BARE_NOTE: Final = "the bare inserts of the same rows, one by one in one transa
 
 
 class Writer:
-    """The contact: writes entries that follow one another, and seals them."""
+    """The contact: writes entries in sequence and seals them."""
 
     def __init__(self, person: NewPerson, conversation: bytes) -> None:
         self._person, self._conversation = person, conversation
@@ -63,7 +61,6 @@ class Writer:
         self._last: tuple[int, bytes] | None = None
 
     def write(self, count: int) -> list[ParsedEntry]:
-        """The next entries, a second apart."""
         return [self._write_one() for _ in range(count)]
 
     def _write_one(self) -> ParsedEntry:
@@ -77,14 +74,13 @@ class Writer:
 
 
 def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
-    """Of the table entries, in the first conversation, by the second terminal."""
     header = entry.header
     place = header.incarnation, header.sequence, header.time, header.kind, header.time
     return number, entry.id, 1, 2, *place, entry.header_bytes
 
 
 class Receiver:
-    """This terminal: takes bursts of envelopes from the contact, as a link and the engine do."""
+    """This terminal: takes bursts of envelopes, as a link and the engine do."""
 
     def __init__(self, database: Database, facts: Facts, writer: Writer, aead: Aead) -> None:
         self.database, self._facts, self._writer = database, facts, writer
@@ -95,13 +91,12 @@ class Receiver:
         self._waiting: list[list[bytes]] = []
 
     def prepare(self, bursts: int) -> None:
-        """Write and seal what will arrive."""
         for _ in range(bursts):
             written = self._writer.write(BURST)
             self._waiting.append([self.contact.encrypt(LAST + encode(entry.message())) for entry in written])
 
     def take(self) -> bytes:
-        """One burst; the envelope with its receipt, which tells of what is durable."""
+        """Store one burst, and return the envelope with its receipt."""
         parsed = [self._checked(envelope) for envelope in self._waiting.pop(0)]
         with self.database.transaction():
             entries.insert_all(
@@ -121,7 +116,7 @@ class Receiver:
 
 
 class BareInserts:
-    """The rows that a burst leaves, written with no question asked."""
+    """The floor: the rows of a burst, inserted without any check."""
 
     _TABLES: Final = (
         "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
@@ -138,7 +133,6 @@ class BareInserts:
         self._number = 0
 
     def prepare(self, bursts: int) -> None:
-        """Have the rows ready."""
         for _ in range(bursts):
             self._waiting.append(self._rows(self._writer.write(BURST)))
 
@@ -155,7 +149,6 @@ class BareInserts:
         ]
 
     def write(self) -> None:
-        """One burst."""
         tables = self._waiting.pop(0)
         with self.database.transaction():
             for statement, many in zip(self._TABLES, tables, strict=True):
@@ -167,7 +160,7 @@ class BareInserts:
 
 @contextmanager
 def _databases(me: NewPerson, them: NewPerson) -> Iterator[tuple[Database, Database]]:
-    """Two new databases of one profile, each with its conversation."""
+    """Two new databases of one profile, each with the conversation."""
 
     def fill(database: Database) -> None:
         row = OwnRow(me.person, me.terminal, me.signing_seed, me.static_secret, me.self_key, me.recovery_seed)
@@ -202,7 +195,7 @@ def _open(path: Path, fill: Any) -> Database:
 
 @contextmanager
 def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
-    """Both subjects, each with a contact that writes the same kind of entries."""
+    """Both subjects, each with its own contact."""
     me, them = create_person("Ann", system_random), create_person("Ben", system_random)
     conversation = conversation_of_two(me.person, them.person)
     facts = Facts(
@@ -222,7 +215,7 @@ def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
 
 
 def measure(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:
-    """The row: a burst of each in turn, `rounds` times. SQLCipher is no peer, and always there."""
+    """Both subjects in turn, `rounds` times. SQLCipher is always there, so it counts as no peer."""
     aead = AEGIS256 if aes_instructions() else CHACHA20POLY1305
     with sides(aead) as (receiver, bare):
         subjects = [

@@ -1,24 +1,4 @@
-"""The rows session.*: what one message costs on a session, and what a session costs to begin.
-
-Rules: oneway does all the work of a link, from struct to struct: codec, pieces, padding, ratchet, canonical
-check; its size is the body's, and header and salt, which every entry has, come on top. The rows below it
-take contents of their size. Both payload AEADs are measured; libsodium and peers stand beside the first.
-
-The rows session.setup and noise.handshake: what it costs to begin, both sides in one process.
-
-Rules: setup is the whole handshake of two contacts who met before, from greeting to two sessions, with the
-DH of their static keys kept, as terminals keep it; the payload AEAD makes no difference, so it has one
-subject.
-
-The rows link.transport and codec: what travels after the handshake, and its encoding alone.
-
-Rules: a transport's content is sealed, framed, read back from the stream and opened; 61,440 is the largest
-payload of an envelope, of which 2 bytes are the content's length.
-
-What the protocol costs, measured beside bare libsodium and beside others in the same run.
-
-A program beside the protocol: it may read the clock. Rows that need the engine have files of their own.
-"""
+"""The rows session, noise, link and codec: the protocol's work next to bare libsodium and other libraries."""
 
 from __future__ import annotations
 
@@ -65,7 +45,7 @@ LARGE: Final = 65_536
 
 
 def entry(size: int) -> Entry:
-    """An entry with a body of size bytes, and a header as long as those of a conversation of two."""
+    """An entry with a body of `size` bytes, and the header of a conversation of two."""
     header = EntryHeader(
         conversation=system_random(32),
         author=system_random(32),
@@ -83,18 +63,17 @@ def entry(size: int) -> Entry:
 
 
 def contents(message: Entry) -> list[bytes]:
-    """What goes into envelopes, as a link cuts it."""
     encoded = encode(message)
     return [LAST + encoded] if len(encoded) <= PIECE_MAX else list(pieces(encoded))
 
 
 def padded_sizes(given: list[bytes]) -> list[int]:
-    """The sizes of these contents once padded."""
+    """The padded sizes of the contents."""
     return [padded_size(len(content)) for content in given]
 
 
 def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
-    """Alice and Bob after a message each way."""
+    """Alice's and Bob's sessions after one message each way."""
     root, pair, parameters = system_random(32), X25519Pair.generate(), parlour_parameters(aead)
     alice = RatchetSession.init_alice(root, pair.public, parameters=parameters)
     bob = RatchetSession.init_bob(root, pair, parameters=parameters)
@@ -108,7 +87,7 @@ def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
 
 
 def one_way(aead: Aead, message: Entry) -> Work:
-    """One message from Alice to Bob, through codec, pieces and session, as a link passes it."""
+    """One message from Alice to Bob through codec, pieces and session."""
     alice, bob = session_pair(aead)
     seal, open_next, add, decode = alice.encrypt, bob.decrypt, Assembler().add, MESSAGE.decode
 
@@ -125,14 +104,13 @@ def one_way(aead: Aead, message: Entry) -> Work:
 
 
 def sealing(aead: Aead, content: bytes) -> Work:
-    """One content sealed."""
     alice, _ = session_pair(aead)
     seal = alice.encrypt
     return lambda: seal(content)
 
 
 def opening(aead: Aead, content: bytes) -> tuple[Work, Callable[[int], None]]:
-    """One content opened, and what seals so many beforehand."""
+    """Opens one content; `prepare` seals as many as it will open."""
     alice, bob = session_pair(aead)
     open_next = bob.decrypt
     sealed: list[bytes] = []
@@ -145,7 +123,7 @@ def opening(aead: Aead, content: bytes) -> tuple[Work, Callable[[int], None]]:
 
 
 def ping_pong(aead: Aead, content: bytes) -> Work:
-    """Two contents, one each way, each with a step of the DH ratchet."""
+    """One content each way, each with a step of the DH ratchet."""
     alice, bob = session_pair(aead)
 
     def work() -> None:
@@ -163,12 +141,8 @@ def _note(aead: Aead, what: str, given: list[bytes]) -> str:
     return f"{aead.name}, {what}, {padded} bytes padded"
 
 
-def _bare(size_of: list[bytes]) -> Bare | None:
-    return None if SODIUM is None else Bare(SODIUM, AEGIS256, padded_sizes(size_of))
-
-
 def _bare_subject(given: list[bytes], make: Callable[[Bare], Work]) -> list[Subject]:
-    bare = _bare(given)
+    bare = None if SODIUM is None else Bare(SODIUM, AEGIS256, padded_sizes(given))
     note = _note(AEGIS256, "the bare calls", given)
     return [] if bare is None else [Subject("libsodium", make(bare), note)]
 
@@ -289,7 +263,7 @@ def setup() -> Callable[[], tuple[tuple[bytes, Established], Established]]:
 
 
 def shake(name: str) -> Callable[[], tuple[Finished, Finished]]:
-    """XX, both sides, with static keys that are there."""
+    """XX with both sides and existing static keys."""
     alice, bob = X25519Pair.generate(), X25519Pair.generate()
 
     def work() -> tuple[Finished, Finished]:
@@ -343,12 +317,12 @@ _MEBIBYTE: Final = 1 << 20
 
 
 def content_of(size: int | None) -> bytes:
-    """A content of this size, or the largest there is."""
+    """A content of this size, or the largest possible one."""
     return b"x" * min(size or 0, CONTENT_MAX)
 
 
 def transport(aead: Aead, content: bytes) -> Callable[[], object]:
-    """One frame, from Alice to Bob."""
+    """One frame from Alice to Bob."""
     alice, bob = session_pair(aead)
     reader = FrameReader()
 
@@ -363,7 +337,7 @@ def transport(aead: Aead, content: bytes) -> Callable[[], object]:
 
 
 def codec(size: int) -> Callable[[], object]:
-    """One entry whose encoding has this size, encoded and decoded."""
+    """Encodes and decodes one entry whose encoding has this size."""
     message = entry(size - len(encode(entry(0))))
     decode = MESSAGE.decode
     return lambda: decode(encode(message))

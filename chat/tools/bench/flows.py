@@ -1,17 +1,6 @@
-"""Taking the five flows: each round makes two persons, and all flows run once in it.
+"""Five flows of two people in terminals, timed from the outside: what they wait for in the real program.
 
-Rules: a flow ends with what a person sees, never with what a process believes; flows alternate, so that a
-slow moment of the machine does not fall on one of them alone.
-
-A network of the benchmark's own, so that nothing it starts is seen by anybody nearby.
-
-Rules: one network namespace with nothing but loopback (Linux, as root or with user namespaces); a process
-holds it, and it is gone with that process.
-
-A person of a measurement: a throw-away profile, a passphrase, and what such a person does.
-
-Rules: everything goes through the program, as processes; the cost of the passphrase is the usual one; an
-input is what a person decides to do, and each is counted.
+A flow ends with what a person sees. The flows alternate, so that a slow moment does not hit only one.
 """
 
 from __future__ import annotations
@@ -55,7 +44,7 @@ class OwnNetwork:
         self._as_root: Final = hasattr(os, "geteuid") and os.geteuid() == 0
 
     def enter(self, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` inside; the process keeps its id."""
+        """The command line that runs `command` inside. The process keeps its id."""
         kinds = ["--net"] if self._as_root else ["--user", "--preserve-credentials", "--net"]
         return ["nsenter", f"--target={self._holder.pid}", *kinds, *command]
 
@@ -86,7 +75,7 @@ _Enter = Callable[[Sequence[str]], list[str]]
 
 
 class Person:
-    """`enter` puts a command line into the network of the measurement."""
+    """A person with a profile. `enter` moves a command into the network of the measurement."""
 
     def __init__(self, name: str, folder: Path, terminals: Terminals, enter: _Enter) -> None:
         self.name = name
@@ -98,11 +87,9 @@ class Person:
         self._secret.write_text(PASSPHRASE + "\n")
 
     def command(self, *words: str) -> Program:
-        """A command, with the passphrase from a file."""
         return self._run(*words, "--passphrase-file", str(self._secret))
 
     def interface(self) -> Program:
-        """The terminal interface."""
         return self._run()
 
     def _run(self, *words: str) -> Program:
@@ -110,15 +97,16 @@ class Person:
         return self._terminals.start(self._enter(line))
 
     def begin(self) -> tuple[Program, float]:
-        """First run, to the Enter after the new passphrase; and when that was."""
+        """First run, to the Enter after the new passphrase, with the time of that Enter."""
         screen = self.interface()
         screen.wait_for("Choose a name")
-        screen.press(f"{self.name}\r{PASSPHRASE}")
-        screen.wait_for("•" * len(PASSPHRASE))
+        for keys in (f"{self.name}\r{PASSPHRASE}", f"\r{PASSPHRASE}"):
+            screen.press(keys)
+            screen.wait_for("•" * len(PASSPHRASE))
         return screen, screen.press("\r")
 
     def unlock(self) -> Program:
-        """The interface, open on the one contact there is."""
+        """The interface with its one conversation open."""
         screen = self.interface()
         screen.wait_for("Enter your passphrase")
         screen.press(f"{PASSPHRASE}\r")
@@ -126,13 +114,11 @@ class Person:
         return screen
 
     def do(self, screen: Program, keys: str) -> float:
-        """One input; returns when."""
         self.inputs += 1
         return screen.press(keys)
 
 
 def leave(screen: Program) -> None:
-    """Close the interface."""
     screen.press("\x11")
     screen.wait_end()
 
@@ -144,7 +130,7 @@ Round = dict[Aim, FlowSample]
 
 
 def measure(runs: int = RUNS) -> Iterator[Figure]:
-    """All flows, `runs` times each; a Figure a flow. Raises Unseen where the program does not get on."""
+    """All flows, `runs` times each: one Figure per flow. Raises Unseen."""
     rounds: list[Round] = []
     problem = ""
     try:
@@ -158,7 +144,7 @@ def measure(runs: int = RUNS) -> Iterator[Figure]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM ends the measurement as Ctrl-C does: nothing that it made is left behind."""
+    """SIGTERM ends the measurement like Ctrl-C, so that nothing is left behind."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -167,7 +153,7 @@ def stoppable() -> Iterator[None]:
 
 
 def _round() -> Round:
-    """Two persons who have never met, from their first run to twenty entries."""
+    """Two people who have never met, from their first run to twenty entries."""
     with (
         tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder,
         OwnNetwork() as network,
@@ -184,14 +170,13 @@ def _round() -> Round:
 
 
 def pairing(ada: Person, ben: Person) -> FlowSample:
-    """Two first runs, the words, the first entry."""
     hers, _ = ada.begin()
     hers.wait_for("Looking for people nearby")
     his, begun = ben.begin()
     hers.wait_for("+ Ben")
     ada.do(hers, "\r")
-    hers.wait_for("They are the same")
-    his.wait_for("They are the same")
+    hers.wait_for("They match")
+    his.wait_for("They match")
     ada.do(hers, "y")
     ben.do(his, "y")
     hers.wait_for("Write to Ben")
@@ -204,7 +189,6 @@ def pairing(ada: Person, ben: Person) -> FlowSample:
 
 
 def start(ada: Person) -> FlowSample:
-    """The interface of a locked profile."""
     screen = ada.interface()
     seen = screen.wait_for("Enter your passphrase")
     leave(screen)
@@ -212,7 +196,6 @@ def start(ada: Person) -> FlowSample:
 
 
 def launch(ada: Person, ben: Person) -> FlowSample:
-    """The interface, the passphrase and an entry, to a contact who listens."""
     listening = ben.command("listen", "--json")
     listening.wait_for('"ready"')
     screen = ada.unlock()
@@ -224,7 +207,6 @@ def launch(ada: Person, ben: Person) -> FlowSample:
 
 
 def send(ada: Person, ben: Person) -> FlowSample:
-    """The command, to a contact who listens."""
     listening = ben.command("listen", "--json")
     listening.wait_for('"ready"')
     sending = ada.command("send", "Ben", "by the command")
@@ -236,7 +218,7 @@ def send(ada: Person, ben: Person) -> FlowSample:
 def talk(ada: Person, ben: Person) -> FlowSample:
     """Entries one by one between two interfaces."""
     hers, his = ada.unlock(), ben.unlock()
-    hers.wait_for("● here")
+    hers.wait_for("● online")
     spans = [_one_entry(hers, his, f"entry number {number:02}") for number in range(ENTRIES)]
     leave(hers)
     leave(his)
@@ -244,7 +226,7 @@ def talk(ada: Person, ben: Person) -> FlowSample:
 
 
 def _one_entry(hers: Program, his: Program, text: str) -> float:
-    """From Enter to the other screen. Both show all the typing before: no person is as fast."""
+    """From Enter to the other screen. The typing itself is not measured."""
     hers.press(text)
     hers.wait_for(text)
     hers.rest()

@@ -1,8 +1,6 @@
-"""The interface with a million entries in the open conversation, as its user feels it.
+"""The interface with a million messages in the open conversation: start, keys, memory and idle load.
 
-Rules: the real program in a terminal, on a profile whose rows are the engine's; a key counts until the whole
-frame that shows what it did was read; keys come as fast as a held key repeats; nothing is asked of the
-program but what it paints, and of the system what its process takes.
+A key counts until the frame that shows its effect has been read.
 """
 
 from __future__ import annotations
@@ -93,7 +91,7 @@ _UP, _PAGE_UP, _TO_HISTORY, _TO_NEWEST, _BACKSPACE = "\x1b[A", "\x1b[5~", "\x1b[
 
 
 def measure(say: Say, runs: int = RUNS, entries: int = ENTRIES) -> Iterator[Figure]:
-    """All figures, `runs` times each; a Figure an aim. Raises Unseen where the program does not get on."""
+    """All figures, `runs` times each: one Figure per aim. Raises Unseen."""
     rounds: list[Round] = []
     problem = ""
     try:
@@ -106,7 +104,6 @@ def measure(say: Say, runs: int = RUNS, entries: int = ENTRIES) -> Iterator[Figu
 
 
 def _rounds(folder: Path, say: Say, runs: int, entries: int) -> Iterator[Round]:
-    """One profile, opened anew for every round."""
     with OwnNetwork() as network:
         with Terminals() as terminals:
             Program(["true"], terminals).kill()  # whoever has no terminals shall not wait for the profile
@@ -143,7 +140,6 @@ def _round(ada: Person, entries: int) -> Round:
 
 
 def start(ada: Person) -> float:
-    """The first screen, and out again."""
     screen = ada.interface()
     seen = screen.wait_for("Enter your passphrase")
     leave(screen)
@@ -151,7 +147,6 @@ def start(ada: Person) -> float:
 
 
 def typing(screen: Program) -> Iterator[Pressed]:
-    """A line is typed and taken back, twice."""
     for _ in range(2):
         for length in range(1, len(TYPED) + 1):
             yield _key(screen, TYPED[length - 1], partial(_shows, TYPED[:length]))
@@ -165,7 +160,6 @@ def _shows(wanted: str, text: str) -> bool:
 
 
 def cursor(screen: Program, entries: int) -> Iterator[Pressed]:
-    """The cursor goes up from the newest entry, one by one."""
     _key(screen, _TO_HISTORY, _points_at(entries))
     for number in range(entries - 1, entries - 1 - CURSOR_KEYS, -1):
         yield _key(screen, _UP, _points_at(number))
@@ -177,7 +171,7 @@ def _points_at(number: int) -> Callable[[str], bool]:
 
 
 def page_up(screen: Program, entries: int) -> Iterator[Pressed]:
-    """Pages back from the end; every third screen or so comes from the database."""
+    """Pages back from the end. About every third screen comes from the database."""
     oldest = entries + 1
     for _ in range(PAGES):
         pressed, frame = _key(screen, _PAGE_UP, partial(_goes_on, oldest))
@@ -194,14 +188,14 @@ def _oldest(text: str, before: int) -> int:
 
 
 def _key(screen: Program, keys: str, holds: Callable[[str], bool]) -> Pressed:
-    """Press, see it painted, and let the time of one repetition pass."""
+    """Press a key, wait until it is painted, and for the rest of one key repetition."""
     pressed, frame = screen.paint(keys, holds)
     screen.read_until(pressed + REPEAT)
     return pressed, frame
 
 
 def _percentile(painted: Iterable[Pressed]) -> FlowSample:
-    """The 95th percentile to the whole frame; beside it the median, and both to the first byte."""
+    """The 95th percentile to the whole frame, with the median, and both to the first byte."""
     keys = list(painted)
     whole = sorted(frame.ended - pressed for pressed, frame in keys)
     first = sorted(frame.began - pressed for pressed, frame in keys)
@@ -215,7 +209,6 @@ def _ms(seconds: float) -> str:
 
 
 def memory(screen: Program) -> FlowSample:
-    """What the process holds of the machine's memory, shared pages counted whole."""
     status = Path(f"/proc/{screen.id}/status").read_text()
     resident = re.search(r"VmRSS:\s*(\d+) kB", status)
     if resident is None:
@@ -224,7 +217,7 @@ def memory(screen: Program) -> FlowSample:
 
 
 def rest(screen: Program) -> FlowSample:
-    """What the process costs while nobody does anything, with the text field waiting for a letter."""
+    """The processor time while nothing happens and the text field waits."""
     screen.press(_TO_NEWEST)
     screen.press("\x1b")
     screen.rest()

@@ -1,14 +1,4 @@
-"""A profile with one long conversation, for what must be as fast at a million entries as at ten.
-
-Rules: every row is what the engine would have written, under the profile's own key, with all indexes; only
-the way there is shorter: one transaction, in which another process writes the entries and this one stores
-them; nothing durable is promised before the end.
-
-What two persons say in a measurement's long history: texts as varied as those of a chat.
-
-Rules: each begins with its own number, so that the screen shows which entries are in sight; the same
-numbers give the same texts; lengths, scripts and marks are mixed as people mix them.
-"""
+"""A profile with one long conversation, made of the rows that the engine would have written."""
 
 from __future__ import annotations
 
@@ -80,7 +70,6 @@ NUMBERED: Final = "#{number} "
 
 
 def saying(number: int, random: Random) -> str:
-    """The text of an entry."""
     kind = random.random()
     if kind < 0.06:
         said = _mark(number, random)
@@ -102,7 +91,6 @@ def _words(random: Random, count: int) -> str:
 
 
 def _mark(number: int, random: Random) -> str:
-    """Something with light Markdown in it."""
     some, more = _words(random, 5), _words(random, 7)
     return random.choice(
         (
@@ -151,7 +139,7 @@ _Tables = tuple[_Rows, _Rows, _Rows, _Rows]
 
 @dataclass
 class _Author:
-    """One of the two, as far as its entries need it. `number`: of its terminal's row."""
+    """One of the two people. `number` is the row of the terminal."""
 
     number: int
     terminal: bytes
@@ -164,7 +152,7 @@ class _Author:
 
 @dataclass
 class _Talk:
-    """Where the conversation stands: what the next entry needs to know."""
+    """The state of the conversation that the next entry needs."""
 
     conversation: bytes
     authors: tuple[_Author, _Author]
@@ -240,7 +228,7 @@ def _author(database: Database, person: NewPerson) -> _Author:
 
 
 def _drop_indexes(database: Database) -> list[str]:
-    """Indexes are made quicker at once than row by row; returns the statements that make them."""
+    """Drop the indexes, which are faster to build at once, and return their statements."""
     found = database.rows(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'entries' AND sql NOT NULL"
     )
@@ -258,7 +246,7 @@ def _mark_ends(database: Database, conversation: int, authors: list[int]) -> Non
 
 
 def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
-    """Batches of rows; while one is stored here, the other process writes the next."""
+    """Batches of rows. The other process writes the next batch while this one stores."""
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     with ours:
@@ -277,7 +265,7 @@ def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
 
 
 def _speak(connection: Connection, talk: _Talk, number: int, entries: int) -> None:
-    """The other process: write entries and hand them over until all are, or nobody takes them."""
+    """The other process: writes entries and hands them over."""
     signal(SIGINT, SIG_IGN)  # Ctrl-C is for the one that reads
     with suppress(BrokenPipeError):
         while left := entries - talk.written:
@@ -318,7 +306,7 @@ def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
 
 
 def _remember(talk: _Talk, entry: bytes) -> None:
-    """Keep what may be answered: mostly what was said just now, now and then something far back."""
+    """Keep what may be replied to: mostly recent entries, sometimes old ones."""
     talk.said.append(entry)
     if len(talk.said) > 40:
         del talk.said[talk.random.randrange(40)]

@@ -1,20 +1,4 @@
-"""Measuring subjects side by side (the report's numbers mean nothing without their neighbours).
-
-Rules: all subjects of a row run in turn inside every round, and ratios are taken within a round;
-the first round is thrown away, the collector is off while a clock runs, medians are reported.
-A figure is a rate; what it may be compared with stands in its note.
-
-What a row is: a name, its sizes, and who does the same work at each of them.
-
-What a row has to reach against whom: the least that is needed, and the field's edge.
-
-Rules: ratios of our rate to theirs; what stands nowhere here is printed and judged by nobody.
-
-What is measured from outside and its bounds, and what is said of a figure.
-
-Rules: pure; a figure is good only where it was taken and is within its bound; the row has the fields of
-every other benchmark, so the amount and the bound stand in its note.
-"""
+"""Measures subjects of a row in turns, and compares the figures with their targets."""
 
 from __future__ import annotations
 
@@ -51,14 +35,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Sample:
-    """The rates of one subject, one a round, in units a second."""
+    """The rates of one subject, one per round, in units per second."""
 
     subject: Subject
     rates: tuple[float, ...]
 
     @property
     def per_second(self) -> float:
-        """The median rate."""
         return median(self.rates)
 
     def ratio_to(self, other: Sample) -> str:
@@ -69,7 +52,6 @@ class Sample:
 
 
 def _timed(subject: Subject, count: int) -> float:
-    """Seconds that so many calls take."""
     if subject.prepare is None:
         return _seconds(subject.work, count)
     taken = 0.0
@@ -88,7 +70,7 @@ def _seconds(work: Callable[[], object], count: int) -> float:
 
 
 def _fitting_count(subject: Subject, seconds: float) -> int:
-    """How often to run work so that it takes about so long."""
+    """How often to run the work so that it takes about so long."""
     count, taken = 1, _timed(subject, 1)
     while taken < seconds / 10:
         count *= 4
@@ -120,7 +102,7 @@ def interleave(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No collection but those asked for."""
+    """Disables automatic garbage collection."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -131,7 +113,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def rows(name: str, size: int | None, unit: str, samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    """The rows of the report: the first subject is ours, and its note holds the ratios to all others."""
+    """The rows of the report. The first subject is ours, and its note holds the ratios to the others."""
     ours, *others = samples
     ratios = ", ".join(ours.ratio_to(other) for other in others)
     notes = [f"{ratios}; {ours.subject.note}" if ratios else ours.subject.note]
@@ -154,7 +136,7 @@ LEFT_OUT: Final = "left out: "
 
 
 def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) -> dict[str, Any]:
-    """The row of a subject that was asked for and is not there."""
+    """The row of a subject that is not available."""
     told = {"per_second": 0.0, "unit": unit, "note": LEFT_OUT + reason}
     return {"name": name, "size": size, "subject": subject, **told}
 
@@ -173,7 +155,6 @@ class Row:
     units: Callable[[int | None], float] = lambda size: 1
 
     def measure(self, *, peers: bool, **timing: Any) -> list[dict[str, Any]]:
-        """All sizes, all subjects; `timing` goes to measure.interleave."""
         report = []
         for size in self.sizes:
             samples = interleave(self.subjects(size, peers), units=self.units(size), **timing)
@@ -182,7 +163,7 @@ class Row:
 
 
 class Goal(NamedTuple):
-    """A ratio of rates: the least, and the goal."""
+    """A ratio of rates: the least that is accepted, and the goal."""
 
     least: float
     goal: float
@@ -215,7 +196,6 @@ Reports name them before the peers, since a ratio to a peer changes with the pro
 
 
 def goal_of(name: str, size: int | None, subject: str) -> Goal | None:
-    """What the row has to reach against this subject, if anything."""
     return GOALS.get((name, size), {}).get(subject)
 
 
@@ -224,18 +204,17 @@ INPUTS_MOST: Final = 3
 
 
 class NotTaken(Exception):
-    """This machine lacks what the measurement needs; the text names it."""
+    """This machine lacks what the measurement needs, which the text names."""
 
 
 class Unit(Enum):
-    """What an amount counts, and how one is said."""
+    """The unit of an amount."""
 
     SECONDS = "s"
     MIB = "MiB"
     CORE = "of a core"
 
     def said(self, amount: float) -> str:
-        """An amount as people read it."""
         if self is Unit.MIB:
             return f"{amount:.1f} MiB"
         if self is Unit.CORE:
@@ -298,7 +277,7 @@ class FlowSample:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What the runs gave, or why there are none."""
+    """The samples of an aim, or why there are none."""
 
     aim: Aim
     samples: Sequence[FlowSample]
@@ -306,12 +285,12 @@ class Figure:
 
     @property
     def amount(self) -> float | None:
-        """The median; None where nothing was measured."""
+        """The median; None if nothing was measured."""
         return median(sample.amount for sample in self.samples) if self.samples else None
 
     @property
     def good(self) -> bool:
-        """Whether it was taken, is under its bound and asks no more of a person than it may."""
+        """Whether it was taken, is under its bound and needs no more inputs than allowed."""
         most = self.aim.inputs_most
         few = most is None or all(count <= most for sample in self.samples for count in sample.inputs)
         return self.amount is not None and self.amount < self.aim.bound and few
@@ -340,22 +319,14 @@ class Figure:
         return aim.size, (round(1 / taken, 3) if taken else None), aim.rate
 
     def verdict(self) -> str:
-        """The figure beside its bound."""
         said, bound = self.aim.unit.said, self.aim.unit.said(self.aim.bound)
         if self.amount is None:
             return f"not taken, at most {bound}: {self.problem}"
         low, high = (said(of(sample.amount for sample in self.samples)) for of in (min, max))
         text = f"{said(self.amount)} of at most {bound}, {'kept' if self.good else 'MISSED'}"
         text += f" (median of {len(self.samples)}, {low} to {high})"
-        return text + self._inputs() + self._aside()
-
-    def _inputs(self) -> str:
-        if self.aim.inputs_most is None:
-            return ""
-        counts = " and ".join(
-            str(max(counts)) for counts in zip(*(s.inputs for s in self.samples), strict=True)
-        )
-        return f", {counts} inputs of at most {self.aim.inputs_most}"
-
-    def _aside(self) -> str:
-        return f", {aside}" if (aside := self.samples[-1].aside) else ""
+        if self.aim.inputs_most is not None:
+            each = zip(*(sample.inputs for sample in self.samples), strict=True)
+            counts = " and ".join(str(max(counts)) for counts in each)
+            text += f", {counts} inputs of at most {self.aim.inputs_most}"
+        return f"{text}, {aside}" if (aside := self.samples[-1].aside) else text

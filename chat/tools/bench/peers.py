@@ -1,13 +1,6 @@
-"""Implementations by others, for comparison only; none is needed to run Parlour.
+"""Other implementations and bare libsodium calls, for comparison only.
 
-Rules: a peer that is not installed is left out, never guessed. Each does the least that a row asks: the
-same content, to the bytes that travel and back from them, and no setup in the time measured unless it is
-the row.
-
-The bare libsodium calls that a row's work cannot do without: the floor that it is compared with.
-
-Rules: C buffers made once; no header, no padding, no codec, no check but the tag.
-The lengths are the padded ones that the session really sends, piece by piece.
+Each does the least that a row asks for. A peer that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -33,7 +26,7 @@ NOISE_NOTE = "in Python on OpenSSL; one fixed key for all frames"
 
 
 def load(name: str) -> Any | None:
-    """A peer's module, or None where it is not installed."""
+    """A peer's module, or None if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -44,7 +37,7 @@ def load(name: str) -> Any | None:
 
 
 def vodozemac_start(module: Any, alice: Any, bob: Any) -> tuple[Any, Any]:
-    """Two new sessions of two accounts: Bob's one-time key, both ends, and one message to say so."""
+    """Two new sessions, and the message that starts them."""
     bob.generate_one_time_keys(1)
     (one_time,) = bob.one_time_keys.values()
     outbound = alice.create_outbound_session(bob.curve25519_key, one_time)
@@ -54,7 +47,7 @@ def vodozemac_start(module: Any, alice: Any, bob: Any) -> tuple[Any, Any]:
 
 
 def vodozemac_pair(module: Any) -> tuple[Any, Any]:
-    """Two sessions that have heard each other."""
+    """Two sessions that have heard from each other."""
     outbound, inbound = vodozemac_start(module, module.Account(), module.Account())
     outbound.decrypt(inbound.encrypt(b"reply"))
     inbound.decrypt(outbound.encrypt(b"second"))
@@ -62,14 +55,12 @@ def vodozemac_pair(module: Any) -> tuple[Any, Any]:
 
 
 def vodozemac_one_way(module: Any, content: bytes) -> PeerWork:
-    """One message encrypted and decrypted."""
     alice, bob = vodozemac_pair(module)
     encrypt, decrypt, from_parts = alice.encrypt, bob.decrypt, module.AnyOlmMessage.from_parts
     return lambda: decrypt(from_parts(*encrypt(content).to_parts()))
 
 
 def vodozemac_ping_pong(module: Any, content: bytes) -> PeerWork:
-    """Two messages, one each way: each makes a step of the DH ratchet."""
     alice, bob = vodozemac_pair(module)
     from_parts = module.AnyOlmMessage.from_parts
 
@@ -81,13 +72,12 @@ def vodozemac_ping_pong(module: Any, content: bytes) -> PeerWork:
 
 
 def vodozemac_seal(module: Any, content: bytes) -> PeerWork:
-    """One message encrypted."""
     alice, _ = vodozemac_pair(module)
     return lambda: alice.encrypt(content).to_parts()
 
 
 def vodozemac_open(module: Any, content: bytes) -> tuple[PeerWork, Callable[[int], None]]:
-    """One message decrypted, and what encrypts so many beforehand."""
+    """Decrypts one message; `prepare` encrypts as many as it will decrypt."""
     alice, bob = vodozemac_pair(module)
     decrypt, from_parts = bob.decrypt, module.AnyOlmMessage.from_parts
     sealed: list[tuple[int, bytes]] = []
@@ -100,7 +90,6 @@ def vodozemac_open(module: Any, content: bytes) -> tuple[PeerWork, Callable[[int
 
 
 def vodozemac_setup(module: Any) -> PeerWork:
-    """A session from accounts that are there, both sides."""
     alice, bob = module.Account(), module.Account()
     return lambda: vodozemac_start(module, alice, bob)
 
@@ -109,7 +98,6 @@ def vodozemac_setup(module: Any) -> PeerWork:
 
 
 def olm_one_way(module: Any, content: bytes) -> PeerWork:
-    """One message encrypted and decrypted."""
     alice, bob = module.Account(), module.Account()
     bob.generate_one_time_keys(1)
     (one_time,) = bob.one_time_keys["curve25519"].values()
@@ -124,7 +112,7 @@ def olm_one_way(module: Any, content: bytes) -> PeerWork:
 
 
 def _done(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that waits for nothing, without a loop around it."""
+    """The result of a coroutine that never waits, without an event loop."""
     try:
         coroutine.send(None)
     except StopIteration as finished:
@@ -136,7 +124,7 @@ _HEADER = Struct(">32sII")
 
 
 def double_ratchet_one_way(module: Any, content: bytes) -> PeerWork:
-    """One message encrypted, as header and ciphertext in a row, and decrypted."""
+    """One message encrypted to header and ciphertext, and decrypted."""
     alice, bob = _double_ratchets(module)
     message_of, header_of, size = module.EncryptedMessage, module.Header, _HEADER.size
 
@@ -150,7 +138,6 @@ def double_ratchet_one_way(module: Any, content: bytes) -> PeerWork:
 
 
 def _double_ratchets(module: Any) -> tuple[Any, Any]:
-    """Two ends with the functions that the library recommends."""
     associated = {"_build_associated_data": staticmethod(lambda data, header: data + _HEADER.pack(*header))}
     ratchet: Any = type("Ratchet", (module.DoubleRatchet,), associated)
     settings, private = _recommended(), system_random(32)
@@ -185,7 +172,7 @@ def _recommended() -> dict[str, Any]:
 
 
 def noise_pair(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
-    """Two connections that are about to shake hands."""
+    """Two connections before their handshake."""
     static = module.Keypair.STATIC
     ends = []
     for secret, initiates in zip(statics, (True, False), strict=True):
@@ -198,7 +185,6 @@ def noise_pair(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[An
 
 
 def noise_shake(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
-    """Both sides of XX."""
     alice, bob = noise_pair(module, name, statics)
     bob.read_message(alice.write_message())
     alice.read_message(bob.write_message())
@@ -207,13 +193,11 @@ def noise_shake(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[A
 
 
 def noise_handshake(module: Any, name: str) -> PeerWork:
-    """XX, both sides, with static keys that are there."""
     statics = system_random(32), system_random(32)
     return lambda: noise_shake(module, name, statics)
 
 
 def noise_transport(module: Any, name: str, content: bytes) -> PeerWork:
-    """One frame encrypted and decrypted."""
     alice, bob = noise_shake(module, name, (system_random(32), system_random(32)))
     return lambda: bob.decrypt(alice.encrypt(content))
 
@@ -245,7 +229,7 @@ class Bare:
         return self._ffi.new("unsigned char[]", size)
 
     def sealing(self) -> Work:
-        """For every piece: chain step and seal."""
+        """Chain step and seal per piece."""
         step, encrypt, null, sizes = self._hash, self._encrypt, self._null, self._sizes
         plain, sealed, nonce, counters = self._plain, self._sealed, self._nonce, self._counters
         label, chain, key = self._label, self._chain, self._chain + _KEY
@@ -258,7 +242,7 @@ class Bare:
         return work
 
     def opening(self) -> Work:
-        """For the last piece: chain step and open; what is opened was sealed before."""
+        """Chain step and open for the last piece, which was sealed before."""
         step, decrypt, null, size = self._hash, self._decrypt, self._null, self._sizes[-1] + self._tag
         plain, sealed, nonce, counters = self._plain, self._sealed, self._nonce, self._counters
         label, chain, spare, key = self._label, self._chain, self._spare, self._chain + _KEY
@@ -273,7 +257,7 @@ class Bare:
         return work
 
     def one_way(self) -> Work:
-        """For every piece: chain step and seal, chain step and open."""
+        """Chain step and seal, chain step and open per piece."""
         step, encrypt, decrypt, null = self._hash, self._encrypt, self._decrypt, self._null
         plain, sealed, nonce, counters = self._plain, self._sealed, self._nonce, self._counters
         label, chain, spare, key, tag = self._label, self._chain, self._spare, self._chain + _KEY, self._tag
@@ -290,7 +274,7 @@ class Bare:
         return work
 
     def ping_pong(self) -> Work:
-        """Two messages, one each way: to one_way each adds a key pair, two DH and two root steps."""
+        """Two messages, one each way; each adds a key pair, two DH and two root steps to one_way."""
         null, step, label, one_way = self._null, self._hash, self._label, self.one_way()
         multiply, base = self._lib.crypto_scalarmult, self._lib.crypto_scalarmult_base
         secret, public, given = self._secret, self._buffer(_KEY), self._buffer(_ROOT_INPUT)
@@ -307,7 +291,6 @@ class Bare:
         return work
 
     def curve(self, dh: int, pairs: int) -> Work:
-        """So many X25519, and so many public keys."""
         multiply, base = self._lib.crypto_scalarmult, self._lib.crypto_scalarmult_base
         secret, public, shared = self._secret, self._buffer(_KEY), self._buffer(_KEY)
 

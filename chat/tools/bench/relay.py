@@ -1,18 +1,6 @@
-"""The rows relay.forward and relay.latency: frames through a relay, beside a bare splice and a NATS server.
+"""The rows relay.forward, relay.latency and relay.idle: a relay next to a bare splice and a NATS server.
 
-Rules: each subject is a program of its own that takes its turn in every round; the two ends are here and
-have the same cores. What is not there is named as left out, with the reason.
-
-What stands between two terminals while a relay is measured: each a program of its own, on loopback.
-
-Rules: our relay is the one that people run, with its confinement and its limits; what is lacking is told
-and never guessed; every program is gone with its block.
-
-The row relay.idle: how many terminals that only wait a MiB of a relay's own memory holds.
-
-Rules: terminals shake hands and wait as real ones do, on as many tokens as somebody has contacts; memory is
-what the process itself has resident (VmRSS), before the crowd and with it. What the kernel keeps for a
-socket is in no process's figure, and the same for any relay.
+Every subject is a program of its own on loopback, and both ends run in this process.
 """
 
 from __future__ import annotations
@@ -55,7 +43,8 @@ def parlour() -> Iterator[Way]:
     """Through `parlour relay`, after its rendezvous."""
     with running("-m", "chat.cli", "--json", "relay", "--listen", "127.0.0.1:0") as program:
         address = parse_relay(json.loads(program.said.readline())["relay"])
-        with _both(Guest(address), Guest(address)) as (dialler, waiter):
+        dialler, waiter = Guest(address), Guest(address)
+        with dialler.socket, waiter.socket:
             token = system_random(16)
             waiter.wait([token])
             dialler.dial(token)
@@ -66,8 +55,7 @@ def parlour() -> Iterator[Way]:
 
 @contextmanager
 def splice() -> Iterator[Way]:
-    """Through a bare asyncio splice."""
-    with running("-m", "chat.tools.bench.splice") as program:
+    with running("-m", "chat.tools.bench.forwarders", "splice") as program:
         port = int(program.said.readline())
         with connected(port) as one, connected(port) as other:
             yield one, other
@@ -75,7 +63,6 @@ def splice() -> Iterator[Way]:
 
 @contextmanager
 def direct() -> Iterator[Way]:
-    """Through nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server, connected(server.getsockname()[1]) as one:
         other, _ = server.accept()
         with _tuned(other):
@@ -83,15 +70,13 @@ def direct() -> Iterator[Way]:
 
 
 class Server(NamedTuple):
-    """A nats-server on loopback."""
-
     pid: int
     port: int
 
 
 @contextmanager
 def nats_server() -> Iterator[Server]:
-    """One of our own, without anything that stores. Raises NotTaken."""
+    """A NATS server of our own that stores nothing. Raises NotTaken."""
     program = shutil.which("nats-server")
     if program is None:
         raise NotTaken("nats-server is not installed")
@@ -108,7 +93,7 @@ def nats_server() -> Iterator[Server]:
 
 
 class Guest:
-    """A terminal at our relay, as far as the circuit; the relay's address is all that it knows."""
+    """A terminal at our relay, up to the circuit. It knows only the relay's address."""
 
     def __init__(self, address: RelayAddress, source: str = "127.0.0.1") -> None:
         self.socket = _tuned(socket.create_connection((address.host, address.port), PATIENCE, (source, 0)))
@@ -140,14 +125,8 @@ class Guest:
         self.socket.sendall(self._end.data_to_send())
 
 
-@contextmanager
-def _both(one: Guest, other: Guest) -> Iterator[tuple[Guest, Guest]]:
-    with one.socket, other.socket:
-        yield one, other
-
-
 class Program(NamedTuple):
-    """A Python program that runs; `said` is its output."""
+    """A running Python program; `said` is its output."""
 
     pid: int
     said: IO[str]
@@ -155,7 +134,7 @@ class Program(NamedTuple):
 
 @contextmanager
 def running(*arguments: str) -> Iterator[Program]:
-    """A Python program until the end of the block."""
+    """A Python program for the duration of the block."""
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True) as process:
@@ -167,7 +146,7 @@ def running(*arguments: str) -> Iterator[Program]:
 
 
 def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
-    """A connection to a program of ours, from an address of this machine."""
+    """A connection to a local program, from the address `source`."""
     return _tuned(socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0)))
 
 
@@ -197,7 +176,7 @@ _NOTES: Final = {
 
 
 class Flow:
-    """Sends many frames into one end and takes them from the other; the sender has a thread of its own."""
+    """Sends many frames into one end in a thread, and receives them at the other."""
 
     def __init__(self, way: Way, size: int) -> None:
         self._sender, self._reader = way
@@ -227,25 +206,25 @@ class Flow:
 
 
 class Pings:
-    """One frame at a time; `spans` gives the seconds that each took from one end to the other."""
+    """One frame at a time; `spans` are the seconds that each took."""
 
     def __init__(self, way: Way) -> None:
         self._sender, self._reader = way
         self._frame = bytes(LENGTH_SIZE + LATENCY_SIZE)
 
     def spans(self) -> list[float]:
-        return [self._one() for _ in range(_PINGS)]
-
-    def _one(self) -> float:
-        began, left = time.perf_counter(), len(self._frame)
-        self._sender.sendall(self._frame)
-        while left:
-            left -= len(self._reader.recv(left)) or left
-        return time.perf_counter() - began
+        found = []
+        for _ in range(_PINGS):
+            began, left = time.perf_counter(), len(self._frame)
+            self._sender.sendall(self._frame)
+            while left:
+                left -= len(self._reader.recv(left)) or left
+            found.append(time.perf_counter() - began)
+        return found
 
 
 class Nats:
-    """A publisher and a subscriber, as two terminals would be, on an event loop of their own."""
+    """A publisher and a subscriber with their own event loop."""
 
     def __init__(self, module: Any, address: str, size: int) -> None:
         self._loop = asyncio.new_event_loop()
@@ -323,7 +302,6 @@ def _flow(way: Way, size: int) -> Iterator[Flow]:
 def forward(
     *, peers: bool = False, rounds: int = ROUNDS, seconds: float = 0.15, **_: Any
 ) -> list[dict[str, Any]]:
-    """relay.forward: frames a second, at both sizes."""
     return [row for size in SIZES for row in _forward(size, peers, rounds, seconds)]
 
 
@@ -426,22 +404,15 @@ def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[s
         _make_room(crowd)
     except NotTaken as lacking:
         return [left_out(NAME, crowd, "parlour", _UNIT, str(lacking))]
-    found = rows(NAME, crowd, _UNIT, _samples(crowd, peers))
-    if peers and len(found) == 1:
-        found.append(left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed"))
-    return found
-
-
-def _samples(crowd: int, with_peers: bool) -> list[Sample]:
-    samples = [
-        _idle_sample("parlour", parlour_idle(crowd), f"after its handshake, waiting on {TOKENS} tokens")
-    ]
-    if with_peers:
-        try:
+    what = f"after its handshake, waiting on {TOKENS} tokens"
+    samples = [_idle_sample("parlour", parlour_idle(crowd), what)]
+    try:
+        if peers:
             samples.append(_idle_sample("nats", nats_idle(crowd), "after CONNECT, with one subscription"))
-        except NotTaken:
-            return samples
-    return samples
+    except NotTaken:
+        missing = left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed")
+        return [*rows(NAME, crowd, _UNIT, samples), missing]
+    return rows(NAME, crowd, _UNIT, samples)
 
 
 def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
@@ -451,7 +422,7 @@ def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
 
 def parlour_idle(crowd: int, tokens: int = TOKENS) -> Cost:
     """Terminals that wait at our relay."""
-    with running("-m", "chat.tools.bench.unlimited_relay") as program:
+    with running("-m", "chat.tools.bench.forwarders", "relay") as program:
         address = parse_relay(program.said.readline().strip())
 
         def come(number: int) -> socket.socket:
@@ -482,28 +453,18 @@ def _source(number: int) -> str:
 
 
 def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> Cost:
-    """What those after the first add. ConnectionError where one was sent away meanwhile."""
-    with _crowd() as ends:
-        ends += [come(number) for number in range(_FIRST)]
+    """What the connections after the first add. Raises ConnectionError if one was closed meanwhile."""
+    with ExitStack() as stack:
+        ends = [stack.enter_context(come(number)) for number in range(_FIRST)]
         before = _resident(pid)
-        ends += [come(number) for number in range(_FIRST, _FIRST + crowd)]
+        ends += [stack.enter_context(come(number)) for number in range(_FIRST, _FIRST + crowd)]
         after = _resident(pid)
-        _check(ends)
+        check(ends)
     return Cost(crowd, after - before)
 
 
-@contextmanager
-def _crowd() -> Iterator[list[socket.socket]]:
-    ends: list[socket.socket] = []
-    try:
-        yield ends
-    finally:
-        for end in ends:
-            end.close()
-
-
-def _check(ends: list[socket.socket]) -> None:
-    """Everybody is still there, whatever they were told meanwhile."""
+def check(ends: Sequence[socket.socket]) -> None:
+    """Raises ConnectionError if the relay has closed one of them."""
     if gone := sum(_has_ended(end) for end in ends):
         raise ConnectionError(f"{gone} of {len(ends)} were sent away while the others came")
 

@@ -1,7 +1,6 @@
-"""Writes the results of a run to docs/: benchmarks.md, benchmarks.svg, and the table in performance.md.
+"""Writes docs/benchmarks.md, docs/benchmarks.svg and the table in docs/performance.md.
 
 `make bench` runs `parlour bench --peers --json | python -m chat.tools.bench.report` in the root of a clone.
-All figures come from the rows on standard input, and from the profile that is measured here.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ _LIBRARIES: Final = (
 
 
 def processor() -> str:
-    """Name, family and model of the processor, as far as the system tells."""
     try:
         told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -55,7 +53,6 @@ def processor() -> str:
 
 
 def libraries() -> Iterator[str]:
-    """Name and version of everything measured that is installed."""
     for name in _LIBRARIES:
         try:
             yield f"{name} {version(name)}"
@@ -64,7 +61,6 @@ def libraries() -> Iterator[str]:
 
 
 def description() -> str:
-    """One line: processor, cores, system, Python, libraries."""
     system = f"{platform.system()} {re.match(r'[0-9.]*', platform.release()).group()}"  # type: ignore[union-attr]
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{processor()}; {os.cpu_count()} cores; {system}; {python}; {', '.join(libraries())}"
@@ -81,7 +77,7 @@ ReportRow = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Ratio:
-    """Our rate to another subject's: the median over the rounds, its quartiles, and what it has to reach."""
+    """Our rate relative to another subject: median over the rounds, quartiles, and the goal."""
 
     subject: str
     median: float
@@ -91,7 +87,7 @@ class Ratio:
 
     @property
     def reached(self) -> bool:
-        """Whether it is the least that is needed; so it is where nothing is asked."""
+        """Whether the ratio is at least the least; true if there is none."""
         return self.goal is None or self.median >= self.goal.least
 
     def __str__(self) -> str:
@@ -102,12 +98,12 @@ class Ratio:
 
 
 def blocks(rows: Iterable[ReportRow]) -> list[list[ReportRow]]:
-    """Rows that belong together: one name, one size."""
+    """Rows of one name and size."""
     return [list(block) for _, block in groupby(rows, key=lambda row: (row["name"], row["size"]))]
 
 
 def ratios(block: Sequence[ReportRow]) -> dict[str, Ratio]:
-    """By subject, the ratios that the first row of a block tells."""
+    """The ratios in the first row of a block, by subject."""
     name, size = block[0]["name"], block[0]["size"]
     return {
         subject: Ratio(subject, float(middle), float(low), float(high), goal_of(name, size, subject))
@@ -116,28 +112,23 @@ def ratios(block: Sequence[ReportRow]) -> dict[str, Ratio]:
 
 
 def bar(part: float, width: int = WIDTH) -> str:
-    """A bar of `part`, 0 to 1, of the width, to the eighth of a character; never nothing."""
+    """A bar of `part`, 0 to 1, of the width, to an eighth of a character, and never empty."""
     eighths = max(1, round(part * width * 8))
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def title(row: ReportRow) -> str:
-    """What a block measures."""
-    size = "" if row["size"] is None else f", {row['size']:,} {_size_unit(row['name'])}"
+    unit = {"commit": "envelopes", "relay.idle": "connections"}.get(row["name"], "B")
+    size = "" if row["size"] is None else f", {row['size']:,} {unit}"
     return f"{row['name']}{size}, {row['unit']}"
 
 
-def _size_unit(name: str) -> str:
-    return {"commit": "envelopes", "relay.idle": "connections"}.get(name, "B")
-
-
 def figure(rate: float) -> str:
-    """A rate with as many digits as it is worth."""
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:,.1f}"
 
 
 def lines(block: Sequence[ReportRow]) -> list[str]:
-    """A text for each row of a block; the first has the title above it."""
+    """One text per row of a block; the first has the title above it."""
     told, most = ratios(block), max(row["per_second"] for row in block)
     texts = [_table_line(row, most, told.get(row["subject"])) for row in block]
     return [f"{title(block[0])}\n{texts[0]}", *texts[1:]]
@@ -173,7 +164,7 @@ def _x(ratio: float) -> float:
 
 
 def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
-    """The SVG for (row, ratio) in their order. A bar begins at 1, equal speed; a mark shows the least."""
+    """The SVG for (row, ratio) in their order. A bar begins at equal speed; a mark shows the least."""
     height = _TOP + _STEP * len(entries) + _FOOT
     width = _LEFT + _WIDTH + _RIGHT
     parts = [
@@ -181,8 +172,12 @@ def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
         ' aria-label="Rate of Parlour over the rate of others, for each row that has a least">',
         f"<style>{_STYLE}\n</style>",
         '<text x="12" y="20">Rate of Parlour over the rate of others</text>',
-        *_axis(height - _FOOT),
     ]
+    bottom = height - _FOOT
+    for tick in _TICKS:
+        x, label = f"{_x(tick):.1f}", f"{tick:g} ×"
+        parts.append(_upright("one" if tick == 1 else "line", tick, _TOP - 6, bottom))
+        parts.append(f'<text class="quiet" text-anchor="middle" x="{x}" y="{bottom + 16}">{label}</text>')
     for number, (row, ratio) in enumerate(entries):
         parts += _entry(_TOP + _STEP * number, row, ratio)
     parts.append(
@@ -190,16 +185,6 @@ def plot(entries: Sequence[tuple[str, Ratio]]) -> str:
         " Thick mark: the least that is asked.</text>"
     )
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _axis(bottom: float) -> list[str]:
-    lines = []
-    for tick in _TICKS:
-        label = (
-            f'<text class="quiet" text-anchor="middle" x="{_x(tick):.1f}" y="{bottom + 16}">{tick:g} ×</text>'
-        )
-        lines += [_upright("one" if tick == 1 else "line", tick, _TOP - 6, bottom), label]
-    return lines
 
 
 def _entry(top: float, row: str, ratio: Ratio) -> list[str]:
@@ -232,14 +217,14 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the row, and what one message spends on it, in microseconds."""
+    """A part of the row, and the microseconds that one message spends on it."""
 
     name: str
     microseconds: float
 
 
 def profile(**timing: Any) -> tuple[Part, list[Part]]:
-    """The whole row session.oneway, 64, under AEGIS-256; and its parts, the unexplained rest last."""
+    """The row session.oneway, 64, under AEGIS-256, and its parts, the unexplained rest last."""
     message = crypto.entry(crypto.SMALL)
     works = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
     works |= _codec_parts(message) | _session_parts(LAST + encode(message))
@@ -316,7 +301,7 @@ BEGIN, END = "<!-- bench: written by make bench -->", "<!-- bench ends -->"
 
 
 def read(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows from JSON, one a line. ValueError where a row is lacking that has a least: the run broke off."""
+    """Rows from JSON lines. Raises ValueError if a row with a least is missing: the run was aborted."""
     rows = [json.loads(line) for line in lines]
     lacking = GOALS.keys() - {(row["name"], row["size"]) for row in rows}
     if lacking:
@@ -344,7 +329,7 @@ def _row_name(row: ReportRow) -> str:
 
 
 def summary(rows: Iterable[ReportRow]) -> list[str]:
-    """The table of docs/performance.md: a line per ratio to a limit, and per ratio with a goal."""
+    """The table of docs/performance.md: one line per ratio to a limit, and per ratio with a goal."""
     lines = [
         "| | Parlour | with ChaCha20 | compared with | its rate | ratio | lowest accepted |",
         "| --- | ---: | ---: | --- | ---: | --- | --- |",
@@ -374,7 +359,7 @@ def _cell(ratio: Ratio) -> str:
 
 
 def everything(rows: Iterable[ReportRow]) -> list[str]:
-    """The table of docs/benchmarks.md: a line per subject, with its note."""
+    """The table of docs/benchmarks.md: one line per subject, with its note."""
     lines = ["| row | subject | rate | against ours | what it does |", "| --- | --- | ---: | --- | --- |"]
     for block in blocks(rows):
         told = ratios(block)
@@ -387,7 +372,6 @@ def everything(rows: Iterable[ReportRow]) -> list[str]:
 
 
 def results(rows: Sequence[ReportRow], whole: Part, parts: Sequence[Part]) -> str:
-    """docs/benchmarks.md."""
     return "\n".join(
         [
             "# Benchmark results",
@@ -414,7 +398,7 @@ def _today() -> str:
 
 
 def with_summary(page: str, rows: Sequence[ReportRow]) -> str:
-    """The page with a new table. ValueError if one of the two marks is missing."""
+    """The page with a new table. Raises ValueError if one of the two marks is missing."""
     before, _, rest = page.partition(BEGIN)
     _, mark, after = rest.partition(END)
     if not mark:
@@ -424,7 +408,7 @@ def with_summary(page: str, rows: Sequence[ReportRow]) -> str:
 
 
 def main() -> int:
-    """Write all three; 1 if a ratio is below the lowest accepted one."""
+    """Write all three. Returns 1 if a ratio is below the least."""
     rows = read(sys.stdin)
     for block in blocks(rows):
         sys.stdout.write("\n".join([*lines(block), ""]))

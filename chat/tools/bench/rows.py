@@ -1,7 +1,4 @@
-"""All rows of `parlour bench`: those of the protocol, and those that need the storage or a relay.
-
-Rules: a name is a row's or the part before its point; rows come in the order of the report.
-"""
+"""All rows of `parlour bench`, in the order of the report."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ NAMES: Final = tuple(_MEASURES)
 
 
 def select(asked: Sequence[str]) -> tuple[str, ...]:
-    """The rows that are meant, all if none is named. KeyError with the name that means nothing."""
+    """The rows that are meant; all if none is named. Raises KeyError for an unknown name."""
     for name in asked:
         if not any(_means(name, row) for row in NAMES):
             raise KeyError(name)

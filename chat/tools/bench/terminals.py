@@ -1,13 +1,4 @@
-"""Programs in pseudo-terminals, and waiting for what they show.
-
-Rules: nothing sleeps; while one program is waited for the output of all is read, so that none stops at a
-full terminal; the clock is read right after the read that brought what was waited for.
-
-The frames that a program paints, and when the terminal had each.
-
-Rules: a frame is what stands between the two marks of a synchronized update, as terminals take it: one that
-is not whole is not shown. A program marks its frames only for a terminal that says it knows the marks.
-"""
+"""Programs in pseudo-terminals, and the frames that they paint, with the time of each."""
 
 from __future__ import annotations
 
@@ -36,7 +27,7 @@ ESCAPE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`began` and `ended`: when its first and its last byte were read; `text`: without what steers."""
+    """`began` and `ended` are the times of the first and last byte; `text` is without escape sequences."""
 
     began: float
     ended: float
@@ -45,7 +36,7 @@ class Frame:
 
 
 class Frames:
-    """Finds frames in the blocks that a terminal is given."""
+    """Finds frames, which stand between the two marks of a synchronized update."""
 
     def __init__(self) -> None:
         self.whole: list[Frame] = []
@@ -93,21 +84,20 @@ class Unseen(ParlourError):
 
 
 class Terminals:
-    """All programs of a measurement: `with Terminals() as terminals`. Raises NotTaken without terminals."""
+    """All programs of a measurement: `with Terminals() as terminals`. Raises NotTaken."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._programs: list[Program] = []
 
     def start(self, command: Sequence[str]) -> Program:
-        """Run a command in a terminal of 100 by 30 cells."""
         program = Program(command, self)
         self._programs.append(program)
         self._selector.register(program.terminal, selectors.EVENT_READ, program)
         return program
 
     def read(self, until: float) -> bool:
-        """Take in what there is; False where nothing came before `until` (time.perf_counter)."""
+        """Read from all programs; False if nothing came before `until` (time.perf_counter)."""
         ready = self._selector.select(max(0.0, until - time.perf_counter()))
         for key, _ in ready:
             program: Program = key.data
@@ -134,7 +124,7 @@ class Terminals:
 
 
 class Program:
-    """One program; `started` is the time at which it was started."""
+    """One program; `started` is the time of its start."""
 
     def __init__(self, command: Sequence[str], terminals: Terminals) -> None:
         self._terminals = terminals
@@ -154,7 +144,7 @@ class Program:
             os.close(theirs)
 
     def press(self, keys: str) -> float:
-        """Type; returns when. What was shown before is not waited for any more."""
+        """Type, and return the time. Earlier output is no longer waited for."""
         self._since = len(self._shown)
         now = time.perf_counter()
         os.write(self.terminal, keys.encode())
@@ -177,13 +167,12 @@ class Program:
                 raise Unseen(f"A key was not answered: {keys!r}. {self._account()}")
 
     def read_until(self, moment: float) -> None:
-        """Take in what it and all other programs show until a time (time.perf_counter)."""
+        """Read from all programs until a time (time.perf_counter)."""
         while time.perf_counter() < moment:
             self._terminals.read(moment)
 
     @property
     def id(self) -> int:
-        """The id of the process."""
         return self._process.pid
 
     def rest(self) -> None:
@@ -191,7 +180,7 @@ class Program:
         self._terminals.rest()
 
     def wait_for(self, text: str) -> float:
-        """When it showed the text, styles and places aside. Raises Unseen."""
+        """The time at which it showed the text. Raises Unseen."""
         wanted, patience = text.encode(), time.perf_counter() + PATIENCE
         while self._shown.find(wanted, self._since) < 0:
             if self.ended is not None or not self._terminals.read(patience):
@@ -199,7 +188,7 @@ class Program:
         return time.perf_counter()
 
     def wait_end(self) -> float:
-        """When it ended with status 0. Raises Unseen."""
+        """The time at which it ended with status 0. Raises Unseen."""
         patience = time.perf_counter() + PATIENCE
         while self.ended is None:
             if not self._terminals.read(patience):
@@ -209,12 +198,11 @@ class Program:
         return self.ended
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
         self._process.send_signal(signal.SIGTERM)
         self.wait_end()
 
     def take(self) -> bool:
-        """Read what there is, for `Terminals`; False at the end."""
+        """Read available output, for `Terminals`; False at the end."""
         try:
             block = os.read(self.terminal, 1 << 16)
         except OSError:  # Linux's way to say that nobody has the other end open any more
@@ -238,7 +226,6 @@ class Program:
         del self._raw[:whole]
 
     def kill(self) -> None:
-        """End it, if it still runs, and close its terminal."""
         self._process.kill()
         self._process.wait()
         os.close(self.terminal)
@@ -272,7 +259,7 @@ def _started(command: Sequence[str], terminal: int) -> subprocess.Popen[bytes]:
 
 
 def _take_terminal() -> None:
-    """Make it the one that hangs up: should the measurement be killed, its programs end with it."""
+    """Make it the controlling terminal: if the measurement is killed, its programs end too."""
     import fcntl
     import termios
 
@@ -280,7 +267,7 @@ def _take_terminal() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """A terminal as people have it, and none of this process's own settings."""
+    """A usual terminal, without settings of this process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PARLOUR_", "TEXTUAL"))}
     for name in ("NO_COLOR", "COLUMNS", "LINES"):
         kept.pop(name, None)

@@ -1,1 +1,1 @@
-"""A sample network to look at: real engines of several persons in one process, and nothing that leaves it."""
+"""`parlour demo`: engines of several people in one process, on a network of their own."""

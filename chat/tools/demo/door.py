@@ -1,14 +1,4 @@
-"""The door of a demo: what is behind it is made when it is first asked for, and gone with its folder.
-
-Rules: an interface.Door like any other, so that a client needs no second way in; no engine is loaded before
-the first screen is there.
-
-Where a demo lives: a private folder that is gone when the demo is, and the ones that were left behind.
-
-Rules: in memory where the system offers such a place to its user, so that nothing is written to a disk;
-what a demo left that was killed goes with the next one, but never the folder of one that runs, nor anybody
-else's.
-"""
+"""The door of a demo, which creates it on first use, and the private folder that it lives in."""
 
 from __future__ import annotations
 
@@ -33,12 +23,12 @@ if TYPE_CHECKING:
     from chat.tools.demo.make import Demo
 
 PASSPHRASE: Final = "demo"
-HAS_A_PERSON: Final = phrase("The demo has its person already: open it with the passphrase that is shown.")
-RUNS: Final = phrase("The demo is open already.")
+HAS_A_PERSON: Final = phrase("The demo already has a profile: open it with the passphrase that is shown.")
+RUNS: Final = phrase("The demo is already open.")
 
 
 class DemoDoor:
-    """interface.Door of one demo in a folder that is thrown away. `language`: `zh`, or English."""
+    """interface.Door of one demo in a temporary folder. `language` is `zh` or English."""
 
     def __init__(
         self, folder: Path, language: str, *, clock: Clock | None = None, random: Random = os.urandom
@@ -52,7 +42,7 @@ class DemoDoor:
         self._demo: Demo | None = None
 
     async def state(self) -> DoorState:
-        """RUNNING until the person has locked it, even before anything is made: no passphrase is needed."""
+        """RUNNING until the person locks it, even before it is made: no passphrase is needed."""
         locked = self._demo is not None and not self._demo.running
         return DoorState.LOCKED if locked else DoorState.RUNNING
 
@@ -62,7 +52,7 @@ class DemoDoor:
         return self._demo.messenger
 
     async def _make(self) -> Demo:
-        """What an attempt left behind that failed is in nobody's way: each has a folder of its own."""
+        """A failed attempt leaves its folder behind, so each attempt has its own."""
         await asyncio.to_thread(import_module, "chat.tools.demo.make")
         from chat.tools.demo.make import make
 
@@ -112,7 +102,7 @@ def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
 
 
 def _places() -> list[Path]:
-    """Where demos may be: first in memory that is this user's own, else where all that is temporary is."""
+    """Places for the folder: memory of this user first, which reaches no disk, else the temporary folder."""
     named = os.environ.get("XDG_RUNTIME_DIR", "")
     own = [Path(named)] if named and os.access(named, os.W_OK | os.X_OK) else []
     return [*own, Path(tempfile.gettempdir())]
@@ -125,7 +115,7 @@ def _make(place: Path) -> tuple[Path, ProfileLock]:
             return folder, ProfileLock(folder)
         except (FileNotFoundError, ProfileInUse):
             if not place.is_dir():
-                raise _no_folder(place, phrase("it is not there")) from None
+                raise _no_folder(place, phrase("it does not exist")) from None
             # another demo, which begins this moment, took it for one that was left behind
         except OSError as error:
             raise _no_folder(place, str(error.strerror)) from None
@@ -134,7 +124,7 @@ def _make(place: Path) -> tuple[Path, ProfileLock]:
 def _no_folder(place: Path, reason: str) -> CannotCreate:
     return CannotCreate(
         phrase(
-            "No folder for the demo can be made in {place} ({reason}): set TMPDIR to another.",
+            "The demo folder cannot be created in {place} ({reason}): set TMPDIR to another folder.",
             place=str(place),
             reason=reason,
         )
@@ -148,7 +138,7 @@ def _left_behind(place: Path) -> list[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder of this user and no way to another place."""
+    """Whether it is a folder of this user, and no symbolic link."""
     with suppress(OSError):
         found = folder.lstat()
         own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()

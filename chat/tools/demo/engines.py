@@ -1,17 +1,4 @@
-"""The network of a demo: connections and announcements between engines of one process.
-
-Rules: it opens no socket; bytes arrive in order, at once; every host is a loopback address, so that what an
-engine hands on of it (an invitation, say) leads nobody out of this machine.
-
-The clock on the wall of a demo: it is set while the past is played, then it is the machine's.
-
-Rules: it never goes back while it is set; intervals are always the machine's own.
-
-One terminal of a demo: a real profile and a real engine, on the demo's network and by its clock.
-
-Rules: the profile's passphrase goes through a secret that only this process knows, so that what is left on
-a disk opens for nobody; whoever waits for something asks before causing it.
-"""
+"""The parts of a demo: an in-process network on loopback, a clock, and a terminal with its engine."""
 
 from __future__ import annotations
 
@@ -38,7 +25,7 @@ from protocol import profile_header
 from protocol.identity.author import create_person
 
 HERE: Final = DiagnosisView(
-    phrase("demo"), True, phrase("everybody here lives in this program: no network is used")
+    phrase("demo"), True, phrase("everyone here is simulated by this program: no network is used")
 )
 """All that there is to say of this network."""
 
@@ -77,7 +64,7 @@ class Pipe:
 
 
 class Network:
-    """Who listens, who announces itself, and who looks for announcements, each by its host."""
+    """Who listens, announces and discovers, by host. It opens no socket."""
 
     def __init__(self) -> None:
         self.listening: dict[tuple[str, int], Accept] = {}
@@ -86,7 +73,7 @@ class Network:
         self._accepted: set[asyncio.Task[None]] = set()
 
     def connect(self, host: str, peer: tuple[str, int]) -> Pipe:
-        """A connection from a host to whoever listens there. Raises ConnectionRefusedError."""
+        """A connection from a host to the listener at `peer`. Raises ConnectionRefusedError."""
         accept = self.listening.get(peer)
         if accept is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
@@ -103,7 +90,7 @@ class Network:
             end.close()
 
     def announce(self, host: str, announcement: Announcement | None) -> None:
-        """Replace what a host announces, and tell all others."""
+        """Replace what a host announces, and notify all others."""
         old = self.announced.pop(host, None)
         if announcement is not None:
             self.announced[host] = announcement
@@ -115,8 +102,6 @@ class Network:
 
 
 class DemoListener:
-    """ports.Listener of one host."""
-
     def __init__(self, network: Network, place: tuple[str, int]) -> None:
         self._network, self._place = network, place
 
@@ -145,7 +130,7 @@ class DemoTransport:
         return self._network.connect(self._host, (host, port))
 
     def name_relays(self, relays: Collection[RelayPlace]) -> None:
-        """There is none on this network, whatever it is called."""
+        """This network has no relays."""
 
     async def connect_relay(self, relay: RelayPlace, timeout: float) -> Pipe:
         raise NotNamed
@@ -155,8 +140,6 @@ class DemoTransport:
 
 
 class DemoDiscovery:
-    """ports.Discovery of one host."""
-
     def __init__(self, network: Network, host: str) -> None:
         self._network, self._host = network, host
 
@@ -175,7 +158,7 @@ class DemoDiscovery:
 
 
 class DemoClock:
-    """ports.Clock of all engines of one demo."""
+    """ports.Clock of all engines of one demo. It is set while the past is played, and never goes back."""
 
     def __init__(self, machine: Clock) -> None:
         self._machine = machine
@@ -188,15 +171,13 @@ class DemoClock:
         return self._machine.wall() if self._set is None else self._set
 
     def set(self, wall: int) -> None:
-        """Show this time (milliseconds of Unix time), or go on showing a later one."""
+        """Show this time (milliseconds of Unix time), or a later one that is already shown."""
         self._set = wall if self._set is None else max(self._set, wall)
 
     def run(self) -> None:
-        """Show the present from now on."""
         self._set = None
 
     def present(self) -> datetime:
-        """The machine's time, in the zone of this machine."""
         return datetime.fromtimestamp(self._machine.wall() / 1000, UTC).astimezone()
 
 
@@ -205,7 +186,7 @@ E = TypeVar("E", bound=Event)
 
 
 class DemoEngine(Engine):
-    """An engine that looks at no network but the demo's, and hands its invitations to somebody there."""
+    """An engine that uses only the demo's network, and hands its invitations to someone there."""
 
     def __init__(
         self, use_cases: UseCases, vault: profile.Vault, executor: Executor, ports: Ports, demo: DemoTerminal
@@ -215,7 +196,6 @@ class DemoEngine(Engine):
 
     @property
     def runs(self) -> bool:
-        """Whether nobody has locked or stopped it."""
         return self._stopping is None
 
     async def invite(self) -> InvitationView:
@@ -257,7 +237,6 @@ class DemoTerminal:
         await self._run(await asyncio.to_thread(make))
 
     async def start(self, passphrase: str) -> None:
-        """Start the engine again. Raises WrongPassphrase, a StorageFailure."""
         opened = await asyncio.to_thread(
             profile.unlock, self._folder, passphrase and self.secret + passphrase
         )
@@ -284,7 +263,7 @@ class DemoTerminal:
         return self._listening is not None and self.engine.runs
 
     async def stop(self) -> None:
-        """Stop the engine, and hear what it still had to say. A second call does nothing."""
+        """Stop the engine, after its last events. A second call does nothing."""
         if self._listening is not None:
             await self.engine.close()
             await asyncio.wait({self._listening})
@@ -292,7 +271,6 @@ class DemoTerminal:
     # What happens.
 
     def watch(self, look: Callable[[Event], None]) -> None:
-        """Look at every event from now on."""
         self._watchers.append(look)
 
     def watch_invitations(self, look: Callable[[str], None]) -> None:

@@ -1,23 +1,10 @@
-"""Makes a demo: all terminals, then the past, then the present in which the others answer.
-
-Rules: whatever fails on the way, or is cancelled, leaves no engine running.
-
-What a contact of the demo answers, and when: it reads, types for a moment and writes.
-
-Rules: which answer follows from the text and the number of answers before alone; who gets several texts at
-once answers the last; a contact that cannot answer any more (blocked, removed, stopped) is silent.
-
-Everybody else in a demo: contacts who answer, one who can be brought back, strangers to pair with.
-
-Rules: a stranger says yes only after the person did; who is removed is a stranger again; all of them stop
-with the person's engine and start with it, as if one laptop were shut.
-"""
+"""Makes a demo: the terminals, their past, and the contacts and strangers that answer in the present."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -37,7 +24,7 @@ from chat.interface import (
 from chat.ports import Clock, Random
 from chat.tasks import Tasks
 from chat.tools.demo.engines import DemoClock, DemoTerminal, Network
-from chat.tools.demo.past import CHINESE, Answer, Playing, Sample, Text, placed, read_sample
+from chat.tools.demo.past import CHINESE, Playing, Sample, Text, placed, read_sample
 
 READS_AFTER: Final = 0.7
 TYPES_AFTER: Final = 0.4
@@ -54,7 +41,7 @@ _IDEOGRAPH: Final = re.compile(r"[\u3400-\u9fff]")
 
 
 class Answers:
-    """Chooses answers: the first whose words are in the text, else the next of those for anything."""
+    """Chooses answers: the first whose words are in the text, else the next general one."""
 
     def __init__(self, sample: Sample, language: str, may_bring: Callable[[str], bool]) -> None:
         self._sample = sample
@@ -65,21 +52,18 @@ class Answers:
     def to(self, text: str) -> tuple[str, str]:
         """(the answer, the name of the contact that it brings or nothing)."""
         for answer in self._sample.answers:
-            if has_word(text, answer.words) and self._holds(answer):
+            if has_word(text, answer.words) and (not answer.brings or self._may_bring(answer.brings)):
                 return self._say(answer, text), answer.brings
         answer_to_any = self._sample.otherwise[self._number % len(self._sample.otherwise)]
         self._number += 1
         return self._say(answer_to_any, text).replace("{said}", _shortened(text)), ""
-
-    def _holds(self, answer: Answer) -> bool:
-        return not answer.brings or self._may_bring(answer.brings)
 
     def _say(self, answer: Text, text: str) -> str:
         return answer.within(CHINESE if _IDEOGRAPH.search(text) else self._language)
 
 
 def has_word(text: str, words: tuple[str, ...]) -> bool:
-    """Whether one of the words is in a text: those of scripts without spaces anywhere in it."""
+    """Whether a text contains one of the words; in scripts without spaces, anywhere."""
     folded = text.casefold()
     found = set(_WORD.findall(folded))
     return any(word in found or (not word.isascii() and word in folded) for word in words)
@@ -91,7 +75,7 @@ def _shortened(text: str) -> str:
 
 
 class Answering:
-    """Lets one terminal answer one person. `bring` makes a contact come back."""
+    """Lets one terminal answer one person. `bring` makes a contact come online."""
 
     def __init__(
         self, terminal: DemoTerminal, person: str, answers: Answers, bring: Callable[[str], None]
@@ -109,11 +93,10 @@ class Answering:
             self._asked.put_nowait(event.entry)
 
     def begin_with(self, text: str) -> None:
-        """Whatever is written next, answer this."""
+        """Answer this to the next text."""
         self._first = text
 
     async def run(self) -> None:
-        """Answer until cancelled."""
         while True:
             entry = await self._asked.get()
             try:
@@ -137,7 +120,6 @@ class Answering:
             self._bring(brings)
 
     async def write(self, text: str, reply: str = "") -> None:
-        """Type for a while, and send it."""
         engine = self._terminal.engine
         await engine.typing(self._person, True)
         await asyncio.sleep(min(TYPES_MOST, TYPES_LEAST + A_CHARACTER * len(text)))
@@ -153,7 +135,7 @@ COMES_AFTER: Final = 2.5
 
 
 class Neighbours:
-    """engine.Server of the person's engine: they live as long as it does."""
+    """engine.Server of the person's engine: the others start and stop with it."""
 
     def __init__(
         self, sample: Sample, language: str, person: DemoTerminal, terminals: Mapping[str, DemoTerminal]
@@ -189,7 +171,6 @@ class Neighbours:
         """Nothing to do: they ask nothing of the person's engine."""
 
     async def close(self) -> None:
-        """All stop; what one of them was about to do is not done."""
         await self._tasks.stop()
         await asyncio.gather(*(terminal.stop() for terminal in self._terminals.values()))
 
@@ -231,7 +212,7 @@ class Neighbours:
                 self._tasks.spawn(self._be_a_stranger(terminal))
 
     async def _agree(self, words: tuple[str, ...]) -> None:
-        """Whoever sees the words that the person has confirmed confirms them too."""
+        """The terminal that sees the confirmed words confirms them too."""
         await asyncio.sleep(AGREES_AFTER)
         if (seen := self._words.pop(words, None)) is not None:
             terminal, pairing = seen
@@ -251,7 +232,6 @@ class Neighbours:
         self._tasks.spawn(self._join(text))
 
     async def _join(self, text: str) -> None:
-        """Somebody nearby uses the person's invitation."""
         await asyncio.sleep(JOINS_AFTER)
         if self._unpaired:
             await _try(self._terminals[self._unpaired[0]].engine.join(text))
@@ -263,7 +243,7 @@ def _failed(error: BaseException) -> None:
 
 
 async def _try(call: Awaitable[object]) -> None:
-    """Do what the person may have made impossible meanwhile: their own screen says what became of it."""
+    """Ignore what the person has made impossible meanwhile, such as writing after a block."""
     with suppress(ParlourError):
         await call
 
@@ -273,29 +253,25 @@ BEFORE: Final = 600_000
 
 
 class Demo:
-    """A demo that was made: the person's terminal, with the others around it."""
-
     def __init__(self, person: DemoTerminal, neighbours: Neighbours) -> None:
         self._person = person
         self._neighbours = neighbours
 
     @property
     def running(self) -> bool:
-        """Whether the person's engine runs."""
         return self._person.running
 
     @property
     def messenger(self) -> Messenger:
-        """The person's engine."""
         return self._person.engine
 
     async def unlock(self, passphrase: str) -> Messenger:
-        """Start it again. Raises WrongPassphrase, a StorageFailure."""
+        """Start the engine again. Raises WrongPassphrase, a StorageFailure."""
         await self._person.start(passphrase)
         return await self.serve()
 
     async def serve(self) -> Messenger:
-        """The others live and die with the person's engine from now on."""
+        """The others start and stop with the person's engine from now on."""
         try:
             await self._person.engine.serve(self._neighbours)
         except BaseException:
@@ -309,9 +285,10 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
     """A demo with its profiles in `folder`. Raises CannotCreate, a StorageFailure."""
     sample, clock, network = read_sample(), DemoClock(machine), Network()
     times = placed(sample.conversations, clock.present())
+    others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
     terminals = {
         name: DemoTerminal(name, f"127.0.0.{number}", folder / str(number), network, clock, random)
-        for number, name in enumerate(_names(sample), 1)
+        for number, name in enumerate([sample.person, *others], 1)
     }
     person = terminals.pop(sample.person)
     contacts = [terminals[row.name] for row in sample.contacts]
@@ -323,7 +300,7 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
             await contact.create(PASSPHRASE)
         await Playing(sample, language, person, contacts, times, clock).play()
         clock.run()
-        for stranger in strangers:  # only now: whoever announces itself does so anew on another day
+        for stranger in strangers:  # only now, since an announcement is renewed on another day
             await _appear(stranger, person)
         demo = Demo(person, Neighbours(sample, language, person, terminals))
         await demo.serve()
@@ -333,13 +310,7 @@ async def make(folder: Path, passphrase: str, language: str, machine: Clock, ran
     return demo
 
 
-def _names(sample: Sample) -> Sequence[str]:
-    others = [row.name for row in sample.contacts] + [row.name for row in sample.nearby]
-    return [sample.person, *others]
-
-
 async def _appear(stranger: DemoTerminal, person: DemoTerminal) -> None:
-    """A stranger is there, and the person's terminal has seen it."""
     seen = person.wait(NearbyChanged, lambda event: stranger.name in {view.name for view in event.nearby})
     await stranger.create(PASSPHRASE)
     await seen

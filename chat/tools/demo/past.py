@@ -1,12 +1,6 @@
-"""The sample network of seeds/demo.json: persons, what they have said, and what they can answer.
+"""The sample network of seeds/demo.json, and its past played over real links.
 
-Rules: data only, read once; the days move so that the last one is today, the hours stay: a good morning is
-said in the morning. Where the person reads Chinese, so do the others.
-
-The past of a demo: contacts pair with the person, and what they have said goes over real links.
-
-Rules: nothing is written into a database from here: every entry, mark and contact is what the engines make
-of it; the clock moves only when what it showed has been stored on both sides.
+The days move so that the last one is today; the hours stay, so a good morning is said in the morning.
 """
 
 from __future__ import annotations
@@ -27,13 +21,10 @@ _A_MOMENT: Final = timedelta(minutes=1)
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A text and, where it has one, its Chinese form."""
-
     text: str
     zh: str = ""
 
     def within(self, language: str) -> str:
-        """The form for a language."""
         return self.zh if language == CHINESE and self.zh else self.text
 
 
@@ -51,7 +42,7 @@ class Said(Text, frozen=True, kw_only=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """What was said with a contact, of which the person has not read the last `unread`."""
+    """The entries with a contact, of which the person has not read the last `unread`."""
 
     contact: str = msgspec.field(name="with")
     entries: tuple[Said, ...] = ()
@@ -59,7 +50,7 @@ class Conversation(msgspec.Struct, frozen=True):
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A contact of the person; one that is not `present` is away until somebody asks it to come."""
+    """A contact of the person. One that is not `present` is offline until someone brings it."""
 
     name: str
     verified: bool
@@ -68,21 +59,17 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 class Stranger(msgspec.Struct, frozen=True):
-    """Somebody visible nearby."""
-
     name: str
 
 
 class Answer(Text, frozen=True, kw_only=True):
-    """What is answered to a text that has one of the words; it may bring a contact back that is away."""
+    """The answer to a text with one of the words; it may bring an offline contact online."""
 
     words: tuple[str, ...]
     brings: str = ""
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The whole network, as `person` sees it."""
-
     person: str
     contacts: tuple[Contact, ...]
     conversations: tuple[Conversation, ...]
@@ -94,7 +81,6 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def read_sample() -> Sample:
-    """The sample that this installation has."""
     return msgspec.json.decode(files("seeds").joinpath("demo.json").read_bytes(), type=Sample)
 
 
@@ -107,11 +93,7 @@ def placed(conversations: Sequence[Conversation], now: datetime) -> dict[datetim
     shown = [said.time.replace(tzinfo=None) for one in conversations for said in one.entries]
     today = (now - _A_MOMENT).replace(tzinfo=None)
     moved = timedelta(days=(today - max(shown)) // timedelta(days=1))
-    return {time: _unix((time + moved).replace(tzinfo=now.tzinfo)) for time in shown}
-
-
-def _unix(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
+    return {time: round((time + moved).replace(tzinfo=now.tzinfo).timestamp() * 1000) for time in shown}
 
 
 UNTIL_READ: Final = 12_000
@@ -119,7 +101,7 @@ UNTIL_READ: Final = 12_000
 
 
 async def pair(person: DemoTerminal, contact: DemoTerminal) -> None:
-    """By an invitation, which the person confirms; afterwards the two are linked."""
+    """Pair by an invitation that the person confirms, and wait until the two are linked."""
 
     def joined(event: PairingChanged) -> bool:
         return event.pairing.stage is PairingStage.JOINER and event.pairing.peer == contact.name
@@ -133,17 +115,14 @@ async def pair(person: DemoTerminal, contact: DemoTerminal) -> None:
 
 
 def is_linked(event: ContactChanged, other: DemoTerminal) -> bool:
-    """Whether a contact was just seen to be there."""
     return event.contact.person == other.person and event.contact.present
 
 
 def is_away(event: ContactChanged, other: DemoTerminal) -> bool:
-    """Whether a contact was just seen to be away."""
     return event.contact.person == other.person and not event.contact.present
 
 
 async def regard(person: DemoTerminal, contact: DemoTerminal, row: Contact) -> None:
-    """Mark a contact as the sample has it."""
     if row.verified:
         await person.engine.set_verified(contact.person, True)
     if row.blocked:
@@ -151,7 +130,7 @@ async def regard(person: DemoTerminal, contact: DemoTerminal, row: Contact) -> N
 
 
 class Playing:
-    """Plays all conversations side by side, in the order of their times."""
+    """Plays all conversations in the order of their times."""
 
     def __init__(
         self,
@@ -171,12 +150,13 @@ class Playing:
         self._ids: dict[tuple[str, str], str] = {}
 
     async def play(self) -> None:
-        """Everything, from the pairing to what is left unread. The clock then stands at the last entry."""
+        """Play everything, from the pairing to what is left unread. The clock then shows the last entry."""
         rows = {row.name: row for row in self._sample.contacts}
         await asyncio.gather(*(pair(self._person, contact) for contact in self._contacts.values()))
         for name, contact in self._contacts.items():
             await regard(self._person, contact, rows[name])
-        for conversation, said in self._in_time():
+        said_in = [(one, entry) for one in self._sample.conversations for entry in one.entries]
+        for conversation, said in sorted(said_in, key=lambda pair: pair[1].time):
             self._clock.set(self._times[said.time.replace(tzinfo=None)])
             await self._say(self._contacts[conversation.contact], said)
         for conversation in self._sample.conversations:
@@ -184,10 +164,6 @@ class Playing:
         for row in self._sample.contacts:
             if not row.present:
                 await self._leave(self._contacts[row.name])
-
-    def _in_time(self) -> list[tuple[Conversation, Said]]:
-        said = [(one, entry) for one in self._sample.conversations for entry in one.entries]
-        return sorted(said, key=lambda pair: pair[1].time)
 
     async def _say(self, contact: DemoTerminal, said: Said) -> None:
         own = said.author == self._sample.person
@@ -210,7 +186,7 @@ class Playing:
             await seen
 
     async def _read(self, conversation: Conversation) -> None:
-        """The person has read all but the last of what the contact wrote."""
+        """Mark as read all but the last of what the contact wrote."""
         contact = self._contacts[conversation.contact]
         written = await self._person.engine.history(contact.person, len(conversation.entries))
         theirs = [entry for entry in written if not entry.own]
@@ -218,7 +194,6 @@ class Playing:
             await self._person.engine.mark_read(contact.person, tuple(entry.id for entry in seen))
 
     async def _leave(self, contact: DemoTerminal) -> None:
-        """The contact's terminal stops, and the person's has noticed."""
         views = await self._person.engine.contacts()
         if not any(view.person == contact.person and view.present for view in views):
             return

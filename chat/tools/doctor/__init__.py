@@ -1,7 +1,4 @@
-"""Why two terminals do not see each other, and what to do about it: `parlour doctor`.
-
-All checks, side by side, as lines in a fixed order.
-"""
+"""`parlour doctor`: why two terminals cannot connect, and what to do about it."""
 
 from __future__ import annotations
 
@@ -59,7 +56,7 @@ async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
                 _OWN_FAULT,
             ),
         )
-    seeing = asyncio.create_task(_seen(context, found))
+    seeing = asyncio.create_task(asyncio.wait_for(gather.gather(context, found), WITHIN))
     checks = [asyncio.wait_for(check(context, found), WITHIN) for _, check in CHECKS]
     looked = await asyncio.gather(*checks, return_exceptions=True)
     (seen,) = await asyncio.gather(seeing, return_exceptions=True)
@@ -71,11 +68,6 @@ async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
         )
         causes = _lines(CAUSES, judged)
     return (*causes, *_lines(CHECKS, looked))
-
-
-async def _seen(context: Context, found: Sequence[Interface]) -> Evidence:
-    """What the causes judge by; nothing is looked at where there is none."""
-    return await asyncio.wait_for(gather.gather(context, found), WITHIN) if CAUSES else Evidence(found)
 
 
 async def _judge(cause: Cause, context: Context, evidence: Evidence) -> list[DiagnosisView]:

@@ -1,10 +1,4 @@
-"""Does a firewall on this machine keep other terminals out, or this one in, or that of another machine?
-
-Rules: rules are read and judged, never tried; only what all of a rule says is believed; of another
-machine's firewall only its effect is known.
-
-The command that lets a packet through, in the language of the program that stops it.
-"""
+"""Whether a firewall keeps terminals apart, and the command that lets the packet through."""
 
 from __future__ import annotations
 
@@ -23,29 +17,16 @@ def command(program: str, packet: Packet, base: str) -> Phrase:
 
     `base` is nft's "FAMILY TABLE CHAIN"; the others need none.
     """
-    return Phrase(_command(program, packet, base))
-
-
-def _command(program: str, packet: Packet, base: str) -> str:
     if program == "ufw":
-        return _ufw(packet)
+        allowed = f"{packet.port}/{packet.protocol}" if packet.incoming else f"out on {packet.interface}"
+        return Phrase(f"sudo ufw allow {allowed}")
     if program == "firewalld" and packet.incoming:
-        return _firewalld(packet)
+        what = "service=mdns" if packet.protocol == "udp" else f"port={packet.port}/tcp"
+        return Phrase(f"sudo firewall-cmd --permanent --add-{what} && sudo firewall-cmd --reload")
     if program == "nft":
-        return f"sudo nft insert rule {base} {_nft(packet)} accept"
+        return Phrase(f"sudo nft insert rule {base} {_nft(packet)} accept")
     tool = program if program in ("iptables", "ip6tables") else "ip6tables" if packet.is_v6 else "iptables"
-    return f"sudo {tool} {_iptables(packet)} -j ACCEPT"
-
-
-def _ufw(packet: Packet) -> str:
-    if packet.incoming:
-        return f"sudo ufw allow {packet.port}/{packet.protocol}"
-    return f"sudo ufw allow out on {packet.interface}"
-
-
-def _firewalld(packet: Packet) -> str:
-    what = "service=mdns" if packet.protocol == "udp" else f"port={packet.port}/tcp"
-    return f"sudo firewall-cmd --permanent --add-{what} && sudo firewall-cmd --reload"
+    return Phrase(f"sudo {tool} {_iptables(packet)} -j ACCEPT")
 
 
 def _nft(packet: Packet) -> str:
@@ -70,13 +51,12 @@ _THERE = phrase("Allow Parlour's port in the firewall of that machine: parlour d
 
 
 def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """A line for each kind of packet that is stopped, with the rule and the command that lets it pass."""
+    """One line per kind of packet that is stopped, with the rule and the command that allows it."""
     own = _own(context, evidence) if evidence.lan else []
     return [*own, *_of_others(context, evidence)]
 
 
 def stops(context: Context, evidence: Evidence) -> bool:
-    """Whether rules of this machine are known to stop something that Parlour needs."""
     return any(True for _ in _stopped(context, evidence))
 
 
@@ -95,7 +75,9 @@ def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 def _of_others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     kept_out = blamed(context, evidence, Why.KEPT_OUT)
-    said = phrase("a machine at {addresses} is there, and lets nothing in", addresses=listed(kept_out))
+    said = phrase(
+        "a machine at {addresses} is on the network but accepts no connections", addresses=listed(kept_out)
+    )
     return [DiagnosisView(CHECK, False, said, _THERE)] if kept_out else []
 
 
@@ -119,7 +101,7 @@ def _unreadable(context: Context, tables: Tables) -> DiagnosisView:
 
 
 def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet, Source, Verdict]]:
-    """What is stopped, each kind of packet once, with the first rule that does it."""
+    """Each kind of packet that is stopped, with the first rule that stops it."""
     told: set[str] = set()
     sources = evidence.tables.sources if evidence.tables is not None else ()
     for what, packet in _packets(context, evidence):
@@ -131,7 +113,7 @@ def _stopped(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Pac
 
 
 def _packets(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Packet]]:
-    """What has to pass: (in words, packet), for each network of each interface and each known place."""
+    """(in words, packet) of what must pass, per network of each interface and per known place."""
     out = phrase("lets no connection out to the local network")
     for interface in evidence.lan:
         for network in interface.networks:

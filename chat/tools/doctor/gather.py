@@ -1,36 +1,6 @@
-"""What a diagnosis starts from: what the engine knows, or what is known without one.
+"""What a diagnosis starts from, and what it sees: packet filters, multicast, routers, terminals and relays.
 
-Rules: plain values and calls, so that the doctor runs with and without an engine; of a contact nothing but
-where it was, so that what the doctor says can be shown to whoever helps.
-
-Who answers at an address: one connection, at most one greeting read, nothing said.
-
-Rules: only `Transport.connect` opens it; whether nobody is there or somebody keeps silent is told by the
-neighbours, not here.
-
-Asking a relay whether it is there, and whether it is the one that its address names.
-
-Rules: the relay's own protocol as far as its welcome and no further: nothing is waited on, nobody is
-dialled; a relay that does not know the key hangs up after a right greeting, and nothing else tells that
-apart.
-
-Reading the packet filters of this machine (Linux) through the programs that show them.
-
-Rules: only commands that show, none that changes; without root they refuse, and then only what
-configuration files and the list of processes tell is known.
-
-What is seen from here, once for all causes: multicast, routers, and who answers where terminals should be.
-
-Rules: values only, no cause is decided here; `gathering.py` looks, tests make them up.
-
-An address that somebody else could have: for questions to the kernel and to rules, never to be sent to.
-
-Rules: pure arithmetic of networks.
-
-Looking: one question by multicast, a knock at each router and each place of a terminal, a call to relays.
-
-Rules: all of it side by side, so that it takes some three seconds; nothing else is sent, and nothing at all
-but to local addresses and to relays that were named; what it means is left to the causes.
+It sends only to local addresses and to relays of this person. What it found is judged elsewhere.
 """
 
 from __future__ import annotations
@@ -130,7 +100,7 @@ class Answer(StrEnum):
 
 
 async def knock(transport: Transport, host: str, port: int, within: float = KNOCK_WITHIN) -> Answer:
-    """What answers there; SILENT is left to whoever knows the neighbours."""
+    """What answers there. SILENT is decided later, by the neighbours."""
     try:
         connection = await transport.connect(host, port, within)
     except ConnectionRefusedError:
@@ -165,7 +135,6 @@ class Reply(StrEnum):
 
 
 async def call_relay(relay: Relay, clock: Clock) -> Reply:
-    """What the relay says."""
     try:
         connection = await relay.connect(CALL_WITHIN)
     except OSError:
@@ -186,20 +155,17 @@ async def _converse(terminal: RelayTerminal, connection: Connection, clock: Cloc
         for event in terminal.receive(data, clock.monotonic()) if data else terminal.end_of_stream():
             if isinstance(event, Welcomed):
                 return Reply.WELCOME
-            if isinstance(event, RelayEnded):
-                return _meaning(event, before)
+            if not isinstance(event, RelayEnded):
+                continue
+            if event.reason in (RelayEnding.VERSION, RelayEnding.REFUSED):
+                return Reply.OTHER_VERSION
+            if before is RelayState.GREETING:
+                return Reply.TURNED_AWAY if event.reason is RelayEnding.CUT else Reply.OTHER
+            return Reply.OTHER_KEY
         try:
             await connection.write(terminal.data_to_send())
         except ConnectionError:
             return Reply.TURNED_AWAY if before is RelayState.GREETING else Reply.OTHER_KEY
-
-
-def _meaning(ended: RelayEnded, before: RelayState) -> Reply:
-    if ended.reason in (RelayEnding.VERSION, RelayEnding.REFUSED):
-        return Reply.OTHER_VERSION
-    if before is RelayState.GREETING:
-        return Reply.TURNED_AWAY if ended.reason is RelayEnding.CUT else Reply.OTHER
-    return Reply.OTHER_KEY
 
 
 WITHIN: Final = 3.0
@@ -219,13 +185,13 @@ class Source:
     outgoing: Filter
 
     def judge(self, packet: Packet) -> Verdict:
-        """What happens to the packet here; one of the other family passes by."""
+        """What happens to the packet here; one of the other family passes."""
         if packet.is_v6 != self.is_v6:
             return Verdict(True)
         return (self.incoming if packet.incoming else self.outgoing).judge(packet)
 
     def program(self, verdict: Verdict) -> str:
-        """The program whose rules these are: it must be told, or it would undo what the tool is told."""
+        """The program that manages these rules: it would undo a change made with the tool."""
         names = " ".join([verdict.base, *self.incoming.chains])
         if "ufw" in names:
             return "ufw"
@@ -234,7 +200,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What could be read. `program`: ufw or firewalld if it is known to be on, for when nothing could."""
+    """The rules that could be read. `program` is ufw or firewalld if it is known to be on."""
 
     sources: tuple[Source, ...]
     unreadable: bool = False
@@ -257,25 +223,22 @@ async def read_tables() -> Tables:
 
 
 def _of_iptables(tool: str, listing: str) -> list[Source]:
-    incoming, outgoing = (
-        packet_filters.read_iptables(listing, "INPUT"),
-        packet_filters.read_iptables(listing, "OUTPUT"),
-    )
-    return (
-        [Source(tool, tool == "ip6tables", incoming, outgoing)] if _does_something(incoming, outgoing) else []
-    )
+    filters = [packet_filters.read_iptables(listing, base) for base in ("INPUT", "OUTPUT")]
+    return [Source(tool, tool == "ip6tables", *filters)] if _does_something(*filters) else []
 
 
 def _of_nft(listing: str, words: str, *, but_iptables: bool) -> list[Source]:
-    """Rules of nft's own; those that iptables keeps there are read whole through iptables, where it can."""
+    """Rules of nft itself; iptables shows its own rules, if it is installed."""
     said = packet_filters.read_nftables_words(words)
     sources = []
     for v6 in (False, True):
         theirs = {f"ip{'6' * v6} filter {chain}" for chain in ("INPUT", "OUTPUT") if but_iptables}
-        incoming = packet_filters.read_nftables(listing, said, v6=v6, hook="input", but=theirs)
-        outgoing = packet_filters.read_nftables(listing, said, v6=v6, hook="output", but=theirs)
-        if _does_something(incoming, outgoing):
-            sources.append(Source("nft", v6, incoming, outgoing))
+        filters = [
+            packet_filters.read_nftables(listing, said, v6=v6, hook=hook, but=theirs)
+            for hook in ("input", "output")
+        ]
+        if _does_something(*filters):
+            sources.append(Source("nft", v6, *filters))
     return sources
 
 
@@ -286,7 +249,6 @@ def _does_something(*filters: Filter) -> bool:
 
 
 async def _shown(program: str, *arguments: str) -> str | None:
-    """What a program shows: nothing if it is not installed, None if it refuses."""
     path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_PATHS}")
     if path is None:
         return ""
@@ -340,13 +302,13 @@ class Visit:
 
     @property
     def is_scoped(self) -> bool:
-        """Link-local IPv6: it is possible on every wire, so its silence tells nothing of a network."""
+        """Link-local IPv6 is possible on every wire, so its silence means nothing."""
         return is_link_local_v6(self.host.partition("%")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A terminal that is sought and what its places said. `is_it`: this very terminal was met there."""
+    """A terminal that is sought, and the answers of its places. `is_it`: this very terminal was met."""
 
     sought: Sought
     visits: tuple[Visit, ...]
@@ -354,7 +316,6 @@ class Finding:
 
     @property
     def greeted(self) -> bool:
-        """Whether Parlour is there, this terminal's or another's."""
         return any(visit.answer is Answer.PARLOUR for visit in self.visits)
 
 
@@ -377,19 +338,19 @@ class Evidence:
 
     @property
     def lan(self) -> list[Interface]:
-        """The networks on which this machine shows itself, without loopback."""
+        """The networks on which this machine is visible, without loopback."""
         return [each for each in outward(self.interfaces) if each.kind is not Kind.LOOPBACK]
 
     @property
     def heard(self) -> frozenset[str]:
-        """Addresses of others that multicast was heard from: neither of this machine nor of a router."""
+        """Addresses heard by multicast that belong neither to this machine nor to a router."""
         own = {address for interface in self.interfaces for address in interface.addresses}
         senders = (echo.others for echo in self.echoes.values() if isinstance(echo, probe.Heard))
         return frozenset[str]().union(*senders) - own - {router.address for router in self.routers}
 
 
 def neighbour(network: str) -> str:
-    """The address of somebody else in ADDRESS/PREFIX; empty where there is room for nobody."""
+    """Another address in ADDRESS/PREFIX, to ask the kernel and rules about; empty if there is none."""
     own = ipaddress.ip_interface(network)
     if own.network.num_addresses < 4:
         return ""
@@ -406,7 +367,7 @@ _Seen = Mapping[tuple[int, str], bytes]
 
 
 async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
-    """Look at everything. Raises OSError where the kernel does not tell."""
+    """Look at everything. Raises OSError if the kernel does not answer."""
     shown = outward(found)
     asked = [(interface, family) for interface in shown for family in _families(interface)]
     known = [router for router in routers() if is_local(router.address)]
@@ -435,13 +396,12 @@ async def gather(context: Context, found: Sequence[Interface]) -> Evidence:
 
 
 async def _tables(shown: Sequence[Interface]) -> Tables | None:
-    if sys.platform != "linux" or all(each.kind is Kind.LOOPBACK for each in shown):
-        return None
-    return await read_tables()
+    has_network = any(each.kind is not Kind.LOOPBACK for each in shown)
+    return await read_tables() if sys.platform == "linux" and has_network else None
 
 
 def _ways(shown: Sequence[Interface]) -> dict[tuple[int, str], int]:
-    """Of IPv4 alone: in link-local IPv6 the interface is part of the address, so none goes astray."""
+    """IPv4 only: in link-local IPv6 the interface is part of the address."""
     networks = [(each.index, network) for each in shown for network in each.networks if ":" not in network]
     others = {key: neighbour(key[1]) for key in networks}
     return {key: way_to(other) for key, other in others.items() if is_local(other)}
@@ -461,7 +421,7 @@ async def _ask(interface: Interface, family: socket.AddressFamily) -> Echo:
 
 
 async def look_for(context: Context, sought: Sought, found: Sequence[Interface]) -> Finding:
-    """Knock at every place; where Parlour greets, ask whether it is the terminal that is sought."""
+    """Connect to every place. If Parlour greets there, ask whether it is the terminal that is sought."""
     if sought.linked:
         visits = tuple(visited(*place, Answer.PARLOUR, found) for place in sought.places)
         return Finding(sought, visits, is_it=True)
@@ -483,7 +443,7 @@ def visited(host: str, port: int, answer: Answer, found: Sequence[Interface]) ->
 
 
 def _network_of(address: str, found: Sequence[Interface]) -> Interface | None:
-    """The interface that has the address on its network, those first on which this machine shows itself."""
+    """The interface on whose network the address is; visible networks first."""
     sought = ipaddress.ip_address(address)
     if is_link_local_v6(address):
         return None
@@ -498,7 +458,7 @@ def _network_of(address: str, found: Sequence[Interface]) -> Interface | None:
 
 
 def with_the_silent(finding: Finding, seen: _Seen, known: Sequence[Router]) -> Finding:
-    """Where a machine answered as a neighbour but took no connection, it is there and lets nothing in."""
+    """A machine that is a neighbour but accepts no connection is SILENT."""
     # Some access points answer for everybody, with the address of the router.
     routing = {seen.get((router.index, router.address)) for router in known}
     there = {address for (_, address), link_address in seen.items() if link_address not in routing}

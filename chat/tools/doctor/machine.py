@@ -1,26 +1,4 @@
-"""Is the clock right? Times of entries and the day in announcements come from it.
-
-It is compared with those of contacts that announce themselves; without one, only the year can be judged.
-
-Is the profile private, is there room on its disk, and is its database whole?
-
-Does the port of this terminal answer, and is it this terminal that answers there?
-
-Is there a local network at all, is there life on it, and which addresses has this machine on it?
-
-Rules: what is nearest to a network is said; a router that is known and silent, alone, tells that a wire
-leads nowhere.
-
-Does multicast, by which terminals find each other, leave this machine, come back, and bring others?
-
-Rules: a question that does not even come back is this machine's doing; where Parlour answers by address and
-nobody is heard, the network holds multicast back; silence alone is said, and not explained.
-
-Are the relays that this person named there, and are they the ones that were named?
-
-Rules: a relay is shown by its host and port, never by its key; where this machine has no network at all its
-relays are not blamed.
-"""
+"""Checks of this machine: clock, profile, port, network, multicast and relays."""
 
 from __future__ import annotations
 
@@ -42,7 +20,7 @@ from chat.network.connection import format_address
 from chat.network.interfaces import Interface, Kind, outward, own_addresses
 from chat.tools.doctor import gather
 from chat.tools.doctor.firewall import stops
-from chat.tools.doctor.gather import Answer, Context, Echo, Evidence, Reply
+from chat.tools.doctor.gather import Answer, Context, Evidence, Reply
 from chat.tools.doctor.paths import Company, company, echoed
 from protocol.addresses import is_local
 
@@ -50,16 +28,17 @@ CLOCK_CHECK = phrase("clock")
 FIRST_YEAR: Final = 2026
 LAST_YEAR: Final = 2099
 _FIX = phrase(
-    "Set date and time (sudo timedatectl set-ntp true): contacts recognise each other within a day only."
+    "Set date and time (sudo timedatectl set-ntp true): contacts only recognise each other if their clocks "
+    "differ by less than a day."
 )
 _FIX_ONE = phrase(
     "Set date and time on the machine where they are wrong, here or there (sudo timedatectl set-ntp true): "
-    "contacts recognise each other within a day only."
+    "contacts only recognise each other if their clocks differ by less than a day."
 )
 
 
 async def check_clock(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
-    """One line: time does not run backwards, the year is possible, and contacts have the same day."""
+    """One line: time runs forwards, the year is possible, and contacts have the same day."""
     before, wall, after = context.clock.monotonic(), context.clock.wall(), context.clock.monotonic()
     if after < before:
         said = phrase("the clock for intervals runs backwards")
@@ -77,7 +56,7 @@ async def check_clock(context: Context, found: Sequence[Interface]) -> list[Diag
 
 def _compared(shown: str, days_ahead: int | None) -> DiagnosisView:
     if days_ahead is None:
-        said = phrase("{time}; no contact announces itself here to compare it with", time=shown)
+        said = phrase("{time}; no contact nearby to compare it with", time=shown)
         return DiagnosisView(CLOCK_CHECK, True, said)
     if days_ahead == 0:
         return DiagnosisView(CLOCK_CHECK, True, Phrase(shown))
@@ -100,7 +79,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 async def check_profile(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
-    """A line for the folder, one for the disk if it is full, one for the database."""
+    """Lines for the folder, the disk if it is full, and the database."""
     if not context.profile.is_dir():
         return [
             DiagnosisView(
@@ -111,7 +90,9 @@ async def check_profile(context: Context, found: Sequence[Interface]) -> list[Di
 
 
 def _folder(profile: Path) -> Iterator[DiagnosisView]:
-    if os.name == "posix" and (open_to_others := [path for path in _paths(profile) if _is_open(path)]):
+    if os.name == "posix" and (
+        open_to_others := [path for path in [profile, *sorted(profile.iterdir())] if _is_open(path)]
+    ):
         names = ", ".join(path.name for path in open_to_others)
         said = phrase("others on this machine may read {names}", names=names)
         fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
@@ -127,10 +108,6 @@ def _folder(profile: Path) -> Iterator[DiagnosisView]:
         )
 
 
-def _paths(profile: Path) -> list[Path]:
-    return [profile, *sorted(profile.iterdir())]
-
-
 def _is_open(path: Path) -> bool:
     mode = path.lstat().st_mode
     return not stat.S_ISLNK(mode) and bool(mode & _OTHERS)
@@ -140,16 +117,16 @@ def _room(profile: Path) -> Iterator[DiagnosisView]:
     free = shutil.disk_usage(profile).free
     if free < ROOM_MIN:
         said = phrase("the disk of the profile has only {number} MiB left", number=free // 1_048_576)
-        fix = phrase("Free some space: entries that cannot be stored are not accepted.")
+        fix = phrase("Free some space: Parlour does not accept messages that it cannot store.")
         yield DiagnosisView(PROFILE_CHECK, False, said, fix)
 
 
 async def _database(context: Context) -> DiagnosisView:
     if context.database is None:
-        return DiagnosisView(DATABASE, True, phrase("locked, and so not looked at"))
+        return DiagnosisView(DATABASE, True, phrase("locked, not checked"))
     wrong = await context.database()
     if not wrong:
-        return DiagnosisView(DATABASE, True, phrase("every page is whole"))
+        return DiagnosisView(DATABASE, True, phrase("every page is intact"))
     fix = phrase("Restore the profile from a backup; leave the damaged one as it is until that has worked.")
     return DiagnosisView(DATABASE, False, Phrase(wrong), fix)
 
@@ -157,14 +134,14 @@ async def _database(context: Context) -> DiagnosisView:
 PORT_CHECK = phrase("port")
 WITHIN = 1.5
 """Seconds for one connection to this very machine."""
-_OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this terminal.")
+_OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this device.")
 _OTHER = phrase(
     "Parlour takes the next free port by itself; or close the other program, or name one with --port."
 )
 
 
 async def check_port(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
-    """One line: reached under each of its addresses, or what is there instead."""
+    """One line: reached at each address, or what is there instead."""
     if not context.port:
         return [DiagnosisView(PORT_CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
     addresses = own_addresses(found)
@@ -190,7 +167,7 @@ def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
 def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
     if not taken:
         said = phrase(
-            "no engine of this profile is running: nobody answers at TCP port {port}",
+            "no engine of this profile is running: TCP port {port} does not answer",
             port=port,
         )
         return DiagnosisView(PORT_CHECK, False, said, _OPEN)
@@ -200,53 +177,49 @@ def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
 
 
 NETWORK_CHECK = phrase("network")
-_CONNECT = phrase(
-    "Connect to a network by cable or Wi-Fi; another terminal on this very machine works without."
-)
-_RECONNECT = phrase("Disconnect from the network and connect again; look at its cables.")
+_CONNECT = phrase("Connect to a network by cable or Wi-Fi. Another Parlour on this machine needs none.")
+_RECONNECT = phrase("Disconnect from the network and connect again; check the cables.")
 
 
 def network_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line for the local network, one for tunnels (VPN) beside it."""
+    """One line for the local network, one for tunnels (VPN)."""
     found, shown = evidence.interfaces, outward(evidence.interfaces)
     if not evidence.lan:
-        said = _none(found)
+        network = _none(found)
     elif company(context, evidence) is Company.NO_ROUTER:
-        said = _cut_off(evidence)
+        said = phrase(
+            "{interface} is connected, but nothing answers there, not even the router {address}",
+            interface=evidence.lan[0].name,
+            address=next(iter(evidence.routers)).address,
+        )
+        network = DiagnosisView(NETWORK_CHECK, False, said, _RECONNECT)
     else:
-        said = _local(shown)
-    if tunnels := [each for each in found if each.kind is Kind.TUNNEL and each.up and each not in shown]:
-        return [said, _tunnels(tunnels)]
-    return [said]
-
-
-def _cut_off(evidence: Evidence) -> DiagnosisView:
+        local = (f"{each.name}: {', '.join(filter(is_local, each.addresses))}" for each in shown)
+        network = DiagnosisView(NETWORK_CHECK, True, Phrase("; ".join(local)))
+    tunnels = [each.name for each in found if each.kind is Kind.TUNNEL and each.up and each not in shown]
+    if not tunnels:
+        return [network]
     said = phrase(
-        "{interface} is connected, and nobody answers there, not even the router {address}",
-        interface=evidence.lan[0].name,
-        address=next(iter(evidence.routers)).address,
+        "{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address",
+        names=", ".join(tunnels),
     )
-    return DiagnosisView(NETWORK_CHECK, False, said, _RECONNECT)
-
-
-def _local(shown: Sequence[Interface]) -> DiagnosisView:
-    said = "; ".join(f"{each.name}: {', '.join(_local_addresses(each))}" for each in shown)
-    return DiagnosisView(NETWORK_CHECK, True, Phrase(said))
-
-
-def _local_addresses(interface: Interface) -> list[str]:
-    return [address for address in interface.addresses if is_local(address)]
+    return [network, DiagnosisView(phrase("vpn"), True, said)]
 
 
 def _none(found: Sequence[Interface]) -> DiagnosisView:
-    """Say what is nearest to a network."""
     cables = [each.name for each in found if each.kind is Kind.LAN and not each.up]
     public = [each for each in found if each.kind is Kind.LAN and each.up and each.addresses]
     bare = [each.name for each in found if each.kind is Kind.LAN and each.up and not each.addresses]
     if public:
-        return _public(public[0])
+        said = phrase(
+            "{interface} has only addresses outside local networks: {addresses}",
+            interface=public[0].name,
+            addresses=", ".join(public[0].addresses),
+        )
+        fix = phrase("Parlour reaches local addresses only: use a private network.")
+        return DiagnosisView(NETWORK_CHECK, False, said, fix)
     if bare:
-        fix = phrase("Wait for the network to give an address, or set one by hand.")
+        fix = phrase("Wait for the network to assign an address, or set one by hand.")
         return DiagnosisView(
             NETWORK_CHECK, False, phrase("{interface} has no address", interface=bare[0]), fix
         )
@@ -257,30 +230,11 @@ def _none(found: Sequence[Interface]) -> DiagnosisView:
     return DiagnosisView(NETWORK_CHECK, False, said, _CONNECT)
 
 
-def _public(interface: Interface) -> DiagnosisView:
-    said = phrase(
-        "{interface} has only addresses outside local networks: {addresses}",
-        interface=interface.name,
-        addresses=", ".join(interface.addresses),
-    )
-    fix = phrase("Parlour reaches local addresses only: use a private network.")
-    return DiagnosisView(NETWORK_CHECK, False, said, fix)
-
-
-def _tunnels(tunnels: Sequence[Interface]) -> DiagnosisView:
-    names = ", ".join(interface.name for interface in tunnels)
-    said = phrase(
-        "{names} (VPN) is up: multicast does not cross it; reach a contact behind it by its address",
-        names=names,
-    )
-    return DiagnosisView(phrase("vpn"), True, said)
-
-
 MULTICAST_CHECK = phrase("multicast")
 OTHERS = phrase("others")
 _SILENT = phrase(
-    "Allow UDP port 5353 in the firewall of this machine. "
-    "Until then reach the other terminal by its address: parlour pair --address HOST:PORT."
+    "Allow UDP port 5353 in the firewall of this machine. Until then, connect to the other device by "
+    "address: parlour pair --address HOST:PORT."
 )
 _FILTERED = phrase(
     "Allow multicast (mDNS) in the access point or switch. "
@@ -290,19 +244,16 @@ _NOBODY = phrase("Open Parlour on the other machine, and see that both are on th
 
 
 def multicast_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line an interface on which this terminal shows itself, and one for the others."""
+    """One line per interface on which this terminal is visible, and one for the others."""
     if stops(context, evidence) and not echoed(evidence):
         return []  # the line of the firewall says why
-    own = [_multicast_line(interface, _of(interface, evidence)) for interface in outward(evidence.interfaces)]
+    own = [_multicast_line(interface, evidence) for interface in outward(evidence.interfaces)]
     return [*own, *_others(context, evidence)] if any(line.good for line in own) else own
 
 
-def _of(interface: Interface, evidence: Evidence) -> dict[socket.AddressFamily, Echo]:
-    return {family: echo for (index, family), echo in evidence.echoes.items() if index == interface.index}
-
-
-def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Echo]) -> DiagnosisView:
-    """Good when it works by one family: discovery speaks both."""
+def _multicast_line(interface: Interface, evidence: Evidence) -> DiagnosisView:
+    """Good if it works with one family, since discovery uses both."""
+    echoes = {family: echo for (index, family), echo in evidence.echoes.items() if index == interface.index}
     names = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
     works = [
         names[family] for family, echo in echoes.items() if isinstance(echo, probe.Heard) and echo.itself
@@ -311,34 +262,31 @@ def _multicast_line(interface: Interface, echoes: dict[socket.AddressFamily, Ech
         by = phrase("{first} and {second}", first=works[0], second=works[1]) if works[1:] else works[0]
         said = phrase("{interface}: out and back by {families}", interface=interface.name, families=by)
         return DiagnosisView(MULTICAST_CHECK, True, said)
-    for echo in echoes.values():
-        if isinstance(echo, OSError):
-            return _unsent(interface.name, echo)
-    said = phrase("{interface}: what was sent did not come back", interface=interface.name)
+    if error := next((echo for echo in echoes.values() if isinstance(echo, OSError)), None):
+        said = phrase(
+            "{interface}: cannot be sent: {reason}", interface=interface.name, reason=str(error.strerror)
+        )
+        fix = phrase(
+            "Switch multicast on for {interface} (sudo ip link set {interface} multicast on).",
+            interface=interface.name,
+        )
+        return DiagnosisView(MULTICAST_CHECK, False, said, fix)
+    said = phrase("{interface}: packets that were sent did not come back", interface=interface.name)
     return DiagnosisView(MULTICAST_CHECK, False, said, _SILENT)
 
 
-def _unsent(interface: str, error: OSError) -> DiagnosisView:
-    said = phrase("{interface}: cannot be sent: {reason}", interface=interface, reason=str(error.strerror))
-    fix = phrase(
-        "Switch multicast on for {interface} (sudo ip link set {interface} multicast on).",
-        interface=interface,
-    )
-    return DiagnosisView(MULTICAST_CHECK, False, said, fix)
-
-
 def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """Nobody heard is suspicious only when the engine has not found anybody either."""
+    """Hearing nobody is suspicious only if the engine has found nobody either."""
     if context.heard:
-        said = phrase("{number} other terminals are known here", number=context.heard)
+        said = phrase("{number} other devices are known here", number=context.heard)
         return [DiagnosisView(OTHERS, True, said)]
     if evidence.heard:
         said = phrase("{number} other addresses speak multicast here", number=len(evidence.heard))
         return [DiagnosisView(OTHERS, True, said)]
-    nobody = phrase("nobody else was heard by multicast")
+    nobody = phrase("no other device was heard by multicast")
     match company(context, evidence):
         case Company.UNHEARD:
-            said = phrase("Parlour answers by address, and nobody is heard: the network filters multicast")
+            said = phrase("Parlour answers by address, but no multicast arrives: the network filters it")
             return [DiagnosisView(MULTICAST_CHECK, False, said, _FILTERED)]
         case Company.NOBODY if context.heard is not None:
             return [DiagnosisView(OTHERS, False, nobody, _NOBODY)]
@@ -347,42 +295,32 @@ def _others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
 
 
 RELAYS_CHECK = phrase("relay")
-_START = phrase("Start it (parlour relay), or see whether a firewall keeps you from it.")
-_NEW = phrase("Ask whoever runs it for its address with the new key, then: parlour relays add ADDRESS.")
-_WRONG = phrase("Look at its port, and name it anew: parlour relays add ADDRESS.")
+_START = phrase("Start it (parlour relay), or check whether a firewall blocks it.")
+_NEW = phrase("Ask its operator for the address with the new key, then: parlour relays add ADDRESS.")
+_WRONG = phrase("Check its port and add it again: parlour relays add ADDRESS.")
 _UPDATE = phrase("Use the same version of Parlour there and here.")
-_LATER = phrase("It is busy: it takes you again in a minute or so.")
+_LATER = phrase("It is busy: it accepts connections again in about a minute.")
 
 
 def relay_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line a relay."""
     return [
-        _relays_line(name, reply)
+        DiagnosisView(RELAYS_CHECK, reply is Reply.WELCOME, *_said_of_relay(name, reply))
         for name, reply in evidence.relays.items()
-        if evidence.lan or _is_there(reply)
+        if evidence.lan or reply is not Reply.NOBODY
     ]
 
 
-def _is_there(reply: Reply) -> bool:
-    return reply is not Reply.NOBODY
-
-
-def _relays_line(name: str, reply: Reply) -> DiagnosisView:
-    said, fix = _said(name, reply)
-    return DiagnosisView(RELAYS_CHECK, reply is Reply.WELCOME, said, fix)
-
-
-def _said(name: str, reply: Reply) -> tuple[Phrase, Phrase]:
+def _said_of_relay(name: str, reply: Reply) -> tuple[Phrase, Phrase]:
     match reply:
         case Reply.WELCOME:
             return phrase("{relay} answers", relay=name), Phrase()
         case Reply.NOBODY:
-            return phrase("{relay} cannot be reached", relay=name), _START
+            return phrase("{relay} is unreachable", relay=name), _START
         case Reply.OTHER_KEY:
-            return phrase("{relay} has another key than the one that was named", relay=name), _NEW
+            return phrase("{relay} has another key than the one you added", relay=name), _NEW
         case Reply.OTHER_VERSION:
-            return phrase("{relay} speaks another version", relay=name), _UPDATE
+            return phrase("{relay} uses an incompatible version", relay=name), _UPDATE
         case Reply.TURNED_AWAY:
-            return phrase("{relay} hangs up at once", relay=name), _LATER
+            return phrase("{relay} closes the connection at once", relay=name), _LATER
         case Reply.OTHER:
-            return phrase("what answers at {relay} is no relay", relay=name), _WRONG
+            return phrase("the program at {relay} is not a relay", relay=name), _WRONG

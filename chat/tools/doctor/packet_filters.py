@@ -1,17 +1,6 @@
-"""Packet filters as chains of rules, and what they do with a packet that does not exist yet.
+"""Packet filters (iptables, nft) as chains of rules, and what they do with a packet.
 
-Rules: a test that is not understood never matches, so a rule is believed only when all of it is; what
-is decided is told together with the rule that decided; nothing is ever sent or changed.
-
-The rules that `iptables -S` and `ip6tables -S` show.
-
-Rules: text in, chains out, so that every kind of rule can be tested without a firewall; an option that
-is not understood makes its rule match nothing.
-
-The rules that `nft --json list ruleset` shows, and their words from `nft --handle list ruleset`.
-
-Rules: JSON in, chains out, so that every kind of rule can be tested without a firewall; an expression
-that is not understood makes its rule match nothing.
+A test that is not understood makes its rule match nothing, so only rules that are understood are blamed.
 """
 
 from __future__ import annotations
@@ -67,7 +56,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`text` is the rule as its program shows it; `target` a chain, for JUMP and GOTO."""
+    """`text` is the rule as its program shows it; `target` is a chain, for JUMP and GOTO."""
 
     text: str
     tests: tuple[Test, ...]
@@ -77,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Rules in order; `policy` is what happens at the end of a base chain."""
+    """Rules in order; `policy` applies at the end of a base chain."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -86,7 +75,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the packet passes, by which rule (or policy), and in which base chain."""
+    """Whether the packet passes, by which rule or policy, and in which base chain."""
 
     passes: bool
     rule: str = ""
@@ -95,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All chains that one program shows, and which of them packets go through first."""
+    """All chains of one program, and which of them packets enter first."""
 
     chains: Mapping[str, Chain]
     bases: tuple[str, ...] = ()
@@ -103,17 +92,15 @@ class Filter:
     def judge(self, packet: Packet) -> Verdict:
         """The packet passes if every base chain lets it pass."""
         for base in self.bases:
-            verdict = self._through(base, packet, _DEPTH_MAX) or self._by_policy(base)
+            policy = self.chains[base].policy
+            by_policy = Verdict(policy is not Action.DROP, f"policy of {base}: {policy}")
+            verdict = self._through(base, packet, _DEPTH_MAX) or by_policy
             if not verdict.passes:
                 return replace(verdict, base=base)
         return Verdict(True)
 
-    def _by_policy(self, base: str) -> Verdict:
-        chain = self.chains[base]
-        return Verdict(chain.policy is not Action.DROP, f"policy of {base}: {chain.policy}")
-
     def _through(self, name: str, packet: Packet, depth: int) -> Verdict | None:
-        """The verdict of a chain; None where it comes to its end without one."""
+        """The verdict of a chain; None if it ends without one."""
         chain = self.chains.get(name)
         if chain is None or not depth:
             return None
@@ -132,7 +119,6 @@ class Filter:
 
 
 def never(_: Packet) -> bool:
-    """The test of a condition that is not understood."""
     return False
 
 
@@ -141,7 +127,7 @@ def negated(test: Test) -> Test:
 
 
 def in_network(network: str, address: Callable[[Packet], str]) -> Test:
-    """Whether an address of the packet lies in ADDRESS/PREFIX; never, if that is no network."""
+    """Whether an address of the packet is in ADDRESS/PREFIX; never, if that is no network."""
     try:
         known = ipaddress.ip_network(network, strict=False)
     except ValueError:
@@ -150,7 +136,7 @@ def in_network(network: str, address: Callable[[Packet], str]) -> Test:
 
 
 def on_interface(name: str, incoming: bool) -> Test:
-    """Whether the packet comes in (or goes out) by an interface; a name may end in + or *."""
+    """Whether the packet uses an interface; a name may end in + or *."""
     stem = name.rstrip("+*")
 
     def test(packet: Packet) -> bool:
@@ -167,7 +153,7 @@ _TARGETS: Final = {
     "QUEUE": Action.DROP,
     "RETURN": Action.RETURN,
 }
-_IPTABLES_PASSED_OVER: Final = frozenset(
+_IPTABLES_IGNORED: Final = frozenset(
     {"LOG", "NFLOG", "MARK", "CONNMARK", "ULOG", "TRACE", "SET", "AUDIT", "TCPMSS"}
 )
 _FLAGS_OF_THE_FIRST: Final = frozenset({"SYN"})
@@ -197,23 +183,19 @@ def read_iptables(listing: str, base: str = "INPUT") -> Filter:
 def _rule(text: str, words: list[str]) -> Rule:
     tests: list[Test] = []
     for option, value, inverted in _options(words):
-        if option in ("-j", "-g"):
-            return _iptables_aimed(text, tuple(tests), option, value)
-        test = _TESTS.get(option, _unknown)(value)
-        tests.append(negated(test) if inverted and test is not never else test)
+        if option not in ("-j", "-g"):
+            make = _TESTS.get(option)
+            test = make(value) if make is not None else never
+            tests.append(negated(test) if inverted and test is not never else test)
+        elif value in _TARGETS:
+            return Rule(text, tuple(tests), _TARGETS[value])
+        elif value not in _IPTABLES_IGNORED:
+            return Rule(text, tuple(tests), Action.JUMP if option == "-j" else Action.GOTO, value)
     return Rule(text, tuple(tests), Action.NOTHING)
 
 
-def _iptables_aimed(text: str, tests: tuple[Test, ...], option: str, target: str) -> Rule:
-    if target in _TARGETS:
-        return Rule(text, tests, _TARGETS[target])
-    if target in _IPTABLES_PASSED_OVER:
-        return Rule(text, tests, Action.NOTHING)
-    return Rule(text, tests, Action.JUMP if option == "-j" else Action.GOTO, target)
-
-
 def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
-    """(option, its values, whether it is negated), up to and with the target: the rest is the target's."""
+    """(option, values, whether negated), up to the target, which takes the rest."""
     at = 0
     while at < len(words):
         inverted = words[at] == "!"
@@ -226,10 +208,6 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, bool]]:
             yield option[0], " ".join(words[first:at]), inverted
         if option in (["-j"], ["-g"]):
             return
-
-
-def _unknown(_: str) -> Test:
-    return never
 
 
 def _always(_: str) -> Test:
@@ -247,17 +225,15 @@ def _ports(*of: Callable[[Packet], int]) -> Callable[[str], Test]:
 
     def make(value: str) -> Test:
         try:
-            ranges = [_range(part) for part in value.split(",")]
+            parts = [part.partition(":") for part in value.split(",")]
+            ranges = [
+                (int(low or 0), int(high or 65_535) if colon else int(low)) for low, colon, high in parts
+            ]
         except ValueError:
             return never
         return lambda packet: any(low <= port(packet) <= high for port in of for low, high in ranges)
 
     return make
-
-
-def _range(text: str) -> tuple[int, int]:
-    low, colon, high = text.partition(":")
-    return int(low or 0), int(high or 65_535) if colon else int(low)
 
 
 def _states(value: str) -> Test:
@@ -266,7 +242,7 @@ def _states(value: str) -> Test:
 
 
 def _tcp_flags(value: str) -> Test:
-    """MASK and SET: of the flags in MASK exactly those in SET; a first packet has SYN alone."""
+    """MASK and SET: of the flags in MASK exactly those in SET. A first packet has only SYN."""
     mask, _, wanted = value.partition(" ")
     looked_at = _ALL_FLAGS if mask == "ALL" else frozenset(mask.split(","))
     same = _FLAGS_OF_THE_FIRST & looked_at == frozenset(wanted.split(",")) - {"NONE"}
@@ -276,10 +252,6 @@ def _tcp_flags(value: str) -> Test:
 def _kind_of_address(value: str) -> Test:
     kinds = value.split(",")
     return lambda packet: ("MULTICAST" if packet.to_multicast else "LOCAL") in kinds
-
-
-def _kind_of_packet(value: str) -> Test:
-    return lambda packet: value == ("multicast" if packet.to_multicast else "unicast")
 
 
 def _source_port(packet: Packet) -> int:
@@ -308,7 +280,7 @@ _TESTS: Final[dict[str, Callable[[str], Test]]] = {
     "--syn": lambda _: _tcp_flags("FIN,SYN,RST,ACK SYN"),
     "--tcp-flags": _tcp_flags,
     "--dst-type": _kind_of_address,
-    "--pkt-type": _kind_of_packet,
+    "--pkt-type": lambda value: lambda packet: value == ("multicast" if packet.to_multicast else "unicast"),
 }
 
 
@@ -322,7 +294,7 @@ _VERDICTS: Final = {
     "goto": Action.GOTO,
 }
 Words = Mapping[tuple[str, int], str]
-_NFTABLES_PASSED_OVER: Final = frozenset({"counter", "log", "mangle", "notrack", "meter", "set"})
+_NFTABLES_IGNORED: Final = frozenset({"counter", "log", "mangle", "notrack", "meter", "set"})
 _NAMES: Final[dict[object, object]] = {6: "tcp", 17: "udp", "ip": "ipv4", "ip6": "ipv6", "host": "unicast"}
 
 
@@ -351,8 +323,16 @@ def read_nftables(
             found = _rules(table, text, item.get("expr", []), sets)
             rules.setdefault(f"{table} {item['chain']}", []).extend(found)
     bases = [name for name, chain in chains.items() if chain.get("hook") == hook and name not in but]
-    bases.sort(key=lambda name: _order(chains[name]))
-    made = {name: Chain(name, tuple(rules.get(name, ())), _policy(chain)) for name, chain in chains.items()}
+    priorities = {name: chain.get("prio", 0) for name, chain in chains.items()}
+    bases.sort(key=lambda name: priorities[name] if isinstance(priorities[name], int) else 0)
+    made = {
+        name: Chain(
+            name,
+            tuple(rules.get(name, ())),
+            (Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT),
+        )
+        for name, chain in chains.items()
+    }
     return Filter(made, tuple(bases))
 
 
@@ -376,39 +356,29 @@ def _items(listing: str) -> list[tuple[str, dict[str, Any]]]:
     return sorted(items, key=lambda each: each[0] != "set")
 
 
-def _order(chain: Mapping[str, Any]) -> int:
-    priority = chain.get("prio", 0)
-    return priority if isinstance(priority, int) else 0
-
-
-def _policy(chain: Mapping[str, Any]) -> Action:
-    return Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT
-
-
 def _rules(table: str, text: str, expressions: list[Any], sets: Mapping[str, list[Any]]) -> list[Rule]:
-    """Mostly one rule; a verdict map makes one of each of its entries."""
+    """Usually one rule; a verdict map becomes one rule per entry."""
     tests: list[Test] = []
     for expression in expressions:
         kind, value = _only(expression)
         if kind in _VERDICTS:
-            return [_nftables_aimed(table, text, tuple(tests), kind, value)]
+            return [_verdict_rule(table, text, tuple(tests), kind, value)]
         if kind == "vmap":
             return _mapped(table, text, tuple(tests), value)
         if kind == "match":
             tests.append(_match(table, value, sets))
-        elif kind not in _NFTABLES_PASSED_OVER:
+        elif kind not in _NFTABLES_IGNORED:
             tests.append(never)
     return [Rule(text, tuple(tests), Action.NOTHING)]
 
 
 def _only(expression: Any) -> tuple[str, Any]:
-    """The one key of an expression and its value."""
     return (
         next(iter(expression.items())) if isinstance(expression, dict) and len(expression) == 1 else ("", {})
     )
 
 
-def _nftables_aimed(table: str, text: str, tests: tuple[Test, ...], kind: str, value: Any) -> Rule:
+def _verdict_rule(table: str, text: str, tests: tuple[Test, ...], kind: str, value: Any) -> Rule:
     target = f"{table} {value.get('target')}" if isinstance(value, dict) and kind in ("jump", "goto") else ""
     return Rule(text, tests, _VERDICTS[kind], target)
 
@@ -417,7 +387,7 @@ def _mapped(table: str, text: str, tests: tuple[Test, ...], value: Mapping[str, 
     entries = value.get("data", {})
     pairs = entries.get("set", []) if isinstance(entries, dict) else []
     return [
-        _nftables_aimed(table, text, (*tests, _equals(value.get("key"), key)), *next(iter(verdict.items())))
+        _verdict_rule(table, text, (*tests, _equals(value.get("key"), key)), *next(iter(verdict.items())))
         for key, verdict in pairs
         if isinstance(verdict, dict)
     ]
@@ -437,7 +407,7 @@ def _match(table: str, value: Mapping[str, Any], sets: Mapping[str, list[Any]]) 
 
 
 def _applies(left: Any) -> Test:
-    """Whether a packet has at all what `left` names: listings leave that test out."""
+    """Whether the packet has what `left` names: listings omit that test."""
     _, protocol, _ = _part(left)
     if protocol in ("tcp", "udp"):
         return lambda packet: packet.protocol == protocol
@@ -447,11 +417,13 @@ def _applies(left: Any) -> Test:
 
 
 def _equals(left: Any, right: Any) -> Test:
-    """Whether what `left` names of a packet is (one of) `right`."""
     if isinstance(right, list):
         right = {"set": right}
     if isinstance(right, dict) and "set" in right:
-        tests = [_equals(left, _element(each)) for each in right["set"]]
+        tests = [
+            _equals(left, (each["elem"].get("val") if isinstance(each, dict) and "elem" in each else each))
+            for each in right["set"]
+        ]
         return lambda packet: any(test(packet) for test in tests)
     if (address := _address(left)) is not None:
         return in_network(_network(right), address)
@@ -464,10 +436,6 @@ def _equals(left: Any, right: Any) -> Test:
     if isinstance(right, str) and right.endswith("*"):
         return lambda packet: str(value(packet)).startswith(right[:-1])
     return lambda packet: value(packet) == _NAMES.get(right, right)
-
-
-def _element(each: Any) -> Any:
-    return each["elem"].get("val") if isinstance(each, dict) and "elem" in each else each
 
 
 def _network(right: Any) -> str:
@@ -507,7 +475,7 @@ def _destination(packet: Packet) -> str:
 
 
 def _port_of(protocol: str, field: str) -> Callable[[Packet], object]:
-    """A port, and nothing for a packet of another protocol: the listing leaves that test out."""
+    """A port; nothing for a packet of another protocol, since listings omit that test."""
 
     def port(packet: Packet) -> object:
         if protocol not in ("th", packet.protocol):

@@ -1,27 +1,4 @@
-"""Is anybody else on this network, and if nobody shows, which one cause is there for it?
-
-Rules: one answer, so that the causes which tell of it exclude each other; what this machine does to itself
-(its firewall, its routes) comes first, for behind it nothing can be seen.
-
-Does what is meant for the local network go there, or does a VPN or another interface take it away?
-
-Rules: the kernel is asked and nothing is sent; a tunnel is told from a second network card, for the
-remedies differ.
-
-Is a known address still the one of the terminal that is sought?
-
-Rules: said only where the network itself is well; who is there instead is told apart, and nobody is named.
-
-Has this machine, or the other, moved to another network since they last met?
-
-Rules: an address that is on no network of this machine tells it, so does one that this machine had and has
-no more; Parlour follows by itself, so it is a fault only where somebody is not found because of it.
-
-Does the access point keep its devices apart from each other?
-
-Rules: it is suspected where the router answers and nobody else does, and certain where somebody is heard to
-whom no packet gets; a terminal alone with its router cannot tell an empty network from such a one.
-"""
+"""Causes between this terminal and others: routes, stale addresses, a changed network, client isolation."""
 
 from __future__ import annotations
 
@@ -39,35 +16,33 @@ from chat.tools.doctor.verdicts import Why, astray, blamed, has_moved, is_alone,
 
 ROUTES_CHECK = phrase("route")
 _VPN = phrase("Allow the local network in the settings of the VPN, or disconnect it.")
-_REMOVE = phrase("Remove the route that leads there (ip route shows it), or join the network anew.")
+_REMOVE = phrase("Remove the route that leads there (ip route shows it), or reconnect to the network.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Stray:
-    """What is meant for `to`, an address or a network of `interface`, goes by `way` (0: nowhere)."""
-
     to: str
     interface: Interface
     way: int
 
 
 def route_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line for each network whose packets would go elsewhere; one good line if there is none."""
+    """One line per network whose packets go elsewhere; one good line if there is none."""
     if not netlink.AVAILABLE or not any(each.kind is Kind.LAN for each in evidence.lan):
         return []
     if strays := list(_strays(evidence)):
         return [_line(stray, evidence) for stray in strays]
-    said = phrase("the local network is reached directly; no way to the internet is needed")
+    said = phrase("the local network is reachable directly; internet access is not needed")
     return [DiagnosisView(ROUTES_CHECK, True, said)]
 
 
 def leads_astray(context: Context, evidence: Evidence) -> bool:
-    """Whether anything meant for an own network goes elsewhere."""
+    """Whether packets for a local network go elsewhere."""
     return any(True for _ in _strays(evidence))
 
 
 def _strays(evidence: Evidence) -> Iterator[_Stray]:
-    """Networks first; a place is told where its network as a whole goes right."""
+    """Networks first; places only where their network as a whole is routed correctly."""
     told: set[int] = set()
     for interface in evidence.lan:
         for network in interface.networks:
@@ -83,29 +58,20 @@ def _strays(evidence: Evidence) -> Iterator[_Stray]:
 
 
 def _line(stray: _Stray, evidence: Evidence) -> DiagnosisView:
+    network, name = stray.to, stray.interface.name
     other = next((each for each in evidence.interfaces if each.index == stray.way), None)
-    fix = _REMOVE if other is None or other.kind is not Kind.TUNNEL else _VPN
-    return DiagnosisView(ROUTES_CHECK, False, _led(stray, other), fix)
-
-
-def _led(stray: _Stray, other: Interface | None) -> Phrase:
-    if not stray.way:
-        return phrase(
-            "what is meant for {network} on {interface} goes nowhere",
-            network=stray.to,
-            interface=stray.interface.name,
+    if stray.way:
+        way = other.name if other is not None else phrase("another interface")
+        said = phrase(
+            "packets for {network} on {interface} go to {other}", network=network, interface=name, other=way
         )
-    return phrase(
-        "what is meant for {network} on {interface} goes to {other}",
-        network=stray.to,
-        interface=stray.interface.name,
-        other=other.name if other is not None else phrase("another interface"),
-    )
+    else:
+        said = phrase("packets for {network} on {interface} have no route", network=network, interface=name)
+    fix = _REMOVE if other is None or other.kind is not Kind.TUNNEL else _VPN
+    return DiagnosisView(ROUTES_CHECK, False, said, fix)
 
 
 class Company(StrEnum):
-    """Who else shows on the network."""
-
     HEARD = "heard"  # others, by multicast
     UNHEARD = "unheard"  # Parlour answers on this network, and yet nobody is heard
     SEEN = "seen"  # another machine answers, and may have nothing to say by multicast
@@ -117,7 +83,6 @@ class Company(StrEnum):
 
 
 def company(context: Context, evidence: Evidence) -> Company:
-    """Who shows, as far as this machine lets it be seen."""
     if not evidence.lan or firewall.stops(context, evidence) or leads_astray(context, evidence):
         return Company.UNKNOWN
     if context.heard or evidence.heard:
@@ -135,7 +100,7 @@ def company(context: Context, evidence: Evidence) -> Company:
 
 
 def echoed(evidence: Evidence) -> bool:
-    """Whether anything of what was sent by multicast came back on a network."""
+    """Whether any multicast came back on a network."""
     of_lan = {interface.index for interface in evidence.lan}
     return any(
         isinstance(echo, probe.Heard) and echo.itself
@@ -145,22 +110,23 @@ def echoed(evidence: Evidence) -> bool:
 
 
 STALE_CHECK = phrase("address")
-_OPEN = phrase("Ask the other to open Parlour there: parlour, or parlour listen.")
+_OPEN = phrase("Ask the other person to open Parlour there: parlour, or parlour listen.")
 _AGAIN = phrase(
-    "Ask the other to open Parlour there again. If it is open, look at the firewall of that machine: "
+    "Ask the other person to open Parlour there again. If it is open, check the firewall of that machine: "
     "parlour doctor there names a rule that refuses connections."
 )
-_NEW = phrase("Ask the other for the address that Parlour shows now: parlour pair --address HOST:PORT.")
+_NEW = phrase(
+    "Ask the other person for the address that Parlour shows now: parlour pair --address HOST:PORT."
+)
 
 
 def stale_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """A line for each way in which known addresses fail."""
     return [DiagnosisView(STALE_CHECK, False, said, fix) for said, fix in _said(context, evidence)]
 
 
 def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase]]:
     if found := blamed(context, evidence, Why.SOMEBODY_ELSE):
-        yield phrase("another terminal answers at {addresses}", addresses=listed(found)), _NEW
+        yield phrase("another device answers at {addresses}", addresses=listed(found)), _NEW
     if found := blamed(context, evidence, Why.SOMETHING_ELSE):
         yield phrase("another program answers at {addresses}", addresses=listed(found)), _NEW
     if found := blamed(context, evidence, Why.ENDED):
@@ -171,16 +137,15 @@ def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase
     if found := blamed(context, evidence, Why.CLOSED):
         yield phrase("Parlour is not open at {addresses}", addresses=listed(found)), _OPEN
     if found := blamed(context, evidence, Why.GONE):
-        yield phrase("nobody answers at {addresses} any more", addresses=listed(found)), _NEW
+        yield phrase("nothing answers at {addresses} any more", addresses=listed(found)), _NEW
 
 
 CHANGES_CHECK = phrase("changed network")
-_MEET = phrase("Join the same network, or give the other your new address: parlour invite.")
-_ANEW = phrase("Make a new invitation: parlour invite.")
+_MEET = phrase("Join the same network, or give the other person your new address: parlour invite.")
+_ANEW = phrase("Create a new invitation: parlour invite.")
 
 
 def change_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """A line for what was on another network, and one for an invitation that names it."""
     return [*_moved(context, evidence), *_promised(context, evidence)]
 
 
@@ -198,7 +163,7 @@ def _moved(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
 def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
     if has_moved(context.promised, evidence):
         said = phrase(
-            "an open invitation names {address}, which this machine no longer has",
+            "an open invitation contains {address}, which this machine no longer has",
             address=routed(context.promised)[0],
         )
         yield DiagnosisView(CHANGES_CHECK, False, said, _ANEW)
@@ -206,18 +171,17 @@ def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
 
 ISOLATION_CHECK = phrase("isolation")
 _FIX = phrase(
-    "If others are here, the access point keeps devices apart (guest network, client isolation): "
-    "switch that off, or use another network or a cable; or meet at a relay (parlour relays add ADDRESS)."
+    "If others are here, the access point isolates devices (guest network, client isolation): turn that off, "
+    "use another network or a cable, or use a relay (parlour relays add ADDRESS)."
 )
 
 
 def isolation_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    """One line where it is suspected or certain."""
     if apart := blamed(context, evidence, Why.APART):
-        said = phrase("heard from {addresses}, but no packet gets there", addresses=listed(apart))
+        said = phrase("heard from {addresses}, but packets do not arrive there", addresses=listed(apart))
         return [DiagnosisView(ISOLATION_CHECK, False, said, _FIX)]
     if context.heard is None or company(context, evidence) is not Company.ONLY_ROUTER:
         return []
     router = next(router.address for router, answers in evidence.routers.items() if answers)
-    said = phrase("the router {address} answers, and nobody else is seen here", address=router)
+    said = phrase("the router {address} answers, but no other device is visible here", address=router)
     return [DiagnosisView(ISOLATION_CHECK, False, said, _FIX)]

@@ -1,12 +1,4 @@
-"""Why a terminal that is sought is not reached: one cause each, so that no two lines blame two things for it.
-
-Rules: decided from what was seen alone; what is certain comes before what is likely; who is alone on a
-network cannot tell an absent terminal from a network that keeps terminals apart.
-
-How the places of terminals are shown in a line.
-
-Rules: addresses only, never whose they are; few, so that a line stays one.
-"""
+"""Why a terminal is not reached. Each has one cause, so that no two lines blame two things for it."""
 
 from __future__ import annotations
 
@@ -23,7 +15,7 @@ _ANY_PORT = 40_000  # from which a connection comes does not matter
 
 
 class Why(StrEnum):
-    """What keeps a terminal from being reached, NOTHING where it is."""
+    """Why a terminal is not reached; NOTHING if it is."""
 
     NOTHING = "nothing"
     LED_ASTRAY = "led astray"  # packets for it go to another interface than its network is on
@@ -40,7 +32,6 @@ class Why(StrEnum):
 
 
 def why(context: Context, evidence: Evidence, finding: Finding) -> Why:
-    """The one cause for this terminal."""
     if finding.is_it:
         return Why.NOTHING
     if finding.greeted:
@@ -54,17 +45,16 @@ def why(context: Context, evidence: Evidence, finding: Finding) -> Why:
 
 
 def astray(visit: Visit) -> bool:
-    """Whether what is meant for a place on one's own network goes elsewhere, or nowhere."""
+    """Whether packets for a place on a local network go elsewhere or nowhere."""
     return bool(visit.on) and ":" not in visit.host and visit.way != visit.on
 
 
 def blamed(context: Context, evidence: Evidence, *causes: Why) -> list[Finding]:
-    """The terminals that are not reached for one of these causes."""
     return [finding for finding in evidence.findings if why(context, evidence, finding) in causes]
 
 
 def is_alone(context: Context, evidence: Evidence) -> bool:
-    """Whether no sign of another machine but a router came: by multicast, discovery or any answer."""
+    """Whether nothing but a router answered by multicast, discovery or connection."""
     answered = any(
         visit.answer is not Answer.NOBODY for finding in evidence.findings for visit in finding.visits
     )
@@ -72,13 +62,12 @@ def is_alone(context: Context, evidence: Evidence) -> bool:
 
 
 def has_moved(before: Iterable[str], evidence: Evidence) -> bool:
-    """Whether this machine has none of these addresses any more; link-local ones it keeps everywhere."""
+    """Whether none of these addresses is left; link-local ones are the same everywhere."""
     old, now = set(routed(before)), set(routed(own_addresses(evidence.interfaces)))
     return bool(old and now and not old & now)
 
 
 def routed(addresses: Iterable[str]) -> list[str]:
-    """Those that belong to one network."""
     return [each for each in addresses if not is_link_local_v6(each) and not is_loopback(each)]
 
 
@@ -103,7 +92,7 @@ def _by_answers(context: Context, evidence: Evidence, finding: Finding, near: li
 
 
 def departing(evidence: Evidence, finding: Finding) -> Iterator[Packet]:
-    """The first packets to those places of a terminal that lie on an own network."""
+    """The first packets to those places of a terminal that are on a local network."""
     for visit in finding.visits:
         interface = next((each for each in evidence.interfaces if each.index == visit.on), None)
         if interface is not None:
@@ -124,12 +113,8 @@ SHOWN_MAX = 2
 
 
 def listed(findings: Iterable[Finding]) -> str:
-    """The first address of each terminal: those on an own network before others."""
-    shown = list(dict.fromkeys(map(_first, findings)))
+    """The first address of each terminal, those on a local network first."""
+    firsts = [min(each.visits, key=lambda visit: (visit.is_scoped, not visit.on)) for each in findings]
+    shown = list(dict.fromkeys(format_address(first.host, first.port) for first in firsts))
     more = f" (+{len(shown) - SHOWN_MAX})" if len(shown) > SHOWN_MAX else ""
     return ", ".join(shown[:SHOWN_MAX]) + more
-
-
-def _first(finding: Finding) -> str:
-    best = sorted(finding.visits, key=lambda visit: (visit.is_scoped, not visit.on))[0]
-    return format_address(best.host, best.port)

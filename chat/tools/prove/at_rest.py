@@ -1,13 +1,4 @@
-"""C2: history is only on terminals, and only as ciphertext.
-
-Rules: the profiles are looked at while their engines run, when there is most to find; the database's key
-opens pages here that no other key does, which shows that what was said is in them.
-
-C5: deleted is deleted.
-
-Rules: the databases are decrypted here, page by page and frame by frame, by code that is not the database's
-own; before the deletion the same search finds what is to be gone.
-"""
+"""C2: history is only on terminals, and only as ciphertext. C5: deleted is deleted."""
 
 from __future__ import annotations
 
@@ -27,7 +18,6 @@ from typing import Final
 
 from chat.interface import EntryView
 from chat.storage import folder, migrations
-from chat.storage import folder as places
 from chat.storage.errors import DatabaseForeign, WrongPassphrase
 from chat.tools.prove import search as search_module
 from chat.tools.prove.findings import CannotShow, Record
@@ -41,7 +31,6 @@ ENTROPY_LEAST: Final = 7.9
 
 
 async def show_only_ciphertext(stage: Stage, record: Record) -> None:
-    """Two people talk; then everything on their disks is searched."""
     texts = {
         "the needle": stage.needle,
         **{f"{each.name}'s passphrase": each.passphrase for each in stage.both},
@@ -66,7 +55,7 @@ async def show_only_ciphertext(stage: Stage, record: Record) -> None:
 
 
 async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record) -> None:
-    """What the programs keep beside their profiles, and what they have open."""
+    """What the programs keep outside their profiles, and what they have open."""
     homes = [await asyncio.to_thread(search_module.look, each.home, texts) for each in stage.both]
     for each, looked in zip(stage.both, homes, strict=True):
         for place in looked.found:
@@ -85,7 +74,7 @@ async def _look_elsewhere(stage: Stage, texts: Mapping[str, str], record: Record
 
 
 def _control(stage: Stage, record: Record) -> None:
-    """The search finds each form where it stands."""
+    """The search must find each form where it was planted."""
     planted = stage.folder / "planted"
     planted.mkdir()
     wanted = search_module.forms(stage.needle)
@@ -132,7 +121,7 @@ def _look_at_databases(stage: Stage, record: Record) -> None:
 
 
 def _by_other_ways(terminal: Terminal, record: Record) -> None:
-    """A copy, since the engine has the file: by another key, by another passphrase, by no key."""
+    """Open a copy with another key, another passphrase, and no key."""
     copy = terminal.folder.with_suffix(".copy")
     shutil.copytree(terminal.folder, copy, ignore=shutil.ignore_patterns(folder.SOCKET, "lock"))
     try:
@@ -140,26 +129,17 @@ def _by_other_ways(terminal: Terminal, record: Record) -> None:
             migrations.open_history(copy / folder.DATABASE, DatabaseKey.generate(secrets.token_bytes)).close()
             record.violated(f"{terminal.name}'s database opens with another key")
         with suppress(WrongPassphrase):
-            folder.unwrap(places.read_header(copy / folder.HEADER), terminal.passphrase + "!")
+            folder.unwrap(folder.read_header(copy / folder.HEADER), terminal.passphrase + "!")
             record.violated(f"{terminal.name}'s key is unwrapped by another passphrase")
-        record.require(
-            _is_closed_to_sqlite(copy / folder.DATABASE), f"{terminal.name}'s database opens without a key"
-        )
+        with closing(sqlite3.connect(copy / folder.DATABASE)) as connection, suppress(sqlite3.DatabaseError):
+            connection.execute("SELECT count(*) FROM sqlite_master")
+            record.violated(f"{terminal.name}'s database opens without a key")
     finally:
         shutil.rmtree(copy)
 
 
-def _is_closed_to_sqlite(database: Path) -> bool:
-    with closing(sqlite3.connect(database)) as connection:
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master")
-        except sqlite3.DatabaseError:
-            return True
-    return False
-
-
 def entropy(data: bytes) -> float:
-    """Shannon's, in bits a byte, by how often each byte occurs."""
+    """Shannon entropy in bits per byte."""
     counts = Counter(chain(data)).values()
     return -sum(count / len(data) * math.log2(count / len(data)) for count in counts)
 
@@ -169,7 +149,7 @@ ENTRIES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Of one database: how many pages and frames were decrypted, and where any of the needles was."""
+    """Search of one database: pages and frames decrypted, and where needles were found."""
 
     pages: int
     frames: int
@@ -177,8 +157,10 @@ class Search:
 
 
 async def show_deleted(stage: Stage, record: Record) -> None:
-    """Say things, delete them on both sides, clean, and look for them in all that the databases hold."""
-    needles = _needles(stage)
+    """Write, delete on both sides, clean, and search all that the databases contain."""
+    word = stage.deleted.encode()
+    # The search index shares the beginning of adjacent words, so the end is looked for too.
+    needles = word, word[len(word) // 2 :]
     texts = [f"{stage.deleted} {number} to be deleted, among other words" for number in range(ENTRIES)]
     entries = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts[:3])]
     record.did(f"{len(entries)} entries with another random word were said, and found in both databases.")
@@ -202,12 +184,6 @@ async def show_deleted(stage: Stage, record: Record) -> None:
     await _look_at_files(stage, record)
 
 
-def _needles(stage: Stage) -> tuple[bytes, ...]:
-    """The word, and its end: the index of words keeps the beginning of neighbouring words only once."""
-    word = stage.deleted.encode()
-    return word, word[len(word) // 2 :]
-
-
 async def _delete(terminal: Terminal, entries: Sequence[EntryView], record: Record) -> None:
     for entry in entries:
         await terminal.messenger.delete(terminal.contact, entry.id)
@@ -225,7 +201,7 @@ async def _search_both(stage: Stage, needles: tuple[bytes, ...]) -> list[Search]
 
 
 def search(terminal: Terminal, needles: tuple[bytes, ...]) -> Search:
-    """Decrypt and search all of a terminal's database, which its engine has open. Raises CannotShow."""
+    """Decrypt and search all of a terminal's open database. Raises CannotShow."""
     try:
         stored, pages = Stored.read_whole(terminal.database, terminal.key)
     except Unreadable as page:

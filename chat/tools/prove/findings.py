@@ -1,13 +1,9 @@
-"""What a claim says, and what an experiment on it found.
-
-Rules: an experiment notes what it did and measured as it goes, so that one that breaks off has still said so;
-whatever contradicts the claim is a violation, and one is enough.
-"""
+"""What a claim says, and what an experiment found."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -15,11 +11,11 @@ from typing import Final
 
 Value = int | float | str | Sequence[str]
 SHOWN_MAX: Final = 8
-"""Violations that are told one by one; of more, how many there are."""
+"""Violations that are listed; of more, only the number."""
 
 
 class Outcome(StrEnum):
-    """What an experiment says of its claim. The values are what machines read."""
+    """The result of an experiment. The values are the machine-readable ones."""
 
     HOLDS = "holds"
     FAILS = "fails"
@@ -27,20 +23,12 @@ class Outcome(StrEnum):
 
     @property
     def words(self) -> str:
-        """As people read it."""
-        return WORDS[self]
-
-
-WORDS: Final[Mapping[Outcome, str]] = {
-    Outcome.HOLDS: "holds",
-    Outcome.FAILS: "does not hold",
-    Outcome.UNSHOWN: "cannot be shown here",
-}
+        return {"holds": "holds", "fails": "does not hold", "unshown": "cannot be shown here"}[self.value]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One claim of seeds/claims.toml: the sentence, what it means, and how it is looked at here."""
+    """One claim of seeds/claims.toml: the sentence, its meaning, and how it is tested."""
 
     id: str
     text: str
@@ -50,18 +38,18 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is not claimed: sentences for everybody."""
+    """What is not claimed."""
 
     not_claimed: tuple[str, ...]
 
 
 class CannotShow(Exception):
-    """This machine does not let the claim be looked at; the text says why, in one line."""
+    """This machine does not allow the experiment; the text says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure: `name` for machines, `label` for people, empty where they are told it otherwise."""
+    """One figure: `name` for machines, `label` for people, or empty."""
 
     name: str
     value: Value
@@ -69,12 +57,10 @@ class Measure:
 
     @property
     def number(self) -> str:
-        """The value for people where it is a number: 12,345."""
         return f"{self.value:,}" if isinstance(self.value, int | float) else ""
 
     @property
     def text(self) -> str:
-        """For people: 12,345 pages of the databases decrypted."""
         if isinstance(self.value, int | float):
             return f"{self.number} {self.label}"
         told = self.value if isinstance(self.value, str) else ", ".join(self.value)
@@ -83,33 +69,29 @@ class Measure:
 
 @dataclass(slots=True)
 class Record:
-    """What an experiment notes while it runs. `say` hears in a few words what it is about to do."""
+    """What an experiment notes while it runs. `say` receives a progress text."""
 
     done: list[str] = field(default_factory=list)
     measured: list[Measure] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def did(self, what: str) -> None:
-        """A sentence on what was done."""
         self.done.append(what)
 
     def measure(self, name: str, value: Value, label: str = "") -> None:
-        """A figure, and what it counts; without that it is for machines alone."""
         self.measured.append(Measure(name, value, label))
 
     def violated(self, how: str) -> None:
-        """Something that contradicts the claim."""
         self.violations.append(how)
 
     def require(self, holds: bool, otherwise: str) -> None:
-        """Note a violation unless it holds."""
         if not holds:
             self.violated(otherwise)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The end of an experiment. `reason` is empty where the claim holds."""
+    """The result of an experiment. `reason` is empty if the claim holds."""
 
     claim: Claim
     outcome: Outcome
@@ -118,7 +100,6 @@ class Finding:
     measured: tuple[Measure, ...]
 
     def row(self) -> dict[str, object]:
-        """For machines."""
         return {
             "claim": self.claim.id,
             "sentence": self.claim.text,
@@ -130,21 +111,18 @@ class Finding:
 
 
 def judged(claim: Claim, record: Record, unshown: str = "") -> Finding:
-    """The finding of a record; `unshown` tells why the experiment could not be finished."""
+    """The finding of a record; `unshown` says why the experiment could not finish."""
     if record.violations:
-        outcome, reason = Outcome.FAILS, _told(record.violations)
+        more = len(record.violations) - SHOWN_MAX
+        told = "; ".join(record.violations[:SHOWN_MAX])
+        outcome, reason = Outcome.FAILS, f"{told}; and {more} more" if more > 0 else told
     else:
         outcome, reason = (Outcome.UNSHOWN, unshown) if unshown else (Outcome.HOLDS, "")
     return Finding(claim, outcome, reason, tuple(record.done), tuple(record.measured))
 
 
-def _told(violations: Sequence[str]) -> str:
-    told = "; ".join(violations[:SHOWN_MAX])
-    return told + (f"; and {len(violations) - SHOWN_MAX} more" if len(violations) > SHOWN_MAX else "")
-
-
 def read_claims() -> tuple[tuple[Claim, ...], Limits]:
-    """The claims in their order, and what is not claimed, as they are packed with the program."""
+    """The claims in order, and what is not claimed."""
     source = tomllib.loads(files("seeds").joinpath("claims.toml").read_text(encoding="utf-8"))
     claims = tuple(Claim(row["id"], row["text"], row["means"], row["shown"]) for row in source["claim"])
     return claims, Limits(tuple(source["not_claimed"]))

@@ -1,13 +1,4 @@
-"""C4: nobody between the two can read or alter it.
-
-Rules: the tricks are played on the wire between two living terminals, on whole envelopes; one counts as
-rejected only when the terminal that heard it has ended that link, and what was said has to arrive by the
-next, once.
-
-What somebody between two terminals may do to a frame, by the name that it has in a report.
-
-Rules: each leaves frames that are whole as such, so that what is refused is their content and their place.
-"""
+"""C4: nobody between the two can read or alter it. The tricks are played on whole frames of the wire."""
 
 from __future__ import annotations
 
@@ -49,7 +40,7 @@ def invented(body: bytes) -> list[bytes]:
 
 
 class Held:
-    """The first of two frames, and what is made of both once the second is there."""
+    """Holds the first of two frames until the second arrives."""
 
     def __init__(self, make: Callable[[bytes, bytes], list[bytes]]) -> None:
         self._make = make
@@ -79,7 +70,7 @@ TRIES: Final = 3
 
 
 async def show(stage: Stage, record: Record) -> None:
-    """They talk; what passed is searched; then each trick is played in both directions."""
+    """The two talk and what passed is searched. Then each trick is played in both directions."""
     said = await _talk(stage)
     record.did(f"{TALK} entries passed between two terminals, through somebody who keeps every byte of it.")
     await _control(stage, said, record)
@@ -107,7 +98,7 @@ async def _talk(stage: Stage) -> list[EntryView]:
 
 
 async def _control(stage: Stage, said: list[EntryView], record: Record) -> None:
-    """A frame that passes as it was ends nothing: that a link ended is not chance."""
+    """A frame that passes unchanged must not end the link."""
     for speaker in stage.both:
         if await _play(stage, speaker, lambda: lambda body: [body], said):
             raise CannotShow("links end here without any trick, so that nothing can be told from it")
@@ -134,7 +125,7 @@ async def _play(stage: Stage, speaker: Terminal, make: Callable[[], Trick], said
 
 
 async def _compare(stage: Stage, said: Sequence[EntryView], record: Record) -> None:
-    """Everything that was said is at both, as it was said, once."""
+    """Both have everything that was said, unchanged, once."""
     wanted = {entry.id: entry.text for entry in said}
     for each in stage.both:
         held = [entry for entry in await each.history() if entry.id in wanted]
@@ -150,7 +141,7 @@ async def _compare(stage: Stage, said: Sequence[EntryView], record: Record) -> N
 
 
 def _read(stage: Stage, record: Record) -> None:
-    """Search what passed; the search has to find how a link begins, and the needle where it is planted."""
+    """Search what passed. The search must find the start of a link and a planted needle."""
     wire = bytes(stage.wire.captured)
     planted = wire[: len(wire) // 2] + stage.needle.encode("utf-16-le") + wire[len(wire) // 2 :]
     if MAGIC not in wire or not list(search.found_in(planted, {"the needle": stage.needle})):

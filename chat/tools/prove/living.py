@@ -1,12 +1,4 @@
-"""A terminal of a proof while it lives: one real engine on a throw-away profile, on loopback.
-
-Rules: what it does not share with every other terminal is said here: it is reached through the proof's wire
-and it announces itself to nobody.
-
-The engine's own transport on loopback: what a proof does is seen by nobody on the network.
-
-Rules: only where it listens is another; it dials, and refuses, as ever.
-"""
+"""A terminal of a proof: one real engine on a throw-away profile, on loopback."""
 
 from __future__ import annotations
 
@@ -32,8 +24,6 @@ HERE: Final = "127.0.0.1"
 
 
 class LoopbackTransport(TcpTransport):
-    """Listens at 127.0.0.1 alone."""
-
     places: Sequence[Place] = ((socket.AF_INET, HERE),)
 
     def addresses(self) -> tuple[str, ...]:
@@ -45,7 +35,7 @@ Say = Callable[[dict[str, object]], None]
 
 
 class BehindWire:
-    """ports.Listener: reached at the port of the wire that stands before it."""
+    """ports.Listener, reached at the port of the wire in front of it."""
 
     def __init__(self, inner: Listener, port: int) -> None:
         self._inner, self.port = inner, port
@@ -68,7 +58,7 @@ class WiredTransport(LoopbackTransport):
 
 
 class Nobody:
-    """ports.Discovery that announces nothing: throw-away persons are not for the people nearby to see."""
+    """ports.Discovery that announces nothing: temporary people must not appear nearby."""
 
     events: DiscoveryEvents | None = None
 
@@ -83,7 +73,7 @@ class Nobody:
 
 
 async def serve(folder: Path, port: int, say: Say) -> None:
-    """Run the engine until standard input ends; a line on it means that the network has changed."""
+    """Run the engine until standard input ends. A line means that the network has changed."""
     lines = await _input()
     passphrase = (await lines.readline()).decode().rstrip("\n")
     opened = await asyncio.to_thread(profile.unlock, folder, passphrase)

@@ -1,22 +1,17 @@
-"""C3: content goes to nobody else.
-
-Rules: looked at is everything that both terminals did in all experiments before, from inside by Python's
-audit events and from outside by strace; what one of the two sees and the other does not is itself a
-violation.
-"""
+"""C3: content goes to nobody else. Audit events show it from the inside, strace from the outside."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from chat.interface import Unreachable, UsageError
 from chat.tools.prove.findings import CannotShow, Record
 from chat.tools.prove.programs import Said
-from chat.tools.prove.stage import Stage
+from chat.tools.prove.stage import Stage, log_of
 from chat.tools.prove.tracing import Calls, Reached, read_calls
 from protocol.addresses import is_local
 
@@ -34,7 +29,7 @@ WITHOUT: Final = (
 
 
 async def show(stage: Stage, record: Record) -> None:
-    """They are asked to reach out; then both end, and what they reached is looked at."""
+    """Both are asked to reach out. Then both end, and what they reached is compared."""
     for each in stage.both:
         await stage.say(each, f"{stage.needle} at the end")
     await _ask_for_more(stage, record)
@@ -45,7 +40,7 @@ async def show(stage: Stage, record: Record) -> None:
     if stage.untraced:
         record.did(f"{stage.untraced.capitalize()}, so that nothing was recorded from outside the processes.")
     else:
-        logs = [stage.log_of(each.name) for each in stage.both]
+        logs = [log_of(stage.folder, each.name) for each in stage.both]
         outside = [await asyncio.to_thread(read_calls, log) for log in logs]
         record.did(FROM_OUTSIDE)
         _judge(stage, outside, record)
@@ -55,7 +50,7 @@ async def show(stage: Stage, record: Record) -> None:
 
 
 async def _ask_for_more(stage: Stage, record: Record) -> None:
-    """Public addresses, of the ranges that are kept for documentation: each is refused, unasked for."""
+    """Public addresses of the documentation ranges: each must be refused."""
     refused = 0
     for host in PUBLIC:
         try:
@@ -71,7 +66,6 @@ async def _ask_for_more(stage: Stage, record: Record) -> None:
 
 
 def from_within(said: Sequence[Said]) -> Calls:
-    """What a terminal's audit events told."""
     return Calls(
         [Reached(line["reached"], line["port"]) for line in said if "reached" in line],
         [line["local"] for line in said if "local" in line],
@@ -83,11 +77,13 @@ def from_within(said: Sequence[Said]) -> Calls:
 
 def _judge(stage: Stage, both: Sequence[Calls], record: Record) -> None:
     for terminal, calls in zip(stage.both, both, strict=True):
-        for where in sorted({str(each) for each in calls.reached if not _may_be_reached(each, stage.relays)}):
+        for where in sorted(
+            {str(each) for each in calls.reached if not (is_local(each.host) or each in stage.relays)}
+        ):
             record.violated(f"{terminal.name}'s terminal reached for {where}, which is not local")
         for name in sorted(set(calls.names)):
             record.violated(f"{terminal.name}'s terminal looked up {name}")
-        for path in sorted({each for each in calls.sockets if not _is_own(each, stage.folder)}):
+        for path in sorted({each for each in calls.sockets if not Path(each).is_relative_to(stage.folder)}):
             record.violated(f"{terminal.name}'s terminal spoke to another program at {path}")
         for program in calls.programs:
             record.violated(f"{terminal.name}'s terminal started {program}")
@@ -95,16 +91,8 @@ def _judge(stage: Stage, both: Sequence[Calls], record: Record) -> None:
             record.violated(f"a call of {terminal.name}'s terminal may have reached anywhere: {line}")
 
 
-def _may_be_reached(where: Reached, relays: Collection[Reached]) -> bool:
-    return is_local(where.host) or where in relays
-
-
-def _is_own(path: str, folder: Path) -> bool:
-    return Path(path).is_relative_to(folder)
-
-
 def _compare(inside: Sequence[Calls], outside: Sequence[Calls], record: Record) -> None:
-    """System calls that Python does not know of would be a library's own."""
+    """System calls that Python does not report come from a library."""
     seen, told = (Counter(each for calls in both for each in calls.reached) for both in (outside, inside))
     for where in seen - told:
         record.violated(f"a connection to {where} was made behind Python's back")

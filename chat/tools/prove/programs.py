@@ -1,18 +1,4 @@
-"""The two people of a proof: a profile each, an engine in a process of its own, and its socket to talk to it.
-
-Rules: everything goes through the door that other commands use; whoever waits for an event asks before
-causing it.
-
-Programs that a proof starts: none lives longer than the proof, each says what it says in JSON lines.
-
-Rules: a program ends when its standard input does, so that one whose proof was killed ends too; one that
-does not end is killed, by the handle and never by name.
-
-The relay of a proof: one of its own as people run it, or one that runs already.
-
-Rules: its address is all that is known of it, as it is to a terminal; a relay that runs already tells it in
-its own memory, which also shows that this memory can be searched.
-"""
+"""The programs of a proof: two people's engines and a relay, each a process that ends with its input."""
 
 from __future__ import annotations
 
@@ -67,7 +53,7 @@ class Program:
 
     @classmethod
     async def start(cls, command: Sequence[str], home: Path | None = None) -> Program:
-        """Run a command line, in a home of its own where one is given. Raises CannotShow."""
+        """Start a program, in a home folder of its own if one is given. Raises CannotShow."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -87,7 +73,7 @@ class Program:
         return self._process.pid
 
     async def expect(self, wanted: Callable[[Said], bool], what: str) -> Said:
-        """The first line that is wanted, now or later. Raises CannotShow at its end or after PATIENCE."""
+        """The first matching line, now or later. Raises CannotShow."""
         try:
             async with asyncio.timeout(PATIENCE), self._news:
                 await self._news.wait_for(lambda: self._over or any(map(wanted, self.said)))
@@ -99,12 +85,11 @@ class Program:
         raise CannotShow(f"{what} did not come: the program ended")
 
     def write(self, line: str) -> None:
-        """Hand a line to its standard input."""
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
 
     async def stop(self) -> None:
-        """End it by the end of its input; kill it if it does not end."""
+        """End its input, and kill it if it does not end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -128,12 +113,11 @@ class Program:
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The line that runs a module of this same installation, wherever it was called from."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def environment(home: Path | None) -> Mapping[str, str]:
-    """What such a program finds: this installation first, no .pyc files wanted, perhaps a home."""
+    """This installation first, no .pyc files, and perhaps a home folder."""
     root = str(Path(chat.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     own = dict.fromkeys(_PLACES, str(home)) if home is not None else {}
@@ -171,7 +155,7 @@ class Terminal:
         return self.folder / folder.DATABASE
 
     async def start(self) -> None:
-        """Make the profile and run the engine. Raises CannotShow, a StorageFailure."""
+        """Create the profile and run the engine. Raises CannotShow, a StorageFailure."""
         self.home.mkdir()
         await asyncio.to_thread(self._create)
         port = await self._wire.front(self.name)
@@ -198,7 +182,7 @@ class Terminal:
         return folder.unwrap(places.read_header(self.folder / folder.HEADER), self.passphrase).reveal()
 
     async def stop(self) -> None:
-        """End the engine, as far as it was started. A second call does nothing."""
+        """End it. A second call does nothing."""
         listening, self._listening = self._listening, None
         if listening is not None:
             await self.messenger.close()
@@ -208,13 +192,12 @@ class Terminal:
             await self._program.stop()
 
     def look_around(self) -> None:
-        """Tell the engine that the network has changed: it tries anew at once."""
+        """Tell the engine that the network has changed, so that it retries at once."""
         if self._program is not None:
             self._program.write("changed")
 
     @property
     def said(self) -> Sequence[Said]:
-        """What the program told of itself."""
         return self._program.said if self._program is not None else ()
 
     # What happens.
@@ -236,7 +219,6 @@ class Terminal:
             raise CannotShow(f"{what} within {seconds:.0f} seconds") from None
 
     def mark(self) -> None:
-        """What happened so far is not waited for any more."""
         self._seen = len(self._events)
 
     async def _news(self) -> None:
@@ -254,12 +236,11 @@ class Terminal:
             self._fresh.set()
 
     async def history(self) -> tuple[EntryView, ...]:
-        """All of the conversation with the other."""
         return await self.messenger.history(self.contact, 100_000)
 
 
 async def within(wanted: Awaitable[E], what: str) -> E:
-    """What is waited for. Raises CannotShow after PATIENCE."""
+    """Wait for `wanted`. Raises CannotShow after PATIENCE."""
     try:
         return await asyncio.wait_for(wanted, PATIENCE)
     except TimeoutError:
@@ -267,7 +248,7 @@ async def within(wanted: Awaitable[E], what: str) -> E:
 
 
 def staged(stage: PairingStage) -> Callable[[Event], str | None]:
-    """Looks for a pairing that came to a stage: its id, or with DONE the contact's person."""
+    """Finds a pairing at a stage: its id, or with DONE the contact's person."""
 
     def found(event: Event) -> str | None:
         if not isinstance(event, PairingChanged) or event.pairing.stage is not stage:
@@ -278,7 +259,7 @@ def staged(stage: PairingStage) -> Callable[[Event], str | None]:
 
 
 async def pair(inviter: Terminal, joiner: Terminal) -> None:
-    """One invites, the other joins, the inviter says yes."""
+    """One invites, the other joins, the inviter confirms."""
     invitation = await inviter.messenger.invite()
     await joiner.messenger.join(invitation.text)
     asked = await inviter.expect(staged(PairingStage.JOINER), "nobody joined")
@@ -300,7 +281,7 @@ GONE: Final = "there is no process {pid}, or the system does not tell of others'
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A relay that can be looked into: its process, and where it is reached."""
+    """A relay that can be examined: its process and its address."""
 
     pid: int
     address: RelayAddress
@@ -309,7 +290,7 @@ class Examined:
 
 @asynccontextmanager
 async def own_relay(module: Sequence[str] = OWN) -> AsyncIterator[Examined]:
-    """A relay for a block. Raises CannotShow."""
+    """A relay for the block. Raises CannotShow."""
     program = await Program.start(["sh", "-c", ENDS_WITH_US, "sh", *python(*module)])
     try:
         pid: int = (await program.expect(lambda said: "pid" in said, "the relay"))["pid"]
@@ -332,7 +313,7 @@ async def running_relay(pid: int) -> AsyncIterator[Examined]:
 
 
 def _scope() -> str:
-    """What the kernel says of looking into processes, where it says anything."""
+    """The kernel's setting for ptrace."""
     try:
         return f" (kernel.yama.ptrace_scope is {SCOPE.read_text().strip()})"
     except OSError:
@@ -340,7 +321,7 @@ def _scope() -> str:
 
 
 def _all_of(pid: int) -> list[RelayAddress]:
-    """The addresses in its memory. Raises CannotShow where it cannot be read."""
+    """The addresses in its memory. Raises CannotShow if it cannot be read."""
     found: dict[RelayAddress, None] = {}
     try:
         for content in contents(pid):

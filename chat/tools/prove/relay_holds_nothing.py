@@ -1,13 +1,4 @@
-"""C1: a relay holds nothing.
-
-Rules: the relay runs as a process of its own and is looked at from outside; the search of its memory has
-first to find what waits in its one buffer for a reader who does not read.
-
-Two terminals' ends of a circuit through a relay, with a real session over it, and a tap before the relay.
-
-Rules: what is searched for later is made here, outside of the relay; the ends know the relay's address and
-nothing else of it.
-"""
+"""C1: a relay holds nothing. Its memory and its files are searched from the outside."""
 
 from __future__ import annotations
 
@@ -42,7 +33,7 @@ TOKEN = 16
 
 
 class _Keeping(LoopbackTransport):
-    """Keeps hold of the stream that it opened to a relay."""
+    """Keeps the stream that it opened to a relay."""
 
     opened: TcpConnection
 
@@ -65,7 +56,7 @@ async def line_to(relay: RelayAddress) -> tuple[RelayLine, TcpConnection]:
 
 
 async def circuit(relay: RelayAddress) -> tuple[Circuit, Circuit]:
-    """Both ends of a circuit: who dialled, who waited. Raises CannotShow."""
+    """Both ends of a circuit: dialler and waiter. Raises CannotShow."""
     token = secrets.token_bytes(TOKEN)
     (waiting, _), (dialling, _) = await line_to(relay), await line_to(relay)
     try:
@@ -87,7 +78,7 @@ async def _called(waiting: RelayLine) -> Circuit:
 
 
 async def receive(end: Connection, size: int) -> bytes:
-    """Exactly so many bytes. Raises CannotShow where the circuit ends before."""
+    """Exactly so many bytes. Raises CannotShow if the circuit ends before."""
     data = bytearray()
     while len(data) < size:
         part = await end.read()
@@ -98,15 +89,13 @@ async def receive(end: Connection, size: int) -> bytes:
 
 
 async def echo(one: Connection, other: Connection) -> None:
-    """One byte through each direction: what was forwarded before it has left the relay's hands."""
+    """One byte in each direction: everything before it has then left the relay."""
     for sender, reader in ((one, other), (other, one)):
         await sender.write(b".")
         await receive(reader, 1)
 
 
 class Frames:
-    """Sealed frames of a session, with what can be searched of each."""
-
     def __init__(self, number: int) -> None:
         pair, root = X25519Pair.generate(os.urandom), secrets.token_bytes(32)
         parameters = parlour_parameters(CHACHA20POLY1305)
@@ -116,19 +105,19 @@ class Frames:
         self.framed = [length_of(envelope) + envelope for envelope in sealed]
 
     def needles(self, chosen: Sequence[int]) -> Iterator[bytes]:
-        """Of each its content, and a part of the sealed frame from its middle and from its end."""
+        """Per frame its content, and parts of the sealed frame from the middle and the end."""
         for number in chosen:
             frame = self.framed[number]
             yield from (self.plain[number][64:96], frame[100:132], frame[-32:])
 
 
 def marked(marker: bytes, number: int) -> bytes:
-    """So many frames of 256 bytes, of which every part of 31 bytes holds the marker, of 16 bytes."""
+    """Frames of 256 bytes in which every part of 31 bytes contains the 16-byte marker."""
     return marker * (256 // len(marker)) * number
 
 
 class Tap:
-    """Stands before a relay: what two terminals send through it is kept, by connection and direction."""
+    """Stands before a relay and keeps what two terminals send, by connection and direction."""
 
     def __init__(self, relay: RelayAddress) -> None:
         self._relay = relay
@@ -179,7 +168,7 @@ STANDARD: Final = (1, 2)
 
 
 async def show(stage: Stage, record: Record) -> None:
-    """Frames and a conversation pass through a relay; then it is searched."""
+    """Frames and a conversation pass through a relay, which is then searched."""
     if not sys.platform.startswith("linux"):
         raise CannotShow("the memory of another process can be read on Linux alone")
     async with _relay(stage) as relay:
@@ -211,7 +200,7 @@ def _whose(relay: Examined) -> str:
 
 @dataclass(slots=True)
 class Search:
-    """All searches of a relay's memory together: needles that were looked for, and those that were found."""
+    """All searches of a relay's memory: needles searched and found."""
 
     relay: Examined
     record: Record
@@ -219,7 +208,7 @@ class Search:
     found: int = 0
 
     async def for_any(self, needles: Iterable[bytes], what: str) -> None:
-        """Search all of its memory; whatever is held is a violation."""
+        """Search all of its memory; any match is a violation."""
         wanted = set(needles)
         held = (await asyncio.to_thread(search_memory, self.relay.pid, wanted)).held
         self.looked_for += len(wanted)
@@ -229,7 +218,7 @@ class Search:
 
 
 async def _absent(searching: Search) -> None:
-    """Somebody who is not there is dialled, and something is sent for them all the same."""
+    """Dial someone who is not there, and send something for them."""
     relay, record = searching.relay, searching.record
     needle, token, began = secrets.token_bytes(NEEDLE), secrets.token_bytes(16), time.monotonic()
     line, stream = await line_to(relay.address)
@@ -255,7 +244,7 @@ async def _absent(searching: Search) -> None:
 
 
 async def _forward(searching: Search) -> None:
-    """Frames in both directions, of which nothing may be left: frames with a mark, and sealed ones."""
+    """Marked and sealed frames in both directions, of which nothing may be left."""
     relay, record = searching.relay, searching.record
     marker, frames = secrets.token_bytes(16), await asyncio.to_thread(Frames, FRAMES)
     await _through(relay, [marked(marker, BATCH)] * (FRAMES // BATCH), record)
@@ -271,7 +260,7 @@ async def _forward(searching: Search) -> None:
 
 
 async def _through(relay: Examined, blocks: Sequence[bytes], record: Record) -> None:
-    """Blocks in turn in both directions of a circuit, until the relay is done with them."""
+    """Blocks in both directions of a circuit, until the relay has forwarded them."""
     one, other = await circuit(relay.address)
     for number, block in enumerate(blocks):
         sender, reader = (one, other) if number % 2 else (other, one)
@@ -282,7 +271,7 @@ async def _through(relay: Examined, blocks: Sequence[bytes], record: Record) -> 
 
 
 async def _hold_up(searching: Search) -> None:
-    """While nobody reads, one buffer is full and the search finds it; once it is read, nothing is left."""
+    """Without a reader, the search must find the full buffer. After reading, nothing may be left."""
     relay, record = searching.relay, searching.record
     needle = secrets.token_bytes(NEEDLE)
     one, other = await circuit(relay.address)
@@ -310,7 +299,7 @@ async def _write(end: Connection, block: bytes, times: int) -> None:
 
 
 async def _converse(stage: Stage, searching: Search) -> None:
-    """The two people, who reach each other by nothing else now, talk through it."""
+    """The two people, who have no other path, talk through it."""
     relay, record = searching.relay, searching.record
     tap = Tap(relay.address)
     named = await tap.start()
@@ -339,7 +328,7 @@ async def _converse(stage: Stage, searching: Search) -> None:
 
 
 def _look_for_names(stage: Stage, tap: Tap, record: Record) -> None:
-    """What the relay was sent tells neither what was said nor who said it."""
+    """What the relay received shows neither the text nor the people."""
     for each in stage.both:
         known = any(id in stream for id in each.ids for stream in tap.streams)
         record.require(not known, f"the relay was told who {each.name} is")
@@ -349,7 +338,7 @@ def _look_for_names(stage: Stage, tap: Tap, record: Record) -> None:
 
 
 def _pieces(tap: Tap) -> Iterator[bytes]:
-    """Pieces of what went through the tap, from where it is a link's for certain."""
+    """Pieces of the tapped bytes that certainly belong to a link."""
     long = [bytes(stream) for stream in tap.streams if len(stream) >= STREAM_LEAST]
     if not long:
         raise CannotShow("too little passed through the relay to be searched for")
@@ -360,7 +349,7 @@ def _pieces(tap: Tap) -> Iterator[bytes]:
 
 
 def _look_at_files(relay: Examined, before: Written, record: Record) -> None:
-    """What it has open, what it could write to, and what it has written."""
+    """What it has open, could write to, and has written."""
     files, after = search_module.open_files(relay.pid), search_module.written(relay.pid)
     limit = search_module.file_size_limit(relay.pid)
     for one in files:

@@ -1,19 +1,10 @@
-"""What a proof found, as text for a terminal and as a row for machines.
-
-Rules: the sentence first, then what it came to, then what was done and measured; reasons stand where the
-claim does not hold.
-
-The report as a page that a person can hand on.
-
-Rules: one file that asks for nothing else, readable without scripts, on paper, by day and by night; every
-text goes through `escape`.
-"""
+"""What a proof found: text for a terminal, a row for machines, and an HTML page."""
 
 from __future__ import annotations
 
 import platform
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
@@ -27,16 +18,13 @@ _INDENT: Final = "    "
 
 
 def lines(finding: Finding) -> str:
-    """One claim, for people."""
     head = f"{finding.claim.id}  {finding.claim.text}  {finding.outcome.words.upper()}"
     told = [f"{_INDENT}{finding.reason[:1].upper()}{finding.reason[1:]}."] if finding.reason else []
-    did = [_wrapped(what) for what in finding.done]
+    did = [
+        textwrap.fill(what, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT) for what in finding.done
+    ]
     measured = [f"{_INDENT}- {one.text}" for one in finding.measured if one.label]
     return "\n".join([head, *map(_folded, told), *did, *map(_folded, measured)])
-
-
-def _wrapped(sentence: str) -> str:
-    return textwrap.fill(sentence, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
 def _folded(line: str) -> str:
@@ -44,14 +32,12 @@ def _folded(line: str) -> str:
 
 
 def summary(proof: Proof) -> str:
-    """The end, and what is not claimed."""
     counts = ", ".join(f"{outcome.words}: {proof.count(outcome)}" for outcome in Outcome)
     limits = [_folded(f"{_INDENT}- {sentence}") for sentence in proof.limits.not_claimed]
     return "\n".join(["Not claimed:", *limits, f"{counts}; {proof.seconds:.0f} seconds."])
 
 
 def summary_row(proof: Proof) -> dict[str, object]:
-    """The end, for machines."""
     counts = {outcome.value: proof.count(outcome) for outcome in Outcome}
     return {**counts, "seconds": round(proof.seconds, 1), "not_claimed": list(proof.limits.not_claimed)}
 
@@ -90,23 +76,24 @@ h2, h3 { break-after: avoid; } li, tr { break-inside: avoid; }
 """.strip()
 
 _INTRODUCTION: Final = """
-<p>Parlour is a messenger without a server: what people write lies encrypted on their own devices and
-nowhere else. Nobody has to believe that. Each sentence below was put to the test on one ordinary machine:
-two invented people wrote to each other words that were drawn by chance for this one time, and then those
-words were searched for in every place where they must not be. Each search was first shown to find the words
-where they had been put on purpose.</p>
+<p>Parlour is a messenger without a server. Messages are encrypted and stored only on the devices of the
+people who write them. You do not have to believe that. Each statement below was tested on one ordinary
+machine: two invented people sent each other random words, and Parlour then searched for those words in every
+place where they must not be. Each search first had to find words that were planted on purpose.</p>
 """.strip()
 
 _AGAIN: Final = """
-<p><code>parlour prove</code> does all of this again on any machine that has Parlour, with other words. It
-needs no rights, changes nothing and sends nothing away. This page says what was found on one machine at one
-time; whoever hands it on could have altered it, and the command is the better witness.</p>
+<p><code>parlour prove</code> repeats all of this on any machine with Parlour, with other words. It needs no
+privileges, changes nothing and sends nothing to the network. This page shows the result of one machine at
+one time, and anyone who passes it on could have altered it. The command itself is the better proof.</p>
 """.strip()
 
 
 def page(proof: Proof) -> str:
-    """The whole page, as HTML."""
     sections = "\n".join(_section(finding) for finding in proof.findings)
+    day = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    here = f"Parlour {_version()} on {platform.system()}"
+    when = f"{day}, {here}; the experiments took {proof.seconds:.0f} seconds."
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -121,7 +108,7 @@ def page(proof: Proof) -> str:
 <body>
 <main>
 <h1>What Parlour claims, and what this machine showed</h1>
-<p class="soft">{escape(_when(proof))}</p>
+<p class="soft">{escape(when)}</p>
 {_INTRODUCTION}
 {_overview(proof.findings)}
 {sections}
@@ -137,12 +124,6 @@ def page(proof: Proof) -> str:
 </body>
 </html>
 """
-
-
-def _when(proof: Proof) -> str:
-    day = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    here = f"Parlour {_version()} on {platform.system()}"
-    return f"{day}, {here}; the experiments took {proof.seconds:.0f} seconds."
 
 
 def _version() -> str:
@@ -170,6 +151,8 @@ def _section(finding: Finding) -> str:
     reason = ""
     if finding.reason:
         reason = f'<p class="reason {finding.outcome.value}">{escape(finding.reason)}</p>\n'
+    figures = "\n".join(_figure(one) for one in finding.measured if one.label)
+    table = f'<table class="figures">\n{figures}\n</table>' if figures else "<p>Nothing.</p>"
     return f"""<section>
 <h2>{escape(finding.claim.id)} · {escape(finding.claim.text)}</h2>
 <p>{_outcome(finding)}</p>
@@ -180,14 +163,8 @@ def _section(finding: Finding) -> str:
 <h3>What was done</h3>
 {_list(finding.done)}
 <h3>What was measured</h3>
-{_figures([one for one in finding.measured if one.label])}
+{table}
 </section>"""
-
-
-def _figures(measured: Sequence[Measure]) -> str:
-    if not measured:
-        return "<p>Nothing.</p>"
-    return '<table class="figures">\n' + "\n".join(map(_figure, measured)) + "\n</table>"
 
 
 def _figure(one: Measure) -> str:

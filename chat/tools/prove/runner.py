@@ -1,8 +1,4 @@
-"""Runs the experiments, one after the other on one stage, and says what each found.
-
-Rules: an experiment that breaks off is never taken for a claim that holds; the last one looks back at all
-that the terminals did in the others.
-"""
+"""Runs the experiments one after the other, and collects what each found."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ NOT_LOOKED_AT: Final = "nothing here looks at it yet"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The findings in the order of the claims, and the seconds that they took."""
+    """The findings in the order of the claims, and the seconds they took."""
 
     findings: tuple[Finding, ...]
     limits: Limits
@@ -40,18 +36,16 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim holds."""
         return all(finding.outcome is Outcome.HOLDS for finding in self.findings)
 
     def count(self, outcome: Outcome) -> int:
-        """How many claims came to this."""
         return sum(finding.outcome is outcome for finding in self.findings)
 
 
 async def prove(
     say: Callable[[str], None], setting: Setting | None = None, only: Collection[str] = ()
 ) -> Proof:
-    """Look at every claim, or `only` at some, by id; `say` hears what is being done."""
+    """Test every claim, or `only` some, by id. `say` receives progress texts."""
     claims, limits = read_claims()
     wanted = {claim.id: claim for claim in claims if not only or claim.id in only}
     order = [id for id in EXPERIMENTS if id in wanted]
@@ -70,7 +64,6 @@ async def prove(
 
 @asynccontextmanager
 async def _stage(setting: Setting) -> AsyncIterator[Stage]:
-    """The stage. Raises CannotShow where it cannot be made."""
     try:
         async with staged(setting) as stage:
             yield stage
@@ -79,7 +72,7 @@ async def _stage(setting: Setting) -> AsyncIterator[Stage]:
 
 
 async def look_at(claim: Claim, show: Show, stage: Stage) -> Finding:
-    """Run one experiment to its end, or to where it breaks off."""
+    """Run one experiment to its end, or to where it stops."""
     record = Record()
     try:
         await show(stage, record)

@@ -1,24 +1,4 @@
-"""Searches files for a text in every form in which it might be stored without being sealed.
-
-Rules: all files below a folder, whatever they are called; one that cannot be read is told, never passed
-over.
-
-Searches the memory of another process (Linux, /proc).
-
-Rules: a freed buffer counts, as it would in a core dump; a needle must be random, 16 bytes or more, and
-must not stand in the searched program's own arguments, environment or source.
-
-Decrypts every page and WAL frame of a SQLCipher 4 file and searches them.
-
-Rules: free pages, gaps in pages and old frames count; a page that does not authenticate is an error, since
-what cannot be read cannot be called clean; nobody may write to the file meanwhile. Own code on purpose:
-the library under test must not be what looks. Not for a file that this process has open: closing a second
-descriptor would drop SQLite's locks on it (POSIX).
-
-What another process has open and has written, as the kernel tells (Linux, /proc).
-
-Rules: only what the kernel counts is said; what it means is said beside it, in the experiment.
-"""
+"""Searches files, the memory of a process, and the decrypted pages of a database for a text."""
 
 from __future__ import annotations
 
@@ -44,7 +24,7 @@ SQLITE: Final = b"SQLite format 3\x00"
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a search read, and where it found something: `file: which text, in which form`."""
+    """What a search read, and its matches: `file: which text, in which form`."""
 
     files: int
     bytes: int
@@ -52,7 +32,7 @@ class Looked:
 
 
 def forms(text: str) -> Mapping[str, bytes]:
-    """A text as it might stand somewhere in clear, by the name of the form."""
+    """The forms in which a text might be stored in clear, by name."""
     plain = text.encode()
     return {
         "UTF-8": plain,
@@ -66,13 +46,13 @@ def forms(text: str) -> Mapping[str, bytes]:
 
 
 def _base64(plain: bytes, shift: int) -> bytes:
-    """What is the same of its base64 whatever stands around it, where it begins at this place of a group."""
+    """The base64 characters that do not depend on the surroundings, at this offset in a group."""
     whole = base64.b64encode(bytes(shift) + plain)
     return whole[4 if shift else 0 : (len(plain) + shift) // 3 * 4]
 
 
 def found_in(data: bytes, texts: Mapping[str, str]) -> Iterator[str]:
-    """`which text, in which form` of everything that stands in the data; texts by what they are called."""
+    """`which text, in which form` of every match in the data."""
     for name, text in texts.items():
         for form, needle in forms(text).items():
             if needle in data:
@@ -80,7 +60,7 @@ def found_in(data: bytes, texts: Mapping[str, str]) -> Iterator[str]:
 
 
 def look(folder: Path, texts: Mapping[str, str]) -> Looked:
-    """Search every file below a folder for texts, and for a database that is not encrypted."""
+    """Search every file in a folder for texts, and for a database that is not encrypted."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     size, found = 0, list[str]()
     for path in files:
@@ -98,7 +78,7 @@ def look(folder: Path, texts: Mapping[str, str]) -> Looked:
 
 
 _STEP: Final = 1 << 22
-_NEEDLE_MIN: Final = 16
+NEEDLE_MIN: Final = 16
 _WORD: Final = 8
 _FEW: Final = 16
 """Needles that are looked for one by one."""
@@ -106,20 +86,20 @@ _FEW: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What one search read, in bytes, and which of the needles it found."""
+    """The bytes that one search read, and the needles it found."""
 
     size: int
     held: frozenset[bytes]
 
 
 def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
-    """Which needles, each random and of 16 bytes or more, stand in memory that the process can write.
+    """Which needles, each random and of 16 bytes or more, are in memory that the process can write.
 
-    Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
+    A freed buffer counts, as it would in a core dump. Raises OSError, ValueError for a short needle.
     """
     wanted = set(needles)
-    for needle in wanted:
-        _check(needle)
+    if any(len(needle) < NEEDLE_MIN for needle in wanted):
+        raise ValueError("a needle under 16 bytes may be anywhere by chance")
     held, read, words = set[bytes](), 0, _words(wanted)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for start, end in _regions(pid, "rw"):
@@ -130,7 +110,7 @@ def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
 
 
 def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
-    """Which needles have a word of 8 bytes within their first 15, in this machine's order of bytes."""
+    """Which needles have this 8-byte word within their first 15 bytes."""
     found: dict[int, set[bytes]] = {}
     for needle in needles:
         for at in range(_WORD):
@@ -140,11 +120,8 @@ def _words(needles: Iterable[bytes]) -> dict[int, set[bytes]]:
 
 
 def _likely(content: bytes, words: dict[int, set[bytes]], wanted: set[bytes]) -> set[bytes]:
-    """Those of the needles that may stand there: of many, those of which an aligned word does.
-
-    Wherever a needle stands, one of the words of its first 15 bytes is aligned: so the memory is gone through
-    once, however many needles there are.
-    """
+    """The needles that may be there. Of many, those with an aligned word that is there."""
+    # One of the words in the first 15 bytes of a needle is always aligned, so one pass finds any number.
     if len(wanted) <= _FEW:
         return wanted
     aligned = set(memoryview(content)[: len(content) // _WORD * _WORD].cast("Q"))
@@ -158,13 +135,8 @@ def contents(pid: int) -> Iterator[bytes]:
             yield b"".join(_read(memory, start, end))
 
 
-def _check(needle: bytes) -> None:
-    if len(needle) < _NEEDLE_MIN:
-        raise ValueError("a needle under 16 bytes may stand anywhere by chance")
-
-
 def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """Its content, in steps; it may have been unmapped since the list was read, or be a device's memory."""
+    """Its content in steps; it may have been unmapped meanwhile, or be device memory."""
     while start < end:
         try:
             memory.seek(start)
@@ -178,7 +150,7 @@ def _read(memory: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 
 
 def _regions(pid: int, access: str = "r") -> Iterator[tuple[int, int]]:
-    """(start, end) of every mapping with at least this access; the kernel's own pages cannot be read so."""
+    """(start, end) of every mapping with at least this access, without the kernel's own."""
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         span, mode = line.split()[:2]
         if mode.startswith(access) and "[vvar" not in line and "[vsyscall" not in line:
@@ -199,7 +171,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page or frame, decrypted; `place` says which."""
+    """One decrypted page or frame; `place` names it."""
 
     place: str
     plain: bytes
@@ -207,10 +179,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A database file and its write-ahead log (SQLite file format), as they are on the disk.
+    """A database file and its write-ahead log (SQLite file format), as they are on the disk."""
 
-    `path` is the database's.
-    """
+    # This does not use the database library, because the library under test must not be what looks.
+    # Danger: never for a file that this process has open. Closing a second descriptor drops SQLite's locks.
 
     path: Path
     data: bytes
@@ -218,12 +190,12 @@ class Stored:
 
     @classmethod
     def read(cls, database: Path) -> Stored:
-        """Both files; a log that is not there is empty. Raises OSError."""
+        """Both files; a missing log is empty. Raises OSError."""
         wal = Path(f"{database}-wal")
         return cls(database, database.read_bytes(), wal.read_bytes() if wal.exists() else b"")
 
     def sealed(self) -> Iterator[tuple[str, int, bytes]]:
-        """(place, number of the page, the page as it is stored) of every page and every frame."""
+        """(place, page number, stored page) of every page and frame."""
         for number, start in enumerate(range(0, len(self.data), PAGE), 1):
             yield f"page {number}", number, self.data[start : start + PAGE]
         size = _FRAME_HEADER + PAGE
@@ -233,11 +205,10 @@ class Stored:
 
     @property
     def frames(self) -> int:
-        """How many frames the log has."""
         return max(0, len(self.wal) - _WAL_HEADER) // (_FRAME_HEADER + PAGE)
 
     def pages(self, key: bytes) -> Iterator[Page]:
-        """Every page and frame, decrypted by the raw 32-byte key. Raises Unreadable."""
+        """Every page and frame, decrypted with the raw 32-byte key. Raises Unreadable."""
         cipher = _PageCipher(key, self.data[:_SALT])
         for place, number, page in self.sealed():
             yield Page(place, cipher.open(number, page, place))
@@ -246,7 +217,7 @@ class Stored:
     def read_whole(cls, database: Path, key: bytes) -> tuple[Stored, list[Page]]:
         """Both files while an engine has them open, and all their pages. Raises Unreadable, OSError.
 
-        A page that is half written does not authenticate: it is whole a moment later.
+        A half-written page does not authenticate, but is whole a moment later.
         """
         for _ in range(_TRIES - 1):
             stored = cls.read(database)
@@ -256,7 +227,7 @@ class Stored:
         return stored, list(stored.pages(key))
 
     def opened_by(self, key: bytes) -> int:
-        """How many pages and frames a key opens: all, or none where it is another."""
+        """How many pages and frames a key opens: all or none."""
         cipher = _PageCipher(key, self.data[:_SALT])
         return sum(cipher.fits(number, page) for _, number, page in self.sealed())
 
@@ -270,7 +241,6 @@ class _PageCipher:
         self._mac_key = hashlib.pbkdf2_hmac("sha512", key, mac_salt, 2, 32)
 
     def fits(self, number: int, page: bytes) -> bool:
-        """Whether the page authenticates under the key."""
         body, mac = page[_SALT if number == 1 else 0 : -_MAC], page[-_MAC:]
         expected = hmac.digest(self._mac_key, body + struct.pack("<I", number), "sha512")
         return hmac.compare_digest(mac, expected)
@@ -300,7 +270,7 @@ _ADDRESS: Final = re.compile(rb"parlour-relay:[0-9a-z.:\[\]-]{1,100}:[0-9]{1,5}#
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """One open descriptor: its number, what it leads to and of what kind that is."""
+    """One open descriptor: its number, target and kind."""
 
     number: int
     target: str
@@ -309,42 +279,41 @@ class OpenFile:
 
     @property
     def keeps(self) -> bool:
-        """Whether what is written to it would stay."""
+        """Whether writing to it would persist."""
         return self.writable and self.kind in _KEPT
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Bytes so far: `calls` by write and its like, but for sockets; `disk`: of those that reached a disk."""
+    """Bytes so far: `calls` by write calls without sockets, `disk` those that reached a disk."""
 
     calls: int
     disk: int
 
 
 def open_files(pid: int) -> list[OpenFile]:
-    """Every descriptor that the process has open. Raises OSError where that cannot be seen."""
-    return list(_open_files(Path(f"/proc/{pid}")))
-
-
-def _open_files(place: Path) -> Iterator[OpenFile]:
+    """Every open descriptor of the process. Raises OSError."""
+    place, found = Path(f"/proc/{pid}"), list[OpenFile]()
     for link in sorted((place / "fd").iterdir(), key=lambda each: int(each.name)):
         with suppress(FileNotFoundError):  # it was closed meanwhile
             mode = link.stat().st_mode
             kind = next((name for test, name in _KINDS if test(mode)), "the kernel's own")
             told = (place / "fdinfo" / link.name).read_text()
             flags = int(re.findall(r"^flags:\s*([0-7]+)", told, re.MULTILINE)[0], 8)
-            yield OpenFile(int(link.name), str(link.readlink()), kind, flags & os.O_ACCMODE != os.O_RDONLY)
+            writable = flags & os.O_ACCMODE != os.O_RDONLY
+            found.append(OpenFile(int(link.name), str(link.readlink()), kind, writable))
+    return found
 
 
 def written(pid: int) -> Written:
-    """What it has written so far. Raises OSError where that cannot be seen."""
+    """What it has written so far. Raises OSError."""
     lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     told = {name: int(value) for name, value in (line.split(": ") for line in lines)}
     return Written(told["wchar"], told["write_bytes"])
 
 
 def listening_ports(pid: int) -> set[int]:
-    """The TCP ports at which it listens. Raises OSError."""
+    """The TCP ports on which it listens. Raises OSError."""
     sockets = {one.target for one in open_files(pid) if one.kind == "socket"}
     ports = set[int]()
     for table in ("tcp", "tcp6"):
@@ -356,7 +325,7 @@ def listening_ports(pid: int) -> set[int]:
 
 
 def shared_files(pid: int) -> list[str]:
-    """Files into which it could write as into memory. Raises OSError."""
+    """Files that it could write through memory. Raises OSError."""
     found = []
     for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
         _, mode, _, _, inode, *path = line.split(maxsplit=5)
@@ -366,18 +335,18 @@ def shared_files(pid: int) -> list[str]:
 
 
 def file_size_limit(pid: int) -> int | None:
-    """The most bytes of a file to which it writes, None where there is no limit. Raises OSError."""
+    """The largest file it may write, None without a limit. Raises OSError."""
     told = Path(f"/proc/{pid}/limits").read_text()
     found = re.findall(r"^Max file size\s+\d+\s+(\d+)", told, re.MULTILINE)
     return int(found[0]) if found else None
 
 
 def swapped(pid: int) -> int:
-    """Bytes of its memory that are on a disk now. Raises OSError."""
+    """Bytes of its memory that are swapped out. Raises OSError."""
     found = re.findall(r"^VmSwap:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[0]) * 1024 if found else 0
 
 
 def addresses_in(content: bytes) -> list[str]:
-    """Addresses of relays that stand in a piece of memory."""
+    """Relay addresses in a piece of memory."""
     return [found.decode("ascii") for found in _ADDRESS.findall(content)]

@@ -1,12 +1,4 @@
-"""Where a proof takes place: a private folder, two people, and the wire between them.
-
-Rules: all of it is gone with the proof; what could not be made is said as such.
-
-Where a proof takes place: a private folder that is gone when the proof is, and what killed ones left.
-
-Rules: what a proof left that was killed goes with the next one, but never the folder of one that runs, nor
-anybody else's.
-"""
+"""Where a proof takes place: a private folder, two people, and the wire between them."""
 
 from __future__ import annotations
 
@@ -33,7 +25,7 @@ LOCK: Final = "lock"
 
 @contextmanager
 def throw_away() -> Iterator[Path]:
-    """A folder of mode 0700 for the block, where all that is temporary is. Raises OSError."""
+    """A folder of mode 0700 for the block, in the temporary folder. Raises OSError."""
     for left in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
         _sweep(left)
     with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
@@ -45,11 +37,11 @@ def throw_away() -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove it, if a proof of this user's had it and none has."""
+    """Remove a folder that an ended proof of this user left."""
     with suppress(OSError, ParlourError):
         own = not hasattr(os, "geteuid") or folder.lstat().st_uid == os.geteuid()
         if not own or folder.is_symlink() or not (folder / LOCK).is_file():
-            return  # somebody else's, or one that begins this moment
+            return  # another user's, or one that begins this moment
         lock = ProfileLock(folder)
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
@@ -60,10 +52,7 @@ NAMES = ("Ada", "Ben")
 
 @dataclass
 class Setting:
-    """What a proof is made with: the programs that are terminal and relay, or a relay that runs.
-
-    `traced`: whether strace looks on where it can.
-    """
+    """The programs of a proof, or a running relay. `traced`: whether strace records them if it can."""
 
     terminal: str = TERMINAL
     relay: Sequence[str] = OWN
@@ -75,8 +64,8 @@ class Setting:
 class Stage:
     """Two people who have each other as contacts.
 
-    `untraced`: why strace does not look on; empty where it does. `relays`: those that the two have named.
-    `needle` and `deleted` are words that are drawn anew for each proof and stand nowhere but in what is said.
+    `untraced`: why strace does not record them; empty if it does. `relays`: the relays of the two.
+    `needle` and `deleted` are random words of this proof that appear only in what is said.
     """
 
     folder: Path
@@ -93,12 +82,8 @@ class Stage:
     def both(self) -> tuple[Terminal, Terminal]:
         return self.ada, self.ben
 
-    def log_of(self, name: str) -> Path:
-        """Where strace records what a person's terminal reaches."""
-        return _log(self.folder, name)
-
     async def say(self, speaker: Terminal, *texts: str) -> list[EntryView]:
-        """Say them, and wait until the other has them. Raises CannotShow."""
+        """Send texts, and wait until the other side has them. Raises CannotShow."""
         speaker.mark()
         entries = [await speaker.messenger.send(speaker.contact, text) for text in texts]
         waiting = {entry.id for entry in entries}
@@ -112,25 +97,26 @@ class Stage:
         return entries
 
 
-def _log(folder: Path, name: str) -> Path:
+def log_of(folder: Path, name: str) -> Path:
+    """Where strace records what a person's terminal reaches."""
     return folder / f"{name}.calls"
 
 
 def _word(beginning: str) -> str:
-    """One word for an index, with enough chance in each half of it to be found alone."""
+    """One word for an index, with enough randomness in each half to be found by it."""
     return beginning + secrets.token_hex(16)
 
 
 @asynccontextmanager
 async def staged(setting: Setting) -> AsyncIterator[Stage]:
-    """The stage for a block; the two are contacts and linked. Raises CannotShow, OSError."""
+    """The stage for a block, with two linked contacts. Raises CannotShow, OSError."""
     make_private()
     with throw_away() as folder:
         wire = Wire()
         untraced = await asyncio.to_thread(obstacle) if setting.traced else "it was not asked for"
         ada, ben = (
             Terminal(
-                name, folder / name, wire, [] if untraced else tracer(_log(folder, name)), setting.terminal
+                name, folder / name, wire, [] if untraced else tracer(log_of(folder, name)), setting.terminal
             )
             for name in NAMES
         )

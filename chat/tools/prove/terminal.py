@@ -1,7 +1,6 @@
 """The program that is a terminal of a proof: `python -m chat.tools.prove.terminal PROFILE PORT`.
 
-Rules: it reads the passphrase from standard input and ends with it; from before the engine is loaded it
-tells, in JSON lines, of everything that it reaches for.
+It reports in JSON lines what it reaches for, from before the engine is loaded.
 """
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ from chat.tools.prove.tracing import tell_of_connections
 
 
 def say(fields: dict[str, object]) -> None:
-    """One line to the proof; a single write, since the hook writes too."""
     os.write(1, (json.dumps(fields) + "\n").encode())
 
 
 def main() -> None:
-    """PROFILE: its folder. PORT: of the wire that stands before this terminal."""
+    """PROFILE is the folder, PORT that of the wire before this terminal."""
     make_private()
     tell_of_connections(say)
     from chat.tools.prove.living import serve

@@ -1,13 +1,4 @@
-"""What a program reaches, seen from outside it: strace's record of its system calls.
-
-Rules: strace is used where it is installed and may trace its own child, and nothing depends on it; a line
-of its record that cannot be read is told, never passed over.
-
-Tells of each attempt of this process to reach out, from Python's own audit events.
-
-Rules: it comes before anything else is imported that could reach out, and cannot be taken away again; it
-stops nothing, since what is looked at is what would happen without it.
-"""
+"""What a program reaches: strace's record of its system calls, and Python's audit events."""
 
 from __future__ import annotations
 
@@ -16,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +26,7 @@ _UNREADABLE: Final = re.compile(r"sa_family=AF_INET6?\b")
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """An attempt to reach an address, whatever came of it: an IP address and a port."""
+    """An attempt to reach an IP address and port, successful or not."""
 
     host: str
     port: int
@@ -46,7 +37,7 @@ class Reached:
 
 @dataclass(slots=True)
 class Calls:
-    """What a program tried to reach: addresses, sockets in the file system, names; what it started."""
+    """What a program tried to reach: addresses, Unix sockets, names; and what it started."""
 
     reached: list[Reached]
     sockets: list[str]
@@ -56,7 +47,7 @@ class Calls:
 
 
 def obstacle() -> str:
-    """Why strace cannot be used here, empty where it can."""
+    """Why strace cannot be used here; empty if it can."""
     strace = shutil.which("strace")
     if strace is None:
         return "strace is not installed"
@@ -74,35 +65,25 @@ def obstacle() -> str:
 
 
 def tracer(log: Path) -> list[str]:
-    """The command before a program's own that records in `log` what it, or a child of it, tries to reach."""
+    """The command prefix that records in `log` what the program and its children try to reach."""
     return ["strace", "-f", "-qq", "-s", "256", "-o", str(log), "-e", f"trace={_CALLS}"]
 
 
 def read_calls(log: Path) -> Calls:
-    """What the record says. Raises OSError."""
+    """The content of the record. Raises OSError."""
     calls = Calls([], [], [], [], [])
     with log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            _read(line, calls)
+            reached = [Reached(host, int(port)) for each in (_V4, _V6) for port, host in each.findall(line)]
+            calls.reached += reached
+            if found := _UNIX.search(line):
+                calls.sockets.append(found[1].strip('"'))
+            if found := _STARTED.search(line):
+                calls.programs.append(found[1])
+            if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
+                calls.unread.append(line.strip())
     del calls.programs[:1]  # the terminal itself
     return calls
-
-
-def _read(line: str, calls: Calls) -> None:
-    reached = list(_addresses(line))
-    calls.reached += reached
-    if found := _UNIX.search(line):
-        calls.sockets.append(found[1].strip('"'))
-    if found := _STARTED.search(line):
-        calls.programs.append(found[1])
-    if _BARE.search(line) or (not reached and _UNREADABLE.search(line)):
-        calls.unread.append(line.strip())
-
-
-def _addresses(line: str) -> Iterator[Reached]:
-    for pattern in (_V4, _V6):
-        for port, host in pattern.findall(line):
-            yield Reached(host, int(port))
 
 
 _CONNECTING: Final = {"socket.connect", "socket.sendto", "socket.sendmsg"}
@@ -117,7 +98,7 @@ _FAMILIES: Final = {socket.AF_INET: "inet", socket.AF_INET6: "inet"}
 
 
 def tell_of_connections(say: Callable[[dict[str, object]], None]) -> None:
-    """From now on every connection, datagram, name that is looked up and program started is said."""
+    """Report every connection, datagram, name lookup and started program from now on."""
 
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _CONNECTING and arguments[0].family in _FAMILIES:

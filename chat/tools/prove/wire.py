@@ -1,8 +1,4 @@
-"""The wire between two terminals: everything that they say to each other passes here and is kept.
-
-Rules: it knows no key and opens nothing, as anybody on the network could; it cuts the streams into frames, so
-that a trick is played on whole frames of a link and not on chance.
-"""
+"""The wire between two terminals: it passes on, keeps and alters their frames, and knows no key."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ Trick = Callable[[bytes], list[bytes] | None]
 
 
 class Answer(Enum):
-    """What came first of a trick: its hearer ended that link, its speaker did, or another link began."""
+    """What followed a trick first: its receiver or its speaker ended the link, or another link began."""
 
     HEARER_ENDED = "hearer ended"
     SPEAKER_ENDED = "speaker ended"
@@ -33,7 +29,7 @@ class Answer(Enum):
 
 
 class Played:
-    """A trick that waits for a frame of `speaker`. `done`: it was played; `answer`: what came of it first."""
+    """A trick for the next frame of `speaker`. `answer` is what followed first."""
 
     def __init__(self, speaker: str, trick: Trick) -> None:
         self.speaker, self.trick = speaker, trick
@@ -49,13 +45,12 @@ class Played:
         return True
 
     def settle(self, answer: Answer) -> None:
-        """What comes first counts."""
         if self.done and self.answer is None:
             self.answer = answer
 
 
 class Wire:
-    """Stands before both terminals. What passed: all bytes of both directions, and how many frames."""
+    """Stands before both terminals, and keeps all bytes of both directions and the number of frames."""
 
     def __init__(self) -> None:
         self.captured = bytearray()
@@ -69,38 +64,35 @@ class Wire:
         self._behind: dict[str, int] = {}
 
     async def front(self, name: str) -> int:
-        """Stand before the terminal of this name; returns the port."""
         listener = await self._transport.listen(0, lambda caller: self._pass(name, caller))
         self._listeners.append(listener)
         return listener.port
 
     def lead(self, name: str, port: int) -> None:
-        """Where the terminal of this name listens itself."""
+        """Set where the terminal of this name listens."""
         self._behind[name] = port
 
     def play(self, speaker: str, trick: Trick) -> Played:
-        """Play a trick once, on the next envelope that this terminal says."""
+        """Play a trick once, on the next envelope of this terminal."""
         self.played = Played(speaker, trick)
         return self.played
 
     async def quiet(self) -> None:
-        """Wait until there is one connection and no other that could take its place."""
+        """Wait until there is one connection, and none that could replace it."""
         while len(self._passages) != 1:
             self._changed.clear()
             await self._changed.wait()
 
     def part(self) -> None:
-        """Cut it: what is joined ends, and nobody is let through until `mend`."""
+        """Cut it: connections end, and none is let through until `mend`."""
         self._cut = True
         for passage in list(self._passages):
             passage.close()
 
     def mend(self) -> None:
-        """Let them through again."""
         self._cut = False
 
     async def close(self) -> None:
-        """Cut it for good."""
         self.part()
         for listener in self._listeners:
             await listener.close()
@@ -129,7 +121,7 @@ class Wire:
         passage.close()
 
     def tricked(self, passage: Passage, speaker: str, body: bytes) -> list[bytes]:
-        """What goes on in place of a frame."""
+        """What is passed on in place of a frame."""
         self.frames += 1
         played = self.played
         if played is None or not played.takes(passage, speaker):
@@ -146,14 +138,14 @@ End = tuple[str, Connection]
 
 
 class Passage:
-    """One connection of two terminals through the wire, from the dialler to the one that listens."""
+    """One connection through the wire, from the dialler to the listener."""
 
     def __init__(self, wire: Wire, dialler: End, listener: End) -> None:
         self._ends = (dialler, listener)
         self._lanes = (_Lane(wire, self, dialler[0], 0), _Lane(wire, self, listener[0], GREETING_SIZE))
 
     async def run(self) -> str:
-        """Until one of the two ends the stream; returns who."""
+        """Run until one side ends the stream, and return which."""
         one, other = self._ends
         there, back = self._lanes
         running = [
@@ -174,7 +166,7 @@ class Passage:
 
 
 class _Lane:
-    """One direction of a passage: what `speaker` says, of which the first `head` bytes are not framed."""
+    """One direction of a passage; its first `head` bytes are not framed."""
 
     def __init__(self, wire: Wire, passage: Passage, speaker: str, head: int) -> None:
         self._wire, self._passage, self._speaker, self._head = wire, passage, speaker, head
@@ -182,7 +174,7 @@ class _Lane:
         self._handshake = HANDSHAKE_FRAMES
 
     async def run(self, source: Connection, sink: End) -> str:
-        """Until one of the two ends the stream; returns who."""
+        """Run until one side ends the stream, and return which."""
         while data := await source.read():
             self._wire.captured += data
             self._reader.feed(data)

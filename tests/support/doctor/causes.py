@@ -313,30 +313,33 @@ CAUSES = {
     ),
     "own firewall for one": Cause("firewall", "lets no connection out", own_firewall_for_one, THIRD),
     "their firewall": Cause(
-        "firewall", "a machine at 10.77.0.2:4747 is there, and lets nothing in", their_firewall, peer()
+        "firewall",
+        "a machine at 10.77.0.2:4747 is on the network but accepts no connections",
+        their_firewall,
+        peer(),
     ),
-    "isolation": Cause("isolation", "the router 10.77.0.3 answers, and nobody else", apart, peer()),
+    "isolation": Cause("isolation", "the router 10.77.0.3 answers, but no other device", apart, peer()),
     "isolation, but heard": Cause(
         "isolation",
-        "heard from 10.77.0.2:4747, but no packet gets there",
+        "heard from 10.77.0.2:4747, but packets do not arrive there",
         apart_but_heard,
         {"heard": 1, **peer(heard=True)},
     ),
-    "multicast filtered": Cause("multicast", "filters multicast", multicast_filtered, peer(linked=True)),
-    "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 goes to tun0", by_vpn, peer()),
-    "route by another card": Cause("route", "10.77.0.3 on eth0 goes to eth1", by_other_card, THIRD),
+    "multicast filtered": Cause("multicast", "the network filters it", multicast_filtered, peer(linked=True)),
+    "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 go to tun0", by_vpn, peer()),
+    "route by another card": Cause("route", "10.77.0.3 on eth0 go to eth1", by_other_card, THIRD),
     "changed network": Cause(
         "changed network", "not on any network of this machine: 10.77.0.2:4747", moved, peer()
     ),
     "changed under the engine": Cause(
         "changed network", "10.77.0.1 became 10.78.0.1", moved_alone, {"began": HERE}
     ),
-    "changed under an invitation": Cause("changed network", "names 10.77.0.1", moved, {"promised": HERE}),
+    "changed under an invitation": Cause("changed network", "contains 10.77.0.1", moved, {"promised": HERE}),
     "address that nobody has": Cause(
-        "address", "nobody answers at 10.77.0.2:4747 any more", renumbered, peer()
+        "address", "nothing answers at 10.77.0.2:4747 any more", renumbered, peer()
     ),
     "address of another terminal": Cause(
-        "address", "another terminal answers at 10.77.0.2", well, peer(is_it=False)
+        "address", "another device answers at 10.77.0.2", well, peer(is_it=False)
     ),
     "address of another program": Cause(
         "address", "another program answers at 10.77.0.2", other_program, peer()
@@ -361,10 +364,10 @@ CAUSES = {
         "clock", "2 days behind the clock of a contact", well, {"days_ahead": 2, **peer()}
     ),
     "relay, well": Cause("", "", relay_well),
-    "relay unreachable": Cause("relay", "10.77.0.2:4746 cannot be reached", relay_gone),
+    "relay unreachable": Cause("relay", "10.77.0.2:4746 is unreachable", relay_gone),
     "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relay_of_another_key),
-    "no relay there": Cause("relay", "what answers at 10.77.0.2:4746 is no relay", relay_of_another_kind),
+    "no relay there": Cause("relay", "the program at 10.77.0.2:4746 is not a relay", relay_of_another_kind),
     "split network": Cause("network", "not even the router 10.77.0.3", dead_wire, peer()),
-    "nobody, and no router": Cause("others", "nobody else was heard by multicast", alone),
+    "nobody, and no router": Cause("others", "no other device was heard by multicast", alone),
     "pulled cable": Cause("network", "no connection on eth0", pulled, peer()),
 }

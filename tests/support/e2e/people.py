@@ -70,7 +70,7 @@ class Person(AbstractContextManager["Person"]):
 
     def introduce(self) -> None:
         """First run: a name and a passphrase twice, one form."""
-        self.see_text("Begin")
+        self.see_text("Start")
         self.inputs += 1
         self.terminal.burst(f"{self.name}\r{PASSPHRASE}\r{PASSPHRASE}\r")
 
@@ -87,7 +87,7 @@ class Person(AbstractContextManager["Person"]):
     def words(self) -> list[str]:
         """The five words that the screen shows now, none where it asks for no answer."""
         screen = self.terminal.screen()
-        asked = f"y  {self.text('They are the same')}" in screen
+        asked = f"y  {self.text('They match')}" in screen
         return [word for _, word in sorted(_WORD.findall(screen))] if asked else []
 
     def confirm(self) -> None:
@@ -155,4 +155,4 @@ def compare(one: Person, other: Person) -> None:
 def in_touch(one: Person, other: Person) -> None:
     """Wait until both see each other."""
     for person in (one, other):
-        person.see_text("● here")
+        person.see_text("● online")

@@ -51,7 +51,7 @@ _LOCAL = ("10.", "127.", "192.168.", "169.254.", "::1", "fe80:")
 
 __all__ = ["INVITATION", "TEXT_LIMIT", "WORDS", "WRONG", "Call", "FakeDoor", "FakeMessenger"]
 
-WRONG = phrase("Wrong passphrase: try again. Without it this profile cannot be opened by anybody.")
+WRONG = phrase("Wrong passphrase: try again. No one can open this profile without it.")
 
 
 @recorded
@@ -110,7 +110,7 @@ class FakeMessenger(Others):
 
     async def rename(self, contact: str, name: str) -> None:
         if not name.strip():
-            raise UsageError(phrase("The name is empty."))
+            raise UsageError(phrase("Enter a name."))
         self._contacts[contact] = replace(self._contact(contact), name=name)
         self._label_anew()
         self.emit(ContactChanged(self._contacts[contact]))
@@ -161,7 +161,7 @@ class FakeMessenger(Others):
         self._contact(contact)
         conversation = self._conversations[contact]
         if before is not None and after is not None:
-            raise UsageError(phrase("Ask for what is before an entry or for what is after one."))
+            raise UsageError(phrase("Ask for the messages before a message or after it, not both."))
         if after is not None:
             start = conversation.index(after) + 1
             return tuple(conversation.entries[start : start + limit])
@@ -194,7 +194,7 @@ class FakeMessenger(Others):
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
         conversation = self._conversations[self._contact(contact).person]
         if not all(re.fullmatch("[0-9a-f]{64}", entry) for entry in entries):
-            raise UsageError(phrase("There is no such entry here."))
+            raise UsageError(phrase("No such message on this device."))
         if conversation.unread.intersection(entries):
             conversation.unread.difference_update(entries)
             self._count_unread(contact)

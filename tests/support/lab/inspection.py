@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from chat.tools.prove.search import Stored, _check, _read, _regions, search_memory
+from chat.tools.prove.search import NEEDLE_MIN, Stored, _read, _regions, search_memory
 from chat.tools.prove.search import Unreadable as Unreadable
 
 
@@ -27,7 +27,8 @@ def copies(pid: int, needle: bytes) -> int:
 
     Raises OSError when the process is gone or does not let itself be read, ValueError for a short needle.
     """
-    _check(needle)
+    if len(needle) < NEEDLE_MIN:
+        raise ValueError("a needle under 16 bytes may be anywhere by chance")
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         return sum(_in_region(memory, start, end, needle) for start, end in _regions(pid))
 

@@ -136,7 +136,7 @@ def _show_words(fake: FakeMessenger) -> None:
 
 
 FIRST_RUN = (
-    Scene("first-run", "new", (), "Begin", back=()),
+    Scene("first-run", "new", (), "Start", back=()),
     Scene(
         "first-run-typed",
         "new",
@@ -147,14 +147,14 @@ FIRST_RUN = (
             keys("enter"),
             Typed("quiet rivers under old bridges"),
         ),
-        "The same passphrase again",
+        "Repeat the passphrase",
         back=(),
     ),
 )
-_LOOKING = "Looking at the network, the firewall and the profile…"
+_LOOKING = "Checking network, firewall and profile…"
 ALONE = (
-    Scene("alone", "alone", (), "Ask the doctor", back=()),
-    Scene("doctor", "alone", (keys("f9"), Gone(_LOOKING)), "Doctor"),
+    Scene("alone", "alone", (), "Diagnose connection", back=()),
+    Scene("doctor", "alone", (keys("f9"), Gone(_LOOKING)), "Diagnosis"),
 )
 
 _UP = keys("ctrl+up", "up", "up")
@@ -162,14 +162,14 @@ TALKING = (
     Scene("conversation", "talk", (), "Ben", back=()),
     Scene("further-up", "talk", (keys("pageup", "pageup"),), "Ben", back=("alt+end",)),
     Scene("chosen", "talk", (_UP,), "Ben", back=("escape", "alt+end")),
-    Scene("entry-menu", "talk", (_UP, keys("enter")), "This entry", back=("escape", "escape", "alt+end")),
+    Scene("entry-menu", "talk", (_UP, keys("enter")), "This message", back=("escape", "escape", "alt+end")),
     Scene("delete", "talk", (_UP, keys("d")), "Are you sure?", back=("n", "escape", "alt+end")),
     Scene("details", "talk", (_UP, keys("i")), "Details", back=("escape", "escape", "alt+end")),
     Scene(
         "replying",
         "talk",
         (_UP, keys("r"), Typed("Both are in the small room.", "都在小会议室。")),
-        "Esc: no reply",
+        "Esc: cancel reply",
         back=("escape", "ctrl+u", "alt+end"),
     ),
     Scene(
@@ -192,21 +192,21 @@ TALKING = (
         ":headphone:",
         back=("escape", "ctrl+u"),
     ),
-    dialog("emoji-chooser", "alt+e", "Emoji", Seen("A part of the English name"), Typed("cat")),
+    dialog("emoji-chooser", "alt+e", "Emoji", Seen("Part of the English name"), Typed("cat")),
     dialog("switcher", "ctrl+k", "Go to a conversation"),
     dialog("commands", "ctrl+p", "Commands"),
-    dialog("commands-found", "ctrl+p", "Commands", Seen("What to do"), Typed("inv", "邀")),
+    dialog("commands-found", "ctrl+p", "Commands", Seen("Type a command"), Typed("inv", "邀")),
     dialog("search", "ctrl+f", "Search in the conversation with {name}", Typed("plans", "图纸")),
     dialog("search-all", "ctrl+f", "Search in all conversations", keys("ctrl+f"), Typed("ten", "十点")),
     Scene("jump", "talk", (keys("alt+j"),), "Ben"),
-    dialog("day", "f10", "Go to a day"),
-    dialog("add", "ctrl+n", "Add someone"),
+    dialog("day", "f10", "Go to a date"),
+    dialog("add", "ctrl+n", "Add a contact"),
     dialog("invitation", "f2", "Invitation"),
     Scene(
         "joiner",
         "talk",
         (Others(lambda fake: fake.use_invitation("parlour:1", "Dov"), real=True),),
-        "The right person",
+        "Yes, it is them",
         back=("n", "escape"),
     ),
     dialog("join", "f3", "Use an invitation"),
@@ -220,17 +220,17 @@ TALKING = (
     dialog("help-end", "f1", "Help", Seen("Scroll"), keys("end")),
     dialog("relays", "alt+r", "Relays"),
     dialog("settings", "f12", "Settings"),
-    dialog("settings-end", "f12", "Settings", Seen("Looks and keys"), keys("end")),
+    dialog("settings-end", "f12", "Settings", Seen("Appearance and keys"), keys("end")),
     Scene("away", "talk", (keys("alt+down"),), "Chiara", back=("alt+up",)),
     Scene("other-script", "talk", (keys("alt+up"),), "小雨", back=("alt+down",)),
     Scene(
         "words",
         "talk",
         (keys("tab", "end", "enter"), Others(_show_words, real=True)),
-        "They are the same",
+        "They match",
         back=("n", "escape"),
     ),
-    Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show what is typed", back=()),
+    Scene("locked", "talk", (keys("ctrl+l"), Seen("Locked.")), "Show passphrase", back=()),
     Scene(
         "wrong-passphrase",
         "talk",
@@ -242,7 +242,7 @@ TALKING = (
 
 
 _DELETED = (_UP, keys("d", "y"))
-_WORDS = "They are the same"
+_WORDS = "They match"
 _SHORT = (Typed("Ada", "小雨"), keys("enter"), Typed("lark"), keys("enter"), Typed("lark"))
 ON_THE_FAKE = (
     Scene("passphrases-differ", "new", (*_SHORT, Typed("s"), keys("enter")), PASSPHRASES_DIFFER),
@@ -256,13 +256,18 @@ ON_THE_FAKE = (
     ),
     Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
     dialog(
-        "relays-named", "alt+r", "Relays", Others(_name_relays), Seen("has another key"), keys("tab", "down")
+        "relays-named",
+        "alt+r",
+        "Relays",
+        Others(_name_relays),
+        Seen("key does not match"),
+        keys("tab", "down"),
     ),
     dialog("relay-damaged", "alt+r", NO_KEY, Typed("192.168.1.2:4746"), keys("enter")),
     Scene(
         "relay-removed",
         "talk",
-        (Others(_name_relays), keys("alt+r"), Seen("To the relays"), keys("tab", "d")),
+        (Others(_name_relays), keys("alt+r"), Seen("Show relays"), keys("tab", "d")),
         "Are you sure?",
         back=("n", "escape"),
     ),
@@ -274,7 +279,7 @@ ON_THE_FAKE = (
         "deleted",
         "talk",
         (*_DELETED, Seen("(deleting…)"), Others(lambda fake: fake.tidy())),
-        "Deleted: nothing of it is left in the profile's file.",
+        "Deleted. The profile file no longer contains it.",
     ),
     dialog("invitation-picture", "f2", "▀", Seen("Invitation"), keys("p")),
     Scene("new-below", "talk", (keys("pageup", "pageup"), Others(_hear)), " ↓ {number} new below · End "),
@@ -291,15 +296,15 @@ ON_THE_FAKE = (
         "notice",
         "talk",
         (Others(lambda fake: fake.notice(StorageFull.what)),),
-        "The disk is full: nothing of this was stored. Make room and try again.",
+        "The disk is full: nothing was stored. Free some space and try again.",
     ),
     Scene("somebody-begins", "talk", (Others(lambda fake: fake.stranger_begins("Dov")),), _WORDS),
     Scene("connecting", "talk", (keys("tab", "end", "enter"),), "Connecting to {name}…"),
     Scene(
         "waiting",
         "talk",
-        (Others(lambda fake: fake.stranger_begins("Dov")), Seen("They are the same"), keys("y")),
-        "The other person has to confirm as well.",
+        (Others(lambda fake: fake.stranger_begins("Dov")), Seen("They match"), keys("y")),
+        "The other person must confirm too.",
     ),
     Scene(
         "failed",

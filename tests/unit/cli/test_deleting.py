@@ -13,7 +13,7 @@ from chat.errors import phrase
 from chat.interface import ContactView, ParlourError, Unreachable
 from tests.support.cli.line import Line
 
-CLEAN = "Deleted: nothing of it is left in the profile's file.\n"
+CLEAN = "Deleted. The profile file no longer contains it.\n"
 
 
 def ben(line: Line, *said: str, present: bool = True) -> ContactView:
@@ -82,7 +82,7 @@ def test_a_person_is_asked(line: Line, typed: str, status: int) -> None:
     assert outcome.status == status
     assert kinds(line, friend) == ["text" if status else "deleted"]
     assert "Ben: gone[2J soon\n" in outcome.err
-    assert "Ben keeps it, and is told nothing. Delete it? [y/n]" in outcome.err
+    assert "Ben keeps theirs and is not notified. Delete it? [y/n]" in outcome.err
 
 
 def test_the_question_says_what_becomes_of_an_entry_that_waits(line: Line) -> None:
@@ -138,7 +138,7 @@ def test_while_it_goes_on_something_is_said(line: Line) -> None:
     line.patch.setattr(output.SignOfLife, "show", shown)
     outcome = line.run("delete", "Ben", "--last", "--yes")
     assert (outcome.status, outcome.out) == (0, CLEAN)
-    assert outcome.err == "Taking it out of the profile's file…\n"
+    assert outcome.err == "Erasing it from the profile file…\n"
 
 
 def test_at_a_terminal_it_is_said_in_one_line(

@@ -125,7 +125,7 @@ def test_a_passphrase_is_never_an_argument(line: Line) -> None:
 
 def test_lock_stops_the_running_engine_or_finds_none(line: Line) -> None:
     outcome = line.run("lock", passphrase=False)
-    assert (outcome.status, outcome.failure) == (0, "No engine was running on the profile.")
+    assert (outcome.status, outcome.failure) == (0, "No engine was running with this profile.")
     put(line, DoorState.RUNNING)
     outcome = line.run("lock", "--json", passphrase=False)
     assert (outcome.status, outcome.objects) == (0, [{"locked": True}])

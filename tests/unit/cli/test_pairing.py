@@ -33,14 +33,14 @@ def test_what_the_engine_says_while_one_joins_is_shown(line: Line) -> None:
     line.messenger.prompt = False
 
     def named() -> None:
-        line.messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        line.messenger.notice("The invitation added the relay 10.0.0.7:4746.")
         for view in list(line.messenger._pairings.values()):
             line.messenger.move_pairing(view.id, PairingStage.DONE)
 
     line.messenger.after["join"] = named
     outcome = line.run("join", f"{INVITATION}1", "--json")
     assert (outcome.status, outcome.objects) == (0, [{"paired": "Inviter"}])
-    assert "brought the relay 10.0.0.7:4746" in outcome.err
+    assert "added the relay 10.0.0.7:4746" in outcome.err
 
 
 def test_invite_prints_the_invitation_and_then_who_joined(line: Line) -> None:
@@ -73,7 +73,7 @@ def test_invite_asks_who_joined_and_takes_yes(line: Line) -> None:
     joins(line)
     outcome = line.run("invite", "--json", typed="what?\ny\n")
     assert (outcome.status, outcome.objects[1]) == (0, {"paired": "Ben"})
-    assert "Ben has used the invitation" in outcome.err
+    assert "Ben used the invitation" in outcome.err
     assert "Answer y or n" in outcome.err
 
 
@@ -103,7 +103,7 @@ def test_an_invitation_that_nobody_used_is_69(line: Line) -> None:
     line.patch.setattr(line.messenger, "invite", expired)
     outcome = line.run("invite", "--yes")
     assert outcome.status == 69
-    assert "make a new one" in outcome.err
+    assert "create a new one" in outcome.err
 
 
 def test_join_reads_the_invitation_from_a_pipe_and_puts_pieces_together(line: Line) -> None:

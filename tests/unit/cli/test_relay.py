@@ -147,13 +147,13 @@ def fetched(url: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "status", "hint"),
     [
-        (["relay", "--listen", "relay.example:4746"], 64, "names are not looked up"),
+        (["relay", "--listen", "relay.example:4746"], 64, "names are not resolved"),
         (["relay", "--listen", "4746"], 64, "HOST:PORT"),
         (["relay", "--listen", "127.0.0.1:99999"], 64, "HOST:PORT"),
-        (["relay", "--listen", "192.0.2.1:0"], 73, "name another with --listen"),
-        (["relay", "--listen", "127.0.0.1:0", "--metrics", "10.0.0.1:9090"], 64, "this machine alone"),
+        (["relay", "--listen", "192.0.2.1:0"], 73, "choose another address with --listen"),
+        (["relay", "--listen", "127.0.0.1:0", "--metrics", "10.0.0.1:9090"], 64, "loopback address"),
         (["relay", "--key-file", "/nowhere/relay.key"], 65, "--new-key"),
-        (["relay", "--new-key", "/nowhere/relay.key"], 73, "name another place"),
+        (["relay", "--new-key", "/nowhere/relay.key"], 73, "choose another place"),
         (["--profile", "x", "relay"], 64, "has no profile"),
         (["--port", "4747", "relay"], 64, "has no profile"),
     ],
@@ -171,7 +171,7 @@ def test_a_port_that_is_taken_is_said() -> None:
         where = f"127.0.0.1:{running.address.port}"
         assert refused("relay", "--listen", where) == (
             73,
-            "Nothing can listen there (Address already in use): name another with --listen.",
+            "The relay cannot listen there (Address already in use): choose another address with --listen.",
         )
 
 

@@ -53,7 +53,7 @@ def test_host_and_port_are_enough_to_remove_one(line: Line, name: str) -> None:
 
 
 def test_what_fits_none_or_two_removes_nothing(line: Line) -> None:
-    assert "none is named" in line.run("relays", "remove", RELAY).failure
+    assert "you have no relays yet" in line.run("relays", "remove", RELAY).failure
     line.messenger.name_relay(RELAY)
     line.messenger.name_relay(str(RelayAddress("127.0.0.1", 9, b"\x07" * 32)))
     for name, said in (
@@ -70,8 +70,8 @@ def test_what_fits_none_or_two_removes_nothing(line: Line) -> None:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("192.168.1.2:4746", "where the relay runs"),
-        (RELAY[:-3], "(behind #)"),
+        ("192.168.1.2:4746", "the key at its end"),
+        (RELAY[:-3], "(after #)"),
         (RELAY.replace(":9#", ":0#"), "port"),
         (RELAY.replace("127.0.0.1", "a_b"), "host"),
         ("\x1b]0;x\x07", "parlour relay"),

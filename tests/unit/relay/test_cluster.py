@@ -291,7 +291,7 @@ async def test_attack_63_a_question_is_asked_once_and_goes_no_further(tmp_path: 
 
 
 REFUSED = {
-    ("--nats", "nats://127.0.0.1:1"): "share one key",
+    ("--nats", "nats://127.0.0.1:1"): "share a key",
     ("--nats", "http://127.0.0.1:1", "--key-file"): "nats://HOST:4222",
     ("--nats", "nats://name:password@127.0.0.1:1", "--key-file"): "nats://HOST:4222",
 }

@@ -104,7 +104,7 @@ def test_with_a_backplane_it_can_connect_and_still_not_listen_anew(tmp_path: Pat
 def test_other_threads_would_stay_free_and_so_it_refuses(tmp_path: Path) -> None:
     told = run(tmp_path, "threads")
     assert told.returncode == 1
-    assert "Unconfined: Threads run already" in told.stderr
+    assert "Unconfined: Threads already run" in told.stderr
 
 
 def test_what_the_kernel_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_a_key_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_key_cannot_be_made_where_there_is_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(CannotCreate, match="name another place"):
+    with pytest.raises(CannotCreate, match="choose another place"):
         new_key(tmp_path / "none" / "relay.key")
 
 
@@ -54,7 +54,7 @@ def test_a_key_that_may_not_last_is_not_made(
     path = tmp_path / "relay.key"
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", fsync)
-        with pytest.raises(CannotCreate, match="name another place"):
+        with pytest.raises(CannotCreate, match="choose another place"):
             new_key(path)
     assert not path.exists()
     assert new_key(path).public == read_key(path).public
@@ -92,7 +92,7 @@ def test_what_is_no_key_is_said_to_be_none(tmp_path: Path, change) -> None:  # t
     new_key(path)
     text = path.read_text(encoding="ascii").strip()
     path.write_text(change(text), encoding="utf-8")
-    with pytest.raises(BadData, match="no relay's key"):
+    with pytest.raises(BadData, match="no relay key"):
         read_key(path)
 
 

@@ -99,7 +99,7 @@ def test_attack_77_a_machine_without_the_memory_says_so(monkeypatch: pytest.Monk
         raise LocalMisuse("Argon2id cannot")
 
     monkeypatch.setattr(profile_header, "argon2id", starved)
-    with pytest.raises(TooLittleMemory, match="Too little memory"):
+    with pytest.raises(TooLittleMemory, match="not enough memory"):
         unwrap(WHOLE, PASSPHRASE)
 
 

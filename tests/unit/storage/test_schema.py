@@ -113,7 +113,7 @@ def test_a_database_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     database.close()
     for path, data in zip(files, before, strict=True):
         path.write_bytes(data)
-    with pytest.raises(ProfileTooNew, match="newer Parlour"):
+    with pytest.raises(ProfileTooNew, match="newer version of Parlour"):
         open_history(database.path, KEY)
     assert [path.read_bytes() for path in files] == before
 

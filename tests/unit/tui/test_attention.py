@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from tui.notifications import LASTS, Attention, shown_to_somebody
+from tui.attention import LASTS, Attention, shown_to_somebody
 
 KEY = events.Key("a", "a")
 MOVED = events.MouseMove(None, 1, 1, 0, 0, 0, False, False, False)
@@ -86,7 +86,7 @@ def test_a_multiplexer_says_by_its_socket_whether_a_client_is_attached(name: str
 # Takes the terminal as its own, then gives the foreground to a child, as a shell does after `bg`.
 GOES_TO_THE_BACKGROUND = """
 import fcntl, os, signal, sys, termios
-from tui.notifications import shown_to_somebody
+from tui.attention import shown_to_somebody
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 shown = shown_to_somebody({})

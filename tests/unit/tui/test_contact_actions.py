@@ -34,7 +34,7 @@ async def test_a_verified_contact_may_be_unmarked() -> None:
     bob = messenger.add_contact("Bob", verified=True)
     async with chatting(messenger) as pilot:
         await pilot.press("ctrl+t")
-        await until_shown(pilot, "Not verified any more")
+        await until_shown(pilot, "Remove verification")
         await pilot.press("u")
         await until_shown(pilot, "not verified")
     assert messenger.called("set_verified") == [(bob.person, False)]
@@ -59,15 +59,15 @@ async def test_a_block_is_asked_first_and_taken_back_at_once() -> None:
         await pilot.press("f7", "y")
         await until_shown(pilot, "⊘ blocked")
         await pilot.press("f7")
-        await until_shown(pilot, "○ away")
+        await until_shown(pilot, "○ offline")
     assert messenger.called("block") == [(bob.person, True), (bob.person, False)]
 
 
 async def test_a_click_on_a_hint_does_what_its_key_does() -> None:
     async with with_bob_open(size=(40, 20)) as (pilot, messenger, _):
         await pilot.press("ctrl+t")
-        screen = (await until_shown(pilot, "They are the same")).split("\n")
-        y = next(at for at, row in enumerate(screen) if "They are the same" in row)
+        screen = (await until_shown(pilot, "They match")).split("\n")
+        y = next(at for at, row in enumerate(screen) if "They match" in row)
         await pilot.click(offset=(screen[y].index("v They"), y))
         await until(pilot, lambda: messenger.called("set_verified") != [])
 
@@ -78,7 +78,7 @@ async def test_a_removal_is_asked_first_and_leaves_nothing() -> None:
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "to be gone")
         await pilot.press("f8")
-        await until_shown(pilot, "for good")
+        await until_shown(pilot, "permanently")
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         await pilot.press("f8", "y")
@@ -119,15 +119,13 @@ async def test_menus_do_what_is_chosen(key: str, words: str) -> None:
         await (pilot.click("#header") if key == "a click" else pilot.press(key))
         await until_shown(pilot, words)
         await pilot.press("down", "enter")
-        await until_shown(
-            pilot, "Paste the invitation" if key == "ctrl+n" else "What do you call this contact"
-        )
+        await until_shown(pilot, "Paste the invitation" if key == "ctrl+n" else "The name that you see")
 
 
 async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
     async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("f3", "f1")
-        await until_shown(pilot, "Parlour talks with people")
+        await until_shown(pilot, "Parlour connects people")
         await pilot.press("f1")
         await until_shown(pilot, "Paste the invitation")
 

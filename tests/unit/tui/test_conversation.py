@@ -217,7 +217,7 @@ async def test_presence_typing_and_a_block_are_said() -> None:
     async with with_bob_open(present=False) as (pilot, messenger, bob):
         assert "○ away" in rows(pilot)[0]
         messenger.change_contact(bob.person, present=True)
-        await until_shown(pilot, "● here")
+        await until_shown(pilot, "● online")
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
         await messenger.block(bob.person, True)
@@ -265,7 +265,7 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         assert shown(pilot).count("recovered with the recovery words") == 1
         assert chat(pilot).state.current == bob.person
         await pilot.press("ctrl+t")
-        await until_shown(pilot, "Go on unverified")
+        await until_shown(pilot, "Continue unverified")
         await pilot.press("v")
         await until(pilot, lambda: messenger.called("set_verified") == [(bob.person, True)])
         await until(pilot, lambda: "Nothing can be sent" not in shown(pilot) and composer(pilot).has_focus)

@@ -23,7 +23,7 @@ from tui.screens.chat.chat import ChatScreen
 from tui.screens.dialog import MenuDialog
 
 ASKED = "Delete “the secret plan”?"
-DONE = "Deleted: nothing of it is left in the profile's file."
+DONE = "Deleted. The profile file no longer contains it."
 
 
 def with_a_secret(*, prompt: bool = True) -> tuple[FakeMessenger, ContactView, EntryView]:
@@ -63,7 +63,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         assert "(deleting…)" not in screen
         assert "Bob: (deleted)" in screen
         await pilot.press("r")
-        await until_shown(pilot, "This entry was deleted.")
+        await until_shown(pilot, "This message was deleted.")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, MenuDialog))
         screen = await until_shown(pilot, "Details")
@@ -89,12 +89,12 @@ async def test_what_waits_is_told_to_go_without_its_words_and_a_refusal_is_said(
     messenger.say_as_me(bob.person, "not yet gone", EntryState.QUEUED)
     async with chatting(messenger) as pilot:
         await choose(pilot, "not yet gone")
-        messenger.failures["delete"] = UsageError(phrase("There is no such entry here."))
+        messenger.failures["delete"] = UsageError(phrase("No such message on this device."))
         await pilot.press("d")
         await until_shown(pilot, "Delete “not")
         assert "Bob has not received it" in words(pilot)
         await pilot.press("y")
-        screen = await until_shown(pilot, "There is no such entry here.")
+        screen = await until_shown(pilot, "No such message on this device.")
         assert "not yet gone" in screen
 
 
@@ -105,18 +105,18 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
     async with chatting(messenger) as pilot:
         await choose(pilot, "the secret plan")
         await pilot.press("ctrl+f", *"secret")
-        await until_shown(pilot, "2 hits")
+        await until_shown(pilot, "2 results")
         await messenger.delete(bob.person, own.id)
         await until_shown(pilot, "1 hit ")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         await choose(pilot, "the secret plan")
         await pilot.press("r", "x")
-        await until_shown(pilot, "Esc: no reply")
+        await until_shown(pilot, "Esc: cancel reply")
         await messenger.delete(bob.person, secret.id)
-        await until(pilot, lambda: "Esc: no reply" not in shown(pilot))
+        await until(pilot, lambda: "Esc: cancel reply" not in shown(pilot))
         await pilot.press("alt+n")  # no hit is left: it asks for words
-        await until_shown(pilot, "No entry has these words.")
+        await until_shown(pilot, "No message contains these words.")
         await pilot.press("escape", "ctrl+u", "up")
         assert composer(pilot).text == ""
         assert chat(pilot).composer.drafts.of(bob.person).reply == ""

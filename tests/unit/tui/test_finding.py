@@ -81,7 +81,7 @@ async def test_the_switcher_filters_as_one_types() -> None:
         await pilot.press("d", "a")
         await until(pilot, lambda: len(lines(pilot)) == 1)
         await pilot.press("x")
-        await until_shown(pilot, "Nobody is called like that.")
+        await until_shown(pilot, "No matching contact.")
         await pilot.press("enter", "backspace", "enter")
         await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
@@ -130,7 +130,7 @@ async def test_a_search_shows_hits_with_what_stands_around_them_and_goes_there()
         await until_shown(pilot, "number 299")
         await opened(pilot, "ctrl+f", SearchDialog)
         await pilot.press(*"printer")
-        await until_shown(pilot, "1 hit")
+        await until_shown(pilot, "1 result")
         assert "The lab's printer works again." in lines(pilot)[0]
         await pilot.press("enter")
         await until_shown(pilot, "lab's printer")
@@ -147,9 +147,9 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
         await until_shown(pilot, "Which printer?")
         await opened(pilot, "ctrl+f", SearchDialog)
         await type_in(pilot, "printer")
-        await until_shown(pilot, "1 hit")
+        await until_shown(pilot, "1 result")
         await pilot.press("ctrl+f")
-        await until_shown(pilot, "2 hits")
+        await until_shown(pilot, "2 results")
         assert [line.split()[0] for line in lines(pilot)] == ["Carla", "Bob"]
         await pilot.press("down", "enter")
         await until(pilot, lambda: chat(pilot).state.current == people["Bob"].person)
@@ -159,7 +159,7 @@ async def test_a_search_in_all_opens_the_conversation_of_the_hit() -> None:
         await until(pilot, lambda: chat(pilot).state.current == people["Carla"].person)
         await until_shown(pilot, "Hit 1 of 2.")
         await pilot.press("alt+p")
-        await until_shown(pilot, "There is no newer hit.")
+        await until_shown(pilot, "No newer results.")
 
 
 async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:
@@ -168,11 +168,11 @@ async def test_a_search_is_as_it_was_when_it_is_opened_again() -> None:
         chat(pilot).open_conversation(people["Bob"].person)
         await opened(pilot, "ctrl+f", SearchDialog)
         await type_in(pilot, "number")
-        await until_shown(pilot, "the newest 100 hits")
+        await until_shown(pilot, "newest 100 results")
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and history(pilot).has_focus)
         await pilot.press("alt+n")
-        await until_shown(pilot, "Hit 4 of 100.")
+        await until_shown(pilot, "Result 4 of 100.")
         await opened(pilot, "ctrl+f", SearchDialog)
         assert pilot.app.screen.query_one(OptionList).highlighted == 3
         assert len([call for call in messenger.calls if call.method == "search"]) == 1
@@ -187,7 +187,7 @@ async def test_a_refused_search_says_so_and_keeps_the_words() -> None:
         await until_shown(pilot, "The disk is not there.")
         assert pilot.app.screen.query_one(Field).value == "printer"
         await type_in(pilot, "printer works")
-        await until_shown(pilot, "1 hit")
+        await until_shown(pilot, "1 result")
         assert "The disk" not in shown(pilot)
 
 

@@ -155,7 +155,7 @@ def test_an_entry_of_a_later_version_is_named_not_shown() -> None:
     entry = EntryView("a", "b", "Bob", False, START, "pic\x1bture", "secret", EntryState.RECEIVED)
     rows = rows_of(entry, place(entry, None, UTC), Setting(80, UTC, date(2026, 11, 24)))
     text = "".join(piece for row in rows for _, piece in row)
-    assert "picture: this version of Parlour cannot show it" in text
+    assert "picture: not supported by this version of Parlour" in text
     assert "secret" not in text
 
 
@@ -191,7 +191,7 @@ def test_days_counters_and_hints() -> None:
         for text in ("", "aaaaaaaaaaaa", "abcdefgh1", "a b c d e f")
     ] == [
         "",
-        "Short",
+        "Weak",
         "Fair",
         "Strong",
     ]

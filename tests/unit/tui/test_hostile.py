@@ -101,7 +101,7 @@ def test_attack_14_no_name_disturbs_a_header_a_composer_or_a_dialog() -> None:
     hostile, calm = (dialogs(label) for label in ("hostile", "calm"))
     for row, expected in zip(hostile, calm, strict=True):
         assert differences(row, expected) == []
-        assert text_of(row[0]).rstrip().endswith("  not verified  ● here")
+        assert text_of(row[0]).rstrip().endswith("  not verified  ● online")
 
 
 def test_attack_79_no_text_of_ones_own_changes_a_cell_outside_of_the_composer() -> None:

@@ -75,7 +75,7 @@ def test_the_file_goes_before_the_registry(path: Path) -> None:
     assert keymap.keys["help"] == ("f10",)
     assert keymap.keys["jump"] == ()
     assert keymap.keys["day"] == ()  # it had F10, which the person wants for something else
-    assert keymap.problems == ("keys.toml: “day” has no key any more.",)
+    assert keymap.problems == ("keys.toml: “day” no longer has a key.",)
     assert keymap.keys["search"] == DEFAULTS["search"]
 
 
@@ -89,18 +89,18 @@ def test_a_later_file_goes_before_an_earlier_one(path: Path, tmp_path: Path) -> 
     ("text", "problem"),
     [
         ('helo = "f10"', "There is no action “helo”."),
-        ('help = "f99"', "“f99” at “help” is no key."),
-        ('help = "enter"', "“enter” at “help” is needed for writing."),
-        ('reply = "up"', "“up” at “reply” is needed for writing."),
-        ("help = 1", "The keys of “help” are no list of texts."),
-        ('help = ["f11", 1]', "The keys of “help” are no list of texts."),
+        ('help = "f99"', "“help” has an unknown key: “f99”."),
+        ('help = "enter"', "“help” cannot use “enter”, which is needed for typing."),
+        ('reply = "up"', "“reply” cannot use “up”, which is needed for typing."),
+        ("help = 1", "The keys of “help” must be a list of strings."),
+        ('help = ["f11", 1]', "The keys of “help” must be a list of strings."),
         (
             'switch = "f11"\njump = "F11"',
-            "F11 is given twice: it stays with “switch”, and “jump” is without it.",
+            "F11 is assigned twice. “switch” keeps it, and “jump” loses it.",
         ),
-        ('help = "f11"\nhelp = "f12"', "It is not TOML, and was left out: "),
-        ("= =", "It is not TOML, and was left out: "),
-        ("x = " + "[" * 3000, "It is not TOML, and was left out: "),
+        ('help = "f11"\nhelp = "f12"', "It is not valid TOML and was ignored: "),
+        ("= =", "It is not valid TOML and was ignored: "),
+        ("x = " + "[" * 3000, "It is not valid TOML and was ignored: "),
         ("#" * (FILE_MAX + 1), "The file is too large."),
     ],
 )

@@ -239,11 +239,11 @@ async def test_what_is_said_and_what_holds_up() -> None:
         await pilot.pause()
         await pilot.press("enter")
         look(pilot)
-        messenger.notice("The disk is full: nothing of this was stored. Make room and try again.")
+        messenger.notice("The disk is full: nothing was stored. Free some space and try again.")
         await pilot.pause()
         look(pilot)
         for holds in (False, True):
-            messenger.change_identity(person, "added a terminal", holds=holds)
+            messenger.change_identity(person, "added a device", holds=holds)
             await pilot.pause()
             look(pilot)
         await look_behind(pilot, "verify")
@@ -262,7 +262,7 @@ async def test_every_stage_of_a_pairing() -> None:
         pilot.app.pop_screen()
         view = messenger.stranger_begins("赵六")
         for stage in PairingStage:
-            problem = "You refused: nothing was stored." if stage is PairingStage.FAILED else ""
+            problem = "You declined. Nothing was stored." if stage is PairingStage.FAILED else ""
             messenger.move_pairing(view.id, stage, problem=problem, words=("一", "二", "三", "四", "五"))
             await pilot.pause()
             look(pilot)

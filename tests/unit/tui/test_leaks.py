@@ -51,7 +51,7 @@ def test_attack_78_textuals_variables_write_no_screen_to_a_file(tmp_path: Path) 
     }
     assert set(variables) <= set(LEAKS)
     with in_terminal("name", NEEDLE, **variables) as terminal:
-        terminal.wait_for("Nothing was written yet")
+        terminal.wait_for("No messages yet")
         terminal.send("C-q")
         assert terminal.wait_exit() == 0
     assert list(tmp_path.iterdir()) == []
@@ -106,10 +106,10 @@ async def test_attack_78_there_is_no_palette_with_a_screenshot_command() -> None
     async with with_bob_open() as (pilot, _messenger, _):
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(pilot.app.screen, PaletteDialog))
-        await until_shown(pilot, "Add someone")
+        await until_shown(pilot, "Add a contact")
         for word in ("screenshot", "svg"):
             pilot.app.screen.query_one(Field).value = word
-            await until_shown(pilot, "Nothing that Parlour does")
+            await until_shown(pilot, "No matching command")
 
 
 async def test_attack_78_nobodys_words_are_in_title_or_notifications() -> None:

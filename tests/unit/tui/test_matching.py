@@ -29,7 +29,7 @@ def test_equals_keep_their_order_and_nothing_typed_keeps_all() -> None:
         ("ELO", "Éloïse", ["Élo"]),
         ("小", "李小龙", ["小"]),
         ("two one", "one two", ["one", "two"]),
-        ("gtd", "Go to a day", ["G", "t", "d"]),
+        ("gtd", "Go to a date", ["G", "t", "d"]),
     ],
 )
 def test_the_letters_that_fit_are_marked(typed: str, text: str, marked: list[str]) -> None:

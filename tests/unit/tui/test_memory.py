@@ -32,7 +32,7 @@ async def test_what_a_start_made_is_left_alone_until_a_lock() -> None:
         await until(pilot, gc.isenabled)
         pilot.app.screen.query_one("#passphrase", Field).value = "correct horse"
         await pilot.press("enter")
-        await until_shown(pilot, "Nothing was written yet.")
+        await until_shown(pilot, "No messages yet.")
         await until(pilot, lambda: not _is_collected(chat(pilot)))
         await pilot.press("ctrl+l")
         await until_shown(pilot, "Enter your passphrase")

@@ -157,7 +157,7 @@ async def test_nothing_is_told_of_who_is_muted(written: list[str]) -> None:
         assert "(1)" not in "".join(written)
         chat(pilot).open_conversation(bob.person)
         await pilot.press("alt+m")
-        await until_shown(pilot, "Not muted any more")
+        await until_shown(pilot, "Unmuted")
         await look_away(pilot)
         messenger.receive(bob.person, NEEDLE)
         await until(pilot, lambda: loud(written) == 1)

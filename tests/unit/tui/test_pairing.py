@@ -49,7 +49,7 @@ async def test_the_five_words_stand_in_order_with_the_question() -> None:
     messenger.see_stranger("Bob")
     async with chatting(messenger) as pilot:
         await pilot.press("enter")
-        await until_shown(pilot, "Are these the same words")
+        await until_shown(pilot, "Does the other screen show")
         screen = await until_shown(pilot, "5  orchard")
         places = [screen.index(f"{number}  {word}") for number, word in enumerate(WORDS, 1)]
         assert places == sorted(places)
@@ -130,7 +130,7 @@ async def test_nobody_confirms_while_typing_something_else() -> None:
 async def test_a_quiet_keyboard_arms_the_dialog() -> None:
     async with with_bob_open(quiet=0.001) as (pilot, messenger, _):
         messenger.stranger_begins("Dana")
-        await until_shown(pilot, "They are the same")
+        await until_shown(pilot, "They match")
         await pilot.press("y")
         await until_shown(pilot, "Paired with Dana")
 
@@ -156,7 +156,7 @@ async def test_an_invitation_is_shown_and_its_user_is_confirmed() -> None:
         dialog = pilot.app.screen
         assert isinstance(dialog, InviteDialog)
         messenger.use_invitation(dialog.invitation.text, "Bob")
-        await until_shown(pilot, "Somebody who is called Bob used your invitation")
+        await until_shown(pilot, "Someone named Bob used your invitation")
         await pilot.press("enter")
         assert not messenger.called("answer_pairing")
         await pilot.press("y")
@@ -225,7 +225,7 @@ async def test_pairing_by_address() -> None:
         await pilot.press("f4")
         assert "192.168.1.20:4747" in await until_shown(pilot, "Pair by address")
         await pilot.press(*"10.0.0.7:x", "enter")
-        await until_shown(pilot, "That is no address")
+        await until_shown(pilot, "This is not an address")
         await pilot.press("backspace", *"4748", "enter")
         await until_shown(pilot, "1  harbour")
     assert messenger.called("pair_address") == [("10.0.0.7", 4748)]
@@ -290,9 +290,9 @@ async def test_visibility_is_changed_and_said() -> None:
 async def test_nobody_found_says_why_and_what_to_do() -> None:
     messenger = FakeMessenger("Ann", visible=True)
     async with chatting(messenger, patience=0.001, size=(80, 24)) as pilot:
-        screen = await until_shown(pilot, "Nobody was found within five seconds")
+        screen = await until_shown(pilot, "No one was found within five seconds")
         screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
-        for words in ("Invite someone", "Use an invitation", "Pair by address", "Ask the doctor"):
+        for words in ("Invite someone", "Use an invitation", "Pair by address", "Diagnose connection"):
             assert words in screen
         assert "interfaces" not in screen  # what is good needs no line here
         y = next(y for y, row in enumerate(screen.split("\n")) if "Pair by address" in row)
@@ -325,7 +325,7 @@ async def test_without_colour_light_and_dark_can_be_swapped(monkeypatch: pytest.
     monkeypatch.setenv("NO_COLOR", "1")
     async with with_bob_open(size=(80, 40)) as (pilot, _messenger, _):
         await pilot.press("f2")
-        screen = await until_shown(pilot, "Swap light and dark")
+        screen = await until_shown(pilot, "Invert it")
         dialog = pilot.app.screen
         assert isinstance(dialog, InviteDialog)
         drawn = picture(dialog.invitation.text, 1)
@@ -374,7 +374,7 @@ async def test_what_the_engine_says_under_a_pairing_is_read_at_its_end() -> None
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
         await pilot.press(*f"{INVITATION}1", "enter")
         await until(pilot, lambda: bool(messenger._pairings))
-        messenger.notice("The invitation brought the relay 10.0.0.7:4746.")
+        messenger.notice("The invitation added the relay 10.0.0.7:4746.")
         messenger.move_pairing(next(iter(messenger._pairings)), PairingStage.DONE)
         await until_shown(pilot, "Paired with Inviter.")
-        assert "brought the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())
+        assert "added the relay 10.0.0.7:4746" in " ".join(shown(pilot).split())

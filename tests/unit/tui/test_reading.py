@@ -193,7 +193,7 @@ async def test_a_reply_quotes_its_origin_leads_to_it_and_back() -> None:
         await pilot.press("backspace")
         await until_shown(pilot, "█ I meant this")
         messenger.receive(bob.person, "and that", reply="ff" * 32)
-        await until_shown(pilot, "↳ an entry that is not here")
+        await until_shown(pilot, "↳ a message that is not on this device")
         await pilot.press("down", "o")
         await until_shown(pilot, "This entry is not here")
 
@@ -267,11 +267,11 @@ async def test_addresses_and_code_are_copied_alone() -> None:
         await until(pilot, lambda: pilot.app.clipboard == "https://a.example/x")
         await pilot.press("y")
         await until(pilot, lambda: pilot.app.clipboard == "ls -l")
-        await until_shown(pilot, "The code was copied.")
+        await until_shown(pilot, "Code copied.")
         messenger.receive(bob.person, "no address")
         await until_shown(pilot, "no address")
         await pilot.press("down", "l")
-        await until_shown(pilot, "There is no address in this entry.")
+        await until_shown(pilot, "This message contains no link.")
 
 
 async def test_enter_says_what_can_be_done_with_an_entry() -> None:
@@ -282,7 +282,7 @@ async def test_enter_says_what_can_be_done_with_an_entry() -> None:
         await pilot.press("ctrl+up", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, MenuDialog))
         assert "Reply" in shown(pilot)
-        assert "Copy the address" not in shown(pilot)
+        assert "Copy link" not in shown(pilot)
         await pilot.press("escape", "i")
         await until(pilot, lambda: isinstance(pilot.app.screen, DetailsDialog))
         assert "2026-11-24 09:01:00 UTC" in shown(pilot)
@@ -308,9 +308,9 @@ async def test_a_day_is_gone_to() -> None:
         await pilot.press("f10", *"2026-11-01", "enter")
         await until_shown(pilot, "█ 23 days ago.")
         await pilot.press("f10", *"nonsense", "enter")
-        await until_shown(pilot, "This is no day")
+        await until_shown(pilot, "This is not a date")
         await pilot.press("escape", "f10", *"2030-01-01", "enter")
-        await until_shown(pilot, "this is the newest entry")
+        await until_shown(pilot, "This is the newest one")
         await pilot.press("home")
         await until_shown(pilot, "█ 40 days ago.")
 
@@ -361,7 +361,7 @@ async def test_where_all_was_read_that_is_said() -> None:
     async with chatting(messenger) as pilot:
         await until_shown(pilot, "entry 4.")
         await pilot.press("alt+home")
-        await until_shown(pilot, "Everything was read.")
+        await until_shown(pilot, "No unread messages.")
 
 
 async def test_a_resize_lays_out_only_what_is_near(monkeypatch: pytest.MonkeyPatch) -> None:

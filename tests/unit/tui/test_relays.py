@@ -40,7 +40,7 @@ def row(pilot: Pilot[None], text: str) -> str:
 async def test_what_a_relay_sees_is_said_and_none_is_named() -> None:
     async with with_bob_open() as (pilot, _messenger, _bob):
         await opened(pilot)
-        assert "who they are or what they say." in await until_shown(pilot, "No relay is named yet.")
+        assert "who they are or what they write." in await until_shown(pilot, "No relays yet.")
 
 
 async def test_each_says_how_it_stands_and_follows_as_that_changes() -> None:
@@ -51,8 +51,8 @@ async def test_each_says_how_it_stands_and_follows_as_that_changes() -> None:
         for standing, sign, words in (
             (RelayStanding.CONNECTING, "○", "connecting…"),
             (RelayStanding.WAITING, "●", "ready"),
-            (RelayStanding.OTHER_KEY, "✗", "has another key"),
-            (RelayStanding.UNREACHABLE, "✗", "cannot be reached"),
+            (RelayStanding.OTHER_KEY, "✗", "key does not match"),
+            (RelayStanding.UNREACHABLE, "✗", "unreachable"),
         ):
             messenger.stand_relay(TWO, standing)
             await until_shown(pilot, f"relay.example.org:4746  {words}")
@@ -71,7 +71,7 @@ async def test_one_is_added_by_a_paste_that_a_terminal_broke() -> None:
         field.post_message(events.Paste(f"{ONE[:30]}\n  {ONE[30:]}\n"))
         await until(pilot, lambda: field.value == ONE)
         await pilot.press("enter")
-        await until_shown(pilot, "192.168.1.2:4746 is named")
+        await until_shown(pilot, "Relay 192.168.1.2:4746 added")
         assert (field.value, messenger.called("add_relay")) == ("", [(ONE,)])
         assert "not tried yet" in row(pilot, "○ 192.168.1.2:4746")
 
@@ -132,12 +132,12 @@ async def test_a_contact_that_is_reached_through_a_relay_shows_it_in_words_and_b
         await until_shown(pilot, "● here")
         assert "⇄" not in shown(pilot)
         messenger.change_contact(bob.person, relayed=True)
-        await until_shown(pilot, "● here  ⇄ relay")
+        await until_shown(pilot, "● online  ⇄ relay")
         people = [line[:24] for line in shown(pilot).split("\n")]
         assert any("● Bob ⇄" in line for line in people)
         messenger.change_contact(bob.person, present=False)
         await until(pilot, lambda: "⇄" not in shown(pilot))
         messenger.change_contact(bob.person, present=True, relayed=False)
-        await until_shown(pilot, "● here")
+        await until_shown(pilot, "● online")
         assert "⇄" not in shown(pilot)
         assert pilot.app.screen.query_one(Header).display

@@ -10,7 +10,7 @@ from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown
 from tui.widgets.lines import Said
 
-DELETED = "Deleted: nothing of it is left in the profile's file."
+DELETED = "Deleted. The profile file no longer contains it."
 
 
 def with_two() -> tuple[FakeMessenger, ContactView, ContactView]:

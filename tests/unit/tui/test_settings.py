@@ -42,7 +42,7 @@ def as_before() -> Iterator[None]:
 
 async def opened(pilot: Pilot[None]) -> None:
     await pilot.press("f12")
-    await until_shown(pilot, "While I am typing" if pilot.app.size.height > 30 else "Looks and keys")
+    await until_shown(pilot, "Show that I am typing" if pilot.app.size.height > 30 else "Appearance and keys")
     assert isinstance(pilot.app.screen, SettingsDialog)
 
 
@@ -69,7 +69,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
         await until(pilot, lambda: choice(pilot, "theme").chosen == "dark")
         await pilot.press("down", "space")
         await until(pilot, lambda: pilot.app.has_class("-roomy"))
-        for label, value in (("Keys", "as in vi"), ("Ring the bell", "off"), ("Minutes without", "15")):
+        for label, value in (("Keys", "vi"), ("Ring the bell", "off"), ("Minutes of inactivity", "15")):
             await pilot.click(offset=where(pilot, label, value))
         await until(pilot, lambda: actions.keys_of("details") == ("I",))
         await pilot.press("escape")
@@ -89,10 +89,10 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
     async with with_bob_open(size=(100, 40)) as (pilot, messenger, _):
         await opened(pilot)
-        await pilot.click(offset=where(pilot, "When I have read", "off"))
+        await pilot.click(offset=where(pilot, "Send read receipts", "off"))
         await until(pilot, lambda: messenger.called("change_settings") != [])
         messenger.failures["change_settings"] = BadData("The disk is full.")
-        await pilot.click(offset=where(pilot, "While I am typing", "off"))
+        await pilot.click(offset=where(pilot, "Show that I am typing", "off"))
         await until_shown(pilot, "The disk is full.")
     told = [SettingsView(read_receipts=False, typing=True), SettingsView(read_receipts=False, typing=False)]
     assert messenger.called("change_settings") == [(view,) for view in told]
@@ -139,7 +139,7 @@ async def test_it_locks_when_neither_key_nor_mouse_was_used_and_keeps_the_draft(
         assert composer(pilot).text == "half ax"
         clock[0] += 300
         await pilot.press("y")  # the machine slept: this key comes before anything else had its turn
-        await until_shown(pilot, "nobody was here")
+        await until_shown(pilot, "Locked after inactivity")
         await until(pilot, lambda: messenger.called("lock") != [])
     assert messenger._preferences[f"draft.{bob.person}"] == "half ax"
 
@@ -176,6 +176,6 @@ async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch:
     monkeypatch.setattr(Choice, "render_lines", render_lines)
     async with with_bob_open(size=(120, 34)) as (pilot, _messenger, _):
         await pilot.press("f12")
-        await until_shown(pilot, "Looks and keys")
+        await until_shown(pilot, "Appearance and keys")
         await until(pilot, lambda: len(drawn) > 4)
     assert [text for text in drawn if "●" not in text] == []

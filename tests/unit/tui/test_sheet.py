@@ -113,7 +113,7 @@ def test_what_an_entry_answers_stands_in_one_row() -> None:
     assert quoted(answer, window).startswith("Bob: first line second line first line")
     assert quoted(lost, window) == "…"
     window.origins["ff" * 32] = None
-    assert quoted(lost, window) == "an entry that is not here"
+    assert quoted(lost, window) == "a message that is not on this device"
     rows = rows_of(answer, Place(day=False, head=False), SETTING, quoted(answer, window))
     assert len(rows) == 2
     assert rows[0][1][0] == "reply"

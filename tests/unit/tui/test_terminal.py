@@ -44,7 +44,7 @@ def test_first_run_pairing_and_talking_by_keys(new: Terminal) -> None:
         new.send("Enter")
     new.wait_for("+ Bob")
     new.send("Enter")
-    new.wait_for("They are the same")
+    new.wait_for("They match")
     new.send("y")
     new.wait_for("Paired with Bob")
     new.write("hello")
@@ -90,7 +90,7 @@ def test_the_cursor_stands_where_an_input_method_opens_its_window() -> None:
         terminal.wait_for("▕│ 你好e\u0301👍x")  # the composer grew upwards: its last row is where it was
         terminal.wait_for(lambda _: terminal.cursor() == (left, row))
         terminal.send("M-Home")
-        terminal.wait_for("Everything was read")  # below the composer, which it moves up
+        terminal.wait_for("No unread messages")  # below the composer, which it moves up
         terminal.wait_for(lambda _: terminal.cursor() == (left, row - 1))
 
 

@@ -35,7 +35,7 @@ async def test_what_is_typed_in_one_burst_goes_to_its_own_fields() -> None:
 async def test_two_passphrases_that_differ_create_nothing_and_can_be_mended() -> None:
     door = FakeDoor(state=DoorState.NEW)
     async with running(door) as pilot:
-        await until_shown(pilot, "The same passphrase again")
+        await until_shown(pilot, "Repeat the passphrase")
         await pilot.press(*"Ann", "enter", *"five small words", "enter", *"five small word", "enter")
         await until_shown(pilot, "The two passphrases differ.")
         assert not _created(door)
@@ -49,7 +49,7 @@ async def test_a_short_passphrase_needs_a_second_enter() -> None:
     async with running(door) as pilot:
         await until_shown(pilot, "Name")
         await pilot.press(*"Ann", "enter", *"abc", "enter", *"abc", "enter")
-        await until_shown(pilot, "is short and can be guessed")
+        await until_shown(pilot, "is short and easy to guess")
         assert not _created(door)
         await pilot.press("d", "backspace", "enter")
         await pilot.pause()
@@ -96,9 +96,9 @@ async def test_first_run_says_what_is_missing() -> None:
     async with running(door) as pilot:
         await until_shown(pilot, "Name")
         await pilot.press("enter", "enter", "enter")
-        await until_shown(pilot, "A name is needed")
+        await until_shown(pilot, "Enter a name")
         await pilot.press(*"Ann", "enter", "enter", "enter")
-        await until_shown(pilot, "A passphrase is needed")
+        await until_shown(pilot, "Enter a passphrase")
     assert not _created(door)
 
 
@@ -106,7 +106,7 @@ async def test_a_passphrase_is_hidden_until_asked_for_and_its_strength_is_said()
     async with running(FakeDoor(state=DoorState.NEW)) as pilot:
         await until_shown(pilot, "Name")
         await pilot.press(*"Ann", "enter", *"abc")
-        screen = await until_shown(pilot, "it can be guessed")
+        screen = await until_shown(pilot, "easy to guess")
         assert "abc" not in screen
         await pilot.press("f2")
         await until_shown(pilot, "abc")

@@ -14,7 +14,7 @@ from tests.support.lab.terminal import Terminal, attached
 from tests.support.machine import needs_tmux
 from tests.support.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
 from tests.unit.tui.test_terminal import program
-from tui.notifications import LASTS
+from tui.attention import LASTS
 
 MANY = 3002
 RIGHT = b"\x1b[C"

@@ -35,8 +35,8 @@ from chat.interface import (
 )
 from tui import messages
 from tui.actions import chat_bindings, composer_bindings, history_bindings, rebind
+from tui.attention import Attention
 from tui.conversation import Conversation
-from tui.notifications import Attention
 from tui.preferences import Density, Options, Preferences
 from tui.screens.chat.composer import ComposerController
 from tui.screens.chat.contacts import ContactActions, ProfileDialogs

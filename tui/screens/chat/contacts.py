@@ -71,7 +71,7 @@ class ContactActions:
             return
         dialog = ConfirmDialog(
             _("Block {name}?").format(name=self._state.named(view)),
-            _("A blocked contact gets no answer and nothing of it is shown. You can take it back."),
+            _("A blocked contact gets no answer, and you see nothing from them. You can unblock them later."),
         )
         self._surface.push(
             dialog, lambda yes: self._call(self._messenger.block, view.person, True) if yes else None
@@ -84,7 +84,7 @@ class ContactActions:
         if view is not None:
             dialog = ConfirmDialog(
                 _("Remove {name}?").format(name=self._state.named(view)),
-                _("The contact, its keys and the whole history with it go from this terminal, for good."),
+                _("Deletes the contact, their keys and the conversation from this device permanently."),
             )
             self._surface.push(
                 dialog, lambda yes: self._call(self._messenger.remove, view.person) if yes else None
@@ -115,9 +115,9 @@ class ContactActions:
         if isinstance(kept, Problem):
             self._surface.say(kept.text, problem=True)
         elif on:
-            self._surface.say(_("Muted: entries come without a bell and are not counted in the title."))
+            self._surface.say(_("Muted. New messages do not ring the bell or count in the title."))
         else:
-            self._surface.say(_("Not muted any more."))
+            self._surface.say(_("Unmuted."))
 
 
 class ProfileDialogs:
@@ -161,7 +161,7 @@ class ProfileDialogs:
         from tui.screens.dialog import ConfirmDialog
 
         if view is not None:
-            question = _("Use the relay {relay} no more?").format(relay=place(view))
+            question = _("Remove the relay {relay}?").format(relay=place(view))
             self._surface.push(ConfirmDialog(question, _(GONE)), lambda yes: self._remove_relay(view, yes))
 
     def _remove_relay(self, view: RelayView, yes: bool | None) -> None:

@@ -132,10 +132,10 @@ class FindingController:
             return
         at = found.at + by
         if 0 <= at < len(found.entries):
-            said = _("Hit {number} of {all}.").format(number=at + 1, all=len(found.entries))
+            said = _("Result {number} of {all}.").format(number=at + 1, all=len(found.entries))
             self._go_to(replace(found, at=at), said)
         else:
-            self._surface.say(_("There is no further hit.") if by > 0 else _("There is no newer hit."))
+            self._surface.say(_("No older results.") if by > 0 else _("No newer results."))
 
     async def _go(self, entry: EntryView, words: str, said: str) -> None:
         """Show an entry in its conversation, opened first where another one is."""

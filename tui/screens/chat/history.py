@@ -8,9 +8,9 @@ from functools import partial
 
 from chat.interface import EntryState, EntryView, Messenger
 from tui.actions import Group, action, of_group
+from tui.attention import Attention
 from tui.conversation import DELETED, Conversation
 from tui.messages import Problem, attempt
-from tui.notifications import Attention
 from tui.preferences import Options
 from tui.screens.chat.surface import ChatState, Surface
 from tui.text.formatting import deletion, safe, safe_line, shorten
@@ -89,7 +89,7 @@ class HistoryController:
     def origin(self) -> None:
         entry = self._view.chosen
         if entry is None or not entry.reply:
-            self._surface.say(_("This entry answers none."))
+            self._surface.say(_("This message is not a reply."))
         else:
             self.jump_to(entry.reply)
 
@@ -132,7 +132,7 @@ class HistoryController:
     def reply(self) -> None:
         entry = self._view.chosen
         if entry is not None and entry.kind == DELETED:
-            self._surface.say(_("This entry was deleted."))
+            self._surface.say(_("This message was deleted."))
         elif entry is not None:
             self._reply(entry)
 
@@ -140,10 +140,10 @@ class HistoryController:
         self._copy(lambda text: [text.strip("\n")], _("Copied."), _("There is no text to copy."))
 
     def copy_link(self) -> None:
-        self._copy(links, _("The address was copied."), _("There is no address in this entry."))
+        self._copy(links, _("Link copied."), _("This message contains no link."))
 
     def copy_code(self) -> None:
-        self._copy(blocks, _("The code was copied."), _("There is no code in this entry."))
+        self._copy(blocks, _("Code copied."), _("This message contains no code."))
 
     def details(self) -> None:
         entry = self._view.chosen
@@ -161,10 +161,10 @@ class HistoryController:
         if view is None or entry is None:
             return
         if entry.kind == DELETED:
-            self._surface.say(_("This entry was deleted."))
+            self._surface.say(_("This message was deleted."))
             return
         text = shorten(safe_line(entry.text), _QUOTED_CELLS)
-        question = _("Delete “{text}”?").format(text=text) if text else _("Delete this entry?")
+        question = _("Delete “{text}”?").format(text=text) if text else _("Delete this message?")
         dialog = ConfirmDialog(question, deletion(entry, self._state.named(view)))
         self._surface.push(dialog, partial(self._delete, entry))
 
@@ -178,7 +178,7 @@ class HistoryController:
         if self._state.conversation is not None and contact == self._state.conversation.person:
             self._state.conversation.erased(entry)
             self._view.erase(frozenset(self._erasing))
-            self._surface.say(_("Deleting… its words leave the profile's file when Parlour has time."))
+            self._surface.say(_("Deleting… Parlour erases it from the profile file in the background."))
 
     def file_cleaned(self) -> None:
         if self._erasing:
@@ -186,7 +186,7 @@ class HistoryController:
             self._erasing.clear()
             self._view.erase(frozenset())
             if here:
-                self._surface.say(_("Deleted: nothing of it is left in the profile's file."))
+                self._surface.say(_("Deleted. The profile file no longer contains it."))
 
     # What the view asks for.
 
@@ -263,7 +263,7 @@ class HistoryController:
 
     async def _mark_all(self, person: str) -> None:
         if await self._surface.done(self._messenger.mark_all_read(person)):
-            self._surface.say(_("All entries of this conversation are marked as read."))
+            self._surface.say(_("All messages in this conversation are marked as read."))
 
     def entry_added(self, entry: EntryView) -> None:
         """Show a new entry of the open conversation; one's own is shown wherever one reads."""
@@ -326,7 +326,9 @@ class HistoryController:
         if self._state.conversation is not opened:
             return
         if not held:
-            self._surface.say(_("This entry is not here: it was not received, or it was removed."))
+            self._surface.say(
+                _("This message is not on this device: it was never received, or it was deleted.")
+            )
             return
         if remember and began is not None and began.id != entry:
             self._jumps = [*self._jumps[1 - _JUMPS_MAX :], began.id]
@@ -339,7 +341,7 @@ class HistoryController:
         if entry:
             await self._jump(opened, entry, ())
         else:
-            self._surface.say(_("Everything was read."))
+            self._surface.say(_("No unread messages."))
 
     def _to_day(self, day: date | None) -> None:
         if day is not None:
@@ -351,7 +353,7 @@ class HistoryController:
         if entry:
             await self._jump(opened, entry, ())
         elif self._state.conversation is opened:
-            self._surface.say(_("Nothing was written then or later: this is the newest entry."))
+            self._surface.say(_("There are no messages on or after that day. This is the newest one."))
             self.newest()
 
     async def _details(self, entry: EntryView) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase
+from tui.attention import Attention
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
-from tui.notifications import Attention
 from tui.preferences import Options, Preferences
 from tui.screens.chat.composer import ComposerController
 from tui.screens.chat.surface import ChatState, Surface

@@ -66,7 +66,7 @@ class Surface:
         """The contact of the open conversation; without one, a line says so."""
         view = self._state.contact
         if view is None:
-            self.say(_("Open a conversation first: choose a contact on the left."))
+            self.say(_("Open a conversation first: select a contact on the left."))
         return view
 
     async def ask(self, call: Awaitable[T]) -> T | None:

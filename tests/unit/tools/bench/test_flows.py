@@ -127,7 +127,7 @@ def test_who_stops_it_is_told_so_in_a_line(
     monkeypatch.setattr(flows, "_round", lambda: signal.raise_signal(number))
     outcome = line.run("bench", "--flows", passphrase=False)
     assert (outcome.status, outcome.out) == (1, "")
-    assert outcome.err.splitlines()[-1] == "Stopped before it was done: run the command again."
+    assert outcome.err.splitlines()[-1] == "Interrupted: run the command again."
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -112,10 +112,10 @@ def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
 
 
 def test_a_crowd_that_is_sent_away_is_no_figure() -> None:
-    with relay.running("-m", "chat.tools.bench.unlimited_relay") as program:
+    with relay.running("-m", "chat.tools.bench.forwarders", "relay") as program:
         guest = relay.Guest(parse_relay(program.said.readline().strip()))
     with guest.socket, pytest.raises(ConnectionError, match="1 of 1 were sent away"):
-        relay._check([guest.socket])
+        relay.check([guest.socket])
 
 
 @pytest.mark.parametrize(("tokens", "most"), [(16, 8_192), (128, 20_480)])

@@ -179,7 +179,7 @@ async def test_clock(context: Context, wall: int, good: bool) -> None:
 @pytest.mark.parametrize(
     ("days_ahead", "words"),
     [
-        (None, "no contact announces itself here to compare it with"),
+        (None, "no contact nearby to compare it with"),
         (0, "2027-01-15"),
         (2, "2 days behind"),
         (-3, "3 days ahead"),

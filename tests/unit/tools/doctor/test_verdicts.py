@@ -14,7 +14,7 @@ from chat.network.netlink import Router
 from chat.network.probe import Heard
 from chat.network.transport import TcpTransport
 from chat.ports import Connection, SystemClock
-from chat.tools.doctor import machine, paths
+from chat.tools.doctor import CAUSES, firewall
 from chat.tools.doctor.gather import (
     Answer,
     Context,
@@ -46,8 +46,8 @@ def absent(host: str, on: int = 2, answer: Answer = Answer.NOBODY, heard: bool =
 
 def told(evidence: Evidence, context: Context = CONTEXT) -> list[str]:
     """The causes that are told of, but for the firewall, of which nothing is known here."""
-    causes = (machine, paths, machine, paths, paths, paths, machine)
-    return [line.check for cause in causes for line in cause.lines(context, evidence) if not line.good]
+    causes = (cause for name, cause in CAUSES if name != firewall.CHECK)
+    return [line.check for cause in causes for line in cause(context, evidence) if not line.good]
 
 
 def test_a_router_that_speaks_multicast_is_no_company() -> None:

@@ -232,7 +232,7 @@ async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
     assert next(clock) >= 60
     assert held(door).called("lock") == [()]
     assert [value for name, value in held(door)._preferences.items() if "draft" in name] == ["half a line"]
-    assert "Locked, because nobody was here." in [*played.transcript, *output.take()]
+    assert "Locked after inactivity." in [*played.transcript, *output.take()]
 
 
 async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else() -> None:
@@ -248,7 +248,7 @@ async def test_what_is_typed_after_the_time_to_lock_locks_and_does_nothing_else(
         yield "> too late"
 
     said, _status = await play(steps(), door, replace(OPTIONS, monotonic=lambda: now))
-    assert said[-2:] == ["Locked, because nobody was here.", "Type your passphrase. It is not shown."]
+    assert said[-2:] == ["Locked after inactivity.", "Type your passphrase. It is not shown."]
     assert [call[1] for call in held(door).called("send")] == ["in time"]
 
 
@@ -289,7 +289,7 @@ async def test_an_engine_that_runs_is_joined_or_left_as_it_is() -> None:
     door = FakeDoor(messenger, state=DoorState.RUNNING)
     door.failures["attach"] = Unreachable("It has ended a moment ago: try again.")
     said, status = await play(iter(["> ", "> /quit"]), door)
-    assert said[0] == "Parlour is running on this profile already: joining it…"
+    assert said[0] == "Parlour already runs with this profile. Connecting to it…"
     assert said.count("It has ended a moment ago: try again.") == 1
     assert (status, messenger.called("close"), messenger.called("lock")) == (0, [()], [])
     messenger.closed = False
