@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import limits
 from protocol.codec import encode
+from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
 from protocol.messages import Entry, Pong, Typing
@@ -208,8 +208,8 @@ def test_should_replace_says_no_before_and_after() -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten envelopes a direction."""
-    monkeypatch.setattr(limits, "LINK_ENVELOPES_MAX", 10)
-    monkeypatch.setattr(limits, "LINK_ENVELOPES_REPLACE", 7)
+    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_MAX", 10)
+    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_REPLACE", 7)
 
 
 @pytest.mark.usefixtures("few")
