@@ -64,6 +64,11 @@ class ProfileDoor:
             await pauses.next()
         return DoorState.RUNNING
 
+    async def is_held(self) -> bool:
+        from chat.storage.folder import is_held
+
+        return await asyncio.to_thread(is_held, self._folder)
+
     async def _is_running(self) -> bool:
         from chat.storage.folder import SOCKET
 

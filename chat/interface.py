@@ -348,6 +348,9 @@ class Door(Protocol):
         Raises BadData when there is a profile but its header or database is missing or damaged.
         """
 
+    async def is_held(self) -> bool:
+        """Whether a process has the profile open, even one that offers no engine."""
+
     async def create(self, name: str, passphrase: str) -> Messenger:
         """Make a person and this terminal, and open them. Raises CannotCreate, UsageError."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
+from typing import Final
 
 import click
 
@@ -10,6 +12,14 @@ from chat.cli.output import note
 from chat.cli.session import TEXT, Call, command, coroutine, existing, messenger
 from chat.cli.terminal import read_new_passphrase, read_passphrase
 from chat.interface import CannotCreate, DoorState, Unreachable
+
+ENDS_WITHIN: Final = 15.0
+"""Seconds in which a command that has the profile open without an engine ends, or offers one."""
+
+NOT_LOCKED: Final = (
+    "Another Parlour has this profile open and does not answer, so it is not locked: end that one, then try"
+    " again."
+)
 
 
 @command("init")
@@ -53,7 +63,9 @@ async def passphrase(call: Call, new_passphrase_file: str | None) -> None:
 async def lock(call: Call) -> None:
     """Stop the engine that runs on the profile."""
     door, state = await existing(call)
-    while state is DoorState.RUNNING:
+    now = asyncio.get_running_loop().time
+    until = now() + ENDS_WITHIN
+    while state is DoorState.RUNNING or await door.is_held():
         with suppress(Unreachable):  # it ended by itself, and another command may go on with the next
             running = await door.attach()
             try:
@@ -61,6 +73,8 @@ async def lock(call: Call) -> None:
                 break
             finally:
                 await running.close()
+        if state is not DoorState.RUNNING and now() > until:
+            raise Unreachable(NOT_LOCKED)
         state = await door.state()
     else:
         note("No engine was running with this profile.")

@@ -16,6 +16,7 @@ from chat.cli.output import (
     SignOfLife,
     Stopped,
     block,
+    exit_status,
     find,
     label_among,
     note,
@@ -42,7 +43,6 @@ from chat.interface import (
     NotPermitted,
     PairingChanged,
     PairingStage,
-    ParlourError,
     Ready,
     SelfView,
     Unreachable,
@@ -233,8 +233,8 @@ async def _state_within(opened: Messenger, events: Feed, entry: EntryView, wait:
                     break
     except TimeoutError:
         return state
-    except ParlourError as failure:
-        note(str(failure))
+    except Exception as failure:  # noqa: BLE001
+        exit_status(failure, verbose=False)
     return state
 
 

@@ -26,7 +26,6 @@ from chat.interface import (
     Event,
     Messenger,
     NotPermitted,
-    ParlourError,
     Ready,
     Unreachable,
     UsageError,
@@ -273,13 +272,13 @@ class Feed:
     """The events of a messenger in a queue, so that waiting for the next one can be cancelled."""
 
     def __init__(self, source: Messenger) -> None:
-        self._queue: asyncio.Queue[Event | ParlourError] = asyncio.Queue()
+        self._queue: asyncio.Queue[Event | Exception] = asyncio.Queue()
         self._pump = asyncio.create_task(self._fill(source.events()))
 
     async def next(self) -> Event:
-        """The next event; nothing follows `Closed`. Raises ParlourError where no next engine can be used."""
+        """The next event; nothing follows `Closed`. Raises what the opening of the next engine raised."""
         event = await self._queue.get()
-        if isinstance(event, ParlourError):
+        if isinstance(event, Exception):
             raise event
         return event
 
@@ -293,7 +292,7 @@ class Feed:
                 self._queue.put_nowait(event)
                 if isinstance(event, Closed):
                     return
-        except ParlourError as failure:
+        except Exception as failure:  # noqa: BLE001 - `next` raises it; without it `next` would never return
             self._queue.put_nowait(failure)
 
 

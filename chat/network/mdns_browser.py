@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf, current_time_millis
+from zeroconf._cache import DNSCache
 from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
 from zeroconf._engine import AsyncEngine
 from zeroconf._history import QuestionHistory
@@ -103,6 +105,8 @@ _PTR: Final = 12
 
 if not (hasattr(AsyncEngine, "readers") and hasattr(_WrappedTransport, "transport")):
     raise ImportError("this version of zeroconf does not show its sockets")
+if not hasattr(DNSCache, "_async_set_created_ttl"):
+    raise ImportError("this version of zeroconf does not let a record expire at another moment")
 
 
 class Senders:
@@ -213,6 +217,9 @@ class Browser(RecordUpdateListener):
                 self._drop(record, was_withdrawn=update.old is not record, now=now)
             elif not self._keep(record, is_new=update.old is None):
                 self._uncache(record)
+        for record, times in Counter(update.new for update in arrived).items():
+            if times > 1 and (cached := self._cache.get(record)) is not None:
+                self._cache_again(cached)
         changes, self._changes = self._changes, {}
         for name, change in changes.items():
             self._browsed(self._zeroconf, SERVICE, name, change)
@@ -247,7 +254,7 @@ class Browser(RecordUpdateListener):
         instance = self._instances.get(name)
         if not instance_of(record.alias):
             if instance is not None:  # the same name in capitals took its place in the cache
-                self._cache.async_add_records((instance.pointer,))
+                self._cache_again(instance.pointer)
             return instance is not None
         if instance is not None:
             instance.pointer, instance.until = record, until
@@ -337,6 +344,12 @@ class Browser(RecordUpdateListener):
     def _uncache(self, record: DNSRecord) -> None:
         if (cached := self._cache.get(record)) is not None:
             self._cache.async_remove_records((cached,))
+
+    def _cache_again(self, record: DNSRecord) -> None:
+        """Cache a record that may have been in the cache, with a new moment of expiry."""
+        # Cached once more with an earlier moment (by lifetimes of 2, 3 and 2 in one packet, or after a name
+        # in capitals), it would be removed twice, and the error would end zeroconf's cleanup for good.
+        self._cache._async_set_created_ttl(record, record.created + 1, record.ttl)
 
     def _note(self, name: str, change: ServiceStateChange) -> None:
         if change is ServiceStateChange.Updated:

@@ -180,6 +180,15 @@ class PassphraseUnsettled(StorageUnsettled):
     )
 
 
+class PortUnsettled(StorageUnsettled):
+    """The new port is in force; after a power cut the old one may be."""
+
+    what = phrase(
+        "The listening port was stored, but the disk reported an error: a power cut may undo it. Nothing else"
+        " was done: check the disk and try again."
+    )
+
+
 class ProfileUnsettled(StorageUnsettled):
     """The profile is complete. After a power cut it may be gone."""
 

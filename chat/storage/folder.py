@@ -260,20 +260,22 @@ def is_held(folder: Path) -> bool:
     """Whether an engine holds the profile's lock. Creates nothing.
 
     The test takes a shared lock for a moment, during which an engine cannot take the lock and must retry.
+    Raises StorageReadOnly (the file or the folder cannot be written), any other StorageFailure.
     """
-    try:
-        descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    with system_failures():
+        try:
+            descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            _lock(descriptor, shared=True)
+        except OSError as error:
+            if error.errno in _HELD:
+                return True
+            raise
+        finally:
+            os.close(descriptor)
         return False
-    try:
-        _lock(descriptor, shared=True)
-    except OSError as error:
-        if error.errno in _HELD:
-            return True
-        raise
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _open_locked(folder: Path) -> int:

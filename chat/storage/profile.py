@@ -92,6 +92,9 @@ def unlock(folder: Path, passphrase: str) -> Vault:
             _finish_creation(folder)
             found = read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
+        except stored_folder.NotDurable:
+            lock.release()
+            raise errors.ProfileUnsettled from None
         except BaseException:
             lock.release()
             raise
@@ -112,8 +115,11 @@ class Vault:
         return self._header.port
 
     def set_port(self, port: int) -> None:
-        """Store another port. Raises StorageUnsettled (it is in force) or any other StorageFailure."""
-        self._replace(self._header.with_port(port))
+        """Store another port. Raises PortUnsettled (it is in force), any other StorageFailure."""
+        try:
+            self._replace(self._header.with_port(port))
+        except errors.StorageUnsettled:
+            raise errors.PortUnsettled from None
 
     def database(self) -> Database:
         """Open the database, to be closed before this vault. Raises as `migrations.open_history`."""

@@ -54,10 +54,12 @@ class DoorContract:
         assert me.visible
         assert await made.contacts() == ()
         assert await door.state() is DoorState.RUNNING
+        assert await door.is_held()
         with pytest.raises(CannotCreate):
             await door.create("Ann", PASSPHRASE)
         await made.close()
         assert await door.state() is DoorState.LOCKED
+        assert not await door.is_held()
         with pytest.raises(CannotCreate):
             await door.create("Ann", PASSPHRASE)
 

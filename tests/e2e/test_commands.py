@@ -109,7 +109,7 @@ def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_with
     sent = [ada.run("send", "Ben", word, "--wait", "0").objects[0]["id"] for word in words]
     assert [len(pages_with(ada, word)) > 0 for word in words] == [True, True]
     asked = ada.run("delete", "Ben", sent[0])
-    assert "say --yes" in failure(asked, 64)
+    assert "use --yes" in failure(asked, 64)
     gone = {"deleted": sent[0], "conversation": "Ben"}
     assert ada.run("delete", "Ben", sent[0], "--yes").objects == [gone]
     assert pages_with(ada, words[0]) == []
@@ -138,7 +138,7 @@ def test_an_entry_for_somebody_absent_is_75_and_arrives_when_they_come(ada: Stat
     kept = ada.run("send", "Ben", "for later", "--wait", "0")
     assert kept.status == 75
     assert kept.objects[0]["state"] == "queued"
-    assert "kept" in kept.err
+    assert "waits until" in kept.err
     with ben.start("listen") as there, ada.start("listen") as here:
         arrived = json.loads(there.wait_for(is_event("entry"), PATIENCE))
         assert (arrived["id"], arrived["text"]) == (kept.objects[0]["id"], "for later")

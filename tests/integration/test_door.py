@@ -18,6 +18,7 @@ from chat.network import mdns, transport
 from chat.ports import Connection, Listener
 from chat.storage import folder as stored_folder
 from chat.storage import profile
+from chat.storage.errors import StorageBroken
 from chat.storage.migrations import Fill
 from protocol import profile_header
 from protocol.identity.author import create_person
@@ -100,7 +101,18 @@ async def test_a_profile_that_stays_held_is_refused_after_a_while(tmp_path: Path
     with pytest.raises(CannotCreate, match="another Parlour"):
         await door(folder).unlock(PASSPHRASE, patience=0, waits=lambda: waited.append("said"))
     assert waited == []  # it gave up before there was anything to say
+    assert await door(folder).is_held()
     holder.release()
+    assert not await door(folder).is_held()
+
+
+async def test_a_lock_file_that_cannot_be_opened_is_a_failure_of_storage(tmp_path: Path) -> None:
+    folder = tmp_path / "profile"
+    created(folder, lambda _: None)
+    (folder / "lock").unlink()
+    (folder / "lock").mkdir()
+    with pytest.raises(StorageBroken):
+        await door(folder).state()
 
 
 LOOK = """

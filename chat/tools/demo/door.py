@@ -72,6 +72,9 @@ class DemoDoor:
             raise CannotCreate(RUNS)
         return await self._demo.unlock(passphrase)
 
+    async def is_held(self) -> bool:
+        return self._demo is not None and self._demo.running
+
     async def create(self, name: str, passphrase: str) -> Messenger:
         raise CannotCreate(HAS_A_PERSON)
 

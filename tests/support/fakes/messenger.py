@@ -311,6 +311,7 @@ class FakeDoor:
             messenger.passphrase = passphrase
         self.calls: list[Call] = []
         self.failures: dict[str, ParlourError] = {}
+        self.held = False
         self._state = state
         self._damaged = False
 
@@ -318,6 +319,9 @@ class FakeDoor:
         self._enter("state")
         self._look()
         return self._state
+
+    async def is_held(self) -> bool:
+        return self.held or self._look() is DoorState.RUNNING
 
     async def create(self, name: str, passphrase: str) -> FakeMessenger:
         self._enter("create", name, passphrase)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 from chat.interface import PATIENCE, AnswerLost, ContactView, DoorState, EngineEnded, EntryState
@@ -117,3 +118,22 @@ def test_a_passphrase_on_standard_input_is_no_text_of_an_entry(line: Line) -> No
     )
     assert outcome.status == 75
     assert line.messenger.called("send") == [(ben.person, "hello")]
+
+
+def refuses() -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_listen_ends_where_the_system_refuses_the_next_engine(line: Line) -> None:
+    running(line, refuses)
+    line.messenger.after["contacts"] = stops(line)
+    outcome = line.run("listen")
+    assert (outcome.status, "Input/output error" in outcome.failure) == (1, True)
+
+
+def test_send_says_what_it_kept_where_the_system_refuses_the_next_engine(line: Line) -> None:
+    running(line, refuses)
+    line.messenger.after["send"] = stops(line)
+    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
+    assert (outcome.status, outcome.objects[0]["state"]) == (75, "queued")
+    assert "Input/output error" in outcome.err

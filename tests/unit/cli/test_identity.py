@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chat.cli import identity
 from chat.interface import BadData, CannotCreate, DoorState, Unreachable
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor
@@ -121,6 +122,12 @@ def test_passphrase_is_changed_with_the_old_one_even_where_an_engine_runs(line: 
 def test_a_passphrase_is_never_an_argument(line: Line) -> None:
     for arguments in (["--passphrase", "secret", "contacts"], ["passphrase", "secret"]):
         assert line.run(*arguments).status == 64
+
+
+def test_lock_says_where_a_process_that_does_not_answer_keeps_the_profile_open(line: Line) -> None:
+    line.door.held = True
+    line.patch.setattr(identity, "ENDS_WITHIN", 0.0)
+    assert line.run("lock", passphrase=False).failed(69) == identity.NOT_LOCKED
 
 
 def test_lock_stops_the_running_engine_or_finds_none(line: Line) -> None:

@@ -140,6 +140,22 @@ async def test_attack_16_a_forged_flush_of_all_pointers_expires_none() -> None:
         assert heard.changes[-1] == ("honest", ServiceStateChange.Removed)
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_attack_16_a_record_that_a_packet_repeats_expires_once(is_known: bool) -> None:
+    """zeroconf's cleanup removed such a record twice, failed and never ran again."""
+    out, full = DNSOutgoing(0x8400), f"forged.{SERVICE}"
+    for lifetime in (1200, 1300, 1200):
+        out.add_answer_at_time(DNSPointer(SERVICE, 12, 1, lifetime, full), 0)
+    async with listening() as heard:
+        if is_known:
+            heard.hear(pointers(["forged"]), FLOODER)
+        heard.hear(bytes(out.packets()[0]), FLOODER)
+        (pointer,) = heard.zeroconf.cache.async_expire(current_time_millis() + 5_000_000)
+        assert isinstance(pointer, DNSPointer)
+        assert pointer.alias == full
+        assert heard.records == 0
+
+
 async def test_a_name_in_capitals_does_not_take_the_place_of_one() -> None:
     async with listening() as heard:
         heard.hear(whole("honest", SERVICE), HONEST)
@@ -148,6 +164,16 @@ async def test_a_name_in_capitals_does_not_take_the_place_of_one() -> None:
         assert isinstance(pointer, DNSPointer)
         assert pointer.alias == f"honest.{SERVICE}"
         assert heard.changes == [("honest", ServiceStateChange.Added)]
+
+
+async def test_attack_16_a_record_whose_name_was_repeated_in_capitals_expires_once() -> None:
+    async with listening() as heard:
+        heard.hear(pointers(["honest"]), HONEST)
+        for _ in range(3):
+            heard.hear(pointers(["HONEST"]), FLOODER)
+        (pointer,) = heard.zeroconf.cache.async_expire(current_time_millis() + 5_000_000)
+        assert isinstance(pointer, DNSPointer)
+        assert pointer.alias == f"honest.{SERVICE}"
 
 
 async def test_attack_16_questions_with_long_lists_of_answers_are_not_remembered_for_long() -> None:

@@ -226,6 +226,15 @@ def folders_do_not_sync(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+def test_a_creation_that_an_unlock_completes_is_said_to_be_what_may_not_last(
+    profile: Path, folders_do_not_sync: pytest.MonkeyPatch
+) -> None:
+    (profile / HEADER).rename(profile / "unfinished.header")
+    with pytest.raises(errors.ProfileUnsettled):
+        stored_profile.unlock(profile, PASSPHRASE)
+    stored_profile.unlock(profile, PASSPHRASE).close()
+
+
 def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
     profile: Path, folders_do_not_sync: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +243,9 @@ def test_a_change_that_may_not_last_is_in_force_and_said_to_be(
             errors.PassphraseUnsettled, match=r"was changed.*may be the old one again.*Keep both"
         ):
             opened.change_passphrase(PASSPHRASE, "a new one", random=seeded("x"))
-        with pytest.raises(errors.StorageUnsettled, match="power cut may undo it"):
+        with pytest.raises(
+            errors.StorageUnsettled, match=r"port was stored.*power cut may undo it.*Nothing else"
+        ):
             opened.set_port(5000)
         assert opened.port == 5000
         with pytest.raises(errors.WrongPassphrase):
