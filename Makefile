@@ -73,13 +73,13 @@ bench: env
 	@$(BIN)/parlour bench --peers --json | $(BIN)/python -m chat.tools.bench.report
 
 screenshots: env
-	@$(BIN)/python -m tests.support.screens build/screenshots
+	@$(BIN)/python -m tests.support.screens.real build/screenshots
 
 snapshots: env
 	@PARLOUR_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/unit/tui/test_snapshots.py
 
 relay-cluster: env
-	@exec $(BIN)/python -m tests.support.relay.trial
+	@exec $(BIN)/python -m tests.support.relay.processes
 
 # The build backend comes from the lock as well: without isolation nothing else is fetched.
 $(READY): pyproject.toml $(LOCKS) $(OPTIONAL)

@@ -40,6 +40,6 @@ def _english() -> Iterator[None]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """Who runs which test, where `make test` runs them in two processes."""
-    from tests.support.shares import Shares
+    from tests.support.machine import Shares
 
     return Shares(config, log)

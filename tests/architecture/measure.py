@@ -27,9 +27,6 @@ SCREENS: Final = frozenset({"App", "Screen", "ModalScreen"})
 STRAIGHT_WAY: Final = "tests.architecture.straight_way"
 
 
-# --- Sizes ---
-
-
 def over_sizes(root: Path) -> list[str]:
     """Files and functions, of the tests too, that are longer than a reader takes in at once."""
     found = all_modules(root, (*PACKAGES, "tests"))
@@ -72,9 +69,6 @@ def private_functions(found: Iterable[Module]) -> tuple[int, int]:
     return once, total
 
 
-# --- Classes ---
-
-
 def deepest_screens(classes: Classes) -> list[tuple[Class, int, int]]:
     """Each screen and app of `tui/` with its own classes and their members, the largest number first."""
     found = []
@@ -89,9 +83,6 @@ def repeated(names: Iterable[str]) -> list[str]:
     """What is there more than once, with its number, the most frequent first."""
     counted = [(name, count) for name, count in Counter(names).most_common() if count > 1]
     return [f"{name} {count}" for name, count in counted]
-
-
-# --- The report ---
 
 
 def sizes(numbers: Sequence[int]) -> str:

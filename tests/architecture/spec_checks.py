@@ -1,24 +1,22 @@
-"""What SPEC.md and the code have to agree on: numbers, labels, shapes, states, formulas, examples, rules.
-
-Rules: a check takes the document's text and returns what is wrong with it, so that test_spec.py can hand it
-the document and planted mistakes alike; how the document is read is spec_text.py's business.
-"""
+"""What SPEC.md and the code must agree on. A check takes the text and returns the disagreements."""
 
 from __future__ import annotations
 
 import ast
 import importlib
-import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
+
+from msgspec import inspect
 
 from chat.config import Config
 from chat.network.transport import TcpTransport
-from protocol import labels, limits, messages, profile_header
+from protocol import errors, labels, limits, messages, profile_header
 from protocol.codec import Wire
 from protocol.entries import KIND_TEXT
 from protocol.identity import log
@@ -27,15 +25,18 @@ from protocol.link.states import FOLLOWS, MESSAGES
 from protocol.noise import DHLEN, TAGLEN
 from protocol.pairing import invitation
 from protocol.pairing.pairing import TRANSITIONS, Call
+from protocol.relay import messages as relay_messages
+from protocol.relay.messages import FromRelay, FromTerminal, RelayMessage, Welcome
+from protocol.relay.states import END_REASONS, RELAY_FOLLOWS, RELAY_MESSAGES
 from protocol.vectors.own import AREAS
-from tests.architecture import spec_examples, spec_relay_examples, spec_text, spec_values
+from tests.architecture import spec_document, spec_examples
 from tests.architecture.imports import PACKAGES, ROOT, sources
-from tests.architecture.spec_formulas import Value, parse
-from tests.architecture.spec_relay_examples import RELAY_STRUCTS, RELAY_TYPES
-from tests.architecture.spec_shapes import fields, number, struct_size
+from tests.architecture.spec_document import Row, Value, parse
 
 Check = Callable[[str], list[str]]
 
+RELAY_TYPES: tuple[type[Wire], ...] = get_args(RelayMessage)
+RELAY_STRUCTS: tuple[type[Wire], ...] = (*RELAY_TYPES, Welcome)
 MESSAGE_TYPES: tuple[type[Wire], ...] = get_args(messages.Message)
 STRUCTS: dict[str, type[Wire]] = {
     **{struct.__name__: struct for struct in MESSAGE_TYPES},
@@ -55,11 +56,11 @@ STRUCTS: dict[str, type[Wire]] = {
             profile_header.Header,
         )
     },
-    **RELAY_STRUCTS,
+    # Those with fields: the others have no table of their own.
+    **{struct.__name__: struct for struct in RELAY_STRUCTS if struct.__struct_fields__},
     "Signed": log._Signed,
     "Invitation": invitation._Text,
 }
-BCP_14 = r"\b(?:MUST|REQUIRED|SHALL|SHOULD|RECOMMENDED|MAY|OPTIONAL)\b"
 
 
 def different(said: Iterable[object], true: Iterable[object]) -> list[str]:
@@ -73,24 +74,10 @@ def different(said: Iterable[object], true: Iterable[object]) -> list[str]:
 # --- Sections ---
 
 
-def sections_are_numbered_in_order(text: str) -> list[str]:
-    found = [tuple(int(part) for part in one.split(".")) for one in spec_text.headings(text)]
-    top = [one[0] for one in found if len(one) == 1]
-    wrong = [str(one) for one in found if len(one) > 1 and not _follows(one, found)]
-    return wrong + (
-        [] if found == sorted(set(found)) and top == list(range(1, 22)) else ["order of headings"]
-    )
-
-
-def _follows(one: tuple[int, ...], found: list[tuple[int, ...]]) -> bool:
-    before = one[:-1] if one[-1] == 1 else (*one[:-1], one[-1] - 1)
-    return before in found
-
-
 def cited_sections_exist(text: str) -> list[str]:
     """Those that the document names, and those that the code does."""
-    exist = set(spec_text.headings(text))
-    cited = {("SPEC.md", one) for one in spec_text.cited(text)} | set(cited_by_code(ROOT))
+    exist = set(spec_document.headings(text))
+    cited = {("SPEC.md", one) for one in spec_document.cited(text)} | set(cited_by_code(ROOT))
     return [f"{place} cites §{one}" for place, one in sorted(cited) if one not in exist]
 
 
@@ -105,30 +92,13 @@ def cited_by_code(root: Path) -> Iterator[tuple[str, str]]:
                     yield path.relative_to(root).as_posix(), one
 
 
-def explaining_text_demands_nothing(text: str) -> list[str]:
-    return [line for line in spec_text.explanations(text) if re.search(BCP_14, line)]
-
-
 # --- Labels, limits ---
 
 
 def labels_are_the_registry(text: str) -> list[str]:
-    rows = spec_text.table(text, "label", "use").rows
+    rows = spec_document.table(text, "label", "use").rows
     true = [(label.decode().replace("\0", "\\0"), use) for label, use in labels.registry().items()]
     return different([row[:2] for row in rows], true) + doubles([row[0] for row in rows])
-
-
-def labels_stand_in_formulas(text: str) -> list[str]:
-    """Every label in one, in the section that the registry names, and no other label in any."""
-    registry = {row[0]: row[2] for row in spec_text.table(text, "label", "use").rows}
-    found = [
-        (formula.label, section.number)
-        for section in spec_text.sections(text).values()
-        for lines in spec_text.formulas("\n".join(section.lines) + "\n").values()
-        for formula in map(parse, lines)
-        if formula.label
-    ]
-    return different(found, registry.items())
 
 
 def doubles(ids: Iterable[str]) -> list[str]:
@@ -136,7 +106,9 @@ def doubles(ids: Iterable[str]) -> list[str]:
 
 
 def limits_are_those_of_the_code(text: str) -> list[str]:
-    both = [table for table in spec_text.tables(text) if table.header == ("name", "value", "meaning", "§")]
+    both = [
+        table for table in spec_document.tables(text) if table.header == ("name", "value", "meaning", "§")
+    ]
     said = [(kind, row[0], _number(row[1]), row[3]) for kind, table in enumerate(both) for row in table.rows]
     return different(said, _limits())
 
@@ -166,7 +138,7 @@ def _limits() -> Iterator[tuple[int, str, float, str]]:
 
 def bounds_are_those_of_the_engine(text: str) -> list[str]:
     """What the protocol leaves to a program, as this one chose it."""
-    rows = spec_text.table(text, "setting", "value").rows
+    rows = spec_document.table(text, "setting", "value").rows
     return different([(row[0], _number(row[1])) for row in rows], [(row[0], _bound(row[0])) for row in rows])
 
 
@@ -176,7 +148,7 @@ def _bound(setting: str) -> object:
     if owner == "Config":
         return getattr(Config(), name)
     if owner == "TcpTransport":
-        return inspect.signature(TcpTransport.__init__).parameters[name].default
+        return signature(TcpTransport.__init__).parameters[name].default
     return getattr(importlib.import_module(f"chat.{owner}"), name)
 
 
@@ -185,8 +157,8 @@ def _bound(setting: str) -> object:
 
 def messages_are_those_of_the_code(text: str) -> list[str]:
     """Number, name and section of each, and that the section is its own."""
-    rows = spec_text.table(text, "number", "name", "§").rows
-    titles = {section.number: section.title for section in spec_text.sections(text).values()}
+    rows = spec_document.table(text, "number", "name", "§").rows
+    titles = {section.number: section.title for section in spec_document.sections(text).values()}
     true = [(str(number(struct)), struct.__name__) for struct in MESSAGE_TYPES]
     wrong = [f"{row[1]} is not in §{row[2]}" for row in rows if titles.get(row[2]) != row[1]]
     return different([row[:2] for row in rows], true) + wrong
@@ -194,7 +166,7 @@ def messages_are_those_of_the_code(text: str) -> list[str]:
 
 def numbers_are_used_or_reserved(text: str) -> list[str]:
     """Each of messages, entry kinds and operations once, from the first to the last that is reserved."""
-    rows = spec_text.table(text, "for", "messages").rows
+    rows = spec_document.table(text, "for", "messages").rows
     used: tuple[list[int | None], ...] = (
         [number(struct) for struct in (*MESSAGE_TYPES, *RELAY_TYPES)],
         [KIND_TEXT],
@@ -211,7 +183,7 @@ def numbers_are_used_or_reserved(text: str) -> list[str]:
 
 def messages_have_their_states(text: str) -> list[str]:
     """The state of the link, and after it those of a pairing, in which each may be received."""
-    rows = spec_text.table(text, "number", "name", "§").rows
+    rows = spec_document.table(text, "number", "name", "§").rows
     said = [(row[1], state) for row in rows for state in re.findall(r"[A-Z]{2,}", row[4])]
     link = [(kind.__name__, state.name) for state, kinds in MESSAGES.items() for kind in kinds]
     pairing = [(cause.__name__, state.name) for state, cause in TRANSITIONS if not isinstance(cause, Call)]
@@ -222,7 +194,7 @@ def shapes_are_those_of_the_code(text: str) -> list[str]:
     """Name, number, type and size of every field of every struct."""
     said = {
         table.header[0]: [row[:3] for row in table.rows]
-        for table in spec_text.tables(text)
+        for table in spec_document.tables(text)
         if table.header[1:] == ("type", "bytes", "contents")
     }
     true = {_titled(name, struct): list(fields(struct)) for name, struct in STRUCTS.items()}
@@ -238,7 +210,7 @@ def _titled(name: str, struct: type[Wire]) -> str:
 def link_states_are_those_of_the_code(text: str) -> list[str]:
     said = [
         (row[0], row[1], state)
-        for row in spec_text.table(text, "role", "state", "waits for").rows
+        for row in spec_document.table(text, "role", "state", "waits for").rows
         for state in row[3].split(", ")
     ]
     true = [
@@ -250,7 +222,7 @@ def link_states_are_those_of_the_code(text: str) -> list[str]:
 
 
 def pairing_states_are_those_of_the_code(text: str) -> list[str]:
-    rows = spec_text.table(text, "state", "input", "next state").rows
+    rows = spec_document.table(text, "state", "input", "next state").rows
     said = [(row[0].split(" ")[0], row[1], row[2]) for row in rows]
     true = [
         (state.name, cause.name if isinstance(cause, Call) else cause.__name__, following.name)
@@ -264,7 +236,9 @@ def pairing_states_are_those_of_the_code(text: str) -> list[str]:
 
 def frames_of_handshakes_have_their_sizes(text: str) -> list[str]:
     """The bodies of each pattern: keys, tags, padded payloads, and the choice before the first."""
-    _, *said = next(row for row in spec_text.table(text, "message", "XX").rows if row[0].startswith("frame"))
+    _, *said = next(
+        row for row in spec_document.table(text, "message", "XX").rows if row[0].startswith("frame")
+    )
     key, sealed_key, tag = DHLEN, DHLEN + TAGLEN, TAGLEN
     reply, finish = _padded(messages.PairingReply), _padded(messages.PairingFinish)
     pairing = (key + sealed_key + tag + reply[0], sealed_key + tag + finish[0])
@@ -283,7 +257,7 @@ def _padded(struct: type[Wire]) -> list[int]:
 
 
 def padded_sizes_are_right(text: str) -> list[str]:
-    (sizes,) = [table for table in spec_text.tables(text) if table.header[0] == "content, bytes"]
+    (sizes,) = [table for table in spec_document.tables(text) if table.header[0] == "content, bytes"]
     contents = [int(_number(cell)) for cell in sizes.header[1:]]
     return different(sizes.rows[0][1:], [f"{padded_size(size):,}" for size in contents])
 
@@ -292,8 +266,8 @@ def padded_sizes_are_right(text: str) -> list[str]:
 
 
 def formulas_give_what_the_code_gives(text: str) -> list[str]:
-    found = spec_text.formulas(text)
-    values = spec_values.value_examples() | spec_relay_examples.values()
+    found = spec_document.formulas(text)
+    values = spec_examples.value_examples() | spec_examples.relay_values()
     wrong = different(found, values)
     for name in found.keys() & values.keys():
         for formula in map(parse, found[name]):
@@ -307,39 +281,248 @@ def _as_bytes(value: Value | None) -> object:
 
 
 def examples_are_made_by_the_code(text: str) -> list[str]:
-    said, true = spec_text.examples(text), spec_examples.blocks() | spec_relay_examples.blocks()
+    said, true = spec_document.examples(text), spec_examples.blocks() | spec_examples.relay_blocks()
     return different(said, true.items()) + doubles([name for name, _ in said])
-
-
-INSIDE_OTHERS = {"Signed", "Removal", "ShareNumbers", "Head"}
-"""Structs that the examples of other structs show."""
-
-
-def structs_have_examples(text: str) -> list[str]:
-    """Every struct that stands alone has one."""
-    return sorted(STRUCTS.keys() - INSIDE_OTHERS - {name for name, _ in spec_text.examples(text)})
-
-
-def hex_belongs_to_examples(text: str) -> list[str]:
-    """No run of hex digits in the document is anything but an example, which is run."""
-    known = {line for _, example in spec_text.examples(text) for line in example.splitlines()}
-    return [one for one in re.findall(r"\b(?=\d*[a-f])(?:[0-9a-f]{2}){4,}\b", text) if one not in known]
 
 
 # --- Vectors ---
 
 
 def vectors_are_those_that_exist(text: str) -> list[str]:
-    rows = spec_text.table(text, "area", "file").rows
+    rows = spec_document.table(text, "area", "file").rows
     return different([row[:2] for row in rows], [(area, f"{area}.json") for area in AREAS])
 
 
+Range = tuple[int, int]
+Field = tuple[str, str, str]
+"""Name, type and encoded size in bytes, as the cells of a field table."""
+
+_UNSIGNED: Final = {2**bits - 1: f"u{bits}" for bits in (8, 16, 32, 48, 53)}
+
+
+def fields(struct: type[Wire]) -> list[Field]:
+    """The fields of a struct in their order."""
+    return [(field.name, *_cells(field.type)) for field in _shape(struct).fields]
+
+
+def struct_size(struct: type[Wire]) -> Range:
+    """The least and the most bytes of a struct's encoding."""
+    return _size_of_struct(_shape(struct))
+
+
+def _cells(kind: inspect.Type) -> tuple[str, str]:
+    written = _type(kind)
+    return written, "fixed" if written in ("text", "int") else _span(*_size(kind))
+
+
+def number(struct: type[Wire]) -> int | None:
+    """The number that begins the struct's encoding, if it has one."""
+    tag = _shape(struct).tag
+    return tag if isinstance(tag, int) else None
+
+
+def _shape(struct: type[Wire]) -> inspect.StructType:
+    shape = inspect.type_info(struct)
+    assert isinstance(shape, inspect.StructType)
+    return shape
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least}..{most}"
+
+
+def _type(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.BytesType():
+            return f"bytes({_span(*_lengths(kind))})"
+        case inspect.StrType():
+            return f"text({_span(*_lengths(kind))})" if kind.max_length else "text"
+        case inspect.IntType():
+            return _integer(kind)
+        case inspect.BoolType():
+            return "bool"
+        case inspect.ListType():
+            return f"list({_span(*_lengths(kind))}) of {_type(kind.item_type)}"
+        case inspect.StructType():
+            return kind.cls.__name__
+    raise AssertionError(f"SPEC §3.1 has no notation for {kind}")
+
+
+def _integer(kind: inspect.IntType) -> str:
+    if kind.ge == 0 and kind.le in _UNSIGNED:
+        return _UNSIGNED[kind.le]
+    return "int" if kind.le is None else f"int({kind.ge}..{kind.le})"
+
+
+def _lengths(kind: inspect.BytesType | inspect.StrType | inspect.ListType) -> Range:
+    return kind.min_length or 0, kind.max_length or 0
+
+
+# --- Sizes of MessagePack encodings ---
+
+
+def _size(kind: inspect.Type) -> Range:
+    match kind:
+        case inspect.BytesType():
+            least, most = _lengths(kind)
+            return _bytes_size(least), _bytes_size(most)
+        case inspect.StrType():
+            least, most = _lengths(kind)
+            return _text_size(least), _text_size(4 * most)
+        case inspect.IntType():
+            return _integer_size(kind.ge or 0), _integer_size(kind.le or 0)
+        case inspect.BoolType():
+            return 1, 1
+        case inspect.ListType():
+            return _list_size(kind)
+        case inspect.StructType():
+            return _size_of_struct(kind)
+    raise AssertionError(f"SPEC §3.3 has no encoding for {kind}")
+
+
+def _bytes_size(size: int) -> int:
+    return size + (2 if size < 2**8 else 3 if size < 2**16 else 5)
+
+
+def _text_size(size: int) -> int:
+    return size + (1 if size < 2**5 else 2 if size < 2**8 else 3 if size < 2**16 else 5)
+
+
+def _integer_size(value: int) -> int:
+    return 1 if value < 2**7 else 2 if value < 2**8 else 3 if value < 2**16 else 5 if value < 2**32 else 9
+
+
+def _array_size(elements: int) -> int:
+    return 1 if elements < 2**4 else 3
+
+
+def _list_size(kind: inspect.ListType) -> Range:
+    item, (least, most) = _size(kind.item_type), _lengths(kind)
+    return _array_size(least) + least * item[0], _array_size(most) + most * item[1]
+
+
+def _size_of_struct(kind: inspect.StructType) -> Range:
+    sizes = [_size(field.type) for field in kind.fields]
+    head = _array_size(len(sizes)) if kind.tag is None else _array_size(len(sizes) + 1) + 1
+    return head + sum(least for least, _ in sizes), head + sum(most for _, most in sizes)
+
+
+def _rows(text: str, section: str, *header: str) -> list[tuple[Row, ...]]:
+    """The rows of every table of a section whose header begins so."""
+    lines = "\n".join(spec_document.sections(text)[section].lines) + "\n"
+    return [table.rows for table in spec_document.tables(lines) if table.header[: len(header)] == header]
+
+
+def relay_layouts_are_those_of_the_code(text: str) -> list[str]:
+    """The fields of the greeting and of the first frame, and their sizes."""
+    layouts = [
+        [(row[0], int(row[1])) for row in rows]
+        for rows in _rows(text, "11.7.2", "field", "bytes", "contents")
+    ]
+    greeting = [("magic", 8), ("min", 1), ("max", 1), ("reserved", 2), ("random", 16)]
+    hello = [("version", 1), ("pattern", 1), ("mac", relay_messages.MAC_SIZE), ("message 1", DHLEN + TAGLEN)]
+    wrong = different(layouts, [greeting, hello])
+    sums = [sum(size for _, size in layout) for layout in layouts]
+    wrong += different(sums, [relay_messages.GREETING_SIZE, relay_messages.HELLO_SIZE])
+    told = re.search(r"^\| pattern \| 1 \| (\d+), Noise_NK; no other \|$", text, re.MULTILINE)
+    return wrong + different([told[1] if told else ""], [str(relay_messages.NK)])
+
+
+def relay_frames_have_their_sizes(text: str) -> list[str]:
+    (rows,) = _rows(text, "11.7.2", "frame body", "bytes")
+    reply = DHLEN + limits.RELAY_MESSAGE_BYTES + TAGLEN
+    sealed = [size + TAGLEN for size in (limits.RELAY_WAIT_BYTES, limits.RELAY_MESSAGE_BYTES)]
+    true = [relay_messages.HELLO_SIZE, reply, *sealed]
+    return different([int(row[1]) for row in rows], true)
+
+
+def relay_messages_are_those_of_the_code(text: str) -> list[str]:
+    """Number, name and sender of each."""
+    rows = spec_document.table(text, "number", "message", "sent by").rows
+    senders = {"terminal": get_args(FromTerminal), "relay": get_args(FromRelay)}
+
+    def sender(struct: type[Wire]) -> str:
+        (*by,) = (name for name, structs in senders.items() if struct in structs)
+        return by[0] if len(by) == 1 else "both"
+
+    true = [(str(number(struct)), struct.__name__, sender(struct)) for struct in RELAY_TYPES]
+    return different([row[:3] for row in rows], true)
+
+
+def relay_states_are_those_of_the_code(text: str) -> list[str]:
+    """Of each state what may follow it, and the messages that it hears."""
+    rows = spec_document.table(text, "end", "state", "hears").rows
+    followed = [(row[0], row[1], state) for row in rows for state in row[3].split(", ")]
+    heard = [(row[0], row[1], name) for row in rows for name in re.findall(r"\b[A-Z][a-z]+\b", row[2])]
+    follows = [
+        (role.value, state.name, following.name)
+        for (role, state), every in RELAY_FOLLOWS.items()
+        for following in every
+    ]
+    hears = [
+        (role.value, state.name, kind.__name__)
+        for (role, state), kinds in RELAY_MESSAGES.items()
+        for kind in kinds
+    ]
+    return different(followed, follows) + different(heard, hears)
+
+
+def relay_timers_are_limits(text: str) -> list[str]:
+    """Each timer names the limit that has its value; each limit of seconds of a relay stands there."""
+    rows = spec_document.table(text, "timer", "seconds", "limit").rows
+    wrong = [row[0] for row in rows if float(row[1]) != getattr(limits, row[2], None)]
+    named = {row[2] for row in rows}
+    timed = {name for name in vars(limits) if name.startswith("RELAY_") and name.endswith("_SECONDS")}
+    return wrong + sorted(timed - named)
+
+
+def relay_endings_are_those_of_the_code(text: str) -> list[str]:
+    """The reasons of End by their numbers."""
+    (rows,) = _rows(text, "11.7.3", "End (136)")
+    said = re.findall(r"(\d+) (\w+):", rows[0][3])
+    return different(said, [(str(place), reason.value) for place, reason in enumerate(END_REASONS)])
+
+
+def rules_have_one_id_each(text: str) -> list[str]:
+    """Numbered from 01 within their letters, each with one of the five classes."""
+    found = spec_document.rules(text)
+    counted: Counter[str] = Counter()
+    wrong = doubles([rule.id for rule in found])
+    for rule in found:
+        counted[rule.id[:4]] += 1
+        if rule.id != f"{rule.id[:4]}-{counted[rule.id[:4]]:02}":
+            wrong.append(f"{rule.id} is out of order")
+    classes = {kind.error_class for kind in errors.ProtocolError.__subclasses__()}
+    wrong += [f"{rule.id} is {rule.error_class}" for rule in found if rule.error_class not in classes]
+    return wrong + [
+        one for one in re.findall(r"V-[A-Z]{2}-\d\d", text) if one not in {rule.id for rule in found}
+    ]
+
+
+def rules_are_listed(text: str) -> list[str]:
+    """The table of §14 names every rule, its section and its class, and nothing else."""
+    said = []
+    for ids, _, section, classes in spec_document.table(text, "rules", "about", "§").rows:
+        first, _, last = ids.partition(" to ")
+        numbers = range(int(first[-2:]), int((last or first)[-2:]) + 1)
+        each = [f"{first[:4]}-{count:02}" for count in numbers]
+        said += [
+            (one, section, error_class) for one, error_class in zip(each, classes.split(", "), strict=False)
+        ]
+    return different(said, [(rule.id, rule.section, rule.error_class) for rule in spec_document.rules(text)])
+
+
+def error_classes_are_those_of_the_code(text: str) -> list[str]:
+    classes = [
+        kind.error_class for kind in (errors.Malformed, errors.Unexpected, errors.AuthenticationFailed)
+    ]
+    classes += [errors.LimitExceeded.error_class, errors.Untrusted.error_class]
+    return different([row[0] for row in spec_document.table(text, "class", "meaning").rows], classes)
+
+
 CHECKS: tuple[Check, ...] = (
-    sections_are_numbered_in_order,
     cited_sections_exist,
-    explaining_text_demands_nothing,
     labels_are_the_registry,
-    labels_stand_in_formulas,
     limits_are_those_of_the_code,
     bounds_are_those_of_the_engine,
     messages_are_those_of_the_code,
@@ -352,7 +535,14 @@ CHECKS: tuple[Check, ...] = (
     padded_sizes_are_right,
     formulas_give_what_the_code_gives,
     examples_are_made_by_the_code,
-    structs_have_examples,
-    hex_belongs_to_examples,
     vectors_are_those_that_exist,
+    rules_have_one_id_each,
+    rules_are_listed,
+    error_classes_are_those_of_the_code,
+    relay_layouts_are_those_of_the_code,
+    relay_frames_have_their_sizes,
+    relay_messages_are_those_of_the_code,
+    relay_states_are_those_of_the_code,
+    relay_timers_are_limits,
+    relay_endings_are_those_of_the_code,
 )

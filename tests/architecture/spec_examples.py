@@ -1,8 +1,4 @@
-"""The examples of SPEC.md, made by the code from the public seed phrase: what the document must show.
-
-Rules: deterministic, and nothing is copied from the document; two persons, one pairing and one entry serve
-all examples.
-"""
+"""The examples and formula values of SPEC.md, computed by the code from the public seed phrase."""
 
 from __future__ import annotations
 
@@ -11,17 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from textwrap import wrap
 
+from msgspec.structs import astuple, replace
+
 from chat.storage.folder import wrap as wrap_key
+from protocol import labels
 from protocol.codec import Wire, encode
-from protocol.discovery import make_slots, write_text
-from protocol.entries import (
-    EntryPlace,
-    ParsedEntry,
-    conversation_of_two,
-    heads_hash,
-    text_body,
-    write_entry,
-)
+from protocol.discovery import make_slots, slot, write_text
+from protocol.entries import EntryPlace, ParsedEntry, conversation_of_two, heads_hash, text_body, write_entry
 from protocol.identity.author import (
     NewPerson,
     add_operation,
@@ -31,10 +23,10 @@ from protocol.identity.author import (
 )
 from protocol.identity.log import parse_operation, sign_operation, terminal_id
 from protocol.identity.reduction import reduce
-from protocol.identity.safety import word_list
+from protocol.identity.safety import safety_number, word_list, words
 from protocol.keys import X25519Pair
 from protocol.link.agreement import agree
-from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad
+from protocol.link.framing import LAST, REFUSAL, Choice, Greeting, Pattern, length_of, pad, prologue
 from protocol.link.states import PairingFacts, Role
 from protocol.messages import (
     Accept,
@@ -60,13 +52,34 @@ from protocol.messages import (
     ShareNumbers,
     Typing,
 )
-from protocol.pairing.contact_secret import Share
+from protocol.noise import HandshakeState
+from protocol.pairing.contact_secret import Share, contact_secret
 from protocol.pairing.invitation import PREFIX, Invitation, format_invitation, invitation_check
-from protocol.pairing.record import Identity, Transcript, make_record
-from protocol.primitives import AEGIS256, ed25519_from_seed, mlkem_from_seed
+from protocol.pairing.record import Identity, Transcript, accept_tag, make_record
+from protocol.primitives import AEGIS256, b2b, ed25519_from_seed, mlkem_from_seed
 from protocol.profile_header import CHEAPEST, DatabaseKey, Header
 from protocol.ratchet import RatchetSession, parlour_parameters
+from protocol.relay.cluster import ClusterKeys
+from protocol.relay.messages import (
+    CHOICE as RELAY_CHOICE,
+)
+from protocol.relay.messages import (
+    PROTOCOL_NAME,
+    Answer,
+    Called,
+    Dial,
+    End,
+    Joined,
+    RelayGreeting,
+    Wait,
+    Welcome,
+    pad_message,
+    write_hello,
+)
+from protocol.relay.messages import prologue as relay_prologue
+from protocol.relay.rendezvous import RelayAddress, contact_token, format_relay, invitation_token, key_text
 from tests.architecture.imports import ROOT
+from tests.architecture.spec_document import Value
 from tests.vectors.files import Seed, read_phrase
 
 HEX_WIDTH = 160
@@ -264,3 +277,319 @@ def _message_key() -> bytes:
     bob = key_pair("bob ratchet").public
     _, chain_key = parameters.kdf_rk(draw("session root"), alice.dh(bob), alice.public, bob)
     return parameters.kdf_ck(chain_key)[1]
+
+
+DAY = TIME_MS // 86_400_000
+
+
+def value_examples() -> dict[str, dict[str, Value]]:
+    """Every block of values by the name of the formulas that it belongs to."""
+    return {
+        "session": _session_values(),
+        "link": _link_values(),
+        "ids": _id_values(),
+        "pairing": _pairing_values(),
+        "invitation": _invitation_values(),
+        "contact": _contact_values(),
+        "safety": _safety_values(),
+        "entry": _entry_values(),
+        "prologue": _prologue_values(),
+        "operation": _operation_values(),
+        "record": _record_values(),
+        "invitation-text": _invitation_text_values(),
+        "slot": _slot_values(),
+        "header": _header_values(),
+    }
+
+
+def _session_values() -> dict[str, Value]:
+    pair, peer = key_pair("alice ratchet"), key_pair("bob ratchet").public
+    parameters = parlour_parameters(AEGIS256)
+    dh, root = pair.dh(peer), draw("session root")
+    root_out, chain_key = parameters.kdf_rk(root, dh, pair.public, peer)
+    next_chain_key, message_key = parameters.kdf_ck(chain_key)
+    return {
+        "RK": root,
+        "dh_output": dh,
+        "ratchet_sender": pair.public,
+        "ratchet_receiver": peer,
+        "root_step": root_out + chain_key,
+        "CK": chain_key,
+        "chain_step": next_chain_key + message_key,
+    }
+
+
+def _link_values() -> dict[str, Value]:
+    facts = example_facts()
+    initiator, responder = key_pair("static initiator").public, key_pair("static responder").public
+    secret = facts.secret.reveal()
+    session_id = b2b(facts.handshake_hash, personal=labels.SESSION_ID, key=secret, size=16)
+    return {
+        "h": facts.handshake_hash,
+        "share_I": facts.share_initiator,
+        "share_R": facts.share_responder,
+        "kem_secret": draw("kem secret"),
+        "static_I": initiator,
+        "static_R": responder,
+        "S": secret,
+        "session_id": session_id,
+        "session_root": b2b(initiator + responder + session_id, personal=labels.SESSION_ROOT, key=secret),
+    }
+
+
+def _id_values() -> dict[str, Value]:
+    genesis, rename = (parse_operation(signed) for signed in FIRST.operations)
+    introduced = genesis.introduces
+    assert introduced is not None
+    return {
+        "genesis": encode(genesis.operation),
+        "person": genesis.id,
+        "signing": introduced.signing,
+        "static": introduced.static,
+        "terminal": introduced.id,
+        "operation": encode(rename.operation),
+        "operation_id": rename.id,
+    }
+
+
+def _pairing_values() -> dict[str, Value]:
+    facts, transcript = example_facts(), transcript_of(Role.INITIATOR)
+    initiator_nonce, responder_nonce = draw("initiator nonce"), draw("responder nonce")
+    five = b2b(transcript.t + initiator_nonce + responder_nonce, personal=labels.WORDS, size=5)
+    hashes = [b2b(encode(record), personal=labels.RECORD) for record in example_records()]
+    return {
+        "h": facts.handshake_hash,
+        "share_I": facts.share_initiator,
+        "share_R": facts.share_responder,
+        "kem_key": facts.kem_key,
+        "kem_ciphertext": facts.kem_ciphertext,
+        "ratchet_key": facts.ratchet_key,
+        "S": facts.secret.reveal(),
+        "t": transcript.t,
+        "pairing_root": transcript.root,
+        "nonce_I": initiator_nonce,
+        "nonce_R": responder_nonce,
+        "commitment": b2b(transcript.t + initiator_nonce, personal=labels.COMMITMENT),
+        "five": five,
+        "words": " ".join(words(five)),
+        "role": bytes([Role.INITIATOR]),
+        "record_own": hashes[0],
+        "record_other": hashes[1],
+        "accept_tag": accept_tag(transcript, Role.INITIATOR, *example_records()),
+    }
+
+
+def _invitation_values() -> dict[str, Value]:
+    made = example_invitation()
+    return {
+        "person": FIRST.person,
+        "static": X25519Pair(FIRST.static_secret).public,
+        "secret": made.secret,
+        "expires": made.expires,
+        "check": made.check,
+        "psk": made.psk(),
+    }
+
+
+def _contact_values() -> dict[str, Value]:
+    root = transcript_of(Role.INITIATOR).root
+    shares = sorted((person.person, share_of(person)) for person in (FIRST, SECOND))
+    (low, low_share), (high, high_share) = shares
+    secret = contact_secret(root, low, low_share, high, high_share)
+    return {
+        "pairing_root": root,
+        "share_low": low_share,
+        "share_high": high_share,
+        "contact_secret": secret.reveal(),
+        "person_I": FIRST.person,
+        "person_R": SECOND.person,
+        "link_psk": secret.link_psk(FIRST.person, SECOND.person),
+        "announcer": FIRST.person,
+        "viewer": SECOND.person,
+        "discovery_key": secret.discovery_key(FIRST.person, SECOND.person),
+        "waiter": FIRST.person,
+        "dialler": SECOND.person,
+        "meeting_key": secret.meeting_key(FIRST.person, SECOND.person),
+    }
+
+
+def _safety_values() -> dict[str, Value]:
+    low, high = sorted((FIRST.person, SECOND.person))
+    return {
+        "person_low": low,
+        "person_high": high,
+        "digest": b2b(low + high, personal=labels.SAFETY, size=60),
+        "number": safety_number(low, high),
+    }
+
+
+def _entry_values() -> dict[str, Value]:
+    entry = example_entry()
+    low, high = sorted((FIRST.person, SECOND.person))
+    head = Head(FIRST.terminal, 1, entry.id)
+    return {
+        "person_low": low,
+        "person_high": high,
+        "conversation": entry.header.conversation,
+        "salt": entry.salt,
+        "body": entry.body,
+        "content": entry.header.content,
+        "self_key": FIRST.self_key,
+        "untagged": _untagged(entry),
+        "self_tag": entry.header.self_tag,
+        "header": entry.header_bytes,
+        "entry_id": entry.id,
+        "heads": encode([head]),
+        "heads_hash": heads_hash(entry.header.conversation, [head]),
+    }
+
+
+def _untagged(entry: ParsedEntry) -> bytes:
+    """The header's bytes with an empty tag: the tag is the last field, so only its end changes."""
+    return entry.header_bytes[: -len(encode(entry.header.self_tag))] + encode(b"")
+
+
+def _slot_values() -> dict[str, Value]:
+    static, key = X25519Pair(FIRST.static_secret).public, draw("discovery key")
+    port = 4747
+    return {
+        "discovery_key": key,
+        "day": DAY,
+        "static": static,
+        "instance": INSTANCE,
+        "port": port,
+        "addresses": ",".join(sorted(ADDRESSES)),
+        "slot": slot(key, DAY, static, INSTANCE, port, ADDRESSES),
+    }
+
+
+def _header_values() -> dict[str, Value]:
+    header = example_header()
+    return {"fields": encode(astuple(header)[:-1]), "check": header.check}
+
+
+def _prologue_values() -> dict[str, Value]:
+    return {"greeting": GREETING, "choice": CHOICE, "prologue": prologue(GREETING, CHOICE)}
+
+
+def _operation_values() -> dict[str, Value]:
+    rename = parse_operation(FIRST.operations[1])
+    return {"signer": FIRST.signing_seed, "operation_id": rename.id, "signature": rename.signatures[0]}
+
+
+def _record_values() -> dict[str, Value]:
+    record, transcript = example_records()[0], transcript_of(Role.INITIATOR)
+    unsigned = encode(replace(record, signature=bytes(64)))
+    return {
+        "own_record": encode(record),
+        "record_own": b2b(encode(record), personal=labels.RECORD),
+        "record_with_zero_signature": unsigned,
+        "core": b2b(unsigned, personal=labels.RECORD_CORE),
+        "signing": FIRST.signing_seed,
+        "role": bytes([transcript.role]),
+        "t": transcript.t,
+        "signature": record.signature,
+    }
+
+
+def _invitation_text_values() -> dict[str, Value]:
+    text = format_invitation(example_invitation())
+    return {"base32": text.removeprefix("PARLOUR:"), "invitation": text}
+
+
+HOST, PORT = "relay.example.org", 4746
+RELAY = key_pair("relay")
+RELAY_GREETING = RelayGreeting(draw("relay greeting", 16)).encode()
+FRAMED = 2
+
+
+def relay_blocks() -> dict[str, str]:
+    """Every example by its name, as it stands in the document."""
+    made = {name: "\n".join(wrap(data.hex(), HEX_WIDTH)) for name, data in _relay_hex().items()}
+    return made | {"relay-address": str(_address())}
+
+
+def relay_values() -> dict[str, dict[str, Value]]:
+    """Every block of values by the name of the formulas that it belongs to."""
+    return {
+        "relay-address": _address_values(),
+        "relay-hello": _relay_hello_values(),
+        "relay-tokens": _token_values(),
+        "relay-cluster": _cluster_values(),
+    }
+
+
+def _address() -> RelayAddress:
+    return RelayAddress(HOST, PORT, RELAY.public)
+
+
+def _relay_hex() -> Mapping[str, bytes]:
+    tokens = sorted(draw(f"token {n}", 16) for n in range(2))
+    structs: tuple[Wire, ...] = (
+        Welcome(TIME_MS // 1_000),
+        Wait(tokens),
+        Dial(tokens[0], 0),
+        Called(tokens[0]),
+        Joined(0),
+        End(0),
+    )
+    return {
+        "relay-greeting": RELAY_GREETING,
+        "relay-hello": write_hello(RELAY.public, RELAY_GREETING, _relay_message()),
+        **{type(struct).__name__: encode(struct) for struct in structs},
+        "relay-padded": pad_message(Answer()),
+    }
+
+
+def _relay_message() -> bytes:
+    """Noise message 1 of the terminal that this greeting came to."""
+    handshake = HandshakeState(
+        PROTOCOL_NAME,
+        initiator=True,
+        prologue=relay_prologue(RELAY_GREETING, RELAY_CHOICE),
+        rs=RELAY.public,
+        random=lambda _: draw("relay ephemeral"),
+    )
+    return handshake.write_message()
+
+
+def _address_values() -> dict[str, Value]:
+    return {
+        "host": HOST,
+        "port": str(PORT),
+        "base32": key_text(RELAY.public),
+        "address": format_relay(_address()),
+    }
+
+
+def _relay_hello_values() -> dict[str, Value]:
+    message, choice = _relay_message(), RELAY_CHOICE
+    return {
+        "relay": RELAY.public,
+        "greeting": RELAY_GREETING,
+        "choice": choice,
+        "message_1": message,
+        "prologue": relay_prologue(RELAY_GREETING, choice),
+        "mac": write_hello(RELAY.public, RELAY_GREETING, message)[FRAMED + len(choice) :][:16],
+    }
+
+
+def _cluster_values() -> dict[str, Value]:
+    keys, token = ClusterKeys(RELAY), draw("token 0", 16)
+    return {"secret": RELAY.reveal(), "token": token, "psk": keys._psk, "name": keys.name(token)}
+
+
+def _token_values() -> dict[str, Value]:
+    key, static = draw("meeting key"), X25519Pair(FIRST.static_secret).public
+    invitation = example_invitation()
+    return {
+        "meeting_key": key,
+        "day": DAY,
+        "relay": RELAY.public,
+        "static": static,
+        "token": contact_token(key, DAY, RELAY.public, static),
+        "secret": invitation.secret,
+        "check": invitation.check,
+        "expires": invitation.expires,
+        "invitation_token": invitation_token(invitation, DAY, RELAY.public),
+    }

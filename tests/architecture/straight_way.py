@@ -80,17 +80,3 @@ def trace_one_text() -> CallCounter:
 def count_one_text() -> Way:
     """(calls, functions, files) of one text."""
     return trace_one_text().way()
-
-
-def main() -> None:
-    """Print the sums, and every function with its calls."""
-    counter = trace_one_text()
-    places = {(code.co_filename, code.co_firstlineno): code for code in counter.calls}
-    for _, code in sorted(places.items()):
-        file = Path(code.co_filename).relative_to(_PROJECT)
-        sys.stdout.write(f"{counter.calls[code]:4} {file}:{code.co_firstlineno} {code.co_qualname}\n")
-    sys.stdout.write(f"{counter.way()}\n")
-
-
-if __name__ == "__main__":
-    main()

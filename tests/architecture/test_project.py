@@ -39,7 +39,7 @@ RULES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "no address of a package registry": ("|".join(REGISTRIES), "", (HERE,)),
     "no path of one machine": (MACHINE_PATHS, "", (HERE,)),
     "nothing unfinished": (UNFINISHED, "", (HERE,)),
-    "tests are left out in one place only": (LEAVES_OUT, "tests/", (HERE, "tests/support/needs.py")),
+    "tests are left out in one place only": (LEAVES_OUT, "tests/", (HERE, "tests/support/machine.py")),
     "nothing waits for time to pass": (SLEEPS, "", (HERE,)),
 }
 

@@ -1,14 +1,7 @@
 """Callbacks and collaborators that code sets on another object after its construction.
 
 An assignment counts when the attribute is another object's and holds a callable or an object of a class with
-behaviour. These do not count:
-
-- plain data (numbers, texts, collections, dataclasses, enumerations): it is state, and hides no circle;
-- properties, reactive attributes and the attributes of a library's classes: they are made to be set;
-- an alternative constructor that fills an object of its own class;
-- None, which takes away what an object has.
-
-A callback that is set in the line after its object was made does count: it belongs among the arguments.
+behaviour. Plain data, properties, a library's attributes, alternative constructors and None do not count.
 """
 
 from __future__ import annotations

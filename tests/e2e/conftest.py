@@ -10,7 +10,7 @@ import pytest
 from tests.support.e2e.people import Person
 from tests.support.e2e.programs import Station
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_root_network, needs_strace, needs_tmux
+from tests.support.machine import needs_root_network, needs_strace, needs_tmux
 from tui.text.translation import ENGLISH
 
 

@@ -31,7 +31,7 @@ from tests.support.e2e.programs import (
     wait_event,
 )
 from tests.support.lab.hosts import Lab
-from tests.support.lab.pages import residues
+from tests.support.lab.inspection import residues
 from tests.support.lab.programs import Program
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]

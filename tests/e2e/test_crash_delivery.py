@@ -34,7 +34,7 @@ from tests.support.e2e.programs import (
 from tests.support.e2e.tracing import KILLED, at_every_step
 from tests.support.lab.hosts import Lab
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.crash, pytest.mark.slow, pytest.mark.usefixtures("strace")]
 

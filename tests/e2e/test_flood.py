@@ -11,9 +11,8 @@ import pytest
 from chat.network.transport import ACCEPTED_MAX
 from tests.support.e2e.flooder import KINDS, SOURCES
 from tests.support.e2e.programs import PATIENCE, Station, created, listening, pair, wait_event
-from tests.support.lab.deadlines import Deadline
 from tests.support.lab.hosts import Host, Lab
-from tests.support.lab.programs import Program
+from tests.support.lab.programs import Deadline, Program
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 HOSTS = 3

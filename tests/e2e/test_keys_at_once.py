@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support.lab.terminal import Terminal
-from tests.support.needs import needs_tmux
+from tests.support.machine import needs_tmux
 
 needs_tmux()
 pytestmark = pytest.mark.terminal

@@ -31,8 +31,8 @@ from tests.support.e2e.programs import (
 )
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_tmux
-from tests.support.network.wire import Tap
+from tests.support.machine import needs_tmux
+from tests.support.network.mdns import Tap
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.e2e.people import Person, in_touch
 from tests.support.e2e.programs import PARLOUR, PATIENCE, Station, whole_history
-from tests.support.lab.two_networks import RELAY_ADDRESS, TwoNetworks
-from tests.support.needs import needs_root_network
+from tests.support.lab.hosts import RELAY_ADDRESS, TwoNetworks
+from tests.support.machine import needs_root_network
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 

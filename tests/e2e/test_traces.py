@@ -20,8 +20,8 @@ from tests.architecture.imports import ROOT
 from tests.support.e2e.people import PASSPHRASE, Person, in_touch, pair
 from tests.support.e2e.programs import PATIENCE, Station, wait_event
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_root_network, needs_tmux
-from tests.support.network.wire import Tap
+from tests.support.machine import needs_root_network, needs_tmux
+from tests.support.network.mdns import Tap
 
 pytestmark = [pytest.mark.network, pytest.mark.terminal, pytest.mark.slow]
 

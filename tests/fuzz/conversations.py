@@ -1,8 +1,4 @@
-"""Targets of what contacts say: messages, entries and whether they count, heads.
-
-Rules: an entry is looked at as one that a contact's link brought; heads are compared with a history that the
-same script makes, and a plain model of sets says what is lacking.
-"""
+"""Targets of what contacts say: messages, entries and whether they count, heads."""
 
 from __future__ import annotations
 
@@ -80,9 +76,6 @@ def _parts() -> dict[str, bytes]:
     return {"header": encode(made), "body": encode(m.TextBody("Good morning, 小雨 🙂", draw(32)))}
 
 
-# --- Entries ---
-
-
 def _entry(data: bytes) -> ParsedEntry:
     message = m.MESSAGE.decode(data)
     if not isinstance(message, m.Entry):
@@ -102,8 +95,6 @@ def _entries() -> dict[str, bytes]:
         found[f"{name}-deleted"] = encode(m.Entry(entry.header_bytes, b"", b""))
     return found
 
-
-# --- Heads ---
 
 ENTRY_SIZE: Final = 2
 

@@ -1,7 +1,4 @@
-"""Targets of the beginning of a link: greeting, choice, refusal, payloads, and the Noise messages themselves.
-
-Rules: each pattern in each role; a handshake message that is refused leaves the handshake as it was.
-"""
+"""Targets of the beginning of a link: greeting, choice, refusal, payloads and Noise messages."""
 
 from __future__ import annotations
 
@@ -59,9 +56,6 @@ def _chosen() -> dict[str, bytes]:
     }
 
 
-# --- Payloads ---
-
-
 def _payload(data: bytes) -> Wire:
     """One of all four: which one is expected depends on the pattern alone."""
     refused: list[ProtocolError] = []
@@ -81,9 +75,6 @@ def _payloads() -> dict[str, bytes]:
         "pairing-reply": encode(m.PairingReply(draw(1184), draw(32), draw(32))),
         "pairing-finish": encode(m.PairingFinish(draw(1088), draw(32))),
     }
-
-
-# --- Noise ---
 
 
 def _noise_state(pattern: Pattern, initiator: bool) -> HandshakeState:

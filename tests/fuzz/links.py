@@ -1,7 +1,4 @@
-"""Targets of whole links: any bytes in any state, a recording that is spoiled, a peer with the keys.
-
-Rules: only events come of it, and at most one end, which is the last; whole or in portions is the same.
-"""
+"""Targets of whole links: any bytes in any state, a recording that is spoiled, a peer with the keys."""
 
 from __future__ import annotations
 
@@ -16,15 +13,12 @@ from protocol.link.states import LinkOpen, MessageReceived
 from protocol.messages import Close, Confirm, Entry, Ping, Pong, Typing
 from tests.fuzz.streams import contents
 from tests.fuzz.target import LENGTH, Target, drawn, joined
-from tests.support.engines.pair import START, Pair, check_end, contacts, feed, open_pair
+from tests.support.protocol.links import START, Pair, check_end, contacts, feed, open_pair
 
 ENTRY: Final = Entry(b"header", b"salt", b"body")
 TYPING: Final = Typing(bytes(32), True)
 BEGINNINGS: Final = [(pattern, side) for pattern in Pattern for side in (0, 1)]
 """Each pattern, and whose link is fed: the initiator's (0) or the responder's (1)."""
-
-
-# --- A recording ---
 
 
 def _pair(pattern: Pattern) -> Pair:
@@ -52,9 +46,6 @@ def _link(pattern: Pattern, side: int) -> Link:
     return _pair(pattern).ends[side].link
 
 
-# --- Any bytes in any state ---
-
-
 def _any_bytes(data: bytes) -> None:
     """The first byte says which link, the second how far it has come; then anything comes."""
     pattern, side = BEGINNINGS[data[0] % len(BEGINNINGS)] if data else BEGINNINGS[0]
@@ -78,8 +69,6 @@ def _beginnings() -> dict[str, bytes]:
         found[name] = bytes((number, number)) + joined(draw(96), draw(300))
     return found
 
-
-# --- A spoiled recording ---
 
 # The recordings that open anew each time: whoever reads them encapsulates nothing.
 REPLAYED: Final = ((Pattern.XX, 1), (Pattern.XXPSK0, 1), (Pattern.IKPSK2, 0))
@@ -120,9 +109,6 @@ def _edits() -> dict[str, bytes]:
     for number in range(len(EDITS)):
         found[f"edit-{number}"] = bytes((number, 40, number, 90 + 30 * number, 1, 50))
     return found
-
-
-# --- A peer with the keys ---
 
 
 def _with_keys(data: bytes) -> int:

@@ -1,8 +1,4 @@
-"""Targets of what this machine and its network hand over: announcements, addresses, the profile, the sockets.
-
-Rules: the profile header and the engine's socket belong to one user, and are read as if they did not; the
-kernel is believed, but no length that it names.
-"""
+"""Targets of what this machine and its network hand over: announcements, addresses, profile, sockets."""
 
 from __future__ import annotations
 
@@ -57,9 +53,6 @@ def _resolutions() -> dict[str, bytes]:
     return {"mixed": f"{INSTANCE}.{records.SERVICE}\n4747\n{mixed}".encode()}
 
 
-# --- The profile's socket ---
-
-
 def _request(data: bytes) -> tuple[wire.Request, object]:
     request = wire.decoded(data, wire.Request)
     return request, wire.read_arguments(request)
@@ -101,9 +94,6 @@ def _answers() -> dict[str, bytes]:
         ),
         "ended": wire.encode(wire.Ended((4, 5), phrase("stopped"), locked=False)),
     }
-
-
-# --- The kernel, the profile ---
 
 
 def _netlink(data: bytes) -> list[netlink.Record]:

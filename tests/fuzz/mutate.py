@@ -1,7 +1,4 @@
-"""Changes to MessagePack that leave it MessagePack: what is changed blindly is refused before it is read.
-
-Rules: the change is drawn from a seed; what holds MessagePack in its byte strings is changed inside them too.
-"""
+"""Changes to MessagePack that leave it MessagePack: what is changed blindly is refused before it is read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Targets of pairing: the machine of either side fed any messages, the record, the invitation.
-
-Rules: no message makes the machine raise; it fails once, and then nothing more comes of it.
-"""
+"""Targets of pairing: the machine of either side fed any messages, the record, the invitation."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ from protocol.messages import MESSAGE, Close
 from protocol.pairing.invitation import format_invitation, invitation_check, make_invitation, parse_invitation
 from protocol.pairing.pairing import Pairing, PairingFailed, PendingReady, Step
 from tests.fuzz.target import Target, cut, drawn, joined, text_of
-from tests.support.protocol.meeting import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
-from tests.support.protocol.points import seeded
+from tests.support.protocol.pairings import ANNA, BOB, Meeting, facts, identity, invited, nearby, nobody
+from tests.support.protocol.samples import seeded
 
 # --- The machine ---
 
@@ -77,9 +74,6 @@ def _meetings() -> dict[str, bytes]:
     names = ("words-initiator", "words-responder", "joiner", "inviter")
     whole = {name: bytes((number,)) + heard[number] for number, name in enumerate(names)}
     return {**whole, "refused": b"\x00" + joined(encode(Close(3)))}
-
-
-# --- The invitation ---
 
 
 def _invitations() -> dict[str, bytes]:

@@ -1,7 +1,4 @@
-"""Targets of person logs: one operation, and any choice and order of true and of changed ones.
-
-Rules: a log means the same in any order of arrival; what was taken once is taken again and adds nothing.
-"""
+"""Targets of person logs: one operation, and any choice and order of true and of changed ones."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from protocol.identity.author import NewPerson, create_person
 from protocol.identity.log import LoggedOperation, parse_operation
 from protocol.identity.reduction import PersonState, changes, extend, missing, reduce, share_is_stale
 from tests.fuzz.target import LENGTH, Target, drawn
-from tests.support.protocol.people import SECOND, THIEF, THIRD, Person
+from tests.support.protocol.pairings import SECOND, THIEF, THIRD, Person
 
 LITERAL: Final = 0xFF
 """In a script, the byte before an operation that is written out; any other names one that is true."""

@@ -1,8 +1,4 @@
-"""Targets of relays: their addresses, greeting, first frame and messages, and both ends as wholes.
-
-Rules: only events come of an end, at most one end, which is the last, and nothing after a circuit has begun;
-whole or in portions is the same.
-"""
+"""Targets of relays: their addresses, greeting, first frame and messages, and both ends as wholes."""
 
 from __future__ import annotations
 
@@ -59,15 +55,12 @@ from protocol.relay.states import (
 )
 from tests.fuzz.links import EDIT_SIZE, EDITS, EDITS_MAX
 from tests.fuzz.target import LENGTH, Target, cut, drawn, joined, text_of
-from tests.support.engines.relay_pair import RELAY, RelayPair, token
+from tests.support.protocol.links import RELAY, RelayPair, token
 
 GREETING: Final = RelayGreeting(bytes(16)).encode()
 JOINED: Final = (Answers, WasCalled, WasJoined)
 KINDS: Final = (read_from_terminal, read_from_relay, read_welcome)
 """What a padded message may be read as."""
-
-
-# --- Decoders ---
 
 
 def _address(data: bytes) -> RelayAddress:
@@ -118,9 +111,6 @@ def _messages() -> dict[str, bytes]:
     }
 
 
-# --- Between the relays of a cluster ---
-
-
 def _offer(data: bytes) -> tuple[list[int], str]:
     return read_offer(data)
 
@@ -140,9 +130,6 @@ def _cluster_frame(data: bytes) -> Kind:
 def _cluster_frames() -> dict[str, bytes]:
     draw, sizes = drawn("cluster"), {Kind.CALL: 70, Kind.DATA: 300, Kind.CREDIT: 4, Kind.END: 1}
     return {kind.name.lower(): bytes([kind]) + draw(16 + sizes.get(kind, 0)) for kind in Kind}
-
-
-# --- Whole ends ---
 
 
 @lru_cache

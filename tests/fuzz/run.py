@@ -1,7 +1,6 @@
 """Fuzzing that coverage guides: `python -m tests.fuzz.run SECONDS [TARGET…]`; the targets share the time.
 
-Rules: each target runs in a process of its own under libFuzzer, within a limit of memory; seeds/fuzz is only
-read, what is found goes to .fuzz in the project; status 1 if anything broke, with how to see it again.
+Each target runs in a process of its own under libFuzzer. Findings go to .fuzz, and the status is then 1.
 """
 
 from __future__ import annotations
@@ -41,9 +40,6 @@ _TOLD: Final = re.compile(r"^runs: (\d+)$", re.MULTILINE)
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-# --- One target, in a process of its own ---
 
 
 def limit_memory() -> None:
@@ -123,9 +119,6 @@ def _outcome(atheris: Any, name: str, target: Target, seconds: float) -> Outcome
     text = log.read_text(encoding="utf-8", errors="replace")
     log.unlink()
     return Outcome(name, os.waitstatus_to_exitcode(status), text)
-
-
-# --- All of them ---
 
 
 def _without_atheris() -> int:

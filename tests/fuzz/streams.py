@@ -1,7 +1,4 @@
-"""Targets below messages: frames, pieces, padding, envelopes.
-
-Rules: a stream gives the same in whatever portions it comes; what is refused changes nothing.
-"""
+"""Targets below messages: frames, pieces, padding, envelopes."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from protocol.link.framing import (
 from protocol.primitives import SODIUM
 from protocol.ratchet import RatchetSession, parlour_parameters
 from tests.fuzz.target import LENGTH, Target, cut, drawn, joined
-from tests.support.protocol.sessions import pair, snapshot
+from tests.support.protocol.ratchets import pair, snapshot
 
 # --- Frames ---
 
@@ -67,8 +64,6 @@ def _framed() -> dict[str, bytes]:
     }
 
 
-# --- Pieces ---
-
 FULL: Final = MORE + bytes(PIECE_MAX)
 """A full piece that another follows; in a script, the empty part stands for it."""
 
@@ -99,15 +94,10 @@ def _cut_messages() -> dict[str, bytes]:
     }
 
 
-# --- Padding ---
-
-
 def _padded() -> dict[str, bytes]:
     draw = drawn("padding")
     return {f"{size}-bytes": pad(draw(size)) for size in (0, 1, 254, 255, 700)}
 
-
-# --- Envelopes ---
 
 ANSWERS, SKIPS, CHACHA = 1, 2, 4
 """What the first byte of a script says: the receiver answers each envelope, a gap may be, which AEAD."""

@@ -1,7 +1,4 @@
-"""What a fuzz target is, and the few tools that several of them share.
-
-Rules: nothing here knows a decoder; randomness comes from the public phrase and a label alone.
-"""
+"""What a fuzz target is, and the few tools that several of them share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """All that is fuzzed: every decoder of bytes that come from outside, by its folder in seeds/fuzz.
 
-Rules: a target takes bytes and gives a value or one of its typed errors, never anything else; what it must
-hold besides it asserts itself; inputs are what the program makes, so that they can be made again.
+A target takes bytes and gives a value or one of its typed errors, never anything else.
 """
 
 from __future__ import annotations

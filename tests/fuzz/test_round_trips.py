@@ -1,7 +1,4 @@
-"""Whatever can be encoded decodes to itself, for every pair of an encoder and a decoder.
-
-Rules: the other direction, that what decodes encodes to the same bytes, is each fuzz target's own promise.
-"""
+"""Whatever can be encoded decodes to itself, for structs, operations, texts and lines of the socket."""
 
 from __future__ import annotations
 
@@ -21,24 +18,11 @@ from protocol import messages as m
 from protocol.codec import Codec, Wire, encode
 from protocol.discovery import SLOT_COUNTS
 from protocol.identity.log import Add, Remove, Rename, is_name, parse_operation, sign_operation
-from protocol.limits import CONTENT_MAX, MESSAGE_BYTES_MAX, SLOT_BYTES
+from protocol.limits import SLOT_BYTES
 from protocol.link.agreement import CONTACT_HELLO, CONTACT_REPLY, PAIRING_FINISH, PAIRING_REPLY
-from protocol.link.framing import (
-    AEADS,
-    FRAME_MAX,
-    Assembler,
-    Choice,
-    FrameReader,
-    Greeting,
-    Pattern,
-    length_of,
-    pieces,
-)
 from protocol.pairing.invitation import Invitation, format_invitation, parse_invitation
-from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
 from tests.fuzz.values import values
-from tests.support.protocol.people import SECOND, Terminal
-from tests.support.protocol.sessions import pair
+from tests.support.protocol.pairings import SECOND, Terminal
 
 FEW = settings(max_examples=40)
 STRUCTS: list[tuple[type[Wire], Codec[Any]]] = [
@@ -59,57 +43,6 @@ def test_structs(kind: type[Wire], codec: Codec[Any], data: st.DataObject) -> No
     value = data.draw(values(kind))
     assert codec.decode(encode(value)) == value
 
-
-# --- Streams ---
-
-
-@FEW
-@given(
-    message=st.binary(min_size=1, max_size=300),
-    times=st.integers(1, MESSAGE_BYTES_MAX // 300),
-    cuts=st.data(),
-)
-def test_a_message_through_pieces_and_frames_cut_anywhere(
-    message: bytes, times: int, cuts: st.DataObject
-) -> None:
-    """From a message to a stream in any portions and back."""
-    stream = b"".join(length_of(content) + content for content in pieces(message * times))
-    places = sorted(cuts.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    reader, assembler, found = FrameReader(), Assembler(), []
-    for start, end in zip([0, *places], [*places, len(stream)], strict=True):
-        reader.feed(stream[start:end])
-        while (frame := reader.next_frame(FRAME_MAX)) is not None:
-            found.append(assembler.add(frame))
-        reader.settle()
-    assert found == [None] * (len(found) - 1) + [message * times]
-
-
-@pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda aead: str(aead.name))
-@FEW
-@given(said=st.lists(st.tuples(st.booleans(), st.binary(max_size=600), st.integers(1, CONTENT_MAX // 600))))
-def test_envelopes(aead: Aead, said: list[tuple[bool, bytes, int]]) -> None:
-    alice, bob = pair(aead)
-    assert bob.decrypt(alice.encrypt(b"first")) == b"first"
-    for answers, content, times in said:
-        source, target = (bob, alice) if answers else (alice, bob)
-        assert target.decrypt(source.encrypt(content * times)) == content * times
-
-
-@given(random=st.binary(min_size=16, max_size=16), aes=st.booleans())
-def test_greetings(random: bytes, aes: bool) -> None:
-    greeting = Greeting.new(random, aes)
-    assert Greeting.decode(greeting.encode()) == greeting
-
-
-@given(
-    pattern=st.sampled_from(Pattern), aead=st.sampled_from(list(AEADS.values())), rest=st.binary(max_size=99)
-)
-def test_choices(pattern: Pattern, aead: Aead, rest: bytes) -> None:
-    choice, greeting = Choice(pattern, aead), Greeting.new(bytes(16), True)
-    assert Choice.decode(choice.encode() + rest, greeting) == choice
-
-
-# --- Person logs and invitations ---
 
 IDS = st.binary(min_size=32, max_size=32)
 PARENTS = st.lists(IDS, min_size=1, max_size=16, unique=True).map(sorted)
@@ -161,9 +94,6 @@ def test_invitations(invitation: Invitation, width: int, lower: bool) -> None:
     assert parse_invitation(text) == invitation
     if len(lines) <= 4_096:
         assert parse_invitation(lines.lower() if lower else lines) == invitation
-
-
-# --- This machine and its network ---
 
 
 @given(host=st.one_of(V4.map(addresses.canonical), V6), port=PORTS)

@@ -1,8 +1,4 @@
-"""Any value of a type that is encoded: a Hypothesis strategy read from the type itself, its bounds included.
-
-Rules: the types are the protocol's and the interface's own, so that a field added there is drawn here; lists
-stay short, since their bounds are tested elsewhere.
-"""
+"""Any value of a type that is encoded: a Hypothesis strategy from the type and its bounds."""
 
 from __future__ import annotations
 

@@ -29,7 +29,16 @@ from protocol.identity.log import sign_operation
 from protocol.identity.reduction import reduce
 from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Message, Receipt, Typing
 from protocol.primitives import ed25519_from_seed
-from tests.support.engines.engines import Person, delivered, invite, pair, people, play, talk
+from tests.support.engines.engines import (
+    Person,
+    delivered,
+    in_virtual_time,
+    invite,
+    pair,
+    people,
+    talk,
+    two_contacts,
+)
 
 
 async def carried_to_the_end(mallory: Person, victim: Person, message: object) -> None:
@@ -51,57 +60,49 @@ def forged(person: Person, other: Person, author: bytes, self_key: bytes, text: 
     return made.message()
 
 
-def test_attack_38_a_contact_cannot_hand_a_person_entries_of_their_own(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "real")
-            entry = forged(ben, ada, ada.engine._use_cases.keyring.own.terminal, b"k" * 32)
-            await carried_to_the_end(ben, ada, entry)
-            await talk(ada, ben, "still here")
-            assert await ada.texts(ben) == ["real", "still here"]
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_38_a_contact_cannot_hand_a_person_entries_of_their_own(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "real")
+        entry = forged(ben, ada, ada.engine._use_cases.keyring.own.terminal, b"k" * 32)
+        await carried_to_the_end(ben, ada, entry)
+        await talk(ada, ben, "still here")
+        assert await ada.texts(ben) == ["real", "still here"]
 
 
-def test_attack_38_an_entry_of_a_terminal_that_is_nobody_s_is_refused(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "real")
-            await carried_to_the_end(ben, ada, forged(ben, ada, b"t" * 32, b"k" * 32))
-            await talk(ben, ada, "still here")
-            assert await ada.texts(ben) == ["real", "still here"]
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_38_an_entry_of_a_terminal_that_is_nobody_s_is_refused(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "real")
+        await carried_to_the_end(ben, ada, forged(ben, ada, b"t" * 32, b"k" * 32))
+        await talk(ben, ada, "still here")
+        assert await ada.texts(ben) == ["real", "still here"]
 
 
-def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
-            await pair(ada, ben)
-            await ada.engine.set_visible(True)
-            await cleo.engine.set_visible(True)
-            await pair(ada, cleo)
-            secret = await talk(ada, ben, "between Ada and Ben")
-            await talk(ada, cleo, "between Ada and Cleo")
-            foreign = conversation_of_two(
-                ada.engine._use_cases.keyring.own.person, ben.engine._use_cases.keyring.own.person
-            )
-            told = heard(cleo)
-            for message in (Heads(foreign, []), HeadsHash(foreign, b"h" * 32), Typing(foreign, True)):
-                await carried_to_the_end(cleo, ada, message)
-                await talk(ada, cleo, "again")
-            link = cleo.engine._use_cases.links.current(bytes.fromhex(await cleo.contact(ada)))
-            assert link is not None
-            await link.driver.send(Receipt(2, [bytes.fromhex(secret)]))
-            await talk(cleo, ada, "after the forged receipt")
-            assert not [message for message in told if foreign in encode(message)]
-            assert (await ada.history(ben))[0].state is EntryState.DELIVERED
-            held = await ada.engine._use_cases.store.read(receipts.of, [bytes.fromhex(secret)])
-            assert [row.kind for row in held[bytes.fromhex(secret)]] == [receipts.STORED]
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        await pair(ada, ben)
+        await ada.engine.set_visible(True)
+        await cleo.engine.set_visible(True)
+        await pair(ada, cleo)
+        secret = await talk(ada, ben, "between Ada and Ben")
+        await talk(ada, cleo, "between Ada and Cleo")
+        foreign = conversation_of_two(
+            ada.engine._use_cases.keyring.own.person, ben.engine._use_cases.keyring.own.person
+        )
+        told = heard(cleo)
+        for message in (Heads(foreign, []), HeadsHash(foreign, b"h" * 32), Typing(foreign, True)):
+            await carried_to_the_end(cleo, ada, message)
+            await talk(ada, cleo, "again")
+        link = cleo.engine._use_cases.links.current(bytes.fromhex(await cleo.contact(ada)))
+        assert link is not None
+        await link.driver.send(Receipt(2, [bytes.fromhex(secret)]))
+        await talk(cleo, ada, "after the forged receipt")
+        assert not [message for message in told if foreign in encode(message)]
+        assert (await ada.history(ben))[0].state is EntryState.DELIVERED
+        held = await ada.engine._use_cases.store.read(receipts.of, [bytes.fromhex(secret)])
+        assert [row.kind for row in held[bytes.fromhex(secret)]] == [receipts.STORED]
 
 
 def heard(person: Person) -> list[Message]:
@@ -117,58 +118,54 @@ def heard(person: Person) -> list[Message]:
     return told
 
 
-def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
-            await pair(ada, ben)
-            await talk(ada, ben, "paired")
-            real = network.announced[ben.host]
-            await ben.stop()
-            await ada.engine.send(await ada.contact_known("Ben"), "for Ben alone")
-            copied = replace(real, addresses=(mallory.host,), port=4747)
-            contact, since = bytes.fromhex(await ada.contact_known("Ben")), len(ada.seen)
-            network.watchers[ada.host].found(copied)
-            assert (mallory.host, 4747) not in ada.engine._use_cases.keyring.hints(contact)
-            ada.engine._use_cases.keyring.found[contact] = ((mallory.host, 4747),)
-            ada.engine._use_cases.dialer.seek_all()
-            await asyncio.sleep(120)
-            changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
-            assert not any(view.present for view in changed)
-            assert (await ada.history(ben))[-1].state is EntryState.QUEUED
-            assert await mallory.engine.contacts() == ()
-            assert ada.engine._use_cases.links.all() == []
-            done = delivered(ada, 1)
-            await ben.start()
-            await done
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
+        await pair(ada, ben)
+        await talk(ada, ben, "paired")
+        real = network.announced[ben.host]
+        await ben.stop()
+        await ada.engine.send(await ada.contact_known("Ben"), "for Ben alone")
+        copied = replace(real, addresses=(mallory.host,), port=4747)
+        contact, since = bytes.fromhex(await ada.contact_known("Ben")), len(ada.seen)
+        network.watchers[ada.host].found(copied)
+        assert (mallory.host, 4747) not in ada.engine._use_cases.keyring.hints(contact)
+        ada.engine._use_cases.keyring.found[contact] = ((mallory.host, 4747),)
+        ada.engine._use_cases.dialer.seek_all()
+        await asyncio.sleep(120)
+        changed = [event.contact for event in ada.seen[since:] if isinstance(event, ContactChanged)]
+        assert not any(view.present for view in changed)
+        assert (await ada.history(ben))[-1].state is EntryState.QUEUED
+        assert await mallory.engine.contacts() == ()
+        assert ada.engine._use_cases.links.all() == []
+        done = delivered(ada, 1)
+        await ben.start()
+        await done
 
 
-def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_maker(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
-            invitation = await ada.engine.invite()
-            with pytest.raises(BadData, match="own"):
-                await ada.engine.join(invitation.text)
-            with pytest.raises(BadData, match="whole"):
-                await ben.engine.join(invitation.text[:-3])
-            asked = ada.stage(PairingStage.JOINER)
-            await ben.engine.join(invitation.text)
-            await asked
-            failed = cleo.stage(PairingStage.FAILED)
-            await cleo.engine.join(invitation.text)
-            assert (await asyncio.wait_for(failed, 5)).pairing.problem
-            assert [peer for peer in joiners(ada) if peer != "Ben"] == []
-            assert await cleo.engine.contacts() == ()
-            late = await ada.engine.invite()
-            await asyncio.sleep(3700)
-            with pytest.raises(BadData, match="expired"):
-                await cleo.engine.join(late.text)
-            cleo.clock.offset_ms = -3_700_000  # a joiner whose clock is wrong is refused by the inviter
-            with pytest.raises(Unreachable):
-                await cleo.engine.join(late.text)
-
-    play(scenario, limit=3 * 3600.0)
+@in_virtual_time(limit=3 * 3600.0)
+async def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_maker(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        invitation = await ada.engine.invite()
+        with pytest.raises(BadData, match="own"):
+            await ada.engine.join(invitation.text)
+        with pytest.raises(BadData, match="whole"):
+            await ben.engine.join(invitation.text[:-3])
+        asked = ada.stage(PairingStage.JOINER)
+        await ben.engine.join(invitation.text)
+        await asked
+        failed = cleo.stage(PairingStage.FAILED)
+        await cleo.engine.join(invitation.text)
+        assert (await asyncio.wait_for(failed, 5)).pairing.problem
+        assert [peer for peer in joiners(ada) if peer != "Ben"] == []
+        assert await cleo.engine.contacts() == ()
+        late = await ada.engine.invite()
+        await asyncio.sleep(3700)
+        with pytest.raises(BadData, match="expired"):
+            await cleo.engine.join(late.text)
+        cleo.clock.offset_ms = -3_700_000  # a joiner whose clock is wrong is refused by the inviter
+        with pytest.raises(Unreachable):
+            await cleo.engine.join(late.text)
 
 
 def joiners(person: Person) -> list[str]:
@@ -177,84 +174,76 @@ def joiners(person: Person) -> list[str]:
     return [pairing.peer for pairing in asked if pairing.stage is PairingStage.JOINER]
 
 
-def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
-            invitation = await ada.engine.invite()
-            real = next(iter(ada.engine._use_cases.keyring.invitations.values())).invitation
-            for guess in range(20):
-                wrong = replace(real, secret=bytes([guess]) * 16)
-                initiate, place = mallory.engine._use_cases.initiate, (ada.host, 4747)
-                plan = await initiate._by_invitation(wrong, mallory.engine._use_cases.keyring.identity.static)
-                with pytest.raises(Unreachable):
-                    await initiate._begin("", [initiate._connect(place)], _always(plan), [place])
-            asked = ada.stage(PairingStage.JOINER)
-            done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
-            await ben.engine.join(invitation.text)
-            await ada.engine.answer_pairing((await asked).pairing.id, True)
-            await asyncio.gather(*done)
-            assert [view.name for view in await ada.engine.contacts()] == ["Ben"]
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
+        invitation = await ada.engine.invite()
+        real = next(iter(ada.engine._use_cases.keyring.invitations.values())).invitation
+        for guess in range(20):
+            wrong = replace(real, secret=bytes([guess]) * 16)
+            initiate, place = mallory.engine._use_cases.initiate, (ada.host, 4747)
+            plan = await initiate._by_invitation(wrong, mallory.engine._use_cases.keyring.identity.static)
+            with pytest.raises(Unreachable):
+                await initiate._begin("", [initiate._connect(place)], _always(plan), [place])
+        asked = ada.stage(PairingStage.JOINER)
+        done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
+        await ben.engine.join(invitation.text)
+        await ada.engine.answer_pairing((await asked).pairing.id, True)
+        await asyncio.gather(*done)
+        assert [view.name for view in await ada.engine.contacts()] == ["Ben"]
 
 
 @pytest.mark.parametrize("frames", [0, 1])
-def test_attack_25_an_invitation_is_burned_by_message_3_and_by_nothing_before(
+@in_virtual_time
+async def test_attack_25_an_invitation_is_burned_by_message_3_and_by_nothing_before(
     tmp_path: Path, frames: int
 ) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Cleo") as (network, (ada, ben, cleo)):
-            invitation = await ada.engine.invite()
-            network.break_next_after = (frames, None)
-            failed = ben.stage(PairingStage.FAILED)
-            with suppress(Unreachable):
-                await ben.engine.join(invitation.text)
-            await failed
-            opened = next(iter(ada.engine._use_cases.keyring.invitations.values()))
-            assert opened.burned_by is None
-            asked = ada.stage(PairingStage.JOINER)
-            await cleo.engine.join(invitation.text)
-            await asked
-            assert opened.burned_by is not None
-
-    play(scenario)
-
-
-def test_attack_25_a_burned_invitation_is_finished_by_the_key_that_burned_it(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-            invitation = await ada.engine.invite()
-            network.break_next_after = (None, 2)  # greeting and message 2, then nothing
-            asked, failed = ada.stage(PairingStage.JOINER), ben.stage(PairingStage.FAILED)
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (network, (ada, ben, cleo)):
+        invitation = await ada.engine.invite()
+        network.break_next_after = (frames, None)
+        failed = ben.stage(PairingStage.FAILED)
+        with suppress(Unreachable):
             await ben.engine.join(invitation.text)
-            await asked
-            network.unplug(ben.host)
-            await failed
-            await ada.stop()
-            await ada.start()
-            again = ada.stage(PairingStage.JOINER)
-            done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
-            await ben.engine.join(invitation.text)
-            await ada.engine.answer_pairing((await again).pairing.id, True)
-            await asyncio.gather(*done)
-
-    play(scenario)
+        await failed
+        opened = next(iter(ada.engine._use_cases.keyring.invitations.values()))
+        assert opened.burned_by is None
+        asked = ada.stage(PairingStage.JOINER)
+        await cleo.engine.join(invitation.text)
+        await asked
+        assert opened.burned_by is not None
 
 
-def test_a_fifth_invitation_ends_the_oldest(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            texts = []
-            for _number in range(5):
-                texts.append((await ada.engine.invite()).text)
-                await asyncio.sleep(2)
-            with pytest.raises(Unreachable):
-                await ben.engine.join(texts[0])
-            asked = ada.stage(PairingStage.JOINER)
-            await ben.engine.join(texts[4])
-            await asked
+@in_virtual_time
+async def test_attack_25_a_burned_invitation_is_finished_by_the_key_that_burned_it(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
+        invitation = await ada.engine.invite()
+        network.break_next_after = (None, 2)  # greeting and message 2, then nothing
+        asked, failed = ada.stage(PairingStage.JOINER), ben.stage(PairingStage.FAILED)
+        await ben.engine.join(invitation.text)
+        await asked
+        network.unplug(ben.host)
+        await failed
+        await ada.stop()
+        await ada.start()
+        again = ada.stage(PairingStage.JOINER)
+        done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
+        await ben.engine.join(invitation.text)
+        await ada.engine.answer_pairing((await again).pairing.id, True)
+        await asyncio.gather(*done)
 
-    play(scenario)
+
+@in_virtual_time
+async def test_a_fifth_invitation_ends_the_oldest(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        texts = []
+        for _number in range(5):
+            texts.append((await ada.engine.invite()).text)
+            await asyncio.sleep(2)
+        with pytest.raises(Unreachable):
+            await ben.engine.join(texts[0])
+        asked = ada.stage(PairingStage.JOINER)
+        await ben.engine.join(texts[4])
+        await asked
 
 
 def _always(plan: Plan) -> Callable[[], Awaitable[Plan]]:
@@ -264,28 +253,25 @@ def _always(plan: Plan) -> Callable[[], Awaitable[Plan]]:
     return again
 
 
-def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            contact = await ada.contact(ben)
-            assert (await ada.engine.contacts())[0].verified
-            changed = ada.wait(IdentityChanged)
-            held = ada.wait(ContactChanged, lambda event: event.contact.held)
-            link = ben.engine._use_cases.links.current(bytes.fromhex(await ben.contact(ada)))
-            assert link is not None
-            await link.driver.send(LogOperations([await _recovery(ben)]))
-            assert "recovery key" in (await changed).cause
-            assert not (await held).contact.verified
-            await ada.engine.send(contact, "must wait")
-            await asyncio.sleep(120)
-            assert (await ada.history(ben))[-1].state is EntryState.QUEUED
-            done = delivered(ada, 1)
-            await ada.engine.set_verified(contact, True)
-            await done
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "before")
+        contact = await ada.contact(ben)
+        assert (await ada.engine.contacts())[0].verified
+        changed = ada.wait(IdentityChanged)
+        held = ada.wait(ContactChanged, lambda event: event.contact.held)
+        link = ben.engine._use_cases.links.current(bytes.fromhex(await ben.contact(ada)))
+        assert link is not None
+        await link.driver.send(LogOperations([await _recovery(ben)]))
+        assert "recovery key" in (await changed).cause
+        assert not (await held).contact.verified
+        await ada.engine.send(contact, "must wait")
+        await asyncio.sleep(120)
+        assert (await ada.history(ben))[-1].state is EntryState.QUEUED
+        done = delivered(ada, 1)
+        await ada.engine.set_verified(contact, True)
+        await done
 
 
 async def _recovery(person: Person) -> bytes:
@@ -297,123 +283,106 @@ async def _recovery(person: Person) -> bytes:
     return sign_operation(recover_operation(state, ed25519_from_seed(b"next" * 8), []), row.recovery_seed)
 
 
-def test_attack_14_two_contacts_of_one_name_stay_apart(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Ben2") as (_, (ada, ben, other)):
-            await invite(ada, ben)
-            await invite(ada, other)
-            await ada.engine.rename(await ada.contact(other), "Ben")
-            views = await ada.engine.contacts()
-            assert [view.name for view in views] == ["Ben", "Ben"]
-            assert len({view.label for view in views}) == 2
-            await ada.engine.set_verified(await ada.contact(ben), True)
-            marks = {view.person: view.verified for view in await ada.engine.contacts()}
-            assert marks == {await ada.contact(ben): True, await ada.contact(other): False}
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_14_two_contacts_of_one_name_stay_apart(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Ben2") as (_, (ada, ben, other)):
+        await invite(ada, ben)
+        await invite(ada, other)
+        await ada.engine.rename(await ada.contact(other), "Ben")
+        views = await ada.engine.contacts()
+        assert [view.name for view in views] == ["Ben", "Ben"]
+        assert len({view.label for view in views}) == 2
+        await ada.engine.set_verified(await ada.contact(ben), True)
+        marks = {view.person: view.verified for view in await ada.engine.contacts()}
+        assert marks == {await ada.contact(ben): True, await ada.contact(other): False}
 
 
-def test_attack_39_a_contact_blocked_during_the_handshake_gets_no_link(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-            await pair(ada, ben)
-            await talk(ada, ben, "paired")
-            await ben.stop()
-            keys = ada.engine._use_cases.keyring
-            asked = keys.contact_psk
+@in_virtual_time
+async def test_attack_39_a_contact_blocked_during_the_handshake_gets_no_link(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (_, ada, ben):
+        await talk(ada, ben, "paired")
+        await ben.stop()
+        keys = ada.engine._use_cases.keyring
+        asked = keys.contact_psk
 
-            def then_blocked(static, hello):  # type: ignore[no-untyped-def]
-                answer = asked(static, hello)
-                keys.contacts[hello.person].blocked = True
-                return answer
+        def then_blocked(static, hello):  # type: ignore[no-untyped-def]
+            answer = asked(static, hello)
+            keys.contacts[hello.person].blocked = True
+            return answer
 
-            keys.contact_psk = then_blocked  # type: ignore[method-assign]
-            await ben.start()
-            await asyncio.sleep(10)
-            assert ada.engine._use_cases.links.all() == []
-
-    play(scenario)
+        keys.contact_psk = then_blocked  # type: ignore[method-assign]
+        await ben.start()
+        await asyncio.sleep(10)
+        assert ada.engine._use_cases.links.all() == []
 
 
-def test_attack_64_strangers_hear_neither_presence_nor_receipts(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
-            await pair(ada, ben)
-            await talk(ada, ben, "between us")
-            await ada.engine.set_visible(False)
-            network.seen.clear()
-            with pytest.raises(Unreachable):
-                await mallory.engine.pair_address(ada.host, 4747)
-            answers = [
-                data for here, there, data in network.seen if (here, there) == (ada.host, mallory.host)
-            ]
-            assert sum(map(len, answers)) <= 28 + 5  # the greeting and the refusal, whatever Ada is doing
-            assert await mallory.engine.contacts() == ()
-
-    play(scenario)
+@in_virtual_time
+async def test_attack_64_strangers_hear_neither_presence_nor_receipts(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
+        await pair(ada, ben)
+        await talk(ada, ben, "between us")
+        await ada.engine.set_visible(False)
+        network.seen.clear()
+        with pytest.raises(Unreachable):
+            await mallory.engine.pair_address(ada.host, 4747)
+        answers = [data for here, there, data in network.seen if (here, there) == (ada.host, mallory.host)]
+        assert sum(map(len, answers)) <= 28 + 5  # the greeting and the refusal, whatever Ada is doing
+        assert await mallory.engine.contacts() == ()
 
 
-def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
-            await pair(ada, ben)
-            await talk(ada, ben, "before")
-            transport = mallory.ports().transport
-            flood = [await transport.connect(ada.host, 4747, 1.0) for _ in range(300)]
-            for number, connection in enumerate(flood):
-                try:
-                    await connection.write(bytes([number % 256]) * (number * 7))
-                except ConnectionError:
-                    assert number, "the first of the flood has its place"
-            await talk(ada, ben, "during")
-            assert (
-                0 < ada.engine._use_cases.acceptor._admission._open.total() <= ada.config.handshakes_address
-            )
-            taken = [pipe for pipe in network.pipes if pipe.here == ada.host and pipe.peer == mallory.host]
-            assert sum(not pipe.closed for pipe in taken) <= ada.config.handshakes_address
-            await talk(ben, ada, "during, too")
-            await asyncio.sleep(30)
-            assert ada.engine._use_cases.acceptor._admission._open.total() == 0
-            assert not ada.engine._use_cases.acceptor._opening
-            await ben.stop()
-            done = delivered(ada, 1)
-            await ada.engine.send(await ada.contact_known("Ben"), "after")
-            await ben.start()
-            await done
-
-    play(scenario)
+@in_virtual_time
+async def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Mallory") as (network, (ada, ben, mallory)):
+        await pair(ada, ben)
+        await talk(ada, ben, "before")
+        transport = mallory.ports().transport
+        flood = [await transport.connect(ada.host, 4747, 1.0) for _ in range(300)]
+        for number, connection in enumerate(flood):
+            try:
+                await connection.write(bytes([number % 256]) * (number * 7))
+            except ConnectionError:
+                assert number, "the first of the flood has its place"
+        await talk(ada, ben, "during")
+        assert 0 < ada.engine._use_cases.acceptor._admission._open.total() <= ada.config.handshakes_address
+        taken = [pipe for pipe in network.pipes if pipe.here == ada.host and pipe.peer == mallory.host]
+        assert sum(not pipe.closed for pipe in taken) <= ada.config.handshakes_address
+        await talk(ben, ada, "during, too")
+        await asyncio.sleep(30)
+        assert ada.engine._use_cases.acceptor._admission._open.total() == 0
+        assert not ada.engine._use_cases.acceptor._opening
+        await ben.stop()
+        done = delivered(ada, 1)
+        await ada.engine.send(await ada.contact_known("Ben"), "after")
+        await ben.start()
+        await done
 
 
-def test_a_peer_of_another_version_is_named_as_such_on_both_sides(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Future") as (_network, (ada, future)):
+@in_virtual_time
+async def test_a_peer_of_another_version_is_named_as_such_on_both_sides(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Future") as (_network, (ada, future)):
 
-            async def answer(connection):  # type: ignore[no-untyped-def]
-                await connection.write(b"PARLOUR\x00\x09\x0c\x03\x00" + b"r" * 16)
+        async def answer(connection):  # type: ignore[no-untyped-def]
+            await connection.write(b"PARLOUR\x00\x09\x0c\x03\x00" + b"r" * 16)
 
-            await future.stop()
-            await future.ports().transport.listen(4747, answer)
-            with pytest.raises(Unreachable, match="version"):
-                await ada.engine.pair_address(future.host, 4747)
-            other = await future.ports().transport.connect(ada.host, 4747, 1.0)
-            await other.read()
-            await other.write(b"\x00\x03\x09\x01\x01")
-            refusal = await other.read()
-            assert refusal == b"\x00\x03\x00\x01\x01"
-
-    play(scenario)
+        await future.stop()
+        await future.ports().transport.listen(4747, answer)
+        with pytest.raises(Unreachable, match="version"):
+            await ada.engine.pair_address(future.host, 4747)
+        other = await future.ports().transport.connect(ada.host, 4747, 1.0)
+        await other.read()
+        await other.write(b"\x00\x03\x09\x01\x01")
+        refusal = await other.read()
+        assert refusal == b"\x00\x03\x00\x01\x01"
 
 
-def test_what_is_not_parlour_is_named_as_such(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with people(tmp_path, "Ada", "Web") as (_, (ada, web)):
+@in_virtual_time
+async def test_what_is_not_parlour_is_named_as_such(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada", "Web") as (_, (ada, web)):
 
-            async def answer(connection):  # type: ignore[no-untyped-def]
-                await connection.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4)
+        async def answer(connection):  # type: ignore[no-untyped-def]
+            await connection.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4)
 
-            await web.stop()
-            await web.ports().transport.listen(80, answer)
-            with pytest.raises(Unreachable, match="is not Parlour"):
-                await ada.engine.pair_address(web.host, 80)
-
-    play(scenario)
+        await web.stop()
+        await web.ports().transport.listen(80, answer)
+        with pytest.raises(Unreachable, match="is not Parlour"):
+            await ada.engine.pair_address(web.host, 80)

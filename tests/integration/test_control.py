@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import pytest
 
@@ -28,7 +28,6 @@ from chat.interface import (
     NearbyChanged,
     Notice,
     PairingChanged,
-    PairingStage,
     ParlourError,
     Ready,
     RelayChanged,
@@ -316,16 +315,3 @@ async def test_a_client_that_leaves_its_events_unread_is_told_so(
         while True:
             await client.me()
     assert await until(events, lambda event: isinstance(event, Closed)) == Closed(client_module.BEHIND)
-
-
-async def test_a_pairing_can_be_followed_through_the_socket(both: Both) -> None:
-    direct, client = both
-    events = client.events()
-    await client.me()
-    begun = direct.stranger_begins("Cleo")
-    stages = cast(PairingChanged, await until(events, lambda event: event == PairingChanged(begun)))
-    await client.answer_pairing(stages.pairing.id, True)
-    done = await until(
-        events, lambda event: isinstance(event, PairingChanged) and event.pairing.stage is PairingStage.DONE
-    )
-    assert [view.person for view in await client.contacts()] == [cast(PairingChanged, done).pairing.contact]

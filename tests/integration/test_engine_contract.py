@@ -17,8 +17,8 @@ from tests.contract.around import AroundContract
 from tests.contract.calls import CallsContract
 from tests.contract.messenger import MessengerContract
 from tests.contract.subject import Subject
-from tests.support.engines.around import EnginesAround
 from tests.support.engines.engines import invite, people
+from tests.support.engines.served import EnginesAround
 
 
 @pytest.fixture(autouse=True)

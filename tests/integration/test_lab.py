@@ -15,12 +15,11 @@ from sqlcipher3 import dbapi2
 
 from chat.tools.prove.search import Unreadable
 from tests.support.lab.hosts import Host, Lab, LabError
-from tests.support.lab.memory import copies
-from tests.support.lab.pages import residues
+from tests.support.lab.inspection import copies, residues
 from tests.support.lab.programs import Program, Silent
 from tests.support.lab.terminal import Terminal, Unseen
-from tests.support.lab.virtual import Deadlock, VirtualClock, run_virtual, seeded
-from tests.support.needs import needs_process_memory, needs_root_network, needs_tmux
+from tests.support.lab.virtual import Deadlock, VirtualClock, run_virtual
+from tests.support.machine import needs_process_memory, needs_root_network, needs_tmux
 
 # Answers the service's browsers by multicast until its input ends.
 ANNOUNCE = """
@@ -93,12 +92,6 @@ def reaches(host: Host, address: str) -> bool:
 
 @pytest.mark.network
 class TestHosts:
-    def test_multicast_dns_crosses_between_two_hosts(self, lab: Lab) -> None:
-        one, two = lab.hosts
-        browser = python(two, BROWSE)
-        assert python(one, ANNOUNCE, one.address, "alpha").line() == "announced"
-        assert browser.line() == "alpha"
-
     def test_nobody_hears_multicast_through_a_cut_cable(self, lab: Lab) -> None:
         one, two = lab.hosts
         browser = python(two, BROWSE)
@@ -130,10 +123,6 @@ class TestHosts:
         say(two, one, "arrives again")
         assert at_one.line() == "arrives again"
 
-    def test_link_local_addresses_work_at_once(self, lab: Lab) -> None:
-        one, two = lab.hosts
-        assert reaches(one, f"{two.link_local}%eth0")
-
     def test_nothing_routes_out(self, lab: Lab) -> None:
         assert "default" not in lab.hosts[0].run("ip", "route")
 
@@ -147,27 +136,8 @@ class TestHosts:
             outside.write("still here\n")
             assert outside.line() == "still here"
 
-    def test_two_labs_stand_side_by_side(self, lab: Lab) -> None:
-        with Lab(3) as other:
-            assert other.hosts[0].address == lab.hosts[0].address
-            assert reaches(other.hosts[0], other.hosts[2].address)
-            assert not reaches(lab.hosts[0], other.hosts[2].address)
-
-    def test_a_failing_command_says_why(self, lab: Lab) -> None:
-        with pytest.raises(LabError, match="no-such-file"):
-            lab.hosts[0].run("cat", "no-such-file")
-
 
 class TestProgram:
-    def test_lines_are_waited_for(self) -> None:
-        with Program(["cat"]) as program:
-            program.write("one\ntwo\nthree\n")
-            assert program.wait_for(lambda line: line.startswith("t")) == "two"
-            assert program.line() == "three"
-            program.end_input()
-            assert program.wait_exit() == 0
-            assert program.said == ["one", "two", "three"]
-
     def test_a_wait_in_vain_shows_what_was_said(self) -> None:
         with Program(["sh", "-c", "echo hello; echo oh dear >&2; exit 3"]) as program:
             program.wait_exit()
@@ -185,18 +155,6 @@ class TestTerminal:
     def _tmux(self) -> None:
         needs_tmux()
 
-    def test_keys_reach_the_program_and_its_screen_comes_back(self) -> None:
-        with Terminal(["sh", "-c", "read -r name; echo hello $name; read -r _"]) as terminal:
-            terminal.write("世界 🎉")
-            terminal.send("Enter")
-            assert "hello 世界 🎉" in terminal.wait_for("hello")
-            terminal.send("Enter")
-            assert terminal.wait_exit() == 0
-
-    def test_every_byte_is_kept_from_the_first(self) -> None:
-        with Terminal(["printf", r"\033[31mred\033[0m\n"]) as terminal:
-            assert terminal.wait_written(b"red").startswith(b"\x1b[31mred")
-
     def test_a_screen_that_never_comes_is_shown(self) -> None:
         with Terminal(["cat"]) as terminal:
             terminal.write("something else")
@@ -209,24 +167,6 @@ class TestTerminal:
             with pytest.raises(Unseen, match=r"(?s)ended \(7\).*last words"):
                 terminal.wait_for("more", seconds=60)
             assert "last words" in terminal.screen()
-
-    def test_a_killed_program_is_gone(self) -> None:
-        with Terminal(["cat"]) as terminal:
-            terminal.kill()
-            assert terminal.wait_exit() == 128 + 9
-
-    def test_size_and_pasting(self) -> None:
-        with Terminal(["sh", "-c", "read -r _; stty size; cat"], columns=40, rows=10) as terminal:
-            terminal.resize(70, 20)
-            terminal.send("Enter")
-            terminal.wait_for("20 70")
-            terminal.paste("one\ntwo")
-            terminal.wait_for("two")
-
-    @pytest.mark.network
-    def test_a_terminal_on_a_host(self, lab: Lab) -> None:
-        with Terminal(["ip", "-brief", "address"], host=lab.hosts[1]) as terminal:
-            assert lab.hosts[1].address in terminal.wait_for("eth0")
 
 
 class TestMemory:
@@ -260,10 +200,6 @@ sys.stdin.read()
         with Program([sys.executable, "-c", source]) as program:
             program.line()
             assert copies(program.pid, needle) == 1
-
-    def test_a_short_needle_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="16 bytes"):
-            copies(os.getpid(), b"short")
 
 
 class TestPages:
@@ -335,37 +271,6 @@ class TestVirtualTime:
         with pytest.raises(Deadlock, match="no end"):
             run_virtual(scenario, limit=3600)
 
-    def test_blocking_work_runs_in_place(self) -> None:
-        async def scenario(clock: VirtualClock) -> tuple[str, str]:
-            ended = await asyncio.to_thread(str.upper, "done")
-            try:
-                await asyncio.to_thread(int, "no number")
-            except ValueError:
-                return ended, "raised"
-            return ended, "lost"
-
-        assert run_virtual(scenario) == ("DONE", "raised")
-
-    def test_tasks_left_over_are_cancelled(self) -> None:
-        ends: list[str] = []
-
-        async def left_over() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                ends.append("cleaned up")
-
-        async def scenario(clock: VirtualClock) -> None:
-            task = asyncio.create_task(left_over())
-            await _later(1)
-            assert not task.done()
-
-        run_virtual(scenario)
-        assert ends == ["cleaned up"]
-
-    def test_seeded_bytes_repeat(self) -> None:
-        assert seeded(7)(16) == seeded(7)(16) != seeded(8)(16)
-
 
 async def _later(seconds: float) -> None:
     """Until `seconds` of loop time have passed, by a timer of the loop."""
@@ -376,7 +281,7 @@ async def _later(seconds: float) -> None:
 
 def test_needs_skip_at_home_and_fail_under_ci(tmp_path: Path) -> None:
     (tmp_path / "test_probe.py").write_text(
-        "from tests.support.needs import needs_public_vectors\n"
+        "from tests.support.machine import needs_public_vectors\n"
         "def test_probe() -> None:\n    needs_public_vectors()\n"
     )
     endings = {}

@@ -21,7 +21,7 @@ from protocol import profile_header
 from protocol.identity.author import create_person
 from tests.support.engines.engines import PASSPHRASE
 from tests.support.fakes.network import MemoryDiscovery, Network
-from tests.support.relay.terminals import relay
+from tests.support.relay.processes import relay
 
 PATIENCE = 60.0
 """Seconds after which a test that waits is broken; no test passes because of it."""

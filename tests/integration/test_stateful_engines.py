@@ -1,9 +1,6 @@
 """Two terminals through reordering, loss, duplication, simultaneous links and crashes, in any order.
 
-Rules: what may happen stands here, what must hold in tests/support/trouble.py; the same seed takes the
-same steps,
-PARLOUR_SEED=N and PARLOUR_EXAMPLES=N take others and more of them. What fails is printed as it happened; with
-PARLOUR_SHRINK=1 it is made shorter first, which takes minutes.
+PARLOUR_SEED=N and PARLOUR_EXAMPLES=N take other cases and more of them; PARLOUR_SHRINK=1 shortens what fails.
 """
 
 from __future__ import annotations
@@ -22,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from protocol import messages as m
 from tests.fuzz.values import values
+from tests.support.engines.faults import Trouble, make_template
 from tests.support.lab.virtual import DAY, VirtualLoop, wind_up
-from tests.support.trouble import Trouble, make_template
 
 SEED = int(os.environ.get("PARLOUR_SEED", "1"))
 EXAMPLES = int(os.environ.get("PARLOUR_EXAMPLES", "100"))

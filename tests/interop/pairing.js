@@ -8,7 +8,7 @@ import { checkForeign, isStale, receiveLog } from './log.js';
 import { ascending, encodeMessage } from './messages.js';
 import { ascii, checkSignature, equal, hash, join, random, sign } from './primitives.js';
 
-export const words = readFileSync(new URL('../../protocol/words.txt', import.meta.url), 'utf8')
+export const words = readFileSync(new URL('../../protocol/identity/words.txt', import.meta.url), 'utf8')
   .trimEnd()
   .split('\n');
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.needs import needs_node_packages
-from tests.support.relay.terminals import relay
+from tests.support.machine import needs_node_packages
+from tests.support.relay.processes import relay
 
 pytestmark = pytest.mark.slow
 

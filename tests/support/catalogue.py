@@ -1,9 +1,4 @@
-"""The catalogue of texts: collected from the source, kept in a .po file, compiled to the .mo that is used.
-
-Rules: `make messages` adds what is new with an empty translation, takes out what is gone, compiles, and says
-what is left to translate; what it writes depends on source and translations alone. A translator's comments
-(`# …`, those at the top too) stay.
-"""
+"""The catalogue of texts: collected from the source, kept in a .po file, compiled to the .mo that is used."""
 
 from __future__ import annotations
 

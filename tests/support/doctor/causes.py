@@ -1,7 +1,6 @@
 """Why terminals do not meet, made for real on hosts of the lab; and a program for hosts that asks the doctor.
 
-Rules: host 1 asks, host 2 is a contact's, host 3 is somebody else who answers by multicast or the router;
-each maker leaves the lab so that one cause holds and no other.
+Host 1 asks, host 2 is a contact's, host 3 is somebody else who answers by multicast or the router.
 """
 
 from __future__ import annotations
@@ -328,12 +327,7 @@ CAUSES = {
     ),
     "multicast filtered": Cause("multicast", "the network filters it", multicast_filtered, peer(linked=True)),
     "route of a VPN": Cause("route", "10.77.0.1/24 on eth0 go to tun0", by_vpn, peer()),
-    "route by another card": Cause(
-        "route",
-        "10.77.0.3 on eth0 go to eth1",
-        by_other_card,
-        THIRD,
-    ),
+    "route by another card": Cause("route", "10.77.0.3 on eth0 go to eth1", by_other_card, THIRD),
     "changed network": Cause(
         "changed network", "not on any network of this machine: 10.77.0.2:4747", moved, peer()
     ),

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from itertools import count, cycle
 
 from protocol.link.framing import Pattern
-from tests.support.raw_handshake import choice
+from tests.support.protocol.links import choice
 
 WORKERS = 48
 HELD = 3_000

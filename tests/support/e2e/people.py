@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.e2e.programs import PATIENCE
-from tests.support.lab.attached import attached
 from tests.support.lab.hosts import Host
-from tests.support.lab.terminal import Terminal, Wanted
+from tests.support.lab.terminal import Terminal, Wanted, attached
 from tui.text.translation import DOMAIN, ENGLISH, FOLDER
 
 PASSPHRASE = "quiet rivers under old bridges"

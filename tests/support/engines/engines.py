@@ -1,17 +1,16 @@
-"""Real engines on a virtual clock and an in-memory network, each with its own encrypted profile.
-
-Rules: everything but clock, randomness and wires is the real thing; whoever waits, waits for an event.
-"""
+"""Real engines on a virtual clock and an in-memory network, direct or through a relay that records."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from base64 import b32encode, b64encode
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,6 +18,8 @@ from chat.assemble import filler
 from chat.config import Config
 from chat.engine import Engine, open_engine
 from chat.interface import (
+    ContactChanged,
+    ContactView,
     EntryAdded,
     EntryChanged,
     EntryState,
@@ -29,12 +30,20 @@ from chat.interface import (
     PairingChanged,
     PairingStage,
     PairingView,
+    RelayChanged,
+    RelayStanding,
 )
-from chat.ports import Ports
+from chat.ports import Connection, Ports
 from chat.storage import profile
 from protocol import profile_header
 from protocol.identity.author import create_person
+from protocol.keys import X25519Pair
+from protocol.primitives import Random
+from protocol.relay.relay_end import RelayEnd
+from protocol.relay.rendezvous import DAY_SECONDS
+from protocol.relay.states import Dials, RelayEvent, Waits
 from tests.support.fakes.network import MemoryDiscovery, MemoryTransport, Network
+from tests.support.fakes.relay import MemoryRelay
 from tests.support.lab.virtual import VirtualClock, run_virtual
 
 DEFAULTS = Config()
@@ -48,14 +57,18 @@ def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.
     run_virtual(lambda clock: scenario(), limit)
 
 
-def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """A test that plays in virtual time."""
+def in_virtual_time(
+    test: Callable[..., Coroutine[Any, Any, None]] | None = None, *, limit: float = 3600.0
+) -> Callable[..., Any]:
+    """Decorates a test that runs in virtual time, of which it may take `limit` seconds."""
+    if test is None:
+        return functools.partial(in_virtual_time, limit=limit)
 
-    @wraps(test)
-    def played(*arguments: P.args, **options: P.kwargs) -> None:
-        play(lambda: test(*arguments, **options))
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        play(lambda: test(**fixtures), limit)
 
-    return played
+    return run
 
 
 @dataclass
@@ -199,6 +212,16 @@ async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
     return ended[0].pairing, ended[1].pairing
 
 
+@asynccontextmanager
+async def two_contacts(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1
+) -> AsyncIterator[tuple[Network, Person, Person]]:
+    """Ada and Ben, who have paired nearby."""
+    async with people(folder, "Ada", "Ben", config=config, seed=seed) as (network, (ada, ben)):
+        await pair(ada, ben)
+        yield network, ada, ben
+
+
 async def invite(inviter: Person, joiner: Person) -> None:
     """Pair by an invitation, which the inviter confirms."""
     invitation = await inviter.engine.invite()
@@ -229,3 +252,164 @@ def delivered(person: Person, number: int) -> asyncio.Future[EntryChanged]:
         return left["entries"] == 0
 
     return person.wait(EntryChanged, test)
+
+
+@asynccontextmanager
+async def apart(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1, later: float = 0.0
+) -> AsyncIterator[tuple[Network, MemoryRelay, Person, Person]]:
+    """Ada and Ben, paired, who reach a relay that both have named, and not each other any more.
+
+    All clocks are so many seconds later than a virtual day begins, which is at 8 in the morning.
+    """
+    async with two_contacts(folder, config, seed) as (network, ada, ben):
+        await talk(ada, ben, "paired")
+        relay = MemoryRelay(network).start()
+        for clock in (ada.clock, ben.clock, relay.clock):
+            clock.offset_ms = int(later * 1_000)
+        network.part(ada.host, ben.host)
+        for person in (ada, ben):
+            await named(person, relay)
+        yield network, relay, ada, ben
+
+
+async def named(person: Person, relay: MemoryRelay) -> None:
+    """The person names a relay, and waits there."""
+    waits = stands(person, relay, RelayStanding.WAITING)
+    await person.engine.add_relay(str(relay.address))
+    await waits
+
+
+def stands(person: Person, relay: MemoryRelay, standing: RelayStanding) -> asyncio.Future[RelayChanged]:
+    """The moment when a person is told so of a relay."""
+    address = str(relay.address)
+    return person.wait(
+        RelayChanged, lambda event: event.relay.address == address and event.relay.standing is standing
+    )
+
+
+async def contact(person: Person) -> ContactView:
+    """The only contact."""
+    (view,) = await person.engine.contacts()
+    return view
+
+
+def moved(person: Person, *, relayed: bool) -> asyncio.Future[ContactChanged]:
+    """The moment when a person sees that the link goes through a relay, or directly."""
+    return person.wait(
+        ContactChanged, lambda event: event.contact.present and event.contact.relayed is relayed
+    )
+
+
+def links(person: Person) -> int:
+    """How many links a person has."""
+    return len(person.engine._use_cases.links.all())
+
+
+async def same(ada: Person, ben: Person, *texts: str) -> None:
+    """Both show the same entries in the same order, and none was shown twice."""
+    assert await ada.texts(ben) == await ben.texts(ada)
+    assert sorted(await ada.texts(ben)) == sorted(texts)
+    for person in (ada, ben):
+        assert person.shown_once(len(texts))
+
+
+PART = 8
+"""Keys and ids are searched for in parts of so many bytes: any 15 of them in a row have a whole one."""
+
+
+@dataclass
+class Sight:
+    """All that one relay saw. `tokens`: of each of its days; `waited`: how many tokens each Wait had."""
+
+    streams: list[bytes] = field(default_factory=list)
+    opened: list[bytes] = field(default_factory=list)
+    tokens: dict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    waited: list[int] = field(default_factory=list)
+    dialled: int = 0
+
+    def note(self, events: Iterable[RelayEvent], day: int) -> None:
+        for event in events:
+            if isinstance(event, Waits):
+                self.tokens[day].update(event.tokens)
+                self.waited.append(len(event.tokens))
+            elif isinstance(event, Dials):
+                self.tokens[day].add(event.token)
+                self.dialled += 1
+
+    def finds(self, texts: Mapping[str, bytes], keys: Mapping[str, bytes]) -> list[str]:
+        """What of these is to be seen: texts as they are and as programs write bytes, any part of a key."""
+        seen = b"\x00".join((*self.streams, *self.opened))
+        found = [name for name, text in texts.items() if any(form in seen for form in forms(text))]
+        return found + [name for name, key in keys.items() if any(part in seen for part in _parts(key))]
+
+    def repeats(self) -> int:
+        """How many tokens were seen on two days."""
+        days = list(self.tokens.values())
+        return sum(len(one & other) for place, one in enumerate(days) for other in days[:place])
+
+
+def forms(text: bytes) -> Iterator[bytes]:
+    """Bytes as they are, and as hex, base64 and base32, in either case."""
+    yield text
+    for written in (text.hex().encode(), b64encode(text).rstrip(b"="), b32encode(text).rstrip(b"=")):
+        yield from {written, written.lower(), written.upper()}
+
+
+def _parts(key: bytes) -> Iterator[bytes]:
+    for at in range(0, len(key), PART):
+        yield key[at : at + PART]
+
+
+class SeeingEnd(RelayEnd):
+    """The relay's end of a connection, which notes what it opens and what comes of it."""
+
+    def __init__(self, pair: X25519Pair, now: float, time: int, random: Random, sight: Sight) -> None:
+        super().__init__(pair, now, time, random)
+        self.sight, self._day = sight, time // DAY_SECONDS
+
+    def receive(self, data: bytes, now: float) -> list[RelayEvent]:
+        events = super().receive(data, now)
+        self.sight.note(events, self._day)
+        return events
+
+    def _open(self, frame: bytes) -> bytes:
+        padded = super()._open(frame)
+        self.sight.opened.append(padded)
+        return padded
+
+
+class _Tapped:
+    """A connection whose bytes are noted as they come."""
+
+    def __init__(self, connection: Connection, sight: Sight) -> None:
+        self._connection, self._sight = connection, sight
+        self.peer = connection.peer
+
+    async def read(self) -> bytes:
+        data = await self._connection.read()
+        self._sight.streams.append(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._connection.write(data)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SeeingRelay(MemoryRelay):
+    """An honest relay that keeps everything: what a dishonest one could."""
+
+    sight: Sight
+
+    def start(self) -> SeeingRelay:
+        self.sight = Sight()
+        super().start()
+        return self
+
+    def end(self, now: float) -> RelayEnd:
+        return SeeingEnd(self.pair, now, self.clock.wall() // 1_000, self.random, self.sight)
+
+    async def _serve(self, connection: Connection) -> None:
+        await super()._serve(_Tapped(connection, self.sight))

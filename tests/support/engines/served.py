@@ -1,14 +1,24 @@
-"""A messenger behind its socket, for the tests of both ends."""
+"""A messenger behind its socket, and the people around an engine under the contract tests."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat.interface import Messenger
+from chat.interface import ContactChanged, EntryAdded, Messenger, PairingChanged, PairingStage
 from chat.ipc.client import RemoteMessenger
 from chat.ipc.server import ControlServer
+from chat.storage import persons
+from protocol.identity.author import recover_operation
+from protocol.identity.log import sign_operation
+from protocol.identity.reduction import reduce
+from protocol.messages import LogOperations
+from protocol.primitives import ed25519_from_seed
+from tests.contract.subject import CLEO, Subject
+from tests.support.engines.engines import PASSPHRASE, Person
 from tests.support.fakes.messenger import FakeMessenger
 
 
@@ -35,3 +45,84 @@ async def fake_and_client(path: Path) -> AsyncIterator[Both]:
         client = await RemoteMessenger.open(path)
         yield messenger, client
         await client.close()
+
+
+@dataclass
+class EnginesAround:
+    """Ben, who is Ada's contact, and Cleo, who is not here before she is asked for."""
+
+    folder: Path
+    ada: Person
+    ben: Person
+    cleo: Person = field(init=False)
+    _words: asyncio.Future[PairingChanged] | None = None
+    _confirming: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.cleo = Person(CLEO, "10.0.0.9", self.folder / CLEO, self.ada.network, self.ada.config, 900)
+
+    async def hear(self, text: str, reply: str) -> str:
+        arrived = self.ada.wait(EntryAdded, lambda event: not event.entry.own)
+        await self.ben.engine.send(await self.ben.contact(self.ada), text, reply)
+        return (await arrived).entry.id
+
+    async def leave(self) -> None:
+        await self.ben.stop()
+
+    async def come(self) -> None:
+        await self.ben.start()
+
+    async def types(self, on: bool) -> None:
+        await self.ben.engine.typing(await self.ben.contact(self.ada), on)
+
+    async def recover(self) -> None:
+        parts = self.ben.engine._use_cases
+        operations = await parts.store.read(persons.operations_of, parts.keyring.own.person)
+        operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
+        assert parts.keyring.own.recovery_seed is not None
+        link = parts.links.current(bytes.fromhex(await self.ben.contact(self.ada)))
+        assert link is not None
+        await link.driver.send(LogOperations([sign_operation(operation, parts.keyring.own.recovery_seed)]))
+
+    async def appear(self) -> None:
+        await self.cleo.create()
+        self._words = self.cleo.stage(PairingStage.WORDS)
+
+    async def begin(self) -> None:
+        await self.appear()
+        found = await self.cleo.sees(self.ada.name)
+        await self.cleo.engine.pair_nearby(found.instance)
+
+    async def use(self, invitation: str) -> None:
+        await self.appear()
+        await self.cleo.engine.join(invitation)
+
+    async def invite(self) -> str:
+        await self.appear()
+        asked = self.cleo.stage(PairingStage.JOINER)
+
+        async def confirm() -> None:
+            await self.cleo.engine.answer_pairing((await asked).pairing.id, True)
+
+        self._confirming.add(asyncio.create_task(confirm()))
+        return (await self.cleo.engine.invite()).text
+
+    async def confirm(self) -> None:
+        assert self._words is not None, "the stranger has appeared"
+        await self.cleo.engine.answer_pairing((await self._words).pairing.id, True)
+
+    async def go(self) -> None:
+        """The end of the test."""
+        if self._words is not None:
+            await self.cleo.engine.close()
+
+    async def meet(self) -> None:
+        """Wait until both see each other."""
+        for one in (self.ada, self.ben):
+            seen = one.wait(ContactChanged, lambda event: event.contact.present)
+            if not any(view.present for view in await one.engine.contacts()):
+                await seen
+
+    async def subject(self, client: Messenger) -> Subject:
+        """Ada's engine as `client`."""
+        return Subject(client, await self.ada.contact(self.ben), PASSPHRASE, self.hear, self)

@@ -1,20 +1,15 @@
-"""A program that runs beside the test: its lines are waited for, not slept for.
-
-Rules: every line of output is kept; a wait ends with the line, with the end of the output or with the
-deadline, and a failed wait shows what the program said; `close` leaves no process behind.
-"""
+"""Programs that run next to a test: a wait ends with a line, the end of the output or a deadline."""
 
 from __future__ import annotations
 
 import queue
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
-
-from tests.support.lab.deadlines import Deadline
 
 
 class Silent(AssertionError):
@@ -155,3 +150,14 @@ def _close_pipe(stream: IO[str]) -> None:
         stream.close()
     except BrokenPipeError:
         return  # input that the program never read dies with it
+
+
+class Deadline:
+    """A moment `seconds` from now. A deadline ends a test that hangs; no test passes because of one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, 0 when it has passed."""
+        return max(0.0, self._end - time.monotonic())

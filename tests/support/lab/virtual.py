@@ -1,8 +1,4 @@
-"""Virtual time: an asyncio loop whose clock jumps to the next thing that is due.
-
-Rules: no real input or output, no threads: blocking work runs at once, in place; the same scenario
-with the same seed takes the same steps; when nothing can ever happen again, that is a Deadlock.
-"""
+"""Virtual time: an asyncio loop whose clock jumps to the next thing that is due."""
 
 from __future__ import annotations
 

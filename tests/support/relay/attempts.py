@@ -1,8 +1,7 @@
 """A process that confines itself as a relay does, or does not, and then tries what a relay never may.
 
-Run as `python -m tests.support.relay.attempts FOLDER PORT free|confined|examinable|connecting|threads`.
-Rules:
-prints one JSON object: of each attempt whether it succeeded; `means` is what the confinement said of itself.
+`python -m tests.support.relay.attempts FOLDER PORT free|confined|examinable|connecting|threads` prints one
+JSON object: of each attempt whether it succeeded, and under `means` what the confinement said of itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
 """What a relay costs, alone and in a cluster over NATS: the figures of chat/relay/SCALING.md.
 
-    python -m tests.support.relay.measure
-
-Rules: relays and nodes are processes as people run them; memory is what the kernel says is resident, work is
-the processor time that it charged; terminals are this process and are not counted. Says the load beside it.
+`python -m tests.support.relay.measure`: memory is resident memory, work is processor time.
 """
 
 from __future__ import annotations
@@ -22,11 +19,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from protocol.relay.states import WaitBegun, WasAbsent
-from tests.support.lab.memory import copies, which_are_held
+from tests.support.lab.inspection import copies, which_are_held
 from tests.support.lab.programs import Program
-from tests.support.relay.clusters import TRIES, Member, cluster, meet, waiting
-from tests.support.relay.nats import Node
-from tests.support.relay.terminals import Ended, Relay, Terminal, receive
+from tests.support.relay.processes import (
+    TRIES,
+    Ended,
+    Member,
+    Node,
+    Relay,
+    Terminal,
+    cluster,
+    meet,
+    receive,
+    waiting,
+)
 
 IDLE = 1_000
 A_SOURCE = 20

@@ -1,20 +1,22 @@
-"""The scenes in the real program: `parlour` and `parlour demo` in a real terminal, driven by keys.
+"""`python -m tests.support.screens.real FOLDER [LOOK...]` draws every screen of the real program.
 
-Rules: a terminal for each look (size, theme, language), through all of its scenes in turn; a step is done
-when the program has drawn what it brings and rests. Root is needed: somebody is alone on a lab's network.
+A look is e.g. `80x24-dark-en` or a part of it. `--readme` draws those of the README.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.terminal import Terminal, Unseen
-from tests.support.screens.picture import Picture, of_escapes
+from tests.support.screens.pictures import Picture, draw, of_escapes
 from tests.support.screens.scenes import (
     ALONE,
     FIRST_RUN,
@@ -26,10 +28,12 @@ from tests.support.screens.scenes import (
     Seen,
     Step,
     Typed,
+    View,
+    words_of,
 )
-from tests.support.screens.stage import View, words_of
 from tui.preferences import Theme
 from tui.text import translation
+from tui.themes import COLOURS
 
 PATIENCE = 60.0
 NOTHING = 2.0
@@ -142,3 +146,60 @@ def looks() -> Iterator[View]:
 def scenes() -> Iterable[Scene]:
     """Every scene that is taken."""
     return (*FIRST_RUN, *ALONE, *(one for one in TALKING if one.real))
+
+
+README = {
+    "conversation": ("120x34-dark-en", "conversation"),
+    "words": ("120x34-dark-en", "words"),
+    "chinese": ("120x34-light-zh_CN", "conversation"),
+}
+
+
+def every(folder: Path, wanted: list[str]) -> None:
+    """Make the pictures of these looks, each in a folder of its own."""
+    chosen = [view for view in looks() if not wanted or any(part in str(view) for part in wanted)]
+    for view in chosen:
+        made = _made(folder / str(view), view)
+        sys.stdout.write(f"{len(made)} pictures in {folder / str(view)}\n")
+
+
+def for_readme(folder: Path) -> None:
+    """Make the pictures of the README anew."""
+    with TemporaryDirectory(prefix="parlour-pictures-") as scratch:
+        every(Path(scratch), [look for look, _ in README.values()])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (look, scene) in README.items():
+            shutil.copyfile(Path(scratch) / look / f"{scene}.svg", folder / f"{name}.svg")
+
+
+def _made(folder: Path, view: View) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    made: list[Path] = []
+
+    def show(scene: Scene, view: View, picture: Picture) -> None:
+        path = folder / f"{scene.name}.svg"
+        colours = COLOURS[view.theme]
+        path.write_text(draw(picture, colours.foreground or "", colours.background or ""), encoding="utf-8")
+        made.append(path)
+
+    shoot(view, show)
+    _to_png(made)
+    return made
+
+
+def _to_png(made: list[Path]) -> None:
+    if program := shutil.which("rsvg-convert"):
+        for path in made:
+            subprocess.run(
+                [program, "-w", "1200", str(path), "-o", str(path.with_suffix(".png"))], check=True
+            )
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["--readme"]:
+            for_readme(Path("docs/screens"))
+        case [place, *parts]:
+            every(Path(place), parts)
+        case _:
+            sys.exit("usage: python -m tests.support.screens.real FOLDER [LOOK…] | --readme")

@@ -1,8 +1,4 @@
-"""Rows, entries and profiles for the tests of storage.
-
-Rules: every byte comes from a seed; entries are real headers whose ids are their hashes, so that what the
-storage derives can be compared with what the headers say.
-"""
+"""Rows, entries and profiles from seeds, and tables read as they are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ import pytest
 
 from chat.storage import contacts, entries, keys, persons
 from chat.storage.database import Database
-from chat.storage.keys import OwnRow
+from chat.storage.keys import OwnRow, parted_ids
 from chat.storage.migrations import create_history, open_history
 from chat.storage.persons import TerminalRow
 from protocol import labels
@@ -160,3 +156,41 @@ def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[b
     """Insert entries in one transaction."""
     with database.transaction():
         return [entries.insert(database, entry, unread=unread) is not None for entry in new]
+
+
+@dataclass(frozen=True)
+class SelfKeyRow:
+    """A key that tags this person's own entries, and the log heads under which it was drawn."""
+
+    number: int
+    key: bytes
+    heads: list[bytes]
+
+
+def self_keys(database: Database) -> list[SelfKeyRow]:
+    """All self keys, newest first."""
+    rows = database.rows("SELECT number, key, heads FROM self_keys ORDER BY number DESC")
+    return [SelfKeyRow(number, key, parted_ids(heads)) for number, key, heads in rows]
+
+
+def terminals_of(database: Database, person: bytes) -> list[TerminalRow]:
+    """A person's terminals, live or not, most senior first."""
+    rows = database.rows(
+        "SELECT person, terminal, signing, static, live, depth FROM terminals WHERE person = ?"
+        " ORDER BY depth, terminal",
+        person,
+    )
+    return [
+        TerminalRow(person, terminal, signing, static, bool(live), depth)
+        for person, terminal, signing, static, live, depth in rows
+    ]
+
+
+def missing(database: Database, conversation: bytes) -> list[bytes]:
+    """Ids that held entries name and that are not held, ascending."""
+    rows = database.rows(
+        "SELECT DISTINCT parent FROM missing"
+        " WHERE conversation = (SELECT number FROM conversations WHERE id = ?) ORDER BY parent",
+        conversation,
+    )
+    return [row[0] for row in rows]

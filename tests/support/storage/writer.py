@@ -1,8 +1,7 @@
 """A process that writes to a profile, to be killed at any moment, or while its system calls fail.
 
-Rules: a line `stored ID…` is printed only after the commit of these entries, in the order of the commits;
-an error that a person would be shown is printed as `failed CLASS` and the work goes on;
-`python -m tests.support.storage.writer create|renew|write|insist|starve FOLDER [COUNT]`.
+`python -m tests.support.storage.writer create|renew|write|insist|starve FOLDER [COUNT]` prints `stored ID…`
+after the commit of these entries and `failed CLASS` for an error that a person would be shown.
 """
 
 from __future__ import annotations

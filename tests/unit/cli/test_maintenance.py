@@ -11,7 +11,7 @@ import pytest
 from chat.errors import Phrase
 from chat.interface import DiagnosisView
 from chat.tools.bench.measure import SEND, START, Figure, FlowSample
-from tests.support import needs
+from tests.support import machine as needs
 from tests.support.cli.line import Line
 
 

@@ -18,8 +18,8 @@ from chat.tools.prove.runner import Proof
 from tests.architecture.imports import ROOT
 from tests.support.cli.line import Line
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_process_memory
-from tests.support.relay.terminals import relay
+from tests.support.machine import needs_process_memory
+from tests.support.relay.processes import relay
 
 
 def found(*outcomes: Outcome) -> Proof:

@@ -13,7 +13,7 @@ import pytest
 
 from chat.cli.__main__ import COMMANDS
 from tests.architecture.imports import ROOT
-from tests.support import needs
+from tests.support import machine as needs
 from tests.support.lab.hosts import Lab
 
 DOCUMENTS = sorted(

@@ -16,8 +16,8 @@ from protocol.relay.rendezvous import parse_relay
 from protocol.relay.states import RelayEnded, RelayEnding, WaitBegun, WasAbsent
 from tests.architecture.imports import ROOT
 from tests.support.lab.programs import Program
-from tests.support.relay.house import token
-from tests.support.relay.terminals import Relay, relay
+from tests.support.relay.in_process import token
+from tests.support.relay.processes import Relay, relay
 from tests.unit.relay.test_holds_nothing import joined
 
 PATIENCE = 20

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.imports import ROOT
-from tests.support import needs
-from tests.support.lab.hosts import Host, Lab
+from tests.support import machine as needs
+from tests.support.lab.hosts import Host, Lab, TwoNetworks
 from tests.support.lab.programs import Program
-from tests.support.lab.two_networks import TwoNetworks
 from tests.unit.cli.test_readme import lines_of
 
 pytestmark = pytest.mark.network

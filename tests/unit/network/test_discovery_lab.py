@@ -15,10 +15,8 @@ from chat.network.records import encode_text
 from chat.ports import Announcement
 from protocol.discovery import SLOT_COUNTS
 from tests.support.lab.hosts import Host, Lab
-from tests.support.needs import needs_root_network
-from tests.support.network.beacon import Beacon, slots
-from tests.support.network.flood import Flood
-from tests.support.network.wire import Tap, response, shout
+from tests.support.machine import needs_root_network
+from tests.support.network.mdns import Beacon, Flood, Tap, response, shout, slots
 
 pytestmark = pytest.mark.network
 

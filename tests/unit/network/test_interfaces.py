@@ -20,7 +20,7 @@ from chat.network.interfaces import (
     spoken_on,
 )
 from tests.support.lab.hosts import Host, Lab
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8", "::1/128"))
 ETH = Interface("eth0", 2, Kind.LAN, True, ("fd00::2/64", "fe80::2/64", "10.77.0.2/24"))

@@ -39,7 +39,7 @@ from chat.network.records import SERVICE
 from chat.ports import Announcement
 from chat.tasks import Tasks
 from tests.support.lab.virtual import VirtualClock, run_virtual
-from tests.support.network.flood import OTHER_SERVICE, packets, pointers, whole
+from tests.support.network.mdns import OTHER_SERVICE, packets, pointers, whole
 
 HONEST, FLOODER = "10.77.0.2", "10.77.0.3"
 RECORDS_EACH = 4 + HOST_ADDRESSES_MAX

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chat.tools.prove.findings import Outcome
 from chat.tools.prove.stage import Setting
 from tests.architecture.test_layers import all_loaded_by, modules_of
-from tests.support.needs import needs_strace
+from tests.support.machine import needs_strace
 from tests.support.prove.proof import look_at
 from tests.unit.network.test_one_way_out import NETWORK_LIBRARIES
 

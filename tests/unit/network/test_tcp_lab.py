@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_root_network
-from tests.support.network.wire import Tap
+from tests.support.machine import needs_root_network
+from tests.support.network.mdns import Tap
 
 pytestmark = pytest.mark.network
 

@@ -15,7 +15,7 @@ from chat.network.interfaces import SETTLE, SLEPT, TICK, NetworkWatch
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 from tests.support.lab.virtual import VirtualClock, run_virtual
-from tests.support.needs import needs_root_network
+from tests.support.machine import needs_root_network
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gc
+import io
 import json
 import math
-from collections.abc import Iterator
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chat.tools.bench import crypto, measure, peers
+from chat.tools.bench import crypto, measure, peers, report
 from chat.tools.bench.measure import GOALS, Sample, Subject, interleave
 from chat.tools.bench.peers import Bare
-from protocol.codec import encode
-from protocol.limits import CONTENT_MAX, PADDED_MAX
-from protocol.messages import MESSAGE
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, Sodium
 from protocol.ratchet import RatchetSession
 
@@ -68,26 +66,6 @@ def test_rows_have_the_agreed_shape(name: str) -> None:
         assert json.loads(json.dumps(row)) == row
 
 
-def test_every_row_by_default_and_no_peer_unasked() -> None:
-    rows = crypto.run(**QUICK)
-    assert list(dict.fromkeys(row["name"] for row in rows)) == list(PEERS)
-    assert {row["subject"] for row in rows} == {"parlour", "parlour-chacha", "libsodium"}
-
-
-def test_every_goal_has_its_row() -> None:
-    """But for the one that the engine measures: a subject and a size of the rows that there are."""
-    for (name, size), against in GOALS.items():
-        if name in crypto.NAMES:
-            assert size in SIZES.get(name, [64])
-            assert set(against) <= {"libsodium", *PEERS[name]}
-            assert all(0 < goal.least < goal.goal for goal in against.values())
-
-
-def test_a_name_that_is_none() -> None:
-    with pytest.raises(KeyError):
-        crypto.run(["session.sideways"], **QUICK)
-
-
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert peers.load("a_peer_of_another_world") is None
     monkeypatch.setattr(peers, "load", lambda name: None)
@@ -106,23 +84,6 @@ def test_what_is_measured_is_a_message_that_arrives(aead: Aead, size: int) -> No
     assert crypto.one_way(aead, message)() == message
 
 
-def test_large_content_travels_as_two_pieces() -> None:
-    large, small = crypto.contents(crypto.entry(65_536)), crypto.contents(crypto.entry(64))
-    assert (len(large), len(small)) == (2, 1)
-    assert crypto.padded_sizes(large)[0] == PADDED_MAX
-    assert MESSAGE.decode(small[0][1:]) is not None
-
-
-@AEADS
-def test_what_is_opened_was_sealed_for_it(aead: Aead) -> None:
-    work, prepare = crypto.opening(aead, b"content")
-    for _ in range(2):
-        prepare(3)
-        assert [work() for _ in range(3)] == [b"content"] * 3
-        with pytest.raises(IndexError):
-            work()
-
-
 def test_ping_pong_makes_a_dh_step_at_every_message(monkeypatch: pytest.MonkeyPatch) -> None:
     keys: list[bytes] = []
     real = RatchetSession.decrypt
@@ -137,28 +98,6 @@ def test_ping_pong_makes_a_dh_step_at_every_message(monkeypatch: pytest.MonkeyPa
     work()
     work()
     assert len(set(keys)) == 4
-
-
-def test_a_setup_ends_in_two_sessions_that_understand_each_other() -> None:
-    (last, ours), theirs = crypto.setup()()
-    assert last == b""
-    assert theirs.session.decrypt(ours.session.encrypt(b"content")) == b"content"
-
-
-def test_a_handshake_ends_at_both_ends_with_the_same_hash() -> None:
-    ours, theirs = crypto.shake("Noise_XX_25519_ChaChaPoly_BLAKE2b")()
-    assert ours.handshake_hash == theirs.handshake_hash
-
-
-@pytest.mark.parametrize("size", crypto.SIZES)
-def test_a_transport_delivers_its_content(size: int) -> None:
-    content = crypto.content_of(size)
-    assert len(content) == min(size, CONTENT_MAX)
-    assert crypto.transport(AEGIS256, content)() == content
-
-
-def test_the_codec_row_has_its_size() -> None:
-    assert len(encode(crypto.codec(300)())) == 300
 
 
 def test_every_peer_that_is_installed_delivers_its_content() -> None:
@@ -195,19 +134,8 @@ class _NothingOpens:
         return (lambda *_: -1) if name.endswith("_decrypt") else getattr(SODIUM.lib, name)
 
 
-# --- Measuring ---
-
-
 def subject_of(name: str, log: list[str]) -> Subject:
     return Subject(name, lambda: log.append(name), "note")
-
-
-def test_subjects_run_in_turn_inside_every_round() -> None:
-    log: list[str] = []
-    samples = interleave([subject_of("a", log), subject_of("b", log)], rounds=3, seconds=0.0001)
-    turns = [name for name, before in zip(log, ["", *log], strict=False) if name != before]
-    assert turns[-8:] == ["a", "b"] * 4
-    assert [len(sample.rates) for sample in samples] == [3, 3]
 
 
 def test_the_first_round_does_not_count_and_units_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,29 +148,6 @@ def test_the_first_round_does_not_count_and_units_do(monkeypatch: pytest.MonkeyP
     assert math.isclose(sample.per_second, 10.0)
 
 
-def test_what_work_uses_up_is_prepared_while_no_clock_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In batches: a long list of sealed messages would be slower to open than a short one."""
-    log: list[str] = []
-    waiting: list[int] = []
-
-    def prepare(count: int) -> None:
-        log.append(f"prepare {count}")
-        waiting.extend(range(count))
-
-    clock = iter(range(100))
-
-    def perf_counter() -> float:
-        log.append("clock")
-        return next(clock)
-
-    monkeypatch.setattr(measure, "BATCH", 2)
-    monkeypatch.setattr("time.perf_counter", perf_counter)
-    taken = measure._timed(Subject("a", lambda: log.append(f"work {waiting.pop()}"), "", prepare), 3)
-    assert log == ["prepare 2", "clock", "work 1", "work 0", "clock", "prepare 1", "clock", "work 0", "clock"]
-    assert taken == 2
-    assert waiting == []
-
-
 def test_ratios_are_taken_within_a_round() -> None:
     """A machine that slows down for both changes no ratio."""
     ours = Sample(subject_of("ours", []), (30.0, 3.0, 300.0))
@@ -250,24 +155,77 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert ours.ratio_to(theirs) == "3.00 x theirs [3.00-3.00]"
 
 
-@pytest.fixture
-def _collecting() -> Iterator[None]:
-    gc.enable()
-    yield
-    gc.enable()
+PAGE = f"# Title\n\nbefore\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
 
 
-@pytest.mark.usefixtures("_collecting")
-def test_the_collector_is_off_while_a_clock_runs_and_on_again_afterwards() -> None:
-    seen: list[bool] = []
-    interleave([Subject("a", lambda: seen.append(gc.isenabled()), "")], rounds=2, seconds=0.0001)
-    assert seen[-1] is False
-    assert gc.isenabled()
+def block(name: str, size: int | None, against: dict[str, float]) -> list[dict[str, Any]]:
+    """Ours and the others', with ratios as measure.py writes them."""
+    told = ", ".join(
+        f"{ratio:.2f} x {subject} [{ratio:.2f}-{ratio:.2f}]" for subject, ratio in against.items()
+    )
+    row = {"name": name, "size": size, "subject": "parlour", "per_second": 1200.0, "unit": "things/s"}
+    others = [
+        {**row, "subject": subject, "per_second": 1200.0 / ratio, "note": f"as {subject}"}
+        for subject, ratio in against.items()
+    ]
+    return [{**row, "note": f"{told}; as we do"}, *others]
 
-    def fails() -> None:
-        if not gc.isenabled():
-            raise RuntimeError("in the middle")
 
-    with pytest.raises(RuntimeError):
-        interleave([Subject("a", fails, "")], rounds=2, seconds=0.0001)
-    assert gc.isenabled()
+def whole_run(factor: float = 1.0) -> list[dict[str, Any]]:
+    """Every row that has a least, at `factor` times its least."""
+    return [
+        row
+        for (name, size), against in GOALS.items()
+        for row in block(name, size, {who: goal.least * factor for who, goal in against.items()})
+    ]
+
+
+def test_a_ratio_is_read_as_it_was_written_and_judged_by_its_goal() -> None:
+    rows = block("session.pingpong", 64, {"vodozemac": 1.19, "libsodium": 0.75, "stranger": 0.01})
+    told = report.ratios(rows)
+    assert {who: ratio.reached for who, ratio in told.items()} == {
+        "vodozemac": False,
+        "libsodium": True,
+        "stranger": True,
+    }
+    assert str(told["vodozemac"]) == "1.19 x [1.19-1.19], least 1.2: MISSED"
+    assert str(told["stranger"]) == "0.01 x [0.01-0.01]"
+
+
+def test_the_page_gets_the_table_between_its_marks_alone() -> None:
+    written = report.with_summary(PAGE, whole_run())
+    assert written.startswith("# Title\n\nbefore\n\n")
+    assert written.endswith(f"{report.END}\n\nafter\n")
+    assert "old" not in written
+    assert (
+        "| session.oneway, 64 B | 1,200 things/s |  | vodozemac | 300 | 4.00 × (4.00–4.00) | 4 × |" in written
+    )
+    assert report.with_summary(written, whole_run()) == written
+    assert ", missed" in report.with_summary(PAGE, whole_run(0.9))
+    with pytest.raises(ValueError, match="marks"):
+        report.with_summary("# Title\n", whole_run())
+
+
+def test_a_run_that_broke_off_is_refused() -> None:
+    lines = [json.dumps(row) for row in whole_run()]
+    assert report.read(lines) == whole_run()
+    with pytest.raises(ValueError, match="commit"):
+        report.read(line for line in lines if '"commit"' not in line)
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, 0), (0.9, 1)])
+def test_one_command_writes_all_three(
+    factor: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "performance.md").write_text(PAGE, encoding="utf-8")
+    monkeypatch.setattr(report, "_DOCS", tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(json.dumps(row) for row in whole_run(factor))))
+    parts = [report.Part("a part", 1.25), report.Part("the rest", 0.5)]
+    monkeypatch.setattr(report, "profile", lambda: (report.Part("the whole row", 1.75), parts))
+    assert report.main() == status
+    results = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert report.processor() in results
+    assert "| a part | 1.25 |\n| the rest | 0.50 |\n| the whole row | 1.75 |" in results
+    assert "| session.seal, 64 B | libsodium | 3,158 things/s | 0.38 x" in results or status
+    assert ElementTree.parse(tmp_path / "benchmarks.svg").getroot().tag.endswith("svg")
+    assert "old" not in (tmp_path / "performance.md").read_text(encoding="utf-8")

@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import Any
 
 import pytest
 
-from protocol.codec import encode
-from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError
+from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
 from protocol.keys import X25519Pair
-from protocol.link.agreement import Established, agree
-from protocol.link.framing import (
-    GREETING_SIZE,
-    MAGIC,
-    REFUSAL,
-    Choice,
-    Greeting,
-    NoMagic,
-    OtherVersion,
-    Pattern,
-    Refused,
-    check_magic,
-    check_refusal,
-)
+from protocol.link.agreement import Established
+from protocol.link.framing import MAGIC, Greeting, Pattern, Refused
 from protocol.link.handshake import Finish, Initiator
 from protocol.link.states import ContactPsk, Role
-from protocol.messages import ContactHello, ShareNumbers
-from protocol.primitives import AEGIS256, CHACHA20POLY1305, b2b, mlkem_generate
-from protocol.ratchet import RatchetSession, parlour_parameters
-from tests.support.engines.pair import INVITATION, PSK, Party, contacts
-from tests.support.protocol.steps import NUMBERS, PAIRING, PATTERNS, Steps, hello_call
-from tests.support.raw_handshake import GREETING, choice, state
+from protocol.messages import ShareNumbers
+from protocol.primitives import AEGIS256, CHACHA20POLY1305
+from tests.support.protocol.links import INVITATION, PAIRING, PATTERNS, PSK, Party, Steps, contacts
 
 # --- Greeting, choice, refusal ---
-
-
-def test_greeting_to_the_byte() -> None:
-    assert Greeting.new(bytes(range(16)), aes=True).encode() == MAGIC + b"\x01\x01\x03\x00" + bytes(range(16))
-    assert Greeting.new(bytes(16), aes=False).encode()[8:12] == b"\x01\x01\x02\x00"
-    assert len(GREETING) == GREETING_SIZE
-
-
-def test_choice_and_refusal_to_the_byte() -> None:
-    assert Choice(Pattern.IKPSK2, AEGIS256).encode() == b"\x01\x03\x01"
-    assert Choice(Pattern.XX, CHACHA20POLY1305).encode() == b"\x01\x01\x02"
-    assert REFUSAL == b"\x00\x01\x01"
-
-
-@pytest.mark.parametrize("size", range(1, 9))
-def test_what_is_not_parlour_shows_at_once(size: int) -> None:
-    check_magic(MAGIC[:size])
-    with pytest.raises(NoMagic):
-        check_magic(MAGIC[: size - 1] + b"\xff")
-    with pytest.raises(NoMagic):
-        check_magic(b"HTTP/1.1 400 Bad Request\r\n")
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(True, True), (True, False), (False, True), (False, False)])
@@ -63,54 +25,8 @@ def test_aegis_only_where_both_have_aes(ours: bool, theirs: bool) -> None:
     assert greeting.best_aead(ours) is (AEGIS256 if ours and theirs else CHACHA20POLY1305)
 
 
-@pytest.mark.parametrize(("minimum", "maximum"), [(2, 2), (2, 255), (3, 9)])
-def test_another_version_is_named(minimum: int, maximum: int) -> None:
-    with pytest.raises(OtherVersion) as caught:
-        Greeting.decode(MAGIC + bytes((minimum, maximum, 0xFF, 0xFF)) + bytes(16))
-    assert (caught.value.minimum, caught.value.maximum) == (minimum, maximum)
-
-
-@pytest.mark.parametrize("fields", [(0, 1, 3, 0), (0, 0, 3, 0), (2, 1, 3, 0), (1, 1, 3, 1), (1, 1, 1, 0)])
-def test_senseless_greetings(fields: tuple[int, int, int, int]) -> None:
-    with pytest.raises(Malformed):
-        Greeting.decode(MAGIC + bytes(fields) + bytes(16))
-
-
 def test_a_later_version_may_offer_more() -> None:
     assert Greeting.decode(MAGIC + bytes((1, 9, 0xFE, 0)) + bytes(16)).best_aead(True) is CHACHA20POLY1305
-
-
-@pytest.mark.parametrize(
-    ("frame", "error"),
-    [
-        (b"", Malformed),
-        (b"\x01\x01", Malformed),
-        (b"\x00\x01\x01", Malformed),
-        (b"\x02\x01\x01", OtherVersion),
-        (b"\x01\x00\x01", Refused),
-        (b"\x01\x04\x01", Refused),
-        (b"\x01\x01\x00", Refused),
-        (b"\x01\x01\x03", Refused),
-        (b"\x01\x01\x01", Refused),  # AEGIS-256, which this greeting does not offer
-    ],
-)
-def test_choices_out_of_range(frame: bytes, error: type[ProtocolError]) -> None:
-    with pytest.raises(error):
-        Choice.decode(frame, Greeting.new(bytes(16), aes=False))
-
-
-def test_refusals() -> None:
-    check_refusal(b"\x01\x02\x03")
-    check_refusal(bytes(96))
-    with pytest.raises(Refused):
-        check_refusal(REFUSAL)
-    with pytest.raises(OtherVersion):
-        check_refusal(b"\x00\x02\x04")
-    with pytest.raises(Malformed):
-        check_refusal(b"\x00\x04\x02")
-
-
-# --- What both sides agree on ---
 
 
 @pytest.mark.parametrize("aes", [True, False])
@@ -164,39 +80,6 @@ def test_a_joiner_may_keep_its_one_time_key() -> None:
         assert event.invitation == INVITATION
 
 
-def test_the_root_to_the_byte() -> None:
-    """S, session id and session root as SPEC §8 has them, computed here a second time."""
-    steps = Steps(Pattern.XX)
-    initiator, responder = steps.finish()
-    facts = initiator.event.pairing
-    assert facts is not None
-    kem_secret, shares, h = bytes(range(32)), (b"i" * 32, b"r" * 32), b"h" * 64
-    kem = (facts.kem_key, facts.kem_ciphertext, kem_secret)
-    secret = agree(h, shares, kem, facts.ratchet_key).secret.reveal()
-    assert secret == b2b(b"i" * 32 + b"r" * 32 + h, personal=b"parlour.linkroot", key=kem_secret)
-    own = facts.secret.reveal()
-    session_id = b2b(facts.handshake_hash, personal=b"parlour.sess.id", key=own, size=16)
-    assert initiator.event.session_id == session_id
-    statics = responder.event.peer_static + initiator.event.peer_static
-    root = b2b(statics + session_id, personal=b"parlour.sessroot", key=own)
-    assert isinstance(steps.following, Finish)
-    bob = RatchetSession.init_bob(root, steps.following.ratchet, parameters=parlour_parameters(AEGIS256))
-    assert bob.decrypt(initiator.session.encrypt(b"there")) == b"there"
-
-
-def test_every_part_reaches_the_secret() -> None:
-    base: list[Any] = [bytes(64), (bytes(32), bytes(32)), (b"", b"", bytes(32)), b""]
-    changes: list[tuple[int, Any]] = [
-        (0, bytes(63) + b"\x01"),
-        (1, (bytes(31) + b"\x01", bytes(32))),
-        (1, (bytes(32), bytes(31) + b"\x01")),
-        (2, (b"", b"", bytes(31) + b"\x01")),
-    ]
-    parts = [base] + [[*base[:index], value, *base[index + 1 :]] for index, value in changes]
-    secrets = {agree(h, shares, kem, key).secret.reveal() for h, shares, kem, key in parts}
-    assert len(secrets) == 1 + len(changes)
-
-
 def test_facts_do_not_show_secrets() -> None:
     initiator, _ = Steps(Pattern.XX).finish()
     facts = initiator.event.pairing
@@ -205,9 +88,6 @@ def test_facts_do_not_show_secrets() -> None:
     for secret in (facts.secret.reveal(), facts.share_initiator, facts.share_responder, PSK):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown
-
-
-# --- Contacts: psks, numbers, the kept DH ---
 
 
 def test_the_newest_shares_that_both_hold() -> None:
@@ -286,54 +166,6 @@ def test_what_a_link_may_replace() -> None:
     for established, replaces in ((contact, bytes(15)), (contact, b"x"), (pairing, bytes(16))):
         with pytest.raises(Malformed):
             established.confirmed(replaces)
-
-
-@pytest.mark.parametrize(
-    "numbers", [ShareNumbers([0], [1]), ShareNumbers([1, 2], [1]), ShareNumbers([1], [2, 2])]
-)
-def test_numbers_are_newest_first(numbers: ShareNumbers) -> None:
-    alice, bob = contacts()
-    message = hello_call(
-        alice, bob, encode(ContactHello(alice.person, numbers, mlkem_generate()[1], bytes(32)))
-    )
-    with pytest.raises(Malformed):
-        bob.answers().answer(GREETING, message)
-    assert not bob.policy.asked
-
-
-def test_payloads_have_one_form() -> None:
-    alice, bob = contacts()
-    hello = encode(ContactHello(alice.person, NUMBERS, mlkem_generate()[1], bytes(32)))
-    bob.answers().answer(GREETING, hello_call(alice, bob, hello))
-    for content in (
-        hello + b"\x00",
-        hello[:-1],
-        b"",
-        b"\x90",
-        hello.replace(b"\x91\x01", b"\x91\xcc\x01", 1),
-    ):
-        with pytest.raises(Malformed):
-            bob.answers().answer(GREETING, hello_call(alice, bob, content))
-
-
-def test_message_1_of_xx_carries_nothing() -> None:
-    call = choice(Pattern.XX) + state(Pattern.XX, True, X25519Pair.generate()).write_message(b"x")
-    with pytest.raises(Malformed):
-        Party("bob").answers().answer(GREETING, call)
-
-
-# --- Strangers ---
-
-
-@pytest.mark.parametrize("pattern", PAIRING)
-def test_closed_pairing_is_refused_like_an_unknown_pattern(pattern: Pattern) -> None:
-    alice, bob = contacts()
-    bob.policy.nearby, bob.policy.invitations = False, ()
-    responder = bob.answers()
-    greeting = responder.greet()
-    call, _ = alice.calls(bob, pattern).begin(greeting)
-    with pytest.raises(Refused):
-        responder.answer(greeting, call)
 
 
 def test_an_invitation_of_several_opens() -> None:

@@ -13,10 +13,22 @@ from protocol.link.handshake import AwaitReply, Finish, Initiator
 from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply
 from protocol.primitives import mlkem_encapsulate, mlkem_generate
-from tests.support.engines.pair import PSK, Party, contacts
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u
-from tests.support.protocol.steps import NUMBERS, PAIRING, PATTERNS, Steps, hello_call
-from tests.support.raw_handshake import GREETING, FakePair, choice, payload, state
+from tests.support.protocol.links import (
+    GREETING,
+    NUMBERS,
+    PAIRING,
+    PATTERNS,
+    PSK,
+    FakePair,
+    Party,
+    Steps,
+    choice,
+    contacts,
+    hello_call,
+    payload,
+    state,
+)
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
 
 # --- Attacks on keys ---
 
@@ -119,9 +131,6 @@ def test_attack_04_kem_key_that_is_none() -> None:
     answer, message = _evil_pairing_reply(Pattern.XX, X25519Pair.generate(), reply)
     with pytest.raises(Malformed):
         answer.read(message)
-
-
-# --- Reflection, replay, impersonation ---
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -258,9 +267,6 @@ def test_attack_13_an_altered_choice(pattern: Pattern, position: int) -> None:
         altered[position] = value
         with pytest.raises(ProtocolError):
             steps.altered(bytes(altered))
-
-
-# --- Every flip, every cut ---
 
 
 def _spoiled(message: bytes) -> list[bytes]:

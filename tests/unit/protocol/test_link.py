@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tracemalloc
+from collections.abc import Callable
 from itertools import product
 from typing import get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protocol.errors import LocalMisuse, Unexpected
-from protocol.limits import HELD_BYTES_MAX
-from protocol.link.framing import MAGIC, REFUSAL, Pattern
+from protocol.limits import HANDSHAKE_FRAME_MAX, HELD_BYTES_MAX, MESSAGE_BYTES_MAX
+from protocol.link.framing import MAGIC, MORE, PIECE_MAX, REFUSAL, Pattern, length_of
 from protocol.link.link import Link
 from protocol.link.states import (
     FOLLOWS,
@@ -29,8 +32,18 @@ from protocol.link.states import (
     check_message,
 )
 from protocol.messages import Close, Confirm, Entry, Message, Ping, Pong, Typing
-from tests.support.engines.pair import INVITATION, START, End, Pair, contacts, frames, open_pair, pair
-from tests.support.raw_handshake import GREETING
+from tests.support.protocol.links import (
+    GREETING,
+    INVITATION,
+    START,
+    End,
+    Pair,
+    check_end,
+    contacts,
+    frames,
+    open_pair,
+    pair,
+)
 
 PATTERNS = list(Pattern)
 TYPING = Typing(bytes(32), True)
@@ -76,9 +89,7 @@ def test_what_a_link_replaces_is_told() -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_responder_waits_for_confirm(pattern: Pattern) -> None:
     both = pair(pattern)
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     assert both.initiator.link.is_open, "the initiator may send at once"
     stream = both.initiator.link.data_to_send()
     for size in range(0, len(stream) - 1, 13):
@@ -93,9 +104,7 @@ def test_the_responder_waits_for_confirm(pattern: Pattern) -> None:
 def test_messages_right_behind_confirm() -> None:
     """A small frame limit holds until Confirm opened, and not one frame longer, even within one read."""
     both = pair()
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     for message in (LARGE, SMALL, TYPING):
         both.initiator.link.send(message, both.now)
     both.carry(both.initiator, both.responder)
@@ -103,40 +112,6 @@ def test_messages_right_behind_confirm() -> None:
 
 
 # --- Messages ---
-
-
-@pytest.mark.parametrize("portion", [0, 1_000, 65_536])
-@pytest.mark.parametrize("aes", [True, False])
-def test_messages_both_ways(aes: bool, portion: int) -> None:
-    both = open_pair(aes=aes, portion=portion)
-    sent: list[Message] = [SMALL, LARGE, TYPING, LARGE, SMALL]
-    for message in sent:
-        both.send(both.initiator, message)
-        both.send(both.responder, message)
-    assert both.initiator.messages() == both.responder.messages() == sent
-
-
-def test_portions_do_not_matter() -> None:
-    """One conversation, received whole and byte by byte: the same events in the same order."""
-    seen: list[list[list[Event]]] = []
-    for portion in (0, 1):
-        both = open_pair(portion=portion)
-        for message in (SMALL, TYPING):
-            both.initiator.link.send(message, both.now)
-        both.responder.link.send(SMALL, both.now)
-        both.run()
-        both.initiator.link.ping(both.now)
-        both.run()
-        both.initiator.tell(both.initiator.link.close(0))
-        both.run()
-        seen.append([[_without_keys(event) for event in end.events] for end in both.ends])
-    assert seen[0] == seen[1]
-
-
-def _without_keys(event: Event) -> Event:
-    if isinstance(event, LinkOpen):
-        return replace(event, session_id=b"", peer_static=b"", contact_psk=None)
-    return event
 
 
 @pytest.mark.parametrize("message", [Confirm(b""), Ping(1), Pong(1), Close(0)])
@@ -210,15 +185,6 @@ def test_close_is_told_from_a_cut(closing: int, reason: Ending) -> None:
         assert end.link.end_of_stream() == []
 
 
-def test_messages_before_close_arrive() -> None:
-    both = open_pair()
-    both.initiator.link.send(SMALL, both.now)
-    both.initiator.tell(both.initiator.link.close(0))
-    both.run()
-    assert both.responder.messages() == [SMALL]
-    assert both.responder.closed() == LinkClosed(Ending.DONE, None, True)
-
-
 def test_nothing_is_accepted_after_close() -> None:
     both = open_pair()
     late = [both.initiator.seal(b"\x00x") for _ in range(2)]
@@ -269,32 +235,13 @@ def _carry_frames(both: Pair, kept: int) -> int:
     return kept
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_cut_at_every_byte(pattern: Pattern) -> None:
-    whole = open_pair(pattern)
-    stream = b"".join(whole.initiator.sent)
-    for size in range(0, len(stream), 17):
-        both = pair(pattern)
-        both.carry(both.responder, both.initiator)
-        first = both.initiator.link.data_to_send()
-        both.deliver(both.responder, first[:size])
-        if size > len(first):
-            both.carry(both.responder, both.initiator)
-            both.deliver(both.responder, both.initiator.link.data_to_send()[: size - len(first)])
-        both.cut()
-        assert both.responder.closed() == LinkClosed(Ending.CUT, None, False)
-        assert not any(isinstance(event, LinkOpen) for event in both.responder.events)
-
-
 # --- Held ---
 
 
 def held_pair() -> tuple[Pair, list[Event]]:
     """A pairing by invitation at the moment when message 3 has authenticated the joiner."""
     both = pair(Pattern.XXPSK0)
-    both.carry(both.responder, both.initiator)
-    both.carry(both.initiator, both.responder)
-    both.carry(both.responder, both.initiator)
+    both.step(3)
     both.initiator.link.send(SMALL, both.now)
     return both, both.responder.link.receive(both.initiator.link.data_to_send(), both.now)
 
@@ -343,10 +290,7 @@ def lone(side: int) -> End:
 def test_an_initiator_that_finds_another_version(minimum: int, maximum: int) -> None:
     end = lone(0)
     end.tell(end.link.receive(MAGIC + bytes((minimum, maximum, 3, 0)) + bytes(16), START))
-    assert end.events == [
-        VersionRefused(minimum, maximum),
-        LinkClosed(Ending.VERSION, "unexpected", False),
-    ]
+    assert end.events == [VersionRefused(minimum, maximum), LinkClosed(Ending.VERSION, "unexpected", False)]
     assert end.link.data_to_send() == b"", "it says nothing"
 
 
@@ -413,3 +357,102 @@ def test_two_initiators_and_two_responders_do_not_open() -> None:
     called = Link(alice.answers(), START), Link(bob.answers(), START)
     (event,) = called[0].receive(called[1].data_to_send(), START)
     assert isinstance(event, LinkClosed)
+
+
+CALLS = st.lists(
+    st.tuples(st.sampled_from(["send", "large", "ping", "carry", "tick", "close", "cut"]), st.integers(0, 1)),
+    max_size=40,
+)
+
+
+@settings(max_examples=60)
+@given(calls=CALLS, portion=st.sampled_from([0, 1_000]))
+def test_any_calls_in_any_order(calls: list[tuple[str, int]], portion: int) -> None:
+    """What arrives is what was sent, in order, and each end is told of its end once."""
+    both = open_pair(portion=portion)
+    sent: tuple[list[Message], list[Message]] = ([], [])
+    for number, (name, side) in enumerate(calls):
+        end = both.ends[side]
+        message = Entry(b"h", b"s", bytes(130_000 if name == "large" else number))
+        if name in ("send", "large") and end.link.is_open:
+            assert end.link.send(message, both.now)
+            sent[side].append(message)
+        elif name == "ping" and end.link.is_open:
+            end.link.ping(both.now)
+        elif name == "carry":
+            both.carry(end, both.ends[1 - side])
+        elif name == "tick":
+            both.tick(2.0)
+        elif name == "close":
+            end.tell(end.link.close(side))
+        elif name == "cut":
+            end.tell(end.link.end_of_stream())
+    for side, end in enumerate(both.ends):
+        check_end(end.events)
+        arrived = end.messages()
+        assert arrived == sent[1 - side][: len(arrived)]
+        assert (end.link.next_timer() is None) == (end.closed() is not None)
+
+
+def growth(work: Callable[[], object]) -> int:
+    """Bytes that work leaves allocated."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = work()
+        after, _ = tracemalloc.get_traced_memory()
+        assert kept is not None
+        return after - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_attack_36_strangers_that_say_too_little() -> None:
+    """A hundred links, each with the largest unfinished frame that it waits for."""
+    _, bob = contacts()
+    links = [Link(bob.answers(), START) for _ in range(100)]
+
+    def flood() -> list[Link]:
+        for link in links:
+            link.receive((HANDSHAKE_FRAME_MAX).to_bytes(2, "big") + bytes(HANDSHAKE_FRAME_MAX - 1), START)
+        return links
+
+    assert growth(flood) / len(links) < 2 * HANDSHAKE_FRAME_MAX
+    assert all(link.receive(b"", START) == [] for link in links)
+
+
+@pytest.mark.parametrize("beginning", [b"\x10\x00", b"\xff\xff"])
+def test_attack_36_strangers_that_say_too_much(beginning: bytes) -> None:
+    """Much into each of a hundred links leaves nothing: a frame of garbage, or a piece of too large a one."""
+    _, bob = contacts()
+    links = [Link(bob.answers(), START) for _ in range(100)]
+
+    def flood() -> list[Link]:
+        for link in links:
+            assert isinstance(link.receive(beginning + bytes(60_000), START)[-1], LinkClosed)
+            assert link.receive(bytes(60_000), START) == []
+        return links
+
+    assert growth(flood) / len(links) < 2_000
+
+
+def test_attack_36_a_contact_that_never_finishes_a_message() -> None:
+    both = open_pair()
+    frames = [both.initiator.seal(MORE + bytes(PIECE_MAX)) for _ in range(4)]
+
+    def unfinished() -> Pair:
+        both.inject(both.responder, *frames)
+        both.deliver(both.responder, b"\xff\xff" + bytes(65_534))
+        return both
+
+    assert growth(unfinished) < MESSAGE_BYTES_MAX + 70_000 + 61_600
+    both.cut()
+    assert both.responder.link.state.value == "closed"
+
+
+def test_an_idle_link_keeps_no_ciphertext() -> None:
+    both = open_pair()
+    envelope = both.initiator.seal(MORE + bytes(PIECE_MAX))
+    both.deliver(both.responder, length_of(envelope) + envelope)
+    assert both.responder.link._reader.pending == 0
+    assert both.responder.link._reader._data == b""

@@ -1,15 +1,53 @@
-"""Links under attack, by the numbers of the attack list: reflection, replay, flips, order, gaps."""
+"""Links under attack, by the numbers of the attack list."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from protocol.errors import ProtocolError
-from protocol.link.framing import LAST, Pattern
+from protocol import primitives
+from protocol.codec import encode
+from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
+from protocol.limits import MESSAGE_BYTES_MAX
+from protocol.link.framing import LAST, MORE, PIECE_MAX, Pattern, padded_size, pieces
 from protocol.link.link import Link
-from protocol.link.states import Ending, LinkClosed, LinkOpen
-from tests.support.engines.pair import START, End, Pair, contacts, frames, open_pair, pair
-from tests.support.protocol.attackers import ENTRY, TYPING, error, sealed_frames, with_counters
+from protocol.link.states import ContactPsk, Ending, LinkClosed, LinkOpen, State
+from protocol.messages import (
+    Accept,
+    Close,
+    Commit,
+    Confirm,
+    ContactHello,
+    Entry,
+    Message,
+    Ping,
+    Pong,
+    Receipt,
+    ShareNumbers,
+    Typing,
+)
+from protocol.primitives import mlkem_generate
+from tests.support.protocol.links import (
+    ENTRY,
+    PSK,
+    START,
+    TYPING,
+    End,
+    FakePair,
+    Pair,
+    Party,
+    choice,
+    confirming,
+    contacts,
+    error,
+    frames,
+    open_pair,
+    pair,
+    payload,
+    sealed_frames,
+    state,
+    with_counters,
+)
 
 PATTERNS = list(Pattern)
 
@@ -52,8 +90,7 @@ def test_attack_18_both_call_at_once() -> None:
     back = Pair(bob.calls(alice, replaces=living), alice.answers())
     for _ in range(4):
         for both in (there, back):
-            both.carry(both.responder, both.initiator)
-            both.carry(both.initiator, both.responder)
+            both.step(2)
     ids = {both.responder.opened().session_id for both in (first, there, back)}
     assert len(ids) == 3
     assert there.responder.opened().replaces == back.responder.opened().replaces == living
@@ -73,8 +110,7 @@ def test_attack_18_with_loss_at_every_step(lost: int) -> None:
     alice, bob = contacts()
     there = Pair(alice.calls(bob), bob.answers())
     back = Pair(bob.calls(alice), alice.answers())
-    for number in range(lost):
-        there.carry(there.ends[(number + 1) % 2], there.ends[number % 2])
+    there.step(lost)
     there.cut()
     back.run()
     assert back.initiator.link.is_open
@@ -159,8 +195,7 @@ def test_attack_20_confirm_of_another_link() -> None:
     first = Pair(alice.calls(bob), bob.answers()).run()
     confirm = frames(first.initiator.sent[-1])[-1]
     second = Pair(alice.calls(bob), bob.answers())
-    second.carry(second.responder, second.initiator)
-    second.carry(second.initiator, second.responder)
+    second.step(2)
     second.inject(second.responder, confirm)
     assert second.responder.closed() == error("authentication")
 
@@ -216,3 +251,279 @@ def test_attack_26_numbers_in_messages(number: bytes) -> None:
     both = open_pair()
     both.inject(both.responder, both.initiator.seal(LAST + b"\x92\x02" + number))
     assert both.responder.closed() == error("malformed")
+
+
+# --- What is seen on the wire ---
+
+
+def test_attack_29_sizes() -> None:
+    both = open_pair()
+    seen = set()
+    for size in range(200):
+        (frame,) = sealed_frames(both.initiator, Entry(b"", b"", bytes(size)))
+        seen.add(len(frame))
+    assert seen == {40 + 256 + 32}
+    for size in range(200, 4_000, 7):
+        message = Entry(b"", b"", bytes(size))
+        (frame,) = sealed_frames(both.initiator, message)
+        assert len(frame) == 40 + padded_size(1 + len(encode(message))) + 32
+
+
+def test_attack_29_pieces_are_full() -> None:
+    both = open_pair()
+    sizes = {len(frame) for frame in sealed_frames(both.initiator, Entry(b"h", b"s", bytes(131_000)))[:-1]}
+    assert sizes == {40 + 61_440 + 32}
+
+
+def test_attack_29_the_links_own_messages_look_alike() -> None:
+    both = open_pair()
+    both.initiator.link.ping(START)
+    both.initiator.link.send(TYPING, START)
+    both.initiator.link.close(0)
+    assert {len(frame) for frame in frames(both.initiator.link.data_to_send())} == {328}
+    assert len(frames(both.initiator.sent[-1])[-1]) == 328, "Confirm too"
+
+
+def test_attack_35_nothing_is_compressed() -> None:
+    both = open_pair()
+    plain = sealed_frames(both.initiator, Entry(b"h", b"s", bytes(50_000)))
+    noise = sealed_frames(both.initiator, Entry(b"h", b"s", primitives.system_random(50_000)))
+    assert [len(frame) for frame in plain] == [len(frame) for frame in noise]
+
+
+def _offences(both: Pair) -> dict[str, bytes]:
+    """A frame for each class of error that a link itself can find."""
+    envelope = both.initiator.seal(b"\x07")
+    return {
+        "malformed": envelope,
+        "unexpected": with_counters(envelope, 0, 5),
+        "authentication": envelope[:-1] + bytes((envelope[-1] ^ 1,)),
+        "limit": with_counters(envelope, 0, 2**32 - 1),
+    }
+
+
+@pytest.mark.parametrize("name", ["malformed", "unexpected", "authentication", "limit"])
+def test_attack_30_the_peer_sees_one_error(name: str) -> None:
+    """Whatever the class: not one byte, no further reading, the same end; only we know which it was."""
+    both = open_pair()
+    both.inject(both.responder, _offences(both)[name])
+    assert both.responder.closed() == error(name)
+    assert both.responder.link.data_to_send() == b""
+    assert both.responder.link.next_timer() is None
+    assert both.responder.link.state is State.CLOSED
+
+
+# --- Plaintext, sizes, shapes ---
+
+
+@pytest.mark.parametrize("message", [ENTRY, TYPING, Close(0), Ping(1)])
+def test_attack_34_plaintext_in_an_open_link(message: Entry | Typing | Close | Ping) -> None:
+    for body in (encode(message), LAST + encode(message), bytes(40) + encode(message)):
+        both = open_pair()
+        both.inject(both.responder, body)
+        assert both.responder.events[-1].__class__ is LinkClosed
+        assert both.responder.messages() == []
+        assert both.responder.closed() != LinkClosed(Ending.DONE, None, True)
+
+
+def test_attack_34_link_encryption_alone() -> None:
+    """What Noise's own transport keys seal is no envelope: the handshake's cipher states are not used."""
+    alice, bob = contacts(aes=False)
+    responder = End(Link(bob.answers(), START))
+    greeting = responder.link.data_to_send()
+    call = alice.calls(bob)
+    frame, answer = call.begin(greeting)
+    responder.receive(frame)
+    (reply,) = frames(responder.link.data_to_send())
+    noise = answer.state.fork(psks=[PSK])  # type: ignore[attr-defined]
+    noise.read_message(reply)
+    sealed = noise.finish().send.encrypt_with_ad(b"", LAST + encode(Confirm(b"")))
+    responder.receive(sealed)
+    assert responder.events == [error("malformed")]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_attack_34_plaintext_before_confirm(pattern: Pattern) -> None:
+    both = pair(pattern)
+    both.step(3)
+    stream = both.initiator.link.data_to_send()
+    if pattern is not Pattern.IKPSK2:
+        both.inject(both.responder, frames(stream)[0])
+    assert both.responder.link.state is State.CONFIRMING
+    both.inject(both.responder, LAST + encode(Confirm(b"")))
+    assert not any(isinstance(event, LinkOpen) for event in both.responder.events)
+    assert both.responder.closed() == error("malformed")
+
+
+@pytest.mark.parametrize("size", [4_097, 65_535])
+@pytest.mark.parametrize("steps", range(4))
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_attack_36_a_large_frame_before_confirm(pattern: Pattern, steps: int, size: int) -> None:
+    """Refused at its length, before any of it is kept."""
+    both = pair(pattern)
+    both.step(steps)
+    end = both.responder if steps % 2 == 0 else both.initiator
+    if end.link.is_open or (end is both.initiator and end.link.state is State.GREETING):
+        return
+    both.deliver(end, size.to_bytes(2, "big"))
+    assert end.closed() == error("limit")
+
+
+def test_attack_36_a_message_larger_than_any() -> None:
+    both = open_pair()
+    count = MESSAGE_BYTES_MAX // PIECE_MAX
+    both.inject(both.responder, *(both.initiator.seal(MORE + bytes(PIECE_MAX)) for _ in range(count)))
+    assert both.responder.closed() is None
+    both.inject(both.responder, both.initiator.seal(MORE + bytes(PIECE_MAX)))
+    assert both.responder.closed() == error("limit")
+    with pytest.raises(LocalMisuse):
+        both.initiator.link.send(Entry(b"", b"", bytes(MESSAGE_BYTES_MAX)), START)
+
+
+def _raw(tag: int, *fields: object) -> bytes:
+    return msgspec.msgpack.encode([tag, *fields])
+
+
+SHAPES = {
+    "unknown tag": _raw(200, 1),
+    "no tag": b"\x90",
+    "not an array": _raw(2)[1:],
+    "too few fields": _raw(2),
+    "too many fields": _raw(2, 1, 1),
+    "name too long": _raw(16, bytes(32), "n" * 65),
+    "name empty": _raw(16, bytes(32), ""),
+    "name not UTF-8": b"\x93\x10\xc4\x20" + bytes(32) + b"\xa2\xff\xfe",
+    "too many ids": _raw(51, 1, [bytes(32)] * 1_025),
+    "no ids": _raw(51, 1, []),
+    "kind out of range": _raw(51, 3, [bytes(32)]),
+    "id too short": _raw(51, 1, [bytes(31)]),
+    "header too long": _raw(50, bytes(2_049), b"", b""),
+    "body too long": _raw(50, b"", b"", bytes(131_073)),
+    "too deep": b"\x92\x02" + b"\x91" * 5_000 + b"\x01",
+    "a map": b"\x82\x00\x02\x01\x01",
+    "an array of 4 billion": b"\x93\x33\x01\xdd\xff\xff\xff\xff",
+    "4 billion bytes": b"\x94\x32\xc6\xff\xff\xff\xff",
+    "trailing byte": _raw(2, 1) + b"\x00",
+    "longer form": b"\xdc\x00\x02\x02\x01",
+    "Confirm": encode(Confirm(b"")),
+    "Pong for nothing": encode(Pong(1)),
+    "reason out of range": encode(Close(4)),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_attack_36_shapes(shape: str) -> None:
+    """A typed error and the end of the link, never another exception."""
+    both = open_pair()
+    for content in pieces(SHAPES[shape]):
+        both.inject(both.responder, both.initiator.seal(content))
+    expected = "unexpected" if shape in ("Confirm", "Pong for nothing") else "malformed"
+    assert both.responder.closed() == error(expected)
+    assert both.responder.messages() == []
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_second_confirm_and_one_of_the_responder(side: int) -> None:
+    both = open_pair()
+    both.send(both.initiator, TYPING)
+    both.inject(both.ends[1 - side], both.ends[side].seal(LAST + encode(Confirm(b""))))
+    assert both.ends[1 - side].closed() == error("unexpected")
+
+
+FIRST = [TYPING, Ping(1), Close(0), Accept(bytes(32)), Commit(bytes(32), "n"), Receipt(1, [bytes(32)])]
+
+
+@pytest.mark.parametrize("message", FIRST)
+def test_attack_34_any_message_but_confirm_first(message: Message) -> None:
+    responder, session = confirming()
+    for content in pieces(encode(message)):
+        responder.receive(session.encrypt(content))
+    assert responder.events == [error("unexpected")]
+
+
+@pytest.mark.parametrize("replaces", [bytes(15), bytes(1)])
+def test_a_confirm_that_replaces_no_session(replaces: bytes) -> None:
+    responder, session = confirming()
+    responder.receive(session.encrypt(LAST + encode(Confirm(replaces))))
+    assert responder.events == [error("malformed")]
+
+
+# --- Between lookup and sealing; strangers ---
+
+
+def test_attack_39_the_contact_changes_during_the_handshake() -> None:
+    """Keys are looked up once and belong to the link: whatever replaces them later, it reads nothing."""
+    alice, bob = contacts()
+    mallory = Party("mallory")
+    both = Pair(alice.calls(bob), bob.answers())
+    both.step(2)
+    bob.policy.contacts[alice.static.public] = (alice.person, ContactPsk(b"?" * 32, 9, 9))
+    bob.policy.contacts[mallory.static.public] = (alice.person, ContactPsk(b"?" * 32, 9, 9))
+    both.run()
+    opened = both.responder.opened()
+    assert opened.peer_static == alice.static.public
+    assert opened.contact_psk == ContactPsk(PSK, 1, 1)
+    assert len(bob.policy.asked) == 1
+
+
+def test_attack_39_a_closed_link_seals_nothing() -> None:
+    both = open_pair()
+    both.responder.link.end_of_stream()
+    with pytest.raises(LocalMisuse):
+        both.responder.link.send(ENTRY, START)
+    assert both.responder.link.data_to_send() == b""
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_attack_64_no_sign_of_life_before_confirm(known: bool) -> None:
+    """A stranger, somebody blocked and a contact get as many bytes, and then silence, timers included."""
+    alice, bob = contacts()
+    if not known:
+        bob.policy.contacts.clear()
+    both = Pair(alice.calls(bob), bob.answers())
+    both.step(2)
+    reply = both.responder.link.data_to_send()
+    assert len(reply) == 2 + 32 + padded_size(3 + 3 + 1_088 + 2 * 34) + 16
+    for _ in range(3):
+        both.now += 2.0
+        both.responder.tell(both.responder.link.handle_timer(both.now))
+        assert both.responder.link.data_to_send() == b""
+    assert both.responder.events == [LinkClosed(Ending.DEADLINE, None, False)]
+
+
+def test_attack_64_a_stranger_never_opens() -> None:
+    """Answered under a key that nobody has: neither end gets anywhere."""
+    alice, bob = contacts()
+    bob.policy.contacts.clear()
+    both = Pair(alice.calls(bob), bob.answers()).run()
+    assert both.initiator.events == [error("authentication")]
+    both.cut()
+    assert both.responder.events == [LinkClosed(Ending.CUT, None, False)]
+
+
+def test_attack_08_a_forged_message_1_opens_nothing() -> None:
+    """KCI: whoever has the responder's static key, and even the psk, forges message 1 of anybody; no more."""
+    alice, bob = contacts(aes=False)
+    responder = End(Link(bob.answers(), START))
+    greeting = responder.link.data_to_send()
+    forged = FakePair(alice.static.public, {bob.static.public: bob.static.dh(alice.static.public)})
+    call = state(Pattern.IKPSK2, True, forged, greeting=greeting, rs=bob.static.public)
+    hello = ContactHello(alice.person, ShareNumbers([1], [1]), mlkem_generate()[1], bytes(32))
+    responder.receive(choice(Pattern.IKPSK2) + call.write_message(payload(hello)))
+    assert responder.link.state is State.CONFIRMING, "which message 1 cannot prevent"
+    (reply,) = frames(responder.link.data_to_send())
+    with pytest.raises(AuthenticationFailed):
+        call.fork(psks=[PSK]).read_message(reply)
+    responder.receive(bytes(328))
+    assert responder.events == [error("authentication")]
+    assert not bob.static_dh
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_attack_78_no_peer_text_and_no_key_in_an_ending(shape: str) -> None:
+    both = open_pair()
+    secret = both.initiator.opened().session_id
+    both.inject(both.responder, *(both.initiator.seal(content) for content in pieces(SHAPES[shape])))
+    ending = repr(both.responder.closed())
+    assert "nnn" not in ending
+    assert secret.hex() not in ending + repr(both.responder.link)

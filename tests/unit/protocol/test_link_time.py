@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import limits
 from protocol.codec import encode
-from protocol.limits import COUNTER_MAX, LINK_ENVELOPES_MAX, LINK_ENVELOPES_REPLACE
+from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
 from protocol.messages import Entry, Pong, Typing
-from tests.support.engines.pair import START, Pair, frames, open_pair, pair
+from tests.support.protocol.links import START, Pair, frames, open_pair, pair
 
 ENTRY = Entry(b"header", b"salt", b"body")
 TYPING = Typing(bytes(32), True)
@@ -142,9 +141,7 @@ def test_a_handshake_has_five_seconds(pattern: Pattern) -> None:
     """Both ends, at whatever step they hang."""
     for steps in range(4):
         both = pair(pattern)
-        for number in range(steps):
-            source, target = both.ends[(number + 1) % 2], both.ends[number % 2]
-            both.carry(source, target)
+        both.step(steps)
         both.tick(4.99)
         assert all(end.closed() is None for end in both.ends)
         unfinished = [end for end in both.ends if not end.link.is_open]
@@ -208,19 +205,11 @@ def test_should_replace_says_no_before_and_after() -> None:
     assert not both.initiator.link.should_replace(START + 1e9)
 
 
-# --- Envelopes used up ---
-
-
-def test_the_bounds_stand_in_the_right_order() -> None:
-    assert LINK_ENVELOPES_REPLACE == 2**20 - 2**14
-    assert LINK_ENVELOPES_MAX == 2**20 < COUNTER_MAX
-
-
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten envelopes a direction."""
-    monkeypatch.setattr(limits, "LINK_ENVELOPES_MAX", 10)
-    monkeypatch.setattr(limits, "LINK_ENVELOPES_REPLACE", 7)
+    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_MAX", 10)
+    monkeypatch.setattr(envelopes, "LINK_ENVELOPES_REPLACE", 7)
 
 
 @pytest.mark.usefixtures("few")

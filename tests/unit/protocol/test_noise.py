@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from protocol.errors import (
 from protocol.keys import X25519Pair
 from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise import CipherState, Finished, HandshakeState
-from protocol.noise_patterns import HASHES, parse_name
-from tests.support.protocol.points import LOW_ORDER, NOT_CANONICAL, seeded, u
+from protocol.noise_patterns import parse_name
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
 
 XX = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
 XXPSK0 = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b"
@@ -46,9 +45,6 @@ def run(initiator: HandshakeState, responder: HandshakeState) -> tuple[Finished,
     return initiator.finish(), responder.finish()
 
 
-# --- Names and patterns ---
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -67,47 +63,6 @@ def run(initiator: HandshakeState, responder: HandshakeState) -> tuple[Finished,
 def test_unknown_names_are_our_fault(name: str) -> None:
     with pytest.raises(LocalMisuse):
         parse_name(name)
-
-
-def test_derived_patterns_are_those_of_the_specification() -> None:
-    """Some patterns of Noise §7.6 and §10.2, written out."""
-    written = {
-        "XX1": ("e", "e ee s", "es s se"),
-        "X1X1": ("e", "e ee s", "es s", "se"),
-        "K1X1": ("e", "e ee s", "se es"),
-        "IK1": ("e s", "e ee se es"),
-        "IKpsk2": ("e es s ss", "e ee se psk"),
-        "XXpsk0": ("psk e", "e ee s es", "s se"),
-        "NNpsk0+psk2": ("psk e", "e ee psk"),
-    }
-    for pattern, messages in written.items():
-        protocol = parse_name(f"Noise_{pattern}_25519_ChaChaPoly_SHA256")
-        assert tuple(" ".join(message) for message in protocol.messages) == messages
-
-
-def test_hmac_is_the_standard_librarys() -> None:
-    for name, function in HASHES.items():
-        key, data = bytes(range(function.hashlen)), b"data"
-        assert function.hmac(key, data) == hmac.digest(key, data, name.lower())
-
-
-# --- Handshakes ---
-
-
-@pytest.mark.parametrize("name", [XX, XXPSK0, IKPSK2])
-def test_both_ends_agree_and_then_talk(name: str) -> None:
-    initiator, responder = pair(name)
-    alice, bob = run(initiator, responder)
-    assert alice.handshake_hash == bob.handshake_hash
-    assert bob.receive.decrypt_with_ad(b"ad", alice.send.encrypt_with_ad(b"ad", b"to bob")) == b"to bob"
-    assert alice.receive.decrypt_with_ad(b"", bob.send.encrypt_with_ad(b"", b"to alice")) == b"to alice"
-
-
-def test_both_learn_the_others_static_key() -> None:
-    initiator, responder = pair(XX)
-    run(initiator, responder)
-    assert initiator.remote_static == X25519Pair(seeded("bob")(32)).public
-    assert responder.remote_static == X25519Pair(seeded("alice")(32)).public
 
 
 def test_turns_are_kept_and_a_finished_handshake_is_over() -> None:
@@ -199,9 +154,6 @@ def test_randomness_that_fails_changes_nothing() -> None:
     assert initiator.handshake_hash == before
     with pytest.raises(OSError, match="no entropy"):  # it is still the initiator's turn
         initiator.write_message(b"")
-
-
-# --- Attacks ---
 
 
 def refuse(reader: HandshakeState, message: bytes, *errors: type[ProtocolError]) -> None:

@@ -5,31 +5,37 @@ from __future__ import annotations
 from dataclasses import replace as changed
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from protocol import labels, primitives
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.link.states import LinkSecret, PairingFacts, Role
-from protocol.messages import Commit, Open, Record, Reveal
+from protocol.messages import Close, Commit, Open, Record, Reveal
 from protocol.pairing.invitation import invitation_check
 from protocol.pairing.pairing import FINISHED, Pairing, State, WordsReady
-from protocol.pairing.record import Transcript
-from tests.support.protocol.meeting import (
+from protocol.pairing.record import Transcript, make_record
+from tests.support.protocol.pairings import (
     ANNA,
     BOB,
-    EXAMPLES,
     MALLORY,
     REACHABLE,
+    Person,
+    Terminal,
     facts,
+    id_of,
     identity,
     invited,
     nearby,
     nobody,
     reach,
+    secret_pair,
     started,
     words_of,
 )
-from tests.support.protocol.points import seeded
+from tests.support.protocol.samples import seeded
 
 # --- Attacks on the words ---
 
@@ -207,7 +213,152 @@ def test_attack_17_the_inviter_decides_about_the_joiner() -> None:
     assert not any(isinstance(message, Record) for message in meeting.responder.sent)
 
 
-def test_by_invitation_no_words_are_exchanged() -> None:
-    for kind in (Commit, Reveal, Open):
-        for side in invited(ANNA, BOB).sides:
-            assert side.receive(EXAMPLES[kind]).failure == "unexpected"
+# --- Records that must not be taken ---
+
+
+# Each of these makes, of the record that Bob would send, one that Anna must not take.
+
+
+def resigned(
+    record: Record, seed: bytes = BOB.first.seed, role: Role = Role.RESPONDER, **fields: object
+) -> Record:
+    """The record with other fields, signed as it should be (or by another key or for another role)."""
+    record = replace(record, **fields)
+    core = encode(replace(record, signature=bytes(64)))
+    digest = primitives.b2b(core, personal=labels.RECORD_CORE)
+    text = labels.SIGN_RECORD + bytes([role]) + Transcript.of(facts(), role).t + digest
+    return replace(record, signature=primitives.ed25519_sign(seed, text))
+
+
+def verdict(record: Record, **rules: object) -> str:
+    """How Anna, having confirmed the words, takes this record of Bob's."""
+    anna = nearby(ANNA, BOB, **rules).carry().initiator  # type: ignore[arg-type]
+    anna.take(anna.machine.confirm()).receive(record)
+    assert (anna.failure == "") == (anna.pending is not None)
+    assert not anna.completed
+    return anna.failure
+
+
+BOBS = make_record(identity(BOB), Transcript.of(facts(), Role.RESPONDER))
+
+
+def test_attack_09_a_record_of_another_link_is_refused() -> None:
+    """Unknown key share: Bob's record, made for his link with Mallory, comes on Mallory's link with Anna."""
+    elsewhere = make_record(identity(BOB), Transcript.of(facts("bob and mallory"), Role.RESPONDER))
+    assert verdict(elsewhere) == "authentication"
+
+
+def test_attack_09_a_log_under_another_name_than_was_shown_is_refused() -> None:
+    bob = Person("Bob")
+    bob.rename(bob.first, "Carol")
+    record = make_record(identity(bob), Transcript.of(facts(), Role.RESPONDER))
+    assert verdict(record) == "untrusted"
+
+
+def test_attack_09_a_key_of_another_person_is_refused() -> None:
+    """Mallory's log with Bob's key in it would have Bob's link taken for Mallory's."""
+    mallory = Person("Bob")
+    mixed = Terminal(Terminal.named("mixed").seed, ANNA.first.secret)
+    mallory.add(mallory.first, mixed)
+    record = make_record(identity(mallory), Transcript.of(facts(), Role.RESPONDER))
+
+    def foreign(key: bytes, person: bytes) -> bool:
+        return person != ANNA.id and key in (ANNA.first.static, ANNA.first.signing)
+
+    assert verdict(record, foreign=foreign) == "untrusted"
+    assert verdict(BOBS, foreign=foreign) == ""
+
+
+def test_attack_10_a_record_of_the_other_role_is_refused() -> None:
+    assert verdict(make_record(identity(BOB), Transcript.of(facts(), Role.INITIATOR))) == "authentication"
+    assert verdict(resigned(BOBS, role=Role.INITIATOR)) == "authentication"
+
+
+def test_attack_10_a_record_names_a_terminal_and_nothing_else() -> None:
+    for wrong in (BOB.id, BOB.first.signing, BOB.first.static, id_of(BOB.operations[1]), bytes(32)):
+        assert verdict(resigned(BOBS, terminal=wrong)) == "untrusted"
+
+
+def test_attack_11_signatures_of_other_uses_are_refused() -> None:
+    """A signature of the person log, or one over the same text without its prefix, makes no record."""
+    core = primitives.b2b(encode(replace(BOBS, signature=bytes(64))), personal=labels.RECORD_CORE)
+    text = bytes([Role.RESPONDER]) + Transcript.of(facts(), Role.RESPONDER).t + core
+    for prefix in (labels.SIGN_OPERATION, b"", labels.SIGN_RECORD[:-1]):
+        signature = primitives.ed25519_sign(BOB.first.seed, prefix + text)
+        assert verdict(replace(BOBS, signature=signature)) == "authentication"
+    assert verdict(resigned(BOBS, seed=BOB.new.recovery_seed)) == "authentication"
+
+
+def test_every_field_of_a_record_is_signed() -> None:
+    for fields in (
+        {"number": 2},
+        {"share": bytes(32)},
+        {"heads": [BOB.id]},
+        {"operations": [BOB.operations[1], BOB.operations[0]]},
+        {"signature": bytes(64)},
+    ):
+        assert verdict(replace(BOBS, **fields)) == "authentication"
+
+
+def test_the_unaltered_record_passes() -> None:
+    assert verdict(BOBS) == ""
+    assert verdict(resigned(BOBS)) == ""
+
+
+def two_terminals() -> tuple[Person, Terminal]:
+    bob, second = Person("Bob"), Terminal.named("second of bob")
+    bob.add(bob.first, second)
+    return bob, second
+
+
+def test_attack_15_a_removed_terminal_is_refused() -> None:
+    bob, second = two_terminals()
+    bob.remove(bob.first, second)
+    record = resigned(
+        BOBS, seed=second.seed, operations=bob.operations, terminal=second.id, heads=list(bob.state.heads)
+    )
+    assert verdict(record) == "untrusted"
+
+
+def test_attack_15_a_removed_terminal_cannot_come_back_with_the_log_of_before() -> None:
+    """A thief pairs anew with the log as it was before its removal; what is held of the person decides."""
+    bob, second = two_terminals()
+    before, heads = list(bob.operations), list(bob.state.heads)
+    record = resigned(BOBS, seed=second.seed, operations=before, terminal=second.id, heads=heads)
+    assert verdict(record) == ""
+    bob.remove(bob.first, second)
+    held = {bob.id: bob.operations}
+    assert verdict(record, held=lambda person: held.get(person, ())) == "untrusted"
+
+
+def test_attack_14_a_name_that_steers_a_screen_ends_the_pairing() -> None:
+    for name in ("\x1b]52;c;x\x07", "\u202ebob", " ", "Bob\n"):
+        initiator = nearby(ANNA, BOB).initiator.receive(Reveal(bytes(32), name))
+        responder = nearby(ANNA, BOB).responder.receive(Commit(bytes(32), name))
+        assert (initiator.failure, responder.failure) == ("malformed", "malformed")
+
+
+def test_attack_14_two_contacts_of_one_name_are_two_persons() -> None:
+    first = nearby(ANNA, BOB).finish().initiator.pending
+    mallory = Person("Mallory")
+    mallory.rename(mallory.first, "Bob")
+    second = nearby(ANNA, mallory).finish().initiator.pending
+    assert first is not None
+    assert second is not None
+    assert first.name == second.name == "Bob"
+    assert first.person != second.person
+    assert secret_pair(ANNA, first).newest() != secret_pair(ANNA, second).newest()
+
+
+@given(
+    st.lists(st.binary(max_size=80) | st.sampled_from(BOB.operations), min_size=1, max_size=4), st.binary()
+)
+def test_whatever_a_record_holds_the_machine_fails_and_never_raises(
+    operations: list[bytes], data: bytes
+) -> None:
+    sized = (data + bytes(64))[:64]
+    record = Record(operations, sized[:32], 1, sized[32:], [sized[:32]], sized)
+    for state in (State.COMPARING, State.OFFERED, State.INVITED):
+        side = reach(state).receive(record)
+        assert side.failure in ("malformed", "untrusted", "authentication", "limit")
+        assert side.sent[-1] == Close(3)

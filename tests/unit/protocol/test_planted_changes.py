@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from protocol.vectors.own import AREAS
-from tests.support.protocol import planting
-from tests.support.protocol.plants import COMPUTED, PROTOCOL, Plant, checks, constants, labels
+from tests.support.protocol import mutations
+from tests.support.protocol.mutations import COMPUTED, PROTOCOL, Plant, checks, constants, labels
 
 WORKERS = 2
 
@@ -29,7 +29,7 @@ UNSEEN = {
             "primitives.py:    if call(into, ffi.NULL, ffi.NULL, ciphertext, len(ciphertext), ad, len(ad),"
             ' nonce, key) != 0:\n        raise AuthenticationFailed("ciphertext does not open")',
         ),
-        "only the frames of a cluster of relays are opened in place, and test_relay_cluster.py covers them",
+        "only the frames of a cluster of relays are opened in place, and test_rendezvous.py covers them",
     ),
     **dict.fromkeys(
         (
@@ -62,7 +62,7 @@ def _start(plants: Sequence[Plant], folder: Path) -> subprocess.Popen[str]:
     shutil.copytree(PROTOCOL, folder / "protocol", ignore=shutil.ignore_patterns("bench"))
     table = folder / "plants.json"
     table.write_text(json.dumps([asdict(plant) for plant in plants]), encoding="utf-8")
-    command = [sys.executable, planting.__file__, str(folder), str(table)]
+    command = [sys.executable, mutations.__file__, str(folder), str(table)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -71,7 +71,7 @@ def test_every_planted_change_is_seen_by_a_vector(tmp_path: Path) -> None:
     assert len({plant.name for plant in plants}) == len(plants) > 150
     found = outcomes(plants, tmp_path)
     unseen = {name: outcome for name, outcome in found.items() if outcome not in AREAS}
-    assert unseen == dict.fromkeys(UNSEEN, planting.MISSED)
+    assert unseen == dict.fromkeys(UNSEEN, mutations.MISSED)
 
 
 def test_without_a_change_no_vector_fails(tmp_path: Path) -> None:

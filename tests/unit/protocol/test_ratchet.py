@@ -2,70 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import labels, primitives, ratchet
-from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed
+from protocol import labels, ratchet
+from protocol.errors import AuthenticationFailed, LimitExceeded, LocalMisuse, Malformed, ProtocolError
 from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
 from protocol.keys import X25519Pair
-from protocol.limits import CONTENT_MAX, COUNTER_MAX
-from protocol.link.framing import padded_size
+from protocol.limits import COUNTER_MAX
 from protocol.primitives import AEGIS256, SODIUM, Aead
-from protocol.ratchet import Header, Parameters, PlainSending, parlour_parameters
-from tests.support.protocol.points import seeded, u
-from tests.support.protocol.sessions import AEADS, CHAINS, ROOT, chains, counters, pair, refuse, snapshot
+from protocol.ratchet import PlainSending, RatchetSession, parlour_parameters
+from tests.support.protocol import ratchets as olm
+from tests.support.protocol.ratchets import AEADS, CHAINS, chains, counters, pair, refuse, snapshot
+from tests.support.protocol.samples import seeded, u
 
 # --- What a session does ---
-
-
-@AEADS
-def test_conversation(aead: Aead) -> None:
-    alice, bob = pair(aead)
-    for turn in range(20):
-        sender, receiver = (alice, bob) if turn % 2 == 0 else (bob, alice)
-        for n in range(turn % 4 + 1):
-            content = b"%d of %d" % (n, turn)
-            assert receiver.decrypt(sender.encrypt(content)) == content
-
-
-@AEADS
-@pytest.mark.parametrize("size", [0, 1, 254, 255, 4_000, 4_100, CONTENT_MAX])
-def test_sizes_on_the_wire(aead: Aead, size: int) -> None:
-    alice, bob = pair(aead)
-    envelope = alice.encrypt(b"x" * size)
-    assert len(envelope) == 40 + padded_size(size) + aead.tag_size
-    assert bob.decrypt(envelope) == b"x" * size
-    with pytest.raises(LocalMisuse):
-        alice.encrypt(bytes(CONTENT_MAX + 1))
-
-
-def test_the_header_is_ratchet_key_pn_and_n() -> None:
-    alice, bob = pair()
-    first, second = alice.encrypt(b""), alice.encrypt(b"")
-    key = X25519Pair(seeded("alice")(32)).public
-    assert first[:40] == key + bytes(8)
-    assert second[:40] == key + bytes(7) + b"\x01"
-    bob.decrypt(first)
-    bob.decrypt(second)
-    alice.decrypt(bob.encrypt(b""))
-    assert alice.encrypt(b"")[32:40] == bytes(3) + b"\x02" + bytes(4)
-
-
-def test_chain_and_root_step_are_the_formulas_of_the_design() -> None:
-    """The first envelope, derived once more from hashlib and the AEAD alone."""
-    alice, _ = pair()
-    mine, theirs = X25519Pair(seeded("alice")(32)), X25519Pair(seeded("bob's first")(32))
-    data = mine.dh(theirs.public) + mine.public + theirs.public
-    chain = hashlib.blake2b(data, key=ROOT, person=b"parlour.ratchet").digest()[32:]
-    message_key = hashlib.blake2b(b"", key=chain, person=b"parlour.chain").digest()[32:]
-    padded = b"\x00\x05hello".ljust(256, b"\x00")
-    sealed = AEGIS256.seal(message_key, bytes(32), bytes(8), padded)
-    assert alice.encrypt(b"hello") == mine.public + bytes(8) + sealed
 
 
 def test_bob_cannot_send_first() -> None:
@@ -248,43 +203,47 @@ def test_the_hot_path_uses_the_registered_label() -> None:
 # --- Foreign parameters ---
 
 
-def _hkdf(salt: bytes, material: bytes, info: bytes) -> bytes:
-    """64 bytes of HKDF-SHA-256 (RFC 5869)."""
-    key = hmac.digest(salt, material, "sha256")
-    first = hmac.digest(key, info + b"\x01", "sha256")
-    return first + hmac.digest(key, first + info + b"\x02", "sha256")
+def recorded() -> dict[str, Any]:
+    transcript: dict[str, Any] = json.loads(olm.TRANSCRIPT.read_text(encoding="utf-8"))
+    return transcript
 
 
-def recommended_parameters() -> Parameters:
-    """KDFs as Double Ratchet §7.2 recommends them; another header, all of it associated data, no padding."""
-
-    def kdf_rk(root: bytes, dh_output: bytes, _sender: bytes, _receiver: bytes) -> tuple[bytes, bytes]:
-        both = _hkdf(root, dh_output, b"foreign")
-        return both[:32], both[32:]
-
-    def kdf_ck(chain: bytes) -> tuple[bytes, bytes]:
-        return hmac.digest(chain, b"\x02", "sha256"), hmac.digest(chain, b"\x01", "sha256")
-
-    def decode_header(envelope: bytes) -> tuple[Header, int]:
-        n, pn = envelope[0], envelope[1]
-        return Header(envelope[2:34], pn, n), 34
-
-    return Parameters(
-        kdf_rk,
-        kdf_ck,
-        lambda key, header, plaintext: primitives.chacha_seal(key, bytes(12), header, plaintext),
-        lambda key, header, ciphertext: primitives.chacha_open(key, bytes(12), header, ciphertext),
-        lambda header: bytes([header.n, header.pn]) + header.dh,
-        decode_header,
-    )
+def bob(transcript: dict[str, Any]) -> RatchetSession:
+    """Our end, from the first recorded message."""
+    identity, one_time = (X25519Pair(bytes.fromhex(transcript[name])) for name in ("identity", "one_time"))
+    first = bytes.fromhex(transcript["steps"][0]["message"])
+    return olm.inbound(first, identity, one_time, iter([bytes.fromhex(key) for key in transcript["keys"]]))
 
 
-def test_foreign_parameters_run_through_the_same_core() -> None:
-    alice, bob = pair(allow_skip=True, parameters=recommended_parameters())
-    first, second = alice.encrypt(b"0"), alice.encrypt(b"1")
-    assert len(first) == 34 + 1 + 16
-    assert bob.decrypt(second) == b"1"
-    assert alice.decrypt(bob.encrypt(b"reply")) == b"reply"
-    assert bob.decrypt(alice.encrypt(b"2")) == b"2"
-    assert bob.decrypt(first) == b"0"
-    refuse(bob, second[:5] + b"\x00" + second[6:], AuthenticationFailed, Malformed)
+def envelope(message: str) -> bytes:
+    """The envelope within a recorded message: the first ones carry the beginning of the session too."""
+    data = bytes.fromhex(message)
+    return data if data[1:3] == b"\x0a\x20" and data[35] == 0x10 else olm.pre_key_parts(data)[3]
+
+
+def test_a_recorded_conversation_runs_bit_for_bit() -> None:
+    """Both directions, three chains each way, envelopes early and late: what vodozemac sealed opens here, and
+    what it opened is what we seal."""
+    transcript = recorded()
+    session, done = bob(transcript), {"encrypt": 0, "decrypt": 0}
+    for step in transcript["steps"]:
+        content, done[step["do"]] = bytes.fromhex(step["content"]), done[step["do"]] + 1
+        if step["do"] == "decrypt":
+            assert session.decrypt(envelope(step["message"])) == content
+        else:
+            assert session.encrypt(content).hex() == step["message"]
+    assert done == {"encrypt": 4, "decrypt": 6}
+    assert session.skipped == 0
+
+
+@pytest.mark.parametrize("position", [3, 30, 36, 40, -1])
+def test_a_changed_byte_of_a_recorded_message_is_refused_and_changes_nothing(position: int) -> None:
+    transcript = recorded()
+    session = bob(transcript)
+    first = bytearray(envelope(transcript["steps"][0]["message"]))
+    first[position] ^= 1
+    before = snapshot(session)
+    with pytest.raises(ProtocolError):
+        session.decrypt(bytes(first))
+    assert snapshot(session) == before
+    assert session.decrypt(envelope(transcript["steps"][0]["message"])) == b"first"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from protocol.errors import (
     Unexpected,
     Untrusted,
 )
-from protocol.vectors import own
+from protocol.vectors import own, public
 from protocol.vectors.frame import (
     Area,
     Case,
@@ -28,24 +30,21 @@ from protocol.vectors.frame import (
     VectorMismatch,
     expect_equal,
     expect_outcome,
-    read_bytes,
-    write_bytes,
 )
-from tests.architecture import spec_text
+from tests.architecture import spec_document
+from tests.support.machine import needs_public_vectors
 from tests.vectors import primitives
 from tests.vectors.files import Seed, read_phrase
-from tests.vectors.generate import BUILDERS, FOLDER, PHRASE_FILE, differing
+from tests.vectors.generate import PHRASE_FILE, differing
 
-_HEX = re.compile(r"([0-9a-f]{2})*")
-_NO_AREAS = {"schema", "kem"}
-_RULES = {rule.id: rule.error_class for rule in spec_text.rules(spec_text.read())}
+_RULES = {rule.id: rule.error_class for rule in spec_document.rules(spec_document.read())}
 
 
-def _cases() -> list[Any]:
+def _own_cases() -> list[Any]:
     return [pytest.param(case, id=case.id) for area in own.own_areas() for case in area.cases]
 
 
-@pytest.mark.parametrize("case", _cases())
+@pytest.mark.parametrize("case", _own_cases())
 def test_vector(case: Case) -> None:
     case.run()
 
@@ -62,11 +61,6 @@ def test_own_reports_cover_every_area_and_count_its_cases() -> None:
 
 def test_committed_files_are_what_the_generator_makes() -> None:
     assert differing() == []
-
-
-def test_every_file_of_the_folder_is_an_area() -> None:
-    files = {path.stem for path in FOLDER.glob("*.json")} - _NO_AREAS
-    assert files == set(own.AREAS) == set(BUILDERS)
 
 
 def test_seed_rule_is_what_the_files_say() -> None:
@@ -100,15 +94,6 @@ def _object_conforms(value: dict[str, Any], schema: dict[str, Any]) -> bool:
     return all(name in value for name in schema.get("required", ()))
 
 
-@pytest.mark.parametrize("area", own.AREAS)
-def test_file_has_the_shape_of_the_schema(area: str) -> None:
-    schema = json.loads((FOLDER / "schema.json").read_text(encoding="utf-8"))
-    file = own.load(area)
-    assert _conforms(file, schema)
-    assert not _conforms(file | {"count": "1"}, schema)
-    assert not _conforms({**file, "more": 1}, schema)
-
-
 def _tests(area: str) -> list[Json]:
     return [test for group in own.load(area)["groups"] for test in group["tests"]]
 
@@ -125,26 +110,6 @@ def test_ids_count_and_flags_agree(area: str) -> None:
     assert {flag for test in tests for flag in test["flags"]} == set(file["notes"])
     classes = {error.error_class for error in (Malformed, Unexpected, AuthenticationFailed, LimitExceeded)}
     assert {test["expect"] for test in tests} <= classes | {"success", Untrusted.error_class}
-
-
-@pytest.mark.parametrize("area", own.AREAS)
-def test_a_test_has_a_comment_of_its_own_and_steps(area: str) -> None:
-    for group in own.load(area)["groups"]:
-        comments = [test["comment"] for test in group["tests"]]
-        assert sorted(comments) == sorted(set(comments))
-        assert all(test["steps"] for test in group["tests"])
-
-
-@pytest.mark.parametrize("area", own.AREAS)
-def test_bytes_are_lower_case_hex(area: str) -> None:
-    names = ("message", "payload", "envelope", "content", "bytes", "padded", "stream", "sends", "public")
-    for test in _tests(area):
-        for step in test["steps"]:
-            given = (step[name] for name in names if isinstance(step.get(name), str))
-            assert all(_HEX.fullmatch(value) for value in given)
-
-
-# --- Rules ---
 
 
 def _rule_is_met(test: Json) -> bool:
@@ -196,9 +161,6 @@ def test_every_label_has_a_vector() -> None:
     assert sorted(shown) == sorted(labels.registry())
 
 
-# --- The frame itself ---
-
-
 def _fail(error: ProtocolError) -> None:
     raise error
 
@@ -214,14 +176,62 @@ def test_expect_outcome_holds_the_class() -> None:
         expect_equal("bytes", b"a", b"b")
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"ab", bytes(999), bytes(1_000), b"a" + bytes(2_000), bytes(1_500) + b"b", b"\n" * 1_000]
-)
-def test_shortened_bytes_are_read_back(data: bytes) -> None:
-    written = write_bytes(data)
-    assert read_bytes(written) == data
-    assert len(json.dumps(written)) < 2 * 1_000 + 2
+_PUBLISHED = os.environ.get("PARLOUR_PUBLIC_VECTORS")
 
 
-def test_a_run_may_be_of_several_bytes() -> None:
-    assert read_bytes(["00", {"hex": "0102", "times": 2}]) == b"\x00\x01\x02\x01\x02"
+def _cases(areas: Iterator[Area]) -> list[Any]:
+    return [pytest.param(case, id=f"{area.name}:{case.id}") for area in areas for case in area.cases]
+
+
+def _published() -> list[Any]:
+    """None without the folder: test_published_vectors_are_all_there then says so, and fails under CI."""
+    return _cases(public.public_areas(Path(_PUBLISHED))) if _PUBLISHED else []
+
+
+def test_published_vectors_are_all_there() -> None:
+    """Counts as published: a file that shrank, or an area that went, must not pass in silence."""
+    folder = needs_public_vectors()
+    assert public.missing_areas(folder) == ()
+    counts = {report.area: report.passed for report in public.run_public(folder)}
+    assert counts["noise/cacophony-25519-chachapoly"] == 177
+    wycheproof = {name.removeprefix("wycheproof/"): count for name, count in counts.items() if count}
+    assert wycheproof["x25519_test"] == 518
+    assert wycheproof["ed25519_test"] == 151
+    assert wycheproof["chacha20_poly1305_test"] == 325
+    assert wycheproof["aegis256_test"] == 472
+    assert wycheproof["mlkem_768_test"] == 193
+    assert wycheproof["mlkem_768_keygen_seed_test"] == 100
+    assert wycheproof["mlkem_768_encaps_test"] == 132
+
+
+@pytest.mark.parametrize("case", _published())
+def test_published(case: Case) -> None:
+    case.run()
+
+
+def test_an_empty_folder_misses_every_area(tmp_path: Path) -> None:
+    assert "noise" in public.missing_areas(tmp_path)
+    assert list(public.run_public(tmp_path)) == []
+
+
+def test_a_changed_vector_fails_and_is_named(tmp_path: Path) -> None:
+    """One byte of one answer: the report names the vector and still counts the others."""
+    folder = tmp_path / "wycheproof"
+    folder.mkdir()
+    tests = [
+        {"tcId": 1, "private": "77" * 32, "public": "09" + "00" * 31, "shared": "00" * 31 + "01"},
+        {"tcId": 2, "private": "77" * 32, "public": "00" * 32, "shared": "00" * 32},
+    ]
+    (folder / "x25519_test.json").write_text(json.dumps({"testGroups": [{"tests": tests}]}))
+    assert list(public.run_public(tmp_path)) == [Report("wycheproof/x25519_test", 1, ("x25519_test-1",))]
+
+
+def test_what_we_do_not_have_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "noise").mkdir()
+    vectors = [{"protocol_name": "Noise_XX_448_AESGCM_SHA512"}]
+    (tmp_path / "noise" / "other.json").write_text(json.dumps({"vectors": vectors}))
+    for name in ("cpace/vectors", "wycheproof/rsa_test"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.json").write_text("{}")
+    unknown = [report.unknown for report in public.run_public(tmp_path)]
+    assert unknown == [("Noise_XX_448_AESGCM_SHA512",), ("cpace/vectors", "wycheproof/rsa_test")]

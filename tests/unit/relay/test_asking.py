@@ -16,7 +16,7 @@ from chat.relay.connection import ClientConnection
 from chat.relay.metrics import Counters
 from protocol.keys import X25519Pair
 from protocol.relay.cluster import ClusterKeys
-from tests.support.relay.wire import Wire
+from tests.support.relay.in_process import Wire
 
 TOKEN = secrets.token_bytes(16)
 PATIENCE = 10.0

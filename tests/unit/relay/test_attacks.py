@@ -12,11 +12,11 @@ import pytest
 from chat.relay.circuit import Buffers
 from protocol.link.states import ContactPsk
 from protocol.messages import Entry
-from tests.support.engines.pair import End, Pair, Party, frames
-from tests.support.lab.memory import which_are_held
-from tests.support.needs import needs_process_memory
-from tests.support.relay.house import Guest, House, house, token
-from tests.support.relay.terminals import Relay, Terminal, receive, relay
+from tests.support.lab.inspection import which_are_held
+from tests.support.machine import needs_process_memory
+from tests.support.protocol.links import End, Pair, Party, frames
+from tests.support.relay.in_process import Guest, House, house, token
+from tests.support.relay.processes import Relay, Terminal, receive, relay
 from tests.unit.relay.test_holds_nothing import joined
 
 NAMES = ("Wilhelmina-Sophia", "Friedrich-Leopold")

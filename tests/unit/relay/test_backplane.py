@@ -14,7 +14,7 @@ import pytest
 from chat.interface import UsageError
 from chat.relay.cluster import nats
 from chat.relay.cluster.nats import CROWDED, Nats, checked
-from tests.support.relay.nats import Node, nodes
+from tests.support.relay.processes import Node, nodes
 
 PATIENCE = 20.0
 OWN = "parlour.relay.v1.to.a.b"

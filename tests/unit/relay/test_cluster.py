@@ -19,13 +19,23 @@ from chat.relay.run import read_key
 from protocol.relay.cluster import ClusterKeys, bucket_of
 from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
-from tests.support.lab.calls import traced, writing
-from tests.support.lab.memory import copies
-from tests.support.needs import needs_nats, needs_process_memory, needs_strace
-from tests.support.relay.clusters import cluster, meet, member, shared_key, waiting
-from tests.support.relay.house import token
-from tests.support.relay.nats import Node, free_ports
-from tests.support.relay.terminals import PATIENCE, Terminal, command, eventually, receive
+from tests.support.lab.inspection import copies, traced, writing
+from tests.support.machine import needs_nats, needs_process_memory, needs_strace
+from tests.support.relay.in_process import token
+from tests.support.relay.processes import (
+    PATIENCE,
+    Node,
+    Terminal,
+    cluster,
+    command,
+    eventually,
+    free_ports,
+    meet,
+    member,
+    receive,
+    shared_key,
+    waiting,
+)
 
 GONE = "NATS does not answer"
 

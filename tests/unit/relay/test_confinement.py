@@ -14,7 +14,7 @@ import pytest
 from chat.relay import sandbox
 from chat.relay.run import listen, port_of
 from tests.architecture.imports import ROOT
-from tests.support.needs import needs_confinement
+from tests.support.machine import needs_confinement
 
 needs_confinement()
 

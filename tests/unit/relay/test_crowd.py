@@ -11,7 +11,7 @@ import pytest
 from chat.relay.quotas import Limits
 from protocol.limits import RELAY_ANSWER_SECONDS
 from protocol.relay.states import RelayEnded, WasAbsent, WasCalled, WasJoined
-from tests.support.relay.house import Guest, House, house, token
+from tests.support.relay.in_process import Guest, House, house, token
 
 GUESTS = 60
 MANY = 1e6

@@ -18,7 +18,7 @@ from protocol.errors import ProtocolError
 from protocol.keys import X25519Pair
 from protocol.noise import Finished
 from protocol.relay.cluster import ClusterKeys, Kind
-from tests.support.relay.wire import Tap, Wire
+from tests.support.relay.in_process import Tap, Wire
 from tests.unit.relay.test_circuit import fill, read, settle, tcp_pair
 
 PATIENCE = Patience(idle=60, slow=30, half_open=10)

@@ -17,12 +17,11 @@ import pytest
 
 from protocol.link.framing import length_of
 from protocol.relay.states import WaitBegun, WasAbsent, WasCalled, WasJoined
-from tests.support.lab.calls import traced, writing
-from tests.support.lab.memory import copies, which_are_held
-from tests.support.needs import needs_process_memory, needs_strace
-from tests.support.protocol.sessions import pair
-from tests.support.relay.house import token
-from tests.support.relay.terminals import Ended, Relay, Terminal, eventually, receive, relay
+from tests.support.lab.inspection import copies, traced, which_are_held, writing
+from tests.support.machine import needs_process_memory, needs_strace
+from tests.support.protocol.ratchets import pair
+from tests.support.relay.in_process import token
+from tests.support.relay.processes import Ended, Relay, Terminal, eventually, receive, relay
 
 FRAMES = 10_000
 BATCH = 100

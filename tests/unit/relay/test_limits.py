@@ -10,7 +10,7 @@ from chat.relay.quotas import Limits
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.link.framing import length_of
 from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
-from tests.support.relay.house import Guest, house, token
+from tests.support.relay.in_process import Guest, house, token
 
 HERE, THERE, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 GREETING = 28

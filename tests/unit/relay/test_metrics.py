@@ -12,7 +12,7 @@ from chat.relay.quotas import Limits
 from chat.relay.run import listen
 from chat.relay.sandbox import Means
 from protocol.relay.states import RelayEnding
-from tests.support.relay.house import house, token
+from tests.support.relay.in_process import house, token
 
 SAMPLE = re.compile(r'(parlour_relay_[a-z_]+)(?:\{([a-z]+)="([a-z_]+)"\})? (\d+)')
 

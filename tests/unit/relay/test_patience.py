@@ -13,7 +13,7 @@ from chat.relay.quotas import Limits
 from chat.relay.server import Relay
 from protocol.limits import HANDSHAKE_SECONDS, RELAY_ANSWER_SECONDS, RELAY_SILENT_SECONDS
 from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
-from tests.support.relay.house import House, house, token
+from tests.support.relay.in_process import House, house, token
 
 
 async def test_who_says_nothing_after_the_greeting_is_gone_in_time() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from protocol.relay.rendezvous import parse_relay
 from tests.architecture.imports import ROOT
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_nats
-from tests.support.relay.terminals import PATIENCE, eventually
+from tests.support.machine import needs_nats
+from tests.support.relay.processes import PATIENCE, eventually
 
 
 def alive(pid: int) -> bool:
@@ -25,7 +25,7 @@ def alive(pid: int) -> bool:
 def test_it_shows_how_it_starts_and_leaves_nothing(tmp_path: Path) -> None:
     needs_nats()
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "tests.support.relay.trial"]
+    command = [sys.executable, "-m", "tests.support.relay.processes"]
     with Program(command, environment=environment, folder=ROOT) as program:
         program.wait_for(lambda line: "Ctrl-C" in line, PATIENCE)
         said = program.said

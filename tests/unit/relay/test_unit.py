@@ -11,9 +11,9 @@ from pathlib import Path
 from chat.relay.quotas import Limits
 from protocol.relay.states import WasAbsent
 from tests.architecture.imports import ROOT
-from tests.support.needs import needs_confinement, needs_strace
-from tests.support.relay.house import token
-from tests.support.relay.terminals import relay
+from tests.support.machine import needs_confinement, needs_strace
+from tests.support.relay.in_process import token
+from tests.support.relay.processes import relay
 from tests.unit.relay.test_holds_nothing import joined
 
 UNIT = ROOT / "docs" / "parlour-relay.service"

@@ -126,10 +126,7 @@ async def test_what_an_invitation_brought_can_be_named_by_hand(tmp_path: Path) -
         assert (view.invited, view.standing, told) == (False, RelayStanding.WAITING, [])
         await ada.stop()
         await ada.start()
-        assert [(view.port, view.invited) for view in await ada.engine.relays()] == [
-            (1, False),
-            (2, True),
-        ]
+        assert [(view.port, view.invited) for view in await ada.engine.relays()] == [(1, False), (2, True)]
 
 
 @in_virtual_time
@@ -154,15 +151,15 @@ async def test_invitations_cannot_make_a_terminal_wait_at_more_than_eight(tmp_pa
         assert await named(ben) == [*own, *(str(relay(number)) for number in (11, 12, 13))]
         said = [event.text for event in ben.seen if isinstance(event, Notice)]
         assert len(said) == 2
-        assert "brought 3 relays" in said[0]
+        assert "added 3 relays" in said[0]
         assert all(f"10.0.0.99:{number}" in said[0] for number in (11, 12, 13))
-        assert "no room" in said[1]
+        assert "were not added" in said[1]
         assert all(f"10.0.0.99:{number}" in said[1] for number in (21, 22, 23, 24))
 
 
 @in_virtual_time
 async def test_an_invitation_takes_no_relay_away_that_was_named_by_hand(tmp_path: Path) -> None:
-    """Otherwise a server at the same address could replace the key with its own."""
+    """Whoever runs something at the same place could else put a key of their own in its place."""
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         await ben.engine.add_relay(str(relay(1)))
         other = str(RelayAddress("10.0.0.99", 1, b"\x07" * 32))

@@ -14,8 +14,8 @@ from chat.storage.database import Database
 from chat.storage.errors import WrongPassphrase
 from chat.storage.folder import ProfileState
 from protocol import profile_header
-from tests.support.needs import needs_strace
-from tests.support.storage.killing import WRITER, calls, killed_at, run
+from tests.support.lab.inspection import WRITER, calls, killed_at, run
+from tests.support.machine import needs_strace
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, first_rows, seeded
 from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
 

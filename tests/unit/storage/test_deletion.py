@@ -11,7 +11,7 @@ from chat.storage import contacts, entries, persons, search, search_index
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
-from tests.support.lab.pages import residues
+from tests.support.lab.inspection import residues
 from tests.support.storage.samples import (
     KEY,
     ME,

@@ -10,7 +10,7 @@ from chat.storage.database import Database
 from chat.storage.entries import HeadRow
 from chat.storage.errors import StorageMisuse
 from chat.storage.receipts import STORED, ReceiptRow
-from tests.support.storage import tables
+from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
 

@@ -16,8 +16,8 @@ from chat.storage import folder as stored_folder
 from chat.storage import profile as stored_profile
 from chat.storage.errors import WrongPassphrase
 from protocol import profile_header
-from tests.support.needs import needs_strace
-from tests.support.storage.killing import WRITER, calls, run
+from tests.support.lab.inspection import WRITER, calls, run
+from tests.support.machine import needs_strace
 from tests.support.storage.samples import ME, PASSPHRASE, TALK, first_rows, seeded
 from tests.support.storage.writer import CREATE, INSIST, NEW_PASSPHRASE, RENEW, STARVE
 

@@ -14,7 +14,7 @@ from chat.storage import profile as stored_profile
 from chat.storage.database import Database
 from chat.storage.migrations import open_history
 from protocol.profile_header import DatabaseKey
-from tests.support.storage import kept
+from tests.support.storage import released as kept
 from tests.support.storage.samples import blob, new_database
 
 RELEASED = sorted(path.name for path in kept.FOLDER.iterdir() if path.is_dir())

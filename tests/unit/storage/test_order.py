@@ -15,7 +15,7 @@ from chat.storage.database import Database, Row
 from chat.storage.entries import HeadRow, Position
 from chat.storage.migrations import create_history, open_history
 from protocol.entries import ParsedEntry
-from tests.support.storage import tables
+from tests.support.storage import samples as tables
 from tests.support.storage.samples import (
     KEY,
     ME,

@@ -13,7 +13,7 @@ from chat.storage.errors import StorageMisuse
 from chat.storage.keys import OWN, THEIRS, InvitationRow, ShareRow
 from chat.storage.persons import KEPT, AddressRow, TerminalRow
 from chat.storage.settings import Settings
-from tests.support.storage import tables
+from tests.support.storage import samples as tables
 from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, store
 
 CONTACT = ContactRow(THEM, "Ada", "", PAIRED, verified=False, blocked=False, held=False, since=1_000)

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from tests.support.lab.deadlines import Deadline
+from tests.support.lab.programs import Deadline
 from tui.terminal import Watched, heed_signals
 
 PATIENCE = 60.0

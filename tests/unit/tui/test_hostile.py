@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 
 from tests.support.lab.terminal import Terminal
-from tests.support.needs import needs_tmux
+from tests.support.machine import needs_tmux
 from tests.support.tui.cells import Cell, cells_of, text_of
 from tests.support.tui.hostile import ATTACKS, WORST
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab.terminal import Terminal
-from tests.support.needs import needs_tmux
+from tests.support.machine import needs_tmux
 from tests.support.tui.driving import running, until, until_shown, with_bob_open
 from tests.support.tui.program import SCENARIOS
 from tui import LEAKS

@@ -6,9 +6,17 @@ import re
 from xml.etree import ElementTree
 
 from tests.architecture.imports import ROOT
-from tests.support.screens.drawing import FRAME, WIDTH, draw
-from tests.support.screens.dump import difference, dump, names_of
-from tests.support.screens.picture import Look, Run, of_escapes
+from tests.support.screens.pictures import (
+    FRAME,
+    WIDTH,
+    Look,
+    Run,
+    difference,
+    draw,
+    dump,
+    names_of,
+    of_escapes,
+)
 from tui.themes import COLOURS, DARK
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.screens.dump import difference, dump, names_of
-from tests.support.screens.scenes import EVERY, Scene
-from tests.support.screens.stage import View, take
+from tests.support.screens.pictures import difference, dump, names_of
+from tests.support.screens.scenes import EVERY, Scene, View, take
 from tui import actions
 from tui.preferences import Theme
 from tui.text import translation

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.lab.terminal import Terminal
-from tests.support.needs import needs_tmux
+from tests.support.machine import needs_tmux
 
 needs_tmux()
 pytestmark = pytest.mark.terminal

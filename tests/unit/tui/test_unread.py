@@ -10,9 +10,8 @@ from textual.pilot import Pilot
 
 from chat.interface import ContactView, EntryView, NotPermitted
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.lab.attached import attached
-from tests.support.lab.terminal import Terminal
-from tests.support.needs import needs_tmux
+from tests.support.lab.terminal import Terminal, attached
+from tests.support.machine import needs_tmux
 from tests.support.tui.driving import chat, chatting, history, rows, shown, until, until_shown, with_bob
 from tests.unit.tui.test_terminal import program
 from tui.attention import LASTS

@@ -12,7 +12,7 @@ import pytest
 from chat.tools.bench import flows
 from chat.tools.bench.flows import OwnNetwork, measure
 from chat.tools.bench.measure import FLOWS, PAIRING, START, TALK, Aim, Figure, FlowSample, NotTaken
-from tests.support import needs
+from tests.support import machine as needs
 from tests.support.cli.line import Line
 
 FIELDS = ["name", "size", "subject", "per_second", "unit", "note"]

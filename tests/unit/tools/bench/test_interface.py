@@ -18,7 +18,7 @@ from chat.tools.bench.long_history import create, saying
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken
 from chat.tools.bench.terminals import Frame, Frames
 from protocol.entries import read_text
-from tests.support import needs
+from tests.support import machine as needs
 from tests.support.cli.line import Line
 
 BOUNDS = {

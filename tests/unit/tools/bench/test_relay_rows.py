@@ -14,8 +14,8 @@ from chat.tools.bench import peers, relay, rows
 from chat.tools.bench import report as report_module
 from chat.tools.bench.measure import GOALS
 from protocol.relay.rendezvous import parse_relay
-from tests.support.needs import needs_nats, needs_process_memory
-from tests.support.relay.house import house, token
+from tests.support.machine import needs_nats, needs_process_memory
+from tests.support.relay.in_process import house, token
 from tests.unit.relay.test_limits import limits
 
 RELAY = tracemalloc.Filter(True, "*/chat/relay/server.py", all_frames=True)

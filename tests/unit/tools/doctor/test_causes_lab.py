@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.doctor.causes import CAUSES, Cause, examine
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_nft, needs_root_network
+from tests.support.machine import needs_nft, needs_root_network
 
 pytestmark = pytest.mark.network
 

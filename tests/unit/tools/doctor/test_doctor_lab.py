@@ -10,9 +10,8 @@ import pytest
 
 from tests.support.doctor.causes import examine, stand
 from tests.support.lab.hosts import Host, Lab
-from tests.support.needs import needs_nft, needs_root_network
-from tests.support.network.beacon import Beacon
-from tests.support.network.wire import Tap
+from tests.support.machine import needs_nft, needs_root_network
+from tests.support.network.mdns import Beacon, Tap
 
 pytestmark = pytest.mark.network
 

@@ -9,7 +9,7 @@ import pytest
 
 from chat.tools.prove.search import search_memory
 from tests.support.lab.programs import Program
-from tests.support.needs import needs_process_memory
+from tests.support.machine import needs_process_memory
 
 # Keeps what it reads, in hexadecimal, and nothing of the line.
 KEEP = """

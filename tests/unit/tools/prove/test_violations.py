@@ -22,7 +22,7 @@ from chat.tools.prove.runner import look_at
 from chat.tools.prove.stage import Setting, Stage, staged
 from tests.architecture.imports import ROOT
 from tests.support.lab.hosts import Lab
-from tests.support.needs import needs_process_memory, needs_root_network, needs_strace
+from tests.support.machine import needs_process_memory, needs_root_network, needs_strace
 from tests.support.prove import proof
 
 PLANTED = "tests.support.prove.planted"
@@ -50,9 +50,9 @@ async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
 ) -> None:
     needs_process_memory()
     log = str(tmp_path / "log")
-    monkeypatch.setenv("PARLOUR_PLANTED", log)
+    monkeypatch.setenv("PARLOUR_PLANTED", f"hoard {log}")
     monkeypatch.setattr(relay_holds_nothing, "FRAMES", 200)
-    hoarding = Setting(relay=(f"{PLANTED}.hoarding", *OWN[1:]), traced=False)
+    hoarding = Setting(relay=(PLANTED, *OWN[1:]), traced=False)
     finding = await found("C1", relay_holds_nothing.show, nothing, hoarding)
     assert finding.outcome is Outcome.FAILS
     assert finding.reason.split("; ") == [
@@ -111,7 +111,7 @@ async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
 def test_claim_c3_fails_where_a_terminal_calls_out(way: str, said: str) -> None:
     needs_root_network()
     needs_strace()
-    command = [sys.executable, "-m", "tests.support.prove.proof", "C3", f"{PLANTED}.calling"]
+    command = [sys.executable, "-m", "tests.support.prove.proof", "C3", PLANTED]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PARLOUR_PLANTED": way}
     with Lab(1) as lab:
         row = json.loads(lab.hosts[0].run(*command, env=environment, cwd=ROOT))
@@ -148,7 +148,8 @@ async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     only(monkeypatch, "flipped", "replayed")
-    finding = await found("C4", in_between.show, nothing, Setting(f"{PLANTED}.forgiving", traced=False))
+    monkeypatch.setenv("PARLOUR_PLANTED", "forgive")
+    finding = await found("C4", in_between.show, nothing, Setting(PLANTED, traced=False))
     assert finding.outcome is Outcome.FAILS
     assert finding.reason.split("; ") == [
         f"1 of 1 frames that were {trick} were not rejected" for trick in ("flipped", "replayed")
@@ -158,8 +159,9 @@ async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
 # C5: deleted is deleted.
 
 
-async def test_claim_c5_fails_where_pages_or_log_keep_it() -> None:
-    finding = await found("C5", at_rest.show_deleted, nothing, Setting(f"{PLANTED}.keeping", traced=False))
+async def test_claim_c5_fails_where_pages_or_log_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLOUR_PLANTED", "keep")
+    finding = await found("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False))
     assert finding.outcome is Outcome.FAILS
     assert "database still holds what was deleted" in finding.reason
     assert "frame" in finding.reason

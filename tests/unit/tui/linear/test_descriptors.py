@@ -17,7 +17,7 @@ import pytest
 from chat.interface import UsageError
 from tests.support.cli.line import piped
 from tests.support.fakes.messenger import WRONG
-from tests.support.lab.deadlines import Deadline
+from tests.support.lab.programs import Deadline
 from tui.linear.input import BYTES_MAX, LineInput
 from tui.linear.output import Output
 

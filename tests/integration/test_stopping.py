@@ -1,0 +1,156 @@
+"""An engine that is told to stop or to lock does so, whatever is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.interface import NearbyChanged, Notice
+from chat.network.driver import Driver, Opening
+from chat.network.mdns import ZeroconfDiscovery
+from chat.ports import Announcement
+from chat.storage.errors import StorageFull
+from chat.tasks import Tasks
+from protocol.link.states import LinkClosed
+from tests.support.engines.engines import in_virtual_time, pair, people, talk, two_contacts
+from tests.support.fakes.network import MemoryTransport
+from tests.support.lab.virtual import VirtualClock, run_virtual
+
+
+def test_what_a_task_began_while_it_was_stopped_is_stopped_too() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        failures: list[BaseException] = []
+        tasks = Tasks(failures.append)
+
+        async def last_wish() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                tasks.spawn(asyncio.sleep(100))
+
+        tasks.spawn(last_wish())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(tasks.stop(), 10)
+        assert not tasks._running
+        assert not failures
+
+    run_virtual(scenario, 60)
+
+
+def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        tasks, woken = Tasks(lambda error: None), asyncio.Event()
+
+        async def deaf_once() -> None:
+            await asyncio.wait_for(woken.wait(), 100)
+            await asyncio.Event().wait()
+
+        tasks.spawn(deaf_once())
+        await asyncio.sleep(1)
+        woken.set()
+        await asyncio.sleep(0)
+        await asyncio.wait_for(tasks.stop(), 10)
+
+    run_virtual(scenario, 60)
+
+
+@in_virtual_time
+async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
+    async with two_contacts(tmp_path) as (network, ada, ben):
+        await talk(ada, ben, "before")
+        person = bytes.fromhex(await ada.contact(ben))
+        connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
+        await asyncio.sleep(0.1)
+        await ben.engine.lock()
+        dialler, parts = ada.engine._use_cases.dialer, ada.engine._use_cases
+        keys = parts.keyring.dial_keys(person)
+        assert keys is not None
+        opening = Opening(parts.sync.adopt)
+        driver = Driver(connection, dialler._link(person, keys), ada.clock, opening)
+        running = asyncio.ensure_future(driver.run())
+        assert isinstance(await opening.result, LinkClosed)
+        await running
+        assert not ada.engine._use_cases.links.is_present(person)
+
+
+@in_virtual_time
+async def test_housekeeping_and_announcing_survive_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
+        await pair(ada, ben)
+        fail_once(monkeypatch, ada.engine._use_cases.accept, "drop_expired", StorageFull())
+        fail_once(monkeypatch, ada.engine._ports.discovery, "announce", OSError("no network"))
+        await ada.engine.set_visible(True)
+        await asyncio.sleep(60)
+        await ada.engine.set_visible(True)
+        await cleo.sees("Ada")
+        gone = cleo.wait(NearbyChanged, lambda event: all(view.name != "Ada" for view in event.nearby))
+        await asyncio.wait_for(gone, 130)
+        assert any(isinstance(event, Notice) for event in ada.seen)
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, error: Exception) -> None:
+    """Let a method raise at its next call."""
+    original, left = getattr(owner, name), [error]
+
+    async def failing(*arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return await original(*arguments)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+async def test_a_change_of_network_in_the_middle_of_an_announcement_is_a_network_error() -> None:
+    discovery = ZeroconfDiscovery(interfaces=["127.0.0.1"])
+    await discovery.start(MemoryEvents())
+    try:
+        assert discovery._running is not None
+        multicast = discovery._running._multicast
+        assert multicast is not None
+        await multicast._zeroconf.async_close()
+        slots = tuple(bytes([number]) * 8 for number in range(32))
+        with pytest.raises(OSError, match="shut"):
+            await discovery.announce(Announcement("ab" * 8, ("127.0.0.1",), 4747, slots))
+    finally:
+        await discovery.close()
+
+
+class MemoryEvents:
+    def found(self, announcement: Announcement) -> None: ...
+
+    def lost(self, instance: str) -> None: ...
+
+    def network_changed(self) -> None: ...
+
+
+SHOW = """
+import os, resource, sys
+from pathlib import Path
+from chat.assemble import door
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+if sys.argv[2] == "door":
+    door(Path(sys.argv[1]) / "profile")
+Path(sys.argv[1], "made").write_text("x")
+print(resource.getrlimit(resource.RLIMIT_CORE)[0], oct(Path(sys.argv[1], "made").stat().st_mode & 0o777))
+"""
+
+
+def _shown(folder: Path, way: str) -> list[str]:
+    command = [sys.executable, "-c", SHOW, str(folder), way]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, umask=0o022)
+    return done.stdout.split()
+
+
+def test_attack_78_no_core_file_is_written_and_no_file_is_open_to_others(tmp_path: Path) -> None:
+    assert _shown(tmp_path, "door") == ["0", "0o600"]
+
+
+def test_without_it_files_would_be_open_to_others(tmp_path: Path) -> None:
+    assert _shown(tmp_path, "no door")[1] == "0o644"

@@ -1,0 +1,137 @@
+"""What tests need of the machine, and which of them may share it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.architecture.imports import ROOT
+
+
+def needs_root_network() -> None:
+    """Network namespaces, a bridge and packet filters on this machine (Linux, as root)."""
+    if reason := _network_obstacle():
+        _left_out(reason)
+
+
+def needs_tmux() -> None:
+    """tmux, which plays the terminal, and Linux's handles on processes, which end it."""
+    _needs_tool("tmux")
+    if not hasattr(os, "pidfd_open"):
+        _left_out("the terminal's programs are ended by Linux's process handles")
+
+
+def needs_nft() -> None:
+    """nft, which shows and changes the packet filter in its own words."""
+    _needs_tool("nft")
+
+
+def needs_strace() -> None:
+    """strace, which injects faults into system calls."""
+    _needs_tool("strace")
+
+
+def needs_nats() -> None:
+    """nats-server, and the client library of the extra `nats`."""
+    _needs_tool("nats-server")
+    if importlib.util.find_spec("nats") is None:
+        _left_out("the extra `nats` is not installed")
+
+
+def needs_process_memory() -> None:
+    """/proc/PID/mem of a process that the test started (Linux)."""
+    if not Path("/proc/self/mem").exists():
+        _left_out("the memory of processes cannot be read here")
+
+
+def needs_confinement() -> None:
+    """What a process takes from itself for good: Landlock, limits and the like are Linux's."""
+    if sys.platform != "linux":
+        _left_out("a process cannot confine itself here as it can on Linux")
+
+
+def needs_public_vectors() -> Path:
+    """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
+    named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")
+    if not named:
+        _left_out("PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors")
+    if not Path(named).is_dir():
+        _left_out(f"there is no folder of published vectors at {named}")
+    return Path(named)
+
+
+def needs_node_packages(folder: Path) -> None:
+    """Node.js, and the packages that the lock in `folder` names: installed there when they are not yet."""
+    _needs_tool("node")
+    if (folder / "node_modules" / ".package-lock.json").is_file():
+        return
+    _needs_tool("npm")
+    told = subprocess.run([*_NPM_CI], cwd=folder, capture_output=True, text=True, check=False)
+    if told.returncode:
+        _left_out(f"the packages of Node.js cannot be installed: {told.stderr.partition(chr(10))[0]}")
+
+
+# The lock alone decides what is installed. Where no registry answers, that shows within half a minute.
+_NPM_CI = (
+    "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
+    "--fetch-timeout=10000", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000",
+)  # fmt: skip
+
+
+def _needs_tool(name: str) -> None:
+    if shutil.which(name) is None:
+        _left_out(f"{name} is not installed")
+
+
+@functools.cache
+def _network_obstacle() -> str:
+    """Why there can be no lab here, or nothing."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("ip", "iptables", "ip6tables"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    name = f"parlour-{os.getpid()}-probe"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if made.returncode:
+        return f"network namespaces cannot be made: {made.stderr.strip()}"
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    return ""
+
+
+def _left_out(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"nothing is left out under CI: {reason}", pytrace=False)
+    pytest.skip(reason, allow_module_level=True)
+
+
+MACHINE: Final = "machine"
+_WITHIN: Final = tuple(
+    f"tests/{folder}/" for folder in ("architecture", "fuzz", "unit/protocol", "unit/storage", "unit/tui")
+)
+_MARKS: Final = ("mark.network", "mark.terminal", "mark.crash")
+
+
+class Shares(LoadScopeScheduling):  # type: ignore[misc]  # no types are published
+    """One share for the whole machine, and one for each file beside it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return share_of(nodeid.partition("::")[0])
+
+
+@functools.cache
+def share_of(file: str) -> str:
+    """The share of a test file, by its path from the project's root."""
+    if not file.startswith(_WITHIN):
+        return MACHINE
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return MACHINE if any(mark in text for mark in _MARKS) else file

@@ -1,0 +1,222 @@
+"""Changes in `protocol/` that a vector must catch, and the program that makes them in a copy, one at a time.
+
+`python mutations.py FOLDER TABLE` prints the outcome of each change. It imports nothing of the project: each
+change gets a forked child, so that it is seen wherever it is used. A change that breaks the import is no
+change but a mistake in the table.
+"""
+
+from __future__ import annotations
+
+import compileall
+import json
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+PROTOCOL: Final = Path(__file__).parents[3] / "protocol"
+MISSED: Final = "missed"
+BROKEN: Final = "broken"
+
+_WITHOUT_VECTORS: Final = ("hotpath.py", "relay/cluster.py")
+"""A second implementation of the ratchet, and what SPEC §11.7.7 leaves to relays. Both have other tests."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One change in one file of `protocol/`, whose path is relative to it; `old` occurs there once."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+def labels() -> Iterator[Plant]:
+    """Every label with another last letter."""
+    source = (PROTOCOL / "labels.py").read_text(encoding="utf-8")
+    for call, name in re.findall(r' = (_\w+\(\s*)"([\w.]+)",', source):
+        other = name[:-1] + ("x" if name[-1] != "x" else "y")
+        yield Plant(f'label {call}"{name}")', "labels.py", f'{call}"{name}",', f'{call}"{other}",')
+    yield Plant("label of the prologue", "link/framing.py", 'b"parlour.link.v1"', 'b"parlour.link.v2"')
+
+
+def constants() -> Iterator[Plant]:
+    """Every specification constant, one more and one less."""
+    source = (PROTOCOL / "limits.py").read_text(encoding="utf-8")
+    specification = source[: source.index("# --- Implementation constants")]
+    for name, value in re.findall(r"^(\w+): Final = (.+)$", specification, re.MULTILINE):
+        for change in ("+ 1", "- 1"):
+            old = f"{name}: Final = {value}\n"
+            yield Plant(f"{name} {change}", "limits.py", old, f"{name}: Final = {value} {change}\n")
+
+
+def checks() -> Iterator[Plant]:
+    """Every `raise` of a ProtocolError, replaced by `pass`, so that the refused input is accepted."""
+    errors = import_module("protocol.errors").ProtocolError.__subclasses__()
+    refusal = rf"\s+(raise (?:{'|'.join(kind.__name__ for kind in errors)}|NoMagic|OtherVersion|Refused)\(.*)"
+    for path in sorted(PROTOCOL.rglob("*.py")):
+        file = path.relative_to(PROTOCOL).as_posix()
+        if file.startswith("vectors/") or file in _WITHOUT_VECTORS:
+            continue
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for number, line in enumerate(lines):
+            match = re.fullmatch(refusal, line)
+            if match:
+                before = _unique_context(text, lines, number)
+                passing = line.replace(match[1], "pass")
+                yield Plant(f"{file}:{before}{line}", file, f"\n{before}{line}\n", f"\n{before}{passing}\n")
+
+
+def _unique_context(text: str, lines: list[str], number: int) -> str:
+    """As many lines before a line as make both together unique in their file."""
+    for first in range(number, -1, -1):
+        before = "".join(f"{line}\n" for line in lines[first:number])
+        if text.count(f"\n{before}{lines[number]}\n") == 1:
+            return before
+    raise ValueError(f"line {number} is not unique")
+
+
+COMPUTED: Final = (
+    Plant("canonical X25519 key", "primitives.py", ">= _P25519", ">= 2**256"),
+    Plant(
+        "Ed25519 key",
+        "primitives.py",
+        "or not bindings.crypto_core_ed25519_is_valid_point(public)",
+        "or False",
+    ),
+    Plant("AEAD offered", "link/framing.py", "or not greeting.offers(aead)", ""),
+    Plant(
+        "psk look-up",
+        "pairing/contact_secret.py",
+        "return max(common_own), max(common_theirs)",
+        "return min(common_own), max(common_theirs)",
+    ),
+    Plant(
+        "direction of a psk",
+        "pairing/contact_secret.py",
+        "if initiates else (self.their_person",
+        "if not initiates else (self.their_person",
+    ),
+    Plant(
+        "ratchet keys in the root step",
+        "ratchet.py",
+        "b2b(dh_output + sender + receiver,",
+        "b2b(dh_output + receiver + sender,",
+    ),
+    Plant(
+        "removal by a junior",
+        "identity/reduction.py",
+        "ranks[operation.author] >= target",
+        "ranks[operation.author] > 2**60",
+    ),
+    Plant("order of persons", "codec.py", "return (a, b) if a < b else (b, a)", "return a, b"),
+    Plant(
+        "addresses of a slot sorted",
+        "discovery.py",
+        '",".join(sorted(set(addresses)))',
+        '",".join(addresses)',
+    ),
+)
+
+
+# The runner.
+
+
+def main(folder: Path, plants: Path) -> None:
+    compileall.compile_dir(folder, quiet=2)
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+    unchanged = json.loads(_in_child(_look))
+    for library in unchanged["libraries"]:
+        with suppress(ImportError):  # some make their own parts, which cannot be asked for
+            import_module(library)
+    # The area that saw the last change of a file is likely to see the next one, and is tried first.
+    likely: dict[str, str] = {}
+    for plant in json.loads(plants.read_text(encoding="utf-8")):
+        first = likely.get(plant["file"], "")
+        areas = sorted(unchanged["areas"], key=lambda area: area != first)
+        area = _outcome(folder / "protocol" / plant["file"], plant, areas)
+        likely[plant["file"]] = area
+        sys.stdout.write(f"{area}\n")
+    sys.stdout.flush()
+
+
+def _look() -> str:
+    """What is loaded that is not the project's, and the areas, the cheapest first."""
+    own, frame = _vectors()
+    seconds = {}
+    for name in own.AREAS:
+        begun = time.process_time()
+        assert not _sees(own, frame, name), name
+        seconds[name] = time.process_time() - begun
+    libraries = [name for name in sys.modules if name.partition(".")[0] not in ("protocol", "__main__")]
+    return json.dumps({"libraries": libraries, "areas": sorted(seconds, key=lambda name: seconds[name])})
+
+
+def _outcome(path: Path, plant: dict[str, str], areas: list[str]) -> str:
+    """The area that sees the change; or why there is none."""
+    true, stat = path.read_text(encoding="utf-8"), path.stat()
+    if true.count(plant["old"]) != 1:
+        return "not found once"
+    path.write_text(true.replace(plant["old"], plant["new"]), encoding="utf-8")
+    try:
+        return _in_child(lambda: _run(areas))
+    finally:
+        path.write_text(true, encoding="utf-8")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def _in_child(work: Callable[[], str]) -> str:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, work().encode())
+        except BaseException:  # noqa: BLE001 - this process ends here, whatever it is
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        outcome = told.read()
+    os.waitpid(child, 0)
+    if not outcome:
+        raise RuntimeError("a child ended without an outcome")
+    return outcome
+
+
+def _run(areas: list[str]) -> str:
+    try:
+        own, frame = _vectors()
+    except (SyntaxError, NameError, AttributeError, ImportError, LookupError, TypeError, ValueError):
+        return BROKEN
+    return next((name for name in areas if _sees(own, frame, name)), MISSED)
+
+
+def _vectors() -> tuple[Any, Any]:
+    return import_module("protocol.vectors.own"), import_module("protocol.vectors.frame")
+
+
+def _sees(own: Any, frame: Any, area: str) -> bool:
+    return any(_fails(case) for case in frame.file_cases(own.load(area), own.AREAS[area]))
+
+
+def _fails(case: Any) -> bool:
+    try:
+        case.run()
+    except Exception:  # noqa: BLE001 - whatever it is, it does not happen in the protocol as it is
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,317 @@
+"""Persons who sign their own logs, and pairings between two of them, moved message by message."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from protocol.codec import encode
+from protocol.identity.author import (
+    add_operation,
+    create_person,
+    recover_operation,
+    remove_operation,
+    rename_operation,
+)
+from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
+from protocol.identity.reduction import Foreign, PersonState, reduce
+from protocol.link.states import LinkSecret, PairingFacts, Role
+from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
+from protocol.pairing.contact_secret import Pair, new_share
+from protocol.pairing.invitation import invitation_check
+from protocol.pairing.pairing import (
+    Completed,
+    Pairing,
+    PairingEvent,
+    PairingFailed,
+    PendingReady,
+    State,
+    Step,
+    WordsReady,
+    nothing_held,
+)
+from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
+from protocol.primitives import ed25519_from_seed, x25519_public
+from tests.support.protocol.samples import seeded
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A terminal's secrets."""
+
+    seed: bytes
+    secret: bytes
+
+    @classmethod
+    def named(cls, label: str) -> Terminal:
+        random = seeded(f"terminal {label}")
+        return cls(random(32), random(32))
+
+    @property
+    def signing(self) -> bytes:
+        return ed25519_from_seed(self.seed)
+
+    @property
+    def static(self) -> bytes:
+        return x25519_public(self.secret)
+
+    @property
+    def id(self) -> bytes:
+        return terminal_id(self.signing, self.static)
+
+
+@dataclass
+class Person:
+    """A person who writes its own log; `first` is the founding terminal, `recovery` the present seed."""
+
+    name: str = "Anna"
+    operations: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.new = create_person(self.name, seeded(f"person {self.name}"))
+        self.operations += self.new.operations
+        self.first = Terminal(self.new.signing_seed, self.new.static_secret)
+        self.recovery = self.new.recovery_seed
+
+    @property
+    def id(self) -> bytes:
+        return self.new.person
+
+    @property
+    def state(self) -> PersonState:
+        return reduce(self.operations)
+
+    def write(self, operation: Operation, *seeds: bytes) -> bytes:
+        """Sign, append, and return the signed operation."""
+        signed = sign_operation(operation, *seeds)
+        self.operations.append(signed)
+        return signed
+
+    def add(self, by: Terminal, new: Terminal, upon: PersonState | None = None) -> bytes:
+        operation = add_operation(upon or self.state, by.id, new.signing, new.static)
+        return self.write(operation, by.seed, new.seed)
+
+    def rename(self, by: Terminal, name: str, upon: PersonState | None = None) -> bytes:
+        return self.write(rename_operation(upon or self.state, by.id, name), by.seed)
+
+    def remove(
+        self, by: Terminal, removed: Terminal, last: bytes | None = None, upon: PersonState | None = None
+    ) -> bytes:
+        return self.write(remove_operation(upon or self.state, by.id, removed.id, last), by.seed)
+
+    def recover(
+        self,
+        removed: Sequence[tuple[Terminal, bytes]] = (),
+        new: Terminal | None = None,
+        upon: PersonState | None = None,
+        seed: bytes = b"",
+        following: str = "next recovery",
+    ) -> bytes:
+        """A recovery by `seed` (the present key by default), which names the key of `following` next."""
+        next_seed = seeded(following)(32)
+        keys = (new.signing, new.static) if new else (b"", b"")
+        listed = [(terminal.id, last) for terminal, last in removed]
+        operation = recover_operation(upon or self.state, ed25519_from_seed(next_seed), listed, *keys)
+        signed = self.write(operation, seed or self.recovery, *([new.seed] if new else []))
+        self.recovery = next_seed
+        return signed
+
+
+def id_of(signed: bytes) -> bytes:
+    """The id of a signed operation."""
+    return parse_operation(signed).id
+
+
+SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "third", "fourth", "thief"))
+
+
+def nobody(_key: bytes, _person: bytes) -> bool:
+    """No key is anybody else's."""
+    return False
+
+
+def facts(label: str = "link") -> PairingFacts:
+    """What the two ends of one link agreed on."""
+    random = seeded(label)
+    return PairingFacts(
+        random(64), random(32), random(32), random(1184), random(1088), random(32), LinkSecret(random(32))
+    )
+
+
+def identity(person: Person, number: int = 1) -> Identity:
+    """How a person shows itself, with a fresh share."""
+    share = new_share(number, person.state.heads, seeded(f"share {person.name} {number}"))
+    return Identity(tuple(person.operations), person.first.id, person.first.seed, share)
+
+
+@dataclass
+class Side:
+    """One machine, what it told and what it has to send."""
+
+    machine: Pairing
+    events: list[PairingEvent] = field(default_factory=list)
+    outbox: deque[Message] = field(default_factory=deque)
+    sent: list[Message] = field(default_factory=list)
+    read: int = 0
+    """Messages taken from its link, where there is a link."""
+
+    def take(self, step: Step) -> Side:
+        self.outbox.extend(step.send)
+        self.sent.extend(step.send)
+        self.events.extend(step.events)
+        return self
+
+    def receive(self, message: Message) -> Side:
+        return self.take(self.machine.receive(MESSAGE.decode(encode(message))))
+
+    @property
+    def pending(self) -> PendingContact | None:
+        """The contact that was to be stored, if there was one."""
+        found = [event.contact for event in self.events if isinstance(event, PendingReady)]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    @property
+    def failure(self) -> str:
+        """The error class of its failure, or empty."""
+        return "".join(event.error_class for event in self.events if isinstance(event, PairingFailed))
+
+    @property
+    def completed(self) -> bytes:
+        """The person it was completed with, or empty."""
+        return b"".join(event.person for event in self.events if isinstance(event, Completed))
+
+    @property
+    def record(self) -> Record:
+        """The record that it sent."""
+        (found,) = (message for message in self.sent if isinstance(message, Record))
+        return found
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it has sent Accept."""
+        return any(isinstance(message, Accept) for message in self.sent)
+
+
+@dataclass
+class Meeting:
+    """Initiator and responder, joined by nothing but `carry`."""
+
+    initiator: Side
+    responder: Side
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        return self.initiator, self.responder
+
+    def carry(self, count: int = 1_000) -> Meeting:
+        """Move up to `count` messages, the initiator's first."""
+        while count and (self.initiator.outbox or self.responder.outbox):
+            source, target = self.sides if self.initiator.outbox else self.sides[::-1]
+            target.receive(source.outbox.popleft())
+            count -= 1
+        return self
+
+    def confirm(self) -> Meeting:
+        """Both people say yes where they are asked."""
+        for side in self.sides:
+            if side.machine.awaits_person:
+                side.take(side.machine.confirm())
+        return self.carry()
+
+    def store(self) -> Meeting:
+        """Both disks have it."""
+        for side in self.sides:
+            if side.pending:
+                side.take(side.machine.stored())
+        return self.carry()
+
+    def finish(self) -> Meeting:
+        """Everything from the first message to the last, both people agreeing."""
+        return self.carry().confirm().confirm().store()
+
+
+def nearby(
+    anna: Person,
+    bob: Person,
+    *,
+    annas: PairingFacts | None = None,
+    bobs: PairingFacts | None = None,
+    foreign: Foreign = nobody,
+    held: HeldOperations = nothing_held,
+) -> Meeting:
+    """Anna begins, Bob answers; they have the facts of one link unless told otherwise."""
+    initiator = Pairing.nearby(
+        annas or facts(), Role.INITIATOR, identity(anna), foreign, seeded("nonce a"), held
+    )
+    responder = Pairing.nearby(
+        bobs or facts(), Role.RESPONDER, identity(bob), foreign, seeded("nonce b"), held
+    )
+    return started(initiator, responder)
+
+
+def invited(joiner: Person, inviter: Person, *, check: bytes = b"", foreign: Foreign = nobody) -> Meeting:
+    """The joiner begins, with the inviter's check unless told otherwise."""
+    check = check or invitation_check(inviter.id, inviter.first.static)
+    return started(
+        Pairing.joiner(facts(), identity(joiner), foreign, check),
+        Pairing.inviter(facts(), identity(inviter), foreign),
+    )
+
+
+def started(initiator: Pairing, responder: Pairing) -> Meeting:
+    """Both machines, their first step taken."""
+    meeting = Meeting(Side(initiator), Side(responder))
+    for side in meeting.sides:
+        side.take(side.machine.start())
+    return meeting
+
+
+def secret_pair(own: Person, contact: PendingContact) -> Pair:
+    """What a person holds with a contact after pairing."""
+    return Pair(contact.root, own.id, contact.person, (contact.own,), (contact.theirs,))
+
+
+ANNA, BOB, MALLORY = Person("Anna"), Person("Bob"), Person("Mallory")
+
+EXAMPLES: dict[type[Message], Message] = {
+    Commit: Commit(bytes(32), "Bob"),
+    Reveal: Reveal(bytes(32), "Bob"),
+    Open: Open(bytes(32)),
+    Record: make_record(identity(BOB), Transcript.of(facts(), Role.RESPONDER)),
+    Accept: Accept(bytes(32)),
+    Ping: Ping(1),
+}
+
+
+def reach(state: State) -> Side:
+    """A machine that has come to a state in the ordinary way."""
+    if state is State.INVITED:
+        return invited(ANNA, BOB).responder
+    if state in (State.LISTENING, State.REVEALED):
+        return nearby(ANNA, BOB).carry(0 if state is State.LISTENING else 1).responder
+    meeting = nearby(ANNA, BOB)
+    initiator, responder = meeting.sides
+    if state is State.COMMITTED:
+        return initiator
+    meeting.carry()
+    if state in (State.RECEIVED, State.READY, State.ACCEPTED, State.STORED, State.DONE):
+        initiator.receive(responder.take(responder.machine.confirm()).outbox.popleft())
+    if state in (State.OFFERED, State.READY, State.ACCEPTED, State.STORED, State.DONE):
+        initiator.take(initiator.machine.confirm())
+    if state in (State.ACCEPTED, State.DONE):
+        responder.receive(initiator.outbox.popleft())
+        initiator.receive(responder.take(responder.machine.stored()).outbox.popleft())
+    if state in (State.STORED, State.DONE):
+        initiator.take(initiator.machine.stored())
+    assert initiator.machine.state is state
+    return initiator
+
+
+REACHABLE = [state for state in State if state not in (State.NEW, State.FAILED)]
+
+
+def words_of(side: Side) -> tuple[str, ...]:
+    (event,) = (event for event in side.events if isinstance(event, WordsReady))
+    return event.words

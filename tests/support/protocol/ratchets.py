@@ -1,0 +1,272 @@
+"""Ratchet sessions with fixed keys, and Olm as parameters of our ratchet.
+
+`python -m tests.support.protocol.ratchets` records the Olm transcript with vodozemac.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from protocol.errors import AuthenticationFailed, ProtocolError
+from protocol.hotpath import FastReceiving, FastRoot, FastSending, Workspace
+from protocol.keys import X25519Pair
+from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead
+from protocol.ratchet import (
+    Header,
+    Parameters,
+    PlainReceiving,
+    PlainRoot,
+    PlainSending,
+    RatchetSession,
+    parlour_parameters,
+)
+from tests.support.protocol.samples import seeded, u
+
+TRANSCRIPT = Path(__file__).with_name("olm_transcript.json")
+_VERSION, _MAC_SIZE = 3, 8
+
+
+def hkdf(salt: bytes, material: bytes, info: bytes, size: int) -> bytes:
+    """HKDF-SHA-256 (RFC 5869)."""
+    key, block, output = hmac.digest(salt or bytes(32), material, "sha256"), b"", b""
+    for counter in range(1, -(-size // 32) + 1):
+        block = hmac.digest(key, block + info + bytes([counter]), "sha256")
+        output += block
+    return output[:size]
+
+
+def _halves(output: bytes) -> tuple[bytes, bytes]:
+    return output[:32], output[32:]
+
+
+def _kdf_rk(root: bytes, dh_output: bytes, _sender: bytes, _receiver: bytes) -> tuple[bytes, bytes]:
+    return _halves(hkdf(root, dh_output, b"OLM_RATCHET", 64))
+
+
+def _kdf_ck(chain: bytes) -> tuple[bytes, bytes]:
+    return hmac.digest(chain, b"\x02", "sha256"), hmac.digest(chain, b"\x01", "sha256")
+
+
+def _keys(message_key: bytes) -> tuple[Cipher[CBC], bytes]:
+    keys = hkdf(b"", message_key, b"OLM_KEYS", 80)
+    return Cipher(AES(keys[:32]), CBC(keys[64:])), keys[32:64]
+
+
+def _encrypt(message_key: bytes, header: bytes, plaintext: bytes) -> bytes:
+    cipher, mac_key = _keys(message_key)
+    padder, encryptor = PKCS7(128).padder(), cipher.encryptor()
+    sealed = encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()
+    body = b"\x22" + _varint(len(sealed)) + sealed
+    return body + hmac.digest(mac_key, header + body, "sha256")[:_MAC_SIZE]
+
+
+def _decrypt(message_key: bytes, header: bytes, ciphertext: bytes) -> bytes:
+    cipher, mac_key = _keys(message_key)
+    body, mac = ciphertext[:-_MAC_SIZE], ciphertext[-_MAC_SIZE:]
+    if not hmac.compare_digest(hmac.digest(mac_key, header + body, "sha256")[:_MAC_SIZE], mac):
+        raise AuthenticationFailed("not authentic")
+    _, start = _read_varint(body, 1)
+    unpadder, decryptor = PKCS7(128).unpadder(), cipher.decryptor()
+    padded = decryptor.update(body[start:]) + decryptor.finalize()
+    return bytes(unpadder.update(padded) + unpadder.finalize())
+
+
+def _varint(number: int) -> bytes:
+    low, high = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(high) if high else bytes([low])
+
+
+def _read_varint(data: bytes, start: int) -> tuple[int, int]:
+    number, shift = 0, 0
+    while data[start] & 0x80:
+        number |= (data[start] & 0x7F) << shift
+        start, shift = start + 1, shift + 7
+    return number | data[start] << shift, start + 1
+
+
+def _encode_header(header: Header) -> bytes:
+    return bytes([_VERSION]) + b"\x0a\x20" + header.dh + b"\x10" + _varint(header.n)
+
+
+def _decode_header(envelope: bytes) -> tuple[Header, int]:
+    n, size = _read_varint(envelope, 36)
+    return Header(envelope[3:35], 0, n), size
+
+
+PARAMETERS = Parameters(_kdf_rk, _kdf_ck, _encrypt, _decrypt, _encode_header, _decode_header)
+
+
+def pre_key_parts(message: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """One-time key, base key, identity key and the first envelope of Olm's first message."""
+    fields, at = [], 1
+    while at < len(message):
+        size, start = _read_varint(message, at + 1)
+        fields.append(message[start : start + size])
+        at = start + size
+    one_time, base, identity, inner = fields
+    return one_time, base, identity, inner
+
+
+def inbound(
+    message: bytes, identity: X25519Pair, one_time: X25519Pair, keys: Iterator[bytes]
+) -> RatchetSession:
+    """Bob's session from Alice's first message: three DH give the root and Alice's first chain."""
+    _, base, their_identity, envelope = pre_key_parts(message)
+    shared = one_time.dh(their_identity) + identity.dh(base) + one_time.dh(base)
+    root, chain = _halves(hkdf(b"", shared, b"OLM_ROOT", 64))
+    session = RatchetSession(
+        PARAMETERS, X25519Pair(next(keys)), root, allow_skip=True, random=lambda _: next(keys)
+    )
+    header, _ = _decode_header(envelope)
+    session._receiving = session._receiving_chain(chain, Header(header.dh, 0, 0))
+    session._sending = session._live_root().turn(header.dh, next(keys))
+    return session
+
+
+class Recording:
+    """Our Bob and vodozemac's Alice, and what passes between them."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        draw = seeded("olm")
+        self.keys = [draw(32) for _ in range(8)]
+        self._identity, self._one_time = X25519Pair(draw(32)), X25519Pair(draw(32))
+        curve = module.Curve25519PublicKey.from_bytes
+        account = module.Account()
+        self._alice = account.create_outbound_session(
+            curve(self._identity.public), curve(self._one_time.public)
+        )
+        self._bob: RatchetSession | None = None
+        self.steps: list[dict[str, str]] = []
+
+    def from_alice(self, content: bytes) -> Callable[[], None]:
+        """Alice's next message, sealed now and opened by Bob when called."""
+        kind, message = self._alice.encrypt(content).to_parts()
+
+        def deliver() -> None:
+            self.steps.append({"do": "decrypt", "message": message.hex(), "content": content.hex()})
+            if self._bob is None:
+                self._bob = inbound(message, self._identity, self._one_time, iter(self.keys))
+            envelope = pre_key_parts(message)[3] if kind == 0 else message
+            if self._bob.decrypt(envelope) != content:
+                raise RuntimeError("our side opened something else")
+
+        return deliver
+
+    def from_bob(self, content: bytes) -> None:
+        """Bob's next message, opened by Alice."""
+        if self._bob is None:
+            raise RuntimeError("Bob has heard nothing yet")
+        message = self._bob.encrypt(content)
+        if self._alice.decrypt(self._module.AnyOlmMessage.normal(message)) != content:
+            raise RuntimeError("vodozemac opened something else")
+        self.steps.append({"do": "encrypt", "message": message.hex(), "content": content.hex()})
+
+    def file(self) -> dict[str, Any]:
+        """What the test needs to run it all again."""
+        return {
+            "recorded_with": f"vodozemac {metadata.version('vodozemac')}",
+            "identity": self._identity.reveal().hex(),
+            "one_time": self._one_time.reveal().hex(),
+            "keys": [key.hex() for key in self.keys],
+            "steps": self.steps,
+        }
+
+
+def record() -> dict[str, Any]:
+    """A conversation in order, out of order within a chain, and late over the end of a chain."""
+    recording = Recording(import_module("vodozemac"))
+    recording.from_alice(b"first")()
+    recording.from_alice(b"second, still with keys before it")()
+    recording.from_bob(b"a reply")
+    late, early, last = (recording.from_alice(b"of three, number %d" % n) for n in range(3))
+    early()
+    recording.from_bob(b"x" * 300)
+    recording.from_bob(b"")
+    last()
+    recording.from_alice(b"a new chain")()
+    late()
+    recording.from_bob(b"the end")
+    return recording.file()
+
+
+AEADS = pytest.mark.parametrize("aead", [AEGIS256, CHACHA20POLY1305], ids=lambda aead: str(aead.name))
+ROOT = bytes(range(32))
+
+
+def pair(
+    aead: Aead = AEGIS256, *, allow_skip: bool = False, parameters: Parameters | None = None
+) -> tuple[RatchetSession, RatchetSession]:
+    """Alice and Bob with fixed ratchet keys."""
+    common: dict[str, Any] = {"parameters": parameters or parlour_parameters(aead), "allow_skip": allow_skip}
+    bob = X25519Pair(seeded("bob's first")(32))
+    alice = RatchetSession.init_alice(ROOT, bob.public, seeded("alice"), **common)
+    return alice, RatchetSession.init_bob(ROOT, bob, seeded("bob"), **common)
+
+
+def snapshot(session: RatchetSession) -> tuple[object, ...]:
+    """Every state variable of Double Ratchet §3.2."""
+    sending, receiving, root = session._sending, session._receiving, session._root
+    if isinstance(sending, FastSending):
+        sent: object = (bytes(sending._view[:]), sending.n)
+    else:
+        sent = sending and (sending._chain_key, sending.n)
+    return (
+        root and root.public,
+        root and root.theirs,
+        root and root_key(root),
+        sent,
+        receiving and (receiving.chain_key, receiving.n, receiving.pn),
+        {place: kept.key.reveal() for place, kept in session._mkskipped.items()},
+    )
+
+
+def root_key(root: FastRoot | PlainRoot) -> bytes:
+    """The root key, 32 bytes, as it is committed."""
+    return bytes(root._block[:32]) if isinstance(root, FastRoot) else root._key.reveal()
+
+
+def refuse(session: RatchetSession, envelope: bytes, *errors: type[ProtocolError]) -> None:
+    """Opening raises one of errors and leaves every state variable as it was."""
+    before = snapshot(session)
+    with pytest.raises(errors):
+        session.decrypt(envelope)
+    assert snapshot(session) == before
+
+
+def counters(envelope: bytes, *, pn: int | None = None, n: int | None = None) -> bytes:
+    """An envelope with other counters in its header."""
+    old_pn, old_n = envelope[32:36], envelope[36:40]
+    new_pn = old_pn if pn is None else pn.to_bytes(4, "big")
+    return envelope[:32] + new_pn + (old_n if n is None else n.to_bytes(4, "big")) + envelope[40:]
+
+
+CHAINS = pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
+
+
+def chains(
+    n: int, *, fast: bool, pn: int = 0
+) -> tuple[FastSending | PlainSending, FastReceiving | PlainReceiving]:
+    """A sending and a receiving chain at N."""
+    key, dh = bytes(range(32)), u(9)
+    if fast:
+        assert SODIUM is not None
+        ends = Workspace(SODIUM, AEGIS256), Workspace(SODIUM, AEGIS256)
+        return FastSending(ends[0], key, dh, pn, n), FastReceiving(ends[1], key, dh, pn, n)
+    plain = parlour_parameters(AEGIS256, fast=False)
+    return PlainSending(plain, key, dh, pn, n), PlainReceiving(plain, key, dh, pn, n)
+
+
+if __name__ == "__main__":
+    TRANSCRIPT.write_text(json.dumps(record(), indent=1) + "\n", encoding="utf-8")

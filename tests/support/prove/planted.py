@@ -1,0 +1,99 @@
+"""Programs with a violation that `parlour prove` must see; PARLOUR_PLANTED names it.
+
+Those that call out are only for a network namespace without a way out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from unittest.mock import patch
+
+from chat.cli.__main__ import main as relay
+from chat.relay.circuit import Buffers
+from chat.storage.database import Database
+from chat.tools.prove import terminal
+from chat.tools.prove.tracing import tell_of_connections
+from protocol.errors import ProtocolError
+from protocol.link.link import Link
+from protocol.link.states import Event, State
+
+FRAME = 256
+
+
+def connect() -> None:
+    """Python's own way."""
+    with socket.socket() as calling:
+        calling.connect(("192.0.2.1", 443))
+
+
+def look_up() -> None:
+    """A name, which needs a resolver."""
+    socket.getaddrinfo("statistics.example", 443)
+
+
+def connect_unseen() -> None:
+    """A library's way, of which Python's audit events do not know; to a local address."""
+    libc = ctypes.CDLL(None)
+    calling = libc.socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+    address = struct.pack("=H", socket.AF_INET) + struct.pack(">H", 9) + bytes((127, 0, 0, 1)) + bytes(8)
+    libc.connect(calling, address, len(address))
+
+
+def calling_terminal(call: Callable[[], None]) -> None:
+    """A terminal that calls out once its connections are watched."""
+
+    def tell_and_call(say: Callable[[dict[str, object]], None]) -> None:
+        tell_of_connections(say)
+        with suppress(OSError):
+            call()
+
+    with patch.object(terminal, "tell_of_connections", tell_and_call):
+        terminal.main()
+
+
+def forgiving_terminal() -> None:
+    """A terminal that ignores what it must refuse, and goes on with the link."""
+    strict = Link._fail
+
+    def forgive(link: Link, error: ProtocolError) -> list[Event]:
+        return [] if link.state is State.OPEN else strict(link, error)
+
+    with patch.object(Link, "_fail", forgive):
+        terminal.main()
+
+
+def keeping_terminal() -> None:
+    """A terminal that says *deleted* while pages and log still have it."""
+    with patch.object(Database, "scrub", lambda database: None):
+        terminal.main()
+
+
+def hoarding_relay(log: Path) -> None:
+    """A relay that keeps the last frame of one buffer and has a file open for writing."""
+    take_back, kept = Buffers.take_back, list[bytes]()
+
+    def keep_one(buffers: Buffers, buffer: memoryview, used: int) -> None:
+        if used >= FRAME and not kept:
+            kept.append(bytes(buffer[used - FRAME : used]))
+        take_back(buffers, buffer, used)
+
+    with patch.object(Buffers, "take_back", keep_one), log.open("a"):
+        relay()
+
+
+if __name__ == "__main__":
+    match os.environ["PARLOUR_PLANTED"].split(maxsplit=1):
+        case ["connect" | "look_up" | "connect_unseen" as way]:
+            calling_terminal({"connect": connect, "look_up": look_up, "connect_unseen": connect_unseen}[way])
+        case ["forgive"]:
+            forgiving_terminal()
+        case ["keep"]:
+            keeping_terminal()
+        case ["hoard", log]:
+            hoarding_relay(Path(log))

@@ -1,0 +1,208 @@
+"""The profiles of released schemas that are kept in seeds/databases, and how the newest is made.
+
+`python -m tests.support.storage.released` makes the folder of the newest schema, if there is none. A released
+folder is never made again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+
+from chat.storage import (
+    contacts,
+    entries,
+    keys,
+    migrations,
+    persons,
+    profile,
+    receipts,
+    search,
+    search_index,
+    settings,
+)
+from chat.storage.contacts import PAIRED, PENDING, ContactRow
+from chat.storage.database import Database
+from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
+from chat.storage.persons import AddressRow, TerminalRow
+from chat.storage.settings import RelayRow, Settings
+from protocol.entries import (
+    KIND_TEXT,
+    EntryPlace,
+    ParsedEntry,
+    conversation_of_two,
+    read_text,
+    text_body,
+    write_entry,
+)
+from protocol.identity.author import NewPerson, create_person
+from protocol.identity.log import parse_operation
+from protocol.identity.reduction import reduce
+from protocol.profile_header import CHEAPEST
+from protocol.relay.rendezvous import RelayAddress
+from tests.support.storage import samples as tables
+from tests.support.storage.samples import blob, seeded
+
+FOLDER = Path(__file__).parents[3] / "seeds" / "databases"
+KEY, EXPECTED = "key.txt", "expected.json"
+PASSPHRASE = "a public passphrase"
+TIME = 1_700_000_000_000
+
+ANN, BEN, CAT = (create_person(name, seeded(name)) for name in ("Ann", "Ben", "猫"))
+TALK = conversation_of_two(ANN.person, BEN.person)
+
+
+@dataclass
+class Teller:
+    """Writes one terminal's entries."""
+
+    person: NewPerson
+    incarnation: bytes
+    last: tuple[int, bytes] | None = None
+    told: int = 0
+
+    def tell(self, text: str, *parents: ParsedEntry) -> ParsedEntry:
+        self.told += 1
+        place = EntryPlace(
+            conversation=TALK,
+            author=self.person.terminal,
+            incarnation=self.incarnation,
+            previous=self.last,
+            parents=[parent.id for parent in parents],
+            membership=reduce(self.person.operations).heads,
+        )
+        random = seeded(f"{self.person.person.hex()} {self.incarnation.hex()} {self.told}")
+        made = write_entry(
+            place, TIME + 1_000 * self.told, KIND_TEXT, text_body(text), self.person.self_key, random
+        )
+        self.last = (made.header.sequence, made.id)
+        return made
+
+
+def fill(database: Database) -> None:
+    """Rows of every kind: what this schema can hold."""
+    write_persons(database)
+    write_contacts(database)
+    write_conversation(database)
+    settings.save(database, Settings(read_receipts=False, typing=True))
+    settings.set_preference(database, "theme", "dark")
+    settings.add_relay(database, RelayRow(str(RelayAddress("192.168.1.2", 4746, b"\x07" * 32)), True, TIME))
+
+
+def write_persons(database: Database) -> None:
+    row = OwnRow(
+        ANN.person,
+        ANN.terminal,
+        ANN.signing_seed,
+        ANN.static_secret,
+        blob("first self key"),
+        ANN.recovery_seed,
+    )
+    keys.create_own(database, row)
+    keys.add_self_key(database, ANN.self_key, [blob("a head")])
+    for person in (ANN, BEN, CAT):
+        for operation in person.operations:
+            persons.add_operation(database, person.person, parse_operation(operation).id, operation)
+        live = reduce(person.operations).live.values()
+        rows = [TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth) for one in live]
+        persons.replace_terminals(database, person.person, rows)
+
+
+def write_contacts(database: Database) -> None:
+    contacts.add(database, ContactRow(BEN.person, "Ben", "Benjamin", PAIRED, True, False, True, TIME))
+    contacts.add(database, ContactRow(CAT.person, "猫", "", PENDING, False, True, False, TIME + 1))
+    for owner, number in ((OWN, 1_700_000_000), (THEIRS, 1_700_000_000), (OWN, 1_700_000_001)):
+        share = blob(f"share {owner} {number}")
+        keys.add_share(database, ShareRow(BEN.person, owner, number, share, [blob("a head")], blob("root")))
+    secret = blob("invitation", 16)
+    keys.add_invitation(database, InvitationRow(secret, blob("check"), 1_700_003_600, "PARLOUR:TEXT"))
+    keys.burn_invitation(database, secret, blob("joiner"))
+    persons.add_address(database, AddressRow(BEN.terminal, "192.168.1.7", 4747, TIME))
+
+
+def write_conversation(database: Database) -> None:
+    """Two people who talk, a gap, a deleted entry, a copy that forked, and what has been read."""
+    contacts.ensure_conversation(database, TALK, contacts.TWO, BEN.person)
+    ann, ben = Teller(ANN, b"ann....1"), Teller(BEN, b"ben....1")
+    first = ann.tell("Hello Ben")
+    answer = ben.tell("你好 Ann, 明天去北京吗?", first)
+    second = ann.tell("Yes ❤", answer)
+    ben.tell("this one never came")
+    late = ben.tell("and this one names it", second)
+    gone = ann.tell("deleted on this terminal", late)
+    copies = [
+        Teller(BEN, b"ben....1", (1, answer.id), told).tell(f"written by copy {told}") for told in (7, 8)
+    ]
+    waiting = ann.tell("nobody has this yet", gone)
+    for entry in (first, answer, second, late, gone, *copies, waiting):
+        entries.insert(database, entry, unread=entry.header.author == BEN.terminal)
+    entries.destroy(database, gone.id)
+    receipts.add(database, BEN.terminal, receipts.STORED, [first.id, second.id, gone.id], TIME + 9)
+    receipts.add(database, BEN.terminal, receipts.READ, [first.id], TIME + 10)
+    receipts.mark_read(database, TALK, [answer.id], ANN.terminal, TIME + 11)
+
+
+def contents(database: Database) -> object:
+    """All that the storage says of it, in plain values: ids and keys in hex."""
+    rows = entries.page(database, TALK, 100)
+    people = [ANN.person, BEN.person, CAT.person]
+    told = {
+        "own": keys.read_own(database),
+        "self keys": tables.self_keys(database),
+        "names": [reduce(persons.operations_of(database, person)).name for person in people],
+        "terminals": [tables.terminals_of(database, person) for person in people],
+        "contacts": [*contacts.all(database), *contacts.pending(database)],
+        "shares": keys.shares_of(database, BEN.person),
+        "invitations": keys.usable_invitations(database, 0),
+        "addresses": persons.addresses_of(database, BEN.terminal),
+        "settings": settings.load(database),
+        "preferences": settings.preferences(database),
+        "relays": settings.all_relays(database),
+        "conversations": contacts.conversations(database),
+        "entries": rows,
+        "texts": [read_text(row.body).text if row.body else None for row in rows],
+        "tips": entries.tips(database, TALK),
+        "heads": entries.heads(database, TALK),
+        "missing": tables.missing(database, TALK),
+        "evidence": entries.evidence(database),
+        "receipts": [receipts.of(database, [row.id]).get(row.id) for row in rows],
+        "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
+        "read": receipts.read_by(database, TALK, ANN.terminal, 10),
+        "unread": receipts.unread(database, TALK),
+        "cleaning is due": search_index.cleaning_is_due(database),
+        "found": [row.id for row in search.find(database, "北京")],
+        "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
+    }
+    return {name: plain(value) for name, value in told.items()}
+
+
+def plain(value: object) -> object:
+    """Rows as dictionaries, bytes as hex, sequences as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(one) for name, one in asdict(value).items()}
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
+
+
+def main() -> None:
+    folder = FOLDER / f"v{len(migrations.known()):04}"
+    made = profile.create(folder, PASSPHRASE, fill, random=seeded("kept profile"), cost=CHEAPEST)
+    database = made.database()
+    (folder / EXPECTED).write_text(
+        json.dumps(contents(database), indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
+    database.close()
+    made.close()
+    # The first bytes that a creation draws are the database's key.
+    (folder / KEY).write_text(seeded("kept profile")(32).hex() + "\n")
+    (folder / "lock").unlink()
+
+
+if __name__ == "__main__":
+    main()
