@@ -12,9 +12,8 @@ import pytest
 
 from chat.tools.demo.door import PREFIX
 from tests.support.e2e.programs import PATIENCE
-from tests.support.lab.attached import attached
 from tests.support.lab.programs import Program
-from tests.support.lab.terminal import Terminal
+from tests.support.lab.terminal import Terminal, attached
 from tests.support.machine import needs_tmux
 
 needs_tmux()
