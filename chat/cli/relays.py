@@ -76,6 +76,7 @@ class Address(click.ParamType[tuple[str, int]]):
     metavar="URL",
     help="Form a cluster with relays of the same key over NATS, nats://HOST:4222; repeatable.",
 )
+@click.option("--examinable", is_flag=True, help="Let its user read its memory, for 'parlour prove'.")
 @coroutine
 async def relay(
     call: Call,

@@ -36,7 +36,8 @@ UNSEEN = {
             f"ratchet.py:{before}        if self.n >= COUNTER_MAX:\n"
             '            raise LimitExceeded("envelope counter is used up")'
             for before in (
-                '        """The next envelope. LimitExceeded when the counter is used up."""\n',
+                '        """The next envelope, of content after a flag.'
+                ' LimitExceeded when the counter is used up."""\n',
                 "            return None\n",
             )
         ),

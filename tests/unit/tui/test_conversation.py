@@ -215,7 +215,7 @@ async def test_typing_is_told_at_intervals_and_its_end_at_once() -> None:
 
 async def test_presence_typing_and_a_block_are_said() -> None:
     async with with_bob_open(present=False) as (pilot, messenger, bob):
-        assert "○ away" in rows(pilot)[0]
+        assert "○ offline" in rows(pilot)[0]
         messenger.change_contact(bob.person, present=True)
         await until_shown(pilot, "● online")
         messenger.change_contact(bob.person, typing=True)
@@ -259,7 +259,7 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         await pilot.press("h", "i")
         messenger.change_identity(bob.person, "recovered with the recovery words")
         messenger.change_contact(bob.person, held=True)
-        await until_shown(pilot, "Nothing can be sent")
+        await until_shown(pilot, "Compare the safety number before you send")
         chat(pilot).post_message(SendText("on its way", bob.person))
         await pilot.press("j", "enter", "escape")
         assert shown(pilot).count("recovered with the recovery words") == 1
@@ -268,7 +268,7 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         await until_shown(pilot, "Continue unverified")
         await pilot.press("v")
         await until(pilot, lambda: messenger.called("set_verified") == [(bob.person, True)])
-        await until(pilot, lambda: "Nothing can be sent" not in shown(pilot) and composer(pilot).has_focus)
+        await until(pilot, lambda: "Compare the safety number before you send" not in shown(pilot) and composer(pilot).has_focus)
         assert composer(pilot).text == "on its way\nhi"
         assert not messenger.called("send")
 

@@ -195,7 +195,7 @@ async def test_a_reply_quotes_its_origin_leads_to_it_and_back() -> None:
         messenger.receive(bob.person, "and that", reply="ff" * 32)
         await until_shown(pilot, "↳ a message that is not on this device")
         await pilot.press("down", "o")
-        await until_shown(pilot, "This entry is not here")
+        await until_shown(pilot, "This message is not on this device")
 
 
 async def test_the_cursor_goes_through_the_entries_and_scrolls_no_more_than_it_must() -> None:
