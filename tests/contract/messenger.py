@@ -320,8 +320,8 @@ class MessengerContract:
             (RELAY.replace(":9#", ":90000#"), "port"),
             (RELAY.replace("127.0.0.1", "127.0.0.256"), "host"),
             (RELAY.replace("127.0.0.1", "Relay.Example"), "host"),
-            ("PARLOUR:AAAA", "no relay's address"),
-            ("", "no relay's address"),
+            ("PARLOUR:AAAA", "not a relay address"),
+            ("", "not a relay address"),
             (RELAY + "x" * 255, "at most 255"),
         ],
     )

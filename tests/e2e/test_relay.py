@@ -91,4 +91,4 @@ def exchange(one: Person, other: Person, text: str) -> list[str]:
 def sees_the_way(person: Person, *, relayed: bool) -> None:
     """Wait until the screen says that the contact is there, through a relay or directly."""
     mark = person.text("⇄ relay")
-    person.see(lambda screen: person.text("● here") in screen and (mark in screen) is relayed)
+    person.see(lambda screen: person.text("● online") in screen and (mark in screen) is relayed)

@@ -15,6 +15,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
+from textual.scrollbar import ScrollTo
 from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
@@ -354,6 +355,10 @@ class History(Barred, can_focus=True):
         return span[0] < self.scroll_offset.y + self.size.height and span[1] > self.scroll_offset.y
 
     # Scrolling.
+
+    def on_scroll_to(self, message: ScrollTo) -> None:
+        """The bar was drawn: at once, as laying out rows would end an animation within its step."""
+        message.animate = False
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)

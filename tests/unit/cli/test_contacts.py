@@ -24,9 +24,9 @@ def test_contacts_has_a_line_a_contact(line: Line) -> None:
     ]
     assert list(outcome.objects[0]) == ["name", "verified", "present"]
     assert line.run("contacts").out.splitlines() == [
-        "Ben  (verified, here)",
-        "Cleo  (not verified, away, blocked)",
-        "Dan  (not verified, here, through a relay)",
+        "Ben  (verified, online)",
+        "Cleo  (not verified, offline, blocked)",
+        "Dan  (not verified, online, through a relay)",
     ]
 
 

@@ -53,4 +53,4 @@ def test_the_command_line_shows_all_of_it(line: Line) -> None:
         assert [(entry["author"], entry["text"]) for entry in shown] == [
             (entry["author"], entry["text"]) for entry in conversation["entries"]
         ]
-    assert "你好" in line.run("history", "--search", "终端").out
+    assert "你好" in line.run("history", "--search", "设备").out

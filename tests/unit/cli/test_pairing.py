@@ -148,7 +148,7 @@ def test_pair_with_a_chosen_stranger_compares_words(line: Line) -> None:
     [
         ("1\nn\n", 1, "Does Ben see the same five words?"),
         ("1\n1\nyes\n", 0, "Answer y or n"),
-        *((f"{wrong}\n1\ny\n", 0, "A number from 1 to 1") for wrong in ("0", "two", "3", "²")),
+        *((f"{wrong}\n1\ny\n", 0, "Type a number from 1 to 1:") for wrong in ("0", "two", "3", "²")),
     ],
 )
 def test_pair_asks_for_a_number_and_for_the_words(line: Line, typed: str, status: int, said: str) -> None:
@@ -182,7 +182,7 @@ def test_pair_that_finds_nobody_is_69_with_what_to_do(line: Line) -> None:
         outcome = line.run("pair", "--wait", "0.05")
         assert (outcome.status, outcome.out) == (69, "")
         assert "parlour doctor" in outcome.err.splitlines()[-1]
-        assert ("Nobody found yet" in outcome.err) is hinted
+        assert ("No one found yet" in outcome.err) is hinted
     assert line.messenger.called("set_visible") == [(True,), (False,)] * 2
 
 

@@ -168,7 +168,7 @@ def test_case_74_a_system_error_is_one_line(line: Line) -> None:
 def test_a_stopped_command_closes_what_it_opened(line: Line, number: signal.Signals) -> None:
     line.messenger.add_contact("Ben")
     line.messenger.after["send"] = lambda: os.kill(os.getpid(), number)
-    assert "Stopped" in line.run("send", "Ben", "x", "--wait", "60").failed(1)
+    assert "Interrupted" in line.run("send", "Ben", "x", "--wait", "60").failed(1)
     assert line.messenger.called("close") == [()]
 
 

@@ -135,7 +135,7 @@ def test_its_metrics_count_what_happened_and_name_no_address() -> None:
 
 def counts(running: Relay) -> str:
     """Where the relay offers its metrics."""
-    return running.wait_for(lambda line: line.startswith("Counts"), PATIENCE).rpartition(" ")[2]
+    return running.wait_for(lambda line: line.startswith("Metrics are at"), PATIENCE).rpartition(" ")[2]
 
 
 def fetched(url: str) -> str:

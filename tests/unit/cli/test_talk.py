@@ -182,11 +182,11 @@ def test_listen_has_a_line_an_event_with_its_fields_to_the_letter(line: Line) ->
     assert peer == {"event": "peer", "name": "Ben", "present": False}
     assert identity == {"event": "identity", "name": "Ben", "cause": "a terminal was added"}
     line.messenger.closed = False
-    listening, here, *lines = _listened(line, events).splitlines()
-    assert (listening, here) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is here")
+    listening, present, *lines = _listened(line, events).splitlines()
+    assert (listening, present) == ("Listening on 192.168.1.20:4747, [fe80::1c2d]:4747", "Ben is online")
     assert (lines[0], lines[2:]) == (
         "Listening on 10.0.0.9:4747",
-        ["eeeeeeee is read", "Ben is away", "Ben: a terminal was added"],
+        ["eeeeeeee is read", "Ben is offline", "Ben: a terminal was added"],
     )
     assert lines[1].endswith("[Ben] Ben: hello")
     assert lines[1].split()[0].startswith("2026-11-24T09:")

@@ -155,7 +155,7 @@ def test_a_new_passphrase_is_typed_twice_and_confirmed_where_it_is_short(
     assert next(answers, None) is None
     said = capsys.readouterr().err
     assert "cannot be recovered" in said
-    assert ("Press Enter to use it all the same" in said) is (typed[0] == "abc")
+    assert ("Press Enter to use it anyway" in said) is (typed[0] == "abc")
 
 
 def test_a_passphrase_typed_at_a_terminal_is_not_echoed() -> None:

@@ -268,7 +268,12 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
         await until_shown(pilot, "Continue unverified")
         await pilot.press("v")
         await until(pilot, lambda: messenger.called("set_verified") == [(bob.person, True)])
-        await until(pilot, lambda: "Compare the safety number before you send" not in shown(pilot) and composer(pilot).has_focus)
+        await until(
+            pilot,
+            lambda: (
+                "Compare the safety number before you send" not in shown(pilot) and composer(pilot).has_focus
+            ),
+        )
         assert composer(pilot).text == "on its way\nhi"
         assert not messenger.called("send")
 

@@ -49,7 +49,7 @@ async def test_it_is_asked_first_and_deleted_is_said_when_the_file_is_clean() ->
         await choose(pilot, "the secret plan")
         await pilot.press("d")
         await until_shown(pilot, ASKED)
-        await until(pilot, lambda: "Bob keeps it" in words(pilot))
+        await until(pilot, lambda: "Bob keeps theirs and is not notified." in words(pilot))
         await pilot.press("enter")  # Enter is no yes
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         assert not messenger.called("delete")
@@ -107,7 +107,7 @@ async def test_nothing_goes_on_pointing_at_it() -> None:
         await pilot.press("ctrl+f", *"secret")
         await until_shown(pilot, "2 results")
         await messenger.delete(bob.person, own.id)
-        await until_shown(pilot, "1 hit ")
+        await until_shown(pilot, "1 result ")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
         await choose(pilot, "the secret plan")

@@ -294,7 +294,7 @@ async def test_nobody_found_says_why_and_what_to_do() -> None:
         screen = await until_shown(pilot, "firewall: iptables keeps TCP port")
         for words in ("Invite someone", "Use an invitation", "Pair by address", "Diagnose connection"):
             assert words in screen
-        assert "interfaces" not in screen  # what is good needs no line here
+        assert "network: eth0" not in screen  # what is good needs no line here
         y = next(y for y, row in enumerate(screen.split("\n")) if "Pair by address" in row)
         await pilot.click(offset=(screen.split("\n")[y].index("Pair by"), y))
         await until(pilot, lambda: isinstance(pilot.app.screen, AddressDialog))
@@ -341,7 +341,7 @@ async def test_with_colour_the_picture_is_black_on_white_and_stays_so() -> None:
     async with with_bob_open(size=(80, 40)) as (pilot, _messenger, _):
         await pilot.press("f2")
         screen = await until_shown(pilot, "█")
-        assert "Swap" not in screen
+        assert "Invert" not in screen
         await pilot.press("i")
         await pilot.pause()
         assert shown(pilot) == screen

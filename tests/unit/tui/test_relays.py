@@ -129,7 +129,7 @@ async def test_the_cursor_stays_on_its_relay_and_letters_go_into_the_field() -> 
 
 async def test_a_contact_that_is_reached_through_a_relay_shows_it_in_words_and_by_a_sign() -> None:
     async with with_bob_open() as (pilot, messenger, bob):
-        await until_shown(pilot, "● here")
+        await until_shown(pilot, "● online")
         assert "⇄" not in shown(pilot)
         messenger.change_contact(bob.person, relayed=True)
         await until_shown(pilot, "● online  ⇄ relay")

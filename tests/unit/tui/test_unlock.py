@@ -61,7 +61,7 @@ async def test_a_short_passphrase_needs_a_second_enter() -> None:
 
 async def test_an_existing_passphrase_is_asked_for_once_however_short() -> None:
     async with running(FakeDoor(FakeMessenger(), passphrase="abc")) as pilot:
-        assert "again" not in await until_shown(pilot, "Enter your passphrase")
+        assert "Repeat" not in await until_shown(pilot, "Enter your passphrase")
         await pilot.press(*"abc", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
