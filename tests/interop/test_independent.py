@@ -161,12 +161,15 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _interface(profile: Path) -> Iterator[None]:
-    """Somebody who looks: the interface in a terminal, on the engine that runs. What it draws is dropped."""
+    """Somebody who looks: the interface in a terminal, on the engine that runs.
+
+    They begin at the first unread message, and go to the end: what was on the screen is read.
+    """
     near, far = pty.openpty()
     command = [str(Path(sys.executable).with_name("parlour")), "--profile", str(profile)]
     with subprocess.Popen(command, stdin=far, stdout=far, stderr=far) as process:
         os.close(far)
-        drain = threading.Thread(target=_drain, args=(near,))
+        drain = threading.Thread(target=_look, args=(near,))
         drain.start()
         try:
             yield
@@ -176,11 +179,14 @@ def _interface(profile: Path) -> Iterator[None]:
             os.close(near)
 
 
-def _drain(terminal: int) -> None:
+def _look(terminal: int) -> None:
+    drawn, keys = b"", [(b"evening", b"\x1b[I\x1b[1;5F"), (b"longest", b"\x1b[I")]
     # The end of a terminal is an error of input (Linux) or nothing more to read.
     with contextlib.suppress(OSError):
-        while os.read(terminal, 65_536):
-            pass
+        while part := os.read(terminal, 65_536):
+            drawn += part
+            if keys and keys[0][0] in drawn:
+                os.write(terminal, keys.pop(0)[1])
 
 
 class _Parlour:
