@@ -1,9 +1,8 @@
-"""Sealing, opening and DH steps at the speed of libsodium (SPEC §9.1, §9.3, §9.4): the only clever module.
+"""Sealing, opening and DH steps at the speed of libsodium (SPEC §9.1, §9.3, §9.4).
 
-What is clever: C memory made once a session, one BLAKE2b call a step, no object made but the result.
-Everything has a plain twin in ratchet.py (`PlainRoot`, `PlainSending`, `PlainReceiving`) of the same bytes.
-The binding checks no size: buffers are sized here, and lengths from outside are checked before a call.
-A session belongs to one thread: the calls release the interpreter's lock while they use its buffers.
+ratchet.py holds a plain twin of each class, which yields the same bytes. A session allocates its C memory
+once, and one thread uses it: libsodium's calls release the interpreter's lock. The binding checks no sizes;
+this module checks every length from outside before a call.
 """
 
 from __future__ import annotations

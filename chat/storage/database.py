@@ -154,12 +154,15 @@ class Database:
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 
-    def run_many(self, sql: str, many: Iterable[tuple[object, ...]]) -> None:
-        """The same change for many values. Raises StorageMisuse outside a transaction."""
+    def run_many(self, sql: str, many: Iterable[tuple[object, ...]]) -> int:
+        """Make a change for many values; returns the number of changed rows.
+
+        Raises StorageMisuse outside a transaction.
+        """
         if not self._connection.in_transaction:
             raise _outside()
         try:
-            self._connection.executemany(sql, many)
+            return int(self._connection.executemany(sql, many).rowcount)
         except LIBRARY_ERRORS as error:
             raise from_sqlite(error, self.path) from None
 

@@ -1,15 +1,10 @@
-"""Entries of conversations: inserted once, read by page, by place and by what follows what (SPEC §11).
-
-Rules: an entry is known by its id, and a second insert changes nothing; pages are in the order of the
-conversation (rank, then id); validity is the caller's business, before an entry comes here. What is read is
-checked against the hashes again: an older page that somebody put back may hold rows of another table.
-"""
+"""Entries of conversations: inserts, and reads by page, by position and along chains (SPEC §11)."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import Final
@@ -24,7 +19,7 @@ from protocol.messages import ENTRY_HEADER, EntryHeader
 from protocol.primitives import b2b
 
 Position = tuple[int, bytes]
-"""(rank, id): a place in the order of a conversation."""
+"""(rank, id): the order of a conversation."""
 
 BEGINNING: Final[Position] = (-(2**63), b"")
 END: Final[Position] = (2**63 - 1, b"")
@@ -101,15 +96,16 @@ def insert_all(
     contact: bytes | None = None,
     stored: int | None = None,
 ) -> list[tuple[int, ParsedEntry]]:
-    """Keep entries in their order; returns number and entry of those for which `insert` finds something new.
+    """Insert entries in their order; returns number and entry of those that change something.
 
-    Those of other authors than `own_terminal` count as unread. `contact`: with whom a conversation of two is,
-    which is then made where it is not there; else StorageMisuse is raised. `stored`: when this terminal says
-    that it has stored what is new, in milliseconds; None where it says nothing.
+    Entries of other authors than `own_terminal` count as unread. `contact` creates the conversation with that
+    person where it does not exist; without it StorageMisuse is raised. `stored` is the time, in milliseconds,
+    of this terminal's receipts for what is new; with None it makes none.
     """
     if not new:
         return []
-    return _Burst(db, new, own_terminal, contact, stored).take(new)
+    burst = _Burst(db, new, own_terminal, contact, stored)
+    return burst.insert_together() or burst.insert_singly()
 
 
 _STANDING: Final = (
@@ -121,18 +117,18 @@ _STANDING: Final = (
     " OR EXISTS (SELECT 1 FROM search WHERE rowid > l.last)"
     " FROM conversations AS c, (SELECT ifnull(max(number), 0) AS last FROM entries) AS l WHERE c.id = ?"
 )
-"""Numbers of a conversation and of the last entry; whether something is missing, or a page of another time
-holds rows of entries still to come."""
+"""Number of a conversation, number of the last entry, and whether a parent is missing or an old page that was
+put back holds rows of entries still to come."""
 
 
 _NOT_HELD: Final = (0, 0, 0)
 
 
 class _Burst:
-    """Entries that are written table by table, where they are plain.
+    """Entries to insert: table by table where every one is plain, else one by one.
 
-    Plain is a new entry of a conversation in which nothing is missing, that names only what is held or came
-    before it here. Every other one goes through `insert`, in its turn.
+    A plain entry is new, belongs to a conversation in which nothing is missing, and names only entries that
+    are held or precede it in the burst.
     """
 
     def __init__(
@@ -143,7 +139,7 @@ class _Burst:
         contact: bytes | None,
         stored: int | None,
     ) -> None:
-        self._db, self._own_terminal, self._stored = db, own_terminal, stored
+        self._db, self._new, self._own_terminal, self._stored = db, new, own_terminal, stored
         self._conversation = new[0].header.conversation
         standing = db.row(_STANDING, self._conversation)
         if standing is None and contact is not None:
@@ -151,103 +147,91 @@ class _Burst:
             standing = db.row(_STANDING, self._conversation)
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
-        self._number: int = standing[0]
-        self._last: int = standing[1]
-        self._plain = not standing[2]
-        asked, authors = set[bytes](), {own_terminal}
-        for entry in new:
-            header = entry.header
-            asked.add(entry.id)
-            asked.add(header.previous)
-            if header.parents:
-                asked.update(header.parents)
-            authors.add(header.author)
-        places = _chunked(db, "SELECT id, number, conversation, author, rank FROM entries WHERE id IN", asked)
-        self._held = dict[bytes, tuple[int, int, int]]()
-        for held, number, named, author, rank in places:
-            # A place of another conversation counts for no edge: an id of it must tell a peer nothing.
-            self._held[held] = number if named == self._number else 0, author, rank
-        known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
-        self._terminals: dict[bytes, int] = dict(known)
-        self._taken: dict[int, ParsedEntry] = {}
-        self._rows: list[Row] = []
-        self._edges: list[tuple[int, int, int]] = []
-        self._unread: list[Row] = []
-        self._receipted: list[int] = []
+        self._number, self._last, self._incomplete = standing
 
-    def take(self, new: Sequence[ParsedEntry]) -> list[tuple[int, ParsedEntry]]:
-        """Keep entries in their order; number and entry of those that change something."""
-        held, terminals, conversation, talk = self._held, self._terminals, self._conversation, self._number
-        taken, rows, edges, number = self._taken, self._rows, self._edges, self._last + 1
-        unread, own = self._unread, self._own_terminal
-        news: list[tuple[int, ParsedEntry]] = []
-        for entry in new:
-            header, known = entry.header, len(edges)
-            author = terminals.get(header.author) or self._new_terminal(header.author)
+    def insert_together(self) -> list[tuple[int, ParsedEntry]] | None:
+        """Number and entry of each; None, with nothing changed, where one is not plain."""
+        if self._incomplete:
+            return None
+        db, conversation, talk, own = self._db, self._conversation, self._number, self._own_terminal
+        held, terminals = self._named(), dict[bytes, int]()
+        rows, edges, unread = list[Row](), list[tuple[int, int, int]](), list[Row]()
+        for number, entry in enumerate(self._new, self._last + 1):
+            header = entry.header
+            if header.conversation != conversation or entry.id in held:
+                return None
+            author = terminals.get(header.author)
+            if author is None:
+                terminals[header.author] = author = persons.terminal_number(db, header.author)
             place, previous = header.time, header.previous
-            plain = self._plain and entry.id not in held and header.conversation == conversation
             for parent in (previous, *header.parents) if previous else header.parents:
                 before, by, rank = held.get(parent, _NOT_HELD)
-                plain = plain and before > 0
+                if not before:
+                    return None
                 edges.append((before, number, int(parent == previous and by == author)))
                 if rank >= place:
                     place = rank + 1
-            if plain:
-                held[entry.id] = number, author, place
-                taken[number] = entry
-                rows.append(_as_row(entry, number, talk, author, place))
-                if header.author != own:
-                    unread.append((number, talk))
+            held[entry.id] = number, author, place
+            rows.append(_as_row(entry, number, talk, author, place))
+            if header.author != own:
+                unread.append((number, talk))
+        # Looking up every id before the insert would cost more than this check after it.
+        if db.run_many(_INSERT_NEW, rows) < len(rows):
+            db.run("DELETE FROM entries WHERE number > ?", self._last)
+            return None
+        taken = dict(enumerate(self._new, self._last + 1))
+        _write_edges(db, talk, taken, edges)
+        if unread:
+            db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", unread)
+        self._write_receipts(taken)
+        # The words come last: their index flushes before every statement that may have to be undone.
+        _insert_bodies(db, talk, taken)
+        return list(taken.items())
+
+    def _named(self) -> dict[bytes, tuple[int, int, int]]:
+        """Number, author and rank of the held entries that others of the burst name."""
+        named, ids = set[bytes](), set[bytes]()
+        for entry in self._new:
+            header = entry.header
+            ids.add(entry.id)
+            named.add(header.previous)
+            if header.parents:
+                named.update(header.parents)
+        return {
+            # An edge to an entry of another conversation would reveal to a peer that it is held.
+            held: (number if conversation == self._number else 0, author, rank)
+            for held, number, conversation, author, rank in _chunked(
+                self._db,
+                "SELECT id, number, conversation, author, rank FROM entries WHERE id IN",
+                named - ids,
+            )
+        }
+
+    def insert_singly(self) -> list[tuple[int, ParsedEntry]]:
+        """Number and entry of those that change something."""
+        news: list[tuple[int, ParsedEntry]] = []
+        for entry in self._new:
+            number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
+            if number is not None:
                 news.append((number, entry))
-                number += 1
-            else:
-                del edges[known:]
-                other = self._take_other(entry)
-                if other is not None:
-                    news.append((other, entry))
-        self.write()
+        self._write_receipts(number for number, _ in news)
         return news
 
-    def _take_other(self, entry: ParsedEntry) -> int | None:
-        # What goes another way must find everything that came before.
-        self.write()
-        self._plain = self._plain and entry.id in self._held
-        number = insert(self._db, entry, unread=entry.header.author != self._own_terminal)
-        if number is not None:
-            self._receipted.append(number)
-        return number
-
-    def _new_terminal(self, terminal: bytes) -> int:
-        self._terminals[terminal] = number = persons.terminal_number(self._db, terminal)
-        return number
-
-    def write(self) -> None:
-        """Write what was put off.
-
-        The words come last: their index writes itself out before every statement that may have to be undone.
-        """
-        db, taken, conversation, own = self._db, self._taken, self._number, self._own_terminal
-        if taken:
-            db.run_many(_INSERT, self._rows)
-            _write_edges(db, conversation, taken, self._edges)
-            if self._unread:
-                db.run_many("INSERT INTO unread (entry, conversation) VALUES (?, ?)", self._unread)
-        if self._stored is not None and (taken or self._receipted):
-            by = self._terminals.get(own) or self._new_terminal(own)
-            db.run_many(
+    def _write_receipts(self, numbers: Iterable[int]) -> None:
+        if self._stored is not None:
+            by = persons.terminal_number(self._db, self._own_terminal)
+            self._db.run_many(
                 "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time) VALUES (?, ?, ?, ?)",
-                zip((*taken, *self._receipted), repeat(by), repeat(STORED), repeat(self._stored)),
+                zip(numbers, repeat(by), repeat(STORED), repeat(self._stored)),
             )
-        if taken:
-            _insert_bodies(db, conversation, taken)
-        for written in (taken, self._rows, self._edges, self._unread, self._receipted):
-            written.clear()
 
 
-_INSERT: Final = (
-    "INSERT INTO entries (number, id, conversation, author, incarnation, sequence, time, kind, rank, header)"
+_VALUES: Final = (
+    "INTO entries (number, id, conversation, author, incarnation, sequence, time, kind, rank, header)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_INSERT: Final = f"INSERT {_VALUES}"
+_INSERT_NEW: Final = f"INSERT OR IGNORE {_VALUES}"
 
 
 def _as_row(
@@ -290,10 +274,10 @@ def _insert_bodies(db: Database, conversation: int, of: Mapping[int, ParsedEntry
 
 
 def insert(db: Database, entry: ParsedEntry, *, unread: bool) -> int | None:
-    """Keep an entry; its number, None where it is held already, and nothing has changed.
+    """Insert an entry; returns its number, or None where it is held and nothing has changed.
 
-    Its rank, and those of held entries after it, come out the same whatever came first. A body that was
-    lacking is taken, unless it was deleted here. Raises StorageMisuse for an unknown conversation.
+    The ranks do not depend on the order of arrival. A held entry without a body takes the body, unless it was
+    deleted here. Raises StorageMisuse for an unknown conversation.
     """
     found = db.row(
         "SELECT number, conversation, destroyed, salt FROM entries LEFT JOIN bodies ON entry = number"
@@ -323,9 +307,9 @@ def _insert_one_body(db: Database, number: int, conversation: int, entry: Parsed
 
 
 def destroy(db: Database, entry: bytes) -> bool:
-    """Delete salt, body and words for good and keep the header; `forgetting.clean` then cleans the file.
+    """Delete salt, body and words, and keep the header; False where there is nothing to delete.
 
-    There is nothing of it left to read, so it is not unread. False where there is nothing to delete.
+    The freed pages keep the bytes until the file is cleaned.
     """
     number = db.value("SELECT number FROM entries WHERE id = ?", entry)
     db.run("UPDATE entries SET destroyed = 1 WHERE number = ?", number)
@@ -367,7 +351,7 @@ def page_after(db: Database, conversation: bytes, limit: int, position: Position
 
 
 def place_before(db: Database, conversation: bytes, before: Position, entries: int) -> Position:
-    """The position from which on so many entries stand before another one, or the beginning."""
+    """The position `entries` entries before another one, or the beginning."""
     found = db.row(
         "SELECT rank, id FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND (rank, id) < (?, ?) ORDER BY rank DESC, id DESC LIMIT 1 OFFSET ?",
@@ -379,7 +363,7 @@ def place_before(db: Database, conversation: bytes, before: Position, entries: i
 
 
 def stretch_after(db: Database, conversation: bytes, author: bytes, sequence: int, entries: int) -> Stretch:
-    """The sequences of an author's next so many entries after one, or of all that follow."""
+    """The sequences of an author's next `entries` entries after one, or of all that follow."""
     found = db.value(
         "SELECT sequence FROM entries WHERE conversation = (SELECT number FROM conversations WHERE id = ?)"
         " AND author = (SELECT number FROM terminals WHERE terminal = ?) AND sequence > ?"
@@ -441,7 +425,7 @@ def last_by(db: Database, conversation: bytes, author: bytes) -> HeadRow | None:
 
 
 def evidence(db: Database) -> list[tuple[bytes, ...]]:
-    """Groups of ids that share a place: what no honest terminal writes."""
+    """Groups of ids with one author, incarnation and sequence, which no honest terminal writes."""
     places = db.rows(
         "SELECT min(number) FROM entries GROUP BY conversation, author, sequence, incarnation"
         " HAVING count(*) > 1"
@@ -461,13 +445,13 @@ def _at_place_of(db: Database, number: int) -> list[bytes]:
 
 
 def check_header(db: Database, entry: bytes, header: bytes) -> None:
-    """Raises DatabaseDamaged where an id does not stand for a header."""
+    """Raises DatabaseDamaged unless the id is the header's hash."""
     if b2b(header, personal=labels.ENTRY) != entry:
         raise DatabaseDamaged(db.path)
 
 
 def read_row(db: Database, found: Row) -> EntryRow:
-    """A row of COLUMNS. Raises DatabaseDamaged where header or content are not what the id stands for."""
+    """A row of COLUMNS. Raises DatabaseDamaged where a hash does not match, as after a swap of pages."""
     row = EntryRow(*found)
     if not all(isinstance(value, bytes) for value in (row.header, row.salt, row.body)):
         raise DatabaseDamaged(db.path)
