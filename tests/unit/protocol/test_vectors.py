@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,29 +68,6 @@ def test_seed_rule_is_what_the_files_say() -> None:
     expected = hashlib.sha256(phrase.encode() + b"\x00noise\x00other").digest()
     assert Seed(phrase, "noise").bytes("other") == expected
     assert own.load("noise")["seed"]["phrase"] == phrase
-
-
-def _conforms(value: Any, schema: dict[str, Any]) -> bool:
-    """The part of JSON Schema that schema.json uses."""
-    kinds = {"object": dict, "array": list, "string": str, "integer": int}
-    if not isinstance(value, kinds[schema["type"]]):
-        return False
-    if "enum" in schema and value not in schema["enum"]:
-        return False
-    if "pattern" in schema and not re.search(schema["pattern"], str(value)):
-        return False
-    if isinstance(value, list):
-        return all(_conforms(item, schema["items"]) for item in value)
-    return not isinstance(value, dict) or _object_conforms(value, schema)
-
-
-def _object_conforms(value: dict[str, Any], schema: dict[str, Any]) -> bool:
-    properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-    for name, item in value.items():
-        rule = properties.get(name, others)
-        if rule is False or (isinstance(rule, dict) and not _conforms(item, rule)):
-            return False
-    return all(name in value for name in schema.get("required", ()))
 
 
 def _tests(area: str) -> list[Json]:
