@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from protocol.discovery import Known, make_slots, new_instance, recognise, slot
 from tests.support.protocol.samples import seeded
 
@@ -38,41 +36,6 @@ def seen(
     day: int = DAY,
 ) -> Known | None:
     return recognise(slots, instance, port, addresses, by, day)
-
-
-@pytest.mark.parametrize(
-    ("contacts", "size"), [(0, 32), (1, 32), (32, 32), (33, 64), (64, 64), (65, 128), (128, 128), (300, 128)]
-)
-def test_attack_65_the_number_of_slots_tells_no_number_of_contacts(contacts: int, size: int) -> None:
-    slots = announced(contacts)
-    assert len(slots) == len(set(slots)) == size
-    assert all(len(value) == 8 for value in slots)
-
-
-def test_of_too_many_contacts_the_first_are_found() -> None:
-    slots = announced(130)
-    found = [seen(slots, [known(index)]) is not None for index in range(130)]
-    assert found == [True] * 128 + [False] * 2
-
-
-def test_attack_16_a_copied_announcement_is_worthless_elsewhere() -> None:
-    slots = announced(1)
-    assert seen(slots, [known(0)]) is not None
-    assert seen(slots, [known(0)], instance="fedcba9876543210") is None
-    assert seen(slots, [known(0)], port=4748) is None
-    assert seen(slots, [known(0)], addresses=("192.168.1.66", "fe80::1")) is None
-    assert seen(slots, [known(0)], addresses=("192.168.1.20",)) is None
-    assert seen(slots, [known(0, static=bytes(32))]) is None
-
-
-@pytest.mark.parametrize("off", [-1, 0, 1])
-def test_attack_41_clocks_may_differ_by_a_day(off: int) -> None:
-    assert seen(announced(1), [known(0)], day=DAY + off) == known(0)
-
-
-@pytest.mark.parametrize("off", [-2, 2, 365, -365, -DAY])
-def test_attack_65_an_old_announcement_is_nobodys(off: int) -> None:
-    assert seen(announced(1), [known(0)], day=DAY + off) is None
 
 
 def test_attack_65_announcements_of_one_terminal_share_nothing() -> None:
