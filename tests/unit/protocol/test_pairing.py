@@ -355,5 +355,7 @@ def test_attack_01_static_keys_swapped_in_the_middle_give_other_words(attempt: i
     (anna,) = (event for event in left.initiator.events if isinstance(event, WordsReady))
     (bob,) = (event for event in right.responder.events if isinstance(event, WordsReady))
     assert anna.words != bob.words
-    assert left.initiator.pending is None
-    assert right.responder.pending is None
+    for side in (left.initiator, right.responder):
+        side.take(side.machine.refuse())
+        assert side.pending is None
+        assert not any(isinstance(message, Record) for message in side.sent)
