@@ -26,7 +26,7 @@ from protocol.entries import (
 from protocol.errors import AuthenticationFailed, LocalMisuse, ProtocolError
 from protocol.history import lacking
 from protocol.messages import Entry, Head
-from tests.support.protocol.samples import seeded
+from tests.support.protocol.samples import flipped, seeded
 
 
 def some(label: str) -> bytes:
@@ -69,9 +69,7 @@ def test_attack_19_every_flipped_bit_of_an_entry_is_refused_or_another_entry(dat
     parts = [entry.header_bytes, entry.salt, entry.body]
     which = data.draw(st.integers(0, 2))
     place = data.draw(st.integers(0, 8 * len(parts[which]) - 1))
-    flipped = bytearray(parts[which])
-    flipped[place // 8] ^= 1 << place % 8
-    parts[which] = bytes(flipped)
+    parts[which] = flipped(parts[which], place)
     if which:
         with pytest.raises(AuthenticationFailed):
             parse_entry(Entry(*parts))

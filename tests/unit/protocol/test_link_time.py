@@ -8,11 +8,9 @@ from protocol.codec import encode
 from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
-from protocol.messages import Entry, Pong, Typing
-from tests.support.protocol.links import START, Pair, frames, open_pair, pair
+from protocol.messages import Entry
+from tests.support.protocol.links import ENTRY, START, TYPING, Pair, frames, open_pair, pair
 
-ENTRY = Entry(b"header", b"salt", b"body")
-TYPING = Typing(bytes(32), True)
 YEAR = 365 * 86_400.0
 DEAD = LinkClosed(Ending.DEAD, None, False)
 AGED = LinkClosed(Ending.AGED, None, False)
@@ -104,17 +102,6 @@ def test_probes_are_answered_by_their_number() -> None:
     both.run()
     assert answered(both, 0) == numbers
     assert both.initiator.link.ping(both.now) == 4
-
-
-@pytest.mark.parametrize("numbers", [[1], [0], [2], [1, 1], [2, 1]])
-def test_a_pong_answers_the_oldest_ping(numbers: list[int]) -> None:
-    both = open_pair()
-    if numbers != [1]:
-        both.initiator.link.ping(both.now)
-        both.initiator.link.data_to_send()
-    for number in numbers:
-        both.inject(both.initiator, both.responder.seal(b"\x00" + encode(Pong(number))))
-    assert both.initiator.closed() == LinkClosed(Ending.ERROR, "unexpected", False)
 
 
 def test_attack_27_one_way_traffic_still_steps() -> None:

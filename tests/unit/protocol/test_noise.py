@@ -17,7 +17,7 @@ from protocol.keys import X25519Pair
 from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise import CipherState, Finished, HandshakeState
 from protocol.noise_patterns import parse_name
-from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, spoiled, u
 
 XX = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
 XXPSK0 = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2b"
@@ -92,11 +92,9 @@ def test_every_flip_and_every_cut_is_refused_and_changes_nothing() -> None:
     while not initiator.finished:
         message = writer.write_message(b"payload")
         before = reader.handshake_hash
-        for position in range(len(message)):
-            flipped = message[:position] + bytes([message[position] ^ 0x80]) + message[position + 1 :]
-            for wrong in (flipped, message[:position]):
-                with pytest.raises((AuthenticationFailed, Malformed)):
-                    reader.read_message(wrong)
+        for wrong in spoiled(message, 7):
+            with pytest.raises((AuthenticationFailed, Malformed)):
+                reader.read_message(wrong)
         assert reader.handshake_hash == before
         assert reader.read_message(message) == b"payload"
         writer, reader = reader, writer

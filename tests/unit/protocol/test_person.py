@@ -17,7 +17,7 @@ from protocol.identity.author import add_operation, create_person, rename_operat
 from protocol.identity.log import Genesis, Rename, _Signed, is_name, parse_operation, sign_operation
 from protocol.identity.reduction import CauseKind, extend, missing, reduce
 from tests.support.protocol.pairings import FOURTH, SECOND, THIEF, THIRD, Person, Terminal, id_of
-from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, P, flipped, seeded, u
 
 
 @pytest.fixture
@@ -80,10 +80,8 @@ def test_attack_37_every_flipped_bit_of_an_operation_is_refused(data: st.DataObj
     anna = Person("Anna")
     which = data.draw(st.sampled_from([0, 1]))
     place = data.draw(st.integers(0, 8 * len(anna.operations[which]) - 1))
-    flipped = bytearray(anna.operations[which])
-    flipped[place // 8] ^= 1 << place % 8
     operations = list(anna.operations)
-    operations[which] = bytes(flipped)
+    operations[which] = flipped(operations[which], place)
     with pytest.raises(ProtocolError):
         extend((), operations)
 

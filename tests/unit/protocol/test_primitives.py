@@ -10,7 +10,7 @@ import pytest
 from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, Aead
-from tests.support.protocol.samples import LOW_ORDER, seeded, u
+from tests.support.protocol.samples import LOW_ORDER, seeded, spoiled, u
 
 
 def test_both_routes_of_x25519_give_the_same() -> None:
@@ -80,12 +80,9 @@ def test_every_flip_and_every_cut_is_refused(aead: Aead, route: Callable[[Aead],
     aead, random = route(aead), seeded("flip")
     key, nonce, ad = random(32), random(aead.nonce_size), b"associated"
     sealed = aead.seal(key, nonce, ad, b"plaintext")
-    for position in range(len(sealed)):
-        flipped = bytearray(sealed)
-        flipped[position] ^= 1
-        for wrong in (bytes(flipped), sealed[:position]):
-            with pytest.raises(AuthenticationFailed):
-                aead.open(key, nonce, ad, wrong)
+    for wrong in spoiled(sealed):
+        with pytest.raises(AuthenticationFailed):
+            aead.open(key, nonce, ad, wrong)
     with pytest.raises(AuthenticationFailed):
         aead.open(key, nonce, b"associatee", sealed)
 
