@@ -14,6 +14,7 @@ from protocol.relay.states import (
     Dials,
     RelayEnded,
     RelayEnding,
+    RelayEvent,
     RelayState,
     WaitBegun,
     Waits,
@@ -139,7 +140,7 @@ FLIGHTS = [range(12, GREETING_SIZE), range(4, 2 + HELLO_SIZE, 5), range(2, 114, 
 def test_a_handshake_that_was_changed_is_refused(flight: int) -> None:
     for position in FLIGHTS[flight]:
         pair = RelayPair("x")
-        ends = (pair.relay, pair.terminal)
+        ends, told = (pair.relay, pair.terminal), list[RelayEvent]()
         for number in range(max(flight, 1) + 1):
             data = ends[number % 2].data_to_send()
             changed = flipped(data, 8 * position) if number == flight else data
