@@ -42,7 +42,7 @@ from protocol.relay.messages import (
     read_welcome,
     write_hello,
 )
-from protocol.relay.rendezvous import RelayAddress, parse_relay
+from protocol.relay.rendezvous import parse_relay
 from protocol.relay.states import (
     Answers,
     Dials,
@@ -54,22 +54,13 @@ from protocol.relay.states import (
     WasJoined,
 )
 from tests.fuzz.links import EDIT_SIZE, EDITS, EDITS_MAX
-from tests.fuzz.target import LENGTH, Target, cut, drawn, joined, text_of
+from tests.fuzz.target import LENGTH, Target, cut, drawn, joined, published, text_of
 from tests.support.protocol.links import RELAY, RelayPair, token
 
 GREETING: Final = RelayGreeting(bytes(16)).encode()
 JOINED: Final = (Answers, WasCalled, WasJoined)
 KINDS: Final = (read_from_terminal, read_from_relay, read_welcome)
 """What a padded message may be read as."""
-
-
-def _address(data: bytes) -> RelayAddress:
-    return parse_relay(text_of(data))
-
-
-def _addresses() -> dict[str, bytes]:
-    hosts = {"v4": "192.0.2.7", "v6": "2001:db8::7", "name": "relay.example.org"}
-    return {name: str(RelayAddress(host, 4746, RELAY.public)).encode() for name, host in hosts.items()}
 
 
 def _greeting(data: bytes) -> RelayGreeting:
@@ -294,7 +285,12 @@ def _scripts() -> dict[str, bytes]:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "relay-address": Target(_address, (ProtocolError,), _addresses, lambda relay: str(relay).encode()),
+    "relay-address": Target(
+        lambda data: parse_relay(text_of(data)),
+        (ProtocolError,),
+        published("relays", "Address", "parse_address", "text"),
+        lambda relay: str(relay).encode(),
+    ),
     "relay-greeting": Target(
         _greeting, (ProtocolError,), lambda: {"right": GREETING}, RelayGreeting.encode, False
     ),
