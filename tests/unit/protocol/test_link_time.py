@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.codec import encode
 from protocol.link import envelopes
 from protocol.link.framing import Pattern
 from protocol.link.states import Ending, LinkClosed, PingAnswered, State
@@ -215,15 +214,6 @@ def test_attack_40_the_sender_stops() -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_attack_40_close_has_the_last_envelope() -> None:
-    both = open_pair()
-    assert [both.initiator.link.send(ENTRY, both.now) for _ in range(10)] == [True] * 8 + [False] * 2
-    both.initiator.link.close(1)
-    both.run()
-    assert both.responder.closed() == LinkClosed(Ending.REPLACED, None, True)
-
-
-@pytest.mark.usefixtures("few")
 def test_attack_40_a_large_message_is_sent_whole_or_not_at_all() -> None:
     both = open_pair()
     for _ in range(7):
@@ -243,17 +233,6 @@ def test_attack_40_pings_and_pongs_stop_too() -> None:
     handshake = 1
     assert len(frames(b"".join(both.initiator.sent))) == handshake + 9
     assert both.initiator.closed() == AGED
-
-
-@pytest.mark.usefixtures("few")
-def test_attack_40_the_receiver_refuses() -> None:
-    both = open_pair()
-    envelopes_of_a_peer_without_manners = [both.initiator.seal(b"\x00" + encode(TYPING)) for _ in range(10)]
-    both.inject(both.responder, *envelopes_of_a_peer_without_manners[:9])
-    assert both.responder.closed() is None
-    both.inject(both.responder, envelopes_of_a_peer_without_manners[9])
-    assert both.responder.closed() == LinkClosed(Ending.ERROR, "limit", False)
-    assert len(both.responder.messages()) == 9
 
 
 # --- Clocks that jump ---

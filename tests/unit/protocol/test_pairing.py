@@ -210,15 +210,6 @@ def test_a_disk_that_is_done_after_the_end_changes_nothing() -> None:
     assert not side.accepted
 
 
-def test_accept_does_not_complete_before_the_contact_is_stored() -> None:
-    side = reach(State.ACCEPTED)
-    assert not side.completed
-    assert not side.accepted
-    side.take(side.machine.stored())
-    assert side.accepted
-    assert side.completed == BOB.id
-
-
 # --- Secrets ---
 
 
