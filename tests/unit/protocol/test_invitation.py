@@ -74,30 +74,15 @@ def share(owner: str, number: int) -> Share:
     return new_share(number, (bytes(32),), seeded(f"{owner} {number}"))
 
 
-def pairs(
-    annas_of_anna: list[int], bobs_of_anna: list[int], annas_of_bob: list[int], bobs_of_bob: list[int]
-) -> tuple[Pair, Pair]:
-    """What Anna and what Bob hold, by the numbers of Anna's and Bob's shares."""
-    anna = Pair(
-        ROOT,
-        ANNA,
-        BOB,
-        tuple(share("anna", number) for number in annas_of_anna),
-        tuple(share("bob", number) for number in bobs_of_anna),
-    )
-    bob = Pair(
-        ROOT,
-        BOB,
-        ANNA,
-        tuple(share("bob", number) for number in bobs_of_bob),
-        tuple(share("anna", number) for number in annas_of_bob),
-    )
-    return anna, bob
+def held(own: bytes, annas: list[int], bobs: list[int]) -> Pair:
+    """What Anna or Bob holds, by the numbers of both their shares."""
+    mine, yours = (tuple(share("anna", n) for n in annas), tuple(share("bob", n) for n in bobs))
+    return Pair(ROOT, ANNA, BOB, mine, yours) if own == ANNA else Pair(ROOT, BOB, ANNA, yours, mine)
 
 
 def test_attack_06_keys_have_a_direction_and_a_use() -> None:
     """A link or an announcement of one's own, sent back, is nobody's."""
-    secret = pairs([1], [1], [1], [1])[0].newest()
+    secret = held(ANNA, [1], [1]).newest()
     keys = {
         secret.link_psk(ANNA, BOB),
         secret.link_psk(BOB, ANNA),
@@ -111,7 +96,7 @@ def test_attack_06_keys_have_a_direction_and_a_use() -> None:
 
 
 def test_nothing_secret_is_in_a_text() -> None:
-    anna, _ = pairs([1], [1], [1], [1])
+    anna = held(ANNA, [1], [1])
     text = repr(anna) + repr(anna.newest()) + str(anna.newest()) + repr(anna.candidates())
     for secret in (ROOT, share("anna", 1).share, share("bob", 1).share, anna.newest().reveal()):
         assert repr(secret)[2:-1] not in text
@@ -126,7 +111,7 @@ def test_initiator_and_responder_meet_at_one_psk(
     annas_of_anna: list[int], bobs_of_anna: list[int], annas_of_bob: list[int], bobs_of_bob: list[int]
 ) -> None:
     """Whatever both hold: the responder answers with the newest of what the initiator tries."""
-    anna, bob = pairs(annas_of_anna, bobs_of_anna, annas_of_bob, bobs_of_bob)
+    anna, bob = held(ANNA, annas_of_anna, bobs_of_anna), held(BOB, annas_of_bob, bobs_of_bob)
     tried = anna.candidates()
     assert 1 <= len(tried) <= 16
     own = sorted({candidate.own for candidate in tried}, reverse=True)

@@ -17,6 +17,7 @@ from protocol.keys import X25519Pair
 from protocol.limits import NOISE_MESSAGE_MAX, NOISE_NONCE_MAX
 from protocol.noise import CipherState, Finished, HandshakeState
 from protocol.noise_patterns import parse_name
+from tests.support.protocol.links import FakePair
 from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, seeded, spoiled, u
 
 XX = "Noise_XX_25519_ChaChaPoly_BLAKE2b"
@@ -174,38 +175,20 @@ def test_attack_04_ephemeral_slots(name: str, value: int) -> None:
     refuse(initiator, u(value) + responder.write_message(b"")[32:], AuthenticationFailed, Malformed)
 
 
-class BadPair(X25519Pair):
-    """A pair that shows another public key than its own: how a liar writes `s`."""
-
-    __slots__ = ()
-
-    def __init__(self, secret: bytes, shown: bytes) -> None:
-        super().__init__(secret)
-        self.public = shown
-
-
 @pytest.mark.parametrize("value", LOW_ORDER + NOT_CANONICAL)
 def test_attack_04_static_slot(value: int) -> None:
-    """A bad point sealed as s by somebody who knows the keys of the handshake."""
-    bob = X25519Pair(seeded("bob")(32))
-    liar = BadPair(seeded("liar")(32), u(value))
+    """A bad point sealed as s by somebody who knows the keys of the handshake, and each DH with it: zeros."""
+    bob, liar = X25519Pair(seeded("bob")(32)), FakePair(u(value))
     initiator = HandshakeState(IKPSK2, True, s=liar, rs=bob.public, psks=[PSK], random=seeded("e"))
     responder = HandshakeState(IKPSK2, False, s=bob, psks=[PSK])
     refuse(responder, initiator.write_message(b""), AuthenticationFailed, Malformed)
 
 
-@pytest.mark.parametrize("value", LOW_ORDER)
+@pytest.mark.parametrize("value", LOW_ORDER + NOT_CANONICAL)
 def test_attack_04_known_static_key(value: int) -> None:
-    """A low-order key that somebody gave us as the responder's: the handshake cannot begin."""
-    initiator = HandshakeState(IKPSK2, True, s=X25519Pair(bytes(32)), rs=u(value), psks=[PSK])
-    with pytest.raises(AuthenticationFailed):
-        initiator.write_message(b"")
-
-
-@pytest.mark.parametrize("value", NOT_CANONICAL)
-def test_attack_04_known_static_key_not_canonical(value: int) -> None:
-    with pytest.raises(Malformed):
-        HandshakeState(IKPSK2, True, s=X25519Pair(bytes(32)), rs=u(value), psks=[PSK])
+    """A bad point that somebody gave us as the responder's: the handshake cannot begin."""
+    with pytest.raises((AuthenticationFailed, Malformed)):
+        HandshakeState(IKPSK2, True, s=X25519Pair(bytes(32)), rs=u(value), psks=[PSK]).write_message(b"")
 
 
 def test_attack_40_nonce_wrap() -> None:
