@@ -251,7 +251,7 @@ def share_of(person: bytes) -> bytes:
 
 
 def values(block: str) -> dict[str, Value]:
-    """What the code makes of every name; in some blocks a name stands for another value."""
+    """What the code makes of every name; in some blocks a name has another value."""
     record, header = example_records()[0], example_header()
     rename, text = parse_operation(FIRST.operations[1]), format_invitation(INVITATION)
     cluster = ClusterKeys(RELAY)

@@ -44,7 +44,7 @@ HOMES: dict[str, str | tuple[str, ...]] = {
     "rich": "tui",
 }
 
-# The engine from the bottom up: a module imports what stands in an earlier row, or in its own entry.
+# The engine from the bottom up: a module imports from an earlier row, or in its own entry.
 ENGINE_ROWS = (
     (
         "chat.interface",

@@ -95,7 +95,7 @@ class History:
 
 
 def _heads(data: bytes) -> list[bytes]:
-    """Two counts of heads, the places of mine and of theirs, then the history."""
+    """Two counts of heads, the places of both, then the history."""
     counts = [count % 8 for count in data[:2].ljust(2, b"\0")]
     mine, theirs = data[2 : 2 + counts[0]], data[2 + counts[0] : 2 + sum(counts)]
     history = History(data[2 + sum(counts) :])

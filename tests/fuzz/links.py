@@ -70,7 +70,7 @@ def _beginnings() -> dict[str, bytes]:
     return found
 
 
-# The recordings that open anew each time: whoever reads them encapsulates nothing.
+# The recordings that open each time, because their reader encapsulates nothing.
 REPLAYED: Final = ((Pattern.XX, 1), (Pattern.XXPSK0, 1), (Pattern.IKPSK2, 0))
 
 EDITS: Final[tuple[Callable[[bytes, int, int], bytes], ...]] = (

@@ -28,14 +28,12 @@ from tests.support.protocol.links import (
 )
 from tests.support.protocol.samples import LOW_ORDER, NOT_CANONICAL, flipped, seeded, spoiled, u
 
-# --- Attacks on keys ---
-
 BAD_KEYS = [pytest.param(u(value), id=f"{value:x}") for value in (*LOW_ORDER, *NOT_CANONICAL)]
 
 
 @pytest.mark.parametrize("bad", BAD_KEYS)
 def test_attack_04_static_of_a_caller(bad: bytes) -> None:
-    """Whoever names a low-order key knows each DH with it, zeros, and could else authenticate."""
+    """Each DH with a low-order key is zeros, so that a stranger who names one could else authenticate."""
     alice, bob = contacts()
     hello = encode(ContactHello(alice.person, NUMBERS, mlkem_generate()[1], bytes(32)))
     with pytest.raises(ProtocolError):
@@ -99,7 +97,7 @@ def test_attack_07_xx_again() -> None:
 
 
 def test_attack_08_kci_as_the_called() -> None:
-    """Whoever stole the initiator's static key and knows the psk cannot answer in a contact's name."""
+    """A thief of the initiator's static key who knows the psk cannot answer in a contact's name."""
     alice, bob = contacts(aes=False)
     call, _ = alice.calls(bob).begin(GREETING)
     forged = FakePair(bob.static.public, {alice.static.public: alice.static.dh(bob.static.public)})

@@ -35,7 +35,7 @@ def test_an_address_that_the_text_cannot_hold_is_a_mistake_of_ours() -> None:
 
 
 def test_attack_17_a_longer_expiry_is_another_psk() -> None:
-    """Whoever alters the time in the text can no longer open the link."""
+    """A text with another time no longer opens the link."""
     made = invitation()
     later = replace(made, expires=made.expires + 3_600)
     foreign = replace(made, check=invitation_check(bytes(32), STATIC))

@@ -192,7 +192,7 @@ def test_close_before_open_is_silent() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_cut_at_every_frame(pattern: Pattern) -> None:
-    """Whatever was lost, each end is told once, and the responder is open only if Confirm arrived."""
+    """Whatever was lost, each end closes once, and the responder is open only if Confirm arrived."""
     whole = open_pair(pattern)
     count = sum(len(frames(data)) for end in whole.ends for data in end.sent) + 1
     for kept in range(count):
@@ -320,7 +320,7 @@ CALLS = st.lists(
 @settings(max_examples=60)
 @given(calls=CALLS, portion=st.sampled_from([0, 1_000]))
 def test_any_calls_in_any_order(calls: list[tuple[str, int]], portion: int) -> None:
-    """What arrives is what was sent, in order, and each end is told of its end once."""
+    """What arrives is what was sent, in order, and each end closes once."""
     both = open_pair(portion=portion)
     sent: tuple[list[Message], list[Message]] = ([], [])
     for number, (name, side) in enumerate(calls):

@@ -428,7 +428,7 @@ def test_attack_64_a_stranger_never_opens() -> None:
 
 
 def test_attack_08_a_forged_message_1_opens_nothing() -> None:
-    """KCI: whoever has the responder's static key, and even the psk, forges message 1 of anybody; no more."""
+    """KCI: the responder's static key and the psk forge message 1 of anybody, and no more."""
     alice, bob = contacts(aes=False)
     responder = End(Link(bob.answers(), START))
     greeting = responder.link.data_to_send()

@@ -180,7 +180,7 @@ def test_a_link_ends_after_its_hour() -> None:
     both.now = START + 3_600
     both.initiator.link.send(TYPING, START + 3_599.95)
     stream = both.initiator.link.data_to_send()
-    assert both.responder.link.receive(stream, both.now) == [AGED], "refused, whoever is late"
+    assert both.responder.link.receive(stream, both.now) == [AGED], "refused at either end"
     assert both.initiator.link.handle_timer(both.now) == [AGED]
 
 

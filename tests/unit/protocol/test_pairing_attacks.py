@@ -127,7 +127,7 @@ def test_attack_12_another_kem_secret_is_noticed_at_the_latest_by_accept() -> No
 
 
 def test_attack_17_an_invitation_serves_only_for_who_made_it() -> None:
-    """Whoever learned the secret can open the link but not be the inviter, whom the check names."""
+    """A thief of the secret can open the link but not be the inviter, whom the check names."""
     for check in (
         invitation_check(MALLORY.id, BOB.first.static),
         invitation_check(BOB.id, MALLORY.first.static),

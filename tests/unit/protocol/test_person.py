@@ -25,9 +25,6 @@ def anna() -> Person:
     return Person("Anna")
 
 
-# --- The beginning ---
-
-
 def test_a_new_person_has_a_name_and_one_terminal(anna: Person) -> None:
     state = anna.state
     assert (state.person, state.name, list(state.live)) == (anna.new.person, "Anna", [anna.new.terminal])
@@ -171,7 +168,7 @@ def test_reduction_is_the_same_in_any_order_and_with_repetitions(
 
 @given(st.data())
 def test_arrival_in_any_causal_portions_ends_in_the_same_state(data: st.DataObject) -> None:
-    """Whoever extends step by step, in whatever order is causal, arrives at the reduction of all."""
+    """Extending step by step, in any causal order, ends in the reduction of all."""
     held: list[bytes] = [EVENTFUL[0]]
     rest = list(EVENTFUL[1:])
     while rest:
@@ -255,9 +252,6 @@ def test_any_history_is_read_the_same_and_keeps_its_founder(data: st.DataObject)
     assert reduce(extend((), person.operations).new) == state
 
 
-# --- What counts ---
-
-
 def test_a_thief_cannot_become_senior_by_backdating(anna: Person) -> None:
     """An add stands upon its author's own, so a thief's accomplice is always junior to the thief."""
     anna.add(anna.first, THIEF)
@@ -281,9 +275,6 @@ def test_a_removal_by_somebody_who_was_cut_before_does_not_count(anna: Person) -
     assert list(anna.state.live) == [anna.first.id, THIRD.id]
 
 
-# --- Exchange ---
-
-
 def test_what_neither_counts_nor_carries_is_not_stored(anna: Person) -> None:
     anna.add(anna.first, THIEF)
     upon = anna.state
@@ -292,9 +283,6 @@ def test_what_neither_counts_nor_carries_is_not_stored(anna: Person) -> None:
     anna.rename(THIEF, "Ghost", upon=upon)
     assert extend(held, anna.operations).new == ()
     assert missing(anna.operations, upon.heads) == (removal,)
-
-
-# --- Bounds ---
 
 
 def spam(anna: Person, by: Terminal, count: int) -> list[bytes]:

@@ -124,7 +124,7 @@ def test_attack_26_and_40_the_last_envelope_of_a_chain(fast: bool) -> None:
 
 
 def test_attack_40_no_message_key_serves_twice() -> None:
-    """The nonce is constant, so this is what stands for it: 2,000 envelopes, as many keys."""
+    """The nonce is constant, so that every key must be new: 2,000 envelopes, as many keys."""
     plain, used = parlour_parameters(AEGIS256, fast=False), []
 
     def encrypt(message_key: bytes, header: bytes, content: bytes) -> bytes:
@@ -295,7 +295,7 @@ def test_attack_04_a_low_order_ratchet_key_of_who_knows_the_root(fast: bool, val
 
 @CHAINS
 def test_a_ratchet_key_that_begins_a_second_chain_is_refused(fast: bool) -> None:
-    """Whoever never renews its ratchet key would take the healing from the session."""
+    """A peer that never renews its ratchet key would take the healing from the session."""
     alice, bob = met(fast=fast)
     alice._random = lambda size: seeded("alice's only key")(size)
     alice.decrypt(bob.encrypt(b"a turn"))
