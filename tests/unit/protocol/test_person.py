@@ -166,21 +166,6 @@ def test_reduction_is_the_same_in_any_order_and_with_repetitions(
     assert reduce([*again, *shuffled]) == reduce(EVENTFUL)
 
 
-@given(st.data())
-def test_arrival_in_any_causal_portions_ends_in_the_same_state(data: st.DataObject) -> None:
-    """Extending step by step, in any causal order, ends in the reduction of all."""
-    held: list[bytes] = [EVENTFUL[0]]
-    rest = list(EVENTFUL[1:])
-    while rest:
-        known = {id_of(signed) for signed in held}
-        ready = [signed for signed in rest if known.issuperset(parse_operation(signed).parents)]
-        chosen = data.draw(st.sampled_from(ready))
-        rest.remove(chosen)
-        held.append(chosen)
-        reduce(held)
-    assert reduce(held) == reduce(EVENTFUL)
-
-
 @given(st.sets(st.sampled_from(EVENTFUL[1:])))
 def test_what_lacks_a_parent_is_pending_and_does_not_count(chosen: set[bytes]) -> None:
     operations = [EVENTFUL[0], *chosen]
@@ -196,12 +181,6 @@ def test_what_lacks_a_parent_is_pending_and_does_not_count(chosen: set[bytes]) -
     assert not state.pending & state.counting
     assert reduce(known) == reduce(operations) or state.pending
     assert reduce(known).counting == state.counting
-
-
-@given(st.sets(st.sampled_from(EVENTFUL[1:]), min_size=1))
-def test_what_is_valid_stays_valid_beside_anything_else(chosen: set[bytes]) -> None:
-    """Validity hangs on ancestors alone: no operation can make another one's log unreadable."""
-    reduce([EVENTFUL[0], *chosen])
 
 
 @dataclass
