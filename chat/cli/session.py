@@ -222,7 +222,7 @@ class Session:
         return opened
 
     def _passphrase(self) -> str:
-        """The passphrase: kept where it was typed, read again where it stands in a file."""
+        """The passphrase: kept where it was typed, read again where a file contains it."""
         if self._secret is not None:
             return self._secret
         secret = read_passphrase(self._call.passphrase_file, self._call.lines)
@@ -282,7 +282,7 @@ class Feed:
             raise event
         return event
 
-    async def stop(self) -> None:
+    async def aclose(self) -> None:
         self._pump.cancel()
         await asyncio.wait({self._pump})
 
@@ -294,15 +294,6 @@ class Feed:
                     return
         except Exception as failure:  # noqa: BLE001 - `next` raises it; without it `next` would never return
             self._queue.put_nowait(failure)
-
-
-@asynccontextmanager
-async def feed(source: Messenger) -> AsyncIterator[Feed]:
-    opened = Feed(source)
-    try:
-        yield opened
-    finally:
-        await opened.stop()
 
 
 class UnicodeText(click.ParamType[str]):

@@ -99,7 +99,7 @@ def _print_area(call: Call, report: Report) -> None:
 @click.option("--interface", is_flag=True, help="Measure the interface with a million messages instead.")
 @click.pass_obj
 def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int | None:
-    """Measure what a message costs, beside bare libsodium.
+    """Measure what a message costs, next to bare libsodium.
 
     NAME is a row, or the part before its dot: session, noise, link, codec, commit, relay.
 
