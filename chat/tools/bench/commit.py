@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from chat.storage import contacts, entries, keys, persons, receipts
+from chat.storage import entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import indexed
-from chat.storage.keys import OwnRow
 from chat.storage.migrations import create_history, open_history
-from chat.storage.persons import TerminalRow
 from chat.tools.bench.crypto import session_pair
+from chat.tools.bench.long_history import write_persons
 from chat.tools.bench.measure import Subject, interleave, rows
 from protocol.codec import encode
 from protocol.entries import (
@@ -161,36 +161,13 @@ class BareInserts:
 @contextmanager
 def _databases(me: NewPerson, them: NewPerson) -> Iterator[tuple[Database, Database]]:
     """Two new databases of one profile, each with the conversation."""
-
-    def fill(database: Database) -> None:
-        row = OwnRow(me.person, me.terminal, me.signing_seed, me.static_secret, me.self_key, me.recovery_seed)
-        keys.create_own(database, row)
-        for person in (me, them):
-            live = reduce(person.operations).live.values()
-            persons.replace_terminals(
-                database,
-                person.person,
-                [
-                    TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth)
-                    for one in live
-                ],
-            )
-        conversation = conversation_of_two(me.person, them.person)
-        contacts.ensure_conversation(database, conversation, contacts.TWO, them.person)
-
-    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder:
-        opened = [_open(Path(folder) / name, fill) for name in ("ours.db", "bare.db")]
-        try:
-            yield opened[0], opened[1]
-        finally:
-            for database in opened:
-                database.close()
-
-
-def _open(path: Path, fill: Any) -> Database:
-    key = DatabaseKey(system_random(KEY_SIZE))
-    create_history(path, key, fill)
-    return open_history(path, key)
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, ExitStack() as stack:
+        opened = []
+        for name in ("ours.db", "bare.db"):
+            path, key = Path(folder) / name, DatabaseKey(system_random(KEY_SIZE))
+            create_history(path, key, partial(write_persons, me, them))
+            opened.append(stack.enter_context(closing(open_history(path, key))))
+        yield opened[0], opened[1]
 
 
 @contextmanager

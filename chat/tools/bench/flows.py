@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -131,25 +130,22 @@ Round = dict[Aim, FlowSample]
 
 def measure(runs: int = RUNS) -> Iterator[Figure]:
     """All flows, `runs` times each: one Figure per flow. Raises Unseen."""
-    rounds: list[Round] = []
+    return figures(FLOWS, lambda: [_round() for _ in range(runs)])
+
+
+def figures(aims: Sequence[Aim], play: Callable[[], Iterable[Round]]) -> Iterator[Figure]:
+    """Play all rounds: one Figure per aim. SIGTERM ends them like Ctrl-C, so that nothing is left behind."""
+    taken: list[Round] = []
     problem = ""
-    try:
-        with stoppable():
-            rounds = [_round() for _ in range(runs)]
-    except NotTaken as lacking:
-        problem = str(lacking)
-    for flow in FLOWS:
-        yield Figure(flow, tuple(taken[flow] for taken in rounds), problem)
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """SIGTERM ends the measurement like Ctrl-C, so that nothing is left behind."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        taken = list(play())
+    except NotTaken as lacking:
+        problem = str(lacking)
     finally:
         signal.signal(signal.SIGTERM, before)
+    for aim in aims:
+        yield Figure(aim, tuple(one[aim] for one in taken), problem)
 
 
 def _round() -> Round:

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from chat.tools.bench.flows import PASSPHRASE, OwnNetwork, Person, leave, stoppable
+from chat.tools.bench.flows import PASSPHRASE, OwnNetwork, Person, Round, figures, leave
 from chat.tools.bench.long_history import NUMBERED, create
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken, Unit
 from chat.tools.bench.terminals import Frame, Program, Terminals
@@ -78,7 +78,6 @@ REST: Final = Aim(
 )
 AIMS: Final = (START, TYPING, CURSOR, PAGE_UP, MEMORY, REST)
 
-Round = dict[Aim, FlowSample]
 Pressed = tuple[float, Frame]
 """When a key was pressed, and the frame that shows what it did."""
 
@@ -92,21 +91,14 @@ _UP, _PAGE_UP, _TO_HISTORY, _TO_NEWEST, _BACKSPACE = "\x1b[A", "\x1b[5~", "\x1b[
 
 def measure(say: Say, runs: int = RUNS, entries: int = ENTRIES) -> Iterator[Figure]:
     """All figures, `runs` times each: one Figure per aim. Raises Unseen."""
-    rounds: list[Round] = []
-    problem = ""
-    try:
-        with stoppable(), tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder:
-            rounds = list(_rounds(Path(folder), say, runs, entries))
-    except NotTaken as lacking:
-        problem = str(lacking)
-    for aim in AIMS:
-        yield Figure(aim, tuple(taken[aim] for taken in rounds), problem)
+    return figures(AIMS, lambda: _rounds(say, runs, entries))
 
 
-def _rounds(folder: Path, say: Say, runs: int, entries: int) -> Iterator[Round]:
-    with OwnNetwork() as network:
+def _rounds(say: Say, runs: int, entries: int) -> Iterator[Round]:
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as made, OwnNetwork() as network:
         with Terminals() as terminals:
-            Program(["true"], terminals).kill()  # whoever has no terminals shall not wait for the profile
+            Program(["true"], terminals).kill()  # a machine without terminals shows it before the long wait
+        folder = Path(made)
         create(folder / "Ada", PASSPHRASE, entries, lambda done: _tell(say, done, entries))
         for number in range(runs):
             say(f"Run {number + 1} of {runs}.")

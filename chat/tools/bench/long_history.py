@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,25 +40,8 @@ _TALK: Final = (
     " us sit nearer to a door where there is more air"
 )
 _COMMON: Final = tuple(_TALK.split())
-_SYLLABLES: Final = (
-    "ka",
-    "lo",
-    "mi",
-    "ne",
-    "pra",
-    "sto",
-    "tu",
-    "vin",
-    "del",
-    "gor",
-    "hal",
-    "jun",
-    "res",
-    "bo",
-)
-_RARE: Final = tuple(
-    first + second + third for first in _SYLLABLES for second in _SYLLABLES for third in _SYLLABLES
-)
+_SYLLABLES: Final = "ka lo mi ne pra sto tu vin del gor hal jun res bo"
+_RARE: Final = tuple("".join(three) for three in product(_SYLLABLES.split(), repeat=3))
 _HAN: Final = (
     "今天下午三点开会记得带上投影仪明天我们去北京的火车票已经买好了"
     "请把文件发给我谢谢你辛苦了晚上一起吃饭吗好的没问题"
@@ -111,8 +95,8 @@ APART: Final = 90_000
 
 _CACHE_KIB: Final = 768 * 1024
 _HASTE: Final = (
-    "synchronous = OFF",
     f"cache_size = -{_CACHE_KIB}",
+    "synchronous = OFF",
     "foreign_keys = OFF",
     "secure_delete = OFF",
 )
@@ -170,9 +154,7 @@ def create(folder: Path, passphrase: str, entries: int, progress: Progress) -> N
     Raises what `vault.create` raises.
     """
     ada, ben = create_person("Ada", system_random), create_person("Ben", system_random)
-    with profile.create(
-        folder, passphrase, partial(_write_persons, ada, ben), random=system_random
-    ) as opened:
+    with profile.create(folder, passphrase, partial(write_persons, ada, ben), random=system_random) as opened:
         database = opened.database()
         try:
             _fill(database, ada, ben, entries, progress)
@@ -180,7 +162,8 @@ def create(folder: Path, passphrase: str, entries: int, progress: Progress) -> N
             database.close()
 
 
-def _write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
+def write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
+    """Fill Ada's new database with both people, the contact and their conversation."""
     row = OwnRow(
         ada.person, ada.terminal, ada.signing_seed, ada.static_secret, ada.self_key, ada.recovery_seed
     )

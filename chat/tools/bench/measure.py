@@ -267,7 +267,7 @@ FLOWS: Final = (PAIRING, START, LAUNCH, SEND, TALK)
 class FlowSample:
     """One run: an amount in the aim's unit; `inputs` of the persons, where they are counted.
 
-    `aside` is said beside the figure and has no bound.
+    `aside` is said after the figure and has no bound.
     """
 
     amount: float

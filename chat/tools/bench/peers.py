@@ -171,8 +171,8 @@ def _recommended() -> dict[str, Any]:
 # --- noiseprotocol ---
 
 
-def noise_pair(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
-    """Two connections before their handshake."""
+def noise_shake(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
+    """Two connections after their handshake."""
     static = module.Keypair.STATIC
     ends = []
     for secret, initiates in zip(statics, (True, False), strict=True):
@@ -181,11 +181,7 @@ def noise_pair(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[An
         end.set_keypair_from_private_bytes(static, secret)
         end.start_handshake()
         ends.append(end)
-    return ends[0], ends[1]
-
-
-def noise_shake(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
-    alice, bob = noise_pair(module, name, statics)
+    alice, bob = ends
     bob.read_message(alice.write_message())
     alice.read_message(bob.write_message())
     bob.read_message(alice.write_message())

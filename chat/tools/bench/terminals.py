@@ -46,28 +46,21 @@ class Frames:
     def hear(self, block: bytes, now: float) -> None:
         """Take in a block that was read at this time."""
         self._raw += block
-        while self._find_begin(now) and self._find_end(now):
-            pass
-
-    def _find_begin(self, now: float) -> bool:
-        if self._began is None:
-            at = self._raw.find(_BEGIN)
-            if at < 0:
-                del self._raw[: 1 - len(_BEGIN)]  # all but what may be the beginning of a mark
-                return False
-            del self._raw[: at + len(_BEGIN)]
-            self._began = now
-        return True
-
-    def _find_end(self, now: float) -> bool:
-        at = self._raw.find(_END)
-        if at < 0 or self._began is None:
-            return False
-        text = ESCAPE.sub(b"", self._raw[:at]).decode(errors="replace")
-        self.whole.append(Frame(self._began, now, at, text))
-        del self._raw[: at + len(_END)]
-        self._began = None
-        return True
+        while True:
+            if self._began is None:
+                begin = self._raw.find(_BEGIN)
+                if begin < 0:
+                    del self._raw[: 1 - len(_BEGIN)]  # all but what may be the beginning of a mark
+                    return
+                del self._raw[: begin + len(_BEGIN)]
+                self._began = now
+            end = self._raw.find(_END)
+            if end < 0:
+                return
+            text = ESCAPE.sub(b"", self._raw[:end]).decode(errors="replace")
+            self.whole.append(Frame(self._began, now, end, text))
+            del self._raw[: end + len(_END)]
+            self._began = None
 
 
 PATIENCE: Final = 30.0
@@ -136,7 +129,15 @@ class Program:
         self.ended: float | None = None
         try:
             self.started = time.perf_counter()
-            self._process = _started(command, theirs)
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env=_environment(),
+                start_new_session=True,
+                preexec_fn=_take_terminal,
+            )
         except BaseException:
             os.close(self.terminal)
             raise
@@ -244,18 +245,6 @@ def _open_terminal() -> tuple[int, int]:
         raise NotTaken(f"no pseudo-terminal can be had ({error})") from None
     termios.tcsetwinsize(theirs, _SIZE)
     return ours, theirs
-
-
-def _started(command: Sequence[str], terminal: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=_environment(),
-        start_new_session=True,
-        preexec_fn=_take_terminal,
-    )
 
 
 def _take_terminal() -> None:

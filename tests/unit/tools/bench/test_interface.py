@@ -12,8 +12,8 @@ import pytest
 from chat.storage import contacts, entries, migrations, profile, receipts
 from chat.storage.database import Database
 from chat.tools.bench import interface
-from chat.tools.bench.flows import PASSPHRASE, OwnNetwork
-from chat.tools.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, Round, measure
+from chat.tools.bench.flows import PASSPHRASE, OwnNetwork, Round
+from chat.tools.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, measure
 from chat.tools.bench.long_history import create, saying
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken
 from chat.tools.bench.terminals import Frame, Frames
@@ -47,7 +47,7 @@ def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.
 def rounds_of(monkeypatch: pytest.MonkeyPatch, part: Callable[[Aim, int], float]) -> None:
     """Let the runs take these parts of the bounds."""
 
-    def played(_folder: Path, _say: object, runs: int, _entries: int) -> list[Round]:
+    def played(_say: object, runs: int, _entries: int) -> list[Round]:
         return [
             {aim: FlowSample(aim.bound * part(aim, run), aside="aside") for aim in AIMS}
             for run in range(runs)
