@@ -36,11 +36,6 @@ def route_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     return [DiagnosisView(ROUTES_CHECK, True, said)]
 
 
-def leads_astray(context: Context, evidence: Evidence) -> bool:
-    """Whether packets for a local network go elsewhere."""
-    return any(True for _ in _strays(evidence))
-
-
 def _strays(evidence: Evidence) -> Iterator[_Stray]:
     """Networks first; places only where their network as a whole is routed correctly."""
     told: set[int] = set()
@@ -83,7 +78,7 @@ class Company(StrEnum):
 
 
 def company(context: Context, evidence: Evidence) -> Company:
-    if not evidence.lan or firewall.stops(context, evidence) or leads_astray(context, evidence):
+    if not evidence.lan or firewall.stops(context, evidence) or list(_strays(evidence)):
         return Company.UNKNOWN
     if context.heard or evidence.heard:
         return Company.HEARD
