@@ -24,7 +24,7 @@ from chat.cli.output import (
     timestamp,
 )
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger, until_stopped
-from chat.cli.terminal import confirmed, is_interactive
+from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
     Closed,
     ContactChanged,
@@ -47,8 +47,6 @@ from chat.interface import (
     UsageError,
 )
 
-INDENT = "    "
-TEXT_KIND = "text"
 DELETED = "deleted"
 
 KNOWN_MAX = 1024
@@ -70,7 +68,6 @@ SHOWN_MAX: Final = 240
 """Characters of the entry that the question shows: enough to know it by."""
 
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
-FROM_INPUT: Final = ("-",)
 
 
 def entry_fields(entry: EntryView) -> dict[str, object]:
@@ -89,7 +86,7 @@ def entry_line(entry: EntryView, conversation: str = "") -> str:
     """An entry to read; further lines of its text are indented."""
     where = f"[{conversation}] " if conversation else ""
     state = f"  ({entry.state.value})" if entry.own else ""
-    said = block(entry.text, INDENT) if entry.kind == TEXT_KIND else f"({entry.kind})"
+    said = block(entry.text, "    ") if entry.kind == "text" else f"({entry.kind})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -201,7 +198,7 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
     """
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
-        words = call.lines.rest().removesuffix("\n") if text == FROM_INPUT else " ".join(text)
+        words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
         async with aclosing(Feed(opened)) as events:
             entry = await opened.send(contact.person, words)
             state = await _state_within(opened, events, entry, wait)

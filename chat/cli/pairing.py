@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from chat.cli.output import label_of, note, one_line, question, timestamp
+from chat.cli.output import label_among, note, one_line, question, timestamp
 from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
 from chat.cli.terminal import YES, Lines, is_interactive
 from chat.interface import (
@@ -329,7 +329,8 @@ async def _pairing(call: Call, way: Callable[[Messenger, Dialogue], Awaitable[st
     async with messenger(call) as opened, aclosing(Feed(opened)) as events:
         dialogue = Dialogue(opened, events, call.lines)
         try:
-            label = await label_of(opened, await way(opened, dialogue))
+            person = await way(opened, dialogue)
+            label = label_among(await opened.contacts(), person)
         finally:
             dialogue.stop()
         call.result({"paired": label}, f"Paired with {label}")

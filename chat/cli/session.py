@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import click
 
 from chat.cli import output
-from chat.cli.output import STOPPED, Stopped, log_to_stderr, loop_handler
+from chat.cli.output import STOPPED, Stopped, in_background, log_to_stderr
 from chat.cli.terminal import STDIN, Lines, read_passphrase
 from chat.interface import (
     PATIENCE,
@@ -95,7 +95,7 @@ def coroutine(body: AsyncBody) -> Body:
 
         async def supervised() -> int | None:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            loop.set_exception_handler(loop_handler(verbose=call.verbose))
+            loop.set_exception_handler(lambda _, lost: in_background(lost.get("exception"), call.verbose))
             if task is not None:
                 with suppress(NotImplementedError):  # Windows has no such signals in its event loop
                     loop.add_signal_handler(signal.SIGTERM, task.cancel)

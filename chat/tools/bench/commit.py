@@ -61,16 +61,15 @@ class Writer:
         self._last: tuple[int, bytes] | None = None
 
     def write(self, count: int) -> list[ParsedEntry]:
-        return [self._write_one() for _ in range(count)]
-
-    def _write_one(self) -> ParsedEntry:
-        place = EntryPlace(
-            self._conversation, self._person.terminal, self._incarnation, self._last, [], self._heads
-        )
-        time = _TIME + 1_000 * (self._last[0] if self._last else 0)
-        entry = write_entry(place, time, KIND_TEXT, text_body(_TEXT), self._person.self_key, system_random)
-        self._last = entry.header.sequence, entry.id
-        return entry
+        person, written = self._person, list[ParsedEntry]()
+        for _ in range(count):
+            at = self._conversation, person.terminal, self._incarnation
+            time = _TIME + 1_000 * (self._last[0] if self._last else 0)
+            place, body = EntryPlace(*at, self._last, [], self._heads), text_body(_TEXT)
+            entry = write_entry(place, time, KIND_TEXT, body, person.self_key, system_random)
+            self._last = entry.header.sequence, entry.id
+            written.append(entry)
+        return written
 
 
 def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
@@ -159,20 +158,8 @@ class BareInserts:
 
 
 @contextmanager
-def _databases(me: NewPerson, them: NewPerson) -> Iterator[tuple[Database, Database]]:
-    """Two new databases of one profile, each with the conversation."""
-    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, ExitStack() as stack:
-        opened = []
-        for name in ("ours.db", "bare.db"):
-            path, key = Path(folder) / name, DatabaseKey(system_random(KEY_SIZE))
-            create_history(path, key, partial(write_persons, me, them))
-            opened.append(stack.enter_context(closing(open_history(path, key))))
-        yield opened[0], opened[1]
-
-
-@contextmanager
 def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
-    """Both subjects, each with its own contact."""
+    """Both subjects, each with its own contact and its own new database of the same profile."""
     me, them = create_person("Ann", system_random), create_person("Ben", system_random)
     conversation = conversation_of_two(me.person, them.person)
     facts = Facts(
@@ -184,11 +171,14 @@ def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
         self_key=me.self_key,
         welcome=True,
     )
-    with _databases(me, them) as (ours, bare):
-        yield (
-            Receiver(ours, facts, Writer(them, conversation), aead),
-            BareInserts(bare, Writer(them, conversation)),
-        )
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, ExitStack() as stack:
+        opened = []
+        for name in ("ours.db", "bare.db"):
+            path, key = Path(folder) / name, DatabaseKey(system_random(KEY_SIZE))
+            create_history(path, key, partial(write_persons, me, them))
+            opened.append(stack.enter_context(closing(open_history(path, key))))
+        receiver = Receiver(opened[0], facts, Writer(them, conversation), aead)
+        yield receiver, BareInserts(opened[1], Writer(them, conversation))
 
 
 def measure(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:

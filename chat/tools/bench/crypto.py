@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chat.tools.bench import peers
 from chat.tools.bench.measure import Row, Subject
-from chat.tools.bench.peers import Bare
+from chat.tools.bench.peers import Bare, Work
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.keys import X25519Pair
@@ -33,7 +33,6 @@ from protocol.noise import Finished, HandshakeState
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, system_random
 from protocol.ratchet import RatchetSession, parlour_parameters
 
-Work = Callable[[], object]
 Made = Work | tuple[Work, Callable[[int], object]]
 """What is measured; with what prepares it, if it has to be prepared."""
 
@@ -42,9 +41,6 @@ OURS: Final = {"parlour": AEGIS256, "parlour-chacha": CHACHA20POLY1305}
 
 SMALL: Final = 64
 LARGE: Final = 65_536
-
-
-# --- What is sent ---
 
 
 def entry(size: int) -> Entry:
@@ -79,9 +75,6 @@ def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
     alice.decrypt(bob.encrypt(b"reply"))
     bob.decrypt(alice.encrypt(b"second"))
     return alice, bob
-
-
-# --- Our work ---
 
 
 def one_way(aead: Aead, message: Entry) -> Work:
@@ -129,9 +122,6 @@ def ping_pong(aead: Aead, content: bytes) -> Work:
         alice.decrypt(bob.encrypt(content))
 
     return work
-
-
-# --- The rows ---
 
 
 def _subject(name: str, made: Made, note: str) -> Subject:

@@ -113,9 +113,6 @@ _RECEIPTS: Final = (
     " FROM entries, (VALUES (?3), (?4)) AS kinds ORDER BY number, kinds.column1"
 )
 
-Progress = Callable[[int], None]
-"""Told how many entries are stored."""
-
 _Rows = list[tuple[Any, ...]]
 _Tables = tuple[_Rows, _Rows, _Rows, _Rows]
 """Rows of entries, bodies, edges and the index of words."""
@@ -148,11 +145,8 @@ class _Talk:
     """Ids that may be answered: the newest, and some from long before."""
 
 
-def create(folder: Path, passphrase: str, entries: int, progress: Progress) -> None:
-    """Make the profile: Ada's, whose contact Ben is away, and all they said is delivered and read.
-
-    Raises what `vault.create` raises.
-    """
+def create(folder: Path, passphrase: str, entries: int, progress: Callable[[int], None]) -> None:
+    """Make Ada's profile: Ben is away, all they said is delivered and read. Raises as `profile.create`."""
     ada, ben = create_person("Ada", system_random), create_person("Ben", system_random)
     with profile.create(folder, passphrase, partial(write_persons, ada, ben), random=system_random) as opened:
         database = opened.database()
@@ -183,7 +177,9 @@ def write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
     contacts.ensure_conversation(database, conversation, contacts.TWO, ben.person)
 
 
-def _fill(database: Database, ada: NewPerson, ben: NewPerson, entries: int, progress: Progress) -> None:
+def _fill(
+    database: Database, ada: NewPerson, ben: NewPerson, entries: int, progress: Callable[[int], None]
+) -> None:
     for pragma in _HASTE:
         database.value(f"PRAGMA {pragma}")
     authors = (_author(database, ada), _author(database, ben))
@@ -285,14 +281,9 @@ def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
     edges.extend((one[2], row, int(one is author.last)) for one in (answered, author.last) if one)
     words.append((row, indexed(text, number)))
     author.last = header.sequence, entry.id, row
-    _remember(talk, entry.id)
-
-
-def _remember(talk: _Talk, entry: bytes) -> None:
-    """Keep what may be replied to: mostly recent entries, sometimes old ones."""
-    talk.said.append(entry)
-    if len(talk.said) > 40:
-        del talk.said[talk.random.randrange(40)]
+    talk.said.append(entry.id)
+    if len(talk.said) > 40:  # mostly recent entries stay, and some old ones
+        del talk.said[random.randrange(40)]
 
 
 def _now() -> int:

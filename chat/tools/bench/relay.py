@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import IO, Any, Final, NamedTuple
@@ -193,7 +192,7 @@ class Flow:
         while left:
             count = self._reader.recv_into(self._room)
             if not count:
-                raise ConnectionError("what stands between has gone")
+                raise ConnectionError("the program between both ends has gone")
             left -= count
 
     def close(self) -> None:
@@ -374,22 +373,6 @@ _UNIT: Final = "connections/MiB"
 _SPARE: Final = 100  # descriptors that are no connection's
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What so many idle connections have added to a process, in bytes resident."""
-
-    connections: int
-    bytes: int
-
-    @property
-    def each(self) -> float:
-        return self.bytes / self.connections
-
-    @property
-    def a_mebibyte(self) -> float:
-        return (1 << 20) / max(self.each, 1.0)
-
-
 def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[str, Any]]:
     """The row, from one crowd for each subject: memory does not vary as time does."""
     try:
@@ -397,22 +380,25 @@ def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[s
     except NotTaken as told:
         return [left_out(NAME, crowd, "parlour", _UNIT, str(told))]
     what = f"after its handshake, waiting on {TOKENS} tokens"
-    samples = [_idle_sample("parlour", parlour_idle(crowd), what)]
+    samples = [_idle_sample("parlour", crowd, parlour_idle(crowd), what)]
     lacking = ""
     try:
         if peers:
-            samples.append(_idle_sample("nats", nats_idle(crowd), "after CONNECT, with one subscription"))
+            what = "after CONNECT, with one subscription"
+            samples.append(_idle_sample("nats", crowd, nats_idle(crowd), what))
     except NotTaken:
         lacking = "nats-server is not installed"
     return _reported(NAME, crowd, _UNIT, samples, lacking)
 
 
-def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
-    note = f"{cost.each / 1024:.1f} KiB each of {cost.connections} ({what}), resident in the process alone"
-    return Sample(Subject(name, lambda: None, note), (cost.a_mebibyte, cost.a_mebibyte))
+def _idle_sample(name: str, crowd: int, added: int, what: str) -> Sample:
+    """`added`: bytes resident that so many idle connections have added to a process."""
+    each = added / crowd
+    note = f"{each / 1024:.1f} KiB each of {crowd} ({what}), resident in the process alone"
+    return Sample(Subject(name, lambda: None, note), ((1 << 20) / max(each, 1.0),) * 2)
 
 
-def parlour_idle(crowd: int) -> Cost:
+def parlour_idle(crowd: int) -> int:
     """Terminals that wait at our relay."""
     with running("-m", "chat.tools.bench.forwarders", "relay") as program:
         address = parse_relay(program.said.readline().strip())
@@ -425,7 +411,7 @@ def parlour_idle(crowd: int) -> Cost:
         return _cost(program.pid, crowd, come)
 
 
-def nats_idle(crowd: int) -> Cost:
+def nats_idle(crowd: int) -> int:
     """Clients of a nats-server that have said what they listen for. Raises NotTaken."""
     with nats_server() as server:
 
@@ -444,15 +430,15 @@ def _source(number: int) -> str:
     return f"127.0.1.{1 + number % 200}" if sys.platform == "linux" else "127.0.0.1"
 
 
-def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> Cost:
-    """What the connections after the first add. Raises ConnectionError if one was closed meanwhile."""
+def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> int:
+    """Bytes that the connections after the first add. Raises ConnectionError if one was closed meanwhile."""
     with ExitStack() as stack:
         ends = [stack.enter_context(come(number)) for number in range(_FIRST)]
         before = _resident(pid)
         ends += [stack.enter_context(come(number)) for number in range(_FIRST, _FIRST + crowd)]
         after = _resident(pid)
         check(ends)
-    return Cost(crowd, after - before)
+    return after - before
 
 
 def check(ends: Sequence[socket.socket]) -> None:

@@ -21,7 +21,8 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from chat.tools.bench import commit, crypto, relay
-from chat.tools.bench.measure import GOALS, LEFT_OUT, LIMITS, Goal, Subject, goal_of, interleave
+from chat.tools.bench.measure import GOALS, LEFT_OUT, LIMITS, Goal, Subject, interleave
+from chat.tools.bench.peers import Work
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
@@ -129,9 +130,9 @@ def blocks(rows: Iterable[ReportRow]) -> list[list[ReportRow]]:
 
 def ratios(block: Sequence[ReportRow]) -> dict[str, Ratio]:
     """The ratios in the first row of a block, by subject."""
-    name, size = block[0]["name"], block[0]["size"]
+    goals = GOALS.get((block[0]["name"], block[0]["size"]), {})
     return {
-        subject: Ratio(subject, float(middle), float(low), float(high), goal_of(name, size, subject))
+        subject: Ratio(subject, float(middle), float(low), float(high), goals.get(subject))
         for middle, subject, low, high in _RATIO.findall(block[0]["note"])
     }
 
@@ -236,8 +237,6 @@ def _plot_line(kind: str, begin: tuple[float, float], end: tuple[float, float]) 
 
 _NOTHING: Final = "the call around a part"
 _WHOLE: Final = "the whole row"
-
-Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -360,20 +359,16 @@ def summary(rows: Iterable[ReportRow]) -> list[str]:
         "| --- | ---: | ---: | --- | ---: | --- | --- |",
     ]
     for block in blocks(rows):
-        lines += _summary_of(block)
+        rates = {row["subject"]: figure(row["per_second"]) for row in block}
+        name, unit = _row_name(block[0]), block[0]["unit"]
+        own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
+        compared = [
+            f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
+            for ratio in _ordered(block)
+            if ratio.goal is not None or ratio.subject in LIMITS
+        ]
+        lines += compared or [f"{own} | | | |"]
     return lines
-
-
-def _summary_of(block: Sequence[ReportRow]) -> list[str]:
-    rates = {row["subject"]: figure(row["per_second"]) for row in block}
-    name, unit = _row_name(block[0]), block[0]["unit"]
-    own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
-    lines = [
-        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
-        for ratio in _ordered(block)
-        if ratio.goal is not None or ratio.subject in LIMITS
-    ]
-    return lines or [f"{own} | | | |"]
 
 
 def _cell(ratio: Ratio) -> str:

@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final, Self
 
 from chat.interface import ParlourError
@@ -36,7 +35,7 @@ class Frame:
 
 
 class Frames:
-    """Finds frames, which stand between the two marks of a synchronized update."""
+    """Finds frames, each between the two marks of a synchronized update."""
 
     def __init__(self) -> None:
         self.whole: list[Frame] = []
@@ -98,19 +97,10 @@ class Terminals:
                 self._selector.unregister(program.terminal)
         return bool(ready)
 
-    def rest(self) -> None:
-        """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""
-        patience = time.perf_counter() + PATIENCE
-        while self.read(time.perf_counter() + MOMENT):
-            if time.perf_counter() > patience:
-                raise Unseen("A flow did not get to its end: the screens never came to rest.")
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for program in self._programs:
             program.kill()
         self._selector.close()
@@ -152,10 +142,7 @@ class Program:
         return now
 
     def paint(self, keys: str, holds: Callable[[str], bool]) -> tuple[float, Frame]:
-        """Type, and wait for the whole frame whose text fulfils `holds`; returns when it typed, and it.
-
-        Raises Unseen.
-        """
+        """Type, and wait for the whole frame whose text fulfils `holds`: when, and it. Raises Unseen."""
         self._frames.whole.clear()
         pressed = self.press(keys)
         patience, looked = pressed + PATIENCE, 0
@@ -177,8 +164,11 @@ class Program:
         return self._process.pid
 
     def rest(self) -> None:
-        """Wait until this and all other programs have shown what they have to show. Raises Unseen."""
-        self._terminals.rest()
+        """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""
+        patience = time.perf_counter() + PATIENCE
+        while self._terminals.read(time.perf_counter() + MOMENT):
+            if time.perf_counter() > patience:
+                raise Unseen("A flow did not get to its end: the screens never came to rest.")
 
     def wait_for(self, text: str) -> float:
         """The time at which it showed the text. Raises Unseen."""

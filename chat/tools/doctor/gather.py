@@ -48,10 +48,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A relay that this person named: HOST:PORT, its key (32 bytes), and how to connect within seconds.
-
-    `connect` raises OSError.
-    """
+    """A relay of this person: HOST:PORT, its key (32 bytes), and how to connect within seconds (OSError)."""
 
     name: str
     key: bytes

@@ -19,10 +19,7 @@ _DEPTH_MAX: Final = 32  # of chains that jump to chains; the kernel refuses loop
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a conversation. `protocol` is "tcp" or "udp"; `incoming` false: it leaves.
-
-    `interface` is the one it comes in or goes out by.
-    """
+    """The first packet of a conversation, over "tcp" or "udp", which comes in or leaves by `interface`."""
 
     protocol: str
     source: str
@@ -301,7 +298,7 @@ def read_nftables(
 ) -> Filter:
     """The chains that an IPv4 (or IPv6) packet meets at a hook, without the base chains named in `but`.
 
-    A chain is named "FAMILY TABLE CHAIN"; `words` come from `read_words`. Raises ValueError if the
+    A chain is named "FAMILY TABLE CHAIN"; `words` come from `read_nftables_words`. Raises ValueError if the
     listing is no JSON.
     """
     families = ("inet", "ip6" if v6 else "ip")

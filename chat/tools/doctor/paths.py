@@ -137,7 +137,7 @@ def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase
 
 CHANGES_CHECK = phrase("changed network")
 _MEET = phrase("Join the same network, or give the other person your new address: parlour invite.")
-_ANEW = phrase("Create a new invitation: parlour invite.")
+_INVITE = phrase("Create a new invitation: parlour invite.")
 
 
 def change_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -161,7 +161,7 @@ def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
             "an open invitation contains {address}, which this machine no longer has",
             address=routed(context.promised)[0],
         )
-        yield DiagnosisView(CHANGES_CHECK, False, said, _ANEW)
+        yield DiagnosisView(CHANGES_CHECK, False, said, _INVITE)
 
 
 ISOLATION_CHECK = phrase("isolation")

@@ -24,21 +24,6 @@ def flipped(body: bytes) -> list[bytes]:
     return [body[:at] + bytes([body[at] ^ (1 << bit)]) + body[at + 1 :]]
 
 
-def cut(body: bytes) -> list[bytes]:
-    """Its end is missing."""
-    return [body[: len(body) - 1 - secrets.randbelow(_CUT_MOST)]]
-
-
-def replayed(body: bytes) -> list[bytes]:
-    """It comes twice."""
-    return [body, body]
-
-
-def invented(body: bytes) -> list[bytes]:
-    """Another of its size comes in its place."""
-    return [secrets.token_bytes(len(body))]
-
-
 class Held:
     """Holds the first of two frames until the second arrives."""
 
@@ -55,18 +40,18 @@ class Held:
 
 TRICKS: Final[Mapping[str, Callable[[], Trick]]] = {
     "flipped": lambda: flipped,
-    "cut": lambda: cut,
-    "replayed": lambda: replayed,
+    "cut": lambda: lambda body: [body[: len(body) - 1 - secrets.randbelow(_CUT_MOST)]],
+    "replayed": lambda: lambda body: [body, body],
     "reordered": lambda: Held(lambda first, second: [second, first]),
     "left_out": lambda: Held(lambda first, second: [second]),
-    "invented": lambda: invented,
+    "invented": lambda: lambda body: [secrets.token_bytes(len(body))],
 }
 
 
 ROUNDS: Final = 4
 TALK: Final = 20
 TRIES: Final = 3
-"""How often a trick is played anew of which it is not clear what came."""
+"""How often a trick is played until it is clear what followed."""
 
 
 async def show(stage: Stage, record: Record) -> None:
