@@ -196,7 +196,11 @@ def _fill(
             database.run(index)
         numbers = [author.number for author in authors]
         database.run(_RECEIPTS, *numbers, STORED, READ)
-        _mark_ends(database, number, numbers)
+        last = "SELECT max(number), ? FROM entries"
+        database.run(f"INSERT INTO tips (entry, conversation) {last}", number)
+        for author in numbers:
+            heads = f"INSERT INTO heads (entry, conversation) {last} WHERE author = ? HAVING max(number)"
+            database.run(heads, number, author)
     database.checkpoint()
 
 
@@ -214,14 +218,6 @@ def _drop_indexes(database: Database) -> list[str]:
     for name, _ in found:
         database.run(f"DROP INDEX {name}")
     return [sql for _, sql in found]
-
-
-def _mark_ends(database: Database, conversation: int, authors: list[int]) -> None:
-    last = "SELECT max(number), ? FROM entries"
-    database.run(f"INSERT INTO tips (entry, conversation) {last}", conversation)
-    for author in authors:
-        heads = f"INSERT INTO heads (entry, conversation) {last} WHERE author = ? HAVING max(number)"
-        database.run(heads, conversation, author)
 
 
 def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:

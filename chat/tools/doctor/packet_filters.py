@@ -417,8 +417,9 @@ def _equals(left: Any, right: Any) -> Test:
             for each in right["set"]
         ]
         return lambda packet: any(test(packet) for test in tests)
-    if (address := _address(left)) is not None:
-        return in_network(_network(right), address)
+    kind, _, field = _part(left)
+    if kind == "payload" and field in ("saddr", "daddr"):
+        return in_network(_network(right), _SOURCE if field == "saddr" else _DESTINATION)
     value = _value(left)
     if value is None:
         return never
@@ -434,11 +435,6 @@ def _network(right: Any) -> str:
     if isinstance(right, dict) and "prefix" in right:
         return f"{right['prefix'].get('addr')}/{right['prefix'].get('len')}"
     return str(right)
-
-
-def _address(left: Any) -> Callable[[Packet], str] | None:
-    kind, _, field = _part(left)
-    return {"saddr": _SOURCE, "daddr": _DESTINATION}.get(field) if kind == "payload" else None
 
 
 def _value(left: Any) -> Callable[[Packet], object] | None:

@@ -56,7 +56,8 @@ TRIES: Final = 3
 
 async def show(stage: Stage, record: Record) -> None:
     """The two talk and what passed is searched. Then each trick is played in both directions."""
-    said = await _talk(stage)
+    texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
+    said = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
     record.did(f"{TALK} entries passed between two terminals, through somebody who keeps every byte of it.")
     await _control(stage, said, record)
     for trick, make in TRICKS.items():
@@ -75,11 +76,6 @@ async def show(stage: Stage, record: Record) -> None:
     )
     await _compare(stage, said, record)
     _read(stage, record)
-
-
-async def _talk(stage: Stage) -> list[EntryView]:
-    texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
-    return [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
 
 
 async def _control(stage: Stage, said: list[EntryView], record: Record) -> None:
