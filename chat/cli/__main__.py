@@ -16,18 +16,18 @@ from chat.cli.terminal import is_interactive
 from chat.interface import Door, UsageError
 
 COMMANDS: Final = {
-    "init": "identity",
+    "init": "people",
     "invite": "pairing",
     "join": "pairing",
     "pair": "pairing",
-    "contacts": "contacts",
-    "verify": "contacts",
+    "contacts": "people",
+    "verify": "people",
     "send": "messages",
     "listen": "messages",
     "history": "messages",
     "delete": "messages",
-    "passphrase": "identity",
-    "lock": "identity",
+    "passphrase": "people",
+    "lock": "people",
     "doctor": "tools",
     "vectors": "tools",
     "bench": "tools",

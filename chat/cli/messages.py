@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from itertools import count
 from math import inf
 from typing import Final
@@ -21,12 +21,10 @@ from chat.cli.output import (
     label_among,
     note,
     one_line,
-    question,
     timestamp,
 )
-from chat.cli.pairing import YES
-from chat.cli.session import TEXT, Call, Feed, command, coroutine, feed, messenger, until_stopped
-from chat.cli.terminal import is_interactive
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger, until_stopped
+from chat.cli.terminal import STDIN, confirmed, is_interactive
 from chat.interface import (
     Closed,
     ContactChanged,
@@ -49,8 +47,6 @@ from chat.interface import (
     UsageError,
 )
 
-INDENT = "    "
-TEXT_KIND = "text"
 DELETED = "deleted"
 
 KNOWN_MAX = 1024
@@ -72,7 +68,6 @@ SHOWN_MAX: Final = 240
 """Characters of the entry that the question shows: enough to know it by."""
 
 ARRIVED: Final = frozenset({EntryState.DELIVERED, EntryState.READ})
-FROM_INPUT: Final = ("-",)
 
 
 def entry_fields(entry: EntryView) -> dict[str, object]:
@@ -91,7 +86,7 @@ def entry_line(entry: EntryView, conversation: str = "") -> str:
     """An entry to read; further lines of its text are indented."""
     where = f"[{conversation}] " if conversation else ""
     state = f"  ({entry.state.value})" if entry.own else ""
-    said = block(entry.text, INDENT) if entry.kind == TEXT_KIND else f"({entry.kind})"
+    said = block(entry.text, "    ") if entry.kind == "text" else f"({entry.kind})"
     return f"{timestamp(entry.time)}  {where}{one_line(entry.author)}: {said}{state}"
 
 
@@ -203,8 +198,8 @@ async def send(call: Call, name: str, text: tuple[str, ...], wait: float) -> int
     """
     async with messenger(call) as opened:
         label, contact = find(await opened.contacts(), name)
-        words = call.lines.rest().removesuffix("\n") if text == FROM_INPUT else " ".join(text)
-        async with feed(opened) as events:
+        words = call.lines.rest().removesuffix("\n") if text == (STDIN,) else " ".join(text)
+        async with aclosing(Feed(opened)) as events:
             entry = await opened.send(contact.person, words)
             state = await _state_within(opened, events, entry, wait)
         call.result({"id": entry.id, "state": state.value}, f"To {label}: {state.value}")
@@ -249,7 +244,7 @@ async def listen(call: Call) -> None:
 
 
 async def _listen(call: Call) -> None:
-    async with messenger(call, patience=inf) as opened, feed(opened) as events:
+    async with messenger(call, patience=inf) as opened, aclosing(Feed(opened)) as events:
         contacts = await opened.contacts()
         held = [entry for view in contacts for entry in await opened.history(view.person, HELD)]
         printer = Printer(call, await opened.me(), contacts, held)
@@ -372,9 +367,7 @@ async def _confirm(call: Call, label: str, entry: EntryView) -> None:
     else:
         consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."
     call.lines.forget_typed()
-    question(f"{consequence} Delete it? [y/n]")
-    answer = await call.lines.next_line() or ""
-    if answer.strip().casefold() not in YES:
+    if not await confirmed(call.lines, f"{consequence} Delete it? [y/n]"):
         raise Stopped("Nothing was deleted: answer y to delete.")
 
 

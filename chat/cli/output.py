@@ -5,7 +5,6 @@ Peer text reaches a terminal only through `one_line` or `block`, and JSON only a
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -21,7 +20,7 @@ from typing import Any, Final, TextIO
 
 import click
 
-from chat.interface import ContactView, Messenger, ParlourError, UsageError
+from chat.interface import ContactView, ParlourError, UsageError
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories that draw nothing, steer the terminal or turn the direction of text."""
@@ -132,13 +131,8 @@ def labels(contacts: Iterable[ContactView]) -> dict[str, ContactView]:
     return named
 
 
-async def label_of(messenger: Messenger, person: str) -> str:
-    """The label of a contact, or of one that is gone the first digits of its id."""
-    return label_among(await messenger.contacts(), person)
-
-
 def label_among(contacts: Iterable[ContactView], person: str) -> str:
-    """The label of one of these contacts."""
+    """The label of one of these contacts, or of one that is gone the first digits of its id."""
     for label, view in labels(contacts).items():
         if view.person == person:
             return label
@@ -248,8 +242,8 @@ class Places(logging.Formatter):
 def quieten(verbose: Callable[[], bool]) -> None:
     """Nothing but the program itself writes to standard error, whatever a library or a thread does."""
     logging.getLogger().handlers = [logging.NullHandler()]
-    threading.excepthook = lambda failed: _background(failed.exc_value, verbose())
-    sys.unraisablehook = lambda failed: _background(failed.exc_value, verbose())
+    threading.excepthook = lambda failed: in_background(failed.exc_value, verbose())
+    sys.unraisablehook = lambda failed: in_background(failed.exc_value, verbose())
 
 
 def log_to_stderr() -> None:
@@ -261,16 +255,8 @@ def log_to_stderr() -> None:
     engine.setLevel(logging.DEBUG)
 
 
-def loop_handler(*, verbose: bool) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """asyncio's handler of failures that nobody waits for."""
-
-    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        _background(context.get("exception"), verbose)
-
-    return handle
-
-
-def _background(error: BaseException | None, verbose: bool) -> None:
+def in_background(error: BaseException | None, verbose: bool) -> None:
+    """One line about a failure that nobody waits for; with `verbose` the places too."""
     kind = type(error).__name__ if error is not None else "no exception"
     note(f"An internal error occurred in the background ({kind}): run it with --verbose to see where.")
     if verbose and error is not None:

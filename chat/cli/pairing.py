@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import click
 
-from chat.cli.output import label_of, note, one_line, question, timestamp
-from chat.cli.session import TEXT, Call, Feed, command, coroutine, feed, messenger
-from chat.cli.terminal import Lines, is_interactive
+from chat.cli.output import label_among, note, one_line, question, timestamp
+from chat.cli.session import TEXT, Call, Feed, command, coroutine, messenger
+from chat.cli.terminal import YES, Lines, is_interactive
 from chat.interface import (
     Closed,
     Event,
@@ -34,7 +34,6 @@ from chat.interface import (
     VisibilityChanged,
 )
 
-YES: Final = frozenset({"y", "yes"})
 NO: Final = frozenset({"n", "no"})
 CUT: Final = "The engine stopped before pairing was complete: run the command again."
 NOBODY_ANSWERED: Final = "The question was not answered, which counts as no: run the command in a terminal."
@@ -327,10 +326,11 @@ def _host_and_port(address: str) -> tuple[str, int]:
 
 async def _pairing(call: Call, way: Callable[[Messenger, Dialogue], Awaitable[str]]) -> None:
     """Pair in one way, which returns the person id, and print with whom."""
-    async with messenger(call) as opened, feed(opened) as events:
+    async with messenger(call) as opened, aclosing(Feed(opened)) as events:
         dialogue = Dialogue(opened, events, call.lines)
         try:
-            label = await label_of(opened, await way(opened, dialogue))
+            person = await way(opened, dialogue)
+            label = label_among(await opened.contacts(), person)
         finally:
             dialogue.stop()
         call.result({"paired": label}, f"Paired with {label}")

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import click
 
 from chat.cli import output
-from chat.cli.output import STOPPED, Stopped, log_to_stderr, loop_handler
+from chat.cli.output import STOPPED, Stopped, in_background, log_to_stderr
 from chat.cli.terminal import STDIN, Lines, read_passphrase
 from chat.interface import (
     PATIENCE,
@@ -95,7 +95,7 @@ def coroutine(body: AsyncBody) -> Body:
 
         async def supervised() -> int | None:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            loop.set_exception_handler(loop_handler(verbose=call.verbose))
+            loop.set_exception_handler(lambda _, lost: in_background(lost.get("exception"), call.verbose))
             if task is not None:
                 with suppress(NotImplementedError):  # Windows has no such signals in its event loop
                     loop.add_signal_handler(signal.SIGTERM, task.cancel)
@@ -222,7 +222,7 @@ class Session:
         return opened
 
     def _passphrase(self) -> str:
-        """The passphrase: kept where it was typed, read again where it stands in a file."""
+        """The passphrase: kept where it was typed, read again where a file contains it."""
         if self._secret is not None:
             return self._secret
         secret = read_passphrase(self._call.passphrase_file, self._call.lines)
@@ -282,7 +282,7 @@ class Feed:
             raise event
         return event
 
-    async def stop(self) -> None:
+    async def aclose(self) -> None:
         self._pump.cancel()
         await asyncio.wait({self._pump})
 
@@ -294,15 +294,6 @@ class Feed:
                     return
         except Exception as failure:  # noqa: BLE001 - `next` raises it; without it `next` would never return
             self._queue.put_nowait(failure)
-
-
-@asynccontextmanager
-async def feed(source: Messenger) -> AsyncIterator[Feed]:
-    opened = Feed(source)
-    try:
-        yield opened
-    finally:
-        await opened.stop()
 
 
 class UnicodeText(click.ParamType[str]):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from chat.cli.output import note
+from chat.cli.output import note, question
 from chat.interface import SHORT_PASSPHRASE, NotPermitted, UsageError, passphrase_problem
 
 _CHUNK: Final = 4096
@@ -98,6 +98,15 @@ class Lines:
         finally:
             loop.remove_reader(self._descriptor)
         self._fill()
+
+
+YES: Final = frozenset({"y", "yes"})
+
+
+async def confirmed(lines: Lines, text: str) -> bool:
+    """Ask a question; every answer but a yes is a no."""
+    question(text)
+    return (await lines.next_line() or "").strip().casefold() in YES
 
 
 def ask_secret(prompt: str) -> str:

@@ -99,7 +99,7 @@ def _print_area(call: Call, report: Report) -> None:
 @click.option("--interface", is_flag=True, help="Measure the interface with a million messages instead.")
 @click.pass_obj
 def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interface: bool) -> int | None:
-    """Measure what a message costs, beside bare libsodium.
+    """Measure what a message costs, next to bare libsodium.
 
     NAME is a row, or the part before its dot: session, noise, link, codec, commit, relay.
 
@@ -129,16 +129,16 @@ def bench(call: Call, names: tuple[str, ...], peers: bool, flows: bool, interfac
 
         note("Five rounds with two new people: this takes a minute or two.")
         return _figures(call, measure_flows(), 13)
-    from chat.tools.bench import report, rows
+    from chat.tools.bench import report
 
     try:
-        asked = rows.select(names)
+        asked = report.select(names)
     except KeyError as unknown:
         raise UsageError(
-            f"There is no measurement {unknown.args[0]}: choose from {', '.join(rows.NAMES)}."
+            f"There is no measurement {unknown.args[0]}: choose from {', '.join(report.NAMES)}."
         ) from None
     for name in asked:
-        for block in report.blocks(rows.run(name, peers=peers)):
+        for block in report.blocks(report.run(name, peers=peers)):
             for row, text in zip(block, report.lines(block), strict=True):
                 call.result(row, text)
     return None

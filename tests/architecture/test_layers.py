@@ -150,7 +150,7 @@ MEASURED_BELOW = (
 )
 # A stored burst is measured inside, on the protocol and the storage, and shown with the protocol's rows.
 # A history that nobody could wait for to be written is written there too.
-MEASURED_INSIDE = ("chat.tools.bench.commit", "chat.tools.bench.rows", "chat.tools.bench.long_history")
+MEASURED_INSIDE = ("chat.tools.bench.commit", "chat.tools.bench.long_history")
 # A relay is measured by terminals of the protocol alone; and one whose limits are lifted is put together.
 MEASURED_AT_A_RELAY = ("chat.tools.bench.relay", "chat.tools.bench.forwarders")
 
@@ -304,7 +304,7 @@ def test_planted_violation_is_seen(
 
 ALLOWED = [
     ("protocol/primitives.py", "from nacl import bindings\nimport hashlib\nimport msgspec"),
-    ("chat/tools/bench/rows.py", "import time\nfrom protocol import keys"),
+    ("chat/tools/bench/report.py", "import time\nfrom protocol import keys"),
     ("chat/cli/__main__.py", "from chat.assemble import assemble\ndef f():\n    from tui import run"),
     (
         "chat/cli/send.py",

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from chat.storage import contacts, entries, keys, persons, receipts
+from chat.storage import entries, receipts
 from chat.storage.database import Database
 from chat.storage.entries import indexed
-from chat.storage.keys import OwnRow
 from chat.storage.migrations import create_history, open_history
-from chat.storage.persons import TerminalRow
 from chat.tools.bench.crypto import session_pair
+from chat.tools.bench.long_history import write_persons
 from chat.tools.bench.measure import Subject, interleave, rows
 from protocol.codec import encode
 from protocol.entries import (
@@ -61,16 +61,15 @@ class Writer:
         self._last: tuple[int, bytes] | None = None
 
     def write(self, count: int) -> list[ParsedEntry]:
-        return [self._write_one() for _ in range(count)]
-
-    def _write_one(self) -> ParsedEntry:
-        place = EntryPlace(
-            self._conversation, self._person.terminal, self._incarnation, self._last, [], self._heads
-        )
-        time = _TIME + 1_000 * (self._last[0] if self._last else 0)
-        entry = write_entry(place, time, KIND_TEXT, text_body(_TEXT), self._person.self_key, system_random)
-        self._last = entry.header.sequence, entry.id
-        return entry
+        person, written = self._person, list[ParsedEntry]()
+        for _ in range(count):
+            at = self._conversation, person.terminal, self._incarnation
+            time = _TIME + 1_000 * (self._last[0] if self._last else 0)
+            place, body = EntryPlace(*at, self._last, [], self._heads), text_body(_TEXT)
+            entry = write_entry(place, time, KIND_TEXT, body, person.self_key, system_random)
+            self._last = entry.header.sequence, entry.id
+            written.append(entry)
+        return written
 
 
 def _columns(number: int, entry: ParsedEntry) -> tuple[Any, ...]:
@@ -159,43 +158,8 @@ class BareInserts:
 
 
 @contextmanager
-def _databases(me: NewPerson, them: NewPerson) -> Iterator[tuple[Database, Database]]:
-    """Two new databases of one profile, each with the conversation."""
-
-    def fill(database: Database) -> None:
-        row = OwnRow(me.person, me.terminal, me.signing_seed, me.static_secret, me.self_key, me.recovery_seed)
-        keys.create_own(database, row)
-        for person in (me, them):
-            live = reduce(person.operations).live.values()
-            persons.replace_terminals(
-                database,
-                person.person,
-                [
-                    TerminalRow(person.person, one.id, one.signing, one.static, True, one.depth)
-                    for one in live
-                ],
-            )
-        conversation = conversation_of_two(me.person, them.person)
-        contacts.ensure_conversation(database, conversation, contacts.TWO, them.person)
-
-    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder:
-        opened = [_open(Path(folder) / name, fill) for name in ("ours.db", "bare.db")]
-        try:
-            yield opened[0], opened[1]
-        finally:
-            for database in opened:
-                database.close()
-
-
-def _open(path: Path, fill: Any) -> Database:
-    key = DatabaseKey(system_random(KEY_SIZE))
-    create_history(path, key, fill)
-    return open_history(path, key)
-
-
-@contextmanager
 def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
-    """Both subjects, each with its own contact."""
+    """Both subjects, each with its own contact and its own new database of the same profile."""
     me, them = create_person("Ann", system_random), create_person("Ben", system_random)
     conversation = conversation_of_two(me.person, them.person)
     facts = Facts(
@@ -207,11 +171,14 @@ def sides(aead: Aead) -> Iterator[tuple[Receiver, BareInserts]]:
         self_key=me.self_key,
         welcome=True,
     )
-    with _databases(me, them) as (ours, bare):
-        yield (
-            Receiver(ours, facts, Writer(them, conversation), aead),
-            BareInserts(bare, Writer(them, conversation)),
-        )
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder, ExitStack() as stack:
+        opened = []
+        for name in ("ours.db", "bare.db"):
+            path, key = Path(folder) / name, DatabaseKey(system_random(KEY_SIZE))
+            create_history(path, key, partial(write_persons, me, them))
+            opened.append(stack.enter_context(closing(open_history(path, key))))
+        receiver = Receiver(opened[0], facts, Writer(them, conversation), aead)
+        yield receiver, BareInserts(opened[1], Writer(them, conversation))
 
 
 def measure(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:

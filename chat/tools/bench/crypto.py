@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from chat.tools.bench import peers
 from chat.tools.bench.measure import Row, Subject
-from chat.tools.bench.peers import Bare
+from chat.tools.bench.peers import Bare, Work
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.keys import X25519Pair
@@ -32,16 +33,14 @@ from protocol.noise import Finished, HandshakeState
 from protocol.primitives import AEGIS256, CHACHA20POLY1305, SODIUM, Aead, system_random
 from protocol.ratchet import RatchetSession, parlour_parameters
 
-Work = Callable[[], object]
+Made = Work | tuple[Work, Callable[[int], object]]
+"""What is measured; with what prepares it, if it has to be prepared."""
 
 OURS: Final = {"parlour": AEGIS256, "parlour-chacha": CHACHA20POLY1305}
 """Our subjects: by name, the payload AEAD of the session."""
 
 SMALL: Final = 64
 LARGE: Final = 65_536
-
-
-# --- What is sent ---
 
 
 def entry(size: int) -> Entry:
@@ -67,11 +66,6 @@ def contents(message: Entry) -> list[bytes]:
     return [LAST + encoded] if len(encoded) <= PIECE_MAX else list(pieces(encoded))
 
 
-def padded_sizes(given: list[bytes]) -> list[int]:
-    """The padded sizes of the contents."""
-    return [padded_size(len(content)) for content in given]
-
-
 def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
     """Alice's and Bob's sessions after one message each way."""
     root, pair, parameters = system_random(32), X25519Pair.generate(), parlour_parameters(aead)
@@ -81,9 +75,6 @@ def session_pair(aead: Aead) -> tuple[RatchetSession, RatchetSession]:
     alice.decrypt(bob.encrypt(b"reply"))
     bob.decrypt(alice.encrypt(b"second"))
     return alice, bob
-
-
-# --- Our work ---
 
 
 def one_way(aead: Aead, message: Entry) -> Work:
@@ -133,91 +124,59 @@ def ping_pong(aead: Aead, content: bytes) -> Work:
     return work
 
 
-# --- The rows ---
+def _subject(name: str, made: Made, note: str) -> Subject:
+    work, prepare = made if isinstance(made, tuple) else (made, None)
+    return Subject(name, work, note, prepare)
 
 
-def _note(aead: Aead, what: str, given: list[bytes]) -> str:
-    padded = " + ".join(str(size) for size in padded_sizes(given))
-    return f"{aead.name}, {what}, {padded} bytes padded"
-
-
-def _bare_subject(given: list[bytes], make: Callable[[Bare], Work]) -> list[Subject]:
-    bare = None if SODIUM is None else Bare(SODIUM, AEGIS256, padded_sizes(given))
-    note = _note(AEGIS256, "the bare calls", given)
-    return [] if bare is None else [Subject("libsodium", make(bare), note)]
-
-
-def _peer(wanted: bool, module: str, make: Callable[[Any], Work], note: str) -> list[Subject]:
+def _peer(wanted: bool, module: str, make: Callable[[Any], Made], note: str) -> list[Subject]:
     found = peers.load(module) if wanted else None
-    name = {"olm": "python-olm"}.get(module, module)
-    return [] if found is None else [Subject(name, make(found), note)]
+    name = {"olm": "python-olm", "noise.connection": "noiseprotocol"}.get(module, module)
+    return [] if found is None else [_subject(name, make(found), note)]
+
+
+def _session_subjects(
+    given: list[bytes], what: str, ours: Callable[[Aead], Made], bare: Callable[[Bare], Work]
+) -> list[Subject]:
+    """Ours under each AEAD and the bare calls, for these contents of a session."""
+    sizes = [padded_size(len(content)) for content in given]
+    padded = f"{' + '.join(map(str, sizes))} bytes padded"
+    found = [_subject(name, ours(aead), f"{aead.name}, {what}, {padded}") for name, aead in OURS.items()]
+    if SODIUM is not None:
+        calls = bare(Bare(SODIUM, AEGIS256, sizes))
+        found.append(Subject("libsodium", calls, f"{AEGIS256.name}, the bare calls, {padded}"))
+    return found
 
 
 def _one_way_subjects(size: int | None, with_peers: bool) -> list[Subject]:
     message = entry(size or 0)
-    given, body = contents(message), message.body
-    note = "struct to struct: codec, pieces, padding"
-    found = [Subject(name, one_way(aead, message), _note(aead, note, given)) for name, aead in OURS.items()]
-    found += _bare_subject(given, Bare.one_way)
-    found += _peer(
-        with_peers, "vodozemac", lambda module: peers.vodozemac_one_way(module, body), peers.VODOZEMAC_NOTE
-    )
-    found += _peer(
-        with_peers,
-        "doubleratchet",
-        lambda module: peers.double_ratchet_one_way(module, body),
-        peers.DOUBLERATCHET_NOTE,
-    )
-    return found + _peer(with_peers, "olm", lambda module: peers.olm_one_way(module, body), peers.OLM_NOTE)
-
-
-def _seal_subjects(size: int | None, with_peers: bool) -> list[Subject]:
-    content = b"x" * (size or 0)
-    found = [
-        Subject(name, sealing(aead, content), _note(aead, "sealing alone", [content]))
-        for name, aead in OURS.items()
-    ]
-    found += _bare_subject([content], Bare.sealing)
-    return found + _peer(
-        with_peers, "vodozemac", lambda module: peers.vodozemac_seal(module, content), peers.VODOZEMAC_NOTE
-    )
-
-
-def _open_subjects(size: int | None, with_peers: bool) -> list[Subject]:
-    content = b"x" * (size or 0)
-    found = []
-    for name, aead in OURS.items():
-        work, prepare = opening(aead, content)
-        found.append(Subject(name, work, _note(aead, "opening alone", [content]), prepare))
-    found += _bare_subject([content], Bare.opening)
-    module = peers.load("vodozemac") if with_peers else None
-    if module is not None:
-        work, prepare = peers.vodozemac_open(module, content)
-        found.append(Subject("vodozemac", work, peers.VODOZEMAC_NOTE, prepare))
+    what = "struct to struct: codec, pieces, padding"
+    found = _session_subjects(contents(message), what, lambda aead: one_way(aead, message), Bare.one_way)
+    for module, make, note in (
+        ("vodozemac", peers.vodozemac_one_way, peers.VODOZEMAC_NOTE),
+        ("doubleratchet", peers.double_ratchet_one_way, peers.DOUBLERATCHET_NOTE),
+        ("olm", peers.olm_one_way, peers.OLM_NOTE),
+    ):
+        found += _peer(with_peers, module, partial(make, content=message.body), note)
     return found
 
 
-def _ping_pong_subjects(size: int | None, with_peers: bool) -> list[Subject]:
-    content = b"x" * (size or 0)
-    found = [
-        Subject(name, ping_pong(aead, content), _note(aead, "a DH step each", [content]))
-        for name, aead in OURS.items()
-    ]
-    found += _bare_subject([content], Bare.ping_pong)
-    return found + _peer(
-        with_peers,
-        "vodozemac",
-        lambda module: peers.vodozemac_ping_pong(module, content),
-        peers.VODOZEMAC_NOTE,
-    )
+def _of_one_content(
+    what: str,
+    ours: Callable[[Aead, bytes], Made],
+    bare: Callable[[Bare], Work],
+    peer: Callable[[Any, bytes], Made],
+) -> Callable[[int | None, bool], list[Subject]]:
+    """The subjects of a row in which a session works on contents of one size; vodozemac is its peer."""
 
+    def subjects(size: int | None, with_peers: bool) -> list[Subject]:
+        content = b"x" * (size or 0)
+        found = _session_subjects([content], what, lambda aead: ours(aead, content), bare)
+        return found + _peer(
+            with_peers, "vodozemac", lambda module: peer(module, content), peers.VODOZEMAC_NOTE
+        )
 
-SESSION_ROWS: Final = (
-    Row("session.oneway", (SMALL, LARGE), "messages/s", _one_way_subjects),
-    Row("session.seal", (SMALL,), "messages/s", _seal_subjects),
-    Row("session.open", (SMALL,), "messages/s", _open_subjects),
-    Row("session.pingpong", (SMALL,), "messages/s", _ping_pong_subjects, lambda size: 2),
-)
+    return subjects
 
 
 _ALICE, _BOB = bytes([1]) * 32, bytes([2]) * 32
@@ -288,27 +247,16 @@ def _setup_subjects(size: int | None, with_peers: bool) -> list[Subject]:
     found = [Subject("parlour", setup(), note)]
     # es, ee, se on both sides and Alice's first ratchet step; two ephemerals, two ratchet pairs.
     found += _handshakes_bare(7, 4, "7 X25519 and 4 key pairs alone, no KEM")
-    module = peers.load("vodozemac") if with_peers else None
-    if module is not None:
-        note = "a one-time key, both sessions, one message: no KEM, no handshake, identities taken on trust"
-        found.append(Subject("vodozemac", peers.vodozemac_setup(module), note))
-    return found
+    note = "a one-time key, both sessions, one message: no KEM, no handshake, identities taken on trust"
+    return found + _peer(with_peers, "vodozemac", peers.vodozemac_setup, note)
 
 
 def _handshake_subjects(size: int | None, with_peers: bool) -> list[Subject]:
     name = NOISE_NAMES[Pattern.XX]
     found = [Subject("parlour", shake(name), f"{name}, both sides")]
     found += _handshakes_bare(6, 2, "6 X25519 and 2 key pairs alone")
-    module = peers.load("noise.connection") if with_peers else None
-    if module is not None:
-        found.append(Subject("noiseprotocol", peers.noise_handshake(module, name), f"{name}, in Python"))
-    return found
-
-
-HANDSHAKE_ROWS: Final = (
-    Row("session.setup", (None,), "setups/s", _setup_subjects),
-    Row("noise.handshake", (None,), "handshakes/s", _handshake_subjects),
-)
+    make = partial(peers.noise_handshake, name=name)
+    return found + _peer(with_peers, "noise.connection", make, f"{name}, in Python")
 
 
 SIZES: Final = (64, 1_024, 61_440)
@@ -336,13 +284,6 @@ def transport(aead: Aead, content: bytes) -> Callable[[], object]:
     return work
 
 
-def codec(size: int) -> Callable[[], object]:
-    """Encodes and decodes one entry whose encoding has this size."""
-    message = entry(size - len(encode(entry(0))))
-    decode = MESSAGE.decode
-    return lambda: decode(encode(message))
-
-
 def _transport_subjects(size: int | None, with_peers: bool) -> list[Subject]:
     content = content_of(size)
     padded = padded_size(len(content))
@@ -351,43 +292,31 @@ def _transport_subjects(size: int | None, with_peers: bool) -> list[Subject]:
     if SODIUM is not None:
         bare = Bare(SODIUM, AEGIS256, [padded]).one_way()
         found.append(Subject("libsodium", bare, f"{AEGIS256.name}, KDF and AEAD alone over {padded} bytes"))
-    module = peers.load("noise.connection") if with_peers else None
-    if module is not None:
-        work = peers.noise_transport(module, NOISE_NAMES[Pattern.XX], content)
-        found.append(Subject("noiseprotocol", work, peers.NOISE_NOTE))
-    return found
+    make = partial(peers.noise_transport, name=NOISE_NAMES[Pattern.XX], content=content)
+    return found + _peer(with_peers, "noise.connection", make, peers.NOISE_NOTE)
 
 
 def _codec_subjects(size: int | None, with_peers: bool) -> list[Subject]:
+    """One entry whose encoding has this size."""
+    message, decode = entry((size or 0) - len(encode(entry(0)))), MESSAGE.decode
     note = "an entry encoded, decoded and compared with its one encoding"
-    return [Subject("parlour", codec(size or 0), note)]
+    return [Subject("parlour", lambda: decode(encode(message)), note)]
 
 
-LINK_ROWS: Final = (
+_SEAL: Final = _of_one_content("sealing alone", sealing, Bare.sealing, peers.vodozemac_seal)
+_OPEN: Final = _of_one_content("opening alone", opening, Bare.opening, peers.vodozemac_open)
+_PING_PONG: Final = _of_one_content("a DH step each", ping_pong, Bare.ping_pong, peers.vodozemac_ping_pong)
+_ROWS: Final = (
+    Row("session.oneway", (SMALL, LARGE), "messages/s", _one_way_subjects),
+    Row("session.seal", (SMALL,), "messages/s", _SEAL),
+    Row("session.open", (SMALL,), "messages/s", _OPEN),
+    Row("session.pingpong", (SMALL,), "messages/s", _PING_PONG, lambda size: 2),
+    Row("session.setup", (None,), "setups/s", _setup_subjects),
+    Row("noise.handshake", (None,), "handshakes/s", _handshake_subjects),
     Row(
-        "link.transport",
-        SIZES,
-        "MiB/s",
-        _transport_subjects,
-        lambda size: len(content_of(size)) / _MEBIBYTE,
+        "link.transport", SIZES, "MiB/s", _transport_subjects, lambda size: len(content_of(size)) / _MEBIBYTE
     ),
     Row("codec", (CODEC_SIZE,), "messages/s", _codec_subjects),
 )
-
-
-ROWS: Final[Mapping[str, Row]] = {row.name: row for row in (*SESSION_ROWS, *HANDSHAKE_ROWS, *LINK_ROWS)}
-"""The rows that this package measures, in the order of the report."""
-
-NAMES: Final = tuple(ROWS)
-
-
-def run(names: Sequence[str] = (), peers: bool = False, **timing: Any) -> list[dict[str, Any]]:
-    """Rows {"name", "size", "subject", "per_second", "unit", "note"} of the names given, or of all.
-
-    `peers` adds those that are installed; `timing` may shorten it (rounds, seconds). KeyError for a name
-    that is not in NAMES.
-    """
-    report = []
-    for name in names or NAMES:
-        report += ROWS[name].measure(peers=peers, **timing)
-    return report
+ROWS: Final[Mapping[str, Row]] = {row.name: row for row in _ROWS}
+"""The rows of the protocol, in the order of the report."""

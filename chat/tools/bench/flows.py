@@ -11,12 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from chat.tools.bench.measure import (
     FLOWS,
@@ -36,48 +35,35 @@ from chat.tools.bench.terminals import Program, Terminals
 _TOOLS: Final = ("unshare", "nsenter", "ip")
 _HOLD: Final = "ip link set lo up && echo up && exec cat"
 
+Enter = Callable[[Sequence[str]], list[str]]
+"""Makes the command line that runs a command in a network. The process keeps its id."""
 
-class OwnNetwork:
-    """`with OwnNetwork() as network: Popen(network.enter(command))`. Raises NotTaken where there is none."""
 
-    def __init__(self) -> None:
-        self._as_root: Final = hasattr(os, "geteuid") and os.geteuid() == 0
-
-    def enter(self, command: Sequence[str]) -> list[str]:
-        """The command line that runs `command` inside. The process keeps its id."""
-        kinds = ["--net"] if self._as_root else ["--user", "--preserve-credentials", "--net"]
-        return ["nsenter", f"--target={self._holder.pid}", *kinds, *command]
-
-    def __enter__(self) -> Self:
-        kinds = ["--net"] if self._as_root else ["--user", "--map-root-user", "--net"]
-        pipe = subprocess.PIPE
-        if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
-            raise NotTaken(f"no network namespace can be had without {' and '.join(missing)}")
-        self._holder = subprocess.Popen(
-            ["unshare", *kinds, "sh", "-c", _HOLD], stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
-        assert self._holder.stdout
-        if self._holder.stdout.readline() != "up\n":
-            _, complaint = self._holder.communicate()
+@contextmanager
+def own_network() -> Iterator[Enter]:
+    """A network for the block, with loopback alone. Raises NotTaken where there is none."""
+    if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        raise NotTaken(f"no network namespace can be had without {' and '.join(missing)}")
+    as_root, pipe = hasattr(os, "geteuid") and os.geteuid() == 0, subprocess.PIPE
+    hold = ["unshare", *([] if as_root else ["--user", "--map-root-user"]), "--net", "sh", "-c", _HOLD]
+    # It ends with its input, which the end of the block closes.
+    with subprocess.Popen(hold, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as holder:
+        assert holder.stdout
+        if holder.stdout.readline() != "up\n":
+            _, complaint = holder.communicate()
             raise NotTaken(f"no network namespace can be had: {' '.join(complaint.split())}")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._holder.communicate()  # its input ends, and so does it
+        user = [] if as_root else ["--user", "--preserve-credentials"]
+        yield lambda command: ["nsenter", f"--target={holder.pid}", *user, "--net", *command]
 
 
 PASSPHRASE: Final = "a passphrase for one minute"
 DELIVERED: Final = "✓✓"
 
-_Enter = Callable[[Sequence[str]], list[str]]
-
 
 class Person:
     """A person with a profile. `enter` moves a command into the network of the measurement."""
 
-    def __init__(self, name: str, folder: Path, terminals: Terminals, enter: _Enter) -> None:
+    def __init__(self, name: str, folder: Path, terminals: Terminals, enter: Enter) -> None:
         self.name = name
         self.inputs = 0
         self._terminals = terminals
@@ -131,35 +117,32 @@ Round = dict[Aim, FlowSample]
 
 def measure(runs: int = RUNS) -> Iterator[Figure]:
     """All flows, `runs` times each: one Figure per flow. Raises Unseen."""
-    rounds: list[Round] = []
+    return figures(FLOWS, lambda: [_round() for _ in range(runs)])
+
+
+def figures(aims: Sequence[Aim], play: Callable[[], Iterable[Round]]) -> Iterator[Figure]:
+    """Play all rounds: one Figure per aim. SIGTERM ends them like Ctrl-C, so that nothing is left behind."""
+    taken: list[Round] = []
     problem = ""
-    try:
-        with stoppable():
-            rounds = [_round() for _ in range(runs)]
-    except NotTaken as lacking:
-        problem = str(lacking)
-    for flow in FLOWS:
-        yield Figure(flow, tuple(taken[flow] for taken in rounds), problem)
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """SIGTERM ends the measurement like Ctrl-C, so that nothing is left behind."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        taken = list(play())
+    except NotTaken as lacking:
+        problem = str(lacking)
     finally:
         signal.signal(signal.SIGTERM, before)
+    for aim in aims:
+        yield Figure(aim, tuple(one[aim] for one in taken), problem)
 
 
 def _round() -> Round:
     """Two people who have never met, from their first run to twenty entries."""
     with (
         tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder,
-        OwnNetwork() as network,
+        own_network() as enter,
         Terminals() as terminals,
     ):
-        ada, ben = (Person(name, Path(folder), terminals, network.enter) for name in ("Ada", "Ben"))
+        ada, ben = (Person(name, Path(folder), terminals, enter) for name in ("Ada", "Ben"))
         return {
             PAIRING: pairing(ada, ben),
             START: start(ada),

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from chat.tools.bench.flows import PASSPHRASE, OwnNetwork, Person, leave, stoppable
+from chat.tools.bench.flows import PASSPHRASE, Person, Round, figures, leave, own_network, start
 from chat.tools.bench.long_history import NUMBERED, create
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken, Unit
 from chat.tools.bench.terminals import Frame, Program, Terminals
@@ -78,13 +78,12 @@ REST: Final = Aim(
 )
 AIMS: Final = (START, TYPING, CURSOR, PAGE_UP, MEMORY, REST)
 
-Round = dict[Aim, FlowSample]
 Pressed = tuple[float, Frame]
 """When a key was pressed, and the frame that shows what it did."""
 
 Say = Callable[[str], None]
 
-# Blanks may stand before a text of uncertain width, which is drawn over them.
+# Blanks may precede a text of uncertain width, which is drawn over them.
 _IN_SIGHT: Final = re.compile("[▎█] +" + NUMBERED.format(number=r"(\d+)"))
 _UNDER_CURSOR: Final = "█ +" + NUMBERED
 _UP, _PAGE_UP, _TO_HISTORY, _TO_NEWEST, _BACKSPACE = "\x1b[A", "\x1b[5~", "\x1b[1;5A", "\x1b[1;3F", "\x7f"
@@ -92,39 +91,28 @@ _UP, _PAGE_UP, _TO_HISTORY, _TO_NEWEST, _BACKSPACE = "\x1b[A", "\x1b[5~", "\x1b[
 
 def measure(say: Say, runs: int = RUNS, entries: int = ENTRIES) -> Iterator[Figure]:
     """All figures, `runs` times each: one Figure per aim. Raises Unseen."""
-    rounds: list[Round] = []
-    problem = ""
-    try:
-        with stoppable(), tempfile.TemporaryDirectory(prefix="parlour-bench-") as folder:
-            rounds = list(_rounds(Path(folder), say, runs, entries))
-    except NotTaken as lacking:
-        problem = str(lacking)
-    for aim in AIMS:
-        yield Figure(aim, tuple(taken[aim] for taken in rounds), problem)
+    return figures(AIMS, lambda: _rounds(say, runs, entries))
 
 
-def _rounds(folder: Path, say: Say, runs: int, entries: int) -> Iterator[Round]:
-    with OwnNetwork() as network:
+def _rounds(say: Say, runs: int, entries: int) -> Iterator[Round]:
+    def tell(done: int) -> None:
+        if done * 10 % entries == 0:
+            say(f"{done:,} of {entries:,} entries are stored.")
+
+    with tempfile.TemporaryDirectory(prefix="parlour-bench-") as made, own_network() as enter:
         with Terminals() as terminals:
-            Program(["true"], terminals).kill()  # whoever has no terminals shall not wait for the profile
-        create(folder / "Ada", PASSPHRASE, entries, lambda done: _tell(say, done, entries))
+            Program(["true"], terminals).kill()  # a machine without terminals shows it before the long wait
+        folder = Path(made)
+        create(folder / "Ada", PASSPHRASE, entries, tell)
         for number in range(runs):
             say(f"Run {number + 1} of {runs}.")
             with Terminals() as terminals:
-                yield _round(Person("Ada", folder, terminals, network.enter), entries)
-
-
-def _tell(say: Say, done: int, entries: int) -> None:
-    if done * 10 % entries == 0:
-        say(f"{done:,} of {entries:,} entries are stored.")
+                yield _round(Person("Ada", folder, terminals, enter), entries)
 
 
 def _round(ada: Person, entries: int) -> Round:
-    started = median(start(ada) for _ in range(STARTS))
-    screen = ada.interface()
-    screen.wait_for("Enter your passphrase")
-    screen.press(f"{PASSPHRASE}\r")
-    screen.wait_for("Write to")
+    started = median(start(ada).amount for _ in range(STARTS))
+    screen = ada.unlock()
     screen.wait_for(NUMBERED.format(number=entries))
     screen.rest()
     taken = {
@@ -137,13 +125,6 @@ def _round(ada: Person, entries: int) -> Round:
     }
     leave(screen)
     return taken
-
-
-def start(ada: Person) -> float:
-    screen = ada.interface()
-    seen = screen.wait_for("Enter your passphrase")
-    leave(screen)
-    return seen - screen.started
 
 
 def typing(screen: Program) -> Iterator[Pressed]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,25 +40,8 @@ _TALK: Final = (
     " us sit nearer to a door where there is more air"
 )
 _COMMON: Final = tuple(_TALK.split())
-_SYLLABLES: Final = (
-    "ka",
-    "lo",
-    "mi",
-    "ne",
-    "pra",
-    "sto",
-    "tu",
-    "vin",
-    "del",
-    "gor",
-    "hal",
-    "jun",
-    "res",
-    "bo",
-)
-_RARE: Final = tuple(
-    first + second + third for first in _SYLLABLES for second in _SYLLABLES for third in _SYLLABLES
-)
+_SYLLABLES: Final = "ka lo mi ne pra sto tu vin del gor hal jun res bo"
+_RARE: Final = tuple("".join(three) for three in product(_SYLLABLES.split(), repeat=3))
 _HAN: Final = (
     "今天下午三点开会记得带上投影仪明天我们去北京的火车票已经买好了"
     "请把文件发给我谢谢你辛苦了晚上一起吃饭吗好的没问题"
@@ -111,8 +95,8 @@ APART: Final = 90_000
 
 _CACHE_KIB: Final = 768 * 1024
 _HASTE: Final = (
-    "synchronous = OFF",
     f"cache_size = -{_CACHE_KIB}",
+    "synchronous = OFF",
     "foreign_keys = OFF",
     "secure_delete = OFF",
 )
@@ -128,9 +112,6 @@ _RECEIPTS: Final = (
     " SELECT number, CASE author WHEN ?1 THEN ?2 ELSE ?1 END, kinds.column1, time + 1000"
     " FROM entries, (VALUES (?3), (?4)) AS kinds ORDER BY number, kinds.column1"
 )
-
-Progress = Callable[[int], None]
-"""Told how many entries are stored."""
 
 _Rows = list[tuple[Any, ...]]
 _Tables = tuple[_Rows, _Rows, _Rows, _Rows]
@@ -164,15 +145,10 @@ class _Talk:
     """Ids that may be answered: the newest, and some from long before."""
 
 
-def create(folder: Path, passphrase: str, entries: int, progress: Progress) -> None:
-    """Make the profile: Ada's, whose contact Ben is away, and all they said is delivered and read.
-
-    Raises what `vault.create` raises.
-    """
+def create(folder: Path, passphrase: str, entries: int, progress: Callable[[int], None]) -> None:
+    """Make Ada's profile: Ben is away, all they said is delivered and read. Raises as `profile.create`."""
     ada, ben = create_person("Ada", system_random), create_person("Ben", system_random)
-    with profile.create(
-        folder, passphrase, partial(_write_persons, ada, ben), random=system_random
-    ) as opened:
+    with profile.create(folder, passphrase, partial(write_persons, ada, ben), random=system_random) as opened:
         database = opened.database()
         try:
             _fill(database, ada, ben, entries, progress)
@@ -180,7 +156,8 @@ def create(folder: Path, passphrase: str, entries: int, progress: Progress) -> N
             database.close()
 
 
-def _write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
+def write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
+    """Fill Ada's new database with both people, the contact and their conversation."""
     row = OwnRow(
         ada.person, ada.terminal, ada.signing_seed, ada.static_secret, ada.self_key, ada.recovery_seed
     )
@@ -200,7 +177,9 @@ def _write_persons(ada: NewPerson, ben: NewPerson, database: Database) -> None:
     contacts.ensure_conversation(database, conversation, contacts.TWO, ben.person)
 
 
-def _fill(database: Database, ada: NewPerson, ben: NewPerson, entries: int, progress: Progress) -> None:
+def _fill(
+    database: Database, ada: NewPerson, ben: NewPerson, entries: int, progress: Callable[[int], None]
+) -> None:
     for pragma in _HASTE:
         database.value(f"PRAGMA {pragma}")
     authors = (_author(database, ada), _author(database, ben))
@@ -217,7 +196,11 @@ def _fill(database: Database, ada: NewPerson, ben: NewPerson, entries: int, prog
             database.run(index)
         numbers = [author.number for author in authors]
         database.run(_RECEIPTS, *numbers, STORED, READ)
-        _mark_ends(database, number, numbers)
+        last = "SELECT max(number), ? FROM entries"
+        database.run(f"INSERT INTO tips (entry, conversation) {last}", number)
+        for author in numbers:
+            heads = f"INSERT INTO heads (entry, conversation) {last} WHERE author = ? HAVING max(number)"
+            database.run(heads, number, author)
     database.checkpoint()
 
 
@@ -235,14 +218,6 @@ def _drop_indexes(database: Database) -> list[str]:
     for name, _ in found:
         database.run(f"DROP INDEX {name}")
     return [sql for _, sql in found]
-
-
-def _mark_ends(database: Database, conversation: int, authors: list[int]) -> None:
-    last = "SELECT max(number), ? FROM entries"
-    database.run(f"INSERT INTO tips (entry, conversation) {last}", conversation)
-    for author in authors:
-        heads = f"INSERT INTO heads (entry, conversation) {last} WHERE author = ? HAVING max(number)"
-        database.run(heads, conversation, author)
 
 
 def _written(talk: _Talk, number: int, entries: int) -> Iterator[_Tables]:
@@ -302,14 +277,9 @@ def _write_one(talk: _Talk, number: int, tables: _Tables) -> None:
     edges.extend((one[2], row, int(one is author.last)) for one in (answered, author.last) if one)
     words.append((row, indexed(text, number)))
     author.last = header.sequence, entry.id, row
-    _remember(talk, entry.id)
-
-
-def _remember(talk: _Talk, entry: bytes) -> None:
-    """Keep what may be replied to: mostly recent entries, sometimes old ones."""
-    talk.said.append(entry)
-    if len(talk.said) > 40:
-        del talk.said[talk.random.randrange(40)]
+    talk.said.append(entry.id)
+    if len(talk.said) > 40:  # mostly recent entries stay, and some old ones
+        del talk.said[random.randrange(40)]
 
 
 def _now() -> int:

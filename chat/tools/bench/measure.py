@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median, quantiles
@@ -92,24 +91,17 @@ def interleave(
     """
     counts = [count or _fitting_count(subject, seconds) for subject in subjects]
     rates: list[list[float]] = [[] for _ in subjects]
-    with _uncollected():
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
         for _ in range(rounds + 1):
             for subject, times, kept in zip(subjects, counts, rates, strict=True):
                 kept.append(times * units / _timed(subject, times))
             gc.collect()
-    return [Sample(subject, tuple(kept[1:])) for subject, kept in zip(subjects, rates, strict=True)]
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Disables automatic garbage collection."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
     finally:
         if collecting:
             gc.enable()
+    return [Sample(subject, tuple(kept[1:])) for subject, kept in zip(subjects, rates, strict=True)]
 
 
 def rows(name: str, size: int | None, unit: str, samples: Sequence[Sample]) -> list[dict[str, Any]]:
@@ -137,8 +129,8 @@ LEFT_OUT: Final = "left out: "
 
 def left_out(name: str, size: int | None, subject: str, unit: str, reason: str) -> dict[str, Any]:
     """The row of a subject that is not available."""
-    told = {"per_second": 0.0, "unit": unit, "note": LEFT_OUT + reason}
-    return {"name": name, "size": size, "subject": subject, **told}
+    rate = {"per_second": 0.0, "unit": unit}
+    return {"name": name, "size": size, "subject": subject, **rate, "note": LEFT_OUT + reason}
 
 
 @dataclass(frozen=True)
@@ -193,10 +185,6 @@ LIMITS: Final = frozenset({"libsodium", "sqlcipher", "tcp"})
 
 Reports name them before the peers, since a ratio to a peer changes with the processor.
 """
-
-
-def goal_of(name: str, size: int | None, subject: str) -> Goal | None:
-    return GOALS.get((name, size), {}).get(subject)
 
 
 RUNS: Final = 5
@@ -265,10 +253,7 @@ FLOWS: Final = (PAIRING, START, LAUNCH, SEND, TALK)
 
 @dataclass(frozen=True, slots=True)
 class FlowSample:
-    """One run: an amount in the aim's unit; `inputs` of the persons, where they are counted.
-
-    `aside` is said beside the figure and has no bound.
-    """
+    """One run: an amount in the aim's unit; counted `inputs` of the persons; an `aside` without a bound."""
 
     amount: float
     inputs: tuple[int, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from protocol.primitives import Aead, Sodium, system_random
 
-PeerWork = Callable[[], object]
+Work = Callable[[], object]
 
 VODOZEMAC_NOTE = (
     "Olm, in Rust, to wire bytes and back (to_parts, from_parts); the content alone, no codec, no padding;"
@@ -33,9 +33,6 @@ def load(name: str) -> Any | None:
         return None
 
 
-# --- vodozemac ---
-
-
 def vodozemac_start(module: Any, alice: Any, bob: Any) -> tuple[Any, Any]:
     """Two new sessions, and the message that starts them."""
     bob.generate_one_time_keys(1)
@@ -54,13 +51,13 @@ def vodozemac_pair(module: Any) -> tuple[Any, Any]:
     return outbound, inbound
 
 
-def vodozemac_one_way(module: Any, content: bytes) -> PeerWork:
+def vodozemac_one_way(module: Any, content: bytes) -> Work:
     alice, bob = vodozemac_pair(module)
     encrypt, decrypt, from_parts = alice.encrypt, bob.decrypt, module.AnyOlmMessage.from_parts
     return lambda: decrypt(from_parts(*encrypt(content).to_parts()))
 
 
-def vodozemac_ping_pong(module: Any, content: bytes) -> PeerWork:
+def vodozemac_ping_pong(module: Any, content: bytes) -> Work:
     alice, bob = vodozemac_pair(module)
     from_parts = module.AnyOlmMessage.from_parts
 
@@ -71,12 +68,12 @@ def vodozemac_ping_pong(module: Any, content: bytes) -> PeerWork:
     return work
 
 
-def vodozemac_seal(module: Any, content: bytes) -> PeerWork:
+def vodozemac_seal(module: Any, content: bytes) -> Work:
     alice, _ = vodozemac_pair(module)
     return lambda: alice.encrypt(content).to_parts()
 
 
-def vodozemac_open(module: Any, content: bytes) -> tuple[PeerWork, Callable[[int], None]]:
+def vodozemac_open(module: Any, content: bytes) -> tuple[Work, Callable[[int], None]]:
     """Decrypts one message; `prepare` encrypts as many as it will decrypt."""
     alice, bob = vodozemac_pair(module)
     decrypt, from_parts = bob.decrypt, module.AnyOlmMessage.from_parts
@@ -89,15 +86,12 @@ def vodozemac_open(module: Any, content: bytes) -> tuple[PeerWork, Callable[[int
     return lambda: decrypt(from_parts(*sealed.pop())), prepare
 
 
-def vodozemac_setup(module: Any) -> PeerWork:
+def vodozemac_setup(module: Any) -> Work:
     alice, bob = module.Account(), module.Account()
     return lambda: vodozemac_start(module, alice, bob)
 
 
-# --- python-olm ---
-
-
-def olm_one_way(module: Any, content: bytes) -> PeerWork:
+def olm_one_way(module: Any, content: bytes) -> Work:
     alice, bob = module.Account(), module.Account()
     bob.generate_one_time_keys(1)
     (one_time,) = bob.one_time_keys["curve25519"].values()
@@ -106,9 +100,6 @@ def olm_one_way(module: Any, content: bytes) -> PeerWork:
     outbound.decrypt(inbound.encrypt("reply"))
     text = content.decode("ascii")
     return lambda: inbound.decrypt(outbound.encrypt(text))
-
-
-# --- doubleratchet ---
 
 
 def _done(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -123,7 +114,7 @@ def _done(coroutine: Coroutine[Any, Any, Any]) -> Any:
 _HEADER = Struct(">32sII")
 
 
-def double_ratchet_one_way(module: Any, content: bytes) -> PeerWork:
+def double_ratchet_one_way(module: Any, content: bytes) -> Work:
     """One message encrypted to header and ciphertext, and decrypted."""
     alice, bob = _double_ratchets(module)
     message_of, header_of, size = module.EncryptedMessage, module.Header, _HEADER.size
@@ -168,11 +159,8 @@ def _recommended() -> dict[str, Any]:
     }
 
 
-# --- noiseprotocol ---
-
-
-def noise_pair(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
-    """Two connections before their handshake."""
+def noise_shake(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
+    """Two connections after their handshake."""
     static = module.Keypair.STATIC
     ends = []
     for secret, initiates in zip(statics, (True, False), strict=True):
@@ -181,23 +169,19 @@ def noise_pair(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[An
         end.set_keypair_from_private_bytes(static, secret)
         end.start_handshake()
         ends.append(end)
-    return ends[0], ends[1]
-
-
-def noise_shake(module: Any, name: str, statics: tuple[bytes, bytes]) -> tuple[Any, Any]:
-    alice, bob = noise_pair(module, name, statics)
+    alice, bob = ends
     bob.read_message(alice.write_message())
     alice.read_message(bob.write_message())
     bob.read_message(alice.write_message())
     return alice, bob
 
 
-def noise_handshake(module: Any, name: str) -> PeerWork:
+def noise_handshake(module: Any, name: str) -> Work:
     statics = system_random(32), system_random(32)
     return lambda: noise_shake(module, name, statics)
 
 
-def noise_transport(module: Any, name: str, content: bytes) -> PeerWork:
+def noise_transport(module: Any, name: str, content: bytes) -> Work:
     alice, bob = noise_shake(module, name, (system_random(32), system_random(32)))
     return lambda: bob.decrypt(alice.encrypt(content))
 
@@ -206,8 +190,6 @@ _KEY: Final = 32
 _STEP: Final = 64
 _ROOT_INPUT: Final = 96
 _COUNTERS: Final = 8
-
-Work = Callable[[], None]
 
 
 class Bare:

@@ -15,8 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import IO, Any, Final, NamedTuple
@@ -193,10 +192,10 @@ class Flow:
         while left:
             count = self._reader.recv_into(self._room)
             if not count:
-                raise ConnectionError("what stands between has gone")
+                raise ConnectionError("the program between both ends has gone")
             left -= count
 
-    def end(self) -> None:
+    def close(self) -> None:
         self._ended = True
         self._go.release()
 
@@ -267,36 +266,34 @@ class Nats:
         if not self._left:
             self._came.set()
 
-    def end(self) -> None:
-        async def close() -> None:
+    def close(self) -> None:
+        async def leave() -> None:
             await self._publisher.close()
             await self._subscriber.close()
 
-        self._loop.run_until_complete(close())
+        self._loop.run_until_complete(leave())
         self._loop.close()
 
 
 @contextmanager
-def _nats(size: int) -> Iterator[Nats]:
-    """Raises NotTaken where the server or its client is lacking."""
+def _nats(size: int, wanted: bool) -> Iterator[dict[str, Nats]]:
+    """NATS by its name where it is wanted. Raises NotTaken where the server or its client is lacking."""
+    if not wanted:
+        yield {}
+        return
     module = peers.load("nats")
     if module is None:
         raise NotTaken("nats-py is not installed")
-    with nats_server() as server:
-        made = Nats(module, f"nats://127.0.0.1:{server.port}", size)
-        try:
-            yield made
-        finally:
-            made.end()
+    with nats_server() as server, closing(Nats(module, f"nats://127.0.0.1:{server.port}", size)) as made:
+        yield {"nats": made}
 
 
-@contextmanager
-def _flow(way: Way, size: int) -> Iterator[Flow]:
-    made = Flow(way, size)
-    try:
-        yield made
-    finally:
-        made.end()
+def _reported(
+    name: str, size: int, unit: str, samples: Sequence[Sample], lacking: str
+) -> list[dict[str, Any]]:
+    """The rows; `lacking` says why NATS is not among them, or nothing."""
+    missing = [left_out(name, size, "nats", unit, lacking)] if lacking else []
+    return [*rows(name, size, unit, samples), *missing]
 
 
 def forward(
@@ -305,23 +302,21 @@ def forward(
     return [row for size in SIZES for row in _forward(size, peers, rounds, seconds)]
 
 
-def _forward(size: int, with_peers: bool, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+def _forward(size: int, with_peers: bool, rounds: int, seconds: float) -> list[dict[str, Any]]:
     lacking = ""
     with ExitStack() as stack:
         enter = stack.enter_context
         flows: dict[str, Flow | Nats] = {
-            "parlour": enter(_flow(enter(parlour()), size)),
-            "tcp": enter(_flow(enter(splice()), size)),
+            "parlour": enter(closing(Flow(enter(parlour()), size))),
+            "tcp": enter(closing(Flow(enter(splice()), size))),
         }
         try:
-            flows |= {"nats": enter(_nats(size))} if with_peers else {}
+            flows |= enter(_nats(size, with_peers))
         except NotTaken as told:
             lacking = str(told)
         subjects = [Subject(name, flow, _NOTES[name]) for name, flow in flows.items()]
         samples = interleave(subjects, units=SIZES[size], rounds=rounds, seconds=seconds)
-    yield from rows(FORWARD, size, "frames/s", samples)
-    if lacking:
-        yield left_out(FORWARD, size, "nats", "frames/s", lacking)
+    return _reported(FORWARD, size, "frames/s", samples, lacking)
 
 
 def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict[str, Any]]:
@@ -330,17 +325,13 @@ def latency(*, peers: bool = False, rounds: int = ROUNDS, **_: Any) -> list[dict
     with ExitStack() as stack:
         enter = stack.enter_context
         plain = Pings(enter(direct()))
-        ways: dict[str, Pings | Nats] = {
-            "parlour": Pings(enter(parlour())),
-            "tcp": Pings(enter(splice())),
-        }
+        ways: dict[str, Pings | Nats] = {"parlour": Pings(enter(parlour())), "tcp": Pings(enter(splice()))}
         try:
-            ways |= {"nats": enter(_nats(LATENCY_SIZE))} if peers else {}
+            ways |= enter(_nats(LATENCY_SIZE, peers))
         except NotTaken as told:
             lacking = str(told)
-        added = _added(plain, ways, rounds)
-    found = rows(LATENCY, LATENCY_SIZE, "1/s", [_sample(name, spans) for name, spans in added.items()])
-    return [*found, left_out(LATENCY, LATENCY_SIZE, "nats", "1/s", lacking)] if lacking else found
+        samples = [_sample(name, spans) for name, spans in _added(plain, ways, rounds).items()]
+    return _reported(LATENCY, LATENCY_SIZE, "1/s", samples, lacking)
 
 
 Spans = list[tuple[float, float]]
@@ -382,58 +373,45 @@ _UNIT: Final = "connections/MiB"
 _SPARE: Final = 100  # descriptors that are no connection's
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What so many idle connections have added to a process, in bytes resident."""
-
-    connections: int
-    bytes: int
-
-    @property
-    def each(self) -> float:
-        return self.bytes / self.connections
-
-    @property
-    def a_mebibyte(self) -> float:
-        return (1 << 20) / max(self.each, 1.0)
-
-
 def measure(*, peers: bool = False, crowd: int = CROWD, **_: Any) -> list[dict[str, Any]]:
     """The row, from one crowd for each subject: memory does not vary as time does."""
     try:
         _make_room(crowd)
-    except NotTaken as lacking:
-        return [left_out(NAME, crowd, "parlour", _UNIT, str(lacking))]
+    except NotTaken as told:
+        return [left_out(NAME, crowd, "parlour", _UNIT, str(told))]
     what = f"after its handshake, waiting on {TOKENS} tokens"
-    samples = [_idle_sample("parlour", parlour_idle(crowd), what)]
+    samples = [_idle_sample("parlour", crowd, parlour_idle(crowd), what)]
+    lacking = ""
     try:
         if peers:
-            samples.append(_idle_sample("nats", nats_idle(crowd), "after CONNECT, with one subscription"))
+            what = "after CONNECT, with one subscription"
+            samples.append(_idle_sample("nats", crowd, nats_idle(crowd), what))
     except NotTaken:
-        missing = left_out(NAME, crowd, "nats", _UNIT, "nats-server is not installed")
-        return [*rows(NAME, crowd, _UNIT, samples), missing]
-    return rows(NAME, crowd, _UNIT, samples)
+        lacking = "nats-server is not installed"
+    return _reported(NAME, crowd, _UNIT, samples, lacking)
 
 
-def _idle_sample(name: str, cost: Cost, what: str) -> Sample:
-    note = f"{cost.each / 1024:.1f} KiB each of {cost.connections} ({what}), resident in the process alone"
-    return Sample(Subject(name, lambda: None, note), (cost.a_mebibyte, cost.a_mebibyte))
+def _idle_sample(name: str, crowd: int, added: int, what: str) -> Sample:
+    """`added`: bytes resident that so many idle connections have added to a process."""
+    each = added / crowd
+    note = f"{each / 1024:.1f} KiB each of {crowd} ({what}), resident in the process alone"
+    return Sample(Subject(name, lambda: None, note), ((1 << 20) / max(each, 1.0),) * 2)
 
 
-def parlour_idle(crowd: int, tokens: int = TOKENS) -> Cost:
+def parlour_idle(crowd: int) -> int:
     """Terminals that wait at our relay."""
     with running("-m", "chat.tools.bench.forwarders", "relay") as program:
         address = parse_relay(program.said.readline().strip())
 
         def come(number: int) -> socket.socket:
             guest = Guest(address, _source(number))
-            guest.wait([system_random(16) for _ in range(tokens)])
+            guest.wait([system_random(16) for _ in range(TOKENS)])
             return guest.socket
 
         return _cost(program.pid, crowd, come)
 
 
-def nats_idle(crowd: int) -> Cost:
+def nats_idle(crowd: int) -> int:
     """Clients of a nats-server that have said what they listen for. Raises NotTaken."""
     with nats_server() as server:
 
@@ -452,15 +430,15 @@ def _source(number: int) -> str:
     return f"127.0.1.{1 + number % 200}" if sys.platform == "linux" else "127.0.0.1"
 
 
-def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> Cost:
-    """What the connections after the first add. Raises ConnectionError if one was closed meanwhile."""
+def _cost(pid: int, crowd: int, come: Callable[[int], socket.socket]) -> int:
+    """Bytes that the connections after the first add. Raises ConnectionError if one was closed meanwhile."""
     with ExitStack() as stack:
         ends = [stack.enter_context(come(number)) for number in range(_FIRST)]
         before = _resident(pid)
         ends += [stack.enter_context(come(number)) for number in range(_FIRST, _FIRST + crowd)]
         after = _resident(pid)
         check(ends)
-    return Cost(crowd, after - before)
+    return after - before
 
 
 def check(ends: Sequence[socket.socket]) -> None:

@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md, docs/benchmarks.svg and the table in docs/performance.md.
+"""All rows of `parlour bench`; writes docs/benchmarks.md, docs/benchmarks.svg and docs/performance.md.
 
 `make bench` runs `parlour bench --peers --json | python -m chat.tools.bench.report` in the root of a clone.
 """
@@ -20,14 +20,40 @@ from pathlib import Path
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from chat.tools.bench import crypto
-from chat.tools.bench.measure import GOALS, LEFT_OUT, LIMITS, Goal, Subject, goal_of, interleave
+from chat.tools.bench import commit, crypto, relay
+from chat.tools.bench.measure import GOALS, LEFT_OUT, LIMITS, Goal, Subject, interleave
+from chat.tools.bench.peers import Work
 from protocol.codec import encode
 from protocol.errors import LocalMisuse
 from protocol.hotpath import HEADER_SIZE, FastSending, padder
 from protocol.link.framing import LAST, Assembler, padded_size
 from protocol.messages import MESSAGE, Entry
 from protocol.primitives import AEGIS256, KEY_SIZE
+
+_MEASURES: Final[Mapping[str, Callable[..., list[dict[str, Any]]]]] = {
+    **{name: row.measure for name, row in crypto.ROWS.items()},
+    commit.NAME: commit.measure,
+    relay.FORWARD: relay.forward,
+    relay.LATENCY: relay.latency,
+    relay.NAME: relay.measure,
+}
+NAMES: Final = tuple(_MEASURES)
+"""Every row, in the order of the report."""
+
+
+def select(asked: Sequence[str]) -> tuple[str, ...]:
+    """The rows that are meant; all if none is named. Raises KeyError for an unknown name."""
+    meant = {name: [row for row in NAMES if name in (row, row.partition(".")[0])] for name in asked}
+    for name, found in meant.items():
+        if not found:
+            raise KeyError(name)
+    return tuple(row for row in NAMES if not asked or any(row in found for found in meant.values()))
+
+
+def run(name: str, *, peers: bool = False, **timing: Any) -> list[dict[str, Any]]:
+    """{"name", "size", "subject", "per_second", "unit", "note"} of one row of NAMES, ours first each time."""
+    return _MEASURES[name](peers=peers, **timing)
+
 
 _LIBRARIES: Final = (
     "PyNaCl",
@@ -104,16 +130,16 @@ def blocks(rows: Iterable[ReportRow]) -> list[list[ReportRow]]:
 
 def ratios(block: Sequence[ReportRow]) -> dict[str, Ratio]:
     """The ratios in the first row of a block, by subject."""
-    name, size = block[0]["name"], block[0]["size"]
+    goals = GOALS.get((block[0]["name"], block[0]["size"]), {})
     return {
-        subject: Ratio(subject, float(middle), float(low), float(high), goal_of(name, size, subject))
+        subject: Ratio(subject, float(middle), float(low), float(high), goals.get(subject))
         for middle, subject, low, high in _RATIO.findall(block[0]["note"])
     }
 
 
-def bar(part: float, width: int = WIDTH) -> str:
-    """A bar of `part`, 0 to 1, of the width, to an eighth of a character, and never empty."""
-    eighths = max(1, round(part * width * 8))
+def bar(part: float) -> str:
+    """A bar of `part`, 0 to 1, of the longest, to an eighth of a character, and never empty."""
+    eighths = max(1, round(part * WIDTH * 8))
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
@@ -212,8 +238,6 @@ def _plot_line(kind: str, begin: tuple[float, float], end: tuple[float, float]) 
 _NOTHING: Final = "the call around a part"
 _WHOLE: Final = "the whole row"
 
-Work = Callable[[], object]
-
 
 @dataclass(frozen=True)
 class Part:
@@ -223,12 +247,12 @@ class Part:
     microseconds: float
 
 
-def profile(**timing: Any) -> tuple[Part, list[Part]]:
+def profile() -> tuple[Part, list[Part]]:
     """The row session.oneway, 64, under AEGIS-256, and its parts, the unexplained rest last."""
     message = crypto.entry(crypto.SMALL)
     works = {_NOTHING: lambda: None, _WHOLE: crypto.one_way(AEGIS256, message)}
     works |= _codec_parts(message) | _session_parts(LAST + encode(message))
-    samples = interleave([Subject(name, work, "") for name, work in works.items()], **timing)
+    samples = interleave([Subject(name, work, "") for name, work in works.items()])
     taken = {sample.subject.name: 1e6 / sample.per_second for sample in samples}
     nothing, whole = taken.pop(_NOTHING), taken.pop(_WHOLE)
     parts = [Part(name, max(0.0, spent - nothing)) for name, spent in taken.items()]
@@ -335,20 +359,16 @@ def summary(rows: Iterable[ReportRow]) -> list[str]:
         "| --- | ---: | ---: | --- | ---: | --- | --- |",
     ]
     for block in blocks(rows):
-        lines += _summary_of(block)
+        rates = {row["subject"]: figure(row["per_second"]) for row in block}
+        name, unit = _row_name(block[0]), block[0]["unit"]
+        own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
+        compared = [
+            f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
+            for ratio in _ordered(block)
+            if ratio.goal is not None or ratio.subject in LIMITS
+        ]
+        lines += compared or [f"{own} | | | |"]
     return lines
-
-
-def _summary_of(block: Sequence[ReportRow]) -> list[str]:
-    rates = {row["subject"]: figure(row["per_second"]) for row in block}
-    name, unit = _row_name(block[0]), block[0]["unit"]
-    own = f"| {name} | {rates['parlour']} {unit} | {rates.get('parlour-chacha', '')} |"
-    lines = [
-        f"{own} {ratio.subject} | {rates[ratio.subject]} | {_cell(ratio)} |"
-        for ratio in _ordered(block)
-        if ratio.goal is not None or ratio.subject in LIMITS
-    ]
-    return lines or [f"{own} | | | |"]
 
 
 def _cell(ratio: Ratio) -> str:

@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final, Self
 
 from chat.interface import ParlourError
@@ -36,7 +35,7 @@ class Frame:
 
 
 class Frames:
-    """Finds frames, which stand between the two marks of a synchronized update."""
+    """Finds frames, each between the two marks of a synchronized update."""
 
     def __init__(self) -> None:
         self.whole: list[Frame] = []
@@ -46,28 +45,21 @@ class Frames:
     def hear(self, block: bytes, now: float) -> None:
         """Take in a block that was read at this time."""
         self._raw += block
-        while self._find_begin(now) and self._find_end(now):
-            pass
-
-    def _find_begin(self, now: float) -> bool:
-        if self._began is None:
-            at = self._raw.find(_BEGIN)
-            if at < 0:
-                del self._raw[: 1 - len(_BEGIN)]  # all but what may be the beginning of a mark
-                return False
-            del self._raw[: at + len(_BEGIN)]
-            self._began = now
-        return True
-
-    def _find_end(self, now: float) -> bool:
-        at = self._raw.find(_END)
-        if at < 0 or self._began is None:
-            return False
-        text = ESCAPE.sub(b"", self._raw[:at]).decode(errors="replace")
-        self.whole.append(Frame(self._began, now, at, text))
-        del self._raw[: at + len(_END)]
-        self._began = None
-        return True
+        while True:
+            if self._began is None:
+                begin = self._raw.find(_BEGIN)
+                if begin < 0:
+                    del self._raw[: 1 - len(_BEGIN)]  # all but what may be the beginning of a mark
+                    return
+                del self._raw[: begin + len(_BEGIN)]
+                self._began = now
+            end = self._raw.find(_END)
+            if end < 0:
+                return
+            text = ESCAPE.sub(b"", self._raw[:end]).decode(errors="replace")
+            self.whole.append(Frame(self._began, now, end, text))
+            del self._raw[: end + len(_END)]
+            self._began = None
 
 
 PATIENCE: Final = 30.0
@@ -105,19 +97,10 @@ class Terminals:
                 self._selector.unregister(program.terminal)
         return bool(ready)
 
-    def rest(self) -> None:
-        """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""
-        patience = time.perf_counter() + PATIENCE
-        while self.read(time.perf_counter() + MOMENT):
-            if time.perf_counter() > patience:
-                raise Unseen("A flow did not get to its end: the screens never came to rest.")
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for program in self._programs:
             program.kill()
         self._selector.close()
@@ -136,7 +119,15 @@ class Program:
         self.ended: float | None = None
         try:
             self.started = time.perf_counter()
-            self._process = _started(command, theirs)
+            self._process = subprocess.Popen(
+                command,
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                env=_environment(),
+                start_new_session=True,
+                preexec_fn=_take_terminal,
+            )
         except BaseException:
             os.close(self.terminal)
             raise
@@ -151,10 +142,7 @@ class Program:
         return now
 
     def paint(self, keys: str, holds: Callable[[str], bool]) -> tuple[float, Frame]:
-        """Type, and wait for the whole frame whose text fulfils `holds`; returns when it typed, and it.
-
-        Raises Unseen.
-        """
+        """Type, and wait for the whole frame whose text fulfils `holds`: when, and it. Raises Unseen."""
         self._frames.whole.clear()
         pressed = self.press(keys)
         patience, looked = pressed + PATIENCE, 0
@@ -176,8 +164,11 @@ class Program:
         return self._process.pid
 
     def rest(self) -> None:
-        """Wait until this and all other programs have shown what they have to show. Raises Unseen."""
-        self._terminals.rest()
+        """Wait until no program shows anything new: a person is slower than a screen. Raises Unseen."""
+        patience = time.perf_counter() + PATIENCE
+        while self._terminals.read(time.perf_counter() + MOMENT):
+            if time.perf_counter() > patience:
+                raise Unseen("A flow did not get to its end: the screens never came to rest.")
 
     def wait_for(self, text: str) -> float:
         """The time at which it showed the text. Raises Unseen."""
@@ -244,18 +235,6 @@ def _open_terminal() -> tuple[int, int]:
         raise NotTaken(f"no pseudo-terminal can be had ({error})") from None
     termios.tcsetwinsize(theirs, _SIZE)
     return ours, theirs
-
-
-def _started(command: Sequence[str], terminal: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=_environment(),
-        start_new_session=True,
-        preexec_fn=_take_terminal,
-    )
 
 
 def _take_terminal() -> None:

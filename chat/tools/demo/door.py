@@ -88,10 +88,7 @@ LEFT: Final = "An earlier demo left {folder}, which cannot be removed: remove it
 
 @contextmanager
 def throw_away(say: Callable[[str], None]) -> Iterator[Path]:
-    """A folder of mode 0700 for the block; `say` hears in one line of an older one that cannot be removed.
-
-    Raises CannotCreate.
-    """
+    """A folder of mode 0700 for the block. `say` hears of an older one that remains. Raises CannotCreate."""
     places = _places()
     for left in [folder for place in places for folder in _left_behind(place)]:
         _sweep(left, say)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -231,16 +230,14 @@ class DemoTerminal:
         """Make the person and this terminal, and start its engine. Raises CannotCreate, a StorageFailure."""
         random, secret = self._ports.random, self.secret + passphrase
         fill = filler(create_person(self.name, random))
-        make = partial(
+        opened = await asyncio.to_thread(
             profile.create, self._folder, secret, fill, random=random, cost=profile_header.CHEAPEST
         )
-        await self._run(await asyncio.to_thread(make))
+        await self._run(opened)
 
     async def start(self, passphrase: str) -> None:
-        opened = await asyncio.to_thread(
-            profile.unlock, self._folder, passphrase and self.secret + passphrase
-        )
-        await self._run(opened)
+        secret = passphrase and self.secret + passphrase
+        await self._run(await asyncio.to_thread(profile.unlock, self._folder, secret))
 
     async def _run(self, opened: profile.Vault) -> None:
         executor = ThreadPoolExecutor(1, "demo")
@@ -267,8 +264,6 @@ class DemoTerminal:
         if self._listening is not None:
             await self.engine.close()
             await asyncio.wait({self._listening})
-
-    # What happens.
 
     def watch(self, look: Callable[[Event], None]) -> None:
         self._watchers.append(look)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ from chat.interface import (
 from chat.ports import Clock, Random
 from chat.tasks import Tasks
 from chat.tools.demo.engines import DemoClock, DemoTerminal, Network
-from chat.tools.demo.past import CHINESE, Playing, Sample, Text, placed, read_sample
+from chat.tools.demo.past import CHINESE, Playing, Sample, placed, read_sample
 
 READS_AFTER: Final = 0.7
 TYPES_AFTER: Final = 0.4
@@ -40,28 +40,6 @@ _WORD: Final = re.compile(r"\w+")
 _IDEOGRAPH: Final = re.compile(r"[\u3400-\u9fff]")
 
 
-class Answers:
-    """Chooses answers: the first whose words are in the text, else the next general one."""
-
-    def __init__(self, sample: Sample, language: str, may_bring: Callable[[str], bool]) -> None:
-        self._sample = sample
-        self._language = language
-        self._may_bring = may_bring
-        self._number = 0
-
-    def to(self, text: str) -> tuple[str, str]:
-        """(the answer, the name of the contact that it brings or nothing)."""
-        for answer in self._sample.answers:
-            if has_word(text, answer.words) and (not answer.brings or self._may_bring(answer.brings)):
-                return self._say(answer, text), answer.brings
-        answer_to_any = self._sample.otherwise[self._number % len(self._sample.otherwise)]
-        self._number += 1
-        return self._say(answer_to_any, text).replace("{said}", _shortened(text)), ""
-
-    def _say(self, answer: Text, text: str) -> str:
-        return answer.within(CHINESE if _IDEOGRAPH.search(text) else self._language)
-
-
 def has_word(text: str, words: tuple[str, ...]) -> bool:
     """Whether a text contains one of the words; in scripts without spaces, anywhere."""
     folded = text.casefold()
@@ -75,18 +53,40 @@ def _shortened(text: str) -> str:
 
 
 class Answering:
-    """Lets one terminal answer one person. `bring` makes a contact come online."""
+    """Lets one terminal answer one person: with the first answer whose words are in the text, else in turn.
+
+    An answer may call `bring` with a contact that is `away`, which then comes online.
+    """
 
     def __init__(
-        self, terminal: DemoTerminal, person: str, answers: Answers, bring: Callable[[str], None]
+        self,
+        terminal: DemoTerminal,
+        person: str,
+        sample: Sample,
+        language: str,
+        away: Collection[str],
+        bring: Callable[[str], None],
     ) -> None:
         self._terminal = terminal
         self._person = person
-        self._answers = answers
+        self._sample = sample
+        self._language = language
+        self._away = away
         self._bring = bring
+        self._number = 0
         self._asked: asyncio.Queue[EntryView] = asyncio.Queue()
         self._first: str | None = None
         terminal.watch(self._hear)
+
+    def _answer_to(self, text: str) -> tuple[str, str]:
+        """(the answer, the name of the contact that it brings or nothing)."""
+        language = CHINESE if _IDEOGRAPH.search(text) else self._language
+        for answer in self._sample.answers:
+            if has_word(text, answer.words) and (not answer.brings or answer.brings in self._away):
+                return answer.within(language), answer.brings
+        answer_to_any = self._sample.otherwise[self._number % len(self._sample.otherwise)]
+        self._number += 1
+        return answer_to_any.within(language).replace("{said}", _shortened(text)), ""
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, EntryAdded) and event.entry.contact == self._person and not event.entry.own:
@@ -112,7 +112,7 @@ class Answering:
             asked.append(self._asked.get_nowait())
         entry, several = asked[-1], len(asked) > 1
         await engine.mark_read(self._person, tuple(one.id for one in asked))
-        text, brings = (self._first, "") if self._first is not None else self._answers.to(entry.text)
+        text, brings = (self._first, "") if self._first is not None else self._answer_to(entry.text)
         self._first = None
         await asyncio.sleep(TYPES_AFTER)
         await self.write(text, entry.id if several else "")
@@ -154,13 +154,11 @@ class Neighbours:
 
     def _let_answer(self, terminal: DemoTerminal) -> Answering:
         terminal.watch(lambda event: self._heard(terminal, event))
-        answers = Answers(self._sample, self._language, self._may_bring)
-        return Answering(terminal, self._person.person, answers, self._bring)
-
-    # With the person's engine (engine.Server).
+        person = self._person.person
+        return Answering(terminal, person, self._sample, self._language, self._away, self._bring)
 
     async def start(self) -> None:
-        """Whoever is not away is there, and answers. Raises a StorageFailure."""
+        """Start everyone who is not away, and let them answer. Raises a StorageFailure."""
         for name, terminal in self._terminals.items():
             if name not in self._away:
                 if not terminal.running:
@@ -174,11 +172,6 @@ class Neighbours:
         await self._tasks.stop()
         await asyncio.gather(*(terminal.stop() for terminal in self._terminals.values()))
 
-    # A contact comes back.
-
-    def _may_bring(self, name: str) -> bool:
-        return name in self._away
-
     def _bring(self, name: str) -> None:
         if name in self._away:
             self._away.discard(name)
@@ -189,8 +182,6 @@ class Neighbours:
         self._answering[name].begin_with(self._sample.back.within(self._language))
         await self._terminals[name].start(PASSPHRASE)
         await self._answering[name].run()
-
-    # Pairing.
 
     def _heard(self, terminal: DemoTerminal, event: Event) -> None:
         if isinstance(event, PairingChanged):

@@ -29,10 +29,7 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Said(Text, frozen=True, kw_only=True):
-    """One entry. `time` is what a clock on the wall showed; `state` stands at the person's own only.
-
-    `reply` is the `id` of an earlier entry of the conversation.
-    """
+    """One entry. `time`: of a wall clock; `state`: of an own entry; `reply`: `id` of an earlier entry."""
 
     author: str
     time: datetime
@@ -107,26 +104,15 @@ async def pair(person: DemoTerminal, contact: DemoTerminal) -> None:
         return event.pairing.stage is PairingStage.JOINER and event.pairing.peer == contact.name
 
     asked = person.wait(PairingChanged, joined)
-    linked = person.wait(ContactChanged, lambda event: is_linked(event, contact))
-    back = contact.wait(ContactChanged, lambda event: is_linked(event, person))
+    linked = person.wait(ContactChanged, lambda event: shows(event, contact, present=True))
+    back = contact.wait(ContactChanged, lambda event: shows(event, person, present=True))
     await contact.engine.join((await person.engine.invite()).text)
     await person.engine.answer_pairing((await asked).pairing.id, True)
     await asyncio.gather(linked, back)
 
 
-def is_linked(event: ContactChanged, other: DemoTerminal) -> bool:
-    return event.contact.person == other.person and event.contact.present
-
-
-def is_away(event: ContactChanged, other: DemoTerminal) -> bool:
-    return event.contact.person == other.person and not event.contact.present
-
-
-async def regard(person: DemoTerminal, contact: DemoTerminal, row: Contact) -> None:
-    if row.verified:
-        await person.engine.set_verified(contact.person, True)
-    if row.blocked:
-        await person.engine.block(contact.person, True)
+def shows(event: ContactChanged, other: DemoTerminal, *, present: bool) -> bool:
+    return event.contact.person == other.person and event.contact.present == present
 
 
 class Playing:
@@ -154,7 +140,10 @@ class Playing:
         rows = {row.name: row for row in self._sample.contacts}
         await asyncio.gather(*(pair(self._person, contact) for contact in self._contacts.values()))
         for name, contact in self._contacts.items():
-            await regard(self._person, contact, rows[name])
+            if rows[name].verified:
+                await self._person.engine.set_verified(contact.person, True)
+            if rows[name].blocked:
+                await self._person.engine.block(contact.person, True)
         said_in = [(one, entry) for one in self._sample.conversations for entry in one.entries]
         for conversation, said in sorted(said_in, key=lambda pair: pair[1].time):
             self._clock.set(self._times[said.time.replace(tzinfo=None)])
@@ -197,6 +186,6 @@ class Playing:
         views = await self._person.engine.contacts()
         if not any(view.person == contact.person and view.present for view in views):
             return
-        gone = self._person.wait(ContactChanged, lambda event: is_away(event, contact))
+        gone = self._person.wait(ContactChanged, lambda event: shows(event, contact, present=False))
         await contact.stop()
         await gone

@@ -40,6 +40,11 @@ CHECKS: Final[tuple[tuple[Phrase, Check], ...]] = (
 """What is looked at on this terminal itself, each by itself."""
 
 
+_OWN_FAULT: Final = phrase(
+    "This is a fault of the doctor or of the system, not of the network: please report it."
+)
+
+
 async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
     """Every line of the report, good or bad with its fix; takes five seconds at most.
 
@@ -48,44 +53,25 @@ async def diagnose(context: Context) -> tuple[DiagnosisView, ...]:
     try:
         found = interfaces()
     except OSError as error:
-        return (
-            DiagnosisView(
-                machine.NETWORK_CHECK,
-                False,
-                phrase("the interfaces cannot be read: {error}", error=str(error)),
-                _OWN_FAULT,
-            ),
-        )
+        said = phrase("the interfaces cannot be read: {error}", error=str(error))
+        return (DiagnosisView(machine.NETWORK_CHECK, False, said, _OWN_FAULT),)
     seeing = asyncio.create_task(asyncio.wait_for(gather.gather(context, found), WITHIN))
     checks = [asyncio.wait_for(check(context, found), WITHIN) for _, check in CHECKS]
     looked = await asyncio.gather(*checks, return_exceptions=True)
-    (seen,) = await asyncio.gather(seeing, return_exceptions=True)
-    if isinstance(seen, BaseException):
-        causes = [_failed(machine.NETWORK_CHECK, seen)]
-    else:
-        judged = await asyncio.gather(
-            *(_judge(cause, context, seen) for _, cause in CAUSES), return_exceptions=True
-        )
-        causes = _lines(CAUSES, judged)
-    return (*causes, *_lines(CHECKS, looked))
-
-
-async def _judge(cause: Cause, context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    return cause(context, evidence)
-
-
-def _lines(
-    named: Sequence[tuple[Phrase, object]], results: Sequence[list[DiagnosisView] | BaseException]
-) -> list[DiagnosisView]:
     lines: list[DiagnosisView] = []
-    for (name, _), result in zip(named, results, strict=True):
+    try:
+        evidence = await seeing
+    except Exception as failure:  # noqa: BLE001
+        lines.append(_failed(machine.NETWORK_CHECK, failure))
+    else:
+        for name, cause in CAUSES:
+            try:
+                lines += cause(context, evidence)
+            except Exception as failure:  # noqa: BLE001
+                lines.append(_failed(name, failure))
+    for (name, _), result in zip(CHECKS, looked, strict=True):
         lines += [_failed(name, result)] if isinstance(result, BaseException) else result
-    return lines
-
-
-_OWN_FAULT: Final = phrase(
-    "This is a fault of the doctor or of the system, not of the network: please report it."
-)
+    return tuple(lines)
 
 
 def _failed(name: Phrase, failure: BaseException) -> DiagnosisView:

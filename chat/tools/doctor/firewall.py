@@ -13,10 +13,7 @@ from chat.tools.doctor.verdicts import Why, blamed, departing, listed
 
 
 def command(program: str, packet: Packet, base: str) -> Phrase:
-    """A line to type. `program`: ufw, firewalld, iptables, ip6tables or nft.
-
-    `base` is nft's "FAMILY TABLE CHAIN"; the others need none.
-    """
+    """A line to type, for ufw, firewalld, iptables, ip6tables or nft. `base`: nft's "FAMILY TABLE CHAIN"."""
     if program == "ufw":
         allowed = f"{packet.port}/{packet.protocol}" if packet.incoming else f"out on {packet.interface}"
         return Phrase(f"sudo ufw allow {allowed}")
@@ -52,8 +49,12 @@ _THERE = phrase("Allow Parlour's port in the firewall of that machine: parlour d
 
 def lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     """One line per kind of packet that is stopped, with the rule and the command that allows it."""
-    own = _own(context, evidence) if evidence.lan else []
-    return [*own, *_of_others(context, evidence)]
+    found = _own(context, evidence) if evidence.lan else []
+    if kept_out := blamed(context, evidence, Why.KEPT_OUT):
+        at = listed(kept_out)
+        said = phrase("a machine at {addresses} is on the network but accepts no connections", addresses=at)
+        found.append(DiagnosisView(CHECK, False, said, _THERE))
+    return found
 
 
 def stops(context: Context, evidence: Evidence) -> bool:
@@ -71,14 +72,6 @@ def _own(context: Context, evidence: Evidence) -> list[DiagnosisView]:
         return stopped
     lets = phrase("lets {ports} in and out", ports=_wanted(context))
     return [DiagnosisView(CHECK, True, lets if tables.sources else phrase("there is none"))]
-
-
-def _of_others(context: Context, evidence: Evidence) -> list[DiagnosisView]:
-    kept_out = blamed(context, evidence, Why.KEPT_OUT)
-    said = phrase(
-        "a machine at {addresses} is on the network but accepts no connections", addresses=listed(kept_out)
-    )
-    return [DiagnosisView(CHECK, False, said, _THERE)] if kept_out else []
 
 
 def _wanted(context: Context) -> Phrase:

@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -47,10 +48,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A relay that this person named: HOST:PORT, its key (32 bytes), and how to connect within seconds.
-
-    `connect` raises OSError.
-    """
+    """A relay of this person: HOST:PORT, its key (32 bytes), and how to connect within seconds (OSError)."""
 
     name: str
     key: bytes
@@ -99,16 +97,16 @@ class Answer(StrEnum):
     NOBODY = "nobody"
 
 
-async def knock(transport: Transport, host: str, port: int, within: float = KNOCK_WITHIN) -> Answer:
+async def knock(transport: Transport, host: str, port: int) -> Answer:
     """What answers there. SILENT is decided later, by the neighbours."""
     try:
-        connection = await transport.connect(host, port, within)
+        connection = await transport.connect(host, port, KNOCK_WITHIN)
     except ConnectionRefusedError:
         return Answer.REFUSED
     except OSError:
         return Answer.NOBODY
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(KNOCK_WITHIN):
             greeting = await connection.read()
     except TimeoutError:
         return Answer.OTHER
@@ -273,14 +271,11 @@ async def _shown(program: str, *arguments: str) -> str | None:
 def _known_to_be_on() -> str:
     if _UFW.is_file() and "ENABLED=yes" in _UFW.read_text("utf-8", "replace"):
         return "ufw"
-    return "firewalld" if any(_is_firewalld(each) for each in _PROCESSES.glob("[0-9]*/comm")) else ""
-
-
-def _is_firewalld(comm: Path) -> bool:
-    try:
-        return comm.read_text("utf-8", "replace").strip() == "firewalld"
-    except OSError:
-        return False  # it has ended in the meantime
+    for comm in _PROCESSES.glob("[0-9]*/comm"):
+        with suppress(OSError):  # it has ended in the meantime
+            if comm.read_text("utf-8", "replace").strip() == "firewalld":
+                return "firewalld"
+    return ""
 
 
 Echo = probe.Heard | OSError
@@ -448,13 +443,10 @@ def _network_of(address: str, found: Sequence[Interface]) -> Interface | None:
     if is_link_local_v6(address):
         return None
     usable = [*outward(found), *(each for each in found if each.up)]
-    on = (
-        each
-        for each in usable
-        for network in each.networks
-        if sought in ipaddress.ip_interface(network).network
-    )
-    return next(on, None)
+    for each in usable:
+        if any(sought in ipaddress.ip_interface(network).network for network in each.networks):
+            return each
+    return None
 
 
 def with_the_silent(finding: Finding, seen: _Seen, known: Sequence[Router]) -> Finding:

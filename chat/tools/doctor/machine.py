@@ -47,9 +47,8 @@ async def check_clock(context: Context, found: Sequence[Interface]) -> list[Diag
         now = datetime.fromtimestamp(wall / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return [DiagnosisView(CLOCK_CHECK, False, phrase("the clock shows no possible date"), _FIX)]
-    plausible = FIRST_YEAR <= now.year <= LAST_YEAR
     shown = f"{now:%Y-%m-%d %H:%M} UTC"
-    if not plausible:
+    if not FIRST_YEAR <= now.year <= LAST_YEAR:
         return [DiagnosisView(CLOCK_CHECK, False, phrase("{time} cannot be right", time=shown), _FIX)]
     return [_compared(shown, context.days_ahead)]
 
@@ -81,11 +80,8 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 async def check_profile(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
     """Lines for the folder, the disk if it is full, and the database."""
     if not context.profile.is_dir():
-        return [
-            DiagnosisView(
-                PROFILE_CHECK, True, phrase("there is none yet at {path}", path=str(context.profile))
-            )
-        ]
+        said = phrase("there is none yet at {path}", path=str(context.profile))
+        return [DiagnosisView(PROFILE_CHECK, True, said)]
     return [*_folder(context.profile), *_room(context.profile), await _database(context)]
 
 
@@ -98,14 +94,12 @@ def _folder(profile: Path) -> Iterator[DiagnosisView]:
         fix = Phrase(f"chmod -R go= {shlex.quote(str(profile))}")
         yield DiagnosisView(PROFILE_CHECK, False, said, fix)
     elif os.name == "posix" and profile.stat().st_uid != os.geteuid():
+        said = phrase("{path} belongs to another user", path=str(profile))
         fix = phrase("Run Parlour as the user who made the profile.")
-        yield DiagnosisView(
-            PROFILE_CHECK, False, phrase("{path} belongs to another user", path=str(profile)), fix
-        )
+        yield DiagnosisView(PROFILE_CHECK, False, said, fix)
     else:
-        yield DiagnosisView(
-            PROFILE_CHECK, True, phrase("{path} is readable by its owner alone", path=str(profile))
-        )
+        said = phrase("{path} is readable by its owner alone", path=str(profile))
+        yield DiagnosisView(PROFILE_CHECK, True, said)
 
 
 def _is_open(path: Path) -> bool:
@@ -132,8 +126,6 @@ async def _database(context: Context) -> DiagnosisView:
 
 
 PORT_CHECK = phrase("port")
-WITHIN = 1.5
-"""Seconds for one connection to this very machine."""
 _OPEN = phrase("Open Parlour (parlour, or parlour listen): only then can others reach this device.")
 _OTHER = phrase(
     "Parlour takes the next free port by itself; or close the other program, or name one with --port."
@@ -145,7 +137,7 @@ async def check_port(context: Context, found: Sequence[Interface]) -> list[Diagn
     if not context.port:
         return [DiagnosisView(PORT_CHECK, False, phrase("this profile has not listened yet"), _OPEN)]
     addresses = own_addresses(found)
-    knocks = (gather.knock(context.transport, address, context.port, WITHIN) for address in addresses)
+    knocks = (gather.knock(context.transport, address, context.port) for address in addresses)
     answers = await asyncio.gather(*knocks)
     if context.listening:
         return [_of_engine(context, dict(zip(addresses, answers, strict=True)))]
@@ -154,9 +146,8 @@ async def check_port(context: Context, found: Sequence[Interface]) -> list[Diagn
 
 
 def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
-    wrong = [address for address, answer in answers.items() if answer is not Answer.PARLOUR]
-    silent = [format_address(address, context.port) for address in wrong]
-    if silent:
+    if wrong := [address for address, answer in answers.items() if answer is not Answer.PARLOUR]:
+        silent = [format_address(address, context.port) for address in wrong]
         fix = phrase("Close Parlour and open it again; if that does not help, see the line of the firewall.")
         said = phrase("Parlour does not answer at {addresses}", addresses=", ".join(silent))
         return DiagnosisView(PORT_CHECK, False, said, fix)
@@ -166,10 +157,7 @@ def _of_engine(context: Context, answers: dict[str, Answer]) -> DiagnosisView:
 
 def _of_others(port: int, taken: bool, by_parlour: bool) -> DiagnosisView:
     if not taken:
-        said = phrase(
-            "no engine of this profile is running: TCP port {port} does not answer",
-            port=port,
-        )
+        said = phrase("no engine of this profile is running: TCP port {port} does not answer", port=port)
         return DiagnosisView(PORT_CHECK, False, said, _OPEN)
     who = phrase("the engine of another profile") if by_parlour else phrase("another program")
     said = phrase("no engine of this profile is running, and {who} has TCP port {port}", who=who, port=port)
@@ -219,10 +207,9 @@ def _none(found: Sequence[Interface]) -> DiagnosisView:
         fix = phrase("Parlour reaches local addresses only: use a private network.")
         return DiagnosisView(NETWORK_CHECK, False, said, fix)
     if bare:
+        said = phrase("{interface} has no address", interface=bare[0])
         fix = phrase("Wait for the network to assign an address, or set one by hand.")
-        return DiagnosisView(
-            NETWORK_CHECK, False, phrase("{interface} has no address", interface=bare[0]), fix
-        )
+        return DiagnosisView(NETWORK_CHECK, False, said, fix)
     if cables:
         said = phrase("no connection on {interfaces}", interfaces=", ".join(cables))
     else:

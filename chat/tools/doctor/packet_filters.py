@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final
 
 _DEPTH_MAX: Final = 32  # of chains that jump to chains; the kernel refuses loops
@@ -18,10 +19,7 @@ _DEPTH_MAX: Final = 32  # of chains that jump to chains; the kernel refuses loop
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a conversation. `protocol` is "tcp" or "udp"; `incoming` false: it leaves.
-
-    `interface` is the one it comes in or goes out by.
-    """
+    """The first packet of a conversation, over "tcp" or "udp", which comes in or leaves by `interface`."""
 
     protocol: str
     source: str
@@ -254,27 +252,24 @@ def _kind_of_address(value: str) -> Test:
     return lambda packet: ("MULTICAST" if packet.to_multicast else "LOCAL") in kinds
 
 
-def _source_port(packet: Packet) -> int:
-    return packet.source_port
-
-
-def _port(packet: Packet) -> int:
-    return packet.port
-
+_SOURCE: Final[Callable[[Packet], str]] = attrgetter("source")
+_DESTINATION: Final[Callable[[Packet], str]] = attrgetter("destination")
+_SOURCE_PORT: Final[Callable[[Packet], int]] = attrgetter("source_port")
+_PORT: Final[Callable[[Packet], int]] = attrgetter("port")
 
 _TESTS: Final[dict[str, Callable[[str], Test]]] = {
     "-m": _always,  # names the module of the options that follow
     "--comment": _always,
     "-p": _protocol,
-    "-s": lambda value: in_network(value, lambda packet: packet.source),
-    "-d": lambda value: in_network(value, lambda packet: packet.destination),
+    "-s": lambda value: in_network(value, _SOURCE),
+    "-d": lambda value: in_network(value, _DESTINATION),
     "-i": lambda value: on_interface(value, incoming=True),
     "-o": lambda value: on_interface(value, incoming=False),
-    "--dport": _ports(_port),
-    "--dports": _ports(_port),
-    "--sport": _ports(_source_port),
-    "--sports": _ports(_source_port),
-    "--ports": _ports(_port, _source_port),
+    "--dport": _ports(_PORT),
+    "--dports": _ports(_PORT),
+    "--sport": _ports(_SOURCE_PORT),
+    "--sports": _ports(_SOURCE_PORT),
+    "--ports": _ports(_PORT, _SOURCE_PORT),
     "--state": _states,
     "--ctstate": _states,
     "--syn": lambda _: _tcp_flags("FIN,SYN,RST,ACK SYN"),
@@ -303,7 +298,7 @@ def read_nftables(
 ) -> Filter:
     """The chains that an IPv4 (or IPv6) packet meets at a hook, without the base chains named in `but`.
 
-    A chain is named "FAMILY TABLE CHAIN"; `words` come from `read_words`. Raises ValueError if the
+    A chain is named "FAMILY TABLE CHAIN"; `words` come from `read_nftables_words`. Raises ValueError if the
     listing is no JSON.
     """
     families = ("inet", "ip6" if v6 else "ip")
@@ -325,12 +320,9 @@ def read_nftables(
     bases = [name for name, chain in chains.items() if chain.get("hook") == hook and name not in but]
     priorities = {name: chain.get("prio", 0) for name, chain in chains.items()}
     bases.sort(key=lambda name: priorities[name] if isinstance(priorities[name], int) else 0)
+    policies = {"drop": Action.DROP}
     made = {
-        name: Chain(
-            name,
-            tuple(rules.get(name, ())),
-            (Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT),
-        )
+        name: Chain(name, tuple(rules.get(name, ())), policies.get(chain.get("policy", ""), Action.ACCEPT))
         for name, chain in chains.items()
     }
     return Filter(made, tuple(bases))
@@ -425,8 +417,9 @@ def _equals(left: Any, right: Any) -> Test:
             for each in right["set"]
         ]
         return lambda packet: any(test(packet) for test in tests)
-    if (address := _address(left)) is not None:
-        return in_network(_network(right), address)
+    kind, _, field = _part(left)
+    if kind == "payload" and field in ("saddr", "daddr"):
+        return in_network(_network(right), _SOURCE if field == "saddr" else _DESTINATION)
     value = _value(left)
     if value is None:
         return never
@@ -444,16 +437,13 @@ def _network(right: Any) -> str:
     return str(right)
 
 
-def _address(left: Any) -> Callable[[Packet], str] | None:
-    kind, _, field = _part(left)
-    return {"saddr": _source, "daddr": _destination}.get(field) if kind == "payload" else None
-
-
 def _value(left: Any) -> Callable[[Packet], object] | None:
     """What an expression reads of a packet; None if it is not understood."""
     kind, protocol, field = _part(left)
     if kind == "payload" and protocol in ("tcp", "udp", "th") and field in ("dport", "sport"):
-        return _port_of(protocol, field)
+        port = _PORT if field == "dport" else _SOURCE_PORT
+        # Listings omit the test of the protocol, so a packet of another one has no such port.
+        return lambda packet: port(packet) if protocol in ("th", packet.protocol) else None
     return _VALUES.get((kind, protocol, field))
 
 
@@ -464,25 +454,6 @@ def _part(left: Any) -> tuple[str, str, str]:
         return kind, "", ""
     field = what.get("field") or what.get("key") or what.get("flags")
     return kind, str(what.get("protocol", "")), field[0] if isinstance(field, list) and field else str(field)
-
-
-def _source(packet: Packet) -> str:
-    return packet.source
-
-
-def _destination(packet: Packet) -> str:
-    return packet.destination
-
-
-def _port_of(protocol: str, field: str) -> Callable[[Packet], object]:
-    """A port; nothing for a packet of another protocol, since listings omit that test."""
-
-    def port(packet: Packet) -> object:
-        if protocol not in ("th", packet.protocol):
-            return None
-        return packet.port if field == "dport" else packet.source_port
-
-    return port
 
 
 _VALUES: Final[dict[tuple[str, str, str], Callable[[Packet], object]]] = {

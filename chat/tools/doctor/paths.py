@@ -36,11 +36,6 @@ def route_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
     return [DiagnosisView(ROUTES_CHECK, True, said)]
 
 
-def leads_astray(context: Context, evidence: Evidence) -> bool:
-    """Whether packets for a local network go elsewhere."""
-    return any(True for _ in _strays(evidence))
-
-
 def _strays(evidence: Evidence) -> Iterator[_Stray]:
     """Networks first; places only where their network as a whole is routed correctly."""
     told: set[int] = set()
@@ -83,7 +78,7 @@ class Company(StrEnum):
 
 
 def company(context: Context, evidence: Evidence) -> Company:
-    if not evidence.lan or firewall.stops(context, evidence) or leads_astray(context, evidence):
+    if not evidence.lan or firewall.stops(context, evidence) or list(_strays(evidence)):
         return Company.UNKNOWN
     if context.heard or evidence.heard:
         return Company.HEARD
@@ -142,7 +137,7 @@ def _said(context: Context, evidence: Evidence) -> Iterator[tuple[Phrase, Phrase
 
 CHANGES_CHECK = phrase("changed network")
 _MEET = phrase("Join the same network, or give the other person your new address: parlour invite.")
-_ANEW = phrase("Create a new invitation: parlour invite.")
+_INVITE = phrase("Create a new invitation: parlour invite.")
 
 
 def change_lines(context: Context, evidence: Evidence) -> list[DiagnosisView]:
@@ -166,7 +161,7 @@ def _promised(context: Context, evidence: Evidence) -> Iterator[DiagnosisView]:
             "an open invitation contains {address}, which this machine no longer has",
             address=routed(context.promised)[0],
         )
-        yield DiagnosisView(CHANGES_CHECK, False, said, _ANEW)
+        yield DiagnosisView(CHANGES_CHECK, False, said, _INVITE)
 
 
 ISOLATION_CHECK = phrase("isolation")

@@ -39,7 +39,9 @@ def why(context: Context, evidence: Evidence, finding: Finding) -> Why:
     near = [visit for visit in finding.visits if visit.on]
     if any(astray(visit) for visit in near):
         return Why.LED_ASTRAY
-    if _kept_in(evidence, finding):
+    sources = evidence.tables.sources if evidence.tables is not None else ()
+    packets = departing(evidence, finding)
+    if any(not source.judge(packet).passes for packet in packets for source in sources):
         return Why.KEPT_IN
     return _by_answers(context, evidence, finding, near)
 
@@ -99,13 +101,6 @@ def departing(evidence: Evidence, finding: Finding) -> Iterator[Packet]:
             is_v6 = ":" in visit.host
             own = next(each for each in interface.addresses if (":" in each) == is_v6)
             yield Packet("tcp", own, visit.host, _ANY_PORT, visit.port, interface.name, incoming=False)
-
-
-def _kept_in(evidence: Evidence, finding: Finding) -> bool:
-    sources = evidence.tables.sources if evidence.tables is not None else ()
-    return any(
-        not source.judge(packet).passes for packet in departing(evidence, finding) for source in sources
-    )
 
 
 SHOWN_MAX = 2

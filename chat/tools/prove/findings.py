@@ -36,13 +36,6 @@ class Claim:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is not claimed."""
-
-    not_claimed: tuple[str, ...]
-
-
 class CannotShow(Exception):
     """This machine does not allow the experiment; the text says why in one line."""
 
@@ -69,7 +62,7 @@ class Measure:
 
 @dataclass(slots=True)
 class Record:
-    """What an experiment notes while it runs. `say` receives a progress text."""
+    """What an experiment notes while it runs."""
 
     done: list[str] = field(default_factory=list)
     measured: list[Measure] = field(default_factory=list)
@@ -121,8 +114,8 @@ def judged(claim: Claim, record: Record, unshown: str = "") -> Finding:
     return Finding(claim, outcome, reason, tuple(record.done), tuple(record.measured))
 
 
-def read_claims() -> tuple[tuple[Claim, ...], Limits]:
+def read_claims() -> tuple[tuple[Claim, ...], tuple[str, ...]]:
     """The claims in order, and what is not claimed."""
     source = tomllib.loads(files("seeds").joinpath("claims.toml").read_text(encoding="utf-8"))
     claims = tuple(Claim(row["id"], row["text"], row["means"], row["shown"]) for row in source["claim"])
-    return claims, Limits(tuple(source["not_claimed"]))
+    return claims, tuple(source["not_claimed"])

@@ -24,21 +24,6 @@ def flipped(body: bytes) -> list[bytes]:
     return [body[:at] + bytes([body[at] ^ (1 << bit)]) + body[at + 1 :]]
 
 
-def cut(body: bytes) -> list[bytes]:
-    """Its end is missing."""
-    return [body[: len(body) - 1 - secrets.randbelow(_CUT_MOST)]]
-
-
-def replayed(body: bytes) -> list[bytes]:
-    """It comes twice."""
-    return [body, body]
-
-
-def invented(body: bytes) -> list[bytes]:
-    """Another of its size comes in its place."""
-    return [secrets.token_bytes(len(body))]
-
-
 class Held:
     """Holds the first of two frames until the second arrives."""
 
@@ -55,23 +40,24 @@ class Held:
 
 TRICKS: Final[Mapping[str, Callable[[], Trick]]] = {
     "flipped": lambda: flipped,
-    "cut": lambda: cut,
-    "replayed": lambda: replayed,
+    "cut": lambda: lambda body: [body[: len(body) - 1 - secrets.randbelow(_CUT_MOST)]],
+    "replayed": lambda: lambda body: [body, body],
     "reordered": lambda: Held(lambda first, second: [second, first]),
     "left_out": lambda: Held(lambda first, second: [second]),
-    "invented": lambda: invented,
+    "invented": lambda: lambda body: [secrets.token_bytes(len(body))],
 }
 
 
 ROUNDS: Final = 4
 TALK: Final = 20
 TRIES: Final = 3
-"""How often a trick is played anew of which it is not clear what came."""
+"""How often a trick is played until it is clear what followed."""
 
 
 async def show(stage: Stage, record: Record) -> None:
     """The two talk and what passed is searched. Then each trick is played in both directions."""
-    said = await _talk(stage)
+    texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
+    said = [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
     record.did(f"{TALK} entries passed between two terminals, through somebody who keeps every byte of it.")
     await _control(stage, said, record)
     for trick, make in TRICKS.items():
@@ -90,11 +76,6 @@ async def show(stage: Stage, record: Record) -> None:
     )
     await _compare(stage, said, record)
     _read(stage, record)
-
-
-async def _talk(stage: Stage) -> list[EntryView]:
-    texts = [f"{stage.needle} on the wire, {number}" for number in range(TALK // 2)]
-    return [*await stage.say(stage.ada, *texts), *await stage.say(stage.ben, *texts)]
 
 
 async def _control(stage: Stage, said: list[EntryView], record: Record) -> None:

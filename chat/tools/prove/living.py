@@ -74,7 +74,9 @@ class Nobody:
 
 async def serve(folder: Path, port: int, say: Say) -> None:
     """Run the engine until standard input ends. A line means that the network has changed."""
-    lines = await _input()
+    lines = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(lines)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
     passphrase = (await lines.readline()).decode().rstrip("\n")
     opened = await asyncio.to_thread(profile.unlock, folder, passphrase)
     discovery = Nobody()
@@ -90,10 +92,3 @@ async def serve(folder: Path, port: int, say: Say) -> None:
                 discovery.events.network_changed()
     finally:
         await engine.close()
-
-
-async def _input() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    return reader

@@ -19,7 +19,6 @@ from chat.assemble import filler
 from chat.interface import EntryView, Event, Messenger, PairingChanged, PairingStage
 from chat.ipc.client import RemoteMessenger
 from chat.storage import folder, profile
-from chat.storage import folder as places
 from chat.tools.prove.findings import CannotShow
 from chat.tools.prove.search import addresses_in, contents, listening_ports
 from chat.tools.prove.wire import Wire
@@ -131,7 +130,7 @@ E = TypeVar("E")
 class Terminal:
     """A person's terminal. `key`: of its database, 32 bytes, which the proof looks into it with.
 
-    `home`: where whatever the program keeps beside its profile would be. `ids`: of person and terminal.
+    `home`: where the program keeps what is not in its profile. `ids`: of person and terminal.
     """
 
     def __init__(self, name: str, folder: Path, wire: Wire, before: Sequence[str], module: str) -> None:
@@ -170,16 +169,14 @@ class Terminal:
         self._listening = asyncio.create_task(self._listen())
         own = await self.messenger.me()
         self.ids = bytes.fromhex(own.person), bytes.fromhex(own.terminal)
-        self.key = await asyncio.to_thread(self._unwrap)
+        header = folder.read_header(self.folder / folder.HEADER)
+        self.key = (await asyncio.to_thread(folder.unwrap, header, self.passphrase)).reveal()
 
     def _create(self) -> None:
         fill = filler(create_person(self.name, os.urandom))
         profile.create(
             self.folder, self.passphrase, fill, random=os.urandom, cost=profile_header.CHEAPEST
         ).close()
-
-    def _unwrap(self) -> bytes:
-        return folder.unwrap(places.read_header(self.folder / folder.HEADER), self.passphrase).reveal()
 
     async def stop(self) -> None:
         """End it. A second call does nothing."""
@@ -200,13 +197,8 @@ class Terminal:
     def said(self) -> Sequence[Said]:
         return self._program.said if self._program is not None else ()
 
-    # What happens.
-
     async def expect(self, found: Callable[[Event], E | None], what: str, seconds: float = PATIENCE) -> E:
-        """What `found` makes of the first event, from `mark` on, of which it makes something.
-
-        Raises CannotShow after some seconds, or where the engine has gone.
-        """
+        """What `found` makes of the first event that it takes, from `mark` on. Raises CannotShow."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -285,7 +277,6 @@ class Examined:
 
     pid: int
     address: RelayAddress
-    own: bool
 
 
 @asynccontextmanager
@@ -296,7 +287,7 @@ async def own_relay(module: Sequence[str] = OWN) -> AsyncIterator[Examined]:
         pid: int = (await program.expect(lambda said: "pid" in said, "the relay"))["pid"]
         told = await program.expect(lambda said: "relay" in said, "the relay")
         await asyncio.to_thread(_all_of, pid)
-        yield Examined(pid, parse_relay(told["relay"]), True)
+        yield Examined(pid, parse_relay(told["relay"]))
     finally:
         await program.stop()
 
@@ -309,7 +300,7 @@ async def running_relay(pid: int) -> AsyncIterator[Examined]:
     own = [address for address in found if address.port in ports]
     if not own:
         raise CannotShow(f"process {pid} is no relay: it does not listen where its memory says that one is")
-    yield Examined(pid, own[0], False)
+    yield Examined(pid, own[0])
 
 
 def _scope() -> str:
@@ -329,7 +320,7 @@ def _all_of(pid: int) -> list[RelayAddress]:
                 try:
                     found[parse_relay(text)] = None
                 except ProtocolError:
-                    continue  # two texts that stand beside each other
+                    continue  # two texts that lie next to each other
     except PermissionError:
         raise CannotShow(REFUSED.format(pid=pid, scope=_scope())) from None
     except OSError:

@@ -8,7 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,10 +43,7 @@ class _Keeping(LoopbackTransport):
 
 
 async def line_to(relay: RelayAddress) -> tuple[RelayLine, TcpConnection]:
-    """A terminal's connection to a relay that has proved its key, and the stream under it.
-
-    Raises CannotShow.
-    """
+    """A connection to a relay that has proved its key, and the stream under it. Raises CannotShow."""
     transport = _Keeping()
     transport.name_relays([relay])
     try:
@@ -104,11 +101,10 @@ class Frames:
         sealed = [session.encrypt(content) for content in self.plain]
         self.framed = [length_of(envelope) + envelope for envelope in sealed]
 
-    def needles(self, chosen: Sequence[int]) -> Iterator[bytes]:
+    def needles(self) -> Iterator[bytes]:
         """Per frame its content, and parts of the sealed frame from the middle and the end."""
-        for number in chosen:
-            frame = self.framed[number]
-            yield from (self.plain[number][64:96], frame[100:132], frame[-32:])
+        for content, frame in zip(self.plain, self.framed, strict=True):
+            yield from (content[64:96], frame[100:132], frame[-32:])
 
 
 def marked(marker: bytes, number: int) -> bytes:
@@ -171,8 +167,10 @@ async def show(stage: Stage, record: Record) -> None:
     """Frames and a conversation pass through a relay, which is then searched."""
     if not sys.platform.startswith("linux"):
         raise CannotShow("the memory of another process can be read on Linux alone")
-    async with _relay(stage) as relay:
-        record.did(_whose(relay))
+    pid = stage.setting.relay_pid
+    async with own_relay(stage.setting.relay) if pid is None else running_relay(pid) as relay:
+        own = "A relay was started, confined as ever but open to being examined by its own user."
+        record.did(own if pid is None else f"The relay that runs as process {pid} was examined.")
         before = await asyncio.to_thread(search_module.written, relay.pid)
         searching = Search(relay, record)
         await _absent(searching)
@@ -184,18 +182,6 @@ async def show(stage: Stage, record: Record) -> None:
         )
         record.measure("needles_found", searching.found, "of them found")
         await asyncio.to_thread(_look_at_files, relay, before, record)
-
-
-def _relay(stage: Stage) -> AbstractAsyncContextManager[Examined]:
-    if stage.setting.relay_pid is not None:
-        return running_relay(stage.setting.relay_pid)
-    return own_relay(stage.setting.relay)
-
-
-def _whose(relay: Examined) -> str:
-    if relay.own:
-        return "A relay was started, confined as ever but open to being examined by its own user."
-    return f"The relay that runs as process {relay.pid} was examined."
 
 
 @dataclass(slots=True)
@@ -214,7 +200,7 @@ class Search:
         self.looked_for += len(wanted)
         self.found += len(held)
         if held:
-            self.record.violated(f"{len(held)} of {len(wanted)} {what} stand in the relay's memory")
+            self.record.violated(f"{len(held)} of {len(wanted)} {what} are in the relay's memory")
 
 
 async def _absent(searching: Search) -> None:
@@ -251,7 +237,7 @@ async def _forward(searching: Search) -> None:
     await searching.for_any([marker], "marks of frames")
     sealed = [b"".join(frames.framed[first : first + BATCH]) for first in range(0, FRAMES, BATCH)]
     await _through(relay, sealed, record)
-    await searching.for_any(frames.needles(range(FRAMES)), "pieces of sealed frames")
+    await searching.for_any(frames.needles(), "pieces of sealed frames")
     record.did(
         f"{FRAMES:,} frames that all bear one mark and {FRAMES:,} sealed ones were forwarded; then all of its"
         " memory was searched for the mark and for three pieces of each of the sealed ones."
@@ -277,11 +263,9 @@ async def _hold_up(searching: Search) -> None:
     one, other = await circuit(relay.address)
     block = needle * (BLOCK // NEEDLE)
     writing = asyncio.create_task(_write(one, block, BLOCKS))
-    searched = await asyncio.to_thread(search_memory, relay.pid, [needle])
-    while not searched.held:
+    while not (searched := await asyncio.to_thread(search_memory, relay.pid, [needle])).held:
         if writing.done():
             raise CannotShow("the search does not find what waits in the relay: nothing can be told from it")
-        searched = await asyncio.to_thread(search_memory, relay.pid, [needle])
     await asyncio.gather(receive(other, BLOCKS * BLOCK), writing)
     await echo(one, other)
     await searching.for_any([needle], "pieces that had waited for a reader")

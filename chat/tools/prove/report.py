@@ -33,13 +33,13 @@ def _folded(line: str) -> str:
 
 def summary(proof: Proof) -> str:
     counts = ", ".join(f"{outcome.words}: {proof.count(outcome)}" for outcome in Outcome)
-    limits = [_folded(f"{_INDENT}- {sentence}") for sentence in proof.limits.not_claimed]
+    limits = [_folded(f"{_INDENT}- {sentence}") for sentence in proof.not_claimed]
     return "\n".join(["Not claimed:", *limits, f"{counts}; {proof.seconds:.0f} seconds."])
 
 
 def summary_row(proof: Proof) -> dict[str, object]:
     counts = {outcome.value: proof.count(outcome) for outcome in Outcome}
-    return {**counts, "seconds": round(proof.seconds, 1), "not_claimed": list(proof.limits.not_claimed)}
+    return {**counts, "seconds": round(proof.seconds, 1), "not_claimed": list(proof.not_claimed)}
 
 
 _MARKS: Final = {Outcome.HOLDS: "✓", Outcome.FAILS: "✗", Outcome.UNSHOWN: "?"}
@@ -114,7 +114,7 @@ def page(proof: Proof) -> str:
 {sections}
 <section>
 <h2>What is not claimed</h2>
-{_list(proof.limits.not_claimed)}
+{_list(proof.not_claimed)}
 </section>
 <section>
 <h2>Do it yourself</h2>

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from chat.interface import ParlourError
 from chat.tools.prove import at_rest, in_between, nobody_else, relay_holds_nothing
-from chat.tools.prove.findings import CannotShow, Claim, Finding, Limits, Outcome, Record, judged, read_claims
+from chat.tools.prove.findings import CannotShow, Claim, Finding, Outcome, Record, judged, read_claims
 from chat.tools.prove.stage import Setting, Stage, staged
 
 Show = Callable[[Stage, Record], Awaitable[None]]
@@ -31,7 +30,7 @@ class Proof:
     """The findings in the order of the claims, and the seconds they took."""
 
     findings: tuple[Finding, ...]
-    limits: Limits
+    not_claimed: tuple[str, ...]
     seconds: float
 
     @property
@@ -46,29 +45,22 @@ async def prove(
     say: Callable[[str], None], setting: Setting | None = None, only: Collection[str] = ()
 ) -> Proof:
     """Test every claim, or `only` some, by id. `say` receives progress texts."""
-    claims, limits = read_claims()
+    claims, not_claimed = read_claims()
     wanted = {claim.id: claim for claim in claims if not only or claim.id in only}
     order = [id for id in EXPERIMENTS if id in wanted]
-    began, found = time.monotonic(), dict[str, Finding]()
+    began, found, unshown = time.monotonic(), dict[str, Finding](), NOT_LOOKED_AT
     say("Two people with throw-away profiles are set up on this machine.")
     try:
-        async with _stage(setting or Setting()) as stage:
+        async with staged(setting or Setting()) as stage:
             for number, id in enumerate(order, 1):
                 say(f"{number} of {len(order)}, {id}: {wanted[id].text}")
                 found[id] = await look_at(wanted[id], EXPERIMENTS[id], stage)
     except CannotShow as why:
-        found = {id: judged(claim, Record(), str(why)) for id, claim in wanted.items()} | found
-    findings = [found.get(id) or judged(claim, Record(), NOT_LOOKED_AT) for id, claim in wanted.items()]
-    return Proof(tuple(findings), limits, time.monotonic() - began)
-
-
-@asynccontextmanager
-async def _stage(setting: Setting) -> AsyncIterator[Stage]:
-    try:
-        async with staged(setting) as stage:
-            yield stage
+        unshown = str(why)
     except (OSError, ParlourError) as error:
-        raise CannotShow(f"two terminals cannot be set up here ({error})") from error
+        unshown = f"two terminals cannot be set up here ({error})"
+    findings = [found.get(id) or judged(claim, Record(), unshown) for id, claim in wanted.items()]
+    return Proof(tuple(findings), not_claimed, time.monotonic() - began)
 
 
 async def look_at(claim: Claim, show: Show, stage: Stage) -> Finding:

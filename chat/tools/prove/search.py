@@ -101,11 +101,9 @@ def search_memory(pid: int, needles: Iterable[bytes]) -> Searched:
     if any(len(needle) < NEEDLE_MIN for needle in wanted):
         raise ValueError("a needle under 16 bytes may be anywhere by chance")
     held, read, words = set[bytes](), 0, _words(wanted)
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for start, end in _regions(pid, "rw"):
-            content = b"".join(_read(memory, start, end))
-            held |= {needle for needle in _likely(content, words, wanted) if needle in content}
-            read += len(content)
+    for content in contents(pid):
+        held |= {needle for needle in _likely(content, words, wanted) if needle in content}
+        read += len(content)
     return Searched(read, frozenset(held))
 
 

@@ -47,9 +47,6 @@ def _sweep(folder: Path) -> None:
         lock.release()
 
 
-NAMES = ("Ada", "Ben")
-
-
 @dataclass
 class Setting:
     """The programs of a proof, or a running relay. `traced`: whether strace records them if it can."""
@@ -118,7 +115,7 @@ async def staged(setting: Setting) -> AsyncIterator[Stage]:
             Terminal(
                 name, folder / name, wire, [] if untraced else tracer(log_of(folder, name)), setting.terminal
             )
-            for name in NAMES
+            for name in ("Ada", "Ben")
         )
         try:
             await asyncio.gather(ada.start(), ben.start())

@@ -50,7 +50,7 @@ def test_remove_forgets_the_contact(line: Line) -> None:
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
 def test_remove_asks_a_person(line: Line, typed: str, status: int) -> None:
     line.messenger.add_contact("Ben")
-    line.patch.setattr("chat.cli.contacts.is_interactive", lambda: True)
+    line.patch.setattr("chat.cli.people.is_interactive", lambda: True)
     assert line.run("contacts", "remove", "Ben", typed=typed).status == status
     assert bool(line.messenger._contacts) is bool(status)
 

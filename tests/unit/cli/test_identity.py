@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.cli import identity
+from chat.cli import people
 from chat.interface import BadData, CannotCreate, DoorState, Unreachable
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor
@@ -126,8 +126,8 @@ def test_a_passphrase_is_never_an_argument(line: Line) -> None:
 
 def test_lock_says_where_a_process_that_does_not_answer_keeps_the_profile_open(line: Line) -> None:
     line.door.held = True
-    line.patch.setattr(identity, "ENDS_WITHIN", 0.0)
-    assert line.run("lock", passphrase=False).failed(69) == identity.NOT_LOCKED
+    line.patch.setattr(people, "ENDS_WITHIN", 0.0)
+    assert line.run("lock", passphrase=False).failed(69) == people.NOT_LOCKED
 
 
 def test_lock_stops_the_running_engine_or_finds_none(line: Line) -> None:

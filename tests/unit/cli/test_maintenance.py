@@ -85,7 +85,7 @@ def _measured(asked: list[tuple[str, bool]]) -> Callable[..., list[dict[str, obj
 
 def test_bench_prints_a_bar_a_subject_beside_its_ratio(line: Line) -> None:
     asked: list[tuple[str, bool]] = []
-    line.patch.setattr("chat.tools.bench.rows.run", _measured(asked))
+    line.patch.setattr("chat.tools.bench.report.run", _measured(asked))
     outcome = line.run("bench", "session.oneway", "--peers", "--json", passphrase=False)
     assert outcome.status == 0
     assert [list(found) for found in outcome.objects] == [ROW] * 3
@@ -110,7 +110,7 @@ def test_bench_takes_a_row_or_the_part_before_its_point(
     line: Line, names: list[str], rows: list[str]
 ) -> None:
     asked: list[tuple[str, bool]] = []
-    line.patch.setattr("chat.tools.bench.rows.run", _measured(asked))
+    line.patch.setattr("chat.tools.bench.report.run", _measured(asked))
     assert line.run("bench", *names, "--json", passphrase=False).status == 0
     assert asked == [(row, False) for row in rows]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chat.tools.prove import runner
-from chat.tools.prove.findings import Claim, Finding, Limits, Outcome
+from chat.tools.prove.findings import Claim, Finding, Outcome
 from chat.tools.prove.runner import Proof
 from tests.architecture.imports import ROOT
 from tests.support.cli.line import Line
@@ -28,7 +28,7 @@ def found(*outcomes: Outcome) -> Proof:
         Finding(claim, outcome, "" if outcome is Outcome.HOLDS else "a reason", ("done",), ())
         for claim, outcome in zip(claims, outcomes, strict=True)
     ]
-    return Proof(tuple(findings), Limits(("Nothing more.",)), 3.0)
+    return Proof(tuple(findings), ("Nothing more.",), 3.0)
 
 
 @pytest.fixture

@@ -52,9 +52,9 @@ def subjects(name: str, *, peers_too: bool) -> list[str]:
     return OWN.get(name, SESSION) + (installed if peers_too else [])
 
 
-@pytest.mark.parametrize("name", crypto.NAMES)
+@pytest.mark.parametrize("name", crypto.ROWS)
 def test_rows_have_the_agreed_shape(name: str) -> None:
-    rows = crypto.run([name], peers=True, **QUICK)
+    rows = crypto.ROWS[name].measure(peers=True, **QUICK)
     assert [(row["size"], row["subject"]) for row in rows] == [
         (size, subject) for size in SIZES.get(name, [64]) for subject in subjects(name, peers_too=True)
     ]
@@ -69,7 +69,7 @@ def test_rows_have_the_agreed_shape(name: str) -> None:
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert peers.load("a_peer_of_another_world") is None
     monkeypatch.setattr(peers, "load", lambda name: None)
-    rows = crypto.run(["session.oneway"], peers=True, **QUICK)
+    rows = crypto.ROWS["session.oneway"].measure(peers=True, **QUICK)
     assert {row["subject"] for row in rows} == set(SESSION)
 
 

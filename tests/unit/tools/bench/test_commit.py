@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.storage import entries, receipts
-from chat.tools.bench import commit, rows
+from chat.tools.bench import commit, report
 from chat.tools.bench.measure import GOALS
 from protocol.codec import encode
 from protocol.link.framing import LAST, Assembler
@@ -45,7 +45,7 @@ def test_a_burst_ends_in_one_receipt_for_what_is_stored() -> None:
 
 
 def test_the_row_has_the_agreed_shape_and_its_goal() -> None:
-    ours, bare = rows.run("commit", peers=False, rounds=2)
+    ours, bare = report.run("commit", peers=False, rounds=2)
     assert (ours["name"], ours["size"], ours["subject"]) == ("commit", 256, "parlour")
     assert bare["subject"] == "sqlcipher"
     assert min(ours["per_second"], bare["per_second"]) > 0
@@ -54,6 +54,6 @@ def test_the_row_has_the_agreed_shape_and_its_goal() -> None:
 
 
 def test_every_name_selects_something() -> None:
-    assert rows.select([]) == rows.NAMES
-    for name in rows.NAMES:
-        assert rows.select([name]) == (name,)
+    assert report.select([]) == report.NAMES
+    for name in report.NAMES:
+        assert report.select([name]) == (name,)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chat.tools.bench import flows
-from chat.tools.bench.flows import OwnNetwork, measure
+from chat.tools.bench.flows import measure, own_network
 from chat.tools.bench.measure import FLOWS, PAIRING, START, TALK, Aim, Figure, FlowSample, NotTaken
 from tests.support import machine as needs
 from tests.support.cli.line import Line
@@ -133,7 +133,7 @@ def test_who_stops_it_is_told_so_in_a_line(
 
 def test_without_its_tools_there_is_no_network_and_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "_TOOLS", ("sh", "a-tool-of-another-world"))
-    with pytest.raises(NotTaken, match="without a-tool-of-another-world"), OwnNetwork():
+    with pytest.raises(NotTaken, match="without a-tool-of-another-world"), own_network():
         pass
     assert {figure.problem for figure in measure()} == {
         "no network namespace can be had without a-tool-of-another-world"

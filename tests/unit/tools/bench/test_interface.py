@@ -12,8 +12,8 @@ import pytest
 from chat.storage import contacts, entries, migrations, profile, receipts
 from chat.storage.database import Database
 from chat.tools.bench import interface
-from chat.tools.bench.flows import PASSPHRASE, OwnNetwork
-from chat.tools.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, Round, measure
+from chat.tools.bench.flows import PASSPHRASE, Round, own_network
+from chat.tools.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, measure
 from chat.tools.bench.long_history import create, saying
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken
 from chat.tools.bench.terminals import Frame, Frames
@@ -47,7 +47,7 @@ def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.
 def rounds_of(monkeypatch: pytest.MonkeyPatch, part: Callable[[Aim, int], float]) -> None:
     """Let the runs take these parts of the bounds."""
 
-    def played(_folder: Path, _say: object, runs: int, _entries: int) -> list[Round]:
+    def played(_say: object, runs: int, _entries: int) -> list[Round]:
         return [
             {aim: FlowSample(aim.bound * part(aim, run), aside="aside") for aim in AIMS}
             for run in range(runs)
@@ -204,7 +204,7 @@ def test_the_interface_comes_through_all_of_it(monkeypatch: pytest.MonkeyPatch) 
 def test_without_its_tools_there_is_no_figure_and_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.tools.bench.flows._TOOLS", ("a-tool-of-another-world",))
     monkeypatch.setattr(interface, "create", None)
-    with pytest.raises(NotTaken), OwnNetwork():
+    with pytest.raises(NotTaken), own_network():
         pass
     assert {figure.problem for figure in measure(print)} == {
         "no network namespace can be had without a-tool-of-another-world"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chat.tools.bench import peers, relay, rows
+from chat.tools.bench import peers, relay
 from chat.tools.bench import report as report_module
 from chat.tools.bench.measure import GOALS
 from protocol.relay.rendezvous import parse_relay
@@ -34,7 +34,7 @@ def subjects(report: list[dict[str, Any]]) -> list[str]:
 
 def test_frames_pass_through_each_of_them_and_the_row_has_its_shape(small: None) -> None:
     needs_nats()
-    report = rows.run("relay.forward", peers=True, rounds=3, seconds=0.001)
+    report = report_module.run("relay.forward", peers=True, rounds=3, seconds=0.001)
     assert subjects(report) == ["parlour", "tcp", "nats"] * 2
     assert [row["size"] for row in report] == [256] * 3 + [61_440] * 3
     assert all(row["per_second"] > 0 and row["unit"] == "frames/s" for row in report)
@@ -44,7 +44,7 @@ def test_frames_pass_through_each_of_them_and_the_row_has_its_shape(small: None)
 
 def test_what_a_relay_adds_is_told_at_the_median_and_late(small: None) -> None:
     needs_nats()
-    report = rows.run("relay.latency", peers=True, rounds=3)
+    report = report_module.run("relay.latency", peers=True, rounds=3)
     assert subjects(report) == ["parlour", "tcp", "nats"]
     assert all("adds p50" in row["note"] and "p99" in row["note"] for row in report)
     assert set(GOALS["relay.latency", 256]) <= set(report_module.ratios(report))
@@ -59,7 +59,7 @@ def test_who_is_not_there_is_named_as_left_out(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(peers, "load", lambda _: object() if "server" in reason else None)
-    report = rows.run(name, peers=True, rounds=3, seconds=0.001)
+    report = report_module.run(name, peers=True, rounds=3, seconds=0.001)
     assert subjects(report)[:3] == ["parlour", "tcp", "nats"]
     for block in report_module.blocks(report):
         assert block[2]["note"] == f"left out: {reason}"
@@ -68,7 +68,7 @@ def test_who_is_not_there_is_named_as_left_out(
 
 def test_without_peers_nobody_else_is_started(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: pytest.fail("nats-server was looked for"))
-    assert subjects(rows.run("relay.forward", rounds=3, seconds=0.001)) == ["parlour", "tcp"] * 2
+    assert subjects(report_module.run("relay.forward", rounds=3, seconds=0.001)) == ["parlour", "tcp"] * 2
 
 
 def test_what_stands_between_hands_on_what_it_was_given() -> None:
@@ -86,7 +86,7 @@ def test_what_stands_between_hands_on_what_it_was_given() -> None:
 def test_a_small_crowd_is_measured_beside_the_same_at_nats() -> None:
     needs_process_memory()
     needs_nats()
-    report = rows.run("relay.idle", peers=True, crowd=150)
+    report = report_module.run("relay.idle", peers=True, crowd=150)
     assert subjects(report) == ["parlour", "nats"]
     assert all(row["unit"] == "connections/MiB" and row["per_second"] > 0 for row in report)
     assert "KiB each of 150" in report[0]["note"]
@@ -95,7 +95,7 @@ def test_a_small_crowd_is_measured_beside_the_same_at_nats() -> None:
 def test_without_a_nats_server_the_crowd_has_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_process_memory()
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    report = rows.run("relay.idle", peers=True, crowd=5)
+    report = report_module.run("relay.idle", peers=True, crowd=5)
     assert [row["note"] for row in report[1:]] == ["left out: nats-server is not installed"]
 
 
@@ -104,7 +104,7 @@ def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
 ) -> None:
     needs_process_memory()
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
-    report = rows.run("relay.idle", peers=True, crowd=10)
+    report = report_module.run("relay.idle", peers=True, crowd=10)
     assert [row["subject"] for row in report] == ["parlour"]
     assert report[0]["note"].startswith("left out: a process may open ")
     (block,) = report_module.blocks(report)

@@ -131,7 +131,7 @@ async def test_a_port_that_something_else_has_is_told_apart(context: Context) ->
 
 
 async def test_a_port_where_somebody_says_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "WITHIN", 0.2)
+    monkeypatch.setattr(gather, "KNOCK_WITHIN", 0.2)
     release = asyncio.Event()
 
     async def be_silent(connection: Connection) -> None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chat.tools.prove.findings import Claim, Finding, Limits, Measure, Outcome, Record, judged, read_claims
+from chat.tools.prove.findings import Claim, Finding, Measure, Outcome, Record, judged, read_claims
 from chat.tools.prove.report import lines, page, summary, summary_row
 from chat.tools.prove.runner import Proof
 
@@ -21,7 +21,7 @@ def finding(outcome: Outcome, text: str = "It is so.", reason: str = "") -> Find
 
 
 def proof(*findings: Finding) -> Proof:
-    return Proof(findings, Limits(("Nothing more.",)), 12.34)
+    return Proof(findings, ("Nothing more.",), 12.34)
 
 
 class Reader(HTMLParser):
@@ -110,7 +110,7 @@ def test_the_page_has_everything_and_asks_for_nothing(outcome: Outcome) -> None:
 
 
 def test_every_claim_has_what_is_said_of_it() -> None:
-    claims, limits = read_claims()
+    claims, not_claimed = read_claims()
     assert [claim.id for claim in claims] == ["C1", "C2", "C3", "C4", "C5"]
     assert all(claim.text and claim.means and claim.shown for claim in claims)
-    assert limits.not_claimed
+    assert not_claimed

@@ -56,7 +56,7 @@ async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
     finding = await found("C1", relay_holds_nothing.show, nothing, hoarding)
     assert finding.outcome is Outcome.FAILS
     assert finding.reason.split("; ") == [
-        "1 of 1 marks of frames stand in the relay's memory",
+        "1 of 1 marks of frames are in the relay's memory",
         f"the relay has {log} open for writing",
     ]
 

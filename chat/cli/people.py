@@ -1,16 +1,85 @@
-"""The commands about contacts: contacts, with rename, block, unblock and remove; verify."""
+"""The commands about people: init, passphrase, lock for this one; contacts, verify for the others."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
 
 import click
 
-from chat.cli.output import Stopped, find, label_among, labels, question
-from chat.cli.pairing import YES
-from chat.cli.session import TEXT, Call, command, coroutine, group, messenger
-from chat.cli.terminal import is_interactive
-from chat.interface import ContactView, Messenger
+from chat.cli.output import Stopped, find, label_among, labels, note
+from chat.cli.session import TEXT, Call, command, coroutine, existing, group, messenger
+from chat.cli.terminal import confirmed, is_interactive, read_new_passphrase, read_passphrase
+from chat.interface import CannotCreate, ContactView, DoorState, Messenger, Unreachable
+
+ENDS_WITHIN: Final = 15.0
+"""Seconds in which a command that has the profile open without an engine ends, or offers one."""
+
+NOT_LOCKED: Final = (
+    "Another Parlour has this profile open and does not answer, so it is not locked: end that one, then try"
+    " again."
+)
+
+
+@command("init")
+@click.option("--name", required=True, type=TEXT, help="The name that contacts see.")
+@coroutine
+async def init(call: Call, name: str) -> None:
+    """Create a person and this terminal."""
+    door = call.door()
+    if await door.state() is not DoorState.NEW:
+        raise CannotCreate(
+            f"There is already a profile at {call.folder}: choose another folder with --profile."
+        )
+    made = await door.create(name, read_new_passphrase(call.passphrase_file, call.lines))
+    try:
+        me = await made.me()
+    finally:
+        await made.close()
+    fields = {"person": me.person, "terminal": me.terminal, "port": me.port}
+    call.result(fields, f"The profile is at {call.folder}. This device listens on port {me.port}.")
+
+
+@command("passphrase")
+@click.option(
+    "--new-passphrase-file",
+    metavar="FILE",
+    help="Read the new passphrase from a file; - is standard input.",
+)
+@coroutine
+async def passphrase(call: Call, new_passphrase_file: str | None) -> None:
+    """Change the passphrase."""
+    await existing(call)
+    old = read_passphrase(call.passphrase_file, call.lines, "Current passphrase: ")
+    new = read_new_passphrase(new_passphrase_file, call.lines)
+    async with messenger(call, old) as opened:
+        await opened.change_passphrase(old, new)
+    call.result({"changed": True}, "The passphrase was changed.")
+
+
+@command("lock")
+@coroutine
+async def lock(call: Call) -> None:
+    """Stop the engine that runs on the profile."""
+    door, state = await existing(call)
+    now = asyncio.get_running_loop().time
+    until = now() + ENDS_WITHIN
+    while state is DoorState.RUNNING or await door.is_held():
+        with suppress(Unreachable):  # it ended by itself, and another command may go on with the next
+            running = await door.attach()
+            try:
+                await running.lock()
+                break
+            finally:
+                await running.close()
+        if state is not DoorState.RUNNING and now() > until:
+            raise Unreachable(NOT_LOCKED)
+        state = await door.state()
+    else:
+        note("No engine was running with this profile.")
+    call.result({"locked": True}, "The profile is locked.")
 
 
 @group("contacts")
@@ -35,7 +104,7 @@ async def rename(call: Call, name: str, new: str) -> None:
 @click.argument("name", type=TEXT)
 @coroutine
 async def block(call: Call, name: str) -> None:
-    """Give NAME no answer any more and show nothing of theirs."""
+    """Give NAME no answer any more and show nothing from NAME."""
     await _change(call, name, lambda opened, person: opened.block(person, True))
 
 
@@ -55,11 +124,9 @@ async def remove(call: Call, name: str, yes: bool) -> None:
     """Remove NAME with the whole conversation."""
     async with messenger(call) as opened:
         label, view = find(await opened.contacts(), name)
-        if not yes and is_interactive():
-            question(f"Remove {label} and the whole conversation? [y/n]")
-            answer = await call.lines.next_line() or ""
-            if answer.strip().casefold() not in YES:
-                raise Stopped(f"{label} was not removed: answer y to remove.")
+        asked = f"Remove {label} and the whole conversation? [y/n]"
+        if not yes and is_interactive() and not await confirmed(call.lines, asked):
+            raise Stopped(f"{label} was not removed: answer y to remove.")
         await opened.remove(view.person)
         call.result({"removed": label}, f"{label} and the conversation were removed.")
 
