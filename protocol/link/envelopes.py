@@ -1,8 +1,4 @@
-"""An open link: messages in envelopes both ways, keepalive, end of life (SPEC §6.5 to §6.7, §9).
-
-Rules: one envelope costs the ratchet, the codec and its event, no other object; every limit is checked
-before the work. What proves the peer alive is an envelope that opened, never bytes that arrived.
-"""
+"""An open link: messages in envelopes both ways, keepalive, end of life (SPEC §6.5 to §6.7, §9)."""
 
 from __future__ import annotations
 
@@ -55,7 +51,7 @@ class Keepalive:
         self.unanswered_since: float | None = None
 
     def heard(self, now: float) -> None:
-        """An envelope opened: it answers whatever was sent before."""
+        """An envelope opened: it answers whatever was sent before. Bytes that arrived prove nothing."""
         self._heard, self._asked, self.unanswered_since = now, False, None
 
     def owes(self, now: float) -> None:
@@ -93,7 +89,7 @@ class Keepalive:
         return not self._asked and now >= self._heard + PING_AFTER_SECONDS
 
 
-class OpenPhase:
+class OpenPhase(Phase):
     """A confirmed link, for pairing or with a contact."""
 
     state: ClassVar[State] = State.OPEN
@@ -119,9 +115,8 @@ class OpenPhase:
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open an envelope (SPEC §9.4).
 
-        LimitExceeded over 2^20 envelopes; Unexpected for a Confirm, for a Pong that answers nothing and for
-        a message of pairing on a contact's link;
-        else as RatchetSession.decrypt, Assembler.add and Codec.decode.
+        LimitExceeded over 2^20 envelopes. Unexpected for a Confirm, a Pong that answers nothing and a message
+        of pairing on a contact's link. Others as RatchetSession.decrypt, Assembler.add and Codec.decode.
         """
         if self._received >= LINK_ENVELOPES_MAX:
             raise LimitExceeded("the link's envelopes are used up")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
@@ -36,8 +37,7 @@ class Policy(Protocol):
         """(invitation id, psk of 32 bytes) of the open invitations. The first four are tried."""
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
-        """The person (32 bytes) whose live terminal has this static key, and the psk of the newest common
-        shares.
+        """The person (32 bytes) of the live terminal with this static key, and the newest common psk.
 
         None if the terminal is unknown or blocked, or does not belong to the person in `hello`.
         """
@@ -213,8 +213,7 @@ class Initiator:
     ) -> Self:
         """To a contact's terminal with one of 1 to 16 psks, newest first.
 
-        `replaces` is the session id (16 bytes) of the link to replace, or empty. `static_dh` is the cache of
-        DH results of `static`.
+        `replaces`: session id (16 bytes) of the link to replace, or empty. `static_dh`: cache of DH results.
         """
         if len(replaces) not in (0, agreement.SESSION_ID_SIZE):
             raise LocalMisuse("replaces is a session id or empty")
@@ -297,7 +296,11 @@ class Responder:
         terms = Terms(
             choice.pattern, choice.aead, framing.prologue(greeting, head), self._random, self._encapsulate
         )
-        return _ANSWERS[choice.pattern](self, terms, message)
+        if choice.pattern is Pattern.IKPSK2:
+            return self._answer_contact(terms, message)
+        if choice.pattern is Pattern.XXPSK0:
+            return self._answer_invited(terms, message)
+        return self._answer_nearby(terms, message)
 
     def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
         if not self._policy.pairing_open():
@@ -318,8 +321,9 @@ class Responder:
         found: tuple[bytes, HandshakeState] | None = None
         for invitation, psk in candidates:
             state = terms.state(Role.RESPONDER, static, psks=(psk,))
-            if _opens_empty(state, message) and invitation is not None:
-                found = invitation, state
+            with suppress(ProtocolError):  # the refusal does not tell why no invitation opens it
+                if state.read_message(message) == b"" and invitation is not None:
+                    found = invitation, state
         if found is None:
             raise Refused("no invitation opens message 1")
         return self._reply(terms, found[1], static, found[0])
@@ -353,20 +357,3 @@ class Responder:
             session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
         )
         return reply, Established(session, event, self._static, self._static_dh)
-
-
-def _opens_empty(state: HandshakeState, message: bytes) -> bool:
-    """Whether message 1 is authentic and has an empty payload. The reason for a failure is not revealed."""
-    try:
-        return state.read_message(message) == b""
-    except ProtocolError:
-        return False
-
-
-_AnswerCall = Callable[[Responder, Terms, bytes], tuple[bytes, Finish | Established]]
-
-_ANSWERS: Final[Mapping[Pattern, _AnswerCall]] = {
-    Pattern.XX: Responder._answer_nearby,
-    Pattern.XXPSK0: Responder._answer_invited,
-    Pattern.IKPSK2: Responder._answer_contact,
-}
