@@ -1,14 +1,12 @@
 """Metrics of a relay in the format of Prometheus, and their HTTP pages /metrics and /health on loopback.
 
-Metrics are sums only, without addresses, keys, tokens or sizes of single items. Nothing of a request is
-repeated or logged.
+Metrics are sums only, without addresses, keys, tokens or sizes of items. No request is repeated or logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -79,14 +77,6 @@ PATIENCE: Final = 5.0
 AT_ONCE: Final = 16
 
 Page = Callable[[], str]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address stays on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Pages:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from chat.network.connection import peer_host
+from chat.network.connection import peer_host, reset
 from chat.ports import Clock
 from chat.relay.circuit import Buffers, Circuit, End, Patience
 from chat.relay.cluster import Cluster
 from chat.relay.cluster.circuit import FarCircuit, RelayTunnel
 from chat.relay.cluster.nats import Bus
-from chat.relay.connection import Caller, ClientConnection, reset
+from chat.relay.connection import Caller, ClientConnection
 from chat.relay.metrics import Counters, Gauge
 from chat.relay.quotas import Handshakes, Limits, Places, Shares, place_of
 from protocol.keys import X25519Pair

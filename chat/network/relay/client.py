@@ -79,8 +79,7 @@ class TokenLimiter:
 
 CALLS_A_SECOND: Final = 1.0
 CALLS_AT_ONCE: Final = 32.0
-"""Rate of calls per relay, which can exceed it. An honest contact calls once per link; many may come back at
-once."""
+"""Rate of calls per relay, which can exceed it. An honest contact calls once per link, many come at once."""
 
 LASTS: Final = 10.0
 """Seconds that a line must last to count as a success."""
@@ -262,8 +261,7 @@ class _Listening:
 class RelayClient:
     """Waits and dials at the named relays, and speaks to no other.
 
-    `accept` serves a circuit from a terminal that dialled, given the relay instead of an address. `signal`
-    publishes RelayStands.
+    `accept` serves a circuit from a terminal that dialled, at the relay's address. `signal` gets RelayStands.
     """
 
     def __init__(
