@@ -300,7 +300,7 @@ class Relay:
         return self._begin(circuit, waiter, dialler)
 
     def unanswered(self, dialler: ClientConnection) -> None:
-        """A terminal that was called for a dialler of this relay did not answer, so call another."""
+        """The terminal that was called for a dialler did not answer, so call another."""
         if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
             self._dial(dialler)
 
@@ -333,9 +333,6 @@ class Relay:
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         self.counters.absent += 1
         dialler.absent()
-
-    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
-        self.unanswered(dialler)
 
     def join_dialler(self, dialler: ClientConnection, others: int, tunnel: RelayTunnel) -> FarCircuit | None:
         if dialler.dialled is None or dialler.state is not RelayState.DIALLING:

@@ -14,29 +14,17 @@ from protocol.limits import (
     LINK_SECONDS_REPLACE,
     PING_AFTER_SECONDS,
 )
+from protocol.link import states
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
-from protocol.link.states import (
-    CLOSE_REASONS,
-    MESSAGES,
-    PAIRING_MESSAGES,
-    Closed,
-    Ending,
-    Event,
-    LinkClosed,
-    MessageReceived,
-    Phase,
-    PingAnswered,
-    State,
-    check_message,
-)
+from protocol.link.states import Ending, Event, MessageReceived, Phase, State
 from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pong
 from protocol.ratchet import RatchetSession
 
 OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
 """The messages that the link sends and answers itself."""
 
-_ALLOWED: Final = MESSAGES[State.OPEN]
-_ALLOWED_TO_CONTACTS: Final = _ALLOWED - PAIRING_MESSAGES
+_ALLOWED: Final = states.MESSAGES[State.OPEN]
+_ALLOWED_TO_CONTACTS: Final = _ALLOWED - states.PAIRING_MESSAGES
 
 
 class Keepalive:
@@ -129,7 +117,7 @@ class OpenPhase(Phase):
         message = MESSAGE.decode(encoded)
         kind = message.__class__
         if kind not in self._allowed:
-            check_message(State.OPEN, kind)
+            states.check_message(State.OPEN, kind)
             raise Unexpected("a message of pairing on a contact's link")
         if kind in OWN_MESSAGES:
             return self._accept_own(message, out, events)
@@ -142,12 +130,12 @@ class OpenPhase(Phase):
                 self._seal_own(Pong(number), out)
             case Pong(number):
                 self.keepalive.pong(number)
-                events.append(PingAnswered(number))
+                events.append(states.PingAnswered(number))
             case Close(reason):
-                if reason >= len(CLOSE_REASONS):
+                if reason >= len(states.CLOSE_REASONS):
                     raise Malformed("not a reason to close")
-                events.append(LinkClosed(CLOSE_REASONS[reason], clean=True))
-                return Closed()
+                events.append(states.LinkClosed(states.CLOSE_REASONS[reason], clean=True))
+                return states.Closed()
         return self
 
     # --- Sending ---

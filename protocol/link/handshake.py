@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
+from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
@@ -16,15 +17,7 @@ from protocol.link.framing import Pattern, Refused
 from protocol.link.states import ContactPsk, LinkOpen, Role
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
-from protocol.primitives import (
-    KEY_SIZE,
-    MlKemSecret,
-    Random,
-    aes_instructions,
-    mlkem_encapsulate,
-    mlkem_generate,
-    system_random,
-)
+from protocol.primitives import KEY_SIZE, MlKemSecret, Random
 
 
 class Policy(Protocol):
@@ -104,7 +97,7 @@ class _ContactCall:
 
     def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, rs=self.responder, static_dh=self.static_dh)
-        kem_secret, kem_key = mlkem_generate(terms.random)
+        kem_secret, kem_key = primitives.mlkem_generate(terms.random)
         share = terms.random(KEY_SIZE)
         hello = ContactHello(self.own_person, self.numbers, kem_key, share)
         return agreement.sealed(state, hello), _AwaitContactReply(
@@ -169,11 +162,11 @@ class Initiator:
         replaces: bytes,
         random: Random,
         aes: bool | None,
-        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """Use `pairing` or `contact`."""
         self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
-        self._aes = aes_instructions() if aes is None else aes
+        self._aes = primitives.aes_instructions() if aes is None else aes
 
     @classmethod
     def pairing(
@@ -182,9 +175,9 @@ class Initiator:
         psk: bytes | None = None,
         *,
         static: X25519Pair | None = None,
-        random: Random = system_random,
+        random: Random = primitives.system_random,
         aes: bool | None = None,
-        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> Self:
         """For a pairing: XX without psk, or XXpsk0 with the psk of an invitation (32 bytes).
 
@@ -208,7 +201,7 @@ class Initiator:
         *,
         replaces: bytes = b"",
         static_dh: agreement.StaticDh | None = None,
-        random: Random = system_random,
+        random: Random = primitives.system_random,
         aes: bool | None = None,
     ) -> Self:
         """To a contact's terminal with one of 1 to 16 psks, newest first.
@@ -273,14 +266,14 @@ class Responder:
         policy: Policy,
         *,
         static_dh: agreement.StaticDh | None = None,
-        random: Random = system_random,
+        random: Random = primitives.system_random,
         aes: bool | None = None,
-        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """`static` is this terminal's key for contacts. The rest is as for Initiator."""
         self._static, self._policy, self._static_dh = static, policy, static_dh
         self._random, self._encapsulate = random, encapsulate
-        self._aes = aes_instructions() if aes is None else aes
+        self._aes = primitives.aes_instructions() if aes is None else aes
 
     def greet(self) -> bytes:
         """A new greeting, 28 bytes."""
@@ -331,7 +324,7 @@ class Responder:
     def _reply(
         self, terms: Terms, state: HandshakeState, static: X25519Pair, invitation: bytes | None
     ) -> tuple[bytes, Finish]:
-        kem_secret, kem_key = mlkem_generate(self._random)
+        kem_secret, kem_key = primitives.mlkem_generate(self._random)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
         message = agreement.sealed(state, PairingReply(kem_key, share, ratchet.public))
         return message, Finish(state, static, share, kem_key, kem_secret, ratchet, invitation, terms)

@@ -49,7 +49,7 @@ class Host(Protocol):
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         """No terminal waits at another relay."""
 
-    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
+    def unanswered(self, dialler: ClientConnection) -> None:
         """The terminal called at another relay did not answer."""
 
     def join_dialler(self, dialler: ClientConnection, others: int, tunnel: RelayTunnel) -> FarCircuit | None:
@@ -270,7 +270,7 @@ class Call:
     def lost(self) -> None:
         self._over()
         if self._cluster.now(self._dialler, None):
-            self._cluster.host.unanswered_elsewhere(self._dialler)
+            self._cluster.host.unanswered(self._dialler)
 
     def forget(self) -> None:
         self._over()
