@@ -168,6 +168,7 @@ class _Pauses:
 
     @property
     def since(self) -> float:
+        """Seconds since the first check."""
         return asyncio.get_running_loop().time() - self._began
 
     @property

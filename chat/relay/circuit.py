@@ -24,7 +24,7 @@ BUFFERS_MAX: Final = 128
 class Buffers:
     """At most `most` buffers of `size` bytes, allocated on demand, and a shared spare one.
 
-    The used part is zeroed before the buffer is lent again. None is freed, so no bytes remain in free memory.
+    A buffer's used part is zeroed before it is lent again. None is freed, so free memory has no link bytes.
     """
 
     __slots__ = ("_free", "_left", "_size", "_spare", "lent")
@@ -276,7 +276,6 @@ class Circuit:
             self.end(End.IDLE)
 
     def half_ended(self) -> None:
-        """One direction has ended."""
         _, _, there, back = self._between
         if there.ended and back.ended:
             self.end(End.CLOSED)

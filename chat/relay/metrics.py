@@ -1,6 +1,7 @@
 """Metrics of a relay in the format of Prometheus, and their HTTP pages /metrics and /health on loopback.
 
-Metrics are sums only, without addresses, keys, tokens or sizes of items. No request is repeated or logged.
+Metrics are sums only, without addresses, keys, tokens or sizes of single items. Nothing of a request is
+repeated or logged.
 """
 
 from __future__ import annotations

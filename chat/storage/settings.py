@@ -22,7 +22,6 @@ class Settings:
 
 
 def load(db: Database) -> Settings:
-    """The current settings."""
     kept = {
         one.name: db.value("SELECT value FROM settings WHERE name = ?", one.name) for one in fields(Settings)
     }

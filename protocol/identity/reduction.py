@@ -188,7 +188,6 @@ class Reduction:
         return any(fork & ~self.graph.past[index] == 0 for index in bits(self.graph.by_author[b""]))
 
     def state(self) -> PersonState:
-        """The state of the person."""
         graph, kept = self.graph, self.kept
         renames = [graph.order[index].operation for index in bits(self.counting)]
         newest, forks = graph.newest_recovery(graph.all), self.forks()

@@ -127,7 +127,6 @@ class Held(_Unconfirmed):
         return Confirming(self.deadline, self.established)
 
     def erase(self) -> None:
-        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 
@@ -150,7 +149,6 @@ class Confirming(_Unconfirmed):
         return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
 
     def erase(self) -> None:
-        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 

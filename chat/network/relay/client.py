@@ -79,7 +79,8 @@ class TokenLimiter:
 
 CALLS_A_SECOND: Final = 1.0
 CALLS_AT_ONCE: Final = 32.0
-"""Rate of calls per relay, which can exceed it. An honest contact calls once per link, many come at once."""
+"""Rate of calls per relay, which can exceed it. Honest contacts call once per link, and many may return at
+once."""
 
 LASTS: Final = 10.0
 """Seconds that a line must last to count as a success."""
@@ -261,7 +262,8 @@ class _Listening:
 class RelayClient:
     """Waits and dials at the named relays, and speaks to no other.
 
-    `accept` serves a circuit from a terminal that dialled, at the relay's address. `signal` gets RelayStands.
+    `accept` serves a circuit from a terminal that dialled, with the relay as address. `signal` publishes
+    RelayStands.
     """
 
     def __init__(

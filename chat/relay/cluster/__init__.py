@@ -1,6 +1,6 @@
 """Finds waiting terminals at other relays of a cluster, and opens circuits to them through NATS.
 
-All relays of a cluster share one key, which authenticates messages. One can at worst end what it belongs to.
+All relays of a cluster share one key, which authenticates messages. A message can end only its own exchange.
 """
 
 from __future__ import annotations

@@ -349,7 +349,6 @@ class FarCircuit:
     # --- Calls of the directions and of the relay ---
 
     def half_ended(self) -> None:
-        """One direction has ended."""
         if self._outbound.ended and self._inbound.ended:
             self._close(End.CLOSED)
         else:
