@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from chat.config import Config
 from chat.errors import phrase
 from chat.interface import PATIENCE, BadData, DiagnosisView, DoorState, Messenger, Unreachable, UsageError
-from chat.storage.folder import make_private
+from chat.storage import folder as stored_folder
 
 if TYPE_CHECKING:
     from chat.engine import Engine
@@ -51,28 +51,21 @@ class ProfileDoor:
         self._cost = cost
 
     async def state(self) -> DoorState:
-        from chat.storage import folder
-        from chat.storage.folder import is_held
-
-        found = await asyncio.to_thread(folder.state, self._folder)
-        if found is folder.ProfileState.NEW:
+        found = await asyncio.to_thread(stored_folder.state, self._folder)
+        if found is stored_folder.ProfileState.NEW:
             return DoorState.NEW
         pauses = _Pauses(SETTLED_WITHIN)
         while not await self._is_running():
-            if pauses.over or not is_held(self._folder):
+            if pauses.over or not stored_folder.is_held(self._folder):
                 return DoorState.LOCKED
             await pauses.next()
         return DoorState.RUNNING
 
     async def is_held(self) -> bool:
-        from chat.storage.folder import is_held
-
-        return await asyncio.to_thread(is_held, self._folder)
+        return await asyncio.to_thread(stored_folder.is_held, self._folder)
 
     async def _is_running(self) -> bool:
-        from chat.storage.folder import SOCKET
-
-        if not (self._folder / SOCKET).exists():
+        if not (self._folder / stored_folder.SOCKET).exists():
             return False
         try:
             other = await self.attach()
@@ -123,7 +116,6 @@ class ProfileDoor:
             await pauses.next()
 
     async def diagnose(self) -> tuple[DiagnosisView, ...]:
-        from chat.storage import folder as stored_folder
         from chat.tools.doctor import diagnose
         from chat.tools.doctor.gather import Context
 
@@ -134,14 +126,12 @@ class ProfileDoor:
 
     async def attach(self) -> Messenger:
         from chat.ipc.client import RemoteMessenger
-        from chat.storage.folder import SOCKET
 
-        return await RemoteMessenger.open(self._folder / SOCKET)
+        return await RemoteMessenger.open(self._folder / stored_folder.SOCKET)
 
     async def _open(self, opened: Vault) -> Messenger:
         """Start an engine on an open vault, reachable for other commands through its socket."""
         from chat.ipc.server import ControlServer
-        from chat.storage import folder as stored_folder
 
         engine = await self._load(opened)
         try:
@@ -183,7 +173,6 @@ class _Pauses:
 
     @property
     def over(self) -> bool:
-        """Whether the time is over."""
         return self.since >= self._patience
 
     async def next(self) -> None:
@@ -193,29 +182,23 @@ class _Pauses:
 
 async def _while_loading(work: Callable[[], Vault]) -> Vault:
     """Do the work, mostly Argon2id, in a thread, and import the engine meanwhile in another."""
-    loading = asyncio.create_task(asyncio.to_thread(_load_engine))
+    names = ("chat.ipc.server", "chat.engine", "chat.network.mdns", "chat.network.transport")
+    loading = asyncio.create_task(asyncio.to_thread(lambda: [import_module(name) for name in names]))
     try:
         return await asyncio.to_thread(work)
     finally:
         await loading
 
 
-def _load_engine() -> None:
-    for name in ("chat.ipc.server", "chat.engine", "chat.network.mdns", "chat.network.transport"):
-        import_module(name)
-
-
 def door(folder: Path, *, port: int | None = None, cost: Cost | None = None) -> ProfileDoor:
     """The door of a profile folder. `port`: chosen by the user. `cost`: of Argon2id, for tests."""
-    make_private()
+    stored_folder.make_private()
     config = Config() if port is None else replace(Config(), port=port, keep_port=True)
     return ProfileDoor(folder, config, cost)
 
 
 def _profile_line(folder: Path) -> tuple[DiagnosisView, ...]:
     """Damage of a profile's header or database that shows without the passphrase."""
-    from chat.storage import folder as stored_folder
-
     try:
         stored_folder.state(folder)
     except BadData as damage:

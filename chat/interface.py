@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
-from chat.errors import NOTHING_SAID as NOTHING_SAID
 from chat.errors import AnswerLost as AnswerLost
 from chat.errors import BadData as BadData
 from chat.errors import CannotCreate as CannotCreate

@@ -122,9 +122,8 @@ class DetailsView:
 class PairingView:
     """One pairing under way. `words` are the five words to compare, once they are known.
 
-    `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when
-    FAILED; it is empty where both began at once and the other pairing goes on. `incoming` tells that the
-    other side began.
+    `peer` is the name the other side claims (peer text). `contact` is set when DONE, `problem` when FAILED;
+    it is empty where both began at once and the other pairing goes on. `incoming`: the other side began.
     """
 
     id: str

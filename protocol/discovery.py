@@ -58,8 +58,7 @@ def make_slots(
 ) -> tuple[bytes, ...]:
     """32, 64 or 128 slots in random order: one per discovery key (SPEC §7.6), and random ones.
 
-    Only the first 128 keys get a slot, so the most recent contacts must come first. `addresses` have no
-    scope.
+    Only the first 128 keys get one, so the most recent contacts must come first. `addresses` have no scope.
     """
     listed = tuple(addresses)
     real = [slot(key, day, static, instance, port, listed) for key in keys[: SLOT_COUNTS[-1]]]

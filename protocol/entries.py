@@ -75,9 +75,8 @@ def read_text(body: bytes) -> TextBody:
 class EntryPlace:
     """Place of an author's next entry.
 
-    `incarnation` has 8 bytes. `previous` is (sequence, id) of the author's last held entry, None for the
-    first one. `parents` are the other tips of the conversation, `membership` the heads of the author's person
-    log.
+    `incarnation` has 8 bytes. `previous` is (sequence, id) of the author's last held entry, if any. `parents`
+    are the other tips of the conversation, `membership` the heads of the author's person log.
     """
 
     conversation: bytes
@@ -117,8 +116,7 @@ def write_entry(
 ) -> ParsedEntry:
     """A new entry at a Unix time in milliseconds. `self_key` is the self-tag key of the author's person.
 
-    At most 16 of `place.parents` are named, those with the lowest ids. The rest remain tips for a later
-    entry.
+    It names at most 16 of `place.parents`, those with the lowest ids. The rest remain tips.
     """
     sequence, previous = place.previous or (0, b"")
     salt = random(SALT_BYTES)
@@ -154,8 +152,7 @@ def _content(salt: bytes, body: bytes) -> bytes:
 def parse_entry(message: Entry) -> ParsedEntry:
     """Parse an entry and make every check that needs no context; `accept_entry` makes the others.
 
-    Errors: LimitExceeded, Malformed, Unexpected (a kind of a later version), AuthenticationFailed (salt and
-    body do not match the header).
+    Errors: LimitExceeded, Malformed, Unexpected (a later kind), AuthenticationFailed (another salt or body).
     """
     header = ENTRY_HEADER.decode(message.header)
     if len(header.previous) not in (0, ID_SIZE) or len(header.self_tag) not in (0, ID_SIZE):
@@ -168,17 +165,15 @@ def parse_entry(message: Entry) -> ParsedEntry:
         raise Malformed("no membership, or previous among the parents")
     if header.kind != KIND_TEXT:
         raise Unexpected(f"an entry of kind {header.kind}")
-    said = _parse_content(header, message.salt, message.body) if message.salt or message.body else None
+    salt, body, said = message.salt, message.body, None
+    if salt or body:
+        if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
+            raise Malformed("salt or body of a wrong size")
+        if not primitives.equal(_content(salt, body), header.content):
+            raise AuthenticationFailed("salt and body are not those of the header")
+        said = read_text(body)
     identity = primitives.b2b(message.header, personal=labels.ENTRY)
-    return ParsedEntry(identity, message.header, header, message.salt, message.body, said)
-
-
-def _parse_content(header: EntryHeader, salt: bytes, body: bytes) -> TextBody:
-    if len(salt) != SALT_BYTES or len(body) > BODY_BYTES_MAX:
-        raise Malformed("salt or body of a wrong size")
-    if not primitives.equal(_content(salt, body), header.content):
-        raise AuthenticationFailed("salt and body are not those of the header")
-    return read_text(body)
+    return ParsedEntry(identity, message.header, header, salt, body, said)
 
 
 # --- Reading: trust ---

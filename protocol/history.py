@@ -75,7 +75,7 @@ def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> lis
     frontier = _Frontier(chain)
     frontier.add(mine, ours=True)
     frontier.add(theirs, ours=False)
-    while frontier.has_ours():
+    while frontier.ours > 0:
         entry, previous, covered = frontier.pop()
         if not covered:
             missing.append(entry)
@@ -85,7 +85,7 @@ def lacking(mine: Iterable[bytes], theirs: Iterable[bytes], chain: Chain) -> lis
 
 
 class _Frontier:
-    """Entries still to visit, by descending sequence, each marked if the peer holds it."""
+    """Entries still to visit, by descending sequence. `ours` is the number of those that the peer lacks."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
@@ -93,26 +93,23 @@ class _Frontier:
         self._previous: dict[bytes, bytes] = {}
         self._covered: dict[bytes, bool] = {}
         self._done: set[bytes] = set()
-        self._ours = 0
+        self.ours = 0
 
     def add(self, entries: Iterable[bytes], ours: bool) -> None:
         for entry in entries:
             if entry in self._covered:
                 if not ours and not self._covered[entry]:
                     self._covered[entry] = True
-                    self._ours -= 1
+                    self.ours -= 1
             # A dishonest chain, whose sequences do not descend, may lead to a visited entry again.
             elif entry not in self._done and (place := self._chain.place(entry)) is not None:
                 heapq.heappush(self._heap, (-place[0], entry))
                 self._previous[entry], self._covered[entry] = place[1], not ours
-                self._ours += ours
-
-    def has_ours(self) -> bool:
-        return self._ours > 0
+                self.ours += ours
 
     def pop(self) -> tuple[bytes, bytes, bool]:
         entry = heapq.heappop(self._heap)[1]
         self._done.add(entry)
         covered = self._covered.pop(entry)
-        self._ours -= not covered
+        self.ours -= not covered
         return entry, self._previous.pop(entry), covered

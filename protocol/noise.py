@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from struct import Struct
 from typing import Final, NamedTuple, Self
 
@@ -105,8 +106,7 @@ class SymmetricState:
         self._cipher = CipherState(temp_k[:32])
 
     def mix_hash(self, data: bytes) -> None:
-        new = self._hash.new
-        self.h = new(self.h + data).digest()
+        self.h = self._hash.digest(self.h + data)
 
     def mix_key_and_hash(self, input_key_material: bytes) -> None:
         self._ck, temp_h, temp_k = self._hash.hkdf(self._ck, input_key_material, 3)
@@ -115,15 +115,13 @@ class SymmetricState:
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
         ciphertext = self._cipher.encrypt_with_ad(self.h, plaintext)
-        new = self._hash.new
-        self.h = new(self.h + ciphertext).digest()
+        self.mix_hash(ciphertext)
         return ciphertext
 
     def decrypt_and_hash(self, ciphertext: bytes) -> bytes:
         """DecryptAndHash; AuthenticationFailed if not authentic."""
         plaintext = self._cipher.decrypt_with_ad(self.h, ciphertext)
-        new = self._hash.new
-        self.h = new(self.h + ciphertext).digest()
+        self.mix_hash(ciphertext)
         return plaintext
 
     def split(self) -> tuple[CipherState, CipherState]:
@@ -163,15 +161,11 @@ _DH: Final[Mapping[tuple[str, bool], tuple[str, str]]] = {
 """(token, initiator) to (own pair, their public key): the table of Noise §5.3."""
 
 
-_Variables = tuple[X25519Pair | None, bytes | None, bytes | None, int, SymmetricState]
-
-
 class HandshakeState:
     """One side of a handshake. A read or write that fails leaves it unchanged.
 
     `psks` are used in the order of the psk tokens. They may be added later through `fork`. `static_dh` may
-    contain results of DH(s, rs) by rs, for the token ss. LocalMisuse for a missing key and for a call out of
-    turn.
+    contain results of DH(s, rs) by rs, for the token ss. LocalMisuse without a key, and out of turn.
     """
 
     __slots__ = (
@@ -245,19 +239,12 @@ class HandshakeState:
 
         AuthenticationFailed for a low-order key of the peer. LocalMisuse out of turn or over 65,535 bytes.
         """
-        before = self._begin(ours=True)
-        try:
-            message = b"".join(
-                [self._write_token(token) for token in self._protocol.messages[self._position]]
-            )
+        with self._turn(ours=True) as tokens:
+            message = b"".join([self._write_token(token) for token in tokens])
             message += self._symmetric.encrypt_and_hash(payload)
             if len(message) > NOISE_MESSAGE_MAX:
                 raise LocalMisuse(f"Noise message of {len(message)} bytes")
-        except BaseException:
-            self._put_back(before)
-            raise
-        self._position += 1
-        return message
+            return message
 
     def read_message(self, message: bytes) -> bytes:
         """ReadMessage: the payload of the peer's next message.
@@ -265,19 +252,13 @@ class HandshakeState:
         AuthenticationFailed if it does not open or a key is of low order. Malformed if it is shorter than its
         keys or one is not canonical. Unexpected for our own ephemeral key. LimitExceeded over 65,535 bytes.
         """
-        before = self._begin(ours=False)
-        try:
+        with self._turn(ours=False) as tokens:
             if len(message) > NOISE_MESSAGE_MAX:
                 raise LimitExceeded(f"Noise message of {len(message)} bytes")
             rest = message
-            for token in self._protocol.messages[self._position]:
+            for token in tokens:
                 rest = self._read_token(token, rest)
-            payload = self._symmetric.decrypt_and_hash(rest)
-        except BaseException:
-            self._put_back(before)
-            raise
-        self._position += 1
-        return payload
+            return self._symmetric.decrypt_and_hash(rest)
 
     def finish(self) -> Finished:
         """Split. No further call is possible. LocalMisuse unless `finished`."""
@@ -288,17 +269,20 @@ class HandshakeState:
         self._position += 1
         return Finished(*(first, second) if self._initiator else (second, first), self.handshake_hash)
 
-    def _begin(self, *, ours: bool) -> _Variables:
-        """Variables that the next message changes, to restore them on failure. LocalMisuse out of turn."""
+    @contextmanager
+    def _turn(self, *, ours: bool) -> Iterator[Sequence[str]]:
+        """The tokens of the next message. A failure leaves the state unchanged. LocalMisuse out of turn."""
         position = self._position
         if position >= len(self._protocol.messages) or ((position % 2 == 0) == self._initiator) != ours:
             raise LocalMisuse("not the turn for this handshake message")
         before = self._e, self._re, self._rs, self._psk_position, self._symmetric
         self._symmetric = self._symmetric.fork()
-        return before
-
-    def _put_back(self, before: _Variables) -> None:
-        self._e, self._re, self._rs, self._psk_position, self._symmetric = before
+        try:
+            yield self._protocol.messages[position]
+        except BaseException:
+            self._e, self._re, self._rs, self._psk_position, self._symmetric = before
+            raise
+        self._position += 1
 
     def _write_token(self, token: str) -> bytes:
         if token == "e":

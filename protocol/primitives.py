@@ -1,7 +1,6 @@
-"""Typed calls of libsodium (PyNaCl) and ML-KEM-768 (cryptography), the only module with these libraries (SPEC
-§4.1).
+"""Typed calls of libsodium (PyNaCl) and ML-KEM-768 (cryptography), for all other modules (SPEC §4.1).
 
-A wrong size of a secret of ours is LocalMisuse. Everything that a peer can cause is a ProtocolError.
+A wrong size of our own secret is LocalMisuse. Everything that a peer can cause is a ProtocolError.
 """
 
 from __future__ import annotations
@@ -308,8 +307,7 @@ def chacha_seal_from(key: bytes, nonce: bytes, ad: bytes, data: bytes | memoryvi
 def chacha_open_into(key: bytes, nonce: bytes, ad: bytes, ciphertext: bytes, out: memoryview) -> int:
     """chacha_open into the caller's memory. Returns the size of the plaintext.
 
-    AuthenticationFailed if not authentic; `out` is then unchanged or zeroed. LocalMisuse if `out` is too
-    small.
+    AuthenticationFailed if not authentic; `out` is then unchanged or zeroed. LocalMisuse if it is too small.
     """
     size = len(ciphertext) - CHACHA20POLY1305.tag_size
     if len(key) != KEY_SIZE or len(nonce) != CHACHA20POLY1305.nonce_size or len(out) < size:

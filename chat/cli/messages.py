@@ -361,8 +361,8 @@ async def _confirm(call: Call, label: str, entry: EntryView) -> None:
     note(line if len(line) <= SHOWN_MAX else f"{line[:SHOWN_MAX]}…")
     if entry.own and entry.state is EntryState.QUEUED:
         consequence = (
-            f"Deletes your copy permanently. {label} has not received it. If it still waits, {label} only learns"
-            " that a message was deleted."
+            f"Deletes your copy permanently. {label} has not received it. If it still waits, {label} only"
+            " learns that a message was deleted."
         )
     else:
         consequence = f"Deletes your copy permanently. {label} keeps theirs and is not notified."

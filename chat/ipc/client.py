@@ -25,27 +25,7 @@ from chat.errors import (
     phrase,
 )
 from chat.interface import Closed, Event, Messenger
-from chat.ipc.wire import (
-    CALLS,
-    EVENTS,
-    LINE_BYTES_MAX,
-    NO_ENGINE,
-    ONCE,
-    VERSION,
-    Ended,
-    Failure,
-    Happened,
-    Hello,
-    Line,
-    Request,
-    connect,
-    decoded,
-    encode,
-    error_of,
-    event_of,
-    raw,
-    read_line,
-)
+from chat.ipc import wire
 
 HELLO_WITHIN: Final = 3.0
 """Seconds in which the engine says hello."""
@@ -64,11 +44,11 @@ OTHER_VERSION: Final = phrase(
 
 def _call(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
     """The method of a call: `CALLS` has its arguments and the type of its answer."""
-    call = CALLS[name]
+    call = wire.CALLS[name]
 
     @wraps(getattr(Messenger, name))
     async def ask(self: RemoteMessenger, *arguments: Any, **named: Any) -> Any:
-        return decoded(await self._ask(name, call.arguments(*arguments, **named)), call.returns)
+        return wire.decoded(await self._ask(name, call.arguments(*arguments, **named)), call.returns)
 
     return ask
 
@@ -76,7 +56,7 @@ def _call(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
 if TYPE_CHECKING:
     _Calls = Messenger
 else:
-    _Calls = type("_Calls", (), {name: _call(name) for name in CALLS})
+    _Calls = type("_Calls", (), {name: _call(name) for name in wire.CALLS})
 
 
 class RemoteMessenger(_Calls):
@@ -97,14 +77,14 @@ class RemoteMessenger(_Calls):
     @classmethod
     async def open(cls, path: Path) -> RemoteMessenger:
         """Connect and check the version. Raises Unreachable, BadData (another version)."""
-        reader, writer = await asyncio.open_connection(sock=connect(path), limit=LINE_BYTES_MAX)
+        reader, writer = await asyncio.open_connection(sock=wire.connect(path), limit=wire.LINE_BYTES_MAX)
         try:
             line = await asyncio.wait_for(reader.readline(), HELLO_WITHIN)
-            hello = decoded(line, Hello)
+            hello = wire.decoded(line, wire.Hello)
         except (OSError, TimeoutError, ValueError, msgspec.DecodeError) as error:
             writer.close()
-            raise Unreachable(NO_ENGINE) from error
-        if hello.version != VERSION:
+            raise Unreachable(wire.NO_ENGINE) from error
+        if hello.version != wire.VERSION:
             writer.close()
             raise BadData(OTHER_VERSION)
         return cls(reader, writer)
@@ -116,13 +96,13 @@ class RemoteMessenger(_Calls):
             return stream
         number = next(self._numbers)
         self._streams[number] = stream
-        self._writer.write(encode(Request(number, EVENTS)))
+        self._writer.write(wire.encode(wire.Request(number, wire.EVENTS)))
         return stream
 
     async def lock(self) -> None:
         """Lock the engine, which ends before it answers. Raises EngineEnded where it ended by itself."""
         try:
-            await self._ask("lock", CALLS["lock"].arguments())
+            await self._ask("lock", wire.CALLS["lock"].arguments())
         except (AnswerLost, NotPermitted):
             if self._closed is None:
                 raise
@@ -141,7 +121,7 @@ class RemoteMessenger(_Calls):
             raise self._refused()
         number = next(self._numbers)
         try:
-            line = encode(Request(number, name, raw(arguments)))
+            line = wire.encode(wire.Request(number, name, wire.raw(arguments)))
         except UnicodeEncodeError as error:
             raise UsageError(phrase("The text is not valid Unicode: correct it and try again.")) from error
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
@@ -156,27 +136,27 @@ class RemoteMessenger(_Calls):
         reason = ENGINE_ENDED
         try:
             while line := await self._reader.readline():
-                self._take(read_line(line))
+                self._take(wire.read_line(line))
         except (ConnectionError, ValueError, msgspec.DecodeError):
-            reason = NO_ENGINE
+            reason = wire.NO_ENGINE
         except _Behind:
             reason = BEHIND
         # An engine that was killed says nothing: each call may have been done.
         self._leave(Closed(reason), tuple(self._answers))
 
-    def _take(self, line: Line) -> None:
-        if isinstance(line, Ended):
+    def _take(self, line: wire.Line) -> None:
+        if isinstance(line, wire.Ended):
             self._leave(Closed(line.reason, line.locked), line.unanswered)
             return
-        if isinstance(line, Happened):
+        if isinstance(line, wire.Happened):
             if line.id in self._streams:
-                self._streams[line.id].put(event_of(line))
+                self._streams[line.id].put(wire.event_of(line))
             return
         _, answer = self._answers.get(line.id, ("", None))
         if answer is None or answer.done():
             return
-        if isinstance(line, Failure):
-            answer.set_exception(error_of(line))
+        if isinstance(line, wire.Failure):
+            answer.set_exception(wire.error_of(line))
         else:
             answer.set_result(line.value)
 
@@ -185,7 +165,7 @@ class RemoteMessenger(_Calls):
         self._closed = self._closed or closed
         for number, (name, answer) in self._answers.items():
             if not answer.done():
-                lost = number in begun and name in ONCE
+                lost = number in begun and name in wire.ONCE
                 answer.set_exception(AnswerLost(LOST) if lost else self._refused())
         for stream in self._streams.values():
             stream.end(self._closed)

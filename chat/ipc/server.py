@@ -12,23 +12,8 @@ import msgspec
 
 from chat.errors import ENGINE_ENDED, phrase
 from chat.interface import BadData, Closed, Event, Messenger, ParlourError
-from chat.ipc.wire import (
-    EVENTS,
-    REQUEST_BYTES_MAX,
-    VERSION,
-    Ended,
-    Hello,
-    Request,
-    Result,
-    decoded,
-    encode,
-    failure,
-    happened,
-    listen,
-    raw,
-    read_arguments,
-    same_user,
-)
+from chat.ipc import wire
+from chat.ipc.wire import Request, same_user
 
 WAITING_BYTES_MAX: Final = 4 << 20
 """Bytes of events that may wait for one client; with more it is dropped."""
@@ -64,10 +49,10 @@ class ControlServer:
 
     async def start(self) -> None:
         """Begin to listen. Raises CannotCreate. The caller holds the profile's lock."""
-        bound = listen(self._path)
+        bound = wire.listen(self._path)
         self._inode = self._path.stat().st_ino
         self._pump = asyncio.create_task(self._pass_on(), name="control events")
-        self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=REQUEST_BYTES_MAX)
+        self._server = await asyncio.start_unix_server(self._accept, sock=bound, limit=wire.REQUEST_BYTES_MAX)
 
     async def drain(self, within: float) -> None:
         """Remove the socket, begin no further call, give those under way time. May run inside one of them."""
@@ -128,7 +113,7 @@ class _Client:
 
     async def run(self) -> None:
         """Serve until either side ends."""
-        self._put(encode(Hello(VERSION)))
+        self._put(wire.encode(wire.Hello(wire.VERSION)))
         try:
             while line := await self._read_line():
                 self._accept(line)
@@ -141,7 +126,7 @@ class _Client:
     def tell(self, event: Event) -> None:
         """Pass an event on, or drop the client that did not take the earlier ones."""
         for request in self._streams:
-            line = happened(request, event)
+            line = wire.happened(request, event)
             self._event_bytes += len(line)
             self._put(line, event=True)
         if self._event_bytes > WAITING_BYTES_MAX:
@@ -162,7 +147,7 @@ class _Client:
 
         A request that comes after this side has closed would cut off what the client has not read yet.
         """
-        self._put(encode(Ended(tuple(self._unanswered), closed.reason, closed.locked)))
+        self._put(wire.encode(wire.Ended(tuple(self._unanswered), closed.reason, closed.locked)))
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_WITHIN):
                 await self._left.wait()
@@ -179,16 +164,16 @@ class _Client:
     def _accept(self, line: bytes) -> None:
         number = 0
         try:
-            request = decoded(line, Request)
+            request = wire.decoded(line, Request)
             number = request.id
-            if request.call == EVENTS:
+            if request.call == wire.EVENTS:
                 self._streams.append(number)
                 return
             if self._draining:
                 return
-            arguments = read_arguments(request)
+            arguments = wire.read_arguments(request)
         except msgspec.DecodeError:
-            self._put(failure(number, BadData(UNKNOWN)))
+            self._put(wire.failure(number, BadData(UNKNOWN)))
             return
         call = getattr(self._messenger, request.call)(**msgspec.structs.asdict(arguments))
         task = asyncio.create_task(call, name=f"control {request.call}")
@@ -201,19 +186,17 @@ class _Client:
             return
         error = done.exception()
         if error is None:
-            self._put(encode(Result(request.id, raw(done.result()))))
+            self._put(wire.encode(wire.Result(request.id, wire.raw(done.result()))))
         elif isinstance(error, ParlourError):
-            self._put(failure(request.id, error))
+            self._put(wire.failure(request.id, error))
         else:  # a fault of this program: the exception's text may hold a peer's words, so it stays here
             said = phrase(
-                (
-                    "Parlour had an internal error ({call}: {kind}): try again, and report it if it happens"
-                    " again."
-                ),
+                "Parlour had an internal error ({call}: {kind}): try again, and report it if it happens"
+                " again.",
                 call=request.call,
                 kind=type(error).__name__,
             )
-            self._put(failure(request.id, ParlourError(said)))
+            self._put(wire.failure(request.id, ParlourError(said)))
             context = {"message": "a call of another process failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 

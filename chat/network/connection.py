@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
 import socket
+import struct
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -42,7 +44,7 @@ def parse(text: str) -> tuple[str, int]:
     bare = host[1:-1] if bracketed else host
     address = literal(bare)
     if address is None or bracketed != (":" in bare):
-        raise ValueError("the host must be an IP address; IPv6 stands in brackets: [fe80::1%eth0]:4747")
+        raise ValueError("the host must be an IP address; IPv6 needs brackets: [fe80::1%eth0]:4747")
     return str(address), int(port)
 
 
@@ -183,6 +185,13 @@ def peer_host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
         except OSError:  # the interface has gone meanwhile
             return f"{host}%{address[3]}"
     return host
+
+
+def reset(refused: socket.socket) -> None:
+    """Close with RST, since a flood would otherwise leave thousands of sockets in TIME_WAIT."""
+    with contextlib.suppress(OSError):  # the peer may be gone
+        refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    refused.close()
 
 
 def listening_socket(

@@ -136,8 +136,7 @@ class Driver:
         self.connection.close()
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
         due = self.link.next_timer()
         if due is not None:
             delay = max(0.0, due - self._clock.monotonic())

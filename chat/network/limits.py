@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 
@@ -28,28 +28,21 @@ class Bucket:
         return True
 
 
-@dataclass(slots=True)
 class Admission:
     """Limits handshakes under way, in total and per address, and new ones per second.
 
     A share is reserved for known addresses, so that a flood of strangers does not keep contacts out.
     """
 
-    total: int
-    per_address: int
-    rate: float
-    _strangers: Bucket = field(init=False)
-    _known: Bucket = field(init=False)
-    _open: Counter[str] = field(init=False, default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self._strangers = Bucket(self.rate, 2 * self.rate, 2 * self.rate, 0.0)
-        self._known = Bucket(self.rate, 2 * self.rate, 2 * self.rate, 0.0)
+    def __init__(self, total: int, per_address: int, rate: float) -> None:
+        self._total, self._per_address = total, per_address
+        self._strangers, self._known = (Bucket(rate, 2 * rate, 2 * rate, 0.0) for _ in range(2))
+        self._open: Counter[str] = Counter()
 
     def enter(self, address: str, known: bool, now: float) -> bool:
         """Whether a connection from `address` may begin a handshake now; if so, `leave` must follow."""
-        limit = self.total if known else self.total * 3 // 4
-        if self._open.total() >= limit or self._open[address] >= self.per_address:
+        limit = self._total if known else self._total * 3 // 4
+        if self._open.total() >= limit or self._open[address] >= self._per_address:
             return False
         if not (self._known if known else self._strangers).take(now):
             return False

@@ -36,7 +36,6 @@ class LiveLink:
 
     @property
     def relayed(self) -> bool:
-        """Whether it goes through a relay."""
         return not self.address
 
     @property
@@ -119,7 +118,7 @@ class Directory(Policy, Protocol):
         """Hosts of contacts, now or before: a share of the handshakes is reserved for them."""
 
     def hints(self, person: bytes) -> Sequence[tuple[str, int]]:
-        """The contact\'s possible addresses, most likely first."""
+        """The contact's possible addresses, most likely first."""
 
     def waiting_tokens(self, relay: bytes, day: int) -> Sequence[bytes]:
         """The tokens on which this terminal waits that day at the relay with this key."""
@@ -268,19 +267,19 @@ class Links:
             if (number := await other.driver.ping()) is not None:
                 self._asked.add((other.driver, number))
         await link.events.opened(link)
-        self._set_present(link.person, True)
+        self._show(self._present, link.person, True)
         if link.relayed:
             since = self._moved_at.pop(link.person, None)
             direct_for = None if since is None else link.opened_at - since
             self._signal(RelayedLinkOpened(link.person, direct_for))
         elif link.person in self._shown_relayed:
             self._moved_at[link.person] = link.opened_at
-        self._signal_route(link.person)
+        self._show(self._shown_relayed, link.person, self.is_relayed(link.person))
 
     async def on_events(self, driver: Driver, events: Sequence[Event]) -> None:
         link = self._of[driver]
-        if link.person not in self._present and not isinstance(events[0], LinkClosed):
-            self._set_present(link.person, True)
+        if not isinstance(events[0], LinkClosed):
+            self._show(self._present, link.person, True)
         messages = [event.message for event in events if isinstance(event, MessageReceived)]
         if messages:
             await link.events.received(link, messages)
@@ -306,9 +305,9 @@ class Links:
         await link.events.ended(link)
         if links is not None and links.current is None and self._sets.get(link.person) is links:
             self._sets.pop(link.person)
-            self._set_present(link.person, False)
+            self._show(self._present, link.person, False)
             self._signal(LinkLost(link.person, self._clock.monotonic() - link.opened_at))
-        self._signal_route(link.person)
+        self._show(self._shown_relayed, link.person, self.is_relayed(link.person))
 
     # Watching.
 
@@ -320,7 +319,7 @@ class Links:
                 if link is not self.current(link.person):
                     continue
                 if self._silent(link, self._config.absent_after):
-                    self._set_present(link.person, False)
+                    self._show(self._present, link.person, False)
                 if self.needs_link(link.person):
                     self._signal(LinkNeeded(link.person))
 
@@ -328,22 +327,16 @@ class Links:
         for link in self.all():
             await link.driver.ping()
 
-    def _set_present(self, person: bytes, present: bool) -> None:
-        if present != (person in self._present):
-            (self._present.add if present else self._present.discard)(person)
-            self._signal(PresenceChanged(person))
-
-    def _signal_route(self, person: bytes) -> None:
-        """Signal that a contact's link has moved to a relay or away from one."""
-        relayed = self.is_relayed(person)
-        if relayed != (person in self._shown_relayed):
-            (self._shown_relayed.add if relayed else self._shown_relayed.discard)(person)
+    def _show(self, persons: set[bytes], person: bytes, shown: bool) -> None:
+        """Signal a contact that begins or stops to be among the present or the relayed ones."""
+        if shown != (person in persons):
+            (persons.add if shown else persons.discard)(person)
             self._signal(PresenceChanged(person))
 
     # Ending.
 
     async def close(self, person: bytes, reason: int) -> None:
-        await _close(self.of(person), reason)
+        await asyncio.gather(*(link.driver.close(reason) for link in self.of(person)))
 
     def close_unwanted(self) -> None:
         """Cut the links with terminals that may not link any more."""
@@ -352,9 +345,5 @@ class Links:
                 link.driver.abort()
 
     async def close_all(self, reason: int) -> None:
-        await _close(self.all(), reason)
-
-
-async def _close(links: Iterable[LiveLink], reason: int) -> None:
-    """In parallel, so that none waits for another one's peer."""
-    await asyncio.gather(*(link.driver.close(reason) for link in links))
+        # In parallel, so that none waits for another one's peer.
+        await asyncio.gather(*(link.driver.close(reason) for link in self.all()))

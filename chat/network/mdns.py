@@ -159,7 +159,7 @@ class _Running:
         self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
     ) -> None:
         """Called within zeroconf, which would repeat the call for ever if it raised."""
-        if self._multicast is not None and self._multicast.speaks_through(zeroconf):
+        if self._multicast is not None and self._multicast.zeroconf is zeroconf:
             self._loop.call_soon(self._noticed, name, state_change)
 
     def _noticed(self, name: str, state_change: ServiceStateChange) -> None:
@@ -205,14 +205,12 @@ class _Multicast:
 
     def __init__(self, on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> None:
         self._zeroconf = AsyncZeroconf(interfaces=list(on))
+        self.zeroconf = self._zeroconf.zeroconf
         # zeroconf has one future for its start: a waiter that is cancelled would cancel it for all.
-        self._started = tasks.spawn(self._zeroconf.zeroconf.async_wait_for_start())
-        self._browser = Browser(self._zeroconf.zeroconf, browsed, tasks, self._started)
+        self._started = tasks.spawn(self.zeroconf.async_wait_for_start())
+        self._browser = Browser(self.zeroconf, browsed, tasks, self._started)
         self._service: AsyncServiceInfo | None = None
         self._tasks = tasks
-
-    def speaks_through(self, zeroconf: Zeroconf) -> bool:
-        return self._zeroconf.zeroconf is zeroconf
 
     async def _start(self) -> None:
         """Wait until zeroconf has started. Raises NotRunningException where it is shut before that."""
@@ -238,7 +236,7 @@ class _Multicast:
 
     def cached(self, name: str) -> AsyncServiceInfo | None:
         service = AsyncServiceInfo(SERVICE, name)
-        return service if service.load_from_cache(self._zeroconf.zeroconf) else None
+        return service if service.load_from_cache(self.zeroconf) else None
 
     def sender(self, name: str) -> str:
         return self._browser.sender(name)
@@ -248,7 +246,7 @@ class _Multicast:
         try:
             await self._start()
             service = AsyncServiceInfo(SERVICE, name)
-            return await service.async_request(self._zeroconf.zeroconf, ANSWER_WITHIN, _BY_MULTICAST)
+            return await service.async_request(self.zeroconf, ANSWER_WITHIN, _BY_MULTICAST)
         except ZeroconfError:
             return False  # shut meanwhile
 
@@ -260,13 +258,12 @@ class _Multicast:
             async with asyncio.timeout(CLOSE_WITHIN):
                 await self._zeroconf.async_close()
         except TimeoutError:
-            self._zeroconf.zeroconf.close()
+            self.zeroconf.close()
 
     async def _goodbye_again(self, old: AsyncServiceInfo) -> None:
         """Repeat it: an answer that waited to be sent would bring the old announcement back for hours."""
         await asyncio.sleep(GOODBYE_AGAIN)
-        zeroconf = self._zeroconf.zeroconf
-        zeroconf.async_send(zeroconf.generate_service_broadcast(old, 0))
+        self.zeroconf.async_send(self.zeroconf.generate_service_broadcast(old, 0))
 
 
 def _multicast(on: Sequence[str | int], browsed: Browsed, tasks: Tasks) -> _Multicast:

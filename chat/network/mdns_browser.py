@@ -82,8 +82,7 @@ evict them, as it can replace its other records: they are a hint, the handshake 
 PACKET_MAX: Final = 4_096
 """Bytes per packet, more than twice the longest announcement. Anybody can send larger ones."""
 SENDERS_MAX: Final = 1_024
-"""Senders whose packets are counted. A machine that forges more addresses resets the counts; what is kept of
-its packets stays bounded."""
+"""Senders whose packets are counted. More forged addresses reset the counts; what is kept stays bounded."""
 PACKETS_A_SECOND: Final = 200.0
 PACKETS_AT_ONCE: Final = 1_000.0
 """Packets per sender; more are dropped unread. It is much, since a reflector sends for a whole network."""

@@ -9,13 +9,12 @@ import asyncio
 import contextlib
 import errno
 import socket
-import struct
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
-from chat.network.connection import NotLocal, NotNamed, TcpConnection, listening_socket, peer_host
+from chat.network.connection import NotLocal, NotNamed, TcpConnection, listening_socket, peer_host, reset
 from chat.network.interfaces import own_addresses, scopes
 from chat.network.limits import Gate
 from chat.ports import Connection, RelayPlace
@@ -178,21 +177,17 @@ class TcpListener:
     async def _take(self, accepted: socket.socket, host: str) -> None:
         connection = TcpConnection(self._gate.left)
         if not is_local(host) or not self._gate.enter(connection, host):
-            with contextlib.suppress(OSError):  # it may have gone by itself
-                # Closed without the minute of TIME_WAIT, of which a flood would leave thousands.
-                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            accepted.close()
-            return
+            return reset(accepted)
         try:
             _tune(accepted)
             await self._loop.connect_accepted_socket(lambda: connection, accepted)
         except OSError:
             self._gate.left(connection)  # it was reset meanwhile
-            accepted.close()
-            return
+            return accepted.close()
         task = self._loop.create_task(self._serve(connection))
         self._running.add(task)
         task.add_done_callback(lambda done: self._served(done, connection))
+        return None
 
     async def _serve(self, connection: TcpConnection) -> None:
         await self._accept(connection)

@@ -24,8 +24,7 @@ BUFFERS_MAX: Final = 128
 class Buffers:
     """At most `most` buffers of `size` bytes, allocated on demand, and a shared spare one.
 
-    A buffer is zeroed as far as it was used before it is lent again. None is freed, so no forwarded bytes
-    remain in free memory.
+    A buffer's used part is zeroed before it is lent again. None is freed, so free memory has no link bytes.
     """
 
     __slots__ = ("_free", "_left", "_size", "_spare", "lent")
@@ -101,6 +100,10 @@ class Tally:
     def __init__(self) -> None:
         self.forwarded = 0
         self.writes = 0
+
+    def count(self, sent: int) -> None:
+        self.forwarded += sent
+        self.writes += 1
 
 
 class Lane:
@@ -216,8 +219,7 @@ class Lane:
 
     def _count(self, sent: int) -> None:
         self.moved = True
-        self._tally.forwarded += sent
-        self._tally.writes += 1
+        self._tally.count(sent)
 
     def _give_back(self, held: memoryview) -> None:
         self._held = None
@@ -274,7 +276,6 @@ class Circuit:
             self.end(End.IDLE)
 
     def half_ended(self) -> None:
-        """One direction has ended."""
         _, _, there, back = self._between
         if there.ended and back.ended:
             self.end(End.CLOSED)

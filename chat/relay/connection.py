@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 from typing import Final, Protocol
 
 from chat.network.limits import Bucket
@@ -19,7 +18,6 @@ READS_AT_ONCE: Final = 64.0
 READS_A_SECOND: Final = 4.0
 """Rate limit of reads until a circuit opens. A message takes two, a waiting terminal sends one per 25 s."""
 _PAUSE: Final = 1.0  # seconds without reading after the rate limit was reached
-_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Host(Protocol):
@@ -167,10 +165,3 @@ class ClientConnection:
             sent = 0
         if sent < len(data):
             self._loop.call_soon(lambda: self._report(self._end.end_of_stream()))
-
-
-def reset(refused: socket.socket) -> None:
-    """Close with RST, since a flood would otherwise leave thousands of sockets in TIME_WAIT."""
-    with contextlib.suppress(OSError):  # the peer may be gone
-        refused.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    refused.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -42,35 +41,34 @@ def exposition(counters: Counters, gauges: dict[str, Gauge], means: Sequence[Mea
     one = counters
     lines = [
         *_metric("accepted_total", "Connections accepted.", one.accepted),
-        *_labelled("refused_total", "Connections closed by a limit.", "limit", one.refused),
+        *_metric("refused_total", "Connections closed by a limit.", one.refused, label="limit"),
         *_metric("turned_out_total", "Connections that made room.", one.turned_out),
         *_metric("handshakes_total", "Handshakes done.", one.handshakes),
-        *_labelled("wrong_total", "Connections closed by an error.", "class", one.wrong),
+        *_metric("wrong_total", "Connections closed by an error.", one.wrong, label="class"),
         *_metric("absent_total", "Diallers told that nobody waits.", one.absent),
         *_metric("joined_total", "Circuits begun.", one.joined),
         *_metric("asked_total", "Dials asked of other relays.", one.asked),
         *_metric("far_total", "Circuits begun with another relay.", one.far),
         *_metric("forged_total", "Messages that were none of the cluster's.", one.forged),
         *_metric("backplanes_total", "Connections made to NATS.", one.backplanes),
-        *_labelled("ended_total", "Circuits ended.", "reason", one.ended),
+        *_metric("ended_total", "Circuits ended.", one.ended, label="reason"),
         *_metric("forwarded_bytes_total", "Bytes forwarded.", one.forwarded),
         *_metric("writes_total", "Writes that forwarded them.", one.writes),
     ]
     for name, gauge in gauges.items():
         lines += _metric(name, f"{name.replace('_', ' ').capitalize()} at the moment.", gauge(), "gauge")
     held = Counter({mean.name: int(mean.holds) for mean in means})
-    lines += _labelled("confined", "Whether a means of confinement holds.", "means", held, "gauge")
+    lines += _metric("confined", "Whether a means of confinement holds.", held, "gauge", label="means")
     return "\n".join([*lines, ""])
 
 
-def _metric(name: str, text: str, value: int, kind: str = "counter") -> list[str]:
+def _metric(
+    name: str, text: str, value: int | Counter[str], kind: str = "counter", label: str = ""
+) -> list[str]:
     name = f"parlour_relay_{name}"
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
-
-
-def _labelled(name: str, text: str, label: str, values: Counter[str], kind: str = "counter") -> list[str]:
-    name = f"parlour_relay_{name}"
-    samples = [f'{name}{{{label}="{value}"}} {count}' for value, count in sorted(values.items())]
+    samples = [f"{name} {value}"]
+    if isinstance(value, Counter):
+        samples = [f'{name}{{{label}="{one}"}} {count}' for one, count in sorted(value.items())]
     return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *samples]
 
 
@@ -79,14 +77,6 @@ PATIENCE: Final = 5.0
 AT_ONCE: Final = 16
 
 Page = Callable[[], str]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address stays on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Pages:

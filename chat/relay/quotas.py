@@ -95,10 +95,10 @@ class Entrant(Protocol):
 
 
 class Places(Generic[E]):
-    """The connections. One is unproven until its handshake is finished, and unproven ones have their own
-    share.
+    """The connections. One is unproven until its handshake is finished.
 
-    So newcomers can finish a handshake on a full relay, and a mere connection displaces no proven one.
+    Unproven ones have their own share: newcomers can finish a handshake on a full relay, and displace no
+    proven one.
     """
 
     def __init__(self, limits: Limits, connections: int | None = None) -> None:

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from chat.interface import BadData, CannotCreate, UsageError
-from chat.network.connection import listening_socket
+from chat.network.connection import format_address, listening_socket
 from chat.network.interfaces import MAX_ADDRESSES, Kind, interfaces, own_addresses
 from chat.ports import SystemClock
 from chat.relay import sandbox
 from chat.relay.cluster.nats import Nats
-from chat.relay.metrics import Pages, exposition, is_loopback
+from chat.relay.metrics import Pages, exposition
 from chat.relay.sandbox import Means, Unconfined
 from chat.relay.server import Relay, Settings
-from protocol.addresses import is_local
+from protocol.addresses import is_local, is_loopback
 from protocol.keys import X25519Pair
 from protocol.primitives import KEY_SIZE, system_random
 from protocol.relay.rendezvous import RelayAddress, format_relay
@@ -185,11 +185,10 @@ class Started:
 
 
 async def serve(options: Options, say: Callable[[Started], None], tell: Callable[[bool], None]) -> None:
-    """Run a relay until it is cancelled. `say` is called once, after the confinement and before any
-    connection.
+    """Run a relay until it is cancelled.
 
-    `tell` is called when NATS becomes unavailable or available. Raises UsageError, BadData (key file) or
-    CannotCreate (address in use) before `say`.
+    `say` is called once, after the confinement and before any connection, `tell` when NATS becomes available
+    or unavailable. Raises UsageError, BadData (key file) or CannotCreate (address in use) before `say`.
     """
     # Everything is imported and bound before the confinement, and printed before writing is forbidden.
     bus = None
@@ -217,7 +216,8 @@ async def serve(options: Options, say: Callable[[Started], None], tell: Callable
     except Unconfined as error:
         raise CannotCreate(str(error)) from None
     means = (*held, sandbox.writing_will_be_forbidden())
-    say(Started(addresses, options.key_file is not None, means, _page_address(pages)))
+    page = "" if pages is None else format_address(*pages.getsockname()[:2])
+    say(Started(addresses, options.key_file is not None, means, page))
     means = (*held, sandbox.forbid_writing())
     served = Pages(pages, lambda: exposition(relay.counters, relay.gauges(), means)) if pages else None
     try:
@@ -246,10 +246,3 @@ def _listen(host: str, port: int, option: str) -> list[socket.socket]:
         raise CannotCreate(
             f"The relay cannot listen there ({error.strerror}): choose another address with {option}."
         ) from None
-
-
-def _page_address(pages: socket.socket | None) -> str:
-    if pages is None:
-        return ""
-    host, port = pages.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

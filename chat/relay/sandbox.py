@@ -1,7 +1,6 @@
 """Confines this process irrevocably: no writing of files, no core files, no new privileges.
 
-Called once, with one thread and with everything imported and bound. Features that the system lacks are
-reported.
+Called once, with one thread and with everything imported and bound. It reports what the system lacks.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from chat.network.connection import peer_host
+from chat.network.connection import peer_host, reset
 from chat.ports import Clock
 from chat.relay.circuit import Buffers, Circuit, End, Patience
 from chat.relay.cluster import Cluster
 from chat.relay.cluster.circuit import FarCircuit, RelayTunnel
 from chat.relay.cluster.nats import Bus
-from chat.relay.connection import Caller, ClientConnection, reset
+from chat.relay.connection import Caller, ClientConnection
 from chat.relay.metrics import Counters, Gauge
 from chat.relay.quotas import Handshakes, Limits, Places, Shares, place_of
 from protocol.keys import X25519Pair
@@ -300,7 +300,7 @@ class Relay:
         return self._begin(circuit, waiter, dialler)
 
     def unanswered(self, dialler: ClientConnection) -> None:
-        """A terminal that was called for a dialler of this relay did not answer, so call another."""
+        """The terminal that was called for a dialler did not answer, so call another."""
         if dialler.dialled is not None and dialler.state is RelayState.DIALLING:
             self._dial(dialler)
 
@@ -333,9 +333,6 @@ class Relay:
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         self.counters.absent += 1
         dialler.absent()
-
-    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
-        self.unanswered(dialler)
 
     def join_dialler(self, dialler: ClientConnection, others: int, tunnel: RelayTunnel) -> FarCircuit | None:
         if dialler.dialled is None or dialler.state is not RelayState.DIALLING:

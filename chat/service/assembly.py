@@ -14,18 +14,10 @@ from chat.network.connector import Dialer
 from chat.network.links import LinkLost, LinkNeeded, Links, PresenceChanged, RelayedLinkOpened
 from chat.network.relay.client import RelayClient, RelayStands
 from chat.ports import Ports
+from chat.service import events
 from chat.service.contacts import People
 from chat.service.discovery import AddressBook, Announcer, ListeningPort
-from chat.service.events import (
-    ContactFound,
-    ContactReleased,
-    ContactsChanged,
-    EventBus,
-    InvitationsChanged,
-    NetworkChanged,
-    RelaysNamed,
-    VisibilityUsed,
-)
+from chat.service.events import EventBus
 from chat.service.history import History
 from chat.service.keyring import Keyring, Visibility
 from chat.service.maintenance import Cleaner
@@ -112,13 +104,13 @@ class UseCases:
         bus.on(RelayedLinkOpened, dialer.relayed)
         bus.on(RelayStands, self.relays.stands)
         bus.on(RelayStands, dialer.relay_stands)
-        bus.on(RelaysNamed, lambda signal: relay_client.name(signal.relays))
-        bus.on(InvitationsChanged, lambda _: relay_client.renew())
-        bus.on(ContactReleased, lambda signal: self.sync.catch_up(signal.person))
-        bus.on(ContactFound, lambda signal: dialer.seek(signal.person))
-        bus.on(ContactsChanged, lambda _: self._contacts_changed())
-        bus.on(NetworkChanged, lambda _: self._network_changed())
-        bus.on(VisibilityUsed, lambda _: self.announcer.set_visible(False))
+        bus.on(events.RelaysNamed, lambda signal: relay_client.name(signal.relays))
+        bus.on(events.InvitationsChanged, lambda _: relay_client.renew())
+        bus.on(events.ContactReleased, lambda signal: self.sync.catch_up(signal.person))
+        bus.on(events.ContactFound, lambda signal: dialer.seek(signal.person))
+        bus.on(events.ContactsChanged, lambda _: self._contacts_changed())
+        bus.on(events.NetworkChanged, lambda _: self._network_changed())
+        bus.on(events.VisibilityUsed, lambda _: self.announcer.set_visible(False))
 
     def _contacts_changed(self) -> None:
         self.links.close_unwanted()

@@ -20,7 +20,7 @@ from protocol.keys import X25519Pair
 from protocol.link.states import ContactPsk
 from protocol.messages import ContactHello
 from protocol.pairing.contact_secret import Pair, Share
-from protocol.pairing.invitation import Invitation, parse_invitation
+from protocol.pairing.invitation import Invitation
 from protocol.relay.rendezvous import contact_token, invitation_token
 
 
@@ -246,11 +246,6 @@ class Keyring:
         return any(key in log.keys for log in logs if log.person != person)
 
 
-def all_keys(database: Database, person: bytes) -> dict[bytes, ContactKeys]:
-    rows = [*contacts.all(database), *contacts.pending(database)]
-    return {row.person: contact_keys(database, person, row) for row in rows}
-
-
 def contact_keys(database: Database, own_person: bytes, row: ContactRow) -> ContactKeys:
     operations = tuple(persons.operations_of(database, row.person))
     return ContactKeys(
@@ -278,10 +273,3 @@ def remembered(database: Database, terminals: Iterable[bytes]) -> Addresses:
     rows = [row for terminal in terminals for row in persons.addresses_of(database, terminal)]
     rows.sort(key=lambda row: -row.last_success)
     return tuple((row.host, row.port) for row in rows)
-
-
-def open_invitations(database: Database, now_seconds: int) -> dict[bytes, OpenInvitation]:
-    return {
-        row.secret: OpenInvitation(parse_invitation(row.text), row.text, row.burned_by)
-        for row in keys.usable_invitations(database, now_seconds)
-    }

@@ -22,15 +22,11 @@ class NotCleaned(ParlourError):
     """The file could not be cleaned; nothing was lost, and it stays marked."""
 
     def __init__(self, cause: StorageFailure) -> None:
-        if isinstance(cause, StorageFull):
-            super().__init__(FULL)
-        else:
-            super().__init__(
-                phrase(
-                    "Deleted messages are still in the profile file; Parlour tries again. {reason}",
-                    reason=cause.phrase,
-                )
-            )
+        again = phrase(
+            "Deleted messages are still in the profile file; Parlour tries again. {reason}",
+            reason=cause.phrase,
+        )
+        super().__init__(FULL if isinstance(cause, StorageFull) else again)
 
 
 class Cleaner:

@@ -13,6 +13,7 @@ from chat.storage.database import Database
 from chat.storage.keys import OwnRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.identity.reduction import PersonState, reduce
+from protocol.pairing.invitation import parse_invitation
 
 
 @dataclass(slots=True)
@@ -40,16 +41,21 @@ class Profile:
 
 def read_profile(database: Database, now_seconds: int) -> Profile:
     own = stored_keys.read_own(database)
-    keys = keyring.all_keys(database, own.person)
+    paired = contacts.all(database)
+    rows = [*paired, *contacts.pending(database)]
+    keys = {row.person: keyring.contact_keys(database, own.person, row) for row in rows}
     counts, conversations = receipts.unread_all(database), contacts.conversations(database)
     unread = {row.contact: counts.get(row.id, 0) for row in conversations if row.contact is not None}
     return Profile(
         own=own,
         log=reduce(persons.operations_of(database, own.person)),
-        contacts=ContactBook({row.person: row for row in contacts.all(database)}, unread),
+        contacts=ContactBook({row.person: row for row in paired}, unread),
         keys=keys,
         remembered={person: keyring.remembered(database, found.state.live) for person, found in keys.items()},
-        invitations=keyring.open_invitations(database, now_seconds),
+        invitations={
+            row.secret: OpenInvitation(parse_invitation(row.text), row.text, row.burned_by)
+            for row in stored_keys.usable_invitations(database, now_seconds)
+        },
         settings=settings.load(database),
         relays=tuple(settings.all_relays(database)),
     )

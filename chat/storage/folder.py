@@ -242,8 +242,7 @@ _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 class ProfileLock:
     """An flock on the file `lock`, held from construction to `release`. Raises ProfileInUse, OSError.
 
-    The kernel releases it when the process ends. The file is never removed, since a lock on a removed file
-    has no effect.
+    The kernel releases it when the process ends. The file stays, since a lock on a removed one has no effect.
     """
 
     def __init__(self, folder: Path) -> None:

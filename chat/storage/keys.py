@@ -71,8 +71,7 @@ THEIRS: Final = "theirs"
 
 @dataclass(frozen=True, slots=True)
 class ShareRow:
-    """A share of the secret with `contact` (a person): 32 bytes, made by `owner` under these heads of its
-    log.
+    """A share (32 bytes) of the secret with `contact` (a person); `owner` made it under these heads.
 
     `root` is the root (32 bytes) of the pairing in which it was exchanged.
     """

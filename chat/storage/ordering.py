@@ -44,9 +44,7 @@ def _adopt(db: Database, node: Node, entry: bytes) -> None:
     waiting = db.rows(
         "SELECT m.child, m.chain AND e.author = ? FROM missing AS m JOIN entries AS e ON e.number = m.child"
         " WHERE m.conversation = ? AND m.parent = ?",
-        node.author,
-        node.conversation,
-        entry,
+        *(node.author, node.conversation, entry),
     )
     if waiting:
         for child, chain in waiting:
@@ -56,16 +54,11 @@ def _adopt(db: Database, node: Node, entry: bytes) -> None:
 
 def _link_parent(db: Database, node: Node, parent: bytes, chain: int) -> int | None:
     """Add the edge from a parent, or record it as missing. Returns the parent's rank if it is held."""
-    held = db.row(
-        "SELECT number, author, rank FROM entries WHERE id = ? AND conversation = ?",
-        parent,
-        node.conversation,
-    )
+    sql = "SELECT number, author, rank FROM entries WHERE id = ? AND conversation = ?"
+    held = db.row(sql, parent, node.conversation)
     if held is None:
-        db.run(
-            "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)",
-            *(node.conversation, parent, node.number, chain),
-        )
+        sql = "INSERT OR REPLACE INTO missing VALUES (?, ?, ?, ?)"
+        db.run(sql, node.conversation, parent, node.number, chain)
         return None
     number, author, place = held
     follows = int(chain and author == node.author)
@@ -93,8 +86,7 @@ def _mark_ends(db: Database, node: Node) -> None:
 def _set_rank(db: Database, number: int, place: int) -> None:
     """Set the rank of an entry and raise its descendants, each once.
 
-    The current ranks order parents before children. So visiting the lowest first reaches every entry after
-    all that can raise it.
+    Ranks order parents before children. So the lowest first visits every entry after all that can raise it.
     """
     db.run("UPDATE entries SET rank = ? WHERE number = ? AND rank != ?", place, number, place)
     least: dict[int, int] = {}
@@ -113,8 +105,7 @@ def _push_children(
     low = db.rows(
         "SELECT e.rank, e.number FROM edges AS d JOIN entries AS e ON e.number = d.child"
         " WHERE d.parent = ? AND e.rank <= ?",
-        parent,
-        place,
+        *(parent, place),
     )
     for now, child in low:
         if child not in least:

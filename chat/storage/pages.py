@@ -1,8 +1,6 @@
-"""Authenticates pages of a SQLCipher 4 file, to distinguish a wrong key from damage, which SQLCipher does
-not.
+"""Authenticates pages of a SQLCipher 4 file, since SQLCipher does not tell a wrong key from damage.
 
-Never used on a file that this process has open: closing a second descriptor would drop SQLite's locks
-(POSIX).
+Never used on a file that this process has open: POSIX drops SQLite's locks with any closed descriptor.
 """
 
 from __future__ import annotations

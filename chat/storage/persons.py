@@ -11,11 +11,8 @@ from chat.storage.database import Database
 
 def add_operation(db: Database, person: bytes, operation: bytes, data: bytes) -> bool:
     """Store an operation with this id (32 bytes). False if it is held already."""
-    return bool(
-        db.run(
-            "INSERT OR IGNORE INTO operations (person, id, data) VALUES (?, ?, ?)", person, operation, data
-        )
-    )
+    sql = "INSERT OR IGNORE INTO operations (person, id, data) VALUES (?, ?, ?)"
+    return bool(db.run(sql, person, operation, data))
 
 
 def operations_of(db: Database, person: bytes) -> list[bytes]:

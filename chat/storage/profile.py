@@ -13,38 +13,10 @@ from chat.errors import phrase
 from chat.storage import errors
 from chat.storage import folder as stored_folder
 from chat.storage.database import Database
-from chat.storage.folder import (
-    DATABASE,
-    HEADER,
-    NEW_DATABASE,
-    NEW_HEADER,
-    SOCKET,
-    ProfileLock,
-    ProfileState,
-    from_system,
-    port,
-    read_header,
-    state,
-    system_failures,
-)
+from chat.storage.folder import DATABASE, HEADER, NEW_DATABASE, NEW_HEADER, ProfileLock, system_failures
 from chat.storage.migrations import Fill, create_history, open_history
 from protocol.primitives import Random
-from protocol.profile_header import CHEAPEST, MODERATE, Cost, DatabaseKey, Header
-
-__all__ = [
-    "CHEAPEST",
-    "DATABASE",
-    "HEADER",
-    "MODERATE",
-    "SOCKET",
-    "Cost",
-    "ProfileState",
-    "Vault",
-    "create",
-    "port",
-    "state",
-    "unlock",
-]
+from protocol.profile_header import MODERATE, Cost, DatabaseKey, Header
 
 
 def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: Cost = MODERATE) -> Vault:
@@ -52,7 +24,7 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
 
     A crash at any moment leaves no profile or a complete one. Takes the time of Argon2id. Raises UsageError
     (no passphrase), ProfileExists, ProfileInUse, ProfileUnwritable, ProfileUnsettled (the profile is
-    complete), any other StorageFailure (there is none), and as `state`.
+    complete), any other StorageFailure (there is none), and as `folder.state`.
     """
     key = DatabaseKey.generate(random)
     wrapped = stored_folder.wrap(key, passphrase, cost, 0, random)
@@ -60,7 +32,7 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
         stored_folder.make_private_folder(folder)
         lock = ProfileLock(folder)
     except OSError as error:
-        failure = from_system(error)
+        failure = stored_folder.from_system(error)
         if isinstance(failure, errors.StorageReadOnly) or isinstance(
             error, (FileExistsError, NotADirectoryError)
         ):
@@ -81,16 +53,16 @@ def create(folder: Path, passphrase: str, fill: Fill, *, random: Random, cost: C
 def unlock(folder: Path, passphrase: str) -> Vault:
     """Unlock the profile in `folder` and hold its lock. Takes the time of Argon2id.
 
-    Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and as `state`.
+    Raises WrongPassphrase, ProfileInUse, ProfileMissing, TooLittleMemory, and as `folder.state`.
     """
-    if state(folder) is ProfileState.NEW:
+    if stored_folder.state(folder) is stored_folder.ProfileState.NEW:
         raise errors.ProfileMissing(folder)
     with system_failures():
         lock = ProfileLock(folder)
         try:
             stored_folder.close_to_others(folder)
             _finish_creation(folder)
-            found = read_header(folder / HEADER)
+            found = stored_folder.read_header(folder / HEADER)
             return Vault(folder, found, stored_folder.unwrap(found, passphrase), lock)
         except stored_folder.NotDurable:
             lock.release()
@@ -171,7 +143,7 @@ class Vault:
 
 def _build(folder: Path, wrapped: Header, key: DatabaseKey, fill: Fill) -> None:
     """The steps of creating a profile, each durable before the next."""
-    if state(folder) is not ProfileState.NEW:
+    if stored_folder.state(folder) is not stored_folder.ProfileState.NEW:
         raise errors.ProfileExists(folder)
     _clear_unfinished(folder)
     try:

@@ -52,18 +52,11 @@ class ReceiptRow:
 def add(db: Database, terminal: bytes, kind: int, ids: Iterable[bytes], time: int) -> list[bytes]:
     """Store a terminal's receipt. Returns the ids for which it is new. Ids that are not held are ignored."""
     number = persons.terminal_number(db, terminal)
-    return [
-        entry
-        for entry in ids
-        if db.run(
-            "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time)"
-            " SELECT number, ?, ?, ? FROM entries WHERE id = ?",
-            number,
-            kind,
-            time,
-            entry,
-        )
-    ]
+    sql = (
+        "INSERT OR IGNORE INTO receipts (entry, terminal, kind, time)"
+        " SELECT number, ?, ?, ? FROM entries WHERE id = ?"
+    )
+    return [entry for entry in ids if db.run(sql, number, kind, time, entry)]
 
 
 def acknowledge(
@@ -83,10 +76,7 @@ def acknowledge(
             " WHERE e.conversation = (SELECT number FROM conversations WHERE id = ?)"
             " AND e.author = (SELECT number FROM terminals WHERE terminal = ?)"
             f" AND e.id IN ({','.join('?' * len(some))}) GROUP BY e.number",
-            terminal,
-            conversation,
-            author,
-            *some,
+            *(terminal, conversation, author, *some),
         )
         for entry, header, number, kind in rows:
             check_header(db, entry, header)
@@ -132,10 +122,7 @@ def unacknowledged(
         " AND NOT EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
         " AND r.terminal IN (SELECT number FROM terminals WHERE person = ?))"
         " ORDER BY e.sequence, e.rank, e.id",
-        conversation,
-        own_terminal,
-        *stretch,
-        contact,
+        *(conversation, own_terminal, *stretch, contact),
     )
     return [row[0] for row in rows]
 
@@ -145,8 +132,7 @@ def mark_read(
 ) -> list[bytes]:
     """Mark entries as read on an own terminal. Returns those not read before, in order.
 
-    Ids that are not held in the conversation are ignored. `told` is whether the contact may get read
-    receipts.
+    Ids that are not held in the conversation are ignored. `told`: the contact may get read receipts.
     """
     number = contacts.find_conversation_number(db, conversation)
     fresh: list[tuple[int, bytes, int]] = []
@@ -193,12 +179,7 @@ def read_by(
         " AND EXISTS (SELECT 1 FROM receipts AS r WHERE r.entry = e.number"
         " AND r.terminal = (SELECT number FROM terminals WHERE terminal = ?) AND r.kind = ?)"
         " ORDER BY e.rank DESC, e.id DESC LIMIT ?",
-        conversation,
-        *since,
-        *before,
-        terminal,
-        READ,
-        limit,
+        *(conversation, *since, *before, terminal, READ, limit),
     )
     return [row[0] for row in rows]
 

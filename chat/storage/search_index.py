@@ -1,8 +1,7 @@
 """Secure deletion from the full-text index and from the database file (attack 75).
 
 FTS5's secure-delete leaves the first term of each page in its page table, and merges may keep traces of
-deleted rows. So every deletion marks the file as unclean, and `clean_file` rebuilds the index and vacuums the
-file.
+deleted rows. So every deletion marks the file as unclean, and `clean_file` rebuilds the index and vacuums.
 """
 
 from __future__ import annotations

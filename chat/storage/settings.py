@@ -22,7 +22,6 @@ class Settings:
 
 
 def load(db: Database) -> Settings:
-    """The current settings."""
     kept = {
         one.name: db.value("SELECT value FROM settings WHERE name = ?", one.name) for one in fields(Settings)
     }
@@ -31,11 +30,8 @@ def load(db: Database) -> Settings:
 
 def save(db: Database, settings: Settings) -> None:
     for one in fields(Settings):
-        db.run(
-            "INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)",
-            one.name,
-            _ON if getattr(settings, one.name) else _OFF,
-        )
+        value = _ON if getattr(settings, one.name) else _OFF
+        db.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", one.name, value)
 
 
 def preferences(db: Database) -> dict[str, str]:
@@ -70,12 +66,8 @@ class RelayRow:
 
 def add_relay(db: Database, row: RelayRow) -> None:
     """Add a relay. StorageMisuse if the address is there already."""
-    db.insert(
-        "INSERT INTO relays (address, invited, since) VALUES (?, ?, ?)",
-        row.address,
-        int(row.invited),
-        row.since,
-    )
+    sql = "INSERT INTO relays (address, invited, since) VALUES (?, ?, ?)"
+    db.insert(sql, row.address, int(row.invited), row.since)
 
 
 def all_relays(db: Database) -> list[RelayRow]:

@@ -323,12 +323,6 @@ class Graph:
         index = self.position.get(identity)
         return 0 if index is None else self.past[index] | 1 << index
 
-    def closure(self, mask: int) -> int:
-        """A set and the ancestors of its operations."""
-        for index in bits(mask):
-            mask |= self.past[index]
-        return mask
-
     def tips(self, mask: int) -> int:
         """The operations of a set that are not ancestors of others in it."""
         for index in bits(mask):
@@ -354,8 +348,7 @@ class Graph:
 def load(operations: Iterable[bytes]) -> Graph:
     """The graph of one person's signed operations, after verification of each.
 
-    Errors: LimitExceeded (more than LOG_HELD_MAX), Malformed, AuthenticationFailed, Untrusted (an author that
-    is no terminal of this person).
+    Errors: LimitExceeded (over LOG_HELD_MAX), Malformed, AuthenticationFailed, Untrusted (a foreign author).
     """
     distinct = set(operations)
     if len(distinct) > limits.LOG_HELD_MAX:
@@ -378,7 +371,8 @@ def load(operations: Iterable[bytes]) -> Graph:
 def _verify(graph: Graph, logged: LoggedOperation) -> None:
     """Raise unless `logged` is valid after its ancestors."""
     past = graph.past[graph.position[logged.id]]
-    known = terminals_in(graph, past)
+    ancestors = [graph.order[index] for index in bits(past)]
+    known = {keys.id: keys for each in ancestors if (keys := each.introduces) is not None}
     introduced = logged.introduces
     newcomer = (introduced.signing,) if introduced else ()
     if isinstance(logged.operation, Genesis):
@@ -391,7 +385,7 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
         verify_signatures(logged, known[logged.author].signing, *newcomer)
     if logged.sequence != (0 if past == 0 else 1 + sequence_in(graph, past, logged.author)):
         raise Malformed("not the author's next operation")
-    used = {key for index in bits(past) for key in graph.order[index].keys}
+    used = {key for each in ancestors for key in each.keys}
     if not used.isdisjoint(logged.keys):
         raise Malformed("a key that this person has used before")
     for removal in logged.removals:
@@ -401,12 +395,6 @@ def _verify(graph: Graph, logged: LoggedOperation) -> None:
         known_last = last is not None and past >> last & 1 and graph.order[last].author == removal.terminal
         if removal.last and not known_last:
             raise Malformed("a removal that names no operation of its terminal")
-
-
-def terminals_in(graph: Graph, mask: int) -> dict[bytes, TerminalKeys]:
-    """Keys of the terminals that a set introduces, by terminal id."""
-    introduced = (graph.order[index].introduces for index in bits(mask))
-    return {keys.id: keys for keys in introduced if keys is not None}
 
 
 def sequence_in(graph: Graph, mask: int, author: bytes) -> int:

@@ -161,13 +161,15 @@ class Reduction:
     @property
     def kept(self) -> int:
         """The operations to keep: `standing` and their ancestors."""
-        return self.graph.closure(self.standing)
+        kept = self.standing
+        for index in bits(kept):
+            kept |= self.graph.past[index]
+        return kept
 
     def forks(self) -> tuple[Fork, ...]:
         """Forks that no removal by a senior has settled, or for the recovery key no later recovery.
 
-        Operations that a terminal cut off by removing itself are included, since a thief of its key could do
-        that.
+        Operations that a terminal cut off by removing itself count, since a thief of its key could do that.
         """
         groups: dict[tuple[bytes, int], int] = {}
         for index in bits(self.standing & ~1):
@@ -186,7 +188,6 @@ class Reduction:
         return any(fork & ~self.graph.past[index] == 0 for index in bits(self.graph.by_author[b""]))
 
     def state(self) -> PersonState:
-        """The state of the person."""
         graph, kept = self.graph, self.kept
         renames = [graph.order[index].operation for index in bits(self.counting)]
         newest, forks = graph.newest_recovery(graph.all), self.forks()
@@ -264,8 +265,7 @@ def extend(
     """What received operations add to those held.
 
     Operations that a removal has cut off, and that no kept one follows, are left out. Errors as in `load`,
-    and Malformed if an ancestor is missing, Untrusted for a key of another person, LimitExceeded beyond the
-    bounds of SPEC §7.2.
+    Malformed for a missing ancestor, Untrusted for a key of another person, LimitExceeded (SPEC §7.2).
     """
     known = list(held)
     reduction = Reduction(log.load([*known, *received]))

@@ -1,8 +1,4 @@
-"""An open link: messages in envelopes both ways, keepalive, end of life (SPEC §6.5 to §6.7, §9).
-
-Rules: one envelope costs the ratchet, the codec and its event, no other object; every limit is checked
-before the work. What proves the peer alive is an envelope that opened, never bytes that arrived.
-"""
+"""An open link: messages in envelopes both ways, keepalive, end of life (SPEC §6.5 to §6.7, §9)."""
 
 from __future__ import annotations
 
@@ -18,29 +14,17 @@ from protocol.limits import (
     LINK_SECONDS_REPLACE,
     PING_AFTER_SECONDS,
 )
+from protocol.link import states
 from protocol.link.framing import FRAME_MAX, LAST, PIECE_MAX, Assembler, FrameReader, cut, length_of
-from protocol.link.states import (
-    CLOSE_REASONS,
-    MESSAGES,
-    PAIRING_MESSAGES,
-    Closed,
-    Ending,
-    Event,
-    LinkClosed,
-    MessageReceived,
-    Phase,
-    PingAnswered,
-    State,
-    check_message,
-)
+from protocol.link.states import Ending, Event, MessageReceived, Phase, State
 from protocol.messages import MESSAGE, Close, Confirm, Entry, Message, Ping, Pong
 from protocol.ratchet import RatchetSession
 
 OWN_MESSAGES: Final[frozenset[type[Message]]] = frozenset({Confirm, Ping, Pong, Close})
 """The messages that the link sends and answers itself."""
 
-_ALLOWED: Final = MESSAGES[State.OPEN]
-_ALLOWED_TO_CONTACTS: Final = _ALLOWED - PAIRING_MESSAGES
+_ALLOWED: Final = states.MESSAGES[State.OPEN]
+_ALLOWED_TO_CONTACTS: Final = _ALLOWED - states.PAIRING_MESSAGES
 
 
 class Keepalive:
@@ -55,7 +39,7 @@ class Keepalive:
         self.unanswered_since: float | None = None
 
     def heard(self, now: float) -> None:
-        """An envelope opened: it answers whatever was sent before."""
+        """An envelope opened: it answers whatever was sent before. Bytes that arrived prove nothing."""
         self._heard, self._asked, self.unanswered_since = now, False, None
 
     def owes(self, now: float) -> None:
@@ -93,7 +77,7 @@ class Keepalive:
         return not self._asked and now >= self._heard + PING_AFTER_SECONDS
 
 
-class OpenPhase:
+class OpenPhase(Phase):
     """A confirmed link, for pairing or with a contact."""
 
     state: ClassVar[State] = State.OPEN
@@ -119,9 +103,8 @@ class OpenPhase:
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Open an envelope (SPEC §9.4).
 
-        LimitExceeded over 2^20 envelopes; Unexpected for a Confirm, for a Pong that answers nothing and for
-        a message of pairing on a contact's link;
-        else as RatchetSession.decrypt, Assembler.add and Codec.decode.
+        LimitExceeded over 2^20 envelopes. Unexpected for a Confirm, a Pong that answers nothing and a message
+        of pairing on a contact's link. Others as RatchetSession.decrypt, Assembler.add and Codec.decode.
         """
         if self._received >= LINK_ENVELOPES_MAX:
             raise LimitExceeded("the link's envelopes are used up")
@@ -134,7 +117,7 @@ class OpenPhase:
         message = MESSAGE.decode(encoded)
         kind = message.__class__
         if kind not in self._allowed:
-            check_message(State.OPEN, kind)
+            states.check_message(State.OPEN, kind)
             raise Unexpected("a message of pairing on a contact's link")
         if kind in OWN_MESSAGES:
             return self._accept_own(message, out, events)
@@ -147,12 +130,12 @@ class OpenPhase:
                 self._seal_own(Pong(number), out)
             case Pong(number):
                 self.keepalive.pong(number)
-                events.append(PingAnswered(number))
+                events.append(states.PingAnswered(number))
             case Close(reason):
-                if reason >= len(CLOSE_REASONS):
+                if reason >= len(states.CLOSE_REASONS):
                     raise Malformed("not a reason to close")
-                events.append(LinkClosed(CLOSE_REASONS[reason], clean=True))
-                return Closed()
+                events.append(states.LinkClosed(states.CLOSE_REASONS[reason], clean=True))
+                return states.Closed()
         return self
 
     # --- Sending ---

@@ -65,8 +65,7 @@ class FrameReader:
     def next_frame(self, limit: int) -> bytes | None:
         """The body of the next frame, or None until all of it has arrived.
 
-        Malformed for an empty frame, LimitExceeded for over `limit` bytes; both as soon as the length is
-        known.
+        As soon as the length is known: Malformed for an empty frame, LimitExceeded for over `limit` bytes.
         """
         data, start = self._data, self._position + LENGTH_SIZE
         if len(data) < start:
@@ -233,11 +232,11 @@ def _bit(aead: Aead) -> int:
     return 1 << (aead.id - 1)
 
 
-def _check_range(minimum: int, maximum: int) -> None:
-    """Malformed for an invalid range of versions, OtherVersion if it does not include ours."""
+def check_range(minimum: int, maximum: int, own: int) -> None:
+    """Malformed for an invalid range of versions, OtherVersion if it does not include our own."""
     if not 1 <= minimum <= maximum:
         raise Malformed("not a range of versions")
-    if not minimum <= VERSION <= maximum:
+    if not minimum <= own <= maximum:
         raise OtherVersion(minimum, maximum)
 
 
@@ -265,7 +264,7 @@ class Greeting:
         """
         # The version comes first, since the other fields of another version may mean something else.
         _, minimum, maximum, aeads, reserved, random = _FIELDS.unpack(data)
-        _check_range(minimum, maximum)
+        check_range(minimum, maximum, VERSION)
         if reserved or not aeads & _bit(CHACHA20POLY1305):
             raise Malformed("not a greeting of this version")
         return cls(aeads, random)
@@ -300,7 +299,7 @@ class Choice:
         if len(frame) < CHOICE_SIZE or frame[0] == 0:
             raise Malformed("not a choice")
         version, pattern, number = frame[:CHOICE_SIZE]
-        _check_range(version, version)
+        check_range(version, version, VERSION)
         aead = AEADS.get(number)
         known = _PATTERNS.get(pattern)
         if known is None or aead is None or not greeting.offers(aead):
@@ -311,7 +310,7 @@ class Choice:
 def check_refusal(frame: bytes) -> None:
     """Refused or OtherVersion if `frame` refuses our choice, Malformed if its range is invalid."""
     if len(frame) == REFUSAL_SIZE and frame[0] == 0:
-        _check_range(frame[1], frame[2])
+        check_range(frame[1], frame[2], VERSION)
         raise Refused("the other side does not go on")
 
 

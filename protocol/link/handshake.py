@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
+from protocol import primitives
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed, ProtocolError, Unexpected
 from protocol.keys import X25519Pair
 from protocol.limits import INVITATIONS_TRIED_MAX, PSK_CANDIDATES_MAX, SHARE_NUMBERS_MAX
@@ -15,15 +17,7 @@ from protocol.link.framing import Pattern, Refused
 from protocol.link.states import ContactPsk, LinkOpen, Role
 from protocol.messages import ContactHello, ContactReply, PairingFinish, PairingReply, ShareNumbers
 from protocol.noise import HandshakeState
-from protocol.primitives import (
-    KEY_SIZE,
-    MlKemSecret,
-    Random,
-    aes_instructions,
-    mlkem_encapsulate,
-    mlkem_generate,
-    system_random,
-)
+from protocol.primitives import KEY_SIZE, MlKemSecret, Random
 
 
 class Policy(Protocol):
@@ -36,8 +30,7 @@ class Policy(Protocol):
         """(invitation id, psk of 32 bytes) of the open invitations. The first four are tried."""
 
     def contact_psk(self, static: bytes, hello: ContactHello) -> tuple[bytes, ContactPsk] | None:
-        """The person (32 bytes) whose live terminal has this static key, and the psk of the newest common
-        shares.
+        """The person (32 bytes) of the live terminal with this static key, and the newest common psk.
 
         None if the terminal is unknown or blocked, or does not belong to the person in `hello`.
         """
@@ -104,7 +97,7 @@ class _ContactCall:
 
     def begin(self, terms: Terms) -> tuple[bytes, AwaitReply]:
         state = terms.state(Role.INITIATOR, self.static, rs=self.responder, static_dh=self.static_dh)
-        kem_secret, kem_key = mlkem_generate(terms.random)
+        kem_secret, kem_key = primitives.mlkem_generate(terms.random)
         share = terms.random(KEY_SIZE)
         hello = ContactHello(self.own_person, self.numbers, kem_key, share)
         return agreement.sealed(state, hello), _AwaitContactReply(
@@ -169,11 +162,11 @@ class Initiator:
         replaces: bytes,
         random: Random,
         aes: bool | None,
-        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """Use `pairing` or `contact`."""
         self._call, self.replaces, self._random, self._encapsulate = call, replaces, random, encapsulate
-        self._aes = aes_instructions() if aes is None else aes
+        self._aes = primitives.aes_instructions() if aes is None else aes
 
     @classmethod
     def pairing(
@@ -182,9 +175,9 @@ class Initiator:
         psk: bytes | None = None,
         *,
         static: X25519Pair | None = None,
-        random: Random = system_random,
+        random: Random = primitives.system_random,
         aes: bool | None = None,
-        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> Self:
         """For a pairing: XX without psk, or XXpsk0 with the psk of an invitation (32 bytes).
 
@@ -208,13 +201,12 @@ class Initiator:
         *,
         replaces: bytes = b"",
         static_dh: agreement.StaticDh | None = None,
-        random: Random = system_random,
+        random: Random = primitives.system_random,
         aes: bool | None = None,
     ) -> Self:
         """To a contact's terminal with one of 1 to 16 psks, newest first.
 
-        `replaces` is the session id (16 bytes) of the link to replace, or empty. `static_dh` is the cache of
-        DH results of `static`.
+        `replaces`: session id (16 bytes) of the link to replace, or empty. `static_dh`: cache of DH results.
         """
         if len(replaces) not in (0, agreement.SESSION_ID_SIZE):
             raise LocalMisuse("replaces is a session id or empty")
@@ -274,14 +266,14 @@ class Responder:
         policy: Policy,
         *,
         static_dh: agreement.StaticDh | None = None,
-        random: Random = system_random,
+        random: Random = primitives.system_random,
         aes: bool | None = None,
-        encapsulate: agreement.Encapsulate = mlkem_encapsulate,
+        encapsulate: agreement.Encapsulate = primitives.mlkem_encapsulate,
     ) -> None:
         """`static` is this terminal's key for contacts. The rest is as for Initiator."""
         self._static, self._policy, self._static_dh = static, policy, static_dh
         self._random, self._encapsulate = random, encapsulate
-        self._aes = aes_instructions() if aes is None else aes
+        self._aes = primitives.aes_instructions() if aes is None else aes
 
     def greet(self) -> bytes:
         """A new greeting, 28 bytes."""
@@ -297,7 +289,11 @@ class Responder:
         terms = Terms(
             choice.pattern, choice.aead, framing.prologue(greeting, head), self._random, self._encapsulate
         )
-        return _ANSWERS[choice.pattern](self, terms, message)
+        if choice.pattern is Pattern.IKPSK2:
+            return self._answer_contact(terms, message)
+        if choice.pattern is Pattern.XXPSK0:
+            return self._answer_invited(terms, message)
+        return self._answer_nearby(terms, message)
 
     def _answer_nearby(self, terms: Terms, message: bytes) -> tuple[bytes, Finish]:
         if not self._policy.pairing_open():
@@ -318,8 +314,9 @@ class Responder:
         found: tuple[bytes, HandshakeState] | None = None
         for invitation, psk in candidates:
             state = terms.state(Role.RESPONDER, static, psks=(psk,))
-            if _opens_empty(state, message) and invitation is not None:
-                found = invitation, state
+            with suppress(ProtocolError):  # the refusal does not tell why no invitation opens it
+                if state.read_message(message) == b"" and invitation is not None:
+                    found = invitation, state
         if found is None:
             raise Refused("no invitation opens message 1")
         return self._reply(terms, found[1], static, found[0])
@@ -327,7 +324,7 @@ class Responder:
     def _reply(
         self, terms: Terms, state: HandshakeState, static: X25519Pair, invitation: bytes | None
     ) -> tuple[bytes, Finish]:
-        kem_secret, kem_key = mlkem_generate(self._random)
+        kem_secret, kem_key = primitives.mlkem_generate(self._random)
         ratchet, share = X25519Pair.generate(self._random), self._random(KEY_SIZE)
         message = agreement.sealed(state, PairingReply(kem_key, share, ratchet.public))
         return message, Finish(state, static, share, kem_key, kem_secret, ratchet, invitation, terms)
@@ -353,20 +350,3 @@ class Responder:
             session_id, Role.RESPONDER, terms.pattern, peer, person=person, contact_psk=contact_psk
         )
         return reply, Established(session, event, self._static, self._static_dh)
-
-
-def _opens_empty(state: HandshakeState, message: bytes) -> bool:
-    """Whether message 1 is authentic and has an empty payload. The reason for a failure is not revealed."""
-    try:
-        return state.read_message(message) == b""
-    except ProtocolError:
-        return False
-
-
-_AnswerCall = Callable[[Responder, Terms, bytes], tuple[bytes, Finish | Established]]
-
-_ANSWERS: Final[Mapping[Pattern, _AnswerCall]] = {
-    Pattern.XX: Responder._answer_nearby,
-    Pattern.XXPSK0: Responder._answer_invited,
-    Pattern.IKPSK2: Responder._answer_contact,
-}

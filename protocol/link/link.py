@@ -22,7 +22,7 @@ def _put(out: list[bytes], body: bytes) -> None:
 
 
 @dataclass(slots=True)
-class _Unconfirmed:
+class _Unconfirmed(Phase):
     """A phase before OPEN, with a deadline in monotonic seconds. It reads one unit and ends."""
 
     deadline: float
@@ -35,12 +35,6 @@ class _Unconfirmed:
 
     def overdue(self, now: float) -> Ending | None:
         return Ending.DEADLINE if now >= self.deadline else None
-
-    def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
-        return None
-
-    def erase(self) -> None:
-        """Handshake keys are dropped with the phase."""
 
 
 @dataclass(slots=True)
@@ -129,14 +123,10 @@ class Held(_Unconfirmed):
             raise LimitExceeded("too much before the link is open")
         return None
 
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        return self
-
     def resume(self) -> Phase:
         return Confirming(self.deadline, self.established)
 
     def erase(self) -> None:
-        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 
@@ -159,7 +149,6 @@ class Confirming(_Unconfirmed):
         return OpenPhase(session, now, pairing=self.established.is_pairing, received=1)
 
     def erase(self) -> None:
-        """Wipe the unconfirmed session."""
         self.established.session.erase()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
-from typing import ClassVar, Final, Protocol, get_args
+from typing import ClassVar, Final, get_args
 
 from protocol.errors import LocalMisuse, Unexpected
 from protocol.keys import Secret
@@ -73,8 +73,7 @@ class PairingFacts:
 class HandshakeAuthenticated:
     """A joiner proved that it holds an invitation's secret. The link reads nothing more until `resume`.
 
-    `static` is the joiner's one-time key (32 bytes). After it has burned the invitation, no other key may use
-    it.
+    `static` is the joiner's one-time key (32 bytes). Once it has burned the invitation, no other key may.
     """
 
     static: bytes
@@ -130,10 +129,10 @@ class NotParlour:
 
 @dataclass(frozen=True, slots=True)
 class LinkClosed:
-    """The last event of a link, which occurs exactly once. `clean`: after an authenticated Close of either
-    side.
+    """The last event of a link, which occurs exactly once.
 
-    `error_class` is one of the five classes of SPEC §15 if the peer broke the protocol.
+    `clean`: after an authenticated Close of either side. `error_class`: of SPEC §15, if the peer broke the
+    protocol.
     """
 
     reason: Ending = Ending.CUT
@@ -195,49 +194,38 @@ def check_message(state: State, kind: type[Message]) -> None:
         raise Unexpected(f"{kind.__name__} while {state.value}")
 
 
-class Phase(Protocol):
-    """A link in one state, with the fields of that state only."""
+class Phase:
+    """A link in one state, with the fields of that state only. By default nothing is read or sent."""
 
+    __slots__ = ()
     state: ClassVar[State]
 
     def take(self, reader: FrameReader) -> bytes | None:
         """The next unit that this state reads, or None until all of it has arrived."""
+        return None
 
     def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
         """Process a unit. Appends bytes to send and events, and returns the next phase or itself."""
+        raise LocalMisuse(f"nothing is read while {self.state.value}")
 
     def next_timer(self) -> float | None:
         """Time of the next call of `overdue` or `handle_timer`."""
+        return None
 
     def overdue(self, now: float) -> Ending | None:
         """Why the link must end now, checked before anything is read; None if it need not."""
+        return None
 
     def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
         """Act on elapsed time. Returns why the link ends, if it does."""
+        return None
 
     def erase(self) -> None:
         """Wipe the secrets of this state when the link ends."""
 
 
-class Closed:
-    """The final phase: nothing is read or sent."""
+class Closed(Phase):
+    """The final phase."""
 
+    __slots__ = ()
     state: ClassVar[State] = State.CLOSED
-
-    def take(self, reader: FrameReader) -> bytes | None:
-        return None
-
-    def accept(self, unit: bytes, now: float, out: list[bytes], events: list[Event]) -> Phase:
-        raise LocalMisuse("the link is closed")
-
-    def next_timer(self) -> float | None:
-        return None
-
-    def overdue(self, now: float) -> Ending | None:
-        return None
-
-    def handle_timer(self, now: float, out: list[bytes]) -> Ending | None:
-        return None
-
-    def erase(self) -> None:
-        return

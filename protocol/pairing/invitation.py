@@ -91,10 +91,9 @@ def make_invitation(
     relays: Iterable[str],
     random: Random,
 ) -> Invitation:
-    """A new invitation, valid for an hour from `now` (Unix seconds). Surplus addresses and relays are
-    dropped.
+    """A new invitation, valid for an hour from `now` (Unix seconds).
 
-    LocalMisuse for an address or relay that the text cannot represent.
+    Surplus addresses and relays are dropped. LocalMisuse for one that the text cannot represent.
     """
     made = Invitation(
         random(_SECRET_SIZE),

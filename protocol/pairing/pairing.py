@@ -133,10 +133,6 @@ def nothing_held(_person: bytes) -> Iterable[bytes]:
     return ()
 
 
-def _person(identity: Identity) -> bytes:
-    return reduce(identity.operations).person
-
-
 class Pairing:
     """One side of one pairing. Every input gives a Step, and no peer can make one raise.
 
@@ -146,22 +142,24 @@ class Pairing:
     def __init__(
         self,
         first: State,
-        transcript: record.Transcript,
+        facts: PairingFacts,
+        role: Role,
         identity: Identity,
-        rules: record.RecordRules,
-        nonce: bytes,
+        foreign: Foreign,
+        held: HeldOperations,
+        *,
+        check: bytes = b"",
+        nonce: bytes = b"",
     ) -> None:
         """Use `nearby`, `joiner` or `inviter`."""
+        own = reduce(identity.operations)
         self.state = State.NEW
-        self._first = first
-        self._transcript = transcript
-        self._identity = identity
-        self._rules = rules
-        self._nonce = nonce
-        self._commitment = b""
+        self._first, self._identity, self._own_name = first, identity, own.name
+        self._transcript = record.Transcript.of(facts, role)
+        self._rules = record.RecordRules(own.person, foreign, held, check)
+        self._nonce, self._commitment = nonce, b""
         self._their_name = ""
-        self._own_name = reduce(identity.operations).name
-        self._record = record.make_record(identity, transcript)
+        self._record = record.make_record(identity, self._transcript)
         self._theirs: tuple[Record, PendingContact] | None = None
 
     @classmethod
@@ -176,8 +174,7 @@ class Pairing:
     ) -> Self:
         """Either side of a pairing with words."""
         first = State.COMMITTED if role is Role.INITIATOR else State.LISTENING
-        rules = record.RecordRules(_person(identity), foreign, held)
-        return cls(first, record.Transcript.of(facts, role), identity, rules, random(KEY_SIZE))
+        return cls(first, facts, role, identity, foreign, held, nonce=random(KEY_SIZE))
 
     @classmethod
     def joiner(
@@ -189,16 +186,14 @@ class Pairing:
         held: HeldOperations = nothing_held,
     ) -> Self:
         """The side that uses an invitation, whose `check` (32 bytes) the inviter must match."""
-        rules = record.RecordRules(_person(identity), foreign, held, check=check)
-        return cls(State.OFFERED, record.Transcript.of(facts, Role.INITIATOR), identity, rules, b"")
+        return cls(State.OFFERED, facts, Role.INITIATOR, identity, foreign, held, check=check)
 
     @classmethod
     def inviter(
         cls, facts: PairingFacts, identity: Identity, foreign: Foreign, held: HeldOperations = nothing_held
     ) -> Self:
         """The side that created the invitation. Its person confirms the joiner."""
-        rules = record.RecordRules(_person(identity), foreign, held)
-        return cls(State.INVITED, record.Transcript.of(facts, Role.RESPONDER), identity, rules, b"")
+        return cls(State.INVITED, facts, Role.RESPONDER, identity, foreign, held)
 
     @property
     def finished(self) -> bool:

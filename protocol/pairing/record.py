@@ -128,9 +128,8 @@ class RecordRules:
 def check_record(record: Record, transcript: Transcript, own: Share, rules: RecordRules) -> PendingContact:
     """The new contact of the peer's record, after every check of it.
 
-    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (this person itself, a
-    terminal that is not live, a key of another person, a forked log, not who the invitation or the displayed
-    name promised).
+    Errors: Malformed, LimitExceeded, AuthenticationFailed (a signature), Untrusted (our own person, a forked
+    log, a terminal that is not live, a key of another person, not the invitation's or the displayed person).
     """
     alone = extend((), record.operations).state
     if alone.person == rules.person:

@@ -1,7 +1,6 @@
 """Subjects, names of tokens and encrypted frames of a cluster of relays that share one key (SPEC §11.7.7).
 
-A frame opens once, in its position in its direction. Link bytes stay in memory of the caller, which zeroes
-it.
+A frame opens once, in its position in its direction. Link bytes stay in memory that the caller zeroes.
 """
 
 from __future__ import annotations

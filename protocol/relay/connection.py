@@ -9,15 +9,9 @@ from protocol.errors import Malformed, ProtocolError
 from protocol.limits import HANDSHAKE_FRAME_MAX
 from protocol.link.framing import LENGTH_SIZE, FrameReader, NoMagic, OtherVersion, Refused, length_of
 from protocol.noise import TAGLEN, Finished
+from protocol.relay import states
 from protocol.relay.messages import RelayMessage, pad_message
-from protocol.relay.states import (
-    RelayEnded,
-    RelayEnding,
-    RelayEvent,
-    RelayRole,
-    RelayState,
-    check_relay_follows,
-)
+from protocol.relay.states import RelayEnding, RelayEvent, RelayRole, RelayState
 
 _ENDINGS: Final[tuple[tuple[type[ProtocolError], RelayEnding], ...]] = (
     (OtherVersion, RelayEnding.VERSION),
@@ -146,7 +140,7 @@ class RelayConnection(ABC):
         self._out.append(length_of(body) + body)
 
     def _enter(self, following: RelayState, deadline: float | None = None) -> None:
-        check_relay_follows(self.role, self._state, following)
+        states.check_relay_follows(self.role, self._state, following)
         self._state, self._deadline = following, deadline
 
     def _join(self) -> bytes:
@@ -171,7 +165,7 @@ class RelayConnection(ABC):
             return []
         self._enter(RelayState.CLOSED)
         self._forget()
-        return [RelayEnded(reason, error_class)]
+        return [states.RelayEnded(reason, error_class)]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._state.value})"

@@ -15,7 +15,7 @@ from msgspec import Meta
 from protocol import labels, limits, primitives
 from protocol.codec import Codec, Wire, encode
 from protocol.errors import AuthenticationFailed, LocalMisuse, Malformed
-from protocol.link.framing import NoMagic, OtherVersion, Refused, length_of
+from protocol.link.framing import NoMagic, Refused, check_range, length_of
 from protocol.messages import U32
 from protocol.noise import DHLEN, TAGLEN
 
@@ -175,12 +175,11 @@ class RelayGreeting:
     def decode(cls, data: bytes) -> Self:
         """Parse a greeting of 28 bytes.
 
-        NoMagic if it is no relay, OtherVersion without a common version, Malformed for an invalid range and
-        reserved bytes that are not zero.
+        NoMagic if it is no relay, OtherVersion, Malformed for an invalid range or reserved bytes but zero.
         """
         magic, minimum, maximum, reserved, random = _FIELDS.unpack(data)
         check_magic(magic)
-        _check_range(minimum, maximum)
+        check_range(minimum, maximum, VERSION)
         if reserved:
             raise Malformed("not a relay's greeting of this version")
         return cls(random)
@@ -219,7 +218,7 @@ def read_hello(relay: bytes, greeting: bytes, body: bytes) -> Hello:
     if len(body) < CHOICE_SIZE or body[0] == 0:
         raise Malformed("not a choice")
     choice, mac, message = body[:CHOICE_SIZE], body[CHOICE_SIZE:][:MAC_SIZE], body[CHOICE_SIZE + MAC_SIZE :]
-    _check_range(body[0], body[0])
+    check_range(body[0], body[0], VERSION)
     if body[1] != NK:
         raise Refused("a pattern that relays do not accept")
     if len(body) != HELLO_SIZE:
@@ -232,17 +231,10 @@ def read_hello(relay: bytes, greeting: bytes, body: bytes) -> Hello:
 def check_refusal(frame: bytes) -> None:
     """Refused or OtherVersion if `frame` refuses our choice, Malformed if its range is invalid."""
     if len(frame) == len(REFUSAL) and frame[0] == 0:
-        _check_range(frame[1], frame[2])
+        check_range(frame[1], frame[2], VERSION)
         raise Refused("the relay refused the choice")
 
 
 def _mac(relay: bytes, greeting: bytes, choice: bytes, message: bytes) -> bytes:
     data = greeting + choice + message
     return primitives.b2b(data, personal=labels.RELAY_MAC, key=relay, size=MAC_SIZE)
-
-
-def _check_range(minimum: int, maximum: int) -> None:
-    if not 1 <= minimum <= maximum:
-        raise Malformed("not a range of versions")
-    if not minimum <= VERSION <= maximum:
-        raise OtherVersion(minimum, maximum)

@@ -57,8 +57,7 @@ class RelayEnd(RelayConnection):
     def join(self, others: int) -> bytes:
         """Tell a dialler that its circuit begins, and return bytes of its link that have arrived already.
 
-        `others` more terminals wait on the token, of which at most 7 are reported. LocalMisuse unless the
-        terminal dials.
+        Of the `others` that wait on the token, at most 7 are reported. LocalMisuse unless the terminal dials.
         """
         self._require(RelayState.DIALLING)
         self._send(messages.Joined(min(others, limits.RELAY_WAITERS_MAX - 1)))

@@ -125,8 +125,7 @@ class OtherDay(Unexpected):
 def relay_day(time: int, own_time: int) -> int:
     """The UTC day since 1970 of a relay's time, for tokens. Both times are in Unix seconds.
 
-    The relay's day is used, so that both terminals use the same. OtherDay if it differs from our own by more
-    than one.
+    It is the relay's day, so that both terminals use the same. OtherDay if our own differs by more than one.
     """
     day = time // DAY_SECONDS
     if abs(day - own_time // DAY_SECONDS) > RELAY_DAYS:

@@ -50,10 +50,9 @@ class RelayTerminal(RelayConnection):
         self._ask(messages.Wait(ordered), messages.Waiting)
 
     def dial(self, token: bytes, now: float, place: int = 0) -> None:
-        """Dial the waiter of a token (16 bytes) at a place from 0, the newest, to 7. WasJoined or WasAbsent
-        follows.
+        """Dial the waiter of a token (16 bytes) at a place from 0, the newest, to 7.
 
-        LocalMisuse unless welcomed, and neither waiting nor dialling.
+        WasJoined or WasAbsent follows. LocalMisuse unless welcomed, and neither waiting nor dialling.
         """
         self._tick(now)
         if self._state is not RelayState.READY:

@@ -26,7 +26,7 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 
-STILL_TO_CLEAN = ("chat/network/", "chat/service/", "tui/")
+STILL_TO_CLEAN = ("tui/",)
 """Folders that still contain such words. This list only shrinks."""
 
 

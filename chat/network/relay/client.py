@@ -79,7 +79,7 @@ class TokenLimiter:
 
 CALLS_A_SECOND: Final = 1.0
 CALLS_AT_ONCE: Final = 32.0
-"""Rate of calls per relay, which can exceed it. An honest contact calls once per link; many may come back at
+"""Rate of calls per relay, which can exceed it. Honest contacts call once per link, and many may return at
 once."""
 
 LASTS: Final = 10.0
@@ -262,8 +262,8 @@ class _Listening:
 class RelayClient:
     """Waits and dials at the named relays, and speaks to no other.
 
-    `accept` serves a circuit from a terminal that dialled, given the relay instead of an address. `signal`
-    publishes RelayStands.
+    `accept` serves a circuit from a terminal that dialled, with the relay as address. `signal` publishes
+    RelayStands.
     """
 
     def __init__(

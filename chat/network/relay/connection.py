@@ -11,18 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chat.ports import Clock, Connection, Random, Transport
+from protocol.relay import states
 from protocol.relay.rendezvous import RelayAddress
-from protocol.relay.states import (
-    RelayEnded,
-    RelayEnding,
-    RelayEvent,
-    RelayState,
-    WaitBegun,
-    WasAbsent,
-    WasCalled,
-    WasJoined,
-    Welcomed,
-)
+from protocol.relay.states import RelayEnding, RelayEvent, RelayState
 from protocol.relay.terminal_end import RelayTerminal
 
 
@@ -96,7 +87,7 @@ class RelayLine:
         line = cls(await transport.connect_relay(relay, CONNECT_WITHIN), relay, clock, random)
         try:
             event = await line._event()
-            if not isinstance(event, Welcomed):
+            if not isinstance(event, states.Welcomed):
                 raise line._lost(event)
             line.time = event.time
         except BaseException:
@@ -111,9 +102,9 @@ class RelayLine:
             raise Lost(RelayEnding.CUT, self._terminal.state)
         self._terminal.dial(token, self._clock.monotonic(), place)
         event = await self._event()
-        if isinstance(event, WasJoined):
+        if isinstance(event, states.WasJoined):
             return Reached(Circuit(self._connection, event.rest), event.others)
-        if isinstance(event, WasAbsent):
+        if isinstance(event, states.WasAbsent):
             return None
         raise self._lost(event)
 
@@ -127,9 +118,9 @@ class RelayLine:
     async def called(self) -> Called | None:
         """The next call, or None when the relay has confirmed the tokens. Raises Lost."""
         event = await self._event()
-        if isinstance(event, WaitBegun):
+        if isinstance(event, states.WaitBegun):
             return None
-        if isinstance(event, WasCalled):
+        if isinstance(event, states.WasCalled):
             return Called(Circuit(self._connection, event.rest), event.token)
         raise self._lost(event)
 
@@ -138,7 +129,7 @@ class RelayLine:
 
     def _lost(self, event: RelayEvent) -> Lost:
         self._connection.close()
-        reason = event.reason if isinstance(event, RelayEnded) else RelayEnding.ERROR
+        reason = event.reason if isinstance(event, states.RelayEnded) else RelayEnding.ERROR
         return Lost(reason, self._before)
 
     async def _event(self) -> RelayEvent:

@@ -1,7 +1,6 @@
 """Finds waiting terminals at other relays of a cluster, and opens circuits to them through NATS.
 
-All relays of a cluster share one key, which authenticates messages. A message can at worst end what it
-belongs to.
+All relays of a cluster share one key, which authenticates messages. A message can end only its own exchange.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Host(Protocol):
     def nobody_elsewhere(self, dialler: ClientConnection) -> None:
         """No terminal waits at another relay."""
 
-    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
+    def unanswered(self, dialler: ClientConnection) -> None:
         """The terminal called at another relay did not answer."""
 
     def join_dialler(self, dialler: ClientConnection, others: int, tunnel: RelayTunnel) -> FarCircuit | None:
@@ -271,7 +270,7 @@ class Call:
     def lost(self) -> None:
         self._over()
         if self._cluster.now(self._dialler, None):
-            self._cluster.host.unanswered_elsewhere(self._dialler)
+            self._cluster.host.unanswered(self._dialler)
 
     def forget(self) -> None:
         self._over()

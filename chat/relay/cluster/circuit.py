@@ -40,24 +40,20 @@ class RelayTunnel:
     A frame that is not the next one ends the tunnel. NATS can interrupt a tunnel, and nothing else.
     """
 
-    __slots__ = ("_bus", "_drop", "_opener", "_sealer", "_small", "own", "theirs")
+    __slots__ = ("_drop", "_opener", "_sealer", "_small", "bus", "own", "theirs")
 
     def __init__(
         self, bus: Bus, subjects: tuple[str, str], finished: Finished, drop: Callable[[str], None]
     ) -> None:
         """`drop` is called with our subject when the tunnel is closed."""
-        self._bus, self._drop = bus, drop
+        self.bus, self._drop = bus, drop
         self.own, self.theirs = subjects
         self._sealer, self._opener = Sealer(finished.send), Opener(finished.receive)
         self._small = memoryview(bytearray(_SMALL))
 
-    @property
-    def bus(self) -> Bus:
-        return self._bus
-
     def send(self, kind: Kind, data: bytes | memoryview = b"") -> None:
         """Send a frame. `data` may be in memory that is reused at once."""
-        self._bus.post(self.theirs, self._sealer.seal(kind, data), self.own)
+        self.bus.post(self.theirs, self._sealer.seal(kind, data), self.own)
 
     def open_into(self, frame: bytes, out: memoryview) -> None:
         """Decrypt a frame's link bytes into `out`. AuthenticationFailed if it is not the next one."""
@@ -74,11 +70,6 @@ class RelayTunnel:
 
     def close(self) -> None:
         self._drop(self.own)
-
-
-def reason_in(content: bytes) -> End:
-    """Why the other relay ended a circuit; BROKEN for an unknown reason."""
-    return _REASONS[content[0]] if content[0] < len(_REASONS) else End.BROKEN
 
 
 WINDOW: Final = 1 << 16
@@ -165,7 +156,7 @@ class Outbound:
         if count > 0:
             self.moved = True
             self.room -= count
-            self._circuit.count(count)
+            self._circuit.tally.count(count)
             self.listen()
 
     def _wake(self) -> None:
@@ -277,7 +268,7 @@ class Inbound:
     def _took(self, sent: int) -> None:
         if sent:
             self.moved = True
-            self._circuit.count(sent)
+            self._circuit.tally.count(sent)
         self._sent += sent
         self._taken += sent
         self._due += sent
@@ -301,8 +292,8 @@ class FarCircuit:
     """Joins a connected non-blocking socket and a tunnel until one of them ends, and closes both."""
 
     __slots__ = (
-        *("_inbound", "_done", "_half_since", "_heard", "_last", "_outbound", "_said", "_tally"),
-        *("buffers", "loop", "tunnel", "socket"),
+        *("_inbound", "_done", "_half_since", "_heard", "_last", "_outbound", "_said"),
+        *("buffers", "loop", "socket", "tally", "tunnel"),
     )
 
     def __init__(
@@ -315,7 +306,7 @@ class FarCircuit:
     ) -> None:
         """`done` is called once, after the socket is closed. Nothing is forwarded before `start`."""
         self.socket, self.tunnel = ends
-        self.loop, self.buffers, self._tally = loop, buffers, tally
+        self.loop, self.buffers, self.tally = loop, buffers, tally
         self._done: Callable[[FarCircuit, End], None] | None = done
         self._half_since = 0.0
         self._last = self._heard = self._said = loop.time()
@@ -344,7 +335,8 @@ class FarCircuit:
             case Kind.ALIVE:
                 self.tunnel.content(frame)
             case Kind.END:
-                self._close(reason_in(self.tunnel.content(frame)))
+                reason = self.tunnel.content(frame)[0]
+                self._close(_REASONS[reason] if reason < len(_REASONS) else End.BROKEN)
             case _:
                 raise Unexpected(f"{kind.name} in a circuit")
 
@@ -356,13 +348,7 @@ class FarCircuit:
 
     # --- Calls of the directions and of the relay ---
 
-    def count(self, size: int) -> None:
-        """Count forwarded bytes."""
-        self._tally.forwarded += size
-        self._tally.writes += 1
-
     def half_ended(self) -> None:
-        """One direction has ended."""
         if self._outbound.ended and self._inbound.ended:
             self._close(End.CLOSED)
         else:

@@ -40,7 +40,7 @@ class Host:
     def __post_init__(self) -> None:
         self.called: list[str] = []
         self.joined: list[int] = []
-        self.absent = self.unanswered = 0
+        self.absent = self.missed = 0
         self.happened = asyncio.Event()
 
     def waiting_on(self, token: bytes) -> list[ClientConnection]:
@@ -62,8 +62,8 @@ class Host:
         self.absent += 1
         self.happened.set()
 
-    def unanswered_elsewhere(self, dialler: ClientConnection) -> None:
-        self.unanswered += 1
+    def unanswered(self, dialler: ClientConnection) -> None:
+        self.missed += 1
         self.happened.set()
 
     def join_dialler(self, dialler: ClientConnection, others: int, passage: RelayTunnel) -> Any:
@@ -145,7 +145,7 @@ async def test_where_somebody_listens_to_names_alike_it_is_waited_for_a_moment(t
 
 async def test_whoever_was_called_and_does_not_answer_is_told(town: Town) -> None:
     host, _ = town.relay(Waiter("deaf", 0.0), answers=False)
-    assert (await town.ask()).unanswered == 1
+    assert (await town.ask()).missed == 1
     assert host.called == ["deaf"]
 
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from chat.relay.metrics import AT_ONCE, HEAD_MAX, PATIENCE, Counters, Pages, exposition, is_loopback
+from chat.relay.metrics import AT_ONCE, HEAD_MAX, PATIENCE, Counters, Pages, exposition
 from chat.relay.quotas import Limits
 from chat.relay.run import listen
 from chat.relay.sandbox import Means
+from protocol.addresses import is_loopback
 from protocol.relay.states import RelayEnding
 from tests.support.relay.in_process import house, token
 
