@@ -1,0 +1,69 @@
+"""Steps that several tests of engines take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from chat.config import Config
+from chat.interface import ContactChanged, EntryView, PairingStage
+from chat.network.links import LiveLink
+from tests.support.engines.engines import DEFAULTS, Person, talk, two_contacts
+from tests.support.fakes.network import Network
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def in_touch(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1
+) -> AsyncIterator[tuple[Network, Person, Person]]:
+    """Ada and Ben, who have paired nearby; Ada's "before" has been delivered, so that a link is open."""
+    async with two_contacts(folder, config, seed) as (network, ada, ben):
+        await talk(ada, ben, "before")
+        yield network, ada, ben
+
+
+async def say(one: Person, other: Person, text: str) -> EntryView:
+    """Send a text without waiting for anything."""
+    return await one.engine.send(await one.contact(other), text)
+
+
+def presence(person: Person, *, present: bool) -> asyncio.Future[ContactChanged]:
+    """The moment when a contact is shown as present, or as gone."""
+    return person.wait(ContactChanged, lambda event: event.contact.present is present)
+
+
+def current(one: Person, other: Person) -> LiveLink:
+    """The link on which one person sends to the other."""
+    link = one.engine._use_cases.links.current(other.engine._use_cases.keyring.own.person)
+    assert link is not None
+    return link
+
+
+async def compare(one: Person, other: Person, begun: Awaitable[object]) -> None:
+    """Pair as `begun` begins it: both see the same words and confirm them."""
+    words = one.stage(PairingStage.WORDS), other.stage(PairingStage.WORDS)
+    done = one.stage(PairingStage.DONE), other.stage(PairingStage.DONE)
+    await begun
+    mine, theirs = [event.pairing for event in await asyncio.gather(*words)]
+    assert mine.words == theirs.words
+    await one.engine.answer_pairing(mine.id, True)
+    await other.engine.answer_pairing(theirs.id, True)
+    await asyncio.gather(*done)
+
+
+def late(owner: object, name: str, seconds: float) -> None:
+    """Let a method of an engine's part begin late, as on a slow disk."""
+    original = getattr(owner, name)
+
+    async def slowly(*arguments: Any, **options: Any) -> None:
+        await asyncio.sleep(seconds)
+        await original(*arguments, **options)
+
+    setattr(owner, name, slowly)
