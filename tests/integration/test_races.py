@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chat.interface import EntryState, PairingStage
+from chat.interface import EntryState, PairingStage, Unreachable
 from chat.network.relay.client import AT_ONCE
 from chat.network.relay.connection import Lost, RelayLine
 from chat.service.sync import Inbound, Synchronizer
@@ -248,15 +248,17 @@ async def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
 
 
 @in_virtual_time
-async def test_invitations_made_at_one_moment_can_be_used(
+async def test_invitations_made_at_one_moment_can_be_used_and_end_the_oldest_beyond_four(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         slow(monkeypatch, ada, "write")
-        for _number in range(3):
-            await ada.engine.invite()
-        made = await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
+        made = [await ada.engine.invite() for _ in range(3)]
+        made += await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
         assert len(ada.engine._use_cases.keyring.invitations) == 4
+        for ended in made[:2]:
+            with pytest.raises(Unreachable):
+                await ben.engine.join(ended.text)
         asked = ada.stage(PairingStage.JOINER)
         await ben.engine.join(made[-1].text)
         await asked
