@@ -48,6 +48,11 @@ def current(one: Person, other: Person) -> LiveLink:
     return link
 
 
+async def dial(one: Person, other: Person) -> None:
+    """Begin one more link."""
+    await one.engine._use_cases.dialer.dial(bytes.fromhex(await one.contact(other)), 1.0)
+
+
 async def compare(one: Person, other: Person, begun: Awaitable[object]) -> None:
     """Pair as `begun` begins it: both see the same words and confirm them."""
     words = one.stage(PairingStage.WORDS), other.stage(PairingStage.WORDS)

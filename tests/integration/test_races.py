@@ -23,7 +23,7 @@ from protocol.identity.reduction import extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
 from protocol.primitives import system_random
 from protocol.relay.rendezvous import DAY_SECONDS
-from tests.integration.steps import current, entry_of, in_touch
+from tests.integration.steps import current, dial, entry_of, in_touch
 from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.fakes.relay import MemoryRelay
@@ -129,7 +129,7 @@ async def test_a_replaced_link_that_ends_after_its_successor_leaves_nothing_behi
         slow(monkeypatch, ada, "write")
         await tell(ben, ada, entry_of(ben, ada))
         await asyncio.sleep(0.01)
-        await ada.engine._use_cases.dialer.dial(person, 1.0)
+        await dial(ada, ben)
         await asyncio.sleep(0.1)
         assert len(ada.engine._use_cases.links._sets[person].links) == 1
         network.cut(ben.host)
