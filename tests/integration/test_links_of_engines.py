@@ -63,23 +63,6 @@ async def test_a_link_broken_at_any_frame_loses_and_doubles_nothing(
         await same(ada, ben, "before", "one", "two", "three", "four")
 
 
-@in_virtual_time(limit=6 * 3600.0)
-async def test_links_are_replaced_within_the_hour_and_nobody_notices(tmp_path: Path) -> None:
-    async with in_touch(tmp_path) as (_, ada, ben):
-        sessions = set()
-        before = len(ada.seen), len(ben.seen)
-        for number in range(1, 60):
-            await asyncio.sleep(180)
-            await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
-            sessions |= {link.session for link in ada.engine._use_cases.links.all()}
-            assert links(ada) == links(ben) == 1
-        assert len(sessions) >= 3
-        for person, start in zip((ada, ben), before, strict=True):
-            went = [event for event in person.seen[start:] if isinstance(event, ContactChanged)]
-            assert all(event.contact.present for event in went)
-            assert person.shown_once(60)
-
-
 @pytest.mark.parametrize("seconds", [3, 5, 9, 20, 21, 22, 23, 24, 90, 400])
 @in_virtual_time
 async def test_after_a_cut_the_first_waiting_entry_arrives_within_two_seconds(
