@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chat.assemble import door, filler
-from chat.interface import CannotCreate, DoorState
+from chat.interface import CannotCreate, DoorState, NotPermitted
 from chat.network import mdns, transport
 from chat.ports import Connection, Listener
 from chat.storage import folder as stored_folder
@@ -113,6 +113,41 @@ async def test_a_lock_file_that_cannot_be_opened_is_a_failure_of_storage(tmp_pat
     (folder / "lock").mkdir()
     with pytest.raises(StorageBroken):
         await door(folder).state()
+
+
+async def test_offline_a_profile_is_read_and_the_network_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def way(name: str) -> Callable[..., Awaitable[None]]:
+        async def take(*_: object) -> None:
+            used.append(name)
+            raise ConnectionError("the test has no network")
+
+        return take
+
+    monkeypatch.setattr(transport.TcpTransport, "listen", way("listen"))
+    monkeypatch.setattr(transport.TcpTransport, "connect", way("connect"))
+    monkeypatch.setattr(mdns.ZeroconfDiscovery, "start", way("start"))
+    folder = tmp_path / "profile"
+    created(folder, filler(create_person("Ada", os.urandom)))
+    with pytest.raises(NotPermitted):
+        await door(folder).unlock("not " + PASSPHRASE, offline=True)
+    opened = await door(folder).unlock(PASSPHRASE, offline=True)
+    assert (await opened.me()).name == "Ada"
+    assert await opened.contacts() == await opened.search("anything") == ()
+    await opened.set_preference("theme", "dark")
+    assert not (folder / stored_folder.SOCKET).exists()
+    await opened.close()
+    assert await door(folder).state() is DoorState.LOCKED
+    again = await door(folder).unlock(PASSPHRASE, offline=True)
+    assert dict(await again.preferences()) == {"theme": "dark"}
+    await again.close()
+    assert used == []
+    with pytest.raises(CannotCreate):
+        await door(folder).unlock(PASSPHRASE)
+    assert used == ["listen"], "the use of the network would be seen"
 
 
 LOOK = """

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from chat import engine
-from chat.interface import ContactChanged, DiagnosisView, Unreachable
+from chat.interface import DiagnosisView, Unreachable
 from chat.ports import Announcement
 from chat.service.discovery import SLOTS_TRIED
 from chat.tools.doctor.gather import Context, Evidence, Reply, Sought, call_relay, look_for
 from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.rendezvous import RelayAddress
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk, two_contacts
+from tests.integration.steps import in_touch, presence
+from tests.support.engines.engines import Person, apart, contact, in_virtual_time, pair, people, talk
 from tests.support.fakes.relay import MemoryRelay
 
 DAY_MS = 86_400_000
@@ -56,7 +58,7 @@ async def test_whoever_greets_where_a_contact_was_is_asked_for_its_keys(tmp_path
         stranger = Sought(((cleo.host, 4747),), heard=True)
         assert context.sought == (Sought(((ben.host, 0),), linked=True), stranger)
         assert context.began == (ada.host,)
-        absent = ada.wait(ContactChanged, lambda event: not event.contact.present)
+        absent = presence(ada, present=False)
         await ben.stop()
         await cleo.stop()
         await absent
@@ -106,14 +108,9 @@ async def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Pa
 @in_virtual_time
 async def test_whoever_is_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows: Knows) -> None:
     """A link through a relay has no address at which one could look."""
-    async with two_contacts(tmp_path) as (network, ada, ben):
+    async with apart(tmp_path) as (_, _relay, ada, ben):
         await talk(ada, ben, "hello")
-        relay = MemoryRelay(network).start()
-        network.part(ada.host, ben.host)
-        relayed = ada.wait(ContactChanged, lambda event: event.contact.present and event.contact.relayed)
-        for person in (ada, ben):
-            await person.engine.add_relay(str(relay.address))
-        await relayed
+        assert (await contact(ada)).relayed
         places = [place for each in (await knows.of(ada)).sought for place in each.places]
         assert all(host for host, _ in places)
 
@@ -139,19 +136,13 @@ async def test_a_contact_whose_clock_is_days_off_is_known_by_its_announcement(
 async def test_attack_16_a_flood_of_inventions_bounds_the_search_for_a_wrong_clock(
     tmp_path: Path, knows: Knows
 ) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
+    async with in_touch(tmp_path) as (_, ada, ben):
         await ben.stop()
-        made: list[int] = []
-        announcing = ada.engine._use_cases.announcer
         for number in range(256):
-            text = tuple(bytes(8) for _ in range(32))
-            announcing.found(Announcement(f"fake{number}", ("10.0.0.9",), 4747, text))
-
-        def counted(*what: object) -> bytes:
-            made.append(1)
-            return b""
-
+            made = Announcement(f"fake{number}", ("10.0.0.9",), 4747, (bytes(8),) * 32)
+            ada.engine._use_cases.announcer.found(made)
+        slot = Mock(return_value=b"")
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("chat.service.discovery.slot", counted)
+            patched.setattr("chat.service.discovery.slot", slot)
             assert (await knows.of(ada)).days_ahead is None
-        assert 0 < len(made) <= SLOTS_TRIED
+        assert 0 < slot.call_count <= SLOTS_TRIED
