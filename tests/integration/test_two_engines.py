@@ -128,6 +128,8 @@ async def test_a_blocked_contact_waits_and_a_removed_one_is_forgotten(tmp_path: 
         await gone
         with pytest.raises(UsageError):
             await say(ada, ben, "no")
+        with pytest.raises(UsageError):
+            await ada.engine.rename(name, "two\nlines")
         await say(ben, ada, "are you there?")
         await asyncio.sleep(120)
         assert await ada.texts(ben) == ["before"]
