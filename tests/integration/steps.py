@@ -13,8 +13,9 @@ from chat.interface import ContactChanged, EntryView, PairingStage
 from chat.network.links import LiveLink
 from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.messages import Entry
-from tests.support.engines.engines import DEFAULTS, Person, talk, two_contacts
+from tests.support.engines.engines import DEFAULTS, Person, apart, talk, two_contacts
 from tests.support.fakes.network import Network
+from tests.support.fakes.relay import MemoryRelay
 
 
 def now() -> float:
@@ -29,6 +30,16 @@ async def in_touch(
     async with two_contacts(folder, config, seed) as (network, ada, ben):
         await talk(ada, ben, "before")
         yield network, ada, ben
+
+
+@asynccontextmanager
+async def in_touch_by_relay(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1, later: float = 0.0
+) -> AsyncIterator[tuple[Network, MemoryRelay, Person, Person]]:
+    """The two of `apart` with a link through the relay, on which Ada's "before" has been delivered."""
+    async with apart(folder, config, seed, later) as (network, relay, ada, ben):
+        await talk(ada, ben, "before")
+        yield network, relay, ada, ben
 
 
 async def say(one: Person, other: Person, text: str) -> EntryView:
