@@ -28,7 +28,7 @@ from tests.contract.subject import CLEO, Subject, contact, is_delivered, listeni
 class AroundContract:
     """The tests. A subclass adds the fixture `subject`."""
 
-    async def test_who_is_there_and_who_types_is_told(self, subject: Subject) -> None:
+    async def test_who_is_there_and_who_types_is_told_and_what_waited_goes(self, subject: Subject) -> None:
         events = await listening(subject)
         await subject.around.types(True)
         assert (await _friend(events, subject, lambda view: view.typing)).present
@@ -37,11 +37,6 @@ class AroundContract:
         await subject.around.leave()
         await _friend(events, subject, lambda view: not view.present)
         assert not (await contact(subject)).present
-
-    async def test_what_waited_goes_when_the_contact_comes(self, subject: Subject) -> None:
-        events = await listening(subject)
-        await subject.around.leave()
-        await _friend(events, subject, lambda view: not view.present)
         sent = await subject.messenger.send(subject.friend, "for later")
         assert sent.state is EntryState.QUEUED
         await subject.around.come()

@@ -13,7 +13,7 @@ from chat.interface import ContactChanged, EntryView, PairingStage
 from chat.network.links import LiveLink
 from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
 from protocol.messages import Entry
-from tests.support.engines.engines import DEFAULTS, Person, apart, talk, two_contacts
+from tests.support.engines.engines import DEFAULTS, Person, apart, pair, talk, two_contacts
 from tests.support.fakes.network import Network
 from tests.support.fakes.relay import MemoryRelay
 
@@ -74,6 +74,13 @@ async def compare(one: Person, other: Person, begun: Awaitable[object]) -> None:
     await one.engine.answer_pairing(mine.id, True)
     await other.engine.answer_pairing(theirs.id, True)
     await asyncio.gather(*done)
+
+
+async def meet(one: Person, other: Person) -> None:
+    """Pair nearby two who may have become invisible by a pairing before."""
+    for person in (one, other):
+        await person.engine.set_visible(True)
+    await pair(one, other)
 
 
 async def join(inviter: Person, joiner: Person, text: str) -> None:

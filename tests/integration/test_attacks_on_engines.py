@@ -17,7 +17,7 @@ from chat.storage import receipts
 from protocol.codec import encode
 from protocol.entries import conversation_of_two
 from protocol.messages import Heads, HeadsHash, Message, Receipt, Typing
-from tests.integration.steps import current, entry_of, in_touch, join, presence, say
+from tests.integration.steps import current, entry_of, in_touch, join, meet, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
 
@@ -46,9 +46,7 @@ async def test_attack_38_a_contact_hands_over_entries_of_nobody_but_itself(
 async def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
-        await ada.engine.set_visible(True)
-        await cleo.engine.set_visible(True)
-        await pair(ada, cleo)
+        await meet(ada, cleo)
         secret = await talk(ada, ben, "between Ada and Ben")
         await talk(ada, cleo, "between Ada and Cleo")
         foreign = conversation_of_two(

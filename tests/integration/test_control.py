@@ -161,17 +161,12 @@ class Refined(UsageError):
     """An error that the interface does not name."""
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *(
-            kind
-            for kind in vars(interface).values()
-            if isinstance(kind, type) and issubclass(kind, ParlourError)
-        ),
-        Refined,
-    ],
-)
+ERRORS = [
+    kind for kind in vars(interface).values() if isinstance(kind, type) and issubclass(kind, ParlourError)
+]
+
+
+@pytest.mark.parametrize("kind", [*ERRORS, Refined])
 async def test_an_error_keeps_its_class_and_its_text(both: Both, kind: type[ParlourError]) -> None:
     direct, client = both
     direct.failures["me"] = kind("What happened: what to do.")

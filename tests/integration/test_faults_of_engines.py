@@ -12,7 +12,7 @@ import pytest
 from chat.interface import EntryAdded, EntryState, Notice, PairingChanged, PairingStage
 from chat.storage import entries, profile
 from chat.storage.errors import StorageFull
-from tests.integration.steps import in_touch, late, say
+from tests.integration.steps import in_touch, late, meet, say
 from tests.support.engines.engines import (
     PASSPHRASE,
     Person,
@@ -49,9 +49,7 @@ async def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
         await asyncio.sleep(60)
         if not (await ada.engine.contacts() and await ben.engine.contacts()):
             assert await ada.engine.contacts() == await ben.engine.contacts() == ()
-            await ada.engine.set_visible(True)
-            await ben.engine.set_visible(True)
-            await pair(ada, ben)
+            await meet(ada, ben)
         await talk(ada, ben, "whole again")
         await talk(ben, ada, "so it is")
 

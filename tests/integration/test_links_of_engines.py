@@ -20,7 +20,7 @@ from protocol.link.handshake import Initiator, Responder
 from protocol.link.link import Link
 from protocol.link.states import Event, LinkClosed, LinkOpen, MessageReceived
 from protocol.messages import Entry, LogOperations, Message, Receipt
-from tests.integration.steps import current, dial, in_touch, now, presence, say
+from tests.integration.steps import current, dial, in_touch, meet, now, presence, say
 from tests.support.engines.engines import delivered, in_virtual_time, links, pair, people, same, talk
 from tests.support.lab.virtual import VirtualClock
 from tests.support.protocol.links import contacts
@@ -438,9 +438,7 @@ async def test_an_answer_to_what_is_not_held_keeps_the_id(
     """A peer may name any entry: one that nobody has, or one of a conversation with somebody else."""
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
-        await cleo.engine.set_visible(True)
-        await ada.engine.set_visible(True)
-        await pair(ada, cleo)
+        await meet(ada, cleo)
         other = await talk(ada, cleo, "for Cleo alone")
         with pytest.raises(UsageError):
             await ada.engine.send(await ada.contact(ben), "no", other)

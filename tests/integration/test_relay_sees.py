@@ -10,13 +10,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import combinations
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from chat.network.relay import client
-from chat.service import keyring
-from protocol.relay import messages
 from protocol.relay.messages import write_hello
 from protocol.relay.rendezvous import contact_token, invitation_token
 from tests.support.engines.engines import Person, SeeingRelay, in_virtual_time, invite, named, people, talk
@@ -104,43 +101,28 @@ async def test_a_day(tmp_path: Path) -> None:
             assert sum(map(len, relay.sight.streams)) > 100_000
 
 
+CONTACT = "chat.service.keyring.contact_token"
+INVITATION = "chat.service.keyring.invitation_token"
+HELLO = "protocol.relay.messages.write_hello"
+
+
 @pytest.mark.parametrize(
-    ("module", "name", "planted", "seen"),
+    ("name", "planted", "seen"),
     [
-        (keyring, "contact_token", lambda key, _, *rest: contact_token(key, 0, *rest), "tokens on two days"),
-        (
-            keyring,
-            "invitation_token",
-            lambda made, _, relay: invitation_token(made, 0, relay),
-            "tokens on two days",
-        ),
-        (
-            keyring,
-            "contact_token",
-            lambda key, day, _, static: contact_token(key, day, bytes(32), static),
-            "tokens at two relays",
-        ),
-        (keyring, "contact_token", lambda key, day, relay, static: static[8:24], "a key of its log"),
-        (
-            messages,
-            "write_hello",
-            lambda *rest: write_hello(*rest) + NAMES[0].encode(),
-            "the name Adalbertine",
-        ),
+        (CONTACT, lambda key, _, *rest: contact_token(key, 0, *rest), "tokens on two days"),
+        (INVITATION, lambda made, _, relay: invitation_token(made, 0, relay), "tokens on two days"),
+        (CONTACT, lambda key, day, _, own: contact_token(key, day, bytes(32), own), "tokens at two relays"),
+        (CONTACT, lambda key, day, relay, own: own[8:24], "a key of its log"),
+        (HELLO, lambda *rest: write_hello(*rest) + NAMES[0].encode(), "the name Adalbertine"),
     ],
 )
 @in_virtual_time
 async def test_a_planted_leak_is_seen(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    module: ModuleType,
-    name: str,
-    planted: Callable[..., bytes],
-    seen: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, planted: Callable[..., bytes], seen: str
 ) -> None:
     async with three(tmp_path, BEFORE_MIDNIGHT) as (persons, relays):
         await invite(persons[0], persons[1])
-        monkeypatch.setattr(module, name, planted)
+        monkeypatch.setattr(name, planted)
         await persons[0].engine.invite()
         await persons[0].stop()
         await persons[0].start()

@@ -16,7 +16,7 @@ from chat.interface import ContactChanged, EntryAdded, RelayStanding
 from chat.ports import Connection
 from protocol.limits import PING_AFTER_SECONDS
 from protocol.relay.rendezvous import DAY_SECONDS
-from tests.integration.steps import in_touch, in_touch_by_relay, late, now, presence, say
+from tests.integration.steps import in_touch, in_touch_by_relay, late, meet, now, presence, say
 from tests.support.engines.engines import (
     Person,
     apart,
@@ -27,7 +27,6 @@ from tests.support.engines.engines import (
     links,
     moved,
     named,
-    pair,
     people,
     same,
     stands,
@@ -396,9 +395,7 @@ async def test_a_house_full_of_contacts_comes_back_with_its_relay(tmp_path: Path
         relay = MemoryRelay(network).start()
         for index, one in enumerate(persons):
             for other in persons[index + 1 :]:
-                await one.engine.set_visible(True)
-                await other.engine.set_visible(True)
-                await pair(one, other)
+                await meet(one, other)
                 network.part(one.host, other.host)
         for person in persons:
             await named(person, relay)

@@ -17,7 +17,7 @@ from chat.interface import (
     SettingsView,
     UsageError,
 )
-from tests.integration.steps import compare, in_touch, presence, say
+from tests.integration.steps import compare, in_touch, meet, presence, say
 from tests.support.engines.engines import Person, delivered, in_virtual_time, pair, people, talk
 
 
@@ -149,9 +149,7 @@ async def test_persons_who_lost_each_other_pair_again(tmp_path: Path) -> None:
     async with in_touch(tmp_path) as (_, ada, ben):
         await ben.engine.remove(await ben.contact(ada))
         await asyncio.sleep(5)
-        await ben.engine.set_visible(True)
-        await ada.engine.set_visible(True)
-        await pair(ada, ben)
+        await meet(ada, ben)
         await talk(ada, ben, "second")
         await talk(ben, ada, "third")
         assert await ada.texts(ben) == await ben.texts(ada) == ["before", "second", "third"]
