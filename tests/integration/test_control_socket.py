@@ -45,6 +45,13 @@ async def both(tmp_path: Path) -> AsyncIterator[Both]:
         yield pair
 
 
+async def who_answers(path: Path) -> str:
+    client = await RemoteMessenger.open(path)
+    name = (await client.me()).name
+    await client.close()
+    return name
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -169,9 +176,7 @@ async def test_the_socket_is_made_where_a_socket_takes_no_mode(
     path = tmp_path / "engine.sock"
     async with served(FakeMessenger("Ada"), path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Ada"
-        await client.close()
+        assert await who_answers(path) == "Ada"
 
 
 async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,9 +208,7 @@ async def test_a_path_of_any_length_works(tmp_path: Path) -> None:
     path = deep / "engine.sock"
     before = open_descriptors()
     async with served(FakeMessenger("Long"), path):
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Long"
-        await client.close()
+        assert await who_answers(path) == "Long"
     assert not path.exists()
     assert open_descriptors() <= before
 
@@ -219,9 +222,8 @@ async def test_a_path_of_any_length_works_without_proc(
     with pytest.raises(CannotCreate, match="shorter"):
         wire.listen(deep / "engine.sock")
     monkeypatch.chdir(deep)
-    async with served(FakeMessenger(), deep / "engine.sock"):
-        client = await RemoteMessenger.open(deep / "engine.sock")
-        await client.close()
+    async with served(FakeMessenger("Deep"), deep / "engine.sock"):
+        assert await who_answers(deep / "engine.sock") == "Deep"
 
 
 async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
@@ -230,8 +232,8 @@ async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(
         left.bind(str(path))
     with pytest.raises(Unreachable):
         await RemoteMessenger.open(path)
-    async with served(FakeMessenger(), path):
-        await (await RemoteMessenger.open(path)).close()
+    async with served(FakeMessenger("Next"), path):
+        assert await who_answers(path) == "Next"
     path.write_text("not a socket")
     with pytest.raises(CannotCreate):
         await ControlServer(FakeMessenger(), path).start()
@@ -245,9 +247,7 @@ async def test_the_end_of_one_engine_leaves_the_socket_of_the_next(tmp_path: Pat
     path.unlink()
     async with served(FakeMessenger("Next"), path):
         await old.close()
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Next"
-        await client.close()
+        assert await who_answers(path) == "Next"
 
 
 @pytest.mark.parametrize(

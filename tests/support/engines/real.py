@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chat.engine import Engine
-from chat.interface import ContactView, PairingChanged, PairingStage
+from chat.interface import ContactView, Event, PairingChanged, PairingStage, PairingView
 from chat.network.connection import TcpConnection
 from chat.network.transport import TcpTransport
 from chat.ports import Ports, SystemClock
+from tests.contract.subject import told
 from tests.support.engines.engines import DEFAULTS, Person
 from tests.support.fakes.network import MemoryDiscovery, Network
 
@@ -47,16 +48,14 @@ async def engine(name: str, folder: Path) -> AsyncIterator[Engine]:
 async def pairs(inviter: Engine, joiner: Engine) -> None:
     """By an invitation, which the inviter confirms."""
     asked, done = inviter.events(), (inviter.events(), joiner.events())
-    invitation = await inviter.invite()
-    await joiner.join(invitation.text)
-    async for event in asked:
-        if isinstance(event, PairingChanged) and event.pairing.stage is PairingStage.JOINER:
-            await inviter.answer_pairing(event.pairing.id, True)
-            break
+    await joiner.join((await inviter.invite()).text)
+    await inviter.answer_pairing((await _stage(asked, PairingStage.JOINER)).id, True)
     for events in done:
-        async for event in events:
-            if isinstance(event, PairingChanged) and event.pairing.stage is PairingStage.DONE:
-                break
+        await _stage(events, PairingStage.DONE)
+
+
+async def _stage(events: AsyncIterator[Event], stage: PairingStage) -> PairingView:
+    return (await told(events, PairingChanged, lambda event: event.pairing.stage is stage)).pairing
 
 
 async def only(engine: Engine) -> ContactView:
