@@ -67,7 +67,10 @@ class AroundContract:
     async def test_a_stranger_is_paired_with_by_words(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)
         await messenger.set_visible(True)
-        begun = await messenger.pair_nearby(await _instance(subject, events))
+        await subject.around.appear()
+        seen = await told(events, NearbyChanged, lambda event: [view.name for view in event.nearby] == [CLEO])
+        assert await messenger.nearby() == seen.nearby
+        begun = await messenger.pair_nearby(seen.nearby[0].instance)
         assert not begun.incoming
         words = await _stage(events, PairingStage.WORDS)
         assert (words.id, words.peer, len(words.words)) == (begun.id, CLEO, 5)
@@ -124,14 +127,6 @@ async def _friend(
 
 async def _stage(events: AsyncIterator[Event], stage: PairingStage) -> PairingView:
     return (await told(events, PairingChanged, lambda event: event.pairing.stage is stage)).pairing
-
-
-async def _instance(subject: Subject, events: AsyncIterator[Event]) -> str:
-    """Under which the stranger is visible nearby, once it is told here."""
-    await subject.around.appear()
-    seen = await told(events, NearbyChanged, lambda event: [view.name for view in event.nearby] == [CLEO])
-    assert await subject.messenger.nearby() == seen.nearby
-    return seen.nearby[0].instance
 
 
 async def _known(messenger: Messenger, done: PairingView) -> ContactView:

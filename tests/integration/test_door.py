@@ -51,26 +51,22 @@ def created(folder: Path, fill: Fill) -> None:
     profile.create(folder, PASSPHRASE, fill, random=os.urandom, cost=profile_header.CHEAPEST).close()
 
 
-class Gate(MemoryTransport):
-    """A transport that listens only when the test lets it: so long an engine opens."""
-
-    reached: asyncio.Event
-    open: asyncio.Event
-
-    async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
-        self.reached.set()
-        await self.open.wait()
-        return await super().listen(port, accept)
-
-
 async def test_an_engine_that_opens_is_waited_for_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, folder, looked = Network(), tmp_path / "profile", asyncio.Event()
+    network, folder = Network(), tmp_path / "profile"
+    reached, gate, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Gate(MemoryTransport):
+        """Listens only when the test lets it: so long an engine opens."""
+
+        async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
+            reached.set()
+            await gate.wait()
+            return await super().listen(port, accept)
+
     monkeypatch.setattr(transport, "TcpTransport", partial(Gate, network, "10.0.0.1"))
     monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
-    monkeypatch.setattr(Gate, "reached", asyncio.Event(), raising=False)
-    monkeypatch.setattr(Gate, "open", asyncio.Event(), raising=False)
 
     def is_held(place: Path) -> bool:
         looked.set()
@@ -80,11 +76,11 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
     monkeypatch.setattr(stored_folder, "is_held", is_held)
     created(folder, filler(create_person("Ada", os.urandom)))
     opening = asyncio.create_task(door(folder).unlock(PASSPHRASE))
-    await Gate.reached.wait()
+    await reached.wait()
     looking = asyncio.create_task(door(folder).state())
     others = [asyncio.create_task(door(folder).unlock(PASSPHRASE, offline)) for offline in (False, True)]
     await looked.wait()
-    Gate.open.set()
+    gate.set()
     engine = await opening
     assert await looking is DoorState.RUNNING
     for other in await asyncio.gather(*others):
