@@ -97,8 +97,6 @@ class CallsContract:
         await getattr(subject.messenger, way)()
         if way == "close":
             await subject.messenger.close()
-        else:
-            streams.append(subject.messenger.events())
         for name in CALLS:
             with pytest.raises(ParlourError):
                 await ask(subject.messenger, name, arguments)
@@ -107,6 +105,9 @@ class CallsContract:
             await until(events, lambda event: isinstance(event, Closed))
             with pytest.raises(StopAsyncIteration):
                 await anext(events)
+        if way == "lock":
+            late = subject.messenger.events()
+            assert [type(event) async for event in late] == [Closed]
 
 
 def conforms(value: object, hint: Any) -> bool:

@@ -321,3 +321,5 @@ class MessengerContract:
         assert await messenger.contacts() == ()
         assert await messenger.search("before") == ()
         assert dict(await messenger.preferences()) == {"draft." + "0a" * 32: "on"}
+        with pytest.raises(UsageError):
+            await messenger.send(friend, "after")

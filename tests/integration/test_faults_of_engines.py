@@ -113,8 +113,11 @@ async def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_l
         shutil.copytree(tmp_path / "copy", ada.folder)
         await ada.start()
         written = await say(ada, ben, "after the restore")
-        while not {"lost 1", "lost 2"} <= {*await ada.texts(ben)}:
-            await ada.wait(EntryAdded)
+        back = (
+            ada.wait(EntryAdded, lambda event: event.entry.text == "lost 1"),
+            ada.wait(EntryAdded, lambda event: event.entry.text == "lost 2"),
+        )
+        await asyncio.gather(*back)
         await talk(ben, ada, "end")
         assert written.state is EntryState.QUEUED
         mine, theirs = await ada.history(ben), await ben.history(ada)
