@@ -28,7 +28,7 @@ from tests.contract.subject import CLEO, Subject, contact, is_delivered, listeni
 class AroundContract:
     """The tests. A subclass adds the fixture `subject`."""
 
-    async def test_who_is_there_and_who_types_is_told(self, subject: Subject) -> None:
+    async def test_who_is_there_and_who_types_is_told_and_what_waited_goes(self, subject: Subject) -> None:
         events = await listening(subject)
         await subject.around.types(True)
         assert (await _friend(events, subject, lambda view: view.typing)).present
@@ -37,11 +37,6 @@ class AroundContract:
         await subject.around.leave()
         await _friend(events, subject, lambda view: not view.present)
         assert not (await contact(subject)).present
-
-    async def test_what_waited_goes_when_the_contact_comes(self, subject: Subject) -> None:
-        events = await listening(subject)
-        await subject.around.leave()
-        await _friend(events, subject, lambda view: not view.present)
         sent = await subject.messenger.send(subject.friend, "for later")
         assert sent.state is EntryState.QUEUED
         await subject.around.come()
@@ -72,7 +67,10 @@ class AroundContract:
     async def test_a_stranger_is_paired_with_by_words(self, subject: Subject) -> None:
         messenger, events = subject.messenger, await listening(subject)
         await messenger.set_visible(True)
-        begun = await messenger.pair_nearby(await _instance(subject, events))
+        await subject.around.appear()
+        seen = await told(events, NearbyChanged, lambda event: [view.name for view in event.nearby] == [CLEO])
+        assert await messenger.nearby() == seen.nearby
+        begun = await messenger.pair_nearby(seen.nearby[0].instance)
         assert not begun.incoming
         words = await _stage(events, PairingStage.WORDS)
         assert (words.id, words.peer, len(words.words)) == (begun.id, CLEO, 5)
@@ -129,14 +127,6 @@ async def _friend(
 
 async def _stage(events: AsyncIterator[Event], stage: PairingStage) -> PairingView:
     return (await told(events, PairingChanged, lambda event: event.pairing.stage is stage)).pairing
-
-
-async def _instance(subject: Subject, events: AsyncIterator[Event]) -> str:
-    """Under which the stranger is visible nearby, once it is told here."""
-    await subject.around.appear()
-    seen = await told(events, NearbyChanged, lambda event: [view.name for view in event.nearby] == [CLEO])
-    assert await subject.messenger.nearby() == seen.nearby
-    return seen.nearby[0].instance
 
 
 async def _known(messenger: Messenger, done: PairingView) -> ContactView:

@@ -12,7 +12,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 import pytest
 
 from chat.interface import BadData, Closed, Messenger, ParlourError, SettingsView, Unreachable, UsageError
-from tests.contract.subject import RELAY, Subject, until
+from tests.contract.subject import RELAY, Subject, listening, until
 
 CALLS: Mapping[str, Mapping[str, Parameter]] = {
     name: signature(method).parameters
@@ -88,28 +88,26 @@ class CallsContract:
                     await ask(subject.messenger, name, {**arguments, "contact": nobody})
                     pytest.fail(f"{name} of nobody works")
 
-    async def test_after_the_lock_every_call_says_so(self, subject: Subject) -> None:
+    @pytest.mark.parametrize("way", ["lock", "close"])
+    async def test_after_its_end_every_call_says_so_and_every_stream_is_closed(
+        self, subject: Subject, way: str
+    ) -> None:
         arguments = arguments_of(subject, await subject.hear("before", ""))
-        await subject.messenger.lock()
-        for name in CALLS:
-            with pytest.raises(ParlourError):
-                await ask(subject.messenger, name, arguments)
-                pytest.fail(f"{name} works after the lock")
-        late = subject.messenger.events()
-        assert isinstance(await until(late, lambda event: True), Closed)
-        with pytest.raises(StopAsyncIteration):
-            await anext(late)
-
-    async def test_who_has_closed_it_uses_it_no_more(self, subject: Subject) -> None:
-        arguments = arguments_of(subject, "")
-        events = subject.messenger.events()
-        await subject.messenger.close()
-        await subject.messenger.close()
-        assert isinstance(await until(events, lambda event: isinstance(event, Closed)), Closed)
+        streams = [await listening(subject) for _ in range(2)]
+        await getattr(subject.messenger, way)()
+        if way == "close":
+            await subject.messenger.close()
         for name in CALLS:
             with pytest.raises(ParlourError):
                 await ask(subject.messenger, name, arguments)
                 pytest.fail(f"{name} works after the end")
+        for events in streams:
+            await until(events, lambda event: isinstance(event, Closed))
+            with pytest.raises(StopAsyncIteration):
+                await anext(events)
+        if way == "lock":
+            late = subject.messenger.events()
+            assert [type(event) async for event in late] == [Closed]
 
 
 def conforms(value: object, hint: Any) -> bool:

@@ -20,14 +20,9 @@ RELAY = str(RelayAddress("127.0.0.1", 9, b"\x09" * 32))
 class Around(Protocol):
     """The contact, and a stranger called CLEO. A method returns once it is done, not once it is told here."""
 
-    async def leave(self) -> None:
-        """The contact goes away."""
-
-    async def come(self) -> None:
-        """The contact comes back."""
-
-    async def types(self, on: bool) -> None:
-        """The contact begins or stops typing."""
+    async def leave(self) -> None: ...
+    async def come(self) -> None: ...
+    async def types(self, on: bool) -> None: ...
 
     async def recover(self) -> None:
         """The contact uses the recovery key: a change of identity that could be a thief's."""

@@ -3,89 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chat.interface import (
-    BadData,
-    ContactChanged,
-    EntryState,
-    IdentityChanged,
-    PairingChanged,
-    PairingStage,
-    Unreachable,
-)
+from chat.interface import BadData, ContactChanged, EntryState, PairingChanged, PairingStage, Unreachable
 from chat.network.links import LiveLink
-from chat.service.pairing.initiate import Plan
-from chat.storage import keys, persons, receipts
+from chat.storage import receipts
 from protocol.codec import encode
-from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
-from protocol.identity.author import recover_operation
-from protocol.identity.log import sign_operation
-from protocol.identity.reduction import reduce
-from protocol.messages import Entry, Heads, HeadsHash, LogOperations, Message, Receipt, Typing
-from protocol.primitives import ed25519_from_seed
-from tests.support.engines.engines import (
-    Person,
-    delivered,
-    in_virtual_time,
-    invite,
-    pair,
-    people,
-    talk,
-    two_contacts,
-)
+from protocol.entries import conversation_of_two
+from protocol.messages import Heads, HeadsHash, Message, Receipt, Typing
+from tests.integration.steps import current, entry_of, in_touch, join, meet, presence, say
+from tests.support.engines.engines import Person, delivered, in_virtual_time, invite, pair, people, talk
 
 
-async def carried_to_the_end(mallory: Person, victim: Person, message: object) -> None:
+async def carried_to_the_end(mallory: Person, victim: Person, message: Message) -> None:
     """Send a message on the living link and wait until the victim has ended that link."""
-    link = mallory.engine._use_cases.links.current(bytes.fromhex(await mallory.contact(victim)))
-    assert link is not None
-    gone = mallory.wait(ContactChanged, lambda event: not event.contact.present)
-    await link.driver.send(message)  # type: ignore[arg-type]
+    link, gone = current(mallory, victim), presence(mallory, present=False)
+    await link.driver.send(message)
     await gone
     assert link not in mallory.engine._use_cases.links.all()
 
 
-def forged(person: Person, other: Person, author: bytes, self_key: bytes, text: str = "I owe you") -> Entry:
-    """An entry of their conversation in the name of `author`."""
-    parts = person.engine._use_cases
-    conversation = conversation_of_two(parts.keyring.own.person, other.engine._use_cases.keyring.own.person)
-    place = EntryPlace(conversation, author, b"12345678", None, [], parts.keyring.own_log.heads)
-    made = write_entry(place, person.clock.wall(), KIND_TEXT, text_body(text), self_key, parts.runtime.random)
-    return made.message()
-
-
+@pytest.mark.parametrize("of_ada", [True, False])
 @in_virtual_time
-async def test_attack_38_a_contact_cannot_hand_a_person_entries_of_their_own(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "real")
-        entry = forged(ben, ada, ada.engine._use_cases.keyring.own.terminal, b"k" * 32)
-        await carried_to_the_end(ben, ada, entry)
+async def test_attack_38_a_contact_hands_over_entries_of_nobody_but_itself(
+    tmp_path: Path, of_ada: bool
+) -> None:
+    """Neither in the name of the person's own terminal nor of one that is nobody's."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        author = ada.engine._use_cases.keyring.own.terminal if of_ada else b"t" * 32
+        await carried_to_the_end(ben, ada, entry_of(ben, ada, author, b"k" * 32))
         await talk(ada, ben, "still here")
-        assert await ada.texts(ben) == ["real", "still here"]
-
-
-@in_virtual_time
-async def test_attack_38_an_entry_of_a_terminal_that_is_nobody_s_is_refused(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "real")
-        await carried_to_the_end(ben, ada, forged(ben, ada, b"t" * 32, b"k" * 32))
-        await talk(ben, ada, "still here")
-        assert await ada.texts(ben) == ["real", "still here"]
+        assert await ada.texts(ben) == ["before", "still here"]
 
 
 @in_virtual_time
 async def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
-        await ada.engine.set_visible(True)
-        await cleo.engine.set_visible(True)
-        await pair(ada, cleo)
+        await meet(ada, cleo)
         secret = await talk(ada, ben, "between Ada and Ben")
         await talk(ada, cleo, "between Ada and Cleo")
         foreign = conversation_of_two(
@@ -95,9 +56,7 @@ async def test_attack_42_nothing_of_another_conversation_is_told_or_taken(tmp_pa
         for message in (Heads(foreign, []), HeadsHash(foreign, b"h" * 32), Typing(foreign, True)):
             await carried_to_the_end(cleo, ada, message)
             await talk(ada, cleo, "again")
-        link = cleo.engine._use_cases.links.current(bytes.fromhex(await cleo.contact(ada)))
-        assert link is not None
-        await link.driver.send(Receipt(2, [bytes.fromhex(secret)]))
+        await current(cleo, ada).driver.send(Receipt(2, [bytes.fromhex(secret)]))
         await talk(cleo, ada, "after the forged receipt")
         assert not [message for message in told if foreign in encode(message)]
         assert (await ada.history(ben))[0].state is EntryState.DELIVERED
@@ -125,10 +84,9 @@ async def test_attack_16_an_announcement_is_only_a_hint(tmp_path: Path) -> None:
         await talk(ada, ben, "paired")
         real = network.announced[ben.host]
         await ben.stop()
-        await ada.engine.send(await ada.contact_known("Ben"), "for Ben alone")
-        copied = replace(real, addresses=(mallory.host,), port=4747)
-        contact, since = bytes.fromhex(await ada.contact_known("Ben")), len(ada.seen)
-        network.watchers[ada.host].found(copied)
+        await say(ada, ben, "for Ben alone")
+        contact, since = bytes.fromhex(await ada.contact(ben)), len(ada.seen)
+        network.watchers[ada.host].found(replace(real, addresses=(mallory.host,), port=4747))
         assert (mallory.host, 4747) not in ada.engine._use_cases.keyring.hints(contact)
         ada.engine._use_cases.keyring.found[contact] = ((mallory.host, 4747),)
         ada.engine._use_cases.dialer.seek_all()
@@ -157,7 +115,8 @@ async def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_
         failed = cleo.stage(PairingStage.FAILED)
         await cleo.engine.join(invitation.text)
         assert (await asyncio.wait_for(failed, 5)).pairing.problem
-        assert [peer for peer in joiners(ada) if peer != "Ben"] == []
+        pairings = [event.pairing for event in ada.seen if isinstance(event, PairingChanged)]
+        assert {view.peer for view in pairings if view.stage is PairingStage.JOINER} == {"Ben"}
         assert await cleo.engine.contacts() == ()
         late = await ada.engine.invite()
         await asyncio.sleep(3700)
@@ -168,12 +127,6 @@ async def test_attack_17_invitations_expire_are_used_once_and_are_not_for_their_
             await cleo.engine.join(late.text)
 
 
-def joiners(person: Person) -> list[str]:
-    """The names of those whom this person was asked about."""
-    asked = [event.pairing for event in person.seen if isinstance(event, PairingChanged)]
-    return [pairing.peer for pairing in asked if pairing.stage is PairingStage.JOINER]
-
-
 @in_virtual_time
 async def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usable(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben", "Mallory") as (_, (ada, ben, mallory)):
@@ -182,14 +135,10 @@ async def test_attack_03_guessing_an_invitation_gets_nowhere_and_leaves_it_usabl
         for guess in range(20):
             wrong = replace(real, secret=bytes([guess]) * 16)
             initiate, place = mallory.engine._use_cases.initiate, (ada.host, 4747)
-            plan = await initiate._by_invitation(wrong, mallory.engine._use_cases.keyring.identity.static)
+            plan = partial(initiate._by_invitation, wrong, mallory.engine._use_cases.keyring.identity.static)
             with pytest.raises(Unreachable):
-                await initiate._begin("", [initiate._connect(place)], _always(plan), [place])
-        asked = ada.stage(PairingStage.JOINER)
-        done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
-        await ben.engine.join(invitation.text)
-        await ada.engine.answer_pairing((await asked).pairing.id, True)
-        await asyncio.gather(*done)
+                await initiate._begin("", [initiate._connect(place)], plan, [place])
+        await join(ada, ben, invitation.text)
         assert [view.name for view in await ada.engine.contacts()] == ["Ben"]
 
 
@@ -225,62 +174,7 @@ async def test_attack_25_a_burned_invitation_is_finished_by_the_key_that_burned_
         await failed
         await ada.stop()
         await ada.start()
-        again = ada.stage(PairingStage.JOINER)
-        done = ada.stage(PairingStage.DONE), ben.stage(PairingStage.DONE)
-        await ben.engine.join(invitation.text)
-        await ada.engine.answer_pairing((await again).pairing.id, True)
-        await asyncio.gather(*done)
-
-
-@in_virtual_time
-async def test_a_fifth_invitation_ends_the_oldest(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        texts = []
-        for _number in range(5):
-            texts.append((await ada.engine.invite()).text)
-            await asyncio.sleep(2)
-        with pytest.raises(Unreachable):
-            await ben.engine.join(texts[0])
-        asked = ada.stage(PairingStage.JOINER)
-        await ben.engine.join(texts[4])
-        await asked
-
-
-def _always(plan: Plan) -> Callable[[], Awaitable[Plan]]:
-    async def again() -> Plan:
-        return plan
-
-    return again
-
-
-@in_virtual_time
-async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        contact = await ada.contact(ben)
-        assert (await ada.engine.contacts())[0].verified
-        changed = ada.wait(IdentityChanged)
-        held = ada.wait(ContactChanged, lambda event: event.contact.held)
-        link = ben.engine._use_cases.links.current(bytes.fromhex(await ben.contact(ada)))
-        assert link is not None
-        await link.driver.send(LogOperations([await _recovery(ben)]))
-        assert "recovery key" in (await changed).cause
-        assert not (await held).contact.verified
-        await ada.engine.send(contact, "must wait")
-        await asyncio.sleep(120)
-        assert (await ada.history(ben))[-1].state is EntryState.QUEUED
-        done = delivered(ada, 1)
-        await ada.engine.set_verified(contact, True)
-        await done
-
-
-async def _recovery(person: Person) -> bytes:
-    """A recovery in a person's log that names the next recovery key and removes nothing."""
-    store = person.engine._use_cases.store
-    row = await store.read(keys.read_own)
-    state = reduce(await store.read(persons.operations_of, row.person))
-    assert row.recovery_seed is not None
-    return sign_operation(recover_operation(state, ed25519_from_seed(b"next" * 8), []), row.recovery_seed)
+        await join(ada, ben, invitation.text)
 
 
 @in_virtual_time
@@ -299,8 +193,7 @@ async def test_attack_14_two_contacts_of_one_name_stay_apart(tmp_path: Path) -> 
 
 @in_virtual_time
 async def test_attack_39_a_contact_blocked_during_the_handshake_gets_no_link(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "paired")
+    async with in_touch(tmp_path) as (_, ada, ben):
         await ben.stop()
         keys = ada.engine._use_cases.keyring
         asked = keys.contact_psk
@@ -352,37 +245,6 @@ async def test_garbage_and_silence_on_the_port_do_not_stop_a_conversation(tmp_pa
         assert not ada.engine._use_cases.acceptor._opening
         await ben.stop()
         done = delivered(ada, 1)
-        await ada.engine.send(await ada.contact_known("Ben"), "after")
+        await say(ada, ben, "after")
         await ben.start()
         await done
-
-
-@in_virtual_time
-async def test_a_peer_of_another_version_is_named_as_such_on_both_sides(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Future") as (_network, (ada, future)):
-
-        async def answer(connection):  # type: ignore[no-untyped-def]
-            await connection.write(b"PARLOUR\x00\x09\x0c\x03\x00" + b"r" * 16)
-
-        await future.stop()
-        await future.ports().transport.listen(4747, answer)
-        with pytest.raises(Unreachable, match="version"):
-            await ada.engine.pair_address(future.host, 4747)
-        other = await future.ports().transport.connect(ada.host, 4747, 1.0)
-        await other.read()
-        await other.write(b"\x00\x03\x09\x01\x01")
-        refusal = await other.read()
-        assert refusal == b"\x00\x03\x00\x01\x01"
-
-
-@in_virtual_time
-async def test_what_is_not_parlour_is_named_as_such(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Web") as (_, (ada, web)):
-
-        async def answer(connection):  # type: ignore[no-untyped-def]
-            await connection.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4)
-
-        await web.stop()
-        await web.ports().transport.listen(80, answer)
-        with pytest.raises(Unreachable, match="is not Parlour"):
-            await ada.engine.pair_address(web.host, 80)

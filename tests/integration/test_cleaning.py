@@ -37,8 +37,7 @@ class Scene:
 
     cleaning: Cleaner
     store: Store
-    tasks: Tasks
-    said: list[object] = field(default_factory=list)
+    said: list[object]
     begun: threading.Event = field(default_factory=threading.Event)
     rounds: int = 0
 
@@ -69,7 +68,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     bus = cast(EventBus, SimpleNamespace(publish=said.append))
     config = replace(Config(), clean_after=0.0, clean_patience=PATIENCE)
     runtime = Runtime(SystemClock(), os.urandom, config, tasks)
-    built = Scene(Cleaner(runtime, store, bus), store, tasks, said)
+    built = Scene(Cleaner(runtime, store, bus), store, said)
     monkeypatch.setattr(search_index, "clean_file", built.held)
     yield built
     await tasks.stop()

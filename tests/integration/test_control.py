@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from chat import interface
-from chat.errors import ENGINE_ENDED, Phrase, phrase
+from chat.errors import Phrase, phrase
 from chat.interface import (
     Cleaned,
     Closed,
@@ -161,17 +161,12 @@ class Refined(UsageError):
     """An error that the interface does not name."""
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *(
-            kind
-            for kind in vars(interface).values()
-            if isinstance(kind, type) and issubclass(kind, ParlourError)
-        ),
-        Refined,
-    ],
-)
+ERRORS = [
+    kind for kind in vars(interface).values() if isinstance(kind, type) and issubclass(kind, ParlourError)
+]
+
+
+@pytest.mark.parametrize("kind", [*ERRORS, Refined])
 async def test_an_error_keeps_its_class_and_its_text(both: Both, kind: type[ParlourError]) -> None:
     direct, client = both
     direct.failures["me"] = kind("What happened: what to do.")
@@ -216,52 +211,21 @@ async def test_text_that_is_not_unicode_is_refused_before_it_leaves(both: Both) 
         await client.search("\udcff")
 
 
-async def test_an_engine_that_dies_ends_calls_and_streams(tmp_path: Path) -> None:
-    direct, _ = fake()
-    server = ControlServer(direct, tmp_path / "engine.sock")
-    await server.start()
-    client = await RemoteMessenger.open(tmp_path / "engine.sock")
-    events = client.events()
-    await client.me()
-    begun = asyncio.Event()
-
-    async def endless() -> tuple[interface.DiagnosisView, ...]:
-        begun.set()
-        await asyncio.Event().wait()
-        return ()
-
-    direct.diagnose = endless  # type: ignore[method-assign]
-    asked = asyncio.create_task(client.diagnose())
-    await begun.wait()
-    await server.close()
-    with pytest.raises(Unreachable):
-        await asked
-    assert isinstance(await until(events, lambda event: isinstance(event, Closed)), Closed)
-    with pytest.raises(Unreachable):
-        await client.me()
-    late = client.events()
-    assert await anext(late) == Closed(ENGINE_ENDED)
-    await client.close()
-
-
 async def test_locking_from_inside_a_call_reaches_every_client(tmp_path: Path) -> None:
     """The engine ends its socket while it still answers the call that asked for it."""
-    direct, _ = fake()
-    server = ControlServer(direct, tmp_path / "engine.sock")
-    _end_with_lock(direct, server)
-    await server.start()
-    one = await RemoteMessenger.open(tmp_path / "engine.sock")
-    other = await RemoteMessenger.open(tmp_path / "engine.sock")
-    events = other.events()
-    await other.me()
-    async with asyncio.timeout(PATIENCE):
-        await one.lock()
-    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(
-        Phrase("Parlour was locked."), locked=True
-    )
-    assert not (tmp_path / "engine.sock").exists()
-    await one.close()
-    await other.close()
+    path, (direct, _) = tmp_path / "engine.sock", fake()
+    async with served(direct, path) as server:
+        _end_with_lock(direct, server)
+        one, other = [await RemoteMessenger.open(path) for _ in range(2)]
+        events = other.events()
+        await other.me()
+        async with asyncio.timeout(PATIENCE):
+            await one.lock()
+        closed = await until(events, lambda event: isinstance(event, Closed))
+        assert closed == Closed(Phrase("Parlour was locked."), locked=True)
+        assert not path.exists()
+        await one.close()
+        await other.close()
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_nobody_else_waits(

@@ -7,20 +7,21 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from chat import interface
-from chat.errors import Phrase
+from chat.errors import ENGINE_ENDED, Phrase
 from chat.interface import (
     AnswerLost,
     BadData,
     CannotCreate,
     Closed,
-    ContactView,
     EngineEnded,
     EntryView,
     NotPermitted,
@@ -35,11 +36,20 @@ from tests.contract.subject import PATIENCE, until
 from tests.support.engines.served import Both, fake_and_client, served
 from tests.support.fakes.messenger import FakeMessenger
 
+T = TypeVar("T")
+
 
 @pytest.fixture
 async def both(tmp_path: Path) -> AsyncIterator[Both]:
     async with fake_and_client(tmp_path / "engine.sock") as pair:
         yield pair
+
+
+async def who_answers(path: Path) -> str:
+    client = await RemoteMessenger.open(path)
+    name = (await client.me()).name
+    await client.close()
+    return name
 
 
 @pytest.mark.parametrize(
@@ -127,13 +137,6 @@ async def test_calls_of_one_client_are_bounded_and_all_answered(
     assert most <= server.CALLS_MAX
 
 
-async def test_the_socket_is_the_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "engine.sock"
-    async with served(FakeMessenger(), path):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not path.exists()
-
-
 async def test_the_socket_is_the_owners_alone_from_the_first_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,9 +176,7 @@ async def test_the_socket_is_made_where_a_socket_takes_no_mode(
     path = tmp_path / "engine.sock"
     async with served(FakeMessenger("Ada"), path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Ada"
-        await client.close()
+        assert await who_answers(path) == "Ada"
 
 
 async def test_another_user_is_refused_on_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +208,7 @@ async def test_a_path_of_any_length_works(tmp_path: Path) -> None:
     path = deep / "engine.sock"
     before = open_descriptors()
     async with served(FakeMessenger("Long"), path):
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Long"
-        await client.close()
+        assert await who_answers(path) == "Long"
     assert not path.exists()
     assert open_descriptors() <= before
 
@@ -223,9 +222,8 @@ async def test_a_path_of_any_length_works_without_proc(
     with pytest.raises(CannotCreate, match="shorter"):
         wire.listen(deep / "engine.sock")
     monkeypatch.chdir(deep)
-    async with served(FakeMessenger(), deep / "engine.sock"):
-        client = await RemoteMessenger.open(deep / "engine.sock")
-        await client.close()
+    async with served(FakeMessenger("Deep"), deep / "engine.sock"):
+        assert await who_answers(deep / "engine.sock") == "Deep"
 
 
 async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(tmp_path: Path) -> None:
@@ -234,8 +232,8 @@ async def test_a_socket_that_a_dead_engine_left_is_replaced_and_nothing_else_is(
         left.bind(str(path))
     with pytest.raises(Unreachable):
         await RemoteMessenger.open(path)
-    async with served(FakeMessenger(), path):
-        await (await RemoteMessenger.open(path)).close()
+    async with served(FakeMessenger("Next"), path):
+        assert await who_answers(path) == "Next"
     path.write_text("not a socket")
     with pytest.raises(CannotCreate):
         await ControlServer(FakeMessenger(), path).start()
@@ -249,14 +247,7 @@ async def test_the_end_of_one_engine_leaves_the_socket_of_the_next(tmp_path: Pat
     path.unlink()
     async with served(FakeMessenger("Next"), path):
         await old.close()
-        client = await RemoteMessenger.open(path)
-        assert (await client.me()).name == "Next"
-        await client.close()
-
-
-async def test_nobody_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable):
-        await RemoteMessenger.open(tmp_path / "engine.sock")
+        assert await who_answers(path) == "Next"
 
 
 @pytest.mark.parametrize(
@@ -295,17 +286,21 @@ class Held(FakeMessenger):
         return await super().me()
 
 
+@dataclass
 class Scene:
     """An engine with one client, and the contact whom it knows."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "engine.sock"
-        self.engine = Held()
-        self.ben: ContactView = self.engine.add_contact("Ben")
-        self.server = ControlServer(self.engine, self.path)
+    engine: Held
+    server: ControlServer
+    client: RemoteMessenger
+    ben: str
 
-    async def connect(self) -> RemoteMessenger:
-        return await RemoteMessenger.open(self.path)
+    async def begun(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A call of the client, once the engine works on it."""
+        self.engine.begun.clear()
+        task = asyncio.create_task(call)
+        await self.engine.begun.wait()
+        return task
 
     async def end(self, *, locked: bool = False) -> None:
         """As `Engine` ends: the server first, then `Closed`, then the clients."""
@@ -316,102 +311,73 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    made = Scene(tmp_path)
-    await made.server.start()
-    yield made
-    await made.server.close()
+    engine = Held()
+    server = ControlServer(engine, tmp_path / "engine.sock")
+    await server.start()
+    client = await RemoteMessenger.open(tmp_path / "engine.sock")
+    yield Scene(engine, server, client, engine.add_contact("Ben").person)
+    await client.close()
+    await server.close()
 
 
 async def test_a_call_under_way_is_answered_before_the_end(scene: Scene) -> None:
-    client = await scene.connect()
-    sending = asyncio.create_task(client.send(scene.ben.person, "hello"))
-    await scene.engine.begun.wait()
+    sending = await scene.begun(scene.client.send(scene.ben, "hello"))
     draining = asyncio.create_task(scene.server.drain(PATIENCE))
     await asyncio.sleep(0)
     scene.engine.go.set()
     await draining
     await scene.end()
     assert (await sending).text == "hello"
-    await client.close()
 
 
-async def test_a_call_that_comes_while_the_engine_ends_was_not_begun(scene: Scene) -> None:
-    client = await scene.connect()
+async def test_what_comes_while_the_engine_ends_is_not_begun(scene: Scene, tmp_path: Path) -> None:
+    client = scene.client
     await client.contacts()
     await scene.server.drain(0)
-    asked = [asyncio.create_task(client.send(scene.ben.person, "x")), asyncio.create_task(client.contacts())]
-    await asyncio.sleep(0)  # both are written
+    assert not (tmp_path / "engine.sock").exists()
+    with pytest.raises(Unreachable):
+        await RemoteMessenger.open(tmp_path / "engine.sock")
+    asked = asyncio.gather(
+        client.send(scene.ben, "x"), client.contacts(), client.lock(), return_exceptions=True
+    )
+    await asyncio.sleep(0)  # all are written
     await scene.end()
-    for answer in await asyncio.gather(*asked, return_exceptions=True):
-        assert isinstance(answer, EngineEnded)
+    assert [type(answer) for answer in await asked] == [EngineEnded] * 3
     assert not scene.engine.called("send")
+    assert not scene.engine.called("lock")
     with pytest.raises(EngineEnded):
-        await client.send(scene.ben.person, "x")
-    await client.close()
+        await client.send(scene.ben, "x")
 
 
 async def test_what_was_cut_short_may_be_asked_again_where_twice_is_once(scene: Scene) -> None:
-    client = await scene.connect()
-    sending = asyncio.create_task(client.send(scene.ben.person, "x"))
-    await scene.engine.begun.wait()
-    scene.engine.begun.clear()
-    asking = asyncio.create_task(client.me())
-    await scene.engine.begun.wait()
+    sending = await scene.begun(scene.client.send(scene.ben, "x"))
+    asking = await scene.begun(scene.client.me())
     await scene.end()
     with pytest.raises(AnswerLost):
         await sending
     with pytest.raises(EngineEnded):
         await asking
-    await client.close()
 
 
-async def test_an_engine_that_is_killed_leaves_a_send_unknown(scene: Scene) -> None:
-    client = await scene.connect()
-    sending = asyncio.create_task(client.send(scene.ben.person, "x"))
-    await scene.engine.begun.wait()
+async def test_an_engine_that_is_killed_leaves_a_send_unknown_and_ends_streams(scene: Scene) -> None:
+    events = scene.client.events()
+    sending = await scene.begun(scene.client.send(scene.ben, "x"))
     for attached in scene.server._clients:
         attached._writer.transport.abort()
     with pytest.raises(AnswerLost):
         await sending
+    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(ENGINE_ENDED)
     with pytest.raises(EngineEnded):
-        await client.contacts()
-    await client.close()
+        await scene.client.contacts()
+    assert await anext(scene.client.events()) == Closed(ENGINE_ENDED)
 
 
 async def test_a_lock_is_told_apart_and_nobody_is_to_open_it_again(scene: Scene) -> None:
-    client = await scene.connect()
-    events = client.events()
-    await client.contacts()
-    asking = asyncio.create_task(client.me())
-    await scene.engine.begun.wait()
+    events = scene.client.events()
+    asking = await scene.begun(scene.client.me())
     await scene.end(locked=True)
-    assert await until(events, lambda event: isinstance(event, Closed)) == Closed(
-        Phrase("ended"), locked=True
-    )
-    for call in (asking, client.contacts()):
+    closed = await until(events, lambda event: isinstance(event, Closed))
+    assert closed == Closed(Phrase("ended"), locked=True)
+    for call in (asking, scene.client.contacts()):
         with pytest.raises(NotPermitted):
             await call
-    await client.close()
-
-
-async def test_a_lock_that_comes_while_the_engine_ends_has_locked_nothing(scene: Scene) -> None:
-    client = await scene.connect()
-    await client.contacts()
-    await scene.server.drain(0)
-    locking = asyncio.create_task(client.lock())
-    await asyncio.sleep(0)
-    await scene.end()
-    with pytest.raises(EngineEnded):
-        await locking
-    assert not scene.engine.called("lock")
-    await client.close()
-
-
-async def test_who_comes_while_the_engine_ends_finds_no_socket(scene: Scene) -> None:
-    client = await scene.connect()
-    await scene.server.drain(0)
-    assert not scene.path.exists()
-    with pytest.raises(Unreachable):
-        await scene.connect()
-    await scene.end()
-    await client.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chat.assemble import door, filler
-from chat.interface import CannotCreate, DoorState
+from chat.interface import CannotCreate, DoorState, NotPermitted
 from chat.network import mdns, transport
 from chat.ports import Connection, Listener
 from chat.storage import folder as stored_folder
@@ -51,26 +51,22 @@ def created(folder: Path, fill: Fill) -> None:
     profile.create(folder, PASSPHRASE, fill, random=os.urandom, cost=profile_header.CHEAPEST).close()
 
 
-class Gate(MemoryTransport):
-    """A transport that listens only when the test lets it: so long an engine opens."""
-
-    reached: asyncio.Event
-    open: asyncio.Event
-
-    async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
-        self.reached.set()
-        await self.open.wait()
-        return await super().listen(port, accept)
-
-
 async def test_an_engine_that_opens_is_waited_for_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, folder, looked = Network(), tmp_path / "profile", asyncio.Event()
+    network, folder = Network(), tmp_path / "profile"
+    reached, gate, looked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Gate(MemoryTransport):
+        """Listens only when the test lets it: so long an engine opens."""
+
+        async def listen(self, port: int, accept: Callable[[Connection], Awaitable[None]]) -> Listener:
+            reached.set()
+            await gate.wait()
+            return await super().listen(port, accept)
+
     monkeypatch.setattr(transport, "TcpTransport", partial(Gate, network, "10.0.0.1"))
     monkeypatch.setattr(mdns, "ZeroconfDiscovery", partial(MemoryDiscovery, network, "10.0.0.1"))
-    monkeypatch.setattr(Gate, "reached", asyncio.Event(), raising=False)
-    monkeypatch.setattr(Gate, "open", asyncio.Event(), raising=False)
 
     def is_held(place: Path) -> bool:
         looked.set()
@@ -80,11 +76,11 @@ async def test_an_engine_that_opens_is_waited_for_and_used(
     monkeypatch.setattr(stored_folder, "is_held", is_held)
     created(folder, filler(create_person("Ada", os.urandom)))
     opening = asyncio.create_task(door(folder).unlock(PASSPHRASE))
-    await Gate.reached.wait()
+    await reached.wait()
     looking = asyncio.create_task(door(folder).state())
     others = [asyncio.create_task(door(folder).unlock(PASSPHRASE, offline)) for offline in (False, True)]
     await looked.wait()
-    Gate.open.set()
+    gate.set()
     engine = await opening
     assert await looking is DoorState.RUNNING
     for other in await asyncio.gather(*others):
@@ -113,6 +109,42 @@ async def test_a_lock_file_that_cannot_be_opened_is_a_failure_of_storage(tmp_pat
     (folder / "lock").mkdir()
     with pytest.raises(StorageBroken):
         await door(folder).state()
+
+
+async def test_offline_a_profile_is_read_and_the_network_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def way(name: str) -> Callable[..., Awaitable[None]]:
+        async def take(*_: object) -> None:
+            used.append(name)
+            raise ConnectionError("the test has no network")
+
+        return take
+
+    monkeypatch.setattr(transport.TcpTransport, "listen", way("listen"))
+    monkeypatch.setattr(transport.TcpTransport, "connect", way("connect"))
+    monkeypatch.setattr(mdns.ZeroconfDiscovery, "start", way("start"))
+    folder = tmp_path / "profile"
+    created(folder, filler(create_person("Ada", os.urandom)))
+    with pytest.raises(NotPermitted):
+        await door(folder).unlock("not " + PASSPHRASE, offline=True)
+    opened = await door(folder).unlock(PASSPHRASE, offline=True)
+    assert (await opened.me()).name == "Ada"
+    assert await opened.contacts() == ()
+    assert await opened.search("anything") == ()
+    await opened.set_preference("theme", "dark")
+    assert not (folder / stored_folder.SOCKET).exists()
+    await opened.close()
+    assert await door(folder).state() is DoorState.LOCKED
+    again = await door(folder).unlock(PASSPHRASE, offline=True)
+    assert dict(await again.preferences()) == {"theme": "dark"}
+    await again.close()
+    assert used == []
+    with pytest.raises(CannotCreate):
+        await door(folder).unlock(PASSPHRASE)
+    assert used == ["listen"], "the use of the network would be seen"
 
 
 LOOK = """

@@ -1,27 +1,27 @@
-"""Crashes, restored copies, full disks and wrong clocks, with two engines in virtual time."""
+"""Crashes, restored copies, slow and full disks and wrong clocks, with two engines in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from chat.interface import EntryAdded, EntryState, Notice, PairingStage
+from chat.interface import EntryAdded, EntryState, Notice, PairingChanged, PairingStage
 from chat.storage import entries, profile
 from chat.storage.errors import StorageFull
-from protocol.pairing.record import PendingContact
+from tests.integration.steps import in_touch, late, meet, say
 from tests.support.engines.engines import (
     PASSPHRASE,
     Person,
     delivered,
     in_virtual_time,
+    invite,
     pair,
     people,
     talk,
-    two_contacts,
 )
 
 YEAR_MS = 366 * 24 * 3600 * 1000
@@ -36,9 +36,10 @@ async def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
 ) -> None:
     """Both disks take their time, one of them longer: a crash may come before, between and after both."""
     async with people(tmp_path, "Ada", "Ben") as (_network, (ada, ben)):
-        victim = (ada, ben)[side]
-        slow_to_store((ada, ben)[slower], 0.1)
-        slow_to_store((ada, ben)[1 - slower], 0.05)
+        persons = ada, ben
+        victim = persons[side]
+        late(persons[slower].engine._use_cases.pending, "store", 0.1)
+        late(persons[1 - slower].engine._use_cases.pending, "store", 0.05)
         crashed = asyncio.ensure_future(_crash_after(victim, frames))
         attempt = asyncio.ensure_future(pair(ada, ben))
         await asyncio.wait([crashed])
@@ -48,23 +49,9 @@ async def test_a_crash_at_any_frame_of_pairing_leaves_it_complete_or_repeatable(
         await asyncio.sleep(60)
         if not (await ada.engine.contacts() and await ben.engine.contacts()):
             assert await ada.engine.contacts() == await ben.engine.contacts() == ()
-            await ada.engine.set_visible(True)
-            await ben.engine.set_visible(True)
-            await pair(ada, ben)
+            await meet(ada, ben)
         await talk(ada, ben, "whole again")
         await talk(ben, ada, "so it is")
-
-
-def slow_to_store(person: Person, seconds: float) -> None:
-    """Let the disk begin late with what a pairing has to keep."""
-    pending = person.engine._use_cases.pending
-    store = pending.store
-
-    async def slowly(contact: PendingContact, verified: bool) -> None:
-        await asyncio.sleep(seconds)
-        await store(contact, verified)
-
-    pending.store = slowly  # type: ignore[method-assign]
 
 
 async def _crash_after(victim: Person, frames: int) -> None:
@@ -78,20 +65,18 @@ async def _crash_after(victim: Person, frames: int) -> None:
 
 @in_virtual_time
 async def test_with_everything_but_entries_and_receipts_deleted_the_same_entries_go(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "delivered before")
+    async with in_touch(tmp_path) as (_, ada, ben):
         await ben.stop()
         for number in range(3):
-            await ada.engine.send(await ada.contact_known("Ben"), f"waiting {number}")
+            await say(ada, ben, f"waiting {number}")
         await ada.stop()
         _forget_all_but_history(ada.folder)
         await ada.start()
         done = delivered(ada, 3)
         await ben.start()
         await done
-        assert await ben.texts(ada) == ["delivered before", "waiting 0", "waiting 1", "waiting 2"]
-        shown = [event for event in ben.seen if isinstance(event, EntryAdded)]
-        assert len(shown) == 4
+        assert await ben.texts(ada) == ["before", "waiting 0", "waiting 1", "waiting 2"]
+        assert ben.shown_once(4)
 
 
 KEPT = {
@@ -117,8 +102,7 @@ def _forget_all_but_history(folder: Path) -> None:
 
 @in_virtual_time
 async def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_lost(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "kept")
+    async with in_touch(tmp_path) as (_, ada, ben):
         await ada.stop()
         shutil.copytree(ada.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("engine.sock"))
         await ada.start()
@@ -128,45 +112,46 @@ async def test_attack_66_a_restored_copy_reuses_nothing_and_gets_back_what_was_l
         shutil.rmtree(ada.folder)
         shutil.copytree(tmp_path / "copy", ada.folder)
         await ada.start()
-        written = await ada.engine.send(await ada.contact_known("Ben"), "after the restore")
-        back = [ada.wait(EntryAdded, _says(text)) for text in ("lost 1", "lost 2")]
+        written = await say(ada, ben, "after the restore")
+        back = (
+            ada.wait(EntryAdded, lambda event: event.entry.text == "lost 1"),
+            ada.wait(EntryAdded, lambda event: event.entry.text == "lost 2"),
+        )
         await asyncio.gather(*back)
         await talk(ben, ada, "end")
         assert written.state is EntryState.QUEUED
         mine, theirs = await ada.history(ben), await ben.history(ada)
         assert [view.id for view in mine] == [view.id for view in theirs]
-        assert sorted(await ada.texts(ben)) == ["after the restore", "end", "kept", "lost 1", "lost 2"]
+        assert sorted(await ada.texts(ben)) == ["after the restore", "before", "end", "lost 1", "lost 2"]
         places = await ada.engine._use_cases.store.read(entries.evidence)
         assert places == []
-
-
-def _says(text: str) -> Callable[[EntryAdded], bool]:
-    return lambda event: event.entry.text == text
 
 
 @in_virtual_time
 async def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_and_comes_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        full = {"disk": True}
-        insert_all = entries.insert_all
+    """Links with the terminal that cannot store are not opened in a race either."""
+    async with in_touch(tmp_path) as (network, ada, ben):
+        insert_all, streams = entries.insert_all, len(network.pipes)
+        own = ben.engine._use_cases.keyring.own.terminal
 
         def refused(database, new, own_terminal, **options):  # type: ignore[no-untyped-def]
-            if full["disk"] and own_terminal == ben.engine._use_cases.keyring.own.terminal:
-                raise StorageFull()
+            if own_terminal == own:
+                raise StorageFull
             return insert_all(database, new, own_terminal, **options)
 
-        monkeypatch.setattr(entries, "insert_all", refused)
-        said = ben.wait(Notice)
-        view = await ada.engine.send(await ada.contact(ben), "no room")
-        assert "disk" in (await said).text
-        await asyncio.sleep(30)
-        assert (await ada.history(ben))[-1].state in (EntryState.QUEUED, EntryState.SENT)
-        done = delivered(ada, 1)
-        full["disk"] = False
-        assert (await done).id == view.id
+        with monkeypatch.context() as patch:
+            patch.setattr(entries, "insert_all", refused)
+            said = ben.wait(Notice)
+            view = await say(ada, ben, "no room")
+            assert "disk" in (await said).text
+            await asyncio.sleep(120)
+            assert 0 < sum(isinstance(event, Notice) for event in ben.seen) < 40
+            assert len(network.pipes) - streams < 200
+            assert (await ada.history(ben))[-1].state in (EntryState.QUEUED, EntryState.SENT)
+        done = await asyncio.wait_for(delivered(ada, 1), ada.config.retry_most + 1)
+        assert done.id == view.id
         assert await ben.texts(ada) == ["before", "no room"]
 
 
@@ -174,18 +159,30 @@ async def test_attack_74_what_a_full_disk_could_not_store_is_not_acknowledged_an
 async def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_goes_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch(tmp_path) as (_, ada, ben):
 
         def refused(*args: object, **named: object) -> bool:
-            raise StorageFull()
+            raise StorageFull
 
         with monkeypatch.context() as patch:
             patch.setattr(entries, "insert_all", refused)
             with pytest.raises(StorageFull):
-                await ada.engine.send(await ada.contact(ben), "no room")
+                await say(ada, ben, "no room")
         await talk(ada, ben, "after")
         assert await ben.texts(ada) == await ada.texts(ben) == ["before", "after"]
+
+
+@pytest.mark.parametrize("way", [pair, invite])
+@in_virtual_time
+async def test_a_complete_pairing_is_not_called_cut_by_the_other_who_closes(
+    tmp_path: Path, way: Callable[[Person, Person], Awaitable[object]]
+) -> None:
+    async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
+        for name in ("store", "promote"):
+            late(ada.engine._use_cases.pending, name, 1)
+        await way(ada, ben)
+        changes = [event.pairing for event in ada.seen + ben.seen if isinstance(event, PairingChanged)]
+        assert not [view for view in changes if view.stage is PairingStage.FAILED]
 
 
 @pytest.mark.parametrize("jump", [YEAR_MS, -YEAR_MS])
@@ -193,8 +190,7 @@ async def test_attack_74_an_own_entry_that_could_not_be_stored_is_an_error_and_g
 async def test_attack_41_a_clock_that_jumps_a_year_breaks_neither_order_nor_links(
     tmp_path: Path, jump: int
 ) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "one")
+    async with in_touch(tmp_path) as (_, ada, ben):
         ada.clock.offset_ms = jump
         await talk(ada, ben, "two")
         await talk(ben, ada, "three")
@@ -204,7 +200,7 @@ async def test_attack_41_a_clock_that_jumps_a_year_breaks_neither_order_nor_link
         ada.clock.offset_ms = 0
         await asyncio.sleep(4000)
         await talk(ben, ada, "five")
-        assert await ada.texts(ben) == await ben.texts(ada) == ["one", "two", "three", "four", "five"]
+        assert await ada.texts(ben) == await ben.texts(ada) == ["before", "two", "three", "four", "five"]
 
 
 @in_virtual_time(limit=30 * 3600.0)
@@ -214,7 +210,7 @@ async def test_a_pairing_that_never_completed_is_not_shown_and_is_forgotten(tmp_
         found = await ada.sees("Ben")
         await ada.engine.pair_nearby(found.instance)
         mine, theirs = await asyncio.gather(*words)
-        slow_to_store(ben, 60)  # of Ben's side no word comes that it has stored
+        late(ben.engine._use_cases.pending, "store", 60)  # of Ben's side no word comes that it has stored
         await ada.engine.answer_pairing(mine.pairing.id, True)
         await ben.engine.answer_pairing(theirs.pairing.id, True)
         await asyncio.sleep(30)

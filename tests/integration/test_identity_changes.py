@@ -1,11 +1,13 @@
-"""A change of identity is shown and cuts links, whichever way its operation came."""
+"""A change of identity is shown, holds sending and cuts links, whichever way its operation came."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
-from chat.interface import ContactChanged, IdentityChanged, PairingStage
+import pytest
+
+from chat.interface import ContactChanged, EntryState, IdentityChanged
 from chat.storage import persons
 from protocol.identity.author import recover_operation
 from protocol.identity.log import sign_operation
@@ -14,40 +16,29 @@ from protocol.messages import LogOperations
 from protocol.pairing.contact_secret import new_share
 from protocol.pairing.record import PendingContact
 from protocol.primitives import ed25519_from_seed
-from tests.support.engines.engines import Person, delivered, in_virtual_time, talk, two_contacts
+from tests.integration.steps import compare, current, in_touch, presence, say
+from tests.support.engines.engines import Person, delivered, in_virtual_time
 from tests.support.protocol.pairings import Terminal
 
 STRANGE = Terminal.named("whoever holds the recovery key")
 
 
-async def holding(ada: Person, ben: Person) -> None:
-    """Ben's log says that he used the recovery key, and Ada's side waits for Ada."""
-    held = ada.wait(ContactChanged, lambda event: event.contact.held)
-    store = ben.engine._use_cases.store
-    operations = await store.read(persons.operations_of, ben.engine._use_cases.keyring.own.person)
-    operation = recover_operation(reduce(operations), ed25519_from_seed(b"f" * 32), [])
-    seed = ben.engine._use_cases.keyring.own.recovery_seed
-    assert seed is not None
-    (link,) = ben.engine._use_cases.links.all()
-    await link.driver.send(LogOperations([sign_operation(operation, seed)]))
-    await held
-
-
-async def recovered(person: Person) -> tuple[bytes, ...]:
-    """The person's log with a recovery that removes the terminal and brings in another."""
+async def recovered(person: Person, new: Terminal | None = None) -> list[bytes]:
+    """The person's log with a recovery, which removes the terminal if it brings in another."""
     parts = person.engine._use_cases
-    operations = list(await parts.store.read(persons.operations_of, parts.keyring.own.person))
+    own = parts.keyring.own
+    operations = await parts.store.read(persons.operations_of, own.person)
     state = reduce(operations)
-    removed = [(parts.keyring.own.terminal, state.last[parts.keyring.own.terminal])]
-    following = ed25519_from_seed(b"f" * 32)
-    operation = recover_operation(state, following, removed, STRANGE.signing, STRANGE.static)
-    assert parts.keyring.own.recovery_seed is not None
-    return (*operations, sign_operation(operation, parts.keyring.own.recovery_seed, STRANGE.seed))
+    removed = [(own.terminal, state.last[own.terminal])] if new else []
+    keys = (new.signing, new.static) if new else ()
+    operation = recover_operation(state, ed25519_from_seed(b"f" * 32), removed, *keys)
+    assert own.recovery_seed is not None
+    return [*operations, sign_operation(operation, own.recovery_seed, *([new.seed] if new else []))]
 
 
 async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
     """What Ada's side does when Ben's recovered terminal has paired with it."""
-    operations, random = await recovered(ben), ada.engine._use_cases.runtime.random
+    operations, random = tuple(await recovered(ben, STRANGE)), ada.engine._use_cases.runtime.random
     contact = PendingContact(
         state=reduce(operations),
         operations=operations,
@@ -59,65 +50,51 @@ async def paired_again(ada: Person, ben: Person, verified: bool) -> None:
     await ada.engine._use_cases.pending.store(contact, verified)
 
 
+@pytest.mark.parametrize("compared", [False, True])
 @in_virtual_time
-async def test_a_recovery_that_comes_with_an_invitation_is_shown_and_holds_sending(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        await ada.engine.set_verified(await ada.contact(ben), True)
+async def test_a_recovery_that_comes_with_a_pairing_is_shown_and_holds_sending_unless_words_were_compared(
+    tmp_path: Path, compared: bool
+) -> None:
+    async with in_touch(tmp_path) as (_, ada, ben):
         shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
-        await paired_again(ada, ben, verified=False)
+        gone = presence(ada, present=False)
+        await paired_again(ada, ben, verified=compared)
         (contact,) = await ada.engine.contacts()
-        assert contact.held
-        assert not contact.verified
+        assert (contact.verified, contact.held) == (compared, not compared)
         await asyncio.wait_for(shown, 1)
-
-
-@in_virtual_time
-async def test_words_compared_with_a_recovered_person_verify_it_and_are_shown(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        shown = ada.wait(IdentityChanged, lambda event: "recovery key" in event.cause)
-        await paired_again(ada, ben, verified=True)
-        (contact,) = await ada.engine.contacts()
-        assert contact.verified
-        assert not contact.held
-        await asyncio.wait_for(shown, 1)
-
-
-@in_virtual_time
-async def test_a_removed_terminal_loses_its_link_at_once(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
-        await paired_again(ada, ben, verified=True)
         await gone
         assert not ada.engine._use_cases.links.all()
 
 
 @in_virtual_time(limit=600)
 async def test_a_terminal_that_brings_its_own_removal_loses_its_link(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        changed = ada.wait(IdentityChanged)
-        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
-        (link,) = ben.engine._use_cases.links.all()
-        await link.driver.send(LogOperations(list(await recovered(ben))))
+    async with in_touch(tmp_path) as (_, ada, ben):
+        changed, gone = ada.wait(IdentityChanged), presence(ada, present=False)
+        await current(ben, ada).driver.send(LogOperations(await recovered(ben, STRANGE)))
         await changed
         await gone
         assert not ada.engine._use_cases.links.all()
 
 
+@pytest.mark.parametrize("words", [False, True])
 @in_virtual_time
-async def test_what_was_held_goes_as_soon_as_words_were_compared(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
-        await talk(ada, ben, "before")
-        await holding(ada, ben)
-        await ada.engine.send(await ada.contact(ben), "held")
-        await ben.engine.set_visible(True)
-        words = ada.stage(PairingStage.WORDS), ben.stage(PairingStage.WORDS)
+async def test_attack_15_a_recovered_identity_holds_sending_until_it_is_confirmed(
+    tmp_path: Path, words: bool
+) -> None:
+    """By the mark, or by words that are compared again."""
+    async with in_touch(tmp_path) as (_, ada, ben):
+        assert (await ada.engine.contacts())[0].verified
+        changed, held = ada.wait(IdentityChanged), ada.wait(ContactChanged, lambda event: event.contact.held)
+        await current(ben, ada).driver.send(LogOperations(await recovered(ben)))
+        assert "recovery key" in (await changed).cause
+        assert not (await held).contact.verified
+        await say(ada, ben, "must wait")
+        await asyncio.sleep(120)
+        assert (await ada.history(ben))[-1].state is EntryState.QUEUED
         done = delivered(ada, 1)
-        await ada.engine.pair_address(ben.host, 4747)
-        mine, theirs = await asyncio.gather(*words)
-        await ada.engine.answer_pairing(mine.pairing.id, True)
-        await ben.engine.answer_pairing(theirs.pairing.id, True)
+        if words:
+            await ben.engine.set_visible(True)
+            await compare(ada, ben, ada.engine.pair_address(ben.host, 4747))
+        else:
+            await ada.engine.set_verified(await ada.contact(ben), True)
         await asyncio.wait_for(done, 5)

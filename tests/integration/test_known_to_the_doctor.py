@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from chat import engine
-from chat.interface import ContactChanged, DiagnosisView, Unreachable
+from chat.interface import DiagnosisView, Unreachable
 from chat.ports import Announcement
 from chat.service.discovery import SLOTS_TRIED
 from chat.tools.doctor.gather import Context, Evidence, Reply, Sought, call_relay, look_for
 from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.rendezvous import RelayAddress
-from tests.support.engines.engines import Person, in_virtual_time, pair, people, talk, two_contacts
+from tests.integration.steps import in_touch, in_touch_by_relay, presence
+from tests.support.engines.engines import Person, contact, in_virtual_time, pair, people, talk
 from tests.support.fakes.relay import MemoryRelay
 
 DAY_MS = 86_400_000
 
 
-class Knows:
-    """The contexts that engines hand to the doctor, who looks at nothing."""
+Knows = Callable[[Person], Awaitable[Context]]
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._last = Context(0, False, Path("/nonexistent"))
-        monkeypatch.setattr(engine, "diagnose", self._keep)
 
-    async def _keep(self, context: Context) -> tuple[DiagnosisView, ...]:
-        self._last = context
+@pytest.fixture
+def knows(monkeypatch: pytest.MonkeyPatch) -> Knows:
+    """The context that a person's engine hands to the doctor, who looks at nothing."""
+    handed: list[Context] = []
+
+    async def keep(context: Context) -> tuple[DiagnosisView, ...]:
+        handed.append(context)
         return ()
 
-    async def of(self, person: Person) -> Context:
+    async def of(person: Person) -> Context:
         await person.engine.diagnose()
-        return self._last
+        return handed[-1]
+
+    monkeypatch.setattr(engine, "diagnose", keep)
+    return of
 
 
 async def verdict(context: Context) -> Why:
@@ -42,28 +49,23 @@ async def verdict(context: Context) -> Why:
     return why(context, Evidence((), findings=(finding,)), finding)
 
 
-@pytest.fixture
-def knows(monkeypatch: pytest.MonkeyPatch) -> Knows:
-    return Knows(monkeypatch)
-
-
 @in_virtual_time
 async def test_whoever_greets_where_a_contact_was_is_asked_for_its_keys(tmp_path: Path, knows: Knows) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (_, (ada, ben, cleo)):
         await pair(ada, ben)
         await talk(ada, ben, "hello")
-        context = await knows.of(ada)
+        context = await knows(ada)
         stranger = Sought(((cleo.host, 4747),), heard=True)
         assert context.sought == (Sought(((ben.host, 0),), linked=True), stranger)
         assert context.began == (ada.host,)
-        absent = ada.wait(ContactChanged, lambda event: not event.contact.present)
+        absent = presence(ada, present=False)
         await ben.stop()
         await cleo.stop()
         await absent
-        assert await verdict(await knows.of(ada)) is Why.CLOSED
+        assert await verdict(await knows(ada)) is Why.CLOSED
         cleo.host = ben.host
         await cleo.start()
-        context = await knows.of(ada)
+        context = await knows(ada)
         assert await verdict(context) is Why.SOMEBODY_ELSE
         await cleo.stop()
         await ben.start()
@@ -74,11 +76,11 @@ async def test_whoever_greets_where_a_contact_was_is_asked_for_its_keys(tmp_path
 async def test_addresses_of_invitations_are_known_to_both_sides(tmp_path: Path, knows: Knows) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         invitation = await ben.engine.invite()
-        assert (await knows.of(ben)).promised == (ben.host,)
+        assert (await knows(ben)).promised == (ben.host,)
         await ben.stop()
         with pytest.raises(Unreachable):
             await ada.engine.join(invitation.text)
-        context = await knows.of(ada)
+        context = await knows(ada)
         assert [each.places for each in context.sought] == [((ben.host, 4747),)]
         assert await verdict(context) is Why.CLOSED
 
@@ -92,7 +94,7 @@ async def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Pa
         await ada.engine.add_relay(str(relay.address))
         await ada.engine.add_relay(str(gone))
         await ada.engine._use_cases.relays.learn([other])
-        context = await knows.of(ada)
+        context = await knows(ada)
         said = [(each.name, await call_relay(each, ada.clock)) for each in context.relays]
         assert said == [
             ("192.0.2.1:4746", Reply.WELCOME),
@@ -100,21 +102,15 @@ async def test_the_relays_that_were_named_are_asked_with_their_keys(tmp_path: Pa
             ("192.0.2.1:4746 (2)", Reply.OTHER_KEY),
         ]
         await ada.engine.remove_relay(str(gone))
-        assert len((await knows.of(ada)).relays) == 2
+        assert len((await knows(ada)).relays) == 2
 
 
 @in_virtual_time
 async def test_whoever_is_met_at_a_relay_is_missed_nowhere_else(tmp_path: Path, knows: Knows) -> None:
     """A link through a relay has no address at which one could look."""
-    async with two_contacts(tmp_path) as (network, ada, ben):
-        await talk(ada, ben, "hello")
-        relay = MemoryRelay(network).start()
-        network.part(ada.host, ben.host)
-        relayed = ada.wait(ContactChanged, lambda event: event.contact.present and event.contact.relayed)
-        for person in (ada, ben):
-            await person.engine.add_relay(str(relay.address))
-        await relayed
-        places = [place for each in (await knows.of(ada)).sought for place in each.places]
+    async with in_touch_by_relay(tmp_path) as (*_, ada, _ben):
+        assert (await contact(ada)).relayed
+        places = [place for each in (await knows(ada)).sought for place in each.places]
         assert all(host for host, _ in places)
 
 
@@ -125,33 +121,27 @@ async def test_a_contact_whose_clock_is_days_off_is_known_by_its_announcement(
 ) -> None:
     """Nobody recognises it any more, and nothing but the day in it tells why."""
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
-        assert (await knows.of(ada)).days_ahead is None
+        assert (await knows(ada)).days_ahead is None
         await pair(ada, ben)
         await ben.stop()
         ben.clock.offset_ms = days * DAY_MS
         await ben.start()
         await asyncio.sleep(5)
-        assert (await knows.of(ada)).days_ahead == days
-        assert (await knows.of(ben)).days_ahead == -days
+        assert (await knows(ada)).days_ahead == days
+        assert (await knows(ben)).days_ahead == -days
 
 
 @in_virtual_time
 async def test_attack_16_a_flood_of_inventions_bounds_the_search_for_a_wrong_clock(
     tmp_path: Path, knows: Knows
 ) -> None:
-    async with two_contacts(tmp_path) as (_, ada, ben):
+    async with in_touch(tmp_path) as (_, ada, ben):
         await ben.stop()
-        made: list[int] = []
-        announcing = ada.engine._use_cases.announcer
         for number in range(256):
-            text = tuple(bytes(8) for _ in range(32))
-            announcing.found(Announcement(f"fake{number}", ("10.0.0.9",), 4747, text))
-
-        def counted(*what: object) -> bytes:
-            made.append(1)
-            return b""
-
+            made = Announcement(f"fake{number}", ("10.0.0.9",), 4747, (bytes(8),) * 32)
+            ada.engine._use_cases.announcer.found(made)
+        slot = Mock(return_value=b"")
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("chat.service.discovery.slot", counted)
-            assert (await knows.of(ada)).days_ahead is None
-        assert 0 < len(made) <= SLOTS_TRIED
+            patched.setattr("chat.service.discovery.slot", slot)
+            assert (await knows(ada)).days_ahead is None
+        assert 0 < slot.call_count <= SLOTS_TRIED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import combinations
@@ -12,28 +12,28 @@ from typing import Any
 
 import pytest
 
-from chat.interface import EntryState, PairingStage
+from chat.interface import EntryState, PairingStage, Unreachable
 from chat.network.relay.client import AT_ONCE
 from chat.network.relay.connection import Lost, RelayLine
 from chat.service.sync import Inbound, Synchronizer
-from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.entries import conversation_of_two
 from protocol.identity.author import rename_operation
 from protocol.identity.log import sign_operation
-from protocol.identity.reduction import Extension, extend
+from protocol.identity.reduction import extend
 from protocol.messages import Heads, LogOperations, Message, Reachable
 from protocol.primitives import system_random
 from protocol.relay.rendezvous import DAY_SECONDS
-from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk, two_contacts
+from tests.integration.steps import current, dial, entry_of, in_touch
+from tests.support.engines.engines import Person, in_virtual_time, invite, people, talk
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.fakes.relay import MemoryRelay
 
 
 @asynccontextmanager
 async def two(folder: Path) -> AsyncIterator[tuple[Network, Person, Person, list[dict[str, Any]]]]:
-    """Two contacts who have talked, and every fault that nobody handles from then on."""
+    """Two who are in touch, and every fault that nobody handles from then on."""
     faults: list[dict[str, Any]] = []
-    async with two_contacts(folder) as (network, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch(folder) as (network, ada, ben):
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
         yield network, ada, ben, faults
 
@@ -59,82 +59,63 @@ def slow(monkeypatch: pytest.MonkeyPatch, person: Person, name: str, *delays: tu
     monkeypatch.setattr(store, name, slowly)
 
 
-async def say(person: Person, *messages: Message) -> None:
-    """All in one portion of bytes."""
-    (link,) = person.engine._use_cases.links.all()
+async def tell(one: Person, other: Person, *messages: Message) -> None:
+    """Say it all in one portion of bytes."""
+    driver = current(one, other).driver
     for message in messages:
-        link.driver.link.send(message, person.clock.monotonic())
-    await link.driver.flush()
+        driver.link.send(message, one.clock.monotonic())
+    await driver.flush()
 
 
-def an_entry(person: Person, other: Person) -> Message:
-    parts = person.engine._use_cases
-    conversation = conversation_of_two(parts.keyring.own.person, other.engine._use_cases.keyring.own.person)
-    place = EntryPlace(
-        conversation, parts.keyring.own.terminal, b"12345678", None, [], parts.keyring.own_log.heads
-    )
-    body = text_body("hello")
-    made = write_entry(
-        place, person.clock.wall(), KIND_TEXT, body, parts.keyring.own.self_key, parts.runtime.random
-    )
-    return made.message()
-
-
-def renamed(person: Person) -> LogOperations:
+def renamed(person: Person, _other: Person) -> LogOperations:
     parts = person.engine._use_cases
     operation = rename_operation(parts.keyring.own_log, parts.keyring.own.terminal, "Benjamin")
     return LogOperations([sign_operation(operation, parts.keyring.own.signing_seed)])
 
 
+def whole_history(one: Person, other: Person) -> Heads:
+    """A question for it."""
+    persons = [person.engine._use_cases.keyring.own.person for person in (one, other)]
+    return Heads(conversation_of_two(*persons), [])
+
+
+def port(_one: Person, _other: Person) -> Reachable:
+    return Reachable(5000)
+
+
+Said = Callable[[Person, Person], Message]
+
+
+@pytest.mark.parametrize(
+    ("said", "slowed", "delays", "wait"),
+    [
+        ([renamed], "read", [], 0.8),  # the operation is stored, and read again
+        ([renamed], "write", [LATE_ANSWER, LATE_ANSWER], 0.1),
+        ([renamed], "write", [LATE_ANSWER, TOGETHER], 0.1),  # removed first
+        ([renamed], "write", [LATE_WORK, LATE_ANSWER], 0.1),  # removed before it is stored
+        ([entry_of, renamed], "write", [], 0.1),
+        ([entry_of, port], "write", [], 0.1),
+    ],
+)
 @in_virtual_time
-async def test_a_contact_removed_while_its_log_grows_stays_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_contact_removed_while_its_messages_are_stored_stays_removed_and_leaves_no_fault(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: list[Said],
+    slowed: str,
+    delays: list[tuple[float, float]],
+    wait: float,
 ) -> None:
     async with two(tmp_path) as (_, ada, ben, faults):
         contact = await ada.contact(ben)
-        slow(monkeypatch, ada, "read")
-        await say(ben, renamed(ben))
-        await asyncio.sleep(0.8)  # the operation is stored, and read again
+        slow(monkeypatch, ada, slowed, *delays)
+        await tell(ben, ada, *(message(ben, ada) for message in said))
+        await asyncio.sleep(wait)
         await ada.engine.remove(contact)
         await asyncio.sleep(5)
         assert not ada.engine._use_cases.keyring.contacts
         assert not ada.engine._use_cases.links.all()
-        assert not faults
-
-
-@pytest.mark.parametrize(
-    ("stored", "removed"),
-    [(LATE_ANSWER, LATE_ANSWER), (LATE_ANSWER, TOGETHER), (LATE_WORK, LATE_ANSWER)],
-    ids=["both late", "removed first", "removed before it is stored"],
-)
-@in_virtual_time
-async def test_a_contact_removed_while_its_log_is_stored_leaves_no_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: tuple[float, float], removed: tuple[float, float]
-) -> None:
-    async with two(tmp_path) as (_, ada, ben, faults):
-        contact = await ada.contact(ben)
-        slow(monkeypatch, ada, "write", stored, removed)
-        await say(ben, renamed(ben))
-        await asyncio.sleep(0.1)
-        await ada.engine.remove(contact)
-        await asyncio.sleep(5)
-        assert not ada.engine._use_cases.keyring.contacts
         assert await ada.engine.contacts() == ()
-        assert not faults
-
-
-@pytest.mark.parametrize("second", ["log", "port"])
-@in_virtual_time
-async def test_a_contact_removed_between_two_of_its_messages_leaves_no_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str
-) -> None:
-    async with two(tmp_path) as (_, ada, ben, faults):
-        contact = await ada.contact(ben)
-        slow(monkeypatch, ada, "write")
-        await say(ben, an_entry(ben, ada), renamed(ben) if second == "log" else Reachable(5000))
-        await asyncio.sleep(0.1)
-        await ada.engine.remove(contact)
-        await asyncio.sleep(5)
         assert not faults
 
 
@@ -144,11 +125,11 @@ async def test_a_replaced_link_that_ends_after_its_successor_leaves_nothing_behi
 ) -> None:
     async with two(tmp_path) as (network, ada, ben, faults):
         person = bytes.fromhex(await ada.contact(ben))
-        await say(ben, Reachable(5000))
+        await tell(ben, ada, port(ben, ada))
         slow(monkeypatch, ada, "write")
-        await say(ben, an_entry(ben, ada))
+        await tell(ben, ada, entry_of(ben, ada))
         await asyncio.sleep(0.01)
-        await ada.engine._use_cases.dialer.dial(person, 1.0)
+        await dial(ada, ben)
         await asyncio.sleep(0.1)
         assert len(ada.engine._use_cases.links._sets[person].links) == 1
         network.cut(ben.host)
@@ -183,25 +164,35 @@ async def test_a_link_whose_opening_fails_is_not_taken_for_a_living_one(
         await asyncio.wait_for(talk(ada, ben, "after"), 10)
 
 
+@pytest.mark.parametrize(
+    ("worked_on", "original", "message"),
+    [
+        ("chat.service.sync.Inbound.lacking", Inbound.lacking, whole_history),
+        ("chat.service.person_logs.extend", extend, renamed),
+    ],
+)
 @in_virtual_time
-async def test_asking_for_the_whole_history_again_and_again_costs_little(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_is_said_a_hundred_times_is_worked_on_a_few_times(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    worked_on: str,
+    original: Callable[..., Any],
+    message: Said,
 ) -> None:
     async with two(tmp_path) as (_, ada, ben, faults):
-        walks = 0
-        original = Inbound.lacking
+        calls = 0
 
-        async def counted(self: Any, link: Any, message: Heads) -> list[bytes]:
-            nonlocal walks
-            walks += 1
-            return await original(self, link, message)
+        def counted(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return original(*arguments)
 
-        monkeypatch.setattr(Inbound, "lacking", counted)
-        parts = ben.engine._use_cases
-        conversation = conversation_of_two(parts.keyring.own.person, ada.engine._use_cases.keyring.own.person)
-        await say(ben, *[Heads(conversation, [])] * 100)
+        monkeypatch.setattr(worked_on, counted)
+        await tell(ben, ada, *[message(ben, ada)] * 100)
         await asyncio.sleep(5)
-        assert 0 < walks <= 8
+        assert 0 < calls <= 8
+        name = "Benjamin" if message is renamed else "Ben"
+        assert [view.name for view in await ada.engine.contacts()] == [name]
         assert await talk(ada, ben, "still talking")
         assert not faults
 
@@ -211,52 +202,30 @@ async def test_what_was_read_while_receipts_were_off_stays_untold(tmp_path: Path
     async with two(tmp_path) as (network, ada, ben, _):
         settings = await ben.engine.settings()
         await ben.engine.change_settings(replace(settings, read_receipts=False))
-        entry = await talk(ada, ben, "read in private")
-        await ben.engine.mark_read(await ben.contact(ada), (entry,))
+        private = await talk(ada, ben, "read in private")
+        await ben.engine.mark_read(await ben.contact(ada), (private,))
         await ben.engine.change_settings(settings)
         for pipe in list(network.pipes):
             pipe.break_now()
-        later = await talk(ada, ben, "read openly")
+        told = await talk(ada, ben, "read openly")
+        await ben.engine.mark_read(await ben.contact(ada), (told,))
         await asyncio.sleep(5)
         states = {view.id: view.state for view in await ada.history(ben)}
-        assert states[entry] is EntryState.DELIVERED
-        await ben.engine.mark_read(await ben.contact(ada), (later,))
-        await asyncio.sleep(5)
-        states = {view.id: view.state for view in await ada.history(ben)}
-        assert states[later] is EntryState.READ
+        assert (states[private], states[told]) == (EntryState.DELIVERED, EntryState.READ)
 
 
 @in_virtual_time
-async def test_a_log_that_comes_again_and_again_is_verified_a_few_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with two(tmp_path) as (_, ada, ben, faults):
-        verified = 0
-
-        def counted(*arguments: Any) -> Extension:
-            nonlocal verified
-            verified += 1
-            return extend(*arguments)
-
-        monkeypatch.setattr("chat.service.person_logs.extend", counted)
-        await say(ben, *[renamed(ben)] * 100)
-        await asyncio.sleep(5)
-        assert 0 < verified <= 8
-        assert [view.name for view in await ada.engine.contacts()] == ["Benjamin"]
-        assert await talk(ada, ben, "still talking")
-        assert not faults
-
-
-@in_virtual_time
-async def test_invitations_made_at_one_moment_can_be_used(
+async def test_invitations_made_at_one_moment_can_be_used_and_end_the_oldest_beyond_four(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with people(tmp_path, "Ada", "Ben") as (_, (ada, ben)):
         slow(monkeypatch, ada, "write")
-        for _number in range(3):
-            await ada.engine.invite()
-        made = await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
+        made = [await ada.engine.invite() for _ in range(3)]
+        made += await asyncio.gather(*(ada.engine.invite() for _ in range(3)))
         assert len(ada.engine._use_cases.keyring.invitations) == 4
+        for ended in made[:2]:
+            with pytest.raises(Unreachable):
+                await ben.engine.join(ended.text)
         asked = ada.stage(PairingStage.JOINER)
         await ben.engine.join(made[-1].text)
         await asked

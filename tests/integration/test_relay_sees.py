@@ -13,13 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from chat.interface import RelayChanged, RelayStanding
 from chat.network.relay import client
-from chat.service import keyring
-from protocol.relay import messages
 from protocol.relay.messages import write_hello
 from protocol.relay.rendezvous import contact_token, invitation_token
-from tests.support.engines.engines import Person, SeeingRelay, in_virtual_time, invite, people, play, talk
+from tests.support.engines.engines import Person, SeeingRelay, in_virtual_time, invite, named, people, talk
 
 HOUR = 3_600.0
 BEFORE_MIDNIGHT = 15.5 * HOUR
@@ -41,9 +38,7 @@ async def three(folder: Path, later: float = 0.0) -> AsyncIterator[tuple[list[Pe
         for one, other in combinations(persons, 2):
             network.part(one.host, other.host)
         for relay in relays:
-            waits = persons[0].wait(RelayChanged, lambda event: event.relay.standing is RelayStanding.WAITING)
-            await persons[0].engine.add_relay(str(relay.address))
-            await waits
+            await named(persons[0], relay)
         yield persons, relays
 
 
@@ -106,56 +101,30 @@ async def test_a_day(tmp_path: Path) -> None:
             assert sum(map(len, relay.sight.streams)) > 100_000
 
 
-Plant = Callable[[pytest.MonkeyPatch], None]
-
-
-def _no_day(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keyring, "contact_token", lambda key, day, *rest: contact_token(key, 0, *rest))
-
-
-def _no_day_of_an_invitation(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keyring, "invitation_token", lambda made, day, relay: invitation_token(made, 0, relay))
-
-
-def _no_relay(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        keyring, "contact_token", lambda key, day, relay, static: contact_token(key, day, bytes(32), static)
-    )
-
-
-def _static_key(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keyring, "contact_token", lambda key, day, relay, static: static[8:24])
-
-
-def _name(patch: pytest.MonkeyPatch) -> None:
-    def hello(*rest: bytes) -> bytes:
-        return write_hello(*rest) + NAMES[0].encode()
-
-    patch.setattr(messages, "write_hello", hello)
+CONTACT = "chat.service.keyring.contact_token"
+INVITATION = "chat.service.keyring.invitation_token"
+HELLO = "protocol.relay.messages.write_hello"
 
 
 @pytest.mark.parametrize(
-    ("plant", "seen"),
+    ("name", "planted", "seen"),
     [
-        (_no_day, "tokens on two days"),
-        (_no_day_of_an_invitation, "tokens on two days"),
-        (_no_relay, "tokens at two relays"),
-        (_static_key, "a key of its log"),
-        (_name, "the name Adalbertine"),
+        (CONTACT, lambda key, _, *rest: contact_token(key, 0, *rest), "tokens on two days"),
+        (INVITATION, lambda made, _, relay: invitation_token(made, 0, relay), "tokens on two days"),
+        (CONTACT, lambda key, day, _, own: contact_token(key, day, bytes(32), own), "tokens at two relays"),
+        (CONTACT, lambda key, day, relay, own: own[8:24], "a key of its log"),
+        (HELLO, lambda *rest: write_hello(*rest) + NAMES[0].encode(), "the name Adalbertine"),
     ],
 )
-def test_a_planted_leak_is_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plant: Plant, seen: str
+@in_virtual_time
+async def test_a_planted_leak_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, planted: Callable[..., bytes], seen: str
 ) -> None:
-    async def scenario() -> None:
-        async with three(tmp_path, BEFORE_MIDNIGHT) as (persons, relays):
-            await invite(persons[0], persons[1])
-            plant(monkeypatch)
-            await persons[0].engine.invite()
-            await persons[0].stop()
-            await persons[0].start()
-            await asyncio.sleep(HOUR)
-            assert any(seen in leak for leak in leaks(persons, relays))
-
-    play(scenario)
-    monkeypatch.undo()
+    async with three(tmp_path, BEFORE_MIDNIGHT) as (persons, relays):
+        await invite(persons[0], persons[1])
+        monkeypatch.setattr(name, planted)
+        await persons[0].engine.invite()
+        await persons[0].stop()
+        await persons[0].start()
+        await asyncio.sleep(HOUR)
+        assert any(seen in leak for leak in leaks(persons, relays))

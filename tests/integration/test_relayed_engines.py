@@ -1,16 +1,22 @@
-"""Two engines that reach only a relay: they talk through it, and directly as soon as there is a way."""
+"""Engines that reach only relays: they talk through them, and directly as soon as there is a way."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chat.config import Config
 from chat.interface import ContactChanged, EntryAdded, RelayStanding
+from chat.ports import Connection
 from protocol.limits import PING_AFTER_SECONDS
+from protocol.relay.rendezvous import DAY_SECONDS
+from tests.integration.steps import in_touch, in_touch_by_relay, late, meet, now, presence, say
 from tests.support.engines.engines import (
     Person,
     apart,
@@ -25,14 +31,15 @@ from tests.support.engines.engines import (
     same,
     stands,
     talk,
-    two_contacts,
 )
-from tests.support.fakes.network import MemoryTransport
+from tests.support.fakes.network import MemoryDiscovery, MemoryTransport
 from tests.support.fakes.relay import MemoryRelay
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
+def waited(person: Person, relay: MemoryRelay) -> list[bytes]:
+    """The tokens that it should wait on now, without those that fill up."""
+    day = relay.clock.wall() // 1_000 // DAY_SECONDS
+    return list(person.engine._use_cases.keyring.waiting_tokens(relay.pair.public, day))
 
 
 @in_virtual_time
@@ -54,9 +61,8 @@ async def test_two_who_reach_only_a_relay_talk_through_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize("seed", range(3))
 @in_virtual_time
 async def test_a_link_moves_to_the_direct_way_and_back(tmp_path: Path, seed: int) -> None:
-    async with apart(tmp_path, seed=seed) as (network, relay, ada, ben):
-        await talk(ada, ben, "0")
-        said = ["paired", "0"]
+    async with in_touch_by_relay(tmp_path, seed=seed) as (network, relay, ada, ben):
+        said = ["paired", "before"]
         for number in range(1, 9, 2):
             direct = moved(ada, relayed=False), moved(ben, relayed=False)
             network.join(ada.host, ben.host)
@@ -81,23 +87,22 @@ async def test_a_link_moves_to_the_direct_way_and_back(tmp_path: Path, seed: int
 async def test_nothing_said_while_a_link_moves_is_lost_doubled_or_reordered(
     tmp_path: Path, seed: int
 ) -> None:
-    async with apart(tmp_path, seed=seed) as (network, _, ada, ben):
-        await talk(ada, ben, "0")
+    async with in_touch_by_relay(tmp_path, seed=seed) as (network, _, ada, ben):
         apart_ = True
         for number in range(1, 41):
             if number % 4 == seed:
                 (network.join if apart_ else network.part)(ada.host, ben.host)
                 apart_ = not apart_
             await asyncio.sleep(0.3 * (number % 5))
-            await ada.engine.send(await ada.contact(ben), f"ada {number}")
-            await ben.engine.send(await ben.contact(ada), f"ben {number}")
+            await say(ada, ben, f"ada {number}")
+            await say(ben, ada, f"ben {number}")
         done = delivered(ada, 1), delivered(ben, 1)
-        await ada.engine.send(await ada.contact(ben), "the last of ada")
-        await ben.engine.send(await ben.contact(ada), "the last of ben")
+        await say(ada, ben, "the last of ada")
+        await say(ben, ada, "the last of ben")
         await asyncio.gather(*done)
         await asyncio.sleep(60)
         said = [f"{name} {number}" for name in ("ada", "ben") for number in range(1, 41)]
-        await same(ada, ben, "paired", "0", *said, "the last of ada", "the last of ben")
+        await same(ada, ben, "paired", "before", *said, "the last of ada", "the last of ben")
         for name, person in (("ada", ada), ("ben", ben)):
             own = [text for text in await person.texts(ada if person is ben else ben) if name in text]
             assert own == [*(f"{name} {number}" for number in range(1, 41)), f"the last of {name}"]
@@ -123,8 +128,7 @@ async def test_a_direct_link_is_not_given_up_for_a_moment_of_silence(tmp_path: P
 @in_virtual_time(limit=4000)
 async def test_a_direct_way_that_never_lasts_is_tried_less_and_less_often(tmp_path: Path) -> None:
     """Going there and back costs seconds each time, in which nothing arrives."""
-    async with apart(tmp_path) as (network, _, ada, ben):
-        await talk(ada, ben, "through the relay")
+    async with in_touch_by_relay(tmp_path) as (network, _, ada, ben):
         moves: list[float] = []
 
         def look(event: object) -> None:
@@ -142,15 +146,14 @@ async def test_a_direct_way_that_never_lasts_is_tried_less_and_less_often(tmp_pa
         assert 3 <= len(moves) <= 16
         assert max(pauses) > 300
         await talk(ada, ben, "still in touch")
-        await same(ada, ben, "paired", "through the relay", "still in touch")
+        await same(ada, ben, "paired", "before", "still in touch")
 
 
 @in_virtual_time
 async def test_a_way_that_only_one_side_can_take_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with apart(tmp_path) as (network, _, ada, ben):
-        await talk(ada, ben, "through the relay")
+    async with in_touch_by_relay(tmp_path) as (network, _, ada, ben):
         connect = MemoryTransport.connect
 
         async def one_way(transport: MemoryTransport, host: str, port: int, timeout: float) -> object:
@@ -168,8 +171,7 @@ async def test_a_way_that_only_one_side_can_take_is_enough(
 
 @in_virtual_time
 async def test_a_direct_way_that_nobody_announces_is_found_at_a_slow_pace(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (network, _, ada, ben):
-        await talk(ada, ben, "through the relay")
+    async with in_touch_by_relay(tmp_path) as (network, _, ada, ben):
         await asyncio.sleep(300)
         direct = moved(ada, relayed=False)
         network.announced.clear()
@@ -177,46 +179,29 @@ async def test_a_direct_way_that_nobody_announces_is_found_at_a_slow_pace(tmp_pa
         await asyncio.wait_for(direct, ada.config.direct_retry_most)
 
 
+@pytest.mark.parametrize(("way", "relayed"), [(in_touch, False), (in_touch_by_relay, True)])
 @in_virtual_time(limit=4 * 3600.0)
-async def test_a_link_through_a_relay_is_replaced_within_the_hour_and_nobody_notices(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (_, _relay, ada, ben):
-        await talk(ada, ben, "0")
-        sessions, before = set(), len(ada.seen)
-        for number in range(1, 13):
-            await asyncio.sleep(700)
+async def test_links_are_replaced_within_the_hour_and_nobody_notices(
+    tmp_path: Path, way: Callable[[Path], AbstractAsyncContextManager[tuple[Any, ...]]], relayed: bool
+) -> None:
+    async with way(tmp_path) as (*_, ada, ben):
+        sessions, before = set(), (len(ada.seen), len(ben.seen))
+        for number in range(1, 60):
+            await asyncio.sleep(180)
             await talk(*((ada, ben) if number % 2 else (ben, ada)), str(number))
             sessions |= {link.session for link in ada.engine._use_cases.links.all()}
             assert links(ada) == links(ben) == 1
         assert len(sessions) >= 3
-        assert all(
-            event.contact.present and event.contact.relayed
-            for event in ada.seen[before:]
-            if isinstance(event, ContactChanged)
-        )
-
-
-@in_virtual_time
-async def test_an_invitation_pairs_two_who_reach_only_a_relay(tmp_path: Path) -> None:
-    async with people(tmp_path, "Ada", "Ben") as (network, (ada, ben)):
-        relay = MemoryRelay(network).start()
-        network.part(ada.host, ben.host)
-        await named(ada, relay)
-        await invite(ada, ben)
-        assert [view.address for view in await ben.engine.relays()] == [str(relay.address)]
-        await talk(ben, ada, "joined")
-        await talk(ada, ben, "welcome")
-        assert (await contact(ada)).relayed
-        direct = moved(ada, relayed=False)  # by what the invitation said of addresses
-        network.announced.clear()
-        network.join(ada.host, ben.host)
-        await asyncio.wait_for(direct, 35)
+        for person, start in zip((ada, ben), before, strict=True):
+            went = [event.contact for event in person.seen[start:] if isinstance(event, ContactChanged)]
+            assert all(view.present and view.relayed is relayed for view in went)
+            assert person.shown_once(61 if relayed else 60)
 
 
 @in_virtual_time
 async def test_a_relay_that_nobody_answers_at_slows_no_direct_way(tmp_path: Path) -> None:
     """After a cut of the direct way the first waiting entry arrives within two seconds, as ever."""
-    async with two_contacts(tmp_path) as (network, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch(tmp_path) as (network, ada, ben):
         relay = MemoryRelay(network)
         network.cut(relay.host)
         for person in (ada, ben):
@@ -225,7 +210,7 @@ async def test_a_relay_that_nobody_answers_at_slows_no_direct_way(tmp_path: Path
             await unreachable
         for _ in range(5):
             network.cut(ben.host)
-            await ada.engine.send(await ada.contact(ben), "into the cut")
+            await say(ada, ben, "into the cut")
             await asyncio.sleep(24)
             first = ben.wait(EntryAdded)
             healed = now()
@@ -237,10 +222,9 @@ async def test_a_relay_that_nobody_answers_at_slows_no_direct_way(tmp_path: Path
 @in_virtual_time(limit=5000)
 async def test_whoever_comes_back_to_a_relay_is_there_for_whoever_waits(tmp_path: Path) -> None:
     """However long one was away: the other asks seldom by then, and does not have to."""
-    async with apart(tmp_path) as (_, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         await ben.stop()
-        await ada.engine.send(await ada.contact_known("Ben"), "while away")
+        await say(ada, ben, "while away")
         await asyncio.sleep(3_000)
         asked = relay.absent
         await asyncio.sleep(1_200)
@@ -259,14 +243,13 @@ async def _both(ada: Person, ben: Person, text: str) -> None:
 @pytest.mark.parametrize("config", [Config(), Config(second_dial_delay=0.0)])
 @in_virtual_time
 async def test_a_relay_that_dies_and_comes_back(tmp_path: Path, config: Config) -> None:
-    async with apart(tmp_path, config) as (_, relay, ada, ben):
-        await _both(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path, config) as (_, relay, ada, ben):
         for seconds in (1, 20, 600):
             away = stands(ada, relay, RelayStanding.UNREACHABLE)
             relay.stop()
             await away
             done = delivered(ada, 1)
-            await ada.engine.send(await ada.contact(ben), f"away for {seconds}")
+            await say(ada, ben, f"away for {seconds}")
             await asyncio.sleep(seconds)
             began = now()
             relay.start()
@@ -276,15 +259,14 @@ async def test_a_relay_that_dies_and_comes_back(tmp_path: Path, config: Config) 
         await asyncio.sleep(30)
         assert links(ada) == links(ben) == 1
         assert await ada.texts(ben) == await ben.texts(ada)
-        assert ada.shown_once(12)
-        assert ben.shown_once(12)
+        assert ada.shown_once(11)
+        assert ben.shown_once(11)
 
 
 @in_virtual_time
 async def test_a_relay_that_is_removed_is_used_no_more(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (network, relay, ada, ben):
-        await _both(ada, ben, "before")
-        gone = ada.wait(ContactChanged, lambda event: not event.contact.present)
+    async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
+        gone = presence(ada, present=False)
         await ada.engine.remove_relay(str(relay.address))
         await gone
         await relay.until(lambda: {each.connection.peer for each in relay.visitors} == {ben.host})
@@ -296,31 +278,13 @@ async def test_a_relay_that_is_removed_is_used_no_more(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_whoever_is_blocked_is_not_waited_for(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (_, relay, ada, ben):
-        await _both(ada, ben, "before")
-        day = int(relay.clock.wall() // 86_400_000)
-        waits = ada.engine._use_cases.keyring.waiting_tokens(relay.address.key, day)
-        assert all(relay.hall.count(token) == 1 for token in waits)
-        await ada.engine.block(await ada.contact(ben), True)
-        await relay.until(
-            lambda: len(relay.hall) == 2 and not any(relay.hall.count(token) for token in waits)
-        )
-        await asyncio.sleep(600)
-        assert links(ada) == links(ben) == 0
-
-
-@in_virtual_time
 async def test_a_new_day_has_tokens_of_its_own_and_no_link_notices(tmp_path: Path) -> None:
-    async with apart(tmp_path, later=16 * 3_600.0 - 1_000) as (_, relay, ada, ben):
-        await _both(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path, later=16 * 3_600.0 - 1_000) as (_, relay, ada, ben):
         before = len(ada.seen)
-        day = int(relay.clock.wall() // 86_400_000)
+        old = [waited(person, relay)[0] for person in (ada, ben)]
         await asyncio.sleep(1_000 + 15)
-        for person in (ada, ben):
-            ring = person.engine._use_cases.keyring
-            old, new = (ring.waiting_tokens(relay.address.key, each)[0] for each in (day, day + 1))
-            assert (relay.hall.count(old), relay.hall.count(new)) == (0, 1)
+        new = [waited(person, relay)[0] for person in (ada, ben)]
+        assert [relay.hall.count(token) for token in (*old, *new)] == [0, 0, 1, 1]
         assert all(event.contact.present for event in ada.seen[before:] if isinstance(event, ContactChanged))
         for visitor in list(relay.visitors):
             visitor.connection.close()  # links and lines
@@ -340,8 +304,7 @@ async def test_two_whose_clocks_differ_by_hours_meet_on_the_relays_day(tmp_path:
 
 @in_virtual_time
 async def test_a_network_that_changed_has_new_lines_at_once(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (network, _relay, ada, ben):
-        await _both(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (network, _relay, ada, ben):
         network.cut(ada.host)
         await asyncio.sleep(300)
         network.down.discard(ada.host)  # old streams stay dead, as on another network
@@ -352,3 +315,153 @@ async def test_a_network_that_changed_has_new_lines_at_once(tmp_path: Path) -> N
         began = now()
         await _both(ada, ben, "after")
         assert now() - began < 8.0
+
+
+@in_virtual_time
+async def test_two_meet_at_the_relay_that_both_have_named(tmp_path: Path) -> None:
+    async with apart(tmp_path) as (network, common, ada, ben):
+        others = [MemoryRelay(network, f"192.0.2.{number}").start() for number in (2, 3)]
+        for person, other in zip((ada, ben), others, strict=True):
+            await named(person, other)
+            await person.stop()
+        met = len(common.met)
+        for person in (ada, ben):
+            await person.start()
+        await talk(ada, ben, "where both are")
+        assert len(common.met) > met
+        assert [other.met for other in others] == [[], []]
+        assert any(other.absent for other in others)
+
+
+@in_virtual_time
+async def test_a_relay_that_hangs_or_is_away_holds_up_none_of_the_others(tmp_path: Path) -> None:
+    async with apart(tmp_path) as (network, common, ada, ben):
+        hanging = MemoryRelay(network, "192.0.2.2")
+
+        async def say_nothing(connection: Connection) -> None:
+            await connection.read()
+            await asyncio.Event().wait()
+
+        network.listeners[(hanging.host, hanging.port)] = say_nothing
+        away = MemoryRelay(network, "192.0.2.3")
+        network.cut(away.host)
+        for person in (ada, ben):
+            for relay in (hanging, away):
+                unreachable = stands(person, relay, RelayStanding.UNREACHABLE)
+                await person.engine.add_relay(str(relay.address))
+                await unreachable
+        await talk(ada, ben, "as ever")
+        await asyncio.gather(ada.stop(), ben.stop())
+        await asyncio.sleep(60)
+        await ada.start()
+        await say(ada, ben, "waiting")
+        await asyncio.sleep(60)
+        began = now()
+        await ben.start()
+        await talk(ben, ada, "at once")
+        assert now() - began < 2.0
+        await same(ada, ben, "paired", "as ever", "waiting", "at once")
+        assert common.met
+
+
+@in_virtual_time
+async def test_when_one_relay_dies_another_takes_over(tmp_path: Path) -> None:
+    async with apart(tmp_path) as (network, first, ada, ben):
+        second = MemoryRelay(network, "192.0.2.2").start()
+        for person in (ada, ben):
+            await named(person, second)
+        await talk(ada, ben, "before")
+        relays = [first, second]
+        for number in range(4):
+            carrying = max(relays, key=lambda relay: len(relay.visitors))
+            carrying.stop()
+            began = now()
+            await talk(*((ada, ben) if number % 2 else (ben, ada)), f"after {number}")
+            assert now() - began < 3.0
+            waits = [stands(person, carrying, RelayStanding.WAITING) for person in (ada, ben)]
+            carrying.start()
+            await asyncio.gather(*waits)
+        assert (await contact(ada)).relayed
+        await asyncio.sleep(60)
+        assert links(ada) == links(ben) == 1
+        await same(ada, ben, "paired", "before", *(f"after {number}" for number in range(4)))
+
+
+@in_virtual_time
+async def test_a_house_full_of_contacts_comes_back_with_its_relay(tmp_path: Path) -> None:
+    """All dial all at once, each of them both ways; in the end each two have one link."""
+    names = [f"Person {number}" for number in range(5)]
+    async with people(tmp_path, *names) as (network, persons):
+        relay = MemoryRelay(network).start()
+        for index, one in enumerate(persons):
+            for other in persons[index + 1 :]:
+                await meet(one, other)
+                network.part(one.host, other.host)
+        for person in persons:
+            await named(person, relay)
+        await asyncio.sleep(60)
+        for _ in range(2):
+            assert [links(person) for person in persons] == [len(names) - 1] * len(names)
+            gone = persons[0].wait(ContactChanged, lambda event: not event.contact.present)
+            relay.stop()
+            await gone
+            relay.start()
+            await asyncio.sleep(60)
+        assert [links(person) for person in persons] == [len(names) - 1] * len(names)
+
+
+@in_virtual_time
+async def test_who_is_blocked_or_removed_finds_nobody(tmp_path: Path) -> None:
+    async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
+        (token,) = waited(ada, relay)
+        contact = await ada.contact(ben)
+        for on in (True, False, True, False):
+            await ada.engine.block(contact, on)
+        await asyncio.sleep(1)
+        assert relay.hall.count(token) == 1
+        for change, known in ((True, False), (False, True), (None, False)):
+            circuits = len(relay.met)
+            if change is None:
+                await ada.engine.remove(contact)
+            else:
+                await ada.engine.block(contact, change)
+            await asyncio.sleep(1)
+            assert relay.hall.count(token) == known
+            await asyncio.sleep(150)
+            assert (token in waited(ada, relay)) is known
+            assert relay.hall.count(token) == known
+            assert (len(relay.met) > circuits) is known
+            assert links(ada) == links(ben) == known
+
+
+@in_virtual_time(limit=4000)
+async def test_an_invitation_is_waited_for_as_long_as_it_is_open(tmp_path: Path) -> None:
+    async with people(tmp_path, "Ada") as (network, (ada,)):
+        relay = MemoryRelay(network).start()
+        await named(ada, relay)
+        await ada.engine.invite()
+        (token,) = waited(ada, relay)
+        await relay.until(lambda: relay.hall.count(token) == 1)
+        await asyncio.sleep(3_610)
+        assert waited(ada, relay) == []
+        assert relay.hall.count(token) == 0
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+@in_virtual_time(limit=30)
+async def test_whoever_joined_dials_the_inviter_however_late_it_is_done_and_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """By the address of the invitation, where multicast is blocked."""
+
+    async def unheard(*_: object) -> None:
+        """Nothing gets through."""
+
+    monkeypatch.setattr(MemoryDiscovery, "announce", unheard)
+    async with people(tmp_path, "Ada", "Ben", seed=seed) as (_, (ada, ben)):
+        late(ada.engine._use_cases.pending, "store", 1)
+        await invite(ada, ben)
+        await talk(ben, ada, "at once")
+        await ben.stop()
+        await ben.start()
+        await talk(ben, ada, "after a restart")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from protocol.link.states import Event, LinkOpen
 from protocol.relay.relay_end import RelayEnd
 from protocol.relay.rendezvous import DAY_SECONDS
 from protocol.relay.states import Dials, RelayEnding, RelayEvent, Waits
+from tests.integration.steps import in_touch, in_touch_by_relay, now, say
 from tests.support.engines.engines import (
     DEFAULTS,
     Person,
@@ -40,15 +42,10 @@ from tests.support.engines.engines import (
     same,
     stands,
     talk,
-    two_contacts,
 )
 from tests.support.fakes.network import MemoryTransport, Network
 from tests.support.fakes.relay import MemoryRelay, Visitor
 from tests.support.lab.virtual import seeded
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def believes_only_what_is_so(one: Person, other: Person) -> list[str]:
@@ -85,10 +82,10 @@ async def test_attack_58_a_relay_that_cuts_at_every_frame(
         relay.carry = cut
         for person in (ada, ben):
             await person.start()
-        await ada.engine.send(await ada.contact_known("Ben"), "one")
-        await ben.engine.send(await ben.contact_known("Ada"), "two")
+        await say(ada, ben, "one")
+        await say(ben, ada, "two")
         done = delivered(ada, 1)
-        await ada.engine.send(await ada.contact_known("Ben"), "three")
+        await say(ada, ben, "three")
         await done
         await asyncio.sleep(120)
         await talk(ben, ada, "four")
@@ -101,8 +98,7 @@ async def test_attack_58_a_relay_that_cuts_at_every_frame(
 async def test_attack_58_a_relay_that_cuts_every_circuit_at_once_is_asked_less_and_less(
     tmp_path: Path,
 ) -> None:
-    async with apart(tmp_path) as (network, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
 
         def cut(visitor: Visitor, data: bytes) -> list[bytes]:
             if visitor.carried > 4:
@@ -125,52 +121,41 @@ async def test_attack_58_a_relay_that_cuts_every_circuit_at_once_is_asked_less_a
 # --- What a relay can do to a rendezvous ---
 
 
+@pytest.mark.parametrize("says_that_it_is_there", [False, True])
 @in_virtual_time
-async def test_attack_61_of_an_absent_contact_a_relay_is_given_nothing(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (network, relay, ada, ben):
-        await talk(ada, ben, "before")
+async def test_attack_61_of_an_absent_contact_a_relay_is_given_nothing(
+    tmp_path: Path, says_that_it_is_there: bool
+) -> None:
+    """A relay that says that the contact is there joins the dialler with itself."""
+    async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
         await ben.stop()
         await asyncio.sleep(20)
+        if says_that_it_is_there:
+            relay.find = lambda token, place: next(iter(relay.hall._tokens), None)  # type: ignore[method-assign]
         forwarded, seen = relay.forwarded, len(network.seen)
-        view = await ada.engine.send(await ada.contact_known("Ben"), "kept at home")
+        view = await say(ada, ben, "kept at home")
         await asyncio.sleep(900)
-        assert relay.absent > 3
-        assert relay.forwarded == forwarded
+        if says_that_it_is_there:
+            assert (ada.host, ada.host) in relay.met
+        else:
+            assert relay.absent > 3
+            assert relay.forwarded == forwarded
         assert max(len(data) for here, _, data in network.seen[seen:] if here == ada.host) < 2_500
-        states = [
-            event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
-        ]
-        assert set(states) <= {EntryState.QUEUED}
+        changes = [event for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id]
+        assert {event.state for event in changes} <= {EntryState.QUEUED}
+        assert links(ada) == 0
         done = delivered(ada, 1)
+        vars(relay).pop("find", None)
         await ben.start()
         assert (await done).id == view.id
-
-
-@in_virtual_time
-async def test_attack_61_a_relay_that_says_that_an_absent_contact_is_there(tmp_path: Path) -> None:
-    """It joins the dialler with itself: nothing is said there, and nothing is called sent."""
-    async with apart(tmp_path) as (_, relay, ada, ben):
-        await talk(ada, ben, "before")
-        await ben.stop()
-        await asyncio.sleep(20)
-        relay.find = lambda token, place: next(iter(relay.hall._tokens), None)  # type: ignore[method-assign]
-        view = await ada.engine.send(await ada.contact_known("Ben"), "kept at home")
-        await asyncio.sleep(300)
-        assert (ada.host, ada.host) in relay.met
-        states = [
-            event.state for event in ada.seen if isinstance(event, EntryChanged) and event.id == view.id
-        ]
-        assert set(states) <= {EntryState.QUEUED}
-        assert links(ada) == 0
 
 
 @in_virtual_time
 async def test_a_relay_that_joins_the_wrong_people_makes_no_link(tmp_path: Path) -> None:
     async with people(tmp_path, "Ada", "Ben", "Cleo") as (network, (ada, ben, cleo)):
         relay = MemoryRelay(network).start()
-        network.part(ada.host, ben.host)
-        network.part(ada.host, cleo.host)
-        network.part(ben.host, cleo.host)
+        for one, other in combinations((ada, ben, cleo), 2):
+            network.part(one.host, other.host)
         for person in (ada, ben, cleo):
             await named(person, relay)
         await invite(ada, ben)
@@ -188,7 +173,7 @@ async def test_a_relay_that_joins_the_wrong_people_makes_no_link(tmp_path: Path)
         joined = len(relay.met)
         for visitor in list(relay.visitors):
             visitor.connection.close()
-        await ada.engine.send(await ada.contact(ben), "for Ben alone")
+        await say(ada, ben, "for Ben alone")
         await asyncio.sleep(120)
         assert len(relay.met) > joined + 10
         assert [links(person) for person in (ada, ben, cleo)] == [0, 0, 0]
@@ -203,8 +188,7 @@ async def test_a_relay_that_joins_the_wrong_people_makes_no_link(tmp_path: Path)
 
 @in_virtual_time
 async def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (network, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
         served = 0
         accept = ada.engine._use_cases.acceptor.accept
 
@@ -235,8 +219,7 @@ async def test_a_relay_that_calls_and_calls_costs_a_bounded_number_of_handshakes
 @in_virtual_time
 async def test_a_squatter_on_a_token_delays_a_link_by_a_moment(tmp_path: Path) -> None:
     """Whoever holds the contact secret, as a stolen terminal does, can stand in front of the right one."""
-    async with apart(tmp_path) as (network, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (network, relay, ada, ben):
         await ada.stop()
         transport = MemoryTransport(network, "10.0.0.66")
         transport.name_relays([relay.address])
@@ -297,8 +280,7 @@ async def link_through(one: Person, other: Person, relay: MemoryRelay, start: In
 
 @in_virtual_time
 async def test_nobody_pairs_nearby_through_a_relay(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (_, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         await ada.engine.set_visible(True)
         before = len(ada.seen)
         start = Initiator.pairing(Pattern.XX, random=seeded("nearby"))
@@ -311,8 +293,7 @@ async def test_nobody_pairs_nearby_through_a_relay(tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (_, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         keyring = ben.engine._use_cases.keyring
         person = bytes.fromhex(await ben.contact(ada))
         keys, own = keyring.dial_keys(person), keyring.identity
@@ -333,8 +314,7 @@ async def test_a_contact_that_opens_link_upon_link_through_a_relay_gets_eight(tm
 
 @in_virtual_time
 async def test_a_relay_with_another_key_is_told_and_given_no_token(tmp_path: Path) -> None:
-    async with apart(tmp_path) as (_, relay, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch_by_relay(tmp_path) as (_, relay, ada, ben):
         right = relay.pair
         other = stands(ada, relay, RelayStanding.OTHER_KEY)
         relay.stop()
@@ -376,6 +356,7 @@ async def test_what_is_no_relay_is_told_and_asked_seldom(tmp_path: Path, says: b
 
 
 LIES_FOR = 180.0
+DAY_MS = DAY_SECONDS * 1_000
 CONNECTIONS_A_SECOND = 1.5
 """Of each terminal: it waits on one, dials on another, and pauses grow but where a call is answered."""
 
@@ -416,44 +397,31 @@ class Mistaking(Liar):
 Spoil = Callable[[Visitor, bytes], list[bytes]]
 
 
-def flip(_visitor: Visitor, data: bytes) -> list[bytes]:
-    return [data[:-1] + bytes([data[-1] ^ 1])]
-
-
-def drop(_visitor: Visitor, _data: bytes) -> list[bytes]:
-    return []
-
-
-def repeat(_visitor: Visitor, data: bytes) -> list[bytes]:
-    return [data, data]
-
-
-def reverse(_visitor: Visitor, data: bytes) -> list[bytes]:
-    return [data[::-1]]
-
-
 def reorder(visitor: Visitor, data: bytes) -> list[bytes]:
     held, visitor.held = visitor.held, b"" if visitor.held else data
     return [data, held] if held else []
 
 
-def flood(_visitor: Visitor, data: bytes) -> list[bytes]:
-    return [data, bytes(range(256)) * 256]
+SPOILS: dict[str, Spoil] = {
+    "flip": lambda _, data: [data[:-1] + bytes([data[-1] ^ 1])],
+    "drop": lambda _, data: [],
+    "repeat": lambda _, data: [data, data],
+    "reverse": lambda _, data: [data[::-1]],
+    "reorder": reorder,
+    "flood": lambda _, data: [data, bytes(range(256)) * 256],
+    "replace": lambda visitor, data: [Random(visitor.carried).randbytes(len(data))],
+}
 
 
-def replace(visitor: Visitor, data: bytes) -> list[bytes]:
-    return [Random(visitor.carried).randbytes(len(data))]
-
-
-def spoiling(spoil: Spoil, chance: float = 0.1) -> Callable[[Network], Liar]:
+def spoiling(name: str, chance: float = 0.1) -> Callable[[Network], Liar]:
     """A relay that spoils portions of every circuit: by default most links open, and none lasts."""
 
     def made(network: Network) -> Liar:
         relay, dice = Liar(network), Random(1)
-        relay.carry = lambda visitor, data: spoil(visitor, data) if dice.random() < chance else [data]
+        relay.carry = lambda visitor, data: SPOILS[name](visitor, data) if dice.random() < chance else [data]
         return relay
 
-    made.__name__ = f"{spoil.__name__}-{chance}"
+    made.__name__ = f"{name}-{chance}"
     return made
 
 
@@ -475,7 +443,7 @@ class Calling(Liar):
         await super().heard(visitor, event)
         if self.lies and isinstance(event, Waits):
             await visitor.flush()
-            visitor.end.call(event.tokens[0], asyncio.get_running_loop().time())
+            visitor.end.call(event.tokens[0], now())
             await visitor.flush()
             await visitor.connection.write(self.random(200))
             visitor.connection.close()
@@ -489,43 +457,28 @@ class Stalling(Liar):
             await super().call(dialler)
 
 
-class OfAnotherDay(Liar):
-    """Tells one terminal that it is tomorrow, the next one that it was yesterday, and so on."""
+def dated(name: str, offset_ms: Callable[[Liar], int]) -> type[Liar]:
+    """A relay that tells a wrong time, which it makes up for each connection."""
 
-    def end(self, now: float) -> RelayEnd:
-        if self.lies:
-            self.clock.offset_ms = DAY_SECONDS * 1_000 * (1 - 2 * (self.accepted % 2))
-        return super().end(now)
+    class Dated(Liar):
+        def end(self, now: float) -> RelayEnd:
+            if self.lies:
+                self.clock.offset_ms = 0
+                self.clock.offset_ms = offset_ms(self)
+            return super().end(now)
 
-
-class OfAnotherWeek(Liar):
-    """Tells everybody that it is next week."""
-
-    def end(self, now: float) -> RelayEnd:
-        if self.lies:
-            self.clock.offset_ms = 7 * DAY_SECONDS * 1_000
-        return super().end(now)
-
-
-class AtMidnight(Liar):
-    """Tells everybody that the day is over in a second."""
-
-    def end(self, now: float) -> RelayEnd:
-        if self.lies:
-            self.clock.offset_ms = 0
-            self.clock.offset_ms = DAY_SECONDS * 1_000 - 1_000 - self.clock.wall() % (DAY_SECONDS * 1_000)
-        return super().end(now)
+    Dated.__name__ = name
+    return Dated
 
 
 LIARS: list[Callable[[Network], Liar]] = [
-    *map(spoiling, (flip, drop, repeat, reverse, reorder, flood)),
-    spoiling(replace, 1.0), spoiling(drop, 1.0),
-    Reflecting, Mistaking, Turning, Calling, Stalling, OfAnotherDay, OfAnotherWeek, AtMidnight,
+    *map(spoiling, ("flip", "drop", "repeat", "reverse", "reorder", "flood")),
+    spoiling("replace", 1.0), spoiling("drop", 1.0),
+    Reflecting, Mistaking, Turning, Calling, Stalling,
+    dated("TomorrowAndYesterday", lambda relay: DAY_MS * (1 - 2 * (relay.accepted % 2))),
+    dated("OfAnotherWeek", lambda relay: 7 * DAY_MS),
+    dated("AtMidnight", lambda relay: DAY_MS - 1_000 - relay.clock.wall() % DAY_MS),
 ]  # fmt: skip
-
-
-async def state(person: Person, other: Person, text: str) -> EntryState | None:
-    return next((view.state for view in await person.history(other) if view.text == text), None)
 
 
 @pytest.mark.parametrize("liar", LIARS, ids=lambda liar: liar.__name__)
@@ -541,18 +494,19 @@ async def test_attack_58_a_lie_is_no_more_than_a_cut_wire(
         await talk(ada, ben, "before")
         relay = liar(network)
         relay.start()
-        for one, other in ((ada, ben), (ben, cyd), (ada, cyd)):
+        for one, other in combinations((ada, ben, cyd), 2):
             network.part(one.host, other.host)
         for person in (ada, ben, cyd):
             await person.engine.add_relay(str(relay.address))
         lies = believes_only_what_is_so(ada, ben), believes_only_what_is_so(ben, ada)
-        await ada.engine.send(await ada.contact(ben), "through a liar")
-        await ben.engine.send(await ben.contact(ada), "and back")
+        await say(ada, ben, "through a liar")
+        await say(ben, ada, "and back")
         await asyncio.sleep(LIES_FOR)
         assert relay.accepted <= 3 * LIES_FOR * CONNECTIONS_A_SECOND
         relay.stop_lying()
         await asyncio.sleep(DEFAULTS.relay_dials_most)
-        assert await state(ada, ben, "through a liar") is EntryState.DELIVERED
+        states = {view.text: view.state for view in await ada.history(ben)}
+        assert states["through a liar"] is EntryState.DELIVERED
         assert lies == ([], [])
         await talk(ben, cyd, "after")
         assert await ada.texts(ben) == await ben.texts(ada)
@@ -568,12 +522,11 @@ async def test_a_relay_of_another_week_gets_no_token_and_its_date_is_told(
 ) -> None:
     """But from terminals that take any day, which are planted."""
     if careless:
-        for module in (client, client):
-            monkeypatch.setattr(module, "relay_day", lambda time, own: time // DAY_SECONDS)
-    async with two_contacts(tmp_path) as (network, ada, ben):
+        monkeypatch.setattr(client, "relay_day", lambda time, own: time // DAY_SECONDS)
+    async with in_touch(tmp_path) as (network, ada, ben):
         network.part(ada.host, ben.host)
         relay = SeeingRelay(network).start()
-        relay.clock.offset_ms = 7 * DAY_SECONDS * 1_000
+        relay.clock.offset_ms = 7 * DAY_MS
         for person in (ada, ben):
             await person.engine.add_relay(str(relay.address))
         await asyncio.sleep(LIES_FOR)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,65 +18,60 @@ from chat.ports import Announcement
 from chat.storage.errors import StorageFull
 from chat.tasks import Tasks
 from protocol.link.states import LinkClosed
-from tests.support.engines.engines import in_virtual_time, pair, people, talk, two_contacts
+from tests.integration.steps import in_touch
+from tests.support.engines.engines import in_virtual_time, pair, people
 from tests.support.fakes.network import MemoryTransport
-from tests.support.lab.virtual import VirtualClock, run_virtual
 
 
-def test_what_a_task_began_while_it_was_stopped_is_stopped_too() -> None:
-    async def scenario(clock: VirtualClock) -> None:
-        failures: list[BaseException] = []
-        tasks = Tasks(failures.append)
+@in_virtual_time(limit=60)
+async def test_what_a_task_began_while_it_was_stopped_is_stopped_too() -> None:
+    failures: list[BaseException] = []
+    tasks = Tasks(failures.append)
 
-        async def last_wish() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                tasks.spawn(asyncio.sleep(100))
-
-        tasks.spawn(last_wish())
-        await asyncio.sleep(0)
-        await asyncio.wait_for(tasks.stop(), 10)
-        assert not tasks._running
-        assert not failures
-
-    run_virtual(scenario, 60)
-
-
-def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
-    async def scenario(clock: VirtualClock) -> None:
-        tasks, woken = Tasks(lambda error: None), asyncio.Event()
-
-        async def deaf_once() -> None:
-            await asyncio.wait_for(woken.wait(), 100)
+    async def last_wish() -> None:
+        try:
             await asyncio.Event().wait()
+        finally:
+            tasks.spawn(asyncio.sleep(100))
 
-        tasks.spawn(deaf_once())
-        await asyncio.sleep(1)
-        woken.set()
-        await asyncio.sleep(0)
-        await asyncio.wait_for(tasks.stop(), 10)
+    tasks.spawn(last_wish())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(tasks.stop(), 10)
+    assert not tasks._running
+    assert not failures
 
-    run_virtual(scenario, 60)
+
+@in_virtual_time(limit=60)
+async def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
+    tasks, woken = Tasks(lambda error: None), asyncio.Event()
+
+    async def deaf_once() -> None:
+        await asyncio.wait_for(woken.wait(), 100)
+        await asyncio.Event().wait()
+
+    tasks.spawn(deaf_once())
+    await asyncio.sleep(1)
+    woken.set()
+    await asyncio.sleep(0)
+    await asyncio.wait_for(tasks.stop(), 10)
 
 
 @in_virtual_time
 async def test_nobody_gets_a_link_with_an_engine_that_has_locked(tmp_path: Path) -> None:
-    async with two_contacts(tmp_path) as (network, ada, ben):
-        await talk(ada, ben, "before")
+    async with in_touch(tmp_path) as (network, ada, ben):
         person = bytes.fromhex(await ada.contact(ben))
         connection = await MemoryTransport(network, ada.host).connect(ben.host, 4747, 1.0)
         await asyncio.sleep(0.1)
         await ben.engine.lock()
-        dialler, parts = ada.engine._use_cases.dialer, ada.engine._use_cases
+        parts = ada.engine._use_cases
         keys = parts.keyring.dial_keys(person)
         assert keys is not None
         opening = Opening(parts.sync.adopt)
-        driver = Driver(connection, dialler._link(person, keys), ada.clock, opening)
+        driver = Driver(connection, parts.dialer._link(person, keys), ada.clock, opening)
         running = asyncio.ensure_future(driver.run())
         assert isinstance(await opening.result, LinkClosed)
         await running
-        assert not ada.engine._use_cases.links.is_present(person)
+        assert not parts.links.is_present(person)
 
 
 @in_virtual_time
@@ -109,7 +105,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, error: 
 
 async def test_a_change_of_network_in_the_middle_of_an_announcement_is_a_network_error() -> None:
     discovery = ZeroconfDiscovery(interfaces=["127.0.0.1"])
-    await discovery.start(MemoryEvents())
+    await discovery.start(Mock())
     try:
         assert discovery._running is not None
         multicast = discovery._running._multicast
@@ -120,14 +116,6 @@ async def test_a_change_of_network_in_the_middle_of_an_announcement_is_a_network
             await discovery.announce(Announcement("ab" * 8, ("127.0.0.1",), 4747, slots))
     finally:
         await discovery.close()
-
-
-class MemoryEvents:
-    def found(self, announcement: Announcement) -> None: ...
-
-    def lost(self, instance: str) -> None: ...
-
-    def network_changed(self) -> None: ...
 
 
 SHOW = """
@@ -142,15 +130,12 @@ print(resource.getrlimit(resource.RLIMIT_CORE)[0], oct(Path(sys.argv[1], "made")
 """
 
 
-def _shown(folder: Path, way: str) -> list[str]:
-    command = [sys.executable, "-c", SHOW, str(folder), way]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, umask=0o022)
-    return done.stdout.split()
-
-
 def test_attack_78_no_core_file_is_written_and_no_file_is_open_to_others(tmp_path: Path) -> None:
-    assert _shown(tmp_path, "door") == ["0", "0o600"]
+    def shown(way: str) -> list[str]:
+        command = [sys.executable, "-c", SHOW, str(tmp_path), way]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, umask=0o022)
+        return done.stdout.split()
 
-
-def test_without_it_files_would_be_open_to_others(tmp_path: Path) -> None:
-    assert _shown(tmp_path, "no door")[1] == "0o644"
+    assert shown("no door")[1] == "0o644", "without it files would be open to others"
+    (tmp_path / "made").unlink()
+    assert shown("door") == ["0", "0o600"]

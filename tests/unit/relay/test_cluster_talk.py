@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chat.engine import Engine
 from chat.interface import EntryChanged, EntryState, Event
-from tests.integration.test_relayed_for_real import engine, only, pairs
+from tests.support.engines.real import engine, only, pairs
 from tests.support.relay.processes import cluster
 
 PATIENCE = 90.0

@@ -1,0 +1,119 @@
+"""Steps that several tests of engines take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from chat.config import Config
+from chat.interface import ContactChanged, EntryView, PairingStage
+from chat.network.links import LiveLink
+from protocol.entries import KIND_TEXT, EntryPlace, conversation_of_two, text_body, write_entry
+from protocol.messages import Entry
+from tests.support.engines.engines import DEFAULTS, Person, apart, pair, talk, two_contacts
+from tests.support.fakes.network import Network
+from tests.support.fakes.relay import MemoryRelay
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def in_touch(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1
+) -> AsyncIterator[tuple[Network, Person, Person]]:
+    """Ada and Ben, who have paired nearby; Ada's "before" has been delivered, so that a link is open."""
+    async with two_contacts(folder, config, seed) as (network, ada, ben):
+        await talk(ada, ben, "before")
+        yield network, ada, ben
+
+
+@asynccontextmanager
+async def in_touch_by_relay(
+    folder: Path, config: Config = DEFAULTS, seed: int = 1, later: float = 0.0
+) -> AsyncIterator[tuple[Network, MemoryRelay, Person, Person]]:
+    """The two of `apart` with a link through the relay, on which Ada's "before" has been delivered."""
+    async with apart(folder, config, seed, later) as (network, relay, ada, ben):
+        await talk(ada, ben, "before")
+        yield network, relay, ada, ben
+
+
+async def say(one: Person, other: Person, text: str) -> EntryView:
+    """Send a text without waiting for anything."""
+    return await one.engine.send(await one.contact(other), text)
+
+
+def presence(person: Person, *, present: bool) -> asyncio.Future[ContactChanged]:
+    """The moment when a contact is shown as present, or as gone."""
+    return person.wait(ContactChanged, lambda event: event.contact.present is present)
+
+
+def current(one: Person, other: Person) -> LiveLink:
+    """The link on which one person sends to the other."""
+    link = one.engine._use_cases.links.current(other.engine._use_cases.keyring.own.person)
+    assert link is not None
+    return link
+
+
+async def dial(one: Person, other: Person) -> None:
+    """Begin one more link."""
+    await one.engine._use_cases.dialer.dial(bytes.fromhex(await one.contact(other)), 1.0)
+
+
+async def compare(one: Person, other: Person, begun: Awaitable[object]) -> None:
+    """Pair as `begun` begins it: both see the same words and confirm them."""
+    words = one.stage(PairingStage.WORDS), other.stage(PairingStage.WORDS)
+    done = one.stage(PairingStage.DONE), other.stage(PairingStage.DONE)
+    await begun
+    mine, theirs = [event.pairing for event in await asyncio.gather(*words)]
+    assert mine.words == theirs.words
+    await one.engine.answer_pairing(mine.id, True)
+    await other.engine.answer_pairing(theirs.id, True)
+    await asyncio.gather(*done)
+
+
+async def meet(one: Person, other: Person) -> None:
+    """Pair nearby two who may have become invisible by a pairing before."""
+    for person in (one, other):
+        await person.engine.set_visible(True)
+    await pair(one, other)
+
+
+async def join(inviter: Person, joiner: Person, text: str) -> None:
+    """Pair by an invitation that was made before, which the inviter confirms."""
+    asked = inviter.stage(PairingStage.JOINER)
+    done = inviter.stage(PairingStage.DONE), joiner.stage(PairingStage.DONE)
+    await joiner.engine.join(text)
+    await inviter.engine.answer_pairing((await asked).pairing.id, True)
+    await asyncio.gather(*done)
+
+
+def entry_of(
+    one: Person, other: Person, author: bytes = b"", self_key: bytes = b"", text: str = "I owe you"
+) -> Entry:
+    """An entry of their conversation that nobody has stored, by default one of `one`'s own."""
+    parts = one.engine._use_cases
+    own = parts.keyring.own
+    conversation = conversation_of_two(own.person, other.engine._use_cases.keyring.own.person)
+    place = EntryPlace(
+        conversation, author or own.terminal, b"12345678", None, [], parts.keyring.own_log.heads
+    )
+    made = write_entry(
+        place, one.clock.wall(), KIND_TEXT, text_body(text), self_key or own.self_key, parts.runtime.random
+    )
+    return made.message()
+
+
+def late(owner: object, name: str, seconds: float) -> None:
+    """Let a method of an engine's part begin late, as on a slow disk."""
+    original = getattr(owner, name)
+
+    async def slowly(*arguments: Any, **options: Any) -> None:
+        await asyncio.sleep(seconds)
+        await original(*arguments, **options)
+
+    setattr(owner, name, slowly)
