@@ -148,7 +148,9 @@ class _Burst:
         if standing is None:
             raise StorageMisuse("no such conversation: see conversations.ensure")
         self._number, self._last, self._incomplete = standing
-        authors = {own_terminal, *(entry.header.author for entry in new)}
+        authors = {own_terminal}
+        for entry in new:
+            authors.add(entry.header.author)
         known = _chunked(db, "SELECT terminal, number FROM terminals WHERE terminal IN", authors)
         self._terminals: dict[bytes, int] = dict(known)
 
@@ -198,15 +200,12 @@ class _Burst:
             named.add(header.previous)
             if header.parents:
                 named.update(header.parents)
-        return {
+        held: dict[bytes, tuple[int, int, int]] = {}
+        query = "SELECT id, number, conversation, author, rank FROM entries WHERE id IN"
+        for identity, number, conversation, author, rank in _chunked(self._db, query, named - ids):
             # An edge to an entry of another conversation would reveal to a peer that it is held.
-            held: (number if conversation == self._number else 0, author, rank)
-            for held, number, conversation, author, rank in _chunked(
-                self._db,
-                "SELECT id, number, conversation, author, rank FROM entries WHERE id IN",
-                named - ids,
-            )
-        }
+            held[identity] = number if conversation == self._number else 0, author, rank
+        return held
 
     def insert_singly(self) -> list[tuple[int, ParsedEntry]]:
         """Number and entry of those that change something."""
