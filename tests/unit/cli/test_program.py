@@ -64,9 +64,8 @@ assert not loaded, loaded
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not EngineEnded])
 def test_every_failure_is_one_line_and_its_status(line: Line, kind: type[ParlourError]) -> None:
     line.messenger.failures["contacts"] = kind("What happened:\nwhat to do.")
-    outcome = line.run("contacts", "--json")
-    assert (outcome.status, outcome.out) == (kind.exit_status, "")
-    assert outcome.failure == "What happened: what to do."
+    said = line.run("contacts", "--json").failed(kind.exit_status)
+    assert said == "What happened: what to do."
 
 
 def test_the_statuses_are_those_that_scripts_rely_on() -> None:
@@ -158,10 +157,9 @@ def test_case_74_a_system_error_is_one_line(line: Line) -> None:
         raise OSError(28, "No space left on device", SECRET)
 
     line.patch.setattr(line.messenger, "contacts", full)
-    outcome = line.run("contacts")
-    assert outcome.status == 1
-    assert "No space left on device" in outcome.failure
-    assert SECRET not in outcome.failure
+    failure = line.run("contacts").failed(1)
+    assert "No space left on device" in failure
+    assert SECRET not in failure
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -179,12 +177,7 @@ def test_without_a_terminal_the_interface_does_not_open(line: Line) -> None:
 
 def test_without_a_command_the_interface_opens_on_the_door(line: Line) -> None:
     opened: list[object] = []
-
-    def talk(door: object) -> int:
-        opened.append(door)
-        return 77
-
-    line.patch.setattr("tui.linear.run", talk)  # it needs no terminal
+    line.patch.setattr("tui.linear.run", lambda door: opened.append(door) or 77)  # it needs no terminal
     assert line.run("--linear", passphrase=False).status == 77
     assert line.run("--linear").status == 64
     refused = line.run("--linear", "contacts")

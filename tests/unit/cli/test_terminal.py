@@ -14,6 +14,7 @@ import pytest
 from chat.cli import terminal as module
 from chat.cli.terminal import Lines, read_new_passphrase, read_passphrase
 from chat.interface import NotPermitted, UsageError
+from tests.support.cli.heard import heard_until
 from tests.support.cli.line import piped
 
 
@@ -33,21 +34,18 @@ def test_lines_come_in_order_whoever_reads_them() -> None:
         assert lines.rest() == "line one\nline two\n"
 
 
-def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
-    async def scene() -> None:
-        reading, writing = os.pipe()
-        lines = Lines(reading)
-        waiting = asyncio.create_task(lines.next_line())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait({waiting})
-        os.write(writing, b"kept\n")
-        assert await lines.next_line() == "kept"
-        os.close(writing)
-        assert await lines.next_line() is None
-        os.close(reading)
-
-    asyncio.run(scene())
+async def test_waiting_for_a_line_can_be_given_up_without_losing_it() -> None:
+    reading, writing = os.pipe()
+    lines = Lines(reading)
+    waiting = asyncio.create_task(lines.next_line())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    os.write(writing, b"kept\n")
+    assert await lines.next_line() == "kept"
+    os.close(writing)
+    assert await lines.next_line() is None
+    os.close(reading)
 
 
 def test_a_file_and_nothing_at_all_can_be_input(tmp_path: Path) -> None:
@@ -165,25 +163,13 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from chat.cli.terminal import ask_secret
 print("It is", ask_secret("Passphrase: ")[::-1])
 """
-    controller, terminal_end = pty.openpty()
-    running = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=terminal_end,
-        stdout=terminal_end,
-        stderr=terminal_end,
-        start_new_session=True,
-    )
-    shown = _read_until(controller, b"Passphrase: ")
+    controller, end = pty.openpty()
+    command = [sys.executable, "-c", program]
+    running = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, start_new_session=True)
+    shown = heard_until(controller, b"Passphrase: ")
     os.write(controller, b"never shown\n")
-    shown += _read_until(controller, b"nwohs reven")
+    shown = heard_until(controller, b"nwohs reven", shown)
     assert running.wait() == 0
     os.close(controller)
-    os.close(terminal_end)
+    os.close(end)
     assert b"never shown" not in shown
-
-
-def _read_until(descriptor: int, wanted: bytes) -> bytes:
-    shown = b""
-    while wanted not in shown:
-        shown += os.read(descriptor, 4096)
-    return shown

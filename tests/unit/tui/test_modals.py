@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 
 from textual.screen import ModalScreen
 
-import tui.screens
 from tests.architecture.imports import ROOT
-from tests.support.tui.driving import burst, chatting, composer, until, with_bob, with_bob_open
+from tests.support.tui.driving import burst, composer, until, with_bob_open
+from tests.support.tui.opened import on_top, opened, own_kinds, reading
 from tui.screens.chat.chat import ChatScreen
 from tui.screens.chat.finding import JumpScreen
 from tui.screens.dialog import ConfirmDialog, Dialog
@@ -18,14 +16,11 @@ from tui.screens.help import HelpDialog
 
 
 async def test_keys_in_one_burst_leave_jump_mode_once() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "Hello")
-    async with chatting(messenger) as pilot:
+    async with reading("Hello") as (pilot, _messenger, _):
         for keys in ("dd", "ddd", "xx", "xxxx"):
-            await pilot.press("alt+j")
-            await until(pilot, lambda: isinstance(pilot.app.screen, JumpScreen))
+            await opened(pilot, "alt+j", JumpScreen)
             await burst(pilot, *keys)
-            await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+            await on_top(pilot, ChatScreen)
             assert len(pilot.app.screen_stack) == 2
             assert composer(pilot).has_focus
 
@@ -54,20 +49,13 @@ async def test_a_covered_dialog_closes_with_its_first_result_when_it_is_uncovere
         assert pilot.app.screen is above
         above.end(None)
         above.end(None)
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
+        await on_top(pilot, ChatScreen)
         await until(pilot, lambda: bool(results))
         assert results == [True]
 
 
 def test_every_modal_screen_closes_in_the_one_way() -> None:
-    for module in pkgutil.iter_modules(tui.screens.__path__):
-        importlib.import_module(f"tui.screens.{module.name}")
-    left, found = list[type]([ModalScreen]), set[type]()
-    while left:
-        kinds: list[type] = left.pop().__subclasses__()
-        found.update(kinds)
-        left += kinds
-    own = {kind for kind in found if kind.__module__.startswith("tui.")}
+    own = own_kinds(ModalScreen)
     assert len(own) > 15
     assert all(kind is JumpScreen or issubclass(kind, Dialog) for kind in own)
     calls = [

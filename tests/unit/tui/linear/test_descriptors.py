@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from chat.interface import UsageError
+from tests.support.cli.heard import heard_until
 from tests.support.cli.line import piped
 from tests.support.fakes.messenger import WRONG
-from tests.support.lab.programs import Deadline
 from tui.linear.input import BYTES_MAX, LineInput
 from tui.linear.output import Output
 
@@ -34,15 +34,6 @@ def terminal() -> Iterator[tuple[int, int]]:
     finally:
         os.close(person)
         os.close(program)
-
-
-def heard_until(person: int, wanted: bytes, heard: bytes = b"") -> bytes:
-    """Everything that a terminal shows until something wanted is in it."""
-    deadline = Deadline(PATIENCE)
-    while wanted not in heard:
-        assert select.select([person], [], [], deadline.left())[0], (wanted, heard)
-        heard += os.read(person, 4096)
-    return heard
 
 
 async def test_lines_of_a_pipe_come_in_order_and_its_end_after_them() -> None:
@@ -145,12 +136,12 @@ async def test_a_voice_that_nobody_hears_says_so_and_goes_on() -> None:
 class Talk:
     """The mode in a process of its own, at a terminal."""
 
-    def __init__(self, person: int, program: int, *command: str) -> None:
+    def __init__(self, person: int, program: int, *options: str) -> None:
         self._person = person
         self.heard = b""
         self._rest = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_TERMINAL, *(command or PROGRAM)],
+            [sys.executable, "-c", _WITH_TERMINAL, *PROGRAM, *options],
             stdin=program,
             stdout=program,
             stderr=program,
@@ -167,6 +158,14 @@ class Talk:
 
     def type(self, keys: bytes) -> None:
         os.write(self._person, keys)
+
+    def begin(self) -> None:
+        """Unlock the profile and open the conversation with Ben."""
+        self.hear(b"It is not shown.\r\n")
+        self.type(b"correct horse\n")
+        self.hear(b"1 of them online.\r\n")
+        self.type(b"/open Ben\n")
+        self.hear(b"You are talking to Ben, online, not verified.\r\n")
 
 
 # The terminal becomes the process's own, so that its keys are its signals.
@@ -186,11 +185,8 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
         talk = Talk(person, program)
         talk.hear(b"It is not shown.\r\n")
         talk.type(b"not this one\n")
-        talk.hear(f"{WRONG}\r\nType your passphrase. It is not shown.\r\n".encode())
-        talk.type(b"correct horse\n")
-        talk.hear(b"1 of them online.\r\n")
-        talk.type(b"/open Ben\n")
-        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
+        talk.hear(f"{WRONG}\r\nType your passphrase. ".encode())
+        talk.begin()
         if isinstance(leaving, bytes):
             talk.type(leaving)
         else:
@@ -205,12 +201,8 @@ def test_a_terminal_shows_no_passphrase_and_every_way_out_closes_the_profile(
 def talking(every: float) -> Iterator[Talk]:
     """In the conversation with Ben; it must end well at the end of the input."""
     with terminal() as (person, program):
-        talk = Talk(person, program, *PROGRAM, str(every))
-        talk.hear(b"It is not shown.\r\n")
-        talk.type(b"correct horse\n")
-        talk.hear(b"1 of them online.\r\n")
-        talk.type(b"/open Ben\n")
-        talk.hear(b"You are talking to Ben, online, not verified.\r\n")
+        talk = Talk(person, program, str(every))
+        talk.begin()
         yield talk
         talk.type(b"\x04")
         assert talk.process.wait(PATIENCE) == 0
@@ -239,8 +231,6 @@ def test_who_rests_in_the_middle_of_a_line_is_told_and_the_line_is_shown_again()
 
 
 def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> None:
-    import termios
-
     with terminal() as (person, program):
         before = termios.tcgetattr(program)
         talk = Talk(person, program)
