@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
+import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from chat.interface import ContactView, DoorState, EntryView
+from chat.interface import ContactView, DoorState, EntryView, ParlourError
 from tests.architecture.imports import ROOT, sources
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.tui.driving import chatting, rows, running, until, until_shown, with_bob
@@ -21,15 +23,25 @@ Talk = tuple[Pilot[None], FakeMessenger, ContactView]
 
 @asynccontextmanager
 async def reading(
-    *said: str, count: int = 0, unread: int = 0, size: tuple[int, int] = (80, 24), **changed: Any
+    *said: str,
+    count: int = 0,
+    unread: int = 0,
+    size: tuple[int, int] = (80, 24),
+    failing: Mapping[str, ParlourError] = {},
+    **changed: Any,
 ) -> AsyncIterator[Talk]:
-    """The conversation with Bob, who wrote `count` numbered entries and then `said`, once it is shown."""
+    """The conversation with Bob, who wrote `count` numbered entries and then `said`, once it is shown.
+
+    `failing`: what the first call of a method raises.
+    """
     messenger, bob = with_bob()
+    messenger.failures.update(failing)
     messenger.fill(bob.person, [f"entry {number}." for number in range(count)], unread=unread)
     for text in said:
         messenger.receive(bob.person, text)
     async with chatting(messenger, size, **changed) as pilot:
-        await until_shown(pilot, " New " if unread else [f"entry {count - 1}.", *said][-1])
+        if "history" not in failing:
+            await until_shown(pilot, " New " if unread else [f"entry {count - 1}.", *said][-1])
         yield pilot, messenger, bob
 
 
@@ -63,6 +75,18 @@ def received(messenger: FakeMessenger, contact: ContactView, text: str, **place:
 def entries(messenger: FakeMessenger, contact: ContactView) -> list[EntryView]:
     """All entries with a contact, in their order."""
     return list(messenger._conversations[contact.person].entries)
+
+
+def held_up(patch: pytest.MonkeyPatch, subject: object, method: str) -> asyncio.Event:
+    """Make the calls of a method wait, from now on, until the event is set."""
+    go_on, call = asyncio.Event(), getattr(subject, method)
+
+    async def late(*arguments: Any, **named: Any) -> Any:
+        await go_on.wait()
+        return await call(*arguments, **named)
+
+    patch.setattr(subject, method, late)
+    return go_on
 
 
 async def on_top(pilot: Pilot[None], kind: type[Kind]) -> Kind:

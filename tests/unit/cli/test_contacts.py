@@ -71,15 +71,6 @@ def test_a_label_a_name_and_an_id_find_the_contact() -> None:
     assert label_among([], "e" * 64) == "~eeeeeeee"
 
 
-def test_two_of_one_name_are_told_apart_and_neither_is_guessed() -> None:
-    one, two = person("Ben", "a", "Ben~aaaa"), person("Ben", "b", "Ben~bbbb")
-    assert list(labels([one, two])) == ["Ben~aaaa", "Ben~bbbb"]
-    assert find([one, two], "Ben~bbbb") == ("Ben~bbbb", two)
-    with pytest.raises(UsageError, match="Ben~aaaa, Ben~bbbb") as caught:
-        find([one, two], "Ben")
-    assert caught.value.exit_status == 64
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -92,7 +83,7 @@ def test_case_14_two_names_that_look_the_same_get_labels_that_do_not(other: str)
     first, second = labels([one, two])
     assert first != second
     assert {first.partition("~")[2], second.partition("~")[2]} == {"aaaa", "bbbb"}
-    with pytest.raises(UsageError, match="more than one"):
+    with pytest.raises(UsageError, match=f"more than one.*{first}, {second}"):
         find([one, two], "Ben")
     for label, view in ((first, one), (second, two)):
         assert find([one, two], label) == (label, view)

@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from chat.interface import PATIENCE, AnswerLost, ContactView, DoorState, EngineEnded, EntryState
+from chat.interface import AnswerLost, ContactView, DoorState, EngineEnded, EntryState
 from tests.support.cli.line import PASSPHRASE, Line
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 
 
-class Between(FakeDoor):
-    """A door at which something happens when the profile is opened again."""
-
-    def __init__(self, messenger: FakeMessenger, happens: Callable[[], object]) -> None:
-        super().__init__(messenger, state=DoorState.RUNNING, passphrase=PASSPHRASE)
-        self._happens = happens
-
-    async def unlock(
-        self,
-        passphrase: str,
-        offline: bool = False,
-        *,
-        patience: float = PATIENCE,
-        waits: Callable[[], None] | None = None,
-    ) -> FakeMessenger:
-        opened = await super().unlock(passphrase, offline)
-        self._happens()
-        return opened
-
-
 def running(line: Line, happens: Callable[[], object] = lambda: None) -> ContactView:
     """Another command has the engine; `happens` at the next one, before this command hears of it."""
-    line.door = Between(line.messenger, happens)
+    line.door = FakeDoor(line.messenger, state=DoorState.RUNNING, passphrase=PASSPHRASE)
+    unlock = line.door.unlock
+
+    async def unlocking(*given: Any, **named: Any) -> FakeMessenger:
+        opened = await unlock(*given, **named)
+        happens()
+        return opened
+
+    line.patch.setattr(line.door, "unlock", unlocking)
     return line.messenger.add_contact("Ben")
 
 

@@ -69,21 +69,17 @@ def test_invite_to_a_person_draws_a_qr_code(line: Line) -> None:
     assert "\x1b" not in drawn
 
 
-def test_invite_asks_who_joined_and_takes_yes(line: Line) -> None:
-    joins(line)
-    outcome = line.run("invite", "--json", typed="what?\ny\n")
-    assert (outcome.status, outcome.objects[1]) == (0, {"paired": "Ben"})
-    assert "Ben used the invitation" in outcome.err
-    assert "Answer y or n" in outcome.err
-
-
-@pytest.mark.parametrize("typed", ["n\n", ""])
-def test_invite_refuses_on_no_and_when_nobody_answers(line: Line, typed: str) -> None:
+@pytest.mark.parametrize(("typed", "paired"), [("what?\ny\n", [{"paired": "Ben"}]), ("n\n", []), ("", [])])
+def test_invite_asks_who_joined_and_refuses_where_nobody_says_yes(
+    line: Line, typed: str, paired: list[object]
+) -> None:
     joins(line)
     outcome = line.run("invite", "--json", typed=typed)
-    assert (outcome.status, len(outcome.objects)) == (1, 1)
-    assert line.messenger.called("answer_pairing")[0][1] is False
-    assert not line.messenger._contacts
+    assert (outcome.status, outcome.objects[1:]) == (0 if paired else 1, paired)
+    assert "Ben used the invitation" in outcome.err
+    assert ("Answer y or n" in outcome.err) is typed.startswith("what?")
+    assert line.messenger.called("answer_pairing")[0][1] is bool(paired)
+    assert bool(line.messenger._contacts) is bool(paired)
 
 
 def test_yes_confirms_joiners_and_never_words(line: Line) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,10 @@ KINDS = [
 ]
 
 
-def program(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "chat.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(command, text=True, check=False, **{**streams, **options})
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -177,7 +179,12 @@ def test_without_a_terminal_the_interface_does_not_open(line: Line) -> None:
 
 def test_without_a_command_the_interface_opens_on_the_door(line: Line) -> None:
     opened: list[object] = []
-    line.patch.setattr("tui.linear.run", lambda door: opened.append(door) or 77)  # it needs no terminal
+
+    def talk(door: object) -> int:
+        opened.append(door)
+        return 77
+
+    line.patch.setattr("tui.linear.run", talk)  # it needs no terminal
     assert line.run("--linear", passphrase=False).status == 77
     assert line.run("--linear").status == 64
     refused = line.run("--linear", "contacts")
@@ -215,21 +222,17 @@ def test_a_reader_that_has_enough_is_no_failure() -> None:
     """The other end of the pipe is closed before the first line."""
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "chat.cli", "vectors"]
     with os.fdopen(writing, "w") as closed:
-        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+        ended = program("vectors", stdout=closed)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_case_74_output_that_cannot_be_written_is_1_in_one_line() -> None:
     full = Path("/dev/full")
-    descriptor = os.open(full, os.O_WRONLY) if full.exists() else os.open(os.devnull, os.O_RDONLY)
-    command = [sys.executable, "-m", "chat.cli", "vectors"]
-    ended = subprocess.run(command, stdout=descriptor, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(descriptor)
-    assert ended.returncode == 1
+    with full.open("w") if full.exists() else Path(os.devnull).open() as closed:
+        ended = program("vectors", stdout=closed)
     (said,) = ended.stderr.splitlines()
-    assert "cannot be written" in said
+    assert (ended.returncode, "cannot be written" in said) == (1, True)
 
 
 def test_letters_that_the_terminal_lacks_are_no_failure(tmp_path: Path) -> None:

@@ -44,34 +44,37 @@ def test_send_says_delivered_when_it_is(line: Line) -> None:
     assert line.run("send", "Ben", "more").out == "To Ben: delivered\n"
 
 
-@pytest.mark.parametrize("known", ["queued", "sent", "another is delivered"])
-def test_send_to_an_absent_contact_says_no_more_than_is_known(line: Line, known: str) -> None:
-    friend = ben(line, present=False)
+@pytest.mark.parametrize(
+    ("happens", "wait", "status", "state"),
+    [
+        ("nothing", "0.05", 75, "queued"),
+        ("another is delivered", "0.05", 75, "queued"),
+        ("it is sent", "0.05", 75, "sent"),
+        ("the engine ends", "60", 75, "queued"),
+        ("the contact comes", "60", 0, "delivered"),
+    ],
+)
+def test_send_to_an_absent_contact_waits_and_says_no_more_than_is_known(
+    line: Line, happens: str, wait: str, status: int, state: str
+) -> None:
+    friend, fake = ben(line, present=False), line.messenger
 
-    def happens() -> None:
-        (own,) = line.messenger._conversations[friend.person].entries
-        if known == "sent":
-            line.messenger.set_state(friend.person, own.id, EntryState.SENT)
-        elif known != "queued":
-            line.messenger.emit(EntryChanged(friend.person, "another entry", EntryState.DELIVERED))
+    def happen() -> None:
+        (own,) = fake._conversations[friend.person].entries
+        match happens:
+            case "another is delivered":
+                fake.emit(EntryChanged(friend.person, "another entry", EntryState.DELIVERED))
+            case "it is sent":
+                fake.set_state(friend.person, own.id, EntryState.SENT)
+            case "the engine ends":
+                fake._end("locked")
+            case "the contact comes":
+                fake.change_contact(friend.person, present=True)
 
-    line.messenger.after["send"] = happens
-    outcome = line.run("send", "Ben", "later", "--wait", "0.05", "--json")
-    assert (outcome.status, outcome.objects[0]["state"]) == (75, "sent" if known == "sent" else "queued")
-    assert "parlour listen" in outcome.failure
-
-
-def test_send_is_done_when_the_contact_comes_back_in_time(line: Line) -> None:
-    friend = ben(line, present=False)
-    line.messenger.after["send"] = lambda: line.messenger.change_contact(friend.person, present=True)
-    outcome = line.run("send", "Ben", "x", "--wait", "60", "--json")
-    assert (outcome.status, outcome.objects[0]["state"]) == (0, "delivered")
-
-
-def test_send_does_not_wait_for_an_engine_that_has_ended(line: Line) -> None:
-    ben(line, present=False)
-    line.messenger.after["send"] = lambda: line.messenger._end("locked")
-    assert line.run("send", "Ben", "x", "--wait", "60").status == 75
+    fake.after["send"] = happen
+    outcome = line.run("send", "Ben", "later", "--wait", wait, "--json")
+    assert (outcome.status, outcome.objects[0]["state"]) == (status, state)
+    assert ("parlour listen" in outcome.err) is (status == 75)
 
 
 def test_send_takes_standard_input_and_words_that_look_like_options(line: Line) -> None:

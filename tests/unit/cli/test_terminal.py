@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,8 @@ import pytest
 from chat.cli import terminal as module
 from chat.cli.terminal import Lines, read_new_passphrase, read_passphrase
 from chat.interface import NotPermitted, UsageError
-from tests.support.cli.heard import heard_until
 from tests.support.cli.line import piped
+from tests.support.cli.terminals import heard_until, python_at, terminal
 
 
 def test_lines_come_in_order_whoever_reads_them() -> None:
@@ -72,15 +71,13 @@ def test_input_that_is_no_text_or_has_no_end_is_refused() -> None:
 
 
 def test_what_was_typed_ahead_at_a_terminal_answers_no_later_question() -> None:
-    controller, terminal_end = pty.openpty()
-    lines = Lines(terminal_end)
-    os.write(controller, b"y\ny\n")
-    assert lines.line() == "y"
-    lines.forget_typed()
-    os.write(controller, b"n\n")
-    assert lines.line() == "n"
-    os.close(controller)
-    os.close(terminal_end)
+    with terminal() as (person, program):
+        lines = Lines(program)
+        os.write(person, b"y\ny\n")
+        assert lines.line() == "y"
+        lines.forget_typed()
+        os.write(person, b"n\n")
+        assert lines.line() == "n"
 
 
 def test_without_a_terminal_nothing_is_asked() -> None:
@@ -157,19 +154,14 @@ def test_a_new_passphrase_is_typed_twice_and_confirmed_where_it_is_short(
 
 
 def test_a_passphrase_typed_at_a_terminal_is_not_echoed() -> None:
-    program = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    code = """
 from chat.cli.terminal import ask_secret
 print("It is", ask_secret("Passphrase: ")[::-1])
 """
-    controller, end = pty.openpty()
-    command = [sys.executable, "-c", program]
-    running = subprocess.Popen(command, stdin=end, stdout=end, stderr=end, start_new_session=True)
-    shown = heard_until(controller, b"Passphrase: ")
-    os.write(controller, b"never shown\n")
-    shown = heard_until(controller, b"nwohs reven", shown)
-    assert running.wait() == 0
-    os.close(controller)
-    os.close(end)
+    with terminal() as (person, program):
+        running = python_at(program, "-c", code)
+        shown = heard_until(person, b"Passphrase: ")
+        os.write(person, b"never shown\n")
+        shown = heard_until(person, b"nwohs reven", shown)
+        assert running.wait() == 0
     assert b"never shown" not in shown

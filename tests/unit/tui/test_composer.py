@@ -6,16 +6,7 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from tests.support.tui.driving import (
-    chat,
-    composer,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob_open,
-    write,
-)
+from tests.support.tui.driving import chat, composer, rows, shown, until, until_shown, with_bob_open, write
 from tests.support.tui.hostile import ATTACKS
 from tui.text.formatting import safe, without_controls
 from tui.text.wrapping import places

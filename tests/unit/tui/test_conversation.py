@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import re
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from textual import events
-from textual.pilot import Pilot
 
-from chat.interface import ContactView, EntryState, EntryView, NotPermitted, UsageError
+from chat.interface import EntryState, NotPermitted, UsageError
 from tests.support.fakes.messenger import TEXT_LIMIT, FakeMessenger
 from tests.support.fakes.others import START
 from tests.support.tui.driving import (
@@ -30,19 +25,9 @@ from tests.support.tui.driving import (
     with_bob_open,
     write,
 )
-from tests.support.tui.opened import reading, received
+from tests.support.tui.opened import held_up, reading, received
 from tui.messages import SendText
 from tui.widgets.people import People
-
-
-@asynccontextmanager
-async def with_carla() -> AsyncIterator[tuple[Pilot[None], FakeMessenger, ContactView, ContactView]]:
-    """Bob's conversation is open, and there is Carla."""
-    messenger, bob = with_bob()
-    carla = messenger.add_contact("Carla")
-    async with chatting(messenger) as pilot:
-        await until(pilot, lambda: chat(pilot).state.current == bob.person)
-        yield pilot, messenger, bob, carla
 
 
 async def test_enter_sends_and_the_delivery_is_shown() -> None:
@@ -79,7 +64,8 @@ async def test_entries_stand_in_the_order_of_the_messenger_not_of_time() -> None
 
 
 async def test_entries_of_others_conversations_are_counted_not_shown() -> None:
-    async with with_carla() as (pilot, messenger, _, carla):
+    async with with_bob_open() as (pilot, messenger, _):
+        carla = messenger.add_contact("Carla")
         messenger.receive(carla.person, "not here")
         messenger.receive(carla.person, "nor this")
         await until(pilot, lambda: any("Carla" in row and " 2 " in row for row in rows(pilot)))
@@ -87,7 +73,8 @@ async def test_entries_of_others_conversations_are_counted_not_shown() -> None:
 
 
 async def test_drafts_are_kept_a_conversation() -> None:
-    async with with_carla() as (pilot, messenger, _, _carla):
+    async with with_bob_open() as (pilot, messenger, _):
+        messenger.add_contact("Carla")
         await write(pilot, "for Bob")
         await pilot.press("alt+down")
         await until(pilot, lambda: composer(pilot).text == "")
@@ -151,16 +138,6 @@ async def test_a_text_over_the_limit_is_counted_and_not_sent() -> None:
         await until(pilot, lambda: len(messenger.called("send")) == 1)
 
 
-async def test_quick_texts_are_sent_in_their_order() -> None:
-    async with with_bob_open() as (pilot, messenger, _):
-        for number in range(5):
-            composer(pilot).insert(f"text {number}")
-            composer(pilot).action_send()
-            await pilot.pause()
-        await until(pilot, lambda: len(messenger.called("send")) == 5)
-    assert [text for _, text in messenger.called("send")] == [f"text {number}" for number in range(5)]
-
-
 async def test_typing_is_told_at_intervals_and_its_end_at_once() -> None:
     now = 100.0
     async with with_bob_open(monotonic=lambda: now) as (pilot, messenger, bob):
@@ -179,13 +156,7 @@ async def test_a_change_that_comes_with_an_entry_is_drawn_with_it(monkeypatch: p
     async with with_bob_open() as (pilot, messenger, bob):
         messenger.change_contact(bob.person, typing=True)
         await until_shown(pilot, "typing…")
-        read, go_on = messenger.history, asyncio.Event()
-
-        async def slowly(*arguments: Any) -> tuple[EntryView, ...]:
-            await go_on.wait()
-            return await read(*arguments)
-
-        monkeypatch.setattr(messenger, "history", slowly)
+        go_on = held_up(monkeypatch, messenger, "history")
         messenger.receive(bob.person, "here it is")
         messenger.change_contact(bob.person, typing=False)
         await until(pilot, lambda: not chat(pilot).state.contacts[bob.person].typing)
@@ -224,20 +195,18 @@ async def test_a_changed_identity_stops_the_writing_until_it_is_answered() -> No
 
 
 async def test_one_refused_call_does_not_end_the_program() -> None:
-    messenger, bob = with_bob()
-    messenger.failures["history"] = NotPermitted("Parlour is locked: unlock it.")
-    async with chatting(messenger) as pilot:
+    failing = {"history": NotPermitted("Parlour is locked: unlock it.")}
+    async with reading(failing=failing) as (pilot, messenger, bob):
         await until_shown(pilot, "Parlour is locked")
         messenger.receive(bob.person, "later")
         await until_shown(pilot, "later")
 
 
 async def test_days_and_authors_part_the_history() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "old", time=START.replace(day=21))
-    messenger.receive(bob.person, "yesterday", time=START.replace(day=23))
-    messenger.receive(bob.person, "today")
-    async with chatting(messenger, size=(80, 30)) as pilot:
+    async with with_bob_open(size=(80, 34)) as (pilot, messenger, bob):
+        messenger.receive(bob.person, "old", time=START.replace(day=21))
+        messenger.receive(bob.person, "yesterday", time=START.replace(day=23))
+        messenger.receive(bob.person, "today")
         screen = await until_shown(pilot, "today")
     for text in ("Saturday, 21 November 2026", " Yesterday ", " Today ", "▎ Bob"):
         assert text in screen
@@ -259,7 +228,9 @@ async def test_the_place_survives_a_resize() -> None:
 
 
 async def test_the_cursor_stays_on_a_person_when_the_list_changes_and_enter_opens() -> None:
-    async with with_carla() as (pilot, messenger, _, carla):
+    async with with_bob_open() as (pilot, messenger, _):
+        carla = messenger.add_contact("Carla")
+        await until_shown(pilot, "Carla")
         chat(pilot).query_one(People).focus()
         await pilot.press("down")
         messenger.add_contact("Aaron")
@@ -289,7 +260,9 @@ async def test_attack_14_contacts_that_look_the_same_are_told_apart_and_one_is_v
 
 
 async def test_work_that_is_cancelled_before_it_begins_leaves_no_coroutine() -> None:
-    async with with_carla() as (pilot, _messenger, bob, carla):
+    async with with_bob_open() as (pilot, messenger, bob):
+        carla = messenger.add_contact("Carla")
+        await until_shown(pilot, "Carla")
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             for contact in (carla, bob, carla):

@@ -7,17 +7,7 @@ from textual.pilot import Pilot
 from chat.errors import phrase
 from chat.interface import ContactView, EntryState, EntryView, UsageError
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.opened import click, on_top, opened, received
 from tui.conversation import Conversation
 from tui.screens.chat.chat import ChatScreen
@@ -138,4 +128,4 @@ async def test_what_was_read_before_a_deletion_and_comes_after_it_says_nothing()
 
 def words(pilot: Pilot[None]) -> str:
     """What is shown in a box, as one line; lines of the screen below may stand next to it."""
-    return " ".join(" ".join(row.strip(" │─") for row in rows(pilot)).split())
+    return " ".join(" ".join(row.strip(" │─") for row in shown(pilot).split("\n")).split())

@@ -13,16 +13,7 @@ from textual.widgets import OptionList
 from chat.interface import ContactView, EntryState, ParlourError
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.fakes.others import Call
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    shown,
-    until,
-    until_shown,
-    with_bob_open,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown
 from tests.support.tui.hostile import ATTACKS, BODIES, NAMES
 from tests.support.tui.opened import click, on_top, opened
 from tui.screens.chat.chat import ChatScreen
@@ -94,20 +85,14 @@ async def test_the_switcher_offers_unread_ones_first_and_enter_opens() -> None:
         await until(pilot, lambda: chat(pilot).state.current == people["Bob"].person)
 
 
-async def test_the_switcher_filters_as_one_types() -> None:
+async def test_the_switcher_filters_as_one_types_and_takes_a_click() -> None:
     async with at_bobs() as (pilot, _messenger, people):
         await opened(pilot, "ctrl+k", SwitcherDialog)
         await pilot.press("d", "a")
         await until(pilot, lambda: len(lines(pilot)) == 1)
         await pilot.press("x")
         await until_shown(pilot, "No matching contact.")
-        await pilot.press("enter", "backspace", "enter")
-        await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
-
-
-async def test_a_click_on_a_line_opens_it() -> None:
-    async with at_bobs() as (pilot, _messenger, people):
-        await opened(pilot, "ctrl+k", SwitcherDialog)
+        await pilot.press("enter", "backspace")
         await click(pilot, "│   ○ Dana", 6)
         await until(pilot, lambda: chat(pilot).state.current == people["Dana"].person)
 
@@ -120,14 +105,14 @@ def test_the_order_of_the_switcher() -> None:
 
 
 async def test_the_palette_runs_what_the_key_runs() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
+    async with at_bobs() as (pilot, messenger, people):
         await opened(pilot, "ctrl+p", PaletteDialog)
         await type_in(pilot, "block")
         assert "F7" in lines(pilot)[0]
         await pilot.press("enter")
         await until_shown(pilot, "Block Bob?")
         await pilot.press("y")
-        await until(pilot, lambda: Call("block", (bob.person, True)) in messenger.calls)
+        await until(pilot, lambda: Call("block", (people["Bob"].person, True)) in messenger.calls)
         await opened(pilot, "ctrl+p", PaletteDialog)
         assert "Block" in lines(pilot)[0]  # what was used last comes first
         await type_in(pilot, "light")

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from tests.support.cli.heard import heard_until
+from tests.support.cli.terminals import heard_until
 from tui.terminal import Watched, heed_signals
 
 PATIENCE = 60.0

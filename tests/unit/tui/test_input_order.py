@@ -25,7 +25,7 @@ from protocol.relay.rendezvous import RelayAddress
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.fakes.others import INVITATION
 from tests.support.tui.driving import running, shown, until
-from tests.support.tui.opened import own_kinds
+from tests.support.tui.opened import held_up, own_kinds
 from tui.widgets.controls import Choice
 from tui.widgets.history import History
 
@@ -228,9 +228,9 @@ async def test_what_is_pasted_stands_where_the_keys_before_it_went() -> None:
     assert ("send", "Carla", "one\ntwo") in _calls(fake, door)
 
 
-async def test_one_can_quit_while_the_engine_does_not_answer() -> None:
+async def test_one_can_quit_while_the_engine_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     _fake, door = _world(LOCKED)
-    _never_answers(door, "unlock")
+    held_up(monkeypatch, door, "unlock")
     async with _running(door) as pilot:
         _send(pilot, [*map(_key, (*UNLOCKED, *"Hello", "ctrl+q"))])
         await until(pilot, lambda: pilot.app._exit)
@@ -240,19 +240,14 @@ async def test_one_can_quit_while_the_engine_does_not_answer() -> None:
 @pytest.mark.parametrize(
     ("method", "begin"), [("diagnose", ("f9",)), ("pair_address", ("f4", *"10.0.0.9:4747", "enter"))]
 )
-async def test_keys_go_on_while_an_answer_is_waited_for(method: str, begin: tuple[str, ...]) -> None:
+async def test_keys_go_on_while_an_answer_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, method: str, begin: tuple[str, ...]
+) -> None:
     fake, door = _world(DoorState.RUNNING)
-    _never_answers(fake, method)
+    held_up(monkeypatch, fake, method)
     async with _running(door) as pilot:
         _send(pilot, [*map(_key, (*begin, "escape", "ctrl+k", *"Carla", "enter", *"Hello", "enter"))])
         await until(pilot, lambda: bool(fake.called("send")))
-
-
-def _never_answers(one: FakeDoor | FakeMessenger, method: str) -> None:
-    async def never(*_arguments: object, **_named: object) -> None:
-        await asyncio.Event().wait()
-
-    setattr(one, method, never)
 
 
 def test_every_screen_is_played() -> None:

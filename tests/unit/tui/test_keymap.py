@@ -6,16 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, until, until_shown, with_bob
 from tests.support.tui.opened import opened, reading
 from tui import actions
 from tui.actions import ACTIONS, shown_key
@@ -127,7 +118,7 @@ def test_no_key_means_two_things_in_any_style() -> None:
 
 async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None:
     written(path, 'switch = "alt+k"\nhelp = "f11"\nreply = "x"\n')
-    async with with_bob_open(keymaps=(path,)) as (pilot, _messenger, _):
+    async with reading("one", keymaps=(path,)) as (pilot, _messenger, _):
         assert "F11 Help   Alt+K Go to" in await until_shown(pilot, "Go to")
         await pilot.press("ctrl+k", "f1")
         await pilot.pause()
@@ -139,7 +130,7 @@ async def test_the_written_keys_work_and_the_old_ones_do_not(path: Path) -> None
 
 async def test_problems_stand_in_the_line_and_the_program_runs(path: Path) -> None:
     written(path, 'helo = "f11"\nhelp = "f99"\n')
-    async with with_bob_open(size=(120, 34), keymaps=(path,)) as (pilot, _messenger, _):
+    async with reading("one", size=(120, 34), keymaps=(path,)) as (pilot, _messenger, _):
         await until_shown(pilot, "keys.toml: There is no action “helo”. (and 1 more)")
         await opened(pilot, "f1", HelpDialog)
 

@@ -1,23 +1,30 @@
-"""Attack 78: what is on the screen goes nowhere else: no file, no title, no report, no clipboard unasked."""
+"""Attacks 14, 78 and 79 outside of the screen: files, titles, reports, the clipboard, what is said."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from tests.support.tui.driving import until_shown, with_bob_open
+from chat.interface import ContactRemoved, IdentityChanged, Notice, Phrase
+from tests.support.tui.driving import chat, until_shown, with_bob_open
+from tests.support.tui.hostile import ATTACKS
 from tests.support.tui.opened import opened
 from tests.unit.tui.test_terminal import program
 from tui import LEAKS
 from tui.app import fault
+from tui.messages import EngineEvent
 from tui.screens.finder import PaletteDialog
+from tui.text.formatting import safe
 from tui.widgets.controls import Field
+from tui.widgets.lines import Said
 
 NEEDLE = "needle-that-somebody-wrote"
+HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
 
 
 @pytest.mark.terminal
@@ -108,3 +115,33 @@ def test_the_first_screen_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] ['chat.errors', 'chat.interface', 'chat.views']"
+
+
+def harmless(text: str) -> bool:
+    """Whether a text is one line in which every character has its own cells, and stays as it is."""
+    return safe(text) == text and not any(unicodedata.category(one) in HIDDEN for one in text)
+
+
+async def test_attack_79_what_is_said_is_one_harmless_line() -> None:
+    async with with_bob_open() as (pilot, messenger, bob):
+        screen, said = chat(pilot), chat(pilot).query_one(Said)
+        for text in ATTACKS.values():
+            for event in (
+                Notice(Phrase(text)),
+                IdentityChanged(bob.person, text, Phrase(text)),
+                ContactRemoved("ab" * 32, text),
+            ):
+                screen.on_engine_event(EngineEvent(messenger, event))
+                assert harmless(said.visual.plain), event  # type: ignore[attr-defined]
+        assert (pilot.app.title, pilot.app.sub_title) == ("Parlour", "")
+        assert not pilot.app._notifications
+
+
+async def test_attack_79_what_is_copied_has_no_controls_and_no_halves_of_characters() -> None:
+    async with with_bob_open() as (pilot, _messenger, _):
+        await until_shown(pilot, "Bob")
+        for text in ATTACKS.values():
+            pilot.app.copy_to_clipboard(text)
+            copied = pilot.app.clipboard
+            assert not any(unicodedata.category(one) in ("Cc", "Cs") for one in copied if one not in "\n\t")
+            assert copied.encode()

@@ -15,18 +15,7 @@ from textual.pilot import Pilot
 
 from chat.interface import EntryState, EntryView
 from tests.support.fakes.others import START
-from tests.support.tui.driving import (
-    chat,
-    chatting,
-    composer,
-    history,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-)
+from tests.support.tui.driving import chat, chatting, composer, history, shown, until, until_shown, with_bob
 from tests.support.tui.hostile import ATTACKS
 from tests.support.tui.opened import entries, on_top, opened, reading, received
 from tui.conversation import HELD_MAX
@@ -203,7 +192,7 @@ async def test_an_entry_longer_than_the_view_is_read_through_by_the_cursor() -> 
 
 
 async def test_an_entry_is_copied_without_what_could_disturb_a_terminal() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
+    async with reading("before") as (pilot, messenger, bob):
         await pilot.press("ctrl+up")
         for text in ATTACKS.values():
             entry = received(messenger, bob, f"x {text}")
@@ -215,16 +204,12 @@ async def test_an_entry_is_copied_without_what_could_disturb_a_terminal() -> Non
 
 
 async def test_addresses_and_code_are_copied_alone() -> None:
-    async with with_bob_open() as (pilot, messenger, bob):
-        messenger.receive(bob.person, "See https://a.example/x.\n```\nls -l\n```")
-        await until_shown(pilot, "ls -l")
-        await pilot.press("ctrl+up", "l")
+    async with reading("See https://a.example/x.\n```\nls -l\n```", "after") as (pilot, _messenger, _bob):
+        await pilot.press("ctrl+up", "up", "l")
         await until(pilot, lambda: pilot.app.clipboard == "https://a.example/x")
         await pilot.press("y")
         await until(pilot, lambda: pilot.app.clipboard == "ls -l")
         await until_shown(pilot, "Code copied.")
-        messenger.receive(bob.person, "no address")
-        await until_shown(pilot, "no address")
         await pilot.press("down", "l")
         await until_shown(pilot, "This message contains no link.")
 
@@ -331,6 +316,6 @@ async def test_a_resize_lays_out_only_what_is_near(monkeypatch: pytest.MonkeyPat
 async def test_a_click_puts_the_cursor_on_an_entry_and_two_open_its_menu() -> None:
     async with reading(count=60) as (pilot, _messenger, _):
         await pilot.click(history(pilot), offset=(10, 4))
-        await until(pilot, lambda: "█" in rows(pilot)[history(pilot).region.y + 4])
+        await until(pilot, lambda: "█" in shown(pilot).split("\n")[history(pilot).region.y + 4])
         await pilot.click(history(pilot), offset=(10, 4), times=2)
         await on_top(pilot, MenuDialog)

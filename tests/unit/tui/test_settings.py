@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gettext
 from itertools import pairwise
 
 import pytest
@@ -11,17 +10,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from chat.interface import BadData, SettingsView
-from tests.support.tui.driving import (
-    chatting,
-    composer,
-    rows,
-    shown,
-    until,
-    until_shown,
-    with_bob,
-    with_bob_open,
-    write,
-)
+from tests.support.tui.driving import chatting, composer, rows, shown, until, until_shown, with_bob, write
 from tests.support.tui.opened import on_top, opened, reading
 from tui import actions
 from tui.screens.settings import SettingsDialog
@@ -64,7 +53,7 @@ async def test_every_choice_holds_at_once_and_is_kept() -> None:
 
 
 async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown() -> None:
-    async with with_bob_open(size=(100, 40)) as (pilot, messenger, _):
+    async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await click_on(pilot, "Send read receipts", "off")
         await until(pilot, lambda: messenger.called("change_settings") != [])
@@ -75,15 +64,7 @@ async def test_what_contacts_are_told_goes_to_the_engine_and_a_refusal_is_shown(
     assert messenger.called("change_settings") == [(view,) for view in told]
 
 
-async def test_the_language_changes_under_the_cursor_and_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = {"Settings": "设置", "Language": "语言", "Contacts": "联系人", "Today": "今天", "Help": "帮助"}
-
-    class Catalogue(gettext.NullTranslations):
-        def gettext(self, message: str) -> str:
-            return words.get(message, message)
-
-    found = {"zh_CN": Catalogue(), "en": gettext.NullTranslations()}
-    monkeypatch.setattr(gettext, "translation", lambda _name, _folder, wanted, **_more: found[wanted[0]])
+async def test_the_language_changes_under_the_cursor_and_everywhere() -> None:
     async with reading("hello", size=(100, 40)) as (pilot, messenger, _):
         await opened(pilot, "f12", SettingsDialog)
         await pilot.press("down", "down", "right", "right")
@@ -148,7 +129,7 @@ async def test_no_choice_is_drawn_without_its_values_not_even_first(monkeypatch:
         return strips
 
     monkeypatch.setattr(Choice, "render_lines", render_lines)
-    async with with_bob_open(size=(120, 34)) as (pilot, _messenger, _):
+    async with reading("hello", size=(120, 34)) as (pilot, _messenger, _):
         await pilot.press("f12")
         await until_shown(pilot, "Appearance and keys")
         await until(pilot, lambda: len(drawn) > 4)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from textual.widgets import Input
 
 from chat.interface import BadData, CannotCreate, DoorState, ParlourError, Unreachable
 from tests.support.fakes.messenger import FakeDoor, FakeMessenger
 from tests.support.tui.driving import chat, running, shown, until, until_shown
-from tests.support.tui.opened import EndsMeanwhile, at_the_door, on_top
+from tests.support.tui.opened import EndsMeanwhile, at_the_door, held_up, on_top
 from tui.screens.chat.chat import ChatScreen
 
 ASKED = "Enter your passphrase"
-FOLDER_FULL = CannotCreate("The folder cannot be written: free some space.")
+FIELDS = ("name", "passphrase", "again")
 GIVEN = (*"Ann", "enter", *"five small words", "enter", *"five small words", "enter")
 
 
@@ -31,10 +29,10 @@ async def test_first_run_takes_a_name_and_a_passphrase_which_stays_nowhere() -> 
     async with at_the_door(door, "Name") as pilot:
         assert "P a r l o u r" in shown(pilot)
         assert "cannot be recovered" in shown(pilot)
-        fields = [pilot.app.screen.query_one(name, Input) for name in ("#passphrase", "#again")]
+        _name, *passphrases = (pilot.app.screen.query_one(f"#{field}", Input) for field in FIELDS)
         await pilot.press(*GIVEN)
         await on_top(pilot, ChatScreen)
-        assert [field.value for field in fields] == ["", ""]
+        assert [field.value for field in passphrases] == ["", ""]
         # The message that submitted it may still be on its way to the application.
         await until(pilot, lambda: "five" not in repr(vars(pilot.app)))
     assert called(door, "create") == [("Ann", "five small words")]
@@ -63,13 +61,6 @@ async def test_a_short_passphrase_needs_a_second_enter() -> None:
         await pilot.press("enter")
         await on_top(pilot, ChatScreen)
     assert called(door, "create") == [("Ann", "abc")]
-
-
-async def test_an_existing_passphrase_is_asked_for_once_however_short() -> None:
-    async with at_the_door(FakeDoor(FakeMessenger(), passphrase="abc"), ASKED) as pilot:
-        assert "Repeat" not in shown(pilot)
-        await pilot.press(*"abc", "enter")
-        await on_top(pilot, ChatScreen)
 
 
 async def test_colours_chosen_on_the_first_screen_are_kept_in_the_profile_that_opens() -> None:
@@ -101,13 +92,14 @@ async def test_a_passphrase_is_hidden_until_asked_for_and_its_strength_is_said()
 
 
 async def test_a_wrong_passphrase_is_said_and_may_be_tried_again() -> None:
-    door = FakeDoor(FakeMessenger())
+    door = FakeDoor(FakeMessenger(), passphrase="abc")
     async with at_the_door(door, ASKED) as pilot:
+        assert "Repeat" not in shown(pilot)
         await pilot.press(*"wrong", "enter")
         await until_shown(pilot, "Wrong passphrase")
-        await pilot.press(*"correct horse", "enter")
+        await pilot.press(*"abc", "enter")  # however short, it is asked for once
         await on_top(pilot, ChatScreen)
-    assert called(door, "unlock") == [("wrong",), ("correct horse",)]
+    assert called(door, "unlock") == [("wrong",), ("abc",)]
 
 
 @pytest.mark.parametrize(
@@ -126,28 +118,22 @@ async def test_other_failures_are_shown_and_keep_what_was_typed(problem: Parlour
         assert pilot.app.screen.query_one("#passphrase", Input).value == "correct horse"
 
 
-async def test_a_failed_creation_keeps_the_name() -> None:
+@pytest.mark.parametrize("typed", ["", "typed after Enter"])
+async def test_a_failed_creation_keeps_the_name_and_shows_no_passphrase(typed: str) -> None:
     door = new_door()
-    door.failures["create"] = FOLDER_FULL
+    door.failures["create"] = CannotCreate("The folder cannot be written: free some space.")
     async with at_the_door(door, "Name") as pilot:
-        await pilot.press(*GIVEN)
-        await until_shown(pilot, "The folder cannot be written")
-        assert pilot.app.screen.query_one("#name", Input).value == "Ann"
-        await pilot.press("enter")
-        await on_top(pilot, ChatScreen)
-
-
-async def test_no_passphrase_is_shown_once_a_creation_began() -> None:
-    door = new_door()
-    door.failures["create"] = FOLDER_FULL
-    async with at_the_door(door, "Name") as pilot:
+        name, *passphrases = (pilot.app.screen.query_one(f"#{field}", Input) for field in FIELDS)
         await pilot.press("f2", *GIVEN)
         await until_shown(pilot, "The folder cannot be written")
-        await pilot.press(*"typed after Enter")
+        assert name.value == "Ann"
+        await pilot.press(*typed)
         assert "typed after Enter" not in shown(pilot)
         await pilot.press("f2")
-        fields = [pilot.app.screen.query_one(name, Input) for name in ("#passphrase", "#again")]
-        assert not any(field.password for field in fields)
+        assert not any(field.password for field in passphrases)
+        if not typed:
+            await pilot.press("enter")
+            await on_top(pilot, ChatScreen)
 
 
 async def test_attack_72_a_damaged_profile_offers_no_fresh_start() -> None:
@@ -186,20 +172,11 @@ async def test_an_engine_that_ended_a_moment_ago_leaves_the_passphrase_to_be_ask
         pass
 
 
-class Slow(FakeMessenger):
-    """Locks when the test lets it."""
-
-    def __init__(self) -> None:
-        super().__init__("Ann")
-        self.gate = asyncio.Event()
-
-    async def lock(self) -> None:
-        await self.gate.wait()
-        await super().lock()
-
-
-async def test_a_lock_blanks_the_screen_before_the_engine_has_locked_and_asks_for_the_passphrase() -> None:
-    messenger = Slow()
+async def test_a_lock_blanks_the_screen_before_the_engine_has_locked_and_asks_for_the_passphrase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messenger = FakeMessenger("Ann")
+    go_on = held_up(monkeypatch, messenger, "lock")
     bob = messenger.add_contact("Bob", present=True)
     messenger.receive(bob.person, "for Ann alone")
     async with at_the_door(FakeDoor(messenger, state=DoorState.RUNNING), "for Ann alone") as pilot:
@@ -208,7 +185,7 @@ async def test_a_lock_blanks_the_screen_before_the_engine_has_locked_and_asks_fo
         assert "Ann" not in screen
         assert "Bob" not in screen
         assert not messenger.closed
-        messenger.gate.set()
+        go_on.set()
         assert "for Ann alone" not in await until_shown(pilot, ASKED)
         await pilot.press(*"correct horse", "enter")
         await until_shown(pilot, "for Ann alone")

@@ -18,7 +18,6 @@ from tui.attention import LASTS
 MANY = 3002
 BEFORE = 200
 RIGHT = b"\x1b[C"
-SIZES = [(40, 12), (80, 24), (120, 34), (200, 60)]
 
 
 def on_screen(pilot: Pilot[None], held: list[EntryView]) -> set[str]:
@@ -27,8 +26,8 @@ def on_screen(pilot: Pilot[None], held: list[EntryView]) -> set[str]:
     return {entry.id for entry in held if entry.text in texts}
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_conversation_opens_at_its_first_unread_entry_and_only_the_shown_are_read(
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 34), (200, 60)])
+async def test_a_conversation_opens_at_its_first_unread_entry_and_only_what_is_shown_is_read(
     size: tuple[int, int],
 ) -> None:
     async with reading(count=MANY + BEFORE, unread=MANY, size=size) as (pilot, messenger, bob):
@@ -40,20 +39,12 @@ async def test_a_conversation_opens_at_its_first_unread_entry_and_only_the_shown
         assert seen == {entry.id for entry in held[: len(seen)]}
         assert messenger.unread(bob.person) == {entry.id for entry in held} - seen
         assert chat(pilot).state.contacts[bob.person].unread == MANY - len(seen)
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_entries_are_read_as_they_are_scrolled_to_and_skipped_ones_stay(size: tuple[int, int]) -> None:
-    seen = set[str]()
-    async with reading(count=MANY + BEFORE, unread=MANY, size=size) as (pilot, messenger, bob):
-        held = entries(messenger, bob)[BEFORE:]
         for key in ("pagedown", "pagedown", "pageup", "alt+end"):
+            await pilot.press(key)
+            if key == "alt+end":
+                await until_shown(pilot, held[-1].text)
             await until(pilot, lambda: not on_screen(pilot, held) & messenger.unread(bob.person))
             seen |= on_screen(pilot, held)
-            await pilot.press(key)
-        await until_shown(pilot, held[-1].text)
-        await until(pilot, lambda: not on_screen(pilot, held) & messenger.unread(bob.person))
-        seen |= on_screen(pilot, held)
         assert messenger.unread(bob.person) == {entry.id for entry in held} - seen
         assert len(messenger.unread(bob.person)) > MANY - 300
         if size[0] >= 70:  # else the list of people gives way to the conversation
@@ -161,10 +152,8 @@ async def test_a_person_who_gave_no_sign_for_long_reads_nothing() -> None:
 
 
 async def test_a_mark_that_was_refused_is_tried_again() -> None:
-    messenger, bob = with_bob()
-    messenger.receive(bob.person, "one")
-    messenger.failures["mark_read"] = NotPermitted("The profile is busy: try again.")
-    async with chatting(messenger) as pilot:
+    failing = {"mark_read": NotPermitted("The profile is busy: try again.")}
+    async with reading("one", failing=failing) as (pilot, messenger, bob):
         await until_shown(pilot, "The profile is busy")
         await pilot.press("pageup", "pagedown")
         await until(pilot, lambda: not messenger.unread(bob.person))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
@@ -23,28 +24,6 @@ async def holding(texts: list[str]) -> tuple[FakeMessenger, ContactView, Convers
     return messenger, bob, opened
 
 
-async def test_entries_put_anywhere_end_in_the_messengers_order() -> None:
-    chance = random.Random(20261124)
-    messenger, bob, opened = await holding([f"old {number}" for number in range(150)])
-    while await opened.older():
-        pass
-    for number in range(60):
-        held = entries(messenger, bob)
-        before = chance.choice([None, chance.choice(held).id])
-        await opened.catch_up(received(messenger, bob, f"new {number}", before=before))
-    assert opened.window.entries == entries(messenger, bob)
-
-
-async def test_an_entry_older_than_all_that_is_held_comes_with_its_page() -> None:
-    messenger, bob, opened = await holding([f"old {number}" for number in range(150)])
-    entry = received(messenger, bob, "very old", before=entries(messenger, bob)[0].id)
-    await opened.catch_up(entry)
-    assert entry.id not in opened.window
-    while await opened.older():
-        pass
-    assert opened.window.entries == entries(messenger, bob)
-
-
 async def test_many_at_once_are_read_once() -> None:
     messenger, bob, opened = await holding([])
     burst = [received(messenger, bob, f"burst {number}") for number in range(30)]
@@ -54,19 +33,19 @@ async def test_many_at_once_are_read_once() -> None:
     assert len(messenger.called("history")) <= 4  # one for the opening, one for the comparison
 
 
-async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost() -> None:
-    class Slow(FakeMessenger):
-        async def history(
-            self, contact: str, limit: int = 100, before: str | None = None, after: str | None = None
-        ) -> tuple[EntryView, ...]:
-            page = await super().history(contact, limit, before, after)
-            gate.set()
-            await go_on.wait()
-            return page
+async def test_a_state_that_comes_while_a_page_is_on_its_way_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    messenger, bob = with_bob(prompt=False)
+    gate, go_on, read = asyncio.Event(), asyncio.Event(), messenger.history
 
-    gate, go_on = asyncio.Event(), asyncio.Event()
-    messenger = Slow("Ann", prompt=False)
-    bob = messenger.add_contact("Bob")
+    async def slowly(*asked: Any) -> tuple[EntryView, ...]:
+        page = await read(*asked)
+        gate.set()
+        await go_on.wait()
+        return page
+
+    monkeypatch.setattr(messenger, "history", slowly)
     entry = await messenger.send(bob.person, "hello")
     opened = Conversation(messenger, bob.person)
     reading = asyncio.create_task(opened.open())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -15,25 +14,15 @@ from contextlib import contextmanager
 import pytest
 
 from chat.interface import UsageError
-from tests.support.cli.heard import heard_until
 from tests.support.cli.line import piped
+from tests.support.cli.terminals import heard_until, python_at, terminal
 from tests.support.fakes.messenger import WRONG
 from tui.linear.input import BYTES_MAX, LineInput
 from tui.linear.output import Output
 
 PATIENCE = 30.0
-PROGRAM = (sys.executable, "-m", "tests.support.tui.linear.program")
-
-
-@contextmanager
-def terminal() -> Iterator[tuple[int, int]]:
-    """The two ends of a terminal: what a person has, and what a program has."""
-    person, program = pty.openpty()
-    try:
-        yield person, program
-    finally:
-        os.close(person)
-        os.close(program)
+MODULE = ("-m", "tests.support.tui.linear.program")
+PROGRAM = [sys.executable, *MODULE]
 
 
 async def test_lines_of_a_pipe_come_in_order_and_its_end_after_them() -> None:
@@ -140,13 +129,7 @@ class Talk:
         self._person = person
         self.heard = b""
         self._rest = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_TERMINAL, *PROGRAM, *options],
-            stdin=program,
-            stdout=program,
-            stderr=program,
-            start_new_session=True,
-        )
+        self.process = python_at(program, *MODULE, *options)
 
     def hear(self, wanted: bytes) -> bytes:
         """Wait until something was said; what was heard since the last time, up to its end."""
@@ -166,14 +149,6 @@ class Talk:
         self.hear(b"1 of them online.\r\n")
         self.type(b"/open Ben\n")
         self.hear(b"You are talking to Ben, online, not verified.\r\n")
-
-
-# The terminal becomes the process's own, so that its keys are its signals.
-_WITH_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 @pytest.mark.parametrize("leaving", [b"\x03", b"\x04", b"/quit\n", signal.SIGHUP, signal.SIGTERM])
@@ -242,11 +217,11 @@ def test_at_the_passphrase_an_interrupt_gives_the_terminal_back_as_it_was() -> N
 
 def test_a_pipe_is_enough_and_a_reader_who_has_gone_is_an_end() -> None:
     script = "correct horse\n/open Ben\nhello\n/last 1\n"
-    ended = subprocess.run([*PROGRAM], input=script, capture_output=True, text=True, check=True)
+    ended = subprocess.run(PROGRAM, input=script, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-3:] == ["Delivered.", "1. You, 09:01: hello", "Parlour is closed."]
     assert ended.stderr == ""
     reading, writing = os.pipe()
     os.close(reading)
-    with subprocess.Popen([*PROGRAM], stdin=subprocess.PIPE, stdout=writing) as running:
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=writing) as running:
         os.close(writing)
         assert running.wait(PATIENCE) == 0  # although its input has not ended

@@ -1,17 +1,23 @@
-"""Contact actions, settings, help: what the dialogs ask and what they do."""
+"""Dialogs: what those about a contact ask and do, help, and that each closes once."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from textual.screen import ModalScreen
 
 from chat.interface import BadData
+from tests.architecture.imports import ROOT
 from tests.support.fakes.messenger import FakeMessenger
-from tests.support.tui.driving import chat, chatting, rows, shown, until, until_shown, with_bob_open
-from tests.support.tui.opened import click, on_top, reading
+from tests.support.tui.driving import burst, chat, chatting, composer, rows, until, until_shown, with_bob_open
+from tests.support.tui.opened import click, on_top, opened, own_kinds, reading
 from tui.actions import ACTIONS, APP_WIDE, app_bindings, chat_bindings, history_bindings
 from tui.app import ParlourApp
 from tui.screens.chat.chat import ChatScreen
-from tui.screens.help import page
+from tui.screens.chat.finding import JumpScreen
+from tui.screens.dialog import ConfirmDialog, Dialog
+from tui.screens.help import HelpDialog, page
 
 
 async def test_verifying_shows_sixty_digits_in_groups_of_five_and_is_taken_back() -> None:
@@ -106,14 +112,6 @@ async def test_help_opens_over_anything_and_closes_by_its_key() -> None:
         await until_shown(pilot, "Paste the invitation")
 
 
-async def test_the_theme_changes_and_nothing_moves() -> None:
-    async with with_bob_open() as (pilot, _messenger, _):
-        before = shown(pilot)
-        await pilot.press("ctrl+b")
-        await until(pilot, lambda: pilot.app.theme == "parlour-light")
-        assert shown(pilot) == before
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 34), (60, 20), (40, 12)])
 async def test_every_size_is_usable(size: tuple[int, int]) -> None:
     async with with_bob_open(size) as (pilot, messenger, bob):
@@ -141,3 +139,54 @@ def test_the_help_names_every_key() -> None:
     text = page(80).plain
     assert all(one.key in text for one in ACTIONS)
     assert max(map(len, text.split("\n"))) <= 80
+
+
+async def test_keys_in_one_burst_leave_jump_mode_once() -> None:
+    async with reading("Hello") as (pilot, _messenger, _):
+        for keys in ("dd", "ddd", "xx", "xxxx"):
+            await opened(pilot, "alt+j", JumpScreen)
+            await burst(pilot, *keys)
+            await on_top(pilot, ChatScreen)
+            assert len(pilot.app.screen_stack) == 2
+            assert composer(pilot).has_focus
+
+
+async def test_a_dialog_that_ends_twice_gives_its_first_result_and_takes_no_other_screen_along() -> None:
+    results: list[bool | None] = []
+    async with with_bob_open() as (pilot, _messenger, _):
+        below, above = HelpDialog(), ConfirmDialog("Really?", "")
+        await pilot.app.push_screen(below)
+        await pilot.app.push_screen(above, results.append)
+        above.end(True)
+        above.end(False)
+        await until(pilot, lambda: bool(results))
+        assert results == [True]
+        assert pilot.app.screen is below
+
+
+async def test_a_covered_dialog_closes_with_its_first_result_when_it_is_uncovered() -> None:
+    results: list[bool | None] = []
+    async with with_bob_open() as (pilot, _messenger, _):
+        below, above = ConfirmDialog("Really?", ""), HelpDialog()
+        await pilot.app.push_screen(below, results.append)
+        await pilot.app.push_screen(above)
+        below.end(True)
+        below.end(False)
+        assert pilot.app.screen is above
+        above.end(None)
+        above.end(None)
+        await on_top(pilot, ChatScreen)
+        await until(pilot, lambda: bool(results))
+        assert results == [True]
+
+
+def test_every_modal_screen_closes_in_the_one_way() -> None:
+    own = own_kinds(ModalScreen)
+    assert len(own) > 15
+    assert all(kind is JumpScreen or issubclass(kind, Dialog) for kind in own)
+    calls = [
+        path.name
+        for path in (ROOT / "tui").rglob("*.py")
+        for _ in re.findall(r"\.(?:dismiss|action_dismiss)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert calls == ["dialog.py"]
