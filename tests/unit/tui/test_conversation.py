@@ -75,6 +75,7 @@ async def test_entries_of_others_conversations_are_counted_not_shown() -> None:
 async def test_drafts_are_kept_a_conversation() -> None:
     async with with_bob_open() as (pilot, messenger, _):
         messenger.add_contact("Carla")
+        await until_shown(pilot, "Carla")
         await write(pilot, "for Bob")
         await pilot.press("alt+down")
         await until(pilot, lambda: composer(pilot).text == "")

@@ -98,18 +98,14 @@ async def test_a_removal_is_asked_about_first() -> None:
         assert messenger.called("remove_relay") == [(TWO,)]
 
 
-async def test_its_address_is_copied_for_somebody_else() -> None:
-    async with with_relays() as (pilot, _messenger, _):
-        await pilot.press("tab", "c")
-        await until(pilot, lambda: pilot.app.clipboard == ONE)
-        await until_shown(pilot, "Copied")
-
-
-async def test_the_cursor_stays_on_its_relay_and_letters_go_into_the_field() -> None:
+async def test_a_letter_copies_an_address_or_goes_into_the_field_and_the_cursor_stays_on_its_relay() -> None:
     async with with_relays() as (pilot, messenger, dialog):
         await pilot.press("d", "c")
         assert dialog.query_one("#address", Field).value == "dc"
-        await pilot.press("tab", "down")
+        await pilot.press("tab", "c")
+        await until(pilot, lambda: pilot.app.clipboard == ONE)
+        await until_shown(pilot, "Copied")
+        await pilot.press("down")
         messenger._drop(ONE)
         await until(pilot, lambda: not row(pilot, "192.168.1.2:4746"))
         chosen = dialog._chosen()

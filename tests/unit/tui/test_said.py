@@ -21,14 +21,14 @@ DELETED = "Deleted. The profile file no longer contains it."
 async def with_two(
     **changed: Any,
 ) -> AsyncIterator[tuple[Pilot[None], FakeMessenger, ContactView, ContactView]]:
-    """Bob and Carla; Bob wrote last, so that his conversation is open."""
+    """Abe and Bob, who wrote last, so that his conversation is open."""
     messenger = FakeMessenger("Ann", prompt=False)
-    bob, carla = messenger.add_contact("Bob"), messenger.add_contact("Carla")
-    messenger.receive(carla.person, "Which printer?")
+    bob, abe = messenger.add_contact("Bob"), messenger.add_contact("Abe")
+    messenger.receive(abe.person, "Which printer?")
     messenger.receive(bob.person, "the secret plan")
     async with chatting(messenger, **changed) as pilot:
         await until_shown(pilot, "the secret plan")
-        yield pilot, messenger, bob, carla
+        yield pilot, messenger, bob, abe
 
 
 def line(pilot: Pilot[None]) -> Said:
@@ -43,29 +43,29 @@ async def delete(pilot: Pilot[None]) -> None:
 
 
 async def test_a_status_goes_when_another_conversation_is_opened() -> None:
-    async with with_two() as (pilot, messenger, _bob, carla):
+    async with with_two() as (pilot, messenger, _bob, abe):
         await delete(pilot)
         messenger.tidy()
         await until_shown(pilot, DELETED)
-        chat(pilot).open_conversation(carla.person)
+        chat(pilot).open_conversation(abe.person)
         await until_shown(pilot, "Which printer?")
         assert DELETED not in shown(pilot)
 
 
 async def test_a_deletion_that_ends_later_is_not_said_in_another_conversation() -> None:
-    async with with_two() as (pilot, messenger, bob, carla):
+    async with with_two() as (pilot, messenger, bob, abe):
         await delete(pilot)
-        chat(pilot).open_conversation(carla.person)
+        chat(pilot).open_conversation(abe.person)
         await until_shown(pilot, "Which printer?")
         messenger.tidy()
-        messenger.receive(carla.person, "Come and see")  # said after the cleaning
+        messenger.receive(abe.person, "Come and see")  # said after the cleaning
         assert DELETED not in await until_shown(pilot, "Come and see")
         chat(pilot).open_conversation(bob.person)
         await until_shown(pilot, "(deleted)")
 
 
 async def test_news_goes_after_a_while_by_itself() -> None:
-    async with with_two(news=0.001) as (pilot, _messenger, _bob, _carla):
+    async with with_two(news=0.001) as (pilot, _messenger, _bob, _abe):
         chat(pilot).surface.say("Something was done.")
         assert line(pilot).display
         await until(pilot, lambda: not line(pilot).display)
@@ -73,7 +73,7 @@ async def test_news_goes_after_a_while_by_itself() -> None:
 
 @pytest.mark.parametrize("problem", [True, False])
 async def test_a_refusal_and_what_the_engine_says_stay(problem: bool) -> None:
-    async with with_two(news=0.001) as (pilot, messenger, _bob, _carla):
+    async with with_two(news=0.001) as (pilot, messenger, _bob, _abe):
         if problem:
             chat(pilot).surface.say("The disk is full.", problem=True)
         else:
@@ -87,15 +87,15 @@ async def test_a_refusal_and_what_the_engine_says_stay(problem: bool) -> None:
 
 
 async def test_what_belongs_to_no_conversation_outlives_a_change_of_it() -> None:
-    async with with_two() as (pilot, messenger, _bob, carla):
+    async with with_two() as (pilot, messenger, _bob, abe):
         messenger.notice("The disk is full.")
         await until_shown(pilot, "The disk is full.")
-        chat(pilot).open_conversation(carla.person)
+        chat(pilot).open_conversation(abe.person)
         assert "The disk is full." in await until_shown(pilot, "Which printer?")
 
 
 async def test_at_start_the_conversation_with_the_newest_entry_is_open_and_takes_what_is_typed() -> None:
-    async with with_two() as (pilot, messenger, bob, _carla):
+    async with with_two() as (pilot, messenger, bob, _abe):
         assert chat(pilot).state.current == bob.person
         await pilot.press(*"Yes", "enter")
         await until(pilot, lambda: messenger.called("send") == [(bob.person, "Yes")])
