@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from chat.assemble import filler
 from chat.config import Config
@@ -33,7 +33,7 @@ from chat.interface import (
     RelayChanged,
     RelayStanding,
 )
-from chat.ports import Connection, Ports
+from chat.ports import Ports
 from chat.storage import profile
 from protocol import profile_header
 from protocol.identity.author import create_person
@@ -49,11 +49,9 @@ from tests.support.lab.virtual import VirtualClock, run_virtual
 DEFAULTS = Config()
 PASSPHRASE = "correct horse"
 E = TypeVar("E", bound=Event)
-P = ParamSpec("P")
 
 
 def play(scenario: Callable[[], Coroutine[Any, Any, None]], limit: float = 3600.0) -> None:
-    """Run a scenario in virtual time, of which it may take `limit` seconds."""
     run_virtual(lambda clock: scenario(), limit)
 
 
@@ -320,13 +318,19 @@ PART = 8
 
 @dataclass
 class Sight:
-    """All that one relay saw. `tokens`: of each of its days; `waited`: how many tokens each Wait had."""
+    """All that one relay saw. `tokens`: of each of its days; `waited`: the number of tokens of each Wait."""
 
-    streams: list[bytes] = field(default_factory=list)
+    network: Network
+    host: str
     opened: list[bytes] = field(default_factory=list)
     tokens: dict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     waited: list[int] = field(default_factory=list)
     dialled: int = 0
+
+    @property
+    def streams(self) -> list[bytes]:
+        """What others sent to its host."""
+        return [data for _, receiver, data in self.network.seen if receiver == self.host]
 
     def note(self, events: Iterable[RelayEvent], day: int) -> None:
         for event in events:
@@ -340,8 +344,9 @@ class Sight:
     def finds(self, texts: Mapping[str, bytes], keys: Mapping[str, bytes]) -> list[str]:
         """What of these is to be seen: texts as they are and as programs write bytes, any part of a key."""
         seen = b"\x00".join((*self.streams, *self.opened))
-        found = [name for name, text in texts.items() if any(form in seen for form in forms(text))]
-        return found + [name for name, key in keys.items() if any(part in seen for part in _parts(key))]
+        parts = {name: [key[at : at + PART] for at in range(0, len(key), PART)] for name, key in keys.items()}
+        wanted = {name: [*forms(text)] for name, text in texts.items()} | parts
+        return [name for name, pieces in wanted.items() if any(piece in seen for piece in pieces)]
 
     def repeats(self) -> int:
         """How many tokens were seen on two days."""
@@ -354,11 +359,6 @@ def forms(text: bytes) -> Iterator[bytes]:
     yield text
     for written in (text.hex().encode(), b64encode(text).rstrip(b"="), b32encode(text).rstrip(b"=")):
         yield from {written, written.lower(), written.upper()}
-
-
-def _parts(key: bytes) -> Iterator[bytes]:
-    for at in range(0, len(key), PART):
-        yield key[at : at + PART]
 
 
 class SeeingEnd(RelayEnd):
@@ -379,37 +379,15 @@ class SeeingEnd(RelayEnd):
         return padded
 
 
-class _Tapped:
-    """A connection whose bytes are noted as they come."""
-
-    def __init__(self, connection: Connection, sight: Sight) -> None:
-        self._connection, self._sight = connection, sight
-        self.peer = connection.peer
-
-    async def read(self) -> bytes:
-        data = await self._connection.read()
-        self._sight.streams.append(data)
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._connection.write(data)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 class SeeingRelay(MemoryRelay):
     """An honest relay that keeps everything: what a dishonest one could."""
 
     sight: Sight
 
     def start(self) -> SeeingRelay:
-        self.sight = Sight()
+        self.sight = Sight(self.network, self.host)
         super().start()
         return self
 
     def end(self, now: float) -> RelayEnd:
         return SeeingEnd(self.pair, now, self.clock.wall() // 1_000, self.random, self.sight)
-
-    async def _serve(self, connection: Connection) -> None:
-        await super()._serve(_Tapped(connection, self.sight))
