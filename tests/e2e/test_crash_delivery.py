@@ -72,7 +72,6 @@ class Conversation:
 
 
 async def until_nothing_waits(messenger: Messenger) -> None:
-    """Wait until every own entry has arrived."""
     events = messenger.events()
     async with asyncio.timeout(PATIENCE):
         while any(waits(entry) for entry in await whole_history(messenger)):

@@ -24,7 +24,6 @@ CONNECTIONS = 6_000
 
 
 def attack(host: Host, kind: str, victim: Station) -> Program:
-    """Start a flood from many addresses of a host."""
     for source in SOURCES:
         host.run("ip", "address", "add", f"{source}/24", "dev", "eth0")
     assert victim.host
@@ -40,7 +39,6 @@ def resident(program: Program) -> int:
 
 
 def descriptors(program: Program) -> int:
-    """How many descriptors a process has open now."""
     return sum(1 for _ in Path(f"/proc/{program.pid}/fd").iterdir())
 
 

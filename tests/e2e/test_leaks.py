@@ -248,7 +248,6 @@ def system_view(program: Program) -> str:
 
 
 def core_limit(program: Program) -> int:
-    """The soft limit of core files, bytes."""
     found = re.search(r"^Max core file size +(\d+) ", Path(f"/proc/{program.pid}/limits").read_text(), re.M)
     assert found, "the size of core files is bounded"
     return int(found[1])

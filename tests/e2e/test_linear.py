@@ -39,7 +39,6 @@ class Listener:
         self.program.wait_for(lambda line: line == wanted, PATIENCE)
 
     def hear_said(self, name: str, text: str) -> None:
-        """Wait for what somebody says."""
         self.hear("{name}: {text}", name=name, text=text)
 
     def between(self, text: str) -> str:
@@ -52,7 +51,6 @@ class Listener:
         self.program.write("".join(f"{line}\n" for line in lines))
 
     def introduce(self) -> None:
-        """First run: the name, and the passphrase twice."""
         self.hear("Type the name.")
         self.enter(self.name, PASSPHRASE, PASSPHRASE)
         self.hear("You have no contacts yet: add one with /nearby, /invite, /join or /address.")

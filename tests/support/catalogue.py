@@ -108,7 +108,6 @@ def _entry(block: str) -> Message:
 
 
 def written_po(head: str, messages: Iterable[Message]) -> str:
-    """The text of a catalogue."""
     return "\n\n".join([head, *map(_block, messages)]) + "\n"
 
 

@@ -37,8 +37,6 @@ class Played(FakeMessenger):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a line left behind."""
-
     status: int
     out: str
     err: str

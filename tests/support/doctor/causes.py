@@ -235,13 +235,11 @@ SPLIT = ("ip link add half type bridge mcast_snooping 0", "ip link set half up",
 
 
 def addressed(state: Make, number: int, address: str) -> Make:
-    """A host has another address."""
     flush = "ip address flush dev eth0 scope global"
     return after(state, number, flush, f"ip address add {address}/24 dev eth0")
 
 
 def switched(what: str, *ports: int) -> list[str]:
-    """Commands for ports of the switch."""
     return [f"ip link set p{port} type bridge_slave {what}" for port in ports]
 
 

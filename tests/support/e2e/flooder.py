@@ -69,7 +69,6 @@ KINDS: dict[str, Kind] = {one.__name__: one for one in (silence, garbage, half, 
 
 
 async def flood(kind: Kind, host: str, port: int) -> None:
-    """Flood for ever."""
     sources, numbers = cycle(SOURCES), count(1)
     held: deque[asyncio.StreamWriter] = deque()
 

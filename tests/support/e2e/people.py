@@ -22,7 +22,6 @@ _MARKS = {"queued": "… queued", "sent": "✓ sent", "delivered": "✓✓ deliv
 
 
 def locale(language: str) -> dict[str, str]:
-    """The environment of a machine in a language."""
     name = "C" if language == ENGLISH else language
     return {"LANG": f"{name}.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "LANGUAGE": ""}
 
@@ -95,7 +94,6 @@ class Person(AbstractContextManager["Person"]):
         self.terminal.send("y")
 
     def write(self, text: str) -> None:
-        """Write a message and send it."""
         self.terminal.burst(f"{text}\r")
 
     def read(self, *texts: str) -> list[Said]:

@@ -68,11 +68,9 @@ class Station:
         return self
 
     def line(self, *arguments: str) -> list[str]:
-        """The command line."""
         return [*PARLOUR, "--json", "--profile", str(self.profile), *self.options, *arguments]
 
     def run(self, *arguments: str, typed: str = "") -> Outcome:
-        """Run a line to its end."""
         line = self.line(*arguments)
         done = subprocess.run(
             self.host.enter(*line) if self.host else line,
@@ -208,7 +206,6 @@ def end(*programs: Program) -> None:
 
 
 def first_to_end(*programs: Program) -> Program:
-    """Wait until one of these has ended."""
     handles = {os.pidfd_open(program.pid): program for program in programs}
     try:
         ended = select.select(list(handles), [], [], PATIENCE)[0]

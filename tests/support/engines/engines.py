@@ -300,7 +300,6 @@ def moved(person: Person, *, relayed: bool) -> asyncio.Future[ContactChanged]:
 
 
 def links(person: Person) -> int:
-    """How many links a person has."""
     return len(person.engine._use_cases.links.all())
 
 

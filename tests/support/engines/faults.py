@@ -69,7 +69,6 @@ class Trouble:
         self.wrong: list[str] = []
 
     async def begin(self) -> None:
-        """Start both."""
         self.sides = tuple(
             Terminal(
                 Person(name, f"10.0.0.{number}", self.folder / name, self.network, EAGER, 1_000 + number)
@@ -164,7 +163,6 @@ class Trouble:
     # What must hold.
 
     def _told(self, number: int, event: Event) -> None:
-        """Look at every event as it is told."""
         side, other = self.sides[number], self.sides[1 - number]
         if isinstance(event, EntryAdded):
             if event.entry.id in side.shown:
@@ -212,7 +210,6 @@ class Trouble:
                 )
 
     async def calm(self) -> None:
-        """End all trouble."""
         self.network.break_next_after, self.network.latency_of_next = (None, None), LATENCY
         for pipe in self.network.pipes:
             pipe.left, pipe.latency = None, LATENCY
@@ -239,7 +236,6 @@ class Trouble:
         return all(view.state in CONFIRMED for view in own)
 
     async def end(self) -> None:
-        """Stop what runs."""
         for side in self.sides:
             if side.up:
                 await side.person.stop()

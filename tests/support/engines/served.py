@@ -39,7 +39,6 @@ Both = tuple[FakeMessenger, RemoteMessenger]
 
 @asynccontextmanager
 async def fake_and_client(path: Path) -> AsyncIterator[Both]:
-    """Both, with the socket at `path`."""
     messenger = FakeMessenger()
     async with served(messenger, path):
         client = await RemoteMessenger.open(path)
@@ -112,7 +111,6 @@ class EnginesAround:
         await self.cleo.engine.answer_pairing((await self._words).pairing.id, True)
 
     async def go(self) -> None:
-        """The end of the test."""
         if self._words is not None:
             await self.cleo.engine.close()
 
@@ -124,5 +122,4 @@ class EnginesAround:
                 await seen
 
     async def subject(self, client: Messenger) -> Subject:
-        """Ada's engine as `client`."""
         return Subject(client, await self.ada.contact(self.ben), PASSPHRASE, self.hear, self)

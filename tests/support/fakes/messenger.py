@@ -362,7 +362,6 @@ class FakeDoor:
         return self._open(DoorState.RUNNING)
 
     def damage(self) -> None:
-        """Spoil the profile."""
         self._damaged = True
 
     def _look(self) -> DoorState:

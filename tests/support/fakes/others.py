@@ -101,8 +101,6 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that a client made."""
-
     method: str
     arguments: tuple[object, ...]
 

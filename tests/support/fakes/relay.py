@@ -153,7 +153,6 @@ class MemoryRelay:
                     await self.call(visitor.dialler)
 
     def waiting(self, visitor: Visitor) -> None:
-        """Its tokens are held."""
         visitor.end.waiting()
 
     def find(self, token: bytes, place: int) -> Visitor | None:

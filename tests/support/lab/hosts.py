@@ -140,7 +140,6 @@ class Lab:
 
 
 def _existing() -> set[str]:
-    """Names of all network namespaces."""
     return {line.split()[0] for line in _sh(["ip", "netns", "list"]).splitlines() if line.strip()}
 
 

@@ -70,7 +70,6 @@ class Program:
             raise Silent(f"nothing within {seconds} s.\n{self._account()}") from None
 
     def write(self, text: str) -> None:
-        """Hand text to its standard input."""
         assert self.process.stdin
         self.process.stdin.write(text)
         self.process.stdin.flush()

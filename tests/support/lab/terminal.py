@@ -157,15 +157,12 @@ class Terminal:
 
     @property
     def socket(self) -> Path:
-        """Where this terminal's tmux is reached."""
         return self._folder / "socket"
 
     def tmux_command(self, *words: str) -> list[str]:
-        """A command of this terminal's tmux."""
         return ["tmux", "-u", "-S", str(self.socket), *words]
 
     def clients(self) -> int:
-        """How many clients are attached: none, unless a test attaches one."""
         return len(self._tmux("list-clients").splitlines())
 
     def kill(self) -> None:
@@ -262,7 +259,6 @@ class Person:
         self._keyboard = keyboard
 
     def type(self, keys: bytes) -> None:
-        """Press keys, given as the bytes that a terminal sends for them."""
         os.write(self._keyboard, keys)
 
 

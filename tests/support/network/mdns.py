@@ -31,8 +31,6 @@ def slots(instance: str, count: int = 32) -> tuple[bytes, ...]:
 
 
 class Teller:
-    """Prints what it hears."""
-
     def found(self, announcement: Announcement) -> None:
         say(
             event="found",
@@ -151,7 +149,6 @@ class Tap:
         self._program.wait_for(lambda line: line == "listening")
 
     def wait_for(self, part: bytes) -> bytes:
-        """The next frame that holds these bytes."""
         return bytes.fromhex(self._program.wait_for(lambda line: part.hex() in line))
 
     def frames(self) -> list[bytes]:

@@ -74,7 +74,6 @@ class Party:
         self.static_dh: dict[bytes, bytes] = {}
 
     def knows(self, other: Party, psk: bytes = PSK, own: int = 1, theirs: int = 1) -> None:
-        """Have other as a contact."""
         self.policy.contacts[other.static.public] = (other.person, ContactPsk(psk, own, theirs))
 
     def calls(
@@ -86,7 +85,6 @@ class Party:
         psk: bytes = PSK,
         replaces: bytes = b"",
     ) -> Initiator:
-        """An initiator of a link with other."""
         if pattern is not Pattern.IKPSK2:
             invitation = psk if pattern is Pattern.XXPSK0 else None
             return Initiator.pairing(pattern, invitation, random=self.random, aes=self.aes)
@@ -103,7 +101,6 @@ class Party:
         )
 
     def answers(self) -> Responder:
-        """A responder for one link."""
         return Responder(self.static, self.policy, static_dh=self.static_dh, random=self.random, aes=self.aes)
 
 
@@ -125,7 +122,6 @@ class End:
         self.sent: list[bytes] = []
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Keep events."""
         self.events.extend(events)
 
     def receive(self, body: bytes) -> None:
@@ -152,7 +148,6 @@ class End:
         return ends[0] if ends else None
 
     def messages(self) -> list[Message]:
-        """The messages received so far."""
         return [event.message for event in self.events if isinstance(event, MessageReceived)]
 
 
@@ -167,7 +162,6 @@ class Pair:
 
     @property
     def ends(self) -> tuple[End, End]:
-        """Both, the initiator first."""
         return self.initiator, self.responder
 
     def deliver(self, end: End, data: bytes) -> None:
@@ -201,7 +195,6 @@ class Pair:
         return self
 
     def send(self, source: End, message: Message) -> None:
-        """Send a message and carry it."""
         assert source.link.send(message, self.now)
         self.run()
 
@@ -260,7 +253,6 @@ def pair(pattern: Pattern = Pattern.IKPSK2, *, aes: bool = True, portion: int = 
 
 
 def open_pair(pattern: Pattern = Pattern.IKPSK2, *, aes: bool = True, portion: int = 0) -> Pair:
-    """Two open links of a pattern."""
     both = pair(pattern, aes=aes, portion=portion).run()
     assert both.initiator.link.is_open
     assert both.responder.link.is_open
@@ -385,7 +377,6 @@ def sealed_frames(end: End, *messages: Entry | Typing) -> list[bytes]:
 
 
 def with_counters(envelope: bytes, pn: int, n: int) -> bytes:
-    """envelope with other counters in its header."""
     return envelope[:32] + struct.pack(">II", pn, n) + envelope[40:]
 
 
@@ -410,7 +401,6 @@ class RelayPair:
         self.on_the_wire: list[bytes] = []
 
     def run(self) -> RelayPair:
-        """Carry bytes both ways until nobody has any to send."""
         ends = ((self.relay, self.terminal, self.told), (self.terminal, self.relay, self.heard))
         moved = True
         while moved:

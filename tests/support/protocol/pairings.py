@@ -38,8 +38,6 @@ from tests.support.protocol.samples import seeded
 
 @dataclass(frozen=True)
 class Terminal:
-    """A terminal's secrets."""
-
     seed: bytes
     secret: bytes
 
@@ -119,7 +117,6 @@ class Person:
 
 
 def id_of(signed: bytes) -> bytes:
-    """The id of a signed operation."""
     return parse_operation(signed).id
 
 
@@ -184,13 +181,11 @@ class Side:
 
     @property
     def record(self) -> Record:
-        """The record that it sent."""
         (found,) = (message for message in self.sent if isinstance(message, Record))
         return found
 
     @property
     def accepted(self) -> bool:
-        """Whether it has sent Accept."""
         return any(isinstance(message, Accept) for message in self.sent)
 
 
@@ -221,7 +216,6 @@ class Meeting:
         return self.carry()
 
     def store(self) -> Meeting:
-        """Both disks have it."""
         for side in self.sides:
             if side.pending:
                 side.take(side.machine.stored())
@@ -261,7 +255,6 @@ def invited(joiner: Person, inviter: Person, *, check: bytes = b"", foreign: For
 
 
 def started(initiator: Pairing, responder: Pairing) -> Meeting:
-    """Both machines, their first step taken."""
     meeting = Meeting(Side(initiator), Side(responder))
     for side in meeting.sides:
         side.take(side.machine.start())

@@ -81,7 +81,6 @@ class House:
         return guest
 
     async def waiter(self, *tokens: bytes, source: str = "127.0.0.1") -> Guest:
-        """A guest that waits on tokens."""
         guest = await self.welcomed(source)
         await guest.wait(*tokens)
         await guest.expect(WaitBegun)
@@ -141,7 +140,6 @@ class Guest:
         return event
 
     async def ending(self) -> RelayEnding:
-        """Why the relay ends the connection."""
         return (await self.expect(RelayEnded)).reason
 
     async def read(self, most: int) -> bytes:
@@ -196,7 +194,6 @@ class Wire:
         self.loop = asyncio.get_running_loop()
 
     def tap(self, listener: Listener) -> Tap:
-        """Another end, connected."""
         self.ends.append(Tap(self, listener))
         return self.ends[-1]
 
@@ -211,8 +208,6 @@ class Wire:
 
 
 class Tap:
-    """One end of the wire."""
-
     def __init__(self, wire: Wire, listener: Listener) -> None:
         self._wire, self.listener = wire, listener
         self._subjects: set[str] = set()

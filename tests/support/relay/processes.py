@@ -71,7 +71,6 @@ class Relay(Program):
         super().close()
 
     def end(self) -> int:
-        """End it properly; its exit status."""
         self.process.terminate()
         return self.wait_exit(PATIENCE)
 
@@ -192,7 +191,6 @@ class Node(Program):
         self.url = f"nats://127.0.0.1:{client}"
 
     def ready(self) -> None:
-        """Once it takes clients."""
         self.wait_for(lambda line: "Server is ready" in line, PATIENCE)
 
 
@@ -233,7 +231,6 @@ class Member(Relay):
 
     @property
     def page(self) -> str:
-        """Where its metrics are."""
         (line,) = [line for line in self.said if "http://" in line]
         return line.split()[-1]
 
@@ -249,7 +246,6 @@ class Member(Relay):
 
 
 def shared_key(folder: Path) -> Path:
-    """A new key in a file."""
     path = folder / "relay.key"
     command = [sys.executable, "-m", "chat.cli", "relay", "--new-key", str(path)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
@@ -257,7 +253,6 @@ def shared_key(folder: Path) -> Path:
 
 
 def options(key: Path, *urls: str) -> list[str]:
-    """What makes a relay one of a cluster."""
     named = [word for url in urls for word in ("--nats", url)]
     return ["--key-file", str(key), "--metrics", "127.0.0.1:0", "--examinable", *named]
 

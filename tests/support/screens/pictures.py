@@ -57,7 +57,6 @@ class Picture:
 
 
 def of_strips(strips: Iterable[Strip], columns: int) -> Picture:
-    """A picture of what Textual draws."""
     return Picture(columns, tuple(_row(strip, columns) for strip in strips))
 
 
@@ -262,7 +261,6 @@ def names_of(theme: Colours) -> dict[str, str]:
 
 
 def dump(picture: Picture, names: Mapping[str, str]) -> list[str]:
-    """The lines of a picture."""
     looks = [" ".join(_look_line(run, names) for run in row) for row in picture.rows]
     return [*(f"│{text}" for text in picture.text), "", *_numbered(looks)]
 

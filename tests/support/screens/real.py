@@ -116,7 +116,6 @@ def _press(terminal: Terminal, key: str) -> None:
 
 
 def name_of(key: str) -> str:
-    """tmux's name of a key."""
     *modifiers, last = key.split("+")
     name = _NAMES.get(last) or (last.upper() if last[0] == "f" and last[1:].isdigit() else last)
     return "".join(_MODIFIERS[one] for one in modifiers) + name

@@ -299,8 +299,6 @@ NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a picture is looked at."""
-
     size: tuple[int, int] = (80, 24)
     theme: Theme = Theme.DARK
     language: str = translation.ENGLISH
@@ -312,7 +310,6 @@ class View:
 
 
 async def take(scene: Scene, view: View) -> Picture:
-    """The picture of a scene on the fake."""
     with patch.dict(os.environ, {"LANG": view.language}, clear=True):  # nothing of this machine's
         translation.use(view.language)
         async with _stage(scene, view) as (pilot, fake):

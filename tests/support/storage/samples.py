@@ -119,7 +119,6 @@ class Author:
     written: list[ParsedEntry] = field(default_factory=list)
 
     def write(self, text: str, parents: Sequence[bytes] = ()) -> ParsedEntry:
-        """The next entry."""
         entry = sample(
             text,
             author=self.terminal,

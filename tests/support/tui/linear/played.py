@@ -32,8 +32,6 @@ Act = Callable[["Others", str, str], object]
 
 
 class Recorder(Output):
-    """An output whose lines stay here."""
-
     def __init__(self) -> None:
         super().__init__()
         self.data = b""
@@ -111,7 +109,6 @@ class Others:
 
 
 def contact(**changes: bool) -> Act:
-    """A change of a contact."""
     return lambda on, name, _: on.messenger.change_contact(on.person(name), **changes)
 
 
@@ -158,7 +155,6 @@ def steps_of(transcript: list[str]) -> Iterator[str]:
 
 
 def new_door() -> FakeDoor:
-    """No profile yet."""
     return FakeDoor(FakeMessenger("Ada", visible=True), state=DoorState.NEW)
 
 
