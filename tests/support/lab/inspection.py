@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from chat.tools.prove.search import NEEDLE_MIN, Stored, _read, _regions, search_memory
-from chat.tools.prove.search import Unreadable as Unreadable
+from tests.architecture.imports import ROOT
 
 
 def which_are_held(pid: int, needles: Iterable[bytes]) -> set[bytes]:
@@ -76,7 +76,6 @@ def residues(database: Path, key: bytes, needle: bytes) -> list[str]:
 
 
 WRITER = (sys.executable, "-m", "tests.support.storage.writer")
-ROOT = Path(__file__).parents[3]
 
 
 def run(command: Sequence[str], *strace: str, trace: str = "/dev/null") -> subprocess.CompletedProcess[str]:

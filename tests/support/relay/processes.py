@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import selectors
@@ -18,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -44,9 +43,8 @@ class Ended(Exception):
 
 def command(*arguments: str, before: Sequence[str] = (), planted: str = "") -> list[str]:
     """The line that runs a relay on a free port of this machine; `planted` is a fault in Python."""
-    program = (
-        ["-c", f"{planted}\nfrom chat.cli.__main__ import main\nmain()"] if planted else ["-m", "chat.cli"]
-    )
+    fault = ["-c", f"{planted}\nfrom chat.cli.__main__ import main\nmain()"]
+    program = fault if planted else ["-m", "chat.cli"]
     return [*before, sys.executable, *program, "relay", "--listen", "127.0.0.1:0", *arguments]
 
 
@@ -169,8 +167,7 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) 
 @contextmanager
 def relay(*arguments: str, before: Sequence[str] = (), planted: str = "") -> Iterator[Relay]:
     """A relay that is gone with the block."""
-    running = Relay(*arguments, before=before, planted=planted)
-    with running:
+    with Relay(*arguments, before=before, planted=planted) as running:
         yield running
 
 
@@ -199,7 +196,7 @@ def free_ports(number: int) -> list[int]:
     found: set[int] = set()
     while len(found) < number:
         port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             found.add(port)
     return list(found)
 
@@ -210,16 +207,14 @@ def nodes(number: int) -> Iterator[list[Node]]:
     needs_nats()
     ports = free_ports(2 * number)
     routes = ports[number:]
-    made: list[Node] = []
-    try:
-        for index, client in enumerate(ports[:number]):
-            made.append(Node(f"node{index}", (client, routes[index]), routes[:index]))
+    with ExitStack() as stack:
+        made = [
+            stack.enter_context(Node(f"node{index}", (client, routes[index]), routes[:index]))
+            for index, client in enumerate(ports[:number])
+        ]
         for node in made:
             node.ready()
         yield made
-    finally:
-        for node in made:
-            node.close()
 
 
 TRIES = 16
@@ -264,12 +259,18 @@ def member(key: Path, *urls: str, before: Sequence[str] = ()) -> Iterator[Member
 
 
 @contextmanager
-def cluster(folder: Path, number: int = 3) -> Iterator[tuple[list[Node], list[Member]]]:
+def cluster(
+    folder: Path, number: int = 3, say: Callable[[str], None] = lambda line: None
+) -> Iterator[tuple[list[Node], list[Member]]]:
     """So many NATS nodes and as many relays: each begins at its own node, and knows the others."""
+    say(f"Starting {number} NATS nodes …")
     key = shared_key(folder)
     with nodes(number) as running, ExitStack() as stack:
         urls = [node.url for node in running]
-        relays = [stack.enter_context(member(key, *urls[n:], *urls[:n])) for n in range(number)]
+        relays: list[Member] = []
+        for place in range(number):
+            say(f"Starting relay {place + 1} of {number} …")
+            relays.append(stack.enter_context(member(key, *urls[place:], *urls[:place])))
         for each in relays:
             each.on_nats()
         yield running, relays
@@ -313,54 +314,34 @@ def meet(
     raise AssertionError("in vain: nobody was found at another relay")
 
 
-NUMBER = 3
 NO_NATS = "nats-server is not installed (Debian, Ubuntu: apt-get install nats-server)"
 
 
-def run(say: Callable[[str], None], until: Callable[[], None]) -> None:
-    """Start everything, say how it is reached, and end it all when `until` returns or is interrupted."""
-    with ExitStack() as stack:
-        say(f"Starting {NUMBER} NATS nodes …")
-        running = stack.enter_context(nodes(NUMBER))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="parlour-cluster-"))
-        key = shared_key(Path(folder))
-        relays = [_relay(stack, say, key, number, running) for number in range(NUMBER)]
-        for line in _told(running, relays):
-            say(line)
-        until()
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a program of the terminal
 
 
-def _relay(
-    stack: ExitStack, say: Callable[[str], None], key: Path, number: int, running: Sequence[Node]
-) -> Member:
-    say(f"Starting relay {number + 1} of {NUMBER} …")
-    urls = [node.url for node in running]
-    made = stack.enter_context(member(key, *urls[number:], *urls[:number]))
-    made.on_nats()
-    return made
-
-
-def _told(running: Sequence[Node], relays: Sequence[Member]) -> list[str]:
-    return [
-        "",
-        "The relays; name any of them with 'parlour relays add', another one for each person:",
-        *(f"  {each.address}   (process {each.pid}, counts at {each.page})" for each in relays),
-        "The NATS nodes; end one (kill PID) and see the relays go on:",
-        *(f"  {each.url}   (process {each.pid})" for each in running),
-        "",
-        "Ctrl-C ends them all.",
-    ]
+def show(folder: Path) -> None:
+    """Run a cluster, and say how it is reached, until it is interrupted."""
+    with cluster(folder, say=say) as (running, relays):
+        say("\nThe relays; name any of them with 'parlour relays add', another one for each person:")
+        for each in relays:
+            say(f"  {each.address}   (process {each.pid}, counts at {each.page})")
+        say("The NATS nodes; end one (kill PID) and see the relays go on:")
+        for node in running:
+            say(f"  {node.url}   (process {node.pid})")
+        say("\nCtrl-C ends them all.")
+        signal.pause()
 
 
 def main() -> int:
     if shutil.which("nats-server") is None:
-        print(NO_NATS, file=sys.stderr)  # noqa: T201 - a program of the terminal
+        print(NO_NATS, file=sys.stderr)  # noqa: T201
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        run(lambda line: print(line, flush=True), signal.pause)  # noqa: T201
-    except KeyboardInterrupt:
-        print("\nEnded; nothing is left.")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="parlour-cluster-") as folder, suppress(KeyboardInterrupt):
+        show(Path(folder))
+    say("\nEnded; nothing is left.")
     return 0
 
 

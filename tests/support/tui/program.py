@@ -1,8 +1,6 @@
 """The interface as a program of its own, on the fake: what the tests run in a real terminal.
 
-Usage: python -m tests.support.tui.program SCENARIO LABEL. What happens around the person comes from the
-scenario; the
-passphrase is `correct horse`.
+Usage: python -m tests.support.tui.program SCENARIO LABEL. The passphrase is `correct horse`.
 """
 
 from __future__ import annotations
@@ -93,14 +91,11 @@ def converse(messenger: FakeMessenger, person: str) -> None:
     yesterday = START - timedelta(hours=14)
     messenger.receive(person, "The lab's printer works again.", time=yesterday)
     messenger.receive(person, "Good morning! Are you in the office today?")
-    for text, state in (
-        ("Good morning, Bob.", EntryState.READ),
-        (
-            "Yes, third floor, the room with the plants. The meeting begins at ten, and I bring coffee.",
-            EntryState.READ,
-        ),
+    for text in (
+        "Good morning, Bob.",
+        "Yes, third floor, the room with the plants. The meeting begins at ten, and I bring coffee.",
     ):
-        messenger.say_as_me(person, text, state)
+        messenger.say_as_me(person, text, EntryState.READ)
     messenger.receive(person, "见面再谈吧。I have the figures:\n  first   1,204\n  second    987")
     messenger.say_as_me(person, "Wonderful 🎉", EntryState.DELIVERED)
     messenger.say_as_me(person, "See you there", EntryState.SENT)
@@ -137,22 +132,10 @@ def faulty(label: str) -> FakeDoor:
 
 
 SCENARIOS: dict[str, Callable[[str], FakeDoor]] = {
-    "new": new,
-    "alone": alone,
-    "talk": talk,
-    "crowd": crowd,
-    "names": names,
-    "name": name,
-    "unread": unread,
-    "faulty": faulty,
+    make.__name__: make for make in (new, alone, talk, crowd, names, name, unread, faulty)
 }
 
 
-def main() -> None:
-    """Run one scenario until it is quit."""
+if __name__ == "__main__":
     scenario, label = (*sys.argv[1:], "")[:2]
     run(SCENARIOS[scenario](label), OPTIONS)
-
-
-if __name__ == "__main__":
-    main()
