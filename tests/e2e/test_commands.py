@@ -16,10 +16,9 @@ from chat.cli.session import WAITS
 from chat.interface import CannotCreate
 from chat.storage import folder, profile, search_index
 from chat.storage.folder import ProfileLock
+from tests.support.cli.line import PASSPHRASE
 from tests.support.e2e.programs import (
-    PASSPHRASE,
     PATIENCE,
-    Outcome,
     Station,
     end,
     invited,
@@ -39,13 +38,6 @@ HOSTS = 1
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _ID = re.compile(r"[0-9a-f]{64}")
-
-
-def failure(outcome: Outcome, status: int) -> str:
-    """The one line of a failure."""
-    assert (outcome.status, outcome.out) == (status, ""), outcome
-    (line,) = outcome.err.splitlines()
-    return line
 
 
 def test_init_makes_a_person_and_a_terminal(ben: Station, lab: Lab, tmp_path: Path) -> None:
@@ -109,7 +101,7 @@ def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_with
     sent = [ada.run("send", "Ben", word, "--wait", "0").objects[0]["id"] for word in words]
     assert [len(pages_with(ada, word)) > 0 for word in words] == [True, True]
     asked = ada.run("delete", "Ben", sent[0])
-    assert "use --yes" in failure(asked, 64)
+    assert "use --yes" in asked.failed(64)
     gone = {"deleted": sent[0], "conversation": "Ben"}
     assert ada.run("delete", "Ben", sent[0], "--yes").objects == [gone]
     assert pages_with(ada, words[0]) == []
@@ -174,24 +166,24 @@ def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, be
 
 
 def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_path: Path) -> None:
-    assert "--help" in failure(ada.run("nonsense"), 64)
-    assert "no contacts yet" in failure(ada.run("send", "Ben", "hello"), 64)
-    assert "PARLOUR:" in failure(ada.run("join", "PARLOUR:NONSENSE"), 65)
+    assert "--help" in ada.run("nonsense").failed(64)
+    assert "no contacts yet" in ada.run("send", "Ben", "hello").failed(64)
+    assert "PARLOUR:" in ada.run("join", "PARLOUR:NONSENSE").failed(65)
     nobody = ada.run("pair", "--wait", "0")
     assert (nobody.status, nobody.out) == (69, "")
     with ben.start("invite") as inviting:
         invitation = invited(inviting.line(PATIENCE))
         inviting.kill()
-    failure(ada.run("join", invitation), 69)
-    assert str(ada.profile) in failure(ada.run("init", "--name", "Ada"), 73)
+    ada.run("join", invitation).failed(69)
+    assert str(ada.profile) in ada.run("init", "--name", "Ada").failed(73)
     nowhere = Station("Cy", tmp_path, ada.host)
     nowhere.profile = tmp_path / "passphrase" / "cy"
-    failure(nowhere.run("init", "--name", "Cy"), 73)
+    nowhere.run("init", "--name", "Cy").failed(73)
     (tmp_path / "passphrase").write_text("another\n")
-    assert "Wrong passphrase" in failure(ada.run("contacts"), 77)
+    assert "Wrong passphrase" in ada.run("contacts").failed(77)
     unasked = Station("Ada", tmp_path, ada.host)
     unasked.options = ()
-    assert "--passphrase-file" in failure(unasked.run("contacts", "--profile", str(ada.profile)), 77)
+    assert "--passphrase-file" in unasked.run("contacts", "--profile", str(ada.profile)).failed(77)
 
 
 def test_a_passphrase_is_changed_and_may_come_from_a_pipe(ada: Station, tmp_path: Path) -> None:
@@ -199,9 +191,9 @@ def test_a_passphrase_is_changed_and_may_come_from_a_pipe(ada: Station, tmp_path
     assert ada.run("passphrase", "--new-passphrase-file", str(tmp_path / "new")).objects == [
         {"changed": True}
     ]
-    assert "Wrong passphrase" in failure(ada.run("contacts"), 77)
+    assert "Wrong passphrase" in ada.run("contacts").failed(77)
     assert ada.run("contacts", "--passphrase-file", "-", typed="other words\n").status == 0
-    assert "Wrong passphrase" in failure(ada.run("contacts", "--passphrase-file", "-", typed=PASSPHRASE), 77)
+    assert "Wrong passphrase" in ada.run("contacts", "--passphrase-file", "-", typed=PASSPHRASE).failed(77)
 
 
 def test_lock_ends_the_engine_of_another_command(ada: Station) -> None:
@@ -242,7 +234,7 @@ def test_a_profile_with_a_fault_says_which_and_is_not_touched(ada: Station, faul
     damage(ada.profile)
     before = contents(ada.profile)
     for line in (["contacts"], ["listen"], ["invite"]):
-        assert text in failure(ada.run(*line), 65)
+        assert text in ada.run(*line).failed(65)
     again = ada.run("init", "--name", "Ada")
     assert again.status in (65, 73)
     assert again.out == ""

@@ -17,11 +17,10 @@ import pytest
 from chat.storage import folder, keys, profile
 from protocol.keys import X25519Pair
 from protocol.primitives import ed25519_from_seed
+from tests.support.cli.line import PASSPHRASE, Outcome
 from tests.support.e2e.people import Person
 from tests.support.e2e.programs import (
-    PASSPHRASE,
     PATIENCE,
-    Outcome,
     Station,
     created,
     end,

@@ -11,10 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from chat.assemble import filler
 from chat.interface import ContactView, EntryView, Messenger
@@ -22,29 +21,15 @@ from chat.ipc.client import RemoteMessenger
 from chat.storage import folder, profile
 from protocol import profile_header
 from protocol.identity.author import create_person
+from tests.support.cli.line import PASSPHRASE, Outcome
 from tests.support.lab.hosts import Host
 from tests.support.lab.programs import Program
 
 PATIENCE = 60.0
 """Seconds after which a test that waits is broken; no test passes because of it."""
 
-PASSPHRASE = "correct horse"
 T = TypeVar("T")
 PARLOUR = (sys.executable, "-m", "chat.cli")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one line left behind."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """Standard output as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Station:
@@ -71,14 +56,9 @@ class Station:
         return [*PARLOUR, "--json", "--profile", str(self.profile), *self.options, *arguments]
 
     def run(self, *arguments: str, typed: str = "") -> Outcome:
-        line = self.line(*arguments)
+        line = self._enter(*self.line(*arguments))
         done = subprocess.run(
-            self.host.enter(*line) if self.host else line,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
+            line, input=typed, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -90,7 +70,10 @@ class Station:
         line = [*under, *self.line(*arguments)]
         if joined:
             line = ["sh", "-c", 'exec "$@" 2>&1', "line", *line]
-        return Program(self.host.enter(*line) if self.host else line)
+        return Program(self._enter(*line))
+
+    def _enter(self, *line: str) -> list[str]:
+        return self.host.enter(*line) if self.host else [*line]
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Messenger]:
@@ -128,12 +111,8 @@ class Station:
 
     def problems(self) -> tuple[str, ...]:
         """What a full check of the database finds; no engine may run on the profile."""
-        with profile.unlock(self.profile, PASSPHRASE) as opened:
-            database = opened.database()
-            try:
-                return database.integrity()
-            finally:
-                database.close()
+        with profile.unlock(self.profile, PASSPHRASE) as opened, closing(opened.database()) as database:
+            return database.integrity()
 
 
 async def whole_history(messenger: Messenger) -> list[EntryView]:
@@ -148,11 +127,8 @@ async def whole_history(messenger: Messenger) -> list[EntryView]:
 def is_event(kind: str, **fields: object) -> Callable[[str], bool]:
     """Whether a line of `listen --json` is an event of this kind with these fields."""
 
-    def holds(line: str) -> bool:
-        said = json.loads(line)
-        return bool(said["event"] == kind and all(said[name] == value for name, value in fields.items()))
-
-    return holds
+    wanted = {"event": kind, **fields}
+    return lambda line: wanted.items() <= json.loads(line).items()
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def crowd(label: str) -> FakeDoor:
     for number, text in enumerate(texts):
         name = f"calm {number}" if width else NAMES[number]
         messenger.add_contact(name)
-        messenger.write_as(crowd.person, name, ["=== before", text])
+        messenger.fill(crowd.person, ["=== before", text], author=name)
     messenger.see_stranger(f"calm {len(texts)}" if width else NAMES[0])
     return FakeDoor(messenger, state=DoorState.RUNNING)
 
