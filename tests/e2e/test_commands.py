@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,9 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 def test_init_makes_a_person_and_a_terminal(ben: Station, lab: Lab, tmp_path: Path) -> None:
     ada = Station("Ada", tmp_path, lab.hosts[0])
+    addresses = [f"{host}:4747" for host in ("10.77.0.1", "[fe80::77:ff:fe00:1]")]
     with ben.start("listen") as program:
-        wait_event(
-            program, "ready", addresses=[f"{host}:4747" for host in ("10.77.0.1", "[fe80::77:ff:fe00:1]")]
-        )
+        wait_event(program, "ready", addresses=addresses)
         (made,) = ada.run("init", "--name", "Ada").objects
         end(program)
     assert list(made) == ["person", "terminal", "port"]
@@ -109,18 +109,16 @@ def test_a_deleted_entry_is_in_no_page_of_the_file_with_a_running_engine_or_with
         assert ada.run("delete", "Ben", "--last", "--yes").objects == [{**gone, "deleted": sent[1]}]
         assert ada.run("delete", "Ben", sent[1], "--yes").status == 0  # again, and nothing happens
     assert pages_with(ada, words[1]) == []
-    assert [(line["kind"], line["text"]) for line in ada.run("history", "Ben").objects] == [
-        ("deleted", "")
-    ] * 2
+    left = [(line["kind"], line["text"]) for line in ada.run("history", "Ben").objects]
+    assert left == [("deleted", "")] * 2
     assert ada.problems() == ()
 
 
 def pages_with(station: Station, word: str) -> list[str]:
     """Where in the profile's decrypted file a word stands; that a cleaning is due is such a place."""
     with profile.unlock(station.profile, PASSPHRASE) as opened:
-        database = opened.database()
-        due = ["due"] * search_index.cleaning_is_due(database)
-        database.close()
+        with closing(opened.database()) as database:
+            due = ["due"] * search_index.cleaning_is_due(database)
         key = opened._open_key().reveal()
     return due + residues(station.profile / folder.DATABASE, key, word.encode())
 
@@ -139,10 +137,8 @@ def test_an_entry_for_somebody_absent_is_75_and_arrives_when_they_come(ada: Stat
 
 
 def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, ben: Station) -> None:
-    with (
-        ada.start("pair", "--wait", "60", joined=True) as one,
-        ben.start("pair", "--wait", "60", joined=True) as other,
-    ):
+    pairing = ("pair", "--wait", "60")
+    with ada.start(*pairing, joined=True) as one, ben.start(*pairing, joined=True) as other:
         one.wait_for(lambda line: line.strip() == "1  Ben", PATIENCE)
         other.wait_for(lambda line: line.strip() == "1  Ada", PATIENCE)
         for program in (one, other):
@@ -152,9 +148,8 @@ def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, be
         for program, line in merged(one, other):
             if is_words(line):
                 words[program] = line
-                if words.get(one) == words.get(
-                    other
-                ):  # else one has shown those of the attempt that gives way
+                # Else one has shown those of the attempt that gives way.
+                if words.get(one) == words.get(other):
                     one.write("y\n")
                     other.write("y\n")
             elif line.startswith("{"):
@@ -188,9 +183,8 @@ def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_pa
 
 def test_a_passphrase_is_changed_and_may_come_from_a_pipe(ada: Station, tmp_path: Path) -> None:
     (tmp_path / "new").write_text("other words\n")
-    assert ada.run("passphrase", "--new-passphrase-file", str(tmp_path / "new")).objects == [
-        {"changed": True}
-    ]
+    changed = ada.run("passphrase", "--new-passphrase-file", str(tmp_path / "new"))
+    assert changed.objects == [{"changed": True}]
     assert "Wrong passphrase" in ada.run("contacts").failed(77)
     assert ada.run("contacts", "--passphrase-file", "-", typed="other words\n").status == 0
     assert "Wrong passphrase" in ada.run("contacts", "--passphrase-file", "-", typed=PASSPHRASE).failed(77)

@@ -19,10 +19,8 @@ from tests.support.protocol.links import choice
 WORKERS = 48
 HELD = 3_000
 """Silent connections that are kept open; the oldest are ended for new ones."""
-
 EVERY = 200
 """Connections between two lines of output."""
-
 SOURCES = [f"10.77.0.{number}" for number in range(100, 140)]
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
