@@ -5,7 +5,6 @@ from __future__ import annotations
 import gettext
 import re
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +97,14 @@ class Person(AbstractContextManager["Person"]):
 
     def read(self, *texts: str) -> list[Said]:
         """The conversation on the screen, once all these texts stand in it."""
-        return self.read_when(lambda said: set(texts) <= {one.text for one in said})
-
-    def read_when(self, holds: Callable[[list[Said]], bool]) -> list[Said]:
-        return self.conversation(self.see(lambda screen: holds(self.conversation(screen))))
+        wanted = set(texts)
+        screen = self.see(lambda screen: wanted <= {one.text for one in self.conversation(screen)})
+        return self.conversation(screen)
 
     def see_marks(self, mark: str, *texts: str) -> None:
         """Wait until one's own entries of these texts have this mark."""
         wanted = {Said(self.name, text, mark) for text in texts}
-        self.read_when(lambda said: wanted <= set(said))
+        self.see(lambda screen: wanted <= set(self.conversation(screen)))
 
     def conversation(self, screen: str) -> list[Said]:
         """The entries that a screen shows, top to bottom, under the authors' names."""

@@ -83,6 +83,7 @@ class Person:
     engine: Engine = field(init=False)
     seen: list[Event] = field(default_factory=list)
     _watchers: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = field(default_factory=list)
+    _lookers: list[Callable[[Event], None]] = field(default_factory=list)
     _listening: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
@@ -90,23 +91,13 @@ class Person:
         self._random = random.Random(self.seed)
 
     def ports(self) -> Ports:
-        return Ports(
-            self.clock,
-            self._random.randbytes,
-            MemoryTransport(self.network, self.host),
-            MemoryDiscovery(self.network, self.host),
-        )
+        here = self.network, self.host
+        return Ports(self.clock, self._random.randbytes, MemoryTransport(*here), MemoryDiscovery(*here))
 
     async def create(self) -> None:
         person = create_person(self.name, self._random.randbytes)
-        made = profile.create(
-            self.folder,
-            PASSPHRASE,
-            filler(person),
-            random=self._random.randbytes,
-            cost=profile_header.CHEAPEST,
-        )
-        await self._run(made)
+        fill, random, cost = filler(person), self._random.randbytes, profile_header.CHEAPEST
+        await self._run(profile.create(self.folder, PASSPHRASE, fill, random=random, cost=cost))
 
     async def start(self) -> None:
         await self._run(profile.unlock(self.folder, PASSPHRASE))
@@ -119,6 +110,8 @@ class Person:
     async def _listen(self, events: AsyncIterator[Event]) -> None:
         async for event in events:
             self.seen.append(event)
+            for look in self._lookers:
+                look(event)
             for watcher in list(self._watchers):
                 if watcher[0](event) and not watcher[1].done():
                     watcher[1].set_result(event)
@@ -141,11 +134,7 @@ class Person:
     def watch(self, look: Callable[[Event], None]) -> None:
         """Have a look at every event from now on, when it is told."""
 
-        def awaited(event: Event) -> bool:
-            look(event)
-            return False
-
-        self._watchers.append((awaited, asyncio.get_running_loop().create_future()))
+        self._lookers.append(look)
 
     async def contact(self, other: Person) -> str:
         """The person id of another one, who may have stopped."""
@@ -169,10 +158,10 @@ class Person:
     async def sees(self, name: str) -> NearbyView:
         """The stranger of this name, once it is visible."""
         coming = self.wait(NearbyChanged, lambda event: any(view.name == name for view in event.nearby))
-        nearby = await self.engine.nearby()
-        if not any(view.name == name for view in nearby):
-            nearby = (await coming).nearby
-        return next(view for view in nearby if view.name == name)
+        nearby = [*await self.engine.nearby()]
+        while not (found := [view for view in nearby if view.name == name]):
+            nearby = [*(await coming).nearby]
+        return found[0]
 
     def stage(self, stage: PairingStage) -> asyncio.Future[PairingChanged]:
         return self.wait(PairingChanged, lambda event: event.pairing.stage is stage)
@@ -234,11 +223,9 @@ async def invite(inviter: Person, joiner: Person) -> None:
 
 async def talk(one: Person, other: Person, text: str) -> str:
     """Send a text and wait until it is delivered; returns the entry's id."""
-    view = await one.engine.send(await one.contact(other), text)
-    arrived = one.wait(
-        EntryChanged, lambda event: event.id == view.id and event.state is EntryState.DELIVERED
-    )
-    return (await arrived).id
+    entry = (await one.engine.send(await one.contact(other), text)).id
+    await one.wait(EntryChanged, lambda event: (event.id, event.state) == (entry, EntryState.DELIVERED))
+    return entry
 
 
 def delivered(person: Person, number: int) -> asyncio.Future[EntryChanged]:
@@ -280,10 +267,8 @@ async def named(person: Person, relay: MemoryRelay) -> None:
 
 def stands(person: Person, relay: MemoryRelay, standing: RelayStanding) -> asyncio.Future[RelayChanged]:
     """The moment when a person is told so of a relay."""
-    address = str(relay.address)
-    return person.wait(
-        RelayChanged, lambda event: event.relay.address == address and event.relay.standing is standing
-    )
+    wanted = str(relay.address), standing
+    return person.wait(RelayChanged, lambda event: (event.relay.address, event.relay.standing) == wanted)
 
 
 async def contact(person: Person) -> ContactView:
@@ -294,9 +279,8 @@ async def contact(person: Person) -> ContactView:
 
 def moved(person: Person, *, relayed: bool) -> asyncio.Future[ContactChanged]:
     """The moment when a person sees that the link goes through a relay, or directly."""
-    return person.wait(
-        ContactChanged, lambda event: event.contact.present and event.contact.relayed is relayed
-    )
+    wanted = True, relayed
+    return person.wait(ContactChanged, lambda event: (event.contact.present, event.contact.relayed) == wanted)
 
 
 def links(person: Person) -> int:

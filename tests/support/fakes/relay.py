@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from chat.ports import Connection
 from chat.relay.server import WaitRegistry
 from protocol.keys import X25519Pair
 from protocol.relay.relay_end import RelayEnd
 from protocol.relay.rendezvous import RelayAddress
-from protocol.relay.states import Answers, Dials, RelayEnded, RelayEnding, RelayEvent, RelayState, Waits
+from protocol.relay.states import Answers, Dials, RelayEnded, RelayEvent, RelayState, Waits
 from tests.support.fakes.network import Network
 from tests.support.lab.virtual import VirtualClock, seeded
 
@@ -70,15 +71,13 @@ class Visitor:
 
     async def _carry(self, other: Visitor) -> None:
         data = self.rest
-        try:
+        with suppress(ConnectionError):  # the other side has gone: so does this one
             while data or (data := await self.connection.read()):
                 self.carried += 1
                 for chunk in self.relay.carry(self, data):
                     self.relay.forwarded += 1
                     await other.connection.write(chunk)
                 data = b""
-        except ConnectionError:
-            pass  # the other side has gone: so does this one
         other.connection.close()
 
 
@@ -186,8 +185,3 @@ class MemoryRelay:
         waiter.joined.set_result(dialler)
         dialler.joined.set_result(waiter)
         dialler.decided.set()
-
-    def say_goodbye(self) -> None:
-        """Stop in order: whoever waits is told."""
-        for visitor in list(self.visitors):
-            visitor.end.end(RelayEnding.STOPPED)

@@ -70,9 +70,8 @@ async def gone(connections: Iterable[TcpConnection]) -> None:
 async def read_exactly(connection: Connection, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        part = await asyncio.wait_for(connection.read(), SECONDS)
+        data += (part := await asyncio.wait_for(connection.read(), SECONDS))
         assert part, "the stream ended early"
-        data += part
     return data
 
 
