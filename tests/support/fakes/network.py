@@ -175,15 +175,18 @@ class MemoryTransport:
         self._network.listeners[key] = accept
         return MemoryListener(self._network, *key)
 
+    async def connect(self, host: str, port: int, timeout: float) -> Connection:
+        return await self._connect(host, port, timeout)
+
     def name_relays(self, relays: Collection[RelayPlace]) -> None:
         self._named = frozenset(relays)
 
     async def connect_relay(self, relay: RelayPlace, timeout: float) -> Connection:
         if relay not in self._named:
             raise NotNamed
-        return await self.connect(relay.host, relay.port, timeout)
+        return await self._connect(relay.host, relay.port, timeout)
 
-    async def connect(self, host: str, port: int, timeout: float) -> Connection:
+    async def _connect(self, host: str, port: int, timeout: float) -> Connection:
         network = self._network
         await self._syn(host, timeout)
         await asyncio.sleep(2 * LATENCY)

@@ -236,13 +236,11 @@ def nearby(
     held: HeldOperations = nothing_held,
 ) -> Meeting:
     """Anna begins, Bob answers; they have the facts of one link unless told otherwise."""
-    initiator = Pairing.nearby(
-        annas or facts(), Role.INITIATOR, identity(anna), foreign, seeded("nonce a"), held
+    nonces = seeded("nonce a"), seeded("nonce b")
+    return started(
+        Pairing.nearby(annas or facts(), Role.INITIATOR, identity(anna), foreign, nonces[0], held),
+        Pairing.nearby(bobs or facts(), Role.RESPONDER, identity(bob), foreign, nonces[1], held),
     )
-    responder = Pairing.nearby(
-        bobs or facts(), Role.RESPONDER, identity(bob), foreign, seeded("nonce b"), held
-    )
-    return started(initiator, responder)
 
 
 def invited(joiner: Person, inviter: Person, *, check: bytes = b"", foreign: Foreign = nobody) -> Meeting:
