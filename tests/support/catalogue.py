@@ -41,9 +41,6 @@ class Unclear(Exception):
     """A marked text is no literal, or a line of the catalogue cannot be read."""
 
 
-# From the source.
-
-
 def collected(root: Path = ROOT) -> dict[str, Message]:
     """Every marked text of the project by its English, in the order of the source."""
     messages: dict[str, Message] = {}
@@ -75,9 +72,6 @@ def _in_source(name: str, source: str, marks: Iterable[str]) -> Iterator[Message
 def values_in(text: str) -> set[str]:
     """The names of the values that a text has in braces."""
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-
-
-# The .po file.
 
 
 def read_po(text: str) -> tuple[str, dict[str, Message]]:
@@ -139,23 +133,18 @@ def merged(held: Mapping[str, Message], found: Mapping[str, Message]) -> list[Me
     return list(found.values())
 
 
-# The .mo file.
-
-
 def compiled(head: str, messages: Iterable[Message]) -> bytes:
     """The binary catalogue of what is translated, in the form that gettext reads."""
     texts = {message.key: message.translation for message in messages if message.translation}
     texts[""] = _entry(head[head.index('msgid ""') :]).translation
     pairs = [(key.encode(), texts[key].encode()) for key in sorted(texts, key=str.encode)]
     at, end = 28, 28 + 16 * len(pairs)
-    tables: list[bytes] = []
-    for side in (0, 1):
-        for pair in pairs:
-            tables.append(struct.pack("<II", len(pair[side]), end))
-            end += len(pair[side]) + 1
-    strings = b"".join(pair[side] + b"\0" for side in (0, 1) for pair in pairs)
+    table, strings = b"", b""
+    for string in (pair[side] for side in (0, 1) for pair in pairs):
+        table += struct.pack("<II", len(string), end + len(strings))
+        strings += string + b"\0"
     start = struct.pack("<7I", 0x950412DE, 0, len(pairs), at, at + 8 * len(pairs), 0, 0)
-    return start + b"".join(tables) + strings
+    return start + table + strings
 
 
 def main() -> int:

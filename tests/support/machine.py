@@ -62,10 +62,8 @@ def needs_confinement() -> None:
 def needs_public_vectors() -> Path:
     """The folder of published vectors, named by PARLOUR_PUBLIC_VECTORS."""
     named = os.environ.get("PARLOUR_PUBLIC_VECTORS", "")
-    if not named:
-        _left_out("PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors")
-    if not Path(named).is_dir():
-        _left_out(f"there is no folder of published vectors at {named}")
+    if not named or not Path(named).is_dir():
+        _left_out(f"PARLOUR_PUBLIC_VECTORS does not name the folder of published vectors: {named!r}")
     return Path(named)
 
 
@@ -75,7 +73,7 @@ def needs_node_packages(folder: Path) -> None:
     if (folder / "node_modules" / ".package-lock.json").is_file():
         return
     _needs_tool("npm")
-    told = subprocess.run([*_NPM_CI], cwd=folder, capture_output=True, text=True, check=False)
+    told = subprocess.run(_NPM_CI, cwd=folder, capture_output=True, text=True, check=False)
     if told.returncode:
         _left_out(f"the packages of Node.js cannot be installed: {told.stderr.partition(chr(10))[0]}")
 

@@ -153,10 +153,10 @@ class Guest:
 
     async def exactly(self, size: int) -> bytes:
         """So many bytes, or fewer at the end."""
-        data = bytearray()
+        data = b""
         while len(data) < size and (part := await self.read(size - len(data))):
             data += part
-        return bytes(data)
+        return data
 
     async def say(self, data: bytes) -> None:
         """Bytes as they are."""

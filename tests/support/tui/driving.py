@@ -101,9 +101,8 @@ def shown(pilot: Pilot[None]) -> str:
 
 
 def rows(pilot: Pilot[None]) -> list[str]:
-    """The rows of the screen as text, drawn anew."""
-    update = pilot.app.screen._compositor.render_strips()
-    return [strip.text for strip in update]
+    """The rows of the screen as text, drawn again."""
+    return [strip.text for strip in pilot.app.screen._compositor.render_strips()]
 
 
 def chat(pilot: Pilot[None]) -> ChatScreen:
