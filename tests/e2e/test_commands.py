@@ -26,13 +26,13 @@ from tests.support.e2e.programs import (
     is_event,
     is_words,
     listening,
-    merged,
     pair,
     wait_event,
 )
 from tests.support.lab.hosts import Lab
 from tests.support.lab.inspection import residues
 from tests.support.lab.programs import Program
+from tests.support.relay.processes import eventually
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 HOSTS = 1
@@ -143,21 +143,22 @@ def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, be
         other.wait_for(lambda line: line.strip() == "1  Ada", PATIENCE)
         for program in (one, other):
             program.write("1\n")
-        words: dict[Program, str] = {}
-        results: dict[Program, object] = {}
-        for program, line in merged(one, other):
-            if is_words(line):
-                words[program] = line
-                # Else one has shown those of the attempt that gives way.
-                if words.get(one) == words.get(other):
-                    one.write("y\n")
-                    other.write("y\n")
-            elif line.startswith("{"):
-                results[program] = json.loads(line)
-        assert results == {one: {"paired": "Ben"}, other: {"paired": "Ada"}}
+        for program in (one, other):
+            program.wait_for(is_words, PATIENCE)
+        # One may have shown those of an attempt that gives way.
+        eventually(lambda: words_of(one) == words_of(other) != [], "both show the same words", PATIENCE)
+        for program, peer in ((one, "Ben"), (other, "Ada")):
+            program.write("y\n")
+            paired = program.wait_for(lambda line: line.startswith("{"), PATIENCE)
+            assert json.loads(paired) == {"paired": peer}
         assert [program.wait_exit(PATIENCE) for program in (one, other)] == [0, 0]
     assert [contact["name"] for contact in ada.run("contacts").objects] == ["Ben"]
     assert [contact["verified"] for contact in ben.run("contacts").objects] == [True]
+
+
+def words_of(program: Program) -> list[str]:
+    """The line with the last words that it has shown."""
+    return [line for line in program.said if is_words(line)][-1:]
 
 
 def test_the_exit_statuses_tell_what_happened(ada: Station, ben: Station, tmp_path: Path) -> None:

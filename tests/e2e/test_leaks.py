@@ -19,15 +19,7 @@ from protocol.keys import X25519Pair
 from protocol.primitives import ed25519_from_seed
 from tests.support.cli.line import PASSPHRASE, Outcome
 from tests.support.e2e.people import Person
-from tests.support.e2e.programs import (
-    PATIENCE,
-    Station,
-    created,
-    end,
-    listening,
-    pair,
-    wait_event,
-)
+from tests.support.e2e.programs import PATIENCE, Station, created, end, listening, pair, wait_event
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 from tests.support.machine import needs_tmux

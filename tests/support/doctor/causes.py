@@ -172,6 +172,11 @@ table bridge apart {
 """
 
 
+def other(host: Host) -> None:
+    """Parlour at the relay's port."""
+    stand(host, "silent", "", "4746")
+
+
 def by_vpn(lab: Lab) -> None:
     well(lab)
     lab.hosts[0].start(sys.executable, "-c", TUNNEL).wait_for(lambda line: line == "open")
@@ -189,28 +194,18 @@ def relay(host: Host) -> tuple[Program, str]:
     return program, program.wait_for(lambda line: line.startswith("parlour-relay:"))
 
 
-def relay_well(lab: Lab) -> Mapping[str, Any]:
-    well(lab)
-    return {"relays": [relay(lab.hosts[1])[1]]}
+def relayed(*, killed: bool = True, then: Callable[[Host], object] = lambda host: None) -> Make:
+    """A relay on host 2 that the engine of host 1 knows, and what is there in its place."""
 
+    def make(lab: Lab) -> Mapping[str, Any]:
+        well(lab)
+        program, address = relay(lab.hosts[1])
+        if killed:
+            program.kill()
+        then(lab.hosts[1])
+        return {"relays": [address]}
 
-def relay_gone(lab: Lab) -> Mapping[str, Any]:
-    well(lab)
-    program, address = relay(lab.hosts[1])
-    program.kill()
-    return {"relays": [address]}
-
-
-def relay_of_another_key(lab: Lab) -> Mapping[str, Any]:
-    known = relay_gone(lab)
-    relay(lab.hosts[1])
-    return known
-
-
-def relay_of_another_kind(lab: Lab) -> Mapping[str, Any]:
-    known = relay_gone(lab)
-    stand(lab.hosts[1], "silent", "", "4746")
-    return known
+    return make
 
 
 def peer(**how: Any) -> dict[str, Any]:
@@ -315,10 +310,10 @@ CAUSES = {
     "clock of another day": Cause(
         "clock", "2 days behind the clock of a contact", well, {"days_ahead": 2, **peer()}
     ),
-    "relay, well": Cause("", "", relay_well),
-    "relay unreachable": Cause("relay", "10.77.0.2:4746 is unreachable", relay_gone),
-    "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relay_of_another_key),
-    "no relay there": Cause("relay", "the program at 10.77.0.2:4746 is not a relay", relay_of_another_kind),
+    "relay, well": Cause("", "", relayed(killed=False)),
+    "relay unreachable": Cause("relay", "10.77.0.2:4746 is unreachable", relayed()),
+    "relay's key changed": Cause("relay", "10.77.0.2:4746 has another key", relayed(then=relay)),
+    "no relay there": Cause("relay", "the program at 10.77.0.2:4746 is not a relay", relayed(then=other)),
     "split network": Cause("network", "not even the router 10.77.0.3", after(routed, 0, *SPLIT), peer()),
     "nobody, and no router": Cause("others", "no other device was heard by multicast", alone),
     "pulled cable": Cause(

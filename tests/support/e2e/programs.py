@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import queue
 import select
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -190,23 +188,3 @@ def first_to_end(*programs: Program) -> Program:
             os.close(handle)
     assert ended, "one of the programs ends"
     return handles[ended[0]]
-
-
-def merged(*programs: Program) -> Iterator[tuple[Program, str]]:
-    """The lines of several programs as they come, until all have ended."""
-    lines: queue.SimpleQueue[tuple[Program, str | None]] = queue.SimpleQueue()
-
-    def hand_on(program: Program) -> None:
-        while (line := program.first(PATIENCE)) is not None:
-            lines.put((program, line))
-        lines.put((program, None))
-
-    for program in programs:
-        threading.Thread(target=hand_on, args=(program,), daemon=True).start()
-    left = len(programs)
-    while left:
-        program, line = lines.get(timeout=PATIENCE)
-        if line is None:
-            left -= 1
-        else:
-            yield program, line

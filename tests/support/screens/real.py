@@ -17,19 +17,7 @@ from tests.support.e2e.people import locale
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.terminal import Terminal, Unseen
 from tests.support.screens.pictures import Picture, draw, of_escapes
-from tests.support.screens.scenes import (
-    ALONE,
-    FIRST_RUN,
-    TALKING,
-    Keys,
-    Others,
-    Scene,
-    Seen,
-    Step,
-    Typed,
-    View,
-    words_of,
-)
+from tests.support.screens.scenes import ALONE, FIRST_RUN, TALKING, Keys, Scene, Seen, Typed, View, words_of
 from tui.preferences import Theme
 from tui.text import translation
 from tui.themes import COLOURS
@@ -85,25 +73,21 @@ def _begin(terminal: Terminal, view: View, shows: str) -> None:
 
 def _play(terminal: Terminal, scene: Scene, view: View, show: Shown) -> None:
     for step in scene.steps:
-        _do(terminal, step, view)
+        match step:
+            case Keys(names):
+                for name in names:
+                    _press(terminal, name)
+            case Typed():
+                terminal.burst(step.within(view.language))
+            case Seen(text, gone):
+                terminal.wait_for(lambda screen: (words_of(text) in screen) is not gone, PATIENCE)
+            case _:
+                pass  # others act by themselves
     terminal.wait_for(words_of(scene.shows), PATIENCE)
     terminal.wait_quiet()
     show(scene, of_escapes(terminal.escapes(), *view.size))
     for key in scene.back:
         _press(terminal, key)
-
-
-def _do(terminal: Terminal, step: Step, view: View) -> None:
-    match step:
-        case Keys(names):
-            for name in names:
-                _press(terminal, name)
-        case Typed():
-            terminal.burst(step.within(view.language))
-        case Seen(text, gone):
-            terminal.wait_for(lambda screen: (words_of(text) in screen) is not gone, PATIENCE)
-        case Others():
-            return  # they act by themselves
 
 
 def _press(terminal: Terminal, key: str) -> None:

@@ -10,21 +10,11 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 
-from chat.storage import (
-    contacts,
-    entries,
-    keys,
-    migrations,
-    persons,
-    profile,
-    receipts,
-    search,
-    search_index,
-    settings,
-)
+from chat.storage import contacts, entries, keys, persons, profile, receipts, search, search_index, settings
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
+from chat.storage.migrations import known
 from chat.storage.persons import AddressRow, TerminalRow
 from chat.storage.settings import RelayRow, Settings
 from protocol.entries import (
@@ -177,7 +167,7 @@ def plain(value: object) -> object:
 
 
 def main() -> None:
-    folder = FOLDER / f"v{len(migrations.known()):04}"
+    folder = FOLDER / f"v{len(known()):04}"
     made = profile.create(folder, PASSPHRASE, fill, random=seeded("kept profile"), cost=CHEAPEST)
     database = made.database()
     told = json.dumps(contents(database), indent=1, ensure_ascii=False)
