@@ -61,8 +61,12 @@ def pieces(needle: bytes) -> list[bytes]:
     return [needle[at : at + PIECE] for at in range(0, len(needle) - PIECE + 1, PIECE)]
 
 
-def ids_and_keys(station: Station) -> dict[str, bytes]:
-    """Ids, public and secret keys of a person and terminal; no engine may run on the profile."""
+def ids_and_keys(*stations: Station) -> dict[str, bytes]:
+    """Ids, public and secret keys of persons and terminals; no engine may run on the profiles."""
+    return {name: value for station in stations for name, value in _ids_and_keys(station) if value}
+
+
+def _ids_and_keys(station: Station) -> Iterator[tuple[str, bytes]]:
     with profile.unlock(station.profile, PASSPHRASE) as opened, closing(opened.database()) as database:
         row = keys.read_own(database)
     found = {
@@ -75,7 +79,7 @@ def ids_and_keys(station: Station) -> dict[str, bytes]:
         "self key": row.self_key,
         "recovery seed": row.recovery_seed or b"",
     }
-    return {f"{station.name}'s {name}": value for name, value in found.items() if value}
+    yield from ((f"{station.name}'s {name}", value) for name, value in found.items())
 
 
 def names(*stations: Station) -> dict[str, bytes]:
@@ -101,6 +105,12 @@ def people(lab: Lab, tmp_path: Path) -> tuple[Station, Station]:
     return one, other
 
 
+@pytest.fixture
+def contacts(people: tuple[Station, Station]) -> tuple[Station, Station]:
+    pair(*people)
+    return people
+
+
 @contextmanager
 def logging(*stations: Station) -> Iterator[tuple[Program, ...]]:
     """All listen, with everything that they log, until the block ends; the first one sees the others."""
@@ -123,48 +133,42 @@ def test_attack_62_pairing_shows_no_id_and_no_key(lab: Lab, people: tuple[Statio
     with captured(lab.hosts) as wire:
         pair(*people)
     assert GREETING in wire
-    for station in people:
-        assert leaks(wire, ids_and_keys(station)) == []
+    assert leaks(wire, ids_and_keys(*people)) == []
 
 
 def test_attack_62_a_conversation_shows_no_word_no_name_and_no_id(
-    lab: Lab, people: tuple[Station, Station]
+    lab: Lab, contacts: tuple[Station, Station]
 ) -> None:
     """Links, entries, receipts and announcements, from both starts to both ends."""
-    ada, ben = people
-    pair(ada, ben)
+    ada, ben = contacts
     said = [f"needle-{token_hex(16)}" for _ in range(2)]
     with captured(lab.hosts) as wire, logging(ada, ben):
         sent = [send(ada, ben, said[0]), send(ben, ada, said[1])]
     entries = {f"the id of {done.out}": bytes.fromhex(done.objects[0]["id"]) for done in sent}
-    wanted = {**texts(*said), **entries, **names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
+    wanted = {**texts(*said), **entries, **names(ada, ben), **ids_and_keys(ada, ben)}
     assert GREETING in wire
     assert b"_parlour" in wire
     assert leaks(wire, wanted) == []
 
 
-def test_attack_65_a_name_is_announced_only_while_visible(lab: Lab, people: tuple[Station, Station]) -> None:
+def test_attack_65_a_visible_person_announces_the_name_and_nothing_else(
+    lab: Lab, people: tuple[Station, Station]
+) -> None:
+    """Who is not visible announces no name: attack 62 searches for it in a conversation."""
     ada, ben = people
-    with captured(lab.hosts) as before, ada.start("listen") as alone:
+    with captured(lab.hosts) as wire, ada.start("listen") as alone:
         wait_event(alone, "ready")
         with ben.start("pair", joined=True) as looking:
             looking.wait_for(lambda line: line.strip() == f"1  {ada.name}", PATIENCE)
         end(alone)
-    pair(ada, ben)
-    with captured(lab.hosts) as after, logging(ada, ben):
-        pass
-    both = {**names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
-    assert leaks(before, both) == list(names(ada, ben)), "the names, and nothing else"
-    assert b"_parlour" in after
-    assert leaks(after, both) == []
+    assert leaks(wire, {**names(ada, ben), **ids_and_keys(ada, ben)}) == list(names(ada, ben))
 
 
 def test_attack_64_nobody_but_a_contact_hears_that_somebody_is_there(
-    lab: Lab, people: tuple[Station, Station], tmp_path: Path
+    lab: Lab, contacts: tuple[Station, Station], tmp_path: Path
 ) -> None:
     """A stranger who dials a contact's terminal by its address gets the same greeting and no answer more."""
-    ada, ben = people
-    pair(ada, ben)
+    ada, ben = contacts
     stranger = Station(f"Eve-{token_hex(8)}", tmp_path, lab.hosts[1]).create()
     with logging(ada) as (program,):
         port = ada.ask(lambda messenger: messenger.me()).port
@@ -175,26 +179,25 @@ def test_attack_64_nobody_but_a_contact_hears_that_somebody_is_there(
         assert [json.loads(line)["event"] for line in program.said] == ["ready"]
 
 
-def test_attack_78_no_file_of_a_profile_holds_anything_plain(people: tuple[Station, Station]) -> None:
+def test_attack_78_no_file_of_a_profile_holds_anything_plain(contacts: tuple[Station, Station]) -> None:
     """While engines run, with the write-ahead log next to the database, and after they have ended."""
-    ada, ben = people
-    pair(ada, ben)
+    ada, ben = contacts
     text = f"needle-{token_hex(16)}"
     with logging(ada, ben):
         send(ada, ben, text)
         while_open = files(ada, ben)
-    wanted = {**texts(text, PASSPHRASE, "SQLite format 3"), **names(ada, ben)}
-    wanted |= {**ids_and_keys(ada), **ids_and_keys(ben)}
+    wanted = {**texts(text, PASSPHRASE, "SQLite format 3"), **names(ada, ben), **ids_and_keys(ada, ben)}
     assert b"history.db-wal\n" in while_open
     for content in (while_open, files(ada, ben)):
         assert b"history.db\n" in content
         assert leaks(content, wanted) == []
 
 
-def test_attack_78_programs_say_what_is_wanted_and_no_more(lab: Lab, people: tuple[Station, Station]) -> None:
+def test_attack_78_programs_say_what_is_wanted_and_no_more(
+    lab: Lab, contacts: tuple[Station, Station]
+) -> None:
     """With --verbose, and with somebody who talks nonsense to the port."""
-    ada, ben = people
-    pair(ada, ben)
+    ada, ben = contacts
     text = f"needle-{token_hex(16)}"
     with logging(ada, ben) as (one, other):
         port = ben.ask(lambda messenger: messenger.me()).port
@@ -206,41 +209,31 @@ def test_attack_78_programs_say_what_is_wanted_and_no_more(lab: Lab, people: tup
             shown = system_view(program)
             assert "\nlisten\n" in shown
             assert leaks(shown.encode(), texts(text)) == []
-            assert core_limit(program) == 0
+            limits = Path(f"/proc/{program.pid}/limits").read_text()
+            assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)
         assert leaks(system_view(one).encode(), names(ben)) == []
-    everything = {**texts(text), **names(ada, ben), **ids_and_keys(ada), **ids_and_keys(ben)}
+    everything = {**texts(text), **names(ada, ben), **ids_and_keys(ada, ben)}
     assert set(done.objects[0]) == {"id", "state"}
     assert leaks(done.err.encode(), everything) == []
     for program in (one, other):
-        assert [line for line in program.said if text in line] == entries_among(program.said)
-        assert len(entries_among(program.said)) == 1
+        (entry,) = (line for line in program.said if json.loads(line)["event"] == "entry")
+        assert [line for line in program.said if text in line] == [entry]
         assert leaks("\n".join(program.complained).encode(), everything) == []
-
-
-def entries_among(lines: list[str]) -> list[str]:
-    return [line for line in lines if json.loads(line)["event"] == "entry"]
 
 
 def system_view(program: Program) -> str:
     """What everybody on the machine sees of a process: its command line, a line each, and its name."""
-    seen = [Path(f"/proc/{program.pid}/{name}").read_text() for name in ("cmdline", "comm")]
-    threads = [file.read_text() for file in Path(f"/proc/{program.pid}/task").glob("*/comm")]
-    return "".join([*seen, *threads]).replace("\x00", "\n")
-
-
-def core_limit(program: Program) -> int:
-    found = re.search(r"^Max core file size +(\d+) ", Path(f"/proc/{program.pid}/limits").read_text(), re.M)
-    assert found, "the size of core files is bounded"
-    return int(found[1])
+    process = Path(f"/proc/{program.pid}")
+    seen = [process / "cmdline", process / "comm", *process.glob("task/*/comm")]
+    return "".join(file.read_text() for file in seen).replace("\x00", "\n")
 
 
 @pytest.mark.terminal
 def test_attack_78_what_a_peer_wrote_is_on_the_screen_and_in_no_title(
-    lab: Lab, people: tuple[Station, Station]
+    lab: Lab, contacts: tuple[Station, Station]
 ) -> None:
     needs_tmux()
-    ada, ben = people
-    pair(ada, ben)
+    ada, ben = contacts
     text = f"needle-{token_hex(8)}"
     with Person(ben.name, ben.profile, lab.hosts[1]) as person:
         person.unlock(PASSPHRASE)

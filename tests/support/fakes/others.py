@@ -53,20 +53,17 @@ from protocol.relay.rendezvous import parse_relay
 
 INVITATION = "parlour:fake-invitation-"
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+_CLOSED = phrase(
+    "{program} {does} on {interface}: {rule}",
+    program="iptables",
+    does=phrase("keeps TCP port {port} closed to others", port=4747),
+    interface="eth0",
+    rule="policy of INPUT: drop",
+)
+_OPENS = Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT")
 DIAGNOSIS: tuple[DiagnosisView, ...] = (
     DiagnosisView(phrase("network"), True, Phrase("eth0: 192.168.1.20")),
-    DiagnosisView(
-        phrase("firewall"),
-        False,
-        phrase(
-            "{program} {does} on {interface}: {rule}",
-            program="iptables",
-            does=phrase("keeps TCP port {port} closed to others", port=4747),
-            interface="eth0",
-            rule="policy of INPUT: drop",
-        ),
-        Phrase("iptables -I INPUT -p tcp --dport 4747 -j ACCEPT"),
-    ),
+    DiagnosisView(phrase("firewall"), False, _CLOSED, _OPENS),
 )
 UNSAID = ("reply", "after")
 """Parameters that are recorded only where a client gives them."""
