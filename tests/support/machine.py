@@ -17,6 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.architecture.imports import ROOT
 
 
+def _needs_tool(name: str) -> None:
+    if shutil.which(name) is None:
+        _left_out(f"{name} is not installed")
+
+
 def needs_root_network() -> None:
     """Network namespaces, a bridge and packet filters on this machine (Linux, as root)."""
     if reason := _network_obstacle():
@@ -30,14 +35,8 @@ def needs_tmux() -> None:
         _left_out("the terminal's programs are ended by Linux's process handles")
 
 
-def needs_nft() -> None:
-    """nft, which shows and changes the packet filter in its own words."""
-    _needs_tool("nft")
-
-
-def needs_strace() -> None:
-    """strace, which injects faults into system calls."""
-    _needs_tool("strace")
+needs_nft = functools.partial(_needs_tool, "nft")
+needs_strace = functools.partial(_needs_tool, "strace")
 
 
 def needs_nats() -> None:
@@ -83,11 +82,6 @@ _NPM_CI = (
     "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
     "--fetch-timeout=10000", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000",
 )  # fmt: skip
-
-
-def _needs_tool(name: str) -> None:
-    if shutil.which(name) is None:
-        _left_out(f"{name} is not installed")
 
 
 @functools.cache

@@ -122,7 +122,6 @@ class Person(AbstractContextManager["Person"]):
         return said
 
     def quit(self) -> None:
-        """Leave the program; it must end by itself and well."""
         self.terminal.send("C-q")
         assert self.terminal.wait_exit(PATIENCE) == 0
 
@@ -149,6 +148,5 @@ def compare(one: Person, other: Person) -> None:
 
 
 def in_touch(one: Person, other: Person) -> None:
-    """Wait until both see each other."""
     for person in (one, other):
         person.see_text("● online")

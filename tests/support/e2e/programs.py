@@ -83,8 +83,6 @@ class Station:
             await messenger.close()
 
     def ask(self, use: Callable[[Messenger], Awaitable[T]]) -> T:
-        """Ask the running engine one thing."""
-
         async def asked() -> T:
             async with self.opened() as messenger:
                 return await use(messenger)
@@ -145,7 +143,6 @@ def listening(
 
 
 def created(folder: Path, hosts: Sequence[Host], *names: str) -> list[Station]:
-    """New profiles, one on each host."""
     return [Station(name, folder, host).create() for name, host in zip(names, hosts, strict=True)]
 
 

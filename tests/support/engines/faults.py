@@ -178,7 +178,6 @@ class Trouble:
             self.wrong.append(f"{side.person.name} says read of what the other has not read")
 
     async def check(self) -> None:
-        """What must hold at any moment."""
         histories = [await side.history() if side.up else () for side in self.sides]
         for side, other, history in zip(self.sides, reversed(self.sides), histories, strict=True):
             if side.up:

@@ -115,7 +115,6 @@ class EnginesAround:
             await self.cleo.engine.close()
 
     async def meet(self) -> None:
-        """Wait until both see each other."""
         for one in (self.ada, self.ben):
             seen = one.wait(ContactChanged, lambda event: event.contact.present)
             if not any(view.present for view in await one.engine.contacts()):

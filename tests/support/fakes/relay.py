@@ -120,7 +120,6 @@ class MemoryRelay:
         self.network.unplug(self.host)
 
     def end(self, now: float) -> RelayEnd:
-        """Its end of a new connection."""
         return RelayEnd(self.pair, now, self.clock.wall() // 1000, self.random)
 
     async def _serve(self, connection: Connection) -> None:

@@ -101,7 +101,6 @@ class Beacon:
         return next(told, None) or self.wait("found", instance)
 
     def heard(self, event: str) -> list[dict[str, Any]]:
-        """All events of that kind so far."""
         return [each for line in list(self.program.said) if (each := json.loads(line))["event"] == event]
 
 

@@ -128,7 +128,6 @@ class End:
         return phase._session.encrypt(content)
 
     def opened(self) -> LinkOpen:
-        """The one LinkOpen so far."""
         (event,) = (event for event in self.events if isinstance(event, LinkOpen))
         return event
 
@@ -198,7 +197,6 @@ class Pair:
             self.deliver(target, length_of(body) + body)
 
     def cut(self) -> None:
-        """End the stream on both sides."""
         for end in self.ends:
             end.tell(end.link.end_of_stream())
 

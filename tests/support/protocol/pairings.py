@@ -14,7 +14,7 @@ from protocol.identity.author import (
     remove_operation,
     rename_operation,
 )
-from protocol.identity.log import Operation, parse_operation, sign_operation, terminal_id
+from protocol.identity.log import Operation, parse_operation, sign_operation
 from protocol.identity.reduction import Foreign, PersonState, reduce
 from protocol.link.states import LinkSecret, PairingFacts, Role
 from protocol.messages import MESSAGE, Accept, Commit, Message, Open, Ping, Record, Reveal
@@ -32,31 +32,16 @@ from protocol.pairing.pairing import (
     nothing_held,
 )
 from protocol.pairing.record import HeldOperations, Identity, PendingContact, Transcript, make_record
-from protocol.primitives import ed25519_from_seed, x25519_public
+from protocol.primitives import ed25519_from_seed
 from tests.support.protocol.samples import seeded
+from tests.vectors import persons_log
 
 
-@dataclass(frozen=True)
-class Terminal:
-    seed: bytes
-    secret: bytes
-
+class Terminal(persons_log.Terminal):
     @classmethod
     def named(cls, label: str) -> Terminal:
         random = seeded(f"terminal {label}")
         return cls(random(32), random(32))
-
-    @property
-    def signing(self) -> bytes:
-        return ed25519_from_seed(self.seed)
-
-    @property
-    def static(self) -> bytes:
-        return x25519_public(self.secret)
-
-    @property
-    def id(self) -> bytes:
-        return terminal_id(self.signing, self.static)
 
 
 @dataclass
@@ -124,7 +109,6 @@ SECOND, THIRD, FOURTH, THIEF = (Terminal.named(name) for name in ("second", "thi
 
 
 def nobody(_key: bytes, _person: bytes) -> bool:
-    """No key is anybody else's."""
     return False
 
 
@@ -176,7 +160,6 @@ class Side:
 
     @property
     def completed(self) -> bytes:
-        """The person it was completed with, or empty."""
         return b"".join(event.person for event in self.events if isinstance(event, Completed))
 
     @property

@@ -36,8 +36,6 @@ def token() -> bytes:
 
 
 class House:
-    """The relay, its guests, and its clock."""
-
     def __init__(self, limits: Limits, patience: Patience, descriptors: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
         self._time = time.monotonic()
@@ -53,7 +51,6 @@ class House:
         return self._time
 
     async def later(self, seconds: float) -> None:
-        """So much later, with what the relay does then."""
         self._time += seconds
         await self.settle()
 
@@ -105,8 +102,6 @@ class House:
 
 
 class Guest:
-    """A terminal's end."""
-
     def __init__(self, house: House, end: socket.socket) -> None:
         self._house, self.socket = house, end
         self._end = RelayTerminal(house.pair.public, 0.0)

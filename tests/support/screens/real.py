@@ -106,7 +106,6 @@ def name_of(key: str) -> str:
 
 
 def looks() -> Iterator[View]:
-    """Every look: both sizes, all themes, both languages."""
     for language in translation.LANGUAGES:
         for theme in Theme:
             for size in ((80, 24), (120, 34)):

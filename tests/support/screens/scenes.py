@@ -38,8 +38,6 @@ from tui.text import translation
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys that are pressed, by Textual's names."""
-
     names: tuple[str, ...]
 
 

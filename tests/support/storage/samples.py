@@ -67,7 +67,6 @@ def first_rows(database: Database) -> None:
 
 
 def new_database(folder: Path, key: DatabaseKey = KEY) -> Database:
-    """A database with those rows, open."""
     path = folder / "history.db"
     create_history(path, key, first_rows)
     return open_history(path, key)
@@ -152,7 +151,6 @@ def queries(database: Database) -> Iterator[list[tuple[str, tuple[object, ...]]]
 
 
 def store(database: Database, *new: ParsedEntry, unread: bool = False) -> list[bool]:
-    """Insert entries in one transaction."""
     with database.transaction():
         return [entries.insert(database, entry, unread=unread) is not None for entry in new]
 

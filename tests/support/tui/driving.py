@@ -90,7 +90,6 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
 
 
 async def until_shown(pilot: Pilot[None], text: str) -> str:
-    """The screen, once it shows a text."""
     await until(pilot, lambda: text in shown(pilot))
     return shown(pilot)
 
