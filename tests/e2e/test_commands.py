@@ -147,8 +147,9 @@ def test_two_who_run_pair_and_choose_each_other_are_paired_once(ada: Station, be
             program.wait_for(is_words, PATIENCE)
         # One may have shown those of an attempt that gives way.
         eventually(lambda: words_of(one) == words_of(other) != [], "both show the same words", PATIENCE)
-        for program, peer in ((one, "Ben"), (other, "Ada")):
+        for program in (one, other):
             program.write("y\n")
+        for program, peer in ((one, "Ben"), (other, "Ada")):
             paired = program.wait_for(lambda line: line.startswith("{"), PATIENCE)
             assert json.loads(paired) == {"paired": peer}
         assert [program.wait_exit(PATIENCE) for program in (one, other)] == [0, 0]

@@ -8,7 +8,6 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from string import Formatter
 
 from tests.architecture.imports import ROOT, sources
@@ -41,12 +40,12 @@ class Unclear(Exception):
     """A marked text is no literal, or a line of the catalogue cannot be read."""
 
 
-def collected(root: Path = ROOT) -> dict[str, Message]:
+def collected() -> dict[str, Message]:
     """Every marked text of the project by its English, in the order of the source."""
     messages: dict[str, Message] = {}
     for package, marks in MARKS.items():
-        for path in sources(root, package):
-            name = path.relative_to(root).as_posix()
+        for path in sources(ROOT, package):
+            name = path.relative_to(ROOT).as_posix()
             for found in _in_source(name, path.read_text(encoding="utf-8"), marks):
                 message = messages.setdefault(found.one, found)
                 message.many = message.many or found.many

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import combinations, count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -195,8 +196,8 @@ async def pair(one: Person, other: Person) -> tuple[PairingView, PairingView]:
     assert len(mine.words) == 5
     await one.engine.answer_pairing(mine.id, True)
     await other.engine.answer_pairing(theirs.id, True)
-    ended = await asyncio.gather(*done)
-    return ended[0].pairing, ended[1].pairing
+    one_done, other_done = await asyncio.gather(*done)
+    return one_done.pairing, other_done.pairing
 
 
 @asynccontextmanager
@@ -230,13 +231,10 @@ async def talk(one: Person, other: Person, text: str) -> str:
 
 def delivered(person: Person, number: int) -> asyncio.Future[EntryChanged]:
     """The moment when so many more entries of this person have been delivered."""
-    left = {"entries": number}
-
-    def test(event: EntryChanged) -> bool:
-        left["entries"] -= event.state is EntryState.DELIVERED
-        return left["entries"] == 0
-
-    return person.wait(EntryChanged, test)
+    told = count(1)
+    return person.wait(
+        EntryChanged, lambda event: event.state is EntryState.DELIVERED and next(told) == number
+    )
 
 
 @asynccontextmanager
@@ -333,8 +331,7 @@ class Sight:
 
     def repeats(self) -> int:
         """How many tokens were seen on two days."""
-        days = list(self.tokens.values())
-        return sum(len(one & other) for place, one in enumerate(days) for other in days[:place])
+        return sum(len(one & other) for one, other in combinations(self.tokens.values(), 2))
 
 
 def forms(text: bytes) -> Iterator[bytes]:

@@ -259,12 +259,11 @@ def state(
     static: X25519Pair,
     *,
     greeting: bytes = GREETING,
-    head: bytes | None = None,
     rs: bytes | None = None,
     psk: bytes | None = None,
 ) -> HandshakeState:
     """A Noise state over the prologue of greeting and choice."""
-    prologue = b"parlour.link.v1" + greeting + (choice(pattern) if head is None else head)
+    prologue = b"parlour.link.v1" + greeting + choice(pattern)
     psks = [] if psk is None else [psk]
     name = f"Noise_{_OF_NOISE[pattern]}_25519_ChaChaPoly_BLAKE2b"
     return HandshakeState(name, initiator, prologue=prologue, s=static, rs=rs, psks=psks)

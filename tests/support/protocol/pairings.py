@@ -89,10 +89,9 @@ class Person:
         new: Terminal | None = None,
         upon: PersonState | None = None,
         seed: bytes = b"",
-        following: str = "next recovery",
     ) -> bytes:
-        """A recovery by `seed` (the present key by default), which names the key of `following` next."""
-        next_seed = seeded(following)(32)
+        """A recovery by `seed` (the present key by default), which names the next key."""
+        next_seed = seeded("next recovery")(32)
         keys = (new.signing, new.static) if new else (b"", b"")
         listed = [(terminal.id, last) for terminal, last in removed]
         operation = recover_operation(upon or self.state, ed25519_from_seed(next_seed), listed, *keys)
@@ -120,9 +119,9 @@ def facts(label: str = "link") -> PairingFacts:
     )
 
 
-def identity(person: Person, number: int = 1) -> Identity:
+def identity(person: Person) -> Identity:
     """How a person shows itself, with a fresh share."""
-    share = new_share(number, person.state.heads, seeded(f"share {person.name} {number}"))
+    share = new_share(1, person.state.heads, seeded(f"share {person.name} 1"))
     return Identity(tuple(person.operations), person.first.id, person.first.seed, share)
 
 
@@ -226,12 +225,12 @@ def nearby(
     )
 
 
-def invited(joiner: Person, inviter: Person, *, check: bytes = b"", foreign: Foreign = nobody) -> Meeting:
+def invited(joiner: Person, inviter: Person, *, check: bytes = b"") -> Meeting:
     """The joiner begins, with the inviter's check unless told otherwise."""
     check = check or invitation_check(inviter.id, inviter.first.static)
     return started(
-        Pairing.joiner(facts(), identity(joiner), foreign, check),
-        Pairing.inviter(facts(), identity(inviter), foreign),
+        Pairing.joiner(facts(), identity(joiner), nobody, check),
+        Pairing.inviter(facts(), identity(inviter), nobody),
     )
 
 

@@ -260,16 +260,16 @@ def member(key: Path, *urls: str, before: Sequence[str] = ()) -> Iterator[Member
 
 @contextmanager
 def cluster(
-    folder: Path, number: int = 3, say: Callable[[str], None] = lambda line: None
+    folder: Path, say: Callable[[str], None] = lambda line: None
 ) -> Iterator[tuple[list[Node], list[Member]]]:
-    """So many NATS nodes and as many relays: each begins at its own node, and knows the others."""
-    say(f"Starting {number} NATS nodes …")
+    """Three NATS nodes and three relays: each begins at its own node, and knows the others."""
+    say("Starting 3 NATS nodes …")
     key = shared_key(folder)
-    with nodes(number) as running, ExitStack() as stack:
+    with nodes(3) as running, ExitStack() as stack:
         urls = [node.url for node in running]
         relays: list[Member] = []
-        for place in range(number):
-            say(f"Starting relay {place + 1} of {number} …")
+        for place in range(3):
+            say(f"Starting relay {place + 1} of 3 …")
             relays.append(stack.enter_context(member(key, *urls[place:], *urls[:place])))
         for each in relays:
             each.on_nats()

@@ -82,7 +82,6 @@ def sample(
     time: int = 1_000,
     conversation: bytes = TALK,
     incarnation: bytes = b"incarnat",
-    deleted: bool = False,
 ) -> ParsedEntry:
     """One text entry; salt and content hash follow from what it says and where it stands."""
     body = encode(TextBody(text, b"")) if text else b""
@@ -102,8 +101,6 @@ def sample(
     )
     data = encode(header)
     identity = b2b(data, personal=labels.ENTRY)
-    if deleted:
-        return ParsedEntry(identity, data, header, b"", b"", None)
     return ParsedEntry(identity, data, header, salt, body, TextBody(text, b"") if text else None)
 
 

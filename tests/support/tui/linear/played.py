@@ -103,10 +103,6 @@ class Others:
         self.messenger.change_identity(self.person(name), cause)
         self.messenger.change_contact(self.person(name), held=True, verified=False)
 
-    def dawdle(self, *_: str) -> None:
-        """The engine has no time from now on."""
-        self.messenger.prompt = False
-
 
 def contact(**changes: bool) -> Act:
     return lambda on, name, _: on.messenger.change_contact(on.person(name), **changes)
@@ -134,7 +130,7 @@ ACTS: Final[dict[str, Act]] = {
     "stands": lambda on, address, text: on.messenger.stand_relay(address, RelayStanding(text)),
     "says": lambda on, _, text: on.messenger.notice(text),
     "fails": lambda on, method, text: on.messenger.failures.update({method: ParlourError(text)}),
-    "dawdles": Others.dawdle,
+    "dawdles": lambda on, *_: setattr(on.messenger, "prompt", False),  # the engine has no time any more
     "cleans": lambda on, *_: on.messenger.tidy(),
     "locks": lambda on, _, reason: on.messenger._end(reason),
 }
