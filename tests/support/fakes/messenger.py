@@ -306,8 +306,7 @@ class FakeDoor:
 
     async def state(self) -> DoorState:
         self._enter("state")
-        self._look()
-        return self._state
+        return self._look()
 
     async def is_held(self) -> bool:
         return self.held or self._look() is DoorState.RUNNING

@@ -13,11 +13,11 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import Pipe, get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -176,15 +176,22 @@ def _outcome(path: Path, plant: dict[str, str], areas: list[str]) -> str:
 
 
 def _in_child(work: Callable[[], str]) -> str:
-    """The outcome of work in a forked process. Raises EOFError where it ended without one."""
-    receiving, sending = Pipe(duplex=False)
-    child = get_context("fork").Process(target=lambda: sending.send(work()))
-    child.start()
-    sending.close()
-    try:
-        return str(receiving.recv())
-    finally:
-        child.join()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, work().encode())
+        except BaseException:  # noqa: BLE001 - this process ends here, whatever it is
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        outcome = told.read()
+    os.waitpid(child, 0)
+    if not outcome:
+        raise RuntimeError("a child ended without an outcome")
+    return outcome
 
 
 def _run(areas: list[str]) -> str:
