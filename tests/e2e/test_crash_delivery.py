@@ -1,7 +1,4 @@
-"""kill -9 of either side at each step of a delivery, and at moments from a seed while both write.
-
-What a program acknowledged is there afterwards, each entry arrives once, and both histories are the same.
-"""
+"""kill -9 of either side at each step of a delivery and at random moments: what was acknowledged stays."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Nothing that people say or are called leaks: not on the wire, on disk, in output or in a terminal's title.
-
-Each search also finds something that must be there, so that an empty capture or folder cannot pass.
-"""
+"""Nothing that people say or are called leaks; each search also finds something that must be there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What two people at the interface leave behind tells nothing of what they wrote (attack 78, C2 to C4).
-
-They meet, talk, close Parlour and talk again; then every trace is searched.
-"""
+"""What two people at the interface leave behind tells nothing of what they wrote (attack 78, C2 to C4)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A second implementation of the protocol, for Node.js, that was written from SPEC.md alone.
-
-It runs every vector file, and talks with this one in every role. What it cannot do is missing in SPEC.md.
-"""
+"""A second implementation, for Node.js, written from SPEC.md alone: what it cannot do is missing there."""
 
 from __future__ import annotations
 

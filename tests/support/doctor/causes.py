@@ -1,7 +1,4 @@
-"""Why terminals do not meet, made for real on hosts of the lab; and a program for hosts that asks the doctor.
-
-Host 1 asks, host 2 is a contact's, host 3 is somebody else who answers by multicast or the router.
-"""
+"""Why terminals do not meet: host 1 asks the doctor, host 2 is a contact's, host 3 another's or a router."""
 
 from __future__ import annotations
 

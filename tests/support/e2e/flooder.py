@@ -1,7 +1,4 @@
-"""Floods a port from many addresses until it is ended: `python -m tests.support.e2e.flooder KIND HOST PORT`.
-
-It keeps as many connections under way as it can and prints how many it has begun. KIND is one of `KINDS`.
-"""
+"""Floods a port from many addresses, with connections of a kind: `… flooder KIND HOST PORT` counts them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A peer that says fixed bytes and prints in hexadecimal what it hears, until the other side ends.
-
-`python -m tests.support.e2e.foreign listen PORT HEX` answers one caller, `… HOST PORT HEX` calls.
-"""
+"""Says fixed bytes and prints what it hears: `… foreign listen PORT HEX` answers, `… HOST PORT HEX` calls."""
 
 from __future__ import annotations
 

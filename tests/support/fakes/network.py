@@ -1,8 +1,4 @@
-"""An in-memory network for engines on a virtual clock: streams that cut, heal and break, and announcements.
-
-Rules: it behaves like TCP where that matters: bytes arrive in order or not at all; a cut wire tells nobody,
-and old streams come back only after TCP's own patience, long after the wire is whole again.
-"""
+"""A network in memory: bytes arrive in order or not at all, a cut tells nobody, and TCP's patience holds."""
 
 from __future__ import annotations
 

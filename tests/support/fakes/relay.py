@@ -1,8 +1,4 @@
-"""A relay on the in-memory network: the protocol's own end and the server's own table, without sockets.
-
-Rules: it does what an honest relay does unless a test puts something else in the place of `carry` or `find`;
-circuits go chunk by chunk, in order, and end at both sides together.
-"""
+"""An honest relay on the network in memory, as long as no test replaces its `carry` or `find`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Ratchet sessions with fixed keys, and Olm as parameters of our ratchet.
 
-`olm_transcript.json`: a conversation between our Bob and vodozemac's Alice, in order, out of order within a
-chain, and late over the end of a chain.
+`olm_transcript.json` is a conversation between our Bob and vodozemac's Alice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Runs one experiment of `parlour prove` and prints its row: `tests.support.prove.proof C3 MODULE [PID]`.
-
-MODULE is the terminal, PID a relay that runs.
-"""
+"""Prints the row of one experiment of `parlour prove`: `… proof C3 TERMINAL-MODULE [PID-OF-A-RELAY]`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a relay costs, alone and in a cluster over NATS: the figures of chat/relay/SCALING.md.
-
-`python -m tests.support.relay.measure`: memory is resident memory, work is processor time.
-"""
+"""What a relay costs, alone and over NATS: `python -m tests.support.relay.measure`, for SCALING.md."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Relays, NATS nodes and terminals as processes and real sockets; every wait has a deadline.
-
-`python -m tests.support.relay.processes` (make relay-cluster) runs three nodes and three relays until Ctrl-C.
-"""
+"""Relays, NATS nodes and terminals as processes and real sockets; the program of `make relay-cluster`."""
 
 from __future__ import annotations
 

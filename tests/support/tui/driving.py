@@ -1,7 +1,4 @@
-"""How the tests of the interface drive it: a pilot on the fake, and waiting for what is to be seen.
-
-Rules: no test waits for time; `until` gives the program turns of its loop until a condition holds.
-"""
+"""A pilot on the fake for tests of the interface, which wait for a condition (`until`) and never for time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The interface as a program of its own, on the fake: what the tests run in a real terminal.
-
-Usage: python -m tests.support.tui.program SCENARIO LABEL. The passphrase is `correct horse`.
-"""
+"""The interface on the fake as a program: `python -m tests.support.tui.program SCENARIO LABEL`."""
 
 from __future__ import annotations
 
