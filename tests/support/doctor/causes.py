@@ -238,31 +238,23 @@ def switched(what: str, *ports: int) -> list[str]:
 # As access points do it: frames of one device reach the router and no other device.
 ISOLATED = after(routed, 0, *switched("isolated on", 1, 2))
 FILTERED = after(well, 0, *switched("mcast_flood off", 1, 2, 3))
+ADDRESSED = addressed(alone, 1, "10.78.0.1")
+RENUMBERED = addressed(well, 2, "10.77.0.20")
 MOVED = addressed(addressed(well, 1, "10.78.0.1"), 3, "10.78.0.3")
 ROUTER = after(after(alone, 1, ROUTE), 2, ROUTE)
+NO_TCP_IN = after(well, 1, "iptables -A INPUT -i eth0 -p tcp --dport 4747 -j DROP")
+NO_MULTICAST_IN = after(
+    well, 1, "iptables -A INPUT -d 224.0.0.0/4 -j DROP", "ip6tables -A INPUT -d ff00::/8 -j DROP"
+)
+NONE_OUT = after(well, 1, "iptables -A OUTPUT -d 10.77.0.3 -j DROP")
 CAUSES = {
     "nothing": Cause("", "", well, peer()),
     "nothing, linked": Cause(
         "", "", well, {"heard": 1, "began": HERE, "promised": HERE, **peer(linked=True)}
     ),
-    "own firewall": Cause(
-        "firewall",
-        "keeps TCP port 4747 closed",
-        after(well, 1, "iptables -A INPUT -i eth0 -p tcp --dport 4747 -j DROP"),
-        peer(is_it=True),
-    ),
-    "own firewall on multicast": Cause(
-        "firewall",
-        "lets no multicast DNS in",
-        after(well, 1, "iptables -A INPUT -d 224.0.0.0/4 -j DROP", "ip6tables -A INPUT -d ff00::/8 -j DROP"),
-        peer(),
-    ),
-    "own firewall for one": Cause(
-        "firewall",
-        "lets no connection out",
-        after(well, 1, "iptables -A OUTPUT -d 10.77.0.3 -j DROP"),
-        THIRD,
-    ),
+    "own firewall": Cause("firewall", "keeps TCP port 4747 closed", NO_TCP_IN, peer(is_it=True)),
+    "own firewall on multicast": Cause("firewall", "lets no multicast DNS in", NO_MULTICAST_IN, peer()),
+    "own firewall for one": Cause("firewall", "lets no connection out", NONE_OUT, THIRD),
     "their firewall": Cause(
         "firewall",
         "a machine at 10.77.0.2:4747 is on the network but accepts no connections",
@@ -282,17 +274,11 @@ CAUSES = {
         "changed network", "not on any network of this machine: 10.77.0.2:4747", MOVED, peer()
     ),
     "changed under the engine": Cause(
-        "changed network",
-        "10.77.0.1 became 10.78.0.1",
-        addressed(alone, 1, "10.78.0.1"),
-        {"began": HERE},
+        "changed network", "10.77.0.1 became 10.78.0.1", ADDRESSED, {"began": HERE}
     ),
     "changed under an invitation": Cause("changed network", "contains 10.77.0.1", MOVED, {"promised": HERE}),
     "address that nobody has": Cause(
-        "address",
-        "nothing answers at 10.77.0.2:4747 any more",
-        addressed(well, 2, "10.77.0.20"),
-        peer(),
+        "address", "nothing answers at 10.77.0.2:4747 any more", RENUMBERED, peer()
     ),
     "address of another terminal": Cause(
         "address", "another device answers at 10.77.0.2", well, peer(is_it=False)
