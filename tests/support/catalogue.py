@@ -125,7 +125,6 @@ def _unquoted(text: str) -> str:
 
 
 def merged(held: Mapping[str, Message], found: Mapping[str, Message]) -> list[Message]:
-    """The texts of the source with the translations that are held."""
     for one, message in found.items():
         if one in held:
             message.translation, message.comments = held[one].translation, held[one].comments

@@ -67,7 +67,6 @@ class Person(AbstractContextManager["Person"]):
         return self.see(self.text(english, **values))
 
     def introduce(self) -> None:
-        """First run: a name and a passphrase twice, one form."""
         self.see_text("Start")
         self.inputs += 1
         self.terminal.burst(f"{self.name}\r{PASSPHRASE}\r{PASSPHRASE}\r")

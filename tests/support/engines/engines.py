@@ -142,7 +142,6 @@ class Person:
         return other.engine._use_cases.keyring.own.person.hex()
 
     async def contact_known(self, name: str) -> str:
-        """A contact's person id by its name, as this side knows it."""
         return next(view.person for view in await self.engine.contacts() if view.name == name)
 
     async def texts(self, other: Person) -> list[str]:

@@ -26,8 +26,6 @@ CONVERGES_WITHIN = 400
 
 
 def make_template(folder: Path) -> None:
-    """The profiles of two persons who are contacts, to be copied."""
-
     async def scenario() -> None:
         async with people(folder, *NAMES) as (_, (ada, ben)):
             await pair(ada, ben)

@@ -178,9 +178,8 @@ class FakeMessenger(Others):
         return self._details(conversation.entries[conversation.index(id)])
 
     async def search(self, words: str, contact: str | None = None, limit: int = 100) -> tuple[EntryView, ...]:
-        return self._find(
-            words, self._contacts if contact is None else [self._contact(contact).person], limit
-        )
+        persons = self._contacts if contact is None else [self._contact(contact).person]
+        return self._find(words, persons, limit)
 
     async def mark_read(self, contact: str, entries: tuple[str, ...]) -> None:
         conversation = self._conversation(contact)

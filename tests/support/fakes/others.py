@@ -71,12 +71,7 @@ UNSAID = ("reply", "after")
 T = TypeVar("T")
 WORDS = ("harbour", "violin", "pepper", "marble", "orchard")
 _HEADER_BYTES = 300
-_KINDS = {
-    EntryState.QUEUED: (),
-    EntryState.SENT: (),
-    EntryState.DELIVERED: (EntryState.DELIVERED,),
-    EntryState.READ: (EntryState.DELIVERED, EntryState.READ),
-}
+_RECEIPTS = (EntryState.DELIVERED, EntryState.READ)
 
 
 def identity(label: str) -> str:
@@ -125,8 +120,6 @@ class Subscription:
 
 @dataclass(slots=True)
 class Conversation:
-    """The entries with one contact in their order, and where this person has read to."""
-
     entries: list[EntryView] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     never_read: set[str] = field(default_factory=set)  # deleted before
@@ -403,7 +396,8 @@ class Others:
         ours = (self._me.person, self._me.terminal)
         conversation = self._conversations[entry.contact]
         read = entry.id not in conversation.unread | conversation.never_read
-        kinds = _KINDS[entry.state] if entry.own else (EntryState.DELIVERED, EntryState.READ)[: 1 + read]
+        confirmed = _RECEIPTS.index(entry.state) + 1 if entry.state in _RECEIPTS else 0
+        kinds = _RECEIPTS[: confirmed if entry.own else 1 + read]
         author, reader = (ours, theirs) if entry.own else (theirs, ours)
         receipts = tuple(ReceiptView(*reader, kind, stored) for kind in kinds)
         size = _HEADER_BYTES + len(entry.text.encode())

@@ -150,7 +150,6 @@ class MemoryRelay:
         visitor.end.waiting()
 
     def find(self, token: bytes, place: int) -> Visitor | None:
-        """Who is called for a dial."""
         return self.hall.find(token, place)
 
     async def call(self, dialler: Visitor) -> None:

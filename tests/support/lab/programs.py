@@ -27,14 +27,9 @@ class Program:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
+        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            cwd=folder,
+            command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=folder
         )
         self.said: list[str] = []
         self.complained: list[str] = []

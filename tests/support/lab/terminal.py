@@ -211,14 +211,9 @@ class Terminal:
                 self._output += block
 
     def _tmux(self, *words: str, typed: str | None = None) -> str:
+        line, environment = self.tmux_command(*words), self._environment
         done = subprocess.run(
-            self.tmux_command(*words),
-            input=typed,
-            capture_output=True,
-            text=True,
-            env=self._environment,
-            timeout=30,
-            check=False,
+            line, input=typed, capture_output=True, text=True, env=environment, timeout=30, check=False
         )
         if done.returncode:
             raise LabError(f"tmux {words[0]}: {done.stderr.strip()}")
@@ -234,8 +229,6 @@ def _shows(screen: str, wanted: Wanted) -> bool:
 
 
 class Person:
-    """Types into an attached client, and reads nothing."""
-
     def __init__(self, keyboard: int) -> None:
         self._keyboard = keyboard
 

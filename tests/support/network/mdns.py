@@ -33,14 +33,8 @@ def slots(instance: str, count: int = 32) -> tuple[bytes, ...]:
 
 class Teller:
     def found(self, announcement: Announcement) -> None:
-        say(
-            event="found",
-            instance=announcement.instance,
-            addresses=list(announcement.addresses),
-            port=announcement.port,
-            name=announcement.name,
-            own_slots=announcement.slots == slots(announcement.instance),
-        )
+        told = {name: getattr(announcement, name) for name in ("instance", "addresses", "port", "name")}
+        say(event="found", **told, own_slots=announcement.slots == slots(announcement.instance))
 
     def lost(self, instance: str) -> None:
         say(event="lost", instance=instance)
@@ -75,8 +69,6 @@ async def main(count: int) -> None:
 
 
 class Beacon:
-    """The program on a host, as a test sees it."""
-
     def __init__(self, host: Host, count: int = 32) -> None:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
         command = (sys.executable, "-m", "tests.support.network.mdns", str(count))

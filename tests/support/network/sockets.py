@@ -15,8 +15,6 @@ SECONDS = 20.0  # until a test that hangs is ended
 
 
 class Server:
-    """A listener and the connections it has accepted, in order."""
-
     def __init__(self, listener: TcpListener, accepted: asyncio.Queue[TcpConnection]) -> None:
         self.listener = listener
         self.port = listener.port

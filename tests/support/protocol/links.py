@@ -270,7 +270,6 @@ def state(
 
 
 def payload(message: Wire) -> bytes:
-    """A payload as it stands in a handshake message."""
     return pad(encode(message))
 
 

@@ -242,7 +242,6 @@ def started(initiator: Pairing, responder: Pairing) -> Meeting:
 
 
 def secret_pair(own: Person, contact: PendingContact) -> Pair:
-    """What a person holds with a contact after pairing."""
     return Pair(contact.root, own.id, contact.person, (contact.own,), (contact.theirs,))
 
 

@@ -12,7 +12,6 @@ from chat.tools.prove.stage import Setting
 
 
 async def look_at(claim: str, setting: Setting | None = None) -> Finding:
-    """What the experiment on one claim finds."""
     (finding,) = (await prove(lambda _: None, setting, only=[claim])).findings
     return finding
 

@@ -147,14 +147,12 @@ class Guest:
         return data
 
     async def exactly(self, size: int) -> bytes:
-        """So many bytes, or fewer at the end."""
         data = b""
         while len(data) < size and (part := await self.read(size - len(data))):
             data += part
         return data
 
     async def say(self, data: bytes) -> None:
-        """Bytes as they are."""
         with contextlib.suppress(ConnectionError):
             await self._house.loop.sock_sendall(self.socket, data)
         self.sent += len(data)

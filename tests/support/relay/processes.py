@@ -132,7 +132,6 @@ class Terminal:
             self.say(data)
 
     def say(self, data: bytes) -> None:
-        """Bytes as they are."""
         self.wire += data
         self.socket.sendall(data)
 
@@ -200,7 +199,6 @@ def free_ports(number: int) -> list[int]:
 
 @contextmanager
 def nodes(number: int) -> Iterator[list[Node]]:
-    """A cluster of so many nodes."""
     needs_nats()
     ports = free_ports(2 * number)
     routes = ports[number:]
@@ -274,7 +272,6 @@ def cluster(
 
 
 def waiting(at: Relay, token: bytes, source: str = "127.0.0.1") -> Terminal:
-    """A terminal that waits there on a token."""
     waiter = at.terminal(source).welcomed().wait(token)
     waiter.expect(WaitBegun)
     return waiter

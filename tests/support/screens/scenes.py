@@ -220,6 +220,10 @@ TALKING = (
 
 _DELETED = (_UP, keys("d", "y"))
 _SHORT = (*_ADA, Typed("lark"), keys("enter"), Typed("lark"))
+_NAMED = (Others(_name_relays), Seen("key does not match"))
+_DOV_BEGINS = Others(lambda fake: fake.stranger_begins("Dov"))
+_DOV_IS_AWAY = Others(lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER)))
+_FULL = Others(lambda fake: fake.failures.update(send=StorageFull()))
 ON_THE_FAKE = (
     Scene("passphrases-differ", "new", (*_SHORT, Typed("s"), keys("enter")), PASSPHRASES_DIFFER),
     dialog(
@@ -231,14 +235,7 @@ ON_THE_FAKE = (
         keys("enter"),
     ),
     Scene("short-passphrase", "new", (*_SHORT, keys("enter")), SHORT_PASSPHRASE),
-    dialog(
-        "relays-named",
-        "alt+r",
-        "Relays",
-        Others(_name_relays),
-        Seen("key does not match"),
-        keys("tab", "down"),
-    ),
+    dialog("relays-named", "alt+r", "Relays", *_NAMED, keys("tab", "down")),
     dialog("relay-damaged", "alt+r", NO_KEY, Typed("192.168.1.2:4746"), keys("enter")),
     acted(
         "relay-removed", "Are you sure?", _name_relays, keys("alt+r"), Seen("Show relays"), keys("tab", "d")
@@ -263,29 +260,12 @@ ON_THE_FAKE = (
         "The disk is full: nothing was stored. Free some space and try again.",
         lambda fake: fake.notice(StorageFull.what),
     ),
-    acted("somebody-begins", "They match", lambda fake: fake.stranger_begins("Dov")),
+    talk("somebody-begins", "They match", _DOV_BEGINS),
     talk("connecting", "Connecting to {name}…", _DOV),
-    acted(
-        "waiting",
-        "The other person must confirm too.",
-        lambda fake: fake.stranger_begins("Dov"),
-        Seen("They match"),
-        keys("y"),
-    ),
-    acted(
-        "failed",
-        "Pairing with {name}",
-        lambda fake: fake.failures.update(pair_nearby=Unreachable(NO_ANSWER)),
-        _DOV,
-    ),
+    talk("waiting", "The other person must confirm too.", _DOV_BEGINS, Seen("They match"), keys("y")),
+    talk("failed", "Pairing with {name}", _DOV_IS_AWAY, _DOV),
     talk("too-long", "more than", Typed("more than there is room for, " * 570)),
-    acted(
-        "cannot-send",
-        "Hello",
-        lambda fake: fake.failures.update(send=StorageFull()),
-        Typed("Hello"),
-        keys("enter"),
-    ),
+    talk("cannot-send", "Hello", _FULL, Typed("Hello"), keys("enter")),
 )
 
 EVERY = (*FIRST_RUN, *ALONE, *TALKING, *ON_THE_FAKE)

@@ -40,7 +40,6 @@ class Recorder(Output):
         self.data += data
 
     def take(self) -> list[str]:
-        """What was said since the last time."""
         said, self.data = self.data.decode(), b""
         assert said.endswith("\n") or not said
         return said.split("\n")[:-1]
