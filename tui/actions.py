@@ -1,4 +1,4 @@
-"""Every action once: bindings, key line, menus, palette, help and docs/keys.md are made from these."""
+"""Every action once: bindings, key line, menus, palette and help are made from these."""
 
 from __future__ import annotations
 
@@ -31,20 +31,26 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a person can do. `keys` are Textual's key names, the first one is shown.
+    """One thing that a person can do. `usual` are Textual's names of its keys, the first one is shown.
 
-    `vi` are its keys where somebody wants those of vi. A key that types a letter, and those of a text field
-    (`SOFT`), work only where nobody writes.
+    `vi` are its keys for a person who prefers those of vi, where they differ. A key that types a letter, and
+    those of a text field (`SOFT`), work only while no text field has the focus.
     """
 
     id: str
     label: str
     help: str
-    keys: tuple[str, ...]
-    group: Group
+    usual: str = ""
+    vi: str = ""
     priority: bool = True
-    hint: bool = False
-    vi: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.usual.split())
+
+    @property
+    def vi_keys(self) -> tuple[str, ...]:
+        return tuple((self.vi or self.usual).split())
 
     @property
     def title(self) -> str:
@@ -60,288 +66,155 @@ class Action:
         return next(map(shown_key, keys_of(self.id)), "")
 
 
-ACTIONS: tuple[Action, ...] = (
+_FINDING: Final = (
     Action(
         "switch",
         N_("Go to"),
         N_("Open a conversation by typing part of the name. Unread ones come first."),
-        ("ctrl+k",),
-        Group.FINDING,
-        hint=True,
+        "ctrl+k",
     ),
-    Action(
-        "palette",
-        N_("Commands"),
-        N_("Find any command by name."),
-        ("ctrl+p",),
-        Group.FINDING,
-        hint=True,
-        vi=("ctrl+p", "colon"),
-    ),
+    Action("palette", N_("Commands"), N_("Find any command by name."), "ctrl+p", vi="ctrl+p colon"),
     Action(
         "search",
         N_("Search"),
         N_("Search this conversation. Ctrl+F again searches all conversations."),
-        ("ctrl+f",),
-        Group.FINDING,
-        hint=True,
-        vi=("ctrl+f", "slash"),
+        "ctrl+f",
+        vi="ctrl+f slash",
     ),
-    Action(
-        "next_hit",
-        N_("Next result"),
-        N_("Go to the next older result."),
-        ("alt+n",),
-        Group.FINDING,
-        vi=("alt+n", "n"),
-    ),
-    Action(
-        "previous_hit",
-        N_("Previous result"),
-        N_("Go to the next newer result."),
-        ("alt+p",),
-        Group.FINDING,
-        vi=("alt+p", "N"),
-    ),
+    Action("next_hit", N_("Next result"), N_("Go to the next older result."), "alt+n", vi="alt+n n"),
+    Action("previous_hit", N_("Previous result"), N_("Go to the next newer result."), "alt+p", vi="alt+p N"),
     Action(
         "jump",
         N_("Jump"),
         N_("Show a letter on every target. Type the letter to go there."),
-        ("alt+j", "ctrl+s"),
-        Group.FINDING,
-        vi=("alt+j", "ctrl+s", "f"),
+        "alt+j ctrl+s",
+        vi="alt+j ctrl+s f",
     ),
-    Action(
-        "add",
-        N_("Add a contact"),
-        N_("Show every way to add a contact."),
-        ("ctrl+n",),
-        Group.ADD,
-        hint=True,
-    ),
-    Action(
-        "invite",
-        N_("Invite someone"),
-        N_("Create a one-time invitation as text and QR code."),
-        ("f2",),
-        Group.ADD,
-    ),
-    Action("join", N_("Use an invitation"), N_("Use an invitation that you received."), ("f3",), Group.ADD),
+)
+_ADD: Final = (
+    Action("add", N_("Add a contact"), N_("Show every way to add a contact."), "ctrl+n"),
+    Action("invite", N_("Invite someone"), N_("Create a one-time invitation as text and QR code."), "f2"),
+    Action("join", N_("Use an invitation"), N_("Use an invitation that you received."), "f3"),
     Action(
         "address",
         N_("Pair by address"),
         N_("Connect to HOST:PORT when the other device does not appear nearby."),
-        ("f4",),
-        Group.ADD,
+        "f4",
     ),
     Action(
-        "visible",
-        N_("Toggle visibility"),
-        N_("Be visible to people nearby for two minutes, or hide."),
-        ("f5",),
-        Group.ADD,
+        "visible", N_("Toggle visibility"), N_("Be visible to people nearby for two minutes, or hide."), "f5"
     ),
+)
+_CONTACT: Final = (
     Action(
-        "contact",
-        N_("This contact"),
-        N_("Verify, rename, mute, block or remove this contact."),
-        ("ctrl+o",),
-        Group.CONTACT,
-        hint=True,
+        "contact", N_("This contact"), N_("Verify, rename, mute, block or remove this contact."), "ctrl+o"
     ),
-    Action(
-        "verify", N_("Verify"), N_("Compare the safety number with this contact."), ("ctrl+t",), Group.CONTACT
-    ),
-    Action(
-        "rename", N_("Rename"), N_("Change the name that you see for this contact."), ("f6",), Group.CONTACT
-    ),
+    Action("verify", N_("Verify"), N_("Compare the safety number with this contact."), "ctrl+t"),
+    Action("rename", N_("Rename"), N_("Change the name that you see for this contact."), "f6"),
     Action(
         "block",
         N_("Block or unblock"),
         N_("A blocked contact gets no answer, and you see nothing from them."),
-        ("f7",),
-        Group.CONTACT,
+        "f7",
     ),
-    Action(
-        "remove",
-        N_("Remove"),
-        N_("Delete the contact, their keys and the conversation."),
-        ("f8",),
-        Group.CONTACT,
-    ),
+    Action("remove", N_("Remove"), N_("Delete the contact, their keys and the conversation."), "f8"),
     Action(
         "mute",
         N_("Mute or unmute"),
         N_("Messages from a muted contact do not ring the bell or count in the title."),
-        ("alt+m",),
-        Group.CONTACT,
+        "alt+m",
     ),
+)
+_READING: Final = (
     Action(
         "next_conversation",
         N_("Next"),
         N_("Open the next conversation in the list."),
-        ("alt+down",),
-        Group.READING,
-        vi=("alt+down", "J"),
+        "alt+down",
+        vi="alt+down J",
     ),
     Action(
         "previous_conversation",
         N_("Previous"),
         N_("Open the previous conversation in the list."),
-        ("alt+up",),
-        Group.READING,
-        vi=("alt+up", "K"),
+        "alt+up",
+        vi="alt+up K",
     ),
-    Action(
-        "older", N_("Older"), N_("Scroll back one page."), ("pageup",), Group.READING, vi=("pageup", "ctrl+u")
-    ),
-    Action(
-        "newer",
-        N_("Newer"),
-        N_("Scroll forward one page."),
-        ("pagedown",),
-        Group.READING,
-        vi=("pagedown", "ctrl+d"),
-    ),
-    Action("newest", N_("Newest"), N_("Go to the newest message."), ("alt+end", "ctrl+end"), Group.READING),
-    Action(
-        "first_unread",
-        N_("First unread"),
-        N_("Go to the first unread message."),
-        ("alt+home", "ctrl+home"),
-        Group.READING,
-    ),
+    Action("older", N_("Older"), N_("Scroll back one page."), "pageup", vi="pageup ctrl+u"),
+    Action("newer", N_("Newer"), N_("Scroll forward one page."), "pagedown", vi="pagedown ctrl+d"),
+    Action("newest", N_("Newest"), N_("Go to the newest message."), "alt+end ctrl+end"),
+    Action("first_unread", N_("First unread"), N_("Go to the first unread message."), "alt+home ctrl+home"),
     Action(
         "mark_all_read",
         N_("Mark all as read"),
         N_("Mark every message in this conversation as read, even those not yet shown."),
-        (),
-        Group.READING,
     ),
-    Action("day", N_("Go to a date"), N_("Go to the first message of a day."), ("f10",), Group.READING),
+    Action("day", N_("Go to a date"), N_("Go to the first message of a day."), "f10"),
     Action(
         "choose_entry",
         N_("Select a message"),
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
-        ("ctrl+up",),
-        Group.READING,
+        "ctrl+up",
     ),
-    Action(
-        "emoji",
-        N_("Emoji"),
-        N_("Insert an emoji by name. Typing :name: works too."),
-        ("alt+e",),
-        Group.READING,
-    ),
+    Action("emoji", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too."), "alt+e"),
     Action(
         "stop_writing",
         N_("Leave the message box"),
         N_("Move from the message box to the messages."),
-        (),
-        Group.READING,
+        vi="escape",
         priority=False,
-        vi=("escape",),
     ),
+)
+_ENTRY: Final = (
+    Action("entry", N_("This message"), N_("Show what you can do with the message."), "enter"),
+    Action("reply", N_("Reply"), N_("Reply to the message and quote it in one line."), "r"),
+    Action("copy", N_("Copy"), N_("Copy the text to the clipboard."), "c", vi="y"),
+    Action("copy_link", N_("Copy link"), N_("Copy the first link in the message."), "l"),
+    Action("copy_code", N_("Copy code"), N_("Copy the first code block in the message."), "y", vi="Y"),
+    Action("origin", N_("Original message"), N_("Go to the message that this one replies to."), "o"),
+    Action("back", N_("Back"), N_("Go back to where you jumped from."), "backspace b"),
     Action(
-        "entry", N_("This message"), N_("Show what you can do with the message."), ("enter",), Group.ENTRY
-    ),
-    Action("reply", N_("Reply"), N_("Reply to the message and quote it in one line."), ("r",), Group.ENTRY),
-    Action("copy", N_("Copy"), N_("Copy the text to the clipboard."), ("c",), Group.ENTRY, vi=("y",)),
-    Action("copy_link", N_("Copy link"), N_("Copy the first link in the message."), ("l",), Group.ENTRY),
-    Action(
-        "copy_code",
-        N_("Copy code"),
-        N_("Copy the first code block in the message."),
-        ("y",),
-        Group.ENTRY,
-        vi=("Y",),
-    ),
-    Action(
-        "origin",
-        N_("Original message"),
-        N_("Go to the message that this one replies to."),
-        ("o",),
-        Group.ENTRY,
-    ),
-    Action("back", N_("Back"), N_("Go back to where you jumped from."), ("backspace", "b"), Group.ENTRY),
-    Action(
-        "details",
-        N_("Details"),
-        N_("Show the author, the times and the devices that have it."),
-        ("i",),
-        Group.ENTRY,
-        vi=("I",),
+        "details", N_("Details"), N_("Show the author, the times and the devices that have it."), "i", vi="I"
     ),
     Action(
         "delete",
         N_("Delete"),
         N_("Delete your copy after confirmation. The contact keeps theirs."),
-        ("d", "delete"),
-        Group.ENTRY,
+        "d delete",
+    ),
+    Action("oldest", N_("Oldest"), N_("Go to the first message of the conversation."), "home g"),
+)
+_WRITE: Final = Action(
+    "write", N_("Write"), N_("Go back to the message box."), "escape", vi="escape i a", priority=False
+)
+_PARLOUR: Final = (
+    Action("help", N_("Help"), N_("Show all keys and symbols."), "f1"),
+    Action("doctor", N_("Diagnose connection"), N_("Find out why two devices cannot connect."), "f9"),
+    Action("relays", N_("Relays"), N_("Relays connect you with contacts on other networks."), "alt+r"),
+    Action("settings", N_("Settings"), N_("Appearance, notifications, lock and privacy."), "f12 ctrl+g"),
+    Action("theme", N_("Next theme"), N_("Switch between dark, light and high contrast."), "ctrl+b"),
+    Action(
+        "lock", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept."), "ctrl+l"
     ),
     Action(
-        "oldest", N_("Oldest"), N_("Go to the first message of the conversation."), ("home", "g"), Group.ENTRY
-    ),
-    Action(
-        "write",
-        N_("Write"),
-        N_("Go back to the message box."),
-        ("escape",),
-        Group.READING,
-        priority=False,
-        vi=("escape", "i", "a"),
-    ),
-    Action("help", N_("Help"), N_("Show all keys and symbols."), ("f1",), Group.PARLOUR, hint=True),
-    Action(
-        "doctor",
-        N_("Diagnose connection"),
-        N_("Find out why two devices cannot connect."),
-        ("f9",),
-        Group.PARLOUR,
-    ),
-    Action(
-        "relays",
-        N_("Relays"),
-        N_("Relays connect you with contacts on other networks."),
-        ("alt+r",),
-        Group.PARLOUR,
-    ),
-    Action(
-        "settings",
-        N_("Settings"),
-        N_("Appearance, notifications, lock and privacy."),
-        ("f12", "ctrl+g"),
-        Group.PARLOUR,
-    ),
-    Action(
-        "theme",
-        N_("Next theme"),
-        N_("Switch between dark, light and high contrast."),
-        ("ctrl+b",),
-        Group.PARLOUR,
-    ),
-    Action(
-        "lock",
-        N_("Lock"),
-        N_("Clear the screen and remove the key from memory. Drafts are kept."),
-        ("ctrl+l",),
-        Group.PARLOUR,
-        hint=True,
-    ),
-    Action(
-        "quit",
-        N_("Quit"),
-        N_("Close Parlour. It sends and receives again when you reopen it."),
-        ("ctrl+q",),
-        Group.PARLOUR,
-        hint=True,
+        "quit", N_("Quit"), N_("Close Parlour. It sends and receives again when you reopen it."), "ctrl+q"
     ),
 )
-
+ACTIONS: Final = (*_FINDING, *_ADD, *_CONTACT, *_READING, *_ENTRY, _WRITE, *_PARLOUR)
+_GROUPS: Final[Mapping[Group, tuple[Action, ...]]] = {
+    Group.FINDING: _FINDING,
+    Group.ADD: _ADD,
+    Group.CONTACT: _CONTACT,
+    Group.READING: (*_READING, _WRITE),
+    Group.ENTRY: _ENTRY,
+    Group.PARLOUR: _PARLOUR,
+}
 BY_ID: Final[Mapping[str, Action]] = {one.id: one for one in ACTIONS}
 COMPOSER: Final = frozenset(("stop_writing",))
 APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
+HINTED: Final = ("help", "switch", "palette", "search", "add", "contact", "lock", "quit")
+"""The actions of the key line, first the one that explains all others."""
 _SHOWN: Final = {
     "pageup": "PgUp",
     "pagedown": "PgDn",
@@ -371,7 +244,7 @@ def action(name: str) -> Action:
 
 
 def of_group(group: Group) -> tuple[Action, ...]:
-    return tuple(one for one in ACTIONS if one.group is group)
+    return _GROUPS[group]
 
 
 def command(name: str) -> str:
@@ -385,9 +258,8 @@ def app_bindings() -> list[Binding]:
 
 
 def chat_bindings() -> list[Binding]:
-    elsewhere = APP_WIDE | COMPOSER
-    chosen = [one for one in ACTIONS if one.id not in elsewhere and one.group is not Group.ENTRY]
-    return [binding for one in chosen for binding in _bindings(one)]
+    elsewhere = APP_WIDE | COMPOSER | {one.id for one in of_group(Group.ENTRY)}
+    return [binding for one in ACTIONS if one.id not in elsewhere for binding in _bindings(one)]
 
 
 def history_bindings() -> list[Binding]:

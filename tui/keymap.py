@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.keys import Keys
 
-from tui.actions import ACTIONS, BY_ID, Group, named, shown_key
+from tui.actions import ACTIONS, BY_ID, Group, named, of_group, shown_key
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import _
 
@@ -101,7 +101,7 @@ class _Reader:
         key = parse_key(written)
         if key is None:
             problem = _("“{name}” has an unknown key: “{key}”.")
-        elif key in (_MOVING if BY_ID[name].group is Group.ENTRY else _NEEDED):
+        elif key in (_MOVING if BY_ID[name] in of_group(Group.ENTRY) else _NEEDED):
             problem = _("“{name}” cannot use “{key}”, which is needed for typing.")
         else:
             return key
@@ -120,7 +120,7 @@ class _Reader:
 
 def load(paths: Iterable[Path], *, vi: bool = False) -> Keymap:
     """The keys that hold with these files; a later one goes before an earlier one. Raises nothing."""
-    base = {one.id: one.vi if vi and one.vi else one.keys for one in ACTIONS}
+    base = {one.id: one.vi_keys if vi else one.keys for one in ACTIONS}
     reader = _Reader()
     last = Path("keys.toml")
     for path in paths:

@@ -9,7 +9,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import ContactView, EntryView, SelfView
-from tui.actions import ACTIONS, Action, action, command
+from tui.actions import HINTED, Action, action, command
 from tui.text import translation
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
 from tui.text.translation import _, told
@@ -133,7 +133,6 @@ class Status(Static):
 
 
 _KEYS_APART = "   "
-_FIRST = ("help",)
 
 
 class KeyLine(Static):
@@ -169,9 +168,8 @@ class KeyLine(Static):
 
 
 def hinted() -> list[Action]:
-    """The actions of the foot line, the one first that explains all others."""
-    chosen = [one for one in ACTIONS if one.hint and one.key]
-    return sorted(chosen, key=lambda one: one.id not in _FIRST)
+    """The actions of the key line, without those that have no key."""
+    return [one for one in map(action, HINTED) if one.key]
 
 
 class ReplyLine(Static):
