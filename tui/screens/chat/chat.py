@@ -6,6 +6,7 @@ Every call to the engine runs in a short worker, so that no key waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -99,8 +100,8 @@ class ChatScreen(Screen[None]):
             options,
             attention,
             self._view,
-            reply=self.composer.reply_to,
-            show_people=self.people.show,
+            self.composer.reply_to,
+            self.people.show,
         )
         self.pairing = PairingController(messenger, state, surface, options, self.open_conversation)
         self.contact_actions = ContactActions(messenger, state, surface, preferences, self.people.show)
@@ -112,52 +113,27 @@ class ChatScreen(Screen[None]):
         self.actions = self._actions()
 
     def _actions(self) -> dict[str, Callable[[], object]]:
-        """What each action of the chat screen does, by its id in tui.actions."""
+        """What each action of the chat screen does. Methods have the ids of their actions as names."""
         history, composer, finding = self.history, self.composer, self.finding
         pairing, contact, profile = self.pairing, self.contact_actions, self.profile_dialogs
-        return {
-            "switch": finding.switch,
-            "palette": finding.palette,
-            "search": finding.search,
-            "next_hit": finding.next_hit,
-            "previous_hit": finding.previous_hit,
-            "jump": finding.jump,
-            "add": pairing.add,
-            "invite": pairing.invite,
-            "join": pairing.join,
-            "address": pairing.address,
-            "visible": pairing.visible,
-            "contact": contact.contact,
-            "verify": contact.verify,
-            "rename": contact.rename,
-            "block": contact.block,
-            "remove": contact.remove,
-            "mute": contact.mute,
-            "next_conversation": lambda: self._step(1),
-            "previous_conversation": lambda: self._step(-1),
-            "older": history.older,
-            "newer": history.newer,
-            "newest": history.newest,
-            "first_unread": history.first_unread,
-            "mark_all_read": history.mark_all_read,
-            "day": history.day,
-            "choose_entry": history.choose_entry,
-            "stop_writing": history.choose_entry,
-            "emoji": composer.emoji,
-            "write": composer.write,
-            "entry": history.entry,
-            "reply": history.reply,
-            "copy": history.copy,
-            "copy_link": history.copy_link,
-            "copy_code": history.copy_code,
-            "origin": history.origin,
-            "back": history.back,
-            "details": history.details,
-            "delete": history.delete,
-            "oldest": history.oldest,
-            "doctor": profile.doctor,
-            "relays": profile.relays,
-            "settings": profile.settings,
+        anywhere = (
+            *(finding.switch, finding.palette, finding.search, finding.next_hit, finding.previous_hit),
+            *(finding.jump, pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
+            *(history.older, history.newer, history.newest, history.entry, history.reply, history.copy),
+            *(history.copy_link, history.copy_code, history.origin, history.back, history.details),
+            *(history.oldest, composer.write, profile.doctor, profile.relays, profile.settings),
+        )
+        on_contact = (
+            *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
+            *(history.first_unread, history.mark_all_read, history.day, history.choose_entry),
+            *(history.delete, composer.emoji),
+        )
+        actions: dict[str, Callable[[], object]] = {do.__name__: do for do in anywhere}
+        actions |= {do.__name__: partial(self.surface.on_contact, do) for do in on_contact}
+        return actions | {
+            "stop_writing": actions["choose_entry"],
+            "next_conversation": partial(self._step, 1),
+            "previous_conversation": partial(self._step, -1),
         }
 
     def action_do(self, name: str) -> None:
