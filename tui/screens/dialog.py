@@ -53,7 +53,7 @@ class Closer(Generic[T]):
 
 
 class Dialog(ModalScreen[T | None]):
-    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, and `body`."""
+    """Subclasses give `heading` and `hints` (key, words), both marked by `N_`, `body`, and perhaps `draw`."""
 
     CSS_PATH: ClassVar[CSSPath] = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -76,6 +76,15 @@ class Dialog(ModalScreen[T | None]):
 
     def on_screen_resume(self) -> None:
         self._closer.resume()
+
+    def on_mount(self) -> None:
+        self.draw()
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        """Fill in what depends on the size of the screen."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:

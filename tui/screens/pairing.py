@@ -70,10 +70,6 @@ class PairingDialog(Dialog[PairingView]):
 
     def on_mount(self) -> None:
         self._wait_for_quiet()
-        self._draw()
-
-    def on_resize(self) -> None:
-        self._draw()
 
     def concerns(self, view: PairingView) -> bool:
         return view.id == self.view.id
@@ -85,7 +81,7 @@ class PairingDialog(Dialog[PairingView]):
         if self.closes_with(view):
             self.end(view)
         elif self.is_mounted:
-            self._draw()
+            self.draw()
 
     def closes_with(self, view: PairingView) -> bool:
         return view.stage is PairingStage.DONE or _gave_way(view)
@@ -99,7 +95,7 @@ class PairingDialog(Dialog[PairingView]):
             return
         self._answered = True
         if accept:
-            self._draw()
+            self.draw()
             start_worker(self, "answer", self._accept)
         else:
             self.refused = True
@@ -135,9 +131,9 @@ class PairingDialog(Dialog[PairingView]):
 
     def _arm(self) -> None:
         self._armed = True
-        self._draw()
+        self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         stage = self.view.stage
         self.query_one("#who", Static).update(_who(self.view))
         words = self.query_one("#words", Static)

@@ -64,19 +64,13 @@ class RelaysDialog(Dialog[RelayView]):
             plain("", id="said", classes="quiet"),
         ]
 
-    def on_mount(self) -> None:
-        self._fill()
-
-    def on_resize(self) -> None:
-        self._fill()
-
     def follow(self, view: RelayView) -> None:
         self._relays = followed(self._relays, view)
-        self._fill()
+        self.draw()
 
     def forget(self, address: str) -> None:
         self._relays = tuple(view for view in self._relays if view.address != address)
-        self._fill()
+        self.draw()
 
     def on_descendant_focus(self) -> None:
         self._show_hints()
@@ -120,7 +114,7 @@ class RelaysDialog(Dialog[RelayView]):
         at = self.query_one(Relays).highlighted
         return self._relays[at] if at is not None and at < len(self._relays) else None
 
-    def _fill(self) -> None:
+    def draw(self) -> None:
         """Show all of them; the cursor stays on its relay."""
         if not self.query(Relays):
             return  # closed meanwhile

@@ -74,7 +74,7 @@ class SearchDialog(Finder[Found]):
     def on_mount(self) -> None:
         self._show_scope()
 
-    def fill(self) -> None:
+    def draw(self) -> None:
         """Show what is known, and search for what is typed by now."""
         if (self._shown.words, self._shown.contact) == self._wanted:
             self._show_hits()
@@ -94,7 +94,7 @@ class SearchDialog(Finder[Found]):
         if self._person is not None:
             self._scope = None if self._scope is not None else self._person
             self._show_scope()
-            self.fill()
+            self.draw()
 
     def forget(self, entry: str) -> None:
         self._shown = self._shown.without(entry)
