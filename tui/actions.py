@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -31,18 +31,17 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a person can do. `usual` are Textual's names of its keys, the first one is shown.
+    """One thing that a person can do. `usual` are Textual's names of its keys; the first one is shown.
 
     `vi` are its keys for a person who prefers those of vi, where they differ. A key that types a letter, and
     those of a text field (`SOFT`), work only while no text field has the focus.
     """
 
     id: str
+    usual: str
     label: str
     help: str
-    usual: str = ""
     vi: str = ""
-    priority: bool = True
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -69,135 +68,134 @@ class Action:
 _FINDING: Final = (
     Action(
         "switch",
+        "ctrl+k",
         N_("Go to"),
         N_("Open a conversation by typing part of the name. Unread ones come first."),
-        "ctrl+k",
     ),
-    Action("palette", N_("Commands"), N_("Find any command by name."), "ctrl+p", vi="ctrl+p colon"),
+    Action("palette", "ctrl+p", N_("Commands"), N_("Find any command by name."), vi="ctrl+p colon"),
     Action(
         "search",
+        "ctrl+f",
         N_("Search"),
         N_("Search this conversation. Ctrl+F again searches all conversations."),
-        "ctrl+f",
         vi="ctrl+f slash",
     ),
-    Action("next_hit", N_("Next result"), N_("Go to the next older result."), "alt+n", vi="alt+n n"),
-    Action("previous_hit", N_("Previous result"), N_("Go to the next newer result."), "alt+p", vi="alt+p N"),
+    Action("next_hit", "alt+n", N_("Next result"), N_("Go to the next older result."), vi="alt+n n"),
+    Action("previous_hit", "alt+p", N_("Previous result"), N_("Go to the next newer result."), vi="alt+p N"),
     Action(
         "jump",
+        "alt+j ctrl+s",
         N_("Jump"),
         N_("Show a letter on every target. Type the letter to go there."),
-        "alt+j ctrl+s",
         vi="alt+j ctrl+s f",
     ),
 )
 _ADD: Final = (
-    Action("add", N_("Add a contact"), N_("Show every way to add a contact."), "ctrl+n"),
-    Action("invite", N_("Invite someone"), N_("Create a one-time invitation as text and QR code."), "f2"),
-    Action("join", N_("Use an invitation"), N_("Use an invitation that you received."), "f3"),
+    Action("add", "ctrl+n", N_("Add a contact"), N_("Show every way to add a contact.")),
+    Action("invite", "f2", N_("Invite someone"), N_("Create a one-time invitation as text and QR code.")),
+    Action("join", "f3", N_("Use an invitation"), N_("Use an invitation that you received.")),
     Action(
         "address",
+        "f4",
         N_("Pair by address"),
         N_("Connect to HOST:PORT when the other device does not appear nearby."),
-        "f4",
     ),
     Action(
-        "visible", N_("Toggle visibility"), N_("Be visible to people nearby for two minutes, or hide."), "f5"
+        "visible", "f5", N_("Toggle visibility"), N_("Be visible to people nearby for two minutes, or hide.")
     ),
 )
 _CONTACT: Final = (
     Action(
-        "contact", N_("This contact"), N_("Verify, rename, mute, block or remove this contact."), "ctrl+o"
+        "contact", "ctrl+o", N_("This contact"), N_("Verify, rename, mute, block or remove this contact.")
     ),
-    Action("verify", N_("Verify"), N_("Compare the safety number with this contact."), "ctrl+t"),
-    Action("rename", N_("Rename"), N_("Change the name that you see for this contact."), "f6"),
+    Action("verify", "ctrl+t", N_("Verify"), N_("Compare the safety number with this contact.")),
+    Action("rename", "f6", N_("Rename"), N_("Change the name that you see for this contact.")),
     Action(
         "block",
+        "f7",
         N_("Block or unblock"),
         N_("A blocked contact gets no answer, and you see nothing from them."),
-        "f7",
     ),
-    Action("remove", N_("Remove"), N_("Delete the contact, their keys and the conversation."), "f8"),
+    Action("remove", "f8", N_("Remove"), N_("Delete the contact, their keys and the conversation.")),
     Action(
         "mute",
+        "alt+m",
         N_("Mute or unmute"),
         N_("Messages from a muted contact do not ring the bell or count in the title."),
-        "alt+m",
     ),
 )
 _READING: Final = (
     Action(
         "next_conversation",
+        "alt+down",
         N_("Next"),
         N_("Open the next conversation in the list."),
-        "alt+down",
         vi="alt+down J",
     ),
     Action(
         "previous_conversation",
+        "alt+up",
         N_("Previous"),
         N_("Open the previous conversation in the list."),
-        "alt+up",
         vi="alt+up K",
     ),
-    Action("older", N_("Older"), N_("Scroll back one page."), "pageup", vi="pageup ctrl+u"),
-    Action("newer", N_("Newer"), N_("Scroll forward one page."), "pagedown", vi="pagedown ctrl+d"),
-    Action("newest", N_("Newest"), N_("Go to the newest message."), "alt+end ctrl+end"),
-    Action("first_unread", N_("First unread"), N_("Go to the first unread message."), "alt+home ctrl+home"),
+    Action("older", "pageup", N_("Older"), N_("Scroll back one page."), vi="pageup ctrl+u"),
+    Action("newer", "pagedown", N_("Newer"), N_("Scroll forward one page."), vi="pagedown ctrl+d"),
+    Action("newest", "alt+end ctrl+end", N_("Newest"), N_("Go to the newest message.")),
+    Action("first_unread", "alt+home ctrl+home", N_("First unread"), N_("Go to the first unread message.")),
     Action(
         "mark_all_read",
+        "",
         N_("Mark all as read"),
         N_("Mark every message in this conversation as read, even those not yet shown."),
     ),
-    Action("day", N_("Go to a date"), N_("Go to the first message of a day."), "f10"),
+    Action("day", "f10", N_("Go to a date"), N_("Go to the first message of a day.")),
     Action(
         "choose_entry",
+        "ctrl+up",
         N_("Select a message"),
         N_("Move up to the messages. The arrow keys select one, and the keys below act on it."),
-        "ctrl+up",
     ),
-    Action("emoji", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too."), "alt+e"),
+    Action("emoji", "alt+e", N_("Emoji"), N_("Insert an emoji by name. Typing :name: works too.")),
     Action(
         "stop_writing",
+        "",
         N_("Leave the message box"),
         N_("Move from the message box to the messages."),
         vi="escape",
-        priority=False,
     ),
 )
 _ENTRY: Final = (
-    Action("entry", N_("This message"), N_("Show what you can do with the message."), "enter"),
-    Action("reply", N_("Reply"), N_("Reply to the message and quote it in one line."), "r"),
-    Action("copy", N_("Copy"), N_("Copy the text to the clipboard."), "c", vi="y"),
-    Action("copy_link", N_("Copy link"), N_("Copy the first link in the message."), "l"),
-    Action("copy_code", N_("Copy code"), N_("Copy the first code block in the message."), "y", vi="Y"),
-    Action("origin", N_("Original message"), N_("Go to the message that this one replies to."), "o"),
-    Action("back", N_("Back"), N_("Go back to where you jumped from."), "backspace b"),
+    Action("entry", "enter", N_("This message"), N_("Show what you can do with the message.")),
+    Action("reply", "r", N_("Reply"), N_("Reply to the message and quote it in one line.")),
+    Action("copy", "c", N_("Copy"), N_("Copy the text to the clipboard."), vi="y"),
+    Action("copy_link", "l", N_("Copy link"), N_("Copy the first link in the message.")),
+    Action("copy_code", "y", N_("Copy code"), N_("Copy the first code block in the message."), vi="Y"),
+    Action("origin", "o", N_("Original message"), N_("Go to the message that this one replies to.")),
+    Action("back", "backspace b", N_("Back"), N_("Go back to where you jumped from.")),
     Action(
-        "details", N_("Details"), N_("Show the author, the times and the devices that have it."), "i", vi="I"
+        "details", "i", N_("Details"), N_("Show the author, the times and the devices that have it."), vi="I"
     ),
     Action(
         "delete",
+        "d delete",
         N_("Delete"),
         N_("Delete your copy after confirmation. The contact keeps theirs."),
-        "d delete",
     ),
-    Action("oldest", N_("Oldest"), N_("Go to the first message of the conversation."), "home g"),
+    Action("oldest", "home g", N_("Oldest"), N_("Go to the first message of the conversation.")),
 )
-_WRITE: Final = Action(
-    "write", N_("Write"), N_("Go back to the message box."), "escape", vi="escape i a", priority=False
-)
+_WRITE: Final = Action("write", "escape", N_("Write"), N_("Go back to the message box."), vi="escape i a")
 _PARLOUR: Final = (
-    Action("help", N_("Help"), N_("Show all keys and symbols."), "f1"),
-    Action("doctor", N_("Diagnose connection"), N_("Find out why two devices cannot connect."), "f9"),
-    Action("relays", N_("Relays"), N_("Relays connect you with contacts on other networks."), "alt+r"),
-    Action("settings", N_("Settings"), N_("Appearance, notifications, lock and privacy."), "f12 ctrl+g"),
-    Action("theme", N_("Next theme"), N_("Switch between dark, light and high contrast."), "ctrl+b"),
+    Action("help", "f1", N_("Help"), N_("Show all keys and symbols.")),
+    Action("doctor", "f9", N_("Diagnose connection"), N_("Find out why two devices cannot connect.")),
+    Action("relays", "alt+r", N_("Relays"), N_("Relays connect you with contacts on other networks.")),
+    Action("settings", "f12 ctrl+g", N_("Settings"), N_("Appearance, notifications, lock and privacy.")),
+    Action("theme", "ctrl+b", N_("Next theme"), N_("Switch between dark, light and high contrast.")),
     Action(
-        "lock", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept."), "ctrl+l"
+        "lock", "ctrl+l", N_("Lock"), N_("Clear the screen and remove the key from memory. Drafts are kept.")
     ),
     Action(
-        "quit", N_("Quit"), N_("Close Parlour. It sends and receives again when you reopen it."), "ctrl+q"
+        "quit", "ctrl+q", N_("Quit"), N_("Close Parlour. It sends and receives again when you reopen it.")
     ),
 )
 ACTIONS: Final = (*_FINDING, *_ADD, *_CONTACT, *_READING, *_ENTRY, _WRITE, *_PARLOUR)
@@ -211,6 +209,9 @@ _GROUPS: Final[Mapping[Group, tuple[Action, ...]]] = {
 }
 BY_ID: Final[Mapping[str, Action]] = {one.id: one for one in ACTIONS}
 COMPOSER: Final = frozenset(("stop_writing",))
+_ON_ENTRY: Final = frozenset(one.id for one in _ENTRY)
+_YIELDING: Final = COMPOSER | _ON_ENTRY | {"write"}
+"""The actions whose keys go to the widget with the focus first."""
 APP_WIDE: Final = frozenset(("help", "theme", "lock", "quit"))
 SOFT: Final = frozenset(("ctrl+u", "ctrl+d"))
 HINTED: Final = ("help", "switch", "palette", "search", "add", "contact", "lock", "quit")
@@ -254,21 +255,29 @@ def command(name: str) -> str:
 
 def app_bindings() -> list[Binding]:
     """The keys that work on every screen, also over a dialog."""
-    return [binding for one in ACTIONS if one.id in APP_WIDE for binding in _bindings(one)]
+    return _bindings(APP_WIDE)
 
 
 def chat_bindings() -> list[Binding]:
-    elsewhere = APP_WIDE | COMPOSER | {one.id for one in of_group(Group.ENTRY)}
-    return [binding for one in ACTIONS if one.id not in elsewhere for binding in _bindings(one)]
+    return _bindings(BY_ID.keys() - APP_WIDE - COMPOSER - _ON_ENTRY)
 
 
 def history_bindings() -> list[Binding]:
     """The keys that work while the history has the focus; the chat screen does what they say."""
-    return [binding for one in of_group(Group.ENTRY) for binding in _on_screen(one)]
+    return _bindings(_ON_ENTRY)
 
 
 def composer_bindings() -> list[Binding]:
-    return [binding for one in ACTIONS if one.id in COMPOSER for binding in _on_screen(one)]
+    return _bindings(COMPOSER)
+
+
+def _bindings(names: Set[str]) -> list[Binding]:
+    return [
+        Binding(key, command(name), show=False, id=name, priority=name not in _YIELDING and _is_hard(key))
+        for name in BY_ID
+        if name in names
+        for key in keys_of(name)
+    ]
 
 
 def rebind(node: DOMNode, bindings: list[Binding]) -> None:
@@ -297,17 +306,6 @@ def types_a_letter(key: str) -> bool:
 
 def named(character: str) -> str:
     return _character_to_key(character)
-
-
-def _bindings(one: Action) -> list[Binding]:
-    return [
-        Binding(key, command(one.id), show=False, id=one.id, priority=one.priority and _is_hard(key))
-        for key in keys_of(one.id)
-    ]
-
-
-def _on_screen(one: Action) -> list[Binding]:
-    return [Binding(key, command(one.id), show=False, id=one.id) for key in keys_of(one.id)]
 
 
 def _is_hard(key: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.keys import Keys
 
-from tui.actions import ACTIONS, BY_ID, Group, named, of_group, shown_key
+from tui.actions import ACTIONS, BY_ID, Group, named, of_group, shown_key, types_a_letter
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import _
 
@@ -153,11 +153,7 @@ def _last(text: str, modifiers: list[str]) -> str | None:
     if len(text) == 1:
         return named(text.lower() if modifiers else text) if text.isprintable() else None
     name = _NAMES.get(text.lower(), text.lower())
-    return name if name in _KNOWN or named_character(name) else None
-
-
-def named_character(name: str) -> bool:
-    return any(named(chr(code)) == name for code in range(0x20, 0x7F))
+    return name if name in _KNOWN or types_a_letter(name) else None
 
 
 def _safe(text: str) -> str:

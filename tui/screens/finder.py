@@ -138,9 +138,9 @@ class EmojiDialog(Picker):
     """The name of the chosen emoji. `recent` are names that were chosen before, the newest first."""
 
     opener = "emoji"
-    heading: ClassVar[str] = N_("Emoji")
-    placeholder: ClassVar[str] = N_("Part of the English name")
-    none: ClassVar[str] = N_("No matching emoji.")
+    heading = N_("Emoji")
+    placeholder = N_("Part of the English name")
+    none = N_("No matching emoji.")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Insert")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
@@ -159,9 +159,9 @@ _NOT_OFFERED = frozenset(("palette", "stop_writing"))
 
 class PaletteDialog(Picker):
     opener = "palette"
-    heading: ClassVar[str] = N_("Commands")
-    placeholder: ClassVar[str] = N_("Type a command")
-    none: ClassVar[str] = N_("No matching command.")
+    heading = N_("Commands")
+    placeholder = N_("Type a command")
+    none = N_("No matching command.")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Run")), ("escape", N_("Close")))
 
     def __init__(self, recent: Sequence[str] = ()) -> None:
@@ -171,12 +171,11 @@ class PaletteDialog(Picker):
         self._offered = sorted(offered, key=lambda one: first.get(one.id, len(first)))
 
     def lines(self, typed: str) -> Sequence[Option]:
-        found = best(self._offered, lambda one: _fits(typed, one), LINES_MAX)
+        def fits(one: Action) -> Match | None:
+            return match(typed, f"{one.title}  {one.about}", len(one.title))
+
+        found = best(self._offered, fits, LINES_MAX)
         return [Option(fitted(_palette_line(one, how), self.cells), id=one.id) for one, how in found]
-
-
-def _fits(typed: str, one: Action) -> Match | None:
-    return match(typed, f"{one.title}  {one.about}", len(one.title))
 
 
 def _palette_line(one: Action, how: Match) -> Content:
@@ -197,8 +196,8 @@ _NAME_CELLS = 40
 
 class SwitcherDialog(Picker):
     opener = "switch"
-    heading: ClassVar[str] = N_("Go to a conversation")
-    placeholder: ClassVar[str] = N_("Part of a name")
+    heading = N_("Go to a conversation")
+    placeholder = N_("Part of a name")
     hints = (("↑ ↓", N_("Select")), ("enter", N_("Open")), ("escape", N_("Close")))
 
     def __init__(self, contacts: Sequence[ContactView], named: Callable[[ContactView, int], str]) -> None:

@@ -6,6 +6,7 @@ Every call to the engine runs in a short worker, so that no key waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
@@ -89,27 +90,17 @@ class ChatScreen(Screen[None]):
         self._view = History(options.today, options.zone)
         self.state = state = ChatState()
         self.surface = surface = Surface(self, state, self._said)
-        self.composer = ComposerController(messenger, state, surface, options, preferences, self._view)
-        self.people = PeopleController(
-            messenger, state, surface, options, attention, preferences, self.composer
-        )
+        shared = (messenger, state, surface)
+        self.composer = ComposerController(*shared, options, preferences, self._view)
+        self.people = PeopleController(*shared, options, attention, preferences, self.composer)
         self.history = HistoryController(
-            messenger,
-            state,
-            surface,
-            options,
-            attention,
-            self._view,
-            self.composer.reply_to,
-            self.people.show,
+            *shared, options, attention, self._view, self.composer.reply_to, self.people.show
         )
-        self.pairing = PairingController(messenger, state, surface, options, self.open_conversation)
-        self.contact_actions = ContactActions(messenger, state, surface, preferences, self.people.show)
+        self.pairing = PairingController(*shared, options, self.open_conversation)
+        self.contact_actions = ContactActions(*shared, preferences, self.people.show)
         self.profile_dialogs = ProfileDialogs(messenger, surface, preferences)
         panes = (self.people.view, self._view, self.composer.view)
-        self.finding = FindingController(
-            messenger, state, surface, options, self.history, panes, self.open_conversation
-        )
+        self.finding = FindingController(*shared, options, self.history, panes, self.open_conversation)
         self.actions = self._actions()
 
     def _actions(self) -> dict[str, Callable[[], object]]:
@@ -117,11 +108,11 @@ class ChatScreen(Screen[None]):
         history, composer, finding = self.history, self.composer, self.finding
         pairing, contact, profile = self.pairing, self.contact_actions, self.profile_dialogs
         anywhere = (
-            *(finding.switch, finding.palette, finding.search, finding.next_hit, finding.previous_hit),
-            *(finding.jump, pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
-            *(history.older, history.newer, history.newest, history.entry, history.reply, history.copy),
-            *(history.copy_link, history.copy_code, history.origin, history.back, history.details),
-            *(history.oldest, composer.write, profile.doctor, profile.relays, profile.settings),
+            *(finding.switch, finding.palette, finding.search, finding.jump),
+            *(pairing.add, pairing.invite, pairing.join, pairing.address, pairing.visible),
+            *(history.entry, history.reply, history.copy, history.copy_link, history.copy_code),
+            *(history.origin, history.back, history.details, history.oldest, composer.write),
+            *(profile.doctor, profile.relays, profile.settings),
         )
         on_contact = (
             *(contact.contact, contact.verify, contact.rename, contact.block, contact.remove, contact.mute),
@@ -134,6 +125,11 @@ class ChatScreen(Screen[None]):
             "stop_writing": actions["choose_entry"],
             "next_conversation": partial(self._step, 1),
             "previous_conversation": partial(self._step, -1),
+            "next_hit": partial(finding.step_hit, 1),
+            "previous_hit": partial(finding.step_hit, -1),
+            "older": partial(self._view.turn, -1),
+            "newer": partial(self._view.turn, 1),
+            "newest": self._view.action_newest,
         }
 
     def action_do(self, name: str) -> None:
@@ -244,9 +240,9 @@ class ChatScreen(Screen[None]):
     def on_engine_event(self, message: messages.EngineEvent) -> None:
         match message.event:
             case Ready(addresses):
-                self.people.me_changed(addresses=addresses)
+                self.people.me_changed(replace(self.state.me, addresses=addresses))
             case VisibilityChanged(visible):
-                self.people.me_changed(visible=visible)
+                self.people.me_changed(replace(self.state.me, visible=visible))
             case NearbyChanged(nearby):
                 self.people.nearby_changed(nearby)
             case ContactChanged(view):
@@ -339,9 +335,8 @@ class ChatScreen(Screen[None]):
         self.history.read_origins(message.entries)
 
     def on_view_changed(self) -> None:
-        self.call_after_refresh(
-            self.history.mark_seen
-        )  # what was scrolled past within one frame was on no screen
+        # What was scrolled past within one frame was on no screen.
+        self.call_after_refresh(self.history.mark_seen)
 
     def on_screen_resume(self) -> None:
         self.call_after_refresh(self.history.mark_seen)

@@ -20,7 +20,6 @@ from tui.screens.chat.surface import ChatState, Surface
 from tui.screens.dialog import Closer
 from tui.screens.finder import PaletteDialog, SwitcherDialog, in_order
 from tui.screens.search import Found, SearchDialog
-from tui.text.formatting import NAME_CELLS
 from tui.text.translation import _
 from tui.widgets.composer import Composer
 from tui.widgets.history import History
@@ -65,12 +64,6 @@ class FindingController:
         places = self._places()
         self.surface.choose(JumpScreen([at for at, _do in places]), lambda number: places[number][1]())
 
-    def next_hit(self) -> None:
-        self._step_hit(1)
-
-    def previous_hit(self) -> None:
-        self._step_hit(-1)
-
     def _places(self) -> list[tuple[Offset, Callable[[], object]]]:
         """Every place to go to, and how: people, entries in sight, the text."""
         people, history, composer = self.panes
@@ -106,7 +99,8 @@ class FindingController:
         for dialog in self.surface.dialogs(SearchDialog):
             dialog.forget(entry)
 
-    def _step_hit(self, by: int) -> None:
+    def step_hit(self, by: int) -> None:
+        """Go to an older hit of the last search, or a newer one for a negative number."""
         found = self._found
         if found is None or not found.entries:
             self.search()
@@ -135,7 +129,7 @@ class FindingController:
 
     def _name_of(self, person: str) -> str:
         view = self.state.contacts.get(person)
-        return self.state.named(view, NAME_CELLS) if view is not None else _("(removed)")
+        return self.state.named(view) if view is not None else _("(removed)")
 
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm1234567890ASDFGHJKLQWERTYUIOPZXCVBNM"

@@ -81,15 +81,6 @@ class HistoryController:
         if self._jumps and self.state.conversation is not None:
             self._run("jump", self._jump, self._jumps.pop(), (), False)
 
-    def newest(self) -> None:
-        self.view.action_newest()
-
-    def older(self) -> None:
-        self.view.turn(-1)
-
-    def newer(self) -> None:
-        self.view.turn(1)
-
     # What is done with the entry under the cursor.
 
     def choose_entry(self, _view: ContactView) -> None:
@@ -317,7 +308,7 @@ class HistoryController:
             await self._jump(opened, entry, ())
         elif self.state.conversation is opened:
             self.surface.say(_("There are no messages on or after that day. This is the newest one."))
-            self.newest()
+            self.view.action_newest()
 
     async def _details(self, entry: EntryView) -> None:
         from tui.screens.details import DetailsDialog

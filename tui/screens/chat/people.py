@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase
+from chat.interface import ContactView, DiagnosisView, EntryView, Messenger, NearbyView, Phrase, SelfView
 from tui.attention import Attention
 from tui.messages import NotifyEntry, Problem, UnreadChanged, attempt
 from tui.preferences import Options, Preferences
@@ -44,13 +44,8 @@ class PeopleController:
 
     # What the engine says.
 
-    def me_changed(self, *, addresses: tuple[str, ...] | None = None, visible: bool | None = None) -> None:
-        me = self.state.me
-        self.state.me = replace(
-            me,
-            addresses=me.addresses if addresses is None else addresses,
-            visible=me.visible if visible is None else visible,
-        )
+    def me_changed(self, me: SelfView) -> None:
+        self.state.me = me
         self.show_me()
 
     def nearby_changed(self, nearby: tuple[NearbyView, ...]) -> None:

@@ -128,7 +128,7 @@ class Surface:
     def offer(self, name: str, group: Group, useless: Set[str] = frozenset()) -> None:
         """Open the menu of an action: the others of its group, without those that are of no use now."""
         ways = tuple(one for one in of_group(group) if one.id not in {name, *useless})
-        self.choose(MenuDialog(action(name).title, ways), self.act)
+        self.choose(MenuDialog(action(name).label, ways), self.act)
 
     def dialogs(self, kind: type[T]) -> list[T]:
         return [screen for screen in self.screen.app.screen_stack if isinstance(screen, kind)]
