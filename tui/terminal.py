@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
 from types import FrameType
@@ -56,7 +57,7 @@ def heed_signals(leave: Callable[[], object], terminal: Watched | None = None) -
     """Call `leave` in the loop for a signal that ends programs, so that profile and screen are left in order.
 
     One that this program was told to ignore stays ignored. `terminal` is forsaken where it is gone, before
-    anybody goes back to it: its end comes with SIGCONT, after which Textual would start on it anew.
+    anything goes back to it: its end comes with SIGCONT, after which Textual would use it again.
     """
     for name in ENDING:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -157,51 +158,49 @@ AGAIN: Final = 60.0
 """Seconds after which another notification follows although the burst goes on."""
 
 
+@dataclass
 class Notifier:
     """Writes to the terminal by `write`. Name and text of an entry leave only where this person chose that.
 
-    `monotonic`: a clock in seconds."""
+    `monotonic`: a clock in seconds.
+    """
 
-    def __init__(
-        self, write: Callable[[str], None], environment: Mapping[str, str], monotonic: Callable[[], float]
-    ) -> None:
-        self._write = write
-        self._environment = environment
-        self._monotonic = monotonic
-        self._way = way(environment)
-        self._came: float | None = None
-        self._notified: float | None = None
-        self._unread = 0
-        self._begun = False
+    write: Callable[[str], None]
+    environment: Mapping[str, str]
+    monotonic: Callable[[], float]
+    _came: float | None = field(init=False, default=None)
+    _notified: float | None = field(init=False, default=None)
+    _unread: int = field(init=False, default=0)
+    _begun: bool = field(init=False, default=False)
 
     def begin(self) -> None:
-        if title(0, self._environment):
+        if title(0, self.environment):
             self._begun = True
-            self._write(_KEEP_TITLE + title(0, self._environment))
+            self.write(_KEEP_TITLE + title(0, self.environment))
 
     def end(self) -> None:
         if self._begun:
-            self._write(_GIVE_TITLE_BACK)
+            self.write(_GIVE_TITLE_BACK)
 
     def count(self, unread: int) -> None:
         if unread != self._unread:
             self._unread = unread
-            self._write(title(unread, self._environment))
+            self.write(title(unread, self.environment))
 
     def notify(self, name: str, text: str, preferences: Preferences) -> None:
         """Notify of an entry; `name` and `text` are peer text. A burst is notified of once."""
         if not self._due():
             return
         if preferences.bell:
-            self._write(BELL)
-        if preferences.notify and self._way is not None:
+            self.write(BELL)
+        if preferences.notify and (how := way(self.environment)) is not None:
             said = _("A new message")
             if preferences.notify_content:
                 said = _("{name}: {text}").format(name=safe_name(name), text=safe_line(text))
-            self._write(notification(self._way, said, self._environment))
+            self.write(notification(how, said, self.environment))
 
     def _due(self) -> bool:
-        now = self._monotonic()
+        now = self.monotonic()
         came, self._came = self._came, now
         in_burst = came is not None and now - came < BURST
         if in_burst and self._notified is not None and now - self._notified < AGAIN:

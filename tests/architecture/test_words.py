@@ -26,7 +26,7 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 
-STILL_TO_CLEAN = ("chat/cli/", "chat/network/", "chat/service/", "chat/tools/", "tui/")
+STILL_TO_CLEAN = ("chat/cli/", "chat/network/", "chat/service/", "chat/tools/")
 """Folders that still contain such words. This list only shrinks."""
 
 

@@ -81,7 +81,7 @@ def grouped(identity: str) -> str:
     return " ".join(groups[:4]) + "\n" + " ".join(groups[4:])
 
 
-_COLUMNS, _FRAME, _VERIFY_GROUP = 72, 11, 7  # of the box; beside the number; of a group with its gap
+_COLUMNS, _FRAME, _VERIFY_GROUP = 72, 11, 7  # of the box; next to the number; of a group with its gap
 
 _BESIDE = 4
 

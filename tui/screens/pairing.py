@@ -27,7 +27,7 @@ ASKING = (PairingStage.WORDS, PairingStage.JOINER)
 class PairingDialog(Dialog[PairingView]):
     """Follows one pairing; the result is its last view, None when it was left before its end.
 
-    `refused`: this person said no, which whoever opened the dialog has yet to answer.
+    `refused`: this person said no, which is still to be sent.
     """
 
     CSS_PATH: ClassVar[CSSPath] = ["dialog.tcss", "pairing.tcss"]
@@ -84,7 +84,9 @@ class PairingDialog(Dialog[PairingView]):
             self.draw()
 
     def closes_with(self, view: PairingView) -> bool:
-        return view.stage is PairingStage.DONE or _gave_way(view)
+        # Without a problem: both began at once, and the other pairing, which goes on, opens its own dialog.
+        gave_way = view.stage is PairingStage.FAILED and not view.problem
+        return view.stage is PairingStage.DONE or gave_way
 
     def on_key(self, event: events.Key) -> None:
         if not self._armed:
@@ -193,11 +195,6 @@ class BeginDialog(PairingDialog):
         super().follow(begun)
         if begun.id in self._early:
             super().follow(self._early[begun.id])
-
-
-def _gave_way(view: PairingView) -> bool:
-    """Whether both began at once and the other one's pairing goes on, which opens its own dialog."""
-    return view.stage is PairingStage.FAILED and not view.problem
 
 
 def _who(view: PairingView) -> Content:

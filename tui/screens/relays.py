@@ -13,13 +13,13 @@ from textual.widgets.option_list import Option
 from chat.interface import Messenger, RelayView
 from tui.messages import Problem, attempt, start_worker
 from tui.screens.dialog import CSSPath, Dialog, plain
-from tui.text.formatting import SEES, followed, place, shorten, sign, widest, words
+from tui.text.formatting import SEES, place, shorten, sign, widest, words
 from tui.text.translation import N_, _
 from tui.widgets.controls import Field
 
 _COLUMNS, _FRAME = 84, 8  # of the box; border, padding, scroll bar
 _NARROW, _NARROW_FRAME = 60, 4
-_PLACE_CELLS = 10  # at the least, however long the words beside it are
+_PLACE_CELLS = 10  # at the least, however long the words next to it are
 
 _ADD = (("enter", N_("Add")), ("escape", N_("Close")))
 _ADD_OR_LIST = (("enter", N_("Add")), ("tab", N_("Show relays")), ("escape", N_("Close")))
@@ -65,7 +65,8 @@ class RelaysDialog(Dialog[RelayView]):
         ]
 
     def follow(self, view: RelayView) -> None:
-        self._relays = followed(self._relays, view)
+        known = {one.address: one for one in self._relays}
+        self._relays = tuple({**known, view.address: view}.values())
         self.draw()
 
     def forget(self, address: str) -> None:
@@ -104,11 +105,8 @@ class RelaysDialog(Dialog[RelayView]):
             return  # closed meanwhile
         self.query_one("#address", Field).clear()
         self.follow(added)
-        self._say(
-            _(
-                "Relay {relay} added. Contacts can reach you through it, and your invitations include it."
-            ).format(relay=shorten(place(added), 40))
-        )
+        said = _("Relay {relay} added. Contacts can reach you through it, and your invitations include it.")
+        self._say(said.format(relay=shorten(place(added), 40)))
 
     def _chosen(self) -> RelayView | None:
         at = self.query_one(Relays).highlighted

@@ -230,7 +230,7 @@ def state_mark(state: EntryState) -> str:
 
 
 def unshown(kind: str) -> str:
-    """What stands in the place of an entry without text.
+    """The text that is shown for an entry without text.
 
     It was deleted, or is until the profile's file is clean of it, or this version does not know its kind.
     """
@@ -343,10 +343,3 @@ def sign(view: RelayView) -> tuple[str, str]:
 
 def is_decided(view: RelayView) -> bool:
     return view.standing not in _UNDECIDED
-
-
-def followed(relays: Iterable[RelayView], changed: RelayView) -> tuple[RelayView, ...]:
-    """Relays after one of them was named or stands otherwise."""
-    held = {view.address: view for view in relays}
-    held[changed.address] = changed
-    return tuple(held.values())

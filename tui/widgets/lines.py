@@ -9,10 +9,9 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from chat.interface import ContactView, EntryView, SelfView
-from tui.actions import HINTED, Action, action, command
-from tui.text import translation
+from tui.actions import HINTED, action, command
 from tui.text.formatting import safe, safe_line, safe_name, shorten, widest
-from tui.text.translation import _, told
+from tui.text.translation import DEMO_BADGE, _, told
 
 
 class Banner(Static, can_focus=True):
@@ -124,7 +123,7 @@ class Status(Static):
     def show(self, me: SelfView) -> None:
         seen = (_("● visible nearby"), "$success") if me.visible else (_("○ not visible nearby"), "$quiet")
         where = "  ".join(me.addresses[:2]) or _("no address")
-        badge = [(f"{translation.badge()}  ", "bold $warning")] if self._demo else []
+        badge = [(f"{_(DEMO_BADGE)}  ", "bold $warning")] if self._demo else []
         self.update(
             Content.assemble(
                 *badge, (safe_name(me.name, 20), "bold"), ("  ", ""), seen, ("  ", ""), (where, "$quiet")
@@ -149,7 +148,7 @@ class KeyLine(Static):
     def show(self) -> None:
         parts: list[tuple[str, str]] = []
         self._places, at = [], 0
-        for one in hinted():
+        for one in [one for one in map(action, HINTED) if one.key]:
             end = at + widest(one.key) + 1 + widest(one.title)
             if end > self.size.width:
                 break
@@ -165,11 +164,6 @@ class KeyLine(Static):
         for start, end, name in self._places:
             if start <= offset.x < end:
                 await self.run_action(command(name))
-
-
-def hinted() -> list[Action]:
-    """The actions of the key line, without those that have no key."""
-    return [one for one in map(action, HINTED) if one.key]
 
 
 class ReplyLine(Static):
