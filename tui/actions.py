@@ -304,9 +304,5 @@ def types_a_letter(key: str) -> bool:
     return key in _CHARACTERS or (len(key) == 1 and key.isprintable())
 
 
-def named(character: str) -> str:
-    return _character_to_key(character)
-
-
 def _is_hard(key: str) -> bool:
     return key not in SOFT and not types_a_letter(key)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from textual.keys import Keys
+from textual.keys import Keys, _character_to_key
 
-from tui.actions import ACTIONS, BY_ID, Group, named, of_group, shown_key, types_a_letter
+from tui.actions import ACTIONS, BY_ID, Group, of_group, shown_key, types_a_letter
 from tui.text.formatting import safe_line, shorten
 from tui.text.translation import _
 
@@ -151,7 +151,7 @@ def parse_key(written: str) -> str | None:
 
 def _last(text: str, modifiers: list[str]) -> str | None:
     if len(text) == 1:
-        return named(text.lower() if modifiers else text) if text.isprintable() else None
+        return _character_to_key(text.lower() if modifiers else text) if text.isprintable() else None
     name = _NAMES.get(text.lower(), text.lower())
     return name if name in _KNOWN or types_a_letter(name) else None
 

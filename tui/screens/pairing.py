@@ -51,19 +51,14 @@ class PairingDialog(Dialog[PairingView]):
         self.refused = False
 
     def body(self) -> list[Widget]:
+        no = f"n  {_('No, stop')}"
         return [
             plain("", id="who"),
             plain("", id="words"),
             plain("", id="question"),
             Horizontal(
                 Button("", id="yes", variant="success", compact=True, action="screen.answer(True)"),
-                Button(
-                    f"n  {_('No, stop')}",
-                    id="no",
-                    variant="error",
-                    compact=True,
-                    action="screen.answer(False)",
-                ),
+                Button(no, id="no", variant="error", compact=True, action="screen.answer(False)"),
                 id="buttons",
             ),
         ]

@@ -113,11 +113,10 @@ class History(Barred, can_focus=True):
 
     def window_changed(self, window: Window, came: Iterable[EntryView] = ()) -> None:
         """Draw what the window holds now; the reader's place stays. `came`: entries that are new."""
-        spot = self.spot
         self.window = window
         if not self.at_end:
             self._count_below(came)
-        self._arrange(spot)
+        self._arrange(self.spot)
         if self._owed:
             self._scroll(self.scroll_offset.y + self._owed)
         self.post_message(ViewChanged())
@@ -135,26 +134,21 @@ class History(Barred, can_focus=True):
         self._redraw()
         self._look()
 
-    def unmark(self) -> bool:
-        """Mark no hits any more; False where there were none."""
-        if self._setting.wanted is None:
-            return False
-        spot = self.spot
-        self._setting = replace(self._setting, wanted=None)
-        self._arrange(spot)
-        return True
+    def unmark(self) -> None:
+        """Mark no hits any more."""
+        if self._setting.wanted is not None:
+            self._setting = replace(self._setting, wanted=None)
+            self._arrange(self.spot)
 
     def erase(self, erasing: frozenset[str]) -> None:
         """Draw what the window holds now; of these deleted entries the file may still hold words."""
-        spot = self.spot
         self._setting = replace(self._setting, erasing=erasing)
-        self._arrange(spot)
+        self._arrange(self.spot)
 
     def apply_style(self, *, roomy: bool, language: str) -> None:
         """Lay out in this spacing, with words in this language; the reader's place stays."""
-        spot = self.spot
         self._setting = replace(self._setting, roomy=roomy, language=language)
-        self._arrange(spot)
+        self._arrange(self.spot)
 
     @property
     def spot(self) -> Spot | None:

@@ -46,31 +46,23 @@ class Banner(Static, can_focus=True):
         await self.run_action(command("verify"))
 
 
-_HEADER_APART = ("  ", "")
-
-
 class Header(Static):
     def __init__(self) -> None:
         super().__init__("", id="header", markup=False)
 
     def show(self, view: ContactView, name: str, *, muted: bool) -> None:
-        parts: list[tuple[str, str]] = [(name, "bold")]
-        verified = (_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")
-        parts += [_HEADER_APART, verified]
+        marks = [(_("✓ verified"), "$success") if view.verified else (_("not verified"), "$quiet")]
         if view.blocked:
-            parts += [_HEADER_APART, (_("⊘ blocked"), "$error")]
+            marks.append((_("⊘ blocked"), "$error"))
         elif view.typing:
-            parts += [_HEADER_APART, (_("typing…"), "$accent")]
+            marks.append((_("typing…"), "$accent"))
         else:
-            parts += [
-                _HEADER_APART,
-                (_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"),
-            ]
+            marks.append((_("● online"), "$success") if view.present else (_("○ offline"), "$quiet"))
         if view.relayed and view.present and not view.blocked:
-            parts += [_HEADER_APART, (_("⇄ relay"), "$quiet")]
+            marks.append((_("⇄ relay"), "$quiet"))
         if muted:
-            parts += [_HEADER_APART, (_("z muted"), "$quiet")]
-        self.update(Content.assemble(*parts))
+            marks.append((_("z muted"), "$quiet"))
+        self.update(Content("  ").join(Content.styled(*part) for part in ((name, "bold"), *marks)))
 
     async def on_click(self) -> None:
         await self.run_action(command("contact"))
