@@ -34,11 +34,10 @@ from tui.messages import (
     attempt,
     start_worker,
 )
-from tui.notifications import Notifier
 from tui.preferences import Density, Keys, Options, Preferences
 from tui.screens.dialog import Dialog
 from tui.screens.unlock import UnlockScreen
-from tui.terminal import EVERY, STDIN, Watched, heed_signals
+from tui.terminal import EVERY, STDIN, Notifier, Watched, heed_signals
 from tui.text.formatting import without_controls
 from tui.text.translation import _, of_locale, told, use
 from tui.textual_fixes import Anchored

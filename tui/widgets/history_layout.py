@@ -175,7 +175,7 @@ class Strips:
             self.forget()
 
     def forget(self) -> None:
-        """Styles may have changed: resolve them anew."""
+        """Styles may have changed: resolve them again."""
         self._resolved.clear()
         self._made.clear()
 

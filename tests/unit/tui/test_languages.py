@@ -195,9 +195,9 @@ CATEGORIES = frozenset(
     )
 )
 # Places whose strings are names for the program: actions of bindings, selectors, errors of our own.
-CALLS = frozenset(("Binding", "TypeError", "compile"))
+CALLS = frozenset(("Action", "Binding", "TypeError", "compile"))
 FIELDS = frozenset(("AUTO_FOCUS", "TITLE"))
-KEYWORDS = frozenset(("action", "classes"))
+KEYWORDS = frozenset(("action", "classes", "vi"))
 ALLOWED = frozenset(
     (
         *("TEXTUAL", "TERM", "TMUX", "LANG", "LANGUAGE", "STY", "SCREENDIR", "USER", "HOME"),  # variables

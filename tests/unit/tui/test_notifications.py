@@ -9,9 +9,8 @@ from textual.pilot import Pilot
 from tests.support.fakes.messenger import FakeMessenger
 from tests.support.tui.driving import chat, chatting, shown, until, until_shown, with_bob_open
 from tui.app import ParlourApp
-from tui.notifications import AGAIN, BURST, Notifier
 from tui.preferences import Preferences
-from tui.terminal import BELL, Way, notification, title, way
+from tui.terminal import AGAIN, BELL, BURST, Notifier, Way, notification, title, way
 
 NEEDLE = "needle-that-somebody-wrote"
 

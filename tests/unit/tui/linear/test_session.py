@@ -185,6 +185,12 @@ async def test_the_bell_rings_where_it_is_wanted_and_once_for_a_burst(
     assert len(rung) == 1
 
 
+async def test_a_number_with_too_many_digits_is_refused_and_ends_nothing() -> None:
+    said, _status = await play(iter([UNLOCK, f"> /settings autolock {'9' * 5000}", "> /quit"]), locked_door())
+    assert "Type a number of minutes between 0 and 1440." in said
+    assert said[-1] == "Parlour is closed."
+
+
 async def test_a_terminal_where_nobody_types_locks_by_itself() -> None:
     messenger = FakeMessenger("Ada")
     messenger.add_contact("Ben")
