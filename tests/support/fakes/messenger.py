@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from chat.errors import phrase
 from chat.interface import (
+    NO_NAME,
     PATIENCE,
     BadData,
     CannotCreate,
@@ -40,6 +41,7 @@ from chat.interface import (
 )
 from chat.service.settings import problem
 from protocol.errors import ProtocolError
+from protocol.identity.log import is_name
 from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity, recorded
 
@@ -106,8 +108,8 @@ class FakeMessenger(Others):
             self.move_pairing(pairing, PairingStage.DONE)
 
     async def rename(self, contact: str, name: str) -> None:
-        if not name.strip():
-            raise UsageError(phrase("Enter a name."))
+        if not is_name(name):
+            raise UsageError(NO_NAME)
         self._contacts[contact] = replace(self._contact(contact), name=name)
         self._label_anew()
         self.emit(ContactChanged(self._contacts[contact]))
