@@ -85,7 +85,7 @@ class ProfileDoor:
         from chat.storage import profile
         from protocol import profile_header
         from protocol.identity.author import create_person
-        from protocol.identity.log import is_name
+        from protocol.identity.names import is_name
 
         if not is_name(name):
             raise UsageError(NO_NAME)

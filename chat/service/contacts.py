@@ -18,11 +18,12 @@ from chat.service.sync import Synchronizer
 from chat.service.views import Views
 from chat.storage import contacts, receipts
 from chat.storage.database import Database, Store
-from protocol.entries import READ, conversation_of_two
-from protocol.identity.log import is_name
+from protocol.entries import conversation_of_two
+from protocol.identity.names import is_name
 from protocol.identity.safety import safety_number
 from protocol.limits import RECEIPT_IDS_MAX
 from protocol.messages import Receipt, Typing
+from protocol.receipts import READ
 
 
 class People:

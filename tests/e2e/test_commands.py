@@ -14,7 +14,7 @@ import pytest
 from chat.assemble import door
 from chat.cli.session import WAITS
 from chat.interface import CannotCreate
-from chat.storage import folder, profile, search_index
+from chat.storage import folder, profile, secure_deletion
 from chat.storage.folder import ProfileLock
 from tests.support.cli.line import PASSPHRASE
 from tests.support.e2e.programs import (
@@ -117,7 +117,7 @@ def pages_with(station: Station, word: str) -> list[str]:
     """Where in the profile's decrypted file a word stands; that a cleaning is due is such a place."""
     with profile.unlock(station.profile, PASSPHRASE) as opened:
         with closing(opened.database()) as database:
-            due = ["due"] * search_index.cleaning_is_due(database)
+            due = ["due"] * secure_deletion.cleaning_is_due(database)
         key = opened._open_key().reveal()
     return due + residues(station.profile / folder.DATABASE, key, word.encode())
 

@@ -24,7 +24,7 @@ from tui.conversation import Window
 from tui.messages import AddressClicked, OriginsMissing, ReachedNewest, ReachedOldest, ViewChanged, WantNewest
 from tui.text.formatting import shorten
 from tui.text.matching import pattern
-from tui.text.rows import Row, Setting, address_at, style_at
+from tui.text.message_rows import Row, Setting, address_at, style_at
 from tui.text.translation import _, _n
 from tui.widgets.history_layout import Barred, Look, Sheet, Spot, Strips, StripStyle
 

@@ -23,7 +23,7 @@ from textual.strip import Strip
 
 from chat.interface import EntryState, EntryView
 from tui.conversation import Window
-from tui.text.rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
+from tui.text.message_rows import Place, Row, Setting, lead_rows, place, quoted, rows_of
 
 Spot = tuple[str, int]
 """An entry (id) and how many of its rows are above."""

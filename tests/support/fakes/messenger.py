@@ -41,7 +41,7 @@ from chat.interface import (
 )
 from chat.service.settings import problem
 from protocol.errors import ProtocolError
-from protocol.identity.log import is_name
+from protocol.identity.names import is_name
 from protocol.relay.rendezvous import parse_relay
 from tests.support.fakes.others import INVITATION, WORDS, Call, Others, Subscription, identity, recorded
 

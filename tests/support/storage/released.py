@@ -10,7 +10,17 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 
-from chat.storage import contacts, entries, keys, persons, profile, receipts, search, search_index, settings
+from chat.storage import (
+    contacts,
+    entries,
+    keys,
+    persons,
+    profile,
+    receipts,
+    search,
+    secure_deletion,
+    settings,
+)
 from chat.storage.contacts import PAIRED, PENDING, ContactRow
 from chat.storage.database import Database
 from chat.storage.keys import OWN, THEIRS, InvitationRow, OwnRow, ShareRow
@@ -145,7 +155,7 @@ def contents(database: Database) -> object:
         "outbox": receipts.unacknowledged(database, TALK, ANN.terminal, BEN.person),
         "read": receipts.read_by(database, TALK, ANN.terminal, 10),
         "unread": receipts.unread(database, TALK),
-        "cleaning is due": search_index.cleaning_is_due(database),
+        "cleaning is due": secure_deletion.cleaning_is_due(database),
         "found": [row.id for row in search.find(database, "北京")],
         "found here": [row.id for row in search.find(database, "北京", conversation=TALK)],
     }

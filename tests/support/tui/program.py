@@ -12,7 +12,7 @@ from tests.support.fakes.others import START
 from tests.support.tui.hostile import ATTACKS, NAMES, WORST
 from tui import run
 from tui.preferences import Options
-from tui.text.rows import Place, Setting, rows_of
+from tui.text.message_rows import Place, Setting, rows_of
 
 OPTIONS = Options(now=lambda: START + timedelta(hours=3), zone=UTC, quiet=0.0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.storage import contacts, entries, persons, search, search_index
+from chat.storage import contacts, entries, persons, search, secure_deletion
 from chat.storage.contacts import PAIRED, ContactRow
 from chat.storage.database import Database
 from chat.storage.errors import StorageGivenUp
@@ -60,7 +60,7 @@ def test_attack_75_a_removed_contact_leaves_nothing_in_any_page_or_frame(filled:
     assert len(found(filled)) > 20
     with filled.transaction():
         contacts.remove(filled, THEM)
-    assert search_index.clean_file(filled)
+    assert secure_deletion.clean_file(filled)
     assert found(filled) == []
     assert len(entries.page(filled, blob("kept"), 500)) == 120
     assert len(search.find(filled, "kept", limit=500)) == 120
@@ -78,7 +78,7 @@ def test_attack_75_the_table_of_the_index_pages_keeps_no_word(tmp_path: Path, ma
     assert any(TAILS[0] in key for key in keys)
     with database.transaction():
         contacts.remove(database, THEM)
-    assert search_index.clean_file(database)
+    assert secure_deletion.clean_file(database)
     assert found(database) == []
     database.close()
 
@@ -89,7 +89,7 @@ def test_attack_75_a_deleted_entry_leaves_its_header_alone(filled: Database) -> 
         assert all(entries.destroy(filled, row.id) for row in rows)
         contacts.set_name(filled, THEM, "Ada")
         filled.run("DELETE FROM operations WHERE person = ?", THEM)
-    assert search_index.clean_file(filled)
+    assert secure_deletion.clean_file(filled)
     assert found(filled) == []
     assert [row.header for row in entries.page(filled, TALK, 500)] == [row.header for row in rows]
     assert search.find(filled, f"{WORD}7") == []
@@ -104,8 +104,8 @@ def test_attack_75_a_forgotten_recovery_seed_is_gone_from_the_file(tmp_path: Pat
     assert residues(database.path, KEY.reveal(), seed)
     with database.transaction():
         database.run("UPDATE own SET recovery_seed = NULL")
-        search_index.mark_unclean(database)
-    assert search_index.clean_file(database)
+        secure_deletion.mark_unclean(database)
+    assert secure_deletion.clean_file(database)
     assert residues(database.path, KEY.reveal(), seed) == []
     database.close()
 
@@ -132,19 +132,19 @@ def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None
 
     with filled.transaction():
         contacts.remove(filled, THEM)
-    assert search_index.clean_file(filled, on(-1))
+    assert secure_deletion.clean_file(filled, on(-1))
     looks, given_up = asked, 0
     for number in range(1, looks + 1):
         with filled.transaction():
-            search_index.mark_unclean(filled, words=True)
+            secure_deletion.mark_unclean(filled, words=True)
         asked = 0
         try:
-            search_index.clean_file(filled, on(number))
+            secure_deletion.clean_file(filled, on(number))
         except StorageGivenUp:
             given_up += 1
-            assert search_index.cleaning_is_due(filled)
+            assert secure_deletion.cleaning_is_due(filled)
             assert not filled.in_transaction
-            assert search_index.clean_file(filled)
+            assert secure_deletion.clean_file(filled)
     assert given_up > looks // 2
     assert found(filled) == []
     assert filled.integrity() == ()

@@ -29,7 +29,7 @@ from tui.text.formatting import (
     with_room,
     without_controls,
 )
-from tui.text.rows import Setting, place, rows_of
+from tui.text.message_rows import Setting, place, rows_of
 from tui.text.wrapping import breaks, wrap
 
 # Text as an attacker composes it: anything, with the dangerous characters made frequent.

@@ -22,7 +22,7 @@ from tui.conversation import HELD_MAX
 from tui.screens.details import DetailsDialog
 from tui.screens.dialog import MenuDialog, parse_day
 from tui.text.formatting import safe
-from tui.text.rows import Row, rows_of
+from tui.text.message_rows import Row, rows_of
 from tui.widgets.history import History
 
 

@@ -20,7 +20,7 @@ from tests.unit.tui.test_reading import numbers
 from tests.unit.tui.test_sheet import SETTING
 from tui.text.formatting import safe
 from tui.text.markdown import links
-from tui.text.rows import Place, address_at, rows_of, style_at
+from tui.text.message_rows import Place, address_at, rows_of, style_at
 from tui.widgets.history_layout import Bar
 
 

@@ -18,7 +18,7 @@ from tests.support.tui.opened import received
 from tui.conversation import Window
 from tui.text.formatting import safe, widest
 from tui.text.matching import hits, pattern
-from tui.text.rows import Place, Setting, lead_rows, place, quoted, rows_of
+from tui.text.message_rows import Place, Setting, lead_rows, place, quoted, rows_of
 from tui.text.wrapping import cuts, pieces, wrap
 from tui.widgets.history_layout import Sheet
 
