@@ -132,9 +132,7 @@ async def test_close_ends_a_pending_read_and_drops_what_is_unread() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "eof_received"])
-async def test_a_peer_that_takes_nothing_cannot_keep_an_ended_connection(
-    end: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_peer_that_takes_nothing_keeps_none(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert LINGER <= 5
     monkeypatch.setattr(module, "LINGER", 0.0)
     connection, wire, _ = connected()

@@ -215,9 +215,7 @@ async def test_nothing_is_announced_without_an_address() -> None:
         await ears.until(("lost", "there"))
 
 
-async def test_where_multicast_cannot_be_had_it_is_said_and_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_without_multicast_it_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AGAIN_AFTER", 0.01)
     broken = [True, True]
 

@@ -156,9 +156,7 @@ def test_an_address_that_is_not_yet_its_own_is_not_told(host: Host) -> None:
     assert "fd00::5/64" not in found["eth0"][2]
 
 
-def test_where_the_kernel_cannot_be_asked_the_same_addresses_are_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_the_kernel_the_same_addresses_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS, the BSDs and Windows know no rtnetlink; there names decide what a tunnel is."""
     by_kernel = {each.name: each for each in interfaces() if each.networks}
     monkeypatch.setattr(netlink, "AVAILABLE", False)

@@ -81,9 +81,7 @@ async def test_a_port_that_is_taken_in_one_family_alone_is_taken(family: socket.
 
 
 @pytest.mark.parametrize("missing", [socket.AF_INET, socket.AF_INET6])
-async def test_a_machine_with_one_family_listens_on_that(
-    missing: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_family_is_enough(missing: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch) -> None:
     real = connection.listening_socket
 
     def without(family: socket.AddressFamily, address: tuple[str, int], backlog: int) -> socket.socket:
@@ -149,9 +147,7 @@ def forbidden(*_: object, **__: object) -> socket.socket:
     raise AssertionError("a socket was made or a name looked up")
 
 
-async def test_a_local_address_is_dialled_without_looking_anything_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_local_address_is_dialled_without_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(ANYONE) as server:
         monkeypatch.setattr(socket, "getaddrinfo", forbidden)
         for host in ("127.0.0.1", "::1"):

@@ -193,9 +193,7 @@ async def test_an_offer_that_nobody_takes_is_forgotten(town: Town) -> None:
     town.cluster.forget(dialler)
 
 
-async def test_what_others_ask_costs_no_more_than_a_bound(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_others_ask_has_a_bound(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OFFERS_MAX", 3)
     _, cluster = town.relay(Waiter("somebody", 0.0))
     diallers = [cast(ClientConnection, object()) for _ in range(8)]

@@ -88,9 +88,7 @@ def opened(running: Relay) -> Relayed:
     ],
     ids=["drops the first", "drops one", "doubles", "reorders", "floods", "cuts"],
 )
-def test_attack_58_what_a_relay_does_to_frames_ends_the_link_and_shows_nothing_wrong(
-    mangle: Mangle, shown: list[bytes]
-) -> None:
+def test_attack_58_what_a_relay_does_to_frames_ends_the_link(mangle: Mangle, shown: list[bytes]) -> None:
     with relay() as running:
         both = opened(running)
         both.mangle = mangle

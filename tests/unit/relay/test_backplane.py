@@ -127,9 +127,7 @@ async def test_messages_arrive_and_whoever_named_a_subject_hears_that_nobody_did
         assert said == []
 
 
-async def test_a_subject_that_the_library_cannot_read_costs_a_reconnection(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_subject_that_cannot_be_read_reconnects(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library stops reading for good then. Its own look at the connection is turned off here."""
     monkeypatch.setattr(nats, "PING_SECONDS", 3_600)
     async with bus(node.url) as (one, hears, _):
@@ -176,9 +174,7 @@ async def test_whoever_waits_for_room_is_woken_when_the_node_dies(node: Node) ->
         assert said == [False]
 
 
-async def test_a_node_that_takes_nothing_more_is_given_up(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_node_that_takes_nothing_is_given_up(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where its machine has gone without a word: what waits for it must not hold the relay."""
     monkeypatch.setattr(nats, "PING_SECONDS", 0.1)
     monkeypatch.setattr(nats, "PONG_SECONDS", 1)

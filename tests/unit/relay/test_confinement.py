@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -118,27 +119,12 @@ def test_what_the_kernel_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("abi", "connecting", "size", "network"),
-    [
-        (1, False, 8, 0),
-        (2, False, 8, 0),
-        (3, False, 8, 0),
-        (4, False, 16, 3),
-        (5, True, 16, 1),
-        (7, False, 24, 3),
-    ],
+    [*((abi, False, 8, 0) for abi in (1, 2, 3)), (4, False, 16, 3), (5, True, 16, 1), (7, False, 24, 3)],
 )
-def test_each_version_is_asked_for_what_it_knows_and_no_more(
-    monkeypatch: pytest.MonkeyPatch, abi: int, connecting: bool, size: int, network: int
-) -> None:
-    asked: list[tuple[Any, ...]] = []
-
-    def note(number: int, *arguments: Any) -> int:
-        asked.append((number, *arguments))
-        return -1
-
-    monkeypatch.setattr(sandbox, "_syscall", note)
-    sandbox._landlock(abi, connecting)
-    (_, attributes, length, flags) = asked[0]
+def test_each_version_is_asked_for_what_it_knows(abi: int, connecting: bool, size: int, network: int) -> None:
+    with mock.patch.object(sandbox, "_syscall", return_value=-1) as asked:
+        sandbox._landlock(abi, connecting)
+    (_, attributes, length, flags) = asked.call_args_list[0].args
     assert (len(attributes), length, flags) == (size, size, 0)
     files = int.from_bytes(attributes[:8], sys.byteorder)
     assert files >> 13 == {1: 0, 2: 1}.get(abi, 3)

@@ -40,7 +40,7 @@ def test_a_key_cannot_be_made_where_there_is_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("synced", [stat.S_ISREG, stat.S_ISDIR])
-def test_a_key_that_may_not_last_is_not_made(
+def test_a_key_is_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: Callable[[int], bool]
 ) -> None:
     """A name in the folder needs its fsync too: people name the relay by this key."""

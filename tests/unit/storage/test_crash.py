@@ -140,9 +140,7 @@ def test_attack_73_each_step_of_a_creation_is_durable_before_the_next(tmp_path: 
 
 
 @pytest.mark.parametrize("call", ["fsync", "pwrite64", "ftruncate", "rename", "unlink", "mkdir", "write"])
-def test_attack_73_a_creation_cut_anywhere_leaves_no_profile_or_a_whole_one(
-    tmp_path: Path, call: str
-) -> None:
+def test_attack_73_a_creation_cut_anywhere_leaves_none_or_a_whole_one(tmp_path: Path, call: str) -> None:
     needs_strace()
     rehearsal = tmp_path / "rehearsal"
     made = calls([*WRITER, CREATE, str(rehearsal)], [call], tmp_path)[call]

@@ -135,7 +135,7 @@ def test_a_file_removed_meanwhile_acknowledges_nothing(database: Database, name:
         (b"SQLite format 3\x00" + bytes(8_176), errors.NotEncrypted),
     ],
 )
-def test_attack_72_what_is_no_database_is_not_opened_as_a_new_one(
+def test_attack_72_what_is_no_database_stays(
     tmp_path: Path, content: bytes | None, error: type[Exception]
 ) -> None:
     path = tmp_path / "history.db"
@@ -161,7 +161,7 @@ def test_attack_71_a_wrong_key_harms_nothing(tmp_path: Path, database: Database)
 
 @pytest.mark.parametrize("other_key", [KEY, DatabaseKey(blob("another key"))], ids=["same key", "other key"])
 @pytest.mark.parametrize("words", [1, 400], ids=["few pages", "many pages"])
-def test_attack_71_the_log_of_another_database_is_named_and_harms_nothing(
+def test_attack_71_a_foreign_log_is_named_and_harms_nothing(
     tmp_path: Path, other_key: DatabaseKey, words: int
 ) -> None:
     """SQLite would copy its pages over good ones at closing: it goes by checksums that anybody can make."""

@@ -63,9 +63,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("call", "fault", "expected"), FAULTS, ids=[f"{row[0]} {row[1]}" for row in FAULTS])
-def test_attack_74_a_fault_of_the_disk_is_told_and_outlived(
-    profile: Path, call: str, fault: str, expected: str
-) -> None:
+def test_attack_74_a_fault_is_told_and_outlived(profile: Path, call: str, fault: str, expected: str) -> None:
     """The calls fail from some moment on, for a while; then the disk is well again."""
     whole = profile.with_name("whole")
     shutil.copytree(profile, whole)
@@ -123,9 +121,7 @@ def test_attack_74_a_passphrase_that_cannot_be_written_stays_the_old_one(profile
 
 
 @pytest.mark.parametrize("fault", ["EIO", "ENOSPC"])
-def test_attack_74_a_passphrase_whose_name_is_not_synced_is_said_to_be_the_new_one(
-    profile: Path, fault: str
-) -> None:
+def test_attack_74_a_passphrase_whose_name_is_not_synced_is_the_new_one(profile: Path, fault: str) -> None:
     """The folder's fsync comes after the rename: the new header is in force, and is said to be."""
     ran = run(
         [*WRITER, RENEW, str(profile)],
@@ -149,9 +145,7 @@ def test_attack_74_a_passphrase_whose_name_is_not_synced_is_said_to_be_the_new_o
         ("rename", 0, "ProfileUnsettled"),
     ],
 )
-def test_attack_74_a_creation_says_whether_there_is_a_profile(
-    profile: Path, call: str, from_last: int, said: str
-) -> None:
+def test_attack_74_a_creation_says_what_it_made(profile: Path, call: str, from_last: int, said: str) -> None:
     folder = profile.with_name("new")
     paths = [folder] if call == "fsync" else [folder / "unfinished.db", folder / "unfinished.header"]
     options = [word for path in paths for word in ("-P", str(path))]

@@ -115,9 +115,7 @@ def rows_of(database: Database) -> list[list[Row]]:
 
 @settings(max_examples=150)
 @given(arrivals(), st.lists(st.integers(0, 13), max_size=3))
-def test_a_burst_leaves_the_same_rows_as_one_by_one(
-    blank: Path, case: tuple[list[ParsedEntry], int], again: list[int]
-) -> None:
+def test_a_burst_is_one_by_one(blank: Path, case: tuple[list[ParsedEntry], int], again: list[int]) -> None:
     """Whatever is plain in it and whatever is not; some come twice, in one burst or in the next."""
     arriving, cut = case
     for place in again:

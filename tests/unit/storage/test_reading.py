@@ -81,9 +81,7 @@ def in_order(database: Database, talk: bytes = TALK) -> list[entries.EntryRow]:
 
 @MANY
 @given(STEPS, st.integers(1, 7))
-def test_pages_in_both_directions_give_every_entry_once_in_order(
-    shared: Database, steps: list[Step], size: int
-) -> None:
+def test_pages_in_both_directions_give_all_in_order(shared: Database, steps: list[Step], size: int) -> None:
     talk = hold(shared, steps)
     rows = in_order(shared, talk)
     assert [row.position for row in rows] == sorted(row.position for row in rows)
@@ -126,9 +124,7 @@ def test_pages_meet_while_entries_arrive_in_the_middle(database: Database, size:
 
 @MANY
 @given(STEPS, st.integers(0, 80))
-def test_a_time_leads_to_the_first_entry_in_order_that_is_not_before_it(
-    shared: Database, steps: list[Step], time: int
-) -> None:
+def test_a_time_leads_to_the_first_entry_since(shared: Database, steps: list[Step], time: int) -> None:
     talk = hold(shared, steps)
     expected = next((row.id for row in in_order(shared, talk) if row.time >= time), None)
     assert entries.at_time(shared, talk, time) == expected
@@ -254,9 +250,7 @@ def test_no_read_goes_through_a_whole_table(database: Database, name: str) -> No
         assert not [step for step in plan(database, READS[name]) if "TEMP B-TREE" in step]
 
 
-def test_a_walk_through_the_unread_goes_by_the_order(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_walk_through_the_unread_is_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "FEW_UNREAD", 0)
     assert scans(database, READS["first unread"]) == []
 

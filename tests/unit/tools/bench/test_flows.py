@@ -90,9 +90,7 @@ def run(line: Line) -> tuple[int, Sequence[dict[str, object]]]:
 
 
 @pytest.mark.parametrize("slow", [None, *FLOWS], ids=lambda flow: flow.name if flow else "none")
-def test_one_slow_figure_ends_the_command_with_1(
-    slow: Aim | None, line: Line, rounds: dict[Aim, Iterator[float]]
-) -> None:
+def test_a_slow_figure_is_status_1(slow: Aim | None, line: Line, rounds: dict[Aim, Iterator[float]]) -> None:
     if slow is not None:
         rounds[slow] = iter([1.01] * 5)
     status, rows = run(line)
@@ -106,9 +104,7 @@ def test_one_slow_figure_ends_the_command_with_1(
     assert [one.split()[0] for one in text.splitlines()] == list(BOUNDS)
 
 
-def test_what_cannot_be_measured_is_said_and_is_not_passed(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_measured_is_not_passed(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     def lacks() -> flows.Round:
         raise NotTaken("no pseudo-terminal can be had (out of them)")
 
@@ -120,9 +116,7 @@ def test_what_cannot_be_measured_is_said_and_is_not_passed(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_stops_it_is_told_so_in_a_line(
-    number: signal.Signals, line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_ends_it(number: signal.Signals, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(flows, "_round", lambda: signal.raise_signal(number))
     outcome = line.run("bench", "--flows", passphrase=False)

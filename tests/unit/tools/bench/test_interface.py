@@ -57,9 +57,7 @@ def rounds_of(monkeypatch: pytest.MonkeyPatch, part: Callable[[Aim, int], float]
 
 
 @pytest.mark.parametrize("slow", [None, *AIMS], ids=lambda aim: aim.name if aim else "none")
-def test_each_missed_bound_ends_the_command_with_1(
-    slow: Aim | None, line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missed_bound_is_status_1(slow: Aim | None, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds_of(monkeypatch, lambda aim, run: 1.01 if aim is slow and run else 0.5)  # two of three: the median
     outcome = line.run("bench", "--interface", "--json", passphrase=False)
     assert outcome.status == (0 if slow is None else 1)
@@ -96,9 +94,7 @@ def test_it_is_one_measurement_by_itself(line: Line) -> None:
         assert line.run("bench", "--interface", more, passphrase=False).status == 64
 
 
-def test_what_cannot_be_measured_is_said_and_is_not_passed(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_measured_is_not_passed(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     def lacks(*_: object) -> list[Round]:
         raise NotTaken("no network namespace can be had")
 
@@ -136,9 +132,7 @@ def test_the_frame_of_a_key_counts_to_its_last_byte() -> None:
 # The long history.
 
 
-def test_a_long_history_is_what_the_engine_would_have_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_history_is_as_the_engine_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.tools.bench.long_history.BATCH", 150)
     told: list[int] = []
     create(tmp_path / "Ada", PASSPHRASE, 400, told.append)

@@ -54,9 +54,7 @@ def test_what_a_relay_adds_is_told_at_the_median_and_late(small: None) -> None:
     ("name", "reason"),
     [("relay.latency", "nats-server is not installed"), ("relay.forward", "nats-py is not installed")],
 )
-def test_who_is_not_there_is_named_as_left_out(
-    small: None, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
-) -> None:
+def test_who_lacks_is_left_out(small: None, monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(peers, "load", lambda _: object() if "server" in reason else None)
     report = rows.run(name, peers=True, rounds=3, seconds=0.001)
@@ -99,9 +97,7 @@ def test_without_a_nats_server_the_crowd_has_one_row(monkeypatch: pytest.MonkeyP
     assert [row["note"] for row in report[1:]] == ["left out: nats-server is not installed"]
 
 
-def test_a_crowd_for_which_there_is_no_room_is_left_out_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_crowd_without_room_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_process_memory()
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 100))
     report = rows.run("relay.idle", peers=True, crowd=10)

@@ -50,9 +50,7 @@ def test_a_sequence_in_two_pieces_is_no_text(terminals: Terminals) -> None:
     assert bytes(program._shown).endswith(b"onetwothree")
 
 
-def test_what_was_shown_before_a_key_does_not_count(
-    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_came_before_a_key_does_not_count(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
     program = start(terminals, ECHO)
     program.wait_for("ready")
     program.press("")
@@ -127,9 +125,7 @@ def test_without_terminals_there_is_no_figure(terminals: Terminals, monkeypatch:
         start(terminals, "")
 
 
-def test_a_measured_program_gets_none_of_our_settings(
-    terminals: Terminals, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_has_no_setting_of_ours(terminals: Terminals, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLOUR_PROFILE", "ours")
     monkeypatch.setenv("NO_COLOR", "1")
     program = start(terminals, "import os; print(*sorted(os.environ), 'end')")

@@ -61,9 +61,7 @@ def test_what_cannot_be_removed_is_said(place: Path, monkeypatch: pytest.MonkeyP
     assert [str(left) in line for line in said] == [True]
 
 
-def test_where_no_folder_can_be_made_it_is_said_what_to_do(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_folder_it_is_said_what_to_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
     monkeypatch.setattr("tempfile.tempdir", str(place / "nowhere"))
     with pytest.raises(CannotCreate, match="TMPDIR"), throw_away(pytest.fail):

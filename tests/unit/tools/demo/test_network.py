@@ -302,7 +302,7 @@ def everything(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_what_fails_on_the_way_leaves_nothing_running_and_can_be_tried_again(
+def test_a_failure_leaves_nothing_and_may_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run(clock: VirtualClock) -> None:

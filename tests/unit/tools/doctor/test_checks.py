@@ -222,9 +222,7 @@ async def test_a_private_profile_is_good(context: Context, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "mode"), [("", 0o750), ("", 0o701), ("history.db", 0o604), ("history.db", 0o660)]
 )
-async def test_what_others_may_read_is_named_and_the_fix_works(
-    context: Context, tmp_path: Path, name: str, mode: int
-) -> None:
+async def test_the_fix_of_what_others_read(context: Context, tmp_path: Path, name: str, mode: int) -> None:
     folder = private(tmp_path)
     (folder / name).chmod(mode)
     line = (await machine.check_profile(replace(context, profile=folder), []))[0]
@@ -328,9 +326,7 @@ async def test_the_program_behind_the_rules_is_named(tools: Path, chains: str, p
 # --- the report ---
 
 
-async def test_a_check_that_fails_itself_is_one_bad_line_and_hides_no_other(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_check_that_fails_hides_no_other(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(context: Context, found: Sequence[Interface]) -> list[DiagnosisView]:
         raise ZeroDivisionError
 

@@ -61,9 +61,7 @@ async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
     ]
 
 
-async def test_a_relay_that_runs_is_examined_and_another_process_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_relay_is_examined_and_another_process_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_process_memory()
     async with own_relay() as running, staged(Setting(relay_pid=running.pid, traced=False)) as stage:
         finding = await look_at(CLAIMS["C1"], relay_holds_nothing.show, stage)
