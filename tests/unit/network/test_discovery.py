@@ -27,8 +27,6 @@ RUN = f"-{os.getpid()}"
 
 
 class Ears:
-    """Events of a discovery, taken one by one."""
-
     def __init__(self) -> None:
         self.events: asyncio.Queue[tuple[str, Announcement | str]] = asyncio.Queue()
 

@@ -65,7 +65,6 @@ def test_a_killed_terminal_that_comes_back_is_found_under_its_new_name(lab: Lab)
 
 
 def test_a_pulled_cable_and_back(lab: Lab) -> None:
-    """After healing both are found under new instances, and what stays silent is lost."""
     mover, stayer, gone = (Beacon(host) for host in lab.hosts)
     for beacon, instance in ((mover, "mover1"), (stayer, "stayer"), (gone, "gone")):
         beacon.do(f"announce {instance}")
@@ -84,7 +83,6 @@ def test_a_pulled_cable_and_back(lab: Lab) -> None:
 
 
 def test_another_network(lab: Lab) -> None:
-    """A host that gets another address announces it; the old instance is withdrawn before."""
     mover, stayer = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     mover.do("announce home")
     stayer.wait_for_found("home")
@@ -103,9 +101,6 @@ def test_an_interface_that_appears_later_is_spoken_on(lab: Lab) -> None:
     early.wait("changed")
     early.do("announce back")
     other.wait("found", "back")
-
-
-# --- attack 16: what a stranger puts on the wire ---
 
 
 def test_attack_16_a_spoofed_record_is_a_hint_and_nothing_more(lab: Lab) -> None:
@@ -130,7 +125,6 @@ def test_attack_16_addresses_outside_the_local_network_are_never_handed_on(lab: 
 
 
 def test_attack_16_garbage_harms_nobody_and_nothing_of_it_is_repeated(lab: Lab) -> None:
-    """Cut, looped, oversized and absurd packets; then honest terminals are found."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     # A few at a time: a receiver that is overrun would miss some, and the test what they do.
     for number, some in enumerate((absurd(), *portions(damaged(), 50))):
@@ -159,7 +153,6 @@ def absurd() -> list[bytes]:
 
 
 def damaged() -> list[bytes]:
-    """An announcement cut at places and with bits flipped, and bytes that never were one."""
     seeded = random.Random(16)
     text = encode_text(Announcement("a", ("10.77.0.3",), 1, slots("a")))
     # Its host has no address in any other packet: the records before a cut are good ones, and count.
@@ -172,7 +165,6 @@ def damaged() -> list[bytes]:
 
 
 def test_attack_16_a_flood_of_inventions_is_bounded_and_passes(lab: Lab) -> None:
-    """Three thousand invented terminals: few are kept, memory stays, and the honest one is found."""
     watcher, honest = Beacon(lab.hosts[0]), Beacon(lab.hosts[1])
     before = memory(watcher)
     inventions = []
@@ -209,12 +201,8 @@ def test_attack_16_what_a_flood_costs_does_not_grow_with_it(lab: Lab, addresses:
 
 
 def memory(beacon: Beacon) -> int:
-    """Resident memory of the program, KiB."""
     status = Path(f"/proc/{beacon.program.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))  # type: ignore[union-attr]
-
-
-# --- attack 65: what a stranger reads ---
 
 
 def test_attack_65_a_hidden_terminal_gives_no_name_key_or_number_away(lab: Lab) -> None:

@@ -70,8 +70,6 @@ def test_multicast_is_spoken_where_addresses_are_told() -> None:
     assert outward([LO, ETH, WLAN]) == [ETH, WLAN]
 
 
-# --- real interfaces, in a network namespace of their own ---
-
 SHOW = """
 import json
 from chat.network.interfaces import interfaces, own_addresses

@@ -24,9 +24,6 @@ from tests.support.lab.virtual import VirtualClock, run_virtual
 AT_ONCE = int(ANNOUNCEMENTS_AT_ONCE)
 
 
-# --- Gate ---
-
-
 class Guest:
     aborted = False
 
@@ -107,9 +104,6 @@ def test_a_connection_with_a_link_is_older_than_what_gives_way() -> None:
     assert UNPROVEN > HANDSHAKE_SECONDS
 
 
-# --- Admission and backoff ---
-
-
 def test_a_flood_of_strangers_leaves_contacts_their_share() -> None:
     admission = Admission(total=8, per_address=4, rate=10.0)
     entered = [admission.enter(f"10.0.0.{n % 50}", known=False, now=0.0) for n in range(1_000)]
@@ -156,9 +150,6 @@ def test_who_refuses_is_left_alone() -> None:
     assert pace.delay(1.0) == Config().retry_most
     pace.encouraged(2.0)
     assert pace.delay(2.0) == Config().probe_every
-
-
-# --- FairShares ---
 
 
 def full(bound: int = 8) -> FairShares:
@@ -213,11 +204,7 @@ def test_what_is_removed_makes_room() -> None:
     assert shares.add("honest", "neighbour") is None
 
 
-# --- RateLimiter ---
-
-
 def looked_at(names: list[str], seconds: float, forget: str = "") -> list[str]:
-    """What was looked at when all these names are heard at once and the seconds have passed."""
 
     async def scenario(_: VirtualClock) -> list[str]:
         looked: list[str] = []
@@ -264,7 +251,6 @@ def test_who_has_gone_is_not_looked_at() -> None:
 
 
 def test_senders_of_announcements_take_turns() -> None:
-    """A neighbour is looked at among the first that waited, whatever a flooder sent after it."""
 
     async def scenario(_: VirtualClock) -> list[str]:
         looked: list[str] = []

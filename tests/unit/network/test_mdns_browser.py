@@ -46,8 +46,6 @@ RECORDS_EACH = 4 + HOST_ADDRESSES_MAX
 
 
 class Listening:
-    """A browser, and the gate of its first socket."""
-
     def __init__(self, zeroconf: Zeroconf, tasks: Tasks) -> None:
         self.zeroconf = zeroconf
         self.changes: list[tuple[str, ServiceStateChange]] = []
@@ -89,7 +87,6 @@ async def listening() -> AsyncIterator[Listening]:
 
 @pytest.mark.parametrize("senders", [1, 300])
 async def test_attack_16_a_flood_leaves_few_records_and_who_was_known(senders: int) -> None:
-    """What is kept does not depend on how much comes, from one address or from many."""
     turn = itertools.cycle(f"10.77.{number // 250}.{number % 250}" for number in range(1000, 1000 + senders))
     async with listening() as heard:
         heard.hear(whole("honest", SERVICE), HONEST)
@@ -214,9 +211,6 @@ def test_attack_16_long_packets_and_many_cut_questions_are_not_read() -> None:
     assert senders.admit(b"\0\0\0", HONEST, 0.0)
 
 
-# --- Resolver, in virtual time ---
-
-
 class Answers:
     """Answers a question after a second, with what `answers` says for a name at an attempt."""
 
@@ -240,7 +234,6 @@ class Answers:
 
 
 def played(names: list[str], good_at: int) -> Answers:
-    """What was asked when these names were wanted and a thousand seconds have passed."""
 
     async def scenario(_: VirtualClock) -> Answers:
         network = Answers(good_at)
@@ -318,14 +311,10 @@ def test_senders_of_names_take_turns() -> None:
     assert run_virtual(scenario)["honest"] == 1
 
 
-# --- PeerTable ---
-
 ONE = Announcement("one", ("10.0.0.1",), 4747, (bytes(8),) * 32)
 
 
 class Ears:
-    """Notes what it is told."""
-
     def __init__(self) -> None:
         self.heard: list[object] = []
 
@@ -352,7 +341,6 @@ def test_each_thing_is_told_once() -> None:
 
 
 def test_attack_16_a_flood_pushes_out_the_oldest_and_keeps_no_more() -> None:
-    """Invented announcements cost memory for 256 of them, never more."""
     ears = Ears()
     peers = PeerTable(ears)
     for number in range(KNOWN_MAX + 10):

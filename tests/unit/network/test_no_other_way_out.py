@@ -22,7 +22,6 @@ def test_an_engine_loads_nothing_that_reaches_other_machines_by_itself() -> None
 
 
 async def test_an_engine_that_is_traced_reaches_only_what_python_tells_of() -> None:
-    """Whole conversations of two engines: each system call that reaches out is one of Python's own."""
     needs_strace()
     finding = await look_at("C3", Setting())
     measured = finding.row()["measured"]

@@ -104,7 +104,6 @@ def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None
 
 
 def test_names_are_looked_up_for_named_relays_alone() -> None:
-    """By one function, which one other calls, behind its check."""
     source = (ROOT / "chat/network/transport.py").read_text(encoding="utf-8")
     functions = [
         node

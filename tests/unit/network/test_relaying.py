@@ -55,12 +55,10 @@ def at(network: Network, host: str, tokens: Tokens, clock: VirtualClock) -> Rela
 
 
 def held_by(relay: MemoryRelay, number: int, listeners: int) -> bool:
-    """Whether so many wait on each of the first tokens."""
     return all(relay.hall.count(token(each)) == listeners for each in range(number))
 
 
 def named_by(relay: MemoryRelay, host: str) -> list[int]:
-    """How many tokens each line of a host names."""
     return [relay.hall.named(one) for one in relay.hall._tokens if one.connection.peer == host]
 
 

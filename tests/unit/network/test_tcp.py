@@ -124,9 +124,6 @@ async def test_after_close_nobody_gets_in_and_who_is_in_stays() -> None:
         await gone([ours])
 
 
-# --- dialling ---
-
-
 NOT_LOCAL = [
     *("8.8.8.8", "2001:db8::1", "0.0.0.0", "::", "::ffff:8.8.8.8", "224.0.0.251", "localhost"),
     *("printer.local", "", "10.0.0.1 "),

@@ -49,7 +49,6 @@ async def test_one_address_gets_its_share() -> None:
 
 
 async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
-    """A thousand strangers from a hundred addresses, each sending rubbish and staying."""
     total = 32
     async with serving(TcpTransport(total=total)) as server:
         ours = await ANYONE.connect("127.0.0.1", server.port, SECONDS)
@@ -96,9 +95,6 @@ async def test_a_connection_that_cannot_be_served_is_reported_and_closed() -> No
     assert [type(context["exception"]) for context in told] == [ValueError]
     await listener.close()
     await gone([ours])
-
-
-# --- out of descriptors (attack 74) ---
 
 
 async def test_attack_74_a_failure_to_accept_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,6 @@ def _polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def watched(change: Callable[[Machine], None], seconds: float) -> Machine:
-    """Watch for two seconds, make the change, watch on."""
 
     async def scenario(clock: VirtualClock) -> Machine:
         machine = Machine(clock)
@@ -107,8 +106,6 @@ def test_nothing_is_told_after_close() -> None:
 def test_a_sleep_of_the_machine_counts_as_a_change() -> None:
     assert len(watched(sleep, 60).told) == 1
 
-
-# --- a real machine ---
 
 WATCH = """
 import asyncio

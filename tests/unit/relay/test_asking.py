@@ -24,16 +24,12 @@ PATIENCE = 10.0
 
 @dataclass
 class Waiter:
-    """As much of a terminal that waits as another relay asks for."""
-
     name: str
     since: float
 
 
 @dataclass(eq=False)
 class Host:
-    """A relay that writes down what its cluster has it do."""
-
     waiters: list[Waiter] = field(default_factory=list)
     answers: bool = True
 
@@ -86,8 +82,6 @@ class Deaf:
 
 
 class Town:
-    """A wire, the relay that asks, and others."""
-
     def __init__(self) -> None:
         self.wire, self.pair = Wire(), X25519Pair.generate()
         self.asking, self.cluster = self.relay()

@@ -39,7 +39,6 @@ class Relayed(Pair):
 
     @property
     def wire(self) -> bytes:
-        """All that the relay was sent and sent."""
         return b"".join(terminal.wire for terminal in self._terminals.values())
 
     def carry(self, source: End, target: End) -> bool:
@@ -55,13 +54,11 @@ class Relayed(Pair):
         return b"".join(len(body).to_bytes(2, "big") + body for body in self.mangle(frames(stream)))
 
     def say(self, source: End, *words: bytes) -> None:
-        """Entries with these bodies, all in one go."""
         for word in words:
             source.link.send(Entry(b"header", b"salt", word), self.now)
         self.run()
 
     def heard(self, end: End) -> list[bytes]:
-        """The bodies of the entries that came."""
         return [message.body for message in end.messages() if isinstance(message, Entry)]
 
 
@@ -71,9 +68,6 @@ def opened(running: Relay) -> Relayed:
     assert both.initiator.link.is_open
     assert both.responder.link.is_open
     return both
-
-
-# --- Attack 58: it drops, delays, doubles, reorders, floods ---
 
 
 @pytest.mark.parametrize(
@@ -171,9 +165,6 @@ def _rest(terminal: Terminal) -> bytes:
     except ConnectionResetError:
         pass
     return data
-
-
-# --- Attack 62: it learns names and keys ---
 
 
 def test_attack_62_neither_the_wire_nor_the_relays_memory_holds_a_name_a_key_or_a_word() -> None:

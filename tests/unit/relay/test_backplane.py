@@ -22,8 +22,6 @@ BLOCK = bytes(1 << 16)
 
 
 class Heard:
-    """A listener whose changes can be waited for."""
-
     def __init__(self) -> None:
         self.connections = self.partings = 0
         self.messages: list[tuple[str, bytes]] = []
@@ -68,8 +66,6 @@ def node() -> Iterator[Node]:
 
 
 class Said(list[bool]):
-    """What a backplane says of itself."""
-
     def __init__(self) -> None:
         super().__init__()
         self.happened = asyncio.Event()
@@ -81,7 +77,6 @@ class Said(list[bool]):
 
 @asynccontextmanager
 async def bus(*urls: str) -> AsyncIterator[tuple[Nats, Heard, Said]]:
-    """A backplane, what it hears, and what it says of itself."""
     said = Said()
     made, heard = Nats(urls, said.say), Heard()
     made.start(heard)
@@ -92,7 +87,6 @@ async def bus(*urls: str) -> AsyncIterator[tuple[Nats, Heard, Said]]:
 
 
 async def crowd(one: Nats, node: Node) -> None:
-    """Stop the node, and send until too much waits."""
     os.kill(node.pid, signal.SIGSTOP)
     async with asyncio.timeout(PATIENCE):
         while not one.is_crowded and one.is_connected:

@@ -17,7 +17,6 @@ PATIENCE = Patience(idle=60, slow=30, half_open=10)
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """Both ends of one TCP connection on this machine, not blocking."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = socket.create_connection(server.getsockname())
         other, _ = server.accept()
@@ -28,8 +27,6 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 @dataclass
 class Joined:
-    """A circuit, and the outer ends of its two connections."""
-
     left: socket.socket
     right: socket.socket
     circuit: Circuit
@@ -43,8 +40,6 @@ class Joined:
 
 
 class Table:
-    """Makes circuits, and closes what they leave."""
-
     def __init__(self) -> None:
         self._open: list[socket.socket] = []
         self._circuits: list[Circuit] = []
@@ -79,7 +74,6 @@ async def table() -> AsyncIterator[Table]:
 
 @pytest.fixture
 async def joined(table: Table) -> Joined:
-    """A circuit that has begun."""
     return table.start()
 
 
@@ -113,7 +107,6 @@ def reset(end: socket.socket) -> None:
 
 
 async def settle() -> None:
-    """Let the loop do what is there to do."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -187,7 +180,6 @@ async def all_lent(table: Table) -> tuple[Buffers, Joined, int]:
 
 
 async def test_without_a_free_buffer_a_lane_goes_on_and_leaves_nothing(table: Table) -> None:
-    """Slow readers hold all buffers, and make nobody else wait."""
     buffers, slow, total = await all_lent(table)
     other = table.start(buffers)
     loop, data = asyncio.get_running_loop(), secrets.token_bytes(300_000)

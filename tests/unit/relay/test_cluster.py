@@ -51,8 +51,6 @@ def closed(terminal: Terminal) -> bool:
 
 
 class Spy:
-    """Somebody else on NATS, who hears everything and may say anything."""
-
     def __init__(self, client: Any) -> None:
         self.client = client
         self.heard: list[tuple[str, str, bytes]] = []

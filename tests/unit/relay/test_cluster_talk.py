@@ -15,7 +15,6 @@ PATIENCE = 90.0
 
 
 async def moves_to(person: Engine, *addresses: str) -> None:
-    """Name these relays and no others."""
     for address in addresses:
         await person.add_relay(address)
     for view in await person.relays():
@@ -24,8 +23,6 @@ async def moves_to(person: Engine, *addresses: str) -> None:
 
 
 class Talk:
-    """What two say to each other, a line at a time from each."""
-
     def __init__(self, one: Engine, other: Engine) -> None:
         self._both = (one, other)
         self._said: list[str] = []

@@ -18,8 +18,6 @@ MANY = 1e6
 
 
 class Crowd:
-    """Guests, each with what it came for."""
-
     def __init__(self, made: House, dice: Random) -> None:
         self.made, self.dice = made, dice
         self.tokens = [token() for _ in range(6)]

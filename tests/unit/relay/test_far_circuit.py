@@ -25,8 +25,6 @@ PATIENCE = Patience(idle=60, slow=30, half_open=10)
 
 
 class Half:
-    """One relay's part: a far circuit, and the outer end of its connection."""
-
     def __init__(self, name: str, wire: Wire) -> None:
         self.name, self.buffers, self.tally = name, Buffers(), Tally()
         self.outer, self._inner = tcp_pair()
@@ -65,7 +63,6 @@ class Half:
 
 
 def keys() -> tuple[Finished, Finished]:
-    """What a question and its answer leave at the two relays."""
     pair = X25519Pair.generate()
     asking = ClusterKeys(pair).handshake(b"name", asking=True)
     answering = ClusterKeys(pair).handshake(b"name", asking=False)
@@ -76,8 +73,6 @@ def keys() -> tuple[Finished, Finished]:
 
 @dataclass
 class Span:
-    """Two halves, and the wire between them."""
-
     wire: Wire = field(default_factory=Wire)
 
     def __post_init__(self) -> None:
@@ -116,7 +111,6 @@ async def pressed(span: Span) -> int:
 
 
 async def gone(half: Half) -> bool:
-    """Whether its terminal sees the end of the stream."""
     return await asyncio.wait_for(read(half.outer, 1), 10) == b""
 
 
@@ -202,7 +196,6 @@ FRAMES = 5
 
 
 def nth(change: Callable[[bytes], list[bytes]]) -> Callable[[bytes], list[bytes]]:
-    """Do something to the fifth message alone."""
     seen = 0
 
     def changed(payload: bytes) -> list[bytes]:

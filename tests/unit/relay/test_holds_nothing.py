@@ -28,7 +28,6 @@ BATCH = 100
 
 
 def joined(running: Relay, wanted: bytes = b"") -> tuple[Terminal, Terminal]:
-    """A dialler and the terminal that it was joined with."""
     wanted = wanted or token()
     waiter = running.terminal().welcomed().wait(wanted)
     waiter.expect(WaitBegun)
@@ -39,8 +38,6 @@ def joined(running: Relay, wanted: bytes = b"") -> tuple[Terminal, Terminal]:
 
 
 class Frames:
-    """Sealed frames of a session, with what can be searched of each."""
-
     def __init__(self, number: int) -> None:
         alice, self._bob = pair()
         self.plain = [secrets.token_bytes(200) for _ in range(number)]
@@ -64,7 +61,6 @@ def settle(one: Terminal, other: Terminal) -> None:
 
 
 def after_forwarding(frames: Frames, number: int, others: int, planted: str = "") -> set[bytes]:
-    """What a relay that forwarded so many frames, both ways, holds of the last 100 and of some others."""
     chosen = [*range(number - BATCH, number), *random.sample(range(number - BATCH), others)]
     with relay("--examinable", planted=planted) as running:
         dialler, waiter = joined(running)
@@ -157,7 +153,6 @@ def test_attack_61_who_is_absent_is_answered_at_once_and_nothing_is_kept() -> No
 
 
 def life(log: Path, planted: str = "") -> None:
-    """All that a relay does, from exec to exit, with its calls written down."""
     with relay("--metrics", "127.0.0.1:0", before=traced(log), planted=planted) as running:
         running.terminal().welcomed().dial(token()).expect(WasAbsent)
         dialler, waiter = joined(running)

@@ -175,9 +175,6 @@ async def test_of_those_who_wait_on_one_token_each_is_reached_and_the_ninth_driv
         assert made.now()["waiting_terminals"] == 8
 
 
-# --- Attack 63: abuse, amplification, loops ---
-
-
 async def test_attack_63_an_open_relay_gives_nobody_more_than_a_share() -> None:
     """All of it is taken by one address as far as its bounds go, and another still gets its circuit."""
     bounds = limits(connections=8, connections_address=6, unproven=2, tokens=8, tokens_address=6)

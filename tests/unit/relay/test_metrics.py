@@ -18,8 +18,6 @@ SAMPLE = re.compile(r'(parlour_relay_[a-z_]+)(?:\{([a-z]+)="([a-z_]+)"\})? (\d+)
 
 
 class Page:
-    """Where the pages are, and how they are asked."""
-
     def __init__(self, port: int) -> None:
         self._port = port
 
@@ -32,7 +30,6 @@ class Page:
             await shut(writer)
 
     async def get(self, path: str, method: str = "GET") -> tuple[str, str]:
-        """Status line and body."""
         answer = await self.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         head, _, body = answer.decode().partition("\r\n\r\n")
         assert f"Content-Length: {len(body)}" in head

@@ -111,7 +111,6 @@ async def test_circuits_whose_reader_takes_nothing_end() -> None:
 
 
 async def press(made: House, end: socket.socket) -> None:
-    """Send until nothing is taken any more."""
     for _ in range(10):
         try:
             while True:
@@ -168,7 +167,6 @@ class Failing:
 
 
 def failing(relay: Relay, *errors: int) -> None:
-    """Let the relay's `accept` fail."""
     server: Any = Failing(relay._servers[0], *errors)
     relay._loop.remove_reader(server.fileno())
     relay._loop.add_reader(server.fileno(), relay._accept, server)

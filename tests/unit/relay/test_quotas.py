@@ -12,8 +12,6 @@ from chat.relay.quotas import BURST, Handshakes, Limits, Places, Shares, Weights
 
 @dataclass(eq=False)
 class Guest:
-    """Somebody connected, who hears that it must go."""
-
     place: str
     told: list[str] = field(default_factory=list)
 
@@ -22,8 +20,6 @@ class Guest:
 
 
 class Door:
-    """Places with short ways to fill them."""
-
     def __init__(self, total: int = 8, an_address: int = 100, unproven: int = 2) -> None:
         limits = Limits(
             connections=total, connections_address=an_address, unproven=unproven, unproven_address=2
@@ -42,9 +38,6 @@ class Door:
             return guest
         self.places.leave(guest, place)
         return None
-
-
-# --- Places ---
 
 
 @pytest.mark.parametrize(
@@ -139,9 +132,6 @@ def test_leaving_twice_does_no_harm_and_leaves_nothing() -> None:
     assert list(door.places.newest("a")) == []
 
 
-# --- Handshakes ---
-
-
 def test_an_address_that_asks_much_is_slowed_and_another_is_not() -> None:
     shakes = Handshakes(Limits(handshakes=400, handshakes_address=8))
     taken = sum(shakes.take("a", 10.0) for _ in range(100))
@@ -179,9 +169,6 @@ def test_addresses_are_not_remembered_without_end() -> None:
     for number in range(65_536 + 10):
         shakes.take(str(number), 10.0)
     assert len(shakes._asked) == 65_536
-
-
-# --- Shares ---
 
 
 def test_shares_are_bounded_in_all_and_an_address() -> None:

@@ -15,7 +15,6 @@ from tests.support.relay.processes import PATIENCE, eventually
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this number runs, and is no corpse."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

@@ -32,7 +32,6 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def settings() -> dict[str, list[str]]:
-    """Every setting with its values, in their order."""
     found: dict[str, list[str]] = {}
     for line in UNIT.read_text(encoding="utf-8").splitlines():
         if match := re.fullmatch(r"(\w+)=(.*)", line):
@@ -56,7 +55,6 @@ def test_it_leaves_room_for_all_that_the_program_lets_in() -> None:
 
 
 def test_the_program_runs_as_it_is_started_there(tmp_path: Path) -> None:
-    """With the same options, on free ports, under the same limits: and everything still holds."""
     needs_confinement()
     program, name, *options = value("ExecStart").split()
     assert (Path(program).name, name) == ("parlour", "relay")

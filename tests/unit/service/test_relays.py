@@ -18,7 +18,6 @@ from tests.support.engines.engines import Person, in_virtual_time, invite, peopl
 
 
 def relay(number: int, host: str = "10.0.0.99") -> RelayAddress:
-    """A relay of the tests; nobody runs it."""
     return RelayAddress(host, number, bytes([number]) * 32)
 
 

@@ -32,7 +32,6 @@ def moments(count: int) -> list[int]:
 
 @pytest.fixture
 def blank(tmp_path: Path) -> Path:
-    """A new profile, to copy for each run."""
     needs_strace()
     folder = tmp_path / "blank"
     profile.create(
@@ -81,7 +80,6 @@ def check_acknowledged(folder: Path, said: list[str]) -> None:
 
 
 def group_ends() -> set[int]:
-    """Numbers of entries after each commit of the writer."""
     return {sum(1 + number % 3 for number in range(groups)) for groups in range(GROUPS + 1)}
 
 

@@ -35,7 +35,6 @@ class Copies:
         self.log = log.read_bytes() if log.exists() else b""
 
     def open(self, data: bytes | None = None, log: bytes | None = None) -> Database:
-        """Raises as open_history."""
         place = self.folder / "copy"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -171,7 +170,6 @@ def test_attack_68_one_page_of_an_older_copy_is_found_or_mended_and_never_lies(t
 
 
 def one_page_back(copies: Copies, data: bytes, everything: Sequence[ParsedEntry]) -> str:
-    """What becomes of a database with one older page; nothing that it says is untrue."""
     try:
         database = copies.open(data=data, log=b"")
     except ParlourError:

@@ -183,7 +183,6 @@ def test_attack_71_a_foreign_log_is_named_and_harms_nothing(
 
 
 def test_a_log_torn_in_its_first_frame_is_no_damage(database: Database) -> None:
-    """What a crash leaves: nothing of it was acknowledged."""
     store(database, Author().write("in the file"))
     database.scrub()
     store(database, Author(time=5).write("torn"))

@@ -19,7 +19,6 @@ TAILS = (WORD.encode(), b"potamusqwv")
 
 
 def fill(database: Database, many: int) -> None:
-    """A history in which the word stands in many entries, among others, written and moved about."""
     with database.transaction():
         contacts.add(database, ContactRow(THEM, "Ada " + WORD, "", PAIRED, False, False, False, 1))
         persons.add_operation(database, THEM, THEM, b"rename " + WORD.encode())
@@ -101,7 +100,6 @@ def test_attack_75_without_the_recipe_the_search_would_find_it(filled: Database)
 
 
 def test_a_cleaning_gives_way_and_what_is_due_stays_so(filled: Database) -> None:
-    """In each of its parts, and nothing but time is lost by it."""
     asked = 0
 
     def on(number: int) -> Callable[[], bool]:

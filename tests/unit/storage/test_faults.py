@@ -41,7 +41,6 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def check(folder: Path, said: list[str]) -> None:
-    """Exactly what was said to be stored is there, and no file holds its text."""
     stored = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("stored")]
     with stored_profile.unlock(folder, PASSPHRASE) as opened:
         database = opened.database()
@@ -64,7 +63,6 @@ FAULTS = [
 
 @pytest.mark.parametrize(("call", "fault", "expected"), FAULTS, ids=[f"{row[0]} {row[1]}" for row in FAULTS])
 def test_attack_74_a_fault_is_told_and_outlived(profile: Path, call: str, fault: str, expected: str) -> None:
-    """The calls fail from some moment on, for a while; then the disk is well again."""
     whole = profile.with_name("whole")
     shutil.copytree(profile, whole)
     made = calls([*WRITER, INSIST, str(whole), str(COUNT)], [call], profile.parent)[call]

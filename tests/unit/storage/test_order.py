@@ -41,7 +41,6 @@ def model(held: Sequence[ParsedEntry], talk: bytes) -> dict[bytes, int]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[ParsedEntry]:
-    """A causal history of several authors, with forks, clocks that run anywhere and names across talks."""
     made: list[ParsedEntry] = []
     for number in range(draw(st.integers(1, 14))):
         author = draw(st.sampled_from(AUTHORS))
@@ -89,7 +88,6 @@ def check(database: Database, held: Sequence[ParsedEntry]) -> None:
 
 @pytest.fixture(scope="module")
 def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new database, to begin each example from a copy of it."""
     made = tables.new_database(tmp_path_factory.mktemp("blank"))
     made.close()
     return made.path
@@ -108,7 +106,6 @@ TABLES = ("entries", "bodies", "edges", "missing", "tips", "heads", "unread")
 
 
 def rows_of(database: Database) -> list[list[Row]]:
-    """Every row that an entry leaves."""
     found = [sorted(database.rows(f"SELECT * FROM {table}")) for table in TABLES]
     return [*found, sorted(database.rows("SELECT rowid, text FROM search"))]
 

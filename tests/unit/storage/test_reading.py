@@ -35,7 +35,6 @@ Step = tuple[bool, int, bool]
 
 
 def two_chains(steps: list[Step], conversation: bytes) -> list[ParsedEntry]:
-    """A conversation by such steps, in the order in which they were written."""
     last: dict[bool, ParsedEntry] = {}
     made: list[ParsedEntry] = []
     for own, time, names in steps:
@@ -59,7 +58,6 @@ STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.booleans()), mi
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """One database for many conversations."""
     made = new_database(tmp_path_factory.mktemp("shared"))
     yield made
     made.close()
@@ -197,8 +195,6 @@ def test_preferences_stand_beside_the_settings_and_go_with_a_person(database: Da
     assert kept_settings.load(database) == kept_settings.Settings(read_receipts=False)
 
 
-# --- Each by an index ---
-
 PLACE = (1_000, b"")
 READS: dict[str, Callable[[Database], object]] = {
     "page": lambda db: entries.page(db, TALK, 9, PLACE),
@@ -232,7 +228,6 @@ def plan(database: Database, read: Callable[[Database], object]) -> list[str]:
 
 
 def scans(database: Database, read: Callable[[Database], object]) -> list[str]:
-    """The steps that go through a whole table."""
     steps = plan(database, read)
     return [step for step in steps if step.startswith("SCAN") and not _is_bounded(step)]
 

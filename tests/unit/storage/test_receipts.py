@@ -51,7 +51,6 @@ def test_the_outbox_of_another_persons_receipts_stays_full(database: Database) -
 
 
 def test_the_outbox_needs_entries_and_receipts_alone(database: Database) -> None:
-    """With every other table emptied, but for who the people are, the same entries are to be sent."""
     author = Author()
     sent = [author.write(f"entry {number}") for number in range(9)]
     store(database, *sent)

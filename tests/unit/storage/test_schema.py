@@ -20,7 +20,6 @@ TO_SEND = re.compile(r"outbox|queue|to_?send|unsent|sent|pending_|retry|outgoing
 
 
 def tables(database: Database) -> dict[str, str]:
-    """Every table of our own and the SQL that made it."""
     rows = database.rows(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'search%'"
     )

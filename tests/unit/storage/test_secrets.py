@@ -32,7 +32,6 @@ def opened(tmp_path: Path) -> Iterator[tuple[Vault, Database]]:
 
 
 def secrets() -> list[bytes]:
-    """Every secret of the profile, the database key and the passphrase too."""
     rows = [ME.signing_seed, ME.static_secret, ME.self_key, ME.recovery_seed or b""]
     key = seeded("secrets")(32)  # the first that creation draws
     return [*rows, key, PASSPHRASE.encode()]

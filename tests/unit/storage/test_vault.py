@@ -30,7 +30,6 @@ def make(folder: Path, seed: str = "profile") -> Vault:
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
-    """A whole profile that nobody has open."""
     folder = tmp_path / "profile"
     make(folder).close()
     return folder
@@ -83,7 +82,6 @@ def test_a_folder_open_to_others_is_closed(profile: Path) -> None:
 
 
 def rewritten(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """Spoils a file of a profile."""
     return lambda folder: put(folder / name, change((folder / name).read_bytes()))
 
 

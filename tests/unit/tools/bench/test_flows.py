@@ -31,7 +31,6 @@ def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 def sample(flow: Aim, of_bound: float) -> FlowSample:
-    """A run that took this part of the bound, with as many inputs as are allowed."""
     return FlowSample(flow.bound * of_bound, (3, 1) if flow.inputs_most else ())
 
 

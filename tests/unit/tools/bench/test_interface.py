@@ -45,7 +45,6 @@ def line(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 def rounds_of(monkeypatch: pytest.MonkeyPatch, part: Callable[[Aim, int], float]) -> None:
-    """Let the runs take these parts of the bounds."""
 
     def played(_folder: Path, _say: object, runs: int, _entries: int) -> list[Round]:
         return [
@@ -104,9 +103,6 @@ def test_what_cannot_be_measured_is_not_passed(line: Line, monkeypatch: pytest.M
     assert outcome.out.count("not taken, at most") == len(AIMS)
 
 
-# Frames.
-
-
 def test_frames_are_what_stands_between_their_marks_however_it_is_cut() -> None:
     sent = b"before\x1b[?2026h\x1b[1;1Hone\x1b[0m\x1b[?2026lbetween\x1b[?2026htwo\xe5\xae\xbd\x1b[?2026lafter"
     for size in (1, 2, 3, 7, len(sent)):
@@ -127,9 +123,6 @@ def test_the_frame_of_a_key_counts_to_its_last_byte() -> None:
     assert not frames.whole
     frames.hear(b"l", 4.0)
     assert frames.whole == [Frame(2.0, 4.0, 3, "abc")]
-
-
-# The long history.
 
 
 def test_a_long_history_is_as_the_engine_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,9 +169,6 @@ def test_texts_are_of_many_kinds_and_the_same_each_time() -> None:
     for part in ("```", "**", "https://", "\n> ", "\n- ", "。", "🎉"):
         assert any(part in text for text in texts)
     assert max(map(len, texts)) > 500 > 20 > min(map(len, texts))
-
-
-# The real thing, on a small history.
 
 
 @pytest.mark.network

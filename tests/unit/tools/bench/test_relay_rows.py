@@ -23,7 +23,6 @@ RELAY = tracemalloc.Filter(True, "*/chat/relay/server.py", all_frames=True)
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few frames, so that a row is a matter of moments."""
     monkeypatch.setattr(relay, "SIZES", {256: 64, 61_440: 4})
     monkeypatch.setattr(relay, "_PINGS", 5)
 
@@ -76,9 +75,6 @@ def test_what_stands_between_hands_on_what_it_was_given() -> None:
             other.sendall(b"and back")
             assert other.recv(100) == b"there"
             assert one.recv(100) == b"and back"
-
-
-# --- Idle ---
 
 
 def test_a_small_crowd_is_measured_beside_the_same_at_nats() -> None:

@@ -73,7 +73,6 @@ def test_a_program_that_fails_ends_the_measurement(terminals: Terminals) -> None
 
 
 def test_a_full_terminal_stops_nobody(terminals: Terminals) -> None:
-    """More than any terminal holds, while another program is waited for."""
     loud = start(terminals, "print('x' * 1_000_000, flush=True); print('done')")
     quiet = start(terminals, "input(); print('typed')")
     loud.wait_for("done")

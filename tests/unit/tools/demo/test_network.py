@@ -40,8 +40,6 @@ E = TypeVar("E", bound=Event)
 
 
 class Watched:
-    """A demo's messenger and door, with everything that it said so far."""
-
     def __init__(self, door: DemoDoor, messenger: Messenger) -> None:
         self.door = door
         self.messenger = messenger
@@ -86,7 +84,6 @@ async def demo(folder: Path, clock: VirtualClock, language: str = "en") -> Async
 def play(
     folder: Path, scenario: Callable[[Watched], Coroutine[Any, Any, None]], language: str = "en"
 ) -> None:
-    """Run a scenario in a demo, in virtual time."""
 
     async def run(clock: VirtualClock) -> None:
         async with demo(folder, clock, language) as watched:
@@ -96,7 +93,6 @@ def play(
 
 
 def answer(word: str) -> str:
-    """What the sample says to a word."""
     return next(one.text for one in SAMPLE.answers if word in one.words)
 
 

@@ -22,7 +22,6 @@ Lines = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[dict[str, Lines]]:
-    """What the doctor says of each cause, by its name."""
     needs_root_network()
     needs_nft()
 

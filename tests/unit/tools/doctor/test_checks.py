@@ -28,8 +28,6 @@ VPN = Interface("wg0", 3, Kind.TUNNEL, True, ("100.64.0.9/32",))
 
 
 class Clock:
-    """A clock that shows what the test wants."""
-
     def __init__(self, wall: int, monotonic: Sequence[float] = (1.0, 2.0)) -> None:
         self._wall, self._monotonic = wall, list(monotonic)
 
@@ -50,9 +48,6 @@ def only(lines: list[DiagnosisView]) -> DiagnosisView:
     assert line.good or line.fix
     assert "\n" not in line.found + line.fix
     return line
-
-
-# --- network ---
 
 
 @pytest.mark.parametrize(
@@ -81,9 +76,6 @@ def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
     assert "100.64" not in first.found
 
 
-# --- routes ---
-
-
 @pytest.mark.parametrize(
     ("own", "other"),
     [
@@ -97,9 +89,6 @@ def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
 )
 def test_neighbour(own: str, other: str) -> None:
     assert neighbour(own) == other
-
-
-# --- port ---
 
 
 async def test_the_port_of_a_running_engine_answers(context: Context) -> None:
@@ -158,9 +147,6 @@ async def test_without_an_engine_the_port_is_closed_and_that_is_said(context: Co
     assert not only(await machine.check_port(replace(context, port=0), [LO])).good
 
 
-# --- clock ---
-
-
 @pytest.mark.parametrize(
     ("wall", "good"),
     [
@@ -200,9 +186,6 @@ async def test_a_clock_that_runs_backwards(context: Context) -> None:
 
 async def test_the_clock_of_this_machine(context: Context) -> None:
     assert only(await machine.check_clock(context, [])).good
-
-
-# --- profile ---
 
 
 def private(tmp_path: Path) -> Path:
@@ -254,9 +237,6 @@ async def test_the_database_is_asked(context: Context, tmp_path: Path, wrong: st
     ]
     assert line.good is not bool(wrong)
     assert wrong in line.found
-
-
-# --- the tools of the firewall ---
 
 
 def install(folder: Path, **programs: str) -> None:
@@ -321,9 +301,6 @@ async def test_the_program_behind_the_rules_is_named(tools: Path, chains: str, p
     (source,) = (await gather.read_tables()).sources
     packet = Packet("tcp", "10.0.0.2", "10.0.0.1", 1, 4747, "eth0")
     assert source.program(source.judge(packet)) == program
-
-
-# --- the report ---
 
 
 async def test_a_check_that_fails_hides_no_other(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:

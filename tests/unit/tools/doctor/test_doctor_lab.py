@@ -36,7 +36,6 @@ def lab() -> Iterator[Lab]:
 
 
 def report_of(host: Host) -> Report:
-    """Lines by check."""
     report: Report = {}
     for line in examine(host):
         report.setdefault(line["check"], []).append(line)

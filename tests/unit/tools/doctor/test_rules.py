@@ -91,9 +91,6 @@ def test_chains_that_turn_in_circles_come_to_an_end(endless: str) -> None:
     assert not packet_filters.read_iptables(CLOSED + endless).judge(CALL).passes
 
 
-# --- nft ---
-
-
 def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
     return {"match": {"op": op, "left": left, "right": right}}
 
@@ -226,9 +223,6 @@ def test_nft_rules_in_their_own_words() -> None:
     assert (
         packet_filters.read_nftables(ruleset(rule), words, v6=False).judge(CALL).rule == "tcp dport 4747 drop"
     )
-
-
-# --- what to do ---
 
 
 @pytest.mark.parametrize(

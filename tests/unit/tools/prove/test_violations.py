@@ -32,7 +32,6 @@ CLAIMS = {claim.id: claim for claim in read_claims()[0]}
 async def found(
     claim: str, show: Any, plant: Callable[[Stage], Awaitable[None]], setting: Setting | None = None
 ) -> Finding:
-    """What an experiment finds on a stage on which something was planted."""
     async with staged(setting or Setting(traced=False)) as stage:
         await plant(stage)
         return await look_at(CLAIMS[claim], show, stage)
@@ -40,9 +39,6 @@ async def found(
 
 async def nothing(stage: Stage) -> None:
     """The terminals themselves are what is planted."""
-
-
-# C1: a relay holds nothing.
 
 
 async def test_claim_c1_fails_where_a_relay_keeps_one_frame_and_has_a_file_open(
@@ -72,9 +68,6 @@ async def test_a_relay_is_examined_and_another_process_is_not(monkeypatch: pytes
     assert "is no relay" in finding.reason
 
 
-# C2: only as ciphertext.
-
-
 async def plain_files(stage: Stage) -> None:
     (stage.ada.folder / "draft.txt").write_text(f"I wrote {stage.needle} to Ben", encoding="utf-16-le")
     (stage.ada.home / "cache").write_text(stage.needle)
@@ -92,9 +85,6 @@ async def test_claim_c2_fails_where_a_profile_holds_something_plain() -> None:
         "in Ben's profile log: Ben's passphrase, as UTF-8",
         "in the home of Ada's terminal cache: the needle, as UTF-8",
     }
-
-
-# C3: to nobody else. In a network namespace without a way out.
 
 
 @pytest.mark.network
@@ -115,9 +105,6 @@ def test_claim_c3_fails_where_a_terminal_calls_out(way: str, said: str) -> None:
         row = json.loads(lab.hosts[0].run(*command, env=environment, cwd=ROOT))
     assert row["outcome"] == "fails"
     assert said in row["reason"]
-
-
-# C4: nobody can read or alter it.
 
 
 async def plain_words(stage: Stage) -> None:
@@ -154,18 +141,12 @@ async def test_claim_c4_fails_where_a_terminal_goes_on_with_a_spoilt_link(
     ]
 
 
-# C5: deleted is deleted.
-
-
 async def test_claim_c5_fails_where_pages_or_log_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PARLOUR_PLANTED", "keep")
     finding = await found("C5", at_rest.show_deleted, nothing, Setting(PLANTED, traced=False))
     assert finding.outcome is Outcome.FAILS
     assert "database still holds what was deleted" in finding.reason
     assert "frame" in finding.reason
-
-
-# None: each of them holds on the program as it is.
 
 
 async def test_without_strace_it_is_said_and_python_alone_tells() -> None:
