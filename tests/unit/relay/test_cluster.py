@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,21 @@ from tests.support.relay.processes import (
     shared_key,
     waiting,
 )
+from tests.unit.relay.test_holds_nothing import joined, passes
 
 GONE = "NATS does not answer"
 
 
 def closed(terminal: Terminal) -> bool:
     """Whether its circuit has ended, after whatever came before."""
-    try:
+    with suppress(ConnectionResetError):
         while terminal.socket.recv(1 << 16):
             pass
-    except ConnectionResetError:
-        pass
     return True
+
+
+def run(line: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 class Spy:
@@ -82,11 +85,10 @@ async def test_a_circuit_enters_at_one_relay_and_leaves_at_another(tmp_path: Pat
         for entered, left in ((0, 1), (1, 2), (2, 0)):
             wanted, data = token(), secrets.token_bytes(200_000)
             waiter = waiting(relays[left], wanted)
-            dialler, joined = meet(waiter, relays[entered], wanted)
-            assert joined.others == 0
-            for sender, reader in ((dialler, waiter), (waiter, dialler)):
-                sender.socket.sendall(data)
-                assert receive(reader.socket, len(data)) == data
+            dialler, met = meet(waiter, relays[entered], wanted)
+            assert met.others == 0
+            assert passes(data, dialler, waiter)
+            assert passes(data, waiter, dialler)
             dialler.socket.shutdown(socket.SHUT_WR)
             assert receive(waiter.socket, 1) == b""
             waiter.socket.sendall(b"last words")
@@ -109,11 +111,9 @@ async def test_attack_62_nats_hears_no_token_and_nothing_of_a_link(tmp_path: Pat
             wanted, needle = token(), secrets.token_bytes(32)
 
             def talk() -> None:
-                waiter = waiting(relays[0], wanted)
-                dialler, _ = meet(waiter, relays[1], wanted)
-                for sender, reader in ((dialler, waiter), (waiter, dialler)):
-                    sender.socket.sendall(needle * 1_000)
-                    assert receive(reader.socket, 32_000) == needle * 1_000
+                dialler, waiter = joined(relays[0], wanted, entered=relays[1])
+                assert passes(needle * 1_000, dialler, waiter)
+                assert passes(needle * 1_000, waiter, dialler)
                 dialler.close()
                 assert closed(waiter)
 
@@ -123,8 +123,7 @@ async def test_attack_62_nats_hears_no_token_and_nothing_of_a_link(tmp_path: Pat
         assert len(heard) > 6
         for written in (wanted, wanted.hex().encode(), base64.b32encode(wanted).rstrip(b"=").lower()):
             assert not [each for each in heard if written in each[2] or written in each[0].encode()]
-        assert not [each for each in heard if needle[:8] in each[2]]
-        assert not [each for each in heard if relays[0].address.key in each[2]]
+        assert not [each for each in heard if needle[:8] in each[2] or relays[0].address.key in each[2]]
 
 
 async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(tmp_path: Path) -> None:
@@ -132,8 +131,7 @@ async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(
     with cluster(tmp_path) as (running, relays):
         async with spy(running[0].url) as attacker:
             wanted = token()
-            waiter = await asyncio.to_thread(waiting, relays[0], wanted)
-            dialler, _ = await asyncio.to_thread(meet, waiter, relays[1], wanted)
+            dialler, waiter = await asyncio.to_thread(joined, relays[0], wanted, relays[1])
             await attacker.client.flush()
             asked = [each for each in attacker.heard if ".ask." in each[0]]
             again = await asyncio.to_thread(waiting, relays[0], wanted)
@@ -145,8 +143,7 @@ async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(
             for subject, _, question in asked:
                 await attacker.say(subject, question)
             assert await asyncio.to_thread(again.silent)
-            dialler.socket.sendall(b"still there")
-            assert await asyncio.to_thread(receive, waiter.socket, 11) == b"still there"
+            assert await asyncio.to_thread(passes, b"still there", dialler, waiter)
             await attacker.client.flush()
             frames = [each for each in attacker.heard if ".to." in each[0]]
             await attacker.say(frames[-1][0], b"\x02" + secrets.token_bytes(60))
@@ -154,43 +151,31 @@ async def test_attack_58_whoever_speaks_on_nats_calls_nobody_and_can_only_break(
             assert await asyncio.to_thread(closed, dialler)
             assert sum(each.count("forged_total") for each in relays) >= 2
             newly, _ = await asyncio.to_thread(meet, again, relays[2], wanted)
-            newly.socket.sendall(b"as before")
-            assert await asyncio.to_thread(receive, again.socket, 9) == b"as before"
+            assert await asyncio.to_thread(passes, b"as before", newly, again)
 
 
 def test_a_relay_that_dies_ends_its_circuits_and_the_others_go_on(tmp_path: Path) -> None:
     with cluster(tmp_path) as (_, relays):
-        wanted, kept = token(), token()
-        waiter = waiting(relays[0], wanted)
-        dialler, _ = meet(waiter, relays[1], wanted)
-        other = waiting(relays[0], kept)
-        unharmed, _ = meet(other, relays[2], kept)
+        wanted = token()
+        _, waiter = joined(relays[0], wanted, entered=relays[1])
+        unharmed = joined(relays[0], entered=relays[2])
         relays[1].kill()
         waiter.socket.sendall(b"is anybody there")
         assert closed(waiter)
-        unharmed.socket.sendall(b"here as before")
-        assert receive(other.socket, 14) == b"here as before"
-        again = waiting(relays[0], wanted)
-        dialler, _ = meet(again, relays[2], wanted)
-        dialler.socket.sendall(b"by another relay")
-        assert receive(again.socket, 16) == b"by another relay"
+        assert passes(b"here as before", *unharmed)
+        assert passes(b"by another relay", *joined(relays[0], wanted, entered=relays[2]))
 
 
 def test_a_node_that_dies_costs_a_reconnection(tmp_path: Path) -> None:
     with cluster(tmp_path) as (running, relays):
-        wanted, kept = token(), token()
-        waiter, other = waiting(relays[0], wanted), waiting(relays[1], kept)
-        meet(waiter, relays[1], wanted)
-        unharmed, _ = meet(other, relays[2], kept)
+        wanted = token()
+        _, waiter = joined(relays[0], wanted, entered=relays[1])
+        unharmed = joined(relays[1], entered=relays[2])
         running[0].kill()
         assert closed(waiter)
-        unharmed.socket.sendall(b"here as before")
-        assert receive(other.socket, 14) == b"here as before"
+        assert passes(b"here as before", *unharmed)
         relays[0].on_nats()
-        again = waiting(relays[0], wanted)
-        dialler, _ = meet(again, relays[1], wanted)
-        dialler.socket.sendall(b"by another node")
-        assert receive(again.socket, 15) == b"by another node"
+        assert passes(b"by another node", *joined(relays[0], wanted, entered=relays[1]))
         assert not relays[0].complained, "another node answered: there was nothing to say"
 
 
@@ -202,22 +187,16 @@ def test_without_nats_a_relay_goes_on_alone_and_says_so_once(tmp_path: Path) -> 
         eventually(lambda: bool(one.complained), "it says that NATS is not there")
         assert [line for line in one.complained if GONE in line]
         assert one.count("backplane_connected") == 0
-        wanted = token()
-        waiter = waiting(one, wanted)
-        dialler, _ = meet(waiter, one, wanted)
-        dialler.socket.sendall(b"at one relay")
-        assert receive(waiter.socket, 12) == b"at one relay"
+        assert passes(b"at one relay", *joined(one))
         one.terminal().welcomed().dial(token()).expect(WasAbsent)
         with Node("late", (client, route), []) as node:
             node.ready()
             one.on_nats()
             other.on_nats()
             eventually(lambda: len(one.complained) == 2, "it says that NATS is back")
-            across = waiting(other, wanted)
-            dialler, _ = meet(across, one, wanted)
+            across = joined(other, entered=one)
             node.kill()
-            assert closed(across)
-            assert closed(dialler)
+            assert all(map(closed, across))
         one.on_nats(False)
 
 
@@ -225,16 +204,12 @@ def test_attack_60_what_nats_carried_is_in_no_memory_of_relays_and_nodes(tmp_pat
     """The relays zero what passed them, and what NATS and its client keep is sealed by keys that are gone."""
     needs_process_memory()
     with cluster(tmp_path) as (running, relays):
-        wanted = token()
-        waiter = waiting(relays[0], wanted)
-        dialler, _ = meet(waiter, relays[1], wanted)
+        dialler, waiter = joined(relays[0], entered=relays[1])
         mark = secrets.token_bytes(32)
         frames = [secrets.token_bytes(124) + mark + secrets.token_bytes(124) for _ in range(2_000)]
         for first in range(0, len(frames), 50):
-            block = b"".join(frames[first : first + 50])
-            sender, reader = (dialler, waiter) if first // 50 % 2 else (waiter, dialler)
-            sender.socket.sendall(block)
-            assert receive(reader.socket, len(block)) == block
+            ends = (dialler, waiter) if first // 50 % 2 else (waiter, dialler)
+            assert passes(b"".join(frames[first : first + 50]), *ends)
         assert [copies(each.pid, mark) for each in (*relays, *running)] == [0] * 6
         assert copies(relays[0].pid, relays[0].address.key) > 0, "the search finds what is there"
 
@@ -251,11 +226,8 @@ def test_attack_59_relay_and_node_open_no_file_for_writing(tmp_path: Path) -> No
         with member(key, url, before=traced(logs[1])) as one, member(key, url) as other:
             for each in (one, other):
                 each.on_nats()
-            wanted = token()
-            waiter = waiting(one, wanted)
-            dialler, _ = meet(waiter, other, wanted)
-            dialler.socket.sendall(b"something" * 1_000)
-            receive(waiter.socket, 9_000)
+            dialler, waiter = joined(one, entered=other)
+            assert passes(b"something" * 1_000, dialler, waiter)
             dialler.close()
             assert closed(waiter)
             assert one.end() == 0
@@ -277,7 +249,7 @@ async def test_attack_63_a_question_is_asked_once_and_goes_no_further(tmp_path: 
             bucket = bucket_of(keys.name(wanted))
             alike = next(each for each in iter(token, wanted) if bucket_of(keys.name(each)) == bucket)
             waiter = await asyncio.to_thread(waiting, relays[1], wanted)
-            await asyncio.to_thread(meet, waiting(relays[1], other := token()), relays[0], other)
+            await asyncio.to_thread(joined, relays[1], b"", relays[0])
             await listener.client.flush()
             before = len(listener.heard)
             dialler = relays[0].terminal().welcomed().dial(alike)
@@ -298,7 +270,7 @@ REFUSED = {
 @pytest.mark.parametrize("given", REFUSED)
 def test_what_makes_no_cluster_is_refused_with_what_to_do(given: tuple[str, ...], tmp_path: Path) -> None:
     arguments = [*given, str(shared_key(tmp_path))] if given[-1] == "--key-file" else given
-    ended = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = run(command(*arguments))
     assert ended.returncode == 64
     assert REFUSED[given] in ended.stderr
     assert "password" not in ended.stderr
@@ -315,14 +287,11 @@ main()
 
 def test_without_the_library_it_is_said_how_to_install_it(tmp_path: Path) -> None:
     arguments = command("--nats", "nats://127.0.0.1:1", "--key-file", str(shared_key(tmp_path)))[3:]
-    program = WITHOUT.format(arguments=arguments)
-    ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    ended = run([sys.executable, "-c", WITHOUT.format(arguments=arguments)])
     assert ended.returncode == 64
     assert "pip install nats-py" in ended.stderr
 
 
 def test_one_relay_imports_nothing_of_nats() -> None:
     program = "import sys, chat.cli.relays, chat.relay.run; sys.exit('nats' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+    assert run([sys.executable, "-c", program]).returncode == 0

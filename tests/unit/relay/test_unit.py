@@ -14,7 +14,7 @@ from tests.architecture.imports import ROOT
 from tests.support.machine import needs_confinement, needs_strace
 from tests.support.relay.in_process import token
 from tests.support.relay.processes import relay
-from tests.unit.relay.test_holds_nothing import joined
+from tests.unit.relay.test_holds_nothing import joined, passes
 
 UNIT = ROOT / "docs" / "parlour-relay.service"
 
@@ -44,13 +44,10 @@ def value(name: str) -> str:
     return only
 
 
-def test_it_takes_what_the_program_takes_from_itself() -> None:
+def test_it_takes_what_the_program_takes_from_itself_and_leaves_room_for_all_that_it_lets_in() -> None:
     assert (value("LimitFSIZE"), value("LimitCORE"), value("NoNewPrivileges")) == ("0", "0", "yes")
     assert "@sandbox" in settings()["SystemCallFilter"][0], "else Landlock itself is out of reach"
     assert value("MemorySwapMax") == "0"
-
-
-def test_it_leaves_room_for_all_that_the_program_lets_in() -> None:
     assert int(value("LimitNOFILE")) >= Limits().connections + 64
 
 
@@ -64,8 +61,7 @@ def test_the_program_runs_as_it_is_started_there(tmp_path: Path) -> None:
     here = [re.sub(r":\d+$", ":0", option) for option in [*options[:place], str(key), *options[place + 1 :]]]
     with relay(*here, before=[sys.executable, "-c", AS_SYSTEMD_DOES]) as running:
         dialler, waiter = joined(running)
-        dialler.socket.sendall(b"through")
-        assert waiter.socket.recv(7) == b"through"
+        assert passes(b"through", dialler, waiter)
         assert [line for line in running.said if line.startswith("LACKS") and "swap" not in line] == []
         assert running.end() == 0
 
