@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+import pytest
+
 from chat.relay.connection import READS_A_SECOND, READS_AT_ONCE, ClientConnection
 from chat.relay.quotas import Limits
 from protocol.limits import RELAY_TOKENS_MAX
 from protocol.link.framing import length_of
 from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
-from tests.support.relay.in_process import Guest, house, token
+from tests.support.relay.in_process import Guest, House, house, token
 
 HERE, THERE, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 GREETING = 28
@@ -22,6 +24,16 @@ MANY = 1e6
 def limits(**changed: float) -> Limits:
     """Without bounds on handshakes but those of a test."""
     return Limits(**{"handshakes": MANY, "handshakes_address": MANY, **changed})  # type: ignore[arg-type]
+
+
+async def called(made: House, one: str, other: str) -> tuple[Guest, Guest]:
+    """A dialler from one address, and the waiter from another that the relay has called for it."""
+    wanted = token()
+    waiter = await made.waiter(wanted, source=other)
+    dialler = await made.welcomed(one)
+    await dialler.dial(wanted)
+    await waiter.expect(WasCalled)
+    return dialler, waiter
 
 
 async def test_an_address_has_so_many_connections_and_another_is_let_in() -> None:
@@ -45,8 +57,13 @@ async def test_connections_that_say_nothing_are_bounded_and_make_room() -> None:
         assert made.now()["unproven_connections"] == 2
 
 
-async def test_a_full_relay_says_that_it_is_busy() -> None:
-    async with house(limits(connections=4, unproven=1)) as made:
+@pytest.mark.parametrize(
+    ("bounds", "descriptors"), [({"connections": 4, "unproven": 1}, 0), ({}, 64 + 4)], ids=["full", "few"]
+)
+async def test_a_relay_that_is_full_or_has_few_descriptors_is_busy(
+    bounds: dict[str, float], descriptors: int
+) -> None:
+    async with house(limits(**bounds), descriptors=descriptors) as made:
         for source in (HERE, THERE, ELSEWHERE):
             await made.waiter(token(), source=source)
         fourth = await (await made.welcomed("127.0.0.4")).dial(token())
@@ -108,11 +125,7 @@ async def test_an_address_has_so_many_ends_of_circuits() -> None:
     async with house(limits(circuits_address=2)) as made:
         await made.circuit(HERE, THERE)
         await made.circuit(HERE, ELSEWHERE)
-        wanted = token()
-        waiter = await made.waiter(wanted, source=THERE)
-        dialler = await made.welcomed(HERE)
-        await dialler.dial(wanted)
-        await waiter.expect(WasCalled)
+        dialler, waiter = await called(made, HERE, THERE)
         assert await dialler.ending() is RelayEnding.BUSY
         assert await waiter.read(1) == b""
         assert made.relay.counters.refused == {"circuits": 1}
@@ -152,15 +165,6 @@ async def test_a_terminal_dials_so_often_on_one_connection() -> None:
         assert made.relay.counters.wrong == {"limit": 1}
 
 
-async def test_with_few_descriptors_it_stays_below_them() -> None:
-    async with house(limits(), descriptors=64 + 4) as made:
-        for source in (HERE, THERE, ELSEWHERE):
-            await made.waiter(token(), source=source)
-        fourth = await made.welcomed("127.0.0.4")
-        await fourth.wait(token())
-        assert await fourth.ending() is RelayEnding.BUSY
-
-
 async def test_of_those_who_wait_on_one_token_each_is_reached_and_the_ninth_drives_the_first_out() -> None:
     async with house(limits()) as made:
         wanted = token()
@@ -176,7 +180,6 @@ async def test_of_those_who_wait_on_one_token_each_is_reached_and_the_ninth_driv
 
 
 async def test_attack_63_an_open_relay_gives_nobody_more_than_a_share() -> None:
-    """All of it is taken by one address as far as its bounds go, and another still gets its circuit."""
     bounds = limits(connections=8, connections_address=6, unproven=2, tokens=8, tokens_address=6)
     async with house(bounds) as made:
         for _ in range(6):
@@ -247,11 +250,7 @@ async def test_attack_63_who_calls_itself_uses_up_its_own_share_and_forwards_not
     async with house(limits(circuits_address=4)) as made:
         for _ in range(2):
             await made.circuit(HERE, HERE)
-        wanted = token()
-        waiter = await made.waiter(wanted, source=HERE)
-        dialler = await made.welcomed(HERE)
-        await dialler.dial(wanted)
-        await waiter.expect(WasCalled)
+        dialler, _ = await called(made, HERE, HERE)
         assert await dialler.ending() is RelayEnding.BUSY
         await made.settle()
         assert made.relay.counters.forwarded == 0

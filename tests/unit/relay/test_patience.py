@@ -13,36 +13,27 @@ from chat.relay.quotas import Limits
 from chat.relay.server import Relay
 from protocol.limits import HANDSHAKE_SECONDS, RELAY_ANSWER_SECONDS, RELAY_SILENT_SECONDS
 from protocol.relay.states import RelayEnding, WaitBegun, WasAbsent, WasCalled, WasJoined, Welcomed
-from tests.support.relay.in_process import House, house, token
+from tests.support.relay.in_process import Guest, House, house, token
 
 
-async def test_who_says_nothing_after_the_greeting_is_gone_in_time() -> None:
+async def greeted(made: House) -> Guest:
+    """A connection that has heard the greeting, and said nothing."""
+    guest = await made.guest()
+    assert len(await guest.exactly(28)) == 28
+    return guest
+
+
+async def test_who_says_nothing_or_a_drop_at_a_time_or_asks_for_nothing_is_gone_in_time() -> None:
     async with house() as made:
-        silent = await made.guest()
-        await silent.exactly(28)
-        await made.later(HANDSHAKE_SECONDS - 1)
-        assert made.now()["connections"] == 1
+        silent, slow, idle = await greeted(made), await greeted(made), await made.welcomed()
+        for byte in b"\x00\x42\x01\x10":  # how a handshake begins
+            await slow.say(bytes((byte,)))
+            await made.later((HANDSHAKE_SECONDS - 1) / 4)
+        assert made.now()["connections"] == 3
         await made.later(1.5)
-        assert await silent.read(1) == b""
-
-
-async def test_a_handshake_a_drop_at_a_time_wins_no_time() -> None:
-    async with house() as made:
-        slow = await made.guest()
-        await slow.exactly(28)
-        for _ in range(4):
-            await slow.say(b"\x00")
-            await made.later(1)
-        await made.later(1.5)
-        assert made.now()["connections"] == 0
-
-
-async def test_who_shook_hands_and_asks_for_nothing_is_gone_too() -> None:
-    async with house() as made:
-        idle = await made.welcomed()
-        await made.later(HANDSHAKE_SECONDS + 0.5)
-        assert await idle.read(1) == b""
-        assert made.now()["unproven_connections"] == 0
+        for guest in (silent, slow, idle):
+            assert await guest.read(1) == b""
+        assert made.now()["connections"] == made.now()["unproven_connections"] == 0
 
 
 async def test_who_waits_and_gives_no_sign_is_gone_and_who_does_stays() -> None:
@@ -127,20 +118,17 @@ async def test_at_its_end_everybody_is_told_and_nothing_is_left() -> None:
         await dialler.dial(wanted)
         await called.hear()
         joined, other = await made.circuit()
-        greeted = await made.guest()
-        await greeted.exactly(28)
+        stranger = await greeted(made)
         made.relay.stop()
         for guest in (waiting, fresh, dialler):
             assert await guest.ending() is RelayEnding.STOPPED
-        for guest in (joined, other, greeted):
+        for guest in (joined, other, stranger):
             assert await guest.read(1) == b""
 
 
 async def test_a_fault_in_one_look_at_the_time_does_not_end_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     async with house() as made:
-        silent = await made.guest()
-        await silent.exactly(28)
-        failed: list[Any] = []
+        silent, failed = await greeted(made), list[Any]()
         made.loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
         with monkeypatch.context() as broken:
             broken.setattr("chat.relay.connection.ClientConnection.check", lambda *_: 1 // 0)
