@@ -13,11 +13,11 @@ from chat.storage import folder as stored_folder
 from chat.storage.database import Database
 from chat.storage.errors import WrongPassphrase
 from chat.storage.folder import ProfileState
-from protocol import profile_header
 from tests.support.lab.inspection import WRITER, calls, killed_at, run
 from tests.support.machine import needs_strace
-from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, first_rows, seeded
+from tests.support.storage.samples import ME, PASSPHRASE, TALK, THEIR_TERMINAL, seeded
 from tests.support.storage.writer import CREATE, NEW_PASSPHRASE, RENEW, WRITE, write
+from tests.unit.storage.test_vault import make
 
 pytestmark = pytest.mark.crash
 
@@ -34,9 +34,7 @@ def moments(count: int) -> list[int]:
 def blank(tmp_path: Path) -> Path:
     needs_strace()
     folder = tmp_path / "blank"
-    profile.create(
-        folder, PASSPHRASE, first_rows, random=seeded("writer"), cost=profile_header.CHEAPEST
-    ).close()
+    make(folder, "writer").close()
     return folder
 
 
@@ -60,16 +58,20 @@ def test_attack_73_what_was_acknowledged_outlives_a_kill_at_each_write(blank: Pa
         check_acknowledged(folder, said)
 
 
+def identities(said: list[str], word: str) -> list[bytes]:
+    """The entries that were said to be stored, or to have their receipt."""
+    return [bytes.fromhex(one) for line in said if line.startswith(word) for one in line.split()[1:]]
+
+
 def check_acknowledged(folder: Path, said: list[str]) -> None:
     """All that was said is stored, sound and in order; what was not said is there whole or not at all."""
-    stored = [bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]]
-    acknowledged = [bytes.fromhex(line.split()[1]) for line in said if line.startswith("receipt")]
+    stored, acknowledged = identities(said, "stored"), identities(said, "receipt")
     with profile.unlock(folder, PASSPHRASE) as opened:
         database = opened.database()
         assert database.integrity() == ()
         held = [row.id for row in entries.page(database, TALK, 1_000)]
         assert held[: len(stored)] == stored
-        assert len(held) in group_ends()
+        assert len(held) in {sum(1 + number % 3 for number in range(groups)) for groups in range(GROUPS + 1)}
         assert set(receipts.of(database, acknowledged)) == set(acknowledged)
         before = derived(database)
         with database.transaction():
@@ -77,10 +79,6 @@ def check_acknowledged(folder: Path, said: list[str]) -> None:
         assert derived(database) == before
         finish(database)
         database.close()
-
-
-def group_ends() -> set[int]:
-    return {sum(1 + number % 3 for number in range(groups)) for groups in range(GROUPS + 1)}
 
 
 def derived(database: Database) -> list[object]:
@@ -93,9 +91,7 @@ def finish(database: Database) -> None:
     said: list[str] = []
     write(database, GROUPS, said.append)
     held = [row.id for row in entries.page(database, TALK, 1_000)]
-    assert held == [
-        bytes.fromhex(word) for line in said if line.startswith("stored") for word in line.split()[1:]
-    ]
+    assert held == identities(said, "stored")
     assert receipts.unacknowledged(database, TALK, ME.terminal, THEIR_TERMINAL.person) == [
         entry for entry in held if not receipts.of(database, [entry])
     ]
@@ -152,9 +148,7 @@ def test_attack_73_a_creation_cut_anywhere_leaves_none_or_a_whole_one(tmp_path: 
 def check_created(folder: Path) -> None:
     """Whatever is left, one goes on: by making the profile, or by opening it with the passphrase."""
     if stored_folder.state(folder) is ProfileState.NEW:
-        opened = profile.create(
-            folder, PASSPHRASE, first_rows, random=seeded("again"), cost=profile_header.CHEAPEST
-        )
+        opened = make(folder)
     else:
         opened = profile.unlock(folder, PASSPHRASE)
     database = opened.database()

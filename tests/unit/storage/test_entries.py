@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chat.storage import contacts, entries, receipts
 from chat.storage.database import Database
-from chat.storage.entries import HeadRow
+from chat.storage.entries import BEGINNING, HeadRow
 from chat.storage.errors import StorageMisuse
 from chat.storage.receipts import STORED, ReceiptRow
 from tests.support.storage import samples as tables
@@ -90,10 +90,11 @@ def test_pages_follow_one_another_without_gap_or_repeat(database: Database) -> N
     assert len(whole) == 50
 
 
-def test_pages_of_an_unknown_conversation_are_empty(database: Database) -> None:
-    assert entries.page(database, blob("nowhere"), 10) == []
-    assert entries.tips(database, blob("nowhere")) == []
-    assert entries.heads(database, blob("nowhere")) == []
+def test_nothing_is_found_in_an_unknown_conversation(database: Database) -> None:
+    nowhere = blob("nowhere")
+    assert entries.page(database, nowhere, 10) == entries.page_after(database, nowhere, 9, BEGINNING) == []
+    assert [*entries.tips(database, nowhere), *entries.heads(database, nowhere)] == []
+    assert entries.at_time(database, nowhere, 0) is receipts.first_unread(database, nowhere) is None
     assert entries.last_by(database, TALK, ME.terminal) is None
 
 
@@ -126,13 +127,10 @@ def test_attack_66_a_restored_copy_uses_no_place_again(database: Database) -> No
 
 def test_gaps_are_known_by_the_ids_that_lack(database: Database) -> None:
     author = Author()
-    chain = [author.write(f"entry {number}") for number in range(3)]
-    store(database, chain[2])
-    assert tables.missing(database, TALK) == [chain[1].id]
-    store(database, chain[1])
-    assert tables.missing(database, TALK) == [chain[0].id]
-    store(database, chain[0])
-    assert tables.missing(database, TALK) == []
+    first, second, third = (author.write(f"entry {number}") for number in range(3))
+    for held, lacking in ((third, [second.id]), (second, [first.id]), (first, [])):
+        store(database, held)
+        assert tables.missing(database, TALK) == lacking
 
 
 def test_a_burst_makes_its_conversation_and_says_what_it_has_stored(database: Database) -> None:

@@ -15,18 +15,8 @@ from chat.storage.entries import BEGINNING, END, WHOLE
 from chat.storage.receipts import READ, STORED
 from protocol.entries import ParsedEntry
 from protocol.messages import Receipt
-from tests.support.storage.samples import (
-    ME,
-    TALK,
-    THEIR_TERMINAL,
-    THEM,
-    Author,
-    blob,
-    new_database,
-    queries,
-    sample,
-    store,
-)
+from tests.support.storage import samples
+from tests.support.storage.samples import ME, TALK, THEIR_TERMINAL, THEM, Author, blob, sample, store
 
 THEIRS = THEIR_TERMINAL.terminal
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -58,7 +48,7 @@ STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.booleans()), mi
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    made = new_database(tmp_path_factory.mktemp("shared"))
+    made = samples.new_database(tmp_path_factory.mktemp("shared"))
     yield made
     made.close()
 
@@ -144,13 +134,6 @@ def test_the_first_unread_is_the_first_in_order(
     assert receipts.first_unread(shared, talk) == (left[0] if left else None)
 
 
-def test_nothing_is_found_in_a_conversation_that_is_not_there(database: Database) -> None:
-    nowhere = blob("nowhere")
-    assert entries.page_after(database, nowhere, 9, BEGINNING) == []
-    assert entries.at_time(database, nowhere, 0) is None
-    assert receipts.first_unread(database, nowhere) is None
-
-
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_the_outbox_by_stretches_is_the_outbox(database: Database, size: int) -> None:
     author = Author()
@@ -220,7 +203,7 @@ READS: dict[str, Callable[[Database], object]] = {
 
 def plan(database: Database, read: Callable[[Database], object]) -> list[str]:
     """The steps of a read's queries, by SQLite's own plan."""
-    with queries(database) as asked:
+    with samples.queries(database) as asked:
         read(database)
     explained = [database.rows(f"EXPLAIN QUERY PLAN {sql}", *values) for sql, values in asked]
     assert explained
