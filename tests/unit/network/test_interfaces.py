@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 
 import ifaddr
 import pytest
 
+from chat.network import interfaces as module
 from chat.network import netlink
-from chat.network.interfaces import (
-    MAX_ADDRESSES,
-    Interface,
-    Kind,
-    interfaces,
-    outward,
-    own_addresses,
-    spoken_on,
-)
+from chat.network.interfaces import Interface, Kind, interfaces, outward, own_addresses, spoken_on
 from tests.support.lab.hosts import Host, Lab
-from tests.support.machine import needs_root_network
 
 LO = Interface("lo", 1, Kind.LOOPBACK, True, ("127.0.0.1/8", "::1/128"))
 ETH = Interface("eth0", 2, Kind.LAN, True, ("fd00::2/64", "fe80::2/64", "10.77.0.2/24"))
@@ -32,7 +24,7 @@ V6_ONLY = Interface("eth2", 7, Kind.LAN, True, ("fd01::7/64",))
 
 
 def down(interface: Interface) -> Interface:
-    return Interface(interface.name, interface.index, interface.kind, False, interface.networks)
+    return replace(interface, up=False)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +51,7 @@ def test_no_more_addresses_than_an_announcement_holds() -> None:
         Interface(f"eth{n}", n, Kind.LAN, True, (f"10.0.{n}.1/24", f"fe80::{n}/64")) for n in range(1, 10)
     ]
     told = own_addresses(many)
-    assert len(told) == MAX_ADDRESSES
+    assert len(told) == module.MAX_ADDRESSES
     assert all(":" not in address for address in told)
 
 
@@ -83,11 +75,12 @@ def seen(host: Host) -> tuple[dict[str, tuple[str, bool, list[str]]], list[str]]
     return {name: tuple(each) for name, each in json.loads(lines[0]).items()}, json.loads(lines[1])
 
 
+HOSTS = 1
+
+
 @pytest.fixture
-def host() -> Iterator[Host]:
-    needs_root_network()
-    with Lab(1) as lab:
-        yield lab.hosts[0]
+def host(lab: Lab) -> Host:
+    return lab.hosts[0]
 
 
 def ip(host: Host, *commands: str) -> None:

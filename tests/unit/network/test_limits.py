@@ -7,21 +7,13 @@ import asyncio
 import pytest
 
 from chat.config import Config
+from chat.network import limits as bounds
 from chat.network.backoff import Backoff
-from chat.network.limits import (
-    ANNOUNCEMENTS_AT_ONCE,
-    ANNOUNCEMENTS_PER_SECOND,
-    UNPROVEN,
-    WAITING_MAX,
-    Admission,
-    FairShares,
-    Gate,
-    RateLimiter,
-)
+from chat.network.limits import UNPROVEN, Admission, FairShares, Gate, RateLimiter
 from protocol.limits import HANDSHAKE_SECONDS
-from tests.support.lab.virtual import VirtualClock, run_virtual
+from tests.support.engines.engines import in_virtual_time
 
-AT_ONCE = int(ANNOUNCEMENTS_AT_ONCE)
+AT_ONCE = int(bounds.ANNOUNCEMENTS_AT_ONCE)
 
 
 class Guest:
@@ -65,6 +57,7 @@ def test_when_it_is_full_the_oldest_that_has_proved_nothing_gives_way() -> None:
     assert gate.enter(new, "10.0.0.4")
     assert [guest.aborted for guest in (settled, first, second, new)] == [False, True, False, False]
     assert len(gate) == 3
+    assert UNPROVEN > HANDSHAKE_SECONDS, "a connection with a link is older than what gives way"
 
 
 def test_when_all_have_lived_long_the_newcomer_waits() -> None:
@@ -98,10 +91,6 @@ def test_a_flood_from_everywhere_takes_no_more_than_the_total() -> None:
         assert gate.enter(guest, f"10.0.{number // 250}.{number % 250}")
         assert len(gate) <= 8
     assert sum(not guest.aborted for guest in guests) == 8
-
-
-def test_a_connection_with_a_link_is_older_than_what_gives_way() -> None:
-    assert UNPROVEN > HANDSHAKE_SECONDS
 
 
 def test_a_flood_of_strangers_leaves_contacts_their_share() -> None:
@@ -185,13 +174,12 @@ def test_a_key_that_is_there_keeps_its_source_and_place() -> None:
     assert "honest" in shares
 
 
-def test_sources_take_turns() -> None:
+@pytest.mark.parametrize(("newest", "order"), [(True, "210"), (False, "012")])
+def test_sources_take_turns(newest: bool, order: str) -> None:
     shares = full(4)
-    assert [shares.take(newest=True) for _ in range(4)] == ["honest", "n2", "n1", "n0"]
-    shares = full(4)
-    assert [shares.take(newest=False) for _ in range(4)] == ["honest", "n0", "n1", "n2"]
+    assert [shares.take(newest=newest) for _ in range(4)] == ["honest", *(f"n{number}" for number in order)]
     with pytest.raises(KeyError):
-        shares.take(newest=True)
+        shares.take(newest=newest)
 
 
 def test_what_is_removed_makes_room() -> None:
@@ -204,64 +192,54 @@ def test_what_is_removed_makes_room() -> None:
     assert shares.add("honest", "neighbour") is None
 
 
-def looked_at(names: list[str], seconds: float, forget: str = "") -> list[str]:
-
-    async def scenario(_: VirtualClock) -> list[str]:
-        looked: list[str] = []
-        limiter = RateLimiter(looked.append)
-        for name in names:
-            limiter.hear(name)
-        limiter.forget(forget)
-        await asyncio.sleep(seconds)
-        limiter.forget_all()
-        await asyncio.sleep(100)
-        return looked
-
-    return run_virtual(scenario)
+async def looked_at(names: list[str], seconds: float, forget: str = "") -> list[str]:
+    """What was looked at when all these names are heard at once and the seconds have passed."""
+    looked: list[str] = []
+    limiter = RateLimiter(looked.append)
+    for name in names:
+        limiter.hear(name)
+    limiter.forget(forget)
+    await asyncio.sleep(seconds)
+    limiter.forget_all()
+    await asyncio.sleep(100)
+    return looked
 
 
-def test_a_few_are_looked_at_at_once() -> None:
+@in_virtual_time
+async def test_a_few_are_looked_at_at_once_and_who_speaks_twice_once_and_who_has_gone_never() -> None:
     names = [f"n{number}" for number in range(AT_ONCE)]
-    assert looked_at(names, 0) == names
+    assert await looked_at(names, 0) == names
+    assert await looked_at([*names, *["again"] * 10], 100) == [*names, "again"]
+    assert "gone" not in await looked_at([*names, "gone"], 100, forget="gone")
 
 
-def test_attack_16_a_flood_is_looked_at_at_a_bounded_rate() -> None:
+@in_virtual_time
+async def test_attack_16_a_flood_is_looked_at_at_a_bounded_rate() -> None:
     """Each look costs a comparison with every contact."""
     names = [f"n{number}" for number in range(10_000)]
     for seconds in (0.0, 1.0, 3.0):
-        assert len(looked_at(names, seconds)) <= ANNOUNCEMENTS_AT_ONCE + ANNOUNCEMENTS_PER_SECOND * seconds
-    assert len(looked_at(names, 1000.0)) <= ANNOUNCEMENTS_AT_ONCE + WAITING_MAX
+        bound = bounds.ANNOUNCEMENTS_AT_ONCE + bounds.ANNOUNCEMENTS_PER_SECOND * seconds
+        assert len(await looked_at(names, seconds)) <= bound
+    assert len(await looked_at(names, 1000.0)) <= bounds.ANNOUNCEMENTS_AT_ONCE + bounds.WAITING_MAX
 
 
-def test_of_those_who_wait_the_newest_is_first() -> None:
+@in_virtual_time
+async def test_of_those_who_wait_the_newest_is_first() -> None:
     names = [f"n{number}" for number in range(AT_ONCE + 500)]
-    looked = looked_at(names, 100)
+    looked = await looked_at(names, 100)
     assert looked[AT_ONCE] == names[-1]
     assert names[-2] in looked
 
 
-def test_who_speaks_twice_while_waiting_is_looked_at_once() -> None:
-    names = [f"n{number}" for number in range(AT_ONCE)] + ["again"] * 10
-    assert looked_at(names, 100).count("again") == 1
-
-
-def test_who_has_gone_is_not_looked_at() -> None:
-    names = [f"n{number}" for number in range(AT_ONCE)] + ["gone"]
-    assert "gone" not in looked_at(names, 100, forget="gone")
-
-
-def test_senders_of_announcements_take_turns() -> None:
-
-    async def scenario(_: VirtualClock) -> list[str]:
-        looked: list[str] = []
-        limiter = RateLimiter(looked.append)
-        for number in range(AT_ONCE):
-            limiter.hear(f"n{number}", "flooder")
-        limiter.hear("honest", "neighbour")
-        for number in range(WAITING_MAX * 2):
-            limiter.hear(f"m{number}", "flooder")
-        await asyncio.sleep(1)
-        limiter.forget_all()
-        return looked[AT_ONCE:]
-
-    assert "honest" in run_virtual(scenario)[:2]
+@in_virtual_time
+async def test_senders_of_announcements_take_turns() -> None:
+    looked: list[str] = []
+    limiter = RateLimiter(looked.append)
+    for number in range(AT_ONCE):
+        limiter.hear(f"n{number}", "flooder")
+    limiter.hear("honest", "neighbour")
+    for number in range(bounds.WAITING_MAX * 2):
+        limiter.hear(f"m{number}", "flooder")
+    await asyncio.sleep(1)
+    limiter.forget_all()
+    assert "honest" in looked[AT_ONCE:][:2]

@@ -50,13 +50,7 @@ def calls(root: Path) -> Iterator[tuple[str, ast.Call, str]]:
 
 
 def _name(called: ast.expr) -> str:
-    return (
-        called.attr
-        if isinstance(called, ast.Attribute)
-        else called.id
-        if isinstance(called, ast.Name)
-        else ""
-    )
+    return str(getattr(called, "attr", getattr(called, "id", "")))
 
 
 def libraries(root: Path) -> list[str]:
@@ -92,29 +86,34 @@ def test_there_is_one_way_out(rule: object) -> None:
     assert rule(ROOT) == []
 
 
-def test_the_one_way_out_is_one_function_that_only_local_targets_reach() -> None:
+Functions = list[ast.FunctionDef | ast.AsyncFunctionDef]
+
+
+@pytest.fixture
+def functions() -> Functions:
     tree = ast.parse((ROOT / "chat/network/transport.py").read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    opening = [each.name for each in functions if {"sock_connect", "create_connection"} & set(_called(each))]
-    assert opening == ["_open"]
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def only(functions: Functions, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    (function,) = [each for each in functions if each.name == name]
+    return function
+
+
+def test_the_one_way_out_is_one_function_that_only_local_targets_reach(functions: Functions) -> None:
+    assert _callers(functions, "sock_connect") == _callers(functions, "create_connection") == ["_open"]
     assert _callers(functions, "_open") == ["_first"]
     assert _callers(functions, "_first") == ["connect", "connect_relay"]
-    connect = next(each for each in functions if each.name == "connect")
-    assert _called(connect).index("_targets") < _called(connect).index("_first")
+    called = _called(only(functions, "connect"))
+    assert called.index("_targets") < called.index("_first")
 
 
-def test_names_are_looked_up_for_named_relays_alone() -> None:
-    source = (ROOT / "chat/network/transport.py").read_text(encoding="utf-8")
-    functions = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+def test_names_are_looked_up_for_named_relays_alone(functions: Functions) -> None:
     assert _callers(functions, "getaddrinfo") == ["look_up", "ask"], "the second is a part of the first"
     assert _callers(functions, "look_up") == ["_relay_targets"]
     assert _callers(functions, "_relay_targets") == ["connect_relay"]
-    connect = next(each for each in functions if each.name == "connect_relay")
-    check, raising = connect.body[1], ast.parse("if relay not in self._named:\n    raise NotNamed").body[0]
+    check = only(functions, "connect_relay").body[1]
+    raising = ast.parse("if relay not in self._named:\n    raise NotNamed").body[0]
     assert ast.dump(check) == ast.dump(raising), "what is not named is refused before anything else"
 
 
@@ -124,7 +123,7 @@ def _called(function: ast.AST) -> list[str]:
     return [_name(call.func) for call in sorted(made, key=lambda call: (call.lineno, call.col_offset))]
 
 
-def _callers(functions: list[ast.FunctionDef | ast.AsyncFunctionDef], name: str) -> list[str]:
+def _callers(functions: Functions, name: str) -> list[str]:
     return [each.name for each in functions if name in _called(each)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -101,16 +102,19 @@ def test_no_bytes_do_anything_but_be_malformed(text: bytes) -> None:
         read(text)
 
 
-@pytest.mark.parametrize("port", [None, 0, -1, 65536])
-def test_a_port_is_a_port(port: int | None) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"port": port} for port in (None, 0, -1, 65536)),
+        *({"instance": name} for name in ("", "A", "a.b", "a_b", "a b", "é", "a" * 64, "\x1b[31m", "a\n")),
+        *({"addresses": found} for found in ([], ["8.8.8.8"], ["nonsense"])),
+        {"addresses": [f"10.0.0.{n}" for n in range(MAX_ADDRESSES + 1)]},
+    ],
+)
+def test_what_comes_with_a_record_is_checked_too(wrong: dict[str, Any]) -> None:
+    given = {"instance": PLAIN.instance, "port": 4747, "addresses": PLAIN.addresses, **wrong}
     with pytest.raises(Malformed):
-        decode(PLAIN.instance, port, PLAIN.addresses, encode_text(PLAIN))
-
-
-@pytest.mark.parametrize("instance", ["", "A", "a.b", "a_b", "a b", "é", "a" * 64, "\x1b[31m", "a\n"])
-def test_an_instance_is_a_plain_label(instance: str) -> None:
-    with pytest.raises(Malformed):
-        decode(instance, 4747, PLAIN.addresses, encode_text(PLAIN))
+        decode(**given, text=encode_text(PLAIN))
 
 
 @pytest.mark.parametrize(
@@ -125,14 +129,6 @@ def test_an_instance_is_a_plain_label(instance: str) -> None:
 )
 def test_attack_16_only_local_addresses_count(addresses: list[str], found: tuple[str, ...]) -> None:
     assert decode("a", 1, addresses, encode_text(PLAIN)).addresses == found
-
-
-@pytest.mark.parametrize(
-    "addresses", [[], ["8.8.8.8"], ["nonsense"], [f"10.0.0.{n}" for n in range(MAX_ADDRESSES + 1)]]
-)
-def test_no_or_too_many_local_addresses(addresses: list[str]) -> None:
-    with pytest.raises(Malformed):
-        decode("a", 1, addresses, encode_text(PLAIN))
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,8 @@ async def test_one_family_is_enough(missing: socket.AddressFamily, monkeypatch: 
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_a_caller_who_comes_in_the_moment_of_closing_disturbs_nothing(turns: int) -> None:
+async def test_a_caller_in_the_moment_of_closing_disturbs_nothing(turns: int, faults: list[object]) -> None:
     """Closing meets the caller at each step: in the backlog, seen, accepted, being wrapped, served."""
-    loop = asyncio.get_running_loop()
-    faults: list[dict[str, object]] = []
-    loop.set_exception_handler(lambda _, context: faults.append(context))
     listener = await ANYONE.listen(0, ignore)
     await asyncio.sleep(0)  # it waits for callers now
     with socket.create_connection(("127.0.0.1", listener.port)):

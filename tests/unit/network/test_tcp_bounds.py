@@ -7,20 +7,17 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chat.network import transport
-from chat.network.connection import TcpConnection
 from chat.network.transport import TcpListener, TcpTransport
 from chat.ports import Connection
 from tests.support.lab.programs import Program
 from tests.support.network.sockets import (
     SECONDS,
-    Server,
     gone,
     is_reset,
     knock,
@@ -32,6 +29,7 @@ from tests.support.network.sockets import (
 
 ROOT = Path(__file__).parents[3]
 ANYONE = TcpTransport()
+Faults = list[dict[str, Any]]
 
 
 async def test_one_address_gets_its_share() -> None:
@@ -53,7 +51,8 @@ async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
     async with serving(TcpTransport(total=total)) as server:
         ours = await ANYONE.connect("127.0.0.1", server.port, SECONDS)
         theirs = await server.take()
-        age(server, theirs)
+        inside = server.listener._gate._inside
+        inside[theirs] = (inside[theirs][0], -1e9)  # old enough to have proved itself
         before = open_files()
         with contextlib.ExitStack() as strangers:
             stranger = strangers.enter_context(await knock(server.port))
@@ -73,63 +72,44 @@ async def test_a_flood_neither_grows_nor_stops_a_conversation() -> None:
 
 
 def open_files() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def age(server: Server, connection: TcpConnection) -> None:
-    """Let a connection be old enough to have proved itself, without waiting."""
-    inside = server.listener._gate._inside
-    inside[connection] = (inside[connection][0], -1e9)
-
-
-async def test_a_connection_that_cannot_be_served_is_reported_and_closed() -> None:
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-
+async def test_a_connection_that_cannot_be_served_is_reported_and_closed(faults: Faults) -> None:
     async def accept(connection: Connection) -> None:
         raise ValueError("a fault of ours")
 
     listener = await ANYONE.listen(0, accept)
     ours = await ANYONE.connect("127.0.0.1", listener.port, SECONDS)
     assert await read_all(ours) == b""
-    assert [type(context["exception"]) for context in told] == [ValueError]
+    assert [type(context["exception"]) for context in faults] == [ValueError]
     await listener.close()
     await gone([ours])
 
 
-async def test_attack_74_a_failure_to_accept_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+async def test_attack_74_a_failure_to_accept_is_told_once_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, faults: Faults
+) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(TcpListener, "_next", _failing(TcpListener._next, 4))
-    monkeypatch.setattr(asyncio, "sleep", _noting(pauses, asyncio.sleep))
-    async with serving(ANYONE) as server:
-        await gone([await ANYONE.connect("127.0.0.1", server.port, SECONDS), await server.take()])
-    assert [context["exception"].errno for context in told] == [errno.EMFILE]
-    assert pauses.count(transport._PAUSE) == 4
-    assert transport._PAUSE >= 0.1
+    failures = [errno.EMFILE] * 4
+    accept, sleep = TcpListener._next, asyncio.sleep
 
-
-Accepting = Callable[[TcpListener, socket.socket], Awaitable[Any]]
-
-
-def _failing(accept: Accepting, times: int) -> Accepting:
     async def failing(listener: TcpListener, server: socket.socket) -> Any:
-        nonlocal times
-        if server.family == socket.AF_INET and times:
-            times -= 1
-            raise OSError(errno.EMFILE, "too many open files")
+        if server.family == socket.AF_INET and failures:
+            raise OSError(failures.pop(), "too many open files")
         return await accept(listener, server)
 
-    return failing
-
-
-def _noting(pauses: list[float], sleep: Callable[[float], Any]) -> Callable[[float], Any]:
     async def noted(delay: float) -> None:
         pauses.append(delay)
         await sleep(0)
 
-    return noted
+    monkeypatch.setattr(TcpListener, "_next", failing)
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    async with serving(ANYONE) as server:
+        await gone([await ANYONE.connect("127.0.0.1", server.port, SECONDS), await server.take()])
+    assert [context["exception"].errno for context in faults] == [errno.EMFILE]
+    assert pauses.count(transport._PAUSE) == 4
+    assert transport._PAUSE >= 0.1
 
 
 # Runs out of descriptors for real, in a process of its own, and prints how it bears it.

@@ -36,6 +36,12 @@ class LookUps:
         return [(0, 0, 0, "", (answer, 0)) for answer in self.answers]
 
 
+def naming(*relays: RelayAddress) -> TcpTransport:
+    transport = TcpTransport()
+    transport.name_relays(relays)
+    return transport
+
+
 @pytest.fixture
 def look_ups(monkeypatch: pytest.MonkeyPatch) -> Iterator[LookUps]:
     resolver = LookUps()
@@ -66,42 +72,34 @@ async def test_a_relay_that_is_not_named_is_neither_looked_up_nor_reached(look_u
 
 
 async def test_a_named_relay_opens_no_other_way_to_its_address() -> None:
-    transport = TcpTransport()
-    transport.name_relays([FAR])
     with pytest.raises(NotLocal):
-        await transport.connect(FAR.host, FAR.port, SECONDS)
+        await naming(FAR).connect(FAR.host, FAR.port, SECONDS)
 
 
 @pytest.mark.parametrize("alive", ["127.0.0.1", "::1"])
 async def test_all_addresses_of_a_name_are_tried_in_both_families(look_ups: LookUps, alive: str) -> None:
     async with serving(ANYONE) as server:
-        transport = TcpTransport()
         relay = RelayAddress("relay.example.org", server.port, KEY)
-        transport.name_relays([relay])
         look_ups.answers = ["192.0.2.77", "100::77", alive]  # nothing ever answers at the first two
-        ours = await transport.connect_relay(relay, SECONDS)
+        ours = await naming(relay).connect_relay(relay, SECONDS)
         assert ours.peer == alive
         assert look_ups.asked == ["relay.example.org"]
         await gone([ours])
 
 
 async def test_a_name_that_nobody_knows_is_no_place(look_ups: LookUps) -> None:
-    transport = TcpTransport()
     relay = RelayAddress("nowhere.example.org", 4746, KEY)
-    transport.name_relays([relay])
     with pytest.raises(OSError, match="not known"):
-        await transport.connect_relay(relay, SECONDS)
+        await naming(relay).connect_relay(relay, SECONDS)
 
 
 def test_a_resolver_that_hangs_holds_up_nobody(look_ups: LookUps) -> None:
     look_ups.answering.clear()
 
     async def ask() -> None:
-        transport = TcpTransport()
         relay = RelayAddress("slow.example.org", 4746, KEY)
-        transport.name_relays([relay])
         with pytest.raises(TimeoutError):
-            await transport.connect_relay(relay, 0.05)
+            await naming(relay).connect_relay(relay, 0.05)
 
     asyncio.run(ask())  # and it ends, although the question is still open
     assert not look_ups.answering.is_set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,6 @@ from chat.network.interfaces import SETTLE, SLEPT, TICK, NetworkWatch
 from tests.support.lab.hosts import Host, Lab
 from tests.support.lab.programs import Program
 from tests.support.lab.virtual import VirtualClock, run_virtual
-from tests.support.machine import needs_root_network
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
 
@@ -131,11 +130,7 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    needs_root_network()
-    with Lab(1) as lab:
-        yield lab
+HOSTS = 1
 
 
 def watching(host: Host) -> Program:
