@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.tools.bench import flows
+from chat.tools.bench import flows, interface
 from chat.tools.bench.flows import OwnNetwork, measure
 from chat.tools.bench.measure import FLOWS, PAIRING, START, TALK, Aim, Figure, FlowSample, NotTaken
 from tests.support import machine as needs
@@ -124,11 +124,12 @@ def test_a_signal_ends_it(number: signal.Signals, line: Line, monkeypatch: pytes
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_without_its_tools_there_is_no_network_and_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_tools_there_is_no_network_figure_or_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "_TOOLS", ("sh", "a-tool-of-another-world"))
+    monkeypatch.setattr(interface, "create", None)
     with pytest.raises(NotTaken, match="without a-tool-of-another-world"), OwnNetwork():
         pass
-    assert {figure.problem for figure in measure()} == {
+    assert {figure.problem for figure in (*measure(), *interface.measure(print))} == {
         "no network namespace can be had without a-tool-of-another-world"
     }
 

@@ -12,7 +12,7 @@ import pytest
 from chat.storage import contacts, entries, migrations, profile, receipts
 from chat.storage.database import Database
 from chat.tools.bench import interface
-from chat.tools.bench.flows import PASSPHRASE, OwnNetwork
+from chat.tools.bench.flows import PASSPHRASE
 from chat.tools.bench.interface import AIMS, IDLE, MEMORY, PAGE_UP, REST, START, Round, measure
 from chat.tools.bench.long_history import create, saying
 from chat.tools.bench.measure import Aim, Figure, FlowSample, NotTaken
@@ -183,13 +183,3 @@ def test_the_interface_comes_through_all_of_it(monkeypatch: pytest.MonkeyPatch) 
         figure.amount is not None and figure.amount > 0 for figure in figures if figure.aim is not REST
     )
     assert "Run 1 of 1." in said
-
-
-def test_without_its_tools_there_is_no_figure_and_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.tools.bench.flows._TOOLS", ("a-tool-of-another-world",))
-    monkeypatch.setattr(interface, "create", None)
-    with pytest.raises(NotTaken), OwnNetwork():
-        pass
-    assert {figure.problem for figure in measure(print)} == {
-        "no network namespace can be had without a-tool-of-another-world"
-    }

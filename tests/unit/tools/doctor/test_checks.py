@@ -13,7 +13,7 @@ import pytest
 from chat.interface import DiagnosisView
 from chat.network.interfaces import Interface, Kind
 from chat.network.transport import TcpTransport
-from chat.ports import Connection
+from chat.ports import Connection, SystemClock
 from chat.tools import doctor
 from chat.tools.doctor import diagnose, gather, machine
 from chat.tools.doctor.gather import Context, Evidence, neighbour
@@ -68,10 +68,9 @@ def test_network(context: Context, found: list[Interface], good: bool, said: str
     assert said in line.found
 
 
-def test_a_vpn_beside_the_network_is_named(context: Context) -> None:
+def test_a_vpn_next_to_the_network_is_named(context: Context) -> None:
     first, second = machine.network_lines(context, Evidence([LO, ETH, VPN]))
-    assert first.good
-    assert second.good
+    assert (first.good, second.good) == (True, True)
     assert "wg0" in second.found
     assert "100.64" not in first.found
 
@@ -91,75 +90,60 @@ def test_neighbour(own: str, other: str) -> None:
     assert neighbour(own) == other
 
 
-async def test_the_port_of_a_running_engine_answers(context: Context) -> None:
-    async def greet(connection: Connection) -> None:
-        await connection.write(b"PARLOUR\0" + bytes(20))
+async def port_line(context: Context, port: int, listening: bool = False) -> DiagnosisView:
+    return only(await machine.check_port(replace(context, port=port, listening=listening), [LO]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "listening", "good", "said"),
+    [
+        (b"PARLOUR\0" + bytes(20), True, True, "answers"),
+        (b"PARLOUR\0" + bytes(20), False, False, "another profile"),
+        (b"220 smtp ready\r\n", True, False, "does not answer"),
+        (b"220 smtp ready\r\n", False, False, "another program"),
+        (b"", False, False, "another program"),
+    ],
+)
+async def test_what_has_the_port_is_told_apart(
+    context: Context, monkeypatch: pytest.MonkeyPatch, answer: bytes, listening: bool, good: bool, said: str
+) -> None:
+    async def accept(connection: Connection) -> None:
+        await (connection.write(answer) if answer else connection.read())
         connection.close()
 
-    listener = await TcpTransport().listen(0, greet)
-    line = only(await machine.check_port(replace(context, port=listener.port, listening=True), [LO]))
-    assert line.good
+    if not answer:
+        monkeypatch.setattr(machine, "WITHIN", 0.2)
+    listener = await TcpTransport().listen(0, accept)
+    line = await port_line(context, listener.port, listening)
+    assert line.good is good
+    assert said in line.found
     assert str(listener.port) in line.found
-    line = only(await machine.check_port(replace(context, port=listener.port), [LO]))
-    assert not line.good
-    assert "another profile" in line.found
-    await listener.close()
-
-
-async def test_a_port_that_something_else_has_is_told_apart(context: Context) -> None:
-    async def babble(connection: Connection) -> None:
-        await connection.write(b"220 smtp ready\r\n")
-        connection.close()
-
-    listener = await TcpTransport().listen(0, babble)
-    for listening, said in ((True, "does not answer"), (False, "another program")):
-        line = only(await machine.check_port(replace(context, port=listener.port, listening=listening), [LO]))
-        assert not line.good
-        assert said in line.found
-    await listener.close()
-
-
-async def test_a_port_where_somebody_says_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "WITHIN", 0.2)
-    release = asyncio.Event()
-
-    async def be_silent(connection: Connection) -> None:
-        await release.wait()
-        connection.close()
-
-    listener = await TcpTransport().listen(0, be_silent)
-    line = only(await machine.check_port(replace(context, port=listener.port), [LO]))
-    assert "another program" in line.found
-    release.set()
     await listener.close()
 
 
 async def test_without_an_engine_the_port_is_closed_and_that_is_said(context: Context) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        closed = unused.getsockname()[1]
-        line = only(await machine.check_port(replace(context, port=closed), [LO]))
-        assert not line.good
-        assert "no engine" in line.found
-        line = only(await machine.check_port(replace(context, port=closed, listening=True), [LO]))
-        assert not line.good
-        assert "127.0.0.1" in line.found
-    assert not only(await machine.check_port(replace(context, port=0), [LO])).good
+        for listening, said in ((False, "no engine"), (True, "127.0.0.1")):
+            line = await port_line(context, unused.getsockname()[1], listening)
+            assert not line.good
+            assert said in line.found
+    assert not (await port_line(context, 0)).good
 
 
 @pytest.mark.parametrize(
-    ("wall", "good"),
+    ("clock", "good"),
     [
-        (1_800_000_000_000, True),  # 2027
-        (0, False),
-        (1_500_000_000_000, False),  # 2017
-        (4_200_000_000_000, False),  # 2103
-        (10**18, False),
-        (-(10**18), False),
+        (SystemClock(), True),
+        (Clock(1_800_000_000_000), True),  # 2027
+        (Clock(1_800_000_000_000, (2.0, 1.0)), False),
+        *((Clock(wall), False) for wall in (0, 1_500_000_000_000, 4_200_000_000_000, 10**18, -(10**18))),
     ],
 )
-async def test_clock(context: Context, wall: int, good: bool) -> None:
-    assert only(await machine.check_clock(replace(context, clock=Clock(wall)), [])).good is good
+async def test_a_clock_that_is_wrong_or_runs_backwards(
+    context: Context, clock: Clock | SystemClock, good: bool
+) -> None:
+    assert only(await machine.check_clock(replace(context, clock=clock), [])).good is good
 
 
 @pytest.mark.parametrize(
@@ -177,15 +161,6 @@ async def test_a_clock_beside_a_contacts(context: Context, days_ahead: int | Non
     assert line.good is not bool(days_ahead)
     assert words in line.found
     assert line.good or "Set date and time" in line.fix
-
-
-async def test_a_clock_that_runs_backwards(context: Context) -> None:
-    line = only(await machine.check_clock(replace(context, clock=Clock(1_800_000_000_000, (2.0, 1.0))), []))
-    assert not line.good
-
-
-async def test_the_clock_of_this_machine(context: Context) -> None:
-    assert only(await machine.check_clock(context, [])).good
 
 
 def private(tmp_path: Path) -> Path:
@@ -232,9 +207,8 @@ async def test_the_database_is_asked(context: Context, tmp_path: Path, wrong: st
     async def integrity() -> str:
         return wrong
 
-    line = (await machine.check_profile(replace(context, profile=private(tmp_path), database=integrity), []))[
-        -1
-    ]
+    asked = replace(context, profile=private(tmp_path), database=integrity)
+    line = (await machine.check_profile(asked, []))[-1]
     assert line.good is not bool(wrong)
     assert wrong in line.found
 
@@ -263,18 +237,23 @@ EMPTY = "echo '-P INPUT ACCEPT'; echo '-P OUTPUT ACCEPT'"
 CLOSED = "echo '-P INPUT DROP'; echo '-P OUTPUT ACCEPT'"
 
 
-async def test_no_tools_no_firewall(tools: Path) -> None:
-    assert await gather.read_tables() == gather.Tables(())
-
-
-async def test_empty_tables_are_no_firewall(tools: Path) -> None:
-    install(tools, iptables=EMPTY, ip6tables=EMPTY)
-    assert await gather.read_tables() == gather.Tables(())
-
-
-async def test_without_root_nothing_is_claimed(tools: Path) -> None:
-    install(tools, iptables=REFUSE, ip6tables=REFUSE, nft=REFUSE)
-    assert await gather.read_tables() == gather.Tables((), unreadable=True)
+@pytest.mark.parametrize(
+    ("programs", "unreadable"),
+    [
+        ({}, False),
+        ({"iptables": EMPTY, "ip6tables": EMPTY}, False),
+        ({"iptables": REFUSE, "ip6tables": REFUSE, "nft": REFUSE}, True),
+        ({"iptables": "exec /bin/sleep 60", "ip6tables": EMPTY}, True),
+    ],
+    ids=["no tools", "empty tables", "without root", "a tool that hangs"],
+)
+async def test_without_rules_nothing_is_claimed(
+    tools: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], unreadable: bool
+) -> None:
+    if "exec /bin/sleep 60" in programs.values():
+        monkeypatch.setattr(gather, "WITHIN", 0.1)
+    install(tools, **programs)
+    assert await gather.read_tables() == gather.Tables((), unreadable=unreadable)
 
 
 async def test_without_root_ufw_and_firewalld_are_still_known(tools: Path, tmp_path: Path) -> None:
@@ -284,12 +263,6 @@ async def test_without_root_ufw_and_firewalld_are_still_known(tools: Path, tmp_p
     assert (await gather.read_tables()).program == "firewalld"
     (tmp_path / "ufw.conf").write_text("# comment\nENABLED=yes\n")
     assert (await gather.read_tables()).program == "ufw"
-
-
-async def test_a_tool_that_hangs_is_given_up(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "WITHIN", 0.1)
-    install(tools, iptables="exec /bin/sleep 60", ip6tables=EMPTY)
-    assert (await gather.read_tables()).unreadable
 
 
 @pytest.mark.parametrize(
@@ -323,13 +296,8 @@ async def test_a_check_that_fails_hides_no_other(context: Context, monkeypatch: 
     monkeypatch.setattr(doctor, "WITHIN", 0.1)
     monkeypatch.setattr(gather, "gather", look)
     lines = await diagnose(context)
-    assert [(line.check, line.good) for line in lines] == [
-        ("cause", False),
-        ("network", True),
-        ("first", False),
-        ("second", False),
-        ("clock", True),
-    ]
+    assert [line.check for line in lines] == ["cause", "network", "first", "second", "clock"]
+    assert [line.good for line in lines] == [False, True, False, False, True]
     assert "LookupError" in lines[0].found
     assert "ZeroDivisionError" in lines[2].found
     monkeypatch.setattr(gather, "gather", endless)

@@ -58,6 +58,9 @@ IPTABLES = [
     ("-N mine\n-A INPUT -g mine\n-A INPUT -j ACCEPT\n-A mine -p tcp -j ACCEPT", True, False),
     ("-A INPUT -p tcp -j REJECT --reject-with tcp-reset\n-A INPUT -j ACCEPT", False, True),
     ("-A INPUT -j nowhere\n-A INPUT -j ACCEPT", True, True),
+    # Chains that turn in circles.
+    ("-A INPUT -j INPUT", False, False),
+    ("-N a\n-N b\n-A INPUT -j a\n-A a -j b\n-A b -j a", False, False),
 ]
 
 
@@ -86,11 +89,6 @@ def test_no_listing_stops_nothing() -> None:
     assert packet_filters.read_nftables("", {}, v6=False).judge(CALL).passes
 
 
-@pytest.mark.parametrize("endless", ["-A INPUT -j INPUT", "-N a\n-N b\n-A INPUT -j a\n-A a -j b\n-A b -j a"])
-def test_chains_that_turn_in_circles_come_to_an_end(endless: str) -> None:
-    assert not packet_filters.read_iptables(CLOSED + endless).judge(CALL).passes
-
-
 def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
     return {"match": {"op": op, "left": left, "right": right}}
 
@@ -103,7 +101,14 @@ def meta(key: str) -> dict[str, Any]:
     return {"meta": {"key": key}}
 
 
+def vmap(key: dict[str, Any], *pairs: list[Any]) -> dict[str, Any]:
+    return {"vmap": {"key": key, "data": {"set": list(pairs)}}}
+
+
 STATE: dict[str, Any] = {"ct": {"key": "state"}}
+MORE = {"target": "more"}
+TEN, FE80 = ({"prefix": {"addr": addr, "len": size}} for addr, size in (("10.0.0.0", 8), ("fe80::", 10)))
+NAMED_5353 = {"set": [{"elem": {"val": 5353, "comment": "x"}}]}
 ACCEPT: dict[str, Any] = {"accept": None}
 
 
@@ -135,24 +140,12 @@ NFT: list[tuple[list[list[dict[str, Any]]], bool, bool]] = [
     ([[match(payload("tcp", "dport"), "@ours"), ACCEPT]], True, False),
     ([[match(payload("tcp", "dport"), "@others"), ACCEPT]], False, False),
     ([[match(payload("tcp", "dport"), 22, "!="), ACCEPT]], True, False),
-    (
-        [[match(payload("th", "dport"), {"set": [{"elem": {"val": 5353, "comment": "x"}}]}), ACCEPT]],
-        False,
-        True,
-    ),
+    ([[match(payload("th", "dport"), NAMED_5353), ACCEPT]], False, True),
     ([[match(payload("udp", "sport"), 5353), ACCEPT]], False, True),
-    ([[match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 8}}), ACCEPT]], True, True),
-    (
-        [[match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 8}}, "!="), ACCEPT]],
-        False,
-        False,
-    ),
+    ([[match(payload("ip", "saddr"), TEN), ACCEPT]], True, True),
+    ([[match(payload("ip", "saddr"), TEN, "!="), ACCEPT]], False, False),
     ([[match(payload("ip", "daddr"), "224.0.0.251"), ACCEPT]], False, True),
-    (
-        [[match(payload("ip6", "saddr"), {"prefix": {"addr": "fe80::", "len": 10}}, "!="), ACCEPT]],
-        False,
-        False,
-    ),
+    ([[match(payload("ip6", "saddr"), FE80, "!="), ACCEPT]], False, False),
     ([[match(payload("ip", "protocol"), "tcp"), ACCEPT]], True, False),
     ([[match(meta("iifname"), "eth0"), ACCEPT]], True, True),
     ([[match(meta("iifname"), "eth*"), ACCEPT]], True, True),
@@ -164,24 +157,12 @@ NFT: list[tuple[list[list[dict[str, Any]]], bool, bool]] = [
     ([[match({"fib": {"result": "type", "flags": ["daddr"]}}, "local"), ACCEPT]], True, False),
     ([[match(STATE, ["established", "related"], "in"), ACCEPT]], False, False),
     ([[match(STATE, "new", "in"), ACCEPT]], True, True),
-    (
-        [[match(STATE, ["new", "established"], "in"), {"counter": {"packets": 1, "bytes": 2}}, ACCEPT]],
-        True,
-        True,
-    ),
-    ([[{"jump": {"target": "more"}}]], True, False),
-    ([[{"goto": {"target": "more"}}], [ACCEPT]], True, False),
+    ([[match(STATE, ["new", "established"], "in"), {"counter": {"packets": 1}}, ACCEPT]], True, True),
+    ([[{"jump": MORE}]], True, False),
+    ([[{"goto": MORE}], [ACCEPT]], True, False),
     ([[{"log": {"prefix": "x"}}], [{"reject": {"type": "tcp reset"}}], [ACCEPT]], False, False),
-    (
-        [[{"vmap": {"key": STATE, "data": {"set": [["invalid", {"drop": None}], ["new", ACCEPT]]}}}]],
-        True,
-        True,
-    ),
-    (
-        [[{"vmap": {"key": meta("iifname"), "data": {"set": [["eth0", {"jump": {"target": "more"}}]]}}}]],
-        True,
-        False,
-    ),
+    ([[vmap(STATE, ["invalid", {"drop": None}], ["new", ACCEPT])]], True, True),
+    ([[vmap(meta("iifname"), ["eth0", {"jump": MORE}])]], True, False),
     # What is not understood is not believed.
     ([[{"limit": {"rate": 3, "per": "second"}}, ACCEPT]], False, False),
     ([[{"xt": {"type": "match", "name": "conntrack"}}, ACCEPT]], False, False),
@@ -219,10 +200,12 @@ def test_nft_rules_in_their_own_words() -> None:
         "\t\ttype filter hook input priority filter; policy drop;\n"
         "\t\ttcp dport 4747 drop # handle 10\n\t}\n}\n"
     )
-    rule = [match(payload("tcp", "dport"), 4747), {"drop": None}]
-    assert (
-        packet_filters.read_nftables(ruleset(rule), words, v6=False).judge(CALL).rule == "tcp dport 4747 drop"
-    )
+    rules = ruleset([match(payload("tcp", "dport"), 4747), {"drop": None}])
+    judged = packet_filters.read_nftables(rules, words, v6=False)
+    assert judged.judge(CALL).rule == "tcp dport 4747 drop"
+
+
+RELOAD = " && sudo firewall-cmd --reload"
 
 
 @pytest.mark.parametrize(
@@ -234,12 +217,8 @@ def test_nft_rules_in_their_own_words() -> None:
         ("iptables", OUT, "sudo iptables -I OUTPUT -o eth0 -p tcp -j ACCEPT"),
         ("ufw", CALL, "sudo ufw allow 4747/tcp"),
         ("ufw", OUT, "sudo ufw allow out on eth0"),
-        (
-            "firewalld",
-            CALL,
-            "sudo firewall-cmd --permanent --add-port=4747/tcp && sudo firewall-cmd --reload",
-        ),
-        ("firewalld", MDNS, "sudo firewall-cmd --permanent --add-service=mdns && sudo firewall-cmd --reload"),
+        ("firewalld", CALL, f"sudo firewall-cmd --permanent --add-port=4747/tcp{RELOAD}"),
+        ("firewalld", MDNS, f"sudo firewall-cmd --permanent --add-service=mdns{RELOAD}"),
         ("firewalld", OUT, "sudo iptables -I OUTPUT -o eth0 -p tcp -j ACCEPT"),
         ("nft", CALL, "sudo nft insert rule inet filter input tcp dport 4747 accept"),
     ],

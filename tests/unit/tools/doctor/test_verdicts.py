@@ -14,21 +14,8 @@ from chat.network.netlink import Router
 from chat.network.probe import Heard
 from chat.network.transport import TcpTransport
 from chat.ports import Connection, SystemClock
-from chat.tools.doctor import CAUSES, firewall
-from chat.tools.doctor.gather import (
-    Answer,
-    Context,
-    Evidence,
-    Finding,
-    Relay,
-    Reply,
-    Sought,
-    Tables,
-    Visit,
-    call_relay,
-    visited,
-    with_the_silent,
-)
+from chat.tools.doctor import CAUSES, firewall, gather
+from chat.tools.doctor.gather import Answer, Context, Evidence, Finding, Relay, Reply, Sought, Tables, Visit
 from chat.tools.doctor.verdicts import Why, why
 from protocol.relay.messages import RelayGreeting
 
@@ -82,7 +69,7 @@ def test_an_access_point_that_answers_for_everybody_is_seen_through() -> None:
     known = {(2, ROUTER.address): b"router", (2, "10.77.0.2"): b"router", (2, "10.77.0.3"): b"third!"}
     told = {"10.77.0.2": Answer.NOBODY, "10.77.0.3": Answer.SILENT, "10.77.0.4": Answer.NOBODY}
     for host, answer in told.items():
-        (visit,) = with_the_silent(absent(host), known, [ROUTER]).visits
+        (visit,) = gather.with_the_silent(absent(host), known, [ROUTER]).visits
         assert visit.answer is answer
 
 
@@ -90,7 +77,7 @@ def test_an_access_point_that_answers_for_everybody_is_seen_through() -> None:
     ("host", "on"), [("127.0.0.1", 1), ("10.77.0.1", 2), ("10.8.0.2", 3), ("192.168.5.2", 0), ("fe80::2", 0)]
 )
 def test_what_is_on_this_machine_or_behind_a_tunnel_is_not_led_astray(host: str, on: int) -> None:
-    visit = visited(host, 4747, Answer.NOBODY, [LO, ETH, VPN])
+    visit = gather.visited(host, 4747, Answer.NOBODY, [LO, ETH, VPN])
     assert (visit.on, visit.way) == (on, on)
 
 
@@ -138,5 +125,5 @@ async def test_what_is_at_the_place_of_a_relay(greeting: bytes, reply: Reply) ->
     listener = await TcpTransport().listen(0, answer)
     connect = partial(TcpTransport().connect, "127.0.0.1", listener.port)
     relay = Relay("here", bytes(31) + b"\x09", connect)
-    assert await call_relay(relay, SystemClock()) is reply
+    assert await gather.call_relay(relay, SystemClock()) is reply
     await listener.close()
